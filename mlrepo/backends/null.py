@@ -1,0 +1,42 @@
+"""A backend that answers at once: measures what LoadGen and the harness cost by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlrepo.backends import Array, BackendOptions
+
+_CLASSES = 10
+
+
+class NullBackend:
+    """Returns the same scores for every sample; its results say nothing about any model."""
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Load nothing."""
+        self._scores = np.zeros((1, _CLASSES), dtype=np.float32)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Anything goes."""
+        return ()
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return zeros, shape [len(batch), 10]."""
+        return [np.broadcast_to(self._scores, (len(batch), _CLASSES))]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Say that nothing was computed."""
+        return {
+            "name": "null",
+            "framework": "none",
+            "framework_name": "null",
+            "framework_version": "",
+            "target": "cpu",
+            "precision": "none",
+            "options": {},
+        }

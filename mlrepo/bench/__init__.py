@@ -1,0 +1,1 @@
+"""Benchmark runs: plan one, execute it in a child process, judge it, record it."""

@@ -1,0 +1,287 @@
+"""From a run's directory in the spool to its commit: judge, clean, compose, record, discard.
+
+Everything is read from the directory, so that a run whose ``mlrepo`` died is concluded by the
+next one in exactly the same way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlrepo.bench.judge import Judgement, judge, read_outcome
+from mlrepo.bench.place import ACCURACY_TEXT, place_run
+from mlrepo.digest import sha256_bytes, sha256_file
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import (
+    ACCURACY_LOG,
+    CONSOLE_FILE,
+    DETAIL_LOG,
+    SPEC_FILE,
+    SUMMARY_LOG,
+    USER_CONF_FILE,
+    RunSpec,
+    read_events,
+)
+from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
+from mlrepo.logs.detail import parse_detail
+from mlrepo.paths import RepoPath
+from mlrepo.record import ACCURACY, RunRecord, StoredLog, configuration_digest
+from mlrepo.redaction import Redactor
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import Experiment
+from mlrepo.repository.raw_store import RawStore
+from mlrepo.repository.recorder import MAX_BLOB_SIZE, Composition, Recorder, Tip
+from mlrepo.repository.spool import SpooledRun
+from mlrepo.repository.trailers import commit_message
+from mlrepo.rounds import load_round
+from mlrepo.systems.description import sut_name
+
+SYSTEM_FILE = "system.json"
+ENVIRONMENT_FILE = "environment.json"
+FAILURE_FILE = "failure.txt"
+
+
+@dataclass(frozen=True)
+class ConcludedRun:
+    """The record as committed, and the commit."""
+
+    record: RunRecord
+    commit: str
+
+
+def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> ConcludedRun:
+    """Record a run that ended, however it ended, and remove it from the spool.
+
+    Raises
+    ------
+    MlrepoError
+        It could not be recorded; it stays in the spool.
+    """
+    directory = spooled.directory
+    try:
+        about: Mapping[str, Any] = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
+        spec = RunSpec.read(directory)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{directory / SPEC_FILE} is damaged: {error!r}.",
+            hint=f"Remove {directory} when nothing in it is needed.",
+        ) from error
+    round_ = load_round(about["record"]["round"])
+    judgement = judge(directory, spec, round_)
+    counts: dict[str, int] = {}
+    files: dict[str, bytes] = {}
+    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE):
+        path = directory / name
+        if path.is_file():
+            files[name] = _redacted(path.read_bytes(), redactor, counts)
+    try:
+        json.loads(files[SYSTEM_FILE])
+    except ValueError:  # a mask took a quote with it
+        system = json.loads((directory / SYSTEM_FILE).read_text(encoding="utf-8"))
+        system = _redacted_value(system, redactor, counts)
+        files[SYSTEM_FILE] = (json.dumps(system, indent=4) + "\n").encode()
+    environment = json.loads((directory / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
+    # Names and versions of packages are no secrets, however "secretstorage" sounds.
+    environment["variables"] = _redacted_value(environment["variables"], redactor, counts)
+    files[ENVIRONMENT_FILE] = (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode()
+    traceback = _traceback(directory) + judgement.traceback
+    if traceback:
+        files[FAILURE_FILE] = _redacted(
+            traceback.encode("utf-8", "backslashreplace"), redactor, counts
+        )
+    logs = _store_logs(directory, spec, judgement, recorder.repository, files)
+    record = _record(directory, about["record"], spec, judgement, logs, redactor, counts)
+    run = RepoPath(("runs", record.run))
+    final: list[RunRecord] = []
+
+    def compose(tip: Tip) -> Composition:
+        placed = place_run(
+            record, round_, tip, system_json=files[SYSTEM_FILE], force=about["record"]["place"]
+        )
+        complete = dataclasses.replace(record, placement=placed.placement)
+        final[:] = [complete]
+        return Composition(
+            commit_message(complete),
+            files={run / "run.json": complete.to_json(), **placed.files},
+            links=placed.links,
+        )
+
+    recorded = recorder.record(
+        Experiment.parse(record.experiment),
+        record.run,
+        {run / name: data for name, data in files.items()},
+        compose,
+    )
+    spooled.discard()
+    return ConcludedRun(final[0] if final else record, recorded.commit)
+
+
+def _redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
+    text, found = redactor.text(data.decode("utf-8", errors="replace"))
+    for kind, number in found.items():
+        counts[kind] = counts.get(kind, 0) + number
+    return text.encode()
+
+
+def _redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> Any:
+    """Return a JSON value with every text in it redacted; keys stay."""
+    if isinstance(value, str):
+        return _redacted(value.encode("utf-8", "replace"), redactor, counts).decode()
+    if isinstance(value, dict):
+        return {key: _redacted_value(item, redactor, counts) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_redacted_value(item, redactor, counts) for item in value]
+    return value
+
+
+def _traceback(directory: Path) -> str:
+    return "".join(str(event.get("traceback", "")) for event in read_events(directory))
+
+
+def _store_logs(
+    directory: Path,
+    spec: RunSpec,
+    judgement: Judgement,
+    repository: ResultsRepository,
+    files: dict[str, bytes],
+) -> dict[str, StoredLog]:
+    """Add LoadGen's logs to ``files``; keep the full form of what is truncated in the raw store."""
+    raw = RawStore(repository.store / "raw")
+    logs: dict[str, StoredLog] = {}
+    for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG):
+        path = directory / name
+        if not path.is_file():
+            continue
+        size = path.stat().st_size
+        limit = TRUNCATED_SIZE if name == ACCURACY_LOG else MAX_BLOB_SIZE
+        with path.open("rb") as stream:
+            files[name] = truncated(stream, size) if size > limit else stream.read()
+        full = raw.add(path) if size > limit else sha256_file(path)
+        logs[name] = StoredLog(
+            sha256=sha256_bytes(files[name]),
+            size=len(files[name]),
+            full_sha256=full if size > limit else "",
+            full_size=size if size > limit else 0,
+        )
+        if name == ACCURACY_LOG and spec.mode == ACCURACY and judgement.accuracy_text:
+            files[ACCURACY_TEXT] = with_hash_line(judgement.accuracy_text.encode(), full)
+    return logs
+
+
+def _record(
+    directory: Path,
+    given: Mapping[str, Any],
+    spec: RunSpec,
+    judgement: Judgement,
+    logs: Mapping[str, StoredLog],
+    redactor: Redactor,
+    counts: dict[str, int],
+) -> RunRecord:
+    events = {str(event["event"]): event for event in read_events(directory)}
+    finished, started = events.get("finished", {}), events.get("started", {})
+    outcome = read_outcome(directory)
+    # What backends and benchmarks of third parties tell of themselves may hold anything.
+    described, dataset, model = (
+        _redacted_value(value, redactor, counts)
+        for value in (finished.get("backend"), finished.get("dataset", {}), given["model"])
+    )
+    backend = {
+        "name": spec.backend,
+        **(described or {}),
+        "threads": spec.threads,
+        "max_batch": spec.max_batch,
+        "prefix": given["prefix"],
+        "batch": finished.get("batch", started.get("batch")),
+        "batch_seconds": started.get("batch_seconds", {}),
+        "max_rss": finished.get("max_rss"),
+    }
+    sut = sut_name(given["system"], backend)
+    reasons = tuple(
+        _redacted(reason.encode("utf-8", "backslashreplace"), redactor, counts).decode()
+        for reason in judgement.reasons
+    )
+    return RunRecord(
+        run=given["run"],
+        started=given["started"],
+        ended=outcome.ended if outcome else given["started"],
+        experiment=given["experiment"],
+        round=given["round"],
+        division=given["division"],
+        submitter=given["submitter"],
+        category=given["category"],
+        system=given["system"],
+        sut=sut,
+        benchmark=spec.workload,
+        scenario=spec.scenario,
+        mode=spec.mode,
+        validity=judgement.validity,
+        result=judgement.result,
+        reasons=reasons,
+        metrics=judgement.metrics,
+        tags=tuple(given["tags"]),
+        argv=tuple(given["argv"]),
+        settings=given["settings"],
+        model=model,
+        dataset=dataset,
+        backend=backend,
+        loadgen=_loadgen(directory, judgement, started),
+        accuracy=judgement.accuracy,
+        logs=logs,
+        source=given["source"],
+        host=given["host"],
+        load=_load(given["load"], outcome.load if outcome else {}),
+        redactions={**given["redactions"], **counts},
+        configuration=configuration_digest(
+            {
+                "round": given["round"],
+                "division": given["division"],
+                "submitter": given["submitter"],
+                "sut": sut,
+                "benchmark": spec.workload,
+                "scenario": spec.scenario,
+                "model": model.get("sha256"),
+                "dataset": dataset.get("fingerprint"),
+                "backend": described,
+                "threads": spec.threads,
+                "max_batch": spec.max_batch,
+                "prefix": given["prefix"],
+            }
+        ),
+        tool=given["tool"],
+    )
+
+
+def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"package": started.get("loadgen", "")}
+    detail = judgement.detail
+    if detail is None and (directory / DETAIL_LOG).is_file():
+        try:
+            detail = parse_detail((directory / DETAIL_LOG).read_bytes())
+        except Exception:  # a log cut off by a crash is expected here; the verdict stands already
+            return found
+    if detail is None:
+        return found
+    effective = detail.group("effective_")
+    return {
+        **found,
+        "version": detail.version,
+        "effective": effective,
+        "seeds": {key: value for key, value in effective.items() if key.endswith("_seed")},
+        "errors": list(detail.errors),
+    }
+
+
+def _load(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return load averages and the share of CPU time that was busy or stolen during the run."""
+    found: dict[str, Any] = {"before": before.get("loadavg"), "after": after.get("loadavg")}
+    ticks = after.get("total_ticks", 0) - before.get("total_ticks", 0)
+    if after and ticks > 0:
+        for name in ("busy", "steal"):
+            share = (after[f"{name}_ticks"] - before[f"{name}_ticks"]) / ticks
+            found[f"{name}_share"] = round(share, 4)
+    return found

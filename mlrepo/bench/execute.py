@@ -1,0 +1,198 @@
+"""The parent's side of a run: start the child, watch it, survive whatever happens to it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+
+from mlrepo.bench.judge import OUTCOME_FILE, Outcome
+from mlrepo.errors import UserError
+from mlrepo.harness.events import read_progress
+from mlrepo.harness.spec import CONSOLE_FILE, read_events
+from mlrepo.record import timestamp
+from mlrepo.repository.files import write_atomically
+from mlrepo.systems.detect import load_now
+
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 5.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class NotStartedError(UserError):
+    """The benchmark process could not be started: there is nothing to record."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes
+    ----------
+    phase:
+        ``starting``, ``loading``, ``warming``, ``started`` (measuring) or ``finished``.
+    elapsed:
+        Seconds since the phase began.
+    fraction:
+        Done so far, 0 to 1, when it can be told.
+    left:
+        Expected seconds left, when it can be told.
+    samples:
+        Samples completed.
+    """
+
+    phase: str
+    elapsed: float
+    samples: int
+    fraction: float | None = None
+    left: float | None = None
+
+
+def execute(
+    directory: Path,
+    environ: Mapping[str, str],
+    *,
+    prefix: Sequence[str] = (),
+    timeout: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Run the specification in ``directory`` and write down how the child ended.
+
+    The child has a session of its own, so that Ctrl-C reaches only the parent, which then stops
+    the child and lives on to record the interrupted run.
+
+    Raises
+    ------
+    NotStartedError
+        The command prefix cannot be started, or the directory cannot be written.
+    UserError
+        How the child ended could not be written down; the directory is to be kept.
+    """
+    command = [*prefix, sys.executable, "-P", "-m", "mlrepo.harness.child", str(os.getpid())]
+    with _stop_requests() as stop:
+        child = _start(command, directory, environ)
+        try:
+            stopped = _watch(child, directory, stop, timeout, on_progress)
+        finally:
+            _end(child)
+    ended = timestamp(datetime.datetime.now(datetime.UTC))
+    outcome = Outcome(child.returncode, stopped, ended, load_now())
+    try:
+        write_atomically(directory / OUTCOME_FILE, json.dumps(asdict(outcome)).encode())
+    except OSError as error:
+        raise UserError(
+            f"{directory} cannot be written: {error.strerror}.",
+            hint="Make room, then run `mlrepo doctor --fix`: it records what there is of the run.",
+        ) from error
+    return outcome
+
+
+def _start(
+    command: Sequence[str], directory: Path, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        console = (directory / CONSOLE_FILE).open("wb")
+    except OSError as error:
+        raise NotStartedError(
+            f"{directory} cannot be written: {error.strerror}.",
+            hint="Make room on the disk and run the command again; nothing was started.",
+        ) from error
+    with console:
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=directory,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NotStartedError(
+                f"The command prefix {command[0]!r} cannot be started: {error.strerror}.",
+                hint="Check --prefix.",
+            ) from error
+
+
+def _watch(
+    child: subprocess.Popen[bytes],
+    directory: Path,
+    stop: list[str],
+    timeout: float | None,
+    on_progress: Callable[[Progress], None],
+) -> str:
+    """Wait for the child; return why it has to be stopped, or an empty string when it ended."""
+    begin = time.monotonic()
+    while True:
+        try:
+            child.wait(timeout=_POLL_SECONDS)
+            return ""
+        except subprocess.TimeoutExpired:
+            pass
+        if stop:
+            return stop[0]
+        if timeout is not None and time.monotonic() - begin > timeout:
+            return "timeout"
+        on_progress(_progress(directory))
+
+
+def _progress(directory: Path) -> Progress:
+    last: Mapping[str, object] = {"event": "starting", "time": time.time()}
+    for event in read_events(directory):
+        last = event
+    phase = str(last["event"])
+    elapsed = max(0.0, time.time() - float(str(last["time"])))
+    samples = read_progress(directory)
+    if phase != "started":
+        return Progress(phase, elapsed, samples)
+    total, duration = last.get("total"), float(str(last.get("min_duration") or 0.0))
+    if isinstance(total, int) and total:
+        fraction = min(1.0, samples / total)
+        left = elapsed * (1 - fraction) / fraction if samples else None
+        return Progress(phase, elapsed, samples, fraction, left)
+    if duration > 0:
+        fraction = min(1.0, elapsed / duration)
+        return Progress(phase, elapsed, samples, fraction, max(0.0, duration - elapsed))
+    return Progress(phase, elapsed, samples)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Make sure that nothing of the child's session is left running."""
+    for number, grace in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=grace)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[list[str]]:
+    """Collect the names of stopping signals instead of dying of them."""
+    received: list[str] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(signal.Signals(number).name)
+
+    try:
+        before = {number: signal.signal(number, note) for number in _STOPPING}
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

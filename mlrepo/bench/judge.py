@@ -1,0 +1,206 @@
+"""The verdict on a run, from nothing but the files in its directory."""
+
+from __future__ import annotations
+
+import json
+import signal
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlrepo.errors import MlrepoError
+from mlrepo.harness.spec import (
+    ACCURACY_LOG,
+    CONSOLE_FILE,
+    DETAIL_LOG,
+    SUMMARY_LOG,
+    RunSpec,
+    read_events,
+)
+from mlrepo.logs.accuracy import parse_accuracy_log
+from mlrepo.logs.detail import DetailLog, parse_detail
+from mlrepo.logs.summary import invalid_reasons
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import ACCURACY, FAILED, INTERRUPTED, INVALID, VALID, Metric
+from mlrepo.rounds import Round
+from mlrepo.workloads import Workload
+
+OUTCOME_FILE = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the child ended, as the parent saw it; absent when the parent died first.
+
+    Attributes
+    ----------
+    returncode:
+        Exit status, negative for a signal.
+    stopped:
+        Why the parent stopped it: a signal name, ``timeout``, or an empty string.
+    """
+
+    returncode: int
+    stopped: str
+    ended: str
+    load: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Validity with reasons, the result, and all metrics that LoadGen gave."""
+
+    validity: str
+    result: Metric
+    reasons: tuple[str, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] | None = None
+    accuracy_text: str = ""
+    detail: DetailLog | None = None
+    traceback: str = ""
+
+
+def read_outcome(directory: Path) -> Outcome | None:
+    """Return the outcome that the parent wrote, or None."""
+    try:
+        return Outcome(**json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
+    """Judge a run by its logs; LoadGen's return value says nothing."""
+    nothing = Metric(None, "%" if spec.mode == ACCURACY else round_.unit(spec.scenario))
+    failure = _why_failed(directory, read_outcome(directory))
+    if failure:
+        validity, reasons = failure
+        return Judgement(validity, nothing, reasons)
+    try:
+        detail = parse_detail((directory / DETAIL_LOG).read_bytes(), DETAIL_LOG)
+        if spec.mode == ACCURACY:
+            return _judge_accuracy(directory, spec, round_, detail)
+        return _judge_performance(directory, spec, round_, detail)
+    except (MlrepoError, OSError) as error:
+        return Judgement(FAILED, nothing, (f"The logs cannot be judged: {error}",))
+    except Exception as error:  # whatever a third party's benchmark does, its run is recorded
+        reasons = (f"The logs cannot be judged: {error!r}", _where_the_traceback_is(directory))
+        trace = "".join(traceback.format_exception(error))
+        return Judgement(FAILED, nothing, reasons, traceback=trace)
+
+
+def _why_failed(directory: Path, outcome: Outcome | None) -> tuple[str, tuple[str, ...]] | None:
+    """Return validity and reasons when the child did not end well, else None."""
+    last: Mapping[str, Any] = {"event": "nothing"}
+    for event in read_events(directory):
+        last = event
+    if last["event"] == "finished" and (outcome is None or not outcome.stopped):
+        return None
+    if last["event"] == "failed":
+        reasons = [str(last["message"]), str(last.get("hint") or "")]
+        if last.get("traceback"):
+            reasons.append(_where_the_traceback_is(directory))
+        return FAILED, tuple(reason for reason in reasons if reason)
+    if outcome is None:
+        return INTERRUPTED, (
+            f"mlrepo itself was killed while the run was {_phase(last)}, or its disk was full.",
+        )
+    if outcome.stopped == "timeout":
+        return FAILED, (f"Stopped by --timeout while {_phase(last)}.",)
+    if outcome.stopped:
+        return INTERRUPTED, (f"Stopped by {outcome.stopped} while {_phase(last)}.",)
+    reasons = [f"{_death(outcome.returncode)} while {_phase(last)}.", _last_words(directory)]
+    return FAILED, tuple(reason for reason in reasons if reason)
+
+
+def _where_the_traceback_is(directory: Path) -> str:
+    return f"`mlrepo show {directory.name[-6:]} --log failure` prints the traceback."
+
+
+def _last_words(directory: Path) -> str:
+    """Return the last line that the process printed, as a sentence, or an empty string."""
+    try:
+        console = (directory / CONSOLE_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in console.splitlines() if line.strip()]
+    last = "".join(char for char in lines[-1][:300] if char.isprintable()) if lines else ""
+    return f"The last line it printed: {last}" if last else ""
+
+
+def _phase(last: Mapping[str, Any]) -> str:
+    return {
+        "nothing": "starting",
+        "loading": "loading model and data",
+        "warming": "warming up",
+        "started": "measuring",
+        "finished": "ending",
+    }.get(str(last["event"]), "running")
+
+
+def _death(returncode: int) -> str:
+    if returncode >= 0:
+        return f"The benchmark process ended with exit code {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # most real-time signals have no name
+        name = f"signal {-returncode}"
+    hint = " (often the kernel, out of memory)" if name == "SIGKILL" else ""
+    return f"The benchmark process was killed by {name}{hint}"
+
+
+def _judge_performance(
+    directory: Path, spec: RunSpec, round_: Round, detail: DetailLog
+) -> Judgement:
+    reasons: list[str] = []
+    raw = detail.number(round_.result_key(spec.workload, spec.scenario))
+    value = None if raw is None else round_.result_in_unit(spec.scenario, raw)
+    if detail.values.get("result_validity") != VALID:
+        summary = (directory / SUMMARY_LOG).read_text(encoding="utf-8", errors="replace")
+        reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
+    if value is None or not 0 < value < float("inf"):
+        reasons.append(f"LoadGen gave no usable result ({raw}).")
+        value = None
+    reasons += [f"LoadGen error: {error}" for error in detail.errors]
+    return Judgement(
+        INVALID if reasons else VALID,
+        Metric(value, round_.unit(spec.scenario)),
+        tuple(reasons),
+        _metrics(detail),
+        detail=detail,
+    )
+
+
+def _metrics(detail: DetailLog) -> dict[str, Metric]:
+    """Return LoadGen's numeric results: latencies in milliseconds, rates per second."""
+    found: dict[str, Metric] = {}
+    for key in detail.group("result_"):
+        number = detail.number(f"result_{key}")
+        if number is None:
+            continue
+        if key.endswith("_ns"):
+            found[key.removesuffix("_ns")] = Metric(number / 1e6, "ms")
+        elif "per_sec" in key or "qps" in key:
+            found[key] = Metric(number, "1/s")
+        else:
+            found[key] = Metric(number, "")
+    return found
+
+
+def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
+    workload: Workload = load_plugin(WORKLOADS, spec.workload)
+    dataset = workload.open_dataset()
+    entries = parse_accuracy_log((directory / ACCURACY_LOG).read_bytes(), ACCURACY_LOG)
+    accuracy = workload.judge(entries, dataset)
+    reasons = [f"LoadGen error: {error}" for error in detail.errors]
+    if accuracy.judged != dataset.total:
+        reasons.append(f"Only {accuracy.judged} of {dataset.total} samples were judged.")
+    return Judgement(
+        INVALID if reasons else VALID,
+        Metric(accuracy.value, accuracy.unit),
+        tuple(reasons),
+        accuracy={"judged": accuracy.judged, "of": dataset.total, **accuracy.details},
+        accuracy_text=accuracy.text,
+        detail=detail,
+    )

@@ -1,0 +1,169 @@
+"""What the user asked for, turned into LoadGen settings; everything wrong is refused here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
+from mlrepo.record import ACCURACY, MODES
+from mlrepo.rounds import parse_scenario
+
+_STREAMS = ("SingleStream", "MultiStream")
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """One LoadGen run as asked for on the command line.
+
+    Attributes
+    ----------
+    count:
+        Accuracy: how many samples are judged. Performance: how many queries are issued at least.
+    time:
+        Shortest duration of a performance run, in seconds.
+    qps:
+        Target QPS (Offline, Server).
+    max_latency:
+        Server: the latency bound; streams: the expected latency. In seconds.
+    extra:
+        Further LoadGen settings: key (short or ``model.scenario.key``) to value.
+    """
+
+    workload: str
+    backend: str
+    scenario: str
+    mode: str
+    count: int | None = None
+    time: float | None = None
+    qps: float | None = None
+    max_latency: float | None = None
+    max_batch: int | None = None
+    threads: int | None = None
+    samples_per_query: int | None = None
+    user_conf: Path | None = None
+    extra: Mapping[str, str] | None = None
+    model_file: Path | None = None
+    prefix: tuple[str, ...] = ()
+    timeout: float | None = None
+    tags: tuple[str, ...] = ()
+    place: bool = False
+
+    def checked(self) -> BenchRequest:
+        """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
+        scenario = parse_scenario(self.scenario)
+        if self.mode not in MODES:
+            raise UserError(
+                f"{self.mode!r} is not a mode.", hint=f"Use one of: {', '.join(MODES)}."
+            )
+        for flag, value in (
+            ("--count", self.count),
+            ("--time", self.time),
+            ("--qps", self.qps),
+            ("--max-latency", self.max_latency),
+            ("--max-batchsize", self.max_batch),
+            ("--threads", self.threads),
+            ("--samples-per-query", self.samples_per_query),
+            ("--timeout", self.timeout),
+        ):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UserError(
+                    f"{flag} must be a positive number, not {value}.", hint="Leave it out for the "
+                    "default, which follows the rules of the round or is estimated."
+                )  # fmt: skip
+        if self.qps is not None and scenario in _STREAMS:
+            raise UserError(
+                f"--qps does not apply to {scenario}: LoadGen sends the next query when the last "
+                "one is answered.",
+                hint="Leave it out, or give the expected latency with --max-latency SECONDS.",
+            )
+        if self.max_latency is not None and scenario == "Offline":
+            raise UserError(
+                "--max-latency does not apply to Offline: its only measure is throughput.",
+                hint="Leave it out.",
+            )
+        if self.samples_per_query is not None and scenario != "MultiStream":
+            raise UserError(
+                f"--samples-per-query does not apply to {scenario}.", hint="Only to MultiStream."
+            )
+        if self.mode == ACCURACY and self.time is not None:
+            raise UserError(
+                "--time does not apply to accuracy runs: they judge each sample once.",
+                hint="Use --count N to judge only some samples.",
+            )
+        if self.time is not None and self.time < 1e-3:
+            raise UserError(
+                f"--time {self.time:g} is less than a millisecond, LoadGen's unit.",
+                hint="Give seconds, or use --count N without --time for the shortest run.",
+            )
+        for tag in self.tags:
+            if not tag.strip() or "," in tag or any(ord(char) < 32 for char in tag):
+                raise UserError(
+                    f"--tag {tag!r} is empty or holds a comma or a control character.",
+                    hint="A tag is a word; give --tag again for each further one.",
+                )
+        return BenchRequest(**{**self.__dict__, "scenario": scenario})
+
+    def loadgen_settings(self, model: str) -> dict[str, str]:
+        """Return the settings that the flags stand for, by full LoadGen key."""
+        found: dict[str, str] = {}
+        if self.count is not None:
+            if self.mode == ACCURACY:
+                found["accuracy_sample_count_override"] = str(self.count)
+            else:
+                found["min_query_count"] = str(self.count)
+                if self.time is None:
+                    found["min_duration"] = "0"
+        if self.time is not None:
+            found["min_duration"] = str(round(self.time * 1e3))
+        if self.qps is not None:
+            found["target_qps"] = f"{self.qps:.10g}"
+        if self.max_latency is not None:
+            found["target_latency"] = f"{self.max_latency * 1e3:.10g}"
+        if self.samples_per_query is not None:
+            found["samples_per_query"] = str(self.samples_per_query)
+        for key, value in (self.extra or {}).items():
+            name = self._name_of(key, model)
+            if found.setdefault(name, value) != value:
+                raise UserError(
+                    f"--set {key}={value} contradicts another option: {name} = {found[name]}.",
+                    hint="Give one of them.",
+                )
+        settings = {f"{model}.{self.scenario}.{name}": value for name, value in found.items()}
+        for key, value in settings.items():
+            check_setting(key, value, "command line")
+        return settings
+
+    def _name_of(self, key: str, model: str) -> str:
+        """Return the last part of a key of ``--set``; refuse a full key of another run."""
+        *place, name = key.rsplit(".", 2)
+        if name == "mode":
+            raise UserError("The mode of a run is not one of its settings.", hint="Use --mode.")
+        if len(place) == 1:
+            raise UserError(f"{key!r} is not model.scenario.key.", hint=f"Give {name} alone.")
+        if place and not (place[0] in (model, "*") and place[1] in (self.scenario, "*")):
+            raise UserError(
+                f"--set {key} does not apply to {model} {self.scenario}.",
+                hint=f"Give {name} alone, or write it into a user.conf that several runs share.",
+            )
+        return name
+
+    def compose_user_conf(self, model: str, base: Path | None) -> tuple[UserConf, str]:
+        """Return the run's ``user.conf`` and which file it is based on ('' for none).
+
+        ``--user-conf`` wins over ``base``, the system's own file for the round.
+        """
+        file = self.user_conf or base
+        conf = UserConf("", {})
+        if file is not None:
+            try:
+                conf = parse_user_conf(file.read_text(encoding="utf-8"), str(file))
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"{file} cannot be read: {error}.", hint="Check --user-conf."
+                ) from error
+        conf = conf.with_lines("set on the command line", self.loadgen_settings(model))
+        return conf, str(file or "")

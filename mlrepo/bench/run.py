@@ -1,0 +1,269 @@
+"""One benchmark run from request to commit."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mlrepo
+from mlrepo.bench.conclude import ENVIRONMENT_FILE, SYSTEM_FILE, ConcludedRun, conclude
+from mlrepo.bench.execute import NotStartedError, Progress, execute
+from mlrepo.bench.request import BenchRequest
+from mlrepo.digest import sha256_file
+from mlrepo.errors import Interrupted, MlrepoError, UserError
+from mlrepo.harness.spec import SPEC_FILE, USER_CONF_FILE, RunSpec
+from mlrepo.logs.user_conf import UserConf
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.record import new_run_id, timestamp
+from mlrepo.redaction import Redactor, recorded_environment
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import Experiment, refuse_if_checked_out
+from mlrepo.repository.files import write_atomically
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.recorder import Recorder
+from mlrepo.repository.source import collect_garbage, source_state
+from mlrepo.repository.spool import Spool, SpooledRun
+from mlrepo.rounds import load_round
+from mlrepo.settings import Resolved
+from mlrepo.systems.description import read_description, user_conf_of
+from mlrepo.systems.detect import host_facts, load_now
+from mlrepo.workloads import ModelFile, Workload
+
+_ALIASES = {"onnxruntime": "onnx"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What runs in one repository have in common.
+
+    Attributes
+    ----------
+    settings:
+        The resolved round, division, submitter, category and system.
+    environ:
+        The environment that the child gets.
+    argv:
+        The command as the user typed it.
+    """
+
+    repository: ResultsRepository
+    settings: Mapping[str, Resolved]
+    experiment: Experiment
+    environ: Mapping[str, str]
+    redactor: Redactor
+    argv: Sequence[str]
+
+    def run(
+        self,
+        request: BenchRequest,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> ConcludedRun:
+        """Execute and record one run; a run that started is recorded however it ends.
+
+        Raises
+        ------
+        UserError
+            The request cannot be executed; nothing was started or written.
+        MlrepoError
+            The run could not be recorded; it waits in the spool.
+        """
+        request = request.checked()
+        backend = _ALIASES.get(request.backend, request.backend)
+        if backend not in plugin_names(BACKENDS):
+            load_plugin(BACKENDS, backend)  # raises, naming the backends
+        workload: Workload = load_plugin(WORKLOADS, request.workload)
+        self._refuse_oldest_rounds()
+        recorder = Recorder(self.repository, git_identity(self.repository.root))
+        refuse_if_checked_out(self.repository, self.experiment)
+        _ = self.repository.git  # formats that cannot be written are refused before the benchmark
+
+        system = self.settings["system"].value
+        base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
+        conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
+        model = _model_file(workload, request.model_file)
+        spec = RunSpec(
+            workload=workload.name,
+            backend=backend,
+            scenario=request.scenario,
+            mode=request.mode,
+            model_file=str(model.path),
+            threads=request.threads,
+            max_batch=request.max_batch,
+        )
+        root = f"{self.repository.root}/"
+        about = self._about(request, model, conf, conf_source.removeprefix(root))
+        spooled = self._spool(spec, about, conf, read_description(self.repository.systems, system))
+        try:
+            execute(
+                spooled.directory,
+                self.environ,
+                prefix=request.prefix,
+                timeout=request.timeout,
+                on_progress=on_progress,
+            )
+        except NotStartedError:
+            spooled.discard()
+            raise
+        except BaseException:
+            spooled.release()
+            raise
+        try:
+            concluded = conclude(spooled, recorder, self.redactor)
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                f"Interrupted before the run {spooled.run_id} was recorded.",
+                hint="It is kept; `mlrepo doctor --fix` or the next `mlrepo bench run` records it.",
+            ) from error
+        finally:
+            spooled.release()
+        collect_garbage(self.repository)
+        return concluded
+
+    def _refuse_oldest_rounds(self) -> None:
+        round_ = load_round(self.settings["round"].value)
+        if not round_.has_detail_log():
+            raise UserError(
+                f"Runs for {round_.name} cannot be judged: LoadGen's logs were others then.",
+                hint="Use a round from v1.0 on: --round v6.1, or `mlrepo config set round v6.1`.",
+            )
+
+    def _about(
+        self, request: BenchRequest, model: ModelFile, conf: UserConf, conf_source: str
+    ) -> dict[str, Any]:
+        """Return what is known of the run before it starts, redacted: it lies on the disk."""
+        counts: dict[str, int] = {}
+
+        def clean(*texts: str) -> list[str]:
+            cleaned, found = self.redactor.arguments(texts)
+            for kind, number in found.items():
+                counts[kind] = counts.get(kind, 0) + number
+            return cleaned
+
+        settings = {
+            key: {"value": setting.value, "origin": setting.origin}
+            for key, setting in self.settings.items()
+        }
+        settings["user.conf"] = {"value": json.dumps(conf.values), "origin": clean(conf_source)[0]}
+        return {
+            **{key: setting.value for key, setting in self.settings.items()},
+            "started": timestamp(datetime.datetime.now(datetime.UTC)),
+            "experiment": self.experiment.name,
+            "tags": list(dict.fromkeys(clean(*request.tags))),
+            "place": request.place,
+            "argv": clean(*self.argv),
+            "prefix": clean(*request.prefix),
+            "settings": settings,
+            "model": {
+                "name": model.name,
+                "file": model.path.name,
+                "sha256": sha256_file(model.path),
+                "size": model.path.stat().st_size,
+                "starting_weights_filename": model.starting_weights_filename,
+                "retraining": model.retraining,
+                "input_data_types": model.input_data_types,
+                "weight_data_types": model.weight_data_types,
+                "weight_transformations": model.weight_transformations,
+            },
+            "source": source_state(self.repository),
+            "host": host_facts(),
+            "load": load_now(),
+            "redactions": counts,
+            "tool": f"mlrepo {mlrepo.__version__}",
+            "nonce": secrets.token_hex(8),
+        }
+
+    def _spool(
+        self, spec: RunSpec, about: dict[str, Any], conf: UserConf, system_json: bytes
+    ) -> SpooledRun:
+        """Write the run's inputs into a new directory of the spool; all of them or none."""
+        content = json.dumps({"run": spec.to_dict(), "record": about}, sort_keys=True)
+        started = datetime.datetime.fromisoformat(about["started"])
+        about["run"] = new_run_id(started, content.encode())
+        spooled = Spool(self.repository.store / "spool").create(about["run"])
+        environment = {
+            "python": platform.python_version(),
+            "variables": recorded_environment(self.environ),
+            "packages": _packages(),
+        }
+        files = {
+            USER_CONF_FILE: conf.text.encode(),
+            SYSTEM_FILE: system_json,
+            ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
+        }
+        specification = json.dumps({"run": spec.to_dict(), "record": about}, indent=2).encode()
+        try:
+            for name, data in files.items():
+                (spooled.directory / name).write_bytes(data)
+            # Last: a directory without it was never complete and holds nothing to lose.
+            write_atomically(spooled.directory / SPEC_FILE, specification)
+        except OSError as error:
+            spooled.discard()
+            raise UserError(
+                f"The run's directory {spooled.directory} cannot be written: {error.strerror}.",
+                hint="Make room on the disk and run the command again; nothing was started.",
+            ) from error
+        return spooled
+
+
+def recover(
+    repository: ResultsRepository, redactor: Redactor
+) -> tuple[list[ConcludedRun], list[tuple[str, MlrepoError]]]:
+    """Record the runs that dead processes left in the spool.
+
+    Returns
+    -------
+    The recorded runs, and the ids of those that could not be recorded with the reason; these stay.
+    """
+    spool = Spool(repository.store / "spool")
+    spool.sweep()
+    done: list[ConcludedRun] = []
+    failed: list[tuple[str, MlrepoError]] = []
+    for spooled in spool.orphans():
+        try:
+            if not (spooled.directory / SPEC_FILE).is_file():
+                spooled.discard()  # died before anything was started
+                continue
+            recorder = Recorder(repository, git_identity(repository.root))
+            done.append(conclude(spooled, recorder, redactor))
+        except MlrepoError as error:
+            failed.append((spooled.run_id, error))
+        except Exception as error:  # a bug that one old run meets must not stop all new ones
+            failed.append((spooled.run_id, UserError(f"{type(error).__name__}: {error}.")))
+        finally:
+            spooled.release()
+    return done, failed
+
+
+def _model_file(workload: Workload, substitute: Path | None) -> ModelFile:
+    path = (substitute or workload.model.path).absolute()
+    if not path.is_file():
+        raise UserError(
+            f"The model file {path} does not exist.",
+            hint="Check --model-file."
+            if substitute
+            else "It is part of the package: install mlrepo again.",
+        )
+    if substitute is None:
+        return workload.model
+    return ModelFile(
+        name=path.stem,
+        path=path,
+        starting_weights_filename=path.name,
+        retraining=workload.model.retraining,
+    )
+
+
+def _packages() -> dict[str, str]:
+    """Return name and version of every installed distribution; never where it came from."""
+    return {
+        name: distribution.version
+        for distribution in metadata.distributions()
+        if (name := distribution.metadata["Name"])
+    }

@@ -1,0 +1,40 @@
+"""``mlrepo clone``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrepo.errors import RemoteUnavailable
+from mlrepo.redaction import Redactor
+from mlrepo.settings import FILE_NAME
+
+
+@click.command("clone")
+@click.argument("url")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+def command(url: str, directory: Path | None) -> None:
+    """Get a results repository from a URL.
+
+    All experiment branches come along; `mlrepo log` lists their runs at once.
+
+    \b
+    Example:
+      mlrepo clone git@example.com:team/results.git
+    """
+    from mlrepo.repository.scaffold import clone
+
+    name = url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+    try:
+        root = clone(url, directory or Path(name or "results"))
+    except RemoteUnavailable as error:
+        # A URL may hold a password, and messages end in logs that others read.
+        message, _ = Redactor().text(error.message)
+        raise RemoteUnavailable(message, hint=error.hint) from None
+    click.echo(f"Cloned into {root}")
+    if not (root / FILE_NAME).exists():
+        click.echo(
+            f"It has no {FILE_NAME} yet. Turn it into a results repository with: "
+            f"cd {root} && mlrepo init --adopt --submitter NAME --division open"
+        )

@@ -1,0 +1,96 @@
+"""``mlrepo config``."""
+
+from __future__ import annotations
+
+import click
+
+from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.render import print_json, print_table
+from mlrepo.settings import SETTINGS, setting_named
+
+
+@click.group("config")
+def command() -> None:
+    """Read and change the settings of the repository.
+
+    \b
+    Example:
+      mlrepo config set round v6.1
+      mlrepo config list
+    """
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
+def list_(as_json: bool) -> None:
+    """List every setting, its value and where the value comes from.
+
+    \b
+    Example:
+      mlrepo config list
+    """
+    settings = resolver(current_repository())
+    found = {setting.key: settings.find(setting.key) for setting in SETTINGS}
+    if as_json:
+        values = {key: vars(value) if value else None for key, value in found.items()}
+        print_json("mlrepo.config/1", {"settings": values})
+        return
+    rows = []
+    for setting in SETTINGS:
+        value = found[setting.key]
+        shown, origin = (value.value, value.origin) if value else ("-", "not set")
+        rows.append((setting.key, shown, origin, setting.summary))
+    print_table(("SETTING", "VALUE", "FROM", "MEANING"), rows)
+
+
+@command.command("get")
+@click.argument("key")
+def get(key: str) -> None:
+    """Print the value of one setting.
+
+    \b
+    Example:
+      mlrepo config get round
+    """
+    click.echo(resolver(current_repository()).require(key).value)
+
+
+@command.command("set")
+@click.argument("key")
+@click.argument("value")
+def set_(key: str, value: str) -> None:
+    """Write one setting into mlrepo.toml.
+
+    \b
+    Example:
+      mlrepo config set system laptop
+    """
+    from mlrepo.repository.configuration import set_value
+    from mlrepo.rounds import load_round
+
+    repository = current_repository()
+    if key == "round":
+        load_round(setting_named(key).check(value, "config set"))
+    repository.file_settings()  # a malformed file is reported as such, and not rewritten
+    stored = set_value(repository.settings_file, key, value)
+    click.echo(f"{key} = {stored}")
+    now = resolver(repository).find(key)
+    if now is not None and now.value != stored:
+        click.echo(f"Note: {now.origin} sets {key} to {now.value} and wins.", err=True)
+
+
+@command.command("unset")
+@click.argument("key")
+def unset(key: str) -> None:
+    """Remove one setting from mlrepo.toml.
+
+    \b
+    Example:
+      mlrepo config unset embargo
+    """
+    from mlrepo.repository.configuration import unset_value
+
+    repository = current_repository()
+    setting_named(key)
+    repository.file_settings()  # a malformed file is reported as such, and not rewritten
+    unset_value(repository.settings_file, key)

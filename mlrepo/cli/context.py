@@ -1,0 +1,42 @@
+"""What commands share: the repository around them, resolved settings, the redactor."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from mlrepo.redaction import Redactor, secret_values
+from mlrepo.repository.discovery import ResultsRepository, find_repository
+from mlrepo.settings import Resolver
+
+# Login names that are ordinary words: replacing them would mangle texts and hide nothing.
+_COMMON_LOGINS = frozenset(
+    {"root", "user", "admin", "ubuntu", "debian", "runner", "test", "demo", "mlperf", "nobody"}
+)
+
+
+def current_repository() -> ResultsRepository:
+    """Return the results repository around the working directory."""
+    return find_repository(Path.cwd())
+
+
+def resolver(repository: ResultsRepository | None = None) -> Resolver:
+    """Return the resolver over the environment and the repository's settings."""
+    return Resolver(dict(os.environ), repository.file_settings() if repository else {})
+
+
+def redactor(system: str = "") -> Redactor:
+    """Return the redactor for this user on this machine."""
+    account = pwd.getpwuid(os.getuid())
+    homes = {os.environ.get("HOME", ""), account.pw_dir}
+    users = {os.environ.get("USER", ""), os.environ.get("LOGNAME", ""), account.pw_name}
+    host = os.uname().nodename
+    hosts = {host, host.partition(".")[0]} - {"", "localhost", system}  # a system's name is public
+    return Redactor(
+        homes=tuple(sorted(home for home in homes if len(home) > 1)),
+        users=tuple(sorted(user for user in users if user and user not in _COMMON_LOGINS)),
+        hosts=tuple(sorted(hosts, key=len, reverse=True)),
+        host_label=f"<{system or 'host'}>",
+        secrets=secret_values(os.environ),
+    )

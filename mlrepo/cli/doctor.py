@@ -1,0 +1,59 @@
+"""``mlrepo doctor``."""
+
+from __future__ import annotations
+
+import click
+
+from mlrepo.cli.context import current_repository, redactor, resolver
+from mlrepo.cli.render import colored, print_json
+from mlrepo.settings import SETTINGS
+
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+@click.command("doctor")
+@click.option("--fix", is_flag=True, help="Record runs left in the spool, remove stale locks.")
+@click.option("--quick", is_flag=True, help="Do not compare every record with its commit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def command(fix: bool, quick: bool, as_json: bool) -> int:
+    """Check the repository and the machine, and mend what can be.
+
+    Exit code: 0 when nothing is wrong, 1 when a problem remains.
+
+    \b
+    Example:
+      mlrepo doctor --fix
+    """
+    from mlrepo.repository.health import PROBLEM, check_repository, remove_stale_locks
+
+    repository = current_repository()
+    settings = resolver(repository)
+    for setting in SETTINGS:
+        settings.find(setting.key)  # a malformed value is reported as such
+    mended: list[str] = []
+    if fix:
+        mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
+        mended += _recover(repository)
+    checks = check_repository(repository, records=not quick)
+    if as_json:
+        print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
+    else:
+        for line in mended:
+            click.echo(line)
+        for check in checks:
+            word = click.style(f"{check.status:<8}", fg=_COLOURS[check.status])
+            click.echo(f"{word} {check.name:<9} {check.found}", color=colored())
+            if check.hint:
+                click.echo(f"{'':<19}{check.hint}")
+    return 1 if any(check.status == PROBLEM for check in checks) else 0
+
+
+def _recover(repository: object) -> list[str]:
+    from mlrepo.bench.run import recover
+    from mlrepo.repository.discovery import ResultsRepository
+
+    assert isinstance(repository, ResultsRepository)
+    system = resolver(repository).find("system")
+    done, failed = recover(repository, redactor(system.value if system else ""))
+    lines = [f"recorded the run {c.record.run} ({c.record.validity})" for c in done]
+    return lines + [f"the run {run_id} cannot be recorded: {e.message}" for run_id, e in failed]

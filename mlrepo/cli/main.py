@@ -1,0 +1,190 @@
+"""The ``mlrepo`` command: finds the sub-command, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from mlrepo import __version__
+from mlrepo.errors import MlrepoError
+
+# name: (module, one line of help). The modules are imported only when their command is used, so
+# that `mlrepo --help` does not pay for any; a test holds that the lines are the commands' own.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("mlrepo.cli.init", "Make a results repository, or turn a directory into one."),
+    "clone": ("mlrepo.cli.clone", "Get a results repository from a URL."),
+    "config": ("mlrepo.cli.config", "Read and change the settings of the repository."),
+    "doctor": ("mlrepo.cli.doctor", "Check the repository and the machine, and mend what can be."),
+    "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
+    "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
+    "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
+    "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
+    "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),
+}
+
+# Errors of the machine that the operating system reports without naming a file.
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.option("-C", "directory", metavar="DIR", help="Run as if started in DIR.")
+@click.version_option(__version__, prog_name="mlrepo")
+@click.pass_context
+def cli(ctx: click.Context, directory: str | None) -> None:
+    """An MLPerf Inference results repository that is a Git repository and the tool at once.
+
+    \b
+    Example:
+      mlrepo init results --submitter MyOrg --division open --system laptop
+      cd results
+      mlrepo bench run --model digits --backend onnx --scenario Offline --mode performance
+      mlrepo log
+    """
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise click.UsageError(f"-C {directory}: {error.strerror}.") from error
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code (design section 6)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    _prepare_streams()
+    try:
+        if "_MLREPO_COMPLETE" in os.environ:
+            cli.main(prog_name="mlrepo")
+        # Not cli.main(): it turns a reader that went away into exit code 1.
+        with cli.make_context("mlrepo", list(arguments), obj=arguments) as context:
+            result = cli.invoke(context)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _usage(error)
+    except MlrepoError as error:
+        _say(error.message, error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted.", "")
+        return 130
+    except BrokenPipeError:
+        return _reader_went_away()
+    except Exception as error:
+        return _bug(error, arguments)
+
+
+def _prepare_streams() -> None:
+    """Open /dev/null for streams that the caller closed (cron may); print any text somehow."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _reader_went_away() -> int:
+    """End in silence: nobody reads on in `mlrepo log | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
+
+
+def _usage(error: click.ClickException) -> int:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f"`{error.ctx.command_path} --help` shows the options with an example."
+    _say(error.format_message(), hint)
+    return 2
+
+
+def _say(message: str, hint: str) -> None:
+    click.echo(f"mlrepo: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+
+
+def _bug(error: Exception, arguments: list[str]) -> int:
+    import traceback
+
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _say(f"{where}{error.strerror}.", "Check permissions and free space.")
+        return 2
+    report = (
+        f"mlrepo {__version__}, Python {sys.version}\n"
+        f"command: {arguments[:2]}\n\n"  # options may hold what must not be shared
+        + "".join(traceback.format_exception(error))
+    )
+    _say(
+        f"This is a bug of mlrepo: {type(error).__name__}: {error}",
+        f"The report is in {_written(report)}; please send it with an issue.",
+    )
+    return 70
+
+
+def _written(report: str) -> str:
+    """Write a crash report and return its name; on a full disk it goes to standard error."""
+    import tempfile
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="mlrepo-crash-", suffix=".txt", dir=_crash_directory(), delete=False
+        ) as file:
+            file.write(report)
+    except OSError:
+        click.echo(report, err=True)
+        return "the lines above"
+    return file.name
+
+
+def _crash_directory() -> str | None:
+    """Return the repository's own place for crash reports, or None for the system's."""
+    try:
+        from mlrepo.repository.discovery import find_git_repository
+
+        repository = find_git_repository(Path.cwd())
+        if repository is None:
+            return None
+        directory = repository.store / "crash"
+        directory.mkdir(parents=True, exist_ok=True)
+    except Exception:  # reporting a bug must not fail for a second reason
+        return None
+    return str(directory)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

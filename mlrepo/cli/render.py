@@ -1,0 +1,111 @@
+"""Tables, JSON and progress for people and machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mlrepo.bench.execute import Progress
+    from mlrepo.record import RunRecord
+
+_PHASES = {
+    "starting": "starting",
+    "loading": "loading model and data",
+    "warming": "warming up",
+    "started": "measuring",
+    "finished": "ending",
+    "failed": "ending",
+}
+
+
+def print_json(schema: str, values: Mapping[str, Any]) -> None:
+    """Print one JSON object with its schema name first."""
+    ascii_only = sys.stdout.encoding.lower() != "utf-8"
+    click.echo(json.dumps({"schema": schema, **values}, indent=2, ensure_ascii=ascii_only))
+
+
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
+) -> None:
+    """Print columns padded to their widest cell; ``right`` names the columns of numbers."""
+    widths = [max(_width(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    for number, row in enumerate((header, *rows)):
+        cells = [
+            " " * (width - _width(cell)) + cell
+            if i in right
+            else cell + " " * (width - _width(cell))
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        line = "  ".join(cells).rstrip()
+        click.echo(click.style(line, bold=True) if number == 0 else line, color=colored())
+
+
+def _width(cell: str) -> int:
+    return len(click.unstyle(cell))
+
+
+def verdict(validity: str) -> str:
+    """Return the validity word in its colour."""
+    colour = {"VALID": "green", "INTERRUPTED": "yellow"}.get(validity, "red")
+    return click.style(validity, fg=colour)
+
+
+def print_headline(record: RunRecord) -> None:
+    """Print what was run, its result and verdict, and the reasons of the verdict."""
+    result = "" if record.result.value is None else f" {record.result}"
+    title = click.style(f"{record.benchmark} {record.scenario} {record.mode}:{result}", bold=True)
+    click.echo(f"{title} {verdict(record.validity)}", color=colored())
+    for reason in record.reasons:
+        click.echo(f"  because {reason}")
+
+
+def colored() -> bool | None:
+    """Return False when NO_COLOR asks for plain text, else None (click decides by the terminal)."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._phase = ""
+        self._terminal = sys.stderr.isatty()
+        self._drawn = 0.0
+
+    def update(self, progress: Progress) -> None:
+        """Draw the progress, at most five times a second; a reader that went away stops no run."""
+        with contextlib.suppress(BrokenPipeError):
+            self._draw(progress)
+
+    def _draw(self, progress: Progress) -> None:
+        changed = progress.phase != self._phase
+        self._phase = progress.phase
+        if not self._terminal:
+            if changed:
+                click.echo(f"{self._label}: {_PHASES[progress.phase]}", err=True)
+            return
+        if not changed and time.monotonic() - self._drawn < 0.2:
+            return
+        self._drawn = time.monotonic()
+        text = f"{self._label}: {_PHASES[progress.phase]}  {progress.elapsed:.0f} s"
+        if progress.fraction is not None:
+            text += f"  {progress.fraction:4.0%}"
+        if progress.left is not None:
+            text += f"  {progress.left:.0f} s left"
+        if progress.samples:
+            text += f"  {progress.samples} samples"
+        click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._terminal and self._phase:
+            click.echo("\r\033[K", err=True, nl=False)

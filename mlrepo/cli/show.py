@@ -1,0 +1,101 @@
+"""``mlrepo show``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrepo.cli.context import current_repository
+from mlrepo.cli.render import print_headline, print_json
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
+
+_LOGS = {
+    "summary": "mlperf_log_summary.txt",
+    "detail": "mlperf_log_detail.txt",
+    "accuracy": "mlperf_log_accuracy.json",
+    "accuracy.txt": "accuracy.txt",
+    "console": "console.txt",
+    "user.conf": "user.conf",
+    "system": "system.json",
+    "environment": "environment.json",
+    "failure": "failure.txt",
+}
+
+
+@click.command("show")
+@click.argument("run", default="latest")
+@click.option("--log", "log", type=click.Choice(list(_LOGS)), help="Print this file of the run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
+def command(run: str, log: str | None, as_json: bool) -> None:
+    """Show everything about one run, or print one of its logs.
+
+    RUN is a run id, a part of one that is unique, a commit, or `latest`.
+
+    \b
+    Example:
+      mlrepo show latest
+      mlrepo show 3fa9c1 --log summary
+    """
+    from mlrepo.repository.history import file_names, find_run, load_record, read_file
+
+    repository = current_repository()
+    found = find_run(repository, run)
+    if log is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(read_file(repository, found, _LOGS[log]))
+        return
+    record = load_record(repository, found)
+    if as_json:
+        print_json("mlrepo.show/1", {"commit": found.commit, "record": asdict(record)})
+        return
+    _print_record(record, found.commit, file_names(repository, found))
+
+
+def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
+    print_headline(record)
+    placement = record.placement
+    placed = placement.path if placement.placed else f"no: {placement.reason}"
+    if placement.forced:
+        placed += f" (although {placement.reason})"
+    backend, model, data = record.backend, record.model, record.dataset
+    details = {
+        "run": record.run,
+        "commit": f"{commit} on exp/{record.experiment}",
+        "started": f"{record.started}, ended {record.ended}",
+        "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
+        "system": f"{record.system} (results stand under {record.sut})",
+        "backend": f"{backend.get('framework', backend.get('name'))}, "
+        f"batch {backend.get('batch')}, options {json.dumps(backend.get('options', {}))}",
+        "model": f"{model.get('file')}, sha256 {model.get('sha256')}",
+        "data set": f"{data.get('name')}, {data.get('samples')} samples, "
+        f"sha256 {data.get('fingerprint')}"
+        if data
+        else "-",
+        "LoadGen": str(record.loadgen.get("version", record.loadgen.get("package", "-"))),
+        "user.conf": record.settings.get("user.conf", {}).get("value", ""),
+        "host": f"{record.host.get('host_processor_model_name', '?')}, "
+        f"{record.host.get('cpus_usable')} CPUs usable",
+        "load": f"before {record.load.get('before')}, after {record.load.get('after')}, "
+        f"CPU busy {record.load.get('busy_share')}, stolen {record.load.get('steal_share')}",
+        "source": str(record.source.get("commit"))
+        + (" (dirty)" if record.source.get("dirty") else ""),
+        "tags": ", ".join(record.tags) or "-",
+        "redacted": ", ".join(f"{n} x {kind}" for kind, n in record.redactions.items()) or "-",
+        "config": record.configuration,
+        "placed": placed,
+        "command": " ".join(record.argv),
+        "files": ", ".join(files),
+    }
+    for name, value in details.items():
+        click.echo(f"  {name:<10}{value}")
+    if record.metrics:
+        click.echo("  metrics")
+        width = max(len(name) for name in record.metrics)
+        for name, metric in record.metrics.items():
+            click.echo(f"    {name:<{width}}  {metric}")

@@ -1,0 +1,1 @@
+"""LoadGen inside the child process: settings, samples, one system under test per scenario."""

@@ -1,0 +1,240 @@
+"""The child process: one LoadGen run in the current directory, described by ``spec.json``.
+
+Started as ``python -m mlrepo.harness.child PID`` by the mlrepo process PID, with the run's
+directory as working directory. LoadGen reads its embedded mlperf.conf once per process, so each
+run has a process of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import sys
+import threading
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import mlperf_loadgen as lg
+
+from mlrepo.backends import Backend, BackendOptions
+from mlrepo.errors import UserError
+from mlrepo.harness import warmup
+from mlrepo.harness.events import Reporter
+from mlrepo.harness.samples import SampleLibrary
+from mlrepo.harness.spec import USER_CONF_FILE, RunSpec
+from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
+from mlrepo.logs.user_conf import parse_user_conf
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
+from mlrepo.record import ACCURACY
+from mlrepo.workloads import Dataset, Workload
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run the specification in the working directory; every failure becomes an event."""
+    _die_with_parent()
+    _die_with(int(sys.argv[1]))
+    directory = Path.cwd()
+    reporter = Reporter(directory)
+    try:
+        spec = RunSpec.read(directory)
+        reporter.event("loading")
+        workload: Workload = load_plugin(WORKLOADS, spec.workload)
+        backend: Backend = load_plugin(BACKENDS, spec.backend)()
+        execute(spec, workload, backend, directory, reporter)
+    except BaseException as error:
+        reporter.fail(error)
+
+
+def execute(
+    spec: RunSpec, workload: Workload, backend: Backend, directory: Path, reporter: Reporter
+) -> None:
+    """Load, warm up, run LoadGen, report; logs are written to ``directory``.
+
+    Raises
+    ------
+    MlrepoError
+        Something the user can mend: model, data set, settings.
+    """
+    dataset = workload.open_dataset()
+    backend.load(Path(spec.model_file), BackendOptions(threads=spec.threads))
+    static = _static_batch(backend, dataset, Path(spec.model_file))
+    fixed = static or spec.max_batch
+    settings = _settings(spec, workload, directory)
+    buffer = fixed or warmup.LARGEST_BATCH
+    library = SampleLibrary(dataset, max(buffer, settings.multi_stream_samples_per_query))
+    pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, static)
+
+    query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
+    loaded = list(range(min(dataset.total, max(64, query))))
+    library.load(loaded)
+    reporter.event("warming")
+    times = warmup.measure_batches(pipeline, loaded, fixed, query)
+    bound = settings.server_target_latency_ns / 1e9 if spec.scenario == "Server" else None
+    pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
+    _write_estimates(spec, workload, directory, times, query)
+    settings = _settings(spec, workload, directory, reload=True)
+
+    reporter.event(
+        "started",
+        batch=pipeline.max_batch,
+        batch_seconds={str(size): seconds for size, seconds in times.items()},
+        total=_samples_to_judge(spec, settings, dataset),
+        min_duration=settings.min_duration_ms / 1e3,
+        loadgen=metadata.version("mlcommons-loadgen"),
+    )
+    # A collection in the middle of a query would show up as latency; nothing here makes cycles.
+    gc.collect()
+    gc.disable()
+    _run_loadgen(spec, workload, dataset, pipeline, settings, directory, reporter)
+    reporter.event(
+        "finished",
+        backend=dict(backend.describe()),
+        dataset=dict(dataset.describe()),
+        batch=pipeline.max_batch,
+        max_rss=_peak_memory(),
+    )
+
+
+def _run_loadgen(
+    spec: RunSpec,
+    workload: Workload,
+    dataset: Dataset,
+    pipeline: Pipeline,
+    settings: Any,
+    directory: Path,
+    reporter: Reporter,
+) -> None:
+    def load(indices: list[int]) -> None:
+        try:
+            pipeline.library.load(indices)
+        except BaseException as error:
+            reporter.fail(error)
+
+    kind = ServerSut if spec.scenario == "Server" else InlineSut
+    sut = kind(pipeline, reporter)
+    loadgen_sut = lg.ConstructFastSUT(sut.issue, _nothing_to_flush)
+    loadgen_qsl = lg.ConstructQSL(
+        dataset.total,
+        min(dataset.total, workload.performance_samples),
+        load,
+        pipeline.library.unload,
+    )
+    output = lg.LogOutputSettings()
+    output.outdir = str(directory)
+    output.copy_summary_to_stdout = False
+    log_settings = lg.LogSettings()
+    log_settings.log_output = output
+    log_settings.enable_trace = False
+    # LoadGen silently obeys an audit.config in the working directory: name one that never exists.
+    no_audit = str(directory / "no-audit.config")
+    lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, no_audit)
+    sut.close()
+    lg.DestroyFastSUT(loadgen_sut)
+    lg.DestroyQSL(loadgen_qsl)
+
+
+def _settings(spec: RunSpec, workload: Workload, directory: Path, *, reload: bool = False) -> Any:
+    """Return LoadGen's settings from its embedded mlperf.conf and then the user.conf.
+
+    The embedded file is honoured only by the first ``FromConfig`` of a process in its default
+    mode, so it is named explicitly (0), before the user.conf (2). Scenario and mode are set last:
+    a configuration file may set the mode.
+    """
+    settings = lg.TestSettings()
+    path = str(directory / USER_CONF_FILE)
+    for file, kind in (("", 0), (path, 2)):
+        code = settings.FromConfig(file, workload.loadgen_model, spec.scenario, kind)
+        if code != 0:
+            raise UserError(f"LoadGen cannot read {USER_CONF_FILE} (code {code}).")
+    settings.scenario = getattr(lg.TestScenario, spec.scenario)
+    settings.mode = (
+        lg.TestMode.AccuracyOnly if spec.mode == ACCURACY else lg.TestMode.PerformanceOnly
+    )
+    return settings
+
+
+def _write_estimates(
+    spec: RunSpec, workload: Workload, directory: Path, times: dict[int, float], query: int
+) -> None:
+    if not spec.estimate:
+        return
+    path = directory / USER_CONF_FILE
+    conf = parse_user_conf(path.read_text(encoding="utf-8"), USER_CONF_FILE)
+    model = workload.loadgen_model
+    found = warmup.estimates(conf, model, spec.scenario, times, query)
+    conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", found)
+    path.write_text(conf.text, encoding="utf-8")
+
+
+def _static_batch(backend: Backend, dataset: Dataset, model: Path) -> int | None:
+    """Return the model's own batch size, None when it takes any; check the rest of the shape."""
+    shape = backend.input_shape
+    if not shape:
+        return None
+    wanted = dataset.sample_shape
+    fits = len(shape) == len(wanted) + 1 and all(
+        have is None or have == want for have, want in zip(shape[1:], wanted, strict=True)
+    )
+    if not fits:
+        raise UserError(
+            f"The model {model.name} takes input of shape {_shape_text(shape)}, but the samples "
+            f"have the shape {_shape_text((None, *wanted))}.",
+            hint="Use a model exported for this benchmark; `batch` may be any size.",
+        )
+    return shape[0]
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return "[" + ", ".join("batch" if size is None else str(size) for size in shape) + "]"
+
+
+def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:
+    if spec.mode != ACCURACY:
+        return None
+    return settings.accuracy_sample_count_override or dataset.total
+
+
+def _nothing_to_flush() -> None:
+    """LoadGen's second callback; every query is executed at once."""
+
+
+def _peak_memory() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end this process with its parent: an orphan would disturb the next run."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _die_with(process: int) -> None:
+    """End this process and its group with ``process``: a command prefix may stand between them.
+
+    A thread sleeps in the kernel until then; it costs the measured ones nothing.
+    """
+    try:
+        descriptor = os.pidfd_open(process)
+    except (AttributeError, OSError):
+        return  # not Linux, an old one, or a prefix that made another process namespace
+
+    def watch() -> None:
+        select.select([descriptor], [], [])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

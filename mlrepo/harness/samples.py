@@ -1,0 +1,56 @@
+"""The query sample library: loaded samples in one contiguous array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlrepo.workloads import Dataset
+
+
+class SampleLibrary:
+    """The samples that LoadGen loaded, in the order in which it loaded them.
+
+    A query of one sample or of consecutive ones (SingleStream, MultiStream) is a view; other
+    batches are gathered into one reused buffer.
+    """
+
+    def __init__(self, dataset: Dataset, max_batch: int) -> None:
+        self._dataset = dataset
+        self._row_of = np.full(dataset.total, -1, dtype=np.int64)
+        self._samples: npt.NDArray[Any] = np.empty((0, *dataset.sample_shape), np.float32)
+        self._scratch = np.empty((max_batch, *dataset.sample_shape), np.float32)
+
+    def load(self, indices: Sequence[int]) -> None:
+        """Load samples; a sample named twice (MultiStream wraps around) is loaded once."""
+        unique = list(dict.fromkeys(indices))
+        self._samples = self._dataset.load(unique)
+        self._row_of[:] = -1
+        self._row_of[np.asarray(unique, dtype=np.int64)] = np.arange(len(unique))
+
+    def unload(self, indices: Sequence[int]) -> None:
+        """Forget all samples: LoadGen unloads a set before it loads the next one."""
+        self._samples = self._samples[:0]
+
+    def rows(self, indices: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return where the samples lie, shape [len(indices)]."""
+        return self._row_of[np.fromiter(indices, np.int64, len(indices))]
+
+    def one(self, index: int) -> npt.NDArray[Any]:
+        """Return one sample as a batch of one: a view."""
+        row = self._row_of[index]
+        return self._samples[row : row + 1]
+
+    def batch(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return the samples at ``rows`` as a batch; valid until the next call."""
+        count = len(rows)
+        first = int(rows[0])
+        if int(rows[-1]) - first == count - 1 and bool((np.diff(rows) == 1).all()):
+            return self._samples[first : first + count]
+        batch = self._scratch[:count]
+        # "clip" lets numpy write straight into the buffer; rows are within bounds by construction.
+        np.take(self._samples, rows, axis=0, out=batch, mode="clip")
+        return batch

@@ -1,0 +1,72 @@
+"""What parent and child agree on: the specification of a run, and the events the child reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SPEC_FILE = "spec.json"
+EVENTS_FILE = "events.jsonl"
+PROGRESS_FILE = "progress"
+CONSOLE_FILE = "console.txt"
+USER_CONF_FILE = "user.conf"
+
+SUMMARY_LOG = "mlperf_log_summary.txt"
+DETAIL_LOG = "mlperf_log_detail.txt"
+ACCURACY_LOG = "mlperf_log_accuracy.json"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything the child needs; ``user.conf`` stands beside it in the run's directory.
+
+    Attributes
+    ----------
+    workload, backend:
+        Plugin names.
+    scenario, mode:
+        LoadGen's scenario, and ``performance`` or ``accuracy``.
+    model_file:
+        Path of the model.
+    threads, max_batch:
+        The user's choice, or None.
+    estimate:
+        Whether target QPS or latency is estimated from the warm-up where the user gave none.
+    """
+
+    workload: str
+    backend: str
+    scenario: str
+    mode: str
+    model_file: str
+    threads: int | None = None
+    max_batch: int | None = None
+    estimate: bool = True
+
+    @classmethod
+    def read(cls, directory: Path) -> RunSpec:
+        """Read the specification in a run's directory."""
+        raw = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
+        return cls(**raw["run"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+
+def read_events(directory: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the child's events so far; a line cut short, by now or by a full disk, is none."""
+    try:
+        text = (directory / EVENTS_FILE).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines(keepends=True):
+        try:
+            event = json.loads(line) if line.endswith("\n") else None
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            yield event

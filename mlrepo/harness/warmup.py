@@ -1,0 +1,110 @@
+"""What the warm-up finds out: the time of a batch, a sensible batch size, LoadGen's estimates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from statistics import median
+
+from mlrepo.harness.sut import Pipeline
+from mlrepo.logs.user_conf import UserConf
+
+# Largest batch tried where the user names none, and the time the search may take in all.
+LARGEST_BATCH = 1024
+_SEARCH_SECONDS = 4.0
+_REPEATS = 5
+# What LoadGen and the completion of a sample cost at least (seconds; benchmarks/harness.py): a
+# backend that answers at once must not make LoadGen generate more samples than memory holds.
+_COMPLETION_SECONDS = 3e-7
+# A larger batch must be worth it by this factor, else the smaller one is kept.
+_WORTH = 1.03
+
+
+def time_batch(pipeline: Pipeline, indices: list[int], *, at_most: float) -> float:
+    """Return the median time in seconds of one batch, without LoadGen.
+
+    The first execution is not counted: it allocates and compiles.
+    """
+    rows = pipeline.library.rows(indices)
+    pipeline.infer(pipeline.library.batch(rows))
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < _REPEATS or time.perf_counter() - begin < 0.02:
+        start = time.perf_counter()
+        pipeline.infer(pipeline.library.batch(rows))
+        times.append(time.perf_counter() - start)
+        if time.perf_counter() - begin > at_most:
+            break
+    return median(times)
+
+
+def measure_batches(
+    pipeline: Pipeline, loaded: list[int], fixed: int | None, at_least: int
+) -> dict[int, float]:
+    """Return the seconds per batch for sizes 1, 2, 4, … while larger ones are worth trying.
+
+    ``fixed`` is the user's batch size: then only 1 and that one are measured. Sizes up to
+    ``at_least`` (the samples of a MultiStream query) are always measured.
+    """
+
+    def indices(size: int) -> list[int]:
+        # A stride scatters the samples, as LoadGen's random order does.
+        return [loaded[(7 * i) % len(loaded)] for i in range(size)]
+
+    if fixed is not None:
+        sizes = sorted({1, fixed, min(at_least, fixed)})
+        return {size: time_batch(pipeline, indices(size), at_most=1.0) for size in sizes}
+    times: dict[int, float] = {}
+    begin = time.perf_counter()
+    size, useless = 1, 0
+    while size <= pipeline.max_batch:
+        times[size] = time_batch(pipeline, indices(size), at_most=1.0)
+        rates = {b: b / t for b, t in times.items()}
+        useless = useless + 1 if size > 1 and rates[size] < _WORTH * rates[size // 2] else 0
+        spent = time.perf_counter() - begin
+        if size >= at_least and (useless >= 2 or spent > _SEARCH_SECONDS):
+            break
+        size *= 2
+    return times
+
+
+def choose_batch(
+    times: Mapping[int, float], scenario: str, fixed: int | None, latency_bound: float | None
+) -> int:
+    """Return the batch size of a run.
+
+    Offline and MultiStream take the smallest size within 3 % of the best throughput. Server takes
+    the best among those of which a batch lasts at most half of the latency bound (seconds).
+    """
+    if fixed is not None:
+        return fixed
+    allowed = dict(times)
+    if scenario == "Server" and latency_bound is not None:
+        allowed = {b: t for b, t in times.items() if t <= latency_bound / 2} or {1: times[1]}
+    best = max(b / t for b, t in allowed.items())
+    return min(b for b, t in allowed.items() if b / t * _WORTH >= best)
+
+
+def estimates(
+    conf: UserConf, model: str, scenario: str, times: Mapping[int, float], query_samples: int
+) -> dict[str, str]:
+    """Return the LoadGen settings that the user left open, estimated from the warm-up.
+
+    LoadGen generates its queries before a run: 1.1 times ``target_qps`` times the duration for
+    Offline, twice the duration divided by ``target_latency`` for the streams. Too few make a run
+    INVALID, too many make it long or large; the factors leave room for a noisy machine.
+    """
+    key = "target_qps" if scenario in ("Offline", "Server") else "target_latency"
+    if conf.effective(model, scenario, key) is not None:
+        return {}
+    if scenario == "Offline":
+        value = 1.1 / min(t / batch + _COMPLETION_SECONDS for batch, t in times.items())
+    elif scenario == "Server":
+        # A quarter of what one query after the other gives: a safe point, not the peak.
+        value = 0.25 / times[1]
+    elif scenario == "MultiStream":
+        per_query = times.get(query_samples) or query_samples * times[max(times)] / max(times)
+        value = 0.9 * per_query * 1e3
+    else:
+        value = 0.9 * times[1] * 1e3
+    return {f"{model}.{scenario}.{key}": f"{value:.6g}" if value < 1000 else f"{value:.0f}"}

@@ -1,0 +1,1 @@
+"""LoadGen's log formats: bytes to values, nothing else."""

@@ -1,0 +1,155 @@
+"""LoadGen's configuration format (``user.conf``): ``model.scenario.key = number`` lines.
+
+Source: ``TestSettings::FromConfig`` in loadgen/test_settings_internal.cc of mlcommons/inference.
+Its parser takes words between white space, ignores ``key=value`` without a word of warning, and
+gives up on the whole file at a comment that does not stand on a line of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlrepo.errors import UserError
+
+# Keys that FromConfig reads from a user.conf, with their unit.
+KEYS: Mapping[str, str] = {
+    "mode": "", "min_duration": "ms", "max_duration": "ms", "min_query_count": "queries",
+    "max_query_count": "queries", "performance_sample_count_override": "samples",
+    "accuracy_sample_count_override": "samples", "target_latency": "ms", "target_qps": "1/s",
+    "target_latency_percentile": "%", "samples_per_query": "samples", "coalesce_queries": "0|1",
+    "max_async_queries": "queries", "performance_issue_unique": "0|1",
+    "performance_issue_same": "0|1", "performance_issue_same_index": "sample",
+    "sample_concatenate_permutation": "0|1", "print_timestamps": "0|1",
+    "accuracy_log_rng_seed": "", "accuracy_log_sampling_target": "samples",
+    "use_token_latencies": "0|1", "ttft_latency": "ms", "tpot_latency": "ms",
+    "infer_token_latencies": "0|1", "token_latency_scaling_factor": "",
+}  # fmt: skip
+# Keys that it reads only from the mlperf.conf embedded in LoadGen.
+EMBEDDED_ONLY = frozenset(
+    {
+        "qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed", "accuracy_log_probability",
+        "test05", "test05_qsl_rng_seed", "test05_sample_index_rng_seed",
+        "test05_schedule_rng_seed",
+    }
+)  # fmt: skip
+# Keys that LoadGen reads with strtod; it cuts a fraction of any other without a word.
+_FRACTIONS_ALLOWED = frozenset({"target_latency", "target_qps", "target_latency_percentile"})
+_SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
+# strtoull with base 0 reads 010 as eight.
+# What istream >> string splits at, in the C locale: no other white space of Unicode.
+_WORD = re.compile(r"[^ \t\n\v\f\r]+")
+_WHOLE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_DECIMAL = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+# The largest values that LoadGen keeps: it multiplies milliseconds to 64-bit nanoseconds.
+_LARGEST = {"ms": (2**63 - 1) // 10**6, "": 2**64 - 1}
+_LARGEST_OF_KEY = {"max_async_queries": 2**31 - 1}
+
+
+@dataclass(frozen=True)
+class UserConf:
+    """The text of a ``user.conf`` and the value of each full key in it."""
+
+    text: str
+    values: Mapping[str, str]
+
+    def effective(self, model: str, scenario: str, key: str) -> str | None:
+        """Return the value LoadGen takes for ``key``, by its order of wildcards, or None."""
+        for candidate in (
+            f"{model}.{scenario}.{key}",
+            f"*.{scenario}.{key}",
+            f"{model}.*.{key}",
+            f"*.*.{key}",
+        ):
+            if candidate in self.values:
+                return self.values[candidate]
+        return None
+
+    def with_lines(self, comment: str, values: Mapping[str, str]) -> UserConf:
+        """Return the configuration with further lines, which win over earlier ones."""
+        if not values:
+            return self
+        text = self.text if not self.text or self.text.endswith("\n") else self.text + "\n"
+        text += f"# {comment}\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+        return UserConf(text, {**self.values, **values})
+
+
+def parse_user_conf(text: str, where: str) -> UserConf:
+    """Parse a ``user.conf``, stricter than LoadGen, which skips what it does not know.
+
+    Raises
+    ------
+    UserError
+        A line that is no ``key = number``, an unknown key, a key that LoadGen takes only from its
+        embedded mlperf.conf, or a value that it would cut.
+    """
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = _WORD.findall(line)
+        if not words or words[0] == "#" or _is_skipped_comment(words):
+            continue
+        if len(words) != 3 or words[1] != "=" or words[0].startswith("#"):
+            raise UserError(
+                f"{where}:{number}: {line.strip()!r} is not a LoadGen setting.",
+                hint=_how_to_mend(words),
+            )
+        check_setting(words[0], words[2], f"{where}:{number}")
+        values[words[0]] = words[2]
+    return UserConf(text, values)
+
+
+def _is_skipped_comment(words: list[str]) -> bool:
+    """Say whether LoadGen takes ``#key = number`` for a key that nobody asks for."""
+    return words[0].startswith("#") and (
+        len(words) == 1 or (words[1] == "=" and all(_DECIMAL.fullmatch(word) for word in words[2:]))
+    )
+
+
+def _how_to_mend(words: list[str]) -> str:
+    if words[0].startswith("#"):
+        return "LoadGen needs a space after the # of a comment."
+    if len(words) > 3 and words[1] == "=" and words[3].startswith("#"):
+        return "LoadGen allows a comment only on a line of its own."
+    if "=" not in words and any("=" in word for word in words):
+        return "LoadGen ignores the line without spaces around the =."
+    return "A line reads `model.scenario.key = number`; a comment begins with # and a space."
+
+
+def check_setting(full_key: str, value: str, where: str) -> None:
+    """Raise :class:`UserError` unless LoadGen would read ``full_key = value`` as it stands."""
+    parts = full_key.rsplit(".", 2)
+    if len(parts) != 3 or not parts[0] or parts[1] not in (*_SCENARIOS, "*"):
+        raise UserError(
+            f"{where}: {full_key!r} is not model.scenario.key.",
+            hint="For example `*.Offline.target_qps`; * stands for any model or scenario, and "
+            f"scenarios are {', '.join(_SCENARIOS)}.",
+        )
+    _, scenario, key = parts
+    if key in EMBEDDED_ONLY:
+        raise UserError(
+            f"{where}: LoadGen takes {key} only from its embedded mlperf.conf.",
+            hint="The round's rules fix it; remove the line.",
+        )
+    if key not in KEYS:
+        raise UserError(
+            f"{where}: LoadGen has no setting {key!r}.", hint=f"Settings: {', '.join(KEYS)}."
+        )
+    # Seconds at the command line, milliseconds here: which is meant must be clear.
+    unit = KEYS[key] or "number"
+    if not _DECIMAL.fullmatch(value) or float(value) == float("inf"):
+        raise UserError(
+            f"{where}: {key} must be a number of at least 0, not {value!r}.", hint=f"Unit: {unit}."
+        )
+    if key in _FRACTIONS_ALLOWED and not (key == "target_latency" and scenario in ("Server", "*")):
+        return
+    if not _WHOLE.fullmatch(value):
+        raise UserError(
+            f"{where}: LoadGen reads {key} as a whole number ({unit}); it would cut {value!r}.",
+            hint="Give a whole number, without leading zeros.",
+        )
+    largest = _LARGEST_OF_KEY.get(key, _LARGEST.get(KEYS[key], 2**63 - 1))
+    if int(value) > largest:
+        raise UserError(
+            f"{where}: {key} is too large for LoadGen.", hint=f"At most {largest} ({unit})."
+        )

@@ -1,0 +1,72 @@
+"""Paths inside a Git tree, parsed once and safe everywhere afterwards."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlrepo.errors import UserError
+
+# The published results repositories hold spaces but no other exotic character.
+_COMPONENT = re.compile(r"[A-Za-z0-9._+@=(),\- ]{1,255}\Z")
+_WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z", re.IGNORECASE)
+# The only files and directories whose name begins with ".git" and that may be written.
+_ROOT_FILES = frozenset({".gitignore", ".gitattributes"})
+_ROOT_DIRECTORIES = frozenset({".github"})
+
+
+@dataclass(frozen=True, order=True)
+class RepoPath:
+    """A relative POSIX path below the root of a Git tree: NFC, no traversal, no Git internals."""
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> RepoPath:
+        """Parse ``text``; raise :class:`UserError` when a component could escape or surprise."""
+        path = cls(tuple(unicodedata.normalize("NFC", text).split("/")))
+        for depth, part in enumerate(path.parts):
+            reason = _why_refused(part, depth, last=depth == len(path.parts) - 1)
+            if reason:
+                raise UserError(
+                    f"{text!r} cannot be a path in a results repository: {reason}.",
+                    hint="Use letters, digits, spaces and . _ + @ = ( ) , - in names.",
+                )
+        return path
+
+    def __truediv__(self, other: str | RepoPath) -> RepoPath:
+        return RepoPath.parse(f"{self}/{other}")
+
+    def __str__(self) -> str:
+        return "/".join(self.parts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+        return self.parts[-1]
+
+
+def _why_refused(part: str, depth: int, *, last: bool) -> str:
+    if part in ("", ".", ".."):
+        return "empty, '.' and '..' components are not allowed"
+    if not _COMPONENT.match(part):
+        return f"the component {part!r} holds characters that are not allowed"
+    if part.startswith("-") or part.endswith((".", " ")):
+        return f"the component {part!r} begins with '-' or ends with a dot or a space"
+    if _WINDOWS_RESERVED.match(part):
+        return f"{part!r} is a reserved name on Windows"
+    at_root = _ROOT_FILES if last else _ROOT_DIRECTORIES
+    allowed = (depth == 0 and part in at_root) or (last and part == ".gitkeep")
+    if part.lower().startswith(".git") and not allowed:
+        return f"{part!r} belongs to Git itself"
+    return ""
+
+
+def name_problem(text: str) -> str:
+    """Return why ``text`` cannot be one component of a path, or an empty string."""
+    return _why_refused(text, 1, last=False)

@@ -1,0 +1,171 @@
+"""Finding the results repository that a command is about."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlrepo.errors import UserError
+from mlrepo.repository.process import GitError, git
+from mlrepo.settings import FILE_NAME, SETTINGS
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+@dataclass(frozen=True)
+class ResultsRepository:
+    """A Git repository with an ``mlrepo.toml`` in the root of its working tree.
+
+    Attributes
+    ----------
+    root:
+        The working tree.
+    git_dir:
+        The Git directory of this working tree.
+    common_dir:
+        The Git directory that linked working trees share: refs, objects and mlrepo's own store.
+    """
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+
+    @property
+    def store(self) -> Path:
+        """mlrepo's own directory: spool, raw logs, crash reports, locks. Never committed."""
+        return self.common_dir / "mlrepo"
+
+    @property
+    def settings_file(self) -> Path:
+        """The path of ``mlrepo.toml``."""
+        return self.root / FILE_NAME
+
+    @property
+    def systems(self) -> Path:
+        """The directory with one directory per system."""
+        return self.root / "systems"
+
+    @cached_property
+    def git(self) -> pygit2.Repository:
+        """The open repository; a clear error where libgit2 cannot work with its formats."""
+        refuse_unsupported_formats(self.common_dir)
+        import pygit2
+        from pygit2.enums import RepositoryOpenFlag
+
+        # A power cut must not lose what was reported as recorded: blobs, trees, commit and ref
+        # are synced in this order. The option is process-wide in libgit2.
+        pygit2.settings.enable_fsync_gitdir(True)
+        try:
+            return pygit2.Repository(str(self.git_dir), RepositoryOpenFlag.NO_SEARCH)
+        except pygit2.GitError as error:
+            raise UserError(
+                f"{self.git_dir} cannot be opened: {error}.",
+                hint="If it belongs to another user, see `git help config`, safe.directory.",
+            ) from error
+
+    def file_settings(self) -> dict[str, str]:
+        """Return ``mlrepo.toml`` as dotted keys with their values as text."""
+        return read_settings(self.settings_file)
+
+
+def find_repository(start: Path) -> ResultsRepository:
+    """Return the results repository that ``start`` lies in.
+
+    Raises
+    ------
+    UserError
+        ``start`` is in no Git working tree, or that tree has no ``mlrepo.toml``.
+    """
+    repository = find_git_repository(start)
+    if repository is None:
+        raise UserError(
+            f"{start} is not inside a results repository.",
+            hint="Make one with `mlrepo init DIR`, get one with `mlrepo clone URL`, or cd into it.",
+        )
+    if not repository.settings_file.exists():
+        raise UserError(
+            f"{repository.root} is a Git repository, but not a results repository: it has no "
+            f"{FILE_NAME}.",
+            hint="Turn it into one with `mlrepo init --adopt` (nothing that exists is changed).",
+        )
+    return repository
+
+
+def find_git_repository(start: Path) -> ResultsRepository | None:
+    """Return the Git working tree around ``start``, results repository or not, or None."""
+    if not start.is_dir():
+        raise UserError(f"The directory {start} does not exist.", hint="Check the path.")
+    try:
+        lines = git(
+            "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir", cwd=start
+        ).splitlines()
+    except GitError as error:
+        if "not a git repository" in error.stderr or "in a work tree" in error.stderr:
+            return None
+        raise UserError(
+            f"Git refuses the repository at {start}: {error.stderr}",
+            hint="Do what git says; a newer git may know the repository's format.",
+        ) from error
+    root, git_dir, common = lines
+    return ResultsRepository(Path(root), Path(git_dir), (start / common).resolve())
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """Return the keys of an ``mlrepo.toml`` in dotted form; a missing file has none.
+
+    Raises
+    ------
+    UserError
+        The file is not TOML, has an unknown key, or a value that is no plain value.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
+    flat = _flatten(raw)
+    known = {setting.key for setting in SETTINGS}
+    for key, value in flat.items():
+        if key not in known:
+            raise UserError(
+                f"{path} has an unknown setting {key!r}.",
+                hint=f"Settings are: {', '.join(sorted(known))}.",
+            )
+        if isinstance(value, (list, dict)):
+            raise UserError(f"{path}: {key} must be one plain value.")
+    return {key: str(value) for key, value in flat.items()}
+
+
+def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def refuse_unsupported_formats(common_dir: Path) -> None:
+    """Raise :class:`UserError` for repository formats that libgit2 cannot write (yet)."""
+    for key, name, wanted in (
+        ("extensions.objectFormat", "SHA-256 objects", "sha1"),
+        ("extensions.refStorage", "the reftable format", "files"),
+    ):
+        try:
+            value = git(
+                "config", "--file", str(common_dir / "config"), "--get", key, cwd=common_dir
+            )
+        except GitError:
+            continue
+        if value.strip().lower() != wanted:
+            raise UserError(
+                f"{common_dir} uses {name}, which libgit2 cannot write yet.",
+                hint="Make the results repository with `git init --object-format=sha1 "
+                "--ref-format=files`, or let `mlrepo init` make it.",
+            )

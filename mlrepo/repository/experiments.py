@@ -1,0 +1,110 @@
+"""Experiment branches ``exp/<name>``: names, where a new one starts, who has one checked out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlrepo.errors import UserError
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.process import GitError, git
+from mlrepo.settings import FILE_NAME
+
+if TYPE_CHECKING:
+    import pygit2
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_LOCAL = "refs/heads/exp/"
+
+
+@dataclass(frozen=True, order=True)
+class Experiment:
+    """The name of an experiment; its branch is ``exp/<name>``, one level deep."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Experiment:
+        """Return the experiment ``text`` (with or without ``exp/``); refuse names Git refuses."""
+        name = text.removeprefix("exp/")
+        if not _NAME.match(name) or ".." in name or name.endswith((".", ".lock")):
+            raise UserError(
+                f"{text!r} is not a name for an experiment.",
+                hint="Use 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a "
+                "letter or digit, without '..', and ending neither in '.' nor in '.lock'.",
+            )
+        return cls(name)
+
+    @property
+    def branch(self) -> str:
+        """The short branch name."""
+        return f"exp/{self.name}"
+
+    @property
+    def ref(self) -> str:
+        """The full name of the reference."""
+        return _LOCAL + self.name
+
+
+def experiment_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment, pygit2.Oid]]:
+    """Yield each experiment branch with its tip: local ones, then fetched ones of any remote."""
+    refs = repository.git.references
+    for name in sorted(refs, key=lambda ref: (not ref.startswith(_LOCAL), ref)):
+        match = re.fullmatch(r"refs/(?:heads|remotes/[^/]+)/exp/([^/]+)", name)
+        if match and _NAME.match(match[1]):
+            yield Experiment(match[1]), refs[name].resolve().target  # type: ignore[misc]
+
+
+def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2.Oid | None:
+    """Return the commit on which a new experiment branch begins, or None for an empty history.
+
+    That is the branch of the same name that one remote has, else the commit that brought
+    ``mlrepo.toml``: every machine that cloned the repository has it, so experiment branches of
+    all machines share their root and merge, and a checkout of one is a results repository.
+    """
+    repo = repository.git
+    fetched = [
+        name
+        for name in repo.references
+        if re.fullmatch(rf"refs/remotes/[^/]+/exp/{re.escape(experiment.name)}", name)
+    ]
+    if len(fetched) == 1:
+        return repo.references[fetched[0]].resolve().target  # type: ignore[return-value]
+    try:
+        added = git(
+            "log", "--diff-filter=A", "--format=%H", "--reverse", "HEAD", "--", FILE_NAME,
+            cwd=repository.root,
+        ).split()  # fmt: skip
+    except GitError:
+        return None  # HEAD is unborn
+    return repo[added[0]].id if added else None
+
+
+def refuse_if_checked_out(repository: ResultsRepository, experiment: Experiment) -> None:
+    """Raise :class:`UserError` when a working tree has the branch checked out.
+
+    Moving it would make that tree look as if the recorded runs had been deleted there; git itself
+    refuses the same (``git branch --force``). Read from the HEAD files: a process would double
+    the time that the recording lock is held.
+    """
+    common = repository.common_dir
+    for git_dir in (common, *common.glob("worktrees/*")):
+        states = (
+            (git_dir / "HEAD", "ref: "),
+            (git_dir / "rebase-merge" / "head-name", ""),
+            (git_dir / "rebase-apply" / "head-name", ""),
+        )
+        for file, prefix in states:
+            try:
+                content = file.read_text(encoding="utf-8").strip()
+            except OSError:
+                continue
+            if content == prefix + experiment.ref:
+                raise UserError(
+                    f"The branch {experiment.branch} is checked out in the working tree of "
+                    f"{git_dir}, and recording would move it under that tree.",
+                    hint="Switch that tree to another branch (`git switch -`), or record with "
+                    "another --experiment NAME.",
+                )

@@ -1,0 +1,65 @@
+"""New trees from old ones: only the directories on the changed paths are rewritten.
+
+Cost depends on depth and directory width, not on how many files the repository has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mlrepo.paths import RepoPath
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+def graft(
+    repo: pygit2.Repository, base: pygit2.Oid | None, blobs: Mapping[RepoPath, pygit2.Oid]
+) -> pygit2.Oid:
+    """Return the tree that is ``base`` (None: empty) with each path of ``blobs`` set to its blob.
+
+    A file where a directory is wanted, or the reverse, is replaced.
+    """
+    return _graft(repo, base, {path.parts: oid for path, oid in blobs.items()})
+
+
+def _graft(
+    repo: pygit2.Repository,
+    base: pygit2.Oid | None,
+    blobs: Mapping[tuple[str, ...], pygit2.Oid],
+) -> pygit2.Oid:
+    import pygit2
+    from pygit2.enums import FileMode
+
+    tree = repo[base] if base is not None else None
+    assert tree is None or isinstance(tree, pygit2.Tree)
+    builder = repo.TreeBuilder(tree) if tree is not None else repo.TreeBuilder()
+    below: dict[str, dict[tuple[str, ...], pygit2.Oid]] = {}
+    for parts, oid in blobs.items():
+        if len(parts) == 1:
+            builder.insert(parts[0], oid, FileMode.BLOB)
+        else:
+            below.setdefault(parts[0], {})[parts[1:]] = oid
+    for name, children in below.items():
+        child = tree[name] if tree is not None and name in tree else None
+        subtree = child.id if isinstance(child, pygit2.Tree) else None
+        builder.insert(name, _graft(repo, subtree, children), FileMode.TREE)
+    return builder.write()
+
+
+def find_blob(
+    repo: pygit2.Repository, tree: pygit2.Oid | None, path: RepoPath
+) -> pygit2.Oid | None:
+    """Return the id of the file at ``path`` below ``tree``, or None."""
+    import pygit2
+
+    current = tree
+    for part in path.parts:
+        if current is None:
+            return None
+        entries = repo[current]
+        if not isinstance(entries, pygit2.Tree) or part not in entries:
+            return None
+        current = entries[part].id
+    return current

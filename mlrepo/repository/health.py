@@ -1,0 +1,141 @@
+"""What can be wrong with a repository, and what of it can be mended without loss."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import MlrepoError
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.locks import locked
+from mlrepo.repository.process import git
+from mlrepo.repository.spool import Spool
+from mlrepo.repository.trailers import run_trailers
+
+# A lock this old was left by a crash: git and mlrepo hold one for milliseconds.
+STALE_SECONDS = 600
+_OLDEST_GIT = (2, 36)
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: its status, what was found, and what to do about it."""
+
+    name: str
+    status: str
+    found: str
+    hint: str = ""
+
+
+def check_repository(repository: ResultsRepository, *, records: bool) -> list[Check]:
+    """Look at all that recording needs; ``records``: also compare each record with its commit."""
+    checks = [_git_version(repository), _formats(repository), _identity(repository)]
+    checks += [_locks(repository), _spool(repository), _systems(repository)]
+    if records and checks[1].status == OK:
+        checks.append(_records(repository))
+    return checks
+
+
+def stale_locks(repository: ResultsRepository) -> list[Path]:
+    """Return the lock files of experiment branches that a crash left behind."""
+    stale = []
+    for lock in sorted((repository.common_dir / "refs" / "heads" / "exp").glob("*.lock")):
+        with contextlib.suppress(FileNotFoundError):  # a living git let go of it
+            if time.time() - lock.stat().st_mtime > STALE_SECONDS:
+                stale.append(lock)
+    return stale
+
+
+def remove_stale_locks(repository: ResultsRepository) -> list[Path]:
+    """Delete them; no mlrepo can own one while nobody holds the recording lock."""
+    with locked(repository.store / "record.lock", timeout=60.0):
+        removed = stale_locks(repository)
+        for lock in removed:
+            lock.unlink(missing_ok=True)
+    return removed
+
+
+def _git_version(repository: ResultsRepository) -> Check:
+    text = git("--version", cwd=repository.root).strip()
+    match = re.search(r"(\d+)\.(\d+)", text)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if version < _OLDEST_GIT:
+        return Check("git", WARNING, text, "Install git 2.36 or later.")
+    return Check("git", OK, text)
+
+
+def _formats(repository: ResultsRepository) -> Check:
+    try:
+        _ = repository.git
+    except MlrepoError as error:
+        return Check("formats", PROBLEM, error.message, error.hint)
+    return Check("formats", OK, "SHA-1 objects, refs in files")
+
+
+def _identity(repository: ResultsRepository) -> Check:
+    try:
+        identity = git_identity(repository.root)
+    except MlrepoError as error:
+        return Check("identity", PROBLEM, error.message, error.hint)
+    signed = ", commits are signed" if identity.sign else ""
+    return Check("identity", OK, f"{identity.committer.name} <{identity.committer.email}>{signed}")
+
+
+def _locks(repository: ResultsRepository) -> Check:
+    stale = stale_locks(repository)
+    if stale:
+        names = ", ".join(lock.name.removesuffix(".lock") for lock in stale)
+        return Check(
+            "locks",
+            PROBLEM,
+            f"A crash left the branches locked: {names}.",
+            "If no git process runs, `mlrepo doctor --fix` removes the lock files.",
+        )
+    return Check("locks", OK, "no stale lock")
+
+
+def _spool(repository: ResultsRepository) -> Check:
+    number = Spool(repository.store / "spool").count_orphans()
+    if number:
+        return Check(
+            "spool",
+            PROBLEM,
+            f"{number} runs are not recorded yet: the mlrepo that ran them died.",
+            "`mlrepo doctor --fix` or the next `mlrepo bench run` records them.",
+        )
+    return Check("spool", OK, "empty")
+
+
+def _systems(repository: ResultsRepository) -> Check:
+    names = sorted(path.parent.name for path in repository.systems.glob("*/system.json"))
+    if not names:
+        return Check("systems", WARNING, "no system is described", "mlrepo system add NAME")
+    return Check("systems", OK, ", ".join(names))
+
+
+def _records(repository: ResultsRepository) -> Check:
+    """Prove that the trailers, by which runs are found, say what the records say."""
+    number = 0
+    for run in recorded_runs(repository):
+        number += 1
+        try:
+            expected = run_trailers(load_record(repository, run))
+        except MlrepoError as error:
+            return Check("records", PROBLEM, error.message, error.hint)
+        for key, value in expected.items():
+            if run.trailers.get(key, "") != " ".join(value.split()):
+                return Check(
+                    "records",
+                    PROBLEM,
+                    f"The commit {run.commit[:10]} says {key}: {run.trailers.get(key)!r}, but "
+                    f"run.json says {value!r}.",
+                    "Somebody rewrote the commit; run.json is the truth.",
+                )
+    return Check("records", OK, f"{number} runs, records and commits agree")

@@ -1,0 +1,145 @@
+"""Reading recorded runs back from Git objects: no checkout, no database."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlrepo.errors import UserError
+from mlrepo.paths import RepoPath
+from mlrepo.record import RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import Experiment, experiment_tips
+from mlrepo.repository.graft import find_blob
+from mlrepo.repository.recorder import RUNS, read_blob
+from mlrepo.repository.trailers import parse_trailers
+
+if TYPE_CHECKING:
+    import pygit2
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run as its commit's trailers tell it."""
+
+    run: str
+    commit: str
+    trailers: Mapping[str, str]
+
+    def trailer(self, name: str) -> str:
+        """Return the value of ``MLRepo-<name>``, or an empty string."""
+        return self.trailers.get(f"MLRepo-{name}", "")
+
+
+def recorded_runs(
+    repository: ResultsRepository, experiment: Experiment | None = None
+) -> Iterator[RecordedRun]:
+    """Yield all runs on all experiment branches, local and fetched, newest commit first.
+
+    Each run is told once, however many branches hold it. A commit without ``runs/`` has no run
+    behind it, so the history of an adopted repository is not walked.
+    """
+    repo = repository.git
+    tips = [
+        tip
+        for branch, tip in experiment_tips(repository)
+        if experiment is None or branch == experiment
+    ]
+    told: set[str] = set()
+    for commit in _commits_with_runs(repo, tips):
+        trailers = parse_trailers(commit.message)
+        if trailers is not None and trailers["MLRepo-Run"] not in told:
+            told.add(trailers["MLRepo-Run"])
+            yield RecordedRun(trailers["MLRepo-Run"], str(commit.id), trailers)
+
+
+def _commits_with_runs(
+    repo: pygit2.Repository, tips: Sequence[pygit2.Oid]
+) -> Iterator[pygit2.Commit]:
+    """Yield commits by date, newest first, none before all its children (``git log --date-order``).
+
+    The date alone will not do: commits of one second, and clocks that disagree, are common.
+    """
+    commits: dict[pygit2.Oid, pygit2.Commit] = {}
+    children: Counter[pygit2.Oid] = Counter()
+    unread = list(tips)
+    while unread:
+        commit: pygit2.Commit = repo[unread.pop()]  # type: ignore[assignment]
+        if commit.id not in commits and RUNS in commit.tree:
+            commits[commit.id] = commit
+            children.update(commit.parent_ids)
+            unread.extend(commit.parent_ids)
+    queue = [
+        (-commit.commit_time, str(oid)) for oid, commit in commits.items() if not children[oid]
+    ]
+    heapq.heapify(queue)
+    while queue:
+        commit = repo[heapq.heappop(queue)[1]]  # type: ignore[assignment]
+        yield commit
+        for parent in commit.parent_ids:
+            children[parent] -= 1
+            if not children[parent] and parent in commits:
+                heapq.heappush(queue, (-commits[parent].commit_time, str(parent)))
+
+
+def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
+    """Return the run named by its id, a unique part of its id, its commit, or ``latest``.
+
+    Raises
+    ------
+    UserError
+        No run or several runs match.
+    """
+    runs = list(recorded_runs(repository))
+    if text == "latest" and runs:
+        return runs[0]
+    wanted = text.lower()
+    found = [
+        run
+        for run in runs
+        if wanted in run.run.lower() or (len(text) >= 6 and run.commit.startswith(wanted))
+    ]
+    exact = [run for run in found if run.run.lower() == wanted]
+    if len(exact) == 1 or len(found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise UserError(
+            f"No recorded run matches {text!r}.",
+            hint="`mlrepo log` lists the runs; `latest` is the newest one."
+            if runs
+            else "Nothing is recorded yet; `mlrepo bench run` makes the first run.",
+        )
+    listed = ", ".join(run.run for run in found[:5])
+    raise UserError(
+        f"{len(found)} runs match {text!r}: {listed}{' …' if len(found) > 5 else ''}",
+        hint="Give more of the run id.",
+    )
+
+
+def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
+    """Return the run's ``run.json``."""
+    where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
+    return RunRecord.from_json(read_file(repository, run, "run.json"), where)
+
+
+def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> bytes:
+    """Return one file of a run as recorded; an absent one is a :class:`UserError`."""
+    repo = repository.git
+    tree = repo[run.commit].tree.id
+    oid = find_blob(repo, tree, RepoPath((RUNS, run.run, name)))
+    if oid is None:
+        raise UserError(
+            f"The run {run.run} has no {name}.",
+            hint=f"It has: {', '.join(file_names(repository, run))}.",
+        )
+    return read_blob(repo, oid)
+
+
+def file_names(repository: ResultsRepository, run: RecordedRun) -> list[str]:
+    """Return the names of the files that a run recorded."""
+    repo = repository.git
+    oid = find_blob(repo, repo[run.commit].tree.id, RepoPath((RUNS, run.run)))
+    return [] if oid is None else [str(entry.name) for entry in repo[oid]]  # type: ignore[attr-defined]

@@ -1,0 +1,62 @@
+"""Who commits: exactly what git itself would use, never an invented identity."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.repository.process import GitError, git
+
+_IDENT = re.compile(r"(?P<name>.*) <(?P<email>[^<>]*)> \d+ [+-]\d{4}\s*\Z", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A name and an e-mail address."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Author and committer, as ``git var`` gives them (GIT_AUTHOR_*, includeIf, …)."""
+
+    author: Person
+    committer: Person
+    sign: bool
+
+
+def git_identity(root: Path) -> Identity:
+    """Return the identity for commits in the repository at ``root``.
+
+    Raises
+    ------
+    UserError
+        Git knows no identity.
+    """
+    try:
+        author, committer = (
+            _person(git("-c", "user.useConfigOnly=true", "var", name, cwd=root))
+            for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")
+        )
+    except GitError as error:
+        raise UserError(
+            "Git does not know who you are, so nothing can be committed.",
+            hint='Run `git config --global user.name "Your Name"` and '
+            "`git config --global user.email you@example.com`.",
+        ) from error
+    try:
+        sign = git("config", "--type=bool", "--get", "commit.gpgSign", cwd=root).strip() == "true"
+    except GitError:
+        sign = False
+    return Identity(author, committer, sign)
+
+
+def _person(ident: str) -> Person:
+    match = _IDENT.match(ident)
+    if not match or not match["name"] or not match["email"]:  # libgit2 refuses an empty address
+        raise GitError(("var",), 1, f"incomplete identity {ident!r}")
+    return Person(match["name"], match["email"])

@@ -1,0 +1,55 @@
+"""Advisory locks that the kernel drops when their holder dies, also by kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlrepo.errors import Busy
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold an exclusive ``flock`` on ``path``, made if absent; wait at most ``timeout`` seconds.
+
+    Raises
+    ------
+    Busy
+        Another process still holds it after ``timeout`` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _try(descriptor):
+            if time.monotonic() > deadline:
+                raise Busy(
+                    f"Another mlrepo process has held {path} for {timeout:.0f} s.",
+                    hint="Wait for it to end and run the command again.",
+                )
+            time.sleep(0.002)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def hold_if_free(path: Path) -> io.FileIO | None:
+    """Take the lock now, held until the file is closed; None when a living process holds it."""
+    file = io.FileIO(path, "a")
+    if _try(file.fileno()):
+        return file
+    file.close()
+    return None
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""Full accuracy logs by SHA-256: what truncation takes out of the commit is kept here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.digest import sha256_file
+from mlrepo.errors import UserError
+from mlrepo.repository.files import sync_directory
+
+
+@dataclass(frozen=True)
+class RawStore:
+    """The directory ``<git-common-dir>/mlrepo/raw``."""
+
+    root: Path
+
+    def add(self, path: Path) -> str:
+        """Keep the file at ``path`` and return its SHA-256; a hard link where the disk allows.
+
+        One that is kept already is replaced: it might have been damaged since.
+
+        Raises
+        ------
+        UserError
+            The disk is full or not writable.
+        """
+        sha256 = sha256_file(path)
+        temporary = self.root / f".{sha256}.{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(path, temporary)
+            except OSError:
+                shutil.copyfile(path, temporary)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o444)
+            temporary.replace(self.root / sha256)
+            sync_directory(self.root)
+        except OSError as error:
+            raise UserError(
+                f"The full log {path} cannot be kept in {self.root}: {error.strerror}.",
+                hint="Make room, or make the directory writable.",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()  # also there when source and kept log were one file before
+        return sha256
+
+    def export(self, sha256: str, target: Path) -> None:
+        """Copy a kept log to ``target``, verified; a file that exists is not touched."""
+        kept = self.root / sha256
+        if not kept.is_file():
+            raise UserError(
+                f"The full log {sha256} is not kept on this machine.",
+                hint="It stays on the machine that ran the benchmark; export it there.",
+            )
+        if sha256_file(kept) != sha256:
+            raise UserError(f"{kept} is damaged: its SHA-256 is no longer its name.")
+        try:
+            with kept.open("rb") as source, target.open("xb") as stream:
+                try:
+                    shutil.copyfileobj(source, stream)
+                    stream.flush()
+                except BaseException:
+                    target.unlink()
+                    raise
+        except FileExistsError as error:
+            raise UserError(
+                f"{target} exists and is not overwritten.", hint="Use --output FILE."
+            ) from error
+        except OSError as error:
+            raise UserError(
+                f"{target} cannot be written: {error.strerror}.", hint="Use --output FILE."
+            ) from error
+
+    def entries(self) -> list[tuple[str, int]]:
+        """Return (SHA-256, bytes) of every kept log."""
+        if not self.root.is_dir():
+            return []
+        return sorted((p.name, p.stat().st_size) for p in self.root.iterdir() if len(p.name) == 64)
+
+    def remove(self, sha256: str) -> None:
+        """Delete one kept log."""
+        (self.root / sha256).unlink()

@@ -1,0 +1,171 @@
+"""Laying down a results repository: all of it or nothing, and never over what exists."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.repository.discovery import find_git_repository, refuse_unsupported_formats
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.process import GitError, git
+from mlrepo.settings import FILE_NAME
+
+
+@dataclass(frozen=True)
+class Scaffolded:
+    """What was made: paths written, paths that existed and were kept, the first commit or ''."""
+
+    root: Path
+    written: list[str]
+    kept: list[str]
+    commit: str
+
+
+def scaffold(
+    directory: Path, files: Mapping[str, bytes], *, adopt: bool, message: str
+) -> Scaffolded:
+    """Make a results repository of ``directory``.
+
+    Raises
+    ------
+    UserError
+        It is one already, or holds something and is not to be adopted, or Git lacks an identity.
+    """
+    directory = directory.absolute()
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is not a directory.", hint="Choose another name.")
+    refuse_results_repository(directory)
+    if directory.exists() and any(directory.iterdir()):
+        return _adopt(directory, files, adopt=adopt)
+    return _create(directory, files, message)
+
+
+def refuse_results_repository(directory: Path) -> None:
+    """Raise :class:`UserError` when ``directory`` is a results repository already."""
+    if (directory / FILE_NAME).exists():
+        raise UserError(
+            f"{directory.absolute()} is a results repository already.",
+            hint="`mlrepo config list` shows its settings, `mlrepo doctor` checks it.",
+        )
+
+
+def _create(directory: Path, files: Mapping[str, bytes], message: str) -> Scaffolded:
+    """Build the repository beside its place and move it there when it is complete.
+
+    In an empty directory it is built inside: that may be a disk of its own, or somebody's working
+    directory, which is to be filled and not replaced.
+    """
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        near = directory if directory.exists() else directory.parent
+        temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=near))
+    except OSError as error:
+        raise UserError(
+            f"{directory} cannot be made: {error.strerror}.", hint="Choose a writable place."
+        ) from error
+    try:
+        identity = git_identity(temporary)
+        _git_init(temporary)
+        for name, data in files.items():
+            _write_new(temporary / name, data)
+        git("add", "--all", cwd=temporary)
+        sign = ["-S"] if identity.sign else []
+        git("commit", "--quiet", *sign, f"--message={message}", cwd=temporary)
+        commit = git("rev-parse", "HEAD", cwd=temporary).strip()
+        temporary.chmod(0o755)
+        if near == directory:
+            for entry in temporary.iterdir():
+                entry.rename(directory / entry.name)
+            temporary.rmdir()
+        else:
+            temporary.rename(directory)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return Scaffolded(directory, sorted(files), [], commit)
+
+
+def _adopt(directory: Path, files: Mapping[str, bytes], *, adopt: bool) -> Scaffolded:
+    if not (directory / "README.md").is_file():
+        raise UserError(
+            f"{directory} is not empty and has no README.md, so it does not look like a results "
+            "repository.",
+            hint="Choose an empty directory, or add a README.md and use --adopt.",
+        )
+    if not adopt:
+        raise UserError(
+            f"{directory} is not empty.",
+            hint="Use --adopt to turn it into a results repository; nothing in it is changed.",
+        )
+    around = find_git_repository(directory)
+    if around is not None and around.root.resolve() != directory.resolve():
+        raise UserError(
+            f"{directory} lies inside the Git repository {around.root}.",
+            hint="Adopt the root of that repository, or move the directory out of it.",
+        )
+    if around is not None:
+        refuse_unsupported_formats(around.common_dir)
+    written: list[Path] = []
+    try:
+        if around is None:
+            _git_init(directory)
+        for name, data in files.items():
+            if not (directory / name).exists():
+                _write_new(directory / name, data)
+                written.append(directory / name)
+    except BaseException:
+        for path in written:
+            path.unlink()
+        if around is None:
+            shutil.rmtree(directory / ".git", ignore_errors=True)
+        raise
+    names = [str(path.relative_to(directory)) for path in written]
+    return Scaffolded(directory, sorted(names), sorted(set(files) - set(names)), "")
+
+
+def clone(url: str, directory: Path) -> Path:
+    """Clone a results repository with all experiment branches; return its root.
+
+    Raises
+    ------
+    RemoteUnavailable
+        Git could not get it; git's own words are in the message.
+    """
+    directory = directory.absolute()
+    if directory.exists() and any(directory.iterdir()):
+        raise UserError(f"{directory} exists and is not empty.", hint="Name another directory.")
+    existed = directory.exists()
+    try:
+        git(
+            "clone", "--quiet", "-c", "transfer.fsckObjects=true", "--", url, str(directory),
+            cwd=Path.cwd(),
+        )  # fmt: skip
+    except GitError as error:
+        if not existed:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise RemoteUnavailable(
+            f"{url} could not be cloned: {error.stderr}",
+            hint="Check the URL, your access and the network.",
+        ) from error
+    return directory
+
+
+def _git_init(directory: Path) -> None:
+    environ = {**os.environ, "GIT_DEFAULT_REF_FORMAT": "files"}
+    git(
+        "init", "--quiet", "--initial-branch=main", "--object-format=sha1", cwd=directory,
+        environ=environ,
+    )  # fmt: skip
+    # Refuse malformed objects from whatever remote this repository is pushed to and fetched from.
+    git("config", "transfer.fsckObjects", "true", cwd=directory)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as stream:
+        stream.write(data)

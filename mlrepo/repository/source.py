@@ -1,0 +1,41 @@
+"""The state of the user's working tree when a run started: which commit, and is it clean."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.process import GitError, git
+
+
+def source_state(repository: ResultsRepository) -> dict[str, Any]:
+    """Return ``commit``, ``branch``, ``dirty`` and, when dirty, the SHA-256 of the difference.
+
+    The difference itself is not kept: it may hold anything.
+    """
+    root = repository.root
+    try:
+        commit = git("rev-parse", "--verify", "HEAD", cwd=root).strip()
+    except GitError:
+        return {"commit": "", "branch": "", "dirty": True}
+    branch = git("rev-parse", "--abbrev-ref", "HEAD", cwd=root).strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules", cwd=root)
+    state: dict[str, Any] = {"commit": commit, "branch": branch, "dirty": bool(changed.strip())}
+    if state["dirty"]:
+        # Without the option `git diff` writes the user's index, also where optional locks are off.
+        diff = git(
+            "-c", "diff.autoRefreshIndex=false",
+            "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", cwd=root,
+        )  # fmt: skip
+        state["diff_sha256"] = hashlib.sha256(diff.encode(errors="surrogateescape")).hexdigest()
+    return state
+
+
+def collect_garbage(repository: ResultsRepository) -> None:
+    """Let git pack loose objects when there are many; libgit2 never does. Detaches itself."""
+    try:
+        # A gc.pruneExpire of "now" would take the objects of a record in progress away.
+        git("-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet", cwd=repository.root)
+    except GitError:
+        return  # another gc runs, or it failed: nothing that a recorded run depends on

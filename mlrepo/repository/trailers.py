@@ -1,0 +1,89 @@
+"""Commit messages of runs: a subject for people, trailers as the search index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from mlrepo.record import ACCURACY, RunRecord
+
+SUBJECT_WIDTH = 72
+# A message ends at a NUL for libgit2, escape sequences are for terminals, and no UTF-8 exists for
+# halves of surrogate pairs (how Python spells bytes of an argument that are not UTF-8).
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_TRAILER = re.compile(r"(MLRepo-[A-Za-z]+): (.*)\Z")
+
+
+def commit_message(record: RunRecord) -> str:
+    """Return the message of a run's commit; values are one line each, whatever they hold."""
+    result = f" {record.result}" if record.result.value is not None else ""
+    subject = (
+        f"{record.benchmark} {record.scenario} {record.mode}:{result} {record.validity}"
+        f" ({record.system}, {record.backend.get('name', '?')})"
+    )
+    body = "\n".join(
+        line
+        for line in (
+            *record.reasons[:5],
+            f"Placed in {record.placement.path}."
+            if record.placement.placed
+            else f"Not placed: {record.placement.reason}",
+        )
+        if line
+    )
+    trailers = "\n".join(f"{key}: {value}" for key, value in run_trailers(record).items())
+    return f"{_shorten(_one_line(subject))}\n\n{_harmless(body)}\n\n{trailers}\n"
+
+
+def run_trailers(record: RunRecord) -> dict[str, str]:
+    """Return the trailers that a run's commit carries, in order; each value is one line."""
+    unit = "%" if record.mode == ACCURACY else record.result.unit
+    value = "" if record.result.value is None else f"{record.result.value!r} {unit}"
+    trailers = {
+        "MLRepo-Run": record.run,
+        "MLRepo-Experiment": record.experiment,
+        "MLRepo-Round": record.round,
+        "MLRepo-Division": record.division,
+        "MLRepo-Submitter": record.submitter,
+        "MLRepo-System": record.system,
+        "MLRepo-Backend": str(record.backend.get("name", "")),
+        "MLRepo-Benchmark": record.benchmark,
+        "MLRepo-Scenario": record.scenario,
+        "MLRepo-Mode": record.mode,
+        "MLRepo-Result": value,
+        "MLRepo-Validity": record.validity,
+        "MLRepo-Placed": record.placement.path,
+        "MLRepo-Tags": ",".join(record.tags),
+        "MLRepo-Record": f"runs/{record.run}/run.json",
+    }
+    return {key: _one_line(value) for key, value in trailers.items()}
+
+
+def parse_trailers(message: str) -> Mapping[str, str] | None:
+    """Return the run trailers of the last paragraph, or None when it is no run's commit.
+
+    A message in which a trailer stands twice is rejected: somebody forged or mangled it.
+    """
+    last = message.rstrip("\n").rpartition("\n\n")[2]
+    found: dict[str, str] = {}
+    for line in last.splitlines():
+        match = _TRAILER.match(line)
+        if match:
+            if match[1] in found:
+                return None
+            found[match[1]] = match[2].strip()
+    return found if found.get("MLRepo-Run") else None
+
+
+def _one_line(text: str) -> str:
+    return _UNFIT.sub("?", " ".join(text.split()))
+
+
+def _shorten(subject: str) -> str:
+    return subject if len(subject) <= SUBJECT_WIDTH else subject[: SUBJECT_WIDTH - 1] + "…"
+
+
+def _harmless(body: str) -> str:
+    # A body line that looks like a trailer would be one, were the last paragraph ever lost.
+    lines = (_UNFIT.sub("?", line.rstrip()) for line in body.splitlines())
+    return "\n".join(re.sub(r"^(MLRepo-)", r"> \1", line) for line in lines)

@@ -1,0 +1,187 @@
+"""The rules of each round as data files, and pure look-ups in them.
+
+``data/vX.Y.json`` holds the tables of the official submission checker of that round
+(mlcommons/inference, Apache-2.0; the file's ``source`` names the revision).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from mlrepo.errors import UserError
+from mlrepo.paths import RepoPath
+
+SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
+_LATENCY_SCENARIOS = ("SingleStream", "MultiStream")
+# Units are in the checkers' tables since v1.1; the rounds before measured the same.
+_OLDEST_UNITS = {
+    "SingleStream": "Latency (ms)",
+    "MultiStream": "Streams",
+    "Offline": "Samples/s",
+    "Server": "Queries/s",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The names that a path in a round's layout is made of."""
+
+    division: str
+    submitter: str
+    system: str
+    benchmark: str
+    scenario: str = ""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of MLPerf Inference.
+
+    Attributes
+    ----------
+    name:
+        Such as ``v6.1``.
+    tables:
+        The round's data file.
+    """
+
+    name: str
+    tables: Mapping[str, Any]
+
+    def official_benchmark(self, benchmark: str) -> str:
+        """Return the official name behind a directory name (``resnet50`` is ``resnet``), or ''."""
+        if benchmark in self.tables["models"]:
+            return benchmark
+        return str(self.tables["model_aliases"].get(benchmark, ""))
+
+    def allows(self, division: str, category: str, benchmark: str, scenario: str) -> bool:
+        """Say whether a result of this benchmark and scenario may stand in the division.
+
+        The open division takes any model (custom names need a model mapping at submission);
+        the others take what the category requires or allows.
+        """
+        if division == "open":
+            return True
+        table = self.tables["scenarios"].get(category.replace(",", "-"), {})
+        entry = table.get(self.official_benchmark(benchmark)) or {}
+        return scenario in (entry.get("required") or []) + (entry.get("optional") or [])
+
+    def has_detail_log(self) -> bool:
+        """Say whether its results stand in a detail log as today's LoadGen writes (since v1.0)."""
+        return " " not in str(self.tables["result_field"]["Offline"])
+
+    def result_key(self, benchmark: str, scenario: str) -> str:
+        """Return the key of the detail log (v1.0 and later) that holds the result."""
+        own = self.tables.get("result_field_per_model") or {}
+        by_scenario = own.get(self.official_benchmark(benchmark)) or self.tables["result_field"]
+        return str(by_scenario.get(scenario) or self.tables["result_field"][scenario])
+
+    def result_in_unit(self, scenario: str, raw: float) -> float:
+        """Return the result as printed: stream latencies in milliseconds, rates as they are."""
+        if scenario == "SingleStream" or (
+            scenario == "MultiStream" and "latency" in self.tables["result_field"]["MultiStream"]
+        ):
+            return raw / 1e6
+        return raw
+
+    def unit(self, scenario: str) -> str:
+        """Return the unit of the result: ``samples/s``, ``queries/s``, ``streams`` or ``ms``."""
+        units = self.tables.get("units") or _OLDEST_UNITS
+        text = str(units.get(scenario, ""))
+        return "ms" if text == "Latency (ms)" else text.lower()
+
+    def lower_is_better(self, scenario: str) -> bool:
+        """Say whether a smaller result is the better one."""
+        return scenario in _LATENCY_SCENARIOS and self.unit(scenario) == "ms"
+
+    def min_duration_ms(self) -> int:
+        """Return the shortest performance run that the round accepts, in milliseconds."""
+        return int(self.tables["min_duration_ms"])
+
+    def seeds(self) -> dict[str, int]:
+        """Return LoadGen's seeds of the round by name (``qsl_rng_seed``, …)."""
+        return dict(self.tables["seeds"])
+
+    def accuracy_targets(self, benchmark: str, scenario: str) -> list[Mapping[str, Any]]:
+        """Return ``{"metric", "min"}`` per metric that a closed result must reach; may be empty."""
+        by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
+        return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
+
+    def result_directory(self, place: Place) -> RepoPath:
+        """Return the directory of one result."""
+        return self._path("results", place)
+
+    def run_directory(self, place: Place, mode: str) -> RepoPath:
+        """Return where the logs of a performance or accuracy run stand."""
+        result = self.result_directory(place)
+        if mode == "accuracy":
+            return result / "accuracy"
+        run = str(self.tables["layout"]["performance"]).replace("{1..N}", "1")
+        return RepoPath.parse(f"{result}/{run}")
+
+    def measurements_directory(self, place: Place) -> RepoPath:
+        """Return where ``user.conf``, ``README.md`` and the measurements file stand."""
+        return self._path("measurements", place)
+
+    def measurements_file(self, place: Place) -> RepoPath:
+        """Return the path of the measurements JSON file."""
+        name = str(self.tables["layout"]["measurements_json"])
+        if "*" in name:
+            name = f"{place.system}_{place.scenario}.json"
+        return self.measurements_directory(place) / name
+
+    def system_file(self, place: Place) -> RepoPath:
+        """Return the path of the system description in the layout."""
+        return self._path("systems", place)
+
+    def system_fields(self) -> tuple[str, ...]:
+        """Return the fields that a system description must have, in the checker's order."""
+        return tuple(self.tables["system_desc_required"])
+
+    def system_nonempty_fields(self) -> frozenset[str]:
+        """Return the fields that must not be empty (v3.1 and later; empty set before)."""
+        return frozenset(self.tables.get("system_desc_nonempty") or ())
+
+    def _path(self, kind: str, place: Place) -> RepoPath:
+        return RepoPath.parse(
+            str(self.tables["layout"][kind]).format(
+                division=place.division, submitter=place.submitter, system=place.system,
+                model=place.benchmark, scenario=place.scenario, TEST="",
+            )
+        )  # fmt: skip
+
+
+def known_rounds() -> tuple[str, ...]:
+    """Return the names of all rounds with data, oldest first."""
+    names = [
+        entry.name.removesuffix(".json")
+        for entry in (resources.files(__name__) / "data").iterdir()
+        if entry.name.endswith(".json")
+    ]
+    return tuple(sorted(names, key=lambda name: tuple(map(int, name[1:].split(".")))))
+
+
+@functools.cache
+def load_round(name: str) -> Round:
+    """Return the round ``name`` (``v6.1``); raise :class:`UserError` when there is no data."""
+    if name not in known_rounds():
+        raise UserError(
+            f"There are no rules for the round {name!r}.",
+            hint=f"Known rounds: {', '.join(known_rounds())}.",
+        )
+    text = (resources.files(__name__) / "data" / f"{name}.json").read_text(encoding="utf-8")
+    return Round(name, json.loads(text))
+
+
+def parse_scenario(text: str) -> str:
+    """Return the scenario in LoadGen's spelling; case, ``-`` and ``_`` do not matter."""
+    wanted = text.lower().replace("-", "").replace("_", "")
+    for scenario in SCENARIOS:
+        if scenario.lower() == wanted:
+            return scenario
+    raise UserError(f"{text!r} is not a scenario.", hint=f"Use one of: {', '.join(SCENARIOS)}.")

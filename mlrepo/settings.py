@@ -1,0 +1,174 @@
+"""The settings of a results repository and how one is resolved.
+
+Order: command-line flag, ``MLREPO_*``, ``CK_MLPERF_INFERENCE_*`` (scripts written for the CK
+automation keep working), ``mlrepo.toml``, default. Each resolved value remembers where it came
+from; an unresolved one is an error that names every way to set it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mlrepo.errors import UserError
+from mlrepo.paths import name_problem
+
+FILE_NAME = "mlrepo.toml"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of ``mlrepo.toml``: what it means and which values it takes."""
+
+    key: str
+    summary: str
+    flag: str = ""
+    legacy: str = ""
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    parse: Callable[[str], str] = str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "MLREPO_" + self.key.upper().replace(".", "_")
+
+    @property
+    def legacy_variable(self) -> str:
+        """The variable of the 2021 CK automation that sets it, or an empty string."""
+        return f"CK_MLPERF_INFERENCE_{self.legacy}" if self.legacy else ""
+
+    def check(self, value: str, origin: str) -> str:
+        """Return the value in its canonical spelling; raise :class:`UserError` if it is none."""
+        try:
+            parsed = self.parse(value.strip())
+        except ValueError as error:
+            raise UserError(
+                f"{value!r} is not a valid {self.key} ({origin}): {error}.",
+                hint=f"{self.key}: {self.summary}",
+            ) from None
+        if self.choices and parsed not in self.choices:
+            raise UserError(
+                f"{value!r} is not a valid {self.key} ({origin}).",
+                hint=f"Use one of: {', '.join(self.choices)}.",
+            )
+        return parsed
+
+
+def _round(text: str) -> str:
+    match = re.fullmatch(r"[vV]?([0-9]+\.[0-9]+)", text)
+    if not match:
+        raise ValueError("a round is written like v6.1")
+    return "v" + match[1]
+
+
+def _name(text: str) -> str:
+    problem = name_problem(text)
+    if problem:
+        raise ValueError(problem)
+    return text
+
+
+def _category(text: str) -> str:
+    words = sorted(word.strip() for word in text.lower().split(","))
+    return ",".join(words)
+
+
+def _date(text: str) -> str:
+    return datetime.date.fromisoformat(text).isoformat()
+
+
+def _visibility(text: str) -> str:
+    return text.lower()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "round", "the MLPerf Inference round, such as v6.1", "--round", "VERSION", "v6.1",
+        parse=_round,
+    ),
+    Setting(
+        "division", "closed, open or network", "--division", "DIVISION", None,
+        ("closed", "open", "network"), parse=str.lower,
+    ),
+    Setting("submitter", "your organisation, as MLCommons spells it", "--submitter", "SUBMITTER",
+            parse=_name),
+    Setting(
+        "category", "edge, datacenter or datacenter,edge", "--category", "CATEGORY", "edge",
+        ("edge", "datacenter", "datacenter,edge"), parse=_category,
+    ),
+    Setting("system", "the default system: a directory below systems/", "--system", "SYSTEM",
+            parse=_name),
+    Setting("official.repository", "URL of the official repository that gets the pull request"),
+    Setting("official.branch", "its branch", default="main"),
+    Setting("official.visibility", "public or private", default="public",
+            choices=("public", "private"), parse=_visibility),
+    Setting("embargo", "no result may become public before this date (YYYY-MM-DD)", parse=_date),
+)  # fmt: skip
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+
+
+def setting_named(key: str) -> Setting:
+    """Return the setting ``key``; raise :class:`UserError` naming all keys when there is none."""
+    if key not in _BY_KEY:
+        raise UserError(
+            f"There is no setting {key!r}.",
+            hint=f"Settings are: {', '.join(_BY_KEY)}. `mlrepo config list` explains each.",
+        )
+    return _BY_KEY[key]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A setting's value and where it came from."""
+
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Looks settings up in flags, environment and file.
+
+    Attributes
+    ----------
+    environ:
+        The process environment (only the CLI reads the real one).
+    file:
+        Dotted keys of ``mlrepo.toml`` and their values as text.
+    """
+
+    environ: Mapping[str, str]
+    file: Mapping[str, str]
+
+    def find(self, key: str, flag: str | None = None) -> Resolved | None:
+        """Return the resolved setting, or None when nothing sets it and it has no default."""
+        setting = setting_named(key)
+        candidates: tuple[tuple[str, str | None], ...] = (
+            (setting.flag, flag),
+            (setting.variable, self.environ.get(setting.variable)),
+            (setting.legacy_variable, self.environ.get(setting.legacy_variable)),
+            (FILE_NAME, self.file.get(key)),
+            ("default", setting.default),
+        )
+        for origin, value in candidates:
+            if value is not None and value.strip():
+                return Resolved(setting.check(value, origin), origin)
+        return None
+
+    def require(self, key: str, flag: str | None = None) -> Resolved:
+        """Like :meth:`find`, but an unset value is an error that names all ways to set it."""
+        found = self.find(key, flag)
+        if found:
+            return found
+        setting = setting_named(key)
+        flag = f"the flag {setting.flag}, " if setting.flag else ""
+        legacy = f" (or {setting.legacy_variable})" if setting.legacy else ""
+        raise UserError(
+            f"The {key} is not set ({setting.summary}).",
+            hint=f"Use {flag}the environment variable {setting.variable}{legacy}, or, in a results "
+            f"repository, `mlrepo config set {key} VALUE`.",
+        )

@@ -1,0 +1,1 @@
+"""System descriptions: what this machine is, and the description that a round wants."""

@@ -1,0 +1,111 @@
+"""Benchmark definitions: model, data set, post-processing and accuracy.
+
+A workload is found by name through the entry point group ``mlrepo.workloads``; the embedded
+``digits`` is one like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mlrepo.record import AccuracyEntry
+
+
+class Dataset(Protocol):
+    """Labelled samples, preprocessed on demand."""
+
+    @property
+    def total(self) -> int:
+        """The number of samples."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample, without the batch dimension."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The expected class of each sample, shape [total]."""
+
+    def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the preprocessed samples, contiguous, shape [len(indices), *sample_shape]."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return name, sample count and fingerprint (SHA-256) for the record."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file and what a measurements file must say of it (MLPerf submission rules)."""
+
+    name: str
+    path: Path
+    starting_weights_filename: str
+    retraining: str = "no"
+    input_data_types: str = "fp32"
+    weight_data_types: str = "fp32"
+    weight_transformations: str = "no"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What an accuracy run found.
+
+    Attributes
+    ----------
+    value:
+        The metric, in ``unit``.
+    judged:
+        How many distinct samples of the data set were judged.
+    text:
+        The content of ``accuracy.txt`` (without the hash line).
+    """
+
+    value: float
+    unit: str
+    judged: int
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One benchmark.
+
+    Attributes
+    ----------
+    name:
+        The directory name of its results.
+    task:
+        What it does, for people.
+    follows:
+        The official benchmark whose rules it follows (``resnet``), for the open division.
+    loadgen_model:
+        The model name under which LoadGen's mlperf.conf is read.
+    performance_samples:
+        How many samples LoadGen loads for a performance run.
+    model:
+        The default model.
+    open_dataset:
+        Opens the data set; a missing or damaged file is a UserError that names it.
+    postprocess:
+        Model outputs to one response per sample, shape [n], fixed item size.
+    judge:
+        Accuracy of the logged responses against the data set's labels.
+    """
+
+    name: str
+    task: str
+    follows: str
+    loadgen_model: str
+    performance_samples: int
+    model: ModelFile
+    open_dataset: Callable[[], Dataset]
+    postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
+    judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]
