@@ -1,0 +1,188 @@
+"""Write a randomly initialised ResNet-50 v1.5 as an ONNX model.
+
+The model is for measuring speed only: it has the architecture, the shapes and the operators of
+the MLPerf Inference image classification model, but its weights are random numbers.  It is built
+with ``onnx.helper`` and numpy alone, so no training framework and no download is needed.
+
+* opset 17, one input ``input``, float32 of shape ``['batch', 3, 224, 224]``;
+* one output ``logits``, float32 of shape ``['batch', 1000]``;
+* v1.5: the stride of a down-sampling bottleneck is in its 3x3 convolution;
+* batch normalisation is folded, as inference runtimes do, so a convolution carries a bias;
+* 53 Conv, 49 Relu, 16 Add, 1 MaxPool, 1 GlobalAveragePool, 1 Flatten and 1 Gemm.
+
+With ``argmax=True`` the model has a second output ``ArgMax:0``, int64 of shape ``['batch']``: the
+MLCommons reference harness asks its ResNet-50 for an output of that name.
+
+Usage: ``python benchmarks/resnet50.py OUT.onnx [--seed N] [--argmax]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8  # the IR version that goes with opset 17
+CLASSES = 1000
+IMAGE_SHAPE = (3, 224, 224)
+INPUT_NAME = "input"
+LOGITS_NAME = "logits"
+ARGMAX_NAME = "ArgMax:0"
+
+# Per stage: the number of bottlenecks, their inner width, the stride of the first.
+_STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 2))
+_EXPANSION = 4
+# The last convolution of each bottleneck is scaled down, so that the activations of the residual
+# stream keep their order of magnitude over the 16 additions.
+_RESIDUAL_GAIN = 0.25
+
+
+@dataclass
+class _Graph:
+    """The nodes and the weights written so far."""
+
+    rng: np.random.Generator
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    weights: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        name: str,
+        output: str | None = None,
+        **attributes: float | Sequence[int],
+    ) -> str:
+        """Append a node and return the name of its output."""
+        output = output or f"{name}_out"
+        node = helper.make_node(op, list(inputs), [output], name=name)
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
+        return output
+
+    def weight(self, name: str, shape: Sequence[int], std: float) -> str:
+        """Append a normally distributed weight and return its name."""
+        values: npt.NDArray[np.float32] = self.rng.standard_normal(tuple(shape), dtype=np.float32)
+        values *= np.float32(std)
+        self.weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def conv(
+        self,
+        x: str,
+        name: str,
+        channels: tuple[int, int],
+        kernel: int,
+        stride: int = 1,
+        gain: float = 1.0,
+    ) -> str:
+        """Append a convolution with bias; ``channels`` is (in, out)."""
+        fan_in = channels[0] * kernel * kernel
+        weight = self.weight(
+            f"{name}.weight",
+            (channels[1], channels[0], kernel, kernel),
+            gain * math.sqrt(2.0 / fan_in),
+        )
+        bias = self.weight(f"{name}.bias", (channels[1],), 0.01)
+        return self.add(
+            "Conv",
+            (x, weight, bias),
+            name,
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=[kernel // 2] * 4,
+            dilations=[1, 1],
+            group=1,
+        )
+
+    def relu(self, x: str, name: str) -> str:
+        """Append a Relu."""
+        return self.add("Relu", (x,), name)
+
+    def bottleneck(self, x: str, name: str, channels: tuple[int, int], stride: int) -> str:
+        """Append a bottleneck; ``channels`` is (in, inner)."""
+        width, inner = channels
+        outer = inner * _EXPANSION
+        y = self.relu(self.conv(x, f"{name}.conv1", (width, inner), 1), f"{name}.relu1")
+        y = self.conv(y, f"{name}.conv2", (inner, inner), 3, stride)
+        y = self.relu(y, f"{name}.relu2")
+        y = self.conv(y, f"{name}.conv3", (inner, outer), 1, gain=_RESIDUAL_GAIN)
+        shortcut = x
+        if stride != 1 or width != outer:
+            shortcut = self.conv(
+                x, f"{name}.downsample", (width, outer), 1, stride, gain=math.sqrt(0.5)
+            )
+        return self.relu(self.add("Add", (y, shortcut), f"{name}.add"), f"{name}.relu3")
+
+
+def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
+    """Return a randomly initialised ResNet-50 v1.5.
+
+    The weights depend on ``seed`` alone.  With ``argmax`` the model also has the output
+    ``ArgMax:0`` (int64, the index of the greatest logit of each row).
+    """
+    graph = _Graph(np.random.default_rng(seed))
+    x = graph.relu(graph.conv(INPUT_NAME, "conv1", (IMAGE_SHAPE[0], 64), 7, 2), "relu1")
+    x = graph.add("MaxPool", (x,), "maxpool", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    width = 64
+    for stage, (blocks, inner, first_stride) in enumerate(_STAGES, start=1):
+        for block in range(blocks):
+            stride = first_stride if block == 0 else 1
+            x = graph.bottleneck(x, f"layer{stage}.{block}", (width, inner), stride)
+            width = inner * _EXPANSION
+    x = graph.add("GlobalAveragePool", (x,), "avgpool")
+    x = graph.add("Flatten", (x,), "flatten", axis=1)
+    weight = graph.weight("fc.weight", (CLASSES, width), math.sqrt(1.0 / width))
+    bias = graph.weight("fc.bias", (CLASSES,), 0.01)
+    graph.add("Gemm", (x, weight, bias), "fc", LOGITS_NAME, alpha=1.0, beta=1.0, transB=1)
+
+    outputs = [helper.make_tensor_value_info(LOGITS_NAME, TensorProto.FLOAT, ["batch", CLASSES])]
+    if argmax:
+        graph.add("ArgMax", (LOGITS_NAME,), "argmax", ARGMAX_NAME, axis=1, keepdims=0)
+        outputs.append(helper.make_tensor_value_info(ARGMAX_NAME, TensorProto.INT64, ["batch"]))
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "resnet50-v1.5-random",
+            [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", *IMAGE_SHAPE])],
+            outputs,
+            initializer=graph.weights,
+        ),
+        producer_name="mlrepo-benchmarks",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def write_resnet50(path: Path, seed: int = 0, *, argmax: bool = False) -> Path:
+    """Write the model of :func:`build_resnet50` to ``path`` and return ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(build_resnet50(seed, argmax=argmax), path)
+    return path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Write a randomly initialised ResNet-50 v1.5.")
+    parser.add_argument("out", type=Path, help="the ONNX file to write")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
+    parser.add_argument(
+        "--argmax", action="store_true", help=f"add an output {ARGMAX_NAME} (int64, the class)"
+    )
+    args = parser.parse_args(argv)
+    print(write_resnet50(args.out, args.seed, argmax=args.argmax))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

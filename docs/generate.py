@@ -1,0 +1,50 @@
+"""Write docs/reference.md from the command line itself: `make docs`; a test holds it current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrepo.cli.main import cli
+from mlrepo.settings import SETTINGS
+
+TARGET = Path(__file__).parent / "reference.md"
+
+
+def reference() -> str:
+    """Return the reference: every command with its help, every setting with its variables."""
+    parts = [
+        "# Reference",
+        "Generated from the commands' own help by `make docs`. Every command has `--help`.",
+        "Exit codes: 0 done; 1 judged invalid; 2 usage or user error; 69 remote unavailable; "
+        "70 a bug (a report was written); 75 busy, try again; 130 interrupted.",
+        *_commands(cli, click.Context(cli, info_name="mlrepo")),
+        "## Settings",
+        "A setting is looked up in this order: flag, `MLREPO_*`, `CK_MLPERF_INFERENCE_*` (scripts "
+        "written for the CK automation keep working), `mlrepo.toml`, default.",
+        "| key | meaning | variables | default |\n|---|---|---|---|\n"
+        + "\n".join(
+            f"| `{s.key}` | {s.summary} | `{s.variable}`"
+            + (f", `{s.legacy_variable}`" if s.legacy else "")
+            + f" | {s.default or ''} |"
+            for s in SETTINGS
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(group: click.Group, context: click.Context) -> list[str]:
+    parts: list[str] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=96)
+        parts.append(f"## {inner.command_path}\n\n```\n{command.get_help(inner)}\n```")
+        if isinstance(command, click.Group):
+            parts += _commands(command, inner)
+    return parts
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")
