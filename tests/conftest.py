@@ -1,0 +1,84 @@
+"""Fixtures shared by all tests: real Git repositories that no configuration of the user reaches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from samples import git
+
+from mlrepo.repository.discovery import ResultsRepository, find_repository
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.recorder import Recorder
+
+_FOREIGN = ("GIT_", "MLREPO_", "CK_MLPERF_INFERENCE_", "XDG_", "SSH_", "GPG_")
+_HOME = pytest.StashKey[str]()
+_SETTINGS = """\
+round = "v6.1"
+division = "closed"
+submitter = "Acme"
+system = "alpha"
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the tests a home and an identity of their own, before libgit2 reads the real ones."""
+    home = tempfile.mkdtemp(prefix="mlrepo-home-")
+    config.stash[_HOME] = home
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
+    os.environ.pop("EMAIL", None)
+    os.environ |= {
+        "HOME": home,
+        "GIT_CONFIG_GLOBAL": str(Path(home) / ".gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Ada Author",
+        "GIT_AUTHOR_EMAIL": "ada@example.org",
+        "GIT_COMMITTER_NAME": "Carl Committer",
+        "GIT_COMMITTER_EMAIL": "carl@example.org",
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the home of the tests."""
+    shutil.rmtree(config.stash[_HOME], ignore_errors=True)
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path) -> Callable[..., ResultsRepository]:
+    """Return a function that makes a results repository below the test's directory."""
+
+    def make(name: str = "results", *options: str) -> ResultsRepository:
+        return make_results_repository(tmp_path / name, *options)
+
+    return make
+
+
+@pytest.fixture
+def results(make_repository: Callable[..., ResultsRepository]) -> Iterator[ResultsRepository]:
+    """A results repository whose only commit holds ``mlrepo.toml`` and a ``README.md``."""
+    repository = make_repository()
+    yield repository
+    # Whatever the test did, the repository must be sound.
+    git(repository.root, "fsck", "--strict", "--no-progress")
+
+
+@pytest.fixture
+def recorder(results: ResultsRepository) -> Recorder:
+    """A recorder for :func:`results`, with the identity of the tests."""
+    return Recorder(results, git_identity(results.root))
+
+
+def make_results_repository(root: Path, *options: str) -> ResultsRepository:
+    """Make a results repository with one commit on ``main``."""
+    root.mkdir(parents=True)
+    git(root, "init", "--quiet", "--initial-branch=main", *options)
+    (root / "mlrepo.toml").write_text(_SETTINGS)
+    (root / "README.md").write_text("Results of Acme\n")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "Begin")
+    return find_repository(root)

@@ -1,0 +1,76 @@
+"""Fixtures of the end-to-end tests: results repositories made by the real ``mlrepo init``."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driver import mlrepo
+from samples import git
+
+# Queries of a performance run: what early stopping needs (64, 662), and not many more.
+COUNTS = {"Offline": "1000", "SingleStream": "100", "MultiStream": "700", "Server": "700"}
+
+
+@pytest.fixture(scope="session")
+def scaffold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``mlrepo init`` makes, once for all tests of this process."""
+    root = tmp_path_factory.mktemp("scaffold") / "results"
+    mlrepo(
+        root.parent, "init", "results", "--submitter", "Acme", "--division", "open",
+        "--system", "box",
+    )  # fmt: skip
+    return root
+
+
+@pytest.fixture
+def root(scaffold: Path, tmp_path: Path) -> Iterator[Path]:
+    """A results repository of the test's own; afterwards it must be sound."""
+    root = tmp_path / "results"
+    shutil.copytree(scaffold, root, symlinks=True)
+    yield root
+    git(root, "fsck", "--strict", "--no-progress", "--no-dangling")
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A repository with an accuracy and a short performance run in all scenarios; to be read only.
+
+    All processes of one test run share it: the first one that needs it makes it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "measured"
+    with (shared.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            _measure(shared.with_suffix(".new"))
+            shared.with_suffix(".new").rename(shared)
+    return shared
+
+
+@pytest.fixture
+def measured_copy(measured: Path, tmp_path: Path) -> Path:
+    """A copy of :func:`measured` that a test may change."""
+    return Path(shutil.copytree(measured, tmp_path / "results", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """The name of the pytest-xdist worker, ``master`` without it."""
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "master"))
+
+
+def _measure(root: Path) -> None:
+    """Make runs whose verdict does not depend on how busy this machine is."""
+    mlrepo(
+        root.parent, "init", root.name, "--submitter", "Acme", "--division", "open",
+        "--system", "box",
+    )  # fmt: skip
+    for scenario, count in COUNTS.items():
+        run = ("bench", "run", "--model", "digits", "--scenario", scenario, "--tag", "first")
+        mlrepo(root, *run, "--mode", "accuracy", "--tag", "judged")
+        bound = ("--max-latency", "2", "--qps", "500") if scenario == "Server" else ()
+        mlrepo(root, *run, "--mode", "performance", "--count", count, *bound)

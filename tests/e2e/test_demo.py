@@ -1,0 +1,76 @@
+"""``mlrepo demo``: a newcomer types one command and sees the whole idea work."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from driver import finish, mlrepo, start, until
+from samples import git
+
+
+def test_the_demo_makes_a_repository_with_eight_runs_and_works_again(tmp_path: Path) -> None:
+    """Accuracy and performance in all four scenarios, then where to go next; twice."""
+    done = mlrepo(tmp_path, "demo", "--time", "1", code=None)
+    # A busy machine may miss what the warm-up estimated: then the demo shows an INVALID run.
+    assert done.code in (0, 1), done.err
+    done.says("$ mlrepo init", "$ mlrepo log", "cd mlrepo-demo", "mlrepo show latest")
+    root = tmp_path / "mlrepo-demo"
+    runs = mlrepo(root, "log", "--json").json["runs"]
+    assert len({(run["scenario"], run["mode"]) for run in runs}) == len(runs) == 8
+    judged = [run for run in runs if run["mode"] == "accuracy"]
+    assert {(run["validity"], run["result"]["value"]) for run in judged} == {("VALID", 99.4)}
+    mlrepo(root, "doctor")
+    assert [p.name for p in tmp_path.iterdir()] == ["mlrepo-demo"]
+
+    again = mlrepo(tmp_path, "demo", "--time", "0.3", code=None)
+    assert again.code in (0, 1)
+    again.says("exists from an earlier demo")
+    assert len(mlrepo(root, "log", "--json").json["runs"]) == 16
+
+
+def test_the_demo_refuses_what_is_not_its_own(tmp_path: Path) -> None:
+    """A directory with somebody's files is left alone."""
+    (tmp_path / "mlrepo-demo").mkdir()
+    (tmp_path / "mlrepo-demo" / "thesis.tex").write_text("mine\n")
+    mlrepo(tmp_path, "demo", code=2).says("not empty")
+    assert [p.name for p in (tmp_path / "mlrepo-demo").iterdir()] == ["thesis.tex"]
+
+
+def test_the_demo_stops_at_the_first_mistake(tmp_path: Path) -> None:
+    """A wrong option is an error once, not eight times."""
+    done = mlrepo(tmp_path, "demo", "--time", "-1", code=2)
+    assert done.err.count("must be a positive number") == 1
+
+
+def test_the_demo_without_a_git_identity_commits_as_itself(tmp_path: Path) -> None:
+    """A demonstration does not end at a question; no identity is written into any configuration."""
+    nobody = dict.fromkeys(
+        ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+    )
+    process = start(tmp_path, "demo", "--time", "1", **nobody)
+    root = tmp_path / "mlrepo-demo"
+    until(lambda: (root / ".git" / "refs" / "heads" / "exp" / "this-machine").exists(), "a run")
+    process.terminate()
+    done = finish(process)
+    done.says("git does not know your name")
+    assert git(root, "log", "-1", "--format=%an", "exp/this-machine") == "mlrepo demo\n"
+    assert "user.name" not in git(root, "config", "--list", ok=False)
+
+
+def test_ctrl_c_ends_the_whole_demo(tmp_path: Path) -> None:
+    """The run in progress is recorded, and no further one is started."""
+    process = start(tmp_path, "demo", "--time", "30")
+    root = tmp_path / "mlrepo-demo"
+
+    def measuring() -> bool:
+        return any(
+            '"performance"' in p.with_name("spec.json").read_text() and '"started"' in p.read_text()
+            for p in (root / ".git" / "mlrepo" / "spool").glob("*/events.jsonl")
+        )
+
+    until(measuring, "a performance run")
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    runs = mlrepo(root, "log", "--json").json["runs"]
+    assert [run["validity"] for run in runs] == ["INTERRUPTED", "VALID"]

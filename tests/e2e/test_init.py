@@ -1,0 +1,240 @@
+"""``mlrepo init``: a new results repository, or one made of what exists, never over it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from driver import BENCH, bench, branch_files, mlrepo
+from samples import git
+
+GIVEN = ("--submitter", "Acme", "--division", "open")
+SCAFFOLD = {
+    ".gitattributes", ".gitignore", "README.md", "mlrepo.toml", "systems/box/system.json",
+    "systems/box/user.v6.1.conf",
+}  # fmt: skip
+
+
+def _hashes(directory: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(directory).parts
+    }
+
+
+def test_init_makes_a_repository_with_one_commit(tmp_path: Path) -> None:
+    """A new directory holds the scaffold, committed by the user, with a clean working tree."""
+    done = mlrepo(tmp_path, "init", "results", *GIVEN, "--system", "box")
+    done.says("Results repository for v6.1", "wrote mlrepo.toml", "systems/box/system.json")
+    root = tmp_path / "results"
+    assert set(git(root, "ls-tree", "-r", "--name-only", "HEAD").split()) == SCAFFOLD
+    assert git(root, "status", "--porcelain") == ""
+    assert git(root, "log", "--format=%an <%ae>|%s") == (
+        "Ada Author <ada@example.org>|Scaffold the v6.1 results repository\n"
+    )
+    assert git(root, "symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    assert [p.name for p in tmp_path.iterdir()] == ["results"]
+    mlrepo(root, "doctor")
+
+
+def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
+    """Round, division, submitter, category and system stand in mlrepo.toml and description."""
+    mlrepo(
+        tmp_path, "init", "r", "--submitter", "Acme Inc", "--division", "Closed", "--category",
+        "edge,datacenter", "--round", "5.1", "--system", "big-box",
+    )  # fmt: skip
+    settings = tomllib.loads((tmp_path / "r" / "mlrepo.toml").read_text())
+    assert settings == {
+        "round": "v5.1",
+        "division": "closed",
+        "submitter": "Acme Inc",
+        "category": "datacenter,edge",
+        "system": "big-box",
+    }
+    description = json.loads((tmp_path / "r" / "systems" / "big-box" / "system.json").read_text())
+    assert description["submitter"] == "Acme Inc"
+    assert description["system_name"] == "big-box"
+    assert description["host_processor_core_count"]
+    assert (tmp_path / "r" / "systems" / "big-box" / "user.v5.1.conf").is_file()
+
+
+def test_init_without_a_system_says_how_to_describe_one(tmp_path: Path) -> None:
+    """A repository may begin without a system; the next command is named, and works."""
+    mlrepo(tmp_path, "init", "r", *GIVEN).says("mlrepo system add NAME")
+    mlrepo(tmp_path / "r", *BENCH, code=2).says("system is not set", "--system", "MLREPO_SYSTEM")
+    mlrepo(tmp_path / "r", "system", "add", "box").says("systems/box/system.json", "Fill in")
+    assert mlrepo(tmp_path / "r", "system", "list").out == "box\n"
+    mlrepo(tmp_path / "r", "system", "add", "box", code=2).says("exists and is not overwritten")
+    mlrepo(tmp_path / "r", *BENCH, "--system", "box")
+
+
+@pytest.mark.parametrize("directory", ["empty", "."], ids=["named", "current"])
+def test_an_empty_directory_is_filled_in_place(tmp_path: Path, directory: str) -> None:
+    """An empty directory, also the current one, keeps its identity: somebody may stand in it."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    inode = empty.stat().st_ino
+    mlrepo(empty if directory == "." else tmp_path, "init", directory, *GIVEN)
+    assert empty.stat().st_ino == inode
+    assert (empty / ".git").is_dir()
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+    mlrepo(empty, "doctor")
+
+
+def test_an_empty_disk_is_filled(tmp_path: Path) -> None:
+    """``mlrepo init .`` works in a mounted volume, such as a container has for its data."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        mlrepo(disk, "init", ".", *GIVEN)
+        assert (disk / "mlrepo.toml").is_file()
+        assert git(disk, "status", "--porcelain") == ""
+        assert sorted(p.name for p in disk.iterdir() if p.is_dir()) == [".git"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_init_speaks_json(tmp_path: Path) -> None:
+    """Scripts learn the root, the files, the commit and what is still to be filled in."""
+    done = mlrepo(tmp_path, "init", "r", *GIVEN, "--system", "box", "--json").json
+    assert done["schema"] == "mlrepo.init/1"
+    assert set(done["written"]) == SCAFFOLD
+    assert done["kept"] == []
+    assert done["root"] == str(tmp_path / "r")
+    assert git(tmp_path / "r", "rev-parse", "HEAD").strip() == done["commit"]
+    assert "cooling" in done["open_system_fields"]
+
+
+def test_an_adopted_repository_keeps_every_byte(tmp_path: Path) -> None:
+    """Files that exist are kept, new ones are left for the user to commit, history stays."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=trunk")
+    for name in ("README.md", ".gitignore", "results.csv"):
+        (tmp_path / name).write_text(f"mine: {name}\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "Mine")
+    head, before = git(tmp_path, "rev-parse", "HEAD"), _hashes(tmp_path)
+
+    done = mlrepo(tmp_path, "init", *GIVEN, "--system", "box", "--adopt")
+    done.says("kept README.md", "kept .gitignore", "wrote mlrepo.toml", "git add")
+    after = _hashes(tmp_path)
+    assert before.items() <= after.items()
+    assert set(after) - set(before) == SCAFFOLD - {"README.md", ".gitignore"}
+    assert git(tmp_path, "rev-parse", "HEAD") == head
+    assert git(tmp_path, "diff", "--cached", "--name-only") == ""
+
+
+def test_an_adopted_directory_can_record_before_its_first_commit(tmp_path: Path) -> None:
+    """A plain directory with a README.md becomes a repository; its first commit may come later."""
+    (tmp_path / "README.md").write_text("Results\n")
+    mlrepo(tmp_path, "init", ".", *GIVEN, "--system", "box", "--adopt")
+    assert git(tmp_path, "status", "--porcelain", ok=False).count("??") == 5
+    record = bench(tmp_path)
+    assert record["source"] == {"commit": "", "branch": "", "dirty": True}
+    assert f"runs/{record['run']}/run.json" in branch_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "words"),
+    [
+        (["notes.txt"], (), ("not empty", "no README.md")),
+        (["notes.txt"], ("--adopt",), ("no README.md", "--adopt")),
+        (["README.md"], (), ("not empty", "Use --adopt")),
+        (["mlrepo.toml"], ("--adopt",), ("is a results repository already", "config list")),
+        (["mlrepo.toml", "README.md"], (), ("is a results repository already",)),
+    ],
+    ids=["stranger", "stranger adopted", "README without --adopt", "again", "again with README"],
+)
+def test_init_refuses_what_it_might_spoil(
+    tmp_path: Path, files: list[str], arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """A directory with content is not touched without a README.md and the user's word."""
+    for name in files:
+        (tmp_path / name).write_text("mine\n")
+    before = _hashes(tmp_path)
+    mlrepo(tmp_path, "init", ".", *GIVEN, *arguments, code=2).says(str(tmp_path), *words)
+    assert _hashes(tmp_path) == before
+    assert not (tmp_path / ".git").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--division", "open"), ("submitter is not set", "--submitter", "MLREPO_SUBMITTER")),
+        (("--submitter", "Acme"), ("division is not set", "--division", "CK_MLPERF_INFERENCE_")),
+        ((*GIVEN, "--round", "v7.9"), ("no rules for the round 'v7.9'", "v6.1")),
+        ((*GIVEN, "--round", "v1.1", "--division", "network"), ("v1.1 has no network division",)),
+        ((*GIVEN, "--division", "ajar"), ("'ajar'", "closed, open, network")),
+        ((*GIVEN, "--category", "cloud"), ("'cloud'", "edge")),
+        ((*GIVEN, "--submitter", "a/b"), ("'a/b'", "submitter")),
+        ((*GIVEN, "--system", ".git"), ("'.git'", "system")),
+    ],
+    ids=" ".join,
+)
+def test_init_checks_what_it_is_told(
+    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """Wrong or missing settings are refused before anything is made."""
+    mlrepo(tmp_path, "init", "r", *arguments, code=2).says(*words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_refuses_a_file_and_a_place_inside_another_repository(tmp_path: Path) -> None:
+    """Neither a file nor somebody's sub-directory is turned into a results repository."""
+    (tmp_path / "file").write_text("mine\n")
+    mlrepo(tmp_path, "init", "file", *GIVEN, code=2).says("file is not a directory")
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "README.md").write_text("mine\n")
+    done = mlrepo(tmp_path, "init", "sub", *GIVEN, "--adopt", code=2)
+    done.says("lies inside the Git repository", str(tmp_path))
+
+
+def test_init_without_an_identity_makes_nothing(tmp_path: Path) -> None:
+    """Nobody's commit is not made, and no half of a repository stays behind."""
+    nobody = dict.fromkeys(
+        ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
+    )
+    mlrepo(tmp_path, "init", "r", *GIVEN, code=2, **nobody).says("git config --global user.name")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"GIT_DEFAULT_HASH": "sha256"},
+        {"GIT_DEFAULT_REF_FORMAT": "reftable"},
+        {"GIT_DIR": "/nonexistent", "GIT_WORK_TREE": "/nonexistent"},
+        {"GIT_TEMPLATE_DIR": "/nonexistent"},
+    ],
+    ids=lambda environ: next(iter(environ)),
+)
+def test_init_makes_a_repository_that_can_be_recorded_into_whatever_git_defaults_to(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """Defaults of the user's environment do not leak into a new results repository."""
+    mlrepo(tmp_path, "init", "r", *GIVEN, "--system", "box", **environ)
+    assert len(git(tmp_path / "r", "rev-parse", "HEAD").strip()) == 40
+    mlrepo(tmp_path / "r", *BENCH)
+
+
+def test_init_runs_no_hook_of_the_user(tmp_path: Path) -> None:
+    """A global hook that rejects commits is not asked about the scaffold."""
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (hooks / "pre-commit").chmod(0o755)
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[core]\n\thooksPath = {hooks}\n")
+    mlrepo(tmp_path, "init", "r", *GIVEN, GIT_CONFIG_GLOBAL=str(config))
+    assert git(tmp_path / "r", "rev-list", "--count", "HEAD").strip() == "1"

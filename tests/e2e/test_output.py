@@ -1,0 +1,197 @@
+"""Output for people, pipes and machines."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from driver import BENCH, MLREPO, environment, mlrepo
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[mK]")
+
+
+def _shell(root: Path, command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    text = command.replace("mlrepo", shlex.join(MLREPO), 1)
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", text],
+        cwd=root, env=environment(**environ), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _terminal(root: Path, *arguments: str, **environ: str) -> tuple[str, int]:
+    """Run a command on a terminal of its own and return what it shows and its exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(root)
+        os.execve(MLREPO[0], [*MLREPO, *arguments], environment(TERM="xterm", **environ))
+    data = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        data += part
+    os.close(terminal)
+    return data.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mlrepo log | head -1",
+        "mlrepo log | true",
+        "mlrepo show latest | head -c 10",
+        "mlrepo show latest --log detail | head -c 10",
+        "mlrepo log --json | head -2",
+        "mlrepo --help | head -1",
+        "mlrepo doctor | true",
+    ],
+)
+def test_a_reader_that_goes_away_is_no_error(measured: Path, command: str) -> None:
+    """``| head`` ends the command in silence: no traceback, no message, exit code 0."""
+    for _ in range(3):  # whether the pipe is closed in time is a race
+        done = _shell(measured, command)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_output_device_is_an_error(measured: Path) -> None:
+    """What cannot be printed is not silently lost."""
+    done = _shell(measured, "mlrepo log > /dev/full")
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "schema"),
+    [
+        (("log",), "mlrepo.log/1"),
+        (("show",), "mlrepo.show/1"),
+        (("doctor",), "mlrepo.doctor/1"),
+        (("config", "list"), "mlrepo.config/1"),
+        (("raw", "list"), "mlrepo.raw/1"),
+        (("system", "list"), "mlrepo.system.list/1"),
+        (("system", "detect"), "mlrepo.system.detect/1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_json_output_is_one_document_with_its_schema_first(
+    measured: Path, arguments: tuple[str, ...], schema: str
+) -> None:
+    """Machines get JSON and nothing else on the standard output."""
+    done = mlrepo(measured, *arguments, "--json")
+    assert done.json["schema"] == schema
+    assert next(iter(done.json)) == "schema"
+    assert done.err == ""
+
+
+def test_json_of_a_run_is_not_mixed_with_progress(root: Path) -> None:
+    """Progress goes to the standard error, also of a run that fails."""
+    done = mlrepo(root, *BENCH, "--json", "--backend", "raising", code=1)
+    assert done.json["record"]["validity"] == "FAILED"
+    assert "starting" in done.err
+    added = mlrepo(root, "system", "add", "other", "--json").json
+    assert added["schema"] == "mlrepo.system.add/1"
+    assert added["written"] == ["systems/other/system.json", "systems/other/user.v6.1.conf"]
+
+
+def test_without_a_terminal_output_is_plain_lines(root: Path) -> None:
+    """No escape sequence and no carriage return reach a file or a CI log."""
+    done = mlrepo(root, *BENCH, TERM="xterm")
+    assert "\x1b" not in done.out + done.err
+    assert "\r" not in done.out + done.err
+    assert done.err.startswith("digits Offline accuracy: starting\n")
+    for line in done.err.splitlines():
+        assert line.startswith("digits Offline accuracy: ")
+
+
+def test_a_terminal_shows_colours_unless_no_color_is_set(measured: Path) -> None:
+    """NO_COLOR holds, whatever its value; columns stay where they are."""
+    coloured, code = _terminal(measured, "log")
+    plain, _ = _terminal(measured, "log", NO_COLOR="1")
+    assert code == 0
+    assert "\x1b[32mVALID\x1b[0m" in coloured
+    assert "\x1b" not in plain
+    assert _ESCAPE.sub("", coloured) == plain
+    assert plain.replace("\r\n", "\n") == mlrepo(measured, "log").out
+
+
+@pytest.mark.parametrize("command", [("show",), ("doctor",), ("log",)], ids=" ".join)
+def test_no_command_colours_when_no_color_is_set(measured: Path, command: tuple[str, ...]) -> None:
+    """Every command that colours obeys NO_COLOR."""
+    assert "\x1b" in _terminal(measured, *command)[0]
+    assert "\x1b" not in _terminal(measured, *command, NO_COLOR="1")[0]
+
+
+def test_progress_on_a_terminal_is_one_line_that_goes_away(root: Path) -> None:
+    """A short run rewrites one line and ends with the result alone."""
+    shown, code = _terminal(root, *BENCH)
+    assert code == 0
+    lines = shown.replace("\r\n", "\n").split("\n")
+    assert "digits Offline accuracy: starting" in lines[0]
+    assert lines[0].split("\r\x1b[K")[-1].startswith("\x1b[1mdigits Offline accuracy: 99.4 %")
+
+
+def test_a_question_without_a_terminal_is_answered_with_no(root: Path) -> None:
+    """Nobody is there to confirm: the command ends, nothing is deleted."""
+    (root / ".git" / "mlrepo" / "raw").mkdir(parents=True)
+    (root / ".git" / "mlrepo" / "raw" / ("0" * 64)).write_text("log")
+    mlrepo(root, "raw", "gc", code=130)
+    assert (root / ".git" / "mlrepo" / "raw" / ("0" * 64)).exists()
+
+
+def test_a_progress_reader_that_goes_away_stops_no_run(root: Path) -> None:
+    """``2>&1 | head`` may lose the messages of a benchmark, never the benchmark."""
+    done = _shell(root, f"mlrepo {shlex.join(BENCH)} 2>&1 | true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [run["validity"] for run in mlrepo(root, "log", "--json").json["runs"]] == ["VALID"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_utf_8_breaks_nothing(root: Path, encoding: str) -> None:
+    """Characters that cannot be printed are escaped; JSON stays JSON with the same content."""
+    mlrepo(root, *BENCH, "--tag", "größe-日本", PYTHONIOENCODING=encoding)
+    for command in ("log", "show"):
+        shown = _shell(root, f"mlrepo {command} > shown", PYTHONIOENCODING=encoding)
+        assert (shown.returncode, shown.stderr) == (0, "")
+    (run,) = mlrepo(root, "log", "--json", PYTHONIOENCODING=encoding).json["runs"]
+    assert run["tags"] == ["größe-日本"]
+
+
+def test_a_tag_that_is_not_utf_8_breaks_nothing(root: Path) -> None:
+    """Bytes of another encoding in an argument are recorded and printed somehow."""
+    done = _shell(root, f"mlrepo {shlex.join(BENCH)} --tag $'gr\\xf6\\xdfe'")
+    assert done.returncode == 0, done.stderr
+    for command in ("log", "show", "log --json", "show --json", "doctor"):
+        assert _shell(root, f"mlrepo {command}").returncode == 0
+
+
+def test_a_bug_leaves_a_report_and_one_line(root: Path) -> None:
+    """Exit code 70, the report under .git/mlrepo, no traceback on the screen."""
+    script = (
+        "import sys, mlrepo.repository.history as h\n"
+        "def broken(*a): raise AssertionError('unforeseen')\n"
+        "h.recorded_runs = broken\n"
+        "from mlrepo.cli.main import main\n"
+        "sys.exit(main(['log', '--tag', 'private']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=root, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 70
+    assert "Traceback" not in done.stderr
+    assert "This is a bug of mlrepo: AssertionError: unforeseen" in done.stderr
+    (report,) = (root / ".git" / "mlrepo" / "crash").iterdir()
+    assert report.name in done.stderr
+    text = report.read_text()
+    assert "Traceback" in text
+    assert "private" not in text.partition("\n\n")[0]

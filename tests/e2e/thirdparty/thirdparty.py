@@ -1,0 +1,191 @@
+"""Backends and workloads of a third party, found through the entry points of its own package.
+
+They stand in for what happens on other people's machines: a backend that hangs, raises, dies or
+talks too much, and a data set that is damaged.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mlrepo.backends import Array, BackendOptions
+from mlrepo.record import AccuracyEntry
+from mlrepo.workloads import Accuracy, Dataset, Workload
+from mlrepo.workloads.digits import DIGITS, DigitsDataset
+
+
+class Patient:
+    """Takes 20 ms for each batch, so that a test has time to disturb the run."""
+
+    name = "patient"
+    calls = 0
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Remember nothing."""
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Any batch of digits."""
+        return (None, 1, 8, 8)
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return zeros."""
+        time.sleep(0.02)
+        return [np.zeros((len(batch), 10), np.float32)]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what every backend tells."""
+        return {
+            "name": self.name,
+            "framework": "Patience 1.0",
+            "framework_name": "patience",
+            "target": "cpu",
+            "options": {},
+        }
+
+
+class _Quick(Patient):
+    """Answers at once until the run is under way: the 20th batch is beyond the warm-up's start."""
+
+    last = 0
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        self.calls += 1
+        if self.calls > self.last:
+            self.fail(batch)
+        return [np.zeros((len(batch), 10), np.float32)]
+
+    def fail(self, batch: Array) -> None:
+        """Do what the backend is named after."""
+
+
+class RaisingOnLoad(_Quick):
+    """Cannot open any model."""
+
+    def load(self, model: Path, options: BackendOptions) -> NoReturn:
+        """Raise as a framework does."""
+        raise RuntimeError("the accelerator is on fire")
+
+
+class Raising(_Quick):
+    """Raises in the first batch."""
+
+    def fail(self, batch: Array) -> None:
+        """Raise as a framework does."""
+        raise RuntimeError("kernel launch failed\nsecond line of the message")
+
+
+class RaisingLater(Raising):
+    """Raises in the middle of LoadGen's run, once LoadGen has loaded its samples."""
+
+    def fail(self, batch: Array) -> None:
+        """Raise when more than half a second of queries was answered."""
+        if _measuring():
+            super().fail(batch)
+
+
+class ShortBatch(_Quick):
+    """Loses one sample of every larger batch."""
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return too few outputs."""
+        return [np.zeros((max(1, len(batch) - 1), 10), np.float32)]
+
+
+class Dying(_Quick):
+    """Is killed by the kernel while LoadGen measures."""
+
+    def fail(self, batch: Array) -> None:
+        """Kill the own process as the kernel does when memory runs out."""
+        if _measuring():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Leaving(_Quick):
+    """Ends the process from within, as a license check or a failed assertion in C does."""
+
+    def load(self, model: Path, options: BackendOptions) -> NoReturn:
+        """Print the reason and leave."""
+        print("license server not found", file=sys.stderr, flush=True)
+        os._exit(7)
+
+
+class Chatty(_Quick):
+    """Says aloud whatever the test put into the variable THIRDPARTY_SAYS, then may raise."""
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Print to both streams; raise when THIRDPARTY_RAISES is set."""
+        said = os.environ.get("THIRDPARTY_SAYS", "")
+        print(f"connecting with {said}", flush=True)
+        print(f"warning: {said} expires soon", file=sys.stderr, flush=True)
+        if os.environ.get("THIRDPARTY_RAISES"):
+            raise RuntimeError(f"401 Unauthorized for {said}")
+
+    def describe(self) -> Mapping[str, Any]:
+        """Tell too much."""
+        said = os.environ.get("THIRDPARTY_SAYS", "")
+        return {
+            **super().describe(),
+            "options": {"url": f"https://{said}@models.example", "home": os.environ["HOME"]},
+        }
+
+
+class OddlyNamed(_Quick):
+    """Has a name that cannot be a directory."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return a name with a slash, a colon and a letter beyond ASCII."""
+        return {**super().describe(), "framework_name": "C:/Tür.", "framework": "C:/Tür 2"}
+
+
+class WithoutFramework(_Quick):
+    """Describes nothing but its name."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the least."""
+        return {"name": "without-framework"}
+
+
+class _OtherLabels(DigitsDataset):
+    """Ten samples only."""
+
+    @property
+    def total(self) -> int:
+        return 10
+
+    @property
+    def labels(self) -> Any:
+        return super().labels[:10]
+
+
+def _unjudgeable(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
+    raise ZeroDivisionError("division by zero")
+
+
+def _measuring() -> bool:
+    return '"started"' in Path("events.jsonl").read_text()
+
+
+def _data_file() -> Path:
+    return Path(os.environ.get("THIRDPARTY_DATA", "/nonexistent/digits.npz"))
+
+
+NO_DATA: Workload = replace(
+    DIGITS, name="no-data", open_dataset=lambda: DigitsDataset(Path("/nonexistent/digits.npz"))
+)
+DAMAGED_DATA: Workload = replace(
+    DIGITS, name="damaged-data", open_dataset=lambda: DigitsDataset(_data_file())
+)
+OTHER_LABELS: Workload = replace(
+    DIGITS, name="other-labels", performance_samples=10, open_dataset=_OtherLabels
+)
+UNJUDGEABLE: Workload = replace(DIGITS, name="unjudgeable", judge=_unjudgeable)

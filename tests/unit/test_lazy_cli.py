@@ -1,0 +1,123 @@
+"""The command line starts fast, and every command explains itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from mlrepo.cli.main import COMMANDS, cli
+
+_HEAVY = (
+    "pygit2", "numpy", "cerberus", "rich", "onnxruntime", "mlperf_loadgen", "torch", "tvm",
+    "tomlkit", "mlrepo.repository", "mlrepo.bench", "json", "subprocess",
+)  # fmt: skip
+
+
+def _loaded(code: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after ``code``."""
+    script = f"import sys\n{code}\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mlrepo.cli.main",
+        "from mlrepo.cli.main import main; main(['--help'])",
+        "from mlrepo.cli.main import main; main(['--version'])",
+        "from mlrepo.cli.main import main; main([])",
+    ],
+    ids=["import", "--help", "--version", "nothing"],
+)
+def test_help_loads_no_command_and_no_library(code: str) -> None:
+    """What only a command needs is loaded by that command."""
+    bare = _loaded("")
+    loaded = _loaded(code)
+    assert not {name for name in _HEAVY if name in loaded - bare}
+    assert not {name for name in loaded if name.startswith("mlrepo.cli.")} - {"mlrepo.cli.main"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["bench", "run", "--help"], ["log", "--help"], ["show", "--help"], ["init", "--help"]],
+    ids=" ".join,
+)
+def test_the_help_of_a_command_loads_no_framework(arguments: list[str]) -> None:
+    """Nobody waits for a framework to read about an option."""
+    loaded = _loaded(f"from mlrepo.cli.main import main; main({arguments!r})")
+    assert not {"pygit2", "numpy", "onnxruntime", "mlperf_loadgen", "cerberus", "tomlkit"} & loaded
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_in_the_overview_is_the_command_s_own(name: str) -> None:
+    """The table that spares the imports says what the commands say."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.name == name
+    assert COMMANDS[name][1] == (command.help or "").strip().split("\n")[0]
+
+
+def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield " ".join((*path, name)), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+
+
+_ALL = dict(_commands(cli, ("mlrepo",)))
+
+
+@pytest.mark.parametrize("path", _ALL)
+def test_every_command_has_an_example_that_can_be_parsed(path: str) -> None:
+    """Each ``--help`` ends with an example of the command itself."""
+    text = (_ALL[path].help or "").replace("\b", "").replace("\\\n", " ")
+    assert "Example:" in text
+    lines = [line.strip() for line in text.partition("Example:")[2].splitlines() if line.strip()]
+    assert any(path in line for line in lines), lines
+    for line in lines:
+        if line.startswith("mlrepo "):
+            _parse(cli, line.split()[1:])
+
+
+def _parse(group: click.Group, words: list[str]) -> None:
+    context = click.Context(group, info_name="mlrepo")
+    command = group.get_command(context, words[0])
+    assert command is not None, words
+    if isinstance(command, click.Group):
+        _parse(command, words[1:])
+        return
+    words = [word.strip("\"'") for word in words[1:]]
+    command.make_context(words[0] if words else "x", words, resilient_parsing=False)
+
+
+@pytest.mark.parametrize("path", _ALL)
+def test_every_option_of_every_command_is_explained(path: str) -> None:
+    """An option without a line of help is a riddle."""
+    for parameter in _ALL[path].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{path} {parameter.opts}"
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["log", "--nonsense"]])
+def test_a_mistyped_command_or_option_is_a_usage_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, one message, and where to look."""
+    from mlrepo.cli.main import main
+
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nonsense" in said.err
+    assert "--help" in said.err

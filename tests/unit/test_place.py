@@ -1,0 +1,220 @@
+"""Placement: which runs may stand in the round's layout, and what stands there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from samples import sample_record
+
+from mlrepo.bench.place import PlacedFiles, place_run
+from mlrepo.paths import RepoPath
+from mlrepo.record import Metric, RunRecord, configuration_digest
+from mlrepo.rounds import load_round
+
+ROUND = load_round("v6.1")
+SYSTEM = b'{"system_name": "alpha", "cooling": "air", "framework": ""}'
+RESULT = "closed/Acme/results/alpha-onnx/resnet50/Offline"
+FIRST, SECOND = "20261123T120000Z-0a1b2c", "20261123T130000Z-0a1b2d"
+
+
+class MemoryTree:
+    """The tree at a branch's tip, in memory."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def blob_id(self, path: RepoPath) -> str | None:
+        data = self.files.get(str(path))
+        return None if data is None else hashlib.sha1(data).hexdigest()
+
+    def read(self, path: RepoPath) -> bytes | None:
+        return self.files.get(str(path))
+
+    def run_ids(self) -> Iterable[str]:
+        return sorted({p.split("/")[1] for p in self.files if p.startswith("runs/")}, reverse=True)
+
+    def add(self, record: RunRecord, placed: PlacedFiles) -> None:
+        """Record a run as the recorder does."""
+        for name in ("mlperf_log_summary.txt", "mlperf_log_detail.txt", "mlperf_log_accuracy.json",
+                     "accuracy.txt", "user.conf"):  # fmt: skip
+            self.files[f"runs/{record.run}/{name}"] = f"{record.run} {name}".encode()
+        self.files[f"runs/{record.run}/run.json"] = record.to_json()
+        for target, source in placed.links.items():
+            self.files[str(target)] = self.files[str(source)]
+        self.files |= {str(path): data for path, data in placed.files.items()}
+
+
+def _record(run: str = FIRST, **changes: Any) -> RunRecord:
+    return replace(sample_record(run), configuration=configuration_digest({"a": 1}), **changes)
+
+
+def _place(record: RunRecord, tip: MemoryTree | None = None, *, force: bool = False) -> PlacedFiles:
+    return place_run(record, ROUND, tip or MemoryTree(), system_json=SYSTEM, force=force)
+
+
+def test_a_valid_performance_run_takes_its_place() -> None:
+    """Logs and user.conf are links into runs/; measurements, README and system are made."""
+    placed = _place(_record())
+    assert placed.placement.placed
+    assert (placed.placement.path, placed.placement.reason) == (RESULT, "")
+    logs = f"{RESULT}/performance/run_1"
+    assert {str(target): str(source) for target, source in placed.links.items()} == {
+        f"{logs}/mlperf_log_summary.txt": f"runs/{FIRST}/mlperf_log_summary.txt",
+        f"{logs}/mlperf_log_detail.txt": f"runs/{FIRST}/mlperf_log_detail.txt",
+        f"{RESULT}/user.conf": f"runs/{FIRST}/user.conf",
+    }
+    assert {str(path) for path in placed.files} == {
+        f"{RESULT}/measurements.json",
+        f"{RESULT}/README.md",
+        "closed/Acme/systems/alpha-onnx.json",
+    }
+
+
+def test_a_valid_accuracy_run_brings_its_logs_and_accuracy_txt() -> None:
+    """An accuracy result is four files; its user.conf stands in only until performance comes."""
+    tip = MemoryTree()
+    accuracy = _record(mode="accuracy", result=Metric(76.5, "%"))
+    placed = _place(accuracy, tip)
+    names = {str(target).removeprefix(f"{RESULT}/") for target in placed.links}
+    assert names == {
+        "accuracy/accuracy.txt", "accuracy/mlperf_log_accuracy.json",
+        "accuracy/mlperf_log_detail.txt", "accuracy/mlperf_log_summary.txt", "user.conf",
+    }  # fmt: skip
+    tip.add(accuracy, placed)
+    performance = _record(SECOND)
+    tip.add(performance, _place(performance, tip))
+    assert tip.files[f"{RESULT}/user.conf"] == f"{SECOND} user.conf".encode()
+    third = _record("20261123T140000Z-0a1b2e", mode="accuracy", result=Metric(76.5, "%"))
+    assert f"{RESULT}/user.conf" not in {str(target) for target in _place(third, tip).links}
+
+
+@pytest.mark.parametrize("validity", ["INVALID", "FAILED", "INTERRUPTED"])
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_not_valid_is_placed_only_by_force_and_only_if_judged(
+    validity: str, force: bool
+) -> None:
+    """INVALID runs can be forced; FAILED and INTERRUPTED ones have nothing to place."""
+    placed = _place(_record(validity=validity), force=force)
+    expected = force and validity == "INVALID"
+    assert placed.placement.placed is expected
+    assert placed.placement.forced is expected
+    assert placed.placement.reason == f"the run is {validity}"
+    assert bool(placed.links) is bool(placed.files) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"scenario": "Server"}, "resnet50 Server does not belong to the closed division (edge)"),
+        ({"benchmark": "digits"}, "digits Offline does not belong to the closed division"),
+        ({"category": "datacenter"}, "does not belong to the closed division (datacenter)"),
+    ],
+)
+def test_a_run_must_belong_to_its_division(changes: dict[str, Any], reason: str) -> None:
+    """What the round does not know in this division is not placed, with the reason."""
+    assert reason in _place(_record(**changes)).placement.reason
+    forced = _place(_record(**changes), force=True).placement
+    assert forced.forced
+    assert reason in forced.reason
+
+
+def test_the_open_division_takes_any_benchmark() -> None:
+    """Custom models belong to the open division."""
+    placed = _place(_record(division="open", benchmark="digits", scenario="Server"))
+    assert placed.placement.path == "open/Acme/results/alpha-onnx/digits/Server"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": {"sha256": "1" * 64}}, "model"),
+        ({"dataset": {"fingerprint": "2" * 64}}, "data set"),
+        ({"round": "v6.0"}, "round"),
+        ({"platform": "powersave"}, "platform profile"),
+        ({"backend": {"framework": "x 2"}}, "framework"),
+        ({"backend": {"options": {"threads": 1}}}, "backend options"),
+        ({"backend": {"threads": 1}}, "threads"),
+        ({"backend": {"max_batch": 8}}, "batch size"),
+        ({"backend": {"prefix": ["nice"]}}, "command prefix"),
+        ({}, "see run.json"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_configuration_is_kept_out_and_the_difference_named(
+    changes: dict[str, Any], named: str
+) -> None:
+    """Accuracy and performance of a result must come from one configuration."""
+    tip = MemoryTree()
+    first = _record(mode="accuracy", result=Metric(76.5, "%"))
+    tip.add(first, _place(first, tip))
+    changes = {**changes, "backend": {**first.backend, **changes.get("backend", {})}}
+    second = replace(_record(SECOND, **changes), configuration=configuration_digest({"a": 2}))
+    placement = _place(second, tip).placement
+    assert not placement.placed
+    assert placement.reason == (
+        f"the accuracy run {FIRST} in the same result has another configuration ({named})"
+    )
+    assert _place(second, tip, force=True).placement.forced
+
+
+def test_a_newer_run_of_the_same_configuration_takes_over() -> None:
+    """The place belongs to the newest eligible run; the notebook keeps both."""
+    tip = MemoryTree()
+    for run in (FIRST, SECOND):
+        record = _record(run)
+        placed = _place(record, tip)
+        assert placed.placement.placed
+        tip.add(record, placed)
+    name = "mlperf_log_detail.txt"
+    assert tip.files[f"{RESULT}/performance/run_1/{name}"] == tip.files[f"runs/{SECOND}/{name}"]
+    assert f"runs/{FIRST}/{name}" in tip.files
+
+
+def test_a_placed_log_that_no_run_explains_is_replaced() -> None:
+    """Files that somebody put there by hand belong to no recorded run."""
+    tip = MemoryTree()
+    tip.files[f"{RESULT}/performance/run_1/mlperf_log_detail.txt"] = b"by hand"
+    assert _place(_record(), tip).placement.placed
+
+
+def test_a_neighbour_that_cannot_be_read_does_not_stop_the_recording() -> None:
+    """A record of a newer mlrepo in the same result: not placed, with the reason, no error."""
+    tip = MemoryTree()
+    first = _record()
+    tip.add(first, _place(first, tip))
+    tip.files[f"runs/{FIRST}/run.json"] = b'{"schema": "mlrepo.run/2"}'
+    placement = _place(_record(SECOND), tip).placement
+    assert not placement.placed
+    assert "cannot be compared" in placement.reason
+    assert "mlrepo.run/2" in placement.reason
+
+
+def test_the_files_of_a_result_say_what_was_measured() -> None:
+    """Measurements, README and system description are made from the record."""
+    record = _record(
+        argv=("mlrepo", "bench", "run", "--tag", "two words"),
+        backend={"framework": "ONNX Runtime 1.32.0"},
+        model={"file": "r50.onnx", "sha256": "0" * 64, "retraining": "no",
+               "starting_weights_filename": "r50.onnx", "weight_data_types": "fp32"},
+    )  # fmt: skip
+    files = {str(path): data for path, data in _place(record).files.items()}
+    measurements = json.loads(files[f"{RESULT}/measurements.json"])
+    assert set(measurements) == {
+        "input_data_types", "retraining", "starting_weights_filename", "weight_data_types",
+        "weight_transformations",
+    }  # fmt: skip
+    assert measurements["retraining"] == "no"
+    readme = files[f"{RESULT}/README.md"].decode()
+    assert "mlrepo bench run --tag 'two words'" in readme
+    assert "ONNX Runtime 1.32.0" in readme
+    assert FIRST in readme
+    system = json.loads(files["closed/Acme/systems/alpha-onnx.json"])
+    assert system == {
+        "system_name": "alpha", "cooling": "air", "framework": "ONNX Runtime 1.32.0",
+        "division": "closed", "submitter": "Acme",
+    }  # fmt: skip

@@ -1,0 +1,163 @@
+"""``run.json`` is the truth about a run: written and read without loss."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict, fields
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import sample_record
+
+from mlrepo.errors import UserError
+from mlrepo.record import (
+    Metric,
+    RunRecord,
+    configuration_digest,
+    format_number,
+    is_run_id,
+    new_run_id,
+    timestamp,
+)
+
+_BERLIN = datetime.timezone(datetime.timedelta(hours=2))
+_TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=0x2030), max_size=8)
+_TEXT |= st.sampled_from(["\udcff", "\ud800x", "\\udcff", "\0", "\u2028"])
+
+
+def test_a_record_survives_json() -> None:
+    """What is written is read back equal, and written again byte for byte the same."""
+    record = sample_record()
+    data = record.to_json()
+    assert RunRecord.from_json(data) == record
+    assert RunRecord.from_json(data).to_json() == data
+
+
+@given(_TEXT, st.lists(_TEXT, max_size=3), st.floats(allow_nan=False) | st.none())
+def test_any_text_and_number_survives_json(
+    text: str, several: list[str], number: float | None
+) -> None:
+    """Also arguments that are not UTF-8, control characters and infinities."""
+    record = sample_record(
+        submitter=text,
+        argv=tuple(several),
+        reasons=tuple(several),
+        tags=(text,),
+        metrics={text: Metric(number, text)},
+        host={"name": text},
+    )
+    assert RunRecord.from_json(record.to_json()) == record
+
+
+def test_the_file_is_sorted_and_ends_with_a_newline() -> None:
+    """Two records differ in lines that mean something."""
+    text = sample_record().to_json().decode()
+    assert text.endswith("}\n")
+    assert json.dumps(json.loads(text), sort_keys=True, indent=2) + "\n" == text
+    assert set(json.loads(text)) == {field.name for field in fields(RunRecord)}
+
+
+def test_a_later_minor_version_can_be_read() -> None:
+    """Unknown keys are ignored, at the top and inside."""
+    raw = asdict(sample_record())
+    raw["later"] = raw["result"]["later"] = raw["placement"]["later"] = 1
+    raw["metrics"]["latency_p99"]["later"] = raw["logs"]["mlperf_log_summary.txt"]["later"] = 1
+    assert RunRecord.from_json(json.dumps(raw).encode()) == sample_record()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"schema": "mlrepo.run/1"}',
+        b'{"schema": "mlrepo.run/1", "result": 1, "metrics": {}}',
+        b"[" * 100_000,
+    ],
+    ids=lambda data: repr(data[:30]),
+)
+def test_what_is_no_record_is_refused_with_its_place(data: bytes) -> None:
+    """Damaged or foreign JSON names the file, and is never a bug of mlrepo."""
+    with pytest.raises(UserError, match=r"^1234abcd:runs/x/run\.json is not a run record"):
+        RunRecord.from_json(data, "1234abcd:runs/x/run.json")
+
+
+def test_another_schema_asks_for_a_newer_mlrepo() -> None:
+    """A record of the next major version is not half-read."""
+    with pytest.raises(UserError, match=r"'mlrepo\.run/2'") as refused:
+        RunRecord.from_json(sample_record(schema="mlrepo.run/2").to_json())
+    assert "newer" in refused.value.hint
+
+
+def test_a_run_id_sorts_by_start_and_tells_content_apart() -> None:
+    """The start in UTC to the second, then six digits of the content's hash."""
+    start = datetime.datetime(2026, 11, 23, 14, 14, 7, 999_999, tzinfo=_BERLIN)
+    first, second = new_run_id(start, b"a"), new_run_id(start, b"b")
+    assert first.startswith("20261123T121407Z-")
+    assert first != second
+    assert first[:-6] == second[:-6]
+    assert new_run_id(start + datetime.timedelta(seconds=1), b"a") > max(first, second)
+    assert is_run_id(first)
+    assert timestamp(start) == "2026-11-23T12:14:07Z"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "20261123T121407Z",
+        "20261123T121407Z-12345",
+        "20261123T121407Z-1234567",
+        "20261123T121407Z-12345G",
+        "20261123T121407Z-ABCDEF",
+        "20261123T121407Z-123456\n",
+        "x20261123T121407Z-123456",
+        "\u0662\u0660261123T121407Z-123456",
+        ".20261123T121407Z-123456",
+    ],
+)
+def test_other_names_are_no_run_ids(text: str) -> None:
+    """Directories with other names are not taken for runs."""
+    assert not is_run_id(text)
+
+
+@given(st.dictionaries(_TEXT, _TEXT | st.integers() | st.none()))
+def test_the_configuration_digest_depends_on_content_only(values: dict[str, object]) -> None:
+    """Not on the order of keys; and it changes when a value does."""
+    digest = configuration_digest(values)
+    assert configuration_digest(dict(reversed(values.items()))) == digest
+    assert configuration_digest({**values, "another": 1}) != digest
+    assert len(digest) == 64
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (885.05, "885.05"),
+        (885.054321, "885.05"),
+        (0.00123456, "0.0012346"),
+        (999.999, "1000"),
+        (1000.0, "1000"),
+        (12345.67, "12345.7"),
+        (1_500_000.0, "1500000"),
+        (123456789.12, "123456789.1"),
+        (-2500.5, "-2500.5"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_numbers_are_printed_for_people(value: float, text: str) -> None:
+    """Five significant digits or more, and no thousands in e-notation."""
+    assert format_number(value) == text
+
+
+def test_a_metric_is_printed_with_its_unit() -> None:
+    """A run without a result prints a dash."""
+    assert str(Metric(885.05, "samples/s")) == "885.05 samples/s"
+    assert str(Metric(None, "ms")) == "-"
