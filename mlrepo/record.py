@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -109,8 +110,14 @@ class RunRecord:
     schema: str = SCHEMA
 
     def to_json(self) -> bytes:
-        """Return the bytes of ``run.json``: sorted keys, two spaces, a final newline."""
-        text = json.dumps(asdict(self), sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+        """Return the bytes of ``run.json``: sorted keys, two spaces, a final newline.
+
+        A number that is not finite becomes ``null``: JSON has none, and the log keeps it.
+        """
+        record = _finite(asdict(self))
+        text = (
+            json.dumps(record, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
         # An argument that is not UTF-8 holds lone surrogates; their escape is JSON's own.
         return text.encode("utf-8", "backslashreplace")
 
@@ -140,6 +147,16 @@ class RunRecord:
                 f"{where} is not a run record: {error!r}.",
                 hint="`mlrepo doctor` checks the experiment branches.",
             ) from error
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _known(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:

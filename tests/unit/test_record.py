@@ -59,6 +59,17 @@ def test_the_file_is_sorted_and_ends_with_a_newline() -> None:
     assert set(json.loads(text)) == {field.name for field in fields(RunRecord)}
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_written_as_null(value: float) -> None:
+    """JSON has no NaN: a strict reader must be able to read every record."""
+    record = sample_record(
+        metrics={"min_latency": Metric(value, "ms")}, loadgen={"result": {"qps": [value, 1.5]}}
+    )
+    written = json.loads(record.to_json(), parse_constant=pytest.fail)
+    assert written["metrics"]["min_latency"] == {"value": None, "unit": "ms"}
+    assert written["loadgen"] == {"result": {"qps": [None, 1.5]}}
+
+
 def test_a_later_minor_version_can_be_read() -> None:
     """Unknown keys are ignored, at the top and inside."""
     raw = asdict(sample_record())
