@@ -28,6 +28,8 @@ VALIDITIES = (VALID, INVALID, FAILED, INTERRUPTED)
 PERFORMANCE = "performance"
 ACCURACY = "accuracy"
 MODES = (PERFORMANCE, ACCURACY)
+# A compliance test is a run of its own mode; which test, the record's ``test`` says.
+COMPLIANCE = "compliance"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class RunRecord:
 
     Times are RFC 3339 in UTC, durations seconds, sizes bytes. ``settings`` maps each resolved
     setting to ``{"value", "origin"}``; ``loadgen["effective"]`` and ``loadgen["result"]`` hold
-    LoadGen's own keys without their prefix.
+    LoadGen's own keys without their prefix. ``test`` names a compliance test (``TEST01``), and
+    ``reference`` the ids of the runs it was verified against, by mode.
     """
 
     run: str
@@ -107,6 +110,8 @@ class RunRecord:
     configuration: str = ""
     placement: Placement = field(default_factory=lambda: Placement(placed=False))
     tool: str = ""
+    test: str = ""
+    reference: Mapping[str, str] = field(default_factory=dict)
     schema: str = SCHEMA
 
     def to_json(self) -> bytes:

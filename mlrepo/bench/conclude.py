@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlrepo.bench.audit import TEST01
 from mlrepo.bench.judge import Judgement, judge, read_outcome
 from mlrepo.bench.place import ACCURACY_TEXT, place_run
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
+    AUDIT_FILE,
     CONSOLE_FILE,
     DETAIL_LOG,
     SPEC_FILE,
@@ -75,7 +77,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     judgement = judge(directory, spec, round_)
     counts: dict[str, int] = {}
     files: dict[str, bytes] = {}
-    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE):
+    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE):
         path = directory / name
         if path.is_file():
             files[name] = _redacted(path.read_bytes(), redactor, counts)
@@ -94,6 +96,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
         files[FAILURE_FILE] = _redacted(
             traceback.encode("utf-8", "backslashreplace"), redactor, counts
         )
+    files |= judgement.files
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
     record = _record(directory, about["record"], spec, judgement, logs, redactor, counts)
     run = RepoPath(("runs", record.run))
@@ -170,6 +173,9 @@ def _store_logs(
         )
         if name == ACCURACY_LOG and spec.mode == ACCURACY and judgement.accuracy_text:
             files[ACCURACY_TEXT] = with_hash_line(judgement.accuracy_text.encode(), full)
+        if name == ACCURACY_LOG and spec.test == TEST01:
+            # The hash alone, as the rounds' truncation script makes it.
+            files[ACCURACY_TEXT] = with_hash_line(b"", full)
     return logs
 
 
@@ -253,6 +259,8 @@ def _record(
             }
         ),
         tool=given["tool"],
+        test=spec.test,
+        reference=(given.get("compliance") or {}).get("reference", {}),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlrepo.bench.verify import Verification, verify
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
@@ -50,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Validity with reasons, the result, and all metrics that LoadGen gave."""
+    """Validity with reasons, the result, all metrics that LoadGen gave; ``files``: a test's own."""
 
     validity: str
     result: Metric
@@ -60,6 +61,7 @@ class Judgement:
     accuracy_text: str = ""
     detail: DetailLog | None = None
     traceback: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_outcome(directory: Path) -> Outcome | None:
@@ -163,12 +165,17 @@ def _judge_performance(
         reasons.append(f"LoadGen gave no usable result ({raw}).")
         value = None
     reasons += [f"LoadGen error: {error}" for error in detail.errors]
+    verified = Verification()
+    if spec.test:
+        verified = verify(directory, spec.test, spec.scenario, spec.workload, round_, detail)
+        reasons += verified.reasons
     return Judgement(
         INVALID if reasons else VALID,
         Metric(value, round_.unit(spec.scenario)),
         tuple(reasons),
         _metrics(detail),
         detail=detail,
+        files=verified.files,
     )
 
 

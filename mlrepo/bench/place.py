@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mlrepo.bench.audit import TEST01
+from mlrepo.bench.verify import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
@@ -54,6 +57,10 @@ def place_run(
     if record.validity not in (VALID, "INVALID") or (refusal and not force):
         return PlacedFiles(Placement(placed=False, reason=refusal), {}, {})
     placement = Placement(placed=True, path=str(directory), reason=refusal, forced=bool(refusal))
+    if record.test:
+        target = round_.test_directory(place, record.test)
+        placement = dataclasses.replace(placement, path=str(target))
+        return PlacedFiles(placement, _test_links(record, target), {})
     return PlacedFiles(
         placement,
         _links(record, round_, tip, place),
@@ -82,6 +89,11 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
             return (
                 f"the {mode} run {other.run} in the same result has another configuration "
                 f"({_difference(other, record)})"
+            )
+        if mode in record.reference and (other is None or other.run != record.reference[mode]):
+            return (
+                f"the {mode} run {record.reference[mode]} that {record.test} was verified against "
+                "does not stand in the result"
             )
     return ""
 
@@ -132,6 +144,20 @@ def _links(
     if record.mode == PERFORMANCE or tip.blob_id(conf) is None:
         links[conf] = run / USER_CONF_FILE
     return links
+
+
+def _test_links(record: RunRecord, target: RepoPath) -> dict[RepoPath, RepoPath]:
+    """Lay out a compliance test; which files it has depends on the test."""
+    run = RepoPath(("runs", record.run))
+    names = {SUMMARY_LOG: "performance/run_1", DETAIL_LOG: "performance/run_1"}
+    if record.test != "TEST04-B":  # TEST04-A speaks for both
+        names[VERIFY_PERFORMANCE] = ""
+    if record.test == TEST01:
+        names |= {VERIFY_ACCURACY: "", ACCURACY_LOG: "accuracy", ACCURACY_TEXT: "accuracy"}
+    return {
+        RepoPath.parse("/".join(filter(None, (str(target), folder, name)))): run / name
+        for name, folder in names.items()
+    }
 
 
 def _measurements(record: RunRecord) -> bytes:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.bench.audit import ComplianceTest
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
-from mlrepo.record import ACCURACY, MODES
+from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
 
 _STREAMS = ("SingleStream", "MultiStream")
@@ -31,6 +32,8 @@ class BenchRequest:
         Server: the latency bound; streams: the expected latency. In seconds.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
+    test:
+        The compliance test that the run is, or None.
     """
 
     workload: str
@@ -51,11 +54,12 @@ class BenchRequest:
     timeout: float | None = None
     tags: tuple[str, ...] = ()
     place: bool = False
+    test: ComplianceTest | None = None
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
         scenario = parse_scenario(self.scenario)
-        if self.mode not in MODES:
+        if self.mode not in MODES and self.test is None:
             raise UserError(
                 f"{self.mode!r} is not a mode.", hint=f"Use one of: {', '.join(MODES)}."
             )
@@ -156,6 +160,8 @@ class BenchRequest:
 
         ``--user-conf`` wins over ``base``, the system's own file for the round.
         """
+        if self.test is not None:
+            return self.test.conf, f"runs/{self.test.reference[PERFORMANCE]}/user.conf"
         file = self.user_conf or base
         conf = UserConf("", {})
         if file is not None:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import mlrepo
+from mlrepo.bench.audit import ComplianceTest
 from mlrepo.bench.conclude import ENVIRONMENT_FILE, SYSTEM_FILE, ConcludedRun, conclude
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
 from mlrepo.errors import Interrupted, MlrepoError, UserError
-from mlrepo.harness.spec import SPEC_FILE, USER_CONF_FILE, RunSpec
+from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import new_run_id, timestamp
@@ -75,7 +77,7 @@ class Bench:
             The run could not be recorded; it waits in the spool.
         """
         request = request.checked()
-        backend = _ALIASES.get(request.backend, request.backend)
+        backend = backend_name(request.backend)
         if backend not in plugin_names(BACKENDS):
             load_plugin(BACKENDS, backend)  # raises, naming the backends
         workload: Workload = load_plugin(WORKLOADS, request.workload)
@@ -96,10 +98,13 @@ class Bench:
             model_file=str(model.path),
             threads=request.threads,
             max_batch=request.max_batch,
+            test=request.test.name if request.test else "",
+            seeds=request.test.seeds if request.test else {},
         )
         root = f"{self.repository.root}/"
         about = self._about(request, model, conf, conf_source.removeprefix(root))
-        spooled = self._spool(spec, about, conf, read_description(self.repository.systems, system))
+        description = read_description(self.repository.systems, system)
+        spooled = self._spool(spec, about, conf, description, request.test)
         try:
             execute(
                 spooled.directory,
@@ -157,6 +162,7 @@ class Bench:
             "experiment": self.experiment.name,
             "tags": list(dict.fromkeys(clean(*request.tags))),
             "place": request.place,
+            "compliance": _about_test(request.test),
             "argv": clean(*self.argv),
             "prefix": clean(*request.prefix),
             "settings": settings,
@@ -180,7 +186,12 @@ class Bench:
         }
 
     def _spool(
-        self, spec: RunSpec, about: dict[str, Any], conf: UserConf, system_json: bytes
+        self,
+        spec: RunSpec,
+        about: dict[str, Any],
+        conf: UserConf,
+        system_json: bytes,
+        test: ComplianceTest | None,
     ) -> SpooledRun:
         """Write the run's inputs into a new directory of the spool; all of them or none."""
         content = json.dumps({"run": spec.to_dict(), "record": about}, sort_keys=True)
@@ -197,6 +208,10 @@ class Bench:
             SYSTEM_FILE: system_json,
             ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
         }
+        if test is not None:
+            files[AUDIT_FILE] = test.audit.encode()
+            if test.accuracy_log:
+                files[REFERENCE_ACCURACY] = test.accuracy_log
         specification = json.dumps({"run": spec.to_dict(), "record": about}, indent=2).encode()
         try:
             for name, data in files.items():
@@ -210,6 +225,11 @@ class Bench:
                 hint="Make room on the disk and run the command again; nothing was started.",
             ) from error
         return spooled
+
+
+def backend_name(text: str) -> str:
+    """Return the plugin's name of a backend, which may be called by its framework."""
+    return _ALIASES.get(text, text)
 
 
 def recover(
@@ -239,6 +259,16 @@ def recover(
         finally:
             spooled.release()
     return done, failed
+
+
+def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
+    if test is None:
+        return None
+    return {
+        "reference": test.reference,
+        "score": test.score,
+        "target_latency": test.target_latency,
+    }
 
 
 def _model_file(workload: Workload, substitute: Path | None) -> ModelFile:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mlrepo.cli.context import current_repository, redactor, resolver
-from mlrepo.cli.render import ProgressLine, print_headline, print_json
+from mlrepo.cli.bench_compliance import command as compliance
+from mlrepo.cli.bench_compliance import run_tests
+from mlrepo.cli.bench_session import (
+    exit_code,
+    legacy_model,
+    open_bench,
+    print_run,
+    recover_first,
+    run_one,
+    run_values,
+    typed_arguments,
+    where_options,
+)
+from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
 
@@ -46,15 +56,8 @@ def _settings(
     "--scenario", required=True, help="Offline, SingleStream, MultiStream, Server (any case)."
 )
 @click.option("--mode", required=True, help="accuracy or performance.")
-@click.option(
-    "--experiment", help="The branch exp/NAME that gets the commit (default: the system)."
-)
+@where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the run by (repeatable).")
-@click.option("--system", help="The system that is measured (default: the repository's).")
-@click.option("--round", "round_", help="The round (default: the repository's).")
-@click.option("--division", help="The division (default: the repository's).")
-@click.option("--submitter", help="The submitter (default: the repository's).")
-@click.option("--category", help="The category (default: the repository's).")
 @click.option(
     "--count", type=int, help="Accuracy: samples to judge. Performance: queries at least."
 )
@@ -81,6 +84,9 @@ def _settings(
 @click.option(
     "--place", is_flag=True, help="Place the run in the layout even if it is not eligible."
 )
+@click.option(
+    "--compliance", is_flag=True, help="Then run the compliance tests that belong to the run."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
@@ -94,27 +100,15 @@ def run(ctx: click.Context, /, **given: Any) -> int:
       mlrepo bench run --model digits --backend onnx --scenario Offline \\
           --mode performance --time 10 --tag first
     """
-    from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.run import Bench
-    from mlrepo.repository.experiments import Experiment
+    from dataclasses import replace
 
-    repository = current_repository()
-    found = resolver(repository)
-    settings = {
-        key: found.require(key, given["round_" if key == "round" else key])
-        for key in ("round", "division", "submitter", "category", "system")
-    }
-    system = settings["system"].value
-    experiment = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
-    environ = dict(os.environ)
-    bench = Bench(
-        repository,
-        settings,
-        Experiment.parse(experiment),
-        environ,
-        redactor(system),
-        ("mlrepo", *_typed(ctx)),
-    )
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.record import PERFORMANCE
+
+    if given["compliance"] and given["mode"].lower() != PERFORMANCE:
+        raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
+    bench = open_bench(given, typed_arguments(ctx))
+    environ = dict(bench.environ)
     request = BenchRequest(
         workload=given["model"],
         backend=given["backend"],
@@ -129,62 +123,25 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         samples_per_query=given["samples_per_query"],
         user_conf=given["user_conf"],
         extra=given["extra"],
-        model_file=given["model_file"] or _legacy_model(environ),
+        model_file=given["model_file"] or legacy_model(environ),
         prefix=_split_prefix(given["prefix"] or environ.get("CK_MLPERF_CMD_PREFIX", "")),
         timeout=given["timeout"],
         tags=given["tags"],
         place=given["place"],
     )
-    _recover_first(bench)
-    return _run_and_print(bench, request, as_json=given["as_json"])
-
-
-def _run_and_print(bench: Any, request: Any, *, as_json: bool) -> int:
-    from dataclasses import asdict
-
-    from mlrepo.record import INTERRUPTED, VALID
-
-    line = ProgressLine(f"{request.workload} {request.scenario} {request.mode}")
-    try:
-        done = bench.run(request, line.update)
-    finally:
-        line.close()
-    record = done.record
-    if as_json:
-        print_json("mlrepo.show/1", {"commit": done.commit, "record": asdict(record)})
-    else:
-        print_headline(record)
-        placement = record.placement
-        where = placement.path if placement.placed else f"not placed: {placement.reason}"
-        click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")
-        click.echo(f"  commit  {done.commit[:10]} on exp/{record.experiment}")
-        click.echo(f"  result  {where}")
-    if record.validity == VALID:
-        return 0
-    return 130 if record.validity == INTERRUPTED else 1
-
-
-def _recover_first(bench: Any) -> None:
-    """Record what a crash left behind, before the next run starts."""
-    from mlrepo.bench.run import recover
-
-    done, failed = recover(bench.repository, bench.redactor)
-    for concluded in done:
-        record = concluded.record
-        click.echo(f"Recovered the run {record.run} ({record.validity}).", err=True)
-    for run_id, error in failed:
-        click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
-
-
-def _typed(ctx: click.Context) -> list[str]:
-    """Return the arguments as typed, without what stands before the command."""
-    arguments = list(ctx.obj)
-    return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
-
-
-def _legacy_model(environ: dict[str, str]) -> Path | None:
-    path = environ.get("ML_MODEL_FILEPATH_EXTERNAL")
-    return Path(path) if path else None
+    recover_first(bench)
+    concluded = run_one(bench, request, f"{request.workload} {request.scenario} {request.mode}")
+    if not given["as_json"]:
+        print_run(concluded)
+    code = exit_code(concluded.record.validity)
+    values = run_values(concluded)
+    if given["compliance"] and code == 0:
+        request = replace(request, scenario=concluded.record.scenario)
+        code, tests = run_tests(bench, request, (), quiet=given["as_json"])
+        values["tests"] = [run_values(test) for test in tests]
+    if given["as_json"]:
+        print_json("mlrepo.show/1", values)
+    return code
 
 
 def _split_prefix(text: str) -> tuple[str, ...]:
@@ -192,3 +149,6 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
+
+
+command.add_command(compliance)

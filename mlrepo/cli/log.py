@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--experiment", help="Only runs of this experiment branch.")
 @click.option("--benchmark", help="Only this benchmark.")
 @click.option("--scenario", help="Only this scenario (any case).")
-@click.option("--mode", help="accuracy or performance.")
+@click.option("--mode", help="accuracy, performance or compliance.")
 @click.option("--system", help="Only this system.")
 @click.option("--backend", help="Only this backend.")
 @click.option("--valid", is_flag=True, help="Only VALID runs.")
@@ -48,13 +48,14 @@ def command(
     """
     from itertools import islice
 
-    from mlrepo.record import MODES
+    from mlrepo.record import COMPLIANCE, MODES
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
     from mlrepo.rounds import parse_scenario
 
-    if mode is not None and mode.lower() not in MODES:
-        raise UserError(f"{mode!r} is not a mode.", hint=f"Use one of: {', '.join(MODES)}.")
+    if mode is not None and mode.lower() not in (*MODES, COMPLIANCE):
+        known = ", ".join((*MODES, COMPLIANCE))
+        raise UserError(f"{mode!r} is not a mode.", hint=f"Use one of: {known}.")
     wanted = {
         "Benchmark": benchmark,
         "Scenario": parse_scenario(scenario) if scenario else None,
@@ -105,6 +106,7 @@ def _values(run: RecordedRun) -> dict[str, object]:
         "benchmark": run.trailer("Benchmark"),
         "scenario": run.trailer("Scenario"),
         "mode": run.trailer("Mode"),
+        "test": run.trailer("Test"),
         "result": {"value": float(number) if number else None, "unit": unit},
         "validity": run.trailer("Validity"),
         "placed": run.trailer("Placed"),
@@ -122,7 +124,7 @@ def _row(run: RecordedRun) -> tuple[str, ...]:
         run.trailer("Backend"),
         run.trailer("Benchmark"),
         run.trailer("Scenario"),
-        run.trailer("Mode"),
+        run.trailer("Test") or run.trailer("Mode"),
         f"{format_number(float(number))} {unit}" if number else "-",
         verdict(run.trailer("Validity")),
         run.trailer("Tags"),

@@ -61,7 +61,9 @@ def verdict(validity: str) -> str:
 def print_headline(record: RunRecord) -> None:
     """Print what was run, its result and verdict, and the reasons of the verdict."""
     result = "" if record.result.value is None else f" {record.result}"
-    title = click.style(f"{record.benchmark} {record.scenario} {record.mode}:{result}", bold=True)
+    title = click.style(
+        f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}", bold=True
+    )
     click.echo(f"{title} {verdict(record.validity)}", color=colored())
     for reason in record.reasons:
         click.echo(f"  because {reason}")

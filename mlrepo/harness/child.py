@@ -25,7 +25,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.samples import SampleLibrary
-from mlrepo.harness.spec import USER_CONF_FILE, RunSpec
+from mlrepo.harness.spec import AUDIT_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
@@ -131,9 +131,10 @@ def _run_loadgen(
     log_settings = lg.LogSettings()
     log_settings.log_output = output
     log_settings.enable_trace = False
-    # LoadGen silently obeys an audit.config in the working directory: name one that never exists.
-    no_audit = str(directory / "no-audit.config")
-    lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, no_audit)
+    # LoadGen silently obeys an audit.config in the working directory: name the
+    # test's own, or one that never exists.
+    audit = str(directory / (AUDIT_FILE if spec.test else "no-audit.config"))
+    lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
     sut.close()
     lg.DestroyFastSUT(loadgen_sut)
     lg.DestroyQSL(loadgen_qsl)
@@ -152,6 +153,8 @@ def _settings(spec: RunSpec, workload: Workload, directory: Path, *, reload: boo
         code = settings.FromConfig(file, workload.loadgen_model, spec.scenario, kind)
         if code != 0:
             raise UserError(f"LoadGen cannot read {USER_CONF_FILE} (code {code}).")
+    for name, seed in spec.seeds.items():
+        setattr(settings, name, seed)
     settings.scenario = getattr(lg.TestScenario, spec.scenario)
     settings.mode = (
         lg.TestMode.AccuracyOnly if spec.mode == ACCURACY else lg.TestMode.PerformanceOnly

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ EVENTS_FILE = "events.jsonl"
 PROGRESS_FILE = "progress"
 CONSOLE_FILE = "console.txt"
 USER_CONF_FILE = "user.conf"
+AUDIT_FILE = "audit.config"
 
 SUMMARY_LOG = "mlperf_log_summary.txt"
 DETAIL_LOG = "mlperf_log_detail.txt"
@@ -35,6 +36,10 @@ class RunSpec:
         The user's choice, or None.
     estimate:
         Whether target QPS or latency is estimated from the warm-up where the user gave none.
+    test:
+        The compliance test, whose ``audit.config`` stands in the run's directory, or ''.
+    seeds:
+        Seeds that replace LoadGen's own (TEST05), by the names of its settings.
     """
 
     workload: str
@@ -45,6 +50,8 @@ class RunSpec:
     threads: int | None = None
     max_batch: int | None = None
     estimate: bool = True
+    test: str = ""
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> RunSpec:

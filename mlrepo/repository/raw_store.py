@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.digest import sha256_file
+from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.repository.files import sync_directory
 
@@ -79,6 +79,16 @@ class RawStore:
             raise UserError(
                 f"{target} cannot be written: {error.strerror}.", hint="Use --output FILE."
             ) from error
+
+    def read(self, sha256: str) -> bytes:
+        """Return the bytes of a kept log, verified; raise UserError for a damaged one."""
+        data = (self.root / sha256).read_bytes()
+        if sha256_bytes(data) != sha256:
+            raise UserError(
+                f"{self.root / sha256} is damaged: its SHA-256 is no longer its name.",
+                hint="Repeat the accuracy run.",
+            )
+        return data
 
     def entries(self) -> list[tuple[str, int]]:
         """Return (SHA-256, bytes) of every kept log."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from mlrepo.record import ACCURACY, RunRecord
+from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
 
 SUBJECT_WIDTH = 72
 # A message ends at a NUL for libgit2, escape sequences are for terminals, and no UTF-8 exists for
@@ -18,8 +18,8 @@ def commit_message(record: RunRecord) -> str:
     """Return the message of a run's commit; values are one line each, whatever they hold."""
     result = f" {record.result}" if record.result.value is not None else ""
     subject = (
-        f"{record.benchmark} {record.scenario} {record.mode}:{result} {record.validity}"
-        f" ({record.system}, {record.backend.get('name', '?')})"
+        f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}"
+        f" {record.validity} ({record.system}, {record.backend.get('name', '?')})"
     )
     body = "\n".join(
         line
@@ -56,6 +56,12 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Tags": ",".join(record.tags),
         "MLRepo-Record": f"runs/{record.run}/run.json",
     }
+    optional = {
+        "MLRepo-Configuration": record.configuration,
+        "MLRepo-Test": record.test,
+        "MLRepo-Reference": record.reference.get(PERFORMANCE, ""),
+    }
+    trailers |= {key: value for key, value in optional.items() if value}
     return {key: _one_line(value) for key, value in trailers.items()}
 
 

@@ -71,6 +71,21 @@ class Round:
         entry = table.get(self.official_benchmark(benchmark)) or {}
         return scenario in (entry.get("required") or []) + (entry.get("optional") or [])
 
+    def compliance_tests(self, benchmark: str, scenario: str) -> tuple[str, ...]:
+        """Return the compliance tests of a benchmark in a scenario, in the checker's order."""
+        tests = self.tables["compliance_tests"].get(self.official_benchmark(benchmark)) or []
+        return tuple(tests.get(scenario, ()) if isinstance(tests, Mapping) else tests)
+
+    def scenarios_of(self, category: str, benchmark: str) -> tuple[str, ...]:
+        """Return the scenarios that the category requires of a benchmark; may be empty."""
+        table = self.tables["scenarios"].get(category.replace(",", "-"), {})
+        entry = table.get(self.official_benchmark(benchmark)) or {}
+        return tuple(entry.get("required") or ())
+
+    def test05_seeds(self) -> dict[str, int]:
+        """Return the seeds that TEST05 runs with by name; empty where the round has no TEST05."""
+        return dict(self.tables.get("test05_seeds") or {})
+
     def has_detail_log(self) -> bool:
         """Say whether its results stand in a detail log as today's LoadGen writes (since v1.0)."""
         return " " not in str(self.tables["result_field"]["Offline"])
@@ -124,6 +139,10 @@ class Round:
         run = str(self.tables["layout"]["performance"]).replace("{1..N}", "1")
         return RepoPath.parse(f"{result}/{run}")
 
+    def test_directory(self, place: Place, test: str) -> RepoPath:
+        """Return where the files of a compliance test stand."""
+        return self._path("compliance", place, test)
+
     def measurements_directory(self, place: Place) -> RepoPath:
         """Return where ``user.conf``, ``README.md`` and the measurements file stand."""
         return self._path("measurements", place)
@@ -147,11 +166,11 @@ class Round:
         """Return the fields that must not be empty (v3.1 and later; empty set before)."""
         return frozenset(self.tables.get("system_desc_nonempty") or ())
 
-    def _path(self, kind: str, place: Place) -> RepoPath:
+    def _path(self, kind: str, place: Place, test: str = "") -> RepoPath:
         return RepoPath.parse(
             str(self.tables["layout"][kind]).format(
                 division=place.division, submitter=place.submitter, system=place.system,
-                model=place.benchmark, scenario=place.scenario, TEST="",
+                model=place.benchmark, scenario=place.scenario, TEST=test,
             )
         )  # fmt: skip
 

@@ -1,0 +1,166 @@
+"""Which recorded runs a compliance test belongs to, and the test made ready from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
+from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.run import Bench, backend_name
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
+from mlrepo.logs.detail import parse_detail
+from mlrepo.logs.user_conf import parse_user_conf
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID, RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import RecordedRun, load_record, read_file, recorded_runs
+from mlrepo.repository.raw_store import RawStore
+from mlrepo.rounds import Round, load_round
+from mlrepo.settings import Resolved
+from mlrepo.workloads import Workload
+
+
+def identity_of(
+    settings: Mapping[str, Resolved], request: BenchRequest, backend: str
+) -> dict[str, str]:
+    """Return the trailers that all runs of one result have in common, by short name."""
+    named = ("round", "division", "submitter", "system")
+    return {
+        **{key.capitalize(): settings[key].value for key in named},
+        "Backend": backend,
+        "Benchmark": request.workload,
+        "Scenario": request.scenario,
+    }
+
+
+def newest_valid(
+    runs: Iterable[RecordedRun], identity: Mapping[str, str], mode: str, test: str = ""
+) -> RecordedRun | None:
+    """Return the newest VALID run of a result in one mode, or None; ``runs`` is newest first."""
+    wanted = {**identity, "Mode": mode, "Test": test, "Validity": VALID}
+    for run in runs:
+        if all(run.trailer(name) == value for name, value in wanted.items()):
+            return run
+    return None
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """The tests to run of one benchmark in one scenario, in order."""
+
+    round: Round
+    workload: Workload
+    tests: tuple[str, ...]
+
+
+def plan_tests(round_name: str, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
+    """Return the tests that are ``wanted``, or all of the benchmark; refuse what cannot be run."""
+    round_ = load_round(round_name)
+    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    belonging = audits_of(round_, workload, request.scenario)
+    names = [test.upper() for test in wanted] or list(belonging)
+    for test in names:
+        check_test(round_, workload, request.scenario, test)
+    return AuditPlan(round_, workload, tuple(test for test in belonging if test in names))
+
+
+def prepare_test(bench: Bench, plan: AuditPlan, request: BenchRequest, test: str) -> BenchRequest:
+    """Return the request of a test, with all that it is verified against.
+
+    Batch size, threads, prefix and LoadGen settings are those of the performance run.
+
+    Raises
+    ------
+    UserError
+        A run that it needs is missing, or the full accuracy log is not on this machine.
+    """
+    repository, scenario = bench.repository, request.scenario
+    identity = identity_of(bench.settings, request, backend_name(request.backend))
+    runs = list(recorded_runs(repository))
+    performance = _needed(runs, identity, PERFORMANCE, test)
+    record = load_record(repository, performance)
+    reference = {PERFORMANCE: performance.run}
+    compared: RecordedRun | None = performance
+    log = b""
+    if test == TEST01:
+        accuracy = _needed(runs, identity, ACCURACY, test)
+        judged = load_record(repository, accuracy)
+        if judged.configuration != record.configuration:
+            raise UserError(
+                f"{test} cannot be verified: the accuracy run {accuracy.run} has another "
+                f"configuration than the performance run {performance.run}.",
+                hint="Run both again with the same options.",
+            )
+        reference[ACCURACY] = accuracy.run
+        log = _full_log(repository, accuracy, judged)
+    if test == "TEST04-A":
+        repeated = _needed(runs, identity, COMPLIANCE, test, "TEST04-B")
+        reference["TEST04-B"] = repeated.run
+        compared = repeated
+    if test == "TEST04-B":
+        compared = None  # TEST04-A is compared with it
+    score = target = None
+    if compared is not None:
+        detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
+        score = detail.number(plan.round.result_key(request.workload, scenario))
+        if scenario == "Server":
+            target = detail.number("effective_target_latency_ns")
+    conf = read_file(repository, performance, USER_CONF_FILE).decode("utf-8")
+    prepared = ComplianceTest(
+        name=test,
+        audit=audit_config(plan.round, plan.workload, test),
+        seeds=plan.round.test05_seeds() if test == "TEST05" else {},
+        reference=reference,
+        score=score,
+        target_latency=target,
+        accuracy_log=log,
+        conf=parse_user_conf(conf, f"runs/{performance.run}/{USER_CONF_FILE}"),
+    )
+    return BenchRequest(
+        workload=request.workload,
+        backend=request.backend,
+        scenario=scenario,
+        mode=COMPLIANCE,
+        max_batch=record.backend.get("max_batch"),
+        threads=record.backend.get("threads"),
+        model_file=request.model_file,
+        prefix=tuple(record.backend.get("prefix") or ()),
+        timeout=request.timeout,
+        tags=request.tags,
+        test=prepared,
+    )
+
+
+def _needed(
+    runs: list[RecordedRun], identity: Mapping[str, str], mode: str, test: str, other: str = ""
+) -> RecordedRun:
+    run = newest_valid(runs, identity, mode, other)
+    if run is None:
+        what = f"{identity['Benchmark']} {identity['Scenario']} {other or mode}"
+        command = f"compliance --test {other}" if other else f"run --mode {mode}"
+        raise UserError(
+            f"{test} needs a VALID run of {what} to be verified against, and none is recorded.",
+            hint=f"Run first: mlrepo bench {command} --model {identity['Benchmark']} "
+            f"--scenario {identity['Scenario']} --backend {identity['Backend']}",
+        )
+    return run
+
+
+def _full_log(repository: ResultsRepository, run: RecordedRun, record: RunRecord) -> bytes:
+    """Return the accuracy log of a run in full: from the raw store when the commit has it cut."""
+    stored = record.logs[ACCURACY_LOG]
+    if not stored.full_sha256:
+        return read_file(repository, run, ACCURACY_LOG)
+    path: Path = repository.store / "raw" / stored.full_sha256
+    if not path.is_file():
+        raise UserError(
+            f"TEST01 needs the full accuracy log of the run {run.run}, and it is not kept on this "
+            "machine.",
+            hint="Run the test on the machine of the accuracy run, or repeat that run here: "
+            f"mlrepo bench run --mode accuracy --model {record.benchmark} "
+            f"--scenario {record.scenario}",
+        )
+    return RawStore(repository.store / "raw").read(stored.full_sha256)

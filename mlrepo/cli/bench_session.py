@@ -1,0 +1,120 @@
+"""What the commands of ``mlrepo bench`` share: options, the resolved session, one run on screen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlrepo.cli.context import current_repository, redactor, resolver
+from mlrepo.cli.render import ProgressLine, print_headline
+
+if TYPE_CHECKING:
+    from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.run import Bench
+
+_WHERE = (
+    click.option(
+        "--experiment", help="The branch exp/NAME that gets the commit (default: the system)."
+    ),
+    click.option("--system", help="The system that is measured (default: the repository's)."),
+    click.option("--round", "round_", help="The round (default: the repository's)."),
+    click.option("--division", help="The division (default: the repository's)."),
+    click.option("--submitter", help="The submitter (default: the repository's)."),
+    click.option("--category", help="The category (default: the repository's)."),
+)
+
+
+def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where runs are recorded."""
+    for option in reversed(_WHERE):
+        function = option(function)
+    return function
+
+
+def open_bench(given: Mapping[str, Any], argv: list[str]) -> Bench:
+    """Return the session that the options and the repository's settings describe."""
+    from mlrepo.bench.run import Bench
+    from mlrepo.repository.experiments import Experiment
+
+    repository = current_repository()
+    found = resolver(repository)
+    settings = {
+        key: found.require(key, given["round_" if key == "round" else key])
+        for key in ("round", "division", "submitter", "category", "system")
+    }
+    system = settings["system"].value
+    name = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
+    return Bench(
+        repository,
+        settings,
+        Experiment.parse(name),
+        dict(os.environ),
+        redactor(system),
+        ("mlrepo", *argv),
+    )
+
+
+def typed_arguments(ctx: click.Context) -> list[str]:
+    """Return the arguments as typed, without what stands before the command."""
+    arguments = list(ctx.obj)
+    return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
+
+
+def recover_first(bench: Bench) -> None:
+    """Record what a crash left behind, before the next run starts."""
+    from mlrepo.bench.run import recover
+
+    done, failed = recover(bench.repository, bench.redactor)
+    for concluded in done:
+        record = concluded.record
+        click.echo(f"Recovered the run {record.run} ({record.validity}).", err=True)
+    for run_id, error in failed:
+        click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
+
+
+def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
+    """Execute and record a run under a progress line."""
+    line = ProgressLine(label)
+    try:
+        return bench.run(request, line.update)
+    finally:
+        line.close()
+
+
+def print_run(done: ConcludedRun) -> None:
+    """Print result, verdict, and where the run stands."""
+    record = done.record
+    print_headline(record)
+    placement = record.placement
+    where = placement.path if placement.placed else f"not placed: {placement.reason}"
+    click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")
+    click.echo(f"  commit  {done.commit[:10]} on exp/{record.experiment}")
+    click.echo(f"  result  {where}")
+
+
+def run_values(done: ConcludedRun) -> dict[str, Any]:
+    """Return a run as it stands in JSON output: commit and record."""
+    from dataclasses import asdict
+
+    return {"commit": done.commit, "record": asdict(done.record)}
+
+
+def exit_code(validity: str) -> int:
+    """Return the exit code of a run: 0 VALID, 130 interrupted, else 1."""
+    from mlrepo.record import INTERRUPTED, VALID
+
+    if validity == VALID:
+        return 0
+    return 130 if validity == INTERRUPTED else 1
+
+
+def legacy_model(environ: Mapping[str, str]) -> Path | None:
+    """Return the model that the CK automation's variable names."""
+    path = environ.get("ML_MODEL_FILEPATH_EXTERNAL")
+    return Path(path) if path else None
