@@ -72,7 +72,7 @@ def audits_of(round_: Round, workload: Workload, scenario: str) -> tuple[str, ..
 
     ``TEST04-B`` comes before ``TEST04-A``, which is compared with it.
     """
-    tests = round_.compliance_tests(_official(round_, workload), scenario)
+    tests = round_.compliance_tests(official_name(round_, workload), scenario)
     return tuple(sorted(tests, key=lambda test: test.replace("-B", "-0")))
 
 
@@ -100,7 +100,7 @@ def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> N
 def audit_config(round_: Round, workload: Workload, test: str) -> str:
     """Return the ``audit.config`` of a test."""
     settings = {"mode": 2, **_SETTINGS[test]}
-    target = _SAMPLING_TARGET.get(_official(round_, workload))
+    target = _SAMPLING_TARGET.get(official_name(round_, workload))
     if test == TEST01 and target is not None:
         settings["accuracy_log_sampling_target"] = target
     return "".join(f"*.*.{key} = {value}\n" for key, value in settings.items())
@@ -119,5 +119,6 @@ def run_name(mode: str, test: str) -> str:
     return test if mode == COMPLIANCE else mode
 
 
-def _official(round_: Round, workload: Workload) -> str:
+def official_name(round_: Round, workload: Workload) -> str:
+    """Return the official benchmark whose rules a workload follows."""
     return round_.official_benchmark(workload.name) or workload.follows

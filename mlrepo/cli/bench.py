@@ -21,6 +21,7 @@ from mlrepo.cli.bench_session import (
     typed_arguments,
     where_options,
 )
+from mlrepo.cli.bench_suite import resume, suite
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
@@ -151,4 +152,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-command.add_command(compliance)
+for _part in (compliance, suite, resume):
+    command.add_command(_part)

@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
     "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
     "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
+    "status": (
+        "mlrepo.cli.status",
+        "Show which runs of the round are done, INVALID, stale, too short or missing.",
+    ),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
     "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),

@@ -56,7 +56,9 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Tags": ",".join(record.tags),
         "MLRepo-Record": f"runs/{record.run}/run.json",
     }
+    duration = record.loadgen.get("effective", {}).get("min_duration_ms")
     optional = {
+        "MLRepo-Duration": f"{duration} ms" if duration and record.mode != ACCURACY else "",
         "MLRepo-Configuration": record.configuration,
         "MLRepo-Test": record.test,
         "MLRepo-Reference": record.reference.get(PERFORMANCE, ""),

@@ -175,6 +175,7 @@ class Round:
         )  # fmt: skip
 
 
+@functools.cache
 def known_rounds() -> tuple[str, ...]:
     """Return the names of all rounds with data, oldest first."""
     names = [

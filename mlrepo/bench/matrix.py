@@ -1,0 +1,138 @@
+"""The runs that a round asks for, and what of each stands in Git.
+
+Git is the journal: whether a run is done is read from the trailers of the experiment branches,
+local and fetched, and from nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlrepo.bench.audit import audits_of, official_name, run_name
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID
+from mlrepo.repository.history import RecordedRun
+from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
+from mlrepo.workloads import Workload
+
+DONE = "done"
+SHORT = "short"
+STALE = "stale"
+MISSING = "missing"
+
+_RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the matrix.
+
+    Attributes
+    ----------
+    state:
+        ``done``, ``short`` (VALID, but shorter than the round asks), ``stale`` (VALID, but of
+        another configuration or performance run than stands now), ``missing``, or the verdict of
+        the newest run where none is VALID.
+    run:
+        The id of the run that the state speaks of, or ''.
+    result:
+        Its result with unit, or ''.
+    """
+
+    scenario: str
+    mode: str
+    test: str
+    state: str
+    run: str = ""
+    result: str = ""
+
+    @property
+    def name(self) -> str:
+        """The mode, or the name of the compliance test."""
+        return run_name(self.mode, self.test)
+
+
+class Journal:
+    """All recorded runs, by result and by kind of run; newest first."""
+
+    def __init__(self, runs: Iterable[RecordedRun]) -> None:
+        self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
+        for run in runs:
+            trailer = run.trailer
+            kinds = self._runs.setdefault(tuple(trailer(name) for name in _RESULT), {})
+            kinds.setdefault((trailer("Mode"), trailer("Test")), []).append(run)
+
+    def results(self) -> list[dict[str, str]]:
+        """Return the identity of every result that has a run, by trailer name."""
+        return [dict(zip(_RESULT, key, strict=True)) for key in self._runs]
+
+    def cell(
+        self, identity: Mapping[str, str], mode: str, test: str = "", *, quick: bool = False
+    ) -> Cell:
+        """Return what stands of one run; ``quick`` says that short runs count as done."""
+        kinds = self._runs.get(tuple(identity[name] for name in _RESULT), {})
+        runs = kinds.get((mode, test), [])
+        scenario = identity["Scenario"]
+        if not runs:
+            return Cell(scenario, mode, test, MISSING)
+        leading = _leading(kinds.get((PERFORMANCE, ""), []), quick=quick)
+        run = _leading(runs, quick=quick)
+        if run is None:
+            return _cell(runs[0], runs[0].trailer("Validity"))
+        if leading is not None and not _belongs(run, leading):
+            # An older run may still fit, when a configuration was tried and left again.
+            fitting = [one for one in runs if _counts(one, quick=True) and _belongs(one, leading)]
+            if not fitting:
+                return _cell(run, STALE)
+            run = _leading(fitting, quick=quick) or fitting[0]
+        return _cell(run, DONE if _counts(run, quick=quick) else SHORT)
+
+
+def _cell(run: RecordedRun, state: str) -> Cell:
+    scenario, mode = run.trailer("Scenario"), run.trailer("Mode")
+    return Cell(scenario, mode, run.trailer("Test"), state, run.run, run.trailer("Result"))
+
+
+def _counts(run: RecordedRun, *, quick: bool) -> bool:
+    if run.trailer("Validity") != VALID:
+        return False
+    if quick or run.trailer("Round") not in known_rounds():
+        return True
+    asked = load_round(run.trailer("Round")).min_duration_ms()
+    lasted = run.trailer("Duration").partition(" ")[0]
+    return not lasted.isdecimal() or int(lasted) >= asked
+
+
+def _leading(runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:
+    """Return the newest VALID run, a full one before a short one."""
+    for shortened in (quick, True):
+        for run in runs:
+            if _counts(run, quick=shortened):
+                return run
+    return None
+
+
+def _belongs(run: RecordedRun, performance: RecordedRun) -> bool:
+    """Say whether a run fits the performance run: its configuration, and a test's reference."""
+    if run.run == performance.run:
+        return True
+    if run.trailer("Mode") == COMPLIANCE and run.trailer("Reference") != performance.run:
+        return False
+    mine, theirs = run.trailer("Configuration"), performance.trailer("Configuration")
+    return not mine or not theirs or mine == theirs
+
+
+def scenarios_of(round_: Round, category: str, workload: Workload) -> tuple[str, ...]:
+    """Return the scenarios that the category requires, in the order in which they are run."""
+    required = round_.scenarios_of(category, official_name(round_, workload))
+    return tuple(scenario for scenario in SCENARIOS if scenario in required)
+
+
+def runs_of(
+    round_: Round, workload: Workload, scenario: str, *, tests: bool
+) -> list[tuple[str, str]]:
+    """Return (mode, test) of the runs of one result, in the order in which they are run."""
+    found = [(ACCURACY, ""), (PERFORMANCE, "")]
+    if tests:
+        found += [(COMPLIANCE, test) for test in audits_of(round_, workload, scenario)]
+    return found

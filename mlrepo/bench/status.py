@@ -1,0 +1,82 @@
+"""The matrix of a round: every result that has a run, and what its other runs lack."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mlrepo.bench.matrix import DONE, Cell, Journal, runs_of, scenarios_of
+from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
+from mlrepo.record import ACCURACY, PERFORMANCE
+from mlrepo.repository.history import RecordedRun
+from mlrepo.rounds import SCENARIOS, Round
+from mlrepo.workloads import Workload
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One benchmark on one system with one backend, and each of its runs.
+
+    Scenarios are those that the category requires and those that were run besides.
+    """
+
+    division: str
+    submitter: str
+    system: str
+    backend: str
+    benchmark: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def next_command(self) -> str:
+        """The command that fills the holes, or '' when there are none."""
+        open_ = [cell for cell in self.cells if cell.state != DONE]
+        if not open_:
+            return ""
+        scenarios = dict.fromkeys(cell.scenario for cell in open_)
+        return shlex.join(
+            [
+                *("mlrepo", "bench", "suite", "--model", self.benchmark),
+                *("--backend", self.backend, "--system", self.system),
+                *("--division", self.division, "--submitter", self.submitter),
+                *(word for scenario in scenarios for word in ("--scenario", scenario)),
+            ]
+        )
+
+
+def round_status(
+    runs: Iterable[RecordedRun], round_: Round, category: str, division: str | None
+) -> list[StatusRow]:
+    """Return the rows of the round, sorted; ``division`` None takes all divisions.
+
+    Compliance tests belong to all divisions but open. A benchmark that is not installed here has
+    the runs without tests of the scenarios that were run.
+    """
+    journal = Journal(runs)
+    by_row: dict[tuple[str, ...], set[str]] = {}
+    names = ("Division", "Submitter", "System", "Backend", "Benchmark")
+    for identity in journal.results():
+        if identity["Round"] == round_.name and division in (None, identity["Division"]):
+            key = tuple(identity[name] for name in names)
+            by_row.setdefault(key, set()).add(identity["Scenario"])
+    installed = plugin_names(WORKLOADS)
+    rows = []
+    for key, run in sorted(by_row.items()):
+        division_, submitter, system, backend, benchmark = key
+        row = StatusRow(division_, submitter, system, backend, benchmark, ())
+        workload: Workload | None = None
+        scenarios = set(run)
+        if row.benchmark in installed:
+            workload = load_plugin(WORKLOADS, row.benchmark)
+            scenarios |= set(scenarios_of(round_, category, workload))
+        cells = []
+        for scenario in (name for name in SCENARIOS if name in scenarios):
+            identity = dict(zip(names, key, strict=True))
+            identity |= {"Round": round_.name, "Scenario": scenario}
+            kinds = [(ACCURACY, ""), (PERFORMANCE, "")]
+            if workload is not None:
+                kinds = runs_of(round_, workload, scenario, tests=row.division != "open")
+            cells += [journal.cell(identity, mode, test) for mode, test in kinds]
+        rows.append(replace(row, cells=tuple(cells)))
+    return rows

@@ -1,0 +1,223 @@
+"""``mlrepo bench suite`` and ``mlrepo bench resume``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlrepo.cli.bench_session import (
+    exit_code,
+    legacy_model,
+    open_bench,
+    recover_first,
+    run_values,
+    typed_arguments,
+    where_options,
+)
+from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.bench.execute import Progress
+    from mlrepo.bench.suite import Step, Suite
+
+
+@click.command("suite")
+@click.option("--model", required=True, help="The benchmark, such as digits.")
+@click.option(
+    "--backend", "--framework", default="onnx", show_default=True, help="What executes it."
+)
+@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario (repeatable).")
+@click.option("--plan", is_flag=True, help="Print what would be run, and run nothing.")
+@click.option(
+    "--rerun", type=click.Choice(["missing", "invalid", "all"]), default="missing",
+    show_default=True, help="What is run: all without a VALID run, only those that were run and "
+    "are not VALID, or all.",
+)  # fmt: skip
+@click.option(
+    "--compliance/--no-compliance", "tests", default=None,
+    help="With or without the compliance tests (default: as the division asks).",
+)  # fmt: skip
+@click.option("--quick", is_flag=True, help="Shorten the runs; not for a submission.")
+@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@where_options
+@click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
+@click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
+@click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
+@click.option(
+    "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
+)
+@click.option(
+    "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
+)
+@click.option("--timeout", type=float, help="Stop a run after this many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
+@click.pass_context
+def suite(ctx: click.Context, /, **given: Any) -> int:
+    """Run everything that the round asks of a benchmark, and record each run.
+
+    Runs that Git has already are not repeated. Stopped in any way, `mlrepo bench resume` goes on
+    with the first run that has no VALID commit. Exit code: 0 all VALID, 1 otherwise.
+
+    \b
+    Example:
+      mlrepo bench suite --model digits --backend onnx --plan
+      mlrepo bench suite --model digits --backend onnx --quick
+    """
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.suite import parse_duration, plan_suite
+    from mlrepo.rounds import parse_scenario
+
+    bench = open_bench(given, typed_arguments(ctx))
+    budget = parse_duration(given["budget"]) if given["budget"] else None
+    request = BenchRequest(
+        workload=given["model"],
+        backend=given["backend"],
+        scenario="",
+        mode="",
+        max_batch=given["max_batchsize"],
+        threads=given["threads"],
+        user_conf=given["user_conf"],
+        model_file=given["model_file"] or legacy_model(dict(bench.environ)),
+        timeout=given["timeout"],
+        tags=given["tags"],
+    )
+    if not given["plan"]:
+        recover_first(bench)
+    scenarios = tuple(dict.fromkeys(parse_scenario(text) for text in given["scenarios"]))
+    planned = plan_suite(
+        bench, request, scenarios,
+        tests=given["tests"], quick=given["quick"], rerun=given["rerun"],
+    )  # fmt: skip
+    if not given["as_json"]:
+        _print_plan(planned)
+    if given["plan"]:
+        if given["as_json"]:
+            print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
+        return 0
+    return _run(planned, budget, as_json=given["as_json"])
+
+
+@click.command("resume")
+@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
+def resume(budget: str | None, as_json: bool) -> int:
+    """Go on with the suite that was stopped, with the first run that has no VALID commit.
+
+    The newest run of a suite on any experiment branch tells its command; nothing else is kept.
+
+    \b
+    Example:
+      mlrepo bench resume
+    """
+    from mlrepo.bench.run import recover
+    from mlrepo.bench.suite import last_suite
+    from mlrepo.cli.context import current_repository, redactor
+
+    repository = current_repository()
+    recover(repository, redactor())
+    record = last_suite(repository)
+    if record is None:
+        raise UserError(
+            "No run of a suite is recorded: there is nothing to resume.",
+            hint="`mlrepo bench suite --model M --backend B` begins one.",
+        )
+    arguments = _without(record.argv[3:], {"--rerun": 1, "--budget": 1, "--json": 0})
+    if any("<redacted>" in text or "<user>" in text for text in arguments):
+        raise UserError(
+            "The suite's command holds something that was masked when it was recorded.",
+            hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
+        )
+    arguments = [str(Path(text).expanduser()) if text[:2] == "~/" else text for text in arguments]
+    arguments += ["--budget", budget] if budget else []
+    arguments += ["--json"] if as_json else []
+    typed = ["bench", "suite", *arguments]
+    with suite.make_context("suite", list(arguments), obj=typed) as context:
+        code: int = suite.invoke(context)
+    return code
+
+
+def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:
+    """Return the arguments without some options, each with so many values."""
+    kept: list[str] = []
+    skip = 0
+    for text in arguments:
+        if skip:
+            skip -= 1
+        elif text.partition("=")[0] in options:
+            skip = 0 if "=" in text else options[text]
+        else:
+            kept.append(text)
+    return kept
+
+
+def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
+    from mlrepo.bench.suite import run_suite
+    from mlrepo.errors import UserError as Refused
+
+    number = len(planned.wanted)
+    worst = 0
+    done: list[dict[str, Any]] = []
+    lines: list[ProgressLine] = []
+
+    def on_step(index: int, step: Step, left: float) -> Callable[[Progress], None]:
+        label = (
+            f"[{index}/{number}, {_duration(left)} left] "
+            f"{planned.workload.name} {step.cell.scenario} {step.cell.name}"
+        )
+        lines.append(ProgressLine(label))
+        return lines[-1].update
+
+    for step, ended in run_suite(planned, budget=budget, on_step=on_step):
+        lines[-1].close()
+        if isinstance(ended, Refused):
+            click.echo(f"{step.cell.scenario} {step.cell.name}: {ended.message}", err=True)
+            worst = max(worst, 1)
+            continue
+        done.append(run_values(ended))
+        if not as_json:
+            print_headline(ended.record)
+            if not ended.record.placement.placed:
+                click.echo(f"  not placed: {ended.record.placement.reason}")
+        worst = max(worst, exit_code(ended.record.validity))
+        if worst == 130:
+            click.echo("Stopped; `mlrepo bench resume` goes on.", err=True)
+            break
+    if as_json:
+        print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": done})
+    return worst
+
+
+def _print_plan(planned: Suite) -> None:
+    print_table(
+        ("SCENARIO", "RUN", "STATE", "ABOUT"),
+        [
+            (
+                step.cell.scenario,
+                step.cell.name,
+                step.cell.state if not step.wanted else f"{step.cell.state}, to run",
+                _duration(step.seconds) if step.wanted else "",
+            )
+            for step in planned.steps
+        ],
+        right=(3,),
+    )
+    wanted = len(planned.wanted)
+    click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
+
+
+def _plan_values(planned: Suite) -> list[dict[str, Any]]:
+    return [
+        {**asdict(step.cell), "wanted": step.wanted, "seconds": step.seconds}
+        for step in planned.steps
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,61 @@
+"""``mlrepo status``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.render import colored, print_json, print_table
+
+_COLOURS = {"done": "green", "missing": "yellow", "stale": "yellow", "short": "yellow"}
+
+
+@click.command("status")
+@click.option("--round", "round_", help="The round (default: the repository's).")
+@click.option("--division", help="Only this division (default: all).")
+@click.option("--category", help="The category (default: the repository's).")
+@click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
+def command(round_: str | None, division: str | None, category: str | None, as_json: bool) -> None:
+    """Show which runs of the round are done, INVALID, stale, too short or missing.
+
+    All experiment branches are read, local and fetched, without a checkout. Each hole comes with
+    the command that fills it.
+
+    \b
+    Example:
+      mlrepo status --division open
+    """
+    from mlrepo.bench.status import round_status
+    from mlrepo.repository.history import recorded_runs
+    from mlrepo.rounds import load_round
+
+    repository = current_repository()
+    found = resolver(repository)
+    found_round = load_round(found.require("round", round_).value)
+    asked = found.require("category", category).value
+    rows = round_status(recorded_runs(repository), found_round, asked, division)
+    if as_json:
+        values = [{**asdict(row), "next": row.next_command} for row in rows]
+        print_json("mlrepo.status/1", {"round": found_round.name, "results": values})
+        return
+    if not rows:
+        click.echo(
+            f"Nothing is recorded for {found_round.name}. `mlrepo bench suite` begins.", err=True
+        )
+        return
+    print_table(
+        ("DIVISION", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "RUN", "STATE", "RESULT"),
+        [
+            (
+                row.division, row.system, row.backend, row.benchmark, cell.scenario, cell.name,
+                click.style(cell.state, fg=_COLOURS.get(cell.state, "red")), cell.result,
+            )
+            for row in rows
+            for cell in row.cells
+        ],
+    )  # fmt: skip
+    for row in rows:
+        if row.next_command:
+            click.echo(f"Next: {row.next_command}", color=colored())

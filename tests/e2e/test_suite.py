@@ -1,0 +1,126 @@
+"""A suite runs what the round asks and Git lacks; killed at any moment, it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driver import finish, mlrepo, spooled, start, until
+
+SUITE = ("bench", "suite", "--model", "digits", "--quick", "--scenario")
+
+
+def _runs(root: Path, *more: str) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = mlrepo(root, "log", *more, "--json").json["runs"]
+    return runs
+
+
+def test_a_plan_names_the_runs_of_the_round_and_runs_nothing(root: Path) -> None:
+    """An edge system and a benchmark that follows resnet: three scenarios, tests if closed."""
+    plan = mlrepo(root, "bench", "suite", "--model", "digits", "--plan", "--json").json
+    steps = [(step["scenario"], step["mode"]) for step in plan["plan"]]
+    assert steps == [
+        (scenario, mode)
+        for scenario in ("Offline", "SingleStream", "MultiStream")
+        for mode in ("accuracy", "performance")
+    ]
+    assert all(step["wanted"] and step["state"] == "missing" for step in plan["plan"])
+    assert plan["plan"][1]["seconds"] > 600
+    closed = mlrepo(root, *SUITE, "offline", "--division", "closed", "--plan", "--json").json
+    assert [step["test"] for step in closed["plan"]] == ["", "", "TEST01", "TEST04"]
+    assert not _runs(root)
+
+
+def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
+    """A second suite has nothing to do; a full one sees that the runs are too short."""
+    mlrepo(root, *SUITE, "Offline").says("2 of 2 to run", "Offline performance: ", "VALID")
+    assert [run["mode"] for run in _runs(root)] == ["performance", "accuracy"]
+    mlrepo(root, *SUITE, "Offline").says("0 of 2 to run")
+    mlrepo(root, "bench", "resume").says("0 of 2 to run")
+    assert len(_runs(root)) == 2
+    full = ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--plan", "--json")
+    states = [step["state"] for step in mlrepo(root, *full).json["plan"]]
+    assert states == ["done", "short"]
+    status = mlrepo(root, "status", "--json").json["results"][0]
+    assert [cell["state"] for cell in status["cells"]] == ["done", "short", *["missing"] * 4]
+    assert "--scenario Offline --scenario SingleStream" in status["next"]
+    mlrepo(root, *SUITE, "Offline", "--threads", "1", "--rerun", "all").says("2 of 2 to run")
+    assert len(_runs(root)) == 4
+
+
+def test_another_configuration_makes_older_runs_stale(measured_copy: Path) -> None:
+    """An accuracy run with other threads than the newest performance run proves nothing of it."""
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--threads", "1")
+    mlrepo(measured_copy, *run, "--mode", "performance", "--count", "1000")
+    cells = mlrepo(measured_copy, "status", "--json").json["results"][0]["cells"]
+    states = {(cell["scenario"], cell["mode"]): cell["state"] for cell in cells}
+    assert states["Offline", "accuracy"] == "stale"
+    assert states["SingleStream", "accuracy"] == "done"
+
+
+def test_a_budget_that_is_too_small_says_so(root: Path) -> None:
+    """The run that does not fit is named, and nothing is started."""
+    full = ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--budget", "1m")
+    mlrepo(root, *full, code=2).says("budget of 60 s does not suffice", "performance", "resume")
+    assert [run["mode"] for run in _runs(root)] == ["accuracy"]
+
+
+def test_without_a_suite_there_is_nothing_to_resume(root: Path) -> None:
+    """The command that begins one is named."""
+    mlrepo(root, "bench", "resume", code=2).says("nothing to resume", "mlrepo bench suite")
+
+
+def test_status_of_an_empty_repository(root: Path) -> None:
+    """Nothing is recorded: exit code 0 and the command to begin with."""
+    mlrepo(root, "status").says("Nothing is recorded for v6.1", "mlrepo bench suite")
+
+
+def test_two_suites_do_not_disturb_each_other(root: Path) -> None:
+    """The second is told to wait (exit code 75)."""
+    first = start(root, *SUITE, "SingleStream")
+    until(lambda: spooled(root), "the first suite to run")
+    mlrepo(root, *SUITE, "SingleStream", code=75).says("Another suite is running")
+    assert finish(first).code == 0
+
+
+def _kill_and_resume(root: Path, moments: list[float]) -> None:
+    """Kill a suite and then its resumptions at ``moments`` seconds; let the last one end."""
+    command: tuple[str, ...] = (*SUITE, "Offline", "--scenario", "SingleStream")
+    for moment in moments:
+        process = start(root, *command)
+        time.sleep(moment)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
+        if mlrepo(root, "log", "--tag", "suite", "--json").json["runs"] or spooled(root):
+            command = ("bench", "resume")
+    mlrepo(root, *command)
+    runs = _runs(root)
+    valid = Counter((r["scenario"], r["mode"]) for r in runs if r["validity"] == "VALID")
+    assert valid == {
+        (scenario, mode): 1
+        for scenario in ("Offline", "SingleStream")
+        for mode in ("accuracy", "performance")
+    }
+    assert {run["validity"] for run in runs} <= {"VALID", "INTERRUPTED"}
+    assert not spooled(root)
+    mlrepo(root, "bench", "resume").says("0 of 4 to run")
+
+
+def test_a_killed_suite_loses_nothing_and_repeats_nothing(root: Path) -> None:
+    """Killed while starting and while measuring; each run is VALID exactly once in the end."""
+    _kill_and_resume(root, [1.0, 3.5])
+
+
+@pytest.mark.slow
+def test_thirty_kills_lose_nothing(root: Path) -> None:
+    """At random moments of a suite and of its resumptions."""
+    seeded = random.Random(6)
+    _kill_and_resume(root, [seeded.uniform(0.1, 6.0) for _ in range(30)])
