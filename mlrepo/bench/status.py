@@ -60,15 +60,18 @@ def round_status(
         if identity["Round"] == round_.name and division in (None, identity["Division"]):
             key = tuple(identity[name] for name in names)
             by_row.setdefault(key, set()).add(identity["Scenario"])
-    installed = plugin_names(WORKLOADS)
+    installed = set(plugin_names(WORKLOADS))
+    # Once each: finding a plugin reads the metadata of every installed package.
+    workloads: dict[str, Workload] = {
+        name: load_plugin(WORKLOADS, name) for name in {key[-1] for key in by_row} & installed
+    }
     rows = []
     for key, run in sorted(by_row.items()):
         division_, submitter, system, backend, benchmark = key
         row = StatusRow(division_, submitter, system, backend, benchmark, ())
-        workload: Workload | None = None
+        workload = workloads.get(benchmark)
         scenarios = set(run)
-        if row.benchmark in installed:
-            workload = load_plugin(WORKLOADS, row.benchmark)
+        if workload is not None:
             scenarios |= set(scenarios_of(round_, category, workload))
         cells = []
         for scenario in (name for name in SCENARIOS if name in scenarios):
