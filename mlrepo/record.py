@@ -30,6 +30,8 @@ ACCURACY = "accuracy"
 MODES = (PERFORMANCE, ACCURACY)
 # A compliance test is a run of its own mode; which test, the record's ``test`` says.
 COMPLIANCE = "compliance"
+# The tag of a short run of the peak search: recorded, but never a result.
+PROBE_TAG = "probe"
 
 
 @dataclass(frozen=True)

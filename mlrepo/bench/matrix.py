@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrepo.bench.audit import audits_of, official_name, run_name
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, PROBE_TAG, VALID
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
 from mlrepo.workloads import Workload
@@ -59,6 +59,8 @@ class Journal:
         self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
         for run in runs:
             trailer = run.trailer
+            if is_probe(run):
+                continue
             kinds = self._runs.setdefault(tuple(trailer(name) for name in _RESULT), {})
             kinds.setdefault((trailer("Mode"), trailer("Test")), []).append(run)
 
@@ -86,6 +88,11 @@ class Journal:
                 return _cell(run, STALE)
             run = _leading(fitting, quick=quick) or fitting[0]
         return _cell(run, DONE if _counts(run, quick=quick) else SHORT)
+
+
+def is_probe(run: RecordedRun) -> bool:
+    """Say whether a run only served the peak search."""
+    return PROBE_TAG in run.trailer("Tags").split(",")
 
 
 def _cell(run: RecordedRun, state: str) -> Cell:

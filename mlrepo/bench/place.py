@@ -14,7 +14,7 @@ from mlrepo.bench.verify import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, MODES, PERFORMANCE, VALID, Placement, RunRecord
+from mlrepo.record import ACCURACY, MODES, PERFORMANCE, PROBE_TAG, VALID, Placement, RunRecord
 from mlrepo.rounds import Place, Round
 
 ACCURACY_TEXT = "accuracy.txt"
@@ -75,6 +75,8 @@ def place_run(
 def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> str:
     if record.validity != VALID:
         return f"the run is {record.validity}"
+    if PROBE_TAG in record.tags:
+        return "the run is a probe of the peak search"
     if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
         return (
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "

@@ -10,6 +10,7 @@ import click
 
 from mlrepo.cli.bench_compliance import command as compliance
 from mlrepo.cli.bench_compliance import run_tests
+from mlrepo.cli.bench_peak import command as peak
 from mlrepo.cli.bench_session import (
     exit_code,
     legacy_model,
@@ -152,5 +153,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-for _part in (compliance, suite, resume):
+for _part in (compliance, suite, resume, peak):
     command.add_command(_part)

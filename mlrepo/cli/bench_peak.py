@@ -1,0 +1,111 @@
+"""``mlrepo bench peak``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlrepo.cli.bench_session import (
+    legacy_model,
+    open_bench,
+    recover_first,
+    run_one,
+    typed_arguments,
+    where_options,
+)
+from mlrepo.cli.render import print_json
+
+if TYPE_CHECKING:
+    from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.request import BenchRequest
+
+
+@click.command("peak")
+@click.option("--model", required=True, help="The benchmark, such as digits.")
+@click.option(
+    "--backend", "--framework", default="onnx", show_default=True, help="What executes it."
+)
+@click.option("--scenario", required=True, help="The scenario (any case).")
+@click.option("--qps", type=float, help="Where a Server search begins (default: estimated).")
+@click.option("--max-latency", type=float, help="Server: the latency bound. Seconds.")
+@click.option("--probe", type=float, default=5.0, show_default=True, help="Seconds of a probe.")
+@click.option("--time", "full", type=float, help="Seconds of the confirming run (default: the "
+              "round's shortest run).")  # fmt: skip
+@click.option("--budget", default="1h", show_default=True, help="The longest the search may take.")
+@where_options
+@click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
+@click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
+@click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
+@click.option(
+    "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
+)
+@click.option("--no-remember", is_flag=True, help="Leave the system's user.conf as it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """Find the highest load that a system bears, and remember it.
+
+    Offline and the streams: one short probe tells what LoadGen has to expect. Server: short probes
+    enclose the highest rate that holds the latency bound. Then one full run confirms the value,
+    and once it is confirmed the system's user.conf for the round keeps it. Probes are recorded,
+    never placed. Exit code: 0 confirmed, 1 not.
+
+    \b
+    Example:
+      mlrepo bench peak --model digits --scenario Server --max-latency 0.015 --time 60
+    """
+    from mlrepo.bench.peak import Search, full_seconds, remember
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.suite import parse_duration
+    from mlrepo.plugins import WORKLOADS, load_plugin
+    from mlrepo.record import PERFORMANCE
+    from mlrepo.rounds import parse_scenario
+
+    bench = open_bench(given, typed_arguments(ctx))
+    request = BenchRequest(
+        workload=given["model"],
+        backend=given["backend"],
+        scenario=parse_scenario(given["scenario"]),
+        mode=PERFORMANCE,
+        qps=given["qps"],
+        max_latency=given["max_latency"],
+        max_batch=given["max_batchsize"],
+        threads=given["threads"],
+        model_file=given["model_file"] or legacy_model(dict(bench.environ)),
+        tags=given["tags"],
+    )
+    recover_first(bench)
+    full = given["full"] or full_seconds(bench)
+    budget = parse_duration(given["budget"])
+    probes = 12 if request.scenario == "Server" else 1
+    click.echo(
+        f"{probes} probe(s) of about {given['probe']:.0f} s and a full run of {full:.0f} s: about "
+        f"{probes * (given['probe'] + 2) + full:.0f} s; at most {budget:.0f} s.",
+        err=True,
+    )
+
+    def run(one: BenchRequest, label: str) -> ConcludedRun:
+        done = run_one(bench, one, label)
+        click.echo(f"{label}: {done.record.result} {done.record.validity}", err=True)
+        return done
+
+    peak = Search(bench, request, run, given["probe"], full, budget).find()
+    path = None
+    if peak.value is not None and peak.confirmed and not given["no_remember"]:
+        model = load_plugin(WORKLOADS, request.workload).loadgen_model
+        path = remember(bench, request, model, peak)
+    if as_json := given["as_json"]:
+        values = {**asdict(peak), "remembered": str(path) if path else None}
+        print_json("mlrepo.peak/1", values)
+    if not as_json and peak.value is not None:
+        bound = f", {peak.upper:.6g} failed" if peak.upper is not None else ""
+        state = f"confirmed by {peak.confirmed.run}" if peak.confirmed else "not confirmed"
+        click.echo(f"{peak.key} = {peak.value:.6g}{bound}; {peak.probes} probes; {state}")
+    if not as_json and path is not None:
+        click.echo(f"  kept in {path}")
+    if not as_json and peak.reason:
+        click.echo(f"  {peak.reason}")
+    return 0 if peak.confirmed else 1
