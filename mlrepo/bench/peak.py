@@ -170,6 +170,11 @@ def expected_setting(record: RunRecord) -> tuple[str, float | None]:
 
 def explain(record: RunRecord) -> str:
     """Say in plain words why a run did not become VALID, and what to change."""
+    return advice_for(record) or " ".join(record.reasons) or f"the run is {record.validity}."
+
+
+def advice_for(record: RunRecord) -> str:
+    """Translate LoadGen's conditions that failed into what to change; '' for other reasons."""
     reasons = " ".join(record.reasons)
     advice = []
     if "Performance constraints not satisfied" in reasons:
@@ -184,7 +189,7 @@ def explain(record: RunRecord) -> str:
         advice.append(f"The run ended too early: LoadGen prepared too few queries; {wanted}.")
     if "Early stopping not satisfied" in reasons:
         advice.append("Too few queries for the percentile: make the run longer (--time).")
-    return " ".join(advice) or reasons or f"the run is {record.validity}."
+    return " ".join(advice)
 
 
 def remember(bench: Bench, request: BenchRequest, model: str, peak: Peak) -> Path:

@@ -32,3 +32,11 @@ def test_a_search_that_finds_nothing_valid_ends_within_its_budget(root: Path) ->
     done = mlrepo(root, *PEAK, "Server", *arguments, "--budget", "6s", code=1)
     done.says("No rate was VALID", "latency bound does not hold")
     assert (root / "systems" / "box" / "user.v6.1.conf").read_text() == before
+
+
+def test_an_invalid_run_comes_with_advice(root: Path) -> None:
+    """In plain words: which condition failed, by how much, and what to change."""
+    run = ("bench", "run", "--model", "digits", "--backend", "patient", "--scenario", "Server",
+           "--mode", "performance", "--count", "30", "--qps", "30",
+           "--max-latency", "0.001")  # fmt: skip
+    mlrepo(root, *run, code=1).says("latency bound does not hold", "1 ms allowed", "lower --qps")
