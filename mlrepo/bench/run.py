@@ -33,7 +33,8 @@ from mlrepo.repository.spool import Spool, SpooledRun
 from mlrepo.rounds import load_round
 from mlrepo.settings import Resolved
 from mlrepo.systems.description import read_description, user_conf_of
-from mlrepo.systems.detect import host_facts, load_now
+from mlrepo.systems.detect import host_facts
+from mlrepo.systems.load import load_now
 from mlrepo.workloads import ModelFile, Workload
 
 _ALIASES = {"onnxruntime": "onnx"}
