@@ -68,6 +68,9 @@ def place_run(
 def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> str:
     if record.validity != VALID:
         return f"the run is {record.validity}"
+    noise = record.load.get("noise") or {}
+    if noise.get("required_quiet") and noise.get("disturbances"):
+        return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"
     if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
         return (
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "

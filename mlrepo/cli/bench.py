@@ -81,6 +81,13 @@ def _settings(
 @click.option(
     "--place", is_flag=True, help="Place the run in the layout even if it is not eligible."
 )
+@click.option("--platform", help="The platform profile to run under.")
+@click.option("--require-quiet", is_flag=True,
+              help="Do not start on a busy machine, nor place a disturbed run.")  # fmt: skip
+@click.option("--framework-version", default="", help="Goes into the name of the results.")
+@click.option("--framework-ext", default="", help="Goes into the name of the results.")
+@click.option("--skip-system-ext", is_flag=True,
+              help="Results are named after the system alone.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
@@ -102,7 +109,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     found = resolver(repository)
     settings = {
         key: found.require(key, given["round_" if key == "round" else key])
-        for key in ("round", "division", "submitter", "category", "system")
+        for key in ("round", "division", "submitter", "category", "system", "platform")
     }
     system = settings["system"].value
     experiment = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
@@ -134,6 +141,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         timeout=given["timeout"],
         tags=given["tags"],
         place=given["place"],
+        framework_version=given["framework_version"],
+        framework_ext=given["framework_ext"],
+        skip_system_ext=given["skip_system_ext"],
+        require_quiet=given["require_quiet"],
     )
     _recover_first(bench)
     return _run_and_print(bench, request, as_json=given["as_json"])
@@ -159,6 +170,10 @@ def _run_and_print(bench: Any, request: Any, *, as_json: bool) -> int:
         click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")
         click.echo(f"  commit  {done.commit[:10]} on exp/{record.experiment}")
         click.echo(f"  result  {where}")
+        for problem in record.host.get("platform", {}).get("problems", ()):
+            click.echo(f"  not set {problem}")
+        for disturbance in record.load.get("noise", {}).get("disturbances", ()):
+            click.echo(f"  noise   {disturbance}")
     if record.validity == VALID:
         return 0
     return 130 if record.validity == INTERRUPTED else 1

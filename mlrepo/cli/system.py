@@ -127,7 +127,7 @@ def show(name: str, past: bool, as_json: bool) -> None:
 @command.command("add")
 @click.argument("name")
 @click.option("--base", metavar="SYSTEM", default="",
-              help="Take the wording of a system of this repository or of a past round.")  # fmt: skip
+              help="A system, here or of a past round, whose wording to take.")  # fmt: skip
 @click.option("--set", "chosen", multiple=True, metavar="FIELD=VALUE",
               help="Fill in a field (repeatable).")  # fmt: skip
 @click.option("--no-input", is_flag=True, help="Ask nothing, even on a terminal.")

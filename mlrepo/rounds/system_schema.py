@@ -100,7 +100,7 @@ def description_problems(
     ``division`` and ``submitter``: the directories it stands in, where it stands in any.
     """
     schema = system_schema(round_, power=power, network=network)
-    validator = _validator_class()(schema, allow_unknown=True)
+    validator = _validator_class()(schema, allow_unknown=True, written=description)
     validator.validate(dict(description))
     filled = round_.system_nonempty_fields()
     found: list[FieldProblem] = []
@@ -136,8 +136,9 @@ def _validator_class() -> Callable[..., Any]:
             return value.lower() if isinstance(value, str) else value
 
         def _check_with_filled(self, field: str, value: Any) -> None:
-            # 0 too: the official checkers ask `not value`.
-            written = self.root_document.get(field) if value == 0 else value
+            # Of the document as it was written: "0" is filled, and 0 is empty, for the official
+            # checkers ask `not value`.
+            written = self._config["written"].get(field)
             if not written or (isinstance(written, str) and not written.strip()):
                 self._error(field, "filled")
 

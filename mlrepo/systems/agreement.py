@@ -15,6 +15,7 @@ _GIB = {"MB": 1 / 1024, "GB": 1.0, "TB": 1024.0}
 _FILLER = frozenset(
     {"r", "tm", "c", "cpu", "processor", "core", "with", "and", "gpu", "corporation"}
 )
+_SIZES = ("host_memory_capacity", "accelerator_memory_capacity", "host_storage_capacity")
 _NOTHING = frozenset({"", "na", "n", "none", "no", "0", "-"})
 
 
@@ -47,7 +48,7 @@ def agrees(field: str, written: Any, detected: str) -> bool:
     if isinstance(numbers[1], int):
         return bool(numbers[0] == numbers[1]) or (numbers[1] == 0 and _empty(str(written)))
     text = str(written)
-    if field in ("host_memory_capacity", "accelerator_memory_capacity", "host_storage_capacity"):
+    if field in _SIZES:
         return _same_size(text, detected, decimal=field == "host_storage_capacity")
     if _empty(text) or _empty(detected):
         return _empty(text) and _empty(detected)
@@ -57,7 +58,17 @@ def agrees(field: str, written: Any, detected: str) -> bool:
     if field in ("other_software_stack", "host_processor_caches", "host_networking",
                  "host_network_card_count"):  # fmt: skip
         return _figures(text) <= _figures(detected) and bool(ours & theirs)
-    return ours <= theirs or theirs <= ours
+    more = ours - theirs
+    # Further words may stand in a name whose model number is known, but no further number:
+    # "Xeon Platinum 8252C" is not what a virtual "Xeon" proves.
+    return not more or (theirs <= ours and _models(theirs) == _models(ours) != set())
+
+
+def says_as_much(field: str, written: Any, detected: str) -> bool:
+    """Say whether a wording that agrees leaves out no number that was detected."""
+    if field in _SIZES:
+        return True
+    return _models(_words(detected)) <= _models(_words(str(written)))
 
 
 def _empty(text: str) -> bool:
@@ -68,6 +79,10 @@ def _words(text: str) -> set[str]:
     # What follows an @ is the clock that some makers put into the name.
     words = set(re.findall(r"[a-z0-9][a-z0-9.+-]*", text.partition("@")[0].casefold()))
     return words - _FILLER
+
+
+def _models(words: set[str]) -> set[str]:
+    return {word for word in words if any(char.isdecimal() for char in word)}
 
 
 def _figures(text: str) -> set[float]:

@@ -14,7 +14,7 @@ from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
 from mlrepo.rounds.system_schema import FieldProblem, description_problems
-from mlrepo.systems.agreement import Contradiction, contradictions
+from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
 
 # What a description cannot have detected: the run or the layout says it.
@@ -73,7 +73,10 @@ def new_description(
     for field, value in about_hardware.items():
         if field in chosen or field in refused:
             continue
-        if field in facts or field in _WORDING:
+        if field in facts:
+            if says_as_much(field, value, facts[field].value):
+                values[field] = value
+        elif field in _WORDING:
             values[field] = value
         else:
             not_taken[field] = value
