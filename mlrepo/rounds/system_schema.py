@@ -147,8 +147,9 @@ def _validator_class() -> Callable[..., Any]:
                 self._error(field, "text")
 
         def _check_with_count(self, field: str, value: Any) -> None:
-            empty = value is None or (isinstance(value, str) and not value.strip())
-            if not empty and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            if isinstance(value, bool) or not isinstance(value, (int, float, str)) or value == "":
+                return  # said already, or empty
+            if not isinstance(value, int) or value < 0:
                 self._error(field, "count")
 
     return DescriptionValidator
@@ -192,7 +193,7 @@ def _problems_of(
             FieldProblem("system-text", field, f"{field} is no text and no number.",
                          "a text or a number", actual, "Write it as one text.")
         )  # fmt: skip
-    if "count" in texts and "text" not in texts:
+    if "count" in texts:
         found.append(
             FieldProblem("system-count", field, f"{field} is no whole number.", "a whole number",
                          actual, "Give the number alone; put words into hw_notes.",
