@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,14 @@ class Tuner:
             Another run has a profile applied, or ``mlrepo platform apply`` was not undone.
         """
         if not profile.state:  # nothing to put back, so runs do not exclude each other
+            self.recover()
             yield self._checked(profile, Applied(profile.name, (), *self.prefix(profile)))
             return
         with self._held():
             self.recover_held()
+            if self.applied_by_user() == profile.name:  # as root, for runs without
+                yield self._checked(profile, self._found(profile))
+                return
             self._refuse_unless_restored()
             try:
                 yield self._checked(profile, self._apply(profile, _RUN))
@@ -183,6 +188,21 @@ class Tuner:
             for knob in planned:
                 if before.get(knob.path) and read_knob(self.machine, knob.path) != knob.wanted:
                     reasons[knob.path] = write_knob(self.machine, knob.path, knob.wanted)
+        return self._outcome(profile, planned, before, reasons)
+
+    def _found(self, profile: Profile) -> Applied:
+        """Return how far a profile that was applied before still holds; nothing is written."""
+        journal = self._read() or {"entries": []}
+        before = {entry["path"]: entry["before"] for entry in journal["entries"]}
+        return self._outcome(profile, knobs(self.machine, profile.state), before, {})
+
+    def _outcome(
+        self,
+        profile: Profile,
+        planned: Sequence[Knob],
+        before: Mapping[str, str],
+        reasons: Mapping[str, str],
+    ) -> Applied:
         changes = []
         for knob in planned:
             old, after = before.get(knob.path, ""), read_knob(self.machine, knob.path) or ""
@@ -257,8 +277,13 @@ class Tuner:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
+        lock = self.directory / "lock"
         self.directory.mkdir(parents=True, exist_ok=True)
-        holder = hold_if_free(self.directory / "lock")
+        holder = hold_if_free(lock)
+        if os.geteuid() == 0:  # under sudo: the repository's owner goes on to use them
+            owner = self.directory.parent.stat()
+            for path in (self.directory, lock):
+                os.chown(path, owner.st_uid, owner.st_gid)
         if holder is None:
             raise Busy(
                 "Another mlrepo run has set this machine up.",

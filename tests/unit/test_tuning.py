@@ -145,6 +145,32 @@ def test_apply_lasts_until_restore(root: Path, tuner: Tuner) -> None:
     assert tuner.restore() is None
 
 
+def test_a_run_under_the_profile_that_the_user_applied_only_verifies(
+    root: Path, tuner: Tuner
+) -> None:
+    """Applied as root, used without: the run sees what still holds and changes nothing."""
+    profile = Profile("full", state=_FULL)
+    tuner.apply(profile)
+    machines.write(root, {"proc/sys/vm/swappiness": "33"})  # somebody else's hand
+    state = _state(root)
+    with tuner.applied(profile) as applied:
+        assert applied.problems == ("swappiness (/proc/sys/vm/swappiness): it holds '33', not '1'",)
+        assert _state(root) == state
+    assert _state(root) == state
+    assert tuner.applied_by_user() == "full"
+
+
+def test_a_run_without_a_profile_restores_what_a_dead_run_left(root: Path, tuner: Tuner) -> None:
+    """The next command completes the journal, whatever profile it has itself."""
+    before = _state(root)
+    script = _CHILD.replace("time.sleep(60)", "import os; os._exit(9)")
+    subprocess.run([sys.executable, "-c", script, str(root), str(tuner.directory)], check=False)
+    assert _state(root) != before
+    with tuner.applied(Profile("none")) as applied:
+        assert applied.changes == ()
+        assert _state(root) == before
+
+
 def test_what_refuses_is_reported_and_the_rest_is_done(root: Path, tuner: Tuner) -> None:
     """A governor that is not offered, a switch that is not there, a file that cannot be written."""
     before = _state(root)
