@@ -101,6 +101,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("system", "the default system: a directory below systems/", "--system", "SYSTEM",
             parse=_name),
+    Setting("platform", "the platform profile of every run: see `mlrepo platform list`",
+            "--platform", default="none", parse=_name),
     Setting("official.repository", "URL of the official repository that gets the pull request"),
     Setting("official.branch", "its branch", default="main"),
     Setting("official.visibility", "public or private", default="public",

@@ -46,6 +46,7 @@ from mlrepo.systems.description import sut_name
 SYSTEM_FILE = "system.json"
 ENVIRONMENT_FILE = "environment.json"
 FAILURE_FILE = "failure.txt"
+NOISE_FILE = "noise.json"
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _record(
         "batch_seconds": started.get("batch_seconds", {}),
         "max_rss": finished.get("max_rss"),
     }
-    sut = sut_name(given["system"], backend)
+    sut = sut_name(given["system"], backend, **given.get("naming", {}))
     reasons = tuple(
         _redacted(reason.encode("utf-8", "backslashreplace"), redactor, counts).decode()
         for reason in judgement.reasons
@@ -240,7 +241,11 @@ def _record(
         logs=logs,
         source=given["source"],
         host=given["host"],
-        load=_load(given["load"], outcome.load if outcome else {}),
+        load={
+            **_load(given["load"], outcome.load if outcome else {}),
+            "noise": _redacted_value(_noise(directory), redactor, counts),
+        },
+        platform=given.get("platform", "none"),
         redactions={**given["redactions"], **counts},
         configuration=configuration_digest(
             {
@@ -282,6 +287,15 @@ def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, Any]) 
         "seeds": {key: value for key, value in effective.items() if key.endswith("_seed")},
         "errors": list(detail.errors),
     }
+
+
+def _noise(directory: Path) -> dict[str, Any]:
+    """Return what the parent saw of other processes, clocks and heat; empty when it died first."""
+    try:
+        found: dict[str, Any] = json.loads((directory / NOISE_FILE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
 
 
 def _load(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

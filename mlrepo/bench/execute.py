@@ -21,7 +21,7 @@ from mlrepo.harness.events import read_progress
 from mlrepo.harness.spec import CONSOLE_FILE, read_events
 from mlrepo.record import timestamp
 from mlrepo.repository.files import write_atomically
-from mlrepo.systems.detect import load_now
+from mlrepo.systems.noise import load_now
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 5.0

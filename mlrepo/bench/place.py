@@ -77,6 +77,9 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
         return f"the run is {record.validity}"
     if PROBE_TAG in record.tags:
         return "the run is a probe of the peak search"
+    noise = record.load.get("noise") or {}
+    if noise.get("required_quiet") and noise.get("disturbances"):
+        return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"
     if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
         return (
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "

@@ -30,6 +30,11 @@ class BenchRequest:
         Target QPS (Offline, Server).
     max_latency:
         Server: the latency bound; streams: the expected latency. In seconds.
+    framework_version, framework_ext, skip_system_ext:
+        What the name of the system under test gets besides framework and target, or only the
+        system's name.
+    require_quiet:
+        Refuse to start on a busy machine, and do not place a run that was disturbed.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
@@ -55,6 +60,10 @@ class BenchRequest:
     tags: tuple[str, ...] = ()
     place: bool = False
     test: ComplianceTest | None = None
+    framework_version: str = ""
+    framework_ext: str = ""
+    skip_system_ext: bool = False
+    require_quiet: bool = False
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""

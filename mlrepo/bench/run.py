@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import json
 import platform
@@ -14,12 +16,18 @@ from typing import Any
 
 import mlrepo
 from mlrepo.bench.audit import ComplianceTest
-from mlrepo.bench.conclude import ENVIRONMENT_FILE, SYSTEM_FILE, ConcludedRun, conclude
+from mlrepo.bench.conclude import (
+    ENVIRONMENT_FILE,
+    NOISE_FILE,
+    SYSTEM_FILE,
+    ConcludedRun,
+    conclude,
+)
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
-from mlrepo.errors import Interrupted, MlrepoError, UserError
+from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
@@ -35,7 +43,11 @@ from mlrepo.repository.spool import Spool, SpooledRun
 from mlrepo.rounds import load_round
 from mlrepo.settings import Resolved
 from mlrepo.systems.description import read_description, user_conf_of
-from mlrepo.systems.detect import host_facts, load_now
+from mlrepo.systems.detect import host_facts
+from mlrepo.systems.machine import Machine
+from mlrepo.systems.noise import NoiseMeter, glance, load_now
+from mlrepo.systems.profiles import NONE, Profile, load_profile
+from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads import ModelFile, Workload
 
 _ALIASES = {"onnxruntime": "onnx"}
@@ -48,7 +60,7 @@ class Bench:
     Attributes
     ----------
     settings:
-        The resolved round, division, submitter, category and system.
+        The resolved round, division, submitter, category, system and platform profile.
     environ:
         The environment that the child gets.
     argv:
@@ -73,6 +85,8 @@ class Bench:
         ------
         UserError
             The request cannot be executed; nothing was started or written.
+        Busy
+            The machine is not quiet although it has to be, or another run has set it up.
         MlrepoError
             The run could not be recorded; it waits in the spool.
         """
@@ -102,23 +116,22 @@ class Bench:
             seeds=request.test.seeds if request.test else {},
         )
         root = f"{self.repository.root}/"
-        about = self._about(request, model, conf, conf_source.removeprefix(root))
+        profile = self._profile()
         description = read_description(self.repository.systems, system)
-        spooled = self._spool(spec, about, conf, description, request.test)
-        try:
-            execute(
-                spooled.directory,
-                self.environ,
-                prefix=request.prefix,
-                timeout=request.timeout,
-                on_progress=on_progress,
-            )
-        except NotStartedError:
-            spooled.discard()
-            raise
-        except BaseException:
-            spooled.release()
-            raise
+        _refuse_if_noisy(request)
+        with self.tuner.applied(profile) as applied:
+            request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
+            about = self._about(request, model, conf, conf_source.removeprefix(root))
+            about["host"]["platform"] = {**applied.to_dict(), "problems": list(applied.problems)}
+            spooled = self._spool(spec, about, conf, description, request.test)
+            try:
+                self._measure(spooled, request, on_progress)
+            except NotStartedError:
+                spooled.discard()
+                raise
+            except BaseException:
+                spooled.release()
+                raise
         try:
             concluded = conclude(spooled, recorder, self.redactor)
         except KeyboardInterrupt as error:
@@ -130,6 +143,37 @@ class Bench:
             spooled.release()
         collect_garbage(self.repository)
         return concluded
+
+    @property
+    def tuner(self) -> Tuner:
+        """What sets this machine up for a run and puts it back."""
+        return Tuner(Machine(), self.repository.store / "platform")
+
+    def _profile(self) -> Profile:
+        chosen = self.settings.get("platform")
+        return load_profile(self.repository.platforms, chosen.value if chosen else NONE)
+
+    def _measure(
+        self, spooled: SpooledRun, request: BenchRequest, on_progress: Callable[[Progress], None]
+    ) -> None:
+        """Execute the run and write down beside its logs what disturbed it."""
+        meter = NoiseMeter()
+
+        def watch(progress: Progress) -> None:
+            meter.sample()
+            on_progress(progress)
+
+        execute(
+            spooled.directory,
+            self.environ,
+            prefix=request.prefix,
+            timeout=request.timeout,
+            on_progress=watch,
+        )
+        noise = {**meter.report(), "required_quiet": request.require_quiet}
+        # The run is whole without it: a full disk must not cost the record.
+        with contextlib.suppress(OSError):
+            write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())
 
     def _refuse_oldest_rounds(self) -> None:
         round_ = load_round(self.settings["round"].value)
@@ -163,6 +207,11 @@ class Bench:
             "tags": list(dict.fromkeys(clean(*request.tags))),
             "place": request.place,
             "compliance": _about_test(request.test),
+            "naming": {
+                "version": request.framework_version,
+                "ext": request.framework_ext,
+                "plain": request.skip_system_ext,
+            },
             "argv": clean(*self.argv),
             "prefix": clean(*request.prefix),
             "settings": settings,
@@ -230,6 +279,16 @@ class Bench:
 def backend_name(text: str) -> str:
     """Return the plugin's name of a backend, which may be called by its framework."""
     return _ALIASES.get(text, text)
+
+
+def _refuse_if_noisy(request: BenchRequest) -> None:
+    """Raise :class:`Busy` when ``--require-quiet`` was given and the machine is not quiet."""
+    noisy = glance() if request.require_quiet else []
+    if noisy:
+        raise Busy(
+            f"The machine is not quiet: {'; '.join(noisy)}.",
+            hint="End what disturbs and try again, or leave --require-quiet out: it is recorded.",
+        )
 
 
 def recover(

@@ -89,6 +89,12 @@ def _settings(
 @click.option(
     "--compliance", is_flag=True, help="Then run the compliance tests that belong to the run."
 )
+@click.option("--require-quiet", is_flag=True,
+              help="Do not start on a busy machine, nor place a disturbed run.")  # fmt: skip
+@click.option("--framework-version", default="", help="Goes into the name of the results.")
+@click.option("--framework-ext", default="", help="Goes into the name of the results.")
+@click.option("--skip-system-ext", is_flag=True,
+              help="Results are named after the system alone.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
@@ -130,6 +136,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         timeout=given["timeout"],
         tags=given["tags"],
         place=given["place"],
+        framework_version=given["framework_version"],
+        framework_ext=given["framework_ext"],
+        skip_system_ext=given["skip_system_ext"],
+        require_quiet=given["require_quiet"],
     )
     recover_first(bench)
     concluded = run_one(bench, request, f"{request.workload} {request.scenario} {request.mode}")

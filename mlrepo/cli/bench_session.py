@@ -27,6 +27,7 @@ _WHERE = (
     click.option("--division", help="The division (default: the repository's)."),
     click.option("--submitter", help="The submitter (default: the repository's)."),
     click.option("--category", help="The category (default: the repository's)."),
+    click.option("--platform", help="The platform profile to run under."),
 )
 
 
@@ -46,7 +47,7 @@ def open_bench(given: Mapping[str, Any], argv: list[str]) -> Bench:
     found = resolver(repository)
     settings = {
         key: found.require(key, given["round_" if key == "round" else key])
-        for key in ("round", "division", "submitter", "category", "system")
+        for key in ("round", "division", "submitter", "category", "system", "platform")
     }
     system = settings["system"].value
     name = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mlrepo.cli.context import current_repository, redactor, resolver
 from mlrepo.cli.render import colored, print_json
 from mlrepo.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.health import Check
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -34,7 +40,8 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     if fix:
         mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
         mended += _recover(repository)
-    checks = check_repository(repository, records=not quick)
+    mended += _restore_platform(repository) if fix else []
+    checks = [*check_repository(repository, records=not quick), _platform(repository)]
     if as_json:
         print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
     else:
@@ -46,6 +53,29 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
             if check.hint:
                 click.echo(f"{'':<19}{check.hint}")
     return 1 if any(check.status == PROBLEM for check in checks) else 0
+
+
+def _restore_platform(repository: ResultsRepository) -> list[str]:
+    """Put back what a dead run left set on this machine."""
+    from mlrepo.systems.machine import Machine
+    from mlrepo.systems.tuning import Tuner
+
+    changes = Tuner(Machine(), repository.store / "platform").recover()
+    return [f"restored /{change.path}" for change in changes or () if not change.problem]
+
+
+def _platform(repository: ResultsRepository) -> Check:
+    from mlrepo.repository.health import OK, PROBLEM, Check
+    from mlrepo.systems.machine import Machine
+    from mlrepo.systems.tuning import Tuner
+
+    tuner = Tuner(Machine(), repository.store / "platform")
+    left = tuner.left_behind()
+    if left:
+        return Check("platform", PROBLEM, f"A run that died left the profile {left} applied.",
+                     "`mlrepo doctor --fix` restores the machine.")  # fmt: skip
+    applied = tuner.applied_by_user()
+    return Check("platform", OK, f"{applied} is applied" if applied else "as it was found")
 
 
 def _recover(repository: object) -> list[str]:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("mlrepo.cli.doctor", "Check the repository and the machine, and mend what can be."),
     "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
     "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
+    "platform": ("mlrepo.cli.platform", "Set the machine up for measuring, and put it back."),
     "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
     "status": (
         "mlrepo.cli.status",

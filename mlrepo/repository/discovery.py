@@ -49,6 +49,11 @@ class ResultsRepository:
         """The directory with one directory per system."""
         return self.root / "systems"
 
+    @property
+    def platforms(self) -> Path:
+        """The directory with the repository's own platform profiles; may be absent."""
+        return self.root / "platforms"
+
     @cached_property
     def git(self) -> pygit2.Repository:
         """The open repository; a clear error where libgit2 cannot work with its formats."""

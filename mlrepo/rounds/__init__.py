@@ -166,6 +166,11 @@ class Round:
         """Return the fields that must not be empty (v3.1 and later; empty set before)."""
         return frozenset(self.tables.get("system_desc_nonempty") or ())
 
+    def system_further_fields(self) -> tuple[str, ...]:
+        """Return the fields that only power and network results need."""
+        tables = ("system_desc_power_fields", "system_desc_network_fields")
+        return tuple(field for name in tables for field in self.tables.get(name) or ())
+
     def _path(self, kind: str, place: Place, test: str = "") -> RepoPath:
         return RepoPath.parse(
             str(self.tables["layout"][kind]).format(

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
-from mlrepo.systems.detect import Fact
+from mlrepo.rounds.system_schema import FieldProblem, description_problems
+from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
+from mlrepo.systems.machine import Fact
 
 # What a description cannot have detected: the run or the layout says it.
 _FILLED_BY_RUN = frozenset({"framework"})
+# What another machine's description may lend: words about its standing, not about its hardware.
+_WORDING = frozenset({"status", "system_type_detail", "framework", "sw_notes"})
+
+
+@dataclass(frozen=True)
+class NewDescription:
+    """A description as it is to be written, and what became of the one it is based on.
+
+    Attributes
+    ----------
+    contradicted:
+        Values of the base that this machine contradicts; the detected ones stand instead.
+    not_taken:
+        Values of the base about hardware that could not be detected here, by field: they may be
+        another machine's, so the fields stay open.
+    overruled:
+        Values that the user set although detection says otherwise; they stand.
+    """
+
+    values: dict[str, Any]
+    contradicted: tuple[Contradiction, ...] = ()
+    not_taken: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    overruled: tuple[Contradiction, ...] = ()
 
 
 def new_description(
     round_: Round, *, division: str, submitter: str, category: str, name: str,
-    facts: Mapping[str, Fact],
-) -> dict[str, Any]:  # fmt: skip
-    """Return a description with every field of the round: detected, given, or empty."""
+    facts: Mapping[str, Fact], base: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, str] | None = None,
+) -> NewDescription:  # fmt: skip
+    """Return a description with every field of the round: chosen, given, detected, or empty.
+
+    ``base`` gives wording: where it agrees with what was detected its words stand, where not the
+    detected value. ``chosen`` are values the user sets; they win and may be further fields.
+    """
+    chosen = chosen or {}
     given = {
         "division": division,
         "submitter": submitter,
@@ -29,7 +62,35 @@ def new_description(
         "system_name": name,
     }
     detected = {field: fact.value for field, fact in facts.items()}
-    return {field: given.get(field, detected.get(field, "")) for field in round_.system_fields()}
+    values: dict[str, Any] = {
+        field: given.get(field, detected.get(field, "")) for field in round_.system_fields()
+    }
+    lent = {field: str(value) for field, value in (base or {}).items() if _says(value)}
+    about_hardware = {f: v for f, v in lent.items() if f in values and f not in given}
+    contradicted = contradictions(about_hardware, facts)
+    refused = {contradiction.field for contradiction in contradicted}
+    not_taken = {}
+    for field, value in about_hardware.items():
+        if field in chosen or field in refused:
+            continue
+        if field in facts:
+            if says_as_much(field, value, facts[field].value):
+                values[field] = value
+        elif field in _WORDING:
+            values[field] = value
+        else:
+            not_taken[field] = value
+    values |= chosen
+    return NewDescription(
+        values,
+        tuple(c for c in contradicted if c.field not in chosen),
+        not_taken,
+        contradictions(chosen, facts),
+    )
+
+
+def _says(value: Any) -> bool:
+    return value is not None and bool(str(value).strip())
 
 
 def open_fields(round_: Round, description: Mapping[str, Any]) -> list[str]:
@@ -42,6 +103,29 @@ def open_fields(round_: Round, description: Mapping[str, Any]) -> list[str]:
         and field not in _FILLED_BY_RUN
         and not str(description.get(field, "")).strip()
     ]
+
+
+def system_problems(
+    data: bytes, round_: Round, *, division: str = "", submitter: str = ""
+) -> tuple[FieldProblem, ...]:
+    """Judge the bytes of ``systems/<name>/system.json``, before any run has filled its framework.
+
+    This is what ``mlrepo system check`` prints and what the commit hook asks.
+    """
+    try:
+        description = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        problem = f"The description is not JSON: {error}."
+        return (FieldProblem("system-json", "", problem, "JSON", breaks_official=True),)
+    if not isinstance(description, dict):
+        problem = "The description is no JSON object."
+        return (FieldProblem("system-json", "", problem, "an object", breaks_official=True),)
+    found = description_problems(round_, description, division=division, submitter=submitter)
+    return tuple(
+        problem
+        for problem in found
+        if not (problem.rule == "system-field-empty" and problem.field in _FILLED_BY_RUN)
+    )
 
 
 def read_description(systems: Path, name: str) -> bytes:
@@ -79,14 +163,23 @@ def user_conf_of(systems: Path, name: str, round_: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def sut_name(system: str, backend: Mapping[str, Any]) -> str:
-    """Return the name under which results stand: ``<system>-<framework>-<target>``.
+def sut_name(
+    system: str,
+    backend: Mapping[str, Any],
+    *,
+    version: str = "",
+    ext: str = "",
+    plain: bool = False,
+) -> str:
+    """Return the name results stand under: ``<system>-<framework>[-<version>][-<ext>]-<target>``.
 
-    The system's name was checked; a backend may call itself anything, and the name of a directory
-    comes of it.
+    ``plain``: the system's name alone. The system's name was checked; a backend may call itself
+    anything, and the name of a directory comes of it.
     """
-    parts = (_directory_name(str(backend.get(key, ""))) for key in ("framework_name", "target"))
-    return "-".join(part for part in (system, *parts) if part)
+    if plain:
+        return system
+    words = (backend.get("framework_name", ""), version, ext, backend.get("target", ""))
+    return "-".join(part for part in (system, *(_directory_name(str(w)) for w in words)) if part)
 
 
 def _directory_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,23 @@ import pytest
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import known_rounds, load_round
+from mlrepo.systems.agreement import agrees
 from mlrepo.systems.description import (
     new_description,
     open_fields,
     read_description,
     sut_name,
+    system_problems,
     user_conf_of,
 )
-from mlrepo.systems.detect import Fact
+from mlrepo.systems.machine import Fact
 
 
 def _new(name: str, facts: dict[str, Fact] | None = None) -> dict[str, Any]:
     return new_description(
         load_round(name), division="open", submitter="Acme", category="edge", name="box",
         facts=facts or {},
-    )  # fmt: skip
+    ).values  # fmt: skip
 
 
 @pytest.mark.parametrize("name", known_rounds())
@@ -109,3 +112,112 @@ def test_results_stand_under_system_framework_and_target(
     """Whatever a backend calls itself, a directory can be called so."""
     assert sut_name("box", backend) == name
     assert name_problem(name) == ""
+
+
+def test_the_name_of_results_holds_version_and_extension_when_given() -> None:
+    """``<system>-<framework>[-<version>][-<ext>]-<target>``, or the system alone."""
+    backend = {"framework_name": "tvm", "target": "cpu"}
+    assert sut_name("box", backend, version="0.8", ext="dnnl") == "box-tvm-0.8-dnnl-cpu"
+    assert sut_name("box", backend, version="0.8") == "box-tvm-0.8-cpu"
+    assert sut_name("box", backend, version="../x") == "box-tvm-x-cpu"
+    assert sut_name("box", backend, version="0.8", plain=True) == "box"
+
+
+_FACTS = {
+    "host_processor_model_name": Fact("Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", "cpuinfo"),
+    "host_processor_core_count": Fact("40", "topology"),
+    "host_memory_capacity": Fact("503.5 GiB usable", "meminfo"),
+}
+
+
+def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
+    """Agreeing wording stands, contradicting values give way, what cannot be read stays open."""
+    base = {
+        "host_processor_model_name": "Intel Xeon Platinum 8380",
+        "host_processor_core_count": 56,
+        "host_memory_capacity": "512GB",
+        "host_storage_type": "NVMe SSD",
+        "status": "available",
+        "submitter": "Somebody",
+        "cooling": "",
+    }
+    made = new_description(
+        load_round("v6.1"), division="open", submitter="Acme", category="edge", name="box",
+        facts=_FACTS, base=base, chosen={"cooling": "air", "host_processors_per_node": "2"},
+    )  # fmt: skip
+    assert made.values["host_processor_model_name"] == "Intel Xeon Platinum 8380"
+    assert made.values["host_memory_capacity"] == "512GB"
+    assert made.values["host_processor_core_count"] == "40"
+    assert made.values["host_storage_type"] == ""
+    assert made.values["status"] == "available"
+    assert made.values["submitter"] == "Acme"
+    assert made.values["cooling"] == "air"
+    (contradiction,) = made.contradicted
+    assert (contradiction.field, contradiction.written, contradiction.detected) == (
+        "host_processor_core_count", "56", "40",
+    )  # fmt: skip
+    assert made.not_taken == {"host_storage_type": "NVMe SSD"}
+    assert made.overruled == ()
+
+
+def test_what_the_user_sets_stands_and_is_told_to_contradict() -> None:
+    """The user may know better than a sensor; nobody else may."""
+    made = new_description(
+        load_round("v6.1"), division="open", submitter="Acme", category="edge", name="box",
+        facts=_FACTS, base={"host_processor_core_count": 56},
+        chosen={"host_processor_core_count": "80"},
+    )  # fmt: skip
+    assert made.values["host_processor_core_count"] == "80"
+    assert [c.written for c in made.overruled] == ["80"]
+    assert made.contradicted == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "detected", "same"),
+    [
+        ("host_processor_core_count", 40, "40", True),
+        ("host_processor_core_count", "80", "40", False),
+        ("accelerators_per_node", "N/A", "0", True),
+        ("accelerators_per_node", "8", "0", False),
+        ("accelerator_model_name", "", "N/A", True),
+        ("accelerator_model_name", "NVIDIA A100", "N/A", False),
+        ("host_processor_model_name", "Xeon Platinum 8380",
+         _FACTS["host_processor_model_name"].value, True),
+        ("host_processor_model_name", "Xeon Platinum 8380H",
+         _FACTS["host_processor_model_name"].value, False),
+        ("host_processor_model_name", "Xeon Gold 6248",
+         _FACTS["host_processor_model_name"].value, False),
+        ("host_processor_model_name", "Intel Xeon Platinum 8252C", "Intel(R) Xeon(R) Processor",
+         False),
+        ("host_memory_capacity", "512 GB", "503.5 GiB usable", True),
+        ("host_memory_capacity", "0.5 TB", "503.5 GiB usable", True),
+        ("host_memory_capacity", "384GB", "503.5 GiB usable", False),
+        ("host_memory_capacity", "3072GB", "31 GiB usable", False),
+        ("host_memory_capacity", "much", "31 GiB usable", False),
+        ("operating_system", "Ubuntu 22.04", "Ubuntu 22.04.5 LTS, Linux 5.15.0", True),
+        ("operating_system", "Ubuntu 20.04", "Ubuntu 22.04.5 LTS, Linux 5.15.0", False),
+        ("accelerator_memory_capacity", "80GB", "80 GiB", True),
+        ("accelerator_memory_capacity", "40 GB", "80 GiB", False),
+    ],
+)  # fmt: skip
+def test_wordings_agree_only_when_both_can_be_true(
+    field: str, written: Any, detected: str, same: bool
+) -> None:
+    """Numbers decide; makers' decoration does not."""
+    assert agrees(field, written, detected) is same
+
+
+def test_a_file_is_judged_before_a_run_fills_its_framework() -> None:
+    """What the hook asks: bytes that are no object are a finding, the framework may be empty."""
+    round_ = load_round("v6.1")
+    for data in (b"{", b"[]", b"\xff", b"[" * 100_000):
+        (problem,) = system_problems(data, round_)
+        assert (problem.rule, problem.breaks_official) == ("system-json", True)
+    empty = dict.fromkeys(round_.system_fields(), "x") | {
+        "framework": "", "status": "available", "system_type": "edge", "division": "open",
+        "submitter": "acme",
+    }  # fmt: skip
+    found = system_problems(json.dumps(empty).encode(), round_, division="open", submitter="Acme")
+    assert not any(problem.breaks_strict for problem in found)
+    found = system_problems(json.dumps(empty).encode(), round_, division="closed", submitter="B")
+    assert [p.rule for p in found if p.breaks_official] == ["system-division", "system-submitter"]

@@ -1,0 +1,186 @@
+"""What disturbs a measurement: other processes, stolen time, heat, throttling, changing clocks.
+
+Counters are read before and after a run and sampled now and then during it; the readings cost
+milliseconds. What counts as quiet is in :data:`LIMITS`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.systems.machine import Machine
+
+_CPU = "sys/devices/system/cpu"
+# Shares of the time of all CPUs, except the single process, a share of one CPU.
+LIMITS: Mapping[str, float] = {"others": 0.05, "process": 0.25, "steal": 0.01}
+_SAMPLE_SECONDS = 5.0
+_GLANCE_SECONDS = 1.0
+_LISTED = 5
+
+
+def load_now(machine: Machine | None = None) -> dict[str, object]:
+    """Return load averages and CPU time counters (clock ticks: busy and total since boot)."""
+    machine = machine or Machine()
+    fields = [int(x) for x in machine.text("proc/stat").partition("\n")[0].split()[1:9]]
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    idle = sum(fields[3:5]) if len(fields) >= 5 else 0
+    loads = machine.text("proc/loadavg").split()[:3]
+    return {
+        "loadavg": [round(float(load), 2) for load in loads],
+        "busy_ticks": sum(fields) - idle,
+        "total_ticks": sum(fields),
+        "steal_ticks": fields[7] if len(fields) >= 8 else 0,
+    }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Clocks in MHz, the highest temperature in degrees Celsius, throttle events since boot.
+
+    None where the machine has no such sensor.
+    """
+
+    mhz: tuple[float, float] | None
+    celsius: float | None
+    throttled: int | None
+
+
+def read_sensors(machine: Machine) -> Reading:
+    """Read clocks (lowest and highest of all CPUs), temperature and throttle counters."""
+    clocks = [
+        value / 1000
+        for path in machine.glob(f"{_CPU}/cpufreq/policy[0-9]*/scaling_cur_freq")
+        if (value := machine.number(path))
+    ]
+    heat = [
+        value / 1000
+        for path in machine.glob("sys/class/thermal/thermal_zone[0-9]*/temp")
+        if (value := machine.number(path)) and 0 < value < 200_000
+    ]
+    counters = [
+        value
+        for path in machine.glob(f"{_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count")
+        if (value := machine.number(path)) is not None
+    ]
+    return Reading(
+        (min(clocks), max(clocks)) if clocks else None,
+        max(heat) if heat else None,
+        sum(counters) if counters else None,
+    )
+
+
+@dataclass
+class NoiseMeter:
+    """Watches one run; :meth:`sample` is called often and reads seldom."""
+
+    machine: Machine = field(default_factory=Machine)
+
+    def __post_init__(self) -> None:
+        self._begin = time.monotonic()
+        self._processes = _process_seconds()
+        self._load = load_now(self.machine)
+        self._readings = [read_sensors(self.machine)]
+        self._last = self._begin
+
+    def sample(self) -> None:
+        """Read the sensors, at most every five seconds."""
+        if time.monotonic() - self._last >= _SAMPLE_SECONDS:
+            self._last = time.monotonic()
+            self._readings.append(read_sensors(self.machine))
+
+    def report(self) -> dict[str, Any]:
+        """Return what was seen until now, and under ``disturbances`` what was not quiet."""
+        seconds = max(time.monotonic() - self._begin, 1e-3)
+        self._readings.append(read_sensors(self.machine))
+        load = load_now(self.machine)
+        others = _others(self._processes, _process_seconds(), seconds)
+        steal = _share(self._load, load, "steal_ticks")
+        first, last = self._readings[0], self._readings[-1]
+        throttled = (
+            last.throttled - first.throttled
+            if last.throttled is not None and first.throttled is not None
+            else None
+        )
+        clocks = [reading.mhz for reading in self._readings if reading.mhz]
+        heat = [reading.celsius for reading in self._readings if reading.celsius is not None]
+        found = {
+            "seconds": round(seconds, 2),
+            "loadavg": load["loadavg"],
+            "steal_share": steal,
+            "throttle_events": throttled,
+            "mhz": {
+                "before": first.mhz,
+                "lowest": min(low for low, _ in clocks),
+                "highest": max(high for _, high in clocks),
+                "after": last.mhz,
+            }
+            if clocks
+            else None,
+            "celsius": {"before": first.celsius, "highest": max(heat), "after": last.celsius}
+            if heat
+            else None,
+            "others": [{"name": name, "cpus": cpus} for name, cpus in others[:_LISTED]],
+            "others_cpus": round(sum(cpus for _, cpus in others), 3),
+        }
+        return {**found, "disturbances": disturbances(found)}
+
+
+def disturbances(report: Mapping[str, Any]) -> list[str]:
+    """Return one sentence per thing that was beyond :data:`LIMITS`."""
+    found = []
+    cpus = os.cpu_count() or 1
+    if report["others_cpus"] > LIMITS["others"] * cpus:
+        found.append(f"other processes used {report['others_cpus']:.2f} of {cpus} CPUs")
+    for other in report["others"]:
+        if other["cpus"] > LIMITS["process"]:
+            found.append(f"the process {other['name']} used {other['cpus']:.2f} of a CPU")
+    if report["steal_share"] > LIMITS["steal"]:
+        found.append(f"the host took away {report['steal_share']:.1%} of the CPU time")
+    if report["throttle_events"]:
+        found.append(f"processors were throttled {report['throttle_events']} times")
+    return found
+
+
+def glance(machine: Machine | None = None) -> list[str]:
+    """Watch the machine for a second and return what is not quiet now."""
+    meter = NoiseMeter(machine or Machine())
+    time.sleep(_GLANCE_SECONDS)
+    return list(meter.report()["disturbances"])
+
+
+def _share(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> float:
+    ticks = after["total_ticks"] - before["total_ticks"]
+    return round((after[key] - before[key]) / ticks, 4) if ticks > 0 else 0.0
+
+
+def _process_seconds() -> dict[tuple[int, float], tuple[str, float]]:
+    """Return name and CPU seconds of every process that is not ours, by id and start."""
+    import psutil
+
+    own = os.getpid()
+    ours = {own, *(child.pid for child in psutil.Process(own).children(recursive=True))}
+    found = {}
+    for process in psutil.process_iter(["name", "cpu_times", "create_time"]):
+        times = process.info["cpu_times"]
+        if process.pid in ours or times is None:
+            continue
+        key = (process.pid, process.info["create_time"])
+        found[key] = (str(process.info["name"]), times.user + times.system)
+    return found
+
+
+def _others(
+    before: Mapping[tuple[int, float], tuple[str, float]],
+    after: Mapping[tuple[int, float], tuple[str, float]],
+    seconds: float,
+) -> list[tuple[str, float]]:
+    """Return (name, CPUs used) of the processes that worked meanwhile, the busiest first."""
+    used = [
+        (name, round((now - before.get(key, ("", 0.0))[1]) / seconds, 3))
+        for key, (name, now) in after.items()
+    ]
+    return sorted((entry for entry in used if entry[1] > 0), key=lambda entry: -entry[1])

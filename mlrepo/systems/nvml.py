@@ -1,0 +1,106 @@
+"""NVIDIA devices through NVML (``nvidia-ml-py``), each missing answer with its reason.
+
+NVML functions fail one by one: a device in a MIG slice has no PCIe width, a board without NVLink
+refuses every link. A question that a device refuses leaves its field empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_MAX_LINKS = 18
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One device.
+
+    Attributes
+    ----------
+    memory:
+        Bytes; 0 where the device does not tell.
+    graphics_mhz, memory_mhz:
+        The highest clocks.
+    pcie:
+        Such as ``PCIe Gen5 x16``: what the device can do at most.
+    links:
+        Active NVLinks.
+    ecc:
+        ``enabled``, ``disabled`` or empty.
+    firmware:
+        The VBIOS version.
+    """
+
+    name: str
+    memory: int = 0
+    graphics_mhz: int = 0
+    memory_mhz: int = 0
+    pcie: str = ""
+    links: int = 0
+    ecc: str = ""
+    firmware: str = ""
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """The driver's version and all its devices, or why there is no answer."""
+
+    driver: str = ""
+    devices: tuple[Gpu, ...] = ()
+    problem: str = ""
+
+
+def read_gpus() -> Gpus:
+    """Ask NVML; without package, library or driver the problem says which is missing."""
+    try:
+        import pynvml
+    except ImportError:
+        return Gpus(problem="nvidia-ml-py is not installed (pip install 'mlrepo[nvidia]')")
+    return read_gpus_from(pynvml)
+
+
+def read_gpus_from(library: Any) -> Gpus:
+    """Ask a module with NVML's functions."""
+    try:
+        library.nvmlInit()
+    except library.NVMLError as error:
+        return Gpus(problem=f"NVML: {error}")
+    try:
+        driver = _text(library.nvmlSystemGetDriverVersion())
+        handles = map(library.nvmlDeviceGetHandleByIndex, range(library.nvmlDeviceGetCount()))
+        return Gpus(driver, tuple(_gpu(library, handle) for handle in handles))
+    except library.NVMLError as error:
+        return Gpus(problem=f"NVML: {error}")
+    finally:
+        library.nvmlShutdown()
+
+
+def _gpu(library: Any, handle: Any) -> Gpu:
+    def ask(function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(handle, *arguments)
+        except library.NVMLError:
+            return None
+
+    memory = ask(library.nvmlDeviceGetMemoryInfo)
+    generation = ask(library.nvmlDeviceGetMaxPcieLinkGeneration)
+    width = ask(library.nvmlDeviceGetMaxPcieLinkWidth)
+    ecc = ask(library.nvmlDeviceGetEccMode)  # [current, pending]
+    links = [ask(library.nvmlDeviceGetNvLinkState, link) for link in range(_MAX_LINKS)]
+    return Gpu(
+        name=_text(ask(library.nvmlDeviceGetName)),
+        memory=int(memory.total) if memory else 0,
+        graphics_mhz=ask(library.nvmlDeviceGetMaxClockInfo, library.NVML_CLOCK_GRAPHICS) or 0,
+        memory_mhz=ask(library.nvmlDeviceGetMaxClockInfo, library.NVML_CLOCK_MEM) or 0,
+        pcie=f"PCIe Gen{generation} x{width}" if generation and width else "",
+        links=sum(1 for state in links if state),
+        ecc={1: "enabled", 0: "disabled"}.get(ecc[0], "") if ecc else "",
+        firmware=_text(ask(library.nvmlDeviceGetVbiosVersion)),
+    )
+
+
+def _text(value: Any) -> str:
+    """Return a text; older releases of the package answer in bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
