@@ -59,7 +59,7 @@ def list_(past: bool, text: str, as_json: bool) -> None:
 
     \b
     Example:
-      mlrepo system list --past --grep "EPYC 7742"
+      mlrepo system list --past --grep EPYC
     """
     if past:
         _list_past(text, as_json)
