@@ -29,6 +29,10 @@ class BenchRequest:
         Target QPS (Offline, Server).
     max_latency:
         Server: the latency bound; streams: the expected latency. In seconds.
+    model_variant:
+        Which model of the benchmark's, by name; empty for its default.
+    precision, backend_options:
+        What the backend is asked for.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     """
@@ -47,6 +51,9 @@ class BenchRequest:
     user_conf: Path | None = None
     extra: Mapping[str, str] | None = None
     model_file: Path | None = None
+    model_variant: str = ""
+    precision: str = "fp32"
+    backend_options: Mapping[str, str] | None = None
     prefix: tuple[str, ...] = ()
     timeout: float | None = None
     tags: tuple[str, ...] = ()

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from mlrepo.cli.context import current_repository, redactor, resolver
-from mlrepo.cli.render import ProgressLine, print_headline, print_json
+from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
+from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
 from mlrepo.errors import UserError
 
 
@@ -75,6 +75,20 @@ def _settings(
     "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
 )
 @click.option(
+    "--model-variant", default="", help="Which model of the benchmark (mlrepo model list)."
+)
+@click.option(
+    "--precision", default="fp32", show_default=True, help="What the backend computes in."
+)
+@click.option(
+    "--backend-opt",
+    "backend_options",
+    multiple=True,
+    callback=_settings,
+    metavar="KEY=VALUE",
+    help="An option of the backend's own (repeatable; mlrepo bench list names them).",
+)
+@click.option(
     "--prefix", default="", help='A command before the benchmark, such as "numactl -N0 -m0".'
 )
 @click.option("--timeout", type=float, help="Stop the run after this many seconds.")
@@ -114,6 +128,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         environ,
         redactor(system),
         ("mlrepo", *_typed(ctx)),
+        user_directory(),
     )
     request = BenchRequest(
         workload=given["model"],
@@ -129,7 +144,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         samples_per_query=given["samples_per_query"],
         user_conf=given["user_conf"],
         extra=given["extra"],
-        model_file=given["model_file"] or _legacy_model(environ),
+        model_file=given["model_file"] or _legacy_model(environ, given["model_variant"]),
+        model_variant=given["model_variant"],
+        precision=given["precision"],
+        backend_options=given["backend_options"],
         prefix=_split_prefix(given["prefix"] or environ.get("CK_MLPERF_CMD_PREFIX", "")),
         timeout=given["timeout"],
         tags=given["tags"],
@@ -137,6 +155,78 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     )
     _recover_first(bench)
     return _run_and_print(bench, request, as_json=given["as_json"])
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the combinations as JSON.")
+def list_(as_json: bool) -> None:
+    """List what can run here: benchmarks, models, backends; for the rest, what is missing.
+
+    Each runs in the scenarios Offline, SingleStream, MultiStream and Server, in both modes.
+
+    \b
+    Example:
+      mlrepo bench list
+    """
+    from dataclasses import asdict
+
+    from mlrepo.bench.available import SCENARIOS, combinations
+
+    found = combinations(user_directory())
+    if as_json:
+        values = {"scenarios": SCENARIOS, "combinations": [asdict(entry) for entry in found]}
+        print_json("mlrepo.bench.list/1", values)
+        return
+    print_table(
+        ("BENCHMARK", "MODEL", "BACKEND", "READY", "WHAT GETS IT"),
+        [
+            (e.benchmark, e.model, e.backend, "no" if e.needed else "yes", "; ".join(e.needed))
+            for e in found
+        ],
+    )
+
+
+@command.command("prereq")
+@click.option("--backend", help="Install what this backend needs.")
+@click.option("--dataset", help="Install what preparing this data set needs.")
+@click.option("--dry-run", is_flag=True, help="Print the command instead of running it.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is missing as JSON.")
+def prereq(backend: str | None, dataset: str | None, dry_run: bool, as_json: bool) -> None:
+    """Check and install what a backend or a data set needs, into the current environment.
+
+    Versions that work together are pinned. With --json nothing is installed.
+
+    \b
+    Example:
+      mlrepo bench prereq --backend tvm-onnx --dry-run
+    """
+    from mlrepo.backends.requirements import (
+        BACKEND_REQUIREMENTS,
+        DATASET_REQUIREMENTS,
+        missing,
+        requirements_of,
+    )
+    from mlrepo.bench.available import install, install_command
+
+    if (backend is None) == (dataset is None):
+        raise click.UsageError("Give --backend NAME or --dataset NAME.")
+    wanted = (
+        requirements_of("backend", BACKEND_REQUIREMENTS, backend)
+        if backend is not None
+        else requirements_of("data set", DATASET_REQUIREMENTS, dataset or "")
+    )
+    lacking = missing(wanted)
+    command_line = install_command(lacking) if lacking else []
+    if as_json:
+        values = {"requirements": wanted, "missing": lacking, "command": command_line}
+        print_json("mlrepo.bench.prereq/1", values)
+    elif not lacking:
+        click.echo(f"{backend or dataset}: everything it needs is installed.")
+    elif dry_run:
+        click.echo(shlex.join(command_line))
+    else:
+        install(lacking)
+        click.echo(f"installed {', '.join(lacking)}")
 
 
 def _run_and_print(bench: Any, request: Any, *, as_json: bool) -> int:
@@ -182,8 +272,8 @@ def _typed(ctx: click.Context) -> list[str]:
     return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
 
 
-def _legacy_model(environ: dict[str, str]) -> Path | None:
-    path = environ.get("ML_MODEL_FILEPATH_EXTERNAL")
+def _legacy_model(environ: dict[str, str], variant: str) -> Path | None:
+    path = "" if variant else environ.get("ML_MODEL_FILEPATH_EXTERNAL")
     return Path(path) if path else None
 
 

@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("mlrepo.cli.doctor", "Check the repository and the machine, and mend what can be."),
     "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
     "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
+    "model": ("mlrepo.cli.model", "Get and register the models that benchmarks run."),
+    "dataset": ("mlrepo.cli.dataset", "Register and prepare the data sets that benchmarks need."),
     "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ class RunSpec:
         The user's choice, or None.
     estimate:
         Whether target QPS or latency is estimated from the warm-up where the user gave none.
+    precision, backend_options:
+        What the backend is asked for.
+    dataset:
+        Where a data set that the user registered lies prepared; empty for an embedded one.
+    cache:
+        Directory where a backend keeps what can be used again.
     """
 
     workload: str
@@ -45,6 +51,10 @@ class RunSpec:
     threads: int | None = None
     max_batch: int | None = None
     estimate: bool = True
+    precision: str = "fp32"
+    backend_options: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    cache: str = ""
 
     @classmethod
     def read(cls, directory: Path) -> RunSpec:
