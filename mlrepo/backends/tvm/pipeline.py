@@ -97,22 +97,24 @@ class _Blocks:
         self._vector = vector
 
     def __call__(self, call: Any) -> dict[str, list[str]]:
-        """Return blocked layouts for a convolution whose channels fill blocks, else nothing.
+        """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
 
         Few input channels (the three of an image) make one block of their own.
         """
         # Other operators come here too, some without attributes: the name is asked first.
         if getattr(getattr(call, "op", None), "name", "") != "relax.nn.conv2d":
             return {}
+        # Said outright: left open, it would take the blocked layout of what stands before it.
+        plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
         if int(call.attrs.groups) != 1:
-            return {}
+            return plain
         weight = call.args[1]
         shape = (weight.ty if hasattr(weight, "ty") else weight.struct_info).shape
         out_channels, in_channels = int(shape[0]), int(shape[1])
         vector = self._vector
         inner = vector if in_channels % vector == 0 else in_channels
         if out_channels % vector or inner > vector:
-            return {}
+            return plain
         return {
             "relax.nn.conv2d": [
                 f"NCHW{inner}c", f"OIHW{inner}i{vector}o", f"NCHW{vector}c",
