@@ -51,12 +51,10 @@ class _TvmBackend:
         self._unscheduled: list[str] = []
         path = self._library(model, options.cache)
         if path is not None and path.is_file():
-            self._from_cache = True
             about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._shape, self._unscheduled = tuple(about["shape"]), about["unscheduled"]
             library = tvm.runtime.load_module(str(path))
         else:
-            self._from_cache = False
             module, shape = self._import(model, self._batch)
             self._shape = shape
             compiled, self._unscheduled = pipeline.compile_module(module, self._target)
