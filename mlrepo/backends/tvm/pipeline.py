@@ -20,7 +20,6 @@ from mlrepo.errors import UserError
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
-_FLOAT_BITS = 32
 
 
 def target(mcpu: str | None, threads: int) -> Any:
@@ -43,9 +42,11 @@ def target(mcpu: str | None, threads: int) -> Any:
 
 def lanes(target_: Any) -> int:
     """Return how many float32 values a vector of the target holds; at least 4."""
-    with target_:
-        width = int(tvm.target.codegen.llvm_get_vector_width(target_))
-    return max(4, width // _FLOAT_BITS)
+    # LLVM's preferred vector width is that of the host here, whatever the target says.
+    for feature, number in (("avx512f", 16), ("avx2", 8)):
+        if tvm.target.codegen.target_has_features(feature, target_):
+            return number
+    return 4
 
 
 def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
