@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check lint prove docs clean
+.PHONY: demo test test-backends check lint prove docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/mlrepo demo
 
 test: check
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# The backends whose frameworks are large: PyTorch, TVM, OpenVINO. `make test` skips these tests.
+test-backends: $(VENV)/backends
+	$(BIN)/python -m pytest tests/backends
 
 check: lint
 lint: $(VENV)/tested
@@ -34,6 +38,13 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/tested: pyproject.toml $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+# Torch first and by itself: its version is pinned, and nothing else may choose another.
+$(VENV)/backends: $(VENV)/tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --editable '.[test,openvino,pytorch,tvm-onnx,tvm-pytorch]'
 	touch $@
 
 clean:

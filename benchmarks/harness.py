@@ -298,7 +298,7 @@ def main() -> None:
         {"null": null, "startup": startup}[options.figure](options)
         return
     sys.path.insert(0, str(_HERE))
-    from resnet50 import write_resnet50
+    from mlrepo.workloads.resnet50 import write_resnet50
 
     with tempfile.TemporaryDirectory() as directory:
         # The reference asks for an ArgMax output; both harnesses get the same file.

@@ -14,7 +14,8 @@ What the harness does with ``--profile resnet50-onnxruntime --scenario Offline``
 b66003e1 of August 2026, LoadGen 6.0.17):
 
 * it asks the model for the output ``ArgMax:0`` (int64, one per image), so the model has to be
-  written with ``argmax=True`` (see ``resnet50.py``); the model's only input is fed NCHW float32;
+  written with ``argmax=True`` (see ``mlrepo.workloads.resnet50``); the model's only input is fed
+  NCHW float32;
 * LoadGen issues one query.  The thread it calls cuts it into batches of ``--max-batchsize``
   (default 32), stacks the preprocessed images, which are in memory, to an array, and puts that in
   a queue of 4 batches per worker;

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy.typing as npt
+
+from mlrepo.errors import UserError
 
 Array = npt.NDArray[Any]
 
@@ -24,9 +26,49 @@ class BackendOptions:
     ----------
     threads:
         Threads that one inference may use.
+    precision:
+        ``fp32``, ``bf16`` or ``int8``.
+    batch:
+        The batch size that a backend which compiles for one size should compile for.
+    extra:
+        The backend's own options (``--backend-opt``), by key.
+    cache:
+        A directory for what can be used again, such as compiled models; None for none.
     """
 
     threads: int | None = None
+    precision: str = "fp32"
+    batch: int = 1
+    extra: Mapping[str, str] = field(default_factory=dict)
+    cache: Path | None = None
+
+    def check(self, backend: str, *, precisions: Sequence[str], keys: Sequence[str] = ()) -> None:
+        """Refuse a precision or an option that the backend does not have.
+
+        Raises
+        ------
+        UserError
+            It names what there is.
+        """
+        if self.precision not in precisions:
+            raise UserError(
+                f"The backend {backend} has no precision {self.precision!r}.",
+                hint=f"It has: {', '.join(precisions)}. An int8 model is run as it is, without "
+                "--precision: give it with --model-file.",
+            )
+        unknown = sorted(set(self.extra) - set(keys))
+        if unknown:
+            raise UserError(
+                f"The backend {backend} has no option {unknown[0]!r}.",
+                hint=f"It has: {', '.join(keys) or 'none'}.",
+            )
+
+    def positive(self, key: str, default: int) -> int:
+        """Return an option that is a positive number; raise :class:`UserError` for another."""
+        text = self.extra.get(key, str(default))
+        if not text.isdecimal() or int(text) < 1:
+            raise UserError(f"--backend-opt {key}={text}: a positive number is needed.")
+        return int(text)
 
 
 class Backend(Protocol):

@@ -197,7 +197,7 @@ def _metrics(detail: DetailLog) -> dict[str, Metric]:
 
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
     workload: Workload = load_plugin(WORKLOADS, spec.workload)
-    dataset = workload.open_dataset()
+    dataset = workload.open(spec.dataset)
     entries = parse_accuracy_log((directory / ACCURACY_LOG).read_bytes(), ACCURACY_LOG)
     accuracy = workload.judge(entries, dataset)
     reasons = [f"LoadGen error: {error}" for error in detail.errors]

@@ -35,6 +35,10 @@ class BenchRequest:
         system's name.
     require_quiet:
         Refuse to start on a busy machine, and do not place a run that was disturbed.
+    model_variant:
+        Which model of the benchmark's, by name; empty for its default.
+    precision, backend_options:
+        What the backend is asked for.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
@@ -55,6 +59,9 @@ class BenchRequest:
     user_conf: Path | None = None
     extra: Mapping[str, str] | None = None
     model_file: Path | None = None
+    model_variant: str = ""
+    precision: str = "fp32"
+    backend_options: Mapping[str, str] | None = None
     prefix: tuple[str, ...] = ()
     timeout: float | None = None
     tags: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from mlrepo.bench.conclude import (
     conclude,
 )
 from mlrepo.bench.execute import NotStartedError, Progress, execute
+from mlrepo.bench.inputs import find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
@@ -65,6 +66,8 @@ class Bench:
         The environment that the child gets.
     argv:
         The command as the user typed it.
+    home:
+        Where this user's models, data sets and compiled models are kept.
     """
 
     repository: ResultsRepository
@@ -73,6 +76,7 @@ class Bench:
     environ: Mapping[str, str]
     redactor: Redactor
     argv: Sequence[str]
+    home: Path
 
     def run(
         self,
@@ -103,7 +107,8 @@ class Bench:
         system = self.settings["system"].value
         base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
         conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
-        model = _model_file(workload, request.model_file)
+        model = find_model(self.home, workload, request.model_file, request.model_variant)
+        dataset = find_dataset(self.home, workload, model)
         spec = RunSpec(
             workload=workload.name,
             backend=backend,
@@ -114,6 +119,10 @@ class Bench:
             max_batch=request.max_batch,
             test=request.test.name if request.test else "",
             seeds=request.test.seeds if request.test else {},
+            precision=request.precision,
+            backend_options=dict(request.backend_options or {}),
+            dataset=str(dataset or ""),
+            cache=str(self.home / "compiled"),
         )
         root = f"{self.repository.root}/"
         profile = self._profile()
@@ -328,25 +337,6 @@ def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
         "score": test.score,
         "target_latency": test.target_latency,
     }
-
-
-def _model_file(workload: Workload, substitute: Path | None) -> ModelFile:
-    path = (substitute or workload.model.path).absolute()
-    if not path.is_file():
-        raise UserError(
-            f"The model file {path} does not exist.",
-            hint="Check --model-file."
-            if substitute
-            else "It is part of the package: install mlrepo again.",
-        )
-    if substitute is None:
-        return workload.model
-    return ModelFile(
-        name=path.stem,
-        path=path,
-        starting_weights_filename=path.name,
-        retraining=workload.model.retraining,
-    )
 
 
 def _packages() -> dict[str, str]:

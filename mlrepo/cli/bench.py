@@ -8,12 +8,15 @@ from typing import Any
 
 import click
 
+from mlrepo.cli.bench_available import list_, prereq
 from mlrepo.cli.bench_compliance import command as compliance
 from mlrepo.cli.bench_compliance import run_tests
 from mlrepo.cli.bench_peak import command as peak
 from mlrepo.cli.bench_session import (
     exit_code,
-    legacy_model,
+    key_values,
+    model_choice,
+    model_options,
     open_bench,
     print_run,
     recover_first,
@@ -35,18 +38,6 @@ def command() -> None:
     Example:
       mlrepo bench run --model digits --backend onnx --scenario Offline --mode performance
     """
-
-
-def _settings(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise click.BadParameter(f"{text!r} is not key=value.")
-        found[key.strip()] = value.strip()
-    return found
 
 
 @command.command("run")
@@ -74,11 +65,9 @@ def _settings(
 @click.option(
     "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
 )
-@click.option("--set", "extra", multiple=True, callback=_settings, metavar="KEY=VALUE",
+@click.option("--set", "extra", multiple=True, callback=key_values, metavar="KEY=VALUE",
               help="Any other LoadGen setting (repeatable).")  # fmt: skip
-@click.option(
-    "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
-)
+@model_options
 @click.option(
     "--prefix", default="", help='A command before the benchmark, such as "numactl -N0 -m0".'
 )
@@ -131,7 +120,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         samples_per_query=given["samples_per_query"],
         user_conf=given["user_conf"],
         extra=given["extra"],
-        model_file=given["model_file"] or legacy_model(environ),
+        **model_choice(given, environ),
         prefix=_split_prefix(given["prefix"] or environ.get("CK_MLPERF_CMD_PREFIX", "")),
         timeout=given["timeout"],
         tags=given["tags"],
@@ -163,5 +152,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-for _part in (compliance, suite, resume, peak):
+for _part in (list_, prereq, compliance, suite, resume, peak):
     command.add_command(_part)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.cli.bench_session import (
     exit_code,
-    legacy_model,
+    model_choice,
+    model_options,
     open_bench,
     print_run,
     recover_first,
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 @click.option("--test", "tests", multiple=True, help="Only this test, such as TEST01 (repeatable).")
 @where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
-@click.option(
-    "--model-file", type=click.Path(path_type=Path), help="The model file of the performance run."
-)
+@model_options
 @click.option("--timeout", type=float, help="Stop a test after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.pass_context
@@ -63,7 +61,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         backend=given["backend"],
         scenario=parse_scenario(given["scenario"]),
         mode=COMPLIANCE,
-        model_file=given["model_file"] or legacy_model(dict(bench.environ)),
+        **model_choice(given, bench.environ),
         timeout=given["timeout"],
         tags=given["tags"],
     )

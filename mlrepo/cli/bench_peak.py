@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.cli.bench_session import (
-    legacy_model,
+    model_choice,
+    model_options,
     open_bench,
     recover_first,
     run_one,
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
 @click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
 @click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
-@click.option(
-    "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
-)
+@model_options
 @click.option("--no-remember", is_flag=True, help="Leave the system's user.conf as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
@@ -74,7 +72,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         max_latency=given["max_latency"],
         max_batch=given["max_batchsize"],
         threads=given["threads"],
-        model_file=given["model_file"] or legacy_model(dict(bench.environ)),
+        **model_choice(given, bench.environ),
         tags=given["tags"],
     )
     recover_first(bench)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlrepo.cli.context import current_repository, redactor, resolver
+from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import ProgressLine, print_headline
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def open_bench(given: Mapping[str, Any], argv: list[str]) -> Bench:
         dict(os.environ),
         redactor(system),
         ("mlrepo", *argv),
+        user_directory(),
     )
 
 
@@ -119,7 +120,58 @@ def exit_code(validity: str) -> int:
     return 130 if validity == INTERRUPTED else 1
 
 
-def legacy_model(environ: Mapping[str, str]) -> Path | None:
-    """Return the model that the CK automation's variable names."""
-    path = environ.get("ML_MODEL_FILEPATH_EXTERNAL")
-    return Path(path) if path else None
+def key_values(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Read repeated ``key=value`` options."""
+    found: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise click.BadParameter(f"{text!r} is not key=value.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+_MODEL = (
+    click.option(
+        "--model-file",
+        type=click.Path(path_type=Path),
+        help="Another model file with the same input.",
+    ),
+    click.option(
+        "--model-variant", default="", help="Which model of the benchmark (mlrepo model list)."
+    ),
+    click.option(
+        "--precision", default="fp32", show_default=True, help="What the backend computes in."
+    ),
+    click.option(
+        "--backend-opt",
+        "backend_options",
+        multiple=True,
+        callback=key_values,
+        metavar="KEY=VALUE",
+        help="An option of the backend's own (repeatable).",
+    ),
+)
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose the model and how the backend runs it."""
+    for option in reversed(_MODEL):
+        function = option(function)
+    return function
+
+
+def model_choice(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a request that :func:`model_options` fill.
+
+    Without a model named, the CK automation's variable names the file.
+    """
+    legacy = "" if given["model_variant"] else environ.get("ML_MODEL_FILEPATH_EXTERNAL")
+    return {
+        "model_file": given["model_file"] or (Path(legacy) if legacy else None),
+        "model_variant": given["model_variant"],
+        "precision": given["precision"],
+        "backend_options": given["backend_options"],
+    }

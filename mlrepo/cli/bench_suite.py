@@ -11,7 +11,8 @@ import click
 
 from mlrepo.cli.bench_session import (
     exit_code,
-    legacy_model,
+    model_choice,
+    model_options,
     open_bench,
     recover_first,
     run_values,
@@ -51,9 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
 )
-@click.option(
-    "--model-file", type=click.Path(path_type=Path), help="Another model file with the same input."
-)
+@model_options
 @click.option("--timeout", type=float, help="Stop a run after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
@@ -82,7 +81,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         max_batch=given["max_batchsize"],
         threads=given["threads"],
         user_conf=given["user_conf"],
-        model_file=given["model_file"] or legacy_model(dict(bench.environ)),
+        **model_choice(given, bench.environ),
         timeout=given["timeout"],
         tags=given["tags"],
     )

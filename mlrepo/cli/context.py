@@ -21,6 +21,17 @@ def current_repository() -> ResultsRepository:
     return find_repository(Path.cwd())
 
 
+def user_directory() -> Path:
+    """Return where this user's models, data sets and compiled models are kept.
+
+    ``MLREPO_HOME``, else ``mlrepo`` below the data directory of the XDG specification.
+    """
+    if home := os.environ.get("MLREPO_HOME"):
+        return Path(home).absolute()
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data).absolute() / "mlrepo"
+
+
 def resolver(repository: ResultsRepository | None = None) -> Resolver:
     """Return the resolver over the environment and the repository's settings."""
     return Resolver(dict(os.environ), repository.file_settings() if repository else {})

@@ -111,3 +111,36 @@ class ProgressLine:
         """Remove the line."""
         if self._terminal and self._phase:
             click.echo("\r\033[K", err=True, nl=False)
+
+
+class StepLine:
+    """Progress of work of known size, with the time left; on a terminal only. To stderr."""
+
+    def __init__(self, label: str, *, unit: str) -> None:
+        self._label, self._unit = label, unit
+        self._terminal = sys.stderr.isatty()
+        self._begin: tuple[float, int] | None = None
+        self._drawn = 0.0
+        if not self._terminal:
+            click.echo(label, err=True)
+
+    def update(self, done: int, total: int | None) -> None:
+        """Draw what is done, at most five times a second."""
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = (now, done)
+        if not self._terminal or (now - self._drawn < 0.2 and done != total):
+            return
+        self._drawn = now
+        text = f"{self._label}: {done:,} {self._unit}"
+        if total:
+            text += f" of {total:,} ({done / total:.0%})"
+            began, before = self._begin
+            if done > before:
+                text += f"  {(total - done) * (now - began) / (done - before):.0f} s left"
+        click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._terminal and self._begin is not None:
+            click.echo("\r\033[K", err=True, nl=False)

@@ -40,6 +40,12 @@ class RunSpec:
         The compliance test, whose ``audit.config`` stands in the run's directory, or ''.
     seeds:
         Seeds that replace LoadGen's own (TEST05), by the names of its settings.
+    precision, backend_options:
+        What the backend is asked for.
+    dataset:
+        Where a data set that the user registered lies prepared; empty for an embedded one.
+    cache:
+        Directory where a backend keeps what can be used again.
     """
 
     workload: str
@@ -52,6 +58,10 @@ class RunSpec:
     estimate: bool = True
     test: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict)
+    precision: str = "fp32"
+    backend_options: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    cache: str = ""
 
     @classmethod
     def read(cls, directory: Path) -> RunSpec:

@@ -42,7 +42,10 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file and what a measurements file must say of it (MLPerf submission rules)."""
+    """A model file and what a measurements file must say of it (MLPerf submission rules).
+
+    ``preprocessing`` names the way a data set has to be prepared for it, where there are several.
+    """
 
     name: str
     path: Path
@@ -51,6 +54,7 @@ class ModelFile:
     input_data_types: str = "fp32"
     weight_data_types: str = "fp32"
     weight_transformations: str = "no"
+    preprocessing: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,12 @@ class Workload:
     performance_samples:
         How many samples LoadGen loads for a performance run.
     model:
-        The default model.
+        The default model; None where the model comes from the user's model store.
     open_dataset:
-        Opens the data set; a missing or damaged file is a UserError that names it.
+        Opens the data set; a missing or damaged file is a UserError that names it. Takes the path
+        of the prepared data where ``dataset`` is set, else nothing.
+    dataset:
+        Name of a data set that the user registers and prepares; empty for an embedded one.
     postprocess:
         Model outputs to one response per sample, shape [n], fixed item size.
     judge:
@@ -105,7 +112,12 @@ class Workload:
     follows: str
     loadgen_model: str
     performance_samples: int
-    model: ModelFile
-    open_dataset: Callable[[], Dataset]
+    model: ModelFile | None
+    open_dataset: Callable[..., Dataset]
     postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
     judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]
+    dataset: str = ""
+
+    def open(self, prepared: str) -> Dataset:
+        """Open the data set; ``prepared`` is where a registered one lies, empty for another."""
+        return self.open_dataset(Path(prepared)) if prepared else self.open_dataset()

@@ -1,4 +1,4 @@
-"""Write a randomly initialised ResNet-50 v1.5 as an ONNX model.
+"""Make ResNet-50 v1.5 with seeded random weights as an ONNX model.
 
 The model is for measuring speed only: it has the architecture, the shapes and the operators of
 the MLPerf Inference image classification model, but its weights are random numbers.  It is built
@@ -12,13 +12,10 @@ with ``onnx.helper`` and numpy alone, so no training framework and no download i
 
 With ``argmax=True`` the model has a second output ``ArgMax:0``, int64 of shape ``['batch']``: the
 MLCommons reference harness asks its ResNet-50 for an output of that name.
-
-Usage: ``python benchmarks/resnet50.py OUT.onnx [--seed N] [--argmax]``
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -156,7 +153,7 @@ def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
             outputs,
             initializer=graph.weights,
         ),
-        producer_name="mlrepo-benchmarks",
+        producer_name="mlrepo",
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
@@ -169,20 +166,3 @@ def write_resnet50(path: Path, seed: int = 0, *, argmax: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save_model(build_resnet50(seed, argmax=argmax), path)
     return path
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description="Write a randomly initialised ResNet-50 v1.5.")
-    parser.add_argument("out", type=Path, help="the ONNX file to write")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: 0)")
-    parser.add_argument(
-        "--argmax", action="store_true", help=f"add an output {ARGMAX_NAME} (int64, the class)"
-    )
-    args = parser.parse_args(argv)
-    print(write_resnet50(args.out, args.seed, argmax=args.argmax))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

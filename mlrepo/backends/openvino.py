@@ -1,0 +1,99 @@
+"""ONNX models on OpenVINO's CPU plug-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.errors import UserError
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoBackend:
+    """One compiled model.
+
+    Option ``streams``: so many inferences run side by side, each on a part of a batch and of the
+    threads. An int8 (QDQ) model runs in int8 by itself.
+    """
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Read and compile the model; precisions fp32 and bf16."""
+        options.check("openvino", precisions=tuple(_PRECISIONS), keys=("streams",))
+        try:
+            import openvino
+        except ImportError as error:
+            raise UserError(
+                f"OpenVINO cannot be used here: {error}.",
+                hint="`mlrepo bench prereq --backend openvino` installs it.",
+            ) from error
+        self._threads = options.threads or available_threads()
+        self._streams = options.positive("streams", 1)
+        self._precision = options.precision
+        self._version = openvino.__version__
+        core = openvino.Core()
+        try:
+            self._model = core.compile_model(
+                core.read_model(str(model)),
+                "CPU",
+                {
+                    "INFERENCE_NUM_THREADS": self._threads,
+                    "NUM_STREAMS": self._streams,
+                    "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+                    "PERFORMANCE_HINT": "LATENCY" if self._streams == 1 else "THROUGHPUT",
+                },
+            )
+        except RuntimeError as error:
+            last = (str(error).strip() or repr(error)).splitlines()[-1]
+            raise UserError(
+                f"OpenVINO cannot load {model.name}: {last}",
+                hint="Check that the file is a complete ONNX model.",
+            ) from error
+        if len(self._model.inputs) != 1:
+            raise UserError(f"{model.name} has {len(self._model.inputs)} inputs; one is needed.")
+        shape = self._model.inputs[0].get_partial_shape()
+        self._shape = tuple(d.get_length() if d.is_static else None for d in shape)
+        if self._streams > 1 and self._shape[0] is not None:
+            raise UserError(
+                f"--backend-opt streams={self._streams} needs a model for any batch; "
+                f"{model.name} is for {self._shape[0]}.",
+                hint="Leave out streams, or export the model with an open batch.",
+            )
+        self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of the model's input, None where any size goes."""
+        return self._shape
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Run a float32 batch; with streams, each runs a part of it."""
+        if len(batch) < self._streams or self._streams == 1:
+            return self._outputs(self._requests[0].infer([batch]))
+        parts = np.array_split(batch, self._streams)
+        for request, part in zip(self._requests, parts, strict=True):
+            request.start_async([part])
+        found = []
+        for request in self._requests:
+            request.wait()
+            found.append(self._outputs(request.results))
+        return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+    def _outputs(self, results: Any) -> list[Array]:
+        return [results[output] for output in self._model.outputs]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return framework, version, precision and options."""
+        return {
+            "name": "openvino",
+            "framework": f"OpenVINO {self._version.partition('-')[0]}",
+            "framework_name": "openvino",
+            "framework_version": self._version,
+            "target": "cpu",
+            "precision": self._precision,
+            "options": {"threads": self._threads, "streams": self._streams},
+        }

@@ -1,0 +1,70 @@
+"""What each backend needs besides mlrepo itself, with the versions that work together.
+
+The extras of pyproject.toml say the same; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from importlib import metadata
+
+from mlrepo.errors import UserError
+
+_ONNX = "onnx>=1.17"
+# The only version of which CPU builds and TVM's importer are known to fit.
+_TORCH = "torch==2.13.0"
+_TVM = (
+    "apache-tvm==0.27.0.post1",
+    # 0.1.15.post2, which pip would choose, crashes in ToJSONGraph.
+    "apache-tvm-ffi==0.1.14.post1",
+)
+
+BACKEND_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "null": (),
+    "onnx": (_ONNX,),
+    "openvino": ("openvino>=2025.0", _ONNX),
+    "pytorch": (_TORCH, _ONNX),
+    "tvm-onnx": (*_TVM, _ONNX),
+    "tvm-pytorch": (*_TVM, _TORCH, _ONNX),
+}
+DATASET_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "imagenet2012": ("opencv-python-headless>=4.8", "pillow>=10"),
+}
+
+_NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9A-Za-z.]+)")
+
+
+def missing(
+    requirements: Sequence[str], version_of: Callable[[str], str] = metadata.version
+) -> list[str]:
+    """Return the requirements that the current environment does not meet."""
+    found = []
+    for requirement in requirements:
+        match = _NAME.fullmatch(requirement)
+        assert match is not None, requirement
+        name, relation, wanted = match.groups()
+        try:
+            have = version_of(name).partition("+")[0]  # "2.13.0+cpu" is 2.13.0
+        except metadata.PackageNotFoundError:
+            found.append(requirement)
+            continue
+        fits = have == wanted if relation == "==" else _numbers(have) >= _numbers(wanted)
+        if not fits:
+            found.append(requirement)
+    return found
+
+
+def requirements_of(kind: str, table: dict[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """Return the requirements of a backend or data set; raise :class:`UserError` for no such."""
+    if name not in table:
+        raise UserError(
+            f"There is no {kind} {name!r} of mlrepo's own.",
+            hint=f"Use one of: {', '.join(table)}. The package of a third party brings what it "
+            "needs.",
+        )
+    return table[name]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

@@ -1,0 +1,199 @@
+"""The TVM backends: import a model, compile it once for a batch size, keep the library, run it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.digest import sha256_file
+from mlrepo.errors import UserError
+
+# Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
+_PIPELINE = 1
+_OPTIONS = ("mcpu",)
+
+
+class _TvmBackend:
+    """What both share; a subclass turns a model file into a Relax module."""
+
+    name = ""
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Compile the model for ``options.batch`` samples, or load what was compiled before.
+
+        Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one).
+        """
+        options.check(self.name, precisions=("fp32",), keys=_OPTIONS)
+        self._threads = options.threads or available_threads()
+        # TVM reads it when its thread pool starts; its default is half of the CPUs.
+        os.environ["TVM_NUM_THREADS"] = str(self._threads)
+        try:
+            import tvm
+            from tvm import relax
+
+            from mlrepo.backends.tvm import pipeline
+        except ImportError as error:
+            raise UserError(
+                f"Apache TVM cannot be used here: {error}.",
+                hint=f"`mlrepo bench prereq --backend {self.name}` installs it.",
+            ) from error
+        self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
+        self._batch = options.batch
+        self._unscheduled: list[str] = []
+        path = self._library(model, options.cache)
+        if path is not None and path.is_file():
+            about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            self._shape, self._unscheduled = tuple(about["shape"]), about["unscheduled"]
+            library = tvm.runtime.load_module(str(path))
+        else:
+            module, shape = self._import(model, self._batch)
+            self._shape = shape
+            compiled, self._unscheduled = pipeline.compile_module(module, self._target)
+            library = compiled if path is None else self._keep(compiled, path)
+        for name in self._unscheduled:
+            warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
+        self._tensor, self._cpu = tvm.runtime.tensor, tvm.cpu()
+        self._main = relax.VirtualMachine(library, self._cpu)["main"]
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape that the model was compiled for."""
+        return self._shape
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Run a float32 batch of exactly the size compiled for."""
+        found = self._main(self._tensor(np.ascontiguousarray(batch), self._cpu))
+        return [found.numpy()] if hasattr(found, "numpy") else [part.numpy() for part in found]
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return framework, versions, target, batch and what had no schedule."""
+        version = metadata.version("apache-tvm")
+        return {
+            "name": self.name,
+            "framework": f"TVM {version}",
+            "framework_name": self.name,
+            "framework_version": version,
+            "versions": {"apache-tvm-ffi": metadata.version("apache-tvm-ffi")},
+            "target": "cpu",
+            "precision": "fp32",
+            "options": {
+                "target": str(self._target),
+                "threads": self._threads,
+                "compiled_batch": self._batch,
+                "pipeline": _PIPELINE,
+                "unscheduled": self._unscheduled,
+            },
+        }
+
+    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
+        """Return the Relax module and the shape of its input."""
+        raise NotImplementedError
+
+    def _library(self, model: Path, cache: Path | None) -> Path | None:
+        """Return where the compiled model belongs: its name holds all that it depends on.
+
+        A library must never change under one name: loading it again in one process gives the old.
+        """
+        if cache is None:
+            return None
+        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
+        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
+        parts += [str(_PIPELINE), str(self._threads)]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+        return cache / f"{model.stem}-b{self._batch}-{digest}.so"
+
+    def _keep(self, compiled: Any, path: Path) -> Any:
+        """Export the compiled model; return the library as later runs will load it."""
+        import tvm
+
+        part = path.with_name(f"{path.stem}.{os.getpid()}.so")
+        about = {"shape": self._shape, "unscheduled": self._unscheduled}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            compiled.export_library(str(part))
+            path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"The compiled model {path} cannot be written: {error.strerror}.",
+                hint="Make room, then run the same command.",
+            ) from error
+        return tvm.runtime.load_module(str(path))
+
+
+class TvmOnnxBackend(_TvmBackend):
+    """ONNX models through TVM's own importer."""
+
+    name = "tvm-onnx"
+
+    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
+        import onnx
+        from tvm.relax.frontend.onnx import from_onnx
+
+        try:
+            proto = onnx.load(str(model))
+        except Exception as error:  # protobuf's errors differ with its implementation
+            raise UserError(f"{model.name} is no ONNX model: {error}.") from error
+        weights = {weight.name for weight in proto.graph.initializer}
+        inputs = [value for value in proto.graph.input if value.name not in weights]
+        if len(inputs) != 1:
+            raise UserError(f"{model.name} has {len(inputs)} inputs; one image input is needed.")
+        dims = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim]
+        shape = (dims[0] or batch, *dims[1:])
+        if not all(shape):
+            raise UserError(
+                f"{model.name} leaves sizes of its input open: {dims}.",
+                hint="Only the batch may be open.",
+            )
+        self._batch = shape[0]
+        try:
+            module = from_onnx(
+                proto, shape_dict={inputs[0].name: list(shape)}, keep_params_in_input=False
+            )
+        except Exception as error:  # TVM raises what its importer met, of any kind
+            raise UserError(
+                f"TVM cannot import {model.name}: {_last_line(error)}.",
+                hint="Use another opset of the model (mlrepo model list) or another backend.",
+            ) from error
+        return module, shape
+
+
+class TvmPytorchBackend(_TvmBackend):
+    """PyTorch models through torch.export."""
+
+    name = "tvm-pytorch"
+
+    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
+        from mlrepo.backends.torch_models import load_torch_model
+
+        loaded, shape = load_torch_model(model, batch)
+        import torch
+        from tvm.relax.frontend.torch import from_exported_program
+
+        example = torch.zeros(shape)
+        try:
+            with torch.no_grad():
+                program = torch.export.export(loaded, (example,))
+            module = from_exported_program(
+                program, keep_params_as_input=False, unwrap_unit_return_tuple=True
+            )
+        except Exception as error:  # torch and TVM raise what they met, of any kind
+            raise UserError(
+                f"TVM cannot import {model.name}: {_last_line(error)}.",
+                hint="Use the backend pytorch, or an ONNX model with tvm-onnx.",
+            ) from error
+        return module, shape
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[-1][:300]

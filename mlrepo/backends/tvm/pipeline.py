@@ -1,0 +1,172 @@
+"""From a Relax module to a compiled one: blocked layout, fused convolutions, our own schedules.
+
+TVM 0.27 has no schedule for a CPU in its default pipeline (ResNet-50 runs 180 times slower than on
+ONNX Runtime). This one packs convolutions into blocks of as many channels as the target has
+float32 lanes, fuses what follows, and gives each fused function one fixed schedule.
+docs/design/005-tvm-pipeline.md says how to follow TVM's next release.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+from tvm import relax, topi
+from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
+from tvm.s_tir import ScheduleError
+
+from mlrepo.backends.tvm.schedules import schedule_blocked_conv, schedule_spatial
+from mlrepo.errors import UserError
+
+# The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
+_BLOCKED = "blocked_conv2d"
+
+
+def target(mcpu: str | None, threads: int) -> Any:
+    """Return the LLVM target for ``mcpu``, by default for the CPU of this machine.
+
+    Raises
+    ------
+    UserError
+        LLVM does not know it.
+    """
+    name = mcpu or tvm.target.codegen.llvm_get_system_cpu()
+    try:
+        return tvm.target.Target({"kind": "llvm", "mcpu": name, "num-cores": threads})
+    except Exception as error:  # TVM's FFI raises errors of any kind
+        raise UserError(
+            f"TVM has no target for --backend-opt mcpu={name}.",
+            hint="Leave it out, or give a name that `llc -mcpu=help` lists.",
+        ) from error
+
+
+def lanes(target_: Any) -> int:
+    """Return how many float32 values a vector of the target holds; at least 4."""
+    # LLVM's preferred vector width is that of the host here, whatever the target says.
+    for feature, number in (("avx512f", 16), ("avx2", 8)):
+        if tvm.target.codegen.target_has_features(feature, target_):
+            return number
+    return 4
+
+
+def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
+    """Compile a module for a target.
+
+    Returns
+    -------
+    The executable, and the names of functions that have none of our schedules.
+
+    Raises
+    ------
+    UserError
+        TVM cannot compile it.
+    """
+    try:
+        with target_:
+            fused = _to_fused(module, lanes(target_))
+            scheduled, without = _schedule(fused, lanes(target_))
+            return tvm.compile(scheduled, target=target_), without
+    except Exception as error:  # TVM's FFI raises errors of any kind
+        last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
+        raise UserError(
+            f"TVM cannot compile the model: {last}.", hint="Use another backend."
+        ) from error
+
+
+def _to_fused(module: Any, vector: int) -> Any:
+    transform = relax.transform
+    passes = [
+        transform.DecomposeOpsForInference(),
+        transform.CanonicalizeBindings(),
+        transform.ConvertLayout({}, _Blocks(vector)),
+        transform.EliminateCommonSubexpr(),
+        transform.LegalizeOps({"relax.nn.conv2d": _legalize_conv2d}),
+        transform.AnnotateTIROpPattern(),
+        transform.FoldConstant(),  # packs the weights now, so that the interface keeps its shape
+        transform.DeadCodeElimination(),
+        transform.FuseOps(),
+        transform.FuseTIR(),
+        transform.DeadCodeElimination(),
+    ]
+    return tvm.transform.Sequential(passes)(module)
+
+
+class _Blocks:
+    """ConvertLayout's question about an operator: in which layout shall it run?"""
+
+    def __init__(self, vector: int) -> None:
+        self._vector = vector
+
+    def __call__(self, call: Any) -> dict[str, list[str]]:
+        """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
+
+        Few input channels (the three of an image) make one block of their own.
+        """
+        # Other operators come here too, some without attributes: the name is asked first.
+        if getattr(getattr(call, "op", None), "name", "") != "relax.nn.conv2d":
+            return {}
+        # Said outright: left open, it would take the blocked layout of what stands before it.
+        plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
+        if int(call.attrs.groups) != 1:
+            return plain
+        weight = call.args[1]
+        shape = (weight.ty if hasattr(weight, "ty") else weight.struct_info).shape
+        out_channels, in_channels = int(shape[0]), int(shape[1])
+        vector = self._vector
+        inner = vector if in_channels % vector == 0 else in_channels
+        if out_channels % vector or inner > vector:
+            return plain
+        return {
+            "relax.nn.conv2d": [
+                f"NCHW{inner}c", f"OIHW{inner}i{vector}o", f"NCHW{vector}c",
+            ]
+        }  # fmt: skip
+
+
+def _legalize_conv2d(builder: Any, call: Any) -> Any:
+    """Turn a blocked convolution into TOPI's; TVM's own legaliser refuses packed layouts."""
+    attributes = call.attrs
+    if len(attributes.data_layout) <= len("NCHW"):
+        return _nn_conv2d(builder, call)
+
+    def numbers(values: Any) -> list[int]:
+        return [int(value) for value in values]
+
+    return builder.call_te(
+        topi.nn.conv2d_NCHWc, call.args[0], call.args[1], numbers(attributes.strides),
+        numbers(attributes.padding), numbers(attributes.dilation), attributes.data_layout,
+        attributes.out_layout, "float32", primfunc_name_hint=_BLOCKED,
+    )  # fmt: skip
+
+
+def _schedule(module: Any, vector: int) -> tuple[Any, list[str]]:
+    """Give every function a schedule; name those that stay as TVM made them."""
+    functions = dict(module.functions)
+    without: list[str] = []
+    for variable, function in module.functions.items():
+        if not isinstance(function, tvm.tirx.PrimFunc):
+            continue
+        new = _first_that_fits(
+            (schedule_blocked_conv, schedule_spatial)
+            if _BLOCKED in variable.name_hint
+            else (schedule_spatial,),
+            function,
+            vector,
+        )
+        if new is None:
+            without.append(variable.name_hint)
+            continue
+        new = new.with_attr("tirx.is_scheduled", True)
+        if function.attrs and "global_symbol" in function.attrs:
+            new = new.with_attr("global_symbol", function.attrs["global_symbol"])
+        functions[variable] = new
+    return tvm.IRModule(functions, attrs=module.attrs), without
+
+
+def _first_that_fits(schedules: Any, function: Any, vector: int) -> Any:
+    for schedule in schedules:
+        try:
+            return schedule(function, vector)
+        except (ScheduleError, ValueError, RuntimeError):
+            continue  # TVM refuses a step: the function has another form than this schedule is for
+    return None

@@ -1,0 +1,121 @@
+"""One fixed schedule per kind of function: no search, the same result every time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tvm import s_tir
+
+# Pixels of a row that stay in registers, best first. With two blocks of channels, 8 pixels take
+# 16 accumulators; 14 pixels already leave the stack that LLVM turns into registers (half the
+# speed).
+_PIXELS = (7, 8, 6, 5, 4, 10, 9, 3, 2, 1)
+_UNROLLED_CHANNELS = 4
+
+
+def schedule_blocked_conv(function: Any, vector: int) -> Any:
+    """Schedule a fused convolution in blocked layout [n, c/v, h, w, v].
+
+    A tile of pixels times one or two blocks of channels is accumulated in registers over all input
+    channels and kernel positions; what was fused after the convolution is done on the tile.
+    """
+    schedule = s_tir.Schedule(function)
+    names = _blocks(schedule)
+    reductions = [name for name in names if _is_reduction(schedule, name)]
+    if len(reductions) != 1 or reductions[0] == names[-1]:
+        raise ValueError(f"one convolution and what follows it are expected, not {names}")
+    conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
+    for name in names[names.index(reductions[0]) + 1 : -1]:
+        schedule.compute_inline(schedule.get_sblock(name))
+    batch, blocks, rows, columns, lanes = schedule.get_loops(last)
+    width, channels = (int(schedule.get(loop).extent) for loop in (columns, blocks))
+    pixels = next(size for size in _PIXELS if width % size == 0)
+    blocks_outer, blocks_tile = schedule.split(blocks, [None, 2 if channels % 2 == 0 else 1])
+    columns_outer, columns_tile = schedule.split(columns, [None, pixels])
+    schedule.reorder(batch, blocks_outer, rows, columns_outer, blocks_tile, columns_tile, lanes)
+    schedule.parallel(schedule.fuse(batch, blocks_outer, rows))
+    schedule.vectorize(lanes)
+    schedule.unroll(blocks_tile)
+    schedule.unroll(columns_tile)
+    schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
+    _schedule_accumulation(schedule, conv, vector)
+    if "data_pad" in names:
+        *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
+        schedule.parallel(schedule.fuse(*outer, row))
+        schedule.vectorize(inner)
+    return schedule.mod["main"]
+
+
+def _schedule_accumulation(schedule: Any, conv: Any, vector: int) -> None:
+    batch, blocks, rows, columns, lanes, channels, high, wide = schedule.get_loops(conv)[2:]
+    outer, inner = schedule.split(channels, [None, vector])
+    inner, unrolled = schedule.split(inner, [None, _UNROLLED_CHANNELS])
+    schedule.reorder(batch, rows, outer, high, wide, inner, unrolled, blocks, columns, lanes)
+    for loop in (unrolled, columns, blocks):
+        schedule.unroll(loop)
+    schedule.vectorize(lanes)
+    zeros = schedule.get_loops(schedule.decompose_reduction(conv, outer))
+    schedule.vectorize(zeros[-1])
+    for loop in zeros[2:-1]:
+        schedule.unroll(loop)
+
+
+def schedule_spatial(function: Any, vector: int) -> Any:
+    """Schedule anything else (pooling, transposes, a classifier, a grouped convolution).
+
+    What can be inlined is; the outer loops are parallel, the last one a vector where its length
+    allows.
+    """
+    schedule = s_tir.Schedule(function)
+    for name in _blocks(schedule)[:-1]:
+        if not _is_reduction(schedule, name):
+            _try_inline(schedule, name)
+    for name in _blocks(schedule):
+        _schedule_block(schedule, name, vector)
+    return schedule.mod["main"]
+
+
+def _schedule_block(schedule: Any, name: str, vector: int) -> None:
+    block = schedule.get_sblock(name)
+    loops = list(schedule.get_loops(block))
+    spatial = sum(_is_spatial(variable) for variable in schedule.get(block).iter_vars)
+    outer, reduced = loops[:spatial], loops[spatial:]
+    if not outer:
+        return
+    step = vector // 2 if reduced else vector
+    extent = int(schedule.get(outer[-1]).extent)
+    last = None
+    if extent in (vector // 2, vector, 2 * vector):
+        last = outer.pop()
+    elif extent % step == 0:
+        rest, last = schedule.split(outer.pop(), [None, step])
+        outer.append(rest)
+    if reduced and last is not None:
+        schedule.reorder(*outer, *reduced, last)
+    if last is not None:
+        schedule.vectorize(last)
+    if outer:
+        schedule.parallel(schedule.fuse(*outer))
+    if reduced:
+        schedule.decompose_reduction(block, reduced[0])
+
+
+def _try_inline(schedule: Any, name: str) -> None:
+    try:
+        schedule.compute_inline(schedule.get_sblock(name))
+    except s_tir.ScheduleError:
+        return  # read by a block that must see it whole: it keeps loops of its own
+
+
+def _blocks(schedule: Any) -> list[str]:
+    root = schedule.get_sblock("root")
+    return [schedule.get(block).name_hint for block in schedule.get_child_blocks(root)]
+
+
+def _is_reduction(schedule: Any, name: str) -> bool:
+    variables = schedule.get(schedule.get_sblock(name)).iter_vars
+    return not all(_is_spatial(variable) for variable in variables)
+
+
+def _is_spatial(variable: Any) -> bool:
+    return int(variable.iter_type) == 0

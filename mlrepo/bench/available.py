@@ -1,0 +1,115 @@
+"""What can run here, and what is missing for the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
+from mlrepo.errors import MlrepoError, UserError
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.workloads import Workload
+from mlrepo.workloads.catalog import ReferenceModel
+from mlrepo.workloads.imagenet.prepared import NAME as IMAGENET
+from mlrepo.workloads.imagenet.prepared import ImageNetStore
+from mlrepo.workloads.model_store import ModelStore
+
+SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
+# Which of our backends read a model of a framework.
+_READERS = {
+    "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
+    "pytorch": ("pytorch", "tvm-pytorch"),
+    "torchscript": ("pytorch",),
+}
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A benchmark, a model and a backend.
+
+    Attributes
+    ----------
+    needed:
+        The commands that get what is missing; empty when it can run.
+    """
+
+    benchmark: str
+    model: str
+    backend: str
+    needed: tuple[str, ...]
+
+
+def combinations(home: Path) -> list[Combination]:
+    """Return every combination of installed benchmarks, known models and backends."""
+    found: list[Combination] = []
+    store = ModelStore(home)
+    backends = [name for name in plugin_names(BACKENDS) if name != "null"]
+    packages = {
+        name: missing(BACKEND_REQUIREMENTS.get(name, ())) if name != "onnx" else []
+        for name in backends
+    }
+    for name in plugin_names(WORKLOADS):
+        try:
+            workload: Workload = load_plugin(WORKLOADS, name)
+        except MlrepoError as error:
+            found.append(Combination(name, "", "", (error.message,)))
+            continue
+        models = [model for model in store.known() if model.benchmark == name]
+        if workload.model is not None:
+            readers = [b for b in backends if b in _READERS["onnx"]]
+            found += [
+                Combination(name, workload.model.name, backend, _prereq(backend, packages[backend]))
+                for backend in readers
+            ]
+            continue
+        found += [
+            Combination(
+                name, model.variant, backend,
+                _prereq(backend, packages[backend]) + _inputs(home, store, workload, model),
+            )
+            for model in models
+            for backend in backends
+            if backend in _READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
+        ]  # fmt: skip
+    return found
+
+
+def install_command(requirements: Sequence[str]) -> list[str]:
+    """Return the command that installs requirements into the current environment."""
+    return [sys.executable, "-m", "pip", "install", *requirements]
+
+
+def install(requirements: Sequence[str]) -> None:
+    """Install requirements; raise :class:`UserError` when pip cannot."""
+    command = install_command(requirements)
+    try:
+        code = subprocess.run(command, check=False).returncode
+    except OSError as error:
+        raise UserError(f"pip cannot be started: {error}.") from error
+    if code != 0:
+        raise UserError(
+            f"pip could not install {', '.join(requirements)} (exit code {code}).",
+            hint="Its messages stand above; `--dry-run` prints the command.",
+        )
+
+
+def _prereq(backend: str, lacking: Sequence[str]) -> tuple[str, ...]:
+    return (f"mlrepo bench prereq --backend {backend}",) if lacking else ()
+
+
+def _inputs(
+    home: Path, store: ModelStore, workload: Workload, model: ReferenceModel
+) -> tuple[str, ...]:
+    needed: tuple[str, ...] = ()
+    if model.seed is None and store.get(model) is None:
+        needed += (f"mlrepo model fetch {model.name}",)
+    if workload.dataset == IMAGENET:
+        images = ImageNetStore(home)
+        if images.images() is None:
+            needed += (f"mlrepo dataset add {IMAGENET} --path DIR",)
+        if images.prepared(model.preprocessing) is None:
+            needed += (f"mlrepo dataset prepare {IMAGENET} --way {model.preprocessing}",)
+    return needed

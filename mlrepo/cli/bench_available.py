@@ -1,0 +1,82 @@
+"""``mlrepo bench list`` and ``mlrepo bench prereq``: what can run here, and what gets the rest."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from mlrepo.cli.context import user_directory
+from mlrepo.cli.render import print_json, print_table
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the combinations as JSON.")
+def list_(as_json: bool) -> None:
+    """List what can run here: benchmarks, models, backends; for the rest, what is missing.
+
+    Each runs in the scenarios Offline, SingleStream, MultiStream and Server, in both modes.
+
+    \b
+    Example:
+      mlrepo bench list
+    """
+    from dataclasses import asdict
+
+    from mlrepo.bench.available import SCENARIOS, combinations
+
+    found = combinations(user_directory())
+    if as_json:
+        values = {"scenarios": SCENARIOS, "combinations": [asdict(entry) for entry in found]}
+        print_json("mlrepo.bench.list/1", values)
+        return
+    print_table(
+        ("BENCHMARK", "MODEL", "BACKEND", "READY", "WHAT GETS IT"),
+        [
+            (e.benchmark, e.model, e.backend, "no" if e.needed else "yes", "; ".join(e.needed))
+            for e in found
+        ],
+    )
+
+
+@click.command("prereq")
+@click.option("--backend", help="Install what this backend needs.")
+@click.option("--dataset", help="Install what preparing this data set needs.")
+@click.option("--dry-run", is_flag=True, help="Print the command instead of running it.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is missing as JSON.")
+def prereq(backend: str | None, dataset: str | None, dry_run: bool, as_json: bool) -> None:
+    """Check and install what a backend or a data set needs, into the current environment.
+
+    Versions that work together are pinned. With --json nothing is installed.
+
+    \b
+    Example:
+      mlrepo bench prereq --backend tvm-onnx --dry-run
+    """
+    from mlrepo.backends.requirements import (
+        BACKEND_REQUIREMENTS,
+        DATASET_REQUIREMENTS,
+        missing,
+        requirements_of,
+    )
+    from mlrepo.bench.available import install, install_command
+
+    if (backend is None) == (dataset is None):
+        raise click.UsageError("Give --backend NAME or --dataset NAME.")
+    wanted = (
+        requirements_of("backend", BACKEND_REQUIREMENTS, backend)
+        if backend is not None
+        else requirements_of("data set", DATASET_REQUIREMENTS, dataset or "")
+    )
+    lacking = missing(wanted)
+    command_line = install_command(lacking) if lacking else []
+    if as_json:
+        values = {"requirements": wanted, "missing": lacking, "command": command_line}
+        print_json("mlrepo.bench.prereq/1", values)
+    elif not lacking:
+        click.echo(f"{backend or dataset}: everything it needs is installed.")
+    elif dry_run:
+        click.echo(shlex.join(command_line))
+    else:
+        install(lacking)
+        click.echo(f"installed {', '.join(lacking)}")

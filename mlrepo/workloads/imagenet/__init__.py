@@ -1,0 +1,127 @@
+"""Image classification on ImageNet: ResNet-50 and MobileNet of MLPerf, and one for speed only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.errors import UserError
+from mlrepo.workloads import Workload
+from mlrepo.workloads import catalog as models
+from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1
+from mlrepo.workloads.imagenet.images import CLASSES
+from mlrepo.workloads.imagenet.prepared import NAME, PreparedImages
+from mlrepo.workloads.imagenet.preprocess import SIZE
+
+# The number of samples that mlperf.conf has LoadGen load for resnet50.
+_PERFORMANCE_SAMPLES = 1024
+
+
+@dataclass(frozen=True)
+class RandomImages:
+    """Generated images with random labels: for measuring speed, never accuracy.
+
+    Image ``i`` depends on ``i`` alone; it is smooth noise of the range that real images have after
+    the mean is subtracted.
+    """
+
+    total: int = _PERFORMANCE_SAMPLES
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Three channels of 224 by 224."""
+        return (3, SIZE, SIZE)
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """A random class for each image, shape [total]."""
+        return np.random.default_rng(0).integers(0, CLASSES, self.total)
+
+    def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return the images, float32 [n, 3, 224, 224]."""
+        coarse = SIZE // 8
+        out = np.empty((len(indices), *self.sample_shape), np.float32)
+        for row, index in enumerate(indices):
+            rng = np.random.default_rng([1, index])
+            values = rng.uniform(-120, 135, (3, coarse, coarse)).astype(np.float32)
+            out[row] = values.repeat(8, axis=1).repeat(8, axis=2)
+        return out
+
+    def describe(self) -> Mapping[str, Any]:
+        """Say that these are no photographs."""
+        return {
+            "name": "generated images, random labels",
+            "samples": self.total,
+            "fingerprint": sha256_bytes(self.load([0]).tobytes() + self.labels.tobytes()),
+        }
+
+
+def imagenet_top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the class of each sample, 0 to 999, as int32 [n].
+
+    Scores have the shape [n, 1000], or [n, 1001] where class 0 is the background, as in models
+    that come from TensorFlow. An ArgMax inside of the model (an output of integers [n]) is used.
+
+    Raises
+    ------
+    UserError
+        No output holds scores of 1000 or 1001 classes.
+    """
+    scores = next((o for o in outputs if o.ndim == 2 and o.shape[1] in (1000, 1001)), None)
+    if scores is None:
+        shapes = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs)
+        raise UserError(
+            f"The model gives {shapes}; scores of 1000 or 1001 classes are needed.",
+            hint="Export the model with its scores as an output.",
+        )
+    classes = next((o for o in outputs if o.dtype.kind == "i" and o.size == len(scores)), None)
+    found: npt.NDArray[Any] = scores.argmax(axis=1) if classes is None else classes.reshape(-1)
+    responses: npt.NDArray[Any] = (found - (scores.shape[1] - CLASSES)).astype(RESPONSE_DTYPE)
+    return responses
+
+
+RESNET50 = Workload(
+    name=models.RESNET50,
+    task="image classification",
+    follows="resnet",
+    loadgen_model="resnet50",
+    performance_samples=_PERFORMANCE_SAMPLES,
+    model=None,
+    open_dataset=PreparedImages,
+    dataset=NAME,
+    postprocess=imagenet_top1,
+    judge=judge_top1,
+)
+
+# mlperf.conf knows no mobilenet; the rules treat it as resnet (the checker's model mapping), so
+# that LoadGen runs it under the settings of resnet50.
+MOBILENET = Workload(
+    name=models.MOBILENET,
+    task="image classification",
+    follows="resnet",
+    loadgen_model="resnet50",
+    performance_samples=_PERFORMANCE_SAMPLES,
+    model=None,
+    open_dataset=PreparedImages,
+    dataset=NAME,
+    postprocess=imagenet_top1,
+    judge=judge_top1,
+)
+
+RESNET50_RANDOM = Workload(
+    name=models.RESNET50_RANDOM,
+    task="image classification, random weights, for speed only",
+    follows="resnet",
+    loadgen_model="resnet50",
+    performance_samples=_PERFORMANCE_SAMPLES,
+    model=None,
+    open_dataset=RandomImages,
+    postprocess=imagenet_top1,
+    judge=judge_top1,
+)

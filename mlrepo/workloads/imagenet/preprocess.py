@@ -1,0 +1,150 @@
+"""From an image file to the model's input, bit for bit as the reference of MLPerf does it.
+
+Each way has two halves: decoding, resizing and cropping give uint8 RGB [224, 224, 3], which is
+what the cache holds; scaling and layout give float32 [3, 224, 224], which is what a model takes.
+The formulas are those of the reference implementation (vision/classification_and_detection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlrepo.errors import UserError
+
+SIZE = 224
+# The short side before the crop: 100 * 224 / 87.5.
+_SHORT_SIDE = 256
+
+Pixels = npt.NDArray[np.uint8]
+Input = npt.NDArray[np.float32]
+
+
+class UndecodableError(ValueError):
+    """The bytes are no image that can be decoded whole."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """One way from a file to an input.
+
+    Attributes
+    ----------
+    crop:
+        The content of an image file to uint8 RGB [224, 224, 3]; raises :class:`UndecodableError`.
+    scale:
+        uint8 [224, 224, 3] into a given float32 [3, 224, 224].
+    """
+
+    name: str
+    crop: Callable[[bytes], Pixels]
+    scale: Callable[[Pixels, Input], None]
+
+
+def preprocessing(name: str) -> Preprocessing:
+    """Return a way by its name: ``vgg``, ``mobilenet`` or ``pytorch``."""
+    return _WAYS[name]
+
+
+def _crop_vgg(data: bytes) -> Pixels:
+    return _crop_cv2(data, "INTER_AREA")
+
+
+def _crop_mobilenet(data: bytes) -> Pixels:
+    return _crop_cv2(data, "INTER_LINEAR")
+
+
+def _crop_cv2(data: bytes, interpolation: str) -> Pixels:
+    cv2 = _cv2()
+    encoded = np.frombuffer(data, np.uint8)
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    if image is None or _is_cut_off(data):
+        raise UndecodableError("it cannot be decoded whole")
+    height, width = image.shape[:2]
+    if height > width:
+        new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
+    else:
+        new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
+    image = cv2.resize(image, new, interpolation=getattr(cv2, interpolation))
+    left, top = int((new[0] - SIZE) / 2), int((new[1] - SIZE) / 2)
+    # Decoded as BGR; resizing treats each channel alike, so that only the crop is reordered.
+    cropped: Pixels = image[top : top + SIZE, left : left + SIZE, ::-1]
+    return cropped
+
+
+def _crop_pytorch(data: bytes) -> Pixels:
+    """Resize and crop as torchvision does with a PIL image."""
+    import io
+
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise _missing("pillow", error) from error
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            image = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UndecodableError(str(error)) from error
+    width, height = image.size
+    if width <= height:
+        new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
+    else:
+        new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
+    image = image.resize(new, Image.Resampling.BILINEAR)
+    left, top = round((new[0] - SIZE) / 2), round((new[1] - SIZE) / 2)
+    return np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
+
+
+_VGG_MEANS = np.array([123.68, 116.78, 103.94], np.float32)
+_PYTORCH_MEANS = np.array([0.485, 0.456, 0.406], np.float32)
+_PYTORCH_DEVIATIONS = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def _scale_vgg(pixels: Pixels, out: Input) -> None:
+    """Subtract the mean of each channel."""
+    np.subtract(pixels.transpose(2, 0, 1), _VGG_MEANS[:, None, None], out=out)
+
+
+def _scale_mobilenet(pixels: Pixels, out: Input) -> None:
+    """Scale to [-1, 1]: divide by 255, minus a half, times two."""
+    np.divide(pixels.transpose(2, 0, 1), np.float32(255), out=out)
+    out -= np.float32(0.5)
+    out *= np.float32(2)
+
+
+def _scale_pytorch(pixels: Pixels, out: Input) -> None:
+    """Scale to [0, 1], subtract the mean, divide by the standard deviation."""
+    np.divide(pixels.transpose(2, 0, 1), np.float32(255), out=out)
+    out -= _PYTORCH_MEANS[:, None, None]
+    out /= _PYTORCH_DEVIATIONS[:, None, None]
+
+
+_WAYS = {
+    "vgg": Preprocessing("vgg", _crop_vgg, _scale_vgg),
+    "mobilenet": Preprocessing("mobilenet", _crop_mobilenet, _scale_mobilenet),
+    "pytorch": Preprocessing("pytorch", _crop_pytorch, _scale_pytorch),
+}
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Return whether a JPEG lacks its end: OpenCV fills the missing part with grey, in silence."""
+    return data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
+
+
+def _cv2() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise _missing("opencv-python-headless", error) from error
+    return cv2
+
+
+def _missing(package: str, error: ImportError) -> UserError:
+    return UserError(
+        f"Preparing ImageNet needs the package {package}: {error}.",
+        hint="`mlrepo bench prereq --dataset imagenet2012` installs what is needed.",
+    )

@@ -1,0 +1,269 @@
+"""The model files of this user: fetched, made on the spot or added, one directory for each.
+
+Layout: ``<home>/models/<benchmark>/<variant>/model.json`` beside the file that it names. A
+directory without ``model.json`` holds a download that is not complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlrepo.digest import sha256_file
+from mlrepo.errors import UserError
+from mlrepo.paths import name_problem
+from mlrepo.workloads import ModelFile
+from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
+from mlrepo.workloads.download import download
+
+_DESCRIPTION = "model.json"
+_INPUT_SHAPE = (3, 224, 224)
+_CLASSES = (1000, 1001)
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model that is here.
+
+    Attributes
+    ----------
+    checked:
+        Whether the file was compared with a published hash.
+    added:
+        Whether the user added it, instead of mlrepo fetching or making it.
+    """
+
+    about: ReferenceModel
+    path: Path
+    sha256: str
+    checked: bool
+    added: bool = False
+
+    def model_file(self) -> ModelFile:
+        """Return what a run needs to know of it."""
+        about = self.about
+        return ModelFile(
+            name=f"{about.benchmark}-{about.variant}",
+            path=self.path,
+            starting_weights_filename=about.starting_weights_filename,
+            retraining=about.retraining,
+            input_data_types=about.input_data_types,
+            weight_data_types=about.weight_data_types,
+            weight_transformations=about.weight_transformations,
+            preprocessing=about.preprocessing,
+        )
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """The models below ``<home>/models``."""
+
+    home: Path
+
+    def known(self) -> list[ReferenceModel]:
+        """Return the catalogue and what was added, in order."""
+        added = [model.about for model in self._stored() if model.added]
+        return [*CATALOG, *added]
+
+    def find(self, name: str) -> ReferenceModel:
+        """Return a model by ``benchmark/variant``, or a benchmark's default by its name alone.
+
+        Raises
+        ------
+        UserError
+            There is none.
+        """
+        benchmark, _, variant = name.partition("/")
+        known = self.known()
+        for model in known:
+            if model.benchmark == benchmark and variant in ("", model.variant):
+                return model
+        raise UserError(
+            f"There is no model {name!r}.",
+            hint=f"Use one of: {', '.join(model.name for model in known)}. "
+            "`mlrepo model add NAME FILE` registers one of your own.",
+        )
+
+    def get(self, model: ReferenceModel) -> StoredModel | None:
+        """Return the model if its file is here; raise :class:`UserError` if its entry is damaged"""
+        path = self._directory(model) / _DESCRIPTION
+        try:
+            raw: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            fields = dict(raw["about"])
+            about = replace(
+                ReferenceModel(**fields),
+                inputs=tuple(fields["inputs"]), outputs=tuple(fields["outputs"]),
+            )  # fmt: skip
+            stored = StoredModel(
+                about, path.parent / raw["file"], raw["sha256"], raw["checked"], raw["added"]
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} is damaged: {error!r}.",
+                hint=f"Remove {path.parent}, then fetch or add the model again.",
+            ) from error
+        return stored if stored.path.is_file() else None
+
+    def fetch(
+        self,
+        model: ReferenceModel,
+        on_progress: Callable[[int, int | None], None] = lambda done, total: None,
+    ) -> StoredModel:
+        """Download the model, or make it; nothing is done when it is here.
+
+        Raises
+        ------
+        RemoteUnavailable, UserError
+            It cannot be had; a partial download is kept and continued by the next call.
+        """
+        stored = self.get(model)
+        if stored is not None:
+            return stored
+        path = self._directory(model) / model.file_name
+        if model.seed is not None:
+            _make(path, model.seed)
+        elif model.url:
+            download(model.url, path, md5=model.md5, on_progress=on_progress)
+        else:
+            raise UserError(f"{model.name} has no address.", hint="Add its file again.")
+        return self._register(model, path, checked=bool(model.md5), added=False)
+
+    def require(self, model: ReferenceModel) -> StoredModel:
+        """Return the model; a missing one is made when it can be, else an error says how to get it.
+
+        Raises
+        ------
+        UserError
+            It has to be fetched first.
+        """
+        stored = self.get(model)
+        if stored is not None:
+            return stored
+        if model.seed is not None:
+            return self.fetch(model)
+        raise UserError(
+            f"The model {model.name} is not here.",
+            hint=f"`mlrepo model fetch {model.name}` gets it, or give a file with --model-file.",
+        )
+
+    def add(self, benchmark: str, name: str, file: Path) -> StoredModel:
+        """Register a copy of the user's own ONNX model for a benchmark, under a new name.
+
+        Raises
+        ------
+        UserError
+            The name is taken or bad, or the model does not fit the benchmark.
+        """
+        problem = name_problem(name)
+        if problem:
+            raise UserError(f"{name!r} cannot be the name of a model: {problem}.")
+        default = variants(benchmark)
+        if not default:
+            raise UserError(
+                f"There is no benchmark {benchmark!r} to add a model to.",
+                hint=f"Use one of: {', '.join(dict.fromkeys(m.benchmark for m in CATALOG))}.",
+            )
+        if any(model.benchmark == benchmark and model.variant == name for model in self.known()):
+            raise UserError(f"There is a model {benchmark}/{name} already.", hint="Use a new name.")
+        inputs, outputs = inspect_onnx(file)
+        about = ReferenceModel(
+            benchmark, name, f"added from {file.name}", "", "onnx", inputs, outputs,
+            preprocessing=default[0].preprocessing,
+        )  # fmt: skip
+        path = self._directory(about) / about.file_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        shutil.copyfile(file, part)
+        part.replace(path)
+        return self._register(about, path, checked=False, added=True)
+
+    def _register(
+        self, about: ReferenceModel, path: Path, *, checked: bool, added: bool
+    ) -> StoredModel:
+        stored = StoredModel(about, path, sha256_file(path), checked, added)
+        text = json.dumps(
+            {
+                "about": asdict(about), "file": path.name, "sha256": stored.sha256,
+                "checked": checked, "added": added,
+            },
+            indent=2,
+        )  # fmt: skip
+        part = path.parent / f"{_DESCRIPTION}.{os.getpid()}"
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(path.parent / _DESCRIPTION)
+        return stored
+
+    def _stored(self) -> list[StoredModel]:
+        found: list[StoredModel] = []
+        for path in sorted((self.home / "models").glob(f"*/*/{_DESCRIPTION}")):
+            name = ReferenceModel(path.parent.parent.name, path.parent.name, "", "", "", (), ())
+            stored = self.get(name)
+            if stored is not None:
+                found.append(stored)
+        return found
+
+    def _directory(self, model: ReferenceModel) -> Path:
+        return self.home / "models" / model.benchmark / model.variant
+
+
+def inspect_onnx(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of inputs and outputs of an image classifier; refuse any other model.
+
+    Raises
+    ------
+    UserError
+        The file is no ONNX model, or it does not map images [n, 3, 224, 224] to 1000 or 1001
+        scores or to a class.
+    """
+    import onnxruntime
+
+    if not file.is_file():
+        raise UserError(f"The model file {file} does not exist.", hint="Check the path.")
+    try:
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ORT's exceptions share no base class of their own
+        first = (str(error).strip() or repr(error)).splitlines()[0]
+        raise UserError(
+            f"{file} is no ONNX model that ONNX Runtime can load: {first}",
+            hint="Export the model again; models of PyTorch are exported by torch.onnx.export.",
+        ) from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    shape = inputs[0].shape if inputs else []
+    fits = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 4 and all(
+        not isinstance(have, int) or have == want
+        for have, want in zip(shape[1:], _INPUT_SHAPE, strict=True)
+    )  # fmt: skip
+    if not fits:
+        found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs) or "nothing"
+        raise UserError(
+            f"{file} takes {found}; the benchmark gives float32 [n, 3, 224, 224].",
+            hint="Export the model with one NCHW image input.",
+        )
+    if not any(len(o.shape) == 2 and o.shape[1] in _CLASSES for o in outputs):
+        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs)
+        raise UserError(
+            f"{file} gives {found}; scores of 1000 or 1001 classes are needed.",
+            hint="Export the model with its scores as an output; a class alone does not tell "
+            "whether it is counted from 0 or, with a background class, from 1.",
+        )
+    return tuple(i.name for i in inputs), tuple(o.name for o in outputs)
+
+
+def _make(path: Path, seed: int) -> None:
+    try:
+        from mlrepo.workloads.resnet50 import write_resnet50
+    except ImportError as error:
+        raise UserError(
+            f"Making the model needs the package onnx: {error}.",
+            hint="`mlrepo bench prereq --backend onnx` installs it.",
+        ) from error
+    part = path.with_name(path.name + ".part")
+    write_resnet50(part, seed)
+    part.replace(path)

@@ -1,0 +1,205 @@
+"""Every backend computes what ONNX Runtime computes, and runs in LoadGen in all scenarios.
+
+`make test-backends` installs the frameworks; where one is missing its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from models import tiny_classifier
+
+from mlrepo.backends import BackendOptions
+from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
+from mlrepo.errors import UserError
+from mlrepo.plugins import BACKENDS, load_plugin
+from mlrepo.workloads.imagenet import RandomImages
+from mlrepo.workloads.resnet50 import write_resnet50
+
+sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+
+_MODULES = {
+    "openvino": ("openvino",),
+    "pytorch": ("torch",),
+    "tvm-onnx": ("tvm",),
+    "tvm-pytorch": ("tvm", "torch"),
+}
+# Queries of a performance run: what early stopping needs, and not many more.
+_COUNTS = {"Offline": "1000", "SingleStream": "100", "MultiStream": "700", "Server": "700"}
+# Of the largest score; bf16 keeps 8 bits.
+_BOUND = {"fp32": 1e-4, "bf16": 3e-2}
+
+
+def _need(backend: str) -> Any:
+    for module in _MODULES[backend]:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: make test-backends")
+    return load_plugin(BACKENDS, backend)()
+
+
+@pytest.fixture(scope="module")
+def resnet50(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ResNet-50 with random weights."""
+    return write_resnet50(tmp_path_factory.mktemp("model") / "resnet50.onnx")
+
+
+@pytest.fixture(scope="module")
+def reference(resnet50: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and their scores by ONNX Runtime."""
+    images = RandomImages().load(range(24))
+    backend = OnnxRuntimeBackend()
+    backend.load(resnet50, BackendOptions())
+    yield images, np.concatenate([backend.predict(images[i : i + 4])[0] for i in range(0, 24, 4)])
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        ("openvino", "fp32"),
+        ("openvino", "bf16"),
+        ("pytorch", "fp32"),
+        ("pytorch", "bf16"),
+        ("tvm-onnx", "fp32"),
+        ("tvm-pytorch", "fp32"),
+    ],
+)
+def test_scores_agree_with_onnx_runtime(
+    name: str, precision: str, resnet50: Path, reference: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Within the bound of the precision, relative to the largest score; fp32 with equal top-1."""
+    backend = _need(name)
+    backend.load(resnet50, BackendOptions(precision=precision, batch=4))
+    images, wanted = reference
+    found = np.concatenate(
+        [np.array(backend.predict(images[i : i + 4])[0]) for i in range(0, len(images), 4)]
+    )
+    assert np.abs(found - wanted).max() <= _BOUND[precision] * np.abs(wanted).max()
+    if precision == "fp32":
+        assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
+    assert backend.describe()["precision"] == precision
+    assert backend.describe()["options"].get("unscheduled", []) == []
+
+
+@pytest.mark.parametrize("name", ["tvm-onnx", "tvm-pytorch", "pytorch", "openvino"])
+def test_depthwise_convolutions_and_1001_classes_are_right(name: str, tmp_path: Path) -> None:
+    """A convolution that fills no blocks, beside ones that do; on a batch of one."""
+    path = tiny_classifier(tmp_path / "m.onnx", classes=1001, depthwise=True)
+    backend, wanted = _need(name), OnnxRuntimeBackend()
+    backend.load(path, BackendOptions(batch=1))
+    wanted.load(path, BackendOptions())
+    image = RandomImages().load([5])
+    expected = wanted.predict(image)[0]
+    difference = np.abs(backend.predict(image)[0] - expected).max()
+    assert difference <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("mcpu", ["haswell", "skylake-avx512"])
+def test_a_compiled_model_is_used_again_and_targets_are_kept_apart(
+    tmp_path: Path, mcpu: str
+) -> None:
+    """The second load takes the library; AVX2 has other lanes and another file."""
+    path = tiny_classifier(tmp_path / "m.onnx")
+    images = RandomImages().load(range(2))
+    first, again = _need("tvm-onnx"), _need("tvm-onnx")
+    from mlrepo.backends.tvm import pipeline
+
+    cpu = pipeline.target(mcpu, 1)
+    assert pipeline.lanes(cpu) == {"haswell": 8, "skylake-avx512": 16}[mcpu]
+    if mcpu == "skylake-avx512" and "avx512f" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this CPU has no AVX-512")
+    options = BackendOptions(batch=2, cache=tmp_path / "compiled", extra={"mcpu": mcpu})
+    first.load(path, options)
+    (library,) = (tmp_path / "compiled").glob("*.so")
+    written = library.stat().st_mtime_ns
+    again.load(path, options)
+    assert library.stat().st_mtime_ns == written
+    assert len(list((tmp_path / "compiled").glob("*.so"))) == 1
+    np.testing.assert_array_equal(first.predict(images)[0], again.predict(images)[0])
+    other = BackendOptions(batch=1, cache=tmp_path / "compiled", extra={"mcpu": mcpu})
+    _need("tvm-onnx").load(path, other)
+    assert len(list((tmp_path / "compiled").glob("*.so"))) == 2
+
+
+@pytest.mark.parametrize("name", _MODULES)
+def test_what_is_no_model_or_no_option_is_a_user_s_error(name: str, tmp_path: Path) -> None:
+    """Never the framework's own exception."""
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"m\.onnx"):
+        _need(name).load(tmp_path / "m.onnx", BackendOptions())
+    path = tiny_classifier(tmp_path / "good.onnx")
+    with pytest.raises(UserError, match="no option 'nonsense'"):
+        _need(name).load(path, BackendOptions(extra={"nonsense": "1"}))
+    with pytest.raises(UserError, match="no precision 'int8'"):
+        _need(name).load(path, BackendOptions(precision="int8"))
+
+
+def test_torchvision_s_resnet50_is_built_from_its_state(tmp_path: Path) -> None:
+    """A `.pth` holds names and weights only: 53 convolutions and norms, and the classifier."""
+    _need("pytorch")
+    import torch
+
+    from mlrepo.backends.torch_models import load_torch_model
+
+    torch.save({"fc.bias": torch.zeros(1000)}, tmp_path / "part.pth")
+    with pytest.raises(UserError, match=r"part\.pth"):
+        load_torch_model(tmp_path / "part.pth", 1)
+    torch.save(_torchvision_state(), tmp_path / "whole.pth")
+    model, shape = load_torch_model(tmp_path / "whole.pth", 2)
+    assert shape == (2, 3, 224, 224)
+    with torch.no_grad():
+        assert model(torch.zeros(shape)).shape == (2, 1000)
+
+
+def _torchvision_state() -> dict[str, Any]:
+    """Return zeros under the names and in the shapes of torchvision's resnet50."""
+    import torch
+
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add(conv: str, norm: str, cin: int, cout: int, kernel: int) -> None:
+        shapes[f"{conv}.weight"] = (cout, cin, kernel, kernel)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (cout,)
+
+    add("conv1", "bn1", 3, 64, 7)
+    cin = 64
+    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), start=1):
+        for block in range(blocks):
+            name = f"layer{stage}.{block}"
+            add(f"{name}.conv1", f"{name}.bn1", cin, width, 1)
+            add(f"{name}.conv2", f"{name}.bn2", width, width, 3)
+            add(f"{name}.conv3", f"{name}.bn3", width, 4 * width, 1)
+            if block == 0:
+                add(f"{name}.downsample.0", f"{name}.downsample.1", cin, 4 * width, 1)
+            cin = 4 * width
+    shapes |= {"fc.weight": (1000, 2048), "fc.bias": (1000,)}
+    return {name: torch.ones(shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", _MODULES)
+@pytest.mark.parametrize("scenario", ["Offline", "SingleStream", "MultiStream", "Server"])
+def test_a_run_in_every_scenario_is_valid(name: str, scenario: str, tmp_path: Path) -> None:
+    """On digits, whose accuracy is known; tail batches of compiled models are filled up."""
+    _need(name)
+    from driver import mlrepo
+
+    mlrepo(
+        tmp_path, "init", "results", "--submitter", "Acme", "--division", "open", "--system", "box"
+    )
+    root = tmp_path / "results"
+    home = str(tmp_path / "home")
+    run = ("bench", "run", "--model", "digits", "--backend", name, "--scenario", scenario, "--json")
+    record = mlrepo(root, *run, "--mode", "accuracy", MLREPO_HOME=home).json["record"]
+    assert record["result"]["value"] == pytest.approx(99.4)
+    bound = ("--max-latency", "2", "--qps", "200") if scenario == "Server" else ()
+    record = mlrepo(
+        root, *run, "--mode", "performance", "--count", _COUNTS[scenario], *bound, MLREPO_HOME=home
+    ).json["record"]
+    assert record["validity"] == "VALID"
+    assert record["sut"].startswith(f"box-{name}")

@@ -1,0 +1,199 @@
+"""Models are fetched whole or not at all, and only models that fit are added."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from models import tiny_classifier
+from onnx import TensorProto, helper
+
+from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.workloads.catalog import CATALOG, variants
+from mlrepo.workloads.download import download
+from mlrepo.workloads.model_store import ModelStore
+
+_CONTENT = np.random.default_rng(0).bytes(3_000_000)
+_MD5 = hashlib.md5(_CONTENT).hexdigest()
+
+
+class _Server(HTTPServer):
+    """Serves the content; the first ``broken`` replies end in the middle."""
+
+    broken = 0
+    ranges: list[str | None]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer with the content from the asked offset on."""
+        asked = self.headers.get("Range")
+        self.server.ranges.append(asked)
+        start = int(re.findall(r"\d+", asked)[0]) if asked else 0
+        if self.path == "/absent":
+            self.send_error(404)
+            return
+        if start >= len(_CONTENT):
+            self.send_error(416)
+            return
+        body = _CONTENT[start:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.broken:
+            self.server.broken -= 1
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    """A server on this machine."""
+    found = _Server(("127.0.0.1", 0), _Handler)
+    found.ranges = []
+    thread = threading.Thread(target=found.serve_forever, daemon=True)
+    thread.start()
+    yield found
+    found.shutdown()
+    found.server_close()
+
+
+def _url(server: _Server, path: str = "/model.onnx") -> str:
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def test_a_broken_download_goes_on_where_it_stopped(server: _Server, tmp_path: Path) -> None:
+    """The second call asks for the rest only; nothing stands under the final name before."""
+    server.broken = 1
+    target = tmp_path / "model.onnx"
+    with pytest.raises(RemoteUnavailable, match="broke after"):
+        download(_url(server), target, md5=_MD5)
+    assert not target.exists()
+    seen: list[tuple[int, int | None]] = []
+    download(_url(server), target, md5=_MD5, on_progress=lambda *done: seen.append(done))
+    assert target.read_bytes() == _CONTENT
+    assert server.ranges == [None, "bytes=1500000-"]
+    assert seen[-1] == (len(_CONTENT), len(_CONTENT))
+
+
+def test_a_download_that_was_only_to_be_renamed_is_taken(server: _Server, tmp_path: Path) -> None:
+    """A process that died after the last byte left a whole file."""
+    (tmp_path / "model.onnx.part").write_bytes(_CONTENT)
+    download(_url(server), tmp_path / "model.onnx", md5=_MD5)
+    assert (tmp_path / "model.onnx").read_bytes() == _CONTENT
+
+
+def test_a_file_with_another_hash_is_refused_and_removed(server: _Server, tmp_path: Path) -> None:
+    """Both hashes are named."""
+    with pytest.raises(UserError) as caught:
+        download(_url(server), tmp_path / "model.onnx", md5="0" * 32)
+    assert _MD5 in caught.value.message
+    assert "0" * 32 in caught.value.message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/absent", "closed"])
+def test_an_absent_file_or_server_is_remote_trouble(
+    server: _Server, tmp_path: Path, path: str
+) -> None:
+    """Exit code 69."""
+    url = _url(server, path) if path == "/absent" else "http://127.0.0.1:1/model.onnx"
+    with pytest.raises(RemoteUnavailable):
+        download(url, tmp_path / "model.onnx")
+
+
+def test_a_fetched_model_is_known_with_its_hash(server: _Server, tmp_path: Path) -> None:
+    """The second fetch does not ask the server."""
+    model = replace(CATALOG[0], url=_url(server), md5=_MD5)
+    store = ModelStore(tmp_path)
+    first = store.fetch(model)
+    assert first == store.fetch(model) == store.get(model)
+    assert first.sha256 == hashlib.sha256(_CONTENT).hexdigest()
+    assert first.checked
+    assert len(server.ranges) == 1
+    file = first.model_file()
+    assert (file.starting_weights_filename, file.preprocessing) == (model.url, "vgg")
+
+
+def test_the_model_with_random_weights_is_made_here(tmp_path: Path) -> None:
+    """The same seed gives the same file."""
+    (model,) = variants("resnet50-random")
+    one, other = ModelStore(tmp_path / "a").require(model), ModelStore(tmp_path / "b").fetch(model)
+    assert one.sha256 == other.sha256
+    assert one.path.stat().st_size > 100e6
+
+
+def test_a_model_that_is_not_here_is_an_error_with_the_command(tmp_path: Path) -> None:
+    """Nothing is downloaded without being asked for."""
+    store = ModelStore(tmp_path)
+    with pytest.raises(UserError) as caught:
+        store.require(store.find("resnet50"))
+    assert "mlrepo model fetch resnet50/v1.5-opset-11" in caught.value.hint
+
+
+def test_an_added_model_is_found_by_its_name(tmp_path: Path) -> None:
+    """Its inputs and outputs are those of the file."""
+    store = ModelStore(tmp_path / "home")
+    added = store.add("resnet50", "mine", tiny_classifier(tmp_path / "m.onnx"))
+    again = ModelStore(tmp_path / "home").find("resnet50/mine")
+    assert again == added.about
+    assert (again.inputs, again.outputs) == (("image",), ("scores",))
+    with pytest.raises(UserError, match="already"):
+        store.add("resnet50", "mine", tmp_path / "m.onnx")
+
+
+def test_a_model_with_another_input_is_refused(tmp_path: Path) -> None:
+    """It says what the model takes."""
+    path = tiny_classifier(tmp_path / "m.onnx", size=32)
+    with pytest.raises(UserError, match="32"):
+        ModelStore(tmp_path).add("resnet50", "mine", path)
+
+
+def test_a_model_with_a_class_only_is_refused(tmp_path: Path) -> None:
+    """Whether classes are counted from 0 or 1 cannot be told from it."""
+    node = helper.make_node("Flatten", ["image"], ["flat"])
+    top = helper.make_node("ArgMax", ["flat"], ["class"], axis=1, keepdims=0)
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 224, 224])
+    result = helper.make_tensor_value_info("class", TensorProto.INT64, ["n"])
+    graph = helper.make_graph([node, top], "g", [image], [result])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save_model(model, tmp_path / "m.onnx")
+    with pytest.raises(UserError, match="scores of 1000 or 1001"):
+        ModelStore(tmp_path).add("resnet50", "mine", tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all"])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Nothing is registered."""
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(UserError, match="no ONNX model"):
+        ModelStore(tmp_path / "home").add("resnet50", "mine", tmp_path / "m.onnx")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_damaged_entry_names_its_file(tmp_path: Path) -> None:
+    """And the way out."""
+    store = ModelStore(tmp_path)
+    added = store.add("resnet50", "mine", tiny_classifier(tmp_path / "m.onnx"))
+    (added.path.parent / "model.json").write_text("{")
+    with pytest.raises(UserError, match=r"model\.json is damaged"):
+        store.get(added.about)
+
+
+def test_every_downloaded_model_of_the_closed_division_has_a_published_hash() -> None:
+    """Only MobileNet's were never published."""
+    without = {model.benchmark for model in CATALOG if model.url and not model.md5}
+    assert without == {"mobilenet"}
