@@ -64,8 +64,8 @@ def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgo
     known = [there for _, there in updates if not _ZERO.match(there)]
     known = [f"^{oid}" for oid in known if _resolved(oid, root)]
     listed = git(
-        "rev-list", "--objects", "--stdin", cwd=root, in_hook=True,
-        stdin="\n".join([*wanted, *known, "--not", f"--remotes={remote}", ""]).encode(),
+        "rev-list", "--objects", "--stdin", "--not", f"--remotes={remote}", cwd=root, in_hook=True,
+        stdin="".join(f"{revision}\n" for revision in [*wanted, *known]).encode(),
     )  # fmt: skip
     named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
     found = [(oid, path) for oid, path in named if path]

@@ -14,7 +14,8 @@ from samples import git
 
 GIVEN = ("--submitter", "Acme", "--division", "open")
 SCAFFOLD = {
-    ".gitattributes", ".gitignore", "README.md", "mlrepo.toml", "systems/box/system.json",
+    ".gitattributes", ".gitignore", ".pre-commit-config.yaml", "README.md", "mlrepo.toml",
+    "systems/box/system.json",
     "systems/box/user.v6.1.conf",
 }  # fmt: skip
 
