@@ -108,6 +108,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("official.visibility", "public or private", default="public",
             choices=("public", "private"), parse=_visibility),
     Setting("embargo", "no result may become public before this date (YYYY-MM-DD)", parse=_date),
+    Setting("private_remotes", "names or URLs of Git remotes that the public cannot read, "
+            "separated by commas; results may go there before the embargo ends"),
 )  # fmt: skip
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}

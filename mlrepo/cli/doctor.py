@@ -18,7 +18,9 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 @click.command("doctor")
-@click.option("--fix", is_flag=True, help="Record runs left in the spool, remove stale locks.")
+@click.option(
+    "--fix", is_flag=True, help="Record runs left in the spool, remove stale locks, lay hooks."
+)
 @click.option("--quick", is_flag=True, help="Do not compare every record with its commit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 def command(fix: bool, quick: bool, as_json: bool) -> int:
@@ -31,6 +33,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
       mlrepo doctor --fix
     """
     from mlrepo.repository.health import PROBLEM, check_repository, remove_stale_locks
+    from mlrepo.repository.hook_install import install_hooks
 
     repository = current_repository()
     settings = resolver(repository)
@@ -39,6 +42,9 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     mended: list[str] = []
     if fix:
         mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
+        hooks = install_hooks(repository)
+        mended += [f"installed the hook {name}" for name in hooks.written]
+        mended += [f"hook not installed: {line}" for line in hooks.chain]
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
     checks = [*check_repository(repository, records=not quick), _platform(repository)]

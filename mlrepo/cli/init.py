@@ -40,6 +40,8 @@ def command(
     Example:
       mlrepo init results --submitter MyOrg --division open --system laptop
     """
+    from mlrepo.repository.discovery import find_repository
+    from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.scaffold import refuse_results_repository, scaffold
     from mlrepo.rounds import load_round
 
@@ -60,6 +62,7 @@ def command(
     name = chosen.value if chosen else ""
     files, still_open = _files(values, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
+    hooks = install_hooks(find_repository(made.root))
     if as_json:
         print_json(
             "mlrepo.init/1",
@@ -69,6 +72,7 @@ def command(
                 "kept": made.kept,
                 "commit": made.commit,
                 "open_system_fields": still_open,
+                "hooks": hooks._asdict(),
             },
         )
         return
@@ -77,6 +81,10 @@ def command(
         click.echo(f"  wrote {path}")
     for path in made.kept:
         click.echo(f"  kept  {path} (it existed)")
+    if hooks.written:
+        click.echo(f"  Git hooks: {', '.join(hooks.written)}")
+    for line in hooks.chain:
+        click.echo(f"  Git hook not installed: {line}")
     if not made.commit:
         click.echo(f"Commit the new files: git add {shlex.join(made.written)} && git commit")
     if name and still_open:
@@ -98,6 +106,7 @@ def _files(values: dict[str, str], system: str) -> tuple[dict[str, bytes], list[
         "README.md": render("results_repo/README.md", keys),
         "mlrepo.toml": render("results_repo/mlrepo.toml", keys),
         ".gitignore": render("results_repo/gitignore", keys),
+        ".pre-commit-config.yaml": render("results_repo/pre-commit-config.yaml", {}),
         ".gitattributes": render("results_repo/gitattributes", keys),
     }
     if not system:

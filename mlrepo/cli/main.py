@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "truncate": (
+        "mlrepo.cli.truncate",
+        "Truncate the accuracy logs of a submission, keeping the full ones.",
+    ),
     "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),
 }
 

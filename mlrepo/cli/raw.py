@@ -23,11 +23,15 @@ def command() -> None:
 
 
 def _referenced() -> dict[str, str]:
-    """Return the SHA-256 of every full log that a recorded run names, with the run's id."""
+    """Return the SHA-256 of every full log that is needed, with its run's id or its file's path.
+
+    Needed is what a recorded run names, and what was truncated by hand or by the commit hook.
+    """
     from mlrepo.repository.history import load_record, recorded_runs
+    from mlrepo.repository.raw_store import RawStore
 
     repository = current_repository()
-    return {
+    return RawStore(repository.store / "raw").pinned() | {
         log.full_sha256: run.run
         for run in recorded_runs(repository)
         for log in load_record(repository, run).logs.values()

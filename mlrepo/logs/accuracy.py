@@ -18,6 +18,7 @@ TAIL_SIZE = 4096
 TRUNCATED_SIZE = HEAD_SIZE + len(GAP) + TAIL_SIZE
 
 _HASH_LINE = re.compile(rb"(?m)^[ \t]*hash=[^\n]*\n?")
+_HASH_VALUE = re.compile(rb"(?m)^[ \t]*hash=([^\n]*)")
 
 
 def parse_accuracy_log(
@@ -47,6 +48,11 @@ def truncated(stream: BinaryIO, size: int) -> bytes:
     head = stream.read(HEAD_SIZE)
     stream.seek(size - TAIL_SIZE)
     return head + GAP + stream.read(TAIL_SIZE)
+
+
+def hash_lines(accuracy_txt: bytes) -> list[str]:
+    """Return the values of all ``hash=`` lines, in their order."""
+    return [m[1].decode("latin-1").strip() for m in _HASH_VALUE.finditer(accuracy_txt)]
 
 
 def with_hash_line(accuracy_txt: bytes, sha256: str) -> bytes:

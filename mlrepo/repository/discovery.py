@@ -128,10 +128,19 @@ def read_settings(path: Path) -> dict[str, str]:
         The file is not TOML, has an unknown key, or a value that is no plain value.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
+    return parse_settings(text, str(path))
+
+
+def parse_settings(text: str, path: str) -> dict[str, str]:
+    """Like :func:`read_settings`, of the text that stands at ``path`` (for messages)."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
     flat = _flatten(raw)
     known = {setting.key for setting in SETTINGS}

@@ -11,6 +11,7 @@ from pathlib import Path
 from mlrepo.errors import MlrepoError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.hook_install import HOOKS, missing_hooks
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
@@ -37,7 +38,8 @@ class Check:
 def check_repository(repository: ResultsRepository, *, records: bool) -> list[Check]:
     """Look at all that recording needs; ``records``: also compare each record with its commit."""
     checks = [_git_version(repository), _formats(repository), _identity(repository)]
-    checks += [_locks(repository), _spool(repository), _systems(repository)]
+    checks += [_locks(repository), _spool(repository), _hooks(repository)]
+    checks.append(_systems(repository))
     if records and checks[1].status == OK:
         checks.append(_records(repository))
     return checks
@@ -111,6 +113,15 @@ def _spool(repository: ResultsRepository) -> Check:
             "`mlrepo doctor --fix` or the next `mlrepo bench run` records them.",
         )
     return Check("spool", OK, "empty")
+
+
+def _hooks(repository: ResultsRepository) -> Check:
+    missing = missing_hooks(repository)
+    if missing:
+        return Check(
+            "hooks", WARNING, f"not installed: {', '.join(missing)}", "mlrepo doctor --fix"
+        )
+    return Check("hooks", OK, ", ".join(HOOKS))
 
 
 def _systems(repository: ResultsRepository) -> Check:

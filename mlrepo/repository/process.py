@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,11 +34,25 @@ def git(
     cwd: Path,
     stdin: bytes | None = None,
     environ: Mapping[str, str] | None = None,
+    in_hook: bool = False,
 ) -> str:
+    """Run ``git`` in ``cwd`` and return its standard output as text; see :func:`git_bytes`."""
+    out = git_bytes(*arguments, cwd=cwd, stdin=stdin, environ=environ, in_hook=in_hook)
+    return out.decode("utf-8", errors="surrogateescape")
+
+
+def git_bytes(
+    *arguments: str,
+    cwd: Path,
+    stdin: bytes | None = None,
+    environ: Mapping[str, str] | None = None,
+    in_hook: bool = False,
+) -> bytes:
     """Run ``git`` in ``cwd`` and return its standard output.
 
     File system monitors and hooks of the repository's configuration are switched off, optional
-    locks are not taken, and nothing prompts.
+    locks are not taken, and nothing prompts. ``in_hook`` keeps the variables by which Git tells a
+    hook which repository and index it is about: the index of ``git commit -a`` is not the usual.
 
     Raises
     ------
@@ -48,24 +61,29 @@ def git(
     UserError
         There is no git on the machine.
     """
-    executable = shutil.which("git")
-    if executable is None:
-        raise UserError("git is not installed or not in PATH.", hint="Install git 2.36 or later.")
     env = {
         key: value
         for key, value in (os.environ if environ is None else environ).items()
-        if key not in _LOCAL_VARIABLES
+        if in_hook or key not in _LOCAL_VARIABLES
     }
     env |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    done = subprocess.run(
-        [executable, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments],
-        cwd=cwd,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        env=env,
-        check=False,
-    )
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env=env,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        if not Path(cwd).is_dir():
+            raise
+        raise UserError(
+            "git is not installed or not in PATH.", hint="Install git 2.36 or later."
+        ) from error
     if done.returncode != 0:
         raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout.decode("utf-8", errors="surrogateescape")
+    return done.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
-from mlrepo.repository.files import sync_directory
+from mlrepo.repository.files import sync_directory, write_atomically
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,20 @@ class RawStore:
                 hint="Repeat the accuracy run.",
             )
         return data
+
+    def pin(self, sha256: str, origin: str) -> None:
+        """Remember that a log was truncated by hand at ``origin``: no run names it, yet it stays.
+
+        A pin is a file beside the logs, named after the log it keeps.
+        """
+        write_atomically(self.root / f"{sha256}.origin", f"{origin}\n".encode())
+
+    def pinned(self) -> dict[str, str]:
+        """Return the SHA-256 of each pinned log and the file that it was truncated at."""
+        return {
+            path.name.removesuffix(".origin"): path.read_text(errors="replace").strip()
+            for path in self.root.glob("*.origin")
+        }
 
     def entries(self) -> list[tuple[str, int]]:
         """Return (SHA-256, bytes) of every kept log."""

@@ -14,7 +14,8 @@ from samples import git
 
 GIVEN = ("--submitter", "Acme", "--division", "open")
 SCAFFOLD = {
-    ".gitattributes", ".gitignore", "README.md", "mlrepo.toml", "systems/box/system.json",
+    ".gitattributes", ".gitignore", ".pre-commit-config.yaml", "README.md", "mlrepo.toml",
+    "systems/box/system.json",
     "systems/box/user.v6.1.conf",
 }  # fmt: skip
 
@@ -138,7 +139,7 @@ def test_an_adopted_directory_can_record_before_its_first_commit(tmp_path: Path)
     """A plain directory with a README.md becomes a repository; its first commit may come later."""
     (tmp_path / "README.md").write_text("Results\n")
     mlrepo(tmp_path, "init", ".", *GIVEN, "--system", "box", "--adopt")
-    assert git(tmp_path, "status", "--porcelain", ok=False).count("??") == 5
+    assert git(tmp_path, "status", "--porcelain", ok=False).count("??") == 6
     record = bench(tmp_path)
     assert record["source"] == {"commit": "", "branch": "", "dirty": True}
     assert f"runs/{record['run']}/run.json" in branch_files(tmp_path)

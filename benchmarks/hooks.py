@@ -1,0 +1,131 @@
+"""Measure what the commit hooks cost, and truncation beside ``sha256sum``.
+
+A repository of ``--files`` files in the layout of the published results is made; one file is
+changed and committed in turn with the hooks and with ``--no-verify``, so that a noisy machine is
+equally noisy for both. "result" changes a file of a result, "other" a file outside of all
+divisions. CPU seconds are those of all processes of the commit.
+
+Truncation of a log of ``--size`` MiB is timed beside ``sha256sum`` of the same file, each in a
+process of its own, with its peak memory.
+
+Usage: ``python benchmarks/hooks.py [--files 49000] [--commits 20] [--size 1024] [--dir DIR]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from mlrepo.repository.discovery import find_repository
+from mlrepo.repository.hook_install import install_hooks
+
+_TRUNCATE = (
+    "import sys; from pathlib import Path; from mlrepo.submission.truncate import truncate; "
+    "truncate(Path(sys.argv[1]), Path(sys.argv[2]))"
+)
+
+
+class Cost(NamedTuple):
+    """Wall and CPU seconds of a process and its children; peak memory in MiB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--files", type=int, default=49_000)
+    parser.add_argument("--commits", type=int, default=20)
+    parser.add_argument("--size", type=int, default=1024, help="MiB of the accuracy log")
+    parser.add_argument("--dir", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.dir) as directory:
+        root = Path(directory)
+        _commits(root / "results", given.files, given.commits)
+        _truncation(root / "log", given.size)
+
+
+def _commits(root: Path, files: int, commits: int) -> None:
+    _make(root, files)
+    print(f"git commit in {files} files, median of {commits}: with - without hooks")
+    for name, path in (
+        ("result", "closed/Org0/results/sys0/m0/s0/file0.txt"),
+        ("other", "README.md"),
+    ):
+        costs: dict[bool, list[Cost]] = {True: [], False: []}
+        for number in range(commits):
+            for hooks in (True, False):
+                (root / path).write_text(f"{name} {number} {hooks}\n")
+                _git(root, "add", path)
+                verify = () if hooks else ("--no-verify",)
+                commit = ("git", "commit", "--quiet", "-m", "x", *verify)
+                costs[hooks].append(_cost(commit, root))
+        wall, cpu = (
+            statistics.median(getattr(c, unit) for c in costs[True])
+            - statistics.median(getattr(c, unit) for c in costs[False])
+            for unit in ("wall", "cpu")
+        )
+        print(f"  {name:<8} wall {1000 * wall:6.1f} ms   CPU {1000 * cpu:6.1f} ms")
+
+
+def _make(root: Path, files: int) -> None:
+    root.mkdir()
+    _git(root, "init", "--quiet")
+    (root / "mlrepo.toml").write_text('round = "v6.1"\n')
+    (root / "README.md").write_text("Results\n")
+    for number in range(files):
+        scenario, name = divmod(number, 25)
+        organisation, scenario = divmod(scenario, 100)
+        place = f"Org{organisation}/results/sys{scenario // 20}/m{scenario % 20 // 4}"
+        directory = root / "closed" / place / f"s{scenario % 4}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"file{name}.txt").write_text(f"{number}\n")
+    _git(root, "add", ".")
+    _git(root, "commit", "--quiet", "-m", "Begin")
+    install_hooks(find_repository(root))
+
+
+def _truncation(directory: Path, size: int) -> None:
+    (directory / "accuracy").mkdir(parents=True)
+    log = directory / "accuracy" / "mlperf_log_accuracy.json"
+    log.with_name("accuracy.txt").write_text("accuracy=76.0\n")
+    block = os.urandom(1 << 20)
+    with log.open("wb") as stream:
+        for _ in range(size):
+            stream.write(block)
+    reference = _cost(("sha256sum", str(log)), directory)
+    command = (sys.executable, "-c", _TRUNCATE, str(log), str(directory / "store"))
+    ours = _cost(command, directory)
+    print(f"truncation of {size} MiB ÷ sha256sum")
+    print(f"  wall {ours.wall:.2f} s ÷ {reference.wall:.2f} s = {ours.wall / reference.wall:.2f}")
+    print(f"  CPU  {ours.cpu:.2f} s ÷ {reference.cpu:.2f} s = {ours.cpu / reference.cpu:.2f}")
+    print(f"  peak memory {ours.memory:.0f} MiB")
+
+
+def _git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+
+
+def _cost(command: tuple[str, ...], cwd: Path) -> Cost:
+    """Run ``command`` and return what it and its children used."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} failed")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()

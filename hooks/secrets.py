@@ -1,0 +1,29 @@
+"""``mlrepo-secrets``: refuse files that hold a credential."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mlrepo.hooks import verdict
+
+
+def main() -> int:
+    """Judge the files of the command line."""
+    return verdict(_judge, name="secrets", way_out="")
+
+
+def _judge() -> list[str]:
+    from mlrepo.submission.guard import secret_messages
+
+    files = [Path(name) for name in sys.argv[1:]]
+    return [
+        message
+        for file in files
+        if file.is_file() and not file.is_symlink()
+        for message in secret_messages(str(file), file.read_bytes())
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

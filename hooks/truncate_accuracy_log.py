@@ -1,0 +1,51 @@
+"""``mlrepo-truncate-accuracy-log``: truncate the accuracy logs that are named, then fail."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlrepo.hooks import verdict
+
+from mlrepo.errors import MlrepoError
+
+
+def main() -> int:
+    """Truncate the files of the command line."""
+    return verdict(lambda: mend(Path.cwd(), sys.argv[1:]), name="truncate", way_out="")
+
+
+def mend(root: Path, names: Sequence[str]) -> list[str]:
+    """Truncate the logs below ``root``; return one message for each file changed or refused."""
+    from mlrepo.logs.accuracy import TRUNCATED_SIZE
+    from mlrepo.repository.discovery import find_git_repository
+    from mlrepo.submission.truncate import Outcome, is_target, truncate
+
+    repository = find_git_repository(root)
+    if repository is None:
+        return [f"{root} is not in a Git working tree."]
+    messages = []
+    for name in names:
+        path = root / name
+        if not is_target(path) or path.is_symlink() or not path.is_file():
+            continue
+        try:
+            done = truncate(path, repository.store)
+        except MlrepoError as error:
+            messages.append(f"{error.message} {error.hint}")
+            continue
+        both = shlex.join([name, str(Path(name).with_name("accuracy.txt"))])
+        if done.outcome is Outcome.TRUNCATED:
+            messages.append(
+                f"truncated {name} ({done.size} → {TRUNCATED_SIZE} bytes); the full log is kept "
+                f"in {repository.store / 'raw' / done.sha256}. Then: git add {both}"
+            )
+        elif done.outcome is Outcome.HASHED:
+            messages.append(f"{name}: the hash line was written. Then: git add {both}")
+    return messages
+
+
+if __name__ == "__main__":
+    sys.exit(main())

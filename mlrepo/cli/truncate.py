@@ -1,0 +1,135 @@
+"""``mlrepo truncate``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from mlrepo.cli.render import print_json
+from mlrepo.errors import MlrepoError, UserError
+
+
+@click.command("truncate")
+@click.argument("path", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--submitter", default="", help="Only the logs of this submitter.")
+@click.option("--backup", type=click.Path(path_type=Path), help="Also copy the full logs to DIR.")
+@click.option("--output", type=click.Path(path_type=Path), help="Truncate a copy of PATH in DIR.")
+@click.option("--clean", is_flag=True, help="Remove from --backup the logs that are kept anyway.")
+@click.option("--yes", is_flag=True, help="With --clean: do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(
+    path: Path,
+    submitter: str,
+    backup: Path | None,
+    output: Path | None,
+    clean: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Truncate the accuracy logs of a submission, keeping the full ones.
+
+    The full log goes to mlrepo's store in the Git directory, accuracy.txt beside it gets the
+    line hash=, and the log is replaced by its first and last 4096 bytes. Doing it again changes
+    nothing. Exit code 1: a log was refused, the others are done.
+
+    \b
+    Example:
+      mlrepo truncate --submitter MyOrg
+      mlrepo truncate --backup ~/full-logs
+      mlrepo truncate --backup ~/full-logs --clean
+    """
+    from mlrepo.repository.discovery import find_git_repository
+    from mlrepo.submission.truncate import Truncation, accuracy_logs, truncate
+
+    if backup and output:
+        raise click.UsageError("--backup and --output exclude each other.")
+    if clean and not backup:
+        raise click.UsageError("--clean needs --backup DIR.")
+    repository = find_git_repository(path)
+    if repository is None:
+        raise UserError(
+            f"{path} is not in a Git working tree.",
+            hint="Full logs are kept in the Git directory: use `mlrepo init --adopt` first.",
+        )
+    if clean and backup:
+        return _clean(backup, repository.store / "raw", yes=yes)
+    base = _copied(path, output) if output else path
+    logs = list(accuracy_logs(base, submitter))
+    done: list[Truncation] = []
+    refused: list[MlrepoError] = []
+    for log in logs:
+        try:
+            if backup:
+                _back_up(log, backup / log.relative_to(base))
+            done.append(truncate(log, repository.store))
+        except MlrepoError as error:
+            refused.append(error)
+    if as_json:
+        rows = [
+            {"path": str(d.path), "outcome": d.outcome.name.lower(), "size": d.size,
+             "sha256": d.sha256}
+            for d in done
+        ]  # fmt: skip
+        print_json("mlrepo.truncate/1", {"logs": rows, "refused": [e.message for e in refused]})
+    else:
+        for one in done:
+            click.echo(f"{one.outcome.value}: {one.path} ({one.size} bytes before)")
+        if not logs:
+            click.echo(f"There is no accuracy log to truncate in {base}.", err=True)
+    for refusal in refused:
+        click.echo(f"mlrepo: {refusal.message}\n  {refusal.hint}", err=True)
+    return 1 if refused else 0
+
+
+def _copied(path: Path, output: Path) -> Path:
+    if output.exists():
+        raise UserError(f"{output} exists and is not overwritten.", hint="Choose another name.")
+    if output.resolve().is_relative_to(path.resolve()):
+        raise UserError(f"{output} lies inside {path}.", hint="Choose a place outside of it.")
+    shutil.copytree(path, output, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    return output
+
+
+def _back_up(log: Path, target: Path) -> None:
+    from mlrepo.logs.accuracy import TRUNCATED_SIZE
+
+    if log.stat().st_size <= TRUNCATED_SIZE:
+        return
+    if target.exists():
+        from mlrepo.digest import sha256_file
+
+        if sha256_file(target) == sha256_file(log):
+            return
+        raise UserError(
+            f"{target} is the backup of another log and is not overwritten; {log} was left alone.",
+            hint="Name another --backup directory.",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(log, target)
+
+
+def _clean(backup: Path, raw: Path, *, yes: bool) -> int:
+    from mlrepo.digest import sha256_file
+
+    files = sorted(path for path in backup.rglob("*.json") if path.is_file())
+    removable: list[Path] = []
+    only: list[Path] = []
+    for file in files:
+        sha256 = sha256_file(file)
+        kept = raw / sha256
+        safe = kept.is_file() and not kept.samefile(file) and sha256_file(kept) == sha256
+        (removable if safe else only).append(file)
+    for file in only:
+        click.echo(f"kept {file}: it is the only copy of this log.")
+    if removable:
+        click.echo(f"{len(removable)} backups are kept by mlrepo as well, in {raw}.")
+        if not yes:
+            click.confirm("Remove them?", abort=True)
+        for file in removable:
+            file.unlink()
+        click.echo(f"Removed {len(removable)} backups.")
+    elif not only:
+        click.echo(f"{backup} holds no backup.")
+    return 0

@@ -1,0 +1,130 @@
+"""What a commit or a push is about to add: read from Git's plumbing, for the hooks.
+
+Imported on every ``git commit``, so it loads neither libgit2 nor what only other rooms need.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mlrepo.repository.process import GitError, git, git_bytes
+
+_REGULAR_MODES = ("100644", "100755")
+_CHUNK = 64 * 1024 * 1024
+_ZERO = re.compile(r"0+\Z")
+
+
+class OutgoingBlob(NamedTuple):
+    """A file's content that is about to be committed or pushed: where, its object id, bytes."""
+
+    path: str
+    oid: str
+    size: int
+
+
+class Outgoing(NamedTuple):
+    """The objects of a push: all paths touched (directories too), and the blobs."""
+
+    paths: tuple[str, ...]
+    blobs: tuple[OutgoingBlob, ...]
+
+
+def staged_blobs(root: Path) -> tuple[OutgoingBlob, ...]:
+    """Return the regular files that the commit adds or changes, by the index Git gave the hook."""
+    head = _resolved("HEAD", root) or _empty_tree(root)
+    raw = git(
+        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev",
+        "--diff-filter=AMT", head, cwd=root, in_hook=True,
+    )  # fmt: skip
+    fields = raw.split("\0")
+    changed = []
+    for meta, path in zip(fields[0:-1:2], fields[1::2], strict=True):
+        _, mode, _, oid, _ = meta.split(" ")
+        if mode in _REGULAR_MODES:
+            changed.append((oid, path))
+    return _with_sizes(changed, root)
+
+
+def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgoing:
+    """Return what a push sends that the remote is not known to have.
+
+    Parameters
+    ----------
+    remote:
+        The remote's name, or its URL where it has none.
+    updates:
+        (local object id, object id on the remote) of each ref; zeros stand for "none".
+    """
+    wanted = [local for local, _ in updates if not _ZERO.match(local)]
+    if not wanted:
+        return Outgoing((), ())
+    known = [there for _, there in updates if not _ZERO.match(there)]
+    known = [f"^{oid}" for oid in known if _resolved(oid, root)]
+    listed = git(
+        "rev-list", "--objects", "--stdin", "--not", f"--remotes={remote}", cwd=root, in_hook=True,
+        stdin="".join(f"{revision}\n" for revision in [*wanted, *known]).encode(),
+    )  # fmt: skip
+    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
+    found = [(oid, path) for oid, path in named if path]
+    blobs = _with_sizes(found, root)
+    return Outgoing(tuple(path for _, path in found), blobs)
+
+
+def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
+    """Yield each blob with its bytes; little more than 64 MiB, or one blob, at a time."""
+    chunk: list[OutgoingBlob] = []
+    room = _CHUNK
+    for blob in blobs:
+        if chunk and blob.size > room:
+            yield from _read(root, chunk)
+            chunk, room = [], _CHUNK
+        chunk.append(blob)
+        room -= blob.size
+    if chunk:
+        yield from _read(root, chunk)
+
+
+def file_at(root: Path, revision: str, path: str) -> bytes | None:
+    """Return a file of a commit, or None where there is no such commit or file."""
+    try:
+        return git_bytes("cat-file", "blob", f"{revision}:{path}", cwd=root, in_hook=True)
+    except GitError:
+        return None
+
+
+def _read(root: Path, chunk: list[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
+    asked = "".join(f"{blob.oid}\n" for blob in chunk).encode()
+    data = git_bytes("cat-file", "--batch", cwd=root, stdin=asked, in_hook=True)
+    start = 0
+    for blob in chunk:
+        start = data.index(b"\n", start) + 1
+        yield blob, data[start : start + blob.size]
+        start += blob.size + 1
+
+
+def _with_sizes(found: Sequence[tuple[str, str]], root: Path) -> tuple[OutgoingBlob, ...]:
+    if not found:
+        return ()
+    asked = "".join(f"{oid}\n" for oid, _ in found).encode()
+    lines = git("cat-file", "--batch-check", cwd=root, stdin=asked, in_hook=True).splitlines()
+    blobs = []
+    for (oid, path), line in zip(found, lines, strict=True):
+        words = line.split(" ")
+        if len(words) == 3 and words[1] == "blob":
+            blobs.append(OutgoingBlob(path, oid, int(words[2])))
+    return tuple(blobs)
+
+
+def _resolved(revision: str, root: Path) -> str:
+    try:
+        name = f"{revision}^{{object}}"
+        return git("rev-parse", "--quiet", "--verify", name, cwd=root, in_hook=True).strip()
+    except GitError:
+        return ""
+
+
+def _empty_tree(root: Path) -> str:
+    return git("hash-object", "-t", "tree", "--stdin", cwd=root, stdin=b"", in_hook=True).strip()

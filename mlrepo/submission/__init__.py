@@ -1,0 +1,1 @@
+"""What leaves the laboratory: truncated logs, and the guards of commit and push."""
