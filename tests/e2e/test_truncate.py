@@ -1,0 +1,96 @@
+"""``mlrepo truncate``: backups, copies, and the promise that no only copy is ever removed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from driver import mlrepo
+from samples import git
+
+_RESULT = "closed/Org/results/box/resnet50/Offline/accuracy"
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Path:
+    """A Git repository with a full accuracy log of two submitters."""
+    root = tmp_path / "submission"
+    for submitter in ("Org", "Other"):
+        directory = root / _RESULT.replace("Org", submitter)
+        directory.mkdir(parents=True)
+        (directory / "mlperf_log_accuracy.json").write_bytes(os.urandom(20_000))
+        (directory / "accuracy.txt").write_text("accuracy=76.0%\n")
+    git(root, "init", "-q")
+    return root
+
+
+def _log(root: Path, submitter: str = "Org") -> Path:
+    return root / _RESULT.replace("Org", submitter) / "mlperf_log_accuracy.json"
+
+
+def test_only_the_submitters_logs_are_truncated(submission: Path) -> None:
+    """The full log is named by its hash; a second time nothing changes."""
+    full = _log(submission).read_bytes()
+    done = mlrepo(submission, "truncate", "--submitter", "Org", "--json").json
+    assert [row["outcome"] for row in done["logs"]] == ["truncated"]
+    assert _log(submission).stat().st_size == 8199
+    assert _log(submission, "Other").stat().st_size == 20_000
+    digest = hashlib.sha256(full).hexdigest()
+    assert _log(submission).with_name("accuracy.txt").read_text().endswith(f"\nhash={digest}\n")
+    again = mlrepo(submission, "truncate", "--submitter", "Org", "--json").json
+    assert [row["outcome"] for row in again["logs"]] == ["unchanged"]
+
+
+def test_a_copy_is_truncated_and_the_original_is_not(submission: Path, tmp_path: Path) -> None:
+    """``--output`` never writes to what exists, nor into what it copies."""
+    copy = tmp_path / "copy"
+    mlrepo(submission, "truncate", "--output", str(copy))
+    assert _log(copy).stat().st_size == 8199
+    assert _log(submission).stat().st_size == 20_000
+    mlrepo(submission, "truncate", "--output", str(copy), code=2).says("exists")
+    inside = submission / "inside"
+    mlrepo(submission, "truncate", "--output", str(inside), code=2).says("inside")
+    assert not inside.exists()
+
+
+def test_a_backup_holds_the_full_logs_and_no_other_log_replaces_one(
+    submission: Path, tmp_path: Path
+) -> None:
+    """A second, different log of the same name is refused and left whole."""
+    full = _log(submission).read_bytes()
+    backup = tmp_path / "backup"
+    mlrepo(submission, "truncate", "--backup", str(backup))
+    assert _log(backup).read_bytes() == full
+    newer = os.urandom(30_000)
+    _log(submission).write_bytes(newer)
+    mlrepo(submission, "truncate", "--backup", str(backup), code=1).says("not overwritten")
+    assert _log(submission).read_bytes() == newer
+    assert _log(backup).read_bytes() == full
+
+
+def test_cleaning_asks_and_never_removes_the_only_copy(submission: Path, tmp_path: Path) -> None:
+    """A backup goes only while the store holds the same bytes."""
+    backup = tmp_path / "backup"
+    mlrepo(submission, "truncate", "--backup", str(backup))
+    only = backup / "only.json"
+    only.write_bytes(os.urandom(9_000))
+    clean = ("truncate", "--backup", str(backup), "--clean")
+    mlrepo(submission, *clean, code=None).says("Remove them?")
+    assert _log(backup).exists()
+    mlrepo(submission, *clean, "--yes").says("only copy", "Removed 2 backups")
+    assert not _log(backup).exists()
+    assert only.exists()
+
+
+def test_what_cannot_be_is_refused(submission: Path, tmp_path: Path) -> None:
+    """Each refusal is one paragraph that names the way out."""
+    mlrepo(submission, "truncate", "--clean", code=2).says("--backup")
+    both = ("--backup", str(tmp_path / "a"), "--output", str(tmp_path / "b"))
+    mlrepo(submission, "truncate", *both, code=2).says("exclude each other")
+    (tmp_path / "plain").mkdir()
+    mlrepo(tmp_path / "plain", "truncate", code=2).says("not in a git working tree", "adopt")
+    _log(submission).with_name("accuracy.txt").unlink()
+    mlrepo(submission, "truncate", "--submitter", "Org", code=1).says("accuracy.txt is missing")
+    assert _log(submission).stat().st_size == 20_000
