@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mlrepo.errors import UserError
 from mlrepo.repository.process import BlobReader, GitError, git_bytes, open_blob
@@ -91,6 +91,10 @@ class _ListedTree:
         """End the git process that reads contents, if one was needed."""
         if "_blobs" in self.__dict__:
             self._blobs.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker process starts its own git process.
+        return {key: value for key, value in self.__dict__.items() if key != "_blobs"}
 
     @cached_property
     def _blobs(self) -> BlobReader:

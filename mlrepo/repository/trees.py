@@ -140,7 +140,8 @@ def _entry(name: os.DirEntry[str]) -> tuple[Entry, str]:
         return Entry(name.name, kind, status.st_size), identity
     if stat.S_ISLNK(mode):
         try:
-            return Entry(name.name, Kind.LINK, -1, os.readlink(name.path)), identity
+            # A Path would tidy the target up; what stands in the link is wanted.
+            return Entry(name.name, Kind.LINK, -1, os.readlink(name.path)), identity  # noqa: PTH115
         except OSError:
             return Entry(name.name, Kind.UNREADABLE), identity
     return Entry(name.name, Kind.SPECIAL), identity
