@@ -126,6 +126,8 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     elif run.scenario == "SingleStream":
         run.value /= 1e6
     _infer(scope, path, run)
+    if round.version >= (6, 0):
+        run.inferred = scope.place.scenario != run.scenario
     _judge_network(scope, path, values)
 
 
