@@ -59,6 +59,8 @@ def judge_accuracy(scope: Scope) -> Accuracy:
         scope.report("unreadable", path, "It is not UTF-8.", official=True)
         scope.report("official-crash", path, "The official checker dies here.", official=True)
         return Accuracy(False)
+    # The official checkers read text, where \r ends a line as well.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
     _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
@@ -112,7 +114,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
     uppers = [(u["metric"], re.compile(patterns[u["metric"]]), u["max"]) for u in limits]
     metrics: dict[str, str] = {}
     has_hash = False
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         for metric, pattern, least in checks:
             match = pattern.match(line)
             if match:
@@ -193,7 +195,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
         return
     if not data.strip():
         scope.report("accuracy-log", path, "The log is empty.", official=False)
-    hashes = set(_HASH.findall(text.replace("\r\n", "\n")))
+    hashes = set(_HASH.findall(text))
     if len(hashes) > 1 or any(not _SHA256.fullmatch(each) for each in hashes):
         scope.report("accuracy-hash", f"{directory}/accuracy.txt",
                      "It wants exactly one SHA-256.", official=False)  # fmt: skip

@@ -84,7 +84,7 @@ def _judge_code(scope: Scope, name: str) -> None:
     entry = scope.tree.entry(code)
     if entry is not None and entry.kind is Kind.FILE and "{model}" in layout:
         # A file that names the directory of another benchmark's code.
-        other = (scope.text(code, 4096) or "").strip()
+        other = (scope.text(code, 4096) or "").strip().strip("/")
         code = f"{scope.root}/code/{other}" if other and "/../" not in f"/{other}/" else code
         entry = scope.tree.entry(code)
     if entry is not None and entry.kind is Kind.LINK:

@@ -49,7 +49,11 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         begin = parse_time(detail["power_begin"], client)
         end = parse_time(detail["power_end"], client)
         text = scope.tree.read(path, _LARGEST).decode("utf-8")
-        samples = samples_between(text.splitlines(), begin, end, server)
+        samples = samples_between(
+            text.splitlines(), begin, end, server,
+            samples_only=scope.round.version >= (4, 0),
+            positive_only=scope.round.version >= (3, 1),
+        )  # fmt: skip
         if not samples.count:
             raise ValueError(f"no sample stands between {begin} and {end}")
         return _metric(scope, samples.mean_watts, (end - begin).total_seconds(), detail)

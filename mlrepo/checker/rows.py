@@ -41,7 +41,7 @@ def rows(scope: Scope, figures: Figures) -> tuple[dict[str, Any], ...]:
     found = []
     if figures.power <= 0 or not (power_only and scope.round.version >= (5, 0)):
         found.append(_row(scope, figures, figures.value, unit))
-    if figures.power > 0:
+    if figures.power > 0 and scope.round.tables.get("power_units"):
         power_unit = (scope.round.tables.get("power_units") or {}).get(scope.scenario, "")
         found.append(_row(scope, figures, figures.power, power_unit))
     return tuple(found)
@@ -86,6 +86,7 @@ def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, A
         "infered": int(figures.inferred),
         "inferred": int(figures.inferred),
         "has_power": figures.power > 0,
+        "power": figures.power or 0,
         "Units": unit,
         "weight_data_types": str(figures.weight_data_types).replace('"', "'"),
         "design_power_watts": None,

@@ -35,9 +35,19 @@ def parse_time(text: str, zone_seconds: float = 0) -> datetime:
 
 
 def samples_between(
-    lines: Iterable[str], begin: datetime, end: datetime, zone_seconds: float = 0
+    lines: Iterable[str], begin: datetime, end: datetime, zone_seconds: float = 0,
+    *, samples_only: bool = False, positive_only: bool = False,
 ) -> PowerSamples:
     """Return the samples of ``Time,<time>,Watts,<watts>,…`` lines strictly between two times.
+
+    Parameters
+    ----------
+    lines, begin, end, zone_seconds:
+        The file, the window, and what to add to the file's clock.
+    samples_only:
+        Skip lines of another kind, as the checkers since v4.0 do.
+    positive_only:
+        Leave out samples of no power, as the checkers since v3.1 do.
 
     Raises
     ------
@@ -46,6 +56,8 @@ def samples_between(
     """
     watts: list[float] = []
     for number, line in enumerate(lines, start=1):
+        if samples_only and not line.startswith("Time"):
+            continue
         fields = line.split(",", 4)
         if len(fields) < 4:
             raise ValueError(f"line {number} has no watts")
@@ -53,5 +65,6 @@ def samples_between(
             value = float(fields[3])
             if not math.isfinite(value):
                 raise ValueError(f"line {number} has {fields[3].strip()} watts")
-            watts.append(value)
+            if value > 0 or not positive_only:
+                watts.append(value)
     return PowerSamples(len(watts), sum(watts) / len(watts) if watts else 0.0)
