@@ -180,8 +180,12 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
     path = f"{directory}/mlperf_log_accuracy.json"
     entry = scope.tree.entry(path)
     if entry is None or entry.kind is not Kind.FILE:
-        scope.report("accuracy-log", path, "The log is missing or no plain file.",
-                     official=None if entry is None or entry.kind is not Kind.LINK else False)  # fmt: skip
+        scope.report(
+            "accuracy-log",
+            path,
+            "The log is missing or no plain file.",
+            official=None if entry is None or entry.kind is not Kind.LINK else False,
+        )
         return
     limit = int(scope.round.tables["limits"]["accuracy_log_max_bytes"])
     if entry.size > limit:

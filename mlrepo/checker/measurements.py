@@ -20,9 +20,7 @@ def judge_measurements(scope: Scope) -> tuple[bool, Any]:
     files = scope.files(directory)
     for name in scope.round.tables["required_files"]["measurements"]:
         if name not in files:
-            scope.report(
-                "measurements-incomplete", f"{directory}/{name}", f"{name} is missing."
-            )
+            scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
         elif files[name].size == 0:
             scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
     name = measurements_name(scope, list(files))
@@ -39,7 +37,7 @@ def judge_measurements(scope: Scope) -> tuple[bool, Any]:
 
 def measurements_directory(scope: Scope) -> str:
     """Return where the round keeps a result's measurements."""
-    return str(scope.round.measurements_directory(scope.place))
+    return scope.below("results" if scope.round.version >= (6, 0) else "measurements")
 
 
 def measurements_name(scope: Scope, names: list[str]) -> str:

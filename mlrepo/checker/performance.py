@@ -86,9 +86,7 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
         return None
     if scan.problem:
-        scope.report(
-            "performance-log", path, scan.problem, line=scan.problem_line, official=True
-        )
+        scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
         return None
     for key, line in scan.conflicts.items():
         scope.report("log-conflict", path, f"{key} stands there with two values.", line=line,
@@ -106,8 +104,13 @@ def _result_keys(round: Round) -> frozenset[str]:
 def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     values, round = run.scan.values, scope.round
     if values.get("result_validity") != "VALID":
-        scope.report("performance-validity", path, "LoadGen does not call the run VALID.",
-                     expected="VALID", actual=values.get("result_validity", "no verdict"))  # fmt: skip
+        scope.report(
+            "performance-validity",
+            path,
+            "LoadGen does not call the run VALID.",
+            expected="VALID",
+            actual=values.get("result_validity", "no verdict"),
+        )
     count = run.scan.error_count(round.version >= (5, 1))
     if run.scan.errors or count:
         scope.report("performance-loadgen-error", path, "LoadGen logged errors.",
@@ -121,9 +124,9 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     _judge_settings(scope, path, values, test)
     _judge_latency(scope, path, run)
     _judge_amount(scope, path, run)
-    if round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream"):
-        run.value /= 1e6
-    elif run.scenario == "SingleStream":
+    if (
+        round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream")
+    ) or run.scenario == "SingleStream":
         run.value /= 1e6
     _infer(scope, path, run)
     if round.version >= (6, 0):
@@ -163,7 +166,10 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
             scope.report("performance-seeds", path, f"{name} is not the round's.",
                          expected=seed, actual=values.get(f"effective_{name}"))  # fmt: skip
     required = (tables.get("equal_issue_required") or {}).get(scope.place.division) or ()
-    if scope.model in required and values.get("effective_sample_concatenate_permutation") is not True:
+    if (
+        scope.model in required
+        and values.get("effective_sample_concatenate_permutation") is not True
+    ):
         scope.report("performance-equal-issue", path, "Samples are not issued equally often.",
                      expected="effective_sample_concatenate_permutation true")  # fmt: skip
     _judge_tokens(scope, path, values)
@@ -202,8 +208,13 @@ def _judge_latency(scope: Scope, path: str, run: Run) -> None:
             scope.report("performance-early-stopping", path, "Early stopping is not satisfied.",
                          actual=values.get("early_stopping_result", "no word"))  # fmt: skip
         if limit and not _number(values, "effective_target_latency_ns") <= limit:
-            scope.report("performance-target-latency", path, "The target latency is too long.",
-                         expected=f"<= {limit} ns", actual=values["effective_target_latency_ns"])  # fmt: skip
+            scope.report(
+                "performance-target-latency",
+                path,
+                "The target latency is too long.",
+                expected=f"<= {limit} ns",
+                actual=values["effective_target_latency_ns"],
+            )
         return
     if not limit:
         return
@@ -225,18 +236,33 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
             raise _Unjudgeable(f"The round has no query count for {scope.model}.")
         least = tables["min_queries"][scope.model].get(run.scenario)
         if least and not _number(values, "effective_min_query_count") >= least:
-            scope.report("performance-min-queries", path, "Too few queries are asked for.",
-                         expected=f">= {least}", actual=values["effective_min_query_count"])  # fmt: skip
+            scope.report(
+                "performance-min-queries",
+                path,
+                "Too few queries are asked for.",
+                expected=f">= {least}",
+                actual=values["effective_min_query_count"],
+            )
     if run.scenario == "Offline":
         table = tables["offline_min_samples_per_query"]
         least = (table.get("per_model") or {}).get(scope.model, table["default"])
         if not _number(values, "effective_samples_per_query") >= least:
-            scope.report("performance-samples-per-query", path, "The query is too small.",
-                         expected=f">= {least}", actual=values["effective_samples_per_query"])  # fmt: skip
+            scope.report(
+                "performance-samples-per-query",
+                path,
+                "The query is too small.",
+                expected=f">= {least}",
+                actual=values["effective_samples_per_query"],
+            )
     least = scope.round.min_duration_ms()
     if not _number(values, "effective_min_duration_ms") >= least:
-        scope.report("performance-min-duration", path, "The run is too short.",
-                     expected=f">= {least} ms", actual=values["effective_min_duration_ms"])  # fmt: skip
+        scope.report(
+            "performance-min-duration",
+            path,
+            "The run is too short.",
+            expected=f">= {least} ms",
+            actual=values["effective_min_duration_ms"],
+        )
 
 
 def _infer(scope: Scope, path: str, run: Run) -> None:

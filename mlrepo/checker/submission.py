@@ -40,9 +40,7 @@ class _Outcome:
     rejects: str = ""
 
 
-def judge_tree(
-    tree: Tree, round: Round, *, submitter: str, only: str, workers: int
-) -> Report:
+def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: int) -> Report:
     """Judge everything; see :func:`mlrepo.checker.check.check`."""
     found = judge_root(tree, round)
     units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
@@ -194,8 +192,12 @@ def _judge_required(
     scope: Scope, missing: set[str], allowed: set[str], judged: Sequence[Result]
 ) -> None:
     for scenario in sorted(missing):
-        scope.report("scenario-missing", f"{scope.path}/{scenario}",
-                     f"The required scenario {scenario} has no valid run.", official=True)  # fmt: skip
+        scope.report(
+            "scenario-missing",
+            f"{scope.path}/{scenario}",
+            f"The required scenario {scenario} has no valid run.",
+            official=True,
+        )
     either = {"Server", "Interactive"}
     present = {_SPELLINGS.get(result.scenario) for result in judged if _performed(result)}
     if scope.round.version >= (5, 1) and not missing & either and either <= allowed:

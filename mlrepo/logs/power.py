@@ -35,8 +35,13 @@ def parse_time(text: str, zone_seconds: float = 0) -> datetime:
 
 
 def samples_between(
-    lines: Iterable[str], begin: datetime, end: datetime, zone_seconds: float = 0,
-    *, samples_only: bool = False, positive_only: bool = False,
+    lines: Iterable[str],
+    begin: datetime,
+    end: datetime,
+    zone_seconds: float = 0,
+    *,
+    samples_only: bool = False,
+    positive_only: bool = False,
 ) -> PowerSamples:
     """Return the samples of ``Time,<time>,Watts,<watts>,…`` lines strictly between two times.
 

@@ -123,14 +123,14 @@ def _scan_lines(block: bytes, keys: Mapping[bytes, str], scan: DetailScan, befor
             line = before + block.count(b"\n", 0, error.start) + 1
             raise _Damaged(line, "it is not UTF-8") from error
     # The official parsers read text, where \r ends a line as well.
-    lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    for number, line in enumerate(lines, start=before + 1):
-        if line.startswith(_MARKER):
-            event = _event(line, number)
+    texts = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    for number, text in enumerate(texts, start=before + 1):
+        if text.startswith(_MARKER):
+            event = _event(text, number)
             _take(event, number, keys, scan)
             if event["metadata"].get("is_error"):
                 scan.errors.append(str(event["value"]))
-    return len(lines) - 1
+    return len(texts) - 1
 
 
 def _event(line: bytes, number: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the shared corpus i
 
 @pytest.mark.parametrize("name", TREES)
 def test_verdicts_results_and_rows_are_the_official_ones(name: str) -> None:
+    """Each result directory has the official verdict; the summary has the official rows."""
     round_name, checker = TREES[name]
     stem = CORPUS / f"{name}.official.{checker}"
     official = json.loads(Path(f"{stem}.json").read_text())["results"]
