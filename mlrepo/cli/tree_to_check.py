@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository, find_git_repository
-from mlrepo.repository.trees import CommitTree, DirectoryTree, IndexTree
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.tree import Kind, Tree
 
 DIVISIONS = ("closed", "open", "network")
@@ -35,6 +35,8 @@ class Source:
 def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source:
     """Return the tree that the command line asks for; raise :class:`UserError` if there is none."""
     if rev is not None or staged:
+        from mlrepo.repository.git_trees import CommitTree, IndexTree
+
         repository = find_git_repository(Path.cwd())
         if repository is None:
             raise UserError(
@@ -43,8 +45,8 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source
                 hint="cd into the repository, or name a directory: `mlrepo check DIR`.",
             )
         if rev is None:
-            return _judged(Source(IndexTree(repository), "the index", repository))
-        return _judged(Source(CommitTree(repository, rev), f"the commit {rev}", repository))
+            return _judged(Source(IndexTree(repository.root), "the index", repository))
+        return _judged(Source(CommitTree(repository.root, rev), f"the commit {rev}", repository))
     start = path or Path.cwd()
     if not start.is_dir():
         what = "is not a directory" if start.exists() else "does not exist"
