@@ -190,7 +190,9 @@ def _summary(entries: Mapping[str, Any], seeds: Mapping[str, int]) -> str:
     scenario, mode = entries["effective_scenario"], entries["effective_test_mode"]
     head = f"SUT name : PySUT\nScenario : {scenario}\nMode     : {mode}\n"
     if mode == "AccuracyOnly":
-        return f"\nNo warnings encountered during test.\n\nNo errors encountered during test.\n{head}"
+        return (
+            f"\nNo warnings encountered during test.\n\nNo errors encountered during test.\n{head}"
+        )
     rule = "=" * 48
     headline = _HEADLINES[scenario].format(**entries)
     percentile = entries["result_90.00_percentile_latency_ns"]

@@ -26,23 +26,50 @@ _PROFILES = click.Choice(("strict", "official"))
 @click.option("--staged", is_flag=True, help="Judge what the next commit would hold.")
 @click.option("--round", "round_", metavar="ROUND", help="The rules, such as v5.1.")
 @click.option("--submitter", metavar="NAME", help="Judge only this submitter.")
-@click.option("--only", metavar="PATH", help="Judge only results at or below this path of the tree.")
-@click.option("--profile", type=_PROFILES, default="strict", show_default=True,
-              help="The rules as written, or the verdict of the round's official checker.")
+@click.option("--only", metavar="PATH", help="Judge only what lies below this path of the tree.")
+@click.option(
+    "--profile",
+    type=_PROFILES,
+    default="strict",
+    show_default=True,
+    help="The rules as written, or the verdict of the round's official checker.",
+)
 @click.option("--no-cache", is_flag=True, help="Read every file again.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="text",
-              show_default=True, help="csv is the round's own summary.csv.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="csv is the round's own summary.csv.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to a file instead.")
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
-@click.option("--workers", type=click.IntRange(min=1), metavar="N",
-              help="Processes that read; by default one for each core.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that read; by default one for each core.",
+)
 @click.option("--explain", metavar="RULE", help="Say what a rule is and how to mend a breach.")
 @click.option("--list-rules", is_flag=True, help="List all rules.")
 def command(
-    path: Path | None, rev: str | None, staged: bool, round_: str | None, submitter: str | None,
-    only: str | None, profile: str, no_cache: bool, format_: str, as_json: bool,
-    output: Path | None, quiet: bool, workers: int | None, explain: str | None, list_rules: bool,
+    path: Path | None,
+    rev: str | None,
+    staged: bool,
+    round_: str | None,
+    submitter: str | None,
+    only: str | None,
+    profile: str,
+    no_cache: bool,
+    format_: str,
+    as_json: bool,
+    output: Path | None,
+    quiet: bool,
+    workers: int | None,
+    explain: str | None,
+    list_rules: bool,
 ) -> int:
     """Judge a submission by the rules of its round.
 
@@ -72,13 +99,13 @@ def command(
     source = tree_to_check(path, rev=rev, staged=staged)
     round_name = round_of(source, round_)
     report = check(
-        source.tree, load_round(round_name), submitter=submitter, only=only,
+        source.tree, load_round(round_name), submitter=submitter or "", only=only or "",
         workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if not report.results and not report.findings:
         raise UserError(
             f"There is no result to judge in {source.label}.",
-            hint="Results stand in <division>/<submitter>/results/<system>/<benchmark>/<scenario>/; "
+            hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
             "recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
         )
     _emit(report, profile, "json" if as_json else format_, output, quiet=quiet)
@@ -104,7 +131,7 @@ def _write(output: Path, text: str) -> None:
 
     if output.is_dir() or not output.absolute().parent.is_dir():
         what = "is a directory" if output.is_dir() else "lies in no directory"
-        raise UserError(f"--output {output} {what}.", hint="Name a file in a directory that exists.")
+        raise UserError(f"--output {output} {what}.", hint="Name a file in an existing directory.")
     data = text.encode("utf-8", "backslashreplace")
     if output.exists() and not output.is_file():
         output.write_bytes(data)

@@ -21,7 +21,7 @@ EFFECTS = {
 def rule_list() -> str:
     """Return one line a rule: its id and what it demands."""
     width = max(map(len, RULES))
-    return "\n".join(f"{rule.id.ljust(width)}  {rule.summary}" for rule in RULES.values())
+    return "\n".join(f"{rule.id.ljust(width)}  {rule.title}" for rule in RULES.values())
 
 
 def explanation(name: str) -> str:
@@ -34,9 +34,9 @@ def explanation(name: str) -> str:
             f"There is no rule {name!r}.", hint=f"{meant}`mlrepo check --list-rules` lists all."
         )
     lines = [
-        f"{rule.id}: {rule.summary}",
+        f"{rule.id}: {rule.title}",
         f"Source: {rule.source}",
-        f"To mend it: {rule.mend}",
+        f"To mend it: {rule.hint}",
         "The official checker, when it is broken:",
         *(f"  {rounds}: {text}" for rounds, text in effects_by_round(rule)),
     ]
@@ -53,6 +53,4 @@ def effects_by_round(rule: Rule) -> list[tuple[str, str]]:
             spans[-1] = (spans[-1][0], name, text)
         else:
             spans.append((name, name, text))
-    return [
-        (first if first == last else f"{first} to {last}", text) for first, last, text in spans
-    ]
+    return [(first if first == last else f"{first} to {last}", text) for first, last, text in spans]

@@ -12,7 +12,9 @@ from mlrepo.checker.rules import RULES
 from mlrepo.cli.rendering.reading import encodable, findings_in_order, level
 from mlrepo.findings import Finding
 
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 _BASE = "SUBMISSION"
 
 
@@ -50,8 +52,8 @@ def _rule(name: str) -> dict[str, Any]:
         return {"id": name}
     return {
         "id": name,
-        "shortDescription": {"text": rule.summary},
-        "help": {"text": rule.mend},
+        "shortDescription": {"text": rule.title},
+        "help": {"text": rule.hint},
     }
 
 

@@ -75,8 +75,7 @@ def _of_file(path: str, findings: Sequence[Finding], profile: str) -> Iterator[s
         word = level(finding, profile)
         place = visible(path) + (f":{finding.line}" if finding.line else "")
         yield (
-            f"  {click.style(word, fg=_COLOURS[word])} {finding.rule}: "
-            f"{visible(finding.message)}"
+            f"  {click.style(word, fg=_COLOURS[word])} {finding.rule}: {visible(finding.message)}"
         )
         if finding.line:
             yield f"    at {place}"
