@@ -28,10 +28,6 @@ _PLACE = "closed/Acme/results/alpha/resnet50"
 _NASTY = 'a "b", c\n::error::\r%0A \x1b[31m\udcff é'
 
 
-_HEADER = ["SYSTEM", "BENCHMARK", "SCENARIO", "RESULT", "UNIT", "ACCURACY", "VERDICT"]
-_FIRST_ROW = ["alpha", "resnet50", "Offline", "2600.25", "Samples/s", "-", "INVALID"]
-
-
 def _finding(path: str, **values: object) -> Finding:
     return Finding(_RULE, Severity.ERROR, path, "The run is INVALID", **values)  # type: ignore[arg-type]
 
