@@ -52,7 +52,7 @@ class Rule:
 
     def breaks(self, round_name: str) -> bool:
         """Say whether a breach makes the result invalid in the round's official checker."""
-        return self.effect(round_name).startswith(("invalid", "crash"))
+        return self.effect(round_name).startswith(_BREAKING)
 
 
 @functools.cache
@@ -65,6 +65,10 @@ def _table(*rules: Rule) -> Mapping[str, Rule]:
     return {rule.id: rule for rule in rules}
 
 
+_BREAKING = (
+    "invalid", "crash", "NoResults", "each result", "all scenarios", "submitter rejected",
+    "division rejected", "everything rejected",
+)  # fmt: skip
 _WARN = Severity.WARNING
 _RERUN = "Run the benchmark again with the round's settings."
 
@@ -182,7 +186,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("power-window", "Power samples stand between power_begin and power_end.", _CHECKER,
          "Measure power again.", enforcement="POWER-FILES"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
-         _CHECKER, "Run the Power WG's checker.", _WARN, "POWER-WG-CHECK"),
+         _CHECKER, "Run the Power WG's checker.", _WARN),
     Rule("endpoints", "An endpoints submission has its summaries.", _CHECKER,
          "Run the endpoints harness again."),
 )  # fmt: skip
