@@ -20,11 +20,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from corruptions import CORRUPTIONS
-from mlrepo.repository.trees import DirectoryTree
 from submissions import write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 _ROUNDS = ("v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1")

@@ -19,9 +19,7 @@ def judge_measurements(scope: Scope) -> tuple[bool, Any]:
     files = scope.files(directory)
     for name in scope.round.tables["required_files"]["measurements"]:
         if name not in files:
-            scope.report(
-                "measurements-incomplete", f"{directory}/{name}", f"{name} is missing."
-            )
+            scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
         elif files[name].size == 0:
             scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
     name = measurements_name(scope, list(files))

@@ -53,13 +53,20 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         and bool(performance.run.value)
     )
     del before
-    return Judged(_result(scope, official, accuracy, performance, complies, errors, weights), errors)
+    return Judged(
+        _result(scope, official, accuracy, performance, complies, errors, weights), errors
+    )
 
 
 def _counted(scope: Scope) -> int:
     """Return 1 if the measurements have issues: even where they bind nothing, they count."""
-    return int(any(f.rule.startswith("measurements-") and (
-        scope.round.version >= (3, 1) or f.rule != "measurements-empty") for f in scope.findings))
+    return int(
+        any(
+            f.rule.startswith("measurements-")
+            and (scope.round.version >= (3, 1) or f.rule != "measurements-empty")
+            for f in scope.findings
+        )
+    )
 
 
 def _judge_performance(scope: Scope) -> _Performance:
@@ -72,7 +79,9 @@ def _judge_performance(scope: Scope) -> _Performance:
         directory = f"{scope.path}/performance/{name}"
         entry = scope.tree.entry(directory)
         if entry is None or entry.kind is not Kind.DIRECTORY:
-            scope.report("performance-missing", directory, "The run is missing.", official=name == "run_1")
+            scope.report(
+                "performance-missing", directory, "The run is missing.", official=name == "run_1"
+            )
             continue
         more = scope.round.tables["required_files"]["power_run"] if has_power else ()
         listed = judge_file_list(scope, directory, "performance", more)

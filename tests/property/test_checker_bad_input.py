@@ -11,12 +11,12 @@ import pytest
 from corruptions import CORRUPTIONS, HARMLESS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlrepo.repository.trees import DirectoryTree
 from submissions import write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 _ROUNDS = ("v1.1", "v5.1", "v6.1")
