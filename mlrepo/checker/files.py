@@ -9,7 +9,9 @@ from mlrepo.checker.scope import Scope
 _RULE = {"performance": "performance-files", "accuracy": "accuracy-files"}
 
 
-def judge_file_list(scope: Scope, directory: str, kind: str, more: Collection[str] = ()) -> bool:
+def judge_file_list(
+    scope: Scope, directory: str, kind: str, more: Collection[str] = ()
+) -> bool:
     """Report missing and unasked files; return whether the official checker goes on."""
     lists = scope.round.tables["required_files"]
     required = {*lists[kind], *more}

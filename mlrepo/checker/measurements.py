@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from typing import Any
 
 from mlrepo.checker.scope import Scope
@@ -19,7 +20,9 @@ def judge_measurements(scope: Scope) -> tuple[bool, Any]:
     files = scope.files(directory)
     for name in scope.round.tables["required_files"]["measurements"]:
         if name not in files:
-            scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
+            scope.report(
+                "measurements-incomplete", f"{directory}/{name}", f"{name} is missing."
+            )
         elif files[name].size == 0:
             scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
     name = measurements_name(scope, list(files))
@@ -84,5 +87,8 @@ def _judge_code(scope: Scope, name: str) -> None:
         other = (scope.text(code, 4096) or "").strip()
         code = f"{scope.root}/code/{other}" if other and "/../" not in f"/{other}/" else code
         entry = scope.tree.entry(code)
-    if entry is None or entry.kind is not Kind.DIRECTORY:
+    if entry is not None and entry.kind is Kind.LINK:
+        # The official checkers follow links; that the link stands there is another finding.
+        entry = scope.tree.entry(posixpath.normpath(f"{posixpath.dirname(code)}/{entry.target}"))
+    if entry is None:
         scope.report("measurements-incomplete", code, f"The code that {name} names is missing.")

@@ -86,7 +86,9 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
         return None
     if scan.problem:
-        scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
+        scope.report(
+            "performance-log", path, scan.problem, line=scan.problem_line, official=True
+        )
         return None
     for key, line in scan.conflicts.items():
         scope.report("log-conflict", path, f"{key} stands there with two values.", line=line,
@@ -119,11 +121,13 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     _judge_settings(scope, path, values, test)
     _judge_latency(scope, path, run)
     _judge_amount(scope, path, run)
-    if (
-        round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream")
-    ) or run.scenario == "SingleStream":
+    if round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream"):
+        run.value /= 1e6
+    elif run.scenario == "SingleStream":
         run.value /= 1e6
     _infer(scope, path, run)
+    if round.version >= (6, 0):
+        run.inferred = scope.place.scenario != run.scenario
     _judge_network(scope, path, values)
 
 
@@ -159,10 +163,7 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
             scope.report("performance-seeds", path, f"{name} is not the round's.",
                          expected=seed, actual=values.get(f"effective_{name}"))  # fmt: skip
     required = (tables.get("equal_issue_required") or {}).get(scope.place.division) or ()
-    if (
-        scope.model in required
-        and values.get("effective_sample_concatenate_permutation") is not True
-    ):
+    if scope.model in required and values.get("effective_sample_concatenate_permutation") is not True:
         scope.report("performance-equal-issue", path, "Samples are not issued equally often.",
                      expected="effective_sample_concatenate_permutation true")  # fmt: skip
     _judge_tokens(scope, path, values)

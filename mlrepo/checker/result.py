@@ -40,8 +40,9 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     accuracy = judge_accuracy(scope)
     performance = _judge_performance(scope)
     binding = scope.round.version >= (2, 1)
-    complies = scope.is_open or judge_compliance(scope, performance.run.scan)
-    before = len(scope.findings)
+    complies = scope.is_open or judge_compliance(
+        scope, lambda directory, test: judge_run(scope, directory, test).official
+    )
     stops = scope.round.version >= (3, 1) and not measured
     errors += _counted(scope) + (not accuracy.official) + performance.errors
     official = (
@@ -52,21 +53,13 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         and (complies or not binding)
         and bool(performance.run.value)
     )
-    del before
-    return Judged(
-        _result(scope, official, accuracy, performance, complies, errors, weights), errors
-    )
+    return Judged(_result(scope, official, accuracy, performance, complies, errors, weights), errors)
 
 
 def _counted(scope: Scope) -> int:
     """Return 1 if the measurements have issues: even where they bind nothing, they count."""
-    return int(
-        any(
-            f.rule.startswith("measurements-")
-            and (scope.round.version >= (3, 1) or f.rule != "measurements-empty")
-            for f in scope.findings
-        )
-    )
+    return int(any(f.rule.startswith("measurements-") and (
+        scope.round.version >= (3, 1) or f.rule != "measurements-empty") for f in scope.findings))
 
 
 def _judge_performance(scope: Scope) -> _Performance:
@@ -79,9 +72,7 @@ def _judge_performance(scope: Scope) -> _Performance:
         directory = f"{scope.path}/performance/{name}"
         entry = scope.tree.entry(directory)
         if entry is None or entry.kind is not Kind.DIRECTORY:
-            scope.report(
-                "performance-missing", directory, "The run is missing.", official=name == "run_1"
-            )
+            scope.report("performance-missing", directory, "The run is missing.", official=name == "run_1")
             continue
         more = scope.round.tables["required_files"]["power_run"] if has_power else ()
         listed = judge_file_list(scope, directory, "performance", more)
@@ -89,9 +80,11 @@ def _judge_performance(scope: Scope) -> _Performance:
         judge_summary(scope, directory, run)
         valid = run.official and listed
         if has_power:
-            power = judge_power(scope, run)
-            metric = power.metric if power.official else 0.0
-            valid = valid and power.official
+            before = len(scope.findings)
+            measured = judge_power(scope, run.scan.values)
+            sound = not any(finding.breaks_official for finding in scope.findings[before:])
+            metric = measured if sound and measured is not None else 0.0
+            valid = valid and sound
         official = official or valid
         errors += not valid
     return _Performance(official, run, metric, errors)

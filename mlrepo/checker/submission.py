@@ -40,7 +40,9 @@ class _Outcome:
     rejects: str = ""
 
 
-def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: int) -> Report:
+def judge_tree(
+    tree: Tree, round: Round, *, submitter: str, only: str, workers: int
+) -> Report:
     """Judge everything; see :func:`mlrepo.checker.check.check`."""
     found = judge_root(tree, round)
     units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
