@@ -35,7 +35,7 @@ from mlrepo.checker.report import Report
 from mlrepo.rounds import load_round
 
 # "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…".
-_LINE = re.compile(r"(?:\]|:main:) ?(NoResults|Results) (\S+/results/.+?)(?: ([-\w.+]+))?$")
+_LINE = re.compile(r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)(?: ([-\w.+]+))?$")
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
 Rows = dict[str, list[tuple[str, ...]]]
