@@ -35,7 +35,10 @@ from mlrepo.checker.report import Report
 from mlrepo.rounds import load_round
 
 # "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…".
-_LINE = re.compile(r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)(?: ([-\w.+]+))?$")
+_LINE = re.compile(
+    r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)"
+    r"(?: ([-\w.+]+)( with power_metric .*)?)?$"
+)
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
 Rows = dict[str, list[tuple[str, ...]]]
