@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
     "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),
 }
 
