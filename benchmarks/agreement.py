@@ -28,10 +28,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlrepo.repository.trees import DirectoryTree
-
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 # "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…".

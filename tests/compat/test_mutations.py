@@ -11,12 +11,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mlrepo.repository.trees import DirectoryTree
 from mutations import MUTATIONS, Base
 from recorded_mutations import RECORDED
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 _SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[2].parent / "shared"))
