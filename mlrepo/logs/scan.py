@@ -34,6 +34,8 @@ class DetailScan:
         The messages that LoadGen marked as errors.
     conflicts:
         Wanted keys that stand there with different values: key to the later one's line.
+    events:
+        How many lines are LoadGen's.
     problem, problem_line:
         Why the log cannot be read, and where; empty when it can.
     """
@@ -41,6 +43,7 @@ class DetailScan:
     values: dict[str, Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     conflicts: dict[str, int] = field(default_factory=dict)
+    events: int = 0
     problem: str = ""
     problem_line: int = 0
 
@@ -84,6 +87,7 @@ class _Damaged(Exception):
 def _scan_block(block: bytes, keys: Mapping[bytes, str], scan: DetailScan, before: int) -> int:
     lines = block.count(b"\n")
     if _is_clean(block, lines):
+        scan.events += lines
         _pick(block, keys, scan, before)
     else:
         lines = _scan_lines(block, keys, scan, before)
@@ -127,6 +131,7 @@ def _scan_lines(block: bytes, keys: Mapping[bytes, str], scan: DetailScan, befor
     for number, text in enumerate(texts, start=before + 1):
         if text.startswith(_MARKER):
             event = _event(text, number)
+            scan.events += 1
             _take(event, number, keys, scan)
             if event["metadata"].get("is_error"):
                 scan.errors.append(str(event["value"]))
