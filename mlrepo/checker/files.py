@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mlrepo.checker.scope import Scope
+from mlrepo.tree import Kind
 
 _RULE = {"performance": "performance-files", "accuracy": "accuracy-files"}
 
@@ -17,6 +18,11 @@ def judge_file_list(scope: Scope, directory: str, kind: str, more: Collection[st
     if kind == "performance":
         optional |= set(lists["performance_optional"])
     present = set(scope.files(directory))
+    # The official checkers list names; a link is what only the strict profile refuses here.
+    links = {e.name for e in scope.tree.entries(directory) if e.kind is Kind.LINK}
+    for name in sorted(required & links):
+        scope.report(_RULE[kind], f"{directory}/{name}", f"{name} is a link.", official=False)
+    present |= links
     missing, unasked = required - present, present - required - optional
     if not missing and not unasked:
         return True

@@ -77,6 +77,8 @@ class Scope:
                 breaks_strict=known.breaks_strict,
             )
         )  # fmt: skip
+        if official is None and known.effect(self.round.name) == "crash":
+            self.report("official-crash", path, "The official checker dies here.", official=True)
 
     def exists(self, path: str) -> bool:
         """Say whether anything readable stands at the path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.result import judge_result
+from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.submitter import judge_root, judge_submitter
 from mlrepo.checker.system import judge_system
@@ -113,6 +115,7 @@ def _judge_system_directory(scope: Scope, only: str) -> _Outcome:
     outcome = _Outcome(findings=list(scope.findings))
     mapping = _mapping(scope)
     sound = not any(finding.breaks_strict for finding in scope.findings)
+    _report_links(scope, outcome)
     for benchmark in scope.directories(scope.path):
         below = replace(
             scope, place=replace(scope.place, benchmark=benchmark), findings=[],
@@ -122,6 +125,19 @@ def _judge_system_directory(scope: Scope, only: str) -> _Outcome:
     if not sound:
         outcome.results = [replace(result, strict=False) for result in outcome.results]
     return outcome
+
+
+def _report_links(scope: Scope, outcome: _Outcome) -> None:
+    """Report links to directories, which the official checkers take for benchmarks."""
+    before = len(scope.findings)
+    for entry in scope.tree.entries(scope.path):
+        target = posixpath.normpath(posixpath.join(scope.path, entry.target))
+        found = scope.tree.entry("" if target == "." else target) if entry.target else None
+        if found is not None and found.kind is Kind.DIRECTORY:
+            path = f"{scope.path}/{entry.name}"
+            message = "The official checker takes the link for a benchmark."
+            scope.report("benchmark-unknown", path, message, actual=entry.target, official=True)
+    outcome.findings += scope.findings[before:]
 
 
 def _mapping(scope: Scope) -> Mapping[str, object]:
@@ -167,6 +183,7 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
         done = judge_result(below, errors)
         errors = done.errors
         judged.append(done.result)
+        outcome.findings += _entries_of_their_own(scope, done.result)
         if done.result.official or _performed(done.result):
             missing.discard(scenario)
     if known and not scope.is_open:
@@ -175,6 +192,16 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
         judged = [replace(result, official=False, rows=()) for result in judged]
     outcome.results += judged
     outcome.findings += scope.findings
+
+
+def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
+    """Return findings that the official checker counts beside the result, not against it."""
+    return [
+        replace(finding, breaks_official=True)
+        for finding in result.findings
+        if finding.rule == "measurements-missing"
+        and RULES[finding.rule].effect(scope.round.name).startswith("extra")
+    ]
 
 
 def _performed(result: Result) -> bool:

@@ -12,6 +12,9 @@ from mlrepo.rounds.description_schema import description_schema
 from mlrepo.tree import Missing
 
 _LARGEST = 4 << 20
+# Fields that the official checkers put in lower case, or in quotes into their summary.
+_TEXTS = ("status", "submitter", "system_name", "host_processor_model_name",
+          "accelerator_model_name", "framework", "operating_system")  # fmt: skip
 _LONG_RDI = "research, development, or internal"
 
 
@@ -26,6 +29,8 @@ def judge_system(scope: Scope) -> bool:
         description = _parse(scope.tree.read(path, _LARGEST))
     except (Missing, ValueError, RecursionError) as error:
         scope.report("system-description", path, f"The system description {_said(error)}.")
+        if not isinstance(error, Missing):
+            scope.report("official-crash", path, "The official checker dies here.", official=True)
         return False
     scope.system = description
     category = description.get("system_type")
@@ -35,11 +40,24 @@ def judge_system(scope: Scope) -> bool:
     unknown = [field for field in description if field not in schema]
     for field in unknown:
         scope.report("system-unknown-field", path, f"The field {field!r} is unknown.")
+    if scope.round.version < (6, 0):
+        _report_crashes(scope, path, description)
     before = len(scope.findings)
     known = {field: value for field, value in prepared.items() if field in schema}
     if not _plainly_sound(schema, known):
         _explain(scope, path, schema, known)
     return not any(finding.breaks_official for finding in scope.findings[before:])
+
+
+def _report_crashes(scope: Scope, path: str, description: Mapping[str, Any]) -> None:
+    """Report fields that are no text where the official checkers up to v5.1 take them for one."""
+    for field in _TEXTS:
+        value = description.get(field, "")
+        if not isinstance(value, str):
+            message = f"The official checker dies at the field {field!r}, which is no text."
+            scope.report("official-crash", path, message, actual=value, official=True)
+            rule = "system-description"
+            scope.report(rule, path, f"The field {field!r} is no text.", actual=value)
 
 
 def _parse(data: bytes) -> dict[str, Any]:

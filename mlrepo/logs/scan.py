@@ -16,7 +16,10 @@ _MARKER = b":::MLLOG"
 _HEAD = b':::MLLOG {"key": "'
 _NEXT_HEAD = b"\n" + _HEAD
 _END = b"}}\n"
-_NO_ERROR = b'"is_error": false, "is_warning": '
+_NO_ERROR = (
+    b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", '
+    b'"metadata": {"is_error": false, "is_warning": '
+)
 _BLOCK = 1 << 20
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
 _LONGEST_LINE = 64 << 20

@@ -25,7 +25,12 @@ def findings_in_order(report: Report, profile: str) -> list[Finding]:
 
     A finding at a file that several results share (a system description) is one of each result.
     """
-    unique = dict.fromkeys(_all_findings(report))
+    by_place: dict[tuple[object, ...], Finding] = {}
+    for finding in _all_findings(report):
+        key = (finding.rule, finding.path, finding.line, finding.message, finding.actual)
+        # The tree's own findings come first; they may break more than a result's.
+        by_place.setdefault(key, finding)
+    unique = list(by_place.values())
     worst: dict[str, int] = {}
     for finding in unique:
         rank = LEVELS.index(level(finding, profile))
