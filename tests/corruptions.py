@@ -97,7 +97,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "broken link": _instead(lambda path: path.symlink_to("nowhere")),
     "link to itself": _instead(lambda path: path.symlink_to(path.name)),
     "FIFO": _instead(os.mkfifo),
-    "unreadable": lambda path, rng: path.chmod(0),
+    "link to a device": _instead(lambda path: path.symlink_to("/dev/zero")),
     "newline in name": lambda path, rng: _renamed(path, "a\nb::error::"),
     "bytes in name": lambda path, rng: _renamed(path, os.fsdecode(b"\xff\xfe")),
 }

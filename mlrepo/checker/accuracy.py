@@ -236,7 +236,7 @@ def _judge_detail(scope: Scope, path: str) -> None:
         scope.report(
             "accuracy-loadgen-error", path, "LoadGen logged errors.",
             actual=scan.errors[0] if scan.errors else scan.error_count(True),
-            official=bool(scan.error_count(modern)),
+            official=None if scan.error_count(modern) else False,
         )  # fmt: skip
     sizes = scope.round.tables.get("dataset_size") or {}
     samples = scan.values.get("qsl_reported_total_count")

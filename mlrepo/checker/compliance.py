@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import scan_detail
 from mlrepo.logs.verify import (
     failed_test06_checks,
     metrics_of,
@@ -92,8 +93,25 @@ def _judge_run(
         scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
     if run_is_valid is not None:
         good &= not missing and run_is_valid(run, test)
+    elif not missing:
+        _judge_form(scope, f"{run}/{_DETAIL}")
     _judge_copy(scope, f"{run}/{_DETAIL}", test)
     return good
+
+
+def _judge_form(scope: Scope, path: str) -> None:
+    """Report a damaged log in the rounds whose official checkers read no log of a test."""
+    if not scope.round.has_detail_log():
+        return
+    try:
+        with scope.tree.open(path) as stream:
+            scan = scan_detail(stream, ())
+    except Missing as missing:
+        scope.report("unreadable", path, f"It {missing}.", official=False)
+        return
+    if scan.problem or not scan.events:
+        problem = scan.problem or "no line of LoadGen stands in it"
+        scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
 
 
 def _judge_text(scope: Scope, path: str) -> bool:

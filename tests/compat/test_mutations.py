@@ -54,6 +54,10 @@ ACCEPTED = {
     "67-hash-before-accuracy-order": "the order of the lines is nobody's rule",
 }  # fmt: skip
 
+# The official checker follows the link to a file outside the tree, so that its verdict is that of
+# the machine it runs on: such a link is broken wherever the tree is sent to.
+_OF_THE_MACHINE = {("v5.1", "69-accuracy-log-file-is-symlink-outside")}
+
 
 def _accepted(round_name: str, mutation: str, scenario: str) -> bool:
     keys = (mutation, f"{mutation} {scenario}", f"{mutation} {scenario} {round_name}",
@@ -108,6 +112,8 @@ def test_a_mutation_is_judged_as_the_rules_say(
     assert report.valid("strict") == _accepted(round_name, mutation, scenario), reasons
     assert bool(reasons) == (not report.valid("strict"))
     assert all(finding.path for finding in reasons)
+    if (round_name, mutation) in _OF_THE_MACHINE:
+        return
     if official == "crash":
         assert any(finding.rule == "official-crash" for finding in found), found
     else:
