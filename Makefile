@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test test-backends check lint prove docs clean
+.PHONY: demo test test-backends check lint prove fuzz docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/mlrepo demo
@@ -27,6 +27,10 @@ lint: $(VENV)/tested
 # Proofs that take minutes: 800 concurrent records beside gc, 50 kills.
 prove: $(VENV)/tested
 	$(BIN)/python -m pytest -m slow --override-ini 'addopts=-q --strict-markers'
+
+# 20,000 broken submissions: no traceback.
+fuzz: $(VENV)/tested
+	$(BIN)/python benchmarks/fuzz_checker.py
 
 docs: $(VENV)/tested
 	$(BIN)/python docs/generate.py

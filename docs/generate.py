@@ -1,4 +1,7 @@
-"""Write docs/reference.md from the command line itself: `make docs`; a test holds it current."""
+"""Write docs/reference.md from the command line itself, and docs/rules.md from the rules.
+
+`make docs` runs it; tests hold both current.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from pathlib import Path
 
 import click
 
+from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import cli
+from mlrepo.cli.rule_texts import effects_by_round
 from mlrepo.settings import SETTINGS
 
 TARGET = Path(__file__).parent / "reference.md"
+RULES_TARGET = Path(__file__).parent / "rules.md"
 
 
 def reference() -> str:
@@ -46,5 +52,28 @@ def _commands(group: click.Group, context: click.Context) -> list[str]:
     return parts
 
 
+def rules() -> str:
+    """Return the catalogue: each rule, what strict does, what the official checkers do."""
+    parts = [
+        "# Rules of a submission",
+        "Generated from the checker's catalogue by `make docs`. In the profile `strict` (the "
+        "default) an *error* makes what it is found at invalid, a *warning* nothing; in the "
+        "profile `official` a result is as valid as it is for the official checker of its round. "
+        "`mlrepo check --explain RULE` prints one of these.",
+    ]
+    for rule in RULES.values():
+        official = "\n".join(f"| {rounds} | {text} |" for rounds, text in effects_by_round(rule))
+        parts += [
+            f"## {rule.id}",
+            f"{rule.title}\n\n"
+            f"- strict: {rule.severity.value}\n"
+            f"- source: {rule.source}\n"
+            f"- to mend it: {rule.hint}",
+            f"| rounds | the official checker, when it is broken |\n|---|---|\n{official}",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
 if __name__ == "__main__":
     TARGET.write_text(reference(), encoding="utf-8")
+    RULES_TARGET.write_text(rules(), encoding="utf-8")

@@ -16,6 +16,8 @@ from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 
 _FOREIGN = ("GIT_", "MLREPO_", "CK_MLPERF_INFERENCE_", "XDG_", "SSH_", "GPG_")
+# Where test data lie that are no part of the project.
+_DATA = ("MLREPO_SHARED", "MLREPO_INFERENCE")
 _HOME = pytest.StashKey[str]()
 _SETTINGS = """\
 round = "v6.1"
@@ -30,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.mkdtemp(prefix="mlrepo-home-")
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
-        del os.environ[name]
+        if name not in _DATA:
+            del os.environ[name]
     os.environ.pop("EMAIL", None)
     os.environ |= {
         "HOME": home,

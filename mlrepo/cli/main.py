@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
     "truncate": (
         "mlrepo.cli.truncate",
         "Truncate the accuracy logs of a submission, keeping the full ones.",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mlrepo.errors import MlrepoError, UserError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
 
 # Variables by which Git tells a hook where it runs. A command about another repository that
 # inherits them would write the wrong index (pre-commit issue 300).
@@ -15,6 +20,9 @@ _LOCAL_VARIABLES = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX",
     "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE",
 )  # fmt: skip
+_NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
+# Questions and answers of this many objects fit the pipes' buffers, so neither side waits for ever.
+_ASKED_AT_ONCE = 256
 
 
 class GitError(MlrepoError):
@@ -46,6 +54,7 @@ def git_bytes(
     cwd: Path,
     stdin: bytes | None = None,
     environ: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
     in_hook: bool = False,
 ) -> bytes:
     """Run ``git`` in ``cwd`` and return its standard output.
@@ -61,21 +70,15 @@ def git_bytes(
     UserError
         There is no git on the machine.
     """
-    env = {
-        key: value
-        for key, value in (os.environ if environ is None else environ).items()
-        if in_hook or key not in _LOCAL_VARIABLES
-    }
-    env |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments]
     try:
         done = subprocess.run(
-            command,
+            [*_command(), *arguments],
             cwd=cwd,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            env=env,
+            env=_environment(os.environ if environ is None else environ, in_hook=in_hook)
+            | dict(extra or {}),
             check=False,
         )
     except FileNotFoundError as error:
@@ -87,3 +90,98 @@ def git_bytes(
     if done.returncode != 0:
         raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
+
+
+class BlobReader:
+    """One ``git cat-file`` process that answers for the objects of a repository.
+
+    Objects that a partial clone left out are missing here: a check does not go to the network
+    for one object after the other.
+    """
+
+    def __init__(self, cwd: Path) -> None:
+        self._process = subprocess.Popen(
+            [*_command(), "cat-file", "--batch-command"],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(os.environ) | _NO_FETCH,
+        )
+
+    def sizes(self, oids: Sequence[str]) -> list[int]:
+        """Return the size of each object in bytes, -1 for those that are missing."""
+        found: list[int] = []
+        for start in range(0, len(oids), _ASKED_AT_ONCE):
+            asked = oids[start : start + _ASKED_AT_ONCE]
+            self._ask("".join(f"info {oid}\n" for oid in asked))
+            found += [self._size() for _ in asked]
+        return found
+
+    def content(self, oid: str) -> bytes:
+        """Return the content of an object; empty when it is missing."""
+        self._ask(f"contents {oid}\n")
+        size = self._size()
+        if size < 0:
+            return b""
+        assert self._process.stdout is not None
+        return self._process.stdout.read(size + 1)[:-1]
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _ask(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+        self._process.stdin.flush()
+
+    def _size(self) -> int:
+        assert self._process.stdout is not None
+        words = self._process.stdout.readline().split()
+        if not words:
+            raise GitError(("cat-file", "--batch-command"), 1, "it ended before its time")
+        return int(words[2]) if len(words) == 3 else -1
+
+
+def open_blob(cwd: Path, oid: str) -> BinaryIO:
+    """Return the content of a large object as a stream from a process of its own."""
+    process = subprocess.Popen(
+        [*_command(), "cat-file", "blob", oid],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_environment(os.environ) | _NO_FETCH,
+    )
+    return cast(BinaryIO, io.BufferedReader(_Output(process)))
+
+
+class _Output(io.RawIOBase):
+    """The standard output of a process, which is waited for when the stream is closed."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        assert self._process.stdout is not None
+        return cast(io.BufferedReader, self._process.stdout).readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process.wait()
+        super().close()
+
+
+def _command() -> list[str]:
+    return ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+
+
+def _environment(environ: Mapping[str, str], *, in_hook: bool = False) -> dict[str, str]:
+    kept = {key: value for key, value in environ.items() if in_hook or key not in _LOCAL_VARIABLES}
+    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}

@@ -53,6 +53,12 @@ class Round:
     name: str
     tables: Mapping[str, Any]
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return the name as two numbers, so that rounds compare."""
+        major, minor = self.name[1:].split(".")
+        return int(major), int(minor)
+
     def official_benchmark(self, benchmark: str) -> str:
         """Return the official name behind a directory name (``resnet50`` is ``resnet``), or ''."""
         if benchmark in self.tables["models"]:

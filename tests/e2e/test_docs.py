@@ -72,13 +72,14 @@ def test_the_two_setup_commands_are_targets_of_the_makefile() -> None:
 
 
 def test_the_reference_is_current() -> None:
-    """docs/reference.md is what `make docs` writes, so every command is documented."""
+    """The reference and the rules are what `make docs` writes, so each command and rule is told."""
     sys.path.insert(0, str(ROOT / "docs"))
     try:
-        from generate import reference
+        from generate import reference, rules
     finally:
         sys.path.pop(0)
     assert (ROOT / "docs" / "reference.md").read_text() == reference(), "run `make docs`"
+    assert (ROOT / "docs" / "rules.md").read_text() == rules(), "run `make docs`"
 
 
 def test_the_tutorial_uses_only_options_that_exist() -> None:

@@ -1,0 +1,161 @@
+"""Compare our verdicts on a published tree with those of the round's official checker.
+
+The official checker runs here as its authors released it (or its saved log and ``summary.csv`` are
+given); then, for each result directory, in the profile ``official``:
+
+* the verdict: valid or not;
+* each row of ``summary.csv``, column by column as printed.
+
+A disagreement is printed with what each of the two says; the last lines count them.
+
+Usage::
+
+    python benchmarks/agreement.py TREE ROUND --checker submission_checker.py [-- ARGUMENT…]
+    python benchmarks/agreement.py TREE ROUND --log official.log --csv summary.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlrepo.checker.check import check
+from mlrepo.checker.report import Report
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import load_round
+
+# "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…".
+_LINE = re.compile(
+    r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)"
+    r"(?: ([-\w.+]+)( with power_metric .*)?)?$"
+)
+_DEPTH = 6  # division/submitter/results/system/benchmark/scenario
+
+Rows = dict[str, list[tuple[str, ...]]]
+
+
+def main() -> int:
+    """Print the disagreements and their number; exit 1 if there is one."""
+    options, extra = _arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        log, table = options.log, options.csv
+        if options.checker is not None:
+            log, table = Path(scratch) / "log", Path(scratch) / "summary.csv"
+            _run_official(options, extra, log, table)
+        verdicts = _official_verdicts(log)
+        header, rows = _official_rows(table)
+    start = time.perf_counter()
+    report = check(DirectoryTree(options.tree), load_round(options.round), workers=options.workers)
+    print(f"{options.round}: {len(report.results)} results in {time.perf_counter() - start:.1f} s")
+    wrong = _compare_verdicts(report, verdicts)
+    different = _compare_rows(report, header, rows)
+    print(f"verdicts: {len(verdicts)} official, {wrong} differ")
+    print(f"summary rows: {sum(map(len, rows.values()))} official, {different} differ")
+    return 1 if wrong or different else 0
+
+
+def _arguments() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("round")
+    parser.add_argument("--checker", type=Path, help="the official checker to run")
+    parser.add_argument("--log", type=Path, help="what it printed")
+    parser.add_argument("--csv", type=Path, help="its summary.csv")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options, extra = parser.parse_known_args()
+    if options.checker is None and (options.log is None or options.csv is None):
+        parser.error("name the --checker, or its --log and --csv")
+    return options, [argument for argument in extra if argument != "--"]
+
+
+def _run_official(
+    options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path
+) -> None:
+    checker = options.checker.resolve()
+    command = [sys.executable, str(checker), "--input", ".", "--version", options.round,
+               "--csv", str(table), *extra]  # fmt: skip
+    environ = {**os.environ, "PYTHONPATH": str(checker.parent)}
+    with log.open("wb") as out:
+        subprocess.run(command, cwd=options.tree, stdout=out, stderr=out, env=environ, check=False)
+
+
+def _official_verdicts(log: Path) -> dict[str, bool]:
+    """Return what the official checker says of each result directory."""
+    verdicts: dict[str, bool] = {}
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        found = _LINE.search(line)
+        if found and found[2].count("/") == _DEPTH - 1:
+            verdicts[found[2]] = found[1] == "Results"
+    return verdicts
+
+
+def _official_rows(table: Path) -> tuple[list[str], Rows]:
+    """Return the header and the rows by location; a row that its own quoting broke is left out."""
+    with table.open(encoding="utf-8", errors="replace", newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader)
+        rows: Rows = collections.defaultdict(list)
+        location = header.index("Location")
+        broken = 0
+        for row in reader:
+            if len(row) != len(header):
+                broken += 1
+                continue
+            rows[row[location]].append(tuple(row))
+    if broken:
+        print(f"{broken} lines of the official summary.csv are broken by their own quoting")
+    return header, rows
+
+
+def _compare_verdicts(report: Report, official: dict[str, bool]) -> int:
+    ours = {result.path: result for result in report.results}
+    wrong = 0
+    for path in sorted(official.keys() | ours.keys()):
+        theirs = official.get(path)
+        result = ours.get(path)
+        if result is None and theirs is False:
+            continue  # an entry for a directory that holds no result
+        # A result whose system or model is refused has no line of its own.
+        if (result.official if result is not None else None) == bool(theirs):
+            continue
+        wrong += 1
+        print(f"VERDICT {path}: official {theirs}, ours {result and result.official}")
+        for finding in result.findings if result is not None else ():
+            if finding.breaks_official:
+                print(f"    {finding.rule}: {finding.path}: {finding.message}")
+    return wrong
+
+
+def _compare_rows(report: Report, header: Sequence[str], official: Rows) -> int:
+    ours: Rows = collections.defaultdict(list)
+    for result in report.results:
+        for row in result.rows:
+            cells = tuple(str(row.get(column, "")) for column in header)
+            ours[cells[header.index("Location")]].append(cells)
+    different = 0
+    for location in sorted(official.keys() | ours.keys()):
+        theirs, mine = sorted(official.get(location, [])), sorted(ours.get(location, []))
+        if theirs == mine:
+            continue
+        different += 1
+        if len(theirs) != len(mine):
+            print(f"ROWS {location}: official {len(theirs)}, ours {len(mine)}")
+            continue
+        for row, own in zip(theirs, mine, strict=True):
+            for column, cell, own_cell in zip(header, row, own, strict=True):
+                if cell != own_cell:
+                    print(f"CELL {location}: {column}: official {cell!r}, ours {own_cell!r}")
+    return different
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Checks of a submission: a Tree and a Round go in, a Report comes out."""

@@ -1,0 +1,256 @@
+"""Judge the accuracy run of a result: accuracy.txt, its hash, the logs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass, replace
+
+from mlrepo.checker.files import judge_file_list
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import scan_detail
+from mlrepo.rounds import Round
+from mlrepo.tree import Kind, Missing
+
+_HASH = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
+_GAP = b"\n\n...\n\n"
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What an accuracy run is worth.
+
+    Attributes
+    ----------
+    official:
+        The official verdict on the run; in the open division most breaches are forgiven.
+    text:
+        As the official summary prints it.
+    stops:
+        The official checker looks at nothing else of this result.
+    """
+
+    official: bool
+    text: str = ""
+    stops: bool = False
+
+
+def has_many_metrics(round: Round) -> bool:
+    """Say whether a benchmark of the round may have several metrics (v3.1 and later)."""
+    return round.version >= (3, 1)
+
+
+def judge_accuracy(scope: Scope) -> Accuracy:
+    """Judge ``accuracy/`` of the result."""
+    directory = f"{scope.path}/accuracy"
+    path = f"{directory}/accuracy.txt"
+    binding_files = scope.round.version >= (3, 1)
+    if not scope.exists(path):
+        scope.report("accuracy-missing", path, "accuracy.txt is missing.", official=True)
+        return Accuracy(False, stops=binding_files)
+    if not judge_file_list(scope, directory, "accuracy"):
+        return Accuracy(False, stops=True)
+    before = len(scope.findings)
+    text = scope.text(path, 64 << 20)
+    if text is None:
+        scope.report("unreadable", path, "It is not UTF-8.", official=True)
+        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        return Accuracy(False)
+    # The official checkers read text, where \r ends a line as well.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    metrics = _judge_text(scope, path, text)
+    _judge_log(scope, directory, text)
+    _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
+    if not _has_extra_files(scope, directory):
+        scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
+    printed = _printed(scope.round, metrics)
+    if scope.is_open:
+        _forgive(scope, before, bool(metrics))
+    official = not any(finding.breaks_official for finding in scope.findings[before:])
+    return Accuracy(official, printed or "None")
+
+
+def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
+    """Take back what the official checkers do not mind in the open division."""
+    version = scope.round.version
+    for at, finding in enumerate(scope.findings[before:], start=before):
+        forgiven = finding.rule.startswith("accuracy-") and (
+            version < (6, 0) or finding.rule in ("accuracy-target", "accuracy-hash")
+        )
+        forgiven = forgiven and not (
+            finding.rule == "accuracy-text" and version >= (5, 1) and not has_metrics
+        )
+        if forgiven:
+            scope.findings[at] = replace(finding, breaks_official=False)
+
+
+def _has_extra_files(scope: Scope, directory: str) -> bool:
+    wanted = (scope.round.tables.get("extra_accuracy_files") or {}).get(scope.model) or {}
+    if not isinstance(wanted, dict):
+        return True
+    for name, stems in wanted.items():
+        present = {file.partition(".")[0] for file in scope.files(f"{directory}/{name}")}
+        if not present >= set(stems):
+            return False
+    return True
+
+
+def _printed(round: Round, metrics: dict[str, str]) -> str:
+    if not has_many_metrics(round):
+        return next(iter(metrics.values()), "")
+    return "  ".join(f"{metric}: {value}" for metric, value in metrics.items())
+
+
+def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
+    """Report what accuracy.txt lacks; return the metrics in it as printed."""
+    targets = scope.round.accuracy_targets(scope.model, scope.scenario)
+    limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
+    patterns = scope.round.tables["accuracy_pattern"]
+    many = has_many_metrics(scope.round)
+    checks = [(t["metric"], re.compile(patterns[t["metric"]]), t["min"]) for t in targets]
+    uppers = [(u["metric"], re.compile(patterns[u["metric"]]), u["max"]) for u in limits]
+    metrics: dict[str, str] = {}
+    places: dict[str, int] = {}
+    has_hash = False
+    for number, line in enumerate(text.split("\n"), start=1):
+        for metric, pattern, least in checks:
+            match = pattern.match(line)
+            if match:
+                if metric in metrics and not many:
+                    # The official checker takes the last line; no line may miss the target.
+                    old = metrics[metric]
+                    _compare(scope, path, places[metric], metric, old, least=least, official=False)
+                metrics[metric], places[metric] = match[1], number
+                if many:
+                    _compare(scope, path, number, metric, match[1], least=least)
+        for metric, pattern, most in uppers:
+            match = pattern.match(line)
+            if match:
+                _compare(scope, path, number, metric, match[1], most=most)
+        has_hash = has_hash or bool(_HASH.match(line))
+        if has_hash and len(metrics) == len(checks):
+            break
+    if not many:
+        for metric, _, least in checks:
+            if metric in metrics:
+                _compare(scope, path, places[metric], metric, metrics[metric], least=least)
+    for metric, _, least in checks:
+        if metric not in metrics:
+            scope.report("accuracy-text", path, f"No {metric} stands in it.", expected=least)
+    if not has_hash:
+        scope.report("accuracy-hash", path, "There is no hash of the accuracy log.")
+    _judge_counts(scope, path, text)
+    return metrics
+
+
+def _compare(
+    scope: Scope, path: str, line: int, metric: str, value: str,
+    *, least: float = -math.inf, most: float = math.inf, official: bool | None = None,
+) -> None:  # fmt: skip
+    try:
+        number = float(value)
+    except ValueError:
+        scope.report("accuracy-text", path, f"{metric} is no number.", line=line, actual=value)
+        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        return
+    # The open division has no target, but a metric must be a number there too.
+    if not least <= number <= most and not scope.is_open:
+        scope.report(
+            "accuracy-target", path, f"{metric} misses its target.", line=line,
+            expected=f">= {least}" if number < least else f"<= {most}", actual=value,
+            official=official,
+        )  # fmt: skip
+
+
+def _judge_counts(scope: Scope, path: str, text: str) -> None:
+    """Strict: what accuracy-imagenet.py prints must agree with itself."""
+    for percent, good, total in _COUNTS.findall(text):
+        if len(good) > 18 or len(total) > 18 or not int(total):
+            wrong = True
+        else:
+            try:
+                wrong = abs(float(percent) - 100 * int(good) / int(total)) > 0.001
+            except ValueError:
+                continue
+        if wrong:
+            scope.report(
+                "accuracy-text", path, "accuracy is not good divided by total.",
+                actual=f"{percent} %, {good[:20]} of {total[:20]}", official=False,
+            )  # fmt: skip
+
+
+def _judge_log(scope: Scope, directory: str, text: str) -> None:
+    path = f"{directory}/mlperf_log_accuracy.json"
+    entry = scope.tree.entry(path)
+    if entry is None or entry.kind is not Kind.FILE:
+        scope.report(
+            "accuracy-log",
+            path,
+            "The log is missing or no plain file.",
+            official=None if entry is None or entry.kind is not Kind.LINK else False,
+        )
+        return
+    limit = int(scope.round.tables["limits"]["accuracy_log_max_bytes"])
+    if entry.size > limit:
+        scope.report("accuracy-log", path, "The log is not truncated.",
+                     expected=f"<= {limit} bytes", actual=entry.size)  # fmt: skip
+        return
+    try:
+        data = scope.tree.read(path, limit)
+    except Missing:
+        scope.report("unreadable", path, "It cannot be read.")
+        return
+    if not data.strip():
+        scope.report("accuracy-log", path, "The log is empty.", official=False)
+    hashes = set(_HASH.findall(text))
+    if len(hashes) > 1 or any(not _SHA256.fullmatch(each) for each in hashes):
+        scope.report("accuracy-hash", f"{directory}/accuracy.txt",
+                     "It wants exactly one SHA-256.", official=False)  # fmt: skip
+    elif hashes and _GAP not in data and hashes != {hashlib.sha256(data).hexdigest()}:
+        scope.report("accuracy-hash", f"{directory}/accuracy.txt",
+                     "The hash is not that of the log.", official=False)  # fmt: skip
+
+
+def _judge_detail(scope: Scope, path: str) -> None:
+    modern = scope.round.version >= (5, 1)
+    try:
+        with scope.tree.open(path) as stream:
+            if not scope.round.has_detail_log():
+                _judge_old_detail(scope, path, stream.read(256 << 20))
+                return
+            scan = scan_detail(stream, ("num_errors", "qsl_reported_total_count") if modern else ())
+    except Missing:
+        scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
+        return
+    if scan.problem:
+        scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
+        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        return
+    if not scan.events:
+        scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
+        return
+    if scan.errors or scan.error_count(modern):
+        scope.report(
+            "accuracy-loadgen-error", path, "LoadGen logged errors.",
+            actual=scan.errors[0] if scan.errors else scan.error_count(True),
+            official=None if scan.error_count(modern) else False,
+        )  # fmt: skip
+    sizes = scope.round.tables.get("dataset_size") or {}
+    samples = scan.values.get("qsl_reported_total_count")
+    if modern and scope.model in sizes and samples != sizes[scope.model]:
+        scope.report("accuracy-data-set", path, "The run does not cover the data set.",
+                     expected=sizes[scope.model], actual=samples)  # fmt: skip
+
+
+def _judge_old_detail(scope: Scope, path: str, data: bytes) -> None:
+    ignored = [text.encode() for text in scope.round.tables["ignored_loadgen_errors"]]
+    if b"ERROR" not in data:
+        return
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if b"ERROR" in line and not any(text in line for text in ignored):
+            scope.report("accuracy-loadgen-error", path, "LoadGen logged errors.", line=number,
+                         actual=line.decode("utf-8", "replace"))  # fmt: skip
+            return

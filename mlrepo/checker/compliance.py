@@ -1,0 +1,199 @@
+"""The compliance tests TEST01 to TEST09 of a closed or network result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import scan_detail
+from mlrepo.logs.verify import (
+    failed_test06_checks,
+    metrics_of,
+    passed,
+    passed_on_its_own_line,
+)
+from mlrepo.tree import Missing
+
+# Tests with a performance run of their own, by the first letters of their names.
+_WITH_RUN = ("TEST01", "TEST04", "TEST05")
+_RUN = "performance/run_1"
+_DETAIL = "mlperf_log_detail.txt"
+_SAME_LOG_LIMIT = 64 << 20
+
+
+def required_tests(scope: Scope) -> list[str]:
+    """Return the names of the tests that the round asks of this result; none in open."""
+    if scope.is_open:
+        return []
+    tests = scope.round.tables["compliance_tests"].get(scope.model) or []
+    if isinstance(tests, dict):
+        # Up to v1.1 the directory's name was compared with MultiStream, case included.
+        name = scope.place.scenario
+        tests = tests.get(name) or tests.get(scope.scenario if name != "multistream" else "Offline")
+    return list(tests or [])
+
+
+def judge_compliance(scope: Scope, run_is_valid: Callable[[str, str], bool]) -> bool:
+    """Judge all tests of a result.
+
+    Parameters
+    ----------
+    scope:
+        The result.
+    run_is_valid:
+        Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
+
+    Returns
+    -------
+    bool
+        What the round's official checker thinks of the tests, for its summary. Up to v2.0 only
+        the last test's performance counts there.
+    """
+    kind = "compliance" if scope.round.tables["layout"]["measurements"].find("results") < 0 else ""
+    base = scope.below(kind or "results")
+    tests = required_tests(scope)
+    binding = _is_binding(scope)
+    performance, accuracy = True, True
+    for test in tests:
+        path = f"{base}/{test}"
+        if not scope.exists(path):
+            scope.report("compliance", path, f"The compliance test {test} is missing.")
+            good = False
+        else:
+            # Up to v5.1 a model with TEST06 has no performance tests looked at.
+            looked_at = test.startswith(_WITH_RUN)
+            good = not looked_at or _judge_run(scope, path, test, run_is_valid if binding else None)
+        performance = good and (performance or not binding)
+        accuracy &= _judge_accuracy(scope, path, test)
+    return performance and accuracy
+
+
+def _is_binding(scope: Scope) -> bool:
+    return _number(scope) >= (2, 1)
+
+
+def _number(scope: Scope) -> tuple[int, ...]:
+    return tuple(int(part) for part in scope.round.name[1:].split("."))
+
+
+def _judge_run(
+    scope: Scope, path: str, test: str, run_is_valid: Callable[[str, str], bool] | None
+) -> bool:
+    good = True
+    if test != "TEST04-B":
+        # TEST04-A and -B are verified together; the text stands in A.
+        good = _judge_text(scope, f"{path}/verify_performance.txt")
+    run = f"{path}/{_RUN}"
+    if not scope.exists(run):
+        scope.report("compliance", run, f"{test} has no {_RUN} directory.")
+        return False
+    wanted = scope.round.tables["required_files"]["compliance_performance"]
+    missing = [name for name in wanted if name not in scope.files(run)]
+    if missing:
+        scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
+    if run_is_valid is not None:
+        good &= not missing and run_is_valid(run, test)
+    elif not missing:
+        _judge_form(scope, f"{run}/{_DETAIL}")
+    _judge_copy(scope, f"{run}/{_DETAIL}", test)
+    return good
+
+
+def _judge_form(scope: Scope, path: str) -> None:
+    """Report a damaged log in the rounds whose official checkers read no log of a test."""
+    if not scope.round.has_detail_log():
+        return
+    try:
+        with scope.tree.open(path) as stream:
+            scan = scan_detail(stream, ())
+    except Missing as missing:
+        scope.report("unreadable", path, f"It {missing}.", official=False)
+        return
+    if scan.problem or not scan.events:
+        problem = scan.problem or "no line of LoadGen stands in it"
+        scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
+
+
+def _judge_text(scope: Scope, path: str) -> bool:
+    text = scope.text(path)
+    if text is None:
+        scope.report("compliance", path, "The verification is missing or cannot be read.")
+        return False
+    if not passed(text):
+        scope.report("compliance", path, "The verification failed.", expected="TEST PASS")
+        return False
+    return True
+
+
+def _judge_accuracy(scope: Scope, path: str, test: str) -> bool:
+    if test == "TEST09":
+        return _judge_text(scope, f"{path}/verify_output_len.txt")
+    if test in ("TEST07", "TEST08"):
+        return _judge_text(scope, f"{path}/verify_accuracy.txt")
+    if test not in ("TEST01", "TEST06"):
+        return True
+    verdict = f"{path}/verify_accuracy.txt"
+    text = scope.text(verdict)
+    if text is None:
+        scope.report("compliance", verdict, "The verification is missing or cannot be read.")
+        return False
+    if test == "TEST06":
+        failed = failed_test06_checks(text)
+        if failed:
+            scope.report("compliance", verdict, "TEST06 failed.", expected="; ".join(failed))
+        return not failed
+    modular = _number(scope) >= (6, 0)
+    sure = passed_on_its_own_line(text) if modular else passed(text)
+    return _judge_test01(scope, path, sure, files_matter=not (modular and sure))
+
+
+def _judge_test01(scope: Scope, path: str, sure: bool, *, files_matter: bool) -> bool:
+    directory = f"{path}/accuracy"
+    files = scope.files(directory)
+    key = "test01_accuracy_if_pass" if sure else "test01_accuracy_if_fail"
+    missing = [n for n in scope.round.tables["required_files"][key] if n not in files]
+    if missing:
+        scope.report(
+            "compliance", directory, f"TEST01 lacks {', '.join(missing)}.",
+            official=None if files_matter else False,
+        )  # fmt: skip
+        binding = files_matter and _is_binding(scope)
+        return scope.exists(directory) if not binding else False
+    return sure or _judge_delta(scope, directory)
+
+
+def _judge_delta(scope: Scope, directory: str) -> bool:
+    """Judge a test that is not deterministic: both accuracies must lie near each other."""
+    tables = scope.round.tables
+    metrics = [t["metric"] for t in scope.round.accuracy_targets(scope.model, scope.scenario)]
+    texts = [
+        scope.text(f"{directory}/{name}_accuracy.txt") or "" for name in ("baseline", "compliance")
+    ]
+    before, after = (metrics_of(text, tables["accuracy_pattern"], metrics) for text in texts)
+    default = tables.get("accuracy_delta_percent_default") or {"99.9": 0.1, "other": 1.0}
+    own = (tables.get("accuracy_delta_percent") or {}).get(scope.model) or {}
+    for metric in metrics:
+        allowed = own.get(metric, default["99.9" if "99.9" in scope.model else "other"])
+        known = before[metric] and after[metric]
+        delta = abs(1 - before[metric] / after[metric]) * 100 if known else float("inf")
+        if not delta <= allowed:
+            scope.report(
+                "compliance", directory, f"TEST01: {metric} differs from the accuracy run's.",
+                expected=f"within {allowed} %", actual=f"{before[metric]}, {after[metric]}",
+            )  # fmt: skip
+            # Up to v2.0 the official checker lets TEST01's accuracy fail.
+            return not _is_binding(scope)
+    return True
+
+
+def _judge_copy(scope: Scope, path: str, test: str) -> None:
+    own = f"{scope.path}/{_RUN}/{_DETAIL}"
+    here, there = scope.tree.entry(path), scope.tree.entry(own)
+    if here is None or there is None or here.size != there.size or here.size <= 0:
+        return
+    try:
+        same = scope.tree.read(path, _SAME_LOG_LIMIT) == scope.tree.read(own, _SAME_LOG_LIMIT)
+    except Missing:
+        return
+    if same:
+        scope.report("compliance-copied", path, f"{test} holds the log of the performance run.")

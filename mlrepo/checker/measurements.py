@@ -1,0 +1,92 @@
+"""Judge the measurements of a result: user.conf, README.md, the measurements file, the code."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.tree import Kind
+
+
+def judge_measurements(scope: Scope) -> tuple[bool, Any]:
+    """Return the official verdict and ``weight_data_types`` (None when there is none)."""
+    before = len(scope.findings)
+    directory = measurements_directory(scope)
+    if scope.tree.entry(directory) is None:
+        scope.report("measurements-missing", directory, "The directory is missing.")
+        return _passed(scope, before), None
+    files = scope.files(directory)
+    for name in scope.round.tables["required_files"]["measurements"]:
+        if name not in files:
+            scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
+        elif files[name].size == 0:
+            scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
+    name = measurements_name(scope, list(files))
+    if not name:
+        scope.report(
+            "measurements-incomplete", directory,
+            "The measurements file is missing.", expected=f"{scope.place.system}*.json",
+        )  # fmt: skip
+        return _passed(scope, before), None
+    values = _read(scope, f"{directory}/{name}")
+    _judge_code(scope, name)
+    return _passed(scope, before), values.get("weight_data_types")
+
+
+def measurements_directory(scope: Scope) -> str:
+    """Return where the round keeps a result's measurements."""
+    return scope.below("results" if scope.round.version >= (6, 0) else "measurements")
+
+
+def measurements_name(scope: Scope, names: list[str]) -> str:
+    """Return which of the files the checkers take for the measurements file, or ''."""
+    pattern = str(scope.round.tables["layout"]["measurements_json"])
+    if "*" not in pattern:
+        return pattern if pattern in names else ""
+    for name in names:
+        if name.startswith(scope.place.system) and name.endswith(".json"):
+            return name
+    return ""
+
+
+def _passed(scope: Scope, before: int) -> bool:
+    return not any(finding.breaks_official for finding in scope.findings[before:])
+
+
+def _read(scope: Scope, path: str) -> dict[str, Any]:
+    text = scope.text(path)
+    try:
+        values = json.loads(text) if text is not None else None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        scope.report("unreadable", path, "It is not a JSON object.", official=True)
+        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        return {}
+    for key in scope.round.tables["measurements_required"]:
+        if key not in values:
+            scope.report("measurements-incomplete", path, f"The field {key} is missing.")
+        elif not values[key]:
+            scope.report("measurements-empty", path, f"The field {key} is empty.")
+    return values
+
+
+def _judge_code(scope: Scope, name: str) -> None:
+    layout = str(scope.round.tables["layout"]["code"])
+    code = layout.format(
+        division=scope.place.division, submitter=scope.place.submitter,
+        model=scope.place.benchmark,
+    )  # fmt: skip
+    entry = scope.tree.entry(code)
+    if entry is not None and entry.kind is Kind.FILE and "{model}" in layout:
+        # A file that names the directory of another benchmark's code.
+        other = (scope.text(code, 4096) or "").strip().strip("/")
+        code = f"{scope.root}/code/{other}" if other and "/../" not in f"/{other}/" else code
+        entry = scope.tree.entry(code)
+    if entry is not None and entry.kind is Kind.LINK:
+        # The official checkers follow links; that the link stands there is another finding.
+        entry = scope.tree.entry(posixpath.normpath(f"{posixpath.dirname(code)}/{entry.target}"))
+    if entry is None:
+        scope.report("measurements-incomplete", code, f"The code that {name} names is missing.")

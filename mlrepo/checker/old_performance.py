@@ -1,0 +1,86 @@
+"""Read a performance run of v0.7 and before: its text summary stands for the detail log."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import DetailScan
+from mlrepo.tree import Missing
+
+_VALID = re.compile(r"Result\s+is\s*:\s+VALID")
+_FIELD = re.compile(r"\s*([\w\s.()/]+)\s*:\s*([\w+.][\w+.\s]*)")
+# What later logs call it: the summary's name.
+_NAMES = {
+    "effective_performance_sample_count": "performance_sample_count",
+    "effective_qsl_rng_seed": "qsl_rng_seed",
+    "effective_sample_index_rng_seed": "sample_index_rng_seed",
+    "effective_schedule_rng_seed": "schedule_rng_seed",
+    "result_99.00_percentile_latency_ns": "99.00 percentile latency (ns)",
+    "result_99.00_percentile_per_query_latency_ns": "99.00 percentile latency (ns)",
+    "effective_min_query_count": "min_query_count",
+    "effective_samples_per_query": "samples_per_query",
+    "effective_min_duration_ms": "min_duration (ms)",
+    "result_qps_without_loadgen_overhead": "QPS w/o loadgen overhead",
+    "effective_target_latency_ns": "target_latency (ns)",
+}
+
+
+def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
+    """Return the run in the words of a detail log; None, and a finding, when it has none."""
+    path = f"{directory}/mlperf_log_summary.txt"
+    text = scope.text(path, 1 << 20)
+    if text is None:
+        scope.report("performance-log", path, "The summary is missing or no text.", official=True)
+        return None
+    scan = DetailScan()
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        if _VALID.match(line):
+            scan.values["result_validity"] = "VALID"
+        match = _FIELD.match(line)
+        if match:
+            fields[match[1].strip()] = match[2].strip()
+    scan.values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
+    for key, name in _NAMES.items():
+        if name in fields:
+            scan.values[key] = _value(fields[name])
+    for name in scope.round.tables["result_field"].values():
+        if name in fields:
+            scan.values[name] = _value(fields[name])
+    _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
+    return scan
+
+
+def _value(text: str) -> Any:
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+def _find_errors(scope: Scope, path: str, scan: DetailScan) -> None:
+    ignored = [text.encode() for text in scope.round.tables["ignored_loadgen_errors"]]
+    try:
+        with scope.tree.open(path) as stream:
+            rest = b""
+            while block := stream.read(1 << 20):
+                lines = (rest + block).split(b"\n")
+                rest = lines.pop()[-65536:]
+                if b"ERROR" in block or b"ERROR" in rest:
+                    scan.errors += _errors(lines, ignored)
+            scan.errors += _errors([rest], ignored)
+    except Missing:
+        scope.report("performance-log", path, "The detail log is missing.", official=True)
+
+
+def _errors(lines: list[bytes], ignored: list[bytes]) -> list[str]:
+    return [
+        line.decode("utf-8", "replace")
+        for line in lines
+        if b"ERROR" in line and not any(text in line for text in ignored)
+    ]

@@ -1,0 +1,308 @@
+"""Judge one performance run: a directory with LoadGen's logs (also one of a compliance test)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.checker.old_performance import read_old_run
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import DetailScan, scan_detail
+from mlrepo.rounds import Round
+from mlrepo.tree import Missing
+
+_SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
+_KEYS = frozenset({
+    "result_validity", "effective_performance_sample_count", "effective_scenario",
+    "result_99.00_percentile_latency_ns", "result_99.00_percentile_per_query_latency_ns",
+    "effective_min_query_count", "effective_samples_per_query", "effective_min_duration_ms",
+    "result_qps_without_loadgen_overhead", "result_qps_with_loadgen_overhead",
+    "result_mean_latency_ns", "result_mean_query_latency_ns", "early_stopping_met",
+    "early_stopping_result", "effective_target_latency_ns", "early_stopping_latency_ms",
+    "effective_sample_concatenate_permutation", "sut_name", "num_errors",
+    "requested_use_token_latencies", "result_first_token_99.00_percentile_latency_ns",
+    "result_time_per_output_token_99.00_percentile_ns", "power_begin", "power_end",
+    "result_query_count", "generated_query_count", "generated_samples_per_query",
+    "effective_accuracy_log_rng_seed", "loadgen_build_date_utc", "test_datetime",
+    "effective_test_mode", "result_invalid_reason",
+    *(f"effective_{seed}" for seed in _SEEDS),
+})  # fmt: skip
+
+
+@dataclass
+class Run:
+    """A judged run.
+
+    Attributes
+    ----------
+    official:
+        The official verdict on the run.
+    value:
+        The result as the official checker prints it; None when it reads none.
+    inferred:
+        The result is computed from a run of another scenario.
+    scenario:
+        As the log says, in LoadGen's spelling; empty when unknown.
+    scan:
+        What the detail log says.
+    """
+
+    official: bool = False
+    value: float | None = None
+    inferred: bool = False
+    scenario: str = ""
+    scan: DetailScan = field(default_factory=DetailScan)
+
+
+class _Unjudgeable(Exception):
+    """The official checker cannot compute with the log; the message says why."""
+
+
+def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
+    """Judge the logs in ``directory``; ``test`` is the compliance test they belong to."""
+    path = f"{directory}/mlperf_log_detail.txt"
+    before = len(scope.findings)
+    run = _read(scope, directory, path)
+    if run is None:
+        return Run()
+    try:
+        _judge(scope, path, run, test)
+    except _Unjudgeable as error:
+        scope.report("performance-log", path, str(error), official=True)
+        run.value = None
+    run.official = not any(finding.breaks_official for finding in scope.findings[before:])
+    return run
+
+
+def _read(scope: Scope, directory: str, path: str) -> Run | None:
+    if not scope.round.has_detail_log():
+        scan = read_old_run(scope, directory)
+        return Run(scan=scan) if scan is not None else None
+    try:
+        with scope.tree.open(path) as stream:
+            scan = scan_detail(stream, _KEYS | _result_keys(scope.round))
+    except Missing:
+        scope.report("performance-log", path, "The detail log is missing.", official=True)
+        return None
+    if scan.problem:
+        scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
+        return None
+    for key, line in scan.conflicts.items():
+        scope.report("log-conflict", path, f"{key} stands there with two values.", line=line,
+                     expected=scan.values[key], official=False)  # fmt: skip
+    return Run(scan=scan)
+
+
+def _result_keys(round: Round) -> frozenset[str]:
+    keys = set(round.tables["result_field"].values())
+    for by_scenario in (round.tables.get("result_field_per_model") or {}).values():
+        keys |= set(by_scenario.values())
+    return frozenset(keys)
+
+
+def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
+    values, round = run.scan.values, scope.round
+    if values.get("result_validity") != "VALID":
+        scope.report(
+            "performance-validity",
+            path,
+            "LoadGen does not call the run VALID.",
+            expected="VALID",
+            actual=values.get("result_validity", "no verdict"),
+        )
+    count = run.scan.error_count(round.version >= (5, 1))
+    if run.scan.errors or count:
+        scope.report("performance-loadgen-error", path, "LoadGen logged errors.",
+                     actual=run.scan.errors[0] if run.scan.errors else count,
+                     official=bool(count) and round.version < (6, 0))  # fmt: skip
+    run.scenario = str(values.get("effective_scenario"))
+    run.value = _result(round, scope.model, run.scenario, values)
+    if not math.isfinite(run.value) or run.value <= 0:
+        scope.report("performance-result", path, "The result is no positive number.",
+                     actual=run.value, official=False)  # fmt: skip
+    _judge_settings(scope, path, values, test)
+    _judge_latency(scope, path, run)
+    _judge_amount(scope, path, run)
+    if (
+        round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream")
+    ) or run.scenario == "SingleStream":
+        run.value /= 1e6
+    _infer(scope, path, run)
+    if round.version >= (6, 0):
+        run.inferred = scope.place.scenario != run.scenario
+    _judge_network(scope, path, values)
+
+
+def _result(round: Round, model: str, scenario: str, values: dict[str, Any]) -> float:
+    fields = round.tables["result_field"]
+    if scenario not in fields:
+        raise _Unjudgeable(f"The log names no scenario of the round: {scenario}.")
+    key = fields[scenario]
+    own = (round.tables.get("result_field_per_model") or {}).get(model) or {}
+    key = own.get(scenario, key)
+    return _number(values, key)
+
+
+def _number(values: dict[str, Any], key: str) -> float:
+    try:
+        return float(values[key])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _Unjudgeable(f"The log holds no number {key}.") from error
+
+
+def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) -> None:
+    tables = scope.round.tables
+    least = tables["performance_sample_count_min"].get(scope.model)
+    if least is None:
+        raise _Unjudgeable(f"The round does not know the benchmark {scope.model}.")
+    samples = _number(values, "effective_performance_sample_count")
+    if not samples >= least:
+        scope.report("performance-sample-count", path, "Too few samples are loaded.",
+                     expected=f">= {least}", actual=samples)  # fmt: skip
+    seeds = tables["test05_seeds"] if test == "TEST05" and tables.get("test05_seeds") else None
+    for name, seed in (seeds or tables["seeds"]).items():
+        if values.get(f"effective_{name}") != seed:
+            scope.report("performance-seeds", path, f"{name} is not the round's.",
+                         expected=seed, actual=values.get(f"effective_{name}"))  # fmt: skip
+    required = (tables.get("equal_issue_required") or {}).get(scope.place.division) or ()
+    if (
+        scope.model in required
+        and values.get("effective_sample_concatenate_permutation") is not True
+    ):
+        scope.report("performance-equal-issue", path, "Samples are not issued equally often.",
+                     expected="effective_sample_concatenate_permutation true")  # fmt: skip
+    _judge_tokens(scope, path, values)
+
+
+def _judge_tokens(scope: Scope, path: str, values: dict[str, Any]) -> None:
+    limits = (scope.round.tables.get("llm_latency_limit_ns") or {}).get(scope.model)
+    if limits is None:
+        return
+    if not values.get("requested_use_token_latencies"):
+        scope.report("performance-token-latency", path, "Token latencies are off.")
+        return
+    if scope.scenario not in ("Server", "Interactive"):
+        return
+    if scope.scenario not in limits:
+        raise _Unjudgeable(f"The round has no token latencies for {scope.scenario}.")
+    first = _number(values, "result_first_token_99.00_percentile_latency_ns")
+    later = _number(values, "result_time_per_output_token_99.00_percentile_ns")
+    most = limits[scope.scenario]
+    if not (first < most["ttft"] and later < most["tpot"]):
+        scope.report("performance-token-latency", path, "Token latencies exceed the limits.",
+                     expected=f"< {most['ttft']}, {most['tpot']} ns",
+                     actual=f"{first:.0f}, {later:.0f} ns")  # fmt: skip
+
+
+def stops_early(round: Round, scenario: str) -> bool:
+    """Say whether LoadGen's early stopping rules the scenario in the round (v2.0 and later)."""
+    return scenario in (round.tables.get("early_stopping_scenarios") or ())
+
+
+def _judge_latency(scope: Scope, path: str, run: Run) -> None:
+    values, round = run.scan.values, scope.round
+    limit = (round.tables["latency_limit_ns"].get(scope.model) or {}).get(run.scenario)
+    if stops_early(round, run.scenario):
+        if not values.get("early_stopping_met"):
+            scope.report("performance-early-stopping", path, "Early stopping is not satisfied.",
+                         actual=values.get("early_stopping_result", "no word"))  # fmt: skip
+        if limit and not _number(values, "effective_target_latency_ns") <= limit:
+            scope.report(
+                "performance-target-latency",
+                path,
+                "The target latency is too long.",
+                expected=f"<= {limit} ns",
+                actual=values["effective_target_latency_ns"],
+            )
+        return
+    if not limit:
+        return
+    per_query = "per_query_" if run.scenario == "MultiStream" else ""
+    latency = _number(values, f"result_99.00_percentile_{per_query}latency_ns")
+    if not latency <= limit:
+        scope.report("performance-latency", path, "The 99th percentile latency is too long.",
+                     expected=f"<= {limit} ns", actual=latency)  # fmt: skip
+    target = values.get("effective_target_latency_ns")
+    if run.scenario == "Server" and isinstance(target, int | float) and target > limit:
+        scope.report("performance-target-latency", path, "The target latency is too long.",
+                     expected=f"<= {limit} ns", actual=target, official=False)  # fmt: skip
+
+
+def _judge_amount(scope: Scope, path: str, run: Run) -> None:
+    values, tables = run.scan.values, scope.round.tables
+    if not stops_early(scope.round, run.scenario):
+        if scope.model not in tables["min_queries"]:
+            raise _Unjudgeable(f"The round has no query count for {scope.model}.")
+        least = tables["min_queries"][scope.model].get(run.scenario)
+        if least and not _number(values, "effective_min_query_count") >= least:
+            scope.report(
+                "performance-min-queries",
+                path,
+                "Too few queries are asked for.",
+                expected=f">= {least}",
+                actual=values["effective_min_query_count"],
+            )
+    if run.scenario == "Offline":
+        table = tables["offline_min_samples_per_query"]
+        least = (table.get("per_model") or {}).get(scope.model, table["default"])
+        if not _number(values, "effective_samples_per_query") >= least:
+            scope.report(
+                "performance-samples-per-query",
+                path,
+                "The query is too small.",
+                expected=f">= {least}",
+                actual=values["effective_samples_per_query"],
+            )
+    least = scope.round.min_duration_ms()
+    if not _number(values, "effective_min_duration_ms") >= least:
+        scope.report(
+            "performance-min-duration",
+            path,
+            "The run is too short.",
+            expected=f">= {least} ms",
+            actual=values["effective_min_duration_ms"],
+        )
+
+
+def _infer(scope: Scope, path: str, run: Run) -> None:
+    values, wanted = run.scan.values, scope.scenario
+    if wanted == run.scenario:
+        return
+    version = scope.round.version
+    if wanted == "Offline" and (run.scenario == "SingleStream" or version < (2, 0)):
+        if run.scenario == "SingleStream":
+            run.value = _number(values, "result_qps_without_loadgen_overhead")
+            run.inferred = True
+            return
+        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
+    if version >= (2, 0) and wanted == "Offline" and run.scenario == "MultiStream":
+        mean = _number(values, "result_mean_query_latency_ns")
+        if not mean:
+            raise _Unjudgeable("The mean latency is zero.")
+        run.value = _number(values, "effective_samples_per_query") * 1000 / (mean / 1e6)
+        run.inferred = True
+        return
+    if version >= (2, 0) and wanted == "MultiStream" and run.scenario == "SingleStream":
+        estimate = _number(values, "early_stopping_latency_ms")
+        run.value, run.inferred = estimate * 8 / 1e6, True
+        if not estimate:
+            scope.report("performance-early-stopping", path, "There is no estimate.", official=True)
+        return
+    # LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
+    if (wanted, run.scenario) == ("Interactive", "Server"):
+        return
+    scope.report(
+        "performance-scenario", path, "The log is of another scenario.", expected=wanted,
+        actual=run.scenario, official=wanted == "Interactive" and run.scenario != "Server",
+    )  # fmt: skip
+
+
+def _judge_network(scope: Scope, path: str, values: dict[str, Any]) -> None:
+    if scope.round.version < (2, 1):
+        return
+    over_network = str(scope.system.get("is_network")).lower() == "true"
+    name = values.get("sut_name")
+    if over_network and "Network SUT" not in str(name):
+        scope.report("network-mode", path, "The SUT's name does not say so.",
+                     expected="Network SUT", actual=name)  # fmt: skip

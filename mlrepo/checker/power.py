@@ -1,0 +1,124 @@
+"""Power: the files of a power run, its window, and the metric (rules W1 and W2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.power import parse_time, samples_between
+from mlrepo.tree import Missing
+
+_POWER = "performance/power"
+_RUNS = ("performance/run_1", "performance/ranging")
+_LARGEST = 256 << 20
+# Their checker knows time zones, and their LoadGen does not write the number of queries.
+_FIRST_ROUNDS = ("v1.0", "v1.1")
+
+
+def has_power(scope: Scope) -> bool:
+    """Say whether the result comes with a power measurement."""
+    return scope.exists(f"{scope.path}/{_POWER}")
+
+
+def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
+    """Judge the power measurement of a result and return its metric, or None when none is read.
+
+    Parameters
+    ----------
+    scope:
+        The result.
+    detail:
+        The values of the performance run's detail log.
+
+    Returns
+    -------
+    float or None
+        Watts for Offline and Server; energy per query or sample for the others, in Joules up to
+        v2.1 and in millijoules since v3.0.
+    """
+    _judge_files(scope)
+    scope.report(
+        "power-not-verified", f"{scope.path}/{_POWER}",
+        "The signatures of the power daemon were not verified.", official=False,
+    )  # fmt: skip
+    path = f"{scope.path}/{_RUNS[0]}/spl.txt"
+    try:
+        client, server = _zones(scope)
+        begin = parse_time(detail["power_begin"], client)
+        end = parse_time(detail["power_end"], client)
+        text = scope.tree.read(path, _LARGEST).decode("utf-8")
+        samples = samples_between(
+            text.splitlines(), begin, end, server,
+            samples_only=scope.round.version >= (4, 0),
+            positive_only=scope.round.version >= (3, 1),
+        )  # fmt: skip
+        if not samples.count:
+            raise ValueError(f"no sample stands between {begin} and {end}")
+        return _metric(scope, samples.mean_watts, (end - begin).total_seconds(), detail)
+    except KeyError as error:
+        scope.report("power-window", path, f"The detail log has no {error.args[0]}.")
+    except (Missing, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
+        scope.report("power-window", path, f"The power cannot be read: {error}.")
+    return None
+
+
+def _judge_files(scope: Scope) -> None:
+    required = scope.round.tables["required_files"]
+    run = [*required["performance"], *required["power_run"]]
+    for directory, wanted, optional in (
+        *((run_directory, run, required["performance_optional"]) for run_directory in _RUNS),
+        (_POWER, required["power_dir"], []),
+    ):
+        path = f"{scope.path}/{directory}"
+        present = scope.files(path)
+        missing = [name for name in wanted if name not in present]
+        allowed = {*wanted, *optional, *required["always_optional"]}
+        extra = sorted(set(present) - allowed)
+        if missing or extra:
+            scope.report(
+                "power-files", path, "The files are not those of a power run.",
+                expected=", ".join(wanted),
+                actual="; ".join(
+                    f"{word} {', '.join(names)}"
+                    for word, names in (("without", missing), ("also", extra))
+                    if names
+                ),
+            )  # fmt: skip
+
+
+def _zones(scope: Scope) -> tuple[float, float]:
+    """Return what is added to the clocks of client and server, in seconds (UTC since v2.0)."""
+    if scope.round.name not in _FIRST_ROUNDS:
+        return 0, 0
+    client, server = (_zone(scope, f"{scope.path}/{_POWER}/{n}.json") for n in ("client", "server"))
+    return client, server
+
+
+def _zone(scope: Scope, path: str) -> float:
+    try:
+        return float(json.loads(scope.tree.read(path, _LARGEST).decode("utf-8"))["timezone"])
+    except (KeyError, RecursionError) as error:
+        raise ValueError(f"{path} has no timezone") from error
+
+
+def _metric(scope: Scope, watts: float, seconds: float, detail: Mapping[str, Any]) -> float:
+    if scope.scenario not in ("SingleStream", "MultiStream"):
+        return watts
+    if scope.round.name not in _FIRST_ROUNDS:
+        unit = 1000 if scope.round.tables["power_units"]["SingleStream"] == "millijoules" else 1
+        energy = watts * seconds * unit / int(detail["result_query_count"])
+        # A MultiStream result may be inferred from a SingleStream log: eight samples a query.
+        inferred = scope.scenario == "MultiStream" and _log_scenario(detail) == "SingleStream"
+        return energy * 8 if inferred else energy
+    if scope.scenario == "SingleStream":
+        samples = float(detail["result_qps_with_loadgen_overhead"]) * seconds
+    else:
+        queries = float(detail["generated_query_count"])
+        samples = queries * float(detail["generated_samples_per_query"])
+    return watts * seconds / samples
+
+
+def _log_scenario(detail: Mapping[str, Any]) -> str:
+    return str(detail.get("effective_scenario", ""))

@@ -1,0 +1,79 @@
+"""What a check of a whole tree returns: results with verdicts, and findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.findings import Finding
+
+PROFILES = ("strict", "official")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result directory and its two verdicts.
+
+    Attributes
+    ----------
+    path:
+        ``<division>/<submitter>/results/<system>/<benchmark>/<scenario>``.
+    division, submitter, system, benchmark, scenario:
+        Its components as the directories are named.
+    official, strict:
+        The verdicts: True is valid.
+    value:
+        The result in ``unit`` as the round's official checker prints it; None when none is read.
+    unit:
+        Such as ``Samples/s``; empty when none is read.
+    accuracy:
+        As the official checker's summary prints it; empty when none is read.
+    rows:
+        This result's rows of the round's ``summary.csv``: column to value.
+    findings:
+        What was found at this result.
+    """
+
+    path: str
+    division: str
+    submitter: str
+    system: str
+    benchmark: str
+    scenario: str
+    official: bool
+    strict: bool
+    value: float | None = None
+    unit: str = ""
+    accuracy: str = ""
+    rows: tuple[dict[str, Any], ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def valid(self, profile: str) -> bool:
+        """Say whether the result is valid in the profile."""
+        return self.official if profile == "official" else self.strict
+
+
+@dataclass(frozen=True)
+class Report:
+    """A checked tree.
+
+    Attributes
+    ----------
+    round:
+        The name of the round it was checked for, such as ``v5.1``.
+    results:
+        Sorted by path.
+    findings:
+        Of the tree as a whole: they decide the exit code but turn no result invalid.
+    """
+
+    round: str
+    results: tuple[Result, ...] = ()
+    findings: tuple[Finding, ...] = field(default=())
+
+    def valid(self, profile: str) -> bool:
+        """Say whether the tree may be submitted as it is, in the profile."""
+        breaks = [
+            f.breaks_official if profile == "official" else f.breaks_strict for f in self.findings
+        ]
+        return not any(breaks) and all(result.valid(profile) for result in self.results)

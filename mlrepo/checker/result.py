@@ -1,0 +1,123 @@
+"""Judge one result: measurements, accuracy, performance, power, compliance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.checker import rows
+from mlrepo.checker.accuracy import Accuracy, judge_accuracy
+from mlrepo.checker.compliance import judge_compliance
+from mlrepo.checker.files import judge_file_list
+from mlrepo.checker.measurements import judge_measurements
+from mlrepo.checker.performance import Run, judge_run
+from mlrepo.checker.power import judge_power
+from mlrepo.checker.report import Result
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.summary import judge_summary
+from mlrepo.tree import Kind
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judged result and the errors that the official checker counts at it."""
+
+    result: Result
+    errors: int
+
+
+@dataclass(frozen=True)
+class _Performance:
+    official: bool
+    run: Run
+    power: float = 0.0
+    errors: int = 0
+
+
+def judge_result(scope: Scope, errors: int) -> Judged:
+    """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
+    measured, weights = judge_measurements(scope)
+    accuracy = judge_accuracy(scope)
+    performance = _judge_performance(scope)
+    binding = scope.round.version >= (2, 1)
+    complies = scope.is_open or judge_compliance(
+        scope, lambda directory, test: judge_run(scope, directory, test).official
+    )
+    stops = scope.round.version >= (3, 1) and not measured
+    errors += _counted(scope) + (not accuracy.official) + performance.errors
+    official = (
+        performance.official
+        and accuracy.official
+        and not accuracy.stops
+        and not stops
+        and (complies or not binding)
+        and bool(performance.run.value)
+    )
+    return Judged(
+        _result(scope, official, accuracy, performance, complies, errors, weights), errors
+    )
+
+
+def _counted(scope: Scope) -> int:
+    """Return 1 if the measurements have issues: even where they bind nothing, they count."""
+    return int(
+        any(
+            f.rule.startswith("measurements-")
+            and (scope.round.version >= (3, 1) or f.rule != "measurements-empty")
+            for f in scope.findings
+        )
+    )
+
+
+def _judge_performance(scope: Scope) -> _Performance:
+    names = ["run_1"]
+    if scope.place.scenario == "Server" and scope.round.version < (1, 0):
+        names = [f"run_{number}" for number in range(1, 6)]
+    has_power = scope.exists(f"{scope.path}/performance/power")
+    run, metric, errors, official = Run(), 0.0, 0, False
+    for name in names:
+        directory = f"{scope.path}/performance/{name}"
+        entry = scope.tree.entry(directory)
+        if entry is None or entry.kind is not Kind.DIRECTORY:
+            scope.report(
+                "performance-missing", directory, "The run is missing.", official=name == "run_1"
+            )
+            continue
+        more = scope.round.tables["required_files"]["power_run"] if has_power else ()
+        listed = judge_file_list(scope, directory, "performance", more)
+        run = judge_run(scope, directory)
+        judge_summary(scope, directory, run)
+        valid = run.official and listed
+        if has_power:
+            before = len(scope.findings)
+            measured = judge_power(scope, run.scan.values)
+            sound = not any(finding.breaks_official for finding in scope.findings[before:])
+            metric = measured if sound and measured is not None else 0.0
+            valid = valid and sound
+        official = official or valid
+        errors += not valid
+    return _Performance(official, run, metric, errors)
+
+
+def _result(
+    scope: Scope, official: bool, accuracy: Accuracy, performance: _Performance,
+    complies: bool, errors: int, weights: Any,
+) -> Result:  # fmt: skip
+    place, run = scope.place, performance.run
+    table: tuple[dict[str, Any], ...] = ()
+    if official and run.value is not None:
+        table = rows.rows(
+            scope,
+            rows.Figures(
+                value=run.value, accuracy=accuracy.text, power=performance.power,
+                compliance=int(complies), errors=errors, inferred=run.inferred,
+                weight_data_types=weights,
+            ),
+        )  # fmt: skip
+    return Result(
+        path=scope.path, division=place.division, submitter=place.submitter,
+        system=place.system, benchmark=place.benchmark, scenario=place.scenario,
+        official=official, strict=not any(f.breaks_strict for f in scope.findings),
+        value=run.value, unit=scope.round.unit(scope.scenario) if run.value is not None else "",
+        accuracy=accuracy.text, rows=table, findings=tuple(scope.findings),
+    )  # fmt: skip

@@ -1,0 +1,192 @@
+"""The rules by their stable ids: what each asks, where it comes from, how to mend a breach."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from mlrepo.findings import Severity
+
+_CHECKER = "submission checker of mlcommons/inference"
+_RULES = "inference_rules.adoc of mlcommons/inference_policies"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes
+    ----------
+    id:
+        Stable, such as ``performance-validity``.
+    title:
+        What the rule asks, one sentence.
+    source:
+        Where it is written.
+    hint:
+        How to mend a breach.
+    severity:
+        In the ``strict`` profile; a warning breaks nothing.
+    enforcement:
+        Its id in ``enforcement.json``; empty when no official checker knows the rule.
+    """
+
+    id: str
+    title: str
+    source: str
+    hint: str
+    severity: Severity = Severity.ERROR
+    enforcement: str = ""
+
+    @property
+    def breaks_strict(self) -> bool:
+        """Say whether a breach makes the result invalid in the ``strict`` profile."""
+        return self.severity is Severity.ERROR
+
+    def effect(self, round_name: str) -> str:
+        """Return what the round's official checker does: ``invalid``, ``log``, ``none``…"""
+        return _effects().get(self.enforcement, {}).get(round_name, "none")
+
+    def breaks(self, round_name: str) -> bool:
+        """Say whether a breach makes the result invalid in the round's official checker."""
+        return self.effect(round_name).startswith(_BREAKING)
+
+
+@functools.cache
+def _effects() -> Mapping[str, Mapping[str, str]]:
+    text = (resources.files("mlrepo.rounds") / "enforcement.json").read_text(encoding="utf-8")
+    return {key: rule["effect"] for key, rule in json.loads(text)["rules"].items()}
+
+
+def _table(*rules: Rule) -> Mapping[str, Rule]:
+    return {rule.id: rule for rule in rules}
+
+
+_BREAKING = (
+    "invalid", "crash", "NoResults", "each result", "all scenarios", "submitter rejected",
+    "division rejected", "everything rejected",
+)  # fmt: skip
+_WARN = Severity.WARNING
+_RERUN = "Run the benchmark again with the round's settings."
+
+RULES: Mapping[str, Rule] = _table(
+    Rule("unreadable", "Every file that a rule reads is there, plain and well formed.", _CHECKER,
+         "Restore the file from the run; `mlrepo show` names the commit that holds it."),
+    Rule("official-crash", "The round's official checker ends with a traceback here.", _CHECKER,
+         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN),
+    Rule("tree-symlink", "A submission holds no symbolic links.", _CHECKER,
+         "Replace the link by the file it points to.", enforcement="TREE-SYMLINK"),
+    Rule("tree-size", "No file is larger than 50 MiB.", _CHECKER,
+         "Truncate or remove the file.", enforcement="TREE-SIZE-50MB"),
+    Rule("tree-dot-name", "No name begins with a dot.", _CHECKER,
+         "Remove the file.", enforcement="TREE-DOTFILES"),
+    Rule("tree-space", "No name holds a space.", _CHECKER,
+         "Rename the file.", enforcement="TREE-SPACES"),
+    Rule("tree-pycache", "No __pycache__ directory.", _CHECKER,
+         "Remove the directory.", enforcement="TREE-PYCACHE"),
+    Rule("tree-empty-directory", "No directory is empty.", _CHECKER,
+         "Remove the directory.", enforcement="TREE-EMPTY-DIR"),
+    Rule("tree-root-files", "The root holds only *.md and *.pdf files.", _CHECKER,
+         "Move the files into a submitter's directory.", _WARN, "TREE-ROOT-FILES"),
+    Rule("tree-division-files", "A division holds only submitters.", _CHECKER,
+         "Move the files into a submitter's directory.", enforcement="TREE-DIVISION-FILES"),
+    Rule("tree-division", "Divisions are closed, open and network.", _CHECKER,
+         "Move or remove the directory.", _WARN),
+    Rule("tree-special", "A submission holds plain files and directories only.", _CHECKER,
+         "Remove the pipe, socket or device, or make the file readable."),
+    Rule("tree-no-results", "A submitter has results.", _CHECKER,
+         "Remove the submitter's directory or add results.", _WARN),
+    Rule("tree-orphan", "Each system and measurement has results.", _CHECKER,
+         "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS"),
+    Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
+         "Write calibration.md.", enforcement="TREE-CALIBRATION"),
+    Rule("system-description", "The system description exists and is well formed.", _CHECKER,
+         "`mlrepo system check` says more.", enforcement="SYS-JSON"),
+    Rule("system-unknown-field", "A system description has known fields only.", _CHECKER,
+         "Remove the field.", _WARN),
+    Rule("network-mode", "is_network agrees with the division, the SUT's name with both.", _CHECKER,
+         "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE"),
+    Rule("benchmark-unknown", "The benchmark exists in this round and category.", _CHECKER,
+         "Rename the directory, or write model_mapping.json in the open division.",
+         enforcement="SYS-JSON"),
+    Rule("scenario-unknown", "The scenario exists for this benchmark and category.", _CHECKER,
+         "Rename or remove the directory.", enforcement="SCEN-UNKNOWN"),
+    Rule("scenario-missing", "A closed benchmark has each required scenario.", _CHECKER,
+         "Run the missing scenario.", enforcement="SCEN-REQUIRED-MISSING"),
+    Rule("measurements-missing", "Each result has a measurements directory.", _CHECKER,
+         "Add the directory.", enforcement="MEAS-DIR-MISSING"),
+    Rule("measurements-incomplete", "The measurements have all files and fields.", _CHECKER,
+         "Add what is missing.", enforcement="MEAS-ISSUE"),
+    Rule("measurements-empty", "Files and fields of the measurements are not empty.", _CHECKER,
+         "Fill in what is empty.", enforcement="MEAS-EMPTY"),
+    Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN),
+    Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN),
+    Rule("performance-validity", "LoadGen calls the run VALID.", _RULES, _RERUN,
+         enforcement="PERF-INVALID"),
+    Rule("performance-loadgen-error", "LoadGen logged no error.", _RULES, _RERUN,
+         enforcement="PERF-LOADGEN-ERROR"),
+    Rule("performance-sample-count", "Enough samples are loaded.", _RULES, _RERUN,
+         enforcement="PERF-SAMPLE-COUNT"),
+    Rule("performance-seeds", "The seeds are the round's.", _RULES, _RERUN,
+         enforcement="PERF-SEEDS"),
+    Rule("performance-latency", "The 99th percentile is within the limit.", _RULES, _RERUN,
+         enforcement="PERF-LAT99"),
+    Rule("performance-target-latency", "The target latency is within the limit.", _RULES, _RERUN,
+         enforcement="PERF-LAT-TARGET"),
+    Rule("performance-early-stopping", "Early stopping is satisfied.", _RULES, _RERUN,
+         enforcement="PERF-EARLY-STOPPING"),
+    Rule("performance-min-queries", "Enough queries are asked for.", _RULES, _RERUN,
+         enforcement="PERF-MIN-QUERIES"),
+    Rule("performance-samples-per-query", "An Offline query has enough samples.", _RULES, _RERUN,
+         enforcement="PERF-OFFLINE-SPQ"),
+    Rule("performance-min-duration", "The run lasts long enough.", _RULES, _RERUN,
+         enforcement="PERF-MIN-DURATION"),
+    Rule("performance-token-latency", "Token latencies are within the limits.", _RULES, _RERUN,
+         enforcement="PERF-LLM-TTFT-TPOT"),
+    Rule("performance-equal-issue", "Samples are issued equally often.", _RULES, _RERUN,
+         enforcement="PERF-EQUAL-ISSUE"),
+    Rule("performance-files", "The run has LoadGen's files and no others.", _CHECKER,
+         "Add what is missing, remove the rest.", enforcement="PERF-FILES"),
+    Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN),
+    Rule("performance-scenario", "The log is of this scenario, or may be inferred.", _RULES,
+         "Put the log of this scenario here."),
+    Rule("performance-summary", "The summary says what the detail log says.", _RULES,
+         "Restore both files from the same run."),
+    Rule("log-conflict", "A key has one value in a log.", _RULES,
+         "Restore the log from the run."),
+    Rule("accuracy-missing", "The accuracy run has an accuracy.txt.", _CHECKER,
+         "Run the accuracy script."),
+    Rule("accuracy-files", "The accuracy run has its files and no others.", _CHECKER,
+         "Add what is missing, remove the rest.", enforcement="ACC-FILES"),
+    Rule("accuracy-target", "The accuracy reaches the target.", _RULES,
+         "Mend the model; the open division has no target.", enforcement="ACC-TARGET-CLOSED"),
+    Rule("accuracy-text", "accuracy.txt holds the benchmark's metrics.", _CHECKER,
+         "Run the round's accuracy script again.", enforcement="ACC-TARGET-CLOSED"),
+    Rule("accuracy-hash", "accuracy.txt holds one hash of the accuracy log.", _CHECKER,
+         "`mlrepo truncate` writes it.", enforcement="ACC-TARGET-CLOSED"),
+    Rule("accuracy-log", "mlperf_log_accuracy.json exists and is truncated.", _CHECKER,
+         "`mlrepo truncate` shortens it.", enforcement="ACC-TARGET-CLOSED"),
+    Rule("accuracy-loadgen-error", "LoadGen logged no error in the accuracy run.", _RULES, _RERUN,
+         enforcement="ACC-LOADGEN-ERROR"),
+    Rule("accuracy-data-set", "The accuracy run covers the data set.", _RULES, _RERUN,
+         enforcement="ACC-DATASET-SIZE"),
+    Rule("accuracy-extra-files", "The images or videos asked for are there.", _CHECKER,
+         "Add the files.", enforcement="ACC-EXTRA-FILES"),
+    Rule("compliance", "Each compliance test is there and passes.", _RULES,
+         "Run the compliance tests again.", enforcement="COMPLIANCE-MISSING-OR-FAIL"),
+    Rule("compliance-copied", "A compliance log is not that of the performance run.", _RULES,
+         "Run the compliance test."),
+    Rule("compliance-unlike-performance", "A test's result agrees with its run's.", _RULES,
+         "Run the compliance test again on the same system."),
+    Rule("power-files", "A power run has its files.", _CHECKER,
+         "Add what is missing.", enforcement="POWER-FILES"),
+    Rule("power-window", "Power samples stand between power_begin and power_end.", _CHECKER,
+         "Measure power again.", enforcement="POWER-FILES"),
+    Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
+         _CHECKER, "Run the Power WG's checker.", _WARN),
+    Rule("endpoints", "An endpoints submission has its summaries.", _CHECKER,
+         "Run the endpoints harness again."),
+)  # fmt: skip

@@ -1,0 +1,106 @@
+"""What every judge of one result receives: where it looks, and where its findings go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.checker.rules import RULES
+from mlrepo.findings import Finding
+from mlrepo.rounds import Place, Round
+from mlrepo.tree import Entry, Kind, Missing, Tree
+
+
+@dataclass
+class Scope:
+    """One result under judgement.
+
+    Attributes
+    ----------
+    tree, round:
+        What is checked, by which rules.
+    place:
+        The names of the directories; a scope of a whole system has empty names below it.
+    model:
+        The official name of the benchmark; ``place.benchmark`` when none is known.
+    scenario:
+        In LoadGen's spelling; ``place.scenario`` is what the directory is called.
+    category:
+        ``system_type`` of the system description.
+    system:
+        The system description; empty until it is read.
+    findings:
+        What the judges reported.
+    """
+
+    tree: Tree
+    round: Round
+    place: Place
+    model: str = ""
+    scenario: str = ""
+    category: str = ""
+    system: Mapping[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def root(self) -> str:
+        """Return ``<division>/<submitter>``."""
+        return f"{self.place.division}/{self.place.submitter}"
+
+    @property
+    def path(self) -> str:
+        """Return the result's directory (the system's, where the scope is a system)."""
+        return self.below("results")
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the result stands in the open division."""
+        return self.place.division == "open"
+
+    def below(self, kind: str) -> str:
+        """Return this result's directory below ``results``, ``measurements``, ``compliance``…"""
+        names = (self.place.system, self.place.benchmark, self.place.scenario)
+        return "/".join([self.root, kind, *(name for name in names if name)])
+
+    def report(
+        self, rule: str, path: str, message: str, *, line: int = 0,
+        expected: object = "", actual: object = "", official: bool | None = None,
+    ) -> None:  # fmt: skip
+        """Add a finding; ``official`` overrides what the round's table says of the rule."""
+        known = RULES[rule]
+        self.findings.append(
+            Finding(
+                rule=rule, severity=known.severity, path=path, message=message, line=line,
+                expected=_short(expected), actual=_short(actual), hint=known.hint,
+                breaks_official=known.breaks(self.round.name) if official is None else official,
+                breaks_strict=known.breaks_strict,
+            )
+        )  # fmt: skip
+        if official is None and known.effect(self.round.name) == "crash":
+            self.report("official-crash", path, "The official checker dies here.", official=True)
+
+    def exists(self, path: str) -> bool:
+        """Say whether anything readable stands at the path."""
+        entry = self.tree.entry(path)
+        return entry is not None and entry.kind in (Kind.FILE, Kind.DIRECTORY)
+
+    def files(self, path: str) -> dict[str, Entry]:
+        """Return the plain files of a directory by name."""
+        return {e.name: e for e in self.tree.entries(path) if e.kind is Kind.FILE}
+
+    def directories(self, path: str) -> list[str]:
+        """Return the names of the directories in a directory."""
+        return [e.name for e in self.tree.entries(path) if e.kind is Kind.DIRECTORY]
+
+    def text(self, path: str, limit: int = 16 << 20) -> str | None:
+        """Return a small file as text, or None when it is missing or no UTF-8."""
+        try:
+            return self.tree.read(path, limit).decode("utf-8")
+        except (Missing, UnicodeDecodeError):
+            return None
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else text[:197] + "..."

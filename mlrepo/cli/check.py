@@ -1,0 +1,139 @@
+"""``mlrepo check``: judging a submission by the rules of its round."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.cli.round_of_tree import round_of
+from mlrepo.cli.tree_to_check import tree_to_check
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.checker.report import Report
+
+_PROFILES = click.Choice(("strict", "official"))
+
+
+@click.command("check")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--rev", metavar="REV", help="Judge a commit or branch, such as exp/first.")
+@click.option("--staged", is_flag=True, help="Judge what the next commit would hold.")
+@click.option("--round", "round_", metavar="ROUND", help="The rules, such as v5.1.")
+@click.option("--submitter", metavar="NAME", help="Judge only this submitter.")
+@click.option("--only", metavar="PATH", help="Judge only what lies below this path of the tree.")
+@click.option(
+    "--profile",
+    type=_PROFILES,
+    default="strict",
+    show_default=True,
+    help="The rules as written, or the verdict of the round's official checker.",
+)
+@click.option("--no-cache", is_flag=True, help="Read every file again.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="csv is the round's own summary.csv.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write to a file instead.")
+@click.option("--quiet", is_flag=True, help="Print only the verdict.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that read; by default one for each core.",
+)
+@click.option("--explain", metavar="RULE", help="Say what a rule is and how to mend a breach.")
+@click.option("--list-rules", is_flag=True, help="List all rules.")
+def command(
+    path: Path | None,
+    rev: str | None,
+    staged: bool,
+    round_: str | None,
+    submitter: str | None,
+    only: str | None,
+    profile: str,
+    no_cache: bool,
+    format_: str,
+    as_json: bool,
+    output: Path | None,
+    quiet: bool,
+    workers: int | None,
+    explain: str | None,
+    list_rules: bool,
+) -> int:
+    """Judge a submission by the rules of its round.
+
+    PATH is the directory that holds closed/, open/ or network/; by default the repository around
+    the working directory. Exit code 0: valid; 1: invalid; 2: nothing could be judged.
+
+    \b
+    Example:
+      mlrepo check
+      mlrepo check --rev exp/first
+      mlrepo check ../inference_results_v5.1 --round v5.1 --profile official --format csv
+      mlrepo check --explain performance-validity
+    """  # fmt: skip
+    if explain is not None or list_rules:
+        from mlrepo.cli.rule_texts import explanation, rule_list
+
+        click.echo(rule_list() if explain is None else explanation(explain))
+        return 0
+    if sum((path is not None, rev is not None, staged)) > 1:
+        raise UserError(
+            "A path, --rev and --staged exclude each other.",
+            hint="`mlrepo -C DIR check --rev REV` judges a commit of another repository.",
+        )
+    from mlrepo.checker.check import check
+    from mlrepo.rounds import load_round
+
+    source = tree_to_check(path, rev=rev, staged=staged)
+    round_name = round_of(source, round_)
+    report = check(
+        source.tree, load_round(round_name), submitter=submitter or "", only=only or "",
+        workers=workers or os.cpu_count() or 1,
+    )  # fmt: skip
+    if not report.results and not report.findings:
+        raise UserError(
+            f"There is no result to judge in {source.label}.",
+            hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
+            "recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
+        )
+    _emit(report, profile, "json" if as_json else format_, output, quiet=quiet)
+    return 0 if report.valid(profile) else 1
+
+
+def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:
+    from mlrepo.cli.render import colored
+    from mlrepo.cli.rendering.reading import verdict_line
+
+    rendered = renderer(format_)(report, profile)
+    if output is not None:
+        _write(output, click.unstyle(rendered))
+    elif not quiet:
+        click.echo(rendered, nl=False, color=colored())
+    if quiet or (output is not None and sys.stderr.isatty()):
+        click.echo(verdict_line(report, profile), err=output is not None)
+
+
+def _write(output: Path, text: str) -> None:
+    """Write the file whole or not at all; a pipe or a device is written to as it is."""
+    from mlrepo.repository.files import write_atomically
+
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        what = "is a directory" if output.is_dir() else "lies in no directory"
+        raise UserError(f"--output {output} {what}.", hint="Name a file in an existing directory.")
+    data = text.encode("utf-8", "backslashreplace")
+    if output.exists() and not output.is_file():
+        output.write_bytes(data)
+    else:
+        write_atomically(output, data)

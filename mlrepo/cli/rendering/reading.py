@@ -1,0 +1,96 @@
+"""What all renderings read off a report in the same way."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterator
+
+from mlrepo.checker.report import Report, Result
+from mlrepo.findings import Finding, Severity
+
+LEVELS = ("error", "warning")
+
+
+def level(finding: Finding, profile: str) -> str:
+    """Return ``error`` where the finding breaks the profile's verdict, else ``warning``."""
+    if profile == "official":
+        return "error" if finding.breaks_official else "warning"
+    broken = finding.breaks_strict or finding.severity is Severity.ERROR
+    return "error" if broken else "warning"
+
+
+def findings_in_order(report: Report, profile: str) -> list[Finding]:
+    """Return each finding once: by file, files with errors first, errors before warnings.
+
+    A finding at a file that several results share (a system description) is one of each result.
+    """
+    by_place: dict[tuple[object, ...], Finding] = {}
+    for finding in _all_findings(report):
+        key = (finding.rule, finding.path, finding.line, finding.message, finding.actual)
+        # The tree's own findings come first; they may break more than a result's.
+        by_place.setdefault(key, finding)
+    unique = list(by_place.values())
+    worst: dict[str, int] = {}
+    for finding in unique:
+        rank = LEVELS.index(level(finding, profile))
+        worst[finding.path] = min(rank, worst.get(finding.path, rank))
+    return sorted(
+        unique,
+        key=lambda f: (
+            worst[f.path], f.path, LEVELS.index(level(f, profile)), f.line, f.rule, f.message,
+        ),
+    )  # fmt: skip
+
+
+def _all_findings(report: Report) -> Iterator[Finding]:
+    yield from report.findings
+    for result in report.results:
+        yield from result.findings
+
+
+def visible(text: str) -> str:
+    """Return ``text`` on one line: control, format and undecodable characters are escaped.
+
+    A file name may hold a newline or a terminal's escape sequence.
+    """
+    return "".join(
+        character
+        if character == " " or unicodedata.category(character)[0] not in "CZ"
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
+def encodable(text: str) -> str:
+    """Return ``text`` with the bytes of undecodable names as ``\\udcXX``, so that it is UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def number(value: float | None) -> float | None:
+    """Return a result for JSON, which knows no NaN and no infinity: those are null."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def printed(result: Result) -> str:
+    """Return the result for people: as short as ``repr`` of a float has it, ``-`` without one."""
+    if result.value is None:
+        return "-"
+    return f"{result.value:.10g}"
+
+
+def verdict_line(report: Report, profile: str) -> str:
+    """Return the last line of the text: the verdict, which agrees with the exit code."""
+    valid = sum(result.valid(profile) for result in report.results)
+    found = findings_in_order(report, profile)
+    errors = sum(level(finding, profile) == "error" for finding in found)
+    word = "VALID" if report.valid(profile) else "INVALID"
+    return (
+        f"{word}: {valid} of {_count(len(report.results), 'result')} valid in round "
+        f"{report.round}, profile {profile}; {_count(errors, 'error')}, "
+        f"{_count(len(found) - errors, 'warning')}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

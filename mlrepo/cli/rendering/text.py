@@ -1,0 +1,88 @@
+"""The report for people: a table of results, findings by file, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import click
+
+from mlrepo.checker.report import Report, Result
+from mlrepo.cli.rendering.reading import (
+    findings_in_order,
+    level,
+    printed,
+    verdict_line,
+    visible,
+)
+from mlrepo.findings import Finding
+
+_COLOURS = {"error": "red", "warning": "yellow"}
+_NUMBERS = ("RESULT",)
+
+
+def render(report: Report, profile: str) -> str:
+    """Return the whole text with colours (the printer strips them where none are wanted)."""
+    parts = [_table(report.results, profile)] if report.results else []
+    by_file = groupby(findings_in_order(report, profile), key=lambda finding: finding.path)
+    parts += ["\n".join(_of_file(path, list(found), profile)) for path, found in by_file]
+    colour = "green" if report.valid(profile) else "red"
+    parts.append(click.style(verdict_line(report, profile), fg=colour, bold=True))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(results: Sequence[Result], profile: str) -> str:
+    header = ("SUBMITTER", "SYSTEM", "BENCHMARK", "SCENARIO", "RESULT", "UNIT", "ACCURACY",
+              "VERDICT")  # fmt: skip
+    rows = [header, *(_cells(result, profile) for result in results)]
+    # One submitter in one division needs no column for it.
+    if len({row[0] for row in rows[1:]}) == 1:
+        rows = [row[1:] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = {i for i, name in enumerate(rows[0]) if name in _NUMBERS}
+    lines = []
+    for row in rows:
+        padded = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        if row is rows[0]:
+            lines.append(click.style("  ".join(padded).rstrip(), bold=True))
+        else:
+            colour = "green" if row[-1] == "valid" else "red"
+            verdict = click.style(row[-1], fg=colour)
+            lines.append("  ".join([*padded[:-1], verdict]))
+    return "\n".join(lines)
+
+
+def _cells(result: Result, profile: str) -> tuple[str, ...]:
+    cells = (
+        f"{result.division}/{result.submitter}",
+        result.system,
+        result.benchmark,
+        result.scenario,
+        printed(result),
+        result.unit or "-",
+        result.accuracy or "-",
+    )
+    verdict = "valid" if result.valid(profile) else "INVALID"
+    return (*map(visible, cells), verdict)
+
+
+def _of_file(path: str, findings: Sequence[Finding], profile: str) -> Iterator[str]:
+    yield click.style(visible(path) or "(the whole tree)", bold=True)
+    for finding in findings:
+        word = level(finding, profile)
+        place = visible(path) + (f":{finding.line}" if finding.line else "")
+        yield (
+            f"  {click.style(word, fg=_COLOURS[word])} {finding.rule}: {visible(finding.message)}"
+        )
+        if finding.line:
+            yield f"    at {place}"
+        if finding.expected or finding.actual:
+            yield (
+                f"    expected: {visible(finding.expected) or '-'}; "
+                f"actual: {visible(finding.actual) or '-'}"
+            )
+        if finding.hint:
+            yield f"    hint: {visible(finding.hint)}"

@@ -1,0 +1,56 @@
+"""What the rules are, for people: `mlrepo check --explain` and `--list-rules`."""
+
+from __future__ import annotations
+
+import difflib
+
+from mlrepo.checker.rules import RULES, Rule
+from mlrepo.errors import UserError
+from mlrepo.rounds import known_rounds
+
+# What an effect of the enforcement table does to a result.
+EFFECTS = {
+    "invalid": "rejects the result",
+    "log": "prints an error and accepts the result",
+    "none": "does not look",
+    "crash": "dies with a traceback",
+    "n/a": "the rule does not exist",
+}
+
+
+def rule_list() -> str:
+    """Return one line a rule: its id and what it demands."""
+    width = max(map(len, RULES))
+    return "\n".join(f"{rule.id.ljust(width)}  {rule.title}" for rule in RULES.values())
+
+
+def explanation(name: str) -> str:
+    """Return all about a rule; raise :class:`UserError` when there is none of that name."""
+    rule = RULES.get(name)
+    if rule is None:
+        near = difflib.get_close_matches(name, RULES, n=3)
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(
+            f"There is no rule {name!r}.", hint=f"{meant}`mlrepo check --list-rules` lists all."
+        )
+    lines = [
+        f"{rule.id}: {rule.title}",
+        f"Source: {rule.source}",
+        f"To mend it: {rule.hint}",
+        "The official checker, when it is broken:",
+        *(f"  {rounds}: {text}" for rounds, text in effects_by_round(rule)),
+    ]
+    return "\n".join(lines)
+
+
+def effects_by_round(rule: Rule) -> list[tuple[str, str]]:
+    """Return spans of rounds (``v1.0 to v2.1``) and what their official checkers do."""
+    spans: list[tuple[str, str, str]] = []
+    for name in known_rounds():
+        effect = rule.effect(name)
+        text = EFFECTS.get(effect, effect)
+        if spans and spans[-1][2] == text:
+            spans[-1] = (spans[-1][0], name, text)
+        else:
+            spans.append((name, name, text))
+    return [(first if first == last else f"{first} to {last}", text) for first, last, text in spans]

@@ -1,0 +1,94 @@
+"""Which tree `mlrepo check` is about: a directory, the index, or a commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.repository.discovery import ResultsRepository, find_git_repository
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.tree import Kind, Tree
+
+DIVISIONS = ("closed", "open", "network")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tree to judge and where it came from.
+
+    Attributes
+    ----------
+    tree:
+        Its root holds the division directories.
+    label:
+        What to call it in messages.
+    repository:
+        The Git repository around it, if any.
+    """
+
+    tree: Tree
+    label: str
+    repository: ResultsRepository | None
+
+
+def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source:
+    """Return the tree that the command line asks for; raise :class:`UserError` if there is none."""
+    if rev is not None or staged:
+        from mlrepo.repository.git_trees import CommitTree, IndexTree
+
+        repository = find_git_repository(Path.cwd())
+        if repository is None:
+            raise UserError(
+                f"{'--staged' if staged else '--rev'} needs a Git repository, and {Path.cwd()} "
+                "is in none.",
+                hint="cd into the repository, or name a directory: `mlrepo check DIR`.",
+            )
+        if rev is None:
+            return _judged(Source(IndexTree(repository.root), "the index", repository))
+        return _judged(Source(CommitTree(repository.root, rev), f"the commit {rev}", repository))
+    start = path or Path.cwd()
+    if not start.is_dir():
+        what = "is not a directory" if start.exists() else "does not exist"
+        raise UserError(f"{start} {what}.", hint="Name the directory that holds closed/ or open/.")
+    repository = find_git_repository(start)
+    if path is None and repository is not None and not _holds_divisions(DirectoryTree(start)):
+        start = repository.root
+    try:
+        next(start.iterdir(), None)
+    except PermissionError as error:
+        raise UserError(
+            f"{start} cannot be read: {error.strerror}.", hint="Check its permissions."
+        ) from error
+    return _judged(Source(DirectoryTree(start), str(start), repository))
+
+
+def _judged(source: Source) -> Source:
+    if _holds_divisions(source.tree):
+        return source
+    hint = "Name the directory that holds closed/, open/ or network/."
+    above = _root_above(Path(source.label)) if Path(source.label).is_dir() else None
+    if above is not None:
+        root, below = above
+        hint = f"To judge a part of a submission: `mlrepo check {root} --only {below}`."
+    elif source.repository is not None and source.repository.settings_file.exists():
+        hint = "Recorded runs stand on branches: `mlrepo check --rev exp/NAME` judges one."
+    raise UserError(
+        f"There is no submission in {source.label}: it has no {', '.join(DIVISIONS[:-1])} or "
+        f"{DIVISIONS[-1]} directory.",
+        hint=hint,
+    )
+
+
+def _holds_divisions(tree: Tree) -> bool:
+    entries = (tree.entry(division) for division in DIVISIONS)
+    return any(entry is not None and entry.kind is Kind.DIRECTORY for entry in entries)
+
+
+def _root_above(start: Path) -> tuple[Path, Path] | None:
+    """Return the submission's root and the rest of the path, if ``start`` lies in a submission."""
+    full = start.absolute()
+    for inner in (full, *full.parents):
+        if inner.name in DIVISIONS:
+            return inner.parent, full.relative_to(inner.parent)
+    return None

@@ -1,0 +1,75 @@
+"""``spl.txt`` of the power daemon: samples of watts inside a window of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_FORMAT = "%m-%d-%Y %H:%M:%S.%f"
+
+
+@dataclass(frozen=True)
+class PowerSamples:
+    """The samples strictly inside a window.
+
+    Attributes
+    ----------
+    count:
+        How many there are.
+    mean_watts:
+        Their mean; 0 when there are none.
+    """
+
+    count: int
+    mean_watts: float
+
+
+def parse_time(text: str, zone_seconds: float = 0) -> datetime:
+    """Return a time as LoadGen and the daemon write it, shifted; raise :class:`ValueError`."""
+    try:
+        return datetime.strptime(text, _FORMAT) + timedelta(seconds=zone_seconds)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"{text!r} is no time: {error}") from error
+
+
+def samples_between(
+    lines: Iterable[str],
+    begin: datetime,
+    end: datetime,
+    zone_seconds: float = 0,
+    *,
+    samples_only: bool = False,
+    positive_only: bool = False,
+) -> PowerSamples:
+    """Return the samples of ``Time,<time>,Watts,<watts>,…`` lines strictly between two times.
+
+    Parameters
+    ----------
+    lines, begin, end, zone_seconds:
+        The file, the window, and what to add to the file's clock.
+    samples_only:
+        Skip lines of another kind, as the checkers since v4.0 do.
+    positive_only:
+        Leave out samples of no power, as the checkers since v3.1 do.
+
+    Raises
+    ------
+    ValueError
+        A line has no time, or no finite number of watts.
+    """
+    watts: list[float] = []
+    for number, line in enumerate(lines, start=1):
+        if samples_only and not line.startswith("Time"):
+            continue
+        fields = line.split(",", 4)
+        if len(fields) < 4:
+            raise ValueError(f"line {number} has no watts")
+        if begin < parse_time(fields[1], zone_seconds) < end:
+            value = float(fields[3])
+            if not math.isfinite(value):
+                raise ValueError(f"line {number} has {fields[3].strip()} watts")
+            if value > 0 or not positive_only:
+                watts.append(value)
+    return PowerSamples(len(watts), sum(watts) / len(watts) if watts else 0.0)

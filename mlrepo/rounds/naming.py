@@ -1,0 +1,36 @@
+"""Which benchmark a directory name stands for, as each round's official checker guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlrepo.rounds import Round
+
+# (since, first round without it, texts in the name, what the checker takes it for)
+_GUESSES = (
+    ((0, 5), (2, 1), ("ssdlite", "ssd-inception", "yolo", "ssd-mobilenet", "ssd-resnet50"),
+     "ssd-small"),
+    ((0, 5), (99, 0), ("mobilenet",), "mobilenet"),
+    ((0, 5), (99, 0), ("efficientnet",), "resnet"),
+    ((2, 0), (99, 0), ("resnet50",), "resnet"),
+    ((0, 5), (2, 1), ("rcnn",), "ssd-small"),
+    ((2, 1), (99, 0), ("bert-99.9",), "bert-99.9"),
+    ((2, 1), (99, 0), ("bert-99",), "bert-99"),
+)  # fmt: skip
+
+
+def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> str:
+    """Return the official name behind a directory's; the name itself when nothing fits.
+
+    ``mapping`` is the submitter's own ``model_mapping.json`` (open division, v3.0 and later).
+    """
+    if known := round.official_benchmark(name):
+        return known
+    own = mapping.get(name)
+    if isinstance(own, str) and own:
+        return own
+    for since, until, texts, model in _GUESSES:
+        if since <= round.version < until and any(text in name for text in texts):
+            name = model
+            break
+    return round.official_benchmark(name) or name

@@ -1,0 +1,78 @@
+"""A read-only view of a tree of files, wherever it stands: a directory, the index, a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import BinaryIO, Protocol
+
+
+class Kind(Enum):
+    """What stands at a path. Only :attr:`FILE` is ever read; links are never followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    SUBMODULE = "submodule"
+    SPECIAL = "special"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a directory.
+
+    Attributes
+    ----------
+    name:
+        One path component, as the file system or Git has it (bytes that are not UTF-8 are
+        escaped with ``surrogateescape``).
+    kind:
+        What stands there.
+    size:
+        Bytes of a file; -1 where the view does not know it without reading.
+    target:
+        Where a link points, as text; empty for all else.
+    """
+
+    name: str
+    kind: Kind
+    size: int = -1
+    target: str = ""
+
+
+class Missing(Exception):
+    """The path holds nothing that can be read; the message says why."""
+
+
+class Tree(Protocol):
+    """What the checker may ask of a tree. Paths are POSIX, relative to the root, '' is the root."""
+
+    def entries(self, path: str) -> Sequence[Entry]:
+        """Return the entries of a directory, sorted by name; none if it is no directory."""
+
+    def entry(self, path: str) -> Entry | None:
+        """Return what stands at the path, or None."""
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        """Return the bytes of a file, at most ``limit`` of them; raise :class:`Missing`."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for streaming; raise :class:`Missing`."""
+
+    def oid(self, path: str) -> str:
+        """Return a text that changes when anything at or below the path does.
+
+        For commits and the index it is the object id; for a working directory it is made of
+        names, sizes, times of change and inode numbers.
+        """
+
+
+def walk(tree: Tree, path: str = "") -> Iterator[tuple[str, Entry]]:
+    """Yield ``(path, entry)`` of everything below ``path``, directories before their content."""
+    for entry in tree.entries(path):
+        below = f"{path}/{entry.name}" if path else entry.name
+        yield below, entry
+        if entry.kind is Kind.DIRECTORY:
+            yield from walk(tree, below)

@@ -1,0 +1,138 @@
+"""`mlrepo check` on directories, commits and the index, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from samples import git
+from submissions import SUBMITTER, Submission, write_submission
+
+from mlrepo.checker.rules import RULES
+from mlrepo.cli.main import main
+from mlrepo.repository.discovery import ResultsRepository
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Submission:
+    """A valid submission of v6.1 outside any Git repository."""
+    return write_submission(tmp_path / "submission", "v6.1")
+
+
+def _spoil(submission: Submission) -> None:
+    log = submission.result("Offline") / "performance" / "run_1" / "mlperf_log_detail.txt"
+    log.write_text(log.read_text().replace('"VALID"', '"INVALID"'))
+
+
+def _check(*arguments: object) -> int:
+    return main(["check", *map(str, arguments)])
+
+
+def test_the_last_line_and_the_exit_code_agree(
+    submission: Submission, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A valid tree ends with 0 and VALID, a spoilt one with 1 and the rule."""
+    assert _check(submission.root, "--round", "v6.1", "--workers", 1) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("VALID: 3 of 3")
+    _spoil(submission)
+    assert _check(submission.root, "--round", "v6.1", "--workers", 1) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("INVALID: 2 of 3")
+    assert any("performance-validity" in line for line in lines)
+
+
+def test_the_official_checker_of_v6_1_accepts_what_strict_rejects(submission: Submission) -> None:
+    """It never looks at the validity of a run."""
+    _spoil(submission)
+    assert _check(submission.root, "--round", "v6.1", "--profile", "official") == 0
+
+
+def test_a_commit_and_the_index_are_judged_as_they_are(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round is that of mlrepo.toml; what is not staged does not count."""
+    monkeypatch.chdir(results.root)
+    submission = write_submission(results.root, "v6.1")
+    git(results.root, "add", ".")
+    git(results.root, "commit", "--quiet", "--message", "Submit")
+    _spoil(submission)
+    assert _check("--rev", "HEAD") == 0
+    assert _check("--staged") == 0
+    assert _check() == 1
+    git(results.root, "add", ".")
+    assert _check("--staged") == 1
+    assert _check("--rev", "HEAD") == 0
+
+
+def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
+    """A spoilt scenario does not matter to another one, nor to another submitter."""
+    _spoil(submission)
+    other = submission.result("SingleStream").relative_to(submission.root)
+    assert _check(submission.root, "--round", "v6.1", "--only", other, "--quiet") == 0
+    assert _check(submission.root, "--round", "v6.1", "--submitter", SUBMITTER, "--quiet") == 1
+
+
+def test_the_round_of_a_published_repository_stands_in_its_title(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No option is needed to judge a clone of what MLCommons publishes."""
+    submission = write_submission(tmp_path, "v5.1")
+    (submission.root / "README.md").write_text("# MLPerf™ Inference v5.1 results\n")
+    assert _check(tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["round"] == "v5.1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "does not exist"),
+        (["."], "no submission"),
+        (["submission"], "--round"),
+        (["submission", "--round", "v9.9"], "v9.9"),
+        (["submission/closed/Acme", "--round", "v6.1"], "--only closed/Acme"),
+        (["submission", "--staged"], "exclude each other"),
+        (["--explain", "performance-validty"], "performance-validity"),
+        (["submission", "--round", "v6.1", "--submitter", "Nobody"], "no result"),
+        (["submission", "--round", "v6.1", "--output", "no/such/file"], "no directory"),
+    ],
+)
+def test_what_cannot_be_judged_is_a_usage_error_that_names_the_way_out(
+    submission: Submission, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    """Exit code 2 and one message."""
+    monkeypatch.chdir(submission.root.parent)
+    assert _check(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_output_file_is_written_whole_and_holds_no_colour(
+    submission: Submission, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report goes to the file; nothing to standard output."""
+    target = submission.root.parent / "report.txt"
+    assert _check(submission.root, "--round", "v6.1", "--output", target) == 0
+    assert target.read_text().splitlines()[-1].startswith("VALID")
+    assert "\x1b" not in target.read_text()
+    assert capsys.readouterr().out == ""
+    assert sorted(path.name for path in target.parent.iterdir()) == ["report.txt", "submission"]
+
+
+def test_a_pipe_can_be_the_output(submission: Submission) -> None:
+    """`--output /dev/null` is no file to rename over."""
+    assert _check(submission.root, "--round", "v6.1", "--output", os.devnull) == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_every_rule_is_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the rule asks, where it is written, how to mend a breach, what the officials do."""
+    assert _check("--list-rules") == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(RULES)
+    for name, rule in RULES.items():
+        assert _check("--explain", name) == 0
+        text = capsys.readouterr().out
+        assert rule.title in text
+        assert rule.hint in text
+        assert "v6.1" in text

@@ -1,0 +1,80 @@
+"""Compliance tests on a real closed result of the corpus, whole and damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlrepo.checker.compliance import judge_compliance, required_tests
+from mlrepo.checker.scope import Scope
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import Place, load_round
+
+_DEFAULT = Path(__file__).parents[2].parent / "shared"
+_CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
+_BASE = "closed/FuriosaAI"
+_TESTS = f"{_BASE}/compliance/warboy_intel/resnet50/Offline"
+_RESULT = f"{_BASE}/results/warboy_intel/resnet50/Offline"
+
+pytestmark = pytest.mark.skipif(
+    not (_CORPUS / _TESTS).is_dir(), reason="the corpus is not here; MLREPO_SHARED may name it"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of one result and its compliance tests."""
+    for part in (_TESTS, _RESULT):
+        shutil.copytree(_CORPUS / part, tmp_path / part)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o755)
+    return tmp_path
+
+
+def judged(root: Path, round_: str = "v1.1") -> tuple[bool, Scope]:
+    """Judge the result; its runs count as valid."""
+    place = Place("closed", "FuriosaAI", "warboy_intel", "resnet50", "Offline")
+    scope = Scope(DirectoryTree(root), load_round(round_), place, "resnet", "Offline")
+    return judge_compliance(scope, lambda _path, _test: True), scope
+
+
+def test_a_real_result_passes(root: Path) -> None:
+    """All four tests of v1.1 pass without a finding."""
+    good, scope = judged(root)
+    assert required_tests(scope) == ["TEST01", "TEST04-A", "TEST04-B", "TEST05"]
+    assert (good, scope.findings) == (True, [])
+
+
+def test_only_the_last_performance_counts_officially_in_v1_1(root: Path) -> None:
+    """A failure of TEST01 is a finding, but the official column stays good."""
+    (root / _TESTS / "TEST01" / "verify_performance.txt").write_text("TEST FAIL\n")
+    good, scope = judged(root)
+    assert good
+    assert [(f.breaks_official, f.breaks_strict) for f in scope.findings] == [(False, True)]
+
+
+def test_the_last_performance_decides(root: Path) -> None:
+    """A failure of TEST05 turns the official column."""
+    (root / _TESTS / "TEST05" / "verify_performance.txt").write_text("TEST FAIL\n")
+    good, scope = judged(root)
+    assert not good
+    assert scope.findings[0].path == f"{_TESTS}/TEST05/verify_performance.txt"
+
+
+def test_a_missing_test_breaks_since_v2_1(root: Path) -> None:
+    """v2.1 wants TEST04 in one directory: it is missing and breaks the verdict."""
+    good, scope = judged(root, "v2.1")
+    assert not good
+    assert any(f.path.endswith("/TEST04") and f.breaks_official for f in scope.findings)
+
+
+def test_a_copied_performance_log_is_found(root: Path) -> None:
+    """No official checker sees it."""
+    log = Path("performance/run_1/mlperf_log_detail.txt")
+    shutil.copy(root / _RESULT / log, root / _TESTS / "TEST05" / log)
+    good, scope = judged(root)
+    assert good
+    assert [f.rule for f in scope.findings] == ["compliance-copied"]

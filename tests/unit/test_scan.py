@@ -1,0 +1,62 @@
+"""Scanning a detail log gives what parsing each of its lines gives, and never raises."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from mlrepo.logs.scan import scan_detail
+
+
+def _line(key: str, value: object, *, error: bool = False) -> bytes:
+    event = {
+        "key": key, "value": value, "time_ms": 0.1, "namespace": "mlperf::logging",
+        "event_type": "POINT_IN_TIME",
+        "metadata": {"is_error": error, "is_warning": False, "file": "a.cc", "line_no": 1,
+                     "pid": 1, "tid": 1},
+    }  # fmt: skip
+    return b":::MLLOG " + json.dumps(event).encode() + b"\n"
+
+
+CLEAN = b"".join(_line(f"key{n}", n) for n in range(20_000))
+
+
+def test_a_clean_log_gives_the_wanted_keys() -> None:
+    """Values come from any block of a log that is longer than one block."""
+    scan = scan_detail(io.BytesIO(CLEAN), ("key3", "key19999", "absent"))
+    assert (scan.values, scan.errors, scan.problem) == ({"key3": 3, "key19999": 19999}, [], "")
+
+
+def test_the_first_value_wins_and_the_other_is_told() -> None:
+    """A key that comes twice with two values is a conflict at the later line."""
+    log = _line("a", 1) + CLEAN + _line("a", 2)
+    scan = scan_detail(io.BytesIO(log), ("a", "b", "c"))
+    assert scan.values == {"a": 1}
+    assert scan.conflicts == {"a": 20_002}
+
+
+def test_an_error_line_is_found_among_many() -> None:
+    """LoadGen's error flag counts wherever the line stands."""
+    scan = scan_detail(io.BytesIO(CLEAN + _line("x", "boom", error=True) + CLEAN), ())
+    assert scan.errors == ["boom"]
+    assert scan.error_count(trusts_count=True) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b":::MLLOG {\n", b":::MLLOG []\n", b"\xff\n", b":::MLLOG " + b"[" * 100_000 + b"\n",
+     b':::MLLOG {"key": 1, "value": 2, "metadata": {}}\n', _line("a", 1)[:50]],
+)  # fmt: skip
+def test_a_damaged_line_is_a_problem_with_its_number(damage: bytes) -> None:
+    """Every damage names its line."""
+    scan = scan_detail(io.BytesIO(CLEAN + damage), ("a",))
+    assert scan.problem
+    assert scan.problem_line == 20_001
+
+
+def test_windows_line_ends_change_nothing() -> None:
+    """CRLF logs hold the same values."""
+    log = (_line("a", 1) + _line("b", 2)).replace(b"\n", b"\r\n")
+    assert scan_detail(io.BytesIO(log), ("a", "b")).values == {"a": 1, "b": 2}
