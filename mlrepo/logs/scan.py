@@ -1,14 +1,17 @@
-"""Scan a detail log as bytes: prove clean blocks clean by counting, parse only the lines needed.
+"""Scan a detail log as bytes: prove blocks clean, parse only the lines needed.
 
-A block whose every line begins and ends as LoadGen writes it needs no parsing; only lines of
-wanted keys, and lines of blocks that fail the count, are looked at one by one. Memory does not
-grow with the log.
+A block whose every line has the form that LoadGen gives it needs no parsing; only lines of wanted
+keys, and lines of blocks that fail the proof, are looked at one by one. Two proofs exist. For the
+small logs of performance runs a regular expression proves each line to be JSON. For the accuracy
+runs' logs, a hundred times larger, the fixed parts of the lines are counted: damage between two of
+them (in a number or inside a text) escapes that. Memory does not grow with the log.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -16,10 +19,21 @@ _MARKER = b":::MLLOG"
 _HEAD = b':::MLLOG {"key": "'
 _NEXT_HEAD = b"\n" + _HEAD
 _END = b"}}\n"
-_NO_ERROR = (
+_FLAGS = (
     b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", '
     b'"metadata": {"is_error": false, "is_warning": '
 )
+_NO_WARNING = _FLAGS + b'false, "file": "'
+_WARNING = _FLAGS + b'true, "file": "'
+_FIXED_PARTS = (b', "time_ms": ', b', "line_no": ', b', "pid": ', b', "tid": ')
+_NUMBER = rb"-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?"
+_TEXT = rb'"[^"\\\x00-\x1f]*+"'
+_CLEAN_LINES = re.compile(
+    rb"(?:" + re.escape(_HEAD) + rb'[^"\\\x00-\x1f]*+", "value": '
+    rb"(?:" + _NUMBER + rb"|" + _TEXT + rb'|true|false), "time_ms": ' + _NUMBER
+    + re.escape(_FLAGS) + rb'(?:true|false), "file": ' + _TEXT + rb', "line_no": \d++'
+    rb', "pid": \d++, "tid": \d++\}\}\n)*+'
+)  # fmt: skip
 _BLOCK = 1 << 20
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
 _LONGEST_LINE = 64 << 20
@@ -58,8 +72,22 @@ class DetailScan:
         return len(self.errors)
 
 
-def scan_detail(stream: BinaryIO, wanted: Collection[str]) -> DetailScan:
-    """Scan the log; never raises for what stands in it."""
+def scan_detail(
+    stream: BinaryIO, wanted: Collection[str], *, each_line: bool = False
+) -> DetailScan:
+    """Scan the log; never raises for what stands in it.
+
+    Parameters
+    ----------
+    stream:
+        The log.
+    wanted:
+        The keys whose values are asked for.
+    each_line:
+        Prove or parse each line instead of counting the fixed parts of all: some seven times
+        slower.
+    """
+    is_clean = _is_proved if each_line else _is_counted
     scan = DetailScan()
     keys = {key.encode(): key for key in wanted}
     line_number, rest = 0, b""
@@ -71,9 +99,9 @@ def scan_detail(stream: BinaryIO, wanted: Collection[str]) -> DetailScan:
                 raise _Damaged(line_number + 1, "the line is longer than any of LoadGen's")
             rest = block[end:]
             if end:
-                line_number = _scan_block(block[:end], keys, scan, line_number)
+                line_number = _scan_block(block[:end], keys, scan, line_number, is_clean)
         if rest:
-            _scan_block(rest + b"\n", keys, scan, line_number)
+            _scan_block(rest + b"\n", keys, scan, line_number, is_clean)
     except _Damaged as error:
         scan.problem, scan.problem_line = error.reason, error.line
     except OSError as error:
@@ -87,9 +115,12 @@ class _Damaged(Exception):
         self.line, self.reason = line, reason
 
 
-def _scan_block(block: bytes, keys: Mapping[bytes, str], scan: DetailScan, before: int) -> int:
+def _scan_block(
+    block: bytes, keys: Mapping[bytes, str], scan: DetailScan, before: int,
+    is_clean: Callable[[bytes, int], bool],
+) -> int:  # fmt: skip
     lines = block.count(b"\n")
-    if _is_clean(block, lines):
+    if is_clean(block, lines):
         scan.events += lines
         _pick(block, keys, scan, before)
     else:
@@ -97,14 +128,20 @@ def _scan_block(block: bytes, keys: Mapping[bytes, str], scan: DetailScan, befor
     return before + lines
 
 
-def _is_clean(block: bytes, lines: int) -> bool:
+def _is_proved(block: bytes, lines: int) -> bool:
+    return block.isascii() and _CLEAN_LINES.fullmatch(block) is not None
+
+
+def _is_counted(block: bytes, lines: int) -> bool:
     return (
         block.startswith(_HEAD)
         and block.isascii()
         and block.count(_NEXT_HEAD) == lines - 1
         and block.count(_END) == lines
-        and block.count(_NO_ERROR) == lines
+        and all(block.count(part) == lines for part in _FIXED_PARTS)
+        and ((calm := block.count(_NO_WARNING)) == lines or calm + block.count(_WARNING) == lines)
         and b"\r" not in block
+        and b"\0" not in block
     )
 
 
