@@ -10,13 +10,23 @@ from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
 
 _NO_SUBMISSION = (".git", ".github", "assets")
+# What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
+_SETTINGS_FILE = "mlrepo.toml"
+_RESULTS_REPOSITORY = (
+    _SETTINGS_FILE, "runs", "systems", "platforms", "rounds", ".gitignore", ".gitattributes",
+    ".pre-commit-config.yaml",
+)  # fmt: skip
 
 
 def judge_root(tree: Tree, round: Round) -> list[Finding]:
     """Report stray files of the root and of the divisions."""
     scope = Scope(tree, round, Place("", "", "", ""))
     divisions = round.tables["divisions"]
-    for entry in tree.entries(""):
+    entries = tree.entries("")
+    is_ours = any(entry.name == _SETTINGS_FILE for entry in entries)
+    for entry in entries:
+        if is_ours and entry.name in _RESULTS_REPOSITORY:
+            continue
         if entry.kind is Kind.DIRECTORY:
             if entry.name in divisions:
                 for below in tree.entries(entry.name):

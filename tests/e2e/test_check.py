@@ -66,6 +66,23 @@ def test_a_commit_and_the_index_are_judged_as_they_are(
     assert _check("--rev", "HEAD") == 0
 
 
+def test_the_files_of_a_results_repository_are_no_strays(
+    submission: Submission, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `mlrepo init` lays down and runs add is known; everything else in the root is named."""
+    (submission.root / "runs").mkdir()
+    for name in ("stray.txt", ".gitattributes"):
+        (submission.root / name).write_text("")
+    _check(submission.root, "--round", "v6.1", "--workers", 1)
+    before = capsys.readouterr().out
+    assert all(f"\n{name}\n" in before for name in ("runs", "stray.txt", ".gitattributes"))
+    (submission.root / "mlrepo.toml").write_text("")
+    _check(submission.root, "--round", "v6.1", "--workers", 1)
+    after = capsys.readouterr().out
+    assert "\nstray.txt\n" in after
+    assert not any(f"\n{n}\n" in after for n in ("runs", ".gitattributes", "mlrepo.toml"))
+
+
 def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
     """A spoilt scenario does not matter to another one, nor to another submitter."""
     _spoil(submission)
