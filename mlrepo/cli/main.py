@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
     "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
+    "round": ("mlrepo.cli.round", "Show the rules of each round, and import those of a new one."),
     "truncate": (
         "mlrepo.cli.truncate",
         "Truncate the accuracy logs of a submission, keeping the full ones.",
