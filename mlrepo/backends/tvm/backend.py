@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +23,7 @@ _PIPELINE = 1
 _OPTIONS = ("mcpu",)
 
 
-class _TvmBackend:
+class _TvmBackend(ABC):
     """What both share; a subclass turns a model file into a Relax module."""
 
     name = ""
@@ -94,9 +95,9 @@ class _TvmBackend:
             },
         }
 
+    @abstractmethod
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
         """Return the Relax module and the shape of its input."""
-        raise NotImplementedError
 
     def _library(self, model: Path, cache: Path | None) -> Path | None:
         """Return where the compiled model belongs: its name holds all that it depends on.
