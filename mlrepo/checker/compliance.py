@@ -10,6 +10,7 @@ from mlrepo.logs.verify import (
     metrics_of,
     passed,
     passed_on_its_own_line,
+    scores,
 )
 from mlrepo.tree import Missing
 
@@ -17,6 +18,9 @@ from mlrepo.tree import Missing
 _WITH_RUN = ("TEST01", "TEST04", "TEST05")
 _RUN = "performance/run_1"
 _DETAIL = "mlperf_log_detail.txt"
+# How far the score may lie from the performance run's, and latencies so short that 20 % may.
+_TOLERANCES = {"TEST01": 0.1, "TEST05": 0.05}
+_SHORT_NS = {"SingleStream": 200_000, "MultiStream": 1_600_000}
 _SAME_LOG_LIMIT = 64 << 20
 
 
@@ -81,6 +85,7 @@ def _judge_run(
     if test != "TEST04-B":
         # TEST04-A and -B are verified together; the text stands in A.
         good = _judge_text(scope, f"{path}/verify_performance.txt")
+        _judge_scores(scope, f"{path}/verify_performance.txt", test)
     run = f"{path}/{_RUN}"
     if not scope.exists(run):
         scope.report("compliance", run, f"{test} has no {_RUN} directory.")
@@ -94,6 +99,24 @@ def _judge_run(
         good &= not missing and not extra and run_is_valid(run, test)
     _judge_copy(scope, f"{run}/{_DETAIL}", test)
     return good
+
+
+def _judge_scores(scope: Scope, path: str, test: str) -> None:
+    """Hold the scores in the verification against the tolerance that its TEST PASS stands for.
+
+    TEST04 is left out: there only a faster run fails, and which is faster depends on the metric.
+    """
+    found = scores(scope.text(path) or "")
+    if test not in _TOLERANCES or found is None:
+        return
+    reference, score = found
+    short = reference <= _SHORT_NS.get(scope.scenario, 0)
+    tolerance = 0.2 if short else _TOLERANCES[test]
+    if not abs(score - reference) <= tolerance * reference:
+        scope.report(
+            "compliance-unlike-performance", path, f"{test} and the performance run differ.",
+            expected=f"{reference:g} within {tolerance:.0%}", actual=f"{score:g}",
+        )  # fmt: skip
 
 
 def _judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> list[str]:

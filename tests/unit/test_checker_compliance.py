@@ -109,3 +109,14 @@ def test_test08_wants_the_verdict_on_a_line_of_its_own(
     scope = Scope(DirectoryTree(tmp_path), load_round("v6.1"), place, "dlrm-v3", "Offline")
     assert judge_compliance(scope, lambda _path, _test: True) is good
     assert bool(scope.findings) is not good
+
+
+def test_scores_too_far_apart_are_no_pass(root: Path) -> None:
+    """A TEST PASS under scores that differ by more than 5 % deceives only the official one."""
+    file = root / _TESTS / "TEST05" / "verify_performance.txt"
+    file.write_text("reference score = 2634.18\ntest score = 2480.5\nTEST PASS\n")
+    good, scope = judged(root)
+    assert good
+    assert [(f.rule, f.breaks_official) for f in scope.findings] == [
+        ("compliance-unlike-performance", False)
+    ]
