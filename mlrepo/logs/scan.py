@@ -29,7 +29,7 @@ _FIXED_PARTS = (b', "time_ms": ', b', "line_no": ', b', "pid": ', b', "tid": ')
 _NUMBER = rb"-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?"
 _TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt])*+"'
 # Beside plain values LoadGen writes lists of sample numbers and the digests of its own sources.
-# A list is proved in two steps: its bytes here, and _is_proved that no comma and no zero stands wrongly.
+# A list is proved in two steps: its bytes here, its commas and zeros in _is_proved.
 _LIST = rb"\[[0-9,]*+\]"
 _NO_LIST = (b",,", b"[,", b",]")
 _LEADING_ZERO = re.compile(rb"[,\[]0[0-9]")
