@@ -98,7 +98,7 @@ def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, A
 def _total(system: Any) -> Any:
     try:
         return int(system.get("number_of_nodes")) * int(system.get("accelerators_per_node"))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return 0
 
 

@@ -34,7 +34,6 @@ _PROFILES = click.Choice(("strict", "official"))
     show_default=True,
     help="The rules as written, or the verdict of the round's official checker.",
 )
-@click.option("--no-cache", is_flag=True, help="Read every file again.")
 @click.option(
     "--format",
     "format_",
@@ -62,7 +61,6 @@ def command(
     submitter: str | None,
     only: str | None,
     profile: str,
-    no_cache: bool,
     format_: str,
     as_json: bool,
     output: Path | None,

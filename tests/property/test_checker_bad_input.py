@@ -94,6 +94,17 @@ def test_each_corruption_of_a_file_is_found_and_named(
         shutil.rmtree(root)
 
 
+def test_an_infinite_number_of_nodes_is_no_traceback(tmp_path: Path) -> None:
+    """JSON's 1e400 is infinite, and infinity has no integer (found by `make fuzz`)."""
+    submission = write_submission(tmp_path, "v6.1")
+    file = tmp_path / str(submission.round.system_file(submission.place("Offline")))
+    text = file.read_text()
+    for nodes in ("1e400", "-1e400", "NaN"):
+        file.write_text(text.replace('"number_of_nodes": "1"', f'"number_of_nodes": {nodes}'))
+        assert file.read_text() != text
+        assert len(_judge(tmp_path, "v6.1").results) == 3
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 @pytest.mark.parametrize("round_name", _ROUNDS)
 def test_a_file_without_permission_is_named(tmp_path: Path, round_name: str) -> None:
