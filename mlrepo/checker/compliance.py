@@ -11,6 +11,7 @@ from mlrepo.logs.verify import (
     metrics_of,
     passed,
     passed_on_its_own_line,
+    scores,
 )
 from mlrepo.tree import Missing
 
@@ -18,6 +19,9 @@ from mlrepo.tree import Missing
 _WITH_RUN = ("TEST01", "TEST04", "TEST05")
 _RUN = "performance/run_1"
 _DETAIL = "mlperf_log_detail.txt"
+# How far the score may lie from the performance run's, and latencies so short that 20 % may.
+_TOLERANCES = {"TEST01": 0.1, "TEST05": 0.05}
+_SHORT_NS = {"SingleStream": 200_000, "MultiStream": 1_600_000}
 _SAME_LOG_LIMIT = 64 << 20
 
 
@@ -60,7 +64,6 @@ def judge_compliance(scope: Scope, run_is_valid: Callable[[str, str], bool]) -> 
             scope.report("compliance", path, f"The compliance test {test} is missing.")
             good = False
         else:
-            # Up to v5.1 a model with TEST06 has no performance tests looked at.
             looked_at = test.startswith(_WITH_RUN)
             good = not looked_at or _judge_run(scope, path, test, run_is_valid if binding else None)
         performance = good and (performance or not binding)
@@ -83,6 +86,7 @@ def _judge_run(
     if test != "TEST04-B":
         # TEST04-A and -B are verified together; the text stands in A.
         good = _judge_text(scope, f"{path}/verify_performance.txt")
+        _judge_scores(scope, f"{path}/verify_performance.txt", test)
     run = f"{path}/{_RUN}"
     if not scope.exists(run):
         scope.report("compliance", run, f"{test} has no {_RUN} directory.")
@@ -92,7 +96,8 @@ def _judge_run(
     if missing:
         scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
     if run_is_valid is not None:
-        good &= not missing and run_is_valid(run, test)
+        extra = _judge_extra(scope, run, {*wanted, "mlperf_log_accuracy.json"}, test)
+        good &= not missing and not extra and run_is_valid(run, test)
     elif not missing:
         _judge_form(scope, f"{run}/{_DETAIL}")
     _judge_copy(scope, f"{run}/{_DETAIL}", test)
@@ -114,12 +119,42 @@ def _judge_form(scope: Scope, path: str) -> None:
         scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
 
 
-def _judge_text(scope: Scope, path: str) -> bool:
+def _judge_scores(scope: Scope, path: str, test: str) -> None:
+    """Hold the scores in the verification against the tolerance that its TEST PASS stands for.
+
+    TEST04 is left out: there only a faster run fails, and which is faster depends on the metric.
+    """
+    found = scores(scope.text(path) or "")
+    if test not in _TOLERANCES or found is None:
+        return
+    reference, score = found
+    short = reference <= _SHORT_NS.get(scope.scenario, 0)
+    tolerance = 0.2 if short else _TOLERANCES[test]
+    if not abs(score - reference) <= tolerance * reference:
+        scope.report(
+            "compliance-unlike-performance", path, f"{test} and the performance run differ.",
+            expected=f"{reference:g} within {tolerance:.0%}", actual=f"{score:g}",
+        )  # fmt: skip
+
+
+def _judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> list[str]:
+    """Report and return the files that do not belong there; since v2.1 they break the test."""
+    wanted = wanted | set(scope.round.tables["required_files"]["always_optional"])
+    extra = sorted(set(scope.files(directory)) - wanted)
+    if extra:
+        scope.report(
+            "compliance", directory, f"{test} holds files that do not belong there.",
+            expected=", ".join(sorted(wanted)), actual=", ".join(extra),
+        )  # fmt: skip
+    return extra
+
+
+def _judge_text(scope: Scope, path: str, passes: Callable[[str], bool] = passed) -> bool:
     text = scope.text(path)
     if text is None:
         scope.report("compliance", path, "The verification is missing or cannot be read.")
         return False
-    if not passed(text):
+    if not passes(text):
         scope.report("compliance", path, "The verification failed.", expected="TEST PASS")
         return False
     return True
@@ -128,8 +163,10 @@ def _judge_text(scope: Scope, path: str) -> bool:
 def _judge_accuracy(scope: Scope, path: str, test: str) -> bool:
     if test == "TEST09":
         return _judge_text(scope, f"{path}/verify_output_len.txt")
-    if test in ("TEST07", "TEST08"):
+    if test == "TEST07":
         return _judge_text(scope, f"{path}/verify_accuracy.txt")
+    if test == "TEST08":
+        return _judge_text(scope, f"{path}/verify_accuracy.txt", passed_on_its_own_line)
     if test not in ("TEST01", "TEST06"):
         return True
     verdict = f"{path}/verify_accuracy.txt"
@@ -151,7 +188,13 @@ def _judge_test01(scope: Scope, path: str, sure: bool, *, files_matter: bool) ->
     directory = f"{path}/accuracy"
     files = scope.files(directory)
     key = "test01_accuracy_if_pass" if sure else "test01_accuracy_if_fail"
-    missing = [n for n in scope.round.tables["required_files"][key] if n not in files]
+    wanted = scope.round.tables["required_files"][key]
+    missing = [name for name in wanted if name not in files]
+    if (
+        files_matter and not missing and _is_binding(scope)
+        and _judge_extra(scope, directory, set(wanted), "TEST01")
+    ):  # fmt: skip
+        return False
     if missing:
         scope.report(
             "compliance", directory, f"TEST01 lacks {', '.join(missing)}.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 _PASS = "TEST PASS"
+_SCORE = re.compile(r"^(reference|test) score = (\d+(?:\.\d+)?)\s*$", re.MULTILINE | re.I)
 _TEST06_CHECKS = (
     ("First token check pass: True", "First token check pass: Skipped"),
     ("EOS check pass: True",),
@@ -27,6 +28,15 @@ def failed_test06_checks(text: str) -> list[str]:
     """Return the lines of TEST06 (token counts of language models) that are not there."""
     lines = {line.strip() for line in text.splitlines()}
     return [check[0] for check in _TEST06_CHECKS if not lines.intersection(check)]
+
+
+def scores(text: str) -> tuple[float, float] | None:
+    """Return the reference score and the test score of ``verify_performance.txt``, if both stand.
+
+    Rates, or latencies in nanoseconds.
+    """
+    found = {word.lower(): float(number) for word, number in _SCORE.findall(text)}
+    return (found["reference"], found["test"]) if len(found) == 2 else None
 
 
 def metrics_of(text: str, patterns: Mapping[str, str], wanted: Iterable[str]) -> dict[str, float]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
+SCHEMA = "mlrepo-rules/1"
+_FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
 _LATENCY_SCENARIOS = ("SingleStream", "MultiStream")
 # Units are in the checkers' tables since v1.1; the rounds before measured the same.
 _OLDEST_UNITS = {
@@ -162,26 +167,57 @@ class Round:
         )  # fmt: skip
 
 
-def known_rounds() -> tuple[str, ...]:
-    """Return the names of all rounds with data, oldest first."""
-    names = [
-        entry.name.removesuffix(".json")
-        for entry in (resources.files(__name__) / "data").iterdir()
-        if entry.name.endswith(".json")
-    ]
+def known_rounds(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the names of all rounds with data, oldest first.
+
+    ``folder`` holds data files of one's own beside those that come with mlrepo.
+    """
+    names = {name for files in _folders(folder) for name in _names(files)}
     return tuple(sorted(names, key=lambda name: tuple(map(int, name[1:].split(".")))))
 
 
 @functools.cache
-def load_round(name: str) -> Round:
-    """Return the round ``name`` (``v6.1``); raise :class:`UserError` when there is no data."""
-    if name not in known_rounds():
+def load_round(name: str, folder: Path | None = None) -> Round:
+    """Return the round ``name`` (``v6.1``); a data file in ``folder`` goes before mlrepo's own.
+
+    Raises
+    ------
+    UserError
+        There is no data for the round, or its file in ``folder`` cannot be read.
+    """
+    for files in _folders(folder):
+        if name in _names(files):
+            return Round(name, _read(files / f"{name}.json"))
+    known = known_rounds(folder)
+    raise UserError(
+        f"There are no rules for the round {name!r}.", hint=f"Known rounds: {', '.join(known)}."
+    )
+
+
+def _folders(folder: Path | None) -> tuple[Traversable, ...]:
+    shipped = resources.files(__name__) / "data"
+    return (shipped,) if folder is None or not folder.is_dir() else (folder, shipped)
+
+
+def _names(files: Traversable) -> list[str]:
+    return [
+        entry.name.removesuffix(".json")
+        for entry in files.iterdir()
+        if _FILE_NAME.fullmatch(entry.name)
+    ]
+
+
+def _read(file: Traversable) -> Mapping[str, Any]:
+    try:
+        tables = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"The rules in {file} cannot be read: {error}.") from error
+    if not isinstance(tables, dict) or tables.get("schema") != SCHEMA:
         raise UserError(
-            f"There are no rules for the round {name!r}.",
-            hint=f"Known rounds: {', '.join(known_rounds())}.",
+            f"{file} is not a round's data file of schema {SCHEMA}.",
+            hint="`mlrepo round import` writes such files.",
         )
-    text = (resources.files(__name__) / "data" / f"{name}.json").read_text(encoding="utf-8")
-    return Round(name, json.loads(text))
+    return tables
 
 
 def parse_scenario(text: str) -> str:

@@ -78,3 +78,45 @@ def test_a_copied_performance_log_is_found(root: Path) -> None:
     good, scope = judged(root)
     assert good
     assert [f.rule for f in scope.findings] == ["compliance-copied"]
+
+
+@pytest.mark.parametrize("directory", ["TEST01/performance/run_1", "TEST01/accuracy"])
+def test_a_file_too_many_breaks_since_v2_1(root: Path, directory: str) -> None:
+    """Older checkers only noted it; what they always allow stays allowed."""
+    (root / _TESTS / directory / "results.json").write_text("{}")
+    clean = {f.path for f in judged(root, "v2.1")[1].findings}
+    assert f"{_TESTS}/{directory}" not in clean
+    (root / _TESTS / directory / "notes.txt").write_text("slow day")
+    assert judged(root)[1].findings == []
+    good, scope = judged(root, "v2.1")
+    found = {f.path: f for f in scope.findings}
+    assert not good
+    assert found[f"{_TESTS}/{directory}"].actual == "notes.txt"
+    assert found[f"{_TESTS}/{directory}"].breaks_official
+
+
+@pytest.mark.parametrize(
+    ("text", "good"), [("NE equal\n TEST PASS \n", True), ("no TEST PASS here\n", False)]
+)
+def test_test08_wants_the_verdict_on_a_line_of_its_own(
+    tmp_path: Path, text: str, good: bool
+) -> None:
+    """As the v6.1 checker reads it."""
+    place = Place("closed", "Acme", "box", "dlrm-v3", "Offline")
+    file = tmp_path / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    scope = Scope(DirectoryTree(tmp_path), load_round("v6.1"), place, "dlrm-v3", "Offline")
+    assert judge_compliance(scope, lambda _path, _test: True) is good
+    assert bool(scope.findings) is not good
+
+
+def test_scores_too_far_apart_are_no_pass(root: Path) -> None:
+    """A TEST PASS under scores that differ by more than 5 % deceives only the official one."""
+    file = root / _TESTS / "TEST05" / "verify_performance.txt"
+    file.write_text("reference score = 2634.18\ntest score = 2480.5\nTEST PASS\n")
+    good, scope = judged(root)
+    assert good
+    assert [(f.rule, f.breaks_official) for f in scope.findings] == [
+        ("compliance-unlike-performance", False)
+    ]

@@ -1,0 +1,359 @@
+"""A round's data file made from the official checker in a checkout of mlcommons/inference.
+
+The checker's Python is parsed, never executed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlrepo.errors import UserError
+from mlrepo.rounds import SCHEMA
+from mlrepo.rounds import checker_functions as functions
+from mlrepo.rounds.python_facts import NotAFact, constants
+
+_SUBMISSION = "tools/submission"
+_PACKAGE = f"{_SUBMISSION}/submission_checker"
+# Of each shape the checker has had: the file with the tables first, then those with functions.
+_SHAPES = (
+    (
+        f"{_PACKAGE}/constants.py",
+        f"{_PACKAGE}/results.py",
+        f"{_PACKAGE}/utils.py",
+        f"{_PACKAGE}/configuration/configuration.py",
+    ),
+    (f"{_SUBMISSION}/submission_checker.py",),
+)
+_LARGEST_SOURCE = 8 << 20
+
+# Key in the data file: key in MODEL_CONFIG of the round.
+_SAME = {
+    "performance_sample_count_min": "performance-sample-count",
+    "dataset_size": "dataset-size",
+    "seeds": "seeds",
+    "ignored_loadgen_errors": "ignore_errors",
+    "latency_limit_ns": "latency-constraint",
+    "min_queries": "min-queries",
+    "model_aliases": "model_mapping",
+    "accuracy_delta_percent": "accuracy-delta-perc",
+}
+_OPTIONAL = {"accuracy_sample_count": "accuracy-sample-count", "test05_seeds": "test05_seeds"}
+# Key in the data file: name of the checker's constant.
+_CONSTANTS = {
+    "accuracy_pattern": "ACC_PATTERN",
+    "llm_latency_limit_ns": "LLM_LATENCY_LIMITS",
+    "min_duration_ms": "TEST_DURATION_MS",
+    "units": "UNIT_DICT",
+    "units_per_model": "SPECIAL_UNIT_DICT",
+    "power_units": "POWER_UNIT_DICT",
+    "divisions": "VALID_DIVISIONS",
+    "availabilities": "VALID_AVAILABILITIES",
+    "system_desc_required": "SYSTEM_DESC_REQUIRED_FIELDS",
+    "system_desc_power_fields": "SYSTEM_DESC_REQUIRED_FIELDS_POWER",
+    "system_desc_network_fields": "SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE",
+    "system_desc_nonempty": "SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS",
+    "measurements_required": "SYSTEM_IMP_REQUIRED_FILES",
+}
+_REQUIRED_FILES = {
+    "performance": "REQUIRED_PERF_FILES",
+    "performance_optional": "OPTIONAL_PERF_FILES",
+    "accuracy": "REQUIRED_ACC_FILES",
+    "measurements": "REQUIRED_MEASURE_FILES",
+    "power_run": "REQUIRED_PERF_POWER_FILES",
+    "power_dir": "REQUIRED_POWER_FILES",
+    "power_measurements_regex": "REQUIRED_POWER_MEASURE_FILES",
+    "compliance_performance": "REQUIRED_COMP_PER_FILES",
+    "test01_accuracy_if_pass": "REQUIRED_TEST01_ACC_FILES_1",
+    "test01_accuracy_if_fail": "REQUIRED_TEST01_ACC_FILES",
+}
+_ENDPOINTS = {
+    "allowed_models": "ENDPOINTS_ALLOWED_MODELS",
+    "compliance_mapping": "ENDPOINTS_COMPLIANCE_MAPPING",
+    "json_alt_paths": "ENDPOINTS_JSON_ALT_PATHS",
+    "field_map": "ENDPOINTS_MAPPINGS",
+    "yaml_field_map": "ENDPOINTS_YAML_FIELD_MAP",
+}
+_CATEGORIES = ("datacenter", "edge", "datacenter-edge")
+_BASE = "{division}/{submitter}"
+_PER_RESULT = "{system}/{model}/{scenario}"
+# The layout up to v5.1, which the checkers of those rounds join in many places of their code.
+_OLD_LAYOUT = {
+    "results": f"{_BASE}/results/{_PER_RESULT}",
+    "performance": "performance/run_1",
+    "measurements": f"{_BASE}/measurements/{_PER_RESULT}",
+    "measurements_json": "{system}*_{scenario}.json or {system}*.json",
+    "compliance": f"{_BASE}/compliance/{_PER_RESULT}/{{TEST}}",
+    "code": f"{_BASE}/code/{{model}}",
+    "systems": f"{_BASE}/systems/{{system}}.json",
+}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A round's tables and what the import could not do.
+
+    Attributes
+    ----------
+    tables:
+        The content of the data file.
+    missing:
+        Keys of the data file that could not be filled, with the reason; they are null.
+    unread:
+        Constants and keys of the checker that no key of the data file holds: new rules may hide
+        there.
+    """
+
+    tables: Mapping[str, Any]
+    missing: tuple[str, ...]
+    unread: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the round's name, such as ``v6.1``."""
+        return str(self.tables["version"])
+
+
+def import_round(checkout: Path, name: str = "", ref: str = "") -> Imported:
+    """Read the tables of one round.
+
+    Parameters
+    ----------
+    checkout:
+        Root of a checkout of mlcommons/inference.
+    name:
+        The round; the newest that the checker knows when empty.
+    ref:
+        Which revision the checkout is, for the data file's ``source``.
+
+    Raises
+    ------
+    UserError
+        There is no checker that can be parsed, or it does not know the round.
+    """
+    path, trees = _parse(checkout)
+    known, refused = constants(trees[0])
+    rounds = known.get("MODEL_CONFIG")
+    if not isinstance(rounds, dict) or not rounds:
+        raise UserError(
+            f"{path} has no table MODEL_CONFIG.", hint="It may be newer than this mlrepo."
+        )
+    name = name or max(rounds, key=_number)
+    if not isinstance(rounds.get(name), dict):
+        raise UserError(
+            f"{path} does not know the round {name!r}.",
+            hint=f"It knows {', '.join(sorted(map(str, rounds), key=_number))}.",
+        )
+    importer = _Importer(name, rounds[name], known, trees)
+    try:
+        read = importer.tables()
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
+        raise UserError(
+            f"The tables of {name} in {path} have a shape that is not known: {error}.",
+            hint="The checker may be newer than this mlrepo.",
+        ) from error
+    source = {"repo": "mlcommons/inference", "ref": ref, "path": path}
+    tables = {"schema": SCHEMA, "version": name, "source": source, **read}
+    return Imported(tables, tuple(importer.missing), (*importer.unread(), *refused))
+
+
+def _parse(checkout: Path) -> tuple[str, list[ast.Module]]:
+    for shape in _SHAPES:
+        if (checkout / shape[0]).is_file():
+            files = [checkout / name for name in shape if (checkout / name).is_file()]
+            return shape[0], [_parsed(file) for file in files]
+    raise UserError(
+        f"There is no submission checker in {checkout}.",
+        hint=f"Give the root of a checkout of mlcommons/inference; it holds {_SUBMISSION}/.",
+    )
+
+
+def _parsed(file: Path) -> ast.Module:
+    try:
+        data = file.read_bytes()[: _LARGEST_SOURCE + 1]
+        if len(data) > _LARGEST_SOURCE:
+            raise ValueError("it is larger than 8 MiB")
+        return ast.parse(data)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"{file} cannot be parsed: {error}.") from error
+
+
+def _number(name: object) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(name).removeprefix("v").split(".") if part.isdigit())
+
+
+class _Importer:
+    """Fills the keys of one data file and keeps account of what was used and what was missing."""
+
+    def __init__(
+        self, name: str, base: dict[str, Any], known: dict[str, Any], trees: list[ast.Module]
+    ) -> None:
+        self._name, self._base, self._known, self._trees = name, base, known, trees
+        self._used = {"MODEL_CONFIG"}
+        self._used_keys: set[str] = set()
+        self.missing: list[str] = []
+
+    def tables(self) -> dict[str, Any]:
+        """Return the content of the data file but its head."""
+        models = sorted(self._base.get("models") or [])
+        self._used_keys.add("models")
+        result: dict[str, Any] = {"models": models}
+        result |= {key: self._own(key, source) for key, source in _SAME.items()}
+        result |= {key: self._own(key, source, True) for key, source in _OPTIONAL.items()}
+        result |= {key: self._constant(key, source) for key, source in _CONSTANTS.items()}
+        result["scenarios"] = {category: self._scenarios(category) for category in _CATEGORIES}
+        targets = self._own("accuracy_target", "accuracy-target") or {}
+        result["accuracy_target"] = {model: _targets(value) for model, value in targets.items()}
+        limits = self._own("accuracy_upper_limit", "accuracy-upper-limit", True) or {}
+        result["accuracy_upper_limit"] = {m: _pairs(v, "max") for m, v in limits.items()}
+        result |= self._results()
+        result |= self._from_functions(models)
+        result["required_files"] |= {
+            key: self._constant(f"required_files.{key}", source)
+            for key, source in _REQUIRED_FILES.items()
+        }
+        result["limits"] = {
+            "accuracy_log_max_bytes": self._constant("limits", "MAX_ACCURACY_LOG_SIZE"),
+            "file_max_mb": self._constant("limits", "FILE_SIZE_LIMIT_MB"),
+        }
+        extra = self._constant("extra_accuracy_files", "REQUIRED_ACC_BENCHMARK") or {}
+        result["extra_accuracy_files"] = {m: by.get(self._name) for m, by in extra.items()}
+        result["offline_min_samples_per_query"] = {
+            "default": self._constant("offline_min_samples_per_query", "OFFLINE_MIN_SPQ"),
+            "per_model": self._constant(
+                "offline_min_samples_per_query", "OFFLINE_MIN_SPQ_SINCE_V4"
+            ),
+        }
+        result["paths"] = paths = self._paths()
+        result["layout"] = _layout(paths) if paths else dict(_OLD_LAYOUT)
+        # One performance run everywhere since v1.0; no round lists other known fields since.
+        return result | {"performance_runs": {"*": 1}, "system_desc_optional_known": None}
+
+    def unread(self) -> list[str]:
+        """Return the constants and keys that no key of the data file was made from."""
+        keys = [f"MODEL_CONFIG[{self._name}][{k}]" for k in self._base if k not in self._used_keys]
+        return keys + sorted(n for n in self._known if n not in self._used)
+
+    def _own(self, key: str, source: str, optional: bool = False) -> Any:
+        self._used_keys.add(source)
+        if source not in self._base and not optional:
+            self.missing.append(f"{key}: MODEL_CONFIG has no {source!r}")
+        return self._base.get(source)
+
+    def _constant(self, key: str, source: str) -> Any:
+        self._used.add(source)
+        if source not in self._known:
+            self.missing.append(f"{key}: there is no {source}")
+        return self._known.get(source)
+
+    def _scenarios(self, category: str) -> dict[str, Any]:
+        required = self._own("scenarios", f"required-scenarios-{category}") or {}
+        optional = self._own("scenarios", f"optional-scenarios-{category}") or {}
+        return {
+            model: {"required": required.get(model), "optional": optional.get(model) or []}
+            for model in sorted({*required, *optional})
+        }
+
+    def _results(self) -> dict[str, Any]:
+        fields = (self._constant("result_field", "RESULT_FIELD_NEW") or {}).get(self._name)
+        if fields is None:
+            self.missing.append("result_field: RESULT_FIELD_NEW has no such round")
+        own = self._constant("result_field_per_model", "RESULT_FIELD_BENCHMARK_OVERWRITE") or {}
+        self._used.add("RESULT_FIELD_ENDPOINTS")
+        by_round = self._known.get("RESULT_FIELD_ENDPOINTS")
+        endpoints = (by_round or {}).get(self._name)
+        result = {
+            "result_field": fields,
+            "result_field_source": "mlperf_log_detail.txt key",
+            "result_field_per_model": own.get(self._name),
+            "result_field_endpoints": endpoints,
+        }
+        if by_round is not None:
+            result["endpoints"] = self._endpoints() if endpoints else None
+        return result
+
+    def _endpoints(self) -> dict[str, Any]:
+        result = {key: self._constant(f"endpoints.{key}", s) for key, s in _ENDPOINTS.items()}
+        bounds = [self._constant("endpoints", name) for name in ("TEST09_LOW", "TEST09_HIGH")]
+        return result | {"test09_mean_output_tokens": bounds}
+
+    def _from_functions(self, models: list[str]) -> dict[str, Any]:
+        trees, divisions = self._trees, ("closed", "open", "network")
+        optional = self._read("required_files", lambda: functions.always_optional_files(trees))
+        return {
+            "system_types": self._read("system_types", lambda: functions.system_types(trees)),
+            "early_stopping_scenarios": self._read(
+                "early_stopping_scenarios", lambda: functions.early_stopping_scenarios(trees)
+            ),
+            "accuracy_delta_percent_default": self._read(
+                "accuracy_delta_percent_default", lambda: functions.accuracy_delta_default(trees)
+            ),
+            "summary_columns": self._read(
+                "summary_columns", lambda: functions.summary_columns(trees)
+            ),
+            "equal_issue_required": self._read(
+                "equal_issue_required",
+                lambda: functions.equal_issue_models(trees, self._name, divisions, models),
+            ),
+            "compliance_tests": self._compliance(models),
+            "required_files": {"always_optional": optional},
+        }
+
+    def _compliance(self, models: list[str]) -> Any:
+        tests = sorted(key for key in self._base if key.startswith("models_TEST"))
+        if not tests:
+            return self._read(
+                "compliance_tests", lambda: functions.compliance_tests(self._trees, models)
+            )
+        self._used_keys.update(tests)
+        result: dict[str, list[str]] = {}
+        for key in tests:
+            for model in self._base[key]:
+                result.setdefault(model, []).append(key.removeprefix("models_"))
+        return result | {model: [] for model in models if model not in result}
+
+    def _read(self, key: str, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except (NotAFact, LookupError) as error:
+            self.missing.append(f"{key}: {error}")
+            return None
+
+    def _paths(self) -> dict[str, Any] | None:
+        result: dict[str, Any] = {}
+        for name, table in self._known.items():
+            if name.endswith(("_PATH", "_DIR")) and isinstance(table, dict):
+                self._used.add(name)
+                result[name] = table.get(self._name, table.get("default"))
+        return result or None
+
+
+def _targets(value: Any) -> dict[str, Any]:
+    by_scenario = value if isinstance(value, dict) else {"*": value}
+    return {scenario: _pairs(pairs, "min") for scenario, pairs in by_scenario.items()}
+
+
+def _pairs(values: list[Any], bound: str) -> list[dict[str, Any]]:
+    """Return the checker's ``(metric, number, metric, number, …)`` as one mapping per metric."""
+    return [
+        {"metric": metric, bound: number}
+        for metric, number in zip(values[::2], values[1::2], strict=True)
+    ]
+
+
+def _layout(paths: Mapping[str, Any]) -> dict[str, str]:
+    result, _, run = paths["PERFORMANCE_LOG_PATH"].partition("/performance/")
+    measurements, _, file = paths["MEASUREMENTS_PATH"].rpartition("/")
+    layout = {
+        "results": result,
+        "performance": f"performance/{run.rpartition('/')[0]}",
+        "measurements": measurements,
+        "measurements_json": _OLD_LAYOUT["measurements_json"] if "{" in file else file,
+        "compliance": paths["COMPLIANCE_PATH"] + "{TEST}",
+        "code": paths["SRC_PATH"],
+        "systems": paths["SYSTEM_PATH"],
+    }
+    return {key: path.replace("{benchmark}", "{model}") for key, path in layout.items()}
