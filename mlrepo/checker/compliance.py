@@ -110,7 +110,7 @@ def _judge_form(scope: Scope, path: str) -> None:
         return
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, (), each_line=True)
+            scan = scan_detail(stream, ())
     except Missing as missing:
         scope.report("unreadable", path, f"It {missing}.", official=False)
         return

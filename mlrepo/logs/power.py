@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _FORMAT = "%m-%d-%Y %H:%M:%S.%f"
+_USUAL = re.compile(r"([0-9]{2}-[0-9]{2})-([0-9]{4}) ([0-9:]{8}\.[0-9]{3}(?:[0-9]{3})?)")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,14 @@ class PowerSamples:
 def parse_time(text: str, zone_seconds: float = 0) -> datetime:
     """Return a time as LoadGen and the daemon write it, shifted; raise :class:`ValueError`."""
     try:
-        return datetime.strptime(text, _FORMAT) + timedelta(seconds=zone_seconds)
+        # A power log holds thousands of times, which ISO 8601 reads ten times faster.
+        usual = _USUAL.fullmatch(text)
+        time = (
+            datetime.fromisoformat(f"{usual[2]}-{usual[1]} {usual[3]}")
+            if usual
+            else datetime.strptime(text, _FORMAT)
+        )
+        return time + timedelta(seconds=zone_seconds)
     except (TypeError, OverflowError) as error:
         raise ValueError(f"{text!r} is no time: {error}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from mlrepo.logs.power import parse_time, samples_between
@@ -27,3 +29,21 @@ def test_a_damaged_line_is_a_value_error(line: str) -> None:
     begin, end = parse_time("09-01-2021 10:00:00.0"), parse_time("09-01-2021 10:00:03.0")
     with pytest.raises(ValueError, match=r"watts|format"):
         samples_between([line], begin, end)
+
+
+@pytest.mark.parametrize("text", ["09-01-2021 12:03:04.125", "09-01-2021 12:03:04.125678",
+                                  "9-1-2021 1:2:3.5"])  # fmt: skip
+def test_a_time_is_what_strptime_reads(text: str) -> None:
+    """The short way gives the very time of the format's definition."""
+    assert parse_time(text) == datetime.strptime(text, "%m-%d-%Y %H:%M:%S.%f")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["13-01-2021 12:03:04.125", "02-30-2021 12:03:04.125", "09-01-2021 12::0304.125",
+     "09-01-2021 24:03:04.125", ""],
+)  # fmt: skip
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """Neither way reads a day or an hour that does not exist."""
+    with pytest.raises(ValueError):
+        parse_time(text)

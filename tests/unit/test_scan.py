@@ -67,7 +67,24 @@ def test_damage_inside_a_line_is_seen(part: bytes, each_line: bool) -> None:
     assert scan.problem_line == 20_001
 
 
-@pytest.mark.parametrize("value", [b"1.2.3", b"01", b"nul", b'"a"b"', b"[1", b"", b'"\t"', b"1 2"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"1.2.3",
+        b"01",
+        b"nul",
+        b'"a"b"',
+        b"[1",
+        b"",
+        b'"\t"',
+        b"1 2",
+        b"[1,,2]",
+        b"[,1]",
+        b"[1,]",
+        b"[01,2]",
+        b"[1,02]",
+    ],
+)
 def test_damage_in_a_value_is_seen_where_each_line_is_proved(value: bytes) -> None:
     """What stands between the fixed parts counts too in a performance run's log."""
     damaged = _line("a", 1).replace(b'"value": 1,', b'"value": ' + value + b",")
