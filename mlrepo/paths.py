@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from mlrepo.errors import UserError
 
+# The directories below the root of a submission, in every round.
+DIVISIONS = ("closed", "open", "network")
 # The published results repositories hold spaces but no other exotic character.
 _COMPONENT = re.compile(r"[A-Za-z0-9._+@=(),\- ]{1,255}\Z")
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z", re.IGNORECASE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from mlrepo.cli.tree_to_check import DIVISIONS, Source
+from mlrepo.cli.tree_to_check import Source
 from mlrepo.errors import UserError
+from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import read_settings
 from mlrepo.rounds import known_rounds
 from mlrepo.settings import FILE_NAME, Resolver, setting_named

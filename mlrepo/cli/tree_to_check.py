@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.errors import UserError
+from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_git_repository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.tree import Kind, Tree
-
-DIVISIONS = ("closed", "open", "network")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class FieldProblem:
     rule:
         ``system-field-missing``, ``system-field-empty``, ``system-status``, ``system-type``,
         ``system-division``, ``system-submitter``, ``system-count``, ``system-text``,
-        ``system-accelerators``, ``system-vcpus`` or ``system-field-unknown``.
+        ``system-accelerators`` or ``system-vcpus``.
     expected, actual:
         Short texts; may be empty.
     breaks_official:

@@ -23,13 +23,13 @@ from mlrepo.logs.accuracy import (
     truncated,
     with_hash_line,
 )
+from mlrepo.paths import DIVISIONS
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.locks import locked
 from mlrepo.repository.raw_store import RawStore
 
 ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY_TEXT = "accuracy.txt"
-DIVISIONS = ("closed", "open", "network")
 
 # The official tool creates accuracy.txt in the directories of compliance tests; in accuracy/ the
 # accuracy script writes it, and its absence means that the run was never judged.
