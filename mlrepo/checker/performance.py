@@ -39,7 +39,9 @@ class Run:
     official:
         The official verdict on the run.
     value:
-        The result as the official checker prints it; None when it reads none.
+        The result in the official checker's unit; None when it reads none.
+    printed:
+        The result as its summary copies it from a text, digits included; empty where it computes.
     inferred:
         The result is computed from a run of another scenario.
     scenario:
@@ -50,6 +52,7 @@ class Run:
 
     official: bool = False
     value: float | None = None
+    printed: str = ""
     inferred: bool = False
     scenario: str = ""
     scan: DetailScan = field(default_factory=DetailScan)
@@ -272,8 +275,9 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
     version = scope.round.version
     if wanted == "Offline" and (run.scenario == "SingleStream" or version < (2, 0)):
         if run.scenario == "SingleStream":
-            run.value = _number(values, "result_qps_without_loadgen_overhead")
-            run.inferred = True
+            key = "result_qps_without_loadgen_overhead"
+            run.value, run.inferred = _number(values, key), True
+            run.printed = values[key] if isinstance(values[key], str) else ""
             return
         raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     if version >= (2, 0) and wanted == "Offline" and run.scenario == "MultiStream":

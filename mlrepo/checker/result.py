@@ -109,7 +109,7 @@ def _result(
         table = rows.rows(
             scope,
             rows.Figures(
-                value=run.value, accuracy=accuracy.text, power=performance.power,
+                value=run.printed or run.value, accuracy=accuracy.text, power=performance.power,
                 compliance=int(complies), errors=errors, inferred=run.inferred,
                 weight_data_types=weights,
             ),

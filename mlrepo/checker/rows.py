@@ -25,7 +25,7 @@ class Figures:
         From the measurements file.
     """
 
-    value: float
+    value: float | str
     accuracy: str
     power: float
     compliance: int
@@ -53,7 +53,7 @@ def units(round: Round, model: str, scenario: str) -> str:
     return str(own.get(scenario) or (round.tables.get("units") or {}).get(scenario, ""))
 
 
-def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, Any]:
+def _row(scope: Scope, figures: Figures, value: float | str, unit: str) -> dict[str, Any]:
     system, place, modern = scope.system, scope.place, scope.round.version >= (6, 0)
     status = str(system.get("status")).lower()
     cells = {
