@@ -2,7 +2,8 @@
 
 The official checker runs here as its authors released it (or its saved log and ``summary.csv`` are
 given); it counts errors in the order in which the file system lists directories, so here it gets
-them sorted, and its ``errors`` column does not depend on the disk. Then, for each result directory, in the profile ``official``:
+them sorted, and its ``errors`` column does not depend on the disk. Then, for each result directory,
+in the profile ``official``:
 
 * the verdict: valid or not;
 * each row of ``summary.csv``, column by column as printed.
@@ -90,8 +91,8 @@ def _run_official(
     options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path
 ) -> None:
     checker = options.checker.resolve()
-    command = [sys.executable, "-c", _SORTED, str(checker), "--input", ".", "--version", options.round,
-               "--csv", str(table), *extra]  # fmt: skip
+    command = [sys.executable, "-c", _SORTED, str(checker), "--input", ".",
+               "--version", options.round, "--csv", str(table), *extra]  # fmt: skip
     environ = {**os.environ, "PYTHONPATH": str(checker.parent)}
     with log.open("wb") as out:
         subprocess.run(command, cwd=options.tree, stdout=out, stderr=out, env=environ, check=False)

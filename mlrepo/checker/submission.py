@@ -16,7 +16,7 @@ from mlrepo.checker.scope import Scope
 from mlrepo.checker.submitter import judge_root, judge_submitter
 from mlrepo.checker.system import judge_system
 from mlrepo.findings import Finding
-from mlrepo.rounds import Place, Round, load_round
+from mlrepo.rounds import Place, Round
 from mlrepo.rounds.naming import official_model
 from mlrepo.tree import Kind, Tree
 
@@ -48,7 +48,7 @@ def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: 
     units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
     if workers > 1 and len(units) > 1:
         # The heaviest systems are not known before; small shares even the load.
-        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round.name)) as pool:
+        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round)) as pool:
             outcomes = list(pool.map(_work, units, [only] * len(units), chunksize=4))
     else:
         outcomes = [_judge_unit(tree, round, unit, only) for unit in units]
@@ -56,7 +56,9 @@ def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: 
     results = [result for outcome in outcomes for result in outcome.results]
     results = [_rejected(r) if f"{r.division}/{r.submitter}" in rejected else r for r in results]
     found += [finding for outcome in outcomes for finding in outcome.findings]
-    return Report(round.name, tuple(sorted(results, key=lambda r: r.path)), tuple(found))
+    results.sort(key=lambda result: result.path)
+    columns = tuple(round.tables["summary_columns"])
+    return Report(round.name, tuple(results), tuple(found), columns)
 
 
 def _rejected(result: Result) -> Result:
@@ -94,8 +96,8 @@ def _within(path: str, only: str) -> bool:
 _worker: list[Any] = []
 
 
-def _begin(tree: Tree, round_name: str) -> None:
-    _worker[:] = [tree, load_round(round_name)]
+def _begin(tree: Tree, round: Round) -> None:
+    _worker[:] = [tree, round]
 
 
 def _work(unit: _Unit, only: str) -> _Outcome:
