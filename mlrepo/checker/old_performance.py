@@ -55,6 +55,13 @@ def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
     return scan
 
 
+def summary_field(key: str) -> str:
+    """Return what the summary calls a key of the detail log; the key itself where it has it."""
+    if key == "result_validity":
+        return "Result is"
+    return _NAMES.get(key, "Scenario" if key == "effective_scenario" else key)
+
+
 def _value(text: str) -> Any:
     try:
         return int(text)

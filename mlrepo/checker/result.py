@@ -10,6 +10,7 @@ from mlrepo.checker.accuracy import Accuracy, judge_accuracy
 from mlrepo.checker.compliance import judge_compliance
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.measurements import judge_measurements
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.performance import Run, judge_run
 from mlrepo.checker.power import judge_power
 from mlrepo.checker.report import Result
@@ -51,7 +52,6 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         and not accuracy.stops
         and not stops
         and (complies or not binding)
-        and bool(performance.run.value)
     )
     return Judged(
         _result(scope, official, accuracy, performance, complies, errors, weights), errors
@@ -105,7 +105,8 @@ def _result(
 ) -> Result:  # fmt: skip
     place, run = scope.place, performance.run
     table: tuple[dict[str, Any], ...] = ()
-    if official and run.value is not None:
+    # A result of zero counts as none; the modular checker writes its row all the same.
+    if official and run.value is not None and (run.value or is_modular(scope.round)):
         table = rows.rows(
             scope,
             rows.Figures(
@@ -117,7 +118,8 @@ def _result(
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter,
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,
-        official=official, strict=not any(f.breaks_strict for f in scope.findings),
+        official=official and bool(run.value),
+        strict=not any(f.breaks_strict for f in scope.findings),
         value=run.value, unit=scope.round.unit(scope.scenario) if run.value is not None else "",
         accuracy=accuracy.text, rows=table, findings=tuple(scope.findings),
     )  # fmt: skip

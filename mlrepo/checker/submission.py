@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular, judge_system_loading
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.result import judge_result
 from mlrepo.checker.rules import RULES
@@ -76,6 +77,8 @@ def _units(tree: Tree, round: Round, submitter: str, found: list[Finding]) -> It
             if tree.entry(f"{root}/results") is None:
                 scope = Scope(tree, round, Place(division.name, entry.name, "", ""))
                 scope.report("tree-no-results", root, "The submitter has no results.")
+                if is_modular(round):
+                    scope.report("official-crash", root, DIES, official=True)
                 found += scope.findings
                 continue
             yield _Unit(division.name, entry.name)
@@ -114,6 +117,7 @@ def _judge_unit(tree: Tree, round: Round, unit: _Unit, only: str) -> _Outcome:
 
 def _judge_system_directory(scope: Scope, only: str) -> _Outcome:
     goes_on = judge_system(scope)
+    judge_system_loading(scope)
     outcome = _Outcome(findings=list(scope.findings))
     mapping = _mapping(scope)
     sound = not any(finding.breaks_strict for finding in scope.findings)
@@ -139,6 +143,8 @@ def _report_links(scope: Scope, outcome: _Outcome) -> None:
             path = f"{scope.path}/{entry.name}"
             message = "The official checker takes the link for a benchmark."
             scope.report("benchmark-unknown", path, message, actual=entry.target, official=True)
+            if is_modular(scope.round) and not scope.is_open:
+                scope.report("official-crash", path, DIES, official=True)
     outcome.findings += scope.findings[before:]
 
 
@@ -164,6 +170,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
     if not known:
         scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
                      actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
+        if is_modular(scope.round) and not scope.is_open:
+            scope.report("official-crash", scope.path, DIES, official=True)
     required = set((table or {}).get("required") or ())
     allowed = required | set((table or {}).get("optional") or ())
     missing, errors, judged = set(required), 0, []
@@ -190,6 +198,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
             missing.discard(scenario)
     if known and not scope.is_open:
         _judge_required(scope, missing, allowed, judged)
+        if is_modular(scope.round):
+            judged = hold_to_scenarios(scope, required, allowed, judged)
     if not goes_on or not known:
         judged = [replace(result, official=False, rows=()) for result in judged]
     outcome.results += judged
@@ -225,7 +235,8 @@ def _judge_required(
             "scenario-missing",
             f"{scope.path}/{scenario}",
             f"The required scenario {scenario} has no valid run.",
-            official=True,
+            # The modular checker does not see a benchmark without any scenario.
+            official=bool(judged) or not is_modular(scope.round),
         )
     either = {"Server", "Interactive"}
     present = {_SPELLINGS.get(result.scenario) for result in judged if _performed(result)}
@@ -233,7 +244,8 @@ def _judge_required(
         required = {s for s in either if s in missing}
         if not required and not present & either:
             scope.report("scenario-missing", scope.path,
-                         "One of Server and Interactive is required.", official=True)  # fmt: skip
+                         "One of Server and Interactive is required.",
+                         official=bool(judged) or not is_modular(scope.round))  # fmt: skip
 
 
 def _category(category: str) -> str:
@@ -242,6 +254,10 @@ def _category(category: str) -> str:
 
 def _unknown(scope: Scope) -> Result:
     scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
+    name = scope.place.scenario
+    if is_modular(scope.round) and name not in _SPELLINGS and name.lower() in _SPELLINGS:
+        # It knows the scenario, and dies when it writes the result's row.
+        scope.report("official-crash", scope.path, DIES, official=True)
     place = scope.place
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter, system=place.system,
