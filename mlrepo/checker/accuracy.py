@@ -240,7 +240,7 @@ def _judge_detail(scope: Scope, path: str) -> None:
         scope.report("official-crash", path, DIES, official=True)
         return
     judge_log_start(scope, path)
-    if not scan.events:
+    if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
         return
     # Of the checkers, only that of v5.1 trusts the count in the log more than the log.
