@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlrepo.checker.files import judge_file_list
-from mlrepo.checker.modular import DIES, is_modular, judge_log_start, report_missing_log
+from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
@@ -70,7 +70,7 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
     _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
-    if not _has_extra_files(scope, directory):
+    if not has_extra_files(scope, directory):
         scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
     printed = _printed(scope.round, metrics)
     if scope.is_open:
@@ -95,7 +95,8 @@ def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
             scope.findings[at] = replace(finding, breaks_official=False)
 
 
-def _has_extra_files(scope: Scope, directory: str) -> bool:
+def has_extra_files(scope: Scope, directory: str) -> bool:
+    """Say whether the images or videos that the round asks of the benchmark are there."""
     wanted = (scope.round.tables.get("extra_accuracy_files") or {}).get(scope.model) or {}
     if not isinstance(wanted, dict):
         return True
@@ -233,7 +234,6 @@ def _judge_detail(scope: Scope, path: str) -> None:
             scan = scan_detail(stream, wanted)
     except Missing:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
-        report_missing_log(scope, path)
         return
     if scan.problem:
         scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
@@ -266,16 +266,15 @@ def _wanted(round: Round) -> tuple[str, ...]:
 
 def judge_sample_count(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
     """Report an accuracy run that does not cover the data set (or the part the round asks for)."""
-    tables = scope.round.tables
-    counts = tables.get("accuracy_sample_count") or {}
-    expected = counts.get(scope.model, (tables.get("dataset_size") or {}).get(scope.model))
-    if isinstance(expected, dict):
-        # The modular checker looks only for LoadGen's spelling and for lower case.
-        expected = expected.get(scope.scenario)
+    modular = is_modular(scope.round)
+    # The modular checker looks its counts up by the directory's name.
+    scenario = scope.place.scenario if modular else scope.scenario
+    expected = scope.round.accuracy_samples(scope.model, scenario)
     key = next((key for key in _SAMPLE_COUNTS if key in values), _SAMPLE_COUNTS[-1])
-    if expected is not None and values.get(key) != expected:
+    if (modular or expected is not None) and values.get(key) != expected:
         scope.report("accuracy-data-set", path, "The run does not cover the data set.",
-                     line=scope.line_of(path, f'"{key}"'), expected=expected,
+                     line=scope.line_of(path, f'"{key}"'),
+                     expected=expected or f"a count of {scope.model} for {scenario}",
                      actual=values.get(key, "no count"))  # fmt: skip
 
 

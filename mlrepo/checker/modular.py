@@ -40,15 +40,16 @@ def judge_log_start(scope: Scope, path: str) -> None:
         scope.report("official-crash", path, DIES, official=True)
 
 
-def report_missing_log(scope: Scope, path: str) -> None:
+def report_missing_logs(scope: Scope) -> None:
     """Report that the modular checker dies without one of the detail logs of a result."""
     if not is_modular(scope.round):
         return
-    logs = [f"{scope.path}/{run}/mlperf_log_detail.txt"
-            for run in ("performance/run_1", "accuracy")]  # fmt: skip
-    neither = not any(map(scope.exists, logs))
-    if path in logs and not (neither and scope.place.scenario.lower() in _SCENARIOS_BY_NAME):
-        scope.report("official-crash", path, DIES, official=True)
+    runs = ("performance/run_1", "accuracy")
+    logs = [f"{scope.path}/{run}/mlperf_log_detail.txt" for run in runs]
+    missing = [path for path in logs if not scope.exists(path)]
+    by_name = scope.place.scenario.lower() in _SCENARIOS_BY_NAME
+    if missing and not (missing == logs and by_name):
+        scope.report("official-crash", missing[0], DIES, official=True)
 
 
 def judge_system_loading(scope: Scope) -> None:

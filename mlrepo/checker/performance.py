@@ -6,18 +6,21 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlrepo.checker.modular import DIES, is_modular, judge_log_start, report_missing_log
+from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.old_performance import read_old_run, summary_field
 from mlrepo.checker.rows import units
 from mlrepo.checker.scope import Scope
+from mlrepo.checker.tokens import (
+    has_token_latencies,
+    has_token_limits,
+    token_limits_exceeded,
+)
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
 # LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
 _AS_SERVER = ("Interactive", "Server")
-# Models of the modular checker's list of language models for which its table has no limits.
-_TOKENS_WITHOUT_LIMITS = ("llama3.1-8b-edge",)
 # One pass over a data set of fixed size: the modular checker asks no duration of them.
 _NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
 _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
@@ -96,7 +99,6 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
             scan = scan_detail(stream, _KEYS | _result_keys(scope.round))
     except Missing:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
-        report_missing_log(scope, path)
         return None
     if scan.problem:
         scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
@@ -124,6 +126,9 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
             "performance-validity", path, "LoadGen does not call the run VALID.",
             line=_line(scope, path, "result_validity"), expected="VALID",
             actual=values.get("result_validity", "no verdict"),
+            # These checkers put the verdict on the token latencies in the place of LoadGen's.
+            official=False if (4, 0) <= round.version <= (4, 1)
+            and has_token_latencies(round, scope.model) else None,
         )  # fmt: skip
     count = run.scan.error_count(round.version >= (5, 1))
     if run.scan.errors or count:
@@ -209,9 +214,8 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
 
 
 def _judge_tokens(scope: Scope, path: str, values: dict[str, Any]) -> None:
-    limits = (scope.round.tables.get("llm_latency_limit_ns") or {}).get(scope.model)
     modular = is_modular(scope.round)
-    if limits is None and not (modular and scope.model in _TOKENS_WITHOUT_LIMITS):
+    if not has_token_latencies(scope.round, scope.model):
         return
     if not values.get("requested_use_token_latencies"):
         scope.report("performance-token-latency", path, "Token latencies are off.",
@@ -230,21 +234,14 @@ def _judge_tokens(scope: Scope, path: str, values: dict[str, Any]) -> None:
 def _hold_to_token_limits(
     scope: Scope, path: str, values: dict[str, Any], scenario: str, official: bool | None = None
 ) -> None:
-    limits = (scope.round.tables.get("llm_latency_limit_ns") or {}).get(scope.model) or {}
-    if scenario not in ("Server", "Interactive") or (official is False and scenario not in limits):
+    if not has_token_limits(scope.round, scenario):
         return
-    if scenario not in limits:
-        raise _Unjudgeable(f"The round has no token latencies for {scenario}.")
-    keys = ("result_first_token_99.00_percentile_latency_ns",
-            "result_time_per_output_token_99.00_percentile_ns")  # fmt: skip
-    first, later = (_number(values, key) for key in keys)
-    most = limits[scenario]
-    if not (first < most["ttft"] and later < most["tpot"]):
-        exceeded = keys[0] if not first < most["ttft"] else keys[1]
+    exceeded = token_limits_exceeded(scope.round, scope.model, scenario, values)
+    if exceeded is not None:
+        key, expected, actual = exceeded
         scope.report("performance-token-latency", path, "Token latencies exceed the limits.",
-                     line=_line(scope, path, exceeded),
-                     expected=f"< {most['ttft']}, {most['tpot']} ns ({scenario})",
-                     actual=f"{first:.0f}, {later:.0f} ns", official=official)  # fmt: skip
+                     line=_line(scope, path, key), expected=expected, actual=actual,
+                     official=official)  # fmt: skip
 
 
 def stops_early(round: Round, scenario: str) -> bool:

@@ -200,6 +200,8 @@ RULES: Mapping[str, Rule] = _table(
          "Measure power again.", enforcement="POWER-FILES"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
-    Rule("endpoints", "An endpoints submission has its summaries.", _CHECKER,
+    Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,
          "Run the endpoints harness again."),
+    Rule("accuracy-not-verified", "Each score of an endpoints result is held to its target.",
+         _RULES, "Compare the score with the target by hand.", _WARN),
 )  # fmt: skip

@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlrepo.checker.endpoints import is_endpoints
+from mlrepo.checker.endpoints_performance import scenario_of_endpoints
 from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular, judge_system_loading
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.result import judge_result
@@ -180,6 +182,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
         below = replace(
             scope, place=replace(scope.place, scenario=name), scenario=scenario, findings=[]
         )
+        if scope.is_open and is_endpoints(below):
+            below.scenario = scenario = scenario_of_endpoints(name) or scenario
         if not _within(below.path, only) and only:
             missing.discard(scenario)
             continue
@@ -239,7 +243,9 @@ def _judge_required(
             official=bool(judged) or not is_modular(scope.round),
         )
     either = {"Server", "Interactive"}
-    present = {_SPELLINGS.get(result.scenario) for result in judged if _performed(result)}
+    present = {
+        _SPELLINGS.get(result.scenario, result.scenario) for result in judged if _performed(result)
+    }
     if scope.round.version >= (5, 1) and not missing & either and either <= allowed:
         required = {s for s in either if s in missing}
         if not required and not present & either:
