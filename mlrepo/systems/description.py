@@ -13,7 +13,7 @@ from typing import Any
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
-from mlrepo.rounds.system_schema import FieldProblem, description_problems
+from mlrepo.rounds.system_problems import FieldProblem, description_problems
 from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
 
