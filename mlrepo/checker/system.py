@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping
 from typing import Any
 
 from mlrepo.checker.scope import Scope
-from mlrepo.rounds.system_problems import description_problems
+from mlrepo.rounds.system_problems import description_problems, parse_description
 from mlrepo.tree import Missing
 
 _LARGEST = 4 << 20
@@ -24,9 +23,9 @@ def judge_system(scope: Scope) -> bool:
     """
     path = f"{scope.root}/systems/{scope.place.system}.json"
     try:
-        description = _parse(scope.tree.read(path, _LARGEST))
-    except (Missing, ValueError, RecursionError) as error:
-        scope.report("system-description", path, f"The system description {_said(error)}.")
+        description = parse_description(scope.tree.read(path, _LARGEST))
+    except (Missing, ValueError) as error:
+        scope.report("system-description", path, f"The system description {error}.")
         if not isinstance(error, Missing):
             scope.report("official-crash", path, "The official checker dies here.", official=True)
         return False
@@ -59,14 +58,3 @@ def _report_crashes(
             if field not in reported:
                 message = f"The field {field!r} is no text."
                 scope.report("system-text", path, message, actual=value, official=True)
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    value = json.loads(data.decode("utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError("is no JSON object")
-    return value
-
-
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, Missing) else f"is not JSON in UTF-8: {error}"

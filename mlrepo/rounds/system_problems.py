@@ -8,6 +8,7 @@ when a description has a problem to be explained, never for a sound one.
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,23 @@ class FieldProblem:
     hint: str = ""
     breaks_official: bool = False
     breaks_strict: bool = True
+
+
+def parse_description(data: bytes) -> dict[str, Any]:
+    """Return the description that the bytes of its file hold.
+
+    Raises
+    ------
+    ValueError
+        They are no JSON object in UTF-8; the text says what they are instead.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON in UTF-8: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError("is no JSON object")
+    return value
 
 
 def description_problems(
