@@ -27,7 +27,7 @@ from mlrepo.cli.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
-_ROUNDS = ("v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1")
+_ROUNDS = ("v0.7", "v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1")
 
 
 def main() -> int:

@@ -173,3 +173,24 @@ def test_every_rule_is_listed_and_explained(capsys: pytest.CaptureFixture[str]) 
         assert rule.title in text
         assert rule.hint in text
         assert "v6.1" in text
+
+
+def test_a_finding_names_the_line_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a detail log of JSON lines, and in the text summary of v0.7."""
+    for round_name, name, before, after in (
+        ("v0.7", "mlperf_log_summary.txt", "min_query_count : 1024", "min_query_count : 1023"),
+        ("v5.1", "mlperf_log_detail.txt", '"early_stopping_met", "value": true',
+         '"early_stopping_met", "value": false'),
+    ):  # fmt: skip
+        submission = write_submission(tmp_path / round_name, round_name)
+        log = submission.result("SingleStream") / "performance" / "run_1" / name
+        text = log.read_text()
+        assert before in text
+        log.write_text(text.replace(before, after))
+        assert _check(submission.root, "--round", round_name, "--json", "--workers", 1) == 1
+        results = json.loads(capsys.readouterr().out)["results"]
+        [found] = [f for result in results for f in result["findings"] if f["line"]]
+        assert found["path"].endswith(name)
+        assert found["line"] == text[: text.index(before)].count("\n") + 1
