@@ -31,7 +31,9 @@ class Rule:
     severity:
         In the ``strict`` profile; a warning breaks nothing.
     enforcement:
-        Its id in ``enforcement.json``; empty when no official checker knows the rule.
+        Its id in ``enforcement.json``; empty when the rounds' checkers do not differ about it.
+    official:
+        What every official checker does, in words, where the table does not say it.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Rule:
     hint: str
     severity: Severity = Severity.ERROR
     enforcement: str = ""
+    official: str = ""
 
     @property
     def breaks_strict(self) -> bool:
@@ -87,9 +90,11 @@ _RERUN = "Run the benchmark again with the round's settings."
 
 RULES: Mapping[str, Rule] = _table(
     Rule("unreadable", "Every file that a rule reads is there, plain and well formed.", _CHECKER,
-         "Restore the file from the run; `mlrepo show` names the commit that holds it."),
+         "Restore the file from the run; `mlrepo show` names the commit that holds it.",
+         official="as it reads the file or not: rejects the result, or dies"),
     Rule("official-crash", "The round's official checker ends with a traceback here.", _CHECKER,
-         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN),
+         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN,
+         official="dies with a traceback"),
     Rule("tree-symlink", "A submission holds no symbolic links.", _CHECKER,
          "Replace the link by the file it points to.", enforcement="TREE-SYMLINK"),
     Rule("tree-size", "No file is larger than 50 MiB.", _CHECKER,
@@ -159,8 +164,10 @@ RULES: Mapping[str, Rule] = _table(
          "Add what is missing.", enforcement="MEAS-ISSUE"),
     Rule("measurements-empty", "Files and fields of the measurements are not empty.", _CHECKER,
          "Fill in what is empty.", enforcement="MEAS-EMPTY"),
-    Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN),
-    Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN),
+    Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN,
+         official="rejects the result"),
+    Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN,
+         official="rejects the result; from v6.0 on it dies with a traceback"),
     Rule("performance-validity", "LoadGen calls the run VALID.", _RULES, _RERUN,
          enforcement="PERF-INVALID"),
     Rule("performance-loadgen-error", "LoadGen logged no error.", _RULES, _RERUN,
@@ -187,15 +194,17 @@ RULES: Mapping[str, Rule] = _table(
          enforcement="PERF-EQUAL-ISSUE"),
     Rule("performance-files", "The run has LoadGen's files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="PERF-FILES"),
-    Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN),
+    Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN,
+         official="counts 0 as no result, and accepts NaN and negative numbers"),
     Rule("performance-scenario", "The log is of this scenario, or may be inferred.", _RULES,
-         "Put the log of this scenario here."),
+         "Put the log of this scenario here.", enforcement="PERF-SCENARIO"),
     Rule("performance-summary", "The summary says what the detail log says.", _RULES,
          "Restore both files from the same run."),
     Rule("log-conflict", "A key has one value in a log.", _RULES,
          "Restore the log from the run."),
     Rule("accuracy-missing", "The accuracy run has an accuracy.txt.", _CHECKER,
-         "Run the accuracy script."),
+         "Run the accuracy script.",
+         official="rejects the result"),
     Rule("accuracy-files", "The accuracy run has its files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="ACC-FILES"),
     Rule("accuracy-target", "The accuracy reaches the target.", _RULES,
@@ -225,7 +234,8 @@ RULES: Mapping[str, Rule] = _table(
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
     Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,
-         "Run the endpoints harness again."),
+         "Run the endpoints harness again.",
+         official="rejects the result, or dies with a traceback (v6.1)"),
     Rule("accuracy-not-verified", "Each score of an endpoints result is held to its target.",
          _RULES, "Compare the score with the target by hand.", _WARN),
 )  # fmt: skip
