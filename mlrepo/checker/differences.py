@@ -9,7 +9,7 @@ from mlrepo.checker.rules import RULES, Rule
 from mlrepo.findings import Severity
 from mlrepo.rounds import known_rounds
 
-_TREE = "the checkers from v3.0 or v3.1 to v5.1 rejected it, and nobody took the rule back"
+_TREE = "since v3.x such a tree cannot be published; the modular checker forgot the rule"
 _MEASURED = "the rules ask for it; what is only logged is printed and accepted"
 _SYSTEM = "the rules ask for a description that can be published"
 
@@ -28,7 +28,6 @@ WHY: Mapping[str, str] = {
     "tree-orphan": "what has no result is no part of a submission (v5.1)",
     "tree-calibration": "the rules ask each closed submitter for it (v5.1)",
     "system-text": "the results table shows the field as text",
-    "network-mode": "the divisions are told apart by it since v2.1",
     "measurements-missing": _MEASURED,
     "measurements-incomplete": _MEASURED,
     "measurements-empty": "an empty text says nothing (v3.1)",
@@ -41,7 +40,6 @@ WHY: Mapping[str, str] = {
     "performance-min-queries": _MEASURED,
     "performance-samples-per-query": _MEASURED,
     "performance-min-duration": _MEASURED,
-    "performance-token-latency": "the limits hold for the scenario the result is published as",
     "performance-equal-issue": "samples of unequal cost must be asked equally often",
     "performance-files": "a missing file proves nothing, a foreign one belongs to no run",
     "performance-result": "a number that is not finite or not positive is no result",
@@ -50,12 +48,9 @@ WHY: Mapping[str, str] = {
     "log-conflict": "LoadGen writes a value once; the second one was added",
     "accuracy-files": "a missing file proves nothing, a foreign one belongs to no run",
     "accuracy-data-set": "an accuracy of a part of the data set is another metric",
-    "accuracy-extra-files": "the images or videos are what reviewers look at",
     "compliance": "the closed division asks for every test; up to v2.0 only the last one counted",
     "compliance-copied": "a copy of the performance run is no test",
     "compliance-unlike-performance": "TEST PASS stands for a tolerance that the scores exceed",
-    "power-files": "a power result needs its measurement (v1.0)",
-    "power-window": "a power result needs samples inside the run (v1.0)",
 }  # fmt: skip
 
 # Why strict only warns of what an official checker rejects.
@@ -117,7 +112,7 @@ def only_strict() -> Iterator[Difference]:
     """Yield the rules whose breach strict rejects and the official checker accepts."""
     for rule in RULES.values():
         if rule.breaks_strict and not rule.official.startswith("rejects"):
-            names = [name for name in _rounds() if not rule.breaks(name)]
+            names = [name for name in _rounds(rule.since) if not rule.breaks(name)]
             if names:
                 yield Difference(rule, _spans(names))
 
@@ -126,18 +121,19 @@ def only_official() -> Iterator[Difference]:
     """Yield the rules whose breach the official checker rejects and strict only warns of."""
     for rule in RULES.values():
         if rule.severity is Severity.WARNING:
-            names = [name for name in _rounds() if rule.breaks(name)]
+            names = [name for name in _rounds(rule.since) if rule.breaks(name)]
             if names:
                 yield Difference(rule, _spans(names))
 
 
-def _rounds() -> list[str]:
-    """Return the rounds whose checkers are known: v0.5 came without one of its own."""
-    return [name for name in known_rounds() if name != "v0.5"]
+def _rounds(since: str) -> list[str]:
+    """Return the rounds from one on; v0.5 came without a checker of its own."""
+    rounds = list(known_rounds())
+    return rounds[rounds.index(since) :]
 
 
 def _spans(names: list[str]) -> tuple[str, ...]:
-    order = _rounds()
+    order = list(known_rounds())
     spans: list[list[str]] = []
     for name in names:
         if spans and order.index(name) == order.index(spans[-1][-1]) + 1:

@@ -34,6 +34,8 @@ class Rule:
         Its id in ``enforcement.json``; empty when the rounds' checkers do not differ about it.
     official:
         What every official checker does, in words, where the table does not say it.
+    since:
+        The first round in which strict asks it.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Rule:
     severity: Severity = Severity.ERROR
     enforcement: str = ""
     official: str = ""
+    since: str = "v0.7"
 
     @property
     def breaks_strict(self) -> bool:
@@ -120,7 +123,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("tree-orphan", "Each system and measurement has results.", _CHECKER,
          "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS"),
     Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
-         "Write calibration.md.", enforcement="TREE-CALIBRATION"),
+         "Write calibration.md.", enforcement="TREE-CALIBRATION", since="v5.1"),
     Rule("system-description", "The system description is there and is JSON.", _CHECKER,
          "Write it with `mlrepo system add`.", enforcement="SYS-JSON"),
     Rule("system-field-missing", "A system description has every field of the round.", _CHECKER,
@@ -150,7 +153,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("system-unknown-field", "A system description has known fields only.", _CHECKER,
          "Mend the name, or remove the field.", _WARN),
     Rule("network-mode", "is_network agrees with the division, the SUT's name with both.", _CHECKER,
-         "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE"),
+         "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE", since="v2.1"),
     Rule("benchmark-unknown", "The benchmark exists in this round and category.", _CHECKER,
          "Rename the directory, or write model_mapping.json in the open division.",
          enforcement="SYS-JSON"),
@@ -181,7 +184,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("performance-target-latency", "The target latency is within the limit.", _RULES, _RERUN,
          enforcement="PERF-LAT-TARGET"),
     Rule("performance-early-stopping", "Early stopping is satisfied.", _RULES, _RERUN,
-         enforcement="PERF-EARLY-STOPPING"),
+         enforcement="PERF-EARLY-STOPPING", since="v2.0"),
     Rule("performance-min-queries", "Enough queries are asked for.", _RULES, _RERUN,
          enforcement="PERF-MIN-QUERIES"),
     Rule("performance-samples-per-query", "An Offline query has enough samples.", _RULES, _RERUN,
@@ -189,9 +192,9 @@ RULES: Mapping[str, Rule] = _table(
     Rule("performance-min-duration", "The run lasts long enough.", _RULES, _RERUN,
          enforcement="PERF-MIN-DURATION"),
     Rule("performance-token-latency", "Token latencies are within the limits.", _RULES, _RERUN,
-         enforcement="PERF-LLM-TTFT-TPOT"),
+         enforcement="PERF-LLM-TTFT-TPOT", since="v4.0"),
     Rule("performance-equal-issue", "Samples are issued equally often.", _RULES, _RERUN,
-         enforcement="PERF-EQUAL-ISSUE"),
+         enforcement="PERF-EQUAL-ISSUE", since="v4.1"),
     Rule("performance-files", "The run has LoadGen's files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="PERF-FILES"),
     Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN,
@@ -218,9 +221,9 @@ RULES: Mapping[str, Rule] = _table(
     Rule("accuracy-loadgen-error", "LoadGen logged no error in the accuracy run.", _RULES, _RERUN,
          enforcement="ACC-LOADGEN-ERROR"),
     Rule("accuracy-data-set", "The accuracy run covers the data set.", _RULES, _RERUN,
-         enforcement="ACC-DATASET-SIZE"),
+         enforcement="ACC-DATASET-SIZE", since="v5.1"),
     Rule("accuracy-extra-files", "The images or videos asked for are there.", _CHECKER,
-         "Add the files.", enforcement="ACC-EXTRA-FILES"),
+         "Add the files.", enforcement="ACC-EXTRA-FILES", since="v4.0"),
     Rule("compliance", "Each compliance test is there and passes.", _RULES,
          "Run the compliance tests again.", enforcement="COMPLIANCE-MISSING-OR-FAIL"),
     Rule("compliance-copied", "A compliance log is not that of the performance run.", _RULES,
@@ -228,9 +231,9 @@ RULES: Mapping[str, Rule] = _table(
     Rule("compliance-unlike-performance", "A test's result agrees with its run's.", _RULES,
          "Run the compliance test again on the same system."),
     Rule("power-files", "A power run has its files.", _CHECKER,
-         "Add what is missing.", enforcement="POWER-FILES"),
+         "Add what is missing.", enforcement="POWER-FILES", since="v1.0"),
     Rule("power-window", "Power samples stand between power_begin and power_end.", _CHECKER,
-         "Measure power again.", enforcement="POWER-FILES"),
+         "Measure power again.", enforcement="POWER-FILES", since="v1.0"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
     Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,

@@ -45,13 +45,10 @@ def judge_submitter(scope: Scope) -> bool:
     _walk(scope)
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
-    if not scope.is_open and not any(
-        scope.exists(f"{scope.root}/{name}")
-        for name in ("calibration.md", "documentation/calibration.md")
-    ):
-        official = scope.round.version >= (5, 1)
-        if official and scope.round.version < (6, 0):
-            scope.report("tree-calibration", scope.root, "calibration.md is missing.")
+    texts = ("calibration.md", "documentation/calibration.md")
+    asked = not scope.is_open and scope.round.version >= (5, 1)
+    if asked and not any(scope.exists(f"{scope.root}/{name}") for name in texts):
+        scope.report("tree-calibration", scope.root, "calibration.md is missing.")
     return rejects
 
 
