@@ -7,32 +7,15 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mlrepo.checker.benchmark import within
 from mlrepo.checker.modular import DIES, is_modular
 from mlrepo.checker.outcome import Outcome, joined
-from mlrepo.checker.report import Report
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.submitter import judge_root, judge_submitter
+from mlrepo.checker.selection import within
+from mlrepo.checker.submitter import judge_files_of_system, judge_root, judge_submitter
 from mlrepo.checker.system_directory import judge_system_directory
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Kind, Tree
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What of a tree is judged.
-
-    Attributes
-    ----------
-    submitter:
-        Only this submitter's directories; empty for all.
-    only:
-        Only results at or below this path; empty for all.
-    """
-
-    submitter: str = ""
-    only: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +46,12 @@ class _Judge:
         division, submitter = part.root.split("/")
         scope = Scope(tree, self.round, Place(division, submitter, part.system, ""))
         if part.system:
-            return judge_system_directory(scope, self.only, self.verdicts)
+            outcome = judge_system_directory(scope, self.only, self.verdicts)
+            if self.only:
+                return outcome
+            scope = replace(scope, findings=[])
+            rejects = judge_files_of_system(scope)
+            return joined([outcome, Outcome(findings=tuple(scope.findings), rejects=rejects)])
         if tree.entry(f"{part.root}/results") is None:
             scope.report("tree-no-results", part.root, "The submitter has no results.")
             if is_modular(self.round):
@@ -73,39 +61,26 @@ class _Judge:
         return Outcome(findings=tuple(scope.findings), rejects=rejects)
 
 
-def judge_tree(
-    tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
-) -> Report:
-    """Judge everything; see :func:`mlrepo.checker.check.check`."""
-    roots = _submitters(tree, round, selection)
-    judge = _Judge(tree, round, selection.only, verdicts)
-    outcome = None
-    if verdicts is not None:
-        tree.oids(roots, workers)
-        unit, arguments = f"tree {selection}", [selection.submitter, selection.only]
-        outcome = verdicts.recall(tree, unit, roots, arguments)
-    if outcome is None:
-        traced = TracedTree(tree, roots)
-        outcome = _judge_all(judge, roots, traced, workers)
-        if verdicts is not None:
-            verdicts.keep(tree, unit, roots, arguments, outcome, traced.asked)
-    results = tuple(sorted(outcome.results, key=lambda result: result.path))
-    return Report(round.name, results, outcome.findings, tuple(round.tables["summary_columns"]))
+def judge_submission(
+    traced: TracedTree, round: Round, only: str, roots: Sequence[str],
+    *, workers: int, verdicts: Verdicts | None,
+) -> Outcome:  # fmt: skip
+    """Judge a tree.
 
-
-def _submitters(tree: Tree, round: Round, selection: Selection) -> list[str]:
-    return [
-        f"{division}/{entry.name}"
-        for division in round.tables["divisions"]
-        for entry in tree.entries(division)
-        if entry.kind is Kind.DIRECTORY
-        and selection.submitter in ("", entry.name)
-        and (not selection.only or within(f"{division}/{entry.name}", selection.only))
-    ]
-
-
-def _judge_all(judge: _Judge, roots: Sequence[str], traced: TracedTree, workers: int) -> Outcome:
-    """Judge root and submitters; the root is looked at through ``traced``."""
+    Parameters
+    ----------
+    traced:
+        The tree; what is asked outside of ``roots`` is noted there.
+    only:
+        Only results at or below this path; empty for all.
+    roots:
+        The submitters' directories.
+    workers:
+        Processes that share the systems among them.
+    verdicts:
+        Where those of unchanged parts are found; None to judge all anew.
+    """
+    judge = _Judge(traced.tree, round, only, verdicts)
     outcomes = [Outcome(findings=tuple(judge_root(traced, judge.round)))]
     for division in judge.round.tables["divisions"]:
         traced.entries(division)  # which submitters there are
@@ -129,7 +104,7 @@ def _parts(judge: _Judge, root: str) -> Iterator[_Part]:
     for system in judge.tree.entries(f"{root}/results"):
         if system.kind is Kind.DIRECTORY:
             path = f"{root}/results/{system.name}"
-            if not judge.only or within(path, judge.only):
+            if within(path, judge.only):
                 yield _Part(root, system.name)
 
 
