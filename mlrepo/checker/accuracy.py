@@ -189,6 +189,7 @@ def _judge_counts(scope: Scope, path: str, text: str) -> None:
         if wrong:
             scope.report(
                 "accuracy-text", path, "accuracy is not good divided by total.",
+                line=scope.line_of(path, f"accuracy={percent}%, good={good}"),
                 actual=f"{percent} %, {good[:20]} of {total[:20]}", official=False,
             )  # fmt: skip
 

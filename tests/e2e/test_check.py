@@ -10,9 +10,11 @@ import pytest
 from samples import git
 from submissions import SUBMITTER, Submission, write_submission
 
+from mlrepo.checker.check import check
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import main
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 
@@ -194,3 +196,21 @@ def test_a_finding_names_the_line_in_the_log(
         [found] = [f for result in results for f in result["findings"] if f["line"]]
         assert found["path"].endswith(name)
         assert found["line"] == text[: text.index(before)].count("\n") + 1
+
+
+def test_a_compliance_log_that_is_no_json_is_found_where_the_official_checker_reads_none(
+    tmp_path: Path,
+) -> None:
+    """A SUT's name with a NUL byte, as in published logs of v1.1: no checker before v2.1 saw it."""
+    for round_name, official in (("v1.1", True), ("v2.1", False)):
+        submission = write_submission(tmp_path / round_name, round_name)
+        log = submission.compliance("Offline", "TEST01") / "performance/run_1/mlperf_log_detail.txt"
+        before = log.read_bytes()
+        log.write_bytes(before.replace(b'"PySUT"', b'"PySUT\0"'))
+        report = check(DirectoryTree(submission.root), submission.round)
+        found = [f for r in report.results for f in r.findings if f.path.endswith("detail.txt")]
+        assert [finding.line for finding in found] == [
+            before[: before.index(b'"PySUT"')].count(b"\n") + 1
+        ]
+        assert not report.valid("strict")
+        assert report.valid("official") == official
