@@ -137,7 +137,7 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,
         official=official and bool(value),
         strict=not any(f.breaks_strict for f in scope.findings),
-        value=value, unit=scope.round.unit(scope.scenario) if value is not None else "",
+        value=value, unit=scope.round.unit(scope.scenario, scope.model) if value is not None else "",
         accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),
         findings=tuple(scope.findings),
     )  # fmt: skip

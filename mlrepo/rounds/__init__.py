@@ -115,11 +115,15 @@ class Round:
             return raw / 1e6
         return raw
 
-    def unit(self, scenario: str) -> str:
-        """Return the unit of the result: ``samples/s``, ``queries/s``, ``streams`` or ``ms``."""
+    def unit(self, scenario: str, benchmark: str = "") -> str:
+        """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
+
+        Without a benchmark it is the unit that most have in the scenario.
+        """
+        own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
         units = self.tables.get("units") or _OLDEST_UNITS
-        text = str(units.get(scenario, ""))
-        return "ms" if text == "Latency (ms)" else text.lower()
+        text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
+        return text.removeprefix("latency (").removesuffix(")")
 
     def lower_is_better(self, scenario: str) -> bool:
         """Say whether a smaller result is the better one."""
