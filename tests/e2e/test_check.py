@@ -213,3 +213,22 @@ def test_a_compliance_log_that_is_no_json_is_found_where_the_official_checker_re
         assert [finding.line for finding in found] == [line]
         assert not report.valid("strict")
         assert report.valid("official") == official
+
+
+@pytest.mark.parametrize("round_name", ["v5.1", "v6.1"])
+def test_an_open_submitter_may_name_models_by_a_mapping(tmp_path: Path, round_name: str) -> None:
+    """`model_mapping.json` says which benchmark a model of one's own stands for."""
+    submission = write_submission(tmp_path, round_name)
+    closed, home = tmp_path / "closed", tmp_path / "open"
+    closed.rename(home)
+    description = home / SUBMITTER / "systems" / "alpha.json"
+    description.write_text(description.read_text().replace('"closed"', '"open"'))
+    for kind in ("results", "measurements", "code"):
+        for path in home.glob(f"{SUBMITTER}/{kind}/**/resnet50"):
+            path.rename(path.with_name("my-net"))
+    mapping = home / SUBMITTER / "model_mapping.json"
+    for text, valid in (('{"my-net": "resnet"}', True), ('{"other": "resnet"}', False),
+                        ("[]", False), ("{", False), ('{"my-net": 7}', False)):  # fmt: skip
+        mapping.write_text(text)
+        report = check(DirectoryTree(tmp_path), submission.round)
+        assert report.valid("official") == report.valid("strict") == valid, text
