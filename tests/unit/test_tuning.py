@@ -282,7 +282,7 @@ def test_apply_and_restore_of_128_cpus_take_less_than_half_a_second(tmp_path: Pa
 def test_the_profiles_of_the_package_can_all_be_read(tmp_path: Path) -> None:
     """Each has a summary; those of the repository go before them."""
     names = list(profile_files(tmp_path))
-    assert {"none", "generic-linux", "raspberry-pi"} <= set(names)
+    assert {"none", "generic-linux", "raspberry-pi", "rk3588", "odroid-n2"} <= set(names)
     for name in names:
         assert load_profile(tmp_path, name).summary
     assert not load_profile(tmp_path, "none").state
