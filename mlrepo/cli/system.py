@@ -232,8 +232,9 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.rounds import load_round
+    from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
-    from mlrepo.systems.description import draft_problems, read_description
+    from mlrepo.systems.description import description_file, draft_problems
     from mlrepo.systems.detect import detect
 
     repository = current_repository()
@@ -246,9 +247,10 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     facts = detect().facts if here else {}
     results: dict[str, list[dict[str, Any]]] = {}
     for system in names:
-        data = read_description(repository.systems, system)
+        data = description_file(repository.systems, system).read_bytes()
         found = [vars(problem) for problem in draft_problems(data, round_, power=power, **place)]
-        for c in contradictions(json.loads(data), facts):
+        stated = parse_description(data) if facts and not _damaged(found) else {}
+        for c in contradictions(stated, facts):
             found.append(
                 {"rule": "system-not-this-machine", "field": c.field, "expected": c.detected,
                  "actual": c.written, "message": f"{c.field} is not what {c.source} tells.",
@@ -265,6 +267,10 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     else:
         _print_problems(results)
     return 1 if broken else 0
+
+
+def _damaged(found: list[dict[str, Any]]) -> bool:
+    return any(problem["rule"] == "system-description" for problem in found)
 
 
 def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
@@ -292,11 +298,9 @@ def path_(name: str) -> None:
     Example:
       cd "$(mlrepo system path laptop)"
     """
-    from mlrepo.systems.description import read_description
+    from mlrepo.systems.description import description_file
 
-    repository = current_repository()
-    read_description(repository.systems, name)
-    click.echo(str(repository.systems / name))
+    click.echo(str(description_file(current_repository().systems, name).parent))
 
 
 def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], list[str]]:

@@ -124,7 +124,7 @@ def test_a_recorded_xeon(tmp_path: Path) -> None:
     assert values["host_network_card_count"] == (
         "1 × 1 Gbit/s Ethernet, 1 × Ethernet, speed not told, 1 × InfiniBand, speed not told"
     )
-    assert (values["nics_enabled_os"], values["nics_enabled_connected"]) == ("1", "1")
+    assert (values["nics_enabled_os"], values["nics_enabled_connected"]) == ("2", "2")
     assert values["boot_firmware_version"] == "Dell Inc. 1.0.30 08/06/2012"
     assert values["machine_model"] == "Dell DCS8000Z"
     assert values["virtualisation"] == "none"
