@@ -274,6 +274,8 @@ def _damaged(found: list[dict[str, Any]]) -> bool:
 
 
 def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
+    from mlrepo.systems.fields import EXPLANATIONS
+
     for system, found in results.items():
         path = f"systems/{system}/system.json"
         if not found:
@@ -281,7 +283,9 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
         for f in found:
             word = click.style("error", fg="red") if f["breaks_strict"] else "warning"
             click.echo(f"{path}: {word} {f['rule']}: {f['message']}", color=colored())
-            if f["expected"] or f["actual"]:
+            if f["rule"] in ("system-field-empty", "system-field-missing"):
+                click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
+            elif f["expected"] or f["actual"]:
                 click.echo(f"    expected {f['expected']}; found {f['actual']!r}")
             if f["hint"]:
                 click.echo(f"    {f['hint']}")
@@ -291,7 +295,8 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
 
 @command.command("path")
 @click.argument("name")
-def path_(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def path_(name: str, as_json: bool) -> None:
     """Print the directory of a system.
 
     \b
@@ -300,7 +305,11 @@ def path_(name: str) -> None:
     """
     from mlrepo.systems.description import description_file
 
-    click.echo(str(description_file(current_repository().systems, name).parent))
+    path = str(description_file(current_repository().systems, name).parent)
+    if as_json:
+        print_json("mlrepo.system.path/1", {"path": path})
+    else:
+        click.echo(path)
 
 
 def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], list[str]]:

@@ -135,7 +135,9 @@ def _run(command: Sequence[str]) -> Answer:
         return Answer(problem=f"{name}: {error}")
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        return Answer(problem=f"{name}: {lines[-1] if lines else f'exit {done.returncode}'}")
+        problem = lines[-1] if lines else f"exit {done.returncode}"
+        root = " (needs root)" if "ermission denied" in problem else ""
+        return Answer(problem=f"{name}: {problem}{root}")
     return Answer(done.stdout.strip())
 
 

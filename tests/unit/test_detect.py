@@ -343,6 +343,8 @@ def test_a_tool_that_is_absent_or_fails_is_named() -> None:
     assert machine.ask("false").problem == "false: exit 1"
     assert "cannot access" in machine.ask("ls", "/no/such/path").problem
     assert machine.ask("echo", "yes").text == "yes"
+    denied = machine.ask("sh", "-c", "echo /dev/mem: Permission denied >&2; exit 1")
+    assert denied.problem == "sh: /dev/mem: Permission denied (needs root)"
     assert "not asked" in Machine(tools=False).ask("echo").problem
 
 
