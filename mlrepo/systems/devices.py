@@ -129,7 +129,7 @@ def _controllers(machine: Machine, facts: dict[str, Fact], unknown: dict[str, st
         texts = (f"{number} × {kind}" if number > 1 else kind for kind, number in found.items())
         facts["disk_controllers"] = Fact(" + ".join(texts), "/sys/bus/pci/devices/*/class")
     else:
-        unknown["disk_controllers"] = "/sys/bus/pci shows none"
+        unknown["disk_controllers"] = "/sys/bus/pci shows none of a kind that has a name"
 
 
 def _power_supplies(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:

@@ -149,8 +149,11 @@ def test_ctrl_c_at_a_question_writes_nothing(root: Path) -> None:
     terminal.expect_exact("value (empty: later)")
     terminal.sendline("x")
     terminal.expect_exact("value (empty: later)")
-    terminal.sendintr()
-    terminal.expect_exact("Interrupted")
+    # CPython may begin to wait for a line just after the signal came, and then hear of the next.
+    for _ in range(20):
+        terminal.sendintr()
+        if terminal.expect_exact(["Interrupted", pexpect.TIMEOUT], timeout=2) == 0:
+            break
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 130
