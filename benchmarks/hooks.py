@@ -91,7 +91,7 @@ def _make(root: Path, files: int) -> None:
         (directory / f"file{name}.txt").write_text(f"{number}\n")
     _git(root, "add", ".")
     _git(root, "commit", "--quiet", "-m", "Begin")
-    install_hooks(find_repository(root))
+    install_hooks(find_repository(root), "plain")
 
 
 def _truncation(directory: Path, size: int) -> None:

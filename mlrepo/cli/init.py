@@ -62,7 +62,7 @@ def command(
     name = chosen.value if chosen else ""
     files, still_open = _files(values, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
-    hooks = install_hooks(find_repository(made.root))
+    hooks = install_hooks(find_repository(made.root), settings.require("hooks").value)
     if as_json:
         print_json(
             "mlrepo.init/1",
@@ -82,7 +82,7 @@ def command(
     for path in made.kept:
         click.echo(f"  kept  {path} (it existed)")
     if hooks.written:
-        click.echo(f"  Git hooks: {', '.join(hooks.written)}")
+        click.echo(f"  Git hooks ({hooks.kind}): {', '.join(hooks.written)}")
     for line in hooks.chain:
         click.echo(f"  Git hook not installed: {line}")
     if not made.commit:

@@ -22,7 +22,7 @@ FULL = b"0123456789" * 2000
 @pytest.fixture
 def hooked(results: ResultsRepository) -> ResultsRepository:
     """A results repository with the hooks."""
-    assert install_hooks(results).written == list(HOOKS)
+    assert install_hooks(results, "plain").written == list(HOOKS)
     assert missing_hooks(results) == []
     return results
 
@@ -84,7 +84,7 @@ def test_the_first_commit_is_judged(tmp_path: Path) -> None:
     """A repository without a commit has hooks that work."""
     git(tmp_path, "init", "--quiet")
     (tmp_path / "mlrepo.toml").write_text(f'# {TOKEN}\nround = "v6.1"\n')
-    install_hooks(find_repository(tmp_path))
+    install_hooks(find_repository(tmp_path), "plain")
     git(tmp_path, "add", ".")
     assert _tried(tmp_path, "commit", "-m", "first")[0] == 1
 
@@ -131,9 +131,9 @@ def test_hooks_that_exist_are_kept(results: ResultsRepository, kept: str) -> Non
         mine = results.root / ".husky" / "pre-commit"
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("#!/bin/sh\nexit 0\n")
-    installed = install_hooks(results)
+    installed = install_hooks(results, "plain")
     assert mine.read_text() == "#!/bin/sh\nexit 0\n"
-    assert "mlrepo.hooks.pre_commit" in installed.chain[0]
+    assert "hooks/pre_commit.py" in installed.chain[0]
     assert "pre-commit" in missing_hooks(results)
     mine.write_text("#!/bin/sh\n" + installed.chain[0].split(": ", 1)[1] + "\n")
     mine.chmod(mine.stat().st_mode | stat.S_IXUSR)

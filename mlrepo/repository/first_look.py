@@ -1,0 +1,92 @@
+"""A first look at what a commit stages: is there anything that the hooks must judge?
+
+It stands on the path of every ``git commit``, where each module of the standard library costs
+more than Git's own answer. So it imports none but ``os`` (which is frozen into Python), not even
+:mod:`mlrepo.repository.process`, and starts git itself, as that module does.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mlrepo.secret_anchors import possible_kinds
+
+# Questions and answers of this many objects fit the buffers of the pipes, so that neither side
+# waits for the other for ever; what stages more is no commit that must be quick.
+_MOST_FILES = 500
+_MOST_BYTES = 16 << 20
+_REGULAR = ("100644", "100755")
+_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+
+def nothing_to_judge(directories: tuple[str, ...]) -> bool:
+    """Say that the commit may pass unseen.
+
+    That is: nothing at or below ``directories`` changes, and what is added elsewhere is small and
+    holds none of the byte sequences that every credential holds. False means "look closer",
+    also where git fails or HEAD has no commit yet.
+
+    Parameters
+    ----------
+    directories:
+        As prefixes of paths from the top of the working tree, where hooks are started.
+    """
+    answer = _output("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "HEAD")
+    if answer is None:
+        return False
+    fields = answer.decode("utf-8", "surrogateescape").split("\0")
+    changes = [meta.split(" ") for meta in fields[0:-1:2]]
+    if any(path.startswith(directories) for path in fields[1::2]):
+        return False
+    blobs = [oid for _, mode, _, oid, _ in changes if mode in _REGULAR]
+    return not blobs or _harmless(blobs)
+
+
+def _harmless(blobs: list[str]) -> bool:
+    """Say whether the blobs are few, small and without any sign of a credential."""
+    if len(blobs) > _MOST_FILES:
+        return False
+    process, ask, answers = _start("cat-file", "--batch-command")
+    try:
+        with os.fdopen(ask, "wb") as stdin, os.fdopen(answers, "rb") as stdout:
+            stdin.write("".join(f"info {oid}\n" for oid in blobs).encode())
+            stdin.flush()
+            words = [stdout.readline().split() for _ in blobs]
+            sizes = [int(size[2]) if len(size) == 3 else _MOST_BYTES for size in words]
+            if sum(sizes) >= _MOST_BYTES:
+                return False
+            stdin.write("".join(f"contents {oid}\n" for oid in blobs).encode())
+            stdin.close()
+            content = stdout.read()
+    except BrokenPipeError:
+        return False
+    finally:
+        _, status = os.waitpid(process, 0)
+    # The headers between the blobs are object ids and sizes: they hold no anchor.
+    return status == 0 and len(content) > sum(sizes) and not possible_kinds(content)
+
+
+def _output(*arguments: str) -> bytes | None:
+    """Return what git prints, or None when it fails."""
+    process, ask, answers = _start(*arguments)
+    os.close(ask)
+    with os.fdopen(answers, "rb") as stdout:
+        printed = stdout.read()
+    _, status = os.waitpid(process, 0)
+    return printed if status == 0 else None
+
+
+def _start(*arguments: str) -> tuple[int, int, int]:
+    """Start git; return its process and our ends of its standard input and output."""
+    asked, ask = os.pipe()
+    answers, answer = os.pipe()
+    silence = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
+    process = os.posix_spawnp(
+        "git",
+        [*_GIT, *arguments],
+        {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"},
+        file_actions=[(os.POSIX_SPAWN_DUP2, asked, 0), (os.POSIX_SPAWN_DUP2, answer, 1), silence],
+    )
+    os.close(asked)
+    os.close(answer)
+    return process, ask, answers
