@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mlrepo.hooks import verdict
+from mlrepo.hooks.pre_commit import LOG, WATCHED
 
-from mlrepo.repository.outgoing import OutgoingBlob, staged_blobs
-
-_DIVISIONS = ("closed/", "open/", "network/")
-_LOG = "/mlperf_log_accuracy.json"
+from mlrepo.repository.first_look import on_experiment_branch
+from mlrepo.repository.outgoing import Outgoing, OutgoingBlob, staged
 
 
 def judge_commit() -> int:
-    """Truncate, refuse secrets and oversized files; return the exit code of the hook."""
+    """Truncate, refuse secrets, oversized files and invalid results; return the exit code."""
     return verdict(_judge, name="pre-commit", way_out="nothing was committed.")
 
 
 def _judge() -> list[str]:
     root = Path.cwd()
-    blobs = staged_blobs(root)
-    if not blobs:
-        return []
-    from mlrepo.submission.guard import large_files, secrets_in
+    change = staged(root)
+    messages = _truncate(root, change.blobs)
+    if change.blobs:
+        from mlrepo.submission.guard import large_files, secrets_in
 
-    logs = [b for b in blobs if b.path.startswith(_DIVISIONS) and b.path.endswith(_LOG)]
-    return _truncate(root, logs) + large_files(blobs) + secrets_in(root, blobs)
+        messages += large_files(change.blobs) + secrets_in(root, change.blobs)
+    # The checker would only repeat that a log is not truncated.
+    return messages or _findings(root, change)
 
 
-def _truncate(root: Path, logs: list[OutgoingBlob]) -> list[str]:
+def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
+    logs = [b for b in blobs if b.path.startswith(WATCHED) and b.path.endswith(LOG)]
     if not logs:
         return []
     from mlrepo.hooks.truncate_accuracy_log import mend
@@ -49,3 +51,14 @@ def _truncate(root: Path, logs: list[OutgoingBlob]) -> list[str]:
                 "and accuracy.txt beside it."
             )
     return messages
+
+
+def _findings(root: Path, change: Outgoing) -> list[str]:
+    if not any(path.startswith(WATCHED) for path in change.paths) or on_experiment_branch():
+        return []
+    from mlrepo.submission.changed import judge_index
+    from mlrepo.submission.guard import settings_for_hooks
+
+    index_file = os.environ.get("GIT_INDEX_FILE", "")
+    settings = settings_for_hooks(root, os.environ)
+    return judge_index(root, change.paths, index_file=index_file, settings=settings)

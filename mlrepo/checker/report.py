@@ -73,7 +73,5 @@ class Report:
 
     def valid(self, profile: str) -> bool:
         """Say whether the tree may be submitted as it is, in the profile."""
-        breaks = [
-            f.breaks_official if profile == "official" else f.breaks_strict for f in self.findings
-        ]
-        return not any(breaks) and all(result.valid(profile) for result in self.results)
+        breaks = any(finding.breaks(profile) for finding in self.findings)
+        return not breaks and all(result.valid(profile) for result in self.results)

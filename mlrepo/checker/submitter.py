@@ -59,24 +59,30 @@ def _walk(scope: Scope, path: str) -> None:
     entries = scope.tree.entries(path)
     if not entries:
         scope.report("tree-empty-directory", path, "The directory is empty.")
-    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
     for entry in entries:
         below = f"{path}/{entry.name}"
-        if entry.name[0] == ".":
-            scope.report("tree-dot-name", below, "The name begins with a dot.")
-        if " " in entry.name:
-            scope.report("tree-space", below, "The name holds a space.")
+        judge_entry(scope, below, entry)
         if entry.kind is Kind.DIRECTORY:
-            if entry.name.endswith("__pycache__"):
-                scope.report("tree-pycache", below, "It is a __pycache__ directory.")
             _walk(scope, below)
-        elif entry.kind is Kind.LINK:
-            _judge_link(scope, below, entry)
-        elif entry.kind is not Kind.FILE:
-            scope.report("tree-special", below, f"It is no plain file: {entry.kind.value}.")
-        elif entry.size > largest:
-            scope.report("tree-size", below, "The file is too large.",
-                         expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+
+
+def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
+    """Judge the name, kind and size of one file or directory of a submitter."""
+    if entry.name[0] == ".":
+        scope.report("tree-dot-name", path, "The name begins with a dot.")
+    if " " in entry.name:
+        scope.report("tree-space", path, "The name holds a space.")
+    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
+    if entry.kind is Kind.DIRECTORY:
+        if entry.name.endswith("__pycache__"):
+            scope.report("tree-pycache", path, "It is a __pycache__ directory.")
+    elif entry.kind is Kind.LINK:
+        _judge_link(scope, path, entry)
+    elif entry.kind is not Kind.FILE:
+        scope.report("tree-special", path, f"It is no plain file: {entry.kind.value}.")
+    elif entry.size > largest:
+        scope.report("tree-size", path, "The file is too large.",
+                     expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:

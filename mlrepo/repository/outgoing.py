@@ -26,26 +26,64 @@ class OutgoingBlob(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """The objects of a push: all paths touched (directories too), and the blobs."""
+    """What a commit or a push is about: all paths touched, and the blobs of regular files.
+
+    The paths of a commit are files, also removed ones; those of a push are directories too.
+    """
 
     paths: tuple[str, ...]
     blobs: tuple[OutgoingBlob, ...]
 
 
-def staged_blobs(root: Path) -> tuple[OutgoingBlob, ...]:
-    """Return the regular files that the commit adds or changes, by the index Git gave the hook."""
+class PushedChange(NamedTuple):
+    """How a branch on the remote changes: where it was (commits, or none), and which paths."""
+
+    bases: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def staged(root: Path) -> Outgoing:
+    """Return what the commit changes, by the index Git gave the hook."""
     head = _resolved("HEAD", root) or _empty_tree(root)
     raw = git(
-        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev",
-        "--diff-filter=AMT", head, cwd=root, in_hook=True,
+        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", head,
+        cwd=root, in_hook=True,
     )  # fmt: skip
     fields = raw.split("\0")
+    paths = fields[1::2]
     changed = []
-    for meta, path in zip(fields[0:-1:2], fields[1::2], strict=True):
+    for meta, path in zip(fields[0:-1:2], paths, strict=True):
         _, mode, _, oid, _ = meta.split(" ")
         if mode in _REGULAR_MODES:
             changed.append((oid, path))
-    return _with_sizes(changed, root)
+    return Outgoing(tuple(paths), _with_sizes(changed, root))
+
+
+def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChange:
+    """Return the files by which ``local`` differs from what the remote has.
+
+    Parameters
+    ----------
+    remote:
+        The remote's name, or its URL where it has none.
+    local, there:
+        The commit to push, and the one that the branch has on the remote; zeros stand for none.
+    """
+    bases = [there] if not _ZERO.match(there) and _resolved(there, root) else []
+    if not bases:
+        listed = git(
+            "rev-list", "--boundary", local, "--not", f"--remotes={remote}", cwd=root, in_hook=True
+        )
+        bases = [line[1:] for line in listed.splitlines() if line.startswith("-")]
+    paths = {
+        path: None
+        for base in bases or [_empty_tree(root)]
+        for path in git(
+            "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, local,
+            cwd=root, in_hook=True,
+        ).split("\0")[:-1]
+    }  # fmt: skip
+    return PushedChange(tuple(bases), tuple(paths))
 
 
 def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgoing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator
 
 from mlrepo.checker.report import Report, Result
@@ -47,19 +46,6 @@ def _all_findings(report: Report) -> Iterator[Finding]:
     yield from report.findings
     for result in report.results:
         yield from result.findings
-
-
-def visible(text: str) -> str:
-    """Return ``text`` on one line: control, format and undecodable characters are escaped.
-
-    A file name may hold a newline or a terminal's escape sequence.
-    """
-    return "".join(
-        character
-        if character == " " or unicodedata.category(character)[0] not in "CZ"
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
 
 
 def encodable(text: str) -> str:

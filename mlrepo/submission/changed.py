@@ -1,0 +1,77 @@
+"""The checker's verdict on what a commit or a push changes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlrepo.checker.changes import check_changes
+from mlrepo.checker.check import check
+from mlrepo.checker.report import Report
+from mlrepo.repository.git_trees import CommitTree, IndexTree
+from mlrepo.repository.outgoing import PushedChange
+from mlrepo.rounds import load_round
+from mlrepo.settings import Resolver
+from mlrepo.tree import Tree
+
+_LONGEST_LIST = 40
+
+
+def judge_index(
+    root: Path, paths: Sequence[str] | None, *, index_file: str, settings: Resolver
+) -> list[str]:
+    """Return a message for each finding that staged paths answer for.
+
+    Parameters
+    ----------
+    root:
+        The top of the working tree.
+    paths:
+        The files that the commit adds, changes or removes; None to judge the whole index.
+    index_file:
+        The index that Git gave to the hook; empty for the repository's own.
+    settings:
+        ``round`` and ``profile`` are asked.
+    """
+    tree = IndexTree(root, Path(index_file) if index_file else None)
+    return _judge(tree, lambda: CommitTree(root, "HEAD"), paths, root, settings)
+
+
+def judge_branch(root: Path, commit: str, change: PushedChange, settings: Resolver) -> list[str]:
+    """Return a message for each finding of the commit that the pushed paths answer for."""
+    earlier = change.bases[0] if change.bases else None
+    tree = CommitTree(root, commit)
+    return _judge(
+        tree, lambda: CommitTree(root, earlier) if earlier else None, change.paths, root, settings
+    )
+
+
+def _judge(
+    tree: Tree,
+    before: Callable[[], Tree | None],
+    paths: Sequence[str] | None,
+    root: Path,
+    settings: Resolver,
+) -> list[str]:
+    round_ = load_round(settings.require("round").value, root / "rounds")
+    if paths is None:
+        report = check(tree, round_)
+    else:
+        report = check_changes(tree, round_, paths, before=functools.cache(before))
+    return _messages(report, settings.require("profile").value)
+
+
+def _messages(report: Report, profile: str) -> list[str]:
+    found = [finding for finding in report.findings if finding.breaks(profile)]
+    told = {finding.path for finding in found}
+    lines = [finding.line_of_text() for finding in found]
+    lines += [
+        f"{result.path}: the result is not valid in {report.round}."
+        for result in report.results
+        if not result.valid(profile) and not any(path.startswith(result.path) for path in told)
+    ]
+    more = len(lines) - _LONGEST_LIST
+    if more > 0:
+        lines[_LONGEST_LIST:] = [f"… and {more} more: `mlrepo check` lists them all."]
+    return lines + [f"[{f.rule}] {f.hint}" for f in {f.rule: f for f in found}.values() if f.hint]
