@@ -68,12 +68,11 @@ def check_changes(
         results |= {r.path: r for r in report.results if _at_or_below(r.path, unit)}
         findings |= dict.fromkeys(_of_unit(report, unit))
     for unit in sorted(touched.referring):
-        found = _all_findings(check(tree, round, only=unit))
-        new = set(found) - set(findings)
-        if any(finding.breaks_strict or finding.breaks_official for finding in new):
+        found = dict.fromkeys(check(tree, round, only=unit).all_findings())
+        if any(finding.breaks_strict or finding.breaks_official for finding in found):
             earlier = before()
-            known = _all_findings(check(earlier, round, only=unit)) if earlier else []
-            findings |= dict.fromkeys(f for f in found if f in new and f not in set(known))
+            known = set(check(earlier, round, only=unit).all_findings()) if earlier else set()
+            findings |= {finding: None for finding in found if finding not in known}
     findings |= dict.fromkeys(_of_names(tree, round, touched.paths, before))
     return Report(round.name, tuple(results.values()), tuple(findings))
 
@@ -104,13 +103,10 @@ def _is_gone(tree: Tree, root: str, kind: str, names: list[str]) -> bool:
 
 
 def _of_unit(report: Report, unit: str) -> Iterator[Finding]:
-    """Yield what a changed unit answers for: its results', its system's, and what it lacks."""
+    """Yield what a changed unit answers for beside its results: its system, and what it lacks."""
     judged = {result.path for result in report.results}
     division, submitter, _, system = unit.split("/")[:4]
     description = f"{division}/{submitter}/systems/{system}.json"
-    for result in report.results:
-        if _at_or_below(result.path, unit):
-            yield from result.findings
     for finding in report.findings:
         below = _at_or_below(finding.path, unit)
         # A required scenario that is there but invalid has its own findings.
@@ -143,10 +139,6 @@ def _of_names(
                     continue
             found += scope.findings
     return found
-
-
-def _all_findings(report: Report) -> list[Finding]:
-    return [*report.findings, *(f for result in report.results for f in result.findings)]
 
 
 def _at_or_below(path: str, unit: str) -> bool:

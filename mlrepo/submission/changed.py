@@ -63,7 +63,7 @@ def _judge(
 
 
 def _messages(report: Report, profile: str) -> list[str]:
-    found = [finding for finding in report.findings if finding.breaks(profile)]
+    found = [f for f in dict.fromkeys(report.all_findings()) if f.breaks(profile)]
     told = {finding.path for finding in found}
     lines = [finding.line_of_text() for finding in found]
     lines += [
