@@ -8,18 +8,18 @@ from pathlib import Path
 from mlrepo.hooks import verdict
 from mlrepo.hooks.pre_commit import LOG, WATCHED
 
-from mlrepo.repository.first_look import on_experiment_branch
+from mlrepo.repository.first_look import Change, on_experiment_branch
 from mlrepo.repository.outgoing import Outgoing, OutgoingBlob, staged
 
 
-def judge_commit() -> int:
+def judge_commit(changes: list[Change] | None) -> int:
     """Truncate, refuse secrets, oversized files and invalid results; return the exit code."""
-    return verdict(_judge, name="pre-commit", way_out="nothing was committed.")
+    return verdict(lambda: _judge(changes), name="pre-commit", way_out="nothing was committed.")
 
 
-def _judge() -> list[str]:
+def _judge(changes: list[Change] | None) -> list[str]:
     root = Path.cwd()
-    change = staged(root)
+    change = staged(root, changes)
     messages = _truncate(root, change.blobs)
     if change.blobs:
         from mlrepo.submission.guard import large_files, secrets_in

@@ -16,9 +16,10 @@ LOG = "/mlperf_log_accuracy.json"
 
 def main() -> int:
     """Judge what is staged in the repository around the working directory."""
-    from mlrepo.repository.first_look import nothing_to_judge
+    from mlrepo.repository.first_look import nothing_to_judge, staged_changes
 
-    if nothing_to_judge(WATCHED, LOG):
+    changes = staged_changes()
+    if changes is not None and nothing_to_judge(changes, WATCHED, LOG):
         return 0
     if sys.flags.no_site:
         import site
@@ -26,7 +27,7 @@ def main() -> int:
         site.main()
     from mlrepo.hooks.commit import judge_commit
 
-    return judge_commit()
+    return judge_commit(changes)
 
 
 if __name__ == "__main__":

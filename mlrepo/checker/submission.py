@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,6 +46,9 @@ def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: 
     found = judge_root(tree, round)
     units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
     if workers > 1 and len(units) > 1:
+        # Not for a commit, which pays for each import and has no use for workers.
+        from concurrent.futures import ProcessPoolExecutor
+
         # The heaviest systems are not known before; small shares even the load.
         with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round.name)) as pool:
             outcomes = list(pool.map(_work, units, [only] * len(units), chunksize=4))

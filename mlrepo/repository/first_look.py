@@ -15,17 +15,35 @@ from mlrepo.secret_anchors import possible_kinds
 # waits for the other for ever; what stages more is no commit that must be quick.
 _MOST_FILES = 500
 _MOST_BYTES = 16 << 20
-_REGULAR = ("100644", "100755")
+REGULAR_MODES = ("100644", "100755")
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
-def nothing_to_judge(directories: tuple[str, ...], always: str) -> bool:
+# What a commit changes at a path: the new mode, the new object id, the path from the top.
+Change = tuple[str, str, str]
+
+
+def staged_changes(tree: str = "HEAD") -> list[Change] | None:
+    """Return what the commit changes, by the index that Git gave the hook.
+
+    Files that it removes have the mode ``000000``. None where git fails, as it does where HEAD has
+    no commit yet.
+    """
+    answer = _output("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", tree)
+    if answer is None:
+        return None
+    fields = answer.decode("utf-8", "surrogateescape").split("\0")
+    metas = [meta.split(" ") for meta in fields[0:-1:2]]
+    return [(meta[1], meta[3], path) for meta, path in zip(metas, fields[1::2], strict=True)]
+
+
+def nothing_to_judge(changes: list[Change], directories: tuple[str, ...], always: str) -> bool:
     """Say that the commit may pass unseen.
 
     That is: nothing at or below ``directories`` changes, and what is added elsewhere is small and
     holds none of the byte sequences that every credential holds. On an experiment branch, where
     `mlrepo bench` judges what it places, only the files named ``always`` count. False means "look
-    closer", also where git fails or HEAD has no commit yet.
+    closer".
 
     Parameters
     ----------
@@ -34,23 +52,11 @@ def nothing_to_judge(directories: tuple[str, ...], always: str) -> bool:
     always:
         The end of the paths that count on every branch.
     """
-    try:
-        answer = _output(
-            "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "HEAD"
-        )
-        if answer is None:
-            return False
-        fields = answer.decode("utf-8", "surrogateescape").split("\0")
-        watched = [path for path in fields[1::2] if path.startswith(directories)]
-        if watched and (
-            any(path.endswith(always) for path in watched) or not on_experiment_branch()
-        ):
-            return False
-        changes = [meta.split(" ") for meta in fields[0:-1:2]]
-        blobs = [oid for _, mode, _, oid, _ in changes if mode in _REGULAR]
-        return not blobs or _harmless(blobs)
-    except OSError:
+    watched = [path for _, _, path in changes if path.startswith(directories)]
+    if watched and (any(path.endswith(always) for path in watched) or not on_experiment_branch()):
         return False
+    blobs = [oid for mode, oid, _ in changes if mode in REGULAR_MODES]
+    return not blobs or _harmless(blobs)
 
 
 def on_experiment_branch() -> bool:
@@ -63,17 +69,20 @@ def _harmless(blobs: list[str]) -> bool:
     if len(blobs) > _MOST_FILES:
         return False
     process, ask, answers = _start("cat-file", "--batch-command")
+    content, sizes = b"", [0]
     try:
         with os.fdopen(ask, "wb") as stdin, os.fdopen(answers, "rb") as stdout:
             stdin.write("".join(f"info {oid}\n" for oid in blobs).encode())
             stdin.flush()
             words = [stdout.readline().split() for _ in blobs]
-            sizes = [int(size[2]) if len(size) == 3 else _MOST_BYTES for size in words]
+            sizes = [int(word[2]) if len(word) == 3 else _MOST_BYTES for word in words]
             if sum(sizes) >= _MOST_BYTES:
                 return False
             stdin.write("".join(f"contents {oid}\n" for oid in blobs).encode())
             stdin.close()
             content = stdout.read()
+    except BrokenPipeError:
+        return False  # this git is older than --batch-command
     finally:
         _, status = os.waitpid(process, 0)
     # The headers between the blobs are object ids and sizes: they hold no anchor.

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mlrepo.repository.first_look import REGULAR_MODES, Change, staged_changes
 from mlrepo.repository.process import GitError, git, git_bytes
 
-_REGULAR_MODES = ("100644", "100755")
 _CHUNK = 64 * 1024 * 1024
 _ZERO = re.compile(r"0+\Z")
 
@@ -42,21 +42,17 @@ class PushedChange(NamedTuple):
     paths: tuple[str, ...]
 
 
-def staged(root: Path) -> Outgoing:
-    """Return what the commit changes, by the index Git gave the hook."""
-    head = _resolved("HEAD", root) or _empty_tree(root)
-    raw = git(
-        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", head,
-        cwd=root, in_hook=True,
-    )  # fmt: skip
-    fields = raw.split("\0")
-    paths = fields[1::2]
-    changed = []
-    for meta, path in zip(fields[0:-1:2], paths, strict=True):
-        _, mode, _, oid, _ = meta.split(" ")
-        if mode in _REGULAR_MODES:
-            changed.append((oid, path))
-    return Outgoing(tuple(paths), _with_sizes(changed, root))
+def staged(root: Path, changes: Sequence[Change] | None = None) -> Outgoing:
+    """Return what the commit changes; ``root`` is the working directory.
+
+    ``changes`` are those of :func:`~mlrepo.repository.first_look.staged_changes` where they are
+    known already.
+    """
+    if changes is None:
+        head = _resolved("HEAD", root) or _empty_tree(root)
+        changes = staged_changes(head) or ()
+    regular = [(oid, path) for mode, oid, path in changes if mode in REGULAR_MODES]
+    return Outgoing(tuple(path for _, _, path in changes), _with_sizes(regular, root))
 
 
 def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChange:
