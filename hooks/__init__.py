@@ -30,6 +30,10 @@ def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> i
         messages = judge()
     except MlrepoError as error:
         messages = [error.message, *filter(None, [error.hint])]
+    except OSError as error:
+        messages = [f"{error.filename}: {error.strerror}.", "Check permissions and free space."]
+    except KeyboardInterrupt:
+        return 130
     for message in messages:
         print(f"mlrepo {name}: {visible(message)}", file=sys.stderr)
     if messages and way_out:
