@@ -50,7 +50,7 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         end = parse_time(detail["power_end"], client)
         text = scope.tree.read(path, _LARGEST).decode("utf-8")
         samples = samples_between(
-            text.splitlines(), begin, end, server,
+            text, begin, end, server,
             samples_only=scope.round.version >= (4, 0),
             positive_only=scope.round.version >= (3, 1),
         )  # fmt: skip

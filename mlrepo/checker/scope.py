@@ -65,14 +65,14 @@ class Scope:
 
     def report(
         self, rule: str, path: str, message: str, *, line: int = 0,
-        expected: object = "", actual: object = "", official: bool | None = None,
+        expected: object = "", actual: object = "", hint: str = "", official: bool | None = None,
     ) -> None:  # fmt: skip
-        """Add a finding; ``official`` overrides what the round's table says of the rule."""
+        """Add a finding; ``official`` and ``hint`` override what the table says of the rule."""
         known = RULES[rule]
         self.findings.append(
             Finding(
                 rule=rule, severity=known.severity, path=path, message=message, line=line,
-                expected=_short(expected), actual=_short(actual), hint=known.hint,
+                expected=_short(expected), actual=_short(actual), hint=hint or known.hint,
                 breaks_official=known.breaks(self.round.name) if official is None else official,
                 breaks_strict=known.breaks_strict,
             )

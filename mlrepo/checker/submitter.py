@@ -42,7 +42,7 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
 
 def judge_submitter(scope: Scope) -> bool:
     """Judge a submitter's tree; return whether the official checker rejects it as a whole."""
-    _walk(scope, scope.root)
+    _walk(scope)
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
     if not scope.is_open and not any(
@@ -55,34 +55,43 @@ def judge_submitter(scope: Scope) -> bool:
     return rejects
 
 
-def _walk(scope: Scope, path: str) -> None:
-    entries = scope.tree.entries(path)
-    if not entries:
-        scope.report("tree-empty-directory", path, "The directory is empty.")
-    for entry in entries:
-        below = f"{path}/{entry.name}"
-        judge_entry(scope, below, entry)
-        if entry.kind is Kind.DIRECTORY:
-            _walk(scope, below)
+def _walk(scope: Scope) -> None:
+    directories = [scope.root]
+    while directories:
+        path = directories.pop()
+        entries = scope.tree.entries(path)
+        if not entries:
+            scope.report("tree-empty-directory", path, "The directory is empty.")
+        for entry in entries:
+            below = f"{path}/{entry.name}"
+            judge_entry(scope, below, entry)
+            if entry.kind is Kind.DIRECTORY:
+                directories.append(below)
 
 
 def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
     """Judge the name, kind and size of one file or directory of a submitter."""
-    if entry.name[0] == ".":
+    name, kind = entry.name, entry.kind
+    if name[0] == ".":
         scope.report("tree-dot-name", path, "The name begins with a dot.")
-    if " " in entry.name:
+    if " " in name:
         scope.report("tree-space", path, "The name holds a space.")
-    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
-    if entry.kind is Kind.DIRECTORY:
-        if entry.name.endswith("__pycache__"):
+    if kind is Kind.FILE:
+        _judge_size(scope, path, entry.size)
+    elif kind is Kind.DIRECTORY:
+        if name.endswith("__pycache__"):
             scope.report("tree-pycache", path, "It is a __pycache__ directory.")
-    elif entry.kind is Kind.LINK:
+    elif kind is Kind.LINK:
         _judge_link(scope, path, entry)
-    elif entry.kind is not Kind.FILE:
-        scope.report("tree-special", path, f"It is no plain file: {entry.kind.value}.")
-    elif entry.size > largest:
+    else:
+        scope.report("tree-special", path, f"It is no plain file: {kind.value}.")
+
+
+def _judge_size(scope: Scope, path: str, size: int) -> None:
+    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
+    if size > largest:
         scope.report("tree-size", path, "The file is too large.",
-                     expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+                     expected=f"<= {largest} bytes", actual=size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:
