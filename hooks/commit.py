@@ -25,8 +25,8 @@ def _judge(changes: list[Change] | None) -> list[str]:
         from mlrepo.submission.guard import large_files, secrets_in
 
         messages += large_files(change.blobs) + secrets_in(root, change.blobs)
-    # The checker would only repeat that a log is not truncated.
-    return messages or _findings(root, change)
+    # The checker would only repeat that a log is not truncated, or a description unfit.
+    return messages or _descriptions(root, change.blobs) or _findings(root, change)
 
 
 def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
@@ -51,6 +51,18 @@ def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
                 "and accuracy.txt beside it."
             )
     return messages
+
+
+def _descriptions(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
+    if not any(blob.path.startswith(WATCHED) and "systems/" in blob.path for blob in blobs):
+        return []
+    from mlrepo.hooks.check_system import judge
+
+    from mlrepo.repository.outgoing import read_blobs
+    from mlrepo.systems.outgoing import is_description
+
+    described = [blob for blob in blobs if is_description(blob.path)]
+    return judge(root, [(blob.path, data) for blob, data in read_blobs(root, described)])
 
 
 def _findings(root: Path, change: Outgoing) -> list[str]:
