@@ -211,10 +211,10 @@ class _Scanner:
         start = len(_HEAD)
         for line in bytes(buffer[at:end]).split(b"\n"):
             stop = line.find(b'"', start)
-            name = self._keys.get(line[start:stop])
-            if name is not None:
+            wanted = self._keys.get(line[start:stop])
+            if wanted is not None:
                 value = line[stop + len(_COLON) : line.index(_AFTER, stop)]
-                self._take(name, value, buffer, at)
+                self._take(wanted, value, buffer, at)
             at += len(line) + 1
 
     def _take(self, name: str, value: bytes, buffer: bytearray, at: int) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from mlrepo.errors import UserError
 from mlrepo.tree import Entry, Kind, Missing
@@ -224,7 +224,7 @@ def _changed(status: os.stat_result | None) -> int:
     return status.st_ctime_ns if status else 0
 
 
-def _hash(value: object) -> bytes:
+def _hash(value: Any) -> bytes:
     # Version 2 of marshal has no references: equal values give equal bytes.
     return hashlib.blake2b(marshal.dumps(value, 2), digest_size=20).digest()
 
