@@ -50,6 +50,5 @@ def _install_hooks(root: Path) -> None:
 
     repository = find_repository(root)
     hooks = install_hooks(repository, resolver(repository).require("hooks").value)
-    click.echo(f"Git hooks ({hooks.kind}): {', '.join(hooks.written)}")
-    for line in hooks.chain:
-        click.echo(f"Git hook not installed: {line}")
+    for line in hooks.lines():
+        click.echo(line)

@@ -43,9 +43,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     mended: list[str] = []
     if fix:
         mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
-        hooks = install_hooks(repository, kind)
-        mended += [f"installed the hook {name}" for name in hooks.written]
-        mended += [f"hook not installed: {line}" for line in hooks.chain]
+        mended += install_hooks(repository, kind).lines()
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]

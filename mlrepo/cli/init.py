@@ -81,10 +81,8 @@ def command(
         click.echo(f"  wrote {path}")
     for path in made.kept:
         click.echo(f"  kept  {path} (it existed)")
-    if hooks.written:
-        click.echo(f"  Git hooks ({hooks.kind}): {', '.join(hooks.written)}")
-    for line in hooks.chain:
-        click.echo(f"  Git hook not installed: {line}")
+    for line in hooks.lines():
+        click.echo(f"  {line}")
     if not made.commit:
         click.echo(f"Commit the new files: git add {shlex.join(made.written)} && git commit")
     if name and still_open:

@@ -40,6 +40,11 @@ class InstalledHooks(NamedTuple):
     written: list[str]
     chain: list[str]
 
+    def lines(self) -> list[str]:
+        """Return what to tell the user."""
+        written = [f"Git hooks ({self.kind}): {', '.join(self.written)}"] if self.written else []
+        return written + [f"Git hook not installed: {line}" for line in self.chain]
+
 
 def kind_of_hooks(repository: ResultsRepository, setting: str) -> str:
     """Return ``plain`` or ``pre-commit`` for the setting ``hooks``.

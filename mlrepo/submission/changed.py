@@ -9,6 +9,7 @@ from pathlib import Path
 from mlrepo.checker.changes import check_changes
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
+from mlrepo.checker.round_of_tree import round_of
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.outgoing import PushedChange
 from mlrepo.rounds import load_round
@@ -54,7 +55,9 @@ def _judge(
     root: Path,
     settings: Resolver,
 ) -> list[str]:
-    round_ = load_round(settings.require("round").value, root / "rounds")
+    folder = root / "rounds"
+    name = round_of(tree, settings, label="what is committed", folder=folder)
+    round_ = load_round(name, folder)
     if paths is None:
         report = check(tree, round_)
     else:

@@ -49,7 +49,7 @@ def test_an_invalid_result_is_refused_and_nothing_moves(
     before, head = _snapshot(root), git(root, "rev-parse", "HEAD")
     code, said = tried(root, "commit", *arguments)
     assert code == 1
-    assert f"{detail}: " in said
+    assert f"{detail}:" in said
     assert "[performance-validity]" in said
     assert "SingleStream" not in said
     assert (_snapshot(root), git(root, "rev-parse", "HEAD")) == (before, head)

@@ -166,6 +166,24 @@ def test_the_framework_judges_what_is_pushed(submission: Submission, tmp_path: P
     assert tried(root, "push", "origin", "main:refs/heads/exp/box", **environ)[0] == 0
 
 
+def test_a_published_repository_is_judged_by_its_own_round(tmp_path: Path) -> None:
+    """There is no mlrepo.toml: the title or the arguments of the hook say which round it is."""
+    git(tmp_path, "init", "--quiet")
+    written = write_submission(tmp_path, "v5.1")
+    git(tmp_path, "add", ".")
+    hook = (sys.executable, "-P", "-m", "mlrepo.hooks.check_submission")
+    code, said = _run(tmp_path, *hook)
+    assert code == 1
+    assert "MLREPO_ROUND" in said
+    assert _run(tmp_path, *hook, "--round", "v5.1") == (0, "")
+    (tmp_path / "README.md").write_text("# MLPerf™ Inference v5.1 results\n")
+    git(tmp_path, "add", ".")
+    assert _run(tmp_path, *hook) == (0, "")
+    _spoil(written)
+    assert _run(tmp_path, *hook)[0] == 1
+    assert _run(tmp_path, *hook, "--profile", "official") == (0, "")
+
+
 def test_a_framework_of_others_runs_the_plain_hook_first(results: ResultsRepository) -> None:
     """Its hook is not touched; ours stands beside it where the framework looks for it."""
     root = results.root
