@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from mlrepo.checker.changes import check_changes
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.checker.round_of_tree import round_of
+from mlrepo.errors import UserError
+from mlrepo.repository.discovery import find_git_repository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.outgoing import PushedChange
+from mlrepo.repository.verdict_files import VerdictFiles
 from mlrepo.rounds import load_round
 from mlrepo.settings import Resolver
 from mlrepo.tree import Tree
@@ -36,16 +40,15 @@ def judge_index(
         ``round`` and ``profile`` are asked.
     """
     tree = IndexTree(root, Path(index_file) if index_file else None)
-    return _judge(tree, lambda: CommitTree(root, "HEAD"), paths, root, settings)
+    return _judge(tree, lambda: _head(root), paths, root, settings)
 
 
 def judge_branch(root: Path, commit: str, change: PushedChange, settings: Resolver) -> list[str]:
     """Return a message for each finding of the commit that the pushed paths answer for."""
-    earlier = change.bases[0] if change.bases else None
     tree = CommitTree(root, commit)
-    return _judge(
-        tree, lambda: CommitTree(root, earlier) if earlier else None, change.paths, root, settings
-    )
+    if not change.bases:
+        return _judge(tree, lambda: None, None, root, settings)
+    return _judge(tree, lambda: CommitTree(root, change.bases[0]), change.paths, root, settings)
 
 
 def _judge(
@@ -59,10 +62,24 @@ def _judge(
     name = round_of(tree, settings, label="what is committed", folder=folder)
     round_ = load_round(name, folder)
     if paths is None:
-        report = check(tree, round_)
+        workers = len(os.sched_getaffinity(0))
+        report = check(tree, round_, workers=workers, store=_verdicts(root))
     else:
         report = check_changes(tree, round_, paths, before=functools.cache(before))
     return _messages(report, settings.require("profile").value)
+
+
+def _head(root: Path) -> Tree | None:
+    try:
+        return CommitTree(root, "HEAD")
+    except UserError:
+        return None  # there is no commit yet
+
+
+def _verdicts(root: Path) -> VerdictFiles | None:
+    """Return where `mlrepo check` keeps its verdicts on commits and the index."""
+    repository = find_git_repository(root)
+    return VerdictFiles(repository.store / "verdicts" / "git") if repository else None
 
 
 def _messages(report: Report, profile: str) -> list[str]:
