@@ -5,7 +5,7 @@ submission of v6.1. One file is changed and committed in turn with the hooks and
 ``--no-verify``, so that a noisy machine is equally noisy for both; the difference of each pair is
 taken, and the median and the least of the differences are printed. "result" changes the detail log
 of a result, which is judged whole; "run" a file below runs/; "text" the README of the repository.
-CPU seconds are those of all processes of the commit.
+CPU seconds are those of all processes of the commit; starting Python alone is printed beside them.
 
 Truncation of a log of ``--size`` MiB is timed beside ``sha256sum`` of the same file, each in a
 process of its own, with its peak memory.
@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="MiB of the accuracy log")
     parser.add_argument("--dir", type=Path)
     given = parser.parse_args()
+    # Installed code is compiled already.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(dir=given.dir) as directory:
         root = Path(directory)
         _commits(root / "results", given.files, given.commits)
@@ -71,11 +73,15 @@ def _commits(root: Path, files: int, commits: int) -> None:
         ),
         "text": (root / "README.md", lambda n: f"Results, see https://example.org/{n}\n"),
     }
+    start = statistics.median(
+        1000 * _cost((sys.executable, "-S", "-c", "pass"), root).cpu for _ in range(9)
+    )
+    print(f"python -S -c pass: CPU {start:.1f} ms")
     print(f"git commit in {files} files, {commits} pairs: with - without hooks, median (least)")
     for name, (path, content) in changes.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         pairs: list[tuple[Cost, Cost]] = []
-        for number in range(1, commits + 1):
+        for number in range(1, commits + 2):
             costs: dict[bool, Cost] = {}
             for hooks in (True, False):
                 path.write_text(content(2 * number + hooks))
@@ -83,6 +89,7 @@ def _commits(root: Path, files: int, commits: int) -> None:
                 verify = () if hooks else ("--no-verify",)
                 costs[hooks] = _cost(("git", "commit", "--quiet", "-m", "x", *verify), root)
             pairs.append((costs[True], costs[False]))
+        pairs = pairs[1:]  # the first commit of a kind compiles what is not compiled yet
         wall = sorted(1000 * (hooked.wall - bare.wall) for hooked, bare in pairs)
         cpu = sorted(1000 * (hooked.cpu - bare.cpu) for hooked, bare in pairs)
         print(
