@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlrepo.hooks.pre_commit import WATCHED
+from mlrepo.templates import render
 from samples import git, tried
 from submissions import Submission, write_submission
 
+from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.hook_install import install_hooks
 
@@ -237,19 +240,62 @@ def test_odd_names_are_quoted_and_judged(submission: Submission) -> None:
     assert "two\\nlines \\x1b[31m.txt: The name holds a space." in said
 
 
-def test_the_hooks_need_no_network(submission: Submission, break_result: Break) -> None:
-    """In a clone, in a network namespace without any interface."""
+@pytest.mark.parametrize("kind", ["plain", "pre-commit"])
+def test_the_hooks_need_no_network(
+    submission: Submission, break_result: Break, remote: Path, kind: str
+) -> None:
+    """In a clone, in a network namespace without any interface: commit, merge and push."""
     if subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no network namespace")
+    (submission.root / ".pre-commit-config.yaml").write_bytes(
+        render("results_repo/pre-commit-config.yaml", {})
+    )
+    git(submission.root, "add", ".")
+    git(submission.root, "commit", "--quiet", "-m", "Configure")
+    git(submission.root, "push", "--quiet", "origin", "main")
     clone = submission.root.parent / "clone"
-    git(submission.root.parent, "clone", "--quiet", str(submission.root), str(clone))
-    install_hooks(find_repository(clone), "plain")
+    git(submission.root.parent, "clone", "--quiet", "--branch=main", str(remote), str(clone))
+    assert install_hooks(find_repository(clone), kind).kind == kind
     detail = break_result("Offline")
+
+    def alone(*arguments: str) -> tuple[int, str]:
+        command = ["unshare", "--net", "git", *arguments]
+        done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    git(clone, "switch", "--quiet", "-c", "side")
     shutil.copy(submission.root / detail, clone / detail)
-    alone = ["unshare", "--net", "git", "commit", "--all", "-m", "x"]
-    done = subprocess.run(alone, cwd=clone, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "[performance-validity]" in done.stderr
-    git(clone, "restore", ".")
+    code, said = alone("commit", "--all", "-m", "bad")
+    assert code == 1
+    assert "[performance-validity]" in said
+    git(clone, "commit", "--quiet", "--no-verify", "--all", "-m", "bad")
+    git(clone, "switch", "--quiet", "main")
+    code, said = alone("merge", "--no-ff", "--no-edit", "side")
+    assert code != 0
+    assert "[performance-validity]" in said
+    git(clone, "merge", "--abort")
+    code, said = alone("push", "origin", "side")
+    assert code != 0
+    assert "[performance-validity]" in said
     (clone / "README.md").write_text("Results\n")
-    assert subprocess.run(alone, cwd=clone, capture_output=True, check=False).returncode == 0
+    code, said = alone("commit", "--all", "-m", "good")
+    assert code == 0, said
+    code, said = alone("push", "origin", "main")
+    assert code == 0, said
+
+
+def test_settings_that_cannot_be_read_refuse_results_only(submission: Submission) -> None:
+    """The message names file and line; what needs no settings is committed all the same."""
+    root = submission.root
+    (root / "mlrepo.toml").write_text('round = "v6.1\n')
+    assert tried(root, "commit", "--all", "-m", "settings")[0] == 0
+    (submission.result("Offline") / "README.md").write_text("Words.\n")
+    code, said = tried(root, "commit", "--all", "-m", "result")
+    assert code == 1
+    assert "mlrepo.toml is not valid TOML" in said
+    assert "Traceback" not in said
+
+
+def test_the_directories_watched_are_those_of_results_and_systems() -> None:
+    """The hook spells them out, since importing them would cost every commit."""
+    assert (*(f"{division}/" for division in DIVISIONS), "systems/") == WATCHED
