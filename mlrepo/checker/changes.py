@@ -80,26 +80,28 @@ def check_changes(
 def _touched(tree: Tree, round: Round, paths: Iterable[str]) -> _Touched:
     touched = _Touched()
     for path in paths:
-        division, *below = path.split("/")
-        if division not in round.tables["divisions"] or not below:
+        division, submitter, kind, name = [*path.split("/", 3), "", "", ""][:4]
+        if division not in round.tables["divisions"] or not submitter:
             continue
         touched.paths.add(path)
-        if len(below) == 1:
-            continue
-        submitter, kind, *names = below
         root = f"{division}/{submitter}"
-        if kind in _OF_RESULTS and names:
-            touched.results.add("/".join([root, "results", *names[:3]]))
-        elif kind == "systems" and names[-1].endswith(".json"):
-            touched.referring.add(f"{root}/results/{names[-1].removesuffix('.json')}")
-        elif kind == _MAPPING or (kind in _CODE and _is_gone(tree, root, kind, names)):
+        if kind in _OF_RESULTS and name:
+            touched.results.add("/".join([root, "results", *name.split("/")[:3]]))
+        elif kind == "systems" and name.endswith(".json"):
+            touched.referring.add(f"{root}/results/{name.removesuffix('.json')}")
+        elif kind == _MAPPING or (kind in _CODE and _may_be_missed(tree, root, kind, name)):
             touched.referring.add(f"{root}/results")
     return touched
 
 
-def _is_gone(tree: Tree, root: str, kind: str, names: list[str]) -> bool:
-    """Say whether code that results may name is no longer there, or is a file that names other."""
-    return len(names) == 1 or tree.entry("/".join([root, kind, *names[:1]])) is None
+def _may_be_missed(tree: Tree, root: str, kind: str, name: str) -> bool:
+    """Say whether code that results name may be gone.
+
+    Its directory is, or what changed stands in its place: a link, or a file that names other code.
+    """
+    directory = f"{root}/src" if kind == "src" else f"{root}/code/{name.partition('/')[0]}"
+    entry = tree.entry(directory)
+    return entry is None or entry.kind is not Kind.DIRECTORY
 
 
 def _of_unit(report: Report, unit: str) -> Iterator[Finding]:

@@ -69,25 +69,17 @@ def install_hooks(repository: ResultsRepository, setting: str) -> InstalledHooks
     foreign = _foreign_directory(repository)
     for name in HOOKS:
         path = (foreign or repository.common_dir / "hooks") / name
-        if _reaches(repository, path, name) and not _is_ours(path):
+        beside = path.with_name(f"{name}.legacy")
+        if (foreign or _is_foreign(path)) and _calls_us(repository, path, name):
             continue
         if foreign:
             chain.append(f"core.hooksPath is {foreign}; add to its {name}: {_command(name)}")
-            continue
-        wanted = _plain(name)
-        if _is_foreign(path):
-            path = path.with_name(f"{name}.legacy")
-            if not _runs_framework(path.with_name(name)) or _is_foreign(path):
-                path = path.with_name(name)
-                chain.append(f"{path} exists and is kept; add to it: {_command(name)}")
-                continue
-        elif kind == FRAMEWORK and name != "pre-push":
-            wanted = _framework(name)
-        if _text(path) != wanted or not path.stat().st_mode & 0o100:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, wanted.encode())
-            path.chmod(0o755)
-            written.append(path.name)
+        elif not _is_foreign(path):
+            written += _lay(path, _wanted(kind, name))
+        elif _runs_framework(path) and not _is_foreign(beside):
+            written += _lay(beside, _plain(name))
+        else:
+            chain.append(f"{path} exists and is kept; add to it: {_command(name)}")
     if kind == FRAMEWORK and not _offers_hooks(repository):
         chain.append(f"{FRAMEWORK_CONFIGURATION} does not name mlrepo's hooks; add them to it")
     return InstalledHooks(kind, written, chain)
@@ -96,28 +88,36 @@ def install_hooks(repository: ResultsRepository, setting: str) -> InstalledHooks
 def missing_hooks(repository: ResultsRepository) -> list[str]:
     """Return the names of the hooks by which Git does not reach mlrepo."""
     directory = _foreign_directory(repository) or repository.common_dir / "hooks"
-    return [name for name in HOOKS if not _reaches(repository, directory / name, name)]
+    return [
+        name
+        for name in HOOKS
+        if not _calls_us(repository, directory / name, name)
+        and not _calls_us(repository, directory / f"{name}.legacy", name)
+    ]
 
 
 def outdated_hooks(repository: ResultsRepository, setting: str) -> list[str]:
     """Return the names of the hooks of mlrepo's own that another installation would write."""
     kind = kind_of_hooks(repository, setting)
-    directory = repository.common_dir / "hooks"
-    return [
-        name
-        for name in HOOKS
-        if _is_ours(directory / name)
-        and _text(directory / name)
-        != (_framework(name) if kind == FRAMEWORK and name != "pre-push" else _plain(name))
-    ]
+    paths = {name: repository.common_dir / "hooks" / name for name in HOOKS}
+    return [n for n, path in paths.items() if _is_ours(path) and _text(path) != _wanted(kind, n)]
 
 
-def _reaches(repository: ResultsRepository, path: Path, name: str) -> bool:
-    """Say whether the hook at ``path``, or the one that the framework runs first, is mlrepo's."""
-    script = _script(HOOKS[name]).name
-    if any(script in _text(one) for one in (path, path.with_name(f"{name}.legacy"))):
+def _calls_us(repository: ResultsRepository, path: Path, name: str) -> bool:
+    """Say whether the hook at ``path`` runs mlrepo's, by itself or through the framework."""
+    if _script(HOOKS[name]).name in _text(path):
         return True
     return name != "pre-push" and _runs_framework(path) and _offers_hooks(repository)
+
+
+def _lay(path: Path, wanted: str) -> list[str]:
+    """Write the hook where it is not written yet; return its name if it had to be."""
+    if _text(path) == wanted and path.stat().st_mode & 0o100:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, wanted.encode())
+    path.chmod(0o755)
+    return [path.name]
 
 
 def _is_ours(path: Path) -> bool:
@@ -139,6 +139,10 @@ def _offers_hooks(repository: ResultsRepository) -> bool:
 
 def _tracked(repository: ResultsRepository) -> int:
     return git_bytes("ls-files", "-z", cwd=repository.root).count(b"\0")
+
+
+def _wanted(kind: str, name: str) -> str:
+    return _framework(name) if kind == FRAMEWORK and name != "pre-push" else _plain(name)
 
 
 def _plain(name: str) -> str:

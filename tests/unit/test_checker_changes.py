@@ -120,5 +120,8 @@ def test_names_are_judged_where_they_are_new(submission: Submission) -> None:
 
 def test_what_is_no_result_leads_nowhere(submission: Submission) -> None:
     """Other files, removed files, and files of the root."""
-    paths = ("README.md", "runs/1/run.json", f"{_HOME}/README.md", f"{_HOME}/src/gone.py", "closed")
+    paths = (
+        "README.md", "runs/1/run.json", "closed", "closed/Acme", f"{_HOME}/README.md",
+        f"{_HOME}/systems", f"{_HOME}/results", f"{_HOME}/src/gone.py", f"{_HOME}/code/resnet50/x",
+    )  # fmt: skip
     assert _found(submission, *paths) == (set(), set())
