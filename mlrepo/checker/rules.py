@@ -6,8 +6,9 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
+from mlrepo import rounds
 from mlrepo.findings import Severity
 
 _CHECKER = "submission checker of mlcommons/inference"
@@ -76,7 +77,7 @@ def _version(round_name: str) -> tuple[int, ...]:
 
 @functools.cache
 def _effects() -> Mapping[str, Mapping[str, str]]:
-    text = (resources.files("mlrepo.rounds") / "enforcement.json").read_text(encoding="utf-8")
+    text = Path(rounds.__file__).with_name("enforcement.json").read_text(encoding="utf-8")
     return {key: rule["effect"] for key, rule in json.loads(text)["rules"].items()}
 
 

@@ -11,8 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -229,12 +227,13 @@ def load_round(name: str, folder: Path | None = None) -> Round:
     )
 
 
-def _folders(folder: Path | None) -> tuple[Traversable, ...]:
-    shipped = resources.files(__name__) / "data"
+def _folders(folder: Path | None) -> tuple[Path, ...]:
+    # Not by importlib.resources: importing it takes a commit longer than reading the file.
+    shipped = Path(__file__).parent / "data"
     return (shipped,) if folder is None or not folder.is_dir() else (folder, shipped)
 
 
-def _names(files: Traversable) -> list[str]:
+def _names(files: Path) -> list[str]:
     return [
         entry.name.removesuffix(".json")
         for entry in files.iterdir()
@@ -242,7 +241,7 @@ def _names(files: Traversable) -> list[str]:
     ]
 
 
-def _read(file: Traversable) -> Mapping[str, Any]:
+def _read(file: Path) -> Mapping[str, Any]:
     try:
         tables = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -104,6 +104,23 @@ def test_the_round_of_a_published_repository_stands_in_its_title(
     assert json.loads(capsys.readouterr().out)["round"] == "v5.1"
 
 
+def test_the_settings_of_a_results_repository_go_before_the_title(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The README that `mlrepo init` wrote names the first round; round and profile may change."""
+    monkeypatch.chdir(results.root)
+    write_submission(results.root, "v6.1")
+    (results.root / "README.md").write_text("# MLPerf Inference v5.1 results of Acme\n")
+    assert _check("--json") == 0
+    assert json.loads(capsys.readouterr().out)["round"] == "v6.1"
+    with results.settings_file.open("a") as stream:
+        stream.write('profile = "official"\n')
+    _check("--json")
+    assert json.loads(capsys.readouterr().out)["profile"] == "official"
+    _check("--json", "--profile", "strict")
+    assert json.loads(capsys.readouterr().out)["profile"] == "strict"
+
+
 def test_a_round_that_the_repository_holds_itself_is_honoured(
     results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
