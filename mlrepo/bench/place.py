@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from mlrepo.bench.audit import TEST01
 from mlrepo.bench.verify import VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.differences import configuration, differing
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
@@ -117,22 +118,8 @@ def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
 
 def _difference(first: RunRecord, second: RunRecord) -> str:
     """Name what differs between two configurations, for people."""
-    found = [
-        name
-        for name, one, other in (
-            ("round", first.round, second.round),
-            ("model", first.model.get("sha256"), second.model.get("sha256")),
-            ("data set", first.dataset.get("fingerprint"), second.dataset.get("fingerprint")),
-            ("framework", first.backend.get("framework"), second.backend.get("framework")),
-            ("backend options", first.backend.get("options"), second.backend.get("options")),
-            ("threads", first.backend.get("threads"), second.backend.get("threads")),
-            ("batch size", first.backend.get("max_batch"), second.backend.get("max_batch")),
-            ("command prefix", first.backend.get("prefix"), second.backend.get("prefix")),
-            ("platform profile", first.platform, second.platform),
-        )
-        if one != other
-    ]
-    return ", ".join(found) or "see run.json"
+    found = differing([[configuration(first)], [configuration(second)]])
+    return ", ".join(difference.name for difference in found) or "see run.json"
 
 
 def _links(

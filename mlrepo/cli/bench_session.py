@@ -91,12 +91,12 @@ def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
 
 def print_run(done: ConcludedRun) -> None:
     """Print result, verdict, and where the run stands."""
-    from mlrepo.bench.peak import advice_for
+    from mlrepo.bench.advice import advise
 
     record = done.record
     print_headline(record)
-    if advice := advice_for(record):
-        click.echo(f"  advice  {advice}")
+    for words in advise(record).words:
+        click.echo(f"  advice  {words}")
     placement = record.placement
     where = placement.path if placement.placed else f"not placed: {placement.reason}"
     click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")

@@ -137,7 +137,7 @@ def test_the_open_division_takes_any_benchmark() -> None:
         ({"round": "v6.0"}, "round"),
         ({"platform": "powersave"}, "platform profile"),
         ({"backend": {"framework": "x 2"}}, "framework"),
-        ({"backend": {"options": {"threads": 1}}}, "backend options"),
+        ({"backend": {"options": {"threads": 1}}}, "option threads"),
         ({"backend": {"threads": 1}}, "threads"),
         ({"backend": {"max_batch": 8}}, "batch size"),
         ({"backend": {"prefix": ["nice"]}}, "command prefix"),
