@@ -203,6 +203,9 @@ def _record(
         "threads": spec.threads,
         "max_batch": spec.max_batch,
         "prefix": given["prefix"],
+        "precision": spec.precision,
+        "asked_options": dict(spec.backend_options),
+        "naming": given.get("naming", {}),
         "batch": finished.get("batch", started.get("batch")),
         "batch_seconds": started.get("batch_seconds", {}),
         "max_rss": finished.get("max_rss"),
@@ -266,6 +269,7 @@ def _record(
         tool=given["tool"],
         test=spec.test,
         reference=(given.get("compliance") or {}).get("reference", {}),
+        replays=given.get("replays", ""),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.workloads import ModelFile, Workload
 from mlrepo.workloads.catalog import variants
@@ -41,6 +42,36 @@ def find_model(home: Path, workload: Workload, substitute: Path | None, variant:
         starting_weights_filename=path.name,
         retraining=model.retraining if model else "no",
         preprocessing=known[0].preprocessing if known else "",
+    )
+
+
+def find_same_model(
+    home: Path, workload: Workload, sha256: str, name: str, substitute: Path | None
+) -> ModelFile:
+    """Return the model whose file has the SHA-256: the user's file, or one of the benchmark's.
+
+    Raises
+    ------
+    UserError
+        None has it.
+    """
+    if substitute is not None:
+        candidates = [find_model(home, workload, substitute, "")]
+    elif workload.model is not None:
+        candidates = [workload.model]
+    else:
+        store = ModelStore(home)
+        known = (model for model in store.known() if model.benchmark == workload.name)
+        stored = (store.get(model) for model in known)
+        candidates = [one.model_file() for one in stored if one is not None]
+    for model in candidates:
+        if model.path.is_file() and sha256_file(model.path) == sha256:
+            return model
+    found = ", ".join(str(model.path) for model in candidates) or "none"
+    raise UserError(
+        f"The recorded model {name} (SHA-256 {sha256}) is not here; looked at: {found}.",
+        hint="`mlrepo model list` shows which models can be fetched; a file of your own is given "
+        "with --model-file.",
     )
 
 

@@ -107,7 +107,11 @@ class Bench:
         system = self.settings["system"].value
         base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
         conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
-        model = find_model(self.home, workload, request.model_file, request.model_variant)
+        model = (
+            request.replays.model
+            if request.replays
+            else find_model(self.home, workload, request.model_file, request.model_variant)
+        )
         dataset = find_dataset(self.home, workload, model)
         spec = RunSpec(
             workload=workload.name,
@@ -216,6 +220,7 @@ class Bench:
             "tags": list(dict.fromkeys(clean(*request.tags))),
             "place": request.place,
             "compliance": _about_test(request.test),
+            "replays": request.replays.run if request.replays else "",
             "naming": {
                 "version": request.framework_version,
                 "ext": request.framework_ext,
@@ -259,7 +264,7 @@ class Bench:
         environment = {
             "python": platform.python_version(),
             "variables": recorded_environment(self.environ),
-            "packages": _packages(),
+            "packages": installed_packages(),
         }
         files = {
             USER_CONF_FILE: conf.text.encode(),
@@ -339,7 +344,7 @@ def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
     }
 
 
-def _packages() -> dict[str, str]:
+def installed_packages() -> dict[str, str]:
     """Return name and version of every installed distribution; never where it came from."""
     return {
         name: distribution.version
