@@ -6,6 +6,7 @@ local and fetched, and from nothing else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ STALE = "stale"
 MISSING = "missing"
 
 _RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
+_RESULT_TRAILERS = tuple(f"MLRepo-{name}" for name in _RESULT)
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Journal:
     def __init__(self, runs: Iterable[RecordedRun]) -> None:
         self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
         for run in runs:
-            trailer = run.trailer
             if is_probe(run):
                 continue
-            kinds = self._runs.setdefault(tuple(trailer(name) for name in _RESULT), {})
-            kinds.setdefault((trailer("Mode"), trailer("Test")), []).append(run)
+            told = run.trailers.get  # for each of ten thousand runs
+            kinds = self._runs.setdefault(tuple([told(name, "") for name in _RESULT_TRAILERS]), {})
+            kinds.setdefault((told("MLRepo-Mode", ""), told("MLRepo-Test", "")), []).append(run)
 
     def results(self) -> list[dict[str, str]]:
         """Return the identity of every result that has a run, by trailer name."""
@@ -103,11 +105,16 @@ def _cell(run: RecordedRun, state: str) -> Cell:
 def _counts(run: RecordedRun, *, quick: bool) -> bool:
     if run.trailer("Validity") != VALID:
         return False
-    if quick or run.trailer("Round") not in known_rounds():
+    if quick:
         return True
-    asked = load_round(run.trailer("Round")).min_duration_ms()
     lasted = run.trailer("Duration").partition(" ")[0]
-    return not lasted.isdecimal() or int(lasted) >= asked
+    return not lasted.isdecimal() or int(lasted) >= _shortest(run.trailer("Round"))
+
+
+@functools.cache
+def _shortest(round_name: str) -> int:
+    """Return the shortest run that a round accepts, in milliseconds; 0 for an unknown round."""
+    return load_round(round_name).min_duration_ms() if round_name in known_rounds() else 0
 
 
 def _leading(runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:

@@ -24,12 +24,27 @@ _PHASES = {
     "finished": "ending",
     "failed": "ending",
 }
+# Longer lists are printed one entry per line.
+_MOST_INDENTED = 100
 
 
 def print_json(schema: str, values: Mapping[str, Any]) -> None:
-    """Print one JSON object with its schema name first."""
+    """Print one JSON object with its schema name first; long lists have an entry per line.
+
+    Only without indentation does Python encode in C, which thousands of entries need.
+    """
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
-    click.echo(json.dumps({"schema": schema, **values}, indent=2, ensure_ascii=ascii_only))
+    long = {key: value for key, value in values.items() if _is_long(value)}
+    short = {"schema": schema, **{key: None if key in long else v for key, v in values.items()}}
+    text = json.dumps(short, indent=2, ensure_ascii=ascii_only)
+    for key, entries in long.items():
+        lines = ",\n    ".join(json.dumps(entry, ensure_ascii=ascii_only) for entry in entries)
+        text = text.replace(f'\n  "{key}": null', f'\n  "{key}": [\n    {lines}\n  ]', 1)
+    click.echo(text)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > _MOST_INDENTED
 
 
 def print_table(
@@ -49,7 +64,7 @@ def print_table(
 
 
 def _width(cell: str) -> int:
-    return len(click.unstyle(cell))
+    return len(click.unstyle(cell)) if "\x1b" in cell else len(cell)
 
 
 def verdict(validity: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from mlrepo.cli.context import current_repository, resolver
@@ -37,7 +35,11 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     asked = found.require("category", category).value
     rows = round_status(recorded_runs(repository), found_round, asked, division)
     if as_json:
-        values = [{**asdict(row), "next": row.next_command} for row in rows]
+        # Not asdict: it copies every value of ten thousand cells.
+        values = [
+            {**vars(row), "cells": [vars(cell) for cell in row.cells], "next": row.next_command}
+            for row in rows
+        ]
         print_json("mlrepo.status/1", {"round": found_round.name, "results": values})
         return
     if not rows:
