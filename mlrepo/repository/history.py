@@ -64,7 +64,7 @@ def _runs_by_date(
     second, and clocks that disagree, are common. A commit that tells of a run is taken at its
     word; another belongs here if its tree has ``runs/`` (a merge), and ends the walk if not.
     """
-    commits: dict[pygit2.Oid, tuple[int, Sequence[pygit2.Oid], Mapping[str, str] | None]] = {}
+    commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None]] = {}
     children: Counter[pygit2.Oid] = Counter()
     unread = list(tips)
     while unread:
