@@ -229,7 +229,7 @@ def _judge_detail(scope: Scope, path: str) -> None:
         scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
         scope.report("official-crash", path, "The official checker dies here.", official=True)
         return
-    if not scan.events:
+    if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
         return
     if scan.errors or scan.error_count(modern):

@@ -81,7 +81,7 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         return Run(scan=scan) if scan is not None else None
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, _KEYS | _result_keys(scope.round), each_line=True)
+            scan = scan_detail(stream, _KEYS | _result_keys(scope.round))
     except Missing:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
         return None
