@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
+from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_probe
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.run import Bench, backend_name
+from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
 from mlrepo.logs.detail import parse_detail

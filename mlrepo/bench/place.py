@@ -44,13 +44,20 @@ class PlacedFiles:
 
 
 def place_run(
-    record: RunRecord, round_: Round, tip: TreeView, *, system_json: bytes, force: bool
+    record: RunRecord,
+    round_: Round,
+    tip: TreeView,
+    *,
+    system_json: bytes,
+    force: bool,
+    follows: str = "",
 ) -> PlacedFiles:
     """Decide on a run and lay out its files.
 
     A run is eligible when it is VALID, belongs to the division, and has the configuration of the
     runs that stand in the same result already. A newer eligible run takes the place of an older
-    one of the same mode; the older one stays in ``runs/`` and in history.
+    one of the same mode; the older one stays in ``runs/`` and in history. ``follows`` is the
+    official benchmark whose rules one of another name follows.
     """
     place = Place(record.division, record.submitter, record.sut, record.benchmark, record.scenario)
     directory = round_.result_directory(place)
@@ -69,6 +76,8 @@ def place_run(
             round_.measurements_file(place): _measurements(record),
             round_.measurements_directory(place) / "README.md": _readme(record),
             round_.system_file(place): _system(record, system_json),
+            **_mapping(record, round_, tip, follows),
+            **_code(record, round_, tip, place),
         },
     )
 
@@ -120,6 +129,44 @@ def _difference(first: RunRecord, second: RunRecord) -> str:
     """Name what differs between two configurations, for people."""
     found = differing([[configuration(first)], [configuration(second)]])
     return ", ".join(difference.name for difference in found) or "see run.json"
+
+
+def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict[RepoPath, bytes]:
+    """Say which code ran the benchmark; a README of the user's own stays."""
+    path = round_.code_readme(place)
+    if tip.blob_id(path) is not None:
+        return {}
+    text = (
+        f"# Code of {record.benchmark}\n\n"
+        f"The benchmark runs through mlrepo ({record.tool}; Apache-2.0): its LoadGen harness, the "
+        f"backend `{record.backend.get('name', '')}` and the benchmark's own pre- and "
+        "post-processing are that package.\n\n"
+        "Each result's README.md names the run that stands in it. To run one again with the same "
+        "settings, model and data:\n\n"
+        "```\nmlrepo bench replay RUN\n```\n"
+    )
+    return {path: text.encode()}
+
+
+def _mapping(
+    record: RunRecord, round_: Round, tip: TreeView, follows: str
+) -> dict[RepoPath, bytes]:
+    """Say which official benchmark one of another name follows, as the open division wants it.
+
+    Source: ``model_mapping.json`` in the submission checkers since v3.0. What the file says of
+    other names, or already of this one, stays.
+    """
+    known = round_.official_benchmark(record.benchmark) or not follows
+    if record.division != "open" or round_.version < (3, 0) or known:
+        return {}
+    path = RepoPath((record.division, record.submitter, "model_mapping.json"))
+    try:
+        before = json.loads(tip.read(path) or b"{}")
+    except ValueError:  # somebody's own, which the checker will speak of
+        return {}
+    if not isinstance(before, dict) or record.benchmark in before:
+        return {}
+    return {path: _json({**before, record.benchmark: follows})}
 
 
 def _links(

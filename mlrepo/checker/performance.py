@@ -10,6 +10,7 @@ from mlrepo.checker.old_performance import read_old_run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
+from mlrepo.rounds.inference import inferred_result, sources_of
 from mlrepo.tree import Missing
 
 _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
@@ -244,8 +245,7 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
                 actual=values["effective_min_query_count"],
             )
     if run.scenario == "Offline":
-        table = tables["offline_min_samples_per_query"]
-        least = (table.get("per_model") or {}).get(scope.model, table["default"])
+        least = scope.round.min_offline_samples(scope.model)
         if not _number(values, "effective_samples_per_query") >= least:
             scope.report(
                 "performance-samples-per-query",
@@ -269,26 +269,17 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
     values, wanted = run.scan.values, scope.scenario
     if wanted == run.scenario:
         return
-    version = scope.round.version
-    if wanted == "Offline" and (run.scenario == "SingleStream" or version < (2, 0)):
-        if run.scenario == "SingleStream":
-            run.value = _number(values, "result_qps_without_loadgen_overhead")
-            run.inferred = True
-            return
-        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
-    if version >= (2, 0) and wanted == "Offline" and run.scenario == "MultiStream":
-        mean = _number(values, "result_mean_query_latency_ns")
-        if not mean:
-            raise _Unjudgeable("The mean latency is zero.")
-        run.value = _number(values, "effective_samples_per_query") * 1000 / (mean / 1e6)
+    if run.scenario in sources_of(scope.round, wanted, "edge"):
+        try:
+            run.value = inferred_result(wanted, run.scenario, lambda key: _number(values, key))
+        except ZeroDivisionError as error:
+            raise _Unjudgeable("The mean latency is zero.") from error
         run.inferred = True
-        return
-    if version >= (2, 0) and wanted == "MultiStream" and run.scenario == "SingleStream":
-        estimate = _number(values, "early_stopping_latency_ms")
-        run.value, run.inferred = estimate * 8 / 1e6, True
-        if not estimate:
+        if wanted == "MultiStream" and not run.value:
             scope.report("performance-early-stopping", path, "There is no estimate.", official=True)
         return
+    if wanted == "Offline" and scope.round.version < (2, 0):
+        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     # LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
     if (wanted, run.scenario) == ("Interactive", "Server"):
         return

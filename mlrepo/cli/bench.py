@@ -15,13 +15,13 @@ from mlrepo.cli.bench_compliance import run_tests
 from mlrepo.cli.bench_peak import command as peak
 from mlrepo.cli.bench_replay import command as replay
 from mlrepo.cli.bench_session import (
+    before_runs,
     exit_code,
     key_values,
     model_choice,
     model_options,
     open_bench,
     print_run,
-    recover_first,
     run_one,
     run_values,
     typed_arguments,
@@ -142,7 +142,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         skip_system_ext=given["skip_system_ext"],
         require_quiet=given["require_quiet"],
     )
-    recover_first(bench)
+    before_runs(bench)
     code, done = _run_all(bench, request, given)
     last = done[-1]
     tests: list[dict[str, Any]] = []

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.bench_session import (
+    before_runs,
     model_choice,
     model_options,
     open_bench,
-    recover_first,
     run_one,
     typed_arguments,
     where_options,
@@ -81,7 +81,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         **model_choice(given, bench.environ),
         tags=given["tags"],
     )
-    recover_first(bench)
+    before_runs(bench)
     full = given["full"] or full_seconds(bench)
     budget = parse_duration(given["budget"])
     probes = 12 if request.scenario == "Server" else 1

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench_session import (
+    before_runs,
     exit_code,
     open_bench,
     print_run,
-    recover_first,
     run_one,
     run_values,
     typed_arguments,
@@ -95,7 +95,7 @@ def command(
         if as_json:
             print_json("mlrepo.replay/1", {"differences": _differences(plan)})
         return 0
-    recover_first(bench)
+    before_runs(bench)
     label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
     done = run_one(bench, plan.request, f"replay {label}")
     [comparison] = compare([find_side(repository, one) for one in (record.run, done.record.run)])

@@ -68,10 +68,14 @@ def typed_arguments(ctx: click.Context) -> list[str]:
     return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
 
 
-def recover_first(bench: Bench) -> None:
-    """Record what a crash left behind, before the next run starts."""
+def before_runs(bench: Bench) -> None:
+    """Record what a crash left behind, and say if LoadGen was made for another round."""
+    from mlrepo.bench.loadgen import loadgen_fit
     from mlrepo.bench.run import recover
+    from mlrepo.rounds import load_round
 
+    if note := loadgen_fit(load_round(bench.settings["round"].value)).note:
+        click.echo(note, err=True)
     done, failed = recover(bench.repository, bench.redactor)
     for concluded in done:
         record = concluded.record

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,10 +90,14 @@ def colored() -> bool | None:
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr."""
+    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr.
 
-    def __init__(self, label: str) -> None:
+    ``more`` says what else belongs into it, such as the time left for the whole work.
+    """
+
+    def __init__(self, label: str, more: Callable[[Progress], str] | None = None) -> None:
         self._label = label
+        self._more = more
         self._phase = ""
         self._terminal = sys.stderr.isatty()
         self._drawn = 0.0
@@ -108,7 +112,8 @@ class ProgressLine:
         self._phase = progress.phase
         if not self._terminal:
             if changed:
-                click.echo(f"{self._label}: {_PHASES[progress.phase]}", err=True)
+                text = f"{self._label}: {_PHASES[progress.phase]}"
+                click.echo(text + self._rest(progress), err=True)
             return
         if not changed and time.monotonic() - self._drawn < 0.2:
             return
@@ -120,7 +125,11 @@ class ProgressLine:
             text += f"  {progress.left:.0f} s left"
         if progress.samples:
             text += f"  {progress.samples} samples"
+        text += self._rest(progress)
         click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+    def _rest(self, progress: Progress) -> str:
+        return f"  ({self._more(progress)})" if self._more else ""
 
     def close(self) -> None:
         """Remove the line."""

@@ -58,7 +58,7 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
     }
     duration = record.loadgen.get("effective", {}).get("min_duration_ms")
     optional = {
-        "MLRepo-Duration": f"{duration} ms" if duration and record.mode != ACCURACY else "",
+        "MLRepo-Duration": "" if duration is None or record.mode == ACCURACY else f"{duration} ms",
         "MLRepo-Configuration": record.configuration,
         "MLRepo-Test": record.test,
         "MLRepo-Reference": record.reference.get(PERFORMANCE, ""),
