@@ -164,33 +164,37 @@ class Search:
         return self._confirm("target_qps", low, upper)
 
     def _confirm(self, key: str, value: float, upper: float | None) -> Peak:
-        """Run at full length; a value that does not hold there is mended, in growing steps."""
-        reason = "The system was never as fast in a full run as in the probes."
+        """Run at full length; a value that does not hold there is mended, in growing steps.
+
+        Where none holds, the best known is what the probes found, and the last run says why.
+        """
+        best = value
+        reason = ""
         step = RESOLUTION
         for _ in range(_MOST_CONFIRMATIONS if self.auto else 1):
             if not self._affordable(self.full):
-                reason = "The budget does not allow the full confirming run."
+                reason = f"{reason} The budget does not allow the full confirming run.".strip()
                 break
             request = _with(self.request, key, value, self.full)
             record = self._run(request, f"confirming {value:.6g}", value)
             if record.validity == VALID:
                 return self._peak(key, value, upper, record)
             if record.validity != INVALID:
-                return self._peak(key, value, upper, None, explain(record))
-            if not self.auto:
-                reason = explain(record)
-            elif record.scenario == "Server":
+                return self._peak(key, best, upper, None, explain(record))
+            reason = f"The full run at {value:.6g} did not hold what the probe did: "
+            reason += explain(record)
+            if record.scenario == "Server":
                 upper, value = value, value / (1 + step)
                 step *= 2
+                continue
+            change = advise(record).change
+            if "qps" in change:
+                value = float(change["qps"])
+            elif "max_latency" in change:
+                value = float(change["max_latency"]) * 1e3
             else:
-                change = advise(record).change
-                if "qps" in change:
-                    value = float(change["qps"])
-                elif "max_latency" in change:
-                    value = float(change["max_latency"]) * 1e3
-                else:
-                    return self._peak(key, value, upper, None, explain(record))
-        return self._peak(key, value, upper, None, reason)
+                break
+        return self._peak(key, best, upper, None, reason)
 
     def _peak(
         self,
