@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Container
 
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
@@ -41,8 +42,12 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
 
 
 def judge_submitter(scope: Scope) -> bool:
-    """Judge a submitter's tree; return whether the official checker rejects it as a whole."""
-    _walk(scope, scope.root)
+    """Judge a submitter's tree, without what :func:`judge_files_of_system` looks at.
+
+    Returns whether the official checker rejects the submitter as a whole.
+    """
+    systems = scope.directories(f"{scope.root}/results")
+    _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
     if not scope.is_open and not any(
@@ -55,28 +60,49 @@ def judge_submitter(scope: Scope) -> bool:
     return rejects
 
 
-def _walk(scope: Scope, path: str) -> None:
-    entries = scope.tree.entries(path)
-    if not entries:
-        scope.report("tree-empty-directory", path, "The directory is empty.")
+def judge_files_of_system(scope: Scope) -> bool:
+    """Judge names, kinds and sizes of a system's files; return as :func:`judge_submitter`."""
+    own = [path for path in _own(scope, scope.place.system) if _is_directory(scope, path)]
+    _walk(scope, own, ())
+    return any(finding.breaks_official for finding in scope.findings)
+
+
+def _is_directory(scope: Scope, path: str) -> bool:
+    entry = scope.tree.entry(path)
+    return entry is not None and entry.kind is Kind.DIRECTORY
+
+
+def _own(scope: Scope, system: str) -> list[str]:
+    return [f"{scope.root}/{kind}/{system}" for kind in ("results", "measurements", "compliance")]
+
+
+def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
+    """Judge all entries below the directories, except what lies ``apart``."""
     largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
-    for entry in entries:
-        below = f"{path}/{entry.name}"
-        if entry.name[0] == ".":
-            scope.report("tree-dot-name", below, "The name begins with a dot.")
-        if " " in entry.name:
-            scope.report("tree-space", below, "The name holds a space.")
-        if entry.kind is Kind.DIRECTORY:
-            if entry.name.endswith("__pycache__"):
-                scope.report("tree-pycache", below, "It is a __pycache__ directory.")
-            _walk(scope, below)
-        elif entry.kind is Kind.LINK:
-            _judge_link(scope, below, entry)
-        elif entry.kind is not Kind.FILE:
-            scope.report("tree-special", below, f"It is no plain file: {entry.kind.value}.")
-        elif entry.size > largest:
-            scope.report("tree-size", below, "The file is too large.",
-                         expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+    while directories:
+        path = directories.pop()
+        entries = scope.tree.entries(path)
+        if not entries:
+            scope.report("tree-empty-directory", path, "The directory is empty.")
+        for entry in entries:
+            name, kind = entry.name, entry.kind
+            below = f"{path}/{name}"
+            if name[0] == ".":
+                scope.report("tree-dot-name", below, "The name begins with a dot.")
+            if " " in name:
+                scope.report("tree-space", below, "The name holds a space.")
+            if kind is Kind.DIRECTORY:
+                if name.endswith("__pycache__"):
+                    scope.report("tree-pycache", below, "It is a __pycache__ directory.")
+                if below not in apart:
+                    directories.append(below)
+            elif kind is Kind.LINK:
+                _judge_link(scope, below, entry)
+            elif kind is not Kind.FILE:
+                scope.report("tree-special", below, f"It is no plain file: {kind.value}.")
+            elif entry.size > largest:
+                scope.report("tree-size", below, "The file is too large.",
+                             expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:

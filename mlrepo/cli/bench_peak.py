@@ -84,7 +84,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     before_runs(bench)
     full = given["full"] or full_seconds(bench)
     budget = parse_duration(given["budget"])
-    probes = 12 if request.scenario == "Server" else 1
+    probes = 16 if request.scenario == "Server" else 1
     click.echo(
         f"{probes} probe(s) of about {given['probe']:.0f} s and a full run of {full:.0f} s: about "
         f"{probes * (given['probe'] + 2) + full:.0f} s; at most {budget:.0f} s.",

@@ -19,26 +19,30 @@ _MARKER = ":::MLLOG"
 _HEAD = b':::MLLOG {"key": "'
 _COLON = b'", "value": '
 _AFTER = b', "time_ms": '
-_NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _PLAIN = rb"[ !#-\[\]-~]*+"
-_TEXT = rb'"' + _PLAIN + rb'(?:\\["\\/bfnrt]' + _PLAIN + rb')*+"'
-# The digests of LoadGen's own sources; its lists of numbers are proved by _list_end.
-_TEXTS = rb"\{(?:" + _TEXT + rb": ?" + _TEXT + rb"(?:, ?" + _TEXT + rb": ?" + _TEXT + rb")*+)?\}"
+_INTEGER = rb"(?:[1-9][0-9]*+|0)"
 _INTRO = re.escape(_HEAD) + _PLAIN + _COLON
-_REST = (
-    _AFTER + _NUMBER
-    + re.escape(b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
-                b'{"is_error": false, "is_warning": ')
-    + rb'(?:false|true), "file": "' + _PLAIN
-    + rb'", "line_no": [0-9]++, "pid": [0-9]++, "tid": [0-9]++\}\}\n'
-)  # fmt: skip
-_LINES = (
-    rb"(?:" + _INTRO + rb"(?:" + _NUMBER + rb"|" + _TEXT + rb"|" + _TEXTS + rb"|true|false)"
-    + _REST + rb")*+"
-)  # fmt: skip
+_METADATA = re.escape(
+    b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
+    b'{"is_error": false, "is_warning": '
+)
+_PLACE = rb', "file": "' + _PLAIN + rb'", "line_no": [0-9]++, "pid": [0-9]++, "tid": [0-9]++\}\}\n'
+# Nearly all lines: a whole number or a text without escapes, and no warning. One alternative more
+# would cost every line of every log.
+_REST = _AFTER + _INTEGER + rb"\.[0-9]++" + _METADATA + rb"false" + _PLACE
+_LINES = rb"(?:" + _INTRO + rb"(?:" + _INTEGER + rb'|"' + _PLAIN + rb'")' + _REST + rb")*+"
 # Both end where a line is not proved, or where its list begins: group 2 is that line so far.
 _FROM_LINE = re.compile(rb"()" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
+# The other lines that LoadGen writes: any number, escapes, the digests of its own sources.
+_NUMBER = rb"-?" + _INTEGER + rb"(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_TEXT = rb'"' + _PLAIN + rb'(?:\\["\\/bfnrt]' + _PLAIN + rb')*+"'
+_TEXTS = rb"\{(?:" + _TEXT + rb": ?" + _TEXT + rb"(?:, ?" + _TEXT + rb": ?" + _TEXT + rb")*+)?\}"
+_RARE_LINE = re.compile(
+    _INTRO + rb"(?:" + _NUMBER + rb"|" + _TEXT + rb"|" + _TEXTS + rb"|true|false)"
+    + _AFTER + _NUMBER + _METADATA + rb"(?:false|true)" + _PLACE
+)  # fmt: skip
+_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _LIST = re.compile(rb"\[(?:(?:0|[1-9][0-9]*+)(?:,(?:0|[1-9][0-9]*+))*+)?\]")
 _BLOCK = 4 << 20
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
@@ -163,29 +167,39 @@ class _Scanner:
         """Scan ``buffer[at:end]``, which is whole lines."""
         match = _FROM_LINE.match(buffer, at, end)
         while match is not None:
-            has_list = match.start(2) >= 0
-            first, stop = match.end(1), match.start(2) if has_list else match.end()
-            if first < stop:
-                self.found.has_events = True
-                self._pick(buffer, first, stop)
+            proved, stop = match.end(1), match.start(2)
+            if stop < 0:
+                stop = match.end()
+            if proved < stop:
+                self._pick(buffer, proved, stop)
             if stop == end:
                 return
-            if has_list:
+            if stop < match.end():
                 value = match.end()
                 after = _list_end(buffer, value, end)
                 match = _FROM_LIST.match(buffer, after, end) if after else None
                 if match is not None:
-                    self.found.has_events = True
-                    name = self._keys.get(bytes(buffer[stop + len(_HEAD) : value - len(_COLON)]))
-                    if name is not None:
-                        self._take(name, bytes(buffer[value:after]), buffer, stop)
+                    self._pick_list(buffer, stop, value, after)
                     continue
-            newline = buffer.index(b"\n", stop, end)
-            self._parse(bytes(buffer[stop:newline]), buffer, stop)
-            match = _FROM_LINE.match(buffer, newline + 1, end)
+            rare = _RARE_LINE.match(buffer, stop, end)
+            if rare is not None:
+                next_line = rare.end()
+                self._pick(buffer, stop, next_line)
+            else:
+                next_line = buffer.index(b"\n", stop, end) + 1
+                self._parse(bytes(buffer[stop : next_line - 1]), buffer, stop)
+            match = _FROM_LINE.match(buffer, next_line, end)
+
+    def _pick_list(self, buffer: bytearray, at: int, value: int, after: int) -> None:
+        """Take the value of a proved line with a list if its key is wanted."""
+        self.found.has_events = True
+        name = self._keys.get(bytes(buffer[at + len(_HEAD) : value - len(_COLON)]))
+        if name is not None:
+            self._take(name, bytes(buffer[value:after]), buffer, at)
 
     def _pick(self, buffer: bytearray, at: int, end: int) -> None:
         """Take the wanted keys of proved lines."""
+        self.found.has_events = True
         if len(self._keys) <= 2:
             for key, name in self._keys.items():
                 head = _HEAD + key + _COLON
@@ -197,10 +211,10 @@ class _Scanner:
         start = len(_HEAD)
         for line in bytes(buffer[at:end]).split(b"\n"):
             stop = line.find(b'"', start)
-            name = self._keys.get(line[start:stop])
-            if name is not None:
+            wanted = self._keys.get(line[start:stop])
+            if wanted is not None:
                 value = line[stop + len(_COLON) : line.index(_AFTER, stop)]
-                self._take(name, value, buffer, at)
+                self._take(wanted, value, buffer, at)
             at += len(line) + 1
 
     def _take(self, name: str, value: bytes, buffer: bytearray, at: int) -> None:

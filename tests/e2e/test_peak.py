@@ -41,15 +41,28 @@ def test_one_probe_is_enough_where_load_is_not_chosen(root: Path, scenario: str)
 
 
 def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
-    """A backend that sleeps 20 ms bears at most 50 queries/s one by one; the table tells all."""
-    arguments = ("--backend", "patient", "--max-latency", "0.1", "--qps", "10", "--time", "20",
-                 "--max-batchsize", "1")  # fmt: skip
+    """A backend that sleeps a millisecond bears less than 1000 queries/s; the table tells all."""
+    arguments = ("--backend", "steady", "--max-latency", "0.2", "--qps", "300", "--time", "3",
+                 "--max-batchsize", "1", "--budget", "25s")  # fmt: skip
     done = mlrepo(root, *PEAK, "Server", *arguments)
-    done.says("probe 1 at 10 queries/s", "VALID", "confirming", "target_qps = ", "kept in")
+    done.says("probe 1 at 300 queries/s", "VALID", "confirming", "target_qps = ", "kept in")
     match = re.search(r"target_qps = ([\d.]+), confirmed by", done.out)
     assert match
-    assert 20 < float(match[1]) < 50
+    assert 250 < float(match[1]) < 1100
     assert "digits.Server.target_qps" in (root / "systems/box/user.v6.1.conf").read_text()
+
+
+def test_a_system_that_gets_worse_after_the_probe_is_told(root: Path) -> None:
+    """Probes have 2000 queries and end before it tires; the full run is INVALID, and is told."""
+    arguments = ("--backend", "tiring", "--max-latency", "0.1", "--qps", "300", "--time", "12",
+                 "--max-batchsize", "1", "--budget", "32s", "--no-auto")  # fmt: skip
+    before = (root / "systems" / "box" / "user.v6.1.conf").read_text()
+    done = mlrepo(root, *PEAK, "Server", *arguments, code=1)
+    done.says("not confirmed", "did not hold what the probe did", "latency bound does not hold")
+    runs = mlrepo(root, "log", "--json").json["runs"]
+    assert [run["validity"] for run in runs if not run["tags"]] == ["INVALID"]
+    assert "VALID" in [run["validity"] for run in runs if run["tags"] == ["probe"]]
+    assert (root / "systems" / "box" / "user.v6.1.conf").read_text() == before
 
 
 def test_a_budget_too_small_starts_nothing(root: Path) -> None:
