@@ -301,7 +301,8 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
             )
     if run.scenario == "Offline":
         per_model = tables["offline_min_samples_per_query"].get("per_model") or {}
-        if is_modular(scope.round) and scope.model not in per_model:
+        modular = is_modular(scope.round)
+        if modular and scope.model not in per_model:
             raise _Unjudgeable(f"The round has no samples per query for {scope.model}.")
         least = scope.round.min_offline_samples(scope.model)
         if not _number(values, "effective_samples_per_query") >= least:
