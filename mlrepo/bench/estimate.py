@@ -50,27 +50,27 @@ class Speed:
     overhead: float
 
     def seconds_of(self, scenario: str, mode: str, shortest: float, least_samples: int) -> float:
-        """Return how long a run takes; ``shortest`` and ``least_samples`` are what it must have."""
-        times = self.batch_seconds
-        one = times[min(times)] / min(times)
-        best = min(seconds / size for size, seconds in times.items())
-        per_sample = {
-            "Offline": best,
-            "MultiStream": min(
-                seconds / size for size, seconds in times.items() if size <= _SAMPLES_PER_QUERY
-            )
-            if min(times) <= _SAMPLES_PER_QUERY
-            else best,
-            "Server": one / _SERVER_SHARE,
-        }.get(scenario, one)
+        """Return how long a run takes.
+
+        ``shortest`` is how long a performance run lasts at least, and ``least_samples`` how many
+        samples an Offline query has at least.
+        """
+        per_sample = self._seconds_per_sample(scenario)
         if mode == ACCURACY:
             return self.overhead + self.samples * per_sample
         if scenario == "Offline":
-            longest = max(shortest * _OFFLINE_MARGIN, least_samples * per_sample)
-            return self.overhead + longest
-        queries = _LEAST_QUERIES[scenario]
-        size = _SAMPLES_PER_QUERY if scenario == "MultiStream" else 1
-        return self.overhead + max(shortest, queries * size * per_sample)
+            return self.overhead + max(shortest * _OFFLINE_MARGIN, least_samples * per_sample)
+        samples = _SAMPLES_PER_QUERY if scenario == "MultiStream" else 1
+        return self.overhead + max(shortest, _LEAST_QUERIES[scenario] * samples * per_sample)
+
+    def _seconds_per_sample(self, scenario: str) -> float:
+        rates = {size: seconds / size for size, seconds in self.batch_seconds.items()}
+        if scenario == "Offline":
+            return min(rates.values())
+        one = rates[min(rates)]
+        if scenario == "MultiStream":  # a query is executed before the next one comes
+            return min((r for size, r in rates.items() if size <= _SAMPLES_PER_QUERY), default=one)
+        return one / _SERVER_SHARE if scenario == "Server" else one
 
 
 def measure_speed(bench: Bench, request: BenchRequest) -> Speed:

@@ -32,6 +32,8 @@ class StatusRow:
     Scenarios are those that the category requires and those that were run besides.
     """
 
+    round: str
+    category: str
     division: str
     submitter: str
     system: str
@@ -50,6 +52,7 @@ class StatusRow:
             [
                 *("mlrepo", "bench", "suite", "--model", self.benchmark),
                 *("--backend", self.backend, "--system", self.system),
+                *("--round", self.round, "--category", self.category),
                 *("--division", self.division, "--submitter", self.submitter),
                 *(word for scenario in scenarios for word in ("--scenario", scenario)),
             ]
@@ -79,7 +82,6 @@ def round_status(
     rows = []
     for key, run in sorted(by_row.items()):
         division_, submitter, system, backend, benchmark = key
-        row = StatusRow(division_, submitter, system, backend, benchmark, ())
         workload = workloads.get(benchmark)
         scenarios = set(run)
         if workload is not None:
@@ -90,13 +92,15 @@ def round_status(
             identity |= {"Round": round_.name, "Scenario": scenario}
             kinds = [(ACCURACY, ""), (PERFORMANCE, "")]
             if workload is not None:
-                kinds = runs_of(round_, workload, scenario, tests=row.division != "open")
+                kinds = runs_of(round_, workload, scenario, tests=division_ != "open")
             cells += [journal.cell(identity, mode, test) for mode, test in kinds]
-        told = (
+        told = tuple(
             _with_inferred_result(repository, journal, cell)
             for cell in with_inferred(cells, round_, category)
         )
-        rows.append(replace(row, cells=tuple(told)))
+        rows.append(
+            StatusRow(round_.name, category, division_, submitter, system, backend, benchmark, told)
+        )
     return rows
 
 
