@@ -148,8 +148,9 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     tests: list[dict[str, Any]] = []
     if given["compliance"] and last.record.validity == VALID:
         request = replace(request, scenario=last.record.scenario)
-        code, tested = run_tests(bench, request, (), quiet=given["as_json"])
+        failed, tested = run_tests(bench, request, (), quiet=given["as_json"])
         tests = [run_values(test) for test in tested]
+        code = max(code, failed)
     if given["as_json"]:
         more = {"tests": tests} if tests else {}
         if len(done) == 1:
