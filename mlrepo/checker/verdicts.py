@@ -1,9 +1,9 @@
 """Verdicts that are remembered: nothing is judged again whose every input is unchanged.
 
-A unit is a part of the tree that is judged by itself: a whole tree, a submitter, a benchmark of a
-system. What a unit's judges look at below its own roots is told by the ids of the roots; whatever
-else they ask of the tree is written down while they ask it, and asked again before the verdict is
-believed. So no rule can read what its verdict does not depend on.
+A unit is a part of the tree that is judged by itself: a submitter, a benchmark of a system. What a
+unit's judges look at below its own roots is told by the ids of the roots; whatever else they ask of
+the tree is written down while they ask it, and asked again before the verdict is believed. So no
+rule can read what its verdict does not depend on.
 """
 
 from __future__ import annotations
@@ -35,16 +35,10 @@ class Store(Protocol):
 
 
 class TracedTree:
-    """A tree that writes down what is asked of it outside of ``roots``.
-
-    Attributes
-    ----------
-    tree:
-        The tree that is asked.
-    """
+    """A tree that writes down what is asked of it outside of ``roots``."""
 
     def __init__(self, tree: Tree, roots: Iterable[str]) -> None:
-        self.tree = tree
+        self._tree = tree
         self._inside = tuple(f"{root}/" for root in roots)
         self._asked: dict[tuple[str, str], str] = {}
 
@@ -56,42 +50,33 @@ class TracedTree:
     def entries(self, path: str) -> Sequence[Entry]:
         """Return the entries of a directory, sorted by name; none if it is no directory."""
         self._note("entries", path)
-        return self.tree.entries(path)
+        return self._tree.entries(path)
 
     def entry(self, path: str) -> Entry | None:
         """Return what stands at the path, or None."""
         self._note("entry", path)
-        return self.tree.entry(path)
+        return self._tree.entry(path)
 
     def read(self, path: str, limit: int = -1) -> bytes:
         """Return the bytes of a file, at most ``limit`` of them; raise :class:`Missing`."""
         self._note("oid", path)
-        return self.tree.read(path, limit)
+        return self._tree.read(path, limit)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for streaming; raise :class:`Missing`."""
         self._note("oid", path)
-        return self.tree.open(path)
+        return self._tree.open(path)
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
         """Return a text for each path that changes when anything at or below it does."""
         for path in paths:
             self._note("oid", path)
-        return self.tree.oids(paths, workers)
-
-    def also(self, asked: Asked) -> None:
-        """Note what another one noted."""
-        for how, path, answer in asked:
-            if self._is_outside(path):
-                self._asked.setdefault((how, path), answer)
+        return self._tree.oids(paths, workers)
 
     def _note(self, how: str, path: str) -> None:
-        if self._is_outside(path) and (how, path) not in self._asked:
+        if not f"{path}/".startswith(self._inside) and (how, path) not in self._asked:
             # Before it is read: what changes meanwhile must not pass for what was read.
-            self._asked[how, path] = _answer(self.tree, how, path)
-
-    def _is_outside(self, path: str) -> bool:
-        return not f"{path}/".startswith(self._inside)
+            self._asked[how, path] = _answer(self._tree, how, path)
 
 
 class Verdicts:
