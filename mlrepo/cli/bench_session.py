@@ -70,18 +70,24 @@ def typed_arguments(ctx: click.Context) -> list[str]:
 
 def before_runs(bench: Bench) -> None:
     """Record what a crash left behind, and say if LoadGen was made for another round."""
-    from mlrepo.bench.loadgen import loadgen_fit
     from mlrepo.bench.run import recover
-    from mlrepo.rounds import load_round
 
-    if note := loadgen_fit(load_round(bench.settings["round"].value)).note:
-        click.echo(note, err=True)
+    tell_loadgen(bench)
     done, failed = recover(bench.repository, bench.redactor)
     for concluded in done:
         record = concluded.record
         click.echo(f"Recovered the run {record.run} ({record.validity}).", err=True)
     for run_id, error in failed:
         click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
+
+
+def tell_loadgen(bench: Bench) -> None:
+    """Say on standard error if the installed LoadGen was made for another round."""
+    from mlrepo.bench.loadgen import loadgen_fit
+    from mlrepo.rounds import load_round
+
+    if note := loadgen_fit(load_round(bench.settings["round"].value)).note:
+        click.echo(note, err=True)
 
 
 def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:

@@ -17,6 +17,7 @@ from mlrepo.cli.bench_session import (
     model_options,
     open_bench,
     run_values,
+    tell_loadgen,
     typed_arguments,
     where_options,
 )
@@ -93,7 +94,9 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         timeout=given["timeout"],
         tags=given["tags"],
     )
-    if not given["plan"]:
+    if given["plan"]:
+        tell_loadgen(bench)
+    else:
         before_runs(bench)
     scenarios = tuple(dict.fromkeys(parse_scenario(text) for text in given["scenarios"]))
     planned = plan_suite(

@@ -167,6 +167,21 @@ def test_status_of_an_empty_repository(root: Path) -> None:
     mlrepo(root, "status").says("Nothing is recorded for v6.1", "mlrepo bench suite")
 
 
+def test_a_loadgen_of_another_round_is_told_before_anything_runs(root: Path) -> None:
+    """`status` and `suite` name the releases that the round was run with; v6.1 has nothing to say.
+
+    What is installed fits one round, so at least one of the two differs from it.
+    """
+    for command in (("status",), ("bench", "suite", "--model", "digits", "--plan")):
+        notes = {
+            name: mlrepo(root, *command, "--round", name).err for name in ("v5.0", "v5.1", "v6.1")
+        }
+        assert sum("is installed, and" in note for note in notes.values()) >= 2
+    older = mlrepo(root, "status", "--round", "v5.1", "--json").json["loadgen"]
+    assert older["accepted"] == "5.0.22 to 6.0.4"
+    mlrepo(root, "status", "--round", "v1.1").says("No LoadGen from PyPI was made for v1.1")
+
+
 def test_two_suites_do_not_disturb_each_other(root: Path) -> None:
     """The second is told to wait (exit code 75)."""
     first = start(root, *SUITE, "SingleStream")
