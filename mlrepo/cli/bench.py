@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
+    from mlrepo.record import RunRecord
 
 
 @click.group("bench")
@@ -190,7 +191,24 @@ def _run_all(
         worst = max(worst, exit_code(done[-1].record.validity))
         if worst == 130:
             break
+    if given["repeat"] > 1 and not given["as_json"]:
+        _print_spread([one.record for one in done])
     return worst, done
+
+
+def _print_spread(records: Sequence[RunRecord]) -> None:
+    """Print mean and range of the VALID results."""
+    from statistics import fmean
+
+    from mlrepo.record import VALID, Metric
+
+    results = [one.result for one in records if one.validity == VALID]
+    values = [result.value for result in results if result.value is not None]
+    if values:
+        mean, low, high = (
+            Metric(value, results[0].unit) for value in (fmean(values), min(values), max(values))
+        )
+        click.echo(f"{len(values)} VALID runs: {mean} on average, {low} to {high}")
 
 
 def _split_prefix(text: str) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def test_repeated_runs_get_an_interval_and_a_verdict(root: Path) -> None:
     assert len(made["runs"]) == 4
     assert len({run["commit"] for run in made["runs"]}) == 4
     assert git(root, "rev-list", "--count", "exp/box", "^main").strip() == "4"
-    mlrepo(root, *offline, "--max-batchsize", "10", "--tag", "after")
+    after = mlrepo(root, *offline, "--max-batchsize", "10", "--tag", "after")
+    after.says("4 VALID runs: ", "samples/s on average")
     mlrepo(root, *offline, "--max-batchsize", "20", "--tag", "batch")
     same = _compare(root, "tag:before", "tag:after", "tag:batch")
     assert same["verdicts"][1] == "better"
