@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlrepo.differences import asked_settings
+from mlrepo.differences import asked_settings, machine
 from mlrepo.errors import UserError
 from mlrepo.record import PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
@@ -23,8 +23,8 @@ Kind = tuple[str, str, str, str]
 class Side:
     """One side: its name as the user gave it, and its runs by kind, newest first.
 
-    The runs of one kind have one configuration and were asked for with the same LoadGen settings,
-    so that their spread is noise.
+    The runs of one kind are of one machine and configuration and were asked for with the same
+    LoadGen settings, so that their spread is noise.
     """
 
     name: str
@@ -75,7 +75,7 @@ def _gather(
         if runs and run.trailer("Configuration") != runs[0].configuration:
             continue
         record = load_record(repository, run)
-        if not runs or asked_settings(record) == asked_settings(runs[0]):
+        if not runs or _alike(record, runs[0]):
             runs.append(record)
     if not found:
         raise UserError(
@@ -84,6 +84,10 @@ def _gather(
             "what there is.",
         )
     return Side(text, {kind: tuple(runs) for kind, runs in found.items()})
+
+
+def _alike(one: RunRecord, other: RunRecord) -> bool:
+    return machine(one) == machine(other) and asked_settings(one) == asked_settings(other)
 
 
 def _stands_in(run: RecordedRun, path: str) -> bool:

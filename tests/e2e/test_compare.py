@@ -90,6 +90,9 @@ def test_two_systems_are_never_compared_in_silence(root: Path) -> None:
     assert "THE SYSTEMS DIFFER" in shown
     assert shown.index("Another CPU") < shown.index("METRIC")
     assert "(on different systems)" in shown
+    # Runs of two machines on one branch are not taken for repetitions of one another.
+    branch = mlrepo(root, "compare", "exp/box", other, "--json").json["comparisons"][0]
+    assert [len(side["runs"]) for side in branch["sides"]] == [1, 1]
 
 
 def test_what_cannot_be_compared_is_refused(measured: Path) -> None:
