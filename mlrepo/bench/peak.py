@@ -35,6 +35,8 @@ _MOST_CONFIRMATIONS = 6
 _GROWTH = 2.0
 # Early stopping at the 99th percentile needs 662 queries at least, and few more say little.
 _PROBE_QUERIES = 2000
+# A rate 1 % above what a system can do fills the latency bound in so many times the bound.
+_PROBE_BOUNDS = 100
 # Under overload a system does what it can: its peak is a little lower, for queries must not wait.
 _OVERLOADED = 0.97
 _NEAR_CAPACITY = 0.96
@@ -113,6 +115,7 @@ class Search:
         self._begin = time.monotonic()
         self._points: list[Point] = []
         self._overhead = _OVERHEAD_SECONDS
+        self._bound = self.request.max_latency or 0.0
 
     def find(self) -> Peak:
         """Search, confirm, and return what was found; every run is recorded."""
@@ -144,11 +147,13 @@ class Search:
                 upper = _upper(failed, low)
                 return self._peak("target_qps", low or None, upper, None, explain(record))
             rate = float(record.loadgen["effective"].get("target_qps") or rate or 1.0)
-            if record.validity == VALID:
+            # A short probe can end before the queries that wait have waited for too long.
+            overloaded = _overloaded(record)
+            if record.validity == VALID and not overloaded:
                 low = max(low, rate)
                 failed.pop(rate, None)
             else:
-                failed[rate] = failed.get(rate, 0) + (_SURE if _overloaded(record) else 1)
+                failed[rate] = failed.get(rate, 0) + (_SURE if overloaded else 1)
             upper = _upper(failed, low)
             closed = upper is not None and upper <= low * (1 + RESOLUTION)
             if upper is None or failed[upper] >= (_SURE if closed else _LIKELY):
@@ -219,12 +224,15 @@ class Search:
         record = self.run(request, label).record
         took = time.monotonic() - begin
         self._overhead = max(0.0, took - (request.time or 0.0))
+        self._bound = float(record.loadgen.get("effective", {}).get("target_latency_ns") or 0) / 1e9
         self._points.append(Point(label, setting, record))
         return record
 
     def _probe_seconds(self, rate: float | None) -> float:
-        seconds = self.seconds if rate is None else max(self.seconds, _PROBE_QUERIES / rate)
-        return min(seconds, self.full)
+        if self.request.scenario != "Server":
+            return min(self.seconds, self.full)
+        queries = 0.0 if rate is None else _PROBE_QUERIES / rate
+        return min(max(self.seconds, queries, _PROBE_BOUNDS * self._bound), self.full)
 
     def _probe_affordable(self, rate: float | None) -> bool:
         """Say whether a probe fits, with the confirming run where the budget has room for it."""

@@ -42,7 +42,7 @@ def test_one_probe_is_enough_where_load_is_not_chosen(root: Path, scenario: str)
 
 def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
     """A backend that sleeps a millisecond bears less than 1000 queries/s; the table tells all."""
-    arguments = ("--backend", "steady", "--max-latency", "0.2", "--qps", "300", "--time", "3",
+    arguments = ("--backend", "steady", "--max-latency", "0.1", "--qps", "300", "--time", "3",
                  "--max-batchsize", "1", "--budget", "25s")  # fmt: skip
     done = mlrepo(root, *PEAK, "Server", *arguments)
     done.says("probe 1 at 300 queries/s", "VALID", "confirming", "target_qps = ", "kept in")
@@ -54,7 +54,7 @@ def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
 
 def test_a_system_that_gets_worse_after_the_probe_is_told(root: Path) -> None:
     """Probes have 2000 queries and end before it tires; the full run is INVALID, and is told."""
-    arguments = ("--backend", "tiring", "--max-latency", "0.1", "--qps", "300", "--time", "12",
+    arguments = ("--backend", "tiring", "--max-latency", "0.06", "--qps", "300", "--time", "12",
                  "--max-batchsize", "1", "--budget", "32s", "--no-auto")  # fmt: skip
     before = (root / "systems" / "box" / "user.v6.1.conf").read_text()
     done = mlrepo(root, *PEAK, "Server", *arguments, code=1)

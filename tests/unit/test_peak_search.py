@@ -107,6 +107,35 @@ def test_probes_that_noise_spoils_do_not_lower_the_found_rate(capacity: float) -
     assert max(found) <= 1.0
 
 
+def test_a_probe_that_ends_before_the_queue_is_too_long_does_not_raise_the_rate() -> None:
+    """It is VALID, but the system fell behind: a full run would not hold."""
+    system = System(1000.0, full=1000.0)
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        done = system.run(request, label)
+        patient = "probe" in request.tags and (request.qps or 0.0) < 3000
+        return replace(done, record=replace(done.record, validity="VALID")) if patient else done
+
+    peak = replace(_search(system, qps=100.0), run=run).find()
+    assert peak.value is not None
+    assert 0.97 * 1000 <= peak.value <= 1000 * 1.03
+    assert peak.confirmed is not None
+
+
+def test_probes_are_long_against_the_latency_bound() -> None:
+    """0.2 s are not filled in five seconds by a rate that is 1 % too high: twenty are taken."""
+    system = System(1000.0)
+    lengths: list[float] = []
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        lengths.append(request.time or 0.0)
+        return system.run(request, label)
+
+    search = _search(system, qps=900.0)
+    replace(search, run=run, request=replace(search.request, max_latency=0.2)).find()
+    assert lengths[0] == 20.0
+
+
 def test_without_auto_the_confirming_run_is_the_last() -> None:
     """It is INVALID, the reason is told, and nothing else is tried."""
     system = System(1000.0, full=900.0)
