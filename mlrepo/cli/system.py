@@ -232,8 +232,9 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.rounds import load_round
+    from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
-    from mlrepo.systems.description import draft_problems, read_description
+    from mlrepo.systems.description import description_file, draft_problems
     from mlrepo.systems.detect import detect
 
     repository = current_repository()
@@ -246,9 +247,10 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     facts = detect().facts if here else {}
     results: dict[str, list[dict[str, Any]]] = {}
     for system in names:
-        data = read_description(repository.systems, system)
+        data = description_file(repository.systems, system).read_bytes()
         found = [vars(problem) for problem in draft_problems(data, round_, power=power, **place)]
-        for c in contradictions(json.loads(data), facts):
+        stated = parse_description(data) if facts and not _damaged(found) else {}
+        for c in contradictions(stated, facts):
             found.append(
                 {"rule": "system-not-this-machine", "field": c.field, "expected": c.detected,
                  "actual": c.written, "message": f"{c.field} is not what {c.source} tells.",
@@ -267,7 +269,13 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     return 1 if broken else 0
 
 
+def _damaged(found: list[dict[str, Any]]) -> bool:
+    return any(problem["rule"] == "system-description" for problem in found)
+
+
 def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
+    from mlrepo.systems.fields import EXPLANATIONS
+
     for system, found in results.items():
         path = f"systems/{system}/system.json"
         if not found:
@@ -275,7 +283,9 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
         for f in found:
             word = click.style("error", fg="red") if f["breaks_strict"] else "warning"
             click.echo(f"{path}: {word} {f['rule']}: {f['message']}", color=colored())
-            if f["expected"] or f["actual"]:
+            if f["rule"] in ("system-field-empty", "system-field-missing"):
+                click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
+            elif f["expected"] or f["actual"]:
                 click.echo(f"    expected {f['expected']}; found {f['actual']!r}")
             if f["hint"]:
                 click.echo(f"    {f['hint']}")
@@ -285,18 +295,21 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
 
 @command.command("path")
 @click.argument("name")
-def path_(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def path_(name: str, as_json: bool) -> None:
     """Print the directory of a system.
 
     \b
     Example:
       cd "$(mlrepo system path laptop)"
     """
-    from mlrepo.systems.description import read_description
+    from mlrepo.systems.description import description_file
 
-    repository = current_repository()
-    read_description(repository.systems, name)
-    click.echo(str(repository.systems / name))
+    path = str(description_file(current_repository().systems, name).parent)
+    if as_json:
+        print_json("mlrepo.system.path/1", {"path": path})
+    else:
+        click.echo(path)
 
 
 def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], list[str]]:

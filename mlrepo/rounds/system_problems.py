@@ -207,12 +207,13 @@ def _problems_of(
         ]  # fmt: skip
     found = []
     if "filled" in broken:
+        hint = "Write what it is, or N/A."
+        if field in COUNT_FIELDS:
+            hint = 'Write the number; for none the text "0", since the number 0 counts as empty.'
         found.append(
             FieldProblem(
                 "system-field-empty", field, f"{field} must not be empty.", "a text",
-                _short(value),
-                "Write what it is, or N/A; for none write the text \"0\": the number 0 counts as "
-                "empty.", breaks_official=not value,
+                _short(value), hint, breaks_official=not value,
             )
         )  # fmt: skip
     elif "text" in broken:

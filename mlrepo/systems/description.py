@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,6 +140,22 @@ def draft_problems(
     )
 
 
+def description_file(systems: Path, name: str) -> Path:
+    """Return the file of a system's description; :class:`UserError` where there is none."""
+    problem = name_problem(name)
+    if problem:
+        raise UserError(f"{name!r} cannot be the name of a system: {problem}.")
+    path = systems / name / "system.json"
+    if not path.is_file():
+        known = sorted(p.parent.name for p in systems.glob("*/system.json"))
+        raise UserError(
+            f"There is no system {name!r}: {path} does not exist.",
+            hint=f"Known systems: {', '.join(known) or 'none'}. "
+            f"`mlrepo system add {name}` describes this machine.",
+        )
+    return path
+
+
 def read_description(systems: Path, name: str) -> bytes:
     """Return the bytes of a system's description.
 
@@ -149,24 +164,12 @@ def read_description(systems: Path, name: str) -> bytes:
     UserError
         There is no such system, or its file is no JSON object.
     """
-    problem = name_problem(name)
-    if problem:
-        raise UserError(f"{name!r} cannot be the name of a system: {problem}.")
-    path = systems / name / "system.json"
+    path = description_file(systems, name)
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
-    except OSError:
-        known = sorted(p.parent.name for p in systems.glob("*/system.json"))
-        raise UserError(
-            f"There is no system {name!r}: {path} does not exist.",
-            hint=f"Known systems: {', '.join(known) or 'none'}. "
-            f"`mlrepo system add {name}` describes this machine.",
-        ) from None
-    try:
-        if not isinstance(json.loads(data), dict):
-            raise ValueError("not an object")
+        parse_description(data)
     except ValueError as error:
-        raise UserError(f"{path} is not a JSON object: {error}.", hint="Mend the file.") from error
+        raise UserError(f"{path} {error}.", hint="Mend the file.") from error
     return data
 
 

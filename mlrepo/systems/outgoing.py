@@ -46,7 +46,9 @@ def _problems(path: str, data: bytes, round_: Round) -> Iterable[FieldProblem]:
 
 
 def _message(path: str, problem: FieldProblem) -> str:
-    found = f" Found {problem.actual!r}" if problem.actual else ""
-    wanted = f"{', expected' if found else ' Expected'} {problem.expected}" * bool(problem.expected)
-    end = "." if found or wanted else ""
-    return f"{path}: {problem.rule}: {problem.message}{found}{wanted}{end} {problem.hint}".rstrip()
+    said = [f"{path}: {problem.rule}: {problem.message}"]
+    if problem.actual:
+        said.append(f"Found {problem.actual!r}.")
+    if problem.expected:
+        said.append(f"Expected {problem.expected}.")
+    return " ".join([*said, problem.hint]).rstrip()
