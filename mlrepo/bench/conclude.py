@@ -32,6 +32,7 @@ from mlrepo.harness.spec import (
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
+from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, RunRecord, StoredLog, configuration_digest
 from mlrepo.redaction import Redactor
 from mlrepo.repository.discovery import ResultsRepository
@@ -101,11 +102,17 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
     record = _record(directory, about["record"], spec, judgement, logs, redactor, counts)
     run = RepoPath(("runs", record.run))
+    followed = _followed_benchmark(spec.workload)
     final: list[RunRecord] = []
 
     def compose(tip: Tip) -> Composition:
         placed = place_run(
-            record, round_, tip, system_json=files[SYSTEM_FILE], force=about["record"]["place"]
+            record,
+            round_,
+            tip,
+            system_json=files[SYSTEM_FILE],
+            force=about["record"]["place"],
+            follows=followed,
         )
         complete = dataclasses.replace(record, placement=placed.placement)
         final[:] = [complete]
@@ -141,6 +148,14 @@ def _redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> A
     if isinstance(value, list):
         return [_redacted_value(item, redactor, counts) for item in value]
     return value
+
+
+def _followed_benchmark(workload: str) -> str:
+    """Return the official benchmark that a workload follows; '' when its package is gone."""
+    try:
+        return str(load_plugin(WORKLOADS, workload).follows)
+    except UserError:
+        return ""
 
 
 def _traceback(directory: Path) -> str:
@@ -203,6 +218,9 @@ def _record(
         "threads": spec.threads,
         "max_batch": spec.max_batch,
         "prefix": given["prefix"],
+        "precision": spec.precision,
+        "asked_options": dict(spec.backend_options),
+        "naming": given.get("naming", {}),
         "batch": finished.get("batch", started.get("batch")),
         "batch_seconds": started.get("batch_seconds", {}),
         "max_rss": finished.get("max_rss"),
@@ -266,6 +284,7 @@ def _record(
         tool=given["tool"],
         test=spec.test,
         reference=(given.get("compliance") or {}).get("reference", {}),
+        replays=given.get("replays", ""),
     )
 
 

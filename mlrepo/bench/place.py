@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from mlrepo.bench.audit import TEST01
 from mlrepo.bench.verify import VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.differences import configuration, differing
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
@@ -43,13 +44,20 @@ class PlacedFiles:
 
 
 def place_run(
-    record: RunRecord, round_: Round, tip: TreeView, *, system_json: bytes, force: bool
+    record: RunRecord,
+    round_: Round,
+    tip: TreeView,
+    *,
+    system_json: bytes,
+    force: bool,
+    follows: str = "",
 ) -> PlacedFiles:
     """Decide on a run and lay out its files.
 
     A run is eligible when it is VALID, belongs to the division, and has the configuration of the
     runs that stand in the same result already. A newer eligible run takes the place of an older
-    one of the same mode; the older one stays in ``runs/`` and in history.
+    one of the same mode; the older one stays in ``runs/`` and in history. ``follows`` is the
+    official benchmark whose rules one of another name follows.
     """
     place = Place(record.division, record.submitter, record.sut, record.benchmark, record.scenario)
     directory = round_.result_directory(place)
@@ -68,6 +76,8 @@ def place_run(
             round_.measurements_file(place): _measurements(record),
             round_.measurements_directory(place) / "README.md": _readme(record),
             round_.system_file(place): _system(record, system_json),
+            **_mapping(record, round_, tip, follows),
+            **_code(record, round_, tip, place),
         },
     )
 
@@ -117,22 +127,46 @@ def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
 
 def _difference(first: RunRecord, second: RunRecord) -> str:
     """Name what differs between two configurations, for people."""
-    found = [
-        name
-        for name, one, other in (
-            ("round", first.round, second.round),
-            ("model", first.model.get("sha256"), second.model.get("sha256")),
-            ("data set", first.dataset.get("fingerprint"), second.dataset.get("fingerprint")),
-            ("framework", first.backend.get("framework"), second.backend.get("framework")),
-            ("backend options", first.backend.get("options"), second.backend.get("options")),
-            ("threads", first.backend.get("threads"), second.backend.get("threads")),
-            ("batch size", first.backend.get("max_batch"), second.backend.get("max_batch")),
-            ("command prefix", first.backend.get("prefix"), second.backend.get("prefix")),
-            ("platform profile", first.platform, second.platform),
-        )
-        if one != other
-    ]
-    return ", ".join(found) or "see run.json"
+    found = differing([[configuration(first)], [configuration(second)]])
+    return ", ".join(difference.name for difference in found) or "see run.json"
+
+
+def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict[RepoPath, bytes]:
+    """Say which code ran the benchmark; a README of the user's own stays."""
+    path = round_.code_readme(place)
+    if tip.blob_id(path) is not None:
+        return {}
+    text = (
+        f"# Code of {record.benchmark}\n\n"
+        f"The benchmark runs through mlrepo ({record.tool}; Apache-2.0): its LoadGen harness, the "
+        f"backend `{record.backend.get('name', '')}` and the benchmark's own pre- and "
+        "post-processing are that package.\n\n"
+        "Each result's README.md names the run that stands in it. To run one again with the same "
+        "settings, model and data:\n\n"
+        "```\nmlrepo bench replay RUN\n```\n"
+    )
+    return {path: text.encode()}
+
+
+def _mapping(
+    record: RunRecord, round_: Round, tip: TreeView, follows: str
+) -> dict[RepoPath, bytes]:
+    """Say which official benchmark one of another name follows, as the open division wants it.
+
+    Source: ``model_mapping.json`` in the submission checkers since v3.0. What the file says of
+    other names, or already of this one, stays.
+    """
+    known = round_.official_benchmark(record.benchmark) or not follows
+    if record.division != "open" or round_.version < (3, 0) or known:
+        return {}
+    path = RepoPath((record.division, record.submitter, "model_mapping.json"))
+    try:
+        before = json.loads(tip.read(path) or b"{}")
+    except ValueError:  # somebody's own, which the checker will speak of
+        return {}
+    if not isinstance(before, dict) or record.benchmark in before:
+        return {}
+    return {path: _json({**before, record.benchmark: follows})}
 
 
 def _links(

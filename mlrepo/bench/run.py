@@ -24,14 +24,13 @@ from mlrepo.bench.conclude import (
     conclude,
 )
 from mlrepo.bench.execute import NotStartedError, Progress, execute
-from mlrepo.bench.inputs import find_dataset, find_model
+from mlrepo.bench.inputs import gather_inputs
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
 from mlrepo.repository.discovery import ResultsRepository
@@ -41,7 +40,7 @@ from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.source import collect_garbage, source_state
 from mlrepo.repository.spool import Spool, SpooledRun
-from mlrepo.rounds import load_round
+from mlrepo.rounds import Round, load_round
 from mlrepo.settings import Resolved
 from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description, user_conf_of
@@ -50,9 +49,7 @@ from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
-from mlrepo.workloads import ModelFile, Workload
-
-_ALIASES = {"onnxruntime": "onnx"}
+from mlrepo.workloads import ModelFile
 
 
 @dataclass(frozen=True)
@@ -96,44 +93,23 @@ class Bench:
             The run could not be recorded; it waits in the spool.
         """
         request = request.checked()
-        backend = backend_name(request.backend)
-        if backend not in plugin_names(BACKENDS):
-            load_plugin(BACKENDS, backend)  # raises, naming the backends
-        workload: Workload = load_plugin(WORKLOADS, request.workload)
-        self._refuse_oldest_rounds()
+        inputs = gather_inputs(self.home, self._round(), request)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_checked_out(self.repository, self.experiment)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value
         base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
-        conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
-        model = find_model(self.home, workload, request.model_file, request.model_variant)
-        dataset = find_dataset(self.home, workload, model)
-        spec = RunSpec(
-            workload=workload.name,
-            backend=backend,
-            scenario=request.scenario,
-            mode=request.mode,
-            model_file=str(model.path),
-            threads=request.threads,
-            max_batch=request.max_batch,
-            test=request.test.name if request.test else "",
-            seeds=request.test.seeds if request.test else {},
-            precision=request.precision,
-            backend_options=dict(request.backend_options or {}),
-            dataset=str(dataset or ""),
-            cache=str(self.home / "compiled"),
-        )
+        conf, conf_source = request.compose_user_conf(inputs.workload.loadgen_model, base)
         root = f"{self.repository.root}/"
         profile = self._profile()
         description = read_description(self.repository.systems, system)
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
-            about = self._about(request, model, conf, conf_source.removeprefix(root))
+            about = self._about(request, inputs.model, conf, conf_source.removeprefix(root))
             about["host"]["platform"] = self._platform(applied, about["redactions"])
-            spooled = self._spool(spec, about, conf, description, request.test)
+            spooled = self._spool(inputs.spec, about, conf, description, request.test)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:
@@ -199,13 +175,15 @@ class Bench:
             values["script"] |= {key: clean(values["script"][key]) for key in ("output", "problem")}
         return values
 
-    def _refuse_oldest_rounds(self) -> None:
+    def _round(self) -> Round:
+        """Return the round; refuse the oldest ones."""
         round_ = load_round(self.settings["round"].value)
         if not round_.has_detail_log():
             raise UserError(
                 f"Runs for {round_.name} cannot be judged: LoadGen's logs were others then.",
                 hint="Use a round from v1.0 on: --round v6.1, or `mlrepo config set round v6.1`.",
             )
+        return round_
 
     def _about(
         self, request: BenchRequest, model: ModelFile, conf: UserConf, conf_source: str
@@ -231,6 +209,7 @@ class Bench:
             "tags": list(dict.fromkeys(clean(*request.tags))),
             "place": request.place,
             "compliance": _about_test(request.test),
+            "replays": request.replays.run if request.replays else "",
             "naming": {
                 "version": request.framework_version,
                 "ext": request.framework_ext,
@@ -274,7 +253,7 @@ class Bench:
         environment = {
             "python": platform.python_version(),
             "variables": recorded_environment(self.environ),
-            "packages": _packages(),
+            "packages": installed_packages(),
         }
         files = {
             USER_CONF_FILE: conf.text.encode(),
@@ -298,11 +277,6 @@ class Bench:
                 hint="Make room on the disk and run the command again; nothing was started.",
             ) from error
         return spooled
-
-
-def backend_name(text: str) -> str:
-    """Return the plugin's name of a backend, which may be called by its framework."""
-    return _ALIASES.get(text, text)
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:
@@ -354,7 +328,7 @@ def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
     }
 
 
-def _packages() -> dict[str, str]:
+def installed_packages() -> dict[str, str]:
     """Return name and version of every installed distribution; never where it came from."""
     return {
         name: distribution.version

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "compare": ("mlrepo.cli.compare", "Compare runs, results or branches side by side."),
     "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
     "round": ("mlrepo.cli.round", "Show the rules of each round, and import those of a new one."),
     "truncate": (

@@ -131,6 +131,11 @@ class Round:
         """Return the shortest performance run that the round accepts, in milliseconds."""
         return int(self.tables["min_duration_ms"])
 
+    def min_offline_samples(self, benchmark: str) -> int:
+        """Return how many samples the query of an Offline run must have (official names)."""
+        table = self.tables["offline_min_samples_per_query"]
+        return int((table.get("per_model") or {}).get(benchmark, table["default"]))
+
     def seeds(self) -> dict[str, int]:
         """Return LoadGen's seeds of the round by name (``qsl_rng_seed``, …)."""
         return dict(self.tables["seeds"])
@@ -172,6 +177,12 @@ class Round:
         if "*" in name:
             name = f"{place.system}_{place.scenario}.json"
         return self.measurements_directory(place) / name
+
+    def code_readme(self, place: Place) -> RepoPath:
+        """Return the README of the code that a benchmark was run with."""
+        layout = str(self.tables["layout"]["code"])
+        directory = self._path("code", place)
+        return (directory if "{model}" in layout else directory / place.benchmark) / "README.md"
 
     def system_file(self, place: Place) -> RepoPath:
         """Return the path of the system description in the layout."""
