@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlrepo.paths import DIVISIONS
+from mlrepo.paths import DIVISIONS, RepoPath
+from mlrepo.repository.bulk_tree import release_tree, write_tree
+from mlrepo.repository.commit_view import Existing
 from mlrepo.repository.commits import (
     move_branch,
     refuse_if_checked_out,
@@ -68,9 +70,13 @@ def read_submission(repository: ResultsRepository, round_name: str) -> Submissio
 
 
 def write_submission(
-    repository: ResultsRepository, identity: Identity, round_name: str, tree: str, message: str
+    repository: ResultsRepository,
+    identity: Identity,
+    round_name: str,
+    content: Mapping[RepoPath, bytes | Existing],
+    message: str,
 ) -> SubmissionCommit:
-    """Put a tree on top of the branch; tree and message that stand there already change nothing.
+    """Put a tree on top of the branch; content and message that stand there change nothing.
 
     Raises
     ------
@@ -84,10 +90,11 @@ def write_submission(
     def attempt() -> SubmissionCommit:
         import pygit2
 
-        repo = repository.git
         refuse_if_checked_out(
             repository, ref, instead="look at the branch without a checkout: `git ls-tree -r`"
         )
+        tree = write_tree(repository, content)
+        repo = repository.git
         local, parent = tip_of(repo, ref), _tip(repo, round_name)
         if parent is not None:
             stands = _commit(repo, parent)
@@ -99,7 +106,9 @@ def write_submission(
         return _commit(repo, commit)
 
     with locked(repository.store / "submission.lock", timeout=_LOCK_TIMEOUT):
-        return until_made(repository, ref, attempt, kept=_KEPT)
+        made = until_made(repository, ref, attempt, kept=_KEPT)
+        release_tree(repository)
+        return made
 
 
 def _tip(repo: pygit2.Repository, round_name: str) -> pygit2.Oid | None:
