@@ -6,6 +6,7 @@ commit holds the whole submission, so the older ones are the history of what was
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,6 +68,14 @@ def read_submission(repository: ResultsRepository, round_name: str) -> Submissio
     repo = repository.git
     tip = _tip(repo, round_name)
     return None if tip is None else _commit(repo, tip)
+
+
+def commit_time(repository: ResultsRepository, commit: str) -> datetime.datetime:
+    """Return when a commit was made, in UTC."""
+    return datetime.datetime.fromtimestamp(
+        repository.git[commit].commit_time,  # type: ignore[attr-defined]
+        datetime.UTC,
+    )
 
 
 def write_submission(

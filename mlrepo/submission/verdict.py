@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,5 +108,4 @@ def write_out(tree: Tree, directory: Path) -> None:
             target.symlink_to(entry.target)
         elif entry.kind is Kind.FILE:
             with tree.open(path) as source, target.open("xb") as written:
-                while block := source.read(1 << 20):
-                    written.write(block)
+                shutil.copyfileobj(source, written)
