@@ -36,6 +36,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("mlrepo.cli.select", "Take recorded runs into the submission of the round."),
     "pack": ("mlrepo.cli.pack", "Pack what is selected for a round into one file."),
     "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
+    "review": (
+        "mlrepo.cli.review",
+        "Review somebody else's submission, and write the text to paste.",
+    ),
+    "import": (
+        "mlrepo.cli.import_",
+        "Read published results, or LoadGen logs, into the records of this repository.",
+    ),
     "round": ("mlrepo.cli.round", "Show the rules of each round, and import those of a new one."),
     "truncate": (
         "mlrepo.cli.truncate",

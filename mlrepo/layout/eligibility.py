@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlrepo.record import ACCURACY, PROBE_TAG, VALID, RunRecord
+from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
 from mlrepo.rounds import Round
 
 
@@ -14,6 +14,8 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
         return f"the run is {record.validity}"
     if PROBE_TAG in record.tags:
         return "the run is a probe of the peak search"
+    if IMPORTED_TAG in record.tags:
+        return "the run was imported"
     noise = record.load.get("noise") or {}
     if noise.get("required_quiet") and noise.get("disturbances"):
         return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"

@@ -9,7 +9,15 @@ from mlrepo.errors import UserError
 from mlrepo.layout.eligibility import why_not_eligible, why_not_submitted
 from mlrepo.layout.files import place_of
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, PROBE_TAG, VALID, RunRecord
+from mlrepo.record import (
+    ACCURACY,
+    COMPLIANCE,
+    IMPORTED_TAG,
+    PERFORMANCE,
+    PROBE_TAG,
+    VALID,
+    RunRecord,
+)
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import Round
 
@@ -120,8 +128,8 @@ class Chooser:
                 continue
             if run.trailer("Validity") != VALID:
                 refused.append(LeftOut(run, f"the run is {run.trailer('Validity')}"))
-            elif PROBE_TAG in run.trailer("Tags").split(","):
-                refused.append(LeftOut(run, "the run is a probe of the peak search"))
+            elif not {PROBE_TAG, IMPORTED_TAG}.isdisjoint(run.trailer("Tags").split(",")):
+                refused.append(LeftOut(run, why_not_eligible(self.load(run), self.round)))
             else:
                 configuration = run.trailer("Configuration") or self.load(run).configuration
                 variants.setdefault(configuration, _Variant()).add(run)
