@@ -22,6 +22,7 @@ from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import Round
 
 _Kind = tuple[str, str]
+_RESULT = ("Division", "Submitter", "System", "Benchmark", "Scenario")
 _PERFORMANCE: _Kind = (PERFORMANCE, "")
 _ACCURACY: _Kind = (ACCURACY, "")
 
@@ -121,7 +122,7 @@ class Chooser:
         self, runs: Iterable[RecordedRun]
     ) -> tuple[dict[RepoPath, list[_Variant]], list[LeftOut]]:
         """Group the VALID runs by configuration, and configurations by the result they give."""
-        variants: dict[str, _Variant] = {}
+        variants: dict[tuple[str, ...], _Variant] = {}
         refused: list[LeftOut] = []
         for run in runs:
             if run.trailer("Round") != self.round.name:
@@ -132,7 +133,8 @@ class Chooser:
                 refused.append(LeftOut(run, why_not_eligible(self.load(run), self.round)))
             else:
                 configuration = run.trailer("Configuration") or self.load(run).configuration
-                variants.setdefault(configuration, _Variant()).add(run)
+                key = (configuration, *(run.trailer(name) for name in _RESULT))
+                variants.setdefault(key, _Variant()).add(run)
         by_path: dict[RepoPath, list[_Variant]] = {}
         for variant in variants.values():
             record = self.load(variant.any_run)

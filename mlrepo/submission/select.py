@@ -147,17 +147,17 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     chooser = Chooser(round_, follows.tests_of, load, wanted.quick, frozenset(named))
     choice = chooser.choose(pool)
     chosen = [result for result in choice.results if not named or str(result.path) in named_paths]
-    last = _last_results(repository, round_, runs, load)
+    last = _last_results(repository, round_)
+    dropped = set(_dropped(wanted.drop, {*(str(result.path) for result in chosen), *last}))
     kept: dict[str, ChosenResult] = {}
     if wanted.is_partial:
         decided = {_key(run) for run in pool}
         for path, ids in last.items():
             in_scope = path in named_paths if named else _lead_key(ids, runs) in decided
-            if not in_scope:
+            if not in_scope and path not in dropped:
                 kept[path] = _kept(path, ids, runs, load)
-    by_path = {str(result.path): result for result in (*chosen, *kept.values())}
-    for path in _dropped(wanted.drop, {*by_path, *last}):
-        by_path.pop(path, None)
+    found = {str(result.path): result for result in (*chosen, *kept.values())}
+    by_path = {path: result for path, result in found.items() if path not in dropped}
     planned = tuple(
         Planned(result, _state(result, last.get(path), is_kept=path in kept))
         for path, result in sorted(by_path.items())
@@ -256,23 +256,15 @@ def _path(record: RunRecord, round_: Round) -> str:
     return str(round_.result_directory(place_of(record)))
 
 
-def _last_results(
-    repository: ResultsRepository,
-    round_: Round,
-    runs: Mapping[str, RecordedRun],
-    load: Callable[[RecordedRun], RunRecord],
-) -> dict[str, tuple[str, ...]]:
-    """Return the run ids of each result of the last selection, by the result's path.
-
-    Of a run that is on no branch any more, the path tells the result only if it led it.
-    """
+def _last_results(repository: ResultsRepository, round_: Round) -> dict[str, tuple[str, ...]]:
+    """Return the run ids of each result of the last selection, by the result's path."""
     last = read_submission(repository, round_.name)
+    runs = (selected_runs(last.message, round_.name) or ()) if last is not None else ()
     found: dict[str, list[str]] = {}
-    for selected in (selected_runs(last.message, round_.name) or ()) if last is not None else ():
-        if selected.run in runs:
-            path = _path(load(runs[selected.run]), round_)
-        else:
-            path = selected.path.removesuffix("/performance/run_1").removesuffix("/accuracy")
+    for selected in runs:
+        # In every layout: DIVISION/SUBMITTER/results (or compliance)/SYSTEM/BENCHMARK/SCENARIO/…
+        division, submitter, _, *names = selected.path.split("/")[:6]
+        path = "/".join((division, submitter, "results", *names))
         found.setdefault(path, []).append(selected.run)
     return {path: tuple(sorted(ids)) for path, ids in found.items()}
 
