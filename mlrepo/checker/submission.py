@@ -9,6 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlrepo.checker.endpoints import is_endpoints
+from mlrepo.checker.endpoints_performance import scenario_of_endpoints
+from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular, judge_system_loading
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.result import judge_result
 from mlrepo.checker.rules import RULES
@@ -16,7 +19,7 @@ from mlrepo.checker.scope import Scope
 from mlrepo.checker.submitter import judge_root, judge_submitter
 from mlrepo.checker.system import judge_system
 from mlrepo.findings import Finding
-from mlrepo.rounds import Place, Round, load_round
+from mlrepo.rounds import Place, Round
 from mlrepo.rounds.naming import official_model
 from mlrepo.tree import Kind, Tree
 
@@ -48,7 +51,7 @@ def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: 
     units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
     if workers > 1 and len(units) > 1:
         # The heaviest systems are not known before; small shares even the load.
-        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round.name)) as pool:
+        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round)) as pool:
             outcomes = list(pool.map(_work, units, [only] * len(units), chunksize=4))
     else:
         outcomes = [_judge_unit(tree, round, unit, only) for unit in units]
@@ -56,7 +59,9 @@ def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: 
     results = [result for outcome in outcomes for result in outcome.results]
     results = [_rejected(r) if f"{r.division}/{r.submitter}" in rejected else r for r in results]
     found += [finding for outcome in outcomes for finding in outcome.findings]
-    return Report(round.name, tuple(sorted(results, key=lambda r: r.path)), tuple(found))
+    results.sort(key=lambda result: result.path)
+    columns = tuple(round.tables["summary_columns"])
+    return Report(round.name, tuple(results), tuple(found), columns)
 
 
 def _rejected(result: Result) -> Result:
@@ -74,6 +79,8 @@ def _units(tree: Tree, round: Round, submitter: str, found: list[Finding]) -> It
             if tree.entry(f"{root}/results") is None:
                 scope = Scope(tree, round, Place(division.name, entry.name, "", ""))
                 scope.report("tree-no-results", root, "The submitter has no results.")
+                if is_modular(round):
+                    scope.report("official-crash", root, DIES, official=True)
                 found += scope.findings
                 continue
             yield _Unit(division.name, entry.name)
@@ -94,8 +101,8 @@ def _within(path: str, only: str) -> bool:
 _worker: list[Any] = []
 
 
-def _begin(tree: Tree, round_name: str) -> None:
-    _worker[:] = [tree, load_round(round_name)]
+def _begin(tree: Tree, round: Round) -> None:
+    _worker[:] = [tree, round]
 
 
 def _work(unit: _Unit, only: str) -> _Outcome:
@@ -112,6 +119,7 @@ def _judge_unit(tree: Tree, round: Round, unit: _Unit, only: str) -> _Outcome:
 
 def _judge_system_directory(scope: Scope, only: str) -> _Outcome:
     goes_on = judge_system(scope)
+    judge_system_loading(scope)
     outcome = _Outcome(findings=list(scope.findings))
     mapping = _mapping(scope)
     sound = not any(finding.breaks_strict for finding in scope.findings)
@@ -137,6 +145,8 @@ def _report_links(scope: Scope, outcome: _Outcome) -> None:
             path = f"{scope.path}/{entry.name}"
             message = "The official checker takes the link for a benchmark."
             scope.report("benchmark-unknown", path, message, actual=entry.target, official=True)
+            if is_modular(scope.round) and not scope.is_open:
+                scope.report("official-crash", path, DIES, official=True)
     outcome.findings += scope.findings[before:]
 
 
@@ -162,6 +172,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
     if not known:
         scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
                      actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
+        if is_modular(scope.round) and not scope.is_open:
+            scope.report("official-crash", scope.path, DIES, official=True)
     required = set((table or {}).get("required") or ())
     allowed = required | set((table or {}).get("optional") or ())
     missing, errors, judged = set(required), 0, []
@@ -170,6 +182,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
         below = replace(
             scope, place=replace(scope.place, scenario=name), scenario=scenario, findings=[]
         )
+        if scope.is_open and is_endpoints(below):
+            below.scenario = scenario = scenario_of_endpoints(name) or scenario
         if not _within(below.path, only) and only:
             missing.discard(scenario)
             continue
@@ -188,6 +202,8 @@ def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) 
             missing.discard(scenario)
     if known and not scope.is_open:
         _judge_required(scope, missing, allowed, judged)
+        if is_modular(scope.round):
+            judged = hold_to_scenarios(scope, required, allowed, judged)
     if not goes_on or not known:
         judged = [replace(result, official=False, rows=()) for result in judged]
     outcome.results += judged
@@ -223,15 +239,19 @@ def _judge_required(
             "scenario-missing",
             f"{scope.path}/{scenario}",
             f"The required scenario {scenario} has no valid run.",
-            official=True,
+            # The modular checker does not see a benchmark without any scenario.
+            official=bool(judged) or not is_modular(scope.round),
         )
     either = {"Server", "Interactive"}
-    present = {_SPELLINGS.get(result.scenario) for result in judged if _performed(result)}
+    present = {
+        _SPELLINGS.get(result.scenario, result.scenario) for result in judged if _performed(result)
+    }
     if scope.round.version >= (5, 1) and not missing & either and either <= allowed:
         required = {s for s in either if s in missing}
         if not required and not present & either:
             scope.report("scenario-missing", scope.path,
-                         "One of Server and Interactive is required.", official=True)  # fmt: skip
+                         "One of Server and Interactive is required.",
+                         official=bool(judged) or not is_modular(scope.round))  # fmt: skip
 
 
 def _category(category: str) -> str:
@@ -240,6 +260,10 @@ def _category(category: str) -> str:
 
 def _unknown(scope: Scope) -> Result:
     scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
+    name = scope.place.scenario
+    if is_modular(scope.round) and name not in _SPELLINGS and name.lower() in _SPELLINGS:
+        # It knows the scenario, and dies when it writes the result's row.
+        scope.report("official-crash", scope.path, DIES, official=True)
     place = scope.place
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter, system=place.system,

@@ -42,7 +42,7 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
 
 def judge_submitter(scope: Scope) -> bool:
     """Judge a submitter's tree; return whether the official checker rejects it as a whole."""
-    _walk(scope, scope.root)
+    _walk(scope)
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
     if not scope.is_open and not any(
@@ -55,28 +55,32 @@ def judge_submitter(scope: Scope) -> bool:
     return rejects
 
 
-def _walk(scope: Scope, path: str) -> None:
-    entries = scope.tree.entries(path)
-    if not entries:
-        scope.report("tree-empty-directory", path, "The directory is empty.")
+def _walk(scope: Scope) -> None:
     largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
-    for entry in entries:
-        below = f"{path}/{entry.name}"
-        if entry.name[0] == ".":
-            scope.report("tree-dot-name", below, "The name begins with a dot.")
-        if " " in entry.name:
-            scope.report("tree-space", below, "The name holds a space.")
-        if entry.kind is Kind.DIRECTORY:
-            if entry.name.endswith("__pycache__"):
-                scope.report("tree-pycache", below, "It is a __pycache__ directory.")
-            _walk(scope, below)
-        elif entry.kind is Kind.LINK:
-            _judge_link(scope, below, entry)
-        elif entry.kind is not Kind.FILE:
-            scope.report("tree-special", below, f"It is no plain file: {entry.kind.value}.")
-        elif entry.size > largest:
-            scope.report("tree-size", below, "The file is too large.",
-                         expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+    directories = [scope.root]
+    while directories:
+        path = directories.pop()
+        entries = scope.tree.entries(path)
+        if not entries:
+            scope.report("tree-empty-directory", path, "The directory is empty.")
+        for entry in entries:
+            name, kind = entry.name, entry.kind
+            below = f"{path}/{name}"
+            if name[0] == ".":
+                scope.report("tree-dot-name", below, "The name begins with a dot.")
+            if " " in name:
+                scope.report("tree-space", below, "The name holds a space.")
+            if kind is Kind.DIRECTORY:
+                if name.endswith("__pycache__"):
+                    scope.report("tree-pycache", below, "It is a __pycache__ directory.")
+                directories.append(below)
+            elif kind is Kind.LINK:
+                _judge_link(scope, below, entry)
+            elif kind is not Kind.FILE:
+                scope.report("tree-special", below, f"It is no plain file: {kind.value}.")
+            elif entry.size > largest:
+                scope.report("tree-size", below, "The file is too large.",
+                             expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:

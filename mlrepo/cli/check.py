@@ -95,9 +95,10 @@ def command(
     from mlrepo.rounds import load_round
 
     source = tree_to_check(path, rev=rev, staged=staged)
-    round_name = round_of(source, round_)
+    folder = source.repository.rounds if source.repository is not None else None
+    round_name = round_of(source, round_, folder)
     report = check(
-        source.tree, load_round(round_name), submitter=submitter or "", only=only or "",
+        source.tree, load_round(round_name, folder), submitter=submitter or "", only=only or "",
         workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if not report.results and not report.findings:

@@ -12,7 +12,8 @@ from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.systems.tuning import Change, Tuner
+    from mlrepo.systems.applied import Change
+    from mlrepo.systems.tuning import Tuner
 
 
 @click.group("platform")
@@ -146,6 +147,8 @@ def apply(name: str | None, as_json: bool) -> None:
         print_json("mlrepo.platform.apply/1", {**applied.to_dict(), "problems": problems})
         return
     _print_changes(applied.changes)
+    if applied.script and applied.script.output:
+        click.echo(applied.script.output)
     if applied.prefix:
         click.echo(f"Runs under this profile start with: {' '.join(applied.prefix)}")
     for problem in applied.problems:
@@ -171,7 +174,7 @@ def restore(as_json: bool) -> int:
     else:
         _print_changes(changes)
         for change in failed:
-            click.echo(f"not restored: /{change.path}: {change.problem}", err=True)
+            click.echo(f"not restored: {change.label}: {change.problem}", err=True)
     return 1 if failed else 0
 
 

@@ -130,9 +130,12 @@ def show(name: str, past: bool, as_json: bool) -> None:
               help="A system, here or of a past round, whose wording to take.")  # fmt: skip
 @click.option("--set", "chosen", multiple=True, metavar="FIELD=VALUE",
               help="Fill in a field (repeatable).")  # fmt: skip
+@click.option("--power", is_flag=True, help="With the fields of power results.")
 @click.option("--no-input", is_flag=True, help="Ask nothing, even on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def add(name: str, base: str, chosen: tuple[str, ...], no_input: bool, as_json: bool) -> None:
+def add(
+    name: str, base: str, chosen: tuple[str, ...], power: bool, no_input: bool, as_json: bool
+) -> None:
     """Describe this machine under NAME, from what can be detected.
 
     A base lends its wording. What it says of hardware stands only where this machine agrees; each
@@ -162,7 +165,7 @@ def add(name: str, base: str, chosen: tuple[str, ...], no_input: bool, as_json: 
             hint="Edit it, or choose another name.",
         )
     made, unknown = _describe(
-        name, values, _base(repository.systems, base), _chosen(chosen, round_)
+        name, values, _base(repository.systems, base), _chosen(chosen, round_), power=power
     )
     if not (no_input or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         for field in open_fields(round_, made.values):
@@ -217,8 +220,9 @@ def _asked(field: str, reason: str, of_base: str | None) -> str:
 @command.command("check")
 @click.argument("name", required=False)
 @click.option("--here", is_flag=True, help="Also compare with this machine.")
+@click.option("--power", is_flag=True, help="Also ask for the fields of power results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(name: str | None, here: bool, as_json: bool) -> int:
+def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     """Check a system's description, or all, against the rules of the round.
 
     Exit code: 0 when none would be rejected, 1 otherwise.
@@ -229,7 +233,7 @@ def check(name: str | None, here: bool, as_json: bool) -> int:
     """
     from mlrepo.rounds import load_round
     from mlrepo.systems.agreement import contradictions
-    from mlrepo.systems.description import read_description, system_problems
+    from mlrepo.systems.description import draft_problems, read_description
     from mlrepo.systems.detect import detect
 
     repository = current_repository()
@@ -243,7 +247,7 @@ def check(name: str | None, here: bool, as_json: bool) -> int:
     results: dict[str, list[dict[str, Any]]] = {}
     for system in names:
         data = read_description(repository.systems, system)
-        found = [vars(problem) for problem in system_problems(data, round_, **place)]
+        found = [vars(problem) for problem in draft_problems(data, round_, power=power, **place)]
         for c in contradictions(json.loads(data), facts):
             found.append(
                 {"rule": "system-not-this-machine", "field": c.field, "expected": c.detected,
@@ -306,7 +310,12 @@ def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], l
 
 
 def _describe(
-    name: str, values: Mapping[str, str], base: Mapping[str, Any] | None, chosen: Mapping[str, str]
+    name: str,
+    values: Mapping[str, str],
+    base: Mapping[str, Any] | None,
+    chosen: Mapping[str, str],
+    *,
+    power: bool = False,
 ) -> tuple[Any, Mapping[str, str]]:
     from mlrepo.rounds import load_round
     from mlrepo.systems.description import new_description
@@ -316,6 +325,7 @@ def _describe(
     made = new_description(
         load_round(values["round"]), division=values["division"], submitter=values["submitter"],
         category=values["category"], name=name, facts=found.facts, base=base, chosen=chosen,
+        power=power,
     )  # fmt: skip
     return made, found.unknown
 

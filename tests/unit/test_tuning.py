@@ -66,13 +66,13 @@ def test_a_profile_is_applied_verified_recorded_and_restored(root: Path, tuner: 
         assert during["sys/devices/system/cpu/smt/control"] == "off"
         assert during["sys/kernel/mm/transparent_hugepage/enabled"] == "never"
         assert during["proc/sys/vm/swappiness"] == "1"
-        assert tuner.journal.is_file()
+        assert tuner.journal.path.is_file()
     assert applied.problems == ()
     changed = {change.path: (change.before, change.after) for change in applied.changes}
     assert changed[f"{_POLICY}/scaling_governor"] == ("powersave", "performance")
     assert changed["sys/kernel/mm/transparent_hugepage/enabled"] == ("madvise", "never")
     assert _state(root) == before
-    assert not tuner.journal.exists()
+    assert not tuner.journal.path.exists()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
@@ -214,7 +214,7 @@ def test_a_required_profile_that_cannot_be_reached_changes_nothing(
     with pytest.raises(UserError, match="required"):
         tuner.apply(profile)
     assert _state(root) == before
-    assert not tuner.journal.exists()
+    assert not tuner.journal.path.exists()
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everything")
@@ -249,14 +249,14 @@ def test_pinning_needs_no_root_and_names_what_is_missing(tuner: Tuner) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", '{"owner": "run"}',
-     '{"owner": "run", "profile": "x", "entries": [{"path": "etc/passwd", "before": "x"}]}',
-     '{"owner": "run", "profile": "x", "entries": [{"path": "sys/../etc/x", "before": "x"}]}'],
+    ["{", "[]", '{"owner": "run"}', '{"owner": "run", "profile": "x", "before": 3}',
+     '{"owner": "run", "profile": "x", "before": {"etc/passwd": "x"}}',
+     '{"owner": "run", "profile": "x", "before": {"sys/../etc/x": "x"}}'],
 )  # fmt: skip
 def test_a_damaged_journal_is_named_and_never_written_from(tuner: Tuner, text: str) -> None:
     """A journal that names other files than the kernel's settings is refused whole."""
     tuner.directory.mkdir(parents=True)
-    tuner.journal.write_text(text)
+    tuner.journal.path.write_text(text)
     with pytest.raises(UserError, match="is damaged"):
         tuner.restore()
 
@@ -310,12 +310,17 @@ def test_the_profiles_of_the_package_can_all_be_read(tmp_path: Path) -> None:
         ("[pin]\ncpus = '0'\nnuma_node = 0", "exclude each other"),
         ("required = 'yes'", "required must be true or false"),
         ("state = 3", "state must be a table"),
+        ("script = 3", "script = 3 cannot be: it is no text"),
+        ("script = 'none.sh'", "is no plain file"),
+        ("script = '../x.sh'", "cannot be"),
     ],
 )
-def test_a_profile_that_cannot_be_is_refused_by_its_key(text: str, message: str) -> None:
+def test_a_profile_that_cannot_be_is_refused_by_its_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
     """Nothing unknown passes silently: a typing error would leave the machine as it is."""
     with pytest.raises(UserError, match=message):
-        parse_profile("x", text, "x.toml")
+        parse_profile("x", text, "x.toml", tmp_path)
 
 
 def test_lists_of_cpus_are_read_as_the_kernel_writes_them() -> None:
