@@ -15,8 +15,9 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import load_round
-from mlrepo.submission.select import Wanted, plan_selection, write_plan
+from mlrepo.submission.select import plan_selection, write_plan
 from mlrepo.submission.verdict import judge_selection
+from mlrepo.submission.wanted import Wanted
 
 INFERENCE = Path(os.environ.get("MLREPO_INFERENCE", "/nonexistent"))
 needs_checkout = pytest.mark.skipif(
