@@ -12,6 +12,7 @@ from typing import Any
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+from mlrepo.layout.files import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.logs.detail import DetailLog
 from mlrepo.logs.summary import invalid_reasons
 from mlrepo.record import (
@@ -77,12 +78,7 @@ def record_of(
     began = str(detail.values.get("test_datetime") or "")
     started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
     content = f"{facts.path}/{mode}/{test}/{sha256_bytes(files.get(DETAIL_LOG, b''))}"
-    summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
-    reasons = [f"LoadGen error: {error}" for error in detail.errors]
-    if mode != ACCURACY and detail.values.get("result_validity") != VALID:
-        reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
-    if value is None:
-        reasons.append("It has no result.")
+    reasons = _failed_test(files) if test else _invalid(mode, detail, value, files)
     place, system = facts.place, facts.system
     unit = "%" if mode == ACCURACY else source.round.unit(place.scenario)
     framework = str(system.get("framework", ""))
@@ -134,6 +130,27 @@ def record_of(
         tool=source.tool,
         test=test,
     )
+
+
+def _invalid(
+    mode: str, detail: DetailLog, value: float | None, files: Mapping[str, bytes]
+) -> list[str]:
+    reasons = [f"LoadGen error: {error}" for error in detail.errors]
+    if mode != ACCURACY and detail.values.get("result_validity") != VALID:
+        summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
+        reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
+    if value is None:
+        reasons.append("It has no result.")
+    return reasons
+
+
+def _failed_test(files: Mapping[str, bytes]) -> list[str]:
+    """A test is what its verification says: in old rounds LoadGen calls many of them INVALID."""
+    return [
+        f"{name} does not say TEST PASS."
+        for name in (VERIFY_PERFORMANCE, VERIFY_ACCURACY)
+        if name in files and b"TEST PASS" not in files[name]
+    ]
 
 
 def _moment(text: str) -> datetime.datetime:
