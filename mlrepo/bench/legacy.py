@@ -23,16 +23,12 @@ _BACKENDS = (
     ("pytorch", ("pytorch",)),
     ("torch", ("pytorch",)),
 )
-# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) and ours.
-_FLAGS = {
-    "--qps": "--qps",
-    "--time": "--time",
-    "--count": "--count",
-    "--max-latency": "--max-latency",
-    "--max-batchsize": "--max-batchsize",
-    "--threads": "--threads",
-    "--samples-per-query": "--samples-per-query",
-}
+# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
+# like.
+_FLAGS = frozenset(
+    {"--qps", "--time", "--count", "--max-latency", "--max-batchsize", "--threads",
+     "--samples-per-query"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,7 +148,7 @@ class _Load:
             flag, equals, value = word.partition("=")
             value = value if equals else next(words, "")
             if flag in _FLAGS:
-                yield _FLAGS[flag], value
+                yield flag, value
             else:
                 remarks.append(f"{flag} {value} has no equivalent".strip())
 
