@@ -17,6 +17,12 @@ from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.model_store import ModelStore
 
 _ALIASES = {"onnxruntime": "onnx"}
+# Which of our backends read a model of a framework.
+READERS = {
+    "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
+    "pytorch": ("pytorch", "tvm-pytorch"),
+    "torchscript": ("pytorch",),
+}
 
 
 @dataclass(frozen=True)

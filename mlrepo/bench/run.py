@@ -33,8 +33,9 @@ from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
+from mlrepo.repository.commits import refuse_if_checked_out
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import Experiment, refuse_if_checked_out
+from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
@@ -95,7 +96,7 @@ class Bench:
         request = request.checked()
         inputs = gather_inputs(self.home, self._round(), request)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
-        refuse_if_checked_out(self.repository, self.experiment)
+        refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value

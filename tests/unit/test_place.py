@@ -118,9 +118,7 @@ def test_the_readme_of_the_code_is_written_once() -> None:
     """Where the round wants the code; what the user wrote there stays."""
     tip = MemoryTree()
     own = "closed/Acme/src/resnet50/README.md"
-    assert (
-        b"mlrepo bench replay RUN" in {str(p): d for p, d in _place(_record()).files.items()}[own]
-    )
+    assert b"mlrepo bench prereq" in {str(p): d for p, d in _place(_record()).files.items()}[own]
     tip.files[own] = b"mine"
     assert own not in {str(path) for path in _place(_record(), tip).files}
     older = place_run(_record(), load_round("v5.1"), MemoryTree(), system_json=SYSTEM, force=False)
