@@ -32,6 +32,8 @@ MODES = (PERFORMANCE, ACCURACY)
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
+# The tag of a run that was read from published results: it is compared with, never submitted.
+IMPORTED_TAG = "imported"
 
 
 @dataclass(frozen=True)

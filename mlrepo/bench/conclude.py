@@ -15,7 +15,7 @@ from typing import Any
 
 from mlrepo.bench.audit import TEST01
 from mlrepo.bench.judge import Judgement, judge, read_outcome
-from mlrepo.bench.place import ACCURACY_TEXT, place_run
+from mlrepo.bench.place import place_run
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
@@ -29,6 +29,7 @@ from mlrepo.harness.spec import (
     RunSpec,
     read_events,
 )
+from mlrepo.layout.files import ACCURACY_TEXT
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath

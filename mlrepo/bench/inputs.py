@@ -10,6 +10,13 @@ from mlrepo.workloads.catalog import variants
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.model_store import ModelStore
 
+# Which of our backends read a model of a framework.
+READERS = {
+    "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
+    "pytorch": ("pytorch", "tvm-pytorch"),
+    "torchscript": ("pytorch",),
+}
+
 
 def find_model(home: Path, workload: Workload, substitute: Path | None, variant: str) -> ModelFile:
     """Return the model of a run: a file of the user's, a named variant, or the default.

@@ -34,8 +34,9 @@ from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
+from mlrepo.repository.commits import refuse_if_checked_out
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import Experiment, refuse_if_checked_out
+from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
@@ -102,7 +103,7 @@ class Bench:
         workload: Workload = load_plugin(WORKLOADS, request.workload)
         self._refuse_oldest_rounds()
         recorder = Recorder(self.repository, git_identity(self.repository.root))
-        refuse_if_checked_out(self.repository, self.experiment)
+        refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value

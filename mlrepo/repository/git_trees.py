@@ -87,6 +87,11 @@ class _ListedTree:
             return ""
         return hashlib.blake2b(b"\0".join(self._records[low:high]), digest_size=20).hexdigest()
 
+    def is_executable(self, path: str) -> bool:
+        """Say whether a file may be executed."""
+        record = self._record(path)
+        return record is not None and record.startswith(b"100755")
+
     def close(self) -> None:
         """End the git process that reads contents, if one was needed."""
         if "_blobs" in self.__dict__:
