@@ -9,6 +9,7 @@ copied or checked out, and nothing in the user's repository changes. It can be d
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.outgoing import Outgoing, added
-from mlrepo.repository.process import NO_FETCH, GitError, git
-from mlrepo.repository.remotes import NO_ACCESS, Access, Remote
+from mlrepo.repository.process import NO_FETCH, GitError, git, git_bytes
+from mlrepo.repository.remotes import NO_ACCESS, Access, Remote, transport_settings
 
 SELECTION_TRAILER = "MLRepo-Selection"
 
@@ -43,24 +44,35 @@ class OfficialCopy:
         The bare Git repository.
     url:
         Of the official repository.
+    home:
+        The results repository's working tree: its configuration says who commits, and how remotes
+        are reached.
     """
 
     directory: Path
     url: str
+    home: Path
 
     @classmethod
     def of(cls, repository: ResultsRepository, url: str) -> OfficialCopy:
-        """Return the copy for ``url``, made (empty) when there is none."""
+        """Return the copy for ``url``, made (empty) when there is none.
+
+        The caller holds the lock of a submission, so a lock file in the copy is what a dead or
+        orphaned git left, and would stop every later one: the copy is then made anew.
+        """
         name = sha256_bytes(url.encode())[:16]
-        directory = repository.store / "official" / f"{name}.git"
-        copy = cls(directory, url)
-        if not (directory / "objects" / "info" / "alternates").is_file():
+        copy = cls(repository.store / "official" / f"{name}.git", url, repository.root)
+        if next(copy.directory.rglob("*.lock"), None) is not None:
+            doomed = copy.directory.with_name(f"{name}.{os.getpid()}.old")
+            copy.directory.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+        if not (copy.directory / "objects" / "info" / "alternates").is_file():
             copy._make(repository.common_dir / "objects")
         return copy
 
     def remote(self, url: str, access: Access = NO_ACCESS) -> Remote:
         """Return another remote (the fork) as seen from the copy."""
-        return Remote(url, self.directory, access)
+        return Remote(url, self.directory, access, transport_settings(self.home))
 
     def fetch_base(self, branch: str, access: Access = NO_ACCESS) -> str:
         """Fetch the tip of the official branch, without any file, and return its commit.
@@ -112,7 +124,7 @@ class OfficialCopy:
         date:
             Author and committer date, as Git writes one.
         """
-        identity = git_identity(self.directory)
+        identity = git_identity(self.home)
         tree = self._with(f"{base}^{{tree}}", "", directories)
         who = {
             f"GIT_{role}_{what}": value
@@ -120,10 +132,13 @@ class OfficialCopy:
             for what, value in (("NAME", person.name), ("EMAIL", person.email), ("DATE", date))
         }
         sign = ("-S",) if identity.sign else ()
-        return git(
-            "commit-tree", *sign, "-p", base, tree, cwd=self.directory, stdin=message.encode(),
+        # In the results repository, whose configuration names the key, but into the copy.
+        made = git_bytes(
+            "commit-tree", *sign, "-p", base, tree, cwd=self.home, stdin=message.encode(),
             environ=os.environ | who,
-        ).strip()  # fmt: skip
+            extra={"GIT_OBJECT_DIRECTORY": str(self.directory / "objects")},
+        )  # fmt: skip
+        return made.decode().strip()
 
     def date_of(self, commit: str) -> str:
         """Return the committer date of a commit as Git writes one."""

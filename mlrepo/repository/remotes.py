@@ -46,7 +46,7 @@ _REFUSALS: tuple[tuple[str, type[MlrepoError], str], ...] = (
         "the command again.",
     ),
     (
-        r"shallow update not allowed",
+        r"shallow update not allowed|lazy fetching disabled|could not fetch .* from promisor",
         BaseMissing,
         "Bring the fork's branch to where the official one is; then run the command again.",
     ),
@@ -96,10 +96,10 @@ class Access:
             return {}
         basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
         # After a redirect git would send the header to the other server too.
-        settings = [
+        settings = (
             (f"http.{self.origin}/.extraHeader", f"Authorization: Basic {basic}"),
             ("http.followRedirects", "false"),
-        ]
+        )
         return _configuration(environ, settings)
 
 
@@ -116,11 +116,16 @@ class Remote:
         Without credentials in it.
     directory:
         The Git repository that git runs in.
+    access:
+        Who asks.
+    settings:
+        Further settings of git, see :func:`transport_settings`.
     """
 
     url: str
     directory: Path
     access: Access = NO_ACCESS
+    settings: tuple[tuple[str, str], ...] = ()
 
     def branches(self) -> dict[str, str]:
         """Return the branches of the remote with their commits.
@@ -138,7 +143,7 @@ class Remote:
         """Say whether anybody may read the remote: asked without any credentials."""
         if not self.url.startswith(("http://", "https://")):
             return False
-        nobody = [("credential.helper", ""), ("core.askPass", ""), ("http.extraHeader", "")]
+        nobody = (("credential.helper", ""), ("core.askPass", ""), ("http.extraHeader", ""))
         environ = _without_askpass() | _configuration(os.environ, nobody)
         try:
             git("ls-remote", "--heads", "--", self.url, cwd=self.directory, environ=environ)
@@ -152,15 +157,18 @@ class Remote:
         Asked by the negotiation of git's protocol (git 2.32), which transfers nothing.
         """
         commit = git("rev-parse", "--verify", commit, cwd=self.directory).strip()
+        if commit in self.branches().values():
+            return True
         try:
             common = git(
                 "fetch", "--negotiate-only", f"--negotiation-tip={commit}", "--", self.url,
                 cwd=self.directory, environ=self._environ(),
             )  # fmt: skip
         except GitError as error:
-            # git 2.39 says so when nothing is common; servers before 2.32 cannot be asked.
-            if re.search("acknowledgments|wait-for-done|negotiate-only", error.stderr):
-                return False
+            if "acknowledgments" in error.stderr:
+                return False  # git 2.39 says so when nothing is common
+            if re.search("wait-for-done|negotiate-only|protocol v2", error.stderr):
+                return True  # one of the two is older than git 2.32: the push will tell
             raise remote_error(error, self.url, "read") from error
         return commit in common.split()
 
@@ -210,7 +218,9 @@ class Remote:
         return out.decode(errors="surrogateescape"), said.decode(errors="replace")
 
     def _environ(self) -> dict[str, str]:
-        return _PATIENCE | dict(os.environ) | self.access.variables(os.environ) | NO_FETCH
+        known = dict(os.environ)
+        known |= _configuration(known, self.settings)
+        return _PATIENCE | known | self.access.variables(known) | NO_FETCH
 
 
 def refuse_credentials(url: str) -> str:
@@ -227,6 +237,23 @@ def refuse_credentials(url: str) -> str:
             "helper.",
         )
     return url
+
+
+def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
+    """Return what a repository's own configuration says of how remotes are reached.
+
+    Proxies, certificates, credential helpers, rewritten URLs: for git in another repository that
+    acts for this one.
+    """
+    try:
+        listed = git(
+            "config", "--local", "--includes", "-z", "--get-regexp",
+            r"^(http|credential|url|ssh)\.|^core\.(sshcommand|askpass|gitproxy)$", cwd=home,
+        )  # fmt: skip
+    except GitError:
+        return ()  # none is set
+    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+    return tuple((key, value) for key, _, value in pairs)
 
 
 def is_branch_name(name: str) -> bool:
@@ -281,7 +308,8 @@ def _configuration(
     environ: Mapping[str, str], settings: Sequence[tuple[str, str]]
 ) -> dict[str, str]:
     """Return the variables that add settings to those that the environment sets already."""
-    first = int(environ.get("GIT_CONFIG_COUNT") or 0)
+    count = environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdigit() else 0
     variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
     for number, (key, value) in enumerate(settings, start=first):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}

@@ -13,9 +13,6 @@ from github_double import GitHubDouble, allow, tip
 from samples import git, sample_run_id
 from submissions import SUBMITTER, write_submission
 
-from mlrepo.repository.discovery import find_repository
-from mlrepo.repository.identity import git_identity
-from mlrepo.repository.submission_branch import write_submission as put_on_branch
 from mlrepo.submission.selection import SelectedRun, selection_message
 
 ROUND, TOKEN, LOGIN = "v6.1", "secret-of-ada-0123456789", "ada"
@@ -110,13 +107,16 @@ def select(root: Path, tree: Path, *, text: str = "", without: str = "") -> None
         written = git(root, "write-tree").strip()
     finally:
         del os.environ["GIT_INDEX_FILE"]
-    repository = find_repository(root)
     runs = tuple(
         SelectedRun(str(path.relative_to(tree).parent), sample_run_id(number))
         for number, path in enumerate(sorted(tree.rglob("mlperf_log_detail.txt")))
     )
     message = selection_message(ROUND, runs, 3)
-    put_on_branch(repository, git_identity(root), ROUND, written, message)
+    ref = f"refs/heads/submission/{ROUND}"
+    before = git(root, "rev-parse", "--quiet", "--verify", ref, ok=False).split()
+    parents = [argument for commit in before for argument in ("-p", commit)]
+    commit = git(root, "commit-tree", *parents, written, stdin=message).strip()
+    git(root, "update-ref", ref, commit)
 
 
 def publish(work: Path, bare: Path, files: Mapping[str, str] | None = None) -> str:

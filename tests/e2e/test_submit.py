@@ -414,3 +414,53 @@ def test_help_needs_neither_repository_nor_network(tmp_path: Path) -> None:
     """As every command's."""
     assert "--dry-run" in mlrepo(tmp_path, "submit", "--help").out
     mlrepo(tmp_path, "submit", "--yes", code=2).says("not inside a results repository")
+
+
+def test_the_repository_s_own_configuration_holds(world: World, tmp_path: Path) -> None:
+    """Who commits, which key signs, how a remote is reached: read where users set it."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("ssh-keygen is not installed")
+    key, allowed = tmp_path / "key", tmp_path / "allowed"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    allowed.write_text(f"lea@example.org {key.with_suffix('.pub').read_text()}")
+    for name, value in (
+        ("user.name", "Lea Local"), ("user.email", "lea@example.org"), ("gpg.format", "ssh"),
+        ("user.signingKey", str(key)), ("commit.gpgSign", "true"),
+        (f"url.{world.server.url}/.insteadOf", "https://forge.example.org/"),
+    ):  # fmt: skip
+        git(world.root, "config", name, value)
+    nobody: dict[str, str | None] = dict.fromkeys(
+        f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    )
+    url = f"https://forge.example.org/{OFFICIAL}.git"
+    world.server.tokens["local"] = LOGIN
+    git(
+        world.root,
+        "config",
+        "credential.helper",
+        "!f() { echo username=a; echo password=local; }; f",
+    )
+    world.server.may_push = lambda login, full_name: login == LOGIN
+    world.submit(
+        "--fork", url, MLREPO_OFFICIAL_REPOSITORY=url, MLREPO_OFFICIAL_API_URL=None,
+        GH_TOKEN=None, **nobody,
+    )  # fmt: skip
+    git(world.official, "config", "gpg.ssh.allowedSignersFile", str(allowed))
+    assert "Good" in git(world.official, "verify-commit", BRANCH, ok=False)
+    assert git(world.official, "log", "-1", "--format=%an", BRANCH) == "Lea Local\n"
+    assert {request.token for request in world.server.requests} == {"", "local"}
+    world.submit(
+        "--fork", url, MLREPO_OFFICIAL_REPOSITORY=url, MLREPO_OFFICIAL_API_URL=None,
+        GH_TOKEN=None, **nobody,
+    ).says("done before push")  # fmt: skip
+
+
+@pytest.mark.parametrize("lock", ["shallow.lock", "config.lock", "refs/official/main.lock"])
+def test_a_lock_that_a_killed_git_left_stops_nobody(world: World, lock: str) -> None:
+    """The copy of the official repository is made anew; it holds nothing of value."""
+    world.submit("--dry-run")
+    [copy] = (world.root / ".git" / "mlrepo" / "official").glob("*.git")
+    (copy / lock).touch()
+    world.submit()
+    one_of_each(world)
+    assert not (copy / lock).exists()
