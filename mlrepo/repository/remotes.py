@@ -143,8 +143,12 @@ class Remote:
         """Say whether anybody may read the remote: asked without any credentials."""
         if not self.url.startswith(("http://", "https://")):
             return False
-        nobody = (("credential.helper", ""), ("core.askPass", ""), ("http.extraHeader", ""))
-        environ = _without_askpass() | _configuration(os.environ, nobody)
+        nobody = (
+            ("credential.helper", ""), ("core.askPass", ""), (f"http.{self.url}.extraHeader", "")
+        )  # fmt: skip
+        # The home holds .netrc, which git cannot be told to leave alone.
+        environ = _without_askpass() | {"HOME": os.devnull}
+        environ |= _configuration(environ, (*self.settings, *nobody))
         try:
             git("ls-remote", "--heads", "--", self.url, cwd=self.directory, environ=environ)
         except GitError:

@@ -100,6 +100,11 @@ def select(root: Path, tree: Path, *, text: str = "", without: str = "") -> None
         (tree / "closed" / SUBMITTER / "calibration.md").write_text(text)
     for path in tree.rglob(without) if without else ():
         path.unlink()
+    put_selection(root, tree)
+
+
+def put_selection(root: Path, tree: Path) -> None:
+    """Make a directory the selection of the round, as a commit of ``mlrepo select`` would."""
     index = {"GIT_INDEX_FILE": str(tree.with_suffix(".index"))}
     os.environ.update(index)
     try:
