@@ -89,7 +89,7 @@ def command(**given: Any) -> int:
 def _wanted(given: dict[str, Any]) -> Any:
     from mlrepo.repository.experiments import Experiment
     from mlrepo.rounds import parse_scenario
-    from mlrepo.submission.select import Wanted
+    from mlrepo.submission.wanted import Wanted
 
     return Wanted(
         benchmark=given["benchmark"] or "",

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -20,13 +20,16 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+# A text that changes with what stands at a path, and its latest change in ns.
+_State = tuple[str, int]
+
+
 class _Listing(NamedTuple):
     entries: tuple[Entry, ...]
     by_name: dict[str, Entry]
-    statuses: tuple[os.stat_result | None, ...]
 
 
-_NOTHING = _Listing((), {}, ())
+_NOTHING = _Listing((), {})
 
 
 class DirectoryTree:
@@ -34,14 +37,19 @@ class DirectoryTree:
 
     Links are never followed, neither at the end of a path nor on the way; only regular files are
     opened. Git's own directory in the root is left out.
+
+    Attributes
+    ----------
+    root:
+        The directory, without links.
     """
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise UserError(f"The directory {root} does not exist.", hint="Check the path.")
-        self._root = os.path.realpath(root)
+        self.root = os.path.realpath(root)
         self._listings: dict[str, _Listing] = {}
-        self._digests: dict[str, tuple[bytes, int]] = {}
+        self._states: dict[str, _State] = {}
 
     def entries(self, path: str) -> Sequence[Entry]:
         """Return the entries of a directory, sorted by name; none if it is no directory."""
@@ -74,17 +82,28 @@ class DirectoryTree:
         # Readers ask for large pieces: a buffer between would only be one more copy.
         return cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=0))
 
-    def oid(self, path: str) -> str:
-        """Return a text that changes when a name, size, time or inode at or below the path does."""
-        return self._digest(path)[0].hex()
+    def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
+        """Return a text for each path that changes when a name, size, time or inode does.
 
-    def is_settled(self, path: str) -> bool:
-        """Say whether nothing at or below the path changed in the last two seconds.
-
-        A change within one tick of the file system's clock (10 ms here, 2 s on some) may leave
-        size and times as they were.
+        It is empty where something changed in the last two seconds: a second change within one
+        tick of the file system's clock would leave sizes and times as they are.
         """
-        return self._digest(path)[1] < time.time_ns() - 2_000_000_000
+        missing = [path for path in paths if path not in self._states]
+        if workers > 1 and len(missing) > workers:
+            # 25 ms to import: not where one process does it all.
+            from concurrent.futures import ProcessPoolExecutor
+
+            with ProcessPoolExecutor(workers) as pool:
+                for states in pool.map(self._fresh_states, missing):
+                    self._states.update(states)
+        else:
+            for path in missing:
+                self._states.update(self._fresh_states(path))
+        settled = time.time_ns() - 2_000_000_000
+        return [
+            oid if newest < settled else ""
+            for oid, newest in (self._states[path] for path in paths)
+        ]
 
     def _open(self, path: str) -> tuple[int, int]:
         """Return a descriptor of a regular file and its size; raise :class:`Missing`."""
@@ -94,7 +113,7 @@ class DirectoryTree:
         if entry.kind is not Kind.FILE:
             raise Missing(f"is no file that can be read ({entry.kind.value})")
         try:
-            descriptor = os.open(f"{self._root}/{path}", _OPEN_FLAGS)
+            descriptor = os.open(f"{self.root}/{path}", _OPEN_FLAGS)
         except OSError as error:
             raise Missing(f"cannot be opened: {error.strerror}") from error
         status = os.fstat(descriptor)
@@ -103,34 +122,22 @@ class DirectoryTree:
             raise Missing("is no regular file any more")
         return descriptor, status.st_size
 
-    def _digest(self, path: str) -> tuple[bytes, int]:
-        """Return a digest of all at and below the path, and its latest change in ns."""
-        known = self._digests.get(path)
-        if known is None:
-            known = self._digests[path] = self._digest_anew(path)
-        return known
-
-    def _digest_anew(self, path: str) -> tuple[bytes, int]:
+    def _fresh_states(self, path: str) -> dict[str, _State]:
+        """Return the states of the path and of the directories below, as they are now."""
+        states: dict[str, _State] = {}
         entry = self.entry(path)
         if entry is None:
-            return b"", 0
-        if entry.kind is not Kind.DIRECTORY:
-            parent = self._listing(path.rpartition("/")[0])
-            status = parent.statuses[parent.entries.index(entry)]
-            return _hash([entry.kind.value, _identity(status), entry.target]), _changed(status)
-        listing = self._listing(path)
-        prefix = f"{path}/" if path else ""
-        said: list[object] = []
-        latest = 0
-        for below, status in zip(listing.entries, listing.statuses, strict=True):
-            content: object
-            if below.kind is Kind.DIRECTORY:
-                content, newest = self._digest(prefix + below.name)
+            return {path: ("absent", 0)}
+        try:
+            if entry.kind is Kind.DIRECTORY:
+                descriptor = os.open(f"{self.root}/{path}", _DIRECTORY_FLAGS)
+                _note_states(descriptor, path, states)
             else:
-                content, newest = _identity(status), _changed(status)
-            latest = max(latest, newest)
-            said.append((below.name, below.kind.value, content, below.target))
-        return _hash(said), latest
+                status = os.lstat(f"{self.root}/{path}")
+                states[path] = (_hash(_identity(status)), status.st_ctime_ns)
+        except OSError:
+            return {path: ("unreadable", 0)}
+        return states
 
     def _listing(self, path: str) -> _Listing:
         known = self._listings.get(path)
@@ -139,7 +146,7 @@ class DirectoryTree:
         entry = self.entry(path)
         if entry is not None and entry.kind is Kind.DIRECTORY:
             try:
-                return self._scan(os.open(f"{self._root}/{path}", _DIRECTORY_FLAGS), path)
+                return self._scan(os.open(f"{self.root}/{path}", _DIRECTORY_FLAGS), path)
             except OSError:
                 pass
         return self._listings.setdefault(path, _NOTHING)
@@ -151,7 +158,7 @@ class DirectoryTree:
         relative to an open directory no call walks the whole path again.
         """
         goes_on = 0 < path.count("/") < _DEEPEST_AT_ONCE
-        found: list[tuple[Entry, os.stat_result | None]] = []
+        found: list[Entry] = []
         try:
             with os.scandir(descriptor) as names:
                 for name in names:
@@ -159,14 +166,13 @@ class DirectoryTree:
                         found.append(_entry(name, descriptor))
                     elif path or name.name != ".git":
                         below = f"{path}/{name.name}" if goes_on else ""
-                        found.append((self._directory(name.name, descriptor, below), None))
+                        found.append(self._directory(name.name, descriptor, below))
         except OSError:
             found = []
         finally:
             os.close(descriptor)
-        found.sort(key=_entry_of)
-        entries, statuses = zip(*found, strict=True) if found else ((), ())
-        listing = _Listing(entries, {entry[0]: entry for entry in entries}, statuses)
+        found.sort(key=_name)
+        listing = _Listing(tuple(found), {entry.name: entry for entry in found})
         self._listings[path] = listing
         return listing
 
@@ -183,26 +189,24 @@ class DirectoryTree:
         return Entry(name, Kind.DIRECTORY)
 
 
-# Names are unique within a directory, so that entries compare by them.
-_entry_of = itemgetter(0)
+_name = attrgetter("name")
 
 
-def _entry(name: os.DirEntry[str], directory: int) -> tuple[Entry, os.stat_result | None]:
+def _entry(name: os.DirEntry[str], directory: int) -> Entry:
     try:
         status = name.stat(follow_symlinks=False)
     except OSError:
-        return Entry(name.name, Kind.UNREADABLE), None
+        return Entry(name.name, Kind.UNREADABLE)
     mode = status.st_mode
     if stat.S_ISREG(mode):
         kind = Kind.FILE if _readable(name, directory, status) else Kind.UNREADABLE
-        return Entry(name.name, kind, status.st_size), status
+        return Entry(name.name, kind, status.st_size)
     if stat.S_ISLNK(mode):
         try:
-            target = os.readlink(name.name, dir_fd=directory)
+            return Entry(name.name, Kind.LINK, -1, os.readlink(name.name, dir_fd=directory))
         except OSError:
-            return Entry(name.name, Kind.UNREADABLE), status
-        return Entry(name.name, Kind.LINK, -1, target), status
-    return Entry(name.name, Kind.SPECIAL), status
+            return Entry(name.name, Kind.UNREADABLE)
+    return Entry(name.name, Kind.SPECIAL)
 
 
 def _readable(name: os.DirEntry[str], directory: int, status: os.stat_result) -> bool:
@@ -212,23 +216,52 @@ def _readable(name: os.DirEntry[str], directory: int, status: os.stat_result) ->
     return os.access(name.name, os.R_OK, dir_fd=directory)
 
 
-def _identity(status: os.stat_result | None) -> tuple[int, ...]:
+def _note_states(descriptor: int, path: str, states: dict[str, _State]) -> _State:
+    """Note the states of an open directory and of those below, and close it.
+
+    A listing for judging holds more than this needs and takes twice the time.
+    """
+    said: list[tuple[str | int, ...]] = []
+    latest = 0
+    try:
+        with os.scandir(descriptor) as names:
+            for item in names:
+                name = item.name
+                if item.is_dir(follow_symlinks=False):
+                    try:
+                        below = os.open(name, _DIRECTORY_FLAGS, dir_fd=descriptor)
+                    except OSError:
+                        said.append((name, "unreadable"))
+                        continue
+                    oid, newest = _note_states(below, f"{path}/{name}", states)
+                    said.append((name, oid))
+                else:
+                    status = item.stat(follow_symlinks=False)
+                    said.append((name, *_identity(status)))
+                    newest = status.st_ctime_ns
+                latest = max(latest, newest)
+    finally:
+        os.close(descriptor)
+    said.sort()
+    state = (_hash(said), latest)
+    if path.count("/") <= _DEEPEST_NOTED:
+        states[path] = state
+    return state
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
     """Return what tells one state of a file from another."""
-    if status is None:
-        return ()
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return (status.st_mode, status.st_size, status.st_ino, *times)
 
 
-def _changed(status: os.stat_result | None) -> int:
-    return status.st_ctime_ns if status else 0
-
-
-def _hash(value: Any) -> bytes:
+def _hash(value: Any) -> str:
     # Version 2 of marshal has no references: equal values give equal bytes.
-    return hashlib.blake2b(marshal.dumps(value, 2), digest_size=20).digest()
+    return hashlib.blake2b(marshal.dumps(value, 2), digest_size=20).hexdigest()
 
 
 _USER = os.geteuid()
 # Each level of a listing made at once holds one descriptor open.
 _DEEPEST_AT_ONCE = 40
+# <division>/<submitter>/results/<system>/<benchmark>: what verdicts are kept for.
+_DEEPEST_NOTED = 4

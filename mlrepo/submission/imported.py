@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import posixpath
 import re
@@ -13,28 +12,15 @@ from typing import Any
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Result
-from mlrepo.digest import sha256_bytes
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.layout.files import ACCURACY_TEXT, VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.logs.detail import DetailLog, parse_detail
-from mlrepo.logs.summary import invalid_reasons
 from mlrepo.paths import DIVISIONS
-from mlrepo.record import (
-    ACCURACY,
-    COMPLIANCE,
-    IMPORTED_TAG,
-    INVALID,
-    PERFORMANCE,
-    VALID,
-    Metric,
-    Placement,
-    RunRecord,
-    StoredLog,
-    configuration_digest,
-    new_run_id,
-)
-from mlrepo.rounds import Place, Round, parse_scenario
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
+from mlrepo.repository.recorder import MAX_BLOB_SIZE
+from mlrepo.rounds import SCENARIOS, Place, Round
+from mlrepo.submission.imported_record import ResultFacts, Source, record_of
 from mlrepo.tree import Kind, Missing, Tree, walk
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
@@ -124,12 +110,17 @@ class Importer:
             found = True
             directory = posixpath.dirname(path)
             detail = self._detail(directory)
-            scenario = parse_scenario(str(detail.values.get("effective_scenario", "")))
+            scenario = str(detail.values.get("effective_scenario") or "")
+            if not scenario:
+                raise UserError(
+                    f"{path} does not say of which scenario it is.",
+                    hint="The log is damaged: take it out, and import the others.",
+                )
             mode = str(detail.values.get("effective_test_mode"))
             names = Place(
                 identity.division, identity.submitter, identity.system, identity.benchmark, scenario
             )
-            base = _Base(names, identity.category, {}, {}, {}, {})
+            base = ResultFacts(names, identity.category, {}, {}, {}, {})
             if mode == "AccuracyOnly":
                 text = self._text(f"{directory}/{ACCURACY_TEXT}")
                 yield self._run(base, directory, ACCURACY, "", detail, _accuracy_value(text))
@@ -161,8 +152,8 @@ class Importer:
         )
         measured = str(self.round.measurements_directory(place))
         system = self._json(str(self.round.system_file(place)))
-        base = _Base(
-            dataclasses.replace(place, scenario=parse_scenario(result.scenario)),
+        base = ResultFacts(
+            dataclasses.replace(place, scenario=_spelled(result.scenario)),
             str(system.get("system_type", "")),
             system,
             self._measurements(measured, place),
@@ -188,7 +179,7 @@ class Importer:
                 )
 
     def _run(
-        self, base: _Base, directory: str, mode: str, test: str, detail: DetailLog,
+        self, base: ResultFacts, directory: str, mode: str, test: str, detail: DetailLog,
         value: float | None,
     ) -> ImportedRun:  # fmt: skip
         files = {name: data for name, data in base.files.items() if data}
@@ -198,67 +189,11 @@ class Importer:
                 files[posixpath.basename(path)] = data
         if base.system:
             files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
-        began = str(detail.values.get("test_datetime") or "")
-        started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
-        content = f"{base.path or directory}/{mode}/{test}/{sha256_bytes(files[DETAIL_LOG])}"
-        summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
-        reasons = [f"LoadGen error: {error}" for error in detail.errors]
-        if mode != ACCURACY and detail.values.get("result_validity") != VALID:
-            reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
-        if value is None:
-            reasons.append("It has no result.")
-        place, system = base.place, base.system
-        unit = "%" if mode == ACCURACY else self.round.unit(place.scenario)
-        framework = str(system.get("framework", ""))
-        weights = str(base.measurements.get("starting_weights_filename", ""))
-        effective = detail.group("effective_")
-        record = RunRecord(
-            run=new_run_id(started, content.encode()),
-            started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            ended=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            experiment=self.experiment,
-            round=self.round.name,
-            division=place.division,
-            submitter=place.submitter,
-            category=base.category,
-            system=place.system,
-            sut=place.system,
-            benchmark=place.benchmark,
-            scenario=place.scenario,
-            mode=mode,
-            validity=INVALID if reasons else VALID,
-            result=Metric(value, unit),
-            reasons=tuple(reasons),
-            tags=(IMPORTED_TAG,),
-            model={**base.measurements, "file": posixpath.basename(weights)},
-            backend={"name": _short_name(framework), "framework": framework},
-            loadgen={
-                "version": detail.version,
-                "effective": effective,
-                "requested": detail.group("requested_"),
-                "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
-                "errors": list(detail.errors),
-            },
-            logs={
-                name: StoredLog(sha256_bytes(files[name]), len(files[name]))
-                for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
-                if name in files
-            },
-            source={"imported": self.label, "path": base.path or directory},
-            host={key: text for key, text in system.items() if isinstance(text, str)},
-            configuration=configuration_digest(
-                {
-                    "round": self.round.name,
-                    "place": [*dataclasses.astuple(place)],
-                    "framework": framework,
-                    "weights": weights,
-                }
-            ),
-            placement=Placement(placed=False, reason=f"imported from {self.label}"),
-            tool=self.tool,
-            test=test,
-        )
-        return ImportedRun(record, files, base.workflow)
+        facts = dataclasses.replace(base, path=base.path or directory)
+        source = Source(self.round, self.label, self.experiment, self.tool)
+        record = record_of(facts, source, mode, test, detail, value, files)
+        kept = {name: data for name, data in files.items() if len(data) <= MAX_BLOB_SIZE}
+        return ImportedRun(record, kept, base.workflow)
 
     def _files_of(self, directory: str, mode: str, test: str) -> Iterator[str]:
         yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))
@@ -305,34 +240,12 @@ class Importer:
         return value if isinstance(value, dict) else {}
 
 
-@dataclass(frozen=True)
-class _Base:
-    """What the runs of one result share."""
-
-    place: Place
-    category: str
-    system: Mapping[str, Any]
-    measurements: Mapping[str, Any]
-    workflow: Mapping[str, Any]
-    files: Mapping[str, bytes]
-    path: str = ""
-
-
 def _accuracy_value(text: str) -> float | None:
     found = _NUMBER.search(text)
     return float(found[0]) if found else None
 
 
-def _moment(text: str) -> datetime.datetime:
-    """Return when a run began; a log that does not say so begins with the era."""
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.datetime.fromtimestamp(0, datetime.UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-
-
-def _short_name(framework: str) -> str:
-    """Return the first word of a framework's name, for tables."""
-    words = re.split(r"[^A-Za-z0-9.]+", framework.strip())
-    return words[0].lower() if words and words[0] else "unknown"
+def _spelled(scenario: str) -> str:
+    """Return a directory's scenario in LoadGen's spelling; rounds have more than we run."""
+    known = {name.lower(): name for name in SCENARIOS}
+    return known.get(scenario.lower(), scenario)

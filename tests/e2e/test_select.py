@@ -11,8 +11,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pexpect
 import pytest
-from driver import branch_files, everything, mlrepo, refs
+from driver import MLREPO, branch_files, environment, everything, mlrepo, refs
 from samples import git
 
 _RESULT = "open/Acme/results/box-onnxruntime-cpu/digits"
@@ -197,6 +198,28 @@ def test_without_a_terminal_the_passphrase_comes_from_elsewhere(selected: Path) 
     mlrepo(selected, "pack", "--passphrase-file", "mlrepo.toml", code=2).says("--encrypt")
     (selected / "empty").write_text("")
     mlrepo(selected, "pack", "--encrypt", "--passphrase-file", "empty", code=2).says("is empty")
+
+
+def test_the_passphrase_is_asked_for_twice_on_a_terminal(selected: Path) -> None:
+    """What is typed is not shown; two that differ are asked for again."""
+    terminal = pexpect.spawn(
+        MLREPO[0], [*MLREPO[1:], "pack", "--encrypt"], cwd=str(selected), env=environment(),
+        timeout=60, encoding="utf-8",
+    )  # fmt: skip
+    for asked, typed in (
+        ("Passphrase:", "correct horse"),
+        ("Repeat for confirmation:", "correct house"),
+        ("Passphrase:", "correct horse"),
+        ("Repeat for confirmation:", "correct horse"),
+    ):
+        terminal.expect_exact(asked)
+        terminal.sendline(typed)
+    terminal.expect_exact("open it with: openssl")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert "horse" not in terminal.before
+    assert (selected / "Acme-v6.1.tar.gz.enc").is_file()
 
 
 def test_packing_needs_a_selection(measured_copy: Path) -> None:

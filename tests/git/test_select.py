@@ -21,8 +21,9 @@ from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import load_round
-from mlrepo.submission.select import Plan, Wanted, plan_selection, write_plan
+from mlrepo.submission.select import Plan, plan_selection, write_plan
 from mlrepo.submission.selection import Selection, read_selection
+from mlrepo.submission.wanted import Wanted
 
 _V61 = load_round("v6.1")
 _OFFLINE = f"closed/{SUBMITTER}/results/alpha/resnet50/Offline"
