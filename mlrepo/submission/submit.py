@@ -2,7 +2,7 @@
 
 Nothing is written down about how far a submission got: every step asks the repository or the forge
 whether it is done already. So the same command completes what any failure left, and doing it
-twice changes nothing (docs/design/008-submit.md).
+twice changes nothing (docs/design/009-submit.md).
 """
 
 from __future__ import annotations
