@@ -47,8 +47,21 @@ def find_token(
     Raises
     ------
     UserError
-        There is no token.
+        There is no token, or it holds characters that no header may.
     """
+    token = _find(api_url, environ, directory, chosen_by_user=chosen_by_user)
+    if not (token.value.isascii() and token.value.isprintable() and " " not in token.value):
+        raise UserError(
+            f"The token from {token.origin} holds spaces, line breaks or other characters that no "
+            "token has.",
+            hint="Store it again, without quotes and line breaks.",
+        )
+    return token
+
+
+def _find(
+    api_url: str, environ: Mapping[str, str], directory: Path, *, chosen_by_user: bool
+) -> Token:
     parts = urlsplit(api_url)
     at_github = parts.hostname == _GITHUB_API_HOST
     host = "github.com" if at_github else parts.netloc

@@ -143,10 +143,10 @@ class GitHub:
             raise
 
     def update_pull_request(self, request: PullRequest, proposal: Proposal) -> None:
-        """Give the request the proposal's title and text."""
+        """Give the request the proposal's text; its title may be somebody's by now."""
         self._api.patch(
             f"/repos/{self._official['full_name']}/pulls/{request.number}",
-            {"title": proposal.title, "body": proposal.body},
+            {"body": proposal.body},
         )
 
     def link(self, proposal: Proposal) -> str:

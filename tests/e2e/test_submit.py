@@ -97,6 +97,7 @@ def test_a_new_selection_replaces_the_old_one_on_the_base_of_today(
     first = tip(world.fork, BRANCH)
     [pull] = world.github.pulls[OFFICIAL]
     pull.body = f"Please look at the calibration.\r\n{pull.body}\r\nThank you."
+    pull.title = "For the group"
     base = publish(tmp_path / "upstream", world.official, {"open/Third/x.txt": "third\n"})
     select(world.root, tmp_path / "tree", text="Calibrated again.\n")
     done = world.submit()
@@ -105,6 +106,7 @@ def test_a_new_selection_replaces_the_old_one_on_the_base_of_today(
     assert commit != first
     assert git(world.fork, "rev-parse", f"{commit}^").strip() == base
     assert git(world.root, "rev-parse", f"submission/{ROUND}").strip() in pull.body
+    assert pull.title == "For the group"
     assert pull.body.startswith("Please look at the calibration.")
     assert pull.body.endswith("Thank you.")
 
@@ -229,6 +231,13 @@ def test_the_token_comes_from_where_people_keep_it(world: World, source: str) ->
         git(world.root, "config", "credential.helper", helper)
     world.submit(**environ)
     one_of_each(world)
+
+
+def test_a_token_that_no_header_can_hold_is_not_repeated(world: World) -> None:
+    """A line break from a file, say; the message names where the token came from."""
+    done = world.submit(code=2, GH_TOKEN="hunter\n2000")
+    done.says("token from GH_TOKEN", "line breaks")
+    assert "hunter" not in done.out + done.err
 
 
 def test_no_token_is_said_before_anything_is_asked(world: World) -> None:
