@@ -13,6 +13,7 @@ from mlrepo.checker.report import Result
 from mlrepo.checker.result import judge_result
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
+from mlrepo.checker.selection import within
 from mlrepo.findings import Finding
 
 _SPELLINGS = {
@@ -51,7 +52,7 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
         )
         if scope.is_open and is_endpoints(below):
             below.scenario = scenario = scenario_of_endpoints(name) or scenario
-        if not within(below.path, only) and only:
+        if not within(below.path, only):
             missing.discard(scenario)
             continue
         if not known or scenario not in _SPELLINGS.values():
@@ -74,11 +75,6 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
     if not goes_on or not known:
         judged = [replace(result, official=False, rows=()) for result in judged]
     return Outcome(tuple(judged), (*others, *scope.findings))
-
-
-def within(path: str, only: str) -> bool:
-    """Say whether one of the two paths lies at or below the other."""
-    return f"{path}/".startswith(f"{only}/") or f"{only}/".startswith(f"{path}/")
 
 
 def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mlrepo.checker.report import Report
-from mlrepo.checker.submission import Selection, judge_tree
+from mlrepo.checker.selection import Selection
+from mlrepo.checker.submission import judge_submission
 from mlrepo.checker.verdicts import Store, Verdicts
 from mlrepo.rounds import Round
 from mlrepo.tree import Tree
@@ -37,4 +38,4 @@ def check(
     """
     verdicts = None if store is None else Verdicts(round, store)
     selection = Selection(submitter, only)
-    return judge_tree(tree, round, selection, workers=workers, verdicts=verdicts)
+    return judge_submission(tree, round, selection, workers=workers, verdicts=verdicts)

@@ -1,4 +1,4 @@
-"""Walk a whole tree: divisions, submitters, systems, and share them among processes."""
+"""Walk a whole tree: submitters and their systems, shared among processes."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mlrepo.checker.benchmark import within
-from mlrepo.checker.modular import DIES, is_modular
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.report import Report
-from mlrepo.checker.scope import Scope
-from mlrepo.checker.submitter import judge_root, judge_submitter
-from mlrepo.checker.system_directory import judge_system_directory
+from mlrepo.checker.root import judge_root
+from mlrepo.checker.selection import Selection, within
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
-from mlrepo.rounds import Place, Round
+from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Tree
 
 
-@dataclass(frozen=True)
-class Selection:
-    """What of a tree is judged.
-
-    Attributes
-    ----------
-    submitter:
-        Only this submitter's directories; empty for all.
-    only:
-        Only results at or below this path; empty for all.
-    """
-
-    submitter: str = ""
-    only: str = ""
+def judge_submission(
+    tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
+) -> Report:
+    """Judge a tree; see :func:`mlrepo.checker.check.check`."""
+    roots = selection.submitters(tree, round.tables["divisions"])
+    judge = _Judge(tree, round, selection.only, verdicts)
+    known: dict[str, Outcome] = {}
+    if verdicts is not None:
+        tree.oids(roots, workers)  # all at once: each is asked for below
+        for root in roots:
+            outcome = verdicts.recall(tree, root, [root], [selection.only])
+            if outcome is not None:
+                known[root] = outcome
+    parts = [part for root in roots if root not in known for part in _parts(judge, root)]
+    fresh = dict(zip(parts, _share(judge, parts, workers), strict=True))
+    outcomes = [Outcome(findings=tuple(judge_root(tree, round)))]
+    for root in roots:
+        own = [done for part, done in fresh.items() if part.root == root]
+        outcomes.append(known[root] if root in known else _gather(judge, root, own))
+    whole = joined(outcomes)
+    results = tuple(sorted(whole.results, key=lambda result: result.path))
+    return Report(round.name, results, whole.findings, tuple(round.tables["summary_columns"]))
 
 
 @dataclass(frozen=True)
@@ -60,67 +65,12 @@ class _Judge:
         return self._outcome(part, traced), traced.asked
 
     def _outcome(self, part: _Part, tree: Tree) -> Outcome:
-        division, submitter = part.root.split("/")
-        scope = Scope(tree, self.round, Place(division, submitter, part.system, ""))
-        if part.system:
-            return judge_system_directory(scope, self.only, self.verdicts)
-        if tree.entry(f"{part.root}/results") is None:
-            scope.report("tree-no-results", part.root, "The submitter has no results.")
-            if is_modular(self.round):
-                scope.report("official-crash", part.root, DIES, official=True)
-            return Outcome(findings=tuple(scope.findings))
-        rejects = judge_submitter(scope)
-        return Outcome(findings=tuple(scope.findings), rejects=rejects)
+        # The judges take 50 ms to import: not where all verdicts are known.
+        from mlrepo.checker.submitter import judge_part_of_submitter
 
-
-def judge_tree(
-    tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
-) -> Report:
-    """Judge everything; see :func:`mlrepo.checker.check.check`."""
-    roots = _submitters(tree, round, selection)
-    judge = _Judge(tree, round, selection.only, verdicts)
-    outcome = None
-    if verdicts is not None:
-        tree.oids(roots, workers)
-        unit, arguments = f"tree {selection}", [selection.submitter, selection.only]
-        outcome = verdicts.recall(tree, unit, roots, arguments)
-    if outcome is None:
-        traced = TracedTree(tree, roots)
-        outcome = _judge_all(judge, roots, traced, workers)
-        if verdicts is not None:
-            verdicts.keep(tree, unit, roots, arguments, outcome, traced.asked)
-    results = tuple(sorted(outcome.results, key=lambda result: result.path))
-    return Report(round.name, results, outcome.findings, tuple(round.tables["summary_columns"]))
-
-
-def _submitters(tree: Tree, round: Round, selection: Selection) -> list[str]:
-    return [
-        f"{division}/{entry.name}"
-        for division in round.tables["divisions"]
-        for entry in tree.entries(division)
-        if entry.kind is Kind.DIRECTORY
-        and selection.submitter in ("", entry.name)
-        and (not selection.only or within(f"{division}/{entry.name}", selection.only))
-    ]
-
-
-def _judge_all(judge: _Judge, roots: Sequence[str], traced: TracedTree, workers: int) -> Outcome:
-    """Judge root and submitters; the root is looked at through ``traced``."""
-    outcomes = [Outcome(findings=tuple(judge_root(traced, judge.round)))]
-    for division in judge.round.tables["divisions"]:
-        traced.entries(division)  # which submitters there are
-    known: dict[str, Outcome] = {}
-    if judge.verdicts is not None:
-        for root in roots:
-            outcome = judge.verdicts.recall(traced, root, [root], [judge.only])
-            if outcome is not None:
-                known[root] = outcome
-    parts = [part for root in roots if root not in known for part in _parts(judge, root)]
-    fresh = dict(zip(parts, _share(judge, parts, workers), strict=True))
-    for root in roots:
-        own = [done for part, done in fresh.items() if part.root == root]
-        outcomes.append(known[root] if root in known else _gather(judge, root, own, traced))
-    return joined(outcomes)
+        return judge_part_of_submitter(
+            tree, self.round, part.root, part.system, only=self.only, verdicts=self.verdicts
+        )
 
 
 def _parts(judge: _Judge, root: str) -> Iterator[_Part]:
@@ -129,21 +79,18 @@ def _parts(judge: _Judge, root: str) -> Iterator[_Part]:
     for system in judge.tree.entries(f"{root}/results"):
         if system.kind is Kind.DIRECTORY:
             path = f"{root}/results/{system.name}"
-            if not judge.only or within(path, judge.only):
+            if within(path, judge.only):
                 yield _Part(root, system.name)
 
 
-def _gather(
-    judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]], traced: TracedTree
-) -> Outcome:
+def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) -> Outcome:
     """Make one outcome of a submitter's parts, and keep it."""
     outcome = joined([outcome for outcome, _ in parts])
     if outcome.rejects:
         results = tuple(replace(r, official=False, rows=()) for r in outcome.results)
         outcome = Outcome(results, outcome.findings)
-    asked = frozenset[tuple[str, str, str]]().union(*(asked for _, asked in parts))
-    traced.also(asked)
     if judge.verdicts is not None:
+        asked = frozenset[tuple[str, str, str]]().union(*(asked for _, asked in parts))
         judge.verdicts.keep(judge.tree, root, [root], [judge.only], outcome, asked)
     return outcome
 

@@ -1,9 +1,9 @@
 """Verdicts that are remembered: nothing is judged again whose every input is unchanged.
 
-A unit is a part of the tree that is judged by itself: a whole tree, a submitter, a benchmark of a
-system. What a unit's judges look at below its own roots is told by the ids of the roots; whatever
-else they ask of the tree is written down while they ask it, and asked again before the verdict is
-believed. So no rule can read what its verdict does not depend on.
+A unit is a part of the tree that is judged by itself: a submitter, a benchmark of a system. What a
+unit's judges look at below its own roots is told by the ids of the roots; whatever else they ask of
+the tree is written down while they ask it, and asked again before the verdict is believed. So no
+rule can read what its verdict does not depend on.
 """
 
 from __future__ import annotations
@@ -73,19 +73,10 @@ class TracedTree:
             self._note("oid", path)
         return self._tree.oids(paths, workers)
 
-    def also(self, asked: Asked) -> None:
-        """Note what another one noted."""
-        for how, path, answer in asked:
-            if self._is_outside(path):
-                self._asked.setdefault((how, path), answer)
-
     def _note(self, how: str, path: str) -> None:
-        if self._is_outside(path) and (how, path) not in self._asked:
+        if not f"{path}/".startswith(self._inside) and (how, path) not in self._asked:
             # Before it is read: what changes meanwhile must not pass for what was read.
             self._asked[how, path] = _answer(self._tree, how, path)
-
-    def _is_outside(self, path: str) -> bool:
-        return not f"{path}/".startswith(self._inside)
 
 
 class Verdicts:

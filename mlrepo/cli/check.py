@@ -121,11 +121,10 @@ def _emit(report: Report, profile: str, format_: str, output: Path | None, *, qu
     from mlrepo.cli.render import colored
     from mlrepo.cli.rendering.reading import verdict_line
 
-    rendered = renderer(format_)(report, profile)
     if output is not None:
-        _write(output, click.unstyle(rendered))
+        _write(output, click.unstyle(renderer(format_)(report, profile)))
     elif not quiet:
-        click.echo(rendered, nl=False, color=colored())
+        click.echo(renderer(format_)(report, profile), nl=False, color=colored())
     if quiet or (output is not None and sys.stderr.isatty()):
         click.echo(verdict_line(report, profile), err=output is not None)
 

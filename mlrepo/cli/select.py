@@ -74,10 +74,10 @@ def command(**given: Any) -> int:
         raise UserError("--best and --run exclude each other.", hint="Leave one of them out.")
     repository = current_repository()
     round_ = load_round(resolver(repository).require("round", given["round_"]).value)
-    identity = git_identity(repository.root)
+    identity = None if given["dry_run"] else git_identity(repository.root)
     plan = plan_selection(repository, round_, _wanted(given))
     selection = None
-    if plan.results and not given["dry_run"]:
+    if plan.results and identity is not None:
         selection = write_plan(repository, identity, plan)
     if given["as_json"]:
         print_json("mlrepo.select/1", _values(plan, selection))
@@ -112,8 +112,8 @@ def _print(plan: Plan, selection: Selection | None, *, show_all: bool) -> None:
             [_row(planned) for planned in plan.results],
             right=(5, 6),
         )
-    for path in plan.dropped:
-        click.echo(f"No longer selected: {path}")
+        for path in plan.dropped:
+            click.echo(f"No longer selected: {path}")
     _print_left_out(plan.left_out, show_all=show_all)
     for note in plan.composition.notes:
         click.echo(f"{click.style('Note:', fg='yellow')} {note}", color=colored())
@@ -125,7 +125,7 @@ def _print(plan: Plan, selection: Selection | None, *, show_all: bool) -> None:
     elif not plan.results:
         click.echo(
             f"Nothing can be selected for {plan.round.name}. `mlrepo status` shows what is missing "
-            "and the command that fills it.",
+            "and the command that fills it; --quick takes short runs, for a rehearsal.",
             err=True,
         )
 

@@ -55,10 +55,10 @@ def view_commit(repository: ResultsRepository, commit: str) -> CommitView:
     return CommitView(repo, repo[commit].tree.id)
 
 
-def view_head(repository: ResultsRepository) -> tuple[CommitView, str]:
-    """Return a view of the commit that is checked out, and its id ('' before the first one)."""
+def view_head(repository: ResultsRepository) -> CommitView:
+    """Return a view of the commit that is checked out; empty before the first one."""
     try:
         commit = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=repository.root).strip()
     except GitError:
-        return CommitView(repository.git, None), ""
-    return view_commit(repository, commit), commit
+        return CommitView(repository.git, None)
+    return view_commit(repository, commit)

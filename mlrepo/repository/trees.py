@@ -154,10 +154,11 @@ class DirectoryTree:
     def _scan(self, descriptor: int, path: str) -> _Listing:
         """List an open directory, and close it.
 
-        A submitter is listed with all below it: one who looks there looks everywhere, and
-        relative to an open directory no call walks the whole path again.
+        From the fourth level (the results of one system) on, all below is listed too: one who
+        looks there looks everywhere, and relative to an open directory no call walks the whole
+        path again.
         """
-        goes_on = 0 < path.count("/") < _DEEPEST_AT_ONCE
+        goes_on = 2 < path.count("/") < _DEEPEST_AT_ONCE
         found: list[Entry] = []
         try:
             with os.scandir(descriptor) as names:

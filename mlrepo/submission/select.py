@@ -84,6 +84,11 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
     named_paths = {_path(load(run), round_) for run in named.values()}
     pool = _pool(repository, wanted, runs.values(), named.values())
+    if not pool and not wanted.only_drops:
+        raise UserError(
+            f"No run of {round_.name} is what was asked for.",
+            hint="`mlrepo log` lists the runs with benchmark, scenario and system.",
+        )
     follows = _Follows(round_)
     chooser = Chooser(round_, follows.tests_of, load, wanted.quick, frozenset(named))
     choice = chooser.choose(pool)
@@ -104,9 +109,12 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         for path, result in sorted(by_path.items())
     )
     results = [plan.result for plan in planned]
-    head, _ = view_head(repository)
-    composer = Composer(round_, lambda one: view_commit(repository, one.run.commit), head,
-                        follows.official)  # fmt: skip
+    composer = Composer(
+        round_,
+        view=lambda candidate: view_commit(repository, candidate.run.commit),
+        head=view_head(repository),
+        follows=follows.official,
+    )
     listed = tuple(
         SelectedRun(str(logs_directory(candidate.record, round_)), candidate.run.run)
         for result in results

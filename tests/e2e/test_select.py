@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
 import pexpect
 import pytest
-from driver import MLREPO, branch_files, environment, everything, mlrepo, refs
+from driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
 from samples import git
 
 _RESULT = "open/Acme/results/box-onnxruntime-cpu/digits"
@@ -62,6 +64,29 @@ def test_a_selection_is_a_commit_and_touches_nothing_else(measured_copy: Path) -
     assert {result["state"] for result in again["results"]} == {"same"}
 
 
+def test_a_killed_selection_leaves_the_old_one_or_the_new(selected: Path) -> None:
+    """kill -9 at any moment: the branch holds a whole selection, and the next one completes."""
+    whole = {git(selected, "rev-parse", "submission/v6.1").strip()}
+    for delay in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
+        # Another text makes another tree, so that there is something to write each time.
+        (selected / "open" / "Acme").mkdir(parents=True, exist_ok=True)
+        (selected / "open" / "Acme" / "NOTES.md").write_text(f"after {delay}\n")
+        git(selected, "add", "open")
+        git(selected, "commit", "--quiet", "--no-verify", "--message", f"after {delay}")
+        process = start(selected, "select", "--quick")
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
+        now = git(selected, "rev-parse", "submission/v6.1").strip()
+        if now not in whole:
+            assert git(selected, "show", f"{now}:open/Acme/NOTES.md") == f"after {delay}\n"
+        done = mlrepo(selected, "select", "--quick", "--json").json
+        whole.add(done["commit"])
+        assert len(done["results"]) == 4
+        git(selected, "fsck", "--strict", "--no-progress", "--no-dangling")
+    assert git(selected, "for-each-ref", "refs/mlrepo") == ""
+
+
 def test_refused_selections_say_what_to_do(measured_copy: Path, tmp_path: Path) -> None:
     """Unknown runs, branches, results, rounds, and a directory that is no repository."""
     before = refs(measured_copy)
@@ -72,6 +97,7 @@ def test_refused_selections_say_what_to_do(measured_copy: Path, tmp_path: Path) 
         (("--drop", "Server"), ("no result 'server' is selected",)),
         (("--best", "--run", "latest"), ("exclude each other",)),
         (("--round", "v5.1"), ("no run is recorded for v5.1", "runs for v6.1")),
+        (("--benchmark", "digit"), ("no run of v6.1 is what was asked for", "mlrepo log")),
         (("--scenario", "offlin"), ("is not a scenario",)),
         (("--nonsense",), ("no such option", "--help")),
     ):

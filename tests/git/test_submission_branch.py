@@ -111,8 +111,7 @@ def test_existing_objects_are_taken_as_they_are(results: ResultsRepository) -> N
     (source / "README.md").write_text("mine\n")
     git(results.root, "add", ".")
     git(results.root, "commit", "--quiet", "--message", "Write code")
-    view, _ = view_head(results)
-    taken = view.entries(RepoPath.parse("open/Acme"))["src"]
+    taken = view_head(results).entries(RepoPath.parse("open/Acme"))["src"]
     assert taken.mode == DIRECTORY
     place = RepoPath.parse("open/Acme/src")
     before = git(results.root, "for-each-ref", "refs/mlrepo")
