@@ -26,6 +26,14 @@ from forge_world import (
 )
 from github_double import allow, tip
 from samples import git
+from selections import Laboratory
+from submissions import SUBMITTER
+
+from mlrepo.record import PERFORMANCE, Metric
+from mlrepo.repository.discovery import find_repository
+from mlrepo.repository.experiments import Experiment
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.recorder import Recorder
 
 
 def _others(before: dict[str, str]) -> dict[str, str]:
@@ -87,6 +95,32 @@ def test_only_new_objects_are_pushed_and_no_foreign_file_is_fetched(world: World
     kinds = git(copy, "cat-file", "--batch-check=%(objecttype)", stdin="\n".join(own)).split()
     assert foreign not in objects(copy)
     assert set(kinds) == {"tree", "commit"}
+
+
+def test_what_select_took_is_submitted_and_no_other_run(world: World, tmp_path: Path) -> None:
+    """Of two results on two experiment branches one leaves; no object of the other does."""
+    repository = find_repository(world.root)
+    laboratory = Laboratory(Recorder(repository, git_identity(world.root)), tmp_path / "scratch")
+    for scenario in laboratory.submission.scenarios:
+        laboratory.result(scenario)
+    slow = laboratory.run(
+        "Offline", PERFORMANCE, experiment=Experiment("slow"), result=Metric(1.0, "samples/s"),
+        configuration="b",
+    )  # fmt: skip
+    described = tmp_path / "tree" / "closed" / SUBMITTER / "systems" / "alpha.json"
+    shutil.copy(described, world.root / "systems" / "alpha" / "system.json")
+    git(world.root, "commit", "--quiet", "--all", "--message", "Describe the system")
+    git(world.root, "update-ref", "-d", f"refs/heads/submission/{ROUND}")
+    mlrepo(world.root, "select", "--round", ROUND)
+    world.submit()
+    commit = one_of_each(world)
+    assert slow not in git(world.fork, "show", "--no-patch", commit)
+    record = git(world.root, "rev-parse", f"exp/slow:runs/{slow}/run.json").strip()
+    raw = git(world.root, "rev-list", "--objects", "exp/slow", "exp/box").splitlines()
+    selected = git(world.root, "rev-list", "--objects", f"submission/{ROUND}").splitlines()
+    private = {line[:40] for line in raw} - {line[:40] for line in selected}
+    assert record in private
+    assert not private & objects(world.fork)
 
 
 def test_a_new_selection_replaces_the_old_one_on_the_base_of_today(
