@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +23,12 @@ _BACKENDS = (
     ("pytorch", ("pytorch",)),
     ("torch", ("pytorch",)),
 )
-# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) and ours.
-_FLAGS = {
-    "--qps": "--qps",
-    "--time": "--time",
-    "--count": "--count",
-    "--max-latency": "--max-latency",
-    "--max-batchsize": "--max-batchsize",
-    "--threads": "--threads",
-    "--samples-per-query": "--samples-per-query",
-}
+# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
+# like.
+_FLAGS = frozenset(
+    {"--qps", "--time", "--count", "--max-latency", "--max-batchsize", "--threads",
+     "--samples-per-query"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def todays_command(
         The round that the command is for.
     """
     remarks: list[str] = []
-    if record.benchmark not in plugin_names(WORKLOADS):
+    if record.benchmark not in _installed(WORKLOADS):
         return TodaysCommand((), (f"no installed benchmark is called {record.benchmark}",))
     variant = _variant(record)
     backend = _backend(record, variant, remarks)
@@ -79,6 +76,12 @@ def todays_command(
     return TodaysCommand((*arguments, *place), tuple(dict.fromkeys(remarks)))
 
 
+@functools.cache
+def _installed(group: str) -> frozenset[str]:
+    # A whole round is thousands of commands; each look reads the metadata of every package.
+    return frozenset(plugin_names(group))
+
+
 def _variant(record: RunRecord) -> ReferenceModel | None:
     wanted = str(record.model.get("file", ""))
     for model in variants(record.benchmark):
@@ -89,7 +92,7 @@ def _variant(record: RunRecord) -> ReferenceModel | None:
 
 def _backend(record: RunRecord, variant: ReferenceModel | None, remarks: list[str]) -> str:
     framework = str(record.backend.get("framework", ""))
-    installed = plugin_names(BACKENDS)
+    installed = _installed(BACKENDS)
     ours = next((names for text, names in _BACKENDS if text in framework.lower()), ())
     readers = READERS.get(variant.framework, ()) if variant is not None else ours
     fitting = [name for name in ours if name in readers and name in installed]
@@ -145,7 +148,7 @@ class _Load:
             flag, equals, value = word.partition("=")
             value = value if equals else next(words, "")
             if flag in _FLAGS:
-                yield _FLAGS[flag], value
+                yield flag, value
             else:
                 remarks.append(f"{flag} {value} has no equivalent".strip())
 

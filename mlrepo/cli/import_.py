@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
     from mlrepo.record import RunRecord
     from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.recorder import Composition, Tip
-    from mlrepo.submission.imported import ImportedRun
+    from mlrepo.submission.imported import ImportedRun, Importer
     from mlrepo.tree import Tree
 
 # More results than this are read as a table; --commands and --json give the commands all the same.
@@ -87,13 +87,12 @@ def command(source: str, round_: str, **given: Any) -> None:
 @contextlib.contextmanager
 def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
     """Open the source, and say what to call it: a path's own name, a URL without credentials."""
-    from mlrepo.repository.foreign import fetched, is_url
+    from mlrepo.repository.foreign import fetched, is_url, without_credentials
     from mlrepo.repository.trees import DirectoryTree
 
     if is_url(source):
         with fetched(source) as foreign:
-            name = re.sub(r"(?<=://)[^/@]*@", "", source)
-            yield foreign.tree, f"{name} at {foreign.commit[:10]}"
+            yield foreign.tree, f"{without_credentials(source)} at {foreign.commit[:10]}"
         return
     path = Path(source)
     if not path.is_dir():
@@ -102,7 +101,9 @@ def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
     yield DirectoryTree(path), path.absolute().name
 
 
-def _runs(importer: Any, repository: ResultsRepository, given: dict[str, Any]) -> Iterator[Any]:
+def _runs(
+    importer: Importer, repository: ResultsRepository, given: dict[str, Any]
+) -> Iterator[ImportedRun]:
     from mlrepo.submission.imported import Identity
 
     if importer.holds_divisions():
@@ -126,7 +127,11 @@ def _runs(importer: Any, repository: ResultsRepository, given: dict[str, Any]) -
 
 
 def _record(
-    repository: ResultsRepository, experiment: Any, runs: Iterator[ImportedRun], *, dry_run: bool
+    repository: ResultsRepository,
+    experiment: Experiment,
+    runs: Iterator[ImportedRun],
+    *,
+    dry_run: bool,
 ) -> Iterator[_Imported]:
     from mlrepo.bench.legacy import todays_command
     from mlrepo.paths import RepoPath

@@ -74,9 +74,9 @@ def command(
 
 
 @contextlib.contextmanager
-def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, Any]]:
+def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[str, ...] | None]]:
     """Yield the tree, what to call it, and which of its paths are the submission's (None: all)."""
-    from mlrepo.repository.foreign import fetched, is_url, url_of
+    from mlrepo.repository.foreign import fetched, is_url, url_of, without_credentials
     from mlrepo.repository.trees import DirectoryTree
 
     if branch is None and not is_url(source):
@@ -88,7 +88,10 @@ def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, Any]]:
         yield DirectoryTree(Path(source)), source, None
         return
     with fetched(url_of(source, Path.cwd()), branch or "") as foreign:
-        label = f"{source} {branch or ''}".strip() + f", commit {foreign.commit[:10]}"
+        label = (
+            f"{without_credentials(source)} {branch or ''}".strip()
+            + f", commit {foreign.commit[:10]}"
+        )
         yield foreign.tree, label, foreign.changed
 
 
@@ -101,7 +104,7 @@ def _round(tree: Tree, label: str, flag: str | None) -> str:
     return round_of(Source(tree, label, find_git_repository(Path.cwd())), flag)
 
 
-def _submitter(tree: Tree, changed: Any, label: str, wanted: str | None) -> str:
+def _submitter(tree: Tree, changed: tuple[str, ...] | None, label: str, wanted: str | None) -> str:
     from mlrepo.submission.review import submitters_in
 
     if wanted:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlrepo.submission.choose import LeftOut
     from mlrepo.submission.select import Plan, Planned
     from mlrepo.submission.selection import Selection
+    from mlrepo.submission.wanted import Wanted
 
 _COLOURS = {"new": "green", "changed": "yellow"}
 # A table that a person still reads; --all and --json have the rest.
@@ -86,7 +87,7 @@ def command(**given: Any) -> int:
     return 0 if plan.results else 1
 
 
-def _wanted(given: dict[str, Any]) -> Any:
+def _wanted(given: dict[str, Any]) -> Wanted:
     from mlrepo.repository.experiments import Experiment
     from mlrepo.rounds import parse_scenario
     from mlrepo.submission.wanted import Wanted

@@ -36,6 +36,11 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text)) and not Path(text).exists()
 
 
+def without_credentials(url: str) -> str:
+    """Return a URL as it may be shown: without the user and password that some hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
+
+
 def url_of(remote: str, cwd: Path) -> str:
     """Return the URL of a remote that the repository around ``cwd`` knows, else the text itself.
 
@@ -71,9 +76,10 @@ def fetched(url: str, branch: str = "") -> Iterator[ForeignCommit]:
                 "--first-parent", commit, cwd=directory,
             )  # fmt: skip
         except GitError as error:
-            what = f"The branch {branch} of {url}" if branch else url
+            shown = without_credentials(url)
+            what = f"The branch {branch} of {shown}" if branch else shown
             raise RemoteUnavailable(
-                f"{what} could not be fetched: {error.stderr}",
+                f"{what} could not be fetched: {error.stderr.replace(url, shown)}",
                 hint="Check the name, your access and the network.",
             ) from error
         tree = CommitTree(directory, commit)

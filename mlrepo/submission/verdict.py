@@ -53,11 +53,9 @@ class SubmissionVerdict:
         """Where our official verdict is not that of MLCommons' checker; a bug of ours or theirs."""
         if self.official is None:
             return ()
-        found = [
-            Disagreement(result.path, result.official, result.path in self.official.results)
-            for result in self.report.results
-            if result.official != (result.path in self.official.results)
-        ]
+        theirs = self.official.results
+        mine = {result.path for result in self.report.results if result.official}
+        found = [Disagreement(path, path in mine, path in theirs) for path in sorted(mine ^ theirs)]
         ours = self.report.valid("official")
         if ours != self.official.accepted:
             found.append(Disagreement("", ours, self.official.accepted))

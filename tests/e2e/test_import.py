@@ -86,6 +86,10 @@ def test_a_repository_is_imported_by_its_url(root: Path, tmp_path: Path) -> None
     assert "unknown" in git(root, "cat-file", "-t", commit, ok=False) or commit not in git(
         root, "rev-list", "--all"
     )
+    secret = "https://ada:hunter2secret@localhost:9/results.git"
+    done = mlrepo(root, "import", secret, "--round", "v6.1", code=69)
+    done.says("https://localhost:9/results.git could not be fetched")
+    assert "hunter2secret" not in done.out + done.err
     gone = tmp_path / "gone"
     mlrepo(root, "import", gone.as_uri(), "--round", "v6.1", code=69).says("could not be fetched")
 
