@@ -10,7 +10,7 @@ from mlrepo.settings import FILE_NAME, Resolver
 from mlrepo.submission.credentials import find_token
 from mlrepo.submission.forge import Address, Forge, GitForge, GitLab
 from mlrepo.submission.github import GitHub
-from mlrepo.submission.http_json import JsonApi, is_loopback
+from mlrepo.submission.http_json import JsonApi, api_root, is_loopback
 
 GITHUB, GITLAB, PLAIN = "github", "gitlab", "git"
 
@@ -55,7 +55,7 @@ def forge_for(
     default = f"https://{official.host}/api/v3"
     if official.host == "github.com":
         default = "https://api.github.com"
-    root = api_url.value if api_url else default
+    root = api_root(api_url.value if api_url else default)
     token = find_token(
         root, environ, directory,
         chosen_by_user=api_url is not None and api_url.origin != FILE_NAME,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from mlrepo.errors import UserError
+from mlrepo.errors import RemoteUnavailable, UserError
 from mlrepo.repository.remotes import Access
 from mlrepo.submission.forge import (
     CLOSED,
@@ -22,6 +22,12 @@ from mlrepo.submission.forge import (
     PullRequest,
 )
 from mlrepo.submission.http_json import JsonApi, Refused
+
+_REPOSITORY = frozenset(
+    {"id", "name", "full_name", "owner", "private", "clone_url", "ssh_url", "html_url"}
+)
+_PULL_REQUEST = frozenset({"number", "html_url", "state", "head", "body"})
+_USER = frozenset({"login"})
 
 
 class GitHub:
@@ -58,7 +64,7 @@ class GitHub:
         if full_name.lower() == self._official["full_name"].lower():
             return self._repository(self._official)
         try:
-            found = self._api.get(f"/repos/{full_name}")
+            found = _expected(self._api.get(f"/repos/{full_name}"), _REPOSITORY)
         except Refused as error:
             if error.status == 404:
                 return None
@@ -105,14 +111,15 @@ class GitHub:
     def pull_request(self, proposal: Proposal) -> PullRequest | None:
         """Return the open request from the branch, else the newest closed one, else None."""
         owner = self.fork_name().partition("/")[0]
-        found: list[Mapping[str, Any]] = self._api.get(
+        found = self._api.get(
             f"/repos/{self._official['full_name']}/pulls",
             state="all", head=f"{owner}:{proposal.branch}", base=proposal.target,
             sort="created", direction="desc",
         )  # fmt: skip
         # An unknown head is ignored by some servers, which then list every request.
         label = f"{owner}:{proposal.branch}".lower()
-        own = [request for request in found if request["head"]["label"].lower() == label]
+        listed = [_expected(request, _PULL_REQUEST) for request in found or ()]
+        own = [request for request in listed if _label(request).lower() == label]
         own.sort(key=lambda request: request["state"] != OPEN)
         return _pull_request(own[0]) if own else None
 
@@ -135,7 +142,7 @@ class GitHub:
             said = "; ".join(error.reasons)
             if error.status == 422 and "already exists" in said:
                 return
-            if error.status == 422 and "raft" in said:
+            if error.status == 422 and "draft" in said.lower():
                 raise UserError(
                     f"{self._official['full_name']} takes no drafts: {said}",
                     hint="Use --ready to open the pull request for review at once.",
@@ -156,12 +163,11 @@ class GitHub:
 
     @cached_property
     def _official(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._api.get(f"/repos/{self._address.full_name}")
-        return found
+        return _expected(self._api.get(f"/repos/{self._address.full_name}"), _REPOSITORY)
 
     @cached_property
     def _login(self) -> str:
-        return str(self._api.get("/user")["login"])
+        return str(_expected(self._api.get("/user"), _USER)["login"])
 
     def _repository(self, found: Mapping[str, Any]) -> ForgeRepository:
         """Return a repository with the URL by which git reaches the official one: HTTP or SSH."""
@@ -174,6 +180,21 @@ class GitHub:
                 hint="Check official.repository and official.api_url: `mlrepo config list`.",
             )
         return ForgeRepository(address, public=not found["private"])
+
+
+def _expected(found: Any, keys: frozenset[str]) -> Mapping[str, Any]:
+    """Return an object of an answer that has the keys that are used; raise for another answer."""
+    if not isinstance(found, dict) or not keys <= found.keys():
+        raise RemoteUnavailable(
+            "The forge's answer is none of GitHub's.",
+            hint="Is official.api_url the root of the API? GitHub Enterprise: https://HOST/api/v3.",
+        )
+    return found
+
+
+def _label(request: Mapping[str, Any]) -> str:
+    """Return ``owner:branch``; empty for a head that is gone."""
+    return str((request["head"] or {}).get("label") or "")
 
 
 def _pull_request(found: Mapping[str, Any]) -> PullRequest:

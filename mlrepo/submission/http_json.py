@@ -54,9 +54,9 @@ class JsonApi:
     Attributes
     ----------
     root:
-        Such as ``https://api.github.com``; plain HTTP is allowed on this machine only.
+        As :func:`api_root` returns it.
     token:
-        Sent to this root's server alone, also when it redirects; may be empty.
+        Sent to this root's server alone, also when it redirects.
     token_origin:
         Where the token came from, for messages.
     timeout:
@@ -64,28 +64,19 @@ class JsonApi:
     """
 
     root: str
-    token: str = field(default="", repr=False)
-    token_origin: str = ""
-    timeout: float = 30.0
-
-    def __post_init__(self) -> None:
-        parts = urllib.parse.urlsplit(self.root)
-        local = parts.scheme == "http" and is_loopback(parts.hostname or "")
-        if not parts.hostname or parts.username or (parts.scheme != "https" and not local):
-            raise UserError(
-                "The URL of the forge's API must be https://HOST/… without credentials.",
-                hint="Check official.api_url: `mlrepo config list`.",
-            )
+    token: str = field(repr=False)
+    token_origin: str
+    timeout: float
 
     def get(self, path: str, **query: str) -> Any:
         """Ask; tried again when the connection or the server fails."""
         question = f"?{urllib.parse.urlencode(query)}" if query else ""
         for attempt in range(1, _ATTEMPTS):
             try:
-                return self._send("GET", path + question, None)
+                return self._send("GET", path, None, question)
             except Unanswered:
                 time.sleep(min(attempt, self.timeout / 10 * attempt))
-        return self._send("GET", path + question, None)
+        return self._send("GET", path, None, question)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Make something; sent once."""
@@ -95,9 +86,13 @@ class JsonApi:
         """Change something; sent once."""
         return self._send("PATCH", path, body)
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, question: str = ""
+    ) -> Any:
+        url = self.root + urllib.parse.quote(path)
+        what = f"{method} {url}"
         request = urllib.request.Request(
-            self.root.rstrip("/") + path,
+            url + question,
             None if body is None else json.dumps(body).encode(),
             {
                 "Accept": "application/vnd.github+json",
@@ -107,9 +102,7 @@ class JsonApi:
             },
             method=method,
         )
-        if self.token:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        what = f"{method} {self.root.rstrip('/')}{path.partition('?')[0]}"
+        request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         opener = urllib.request.build_opener(_SameServer(self))
         try:
             with opener.open(request, timeout=self.timeout) as answer:
@@ -143,7 +136,7 @@ class JsonApi:
         )
 
     def _way_out(self, status: int) -> str:
-        who = f"The token from {self.token_origin}" if self.token else "Nobody"
+        who = f"The token from {self.token_origin}"
         return {
             401: f"{who} is not known to the forge. Renew it, and run the command again.",
             403: f"{who} may not do this. It needs the right to read the official repository, and "
@@ -158,6 +151,28 @@ class JsonApi:
             hint="Check the network and the forge's status page, and run the command again: it "
             "goes on where it stopped.",
         )
+
+
+def api_root(url: str) -> str:
+    """Return the root of an API without a slash at its end; plain HTTP on this machine only.
+
+    Raises
+    ------
+    UserError
+        The URL would send a token in clear text, or is no such URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        fine = bool(parts.hostname) and not parts.username and (parts.scheme == "https" or plain)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise UserError(
+            "The URL of the forge's API must be https://HOST/… without credentials.",
+            hint="Check official.api_url: `mlrepo config list`.",
+        )
+    return url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -179,7 +194,7 @@ class _SameServer(urllib.request.HTTPRedirectHandler):
         if req.get_method() != "GET" or (new.scheme, new.netloc) != (root.scheme, root.netloc):
             return None  # urllib raises the redirect as an error
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and self._api.token:
+        if request is not None:
             request.add_unredirected_header("Authorization", f"Bearer {self._api.token}")
         return request
 

@@ -302,6 +302,7 @@ def test_a_repository_cannot_send_the_token_to_its_own_server(world: World) -> N
         ("OFFICIAL_REPOSITORY", "ext::sh -c touch% pwned", "is not the URL"),
         ("OFFICIAL_REPOSITORY", "", "official.repository is not set"),
         ("OFFICIAL_API_URL", "http://example.org/api/v3", "must be https"),
+        ("OFFICIAL_API_URL", "https://[", "must be https"),
     ],
 )
 def test_hostile_and_missing_settings_are_refused(
