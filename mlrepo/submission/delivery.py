@@ -49,7 +49,7 @@ class Delivery:
         Busy
             It is not ready after ``wait`` seconds.
         """
-        existed, asked = fork is not None, False
+        existed, asked, told = fork is not None, False, False
         deadline, pause = time.monotonic() + wait, 0.5
         while True:
             if fork is not None and self._ready(fork, existed=existed):
@@ -57,7 +57,9 @@ class Delivery:
                 return fork
             if fork is None and not asked:
                 asked = _taken(self.forge.make_fork)
+            if not told:
                 self.say("fork", UNDER_WAY, f"{self.forge.fork_name()} is being made")
+                told = True
             if time.monotonic() > deadline:
                 raise Busy(
                     f"The fork {self.forge.fork_name()} is not ready after {wait:.0f} s.",
