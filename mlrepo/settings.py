@@ -103,6 +103,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("official.branch", "its branch", default="main"),
     Setting("official.visibility", "public or private", default="public",
             choices=("public", "private"), parse=str.lower),
+    Setting("official.fork", "where the branch of the pull request is pushed: OWNER, OWNER/NAME or "
+            "a URL; on GitHub by default your own fork, made when there is none", "--fork"),
+    Setting("official.forge", "what the official repository lives on: github, gitlab, or git for "
+            "any other server; by default told from its URL",
+            choices=("github", "gitlab", "git"), parse=str.lower),
+    Setting("official.api_url", "root of the GitHub REST API; by default https://api.github.com or "
+            "https://HOST/api/v3"),
     Setting("embargo", "no result may become public before this date (YYYY-MM-DD)", parse=_date),
     Setting("private_remotes", "names or URLs of Git remotes that the public cannot read, "
             "separated by commas; results may go there before the embargo ends"),

@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("mlrepo.cli.select", "Take recorded runs into the submission of the round."),
     "pack": ("mlrepo.cli.pack", "Pack what is selected for a round into one file."),
     "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
+    "submit": (
+        "mlrepo.cli.submit",
+        "Open the pull request that submits what is selected for a round.",
+    ),
     "review": (
         "mlrepo.cli.review",
         "Review somebody else's submission, and write the text to paste.",

@@ -5,13 +5,14 @@ Imported on every ``git commit``, so it loads neither libgit2 nor what only othe
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mlrepo.repository.first_look import REGULAR_MODES, Change, staged_changes
-from mlrepo.repository.process import GitError, git, git_bytes
+from mlrepo.repository.process import NO_FETCH, GitError, git, git_bytes
 
 _CHUNK = 64 * 1024 * 1024
 _ZERO = re.compile(r"0+\Z")
@@ -101,10 +102,16 @@ def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgo
         "rev-list", "--objects", "--stdin", "--not", f"--remotes={remote}", cwd=root, in_hook=True,
         stdin="".join(f"{revision}\n" for revision in [*wanted, *known]).encode(),
     )  # fmt: skip
-    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
-    found = [(oid, path) for oid, path in named if path]
-    blobs = _with_sizes(found, root)
-    return Outgoing(tuple(path for _, path in found), blobs)
+    return _outgoing(listed, root)
+
+
+def added(root: Path, commit: str, base: str) -> Outgoing:
+    """Return what ``commit`` and its ancestors bring that ``base`` and its ancestors lack."""
+    listed = git(
+        "rev-list", "--objects", "--end-of-options", commit, f"^{base}", cwd=root,
+        environ=os.environ | NO_FETCH,
+    )  # fmt: skip
+    return _outgoing(listed, root)
 
 
 def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
@@ -127,6 +134,12 @@ def file_at(root: Path, revision: str, path: str) -> bytes | None:
         return git_bytes("cat-file", "blob", f"{revision}:{path}", cwd=root, in_hook=True)
     except GitError:
         return None
+
+
+def _outgoing(listed: str, root: Path) -> Outgoing:
+    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
+    found = [(oid, path) for oid, path in named if path]
+    return Outgoing(tuple(path for _, path in found), _with_sizes(found, root))
 
 
 def _read(root: Path, chunk: list[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
