@@ -27,6 +27,8 @@ from pathlib import Path
 
 import psutil
 
+# The byte code is compiled once, as it is for users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _MLREPO = str(Path(sys.executable).with_name("mlrepo"))
 
 

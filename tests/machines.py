@@ -35,6 +35,11 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
+def files_of(root: Path) -> dict[str, bytes]:
+    """Return the content of every file below ``root``, without the newline at its end."""
+    return {str(path): path.read_bytes().strip() for path in root.rglob("*") if path.is_file()}
+
+
 def processors(
     *, sockets: int, cores: int, threads: int, caches: dict[str, tuple[str, int]],
     top: str = "3500000", nodes: int = 1, node_kib: int = 131_000_000,

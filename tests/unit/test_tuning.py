@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -307,14 +306,15 @@ def test_a_journal_of_another_boot_is_left_alone(root: Path, tuner: Tuner) -> No
     assert tuner.applied_by_user() == ""
 
 
-def test_apply_and_restore_of_128_cpus_take_less_than_half_a_second(tmp_path: Path) -> None:
-    """Apply, verify and restore together."""
+def test_all_of_128_cpus_are_set_and_put_back(tmp_path: Path) -> None:
+    """Apply, verify and restore together leave the machine as it was."""
     root = machines.tunable(tmp_path / "machine", cpus=128)
     tuner = Tuner(Machine(root), tmp_path / "store")
-    begin = time.process_time()
+    before = machines.files_of(root)
     with tuner.applied(Profile("full", state=_FULL)) as applied:
         assert applied.problems == ()
-    assert time.process_time() - begin < 0.5
+        assert machines.files_of(root) != before
+    assert machines.files_of(root) == before
 
 
 def test_the_profiles_of_the_package_can_all_be_read(tmp_path: Path) -> None:
