@@ -8,6 +8,7 @@ each comes from). The others are composed of what owners of such machines publis
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 _CPU = "sys/devices/system/cpu"
@@ -36,8 +37,11 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 
 def files_of(root: Path) -> dict[str, bytes]:
-    """Return the content of every file below ``root``, without the newline at its end."""
-    return {str(path): path.read_bytes().strip() for path in root.rglob("*") if path.is_file()}
+    """Return what the kernel's files below ``root`` say: of several choices the one in brackets."""
+    contents = {path: path.read_bytes().strip() for path in root.rglob("*") if path.is_file()}
+    return {
+        str(path): re.sub(rb".*\[(\w+)\].*", rb"\1", content) for path, content in contents.items()
+    }
 
 
 def processors(
