@@ -23,6 +23,7 @@ from mlrepo.record import RunRecord
 from mlrepo.repository.commit_view import CommitView, Existing
 from mlrepo.repository.recorder import RUNS
 from mlrepo.rounds import Round
+from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 from mlrepo.submission.choose import Candidate, ChosenResult
 from mlrepo.systems.description import open_fields
 
@@ -84,6 +85,7 @@ class Composer:
             self._add_code(root, own, records)
             self._add_calibration(root, own, records)
             self._add_mapping(root, records)
+        self._add_notes_on_loadgen([run for result in results for run in result.runs])
         return Composition(self._content, tuple(self._notes))
 
     def _add_result(self, result: ChosenResult) -> None:
@@ -182,6 +184,27 @@ class Composer:
                     f"Which official benchmark {name} follows is not known: write it into {path}, "
                     "commit it and select again."
                 )
+
+    def _add_notes_on_loadgen(self, runs: Iterable[Candidate]) -> None:
+        """Say which runs another release of LoadGen made, although with the round's seeds.
+
+        The checkers only look at the seeds, which `mlrepo bench` sets in any release; a reviewer
+        of the round may look further.
+        """
+        made: dict[str, list[str]] = {}
+        for candidate in runs:
+            release = str(candidate.record.loadgen.get("package") or "")
+            if has_seeds_of(self.round, release) is False:
+                made.setdefault(release, []).append(candidate.run.run)
+        releases = loadgen_releases(self.round)
+        for release, ids in made.items():
+            own = (
+                f"{self.round.name} has {' to '.join(releases)}" if releases else "not the round's"
+            )
+            self._note(
+                f"LoadGen {release} made {', '.join(ids)}; {own}. The round's seeds were set, all "
+                "else is that release's own."
+            )
 
     def _holds(self, path: RepoPath) -> bool:
         return path.name in self.head.entries(RepoPath(path.parts[:-1]))

@@ -164,6 +164,22 @@ def test_runs_that_may_not_be_submitted_are_left_out(
     assert _taken(_plan(results, quick=True))["Offline"] == good  # untested, so still not taken
 
 
+def test_a_run_of_another_loadgen_with_the_round_s_seeds_is_taken_and_named(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """The checkers accept it; whoever submits is told release, runs, and the round's own."""
+    ids = laboratory.result("Offline")
+    assert _plan(results).composition.notes == ()
+    release = "5.1.0"
+    loadgen = {"package": release, "seeds": _V61.seeds(), "effective": {}}
+    laboratory.result("SingleStream", "b", loadgen=loadgen)
+    plan = _plan(results)
+    [note] = plan.composition.notes
+    assert f"LoadGen {release} made " in note
+    assert _taken(plan)["SingleStream"][PERFORMANCE] in note
+    assert not any(run in note for run in ids.values())
+
+
 def test_an_inaccurate_model_is_not_taken_into_the_closed_division(
     results: ResultsRepository, laboratory: Laboratory
 ) -> None:
