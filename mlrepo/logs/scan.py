@@ -20,34 +20,34 @@ _HEAD = b':::MLLOG {"key": "'
 _COLON = b'", "value": '
 _AFTER = b', "time_ms": '
 _PLAIN = rb"[ !#-\[\]-~]*+"
-_INTEGER = rb"(?:[1-9][0-9]*+|0)"
+_INTEGER = rb"(?:0|[1-9][0-9]*+)"
+_NUMBER = rb"-?" + _INTEGER + rb"(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_TEXT = rb'"' + _PLAIN + rb'(?:\\["\\/bfnrt]' + _PLAIN + rb')*+"'
+# The digests of LoadGen's own sources; its lists of numbers are proved by _list_end.
+_TEXTS = rb"\{(?:" + _TEXT + rb": ?" + _TEXT + rb"(?:, ?" + _TEXT + rb": ?" + _TEXT + rb")*+)?\}"
 _INTRO = re.escape(_HEAD) + _PLAIN + _COLON
-_METADATA = re.escape(
-    b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
-    b'{"is_error": false, "is_warning": '
-)
-_PLACE = rb', "file": "' + _PLAIN + rb'", "line_no": [0-9]++, "pid": [0-9]++, "tid": [0-9]++\}\}\n'
-# Nearly all lines: a whole number or a text without escapes, and no warning. One alternative more
-# would cost every line of every log.
-_REST = _AFTER + _INTEGER + rb"\.[0-9]++" + _METADATA + rb"false" + _PLACE
-_LINES = rb"(?:" + _INTRO + rb"(?:" + _INTEGER + rb'|"' + _PLAIN + rb'")' + _REST + rb")*+"
+_REST = (
+    _AFTER + _INTEGER + rb"\.[0-9]++"
+    + re.escape(
+        b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
+        b'{"is_error": false, "is_warning": '
+    )
+    + rb'(?:false|true), "file": "' + _PLAIN
+    + rb'", "line_no": [0-9]++, "pid": [0-9]++, "tid": [0-9]++\}\}\n'
+)  # fmt: skip
+_LINES = (
+    rb"(?:" + _INTRO + rb"(?:" + _NUMBER + rb"|" + _TEXT + rb"|true|false|" + _TEXTS + rb")"
+    + _REST + rb")*+"
+)  # fmt: skip
 # Both end where a line is not proved, or where its list begins: group 2 is that line so far.
 _FROM_LINE = re.compile(rb"()" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
-# The other lines that LoadGen writes: any number, escapes, the digests of its own sources.
-_NUMBER = rb"-?" + _INTEGER + rb"(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
-_TEXT = rb'"' + _PLAIN + rb'(?:\\["\\/bfnrt]' + _PLAIN + rb')*+"'
-_TEXTS = rb"\{(?:" + _TEXT + rb": ?" + _TEXT + rb"(?:, ?" + _TEXT + rb": ?" + _TEXT + rb")*+)?\}"
-_RARE_LINE = re.compile(
-    _INTRO + rb"(?:" + _NUMBER + rb"|" + _TEXT + rb"|" + _TEXTS + rb"|true|false)"
-    + _AFTER + _NUMBER + _METADATA + rb"(?:false|true)" + _PLACE
-)  # fmt: skip
-_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _LIST = re.compile(rb"\[(?:(?:0|[1-9][0-9]*+)(?:,(?:0|[1-9][0-9]*+))*+)?\]")
 _BLOCK = 4 << 20
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
 _LONGEST_LINE = 64 << 20
-_SHORT_LIST = 256
+# Lists up to this length are proved anew each time; longer ones are known by their beginning.
+_SHORT_LIST = 48
 _MOST_BYTES_OF_LISTS = 32 << 20
 
 
@@ -171,7 +171,9 @@ class _Scanner:
             if stop < 0:
                 stop = match.end()
             if proved < stop:
-                self._pick(buffer, proved, stop)
+                self.found.has_events = True
+                if self._keys:
+                    self._pick(buffer, proved, stop)
             if stop == end:
                 return
             if stop < match.end():
@@ -179,27 +181,22 @@ class _Scanner:
                 after = _list_end(buffer, value, end)
                 match = _FROM_LIST.match(buffer, after, end) if after else None
                 if match is not None:
-                    self._pick_list(buffer, stop, value, after)
+                    self.found.has_events = True
+                    if self._keys:
+                        self._pick_list(buffer, stop, value, after)
                     continue
-            rare = _RARE_LINE.match(buffer, stop, end)
-            if rare is not None:
-                next_line = rare.end()
-                self._pick(buffer, stop, next_line)
-            else:
-                next_line = buffer.index(b"\n", stop, end) + 1
-                self._parse(bytes(buffer[stop : next_line - 1]), buffer, stop)
-            match = _FROM_LINE.match(buffer, next_line, end)
+            newline = buffer.index(b"\n", stop, end)
+            self._parse(bytes(buffer[stop:newline]), buffer, stop)
+            match = _FROM_LINE.match(buffer, newline + 1, end)
 
     def _pick_list(self, buffer: bytearray, at: int, value: int, after: int) -> None:
         """Take the value of a proved line with a list if its key is wanted."""
-        self.found.has_events = True
         name = self._keys.get(bytes(buffer[at + len(_HEAD) : value - len(_COLON)]))
         if name is not None:
             self._take(name, bytes(buffer[value:after]), buffer, at)
 
     def _pick(self, buffer: bytearray, at: int, end: int) -> None:
         """Take the wanted keys of proved lines."""
-        self.found.has_events = True
         if len(self._keys) <= 2:
             for key, name in self._keys.items():
                 head = _HEAD + key + _COLON
