@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
+from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, MODEL_REQUIREMENTS, missing
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.workloads import Workload
@@ -104,8 +104,11 @@ def _inputs(
     home: Path, store: ModelStore, workload: Workload, model: ReferenceModel
 ) -> tuple[str, ...]:
     needed: tuple[str, ...] = ()
-    if model.seed is None and store.get(model) is None:
-        needed += (f"mlrepo model fetch {model.name}",)
+    if store.get(model) is None:
+        if not model.made_here:
+            needed += (f"mlrepo model fetch {model.name}",)
+        elif missing(MODEL_REQUIREMENTS.get(model.benchmark, ())):
+            needed += (f"mlrepo bench prereq --model {model.benchmark}",)
     if workload.dataset == IMAGENET:
         images = ImageNetStore(home)
         if images.images() is None:
