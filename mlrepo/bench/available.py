@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, MODEL_REQUIREMENTS, missing
+from mlrepo.bench.inputs import READERS, can_read
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.workloads import Workload
@@ -18,12 +19,6 @@ from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.model_store import ModelStore
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
-# Which of our backends read a model of a framework.
-_READERS = {
-    "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
-    "pytorch": ("pytorch", "tvm-pytorch"),
-    "torchscript": ("pytorch",),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def combinations(home: Path) -> list[Combination]:
             continue
         models = [model for model in store.known() if model.benchmark == name]
         if workload.model is not None:
-            readers = [b for b in backends if b in _READERS["onnx"]]
+            readers = [b for b in backends if b in READERS["onnx"]]
             found += [
                 Combination(name, workload.model.name, backend, _prereq(backend, packages[backend]))
                 for backend in readers
@@ -72,7 +67,7 @@ def combinations(home: Path) -> list[Combination]:
             )
             for model in models
             for backend in backends
-            if backend in _READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
+            if can_read(backend, model)
         ]  # fmt: skip
     return found
 

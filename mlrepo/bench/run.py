@@ -107,7 +107,11 @@ class Bench:
         system = self.settings["system"].value
         base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
         conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
-        model = find_model(self.home, workload, request.model_file, request.model_variant)
+        model = find_model(
+            self.home, workload, request.model_file, request.model_variant,
+            backend=backend, precision=request.precision,
+        )  # fmt: skip
+        precision = request.precision or model.precision
         dataset = find_dataset(self.home, workload, model)
         spec = RunSpec(
             workload=workload.name,
@@ -119,7 +123,7 @@ class Bench:
             max_batch=request.max_batch,
             test=request.test.name if request.test else "",
             seeds=request.test.seeds if request.test else {},
-            precision=request.precision,
+            precision=precision,
             backend_options=dict(request.backend_options or {}),
             dataset=str(dataset or ""),
             cache=str(self.home / "compiled"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INT8 = "int8"
 RESNET50 = "resnet50"
 MOBILENET = "mobilenet"
 RESNET50_RANDOM = "resnet50-random"
@@ -109,7 +110,7 @@ CATALOG: tuple[ReferenceModel, ...] = (
         "torchscript", ("image",), ("output",),
         f"{_ZENODO}/4589637/files/resnet50_INT8bit_quantized.pt",
         "6893ea9769b0afce65bb0ddf002f4438", preprocessing="pytorch", accuracy=75.790,
-        input_data_types="int8", weight_data_types="int8",
+        input_data_types=INT8, weight_data_types=INT8,
         weight_transformations="quantization by post-training calibration",
     ),
     ReferenceModel(

@@ -20,7 +20,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.workloads import ModelFile
-from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
+from mlrepo.workloads.catalog import CATALOG, INT8, ReferenceModel, variants
 from mlrepo.workloads.download import download
 
 _DESCRIPTION = "model.json"
@@ -164,28 +164,48 @@ class ModelStore:
         UserError
             The name is taken or bad, or the model does not fit the benchmark.
         """
-        problem = name_problem(name)
-        if problem:
-            raise UserError(f"{name!r} cannot be the name of a model: {problem}.")
         default = variants(benchmark)
         if not default:
             raise UserError(
                 f"There is no benchmark {benchmark!r} to add a model to.",
                 hint=f"Use one of: {', '.join(dict.fromkeys(m.benchmark for m in CATALOG))}.",
             )
-        if any(model.benchmark == benchmark and model.variant == name for model in self.known()):
-            raise UserError(f"There is a model {benchmark}/{name} already.", hint="Use a new name.")
-        inputs, outputs = inspect_onnx(file)
         about = ReferenceModel(
-            benchmark, name, f"added from {file.name}", "", "onnx", inputs, outputs,
+            benchmark, name, f"added from {file.name}", "", "onnx", (), (),
             preprocessing=default[0].preprocessing,
         )  # fmt: skip
+        self.check_new(about)
+        inputs, outputs = inspect_onnx(file)
+        types = INT8 if is_int8(file) else "fp32"
+        about = replace(about, inputs=inputs, outputs=outputs, weight_data_types=types)
+        return self.register(about, file)
+
+    def check_new(self, about: ReferenceModel) -> None:
+        """Raise :class:`UserError` when the name of a new model is bad or taken."""
+        problem = name_problem(about.variant)
+        if problem:
+            raise UserError(f"{about.variant!r} cannot be the name of a model: {problem}.")
+        if any(model.name == about.name for model in self.known()):
+            raise UserError(f"There is a model {about.name} already.", hint="Use a new name.")
+
+    def register(
+        self, about: ReferenceModel, file: Path, documents: Mapping[str, str] | None = None
+    ) -> StoredModel:
+        """Register a copy of a file as a new model; ``documents`` are texts to stand beside it."""
         path = self._directory(about) / about.file_name
-        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        shutil.copyfile(file, part)
-        part.replace(path)
-        return self._register(about, path, checked=False, added=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, part)
+            for name, text in (documents or {}).items():
+                (path.parent / name).write_text(text, encoding="utf-8")
+            part.replace(path)
+            return self._register(about, path, checked=False, added=True)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"{path} cannot be written: {error.strerror}.", hint="Make room, then try again."
+            ) from error
 
     def _register(
         self, about: ReferenceModel, path: Path, *, checked: bool, added: bool
@@ -257,6 +277,15 @@ def inspect_onnx(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
             "whether it is counted from 0 or, with a background class, from 1.",
         )
     return tuple(i.name for i in inputs), tuple(o.name for o in outputs)
+
+
+def is_int8(file: Path) -> bool:
+    """Return whether an ONNX model computes with 8-bit integers.
+
+    The names of operators stand in the file as they are, so that nothing has to be parsed.
+    """
+    content = file.read_bytes()
+    return any(name in content for name in (b"DequantizeLinear", b"QLinearConv", b"ConvInteger"))
 
 
 def _make(path: Path, model: ReferenceModel) -> None:

@@ -97,6 +97,9 @@ def test_efficientnet_lite0_classifies_photographs_with_its_own_preprocessing(
         (("--model", "resnet50", "--model-variant", "none"), ("no model", "resnet50/tiny")),
         (("--model", "digits", "--model-variant", "x"), ("one model only",)),
         (("--model", "mobilenet", "--model-file", "absent.onnx"), ("does not exist",)),
+        (("--model", "digits", "--precision", "int8"), ("resnet8-digits is fp32",)),
+        (("--model", "resnet50", "--precision", "int8"), ("mlrepo model quantize resnet50",)),
+        (("--model", "resnet50", "--model-variant", "tiny", "--precision", "int8"), ("is fp32",)),
     ],
 )
 def test_what_is_missing_is_said_with_the_command_that_gets_it(
@@ -123,7 +126,7 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--precision", "int8"), ("no precision 'int8'", "fp32")),
+        (("--precision", "bf16"), ("no precision 'bf16'", "fp32")),
         (("--backend-opt", "nonsense=1"), ("no option 'nonsense'", "streams")),
         (("--backend-opt", "streams=none"), ("positive number",)),
         (("--backend-opt", "streams=99"), ("more than there are threads",)),
