@@ -20,6 +20,8 @@ from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
 from mlrepo.errors import UserError
 from mlrepo.plugins import BACKENDS, load_plugin
 from mlrepo.workloads.imagenet import RandomImages
+from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.quantize import Calibration, quantize
 from mlrepo.workloads.resnet50 import write_resnet50
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
@@ -37,7 +39,7 @@ _BOUND = {"fp32": 1e-4, "bf16": 3e-2}
 
 
 def _need(backend: str) -> Any:
-    for module in _MODULES[backend]:
+    for module in _MODULES.get(backend, ()):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: make test-backends")
     return load_plugin(BACKENDS, backend)()
@@ -47,6 +49,13 @@ def _need(backend: str) -> Any:
 def resnet50(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ResNet-50 with random weights."""
     return write_resnet50(tmp_path_factory.mktemp("model") / "resnet50.onnx")
+
+
+@pytest.fixture(scope="module")
+def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """EfficientNet-Lite0 with its real weights."""
+    store = ModelStore(tmp_path_factory.mktemp("home"))
+    return store.require(store.find("efficientnet-lite0")).path
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +93,39 @@ def test_scores_agree_with_onnx_runtime(
         assert (found.argmax(axis=1) == wanted.argmax(axis=1)).all()
     assert backend.describe()["precision"] == precision
     assert backend.describe()["options"].get("unscheduled", []) == []
+
+
+@pytest.mark.parametrize("name", _MODULES)
+def test_efficientnet_agrees_with_onnx_runtime(name: str, efficientnet: Path) -> None:
+    """Depthwise convolutions with strides, padding on one side, and bounded activations."""
+    images = RandomImages().load(range(4)) / 128
+    backend, wanted = _need(name), OnnxRuntimeBackend()
+    backend.load(efficientnet, BackendOptions(batch=2))
+    wanted.load(efficientnet, BackendOptions())
+    expected = wanted.predict(images)[0]
+    found = np.concatenate([np.array(backend.predict(images[i : i + 2])[0]) for i in (0, 2)])
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+    assert backend.describe()["options"].get("unscheduled", []) == []
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "tvm-onnx"])
+def test_a_quantized_model_agrees_with_its_original(
+    name: str, efficientnet: Path, tmp_path: Path
+) -> None:
+    """Within what 8 bits allow; a backend that has no int8 says so."""
+    images = RandomImages()
+    calibration = Calibration(images, range(8), "8 images", "")
+    store = ModelStore(tmp_path)
+    base = store.require(store.find("efficientnet-lite0"))
+    model = quantize(store, base, "int8", "minmax", calibration).path
+    backend, wanted = _need(name), OnnxRuntimeBackend()
+    backend.load(model, BackendOptions(batch=4, precision="int8"))
+    wanted.load(efficientnet, BackendOptions())
+    found, expected = (b.predict(images.load(range(4)))[0] for b in (backend, wanted))
+    assert np.abs(found - expected).max() <= 0.25 * np.abs(expected).max()
+    assert not np.array_equal(found, expected)
+    assert backend.describe()["precision"] == "int8"
 
 
 @pytest.mark.parametrize("name", ["tvm-onnx", "tvm-pytorch", "pytorch", "openvino"])

@@ -19,7 +19,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
-_PIPELINE = 1
+_PIPELINE = 2
 _OPTIONS = ("mcpu",)
 
 
@@ -27,13 +27,15 @@ class _TvmBackend(ABC):
     """What both share; a subclass turns a model file into a Relax module."""
 
     name = ""
+    _precisions: tuple[str, ...] = ("fp32",)
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Compile the model for ``options.batch`` samples, or load what was compiled before.
 
         Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one).
         """
-        options.check(self.name, precisions=("fp32",), keys=_OPTIONS)
+        options.check(self.name, precisions=self._precisions, keys=_OPTIONS)
+        self._precision = options.precision
         self._threads = options.threads or available_threads()
         # TVM reads it when its thread pool starts; its default is half of the CPUs.
         os.environ["TVM_NUM_THREADS"] = str(self._threads)
@@ -85,7 +87,7 @@ class _TvmBackend(ABC):
             "framework_version": version,
             "versions": {"apache-tvm-ffi": metadata.version("apache-tvm-ffi")},
             "target": "cpu",
-            "precision": "fp32",
+            "precision": self._precision,
             "options": {
                 "target": str(self._target),
                 "threads": self._threads,
@@ -136,6 +138,7 @@ class TvmOnnxBackend(_TvmBackend):
     """ONNX models through TVM's own importer."""
 
     name = "tvm-onnx"
+    _precisions = ("fp32", "int8")
 
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
         import onnx

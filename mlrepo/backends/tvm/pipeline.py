@@ -15,11 +15,18 @@ from tvm import relax, topi
 from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
+from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
+from mlrepo.backends.tvm.rewrites import bound_by_constants, pack_constants, tensor_shape
 from mlrepo.backends.tvm.schedules import schedule_blocked_conv, schedule_spatial
 from mlrepo.errors import UserError
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
+_DEPTHWISE = "depthwise_conv2d"
+_SCHEDULES = {
+    _BLOCKED: (schedule_blocked_conv, schedule_spatial),
+    _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
+}
 
 
 def target(mcpu: str | None, threads: int) -> Any:
@@ -78,11 +85,13 @@ def _to_fused(module: Any, vector: int) -> Any:
     passes = [
         transform.DecomposeOpsForInference(),
         transform.CanonicalizeBindings(),
+        bound_by_constants,
         transform.ConvertLayout({}, _Blocks(vector)),
+        pack_constants,
         transform.EliminateCommonSubexpr(),
         transform.LegalizeOps({"relax.nn.conv2d": _legalize_conv2d}),
         transform.AnnotateTIROpPattern(),
-        transform.FoldConstant(),  # packs the weights now, so that the interface keeps its shape
+        transform.FoldConstant(),
         transform.DeadCodeElimination(),
         transform.FuseOps(),
         transform.FuseTIR(),
@@ -100,27 +109,30 @@ class _Blocks:
     def __call__(self, call: Any) -> dict[str, list[str]]:
         """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
 
-        Few input channels (the three of an image) make one block of their own.
+        Few input channels (the three of an image) make one block of their own. A depthwise
+        convolution keeps the block of its channels.
         """
         # Other operators come here too, some without attributes: the name is asked first.
         if getattr(getattr(call, "op", None), "name", "") != "relax.nn.conv2d":
             return {}
         # Said outright: left open, it would take the blocked layout of what stands before it.
         plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
-        if int(call.attrs.groups) != 1:
-            return plain
-        weight = call.args[1]
-        shape = (weight.ty if hasattr(weight, "ty") else weight.struct_info).shape
+        shape = tensor_shape(call.args[1])
         out_channels, in_channels = int(shape[0]), int(shape[1])
-        vector = self._vector
-        inner = vector if in_channels % vector == 0 else in_channels
-        if out_channels % vector or inner > vector:
+        groups = int(call.attrs.groups)
+        outer = self._block(out_channels)
+        if groups == out_channels and in_channels == 1 and outer:
+            data, kernel = f"NCHW{outer}c", f"OIHW1i{outer}o"
+            return {"relax.nn.conv2d": [data, kernel, data]}
+        inner = self._block(in_channels) or in_channels
+        if groups != 1 or not outer or inner > self._vector:
             return plain
-        return {
-            "relax.nn.conv2d": [
-                f"NCHW{inner}c", f"OIHW{inner}i{vector}o", f"NCHW{vector}c",
-            ]
-        }  # fmt: skip
+        return {"relax.nn.conv2d": [f"NCHW{inner}c", f"OIHW{inner}i{outer}o", f"NCHW{outer}c"]}
+
+    def _block(self, channels: int) -> int:
+        """Return how many channels make a block: as many as a vector holds, or half; 0 for none."""
+        whole = (size for size in (self._vector, self._vector // 2) if channels % size == 0)
+        return next(whole, 0)
 
 
 def _legalize_conv2d(builder: Any, call: Any) -> Any:
@@ -132,6 +144,12 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
     def numbers(values: Any) -> list[int]:
         return [int(value) for value in values]
 
+    if int(attributes.groups) != 1:
+        return builder.call_te(
+            depthwise_conv2d, call.args[0], call.args[1], numbers(attributes.strides),
+            numbers(attributes.padding), numbers(attributes.dilation),
+            primfunc_name_hint=_DEPTHWISE,
+        )  # fmt: skip
     return builder.call_te(
         topi.nn.conv2d_NCHWc, call.args[0], call.args[1], numbers(attributes.strides),
         numbers(attributes.padding), numbers(attributes.dilation), attributes.data_layout,
@@ -146,13 +164,8 @@ def _schedule(module: Any, vector: int) -> tuple[Any, list[str]]:
     for variable, function in module.functions.items():
         if not isinstance(function, tvm.tirx.PrimFunc):
             continue
-        new = _first_that_fits(
-            (schedule_blocked_conv, schedule_spatial)
-            if _BLOCKED in variable.name_hint
-            else (schedule_spatial,),
-            function,
-            vector,
-        )
+        kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
+        new = _first_that_fits(_SCHEDULES.get(kind, (schedule_spatial,)), function, vector)
         if new is None:
             without.append(variable.name_hint)
             continue

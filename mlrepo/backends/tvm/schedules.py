@@ -20,8 +20,8 @@ def schedule_blocked_conv(function: Any, vector: int) -> Any:
     channels and kernel positions; what was fused after the convolution is done on the tile.
     """
     schedule = s_tir.Schedule(function)
-    names = _blocks(schedule)
-    reductions = [name for name in names if _is_reduction(schedule, name)]
+    names = child_blocks(schedule)
+    reductions = [name for name in names if is_reduction(schedule, name)]
     if len(reductions) != 1 or reductions[0] == names[-1]:
         raise ValueError(f"one convolution and what follows it are expected, not {names}")
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
@@ -48,8 +48,11 @@ def schedule_blocked_conv(function: Any, vector: int) -> Any:
 
 def _schedule_accumulation(schedule: Any, conv: Any, vector: int) -> None:
     batch, blocks, rows, columns, lanes, channels, high, wide = schedule.get_loops(conv)[2:]
-    outer, inner = schedule.split(channels, [None, vector])
-    inner, unrolled = schedule.split(inner, [None, _UNROLLED_CHANNELS])
+    count = int(schedule.get(channels).extent)
+    block = next((size for size in (vector, vector // 2) if count % size == 0), count)
+    outer, inner = schedule.split(channels, [None, block])
+    unroll = _UNROLLED_CHANNELS if block % _UNROLLED_CHANNELS == 0 else block
+    inner, unrolled = schedule.split(inner, [None, unroll])
     schedule.reorder(batch, rows, outer, high, wide, inner, unrolled, blocks, columns, lanes)
     for loop in (unrolled, columns, blocks):
         schedule.unroll(loop)
@@ -67,10 +70,10 @@ def schedule_spatial(function: Any, vector: int) -> Any:
     allows.
     """
     schedule = s_tir.Schedule(function)
-    for name in _blocks(schedule)[:-1]:
-        if not _is_reduction(schedule, name):
+    for name in child_blocks(schedule)[:-1]:
+        if not is_reduction(schedule, name):
             _try_inline(schedule, name)
-    for name in _blocks(schedule):
+    for name in child_blocks(schedule):
         _schedule_block(schedule, name, vector)
     return schedule.mod["main"]
 
@@ -107,12 +110,14 @@ def _try_inline(schedule: Any, name: str) -> None:
         return  # read by a block that must see it whole: it keeps loops of its own
 
 
-def _blocks(schedule: Any) -> list[str]:
+def child_blocks(schedule: Any) -> list[str]:
+    """Return the names of the blocks of a function, in order."""
     root = schedule.get_sblock("root")
     return [schedule.get(block).name_hint for block in schedule.get_child_blocks(root)]
 
 
-def _is_reduction(schedule: Any, name: str) -> bool:
+def is_reduction(schedule: Any, name: str) -> bool:
+    """Return whether a block sums over something."""
     variables = schedule.get(schedule.get_sblock(name)).iter_vars
     return not all(_is_spatial(variable) for variable in variables)
 
