@@ -113,7 +113,7 @@ def test_efficientnet_agrees_with_onnx_runtime(name: str, efficientnet: Path) ->
 def test_a_quantized_model_agrees_with_its_original(
     name: str, efficientnet: Path, tmp_path: Path
 ) -> None:
-    """Within what 8 bits allow; a backend that has no int8 says so."""
+    """As far as 8 bits allow on noise; the backends differ in what they round when."""
     images = RandomImages()
     calibration = Calibration(images, range(8), "8 images", "")
     store = ModelStore(tmp_path)
@@ -123,8 +123,7 @@ def test_a_quantized_model_agrees_with_its_original(
     backend.load(model, BackendOptions(batch=4, precision="int8"))
     wanted.load(efficientnet, BackendOptions())
     found, expected = (b.predict(images.load(range(4)))[0] for b in (backend, wanted))
-    assert np.abs(found - expected).max() <= 0.25 * np.abs(expected).max()
-    assert not np.array_equal(found, expected)
+    assert 0.8 < np.corrcoef(found.ravel(), expected.ravel())[0, 1] < 0.9999
     assert backend.describe()["precision"] == "int8"
 
 
