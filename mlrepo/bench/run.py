@@ -26,6 +26,7 @@ from mlrepo.bench.conclude import (
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
@@ -112,6 +113,7 @@ class Bench:
             backend=backend, precision=request.precision,
         )  # fmt: skip
         precision = request.precision or model.precision
+        request, tuned = self._with_tuned(request, backend, model, precision)
         dataset = find_dataset(self.home, workload, model)
         spec = RunSpec(
             workload=workload.name,
@@ -135,6 +137,8 @@ class Bench:
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
             about = self._about(request, model, conf, conf_source.removeprefix(root))
+            about["settings"] |= tuned
+            _note_conversion(about["model"], precision, backend)
             about["host"]["platform"] = {**applied.to_dict(), "problems": list(applied.problems)}
             spooled = self._spool(spec, about, conf, description, request.test)
             try:
@@ -156,6 +160,30 @@ class Bench:
             spooled.release()
         collect_garbage(self.repository)
         return concluded
+
+    def _with_tuned(
+        self, request: BenchRequest, backend: str, model: ModelFile, precision: str
+    ) -> tuple[BenchRequest, dict[str, Any]]:
+        """Fill what the user left open with what tuning found; return it as a setting, too.
+
+        What the user chose speaks against a part of it as against the whole: it was measured
+        together.
+        """
+        path = tuned_file(self.repository.systems, self.settings["system"].value)
+        if request.test is not None or request.threads or request.max_batch or not path.is_file():
+            return request, {}
+        found = find_tuned(path, sha256_file(model.path), backend, precision, request.scenario)
+        if found is None or set(found.options) & set(request.backend_options or {}):
+            return request, {}
+        # How many queries of Server may wait for each other depends on the latency bound.
+        batch = None if request.scenario == "Server" else found.max_batch
+        request = dataclasses.replace(
+            request, threads=found.threads, max_batch=batch,
+            backend_options={**(request.backend_options or {}), **found.options},
+        )  # fmt: skip
+        value = json.dumps(dataclasses.asdict(found))
+        origin = str(path.relative_to(self.repository.root))
+        return request, {"tuned": {"value": value, "origin": origin}}
 
     @property
     def tuner(self) -> Tuner:
@@ -287,6 +315,15 @@ class Bench:
                 hint="Make room on the disk and run the command again; nothing was started.",
             ) from error
         return spooled
+
+
+def _note_conversion(model: dict[str, Any], precision: str, backend: str) -> None:
+    """Say in what a measurements file is made of that the backend converts the weights."""
+    if precision == "bf16":
+        before = model["weight_transformations"]
+        done = f"converted to bf16 by {backend}"
+        model["weight_data_types"] = "bf16"
+        model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
 
 
 def backend_name(text: str) -> str:

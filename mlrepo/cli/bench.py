@@ -26,6 +26,7 @@ from mlrepo.cli.bench_session import (
     where_options,
 )
 from mlrepo.cli.bench_suite import resume, suite
+from mlrepo.cli.bench_tune import command as tune
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
@@ -152,5 +153,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-for _part in (list_, prereq, compliance, suite, resume, peak):
+for _part in (list_, prereq, compliance, suite, resume, peak, tune):
     command.add_command(_part)

@@ -246,3 +246,36 @@ def test_a_run_in_every_scenario_is_valid(name: str, scenario: str, tmp_path: Pa
     ).json["record"]
     assert record["validity"] == "VALID"
     assert record["sut"].startswith(f"box-{name}")
+
+
+def test_tuning_of_tiles_goes_on_where_it_stopped_and_can_be_handed_on(tmp_path: Path) -> None:
+    """The database is of one model and batch; the tuned code gives the same scores."""
+    path = tiny_classifier(tmp_path / "m.onnx")
+    options = BackendOptions(batch=2, threads=1, cache=tmp_path / "here")
+    backend = _need("tvm-onnx")
+    backend.load(path, options)
+    image = RandomImages().load(range(2))
+    before = backend.predict(image)[0]
+    assert backend.describe()["options"]["tiles"] == ""
+    steps: list[Any] = []
+    assert backend.tune(0.0, lambda **step: steps.append(step))["unmeasured"] == 2
+    handed = tmp_path / "tiles.json"
+    assert backend.tune(60.0, lambda **step: steps.append(step), handed)["unmeasured"] == 0
+    assert [step["done"] for step in steps] == [1, 2]
+    backend.load(path, options)
+    first = backend.describe()["options"]["tiles"]
+    assert len(first) == 64
+    np.testing.assert_allclose(backend.predict(image)[0], before, rtol=1e-4, atol=1e-4)
+
+    other = _need("tvm-onnx")
+    other.load(path, BackendOptions(batch=2, threads=1, cache=tmp_path / "there"))
+    steps.clear()
+    assert other.tune(0.0, lambda **step: steps.append(step), handed)["unmeasured"] == 0
+    assert not steps
+    third = _need("tvm-onnx")
+    third.load(path, BackendOptions(batch=1, threads=1, cache=tmp_path / "there"))
+    with pytest.raises(UserError, match="another model, batch, target"):
+        third.tune(0.0, lambda **step: None, handed)
+    handed.write_text("{")
+    with pytest.raises(UserError, match="no database of tiles"):
+        other.tune(0.0, lambda **step: None, handed)

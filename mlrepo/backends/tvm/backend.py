@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ class _TvmBackend(ABC):
         self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
         self._batch = options.batch
         self._unscheduled: list[str] = []
+        self._model, self._cache = model, options.cache
+        database = self._database()
+        tiles = database.read() if database is not None else {}
+        self._tiles = sha256_file(database.path) if database is not None and tiles else ""
         path = self._library(model, options.cache)
         if path is not None and path.is_file():
             about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -60,7 +64,7 @@ class _TvmBackend(ABC):
         else:
             module, shape = self._import(model, self._batch)
             self._shape = shape
-            compiled, self._unscheduled = pipeline.compile_module(module, self._target)
+            compiled, self._unscheduled = pipeline.compile_module(module, self._target, tiles)
             library = compiled if path is None else self._keep(compiled, path)
         for name in self._unscheduled:
             warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
@@ -93,9 +97,48 @@ class _TvmBackend(ABC):
                 "threads": self._threads,
                 "compiled_batch": self._batch,
                 "pipeline": _PIPELINE,
+                "tiles": self._tiles,
                 "unscheduled": self._unscheduled,
             },
         }
+
+    def tune(
+        self, seconds: float, on_progress: Callable[..., None], database: Path | None = None
+    ) -> Mapping[str, Any]:
+        """Search for the tiles of the model that is loaded, for so many seconds at most.
+
+        What was found before is kept, and the next :meth:`load` uses all. ``database`` is a file
+        that is read first, where there is one, and gets a copy of the result.
+
+        Raises
+        ------
+        UserError
+            There is no cache directory to keep the result in, or ``database`` is of another model.
+        """
+        from mlrepo.backends.tvm import pipeline, tuning
+
+        own = self._database()
+        if own is None:
+            raise UserError("There is no place to keep what tuning finds.")
+        if database is not None:
+            own.take(database)
+        module, _ = self._import(self._model, self._batch)
+        layers = pipeline.layers_of(module, self._target)
+        lanes = pipeline.lanes(self._target)
+        left = tuning.search(layers, own, self._target, lanes, seconds, on_progress)
+        if database is not None:
+            own.give(database)
+        return {"layers": len(layers), "unmeasured": left, "database": str(own.path)}
+
+    def _database(self) -> Any:
+        """Return the database of tiles for this model, batch and target; None without a cache."""
+        from mlrepo.backends.tvm.tuning import Database
+
+        if self._cache is None:
+            return None
+        about = " ".join(self._identity(self._model))
+        name = hashlib.sha256(about.encode()).hexdigest()[:24]
+        return Database(self._cache / f"tiles-{name}.json", about)
 
     @abstractmethod
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
@@ -108,11 +151,15 @@ class _TvmBackend(ABC):
         """
         if cache is None:
             return None
-        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
-        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
-        parts += [str(_PIPELINE), str(self._threads)]
+        parts = [*self._identity(model), self._tiles]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return cache / f"{model.stem}-b{self._batch}-{digest}.so"
+
+    def _identity(self, model: Path) -> list[str]:
+        """Return all that the code of a compiled model depends on, besides its tiles."""
+        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
+        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
+        return [*parts, str(_PIPELINE), str(self._threads)]
 
     def _keep(self, compiled: Any, path: Path) -> Any:
         """Export the compiled model; return the library as later runs will load it."""

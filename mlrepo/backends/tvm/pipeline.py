@@ -8,6 +8,8 @@ docs/design/005-tvm-pipeline.md says how to follow TVM's next release.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import tvm
@@ -17,13 +19,14 @@ from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
 from mlrepo.backends.tvm.rewrites import bound_by_constants, pack_constants, tensor_shape
-from mlrepo.backends.tvm.schedules import schedule_blocked_conv, schedule_spatial
+from mlrepo.backends.tvm.schedules import Tile, schedule_blocked_conv, schedule_spatial
+from mlrepo.backends.tvm.tuning import Layer, find_layers, layer_key
 from mlrepo.errors import UserError
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
-_SCHEDULES = {
+_SCHEDULES: dict[str, tuple[Callable[..., Any], ...]] = {
     _BLOCKED: (schedule_blocked_conv, schedule_spatial),
     _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
 }
@@ -56,8 +59,10 @@ def lanes(target_: Any) -> int:
     return 4
 
 
-def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
-    """Compile a module for a target.
+def compile_module(
+    module: Any, target_: Any, tiles: Mapping[str, Tile] | None = None
+) -> tuple[Any, list[str]]:
+    """Compile a module for a target; ``tiles`` are those found for its layers, by their keys.
 
     Returns
     -------
@@ -71,13 +76,19 @@ def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
     try:
         with target_:
             fused = _to_fused(module, lanes(target_))
-            scheduled, without = _schedule(fused, lanes(target_))
+            scheduled, without = _schedule(fused, lanes(target_), tiles or {})
             return tvm.compile(scheduled, target=target_), without
     except Exception as error:  # TVM's FFI raises errors of any kind
         last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
         raise UserError(
             f"TVM cannot compile the model: {last}.", hint="Use another backend."
         ) from error
+
+
+def layers_of(module: Any, target_: Any) -> list[Layer]:
+    """Return the blocked convolutions of a module, whose tiles can be chosen."""
+    with target_:
+        return find_layers(_to_fused(module, lanes(target_)), _BLOCKED)
 
 
 def _to_fused(module: Any, vector: int) -> Any:
@@ -157,7 +168,7 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
     )  # fmt: skip
 
 
-def _schedule(module: Any, vector: int) -> tuple[Any, list[str]]:
+def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any, list[str]]:
     """Give every function a schedule; name those that stay as TVM made them."""
     functions = dict(module.functions)
     without: list[str] = []
@@ -165,7 +176,10 @@ def _schedule(module: Any, vector: int) -> tuple[Any, list[str]]:
         if not isinstance(function, tvm.tirx.PrimFunc):
             continue
         kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
-        new = _first_that_fits(_SCHEDULES.get(kind, (schedule_spatial,)), function, vector)
+        schedules = _SCHEDULES.get(kind, (schedule_spatial,))
+        if kind == _BLOCKED and (tile := tiles.get(layer_key(function))) is not None:
+            schedules = (partial(schedule_blocked_conv, tile=tile), *schedules)
+        new = _first_that_fits(schedules, function, vector)
         if new is None:
             without.append(variable.name_hint)
             continue
