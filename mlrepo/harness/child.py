@@ -60,6 +60,7 @@ def execute(
     """
     dataset = workload.open(spec.dataset)
     settings = _settings(spec, workload, directory)
+    _refuse_too_many(spec, settings, dataset)
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
     backend.load(Path(spec.model_file), _backend_options(spec, query))
     static = _static_batch(backend, dataset, Path(spec.model_file))
@@ -210,6 +211,16 @@ def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | N
     if spec.mode != ACCURACY:
         return None
     return settings.accuracy_sample_count_override or dataset.total
+
+
+def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
+    """Raise :class:`UserError` when more samples are to be judged than there are."""
+    asked = settings.accuracy_sample_count_override
+    if spec.mode == ACCURACY and asked > dataset.total:
+        raise UserError(
+            f"{asked} samples are to be judged, but the data set has {dataset.total}.",
+            hint="Leave out --count: all are judged.",
+        )
 
 
 def _nothing_to_flush() -> None:

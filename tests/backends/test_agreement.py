@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from models import tiny_classifier
 
@@ -178,6 +179,20 @@ def test_what_is_no_model_or_no_option_is_a_user_s_error(name: str, tmp_path: Pa
         _need(name).load(path, BackendOptions(extra={"nonsense": "1"}))
     with pytest.raises(UserError, match="no precision 'fp64'"):
         _need(name).load(path, BackendOptions(precision="fp64"))
+
+
+@pytest.mark.parametrize("name", ["tvm-onnx", "tvm-pytorch", "pytorch"])
+def test_an_operator_that_a_framework_does_not_know_is_named(name: str, tmp_path: Path) -> None:
+    """With the way out; ONNX Runtime knows more operators than TVM's importer and ours."""
+    path = tmp_path / "m.onnx"
+    model = onnx.load(tiny_classifier(path))
+    node = next(node for node in model.graph.node if node.op_type == "Relu")
+    node.op_type = "Celu"
+    onnx.save_model(model, path)
+    OnnxRuntimeBackend().load(path, BackendOptions())
+    with pytest.raises(UserError, match="Celu") as caught:
+        _need(name).load(path, BackendOptions())
+    assert caught.value.hint
 
 
 def test_torchvision_s_resnet50_is_built_from_its_state(tmp_path: Path) -> None:

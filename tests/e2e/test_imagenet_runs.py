@@ -127,6 +127,7 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
     ("arguments", "words"),
     [
         (("--precision", "bf16"), ("no precision 'bf16'", "fp32")),
+        (("--count", "501"), ("501 samples", "the data set has 500")),
         (("--backend-opt", "nonsense=1"), ("no option 'nonsense'", "streams")),
         (("--backend-opt", "streams=none"), ("positive number",)),
         (("--backend-opt", "streams=99"), ("more than there are threads",)),

@@ -34,7 +34,7 @@ def test_another_scenario_is_not_touched(root: Path) -> None:
     """What is fast for Offline may be slow for a single query."""
     mlrepo(root, *TUNE)
     other = ("bench", "run", "--model", "digits", "--scenario", "singlestream", "--mode",
-             "accuracy", "--count", "20", "--json")  # fmt: skip
+             "accuracy", "--json")  # fmt: skip
     assert "tuned" not in mlrepo(root, *other).json["record"]["settings"]
 
 
