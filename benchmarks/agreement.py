@@ -1,7 +1,9 @@
 """Compare our verdicts on a published tree with those of the round's official checker.
 
 The official checker runs here as its authors released it (or its saved log and ``summary.csv`` are
-given); then, for each result directory, in the profile ``official``:
+given); it counts errors in the order in which the file system lists directories, so here it gets
+them sorted, and its ``errors`` column does not depend on the disk. Then, for each result directory,
+in the profile ``official``:
 
 * the verdict: valid or not;
 * each row of ``summary.csv``, column by column as printed.
@@ -38,6 +40,14 @@ _LINE = re.compile(
     r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)"
     r"(?: ([-\w.+]+)( with power_metric .*)?)?$"
 )
+# Runs a program whose `os.listdir` returns sorted names.
+_SORTED = """
+import os, runpy, sys
+plain = os.listdir
+os.listdir = lambda *path: sorted(plain(*path))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
 Rows = dict[str, list[tuple[str, ...]]]
@@ -81,8 +91,8 @@ def _run_official(
     options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path
 ) -> None:
     checker = options.checker.resolve()
-    command = [sys.executable, str(checker), "--input", ".", "--version", options.round,
-               "--csv", str(table), *extra]  # fmt: skip
+    command = [sys.executable, "-c", _SORTED, str(checker), "--input", ".",
+               "--version", options.round, "--csv", str(table), *extra]  # fmt: skip
     environ = {**os.environ, "PYTHONPATH": str(checker.parent)}
     with log.open("wb") as out:
         subprocess.run(command, cwd=options.tree, stdout=out, stderr=out, env=environ, check=False)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 
 class Kind(Enum):
@@ -19,8 +18,7 @@ class Kind(Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One name in a directory.
 
     Attributes
@@ -61,11 +59,12 @@ class Tree(Protocol):
     def open(self, path: str) -> BinaryIO:
         """Open a file for streaming; raise :class:`Missing`."""
 
-    def oid(self, path: str) -> str:
-        """Return a text that changes when anything at or below the path does.
+    def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
+        """Return a text for each path that changes when anything at or below it does.
 
-        For commits and the index it is the object id; for a working directory it is made of
-        names, sizes, times of change and inode numbers.
+        In commits and the index it is made of object ids; in a working directory of names, sizes,
+        times of change and inode numbers, read by as many processes as there are ``workers``. It
+        is empty where a change just now might leave all of these as they are.
         """
 
 

@@ -1,7 +1,8 @@
 """Machines that detection and platform profiles are tested on: trees of the kernel's own files.
 
-Written after the formats that the kernel, lscpu, dmidecode and NVML document; the numbers are
-those of the machines' public data sheets.
+``recorded`` lays out what was recorded on a real machine (``tests/recorded/README.md`` says where
+each comes from). The others are composed of what owners of such machines published (`lscpu`,
+`/proc/cpuinfo`, `numactl`, `nvidia-smi -q`) in the formats of the kernel, dmidecode and NVML.
 """
 
 from __future__ import annotations
@@ -10,6 +11,20 @@ import json
 from pathlib import Path
 
 _CPU = "sys/devices/system/cpu"
+_RECORDED = Path(__file__).parent / "recorded"
+RECORDED = tuple(sorted(path.stem for path in _RECORDED.glob("*.json")))
+
+
+def recorded(root: Path, name: str) -> Path:
+    """Lay out a machine that ``record_machine.py`` recorded."""
+    for path, text in json.loads((_RECORDED / f"{name}.json").read_text()).items():
+        target = root / path
+        if path.endswith("/"):
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text + "\n")
+    return root
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -22,7 +37,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 def processors(
     *, sockets: int, cores: int, threads: int, caches: dict[str, tuple[str, int]],
-    top: str = "3500000", nodes: int = 1,
+    top: str = "3500000", nodes: int = 1, node_kib: int = 131_000_000,
 ) -> dict[str, str]:  # fmt: skip
     """Return the CPU files of a machine; ``caches``: by ``1 Data``, size and CPUs sharing one."""
     files = {}
@@ -53,7 +68,7 @@ def processors(
             f"{node * each}-{(node + 1) * each - 1}"
         )
         files[f"sys/devices/system/node/node{node}/meminfo"] = (
-            f"Node {node} MemTotal:  {263_000_000 // nodes} kB"
+            f"Node {node} MemTotal:       {node_kib} kB"
         )
     return files
 
@@ -104,32 +119,70 @@ def xeon(root: Path) -> Path:
 
 
 def epyc(root: Path) -> Path:
-    """One EPYC 7742 with two NUMA nodes, watched memory controllers, not root."""
-    caches = {"1 Data": ("32K", 1), "2 Unified": ("512K", 1), "3 Unified": ("16384K", 4)}
-    files = processors(sockets=1, cores=64, threads=2, caches=caches, top="2250000", nodes=2)
-    files |= _common("AMD EPYC 7742 64-Core Processor", "avx2", "Rocky Linux 9.4",
-                     "5.14.0-427.el9", 263_000_000)  # fmt: skip
-    files["sys/devices/system/edac/mc/mc0/ce_count"] = "0"
+    """Two EPYC 9375F without SMT, one NUMA node each, not root: 755 GiB a node as numactl told."""
+    caches = {"1 Data": ("48K", 1), "1 Instruction": ("32K", 1), "2 Unified": ("1024K", 1),
+              "3 Unified": ("32768K", 4)}  # fmt: skip
+    files = processors(sockets=2, cores=32, threads=1, caches=caches, top="4819336", nodes=2,
+                       node_kib=791_829_504)  # fmt: skip
+    files |= _common("AMD EPYC 9375F 32-Core Processor", "avx512f", "Debian GNU/Linux 13 (trixie)",
+                     "6.17.2-1-pve", 1_584_432_000)  # fmt: skip
+    for controller in range(2):
+        files[f"sys/devices/system/edac/mc/mc{controller}/ce_count"] = "0"
     return write(root, files)
 
 
 def arm_board(root: Path) -> Path:
-    """A Raspberry Pi 5: no model name in cpuinfo, lscpu knows it, an SD card."""
-    caches = {"1 Data": ("64K", 1), "2 Unified": ("512K", 1), "3 Unified": ("2048K", 4)}
+    """A Raspberry Pi 5: no model name in cpuinfo, lscpu knows it; an SD card, no firmware."""
+    caches = {"1 Data": ("64K", 1), "1 Instruction": ("64K", 1), "2 Unified": ("512K", 1),
+              "3 Unified": ("2048K", 4)}  # fmt: skip
     files = processors(sockets=1, cores=4, threads=1, caches=caches, top="2400000")
-    lscpu = {"lscpu": [{"field": "Vendor ID:", "data": "ARM", "children": [
-        {"field": "Model name:", "data": "Cortex-A76"}]}]}  # fmt: skip
+    features = ("fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm "
+                "lrcpc dcpop asimddp")  # fmt: skip
+    cpus = [
+        f"processor\t: {cpu}\nBogoMIPS\t: 108.00\nFeatures\t: {features}\n"
+        "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x4\nCPU part\t: 0xd0b\n"
+        "CPU revision\t: 1\n"
+        for cpu in range(4)
+    ]
+    board = "Raspberry Pi 5 Model B Rev 1.0"
+    lscpu = {"lscpu": [
+        {"field": "Architecture:", "data": "aarch64", "children": [
+            {"field": "CPU op-mode(s):", "data": "32-bit, 64-bit"},
+            {"field": "Byte Order:", "data": "Little Endian"}]},
+        {"field": "CPU(s):", "data": "4", "children": [
+            {"field": "On-line CPU(s) list:", "data": "0-3"}]},
+        {"field": "Vendor ID:", "data": "ARM", "children": [
+            {"field": "Model name:", "data": "Cortex-A76", "children": [
+                {"field": "Model:", "data": "1"}, {"field": "Stepping:", "data": "r4p1"},
+                {"field": "CPU max MHz:", "data": "2400.0000"}]}]},
+    ]}  # fmt: skip
     files |= {
-        "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41",
-        "proc/meminfo": "MemTotal:        8250000 kB",
-        "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+        "proc/cpuinfo": "\n".join([*cpus, f"Revision\t: d04170\nModel\t\t: {board}"]),
+        "proc/meminfo": "MemTotal:        8245536 kB",
+        "proc/mounts": "/dev/mmcblk0p2 / ext4 rw,noatime 0 0",
+        "proc/device-tree/model": f"{board}\0",
         "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"',
+        "proc/sys/kernel/osrelease": "6.6.20+rpt-rpi-2712",
         "commands/lscpu_-J": json.dumps(lscpu),
         "sys/block/mmcblk0/size": "124735488",
         "sys/block/mmcblk0boot0/size": "8192",
         "sys/class/net/wlan0/device/x": "",
         "sys/class/net/wlan0/wireless/x": "",
+        "sys/class/net/wlan0/flags": "0x1003",
+        "sys/class/net/wlan0/carrier": "1",
     }
+    return write(root, files)
+
+
+def clusters(root: Path) -> Path:
+    """An RK3588 board: its kernel calls each cluster of cores a package, lscpu says 3 sockets."""
+    files = {"proc/device-tree/model": "Radxa ROCK 5B\0", "proc/cpuinfo": "processor\t: 0"}
+    for cpu in range(8):
+        files |= {
+            f"{_CPU}/cpu{cpu}/topology/physical_package_id": str((0, 0, 0, 0, 1, 1, 2, 2)[cpu]),
+            f"{_CPU}/cpu{cpu}/topology/core_id": str((0, 1, 2, 3, 0, 1, 0, 1)[cpu]),
+            f"{_CPU}/cpu{cpu}/topology/thread_siblings_list": str(cpu),
+        }
     return write(root, files)
 
 
@@ -159,13 +212,25 @@ def virtual(root: Path) -> Path:
 
 
 def eight_gpus(root: Path) -> Path:
-    """Two sockets and eight H100, which NVML tells."""
-    gpu = {"name": "NVIDIA H100 80GB HBM3", "memory": 85520809984, "graphics_mhz": 1980,
-           "memory_mhz": 2619, "pcie": "PCIe Gen5 x16", "links": 18, "ecc": "enabled"}  # fmt: skip
-    files = processors(sockets=2, cores=56, threads=2, caches={"1 Data": ("48K", 1)}, nodes=2)
+    """Two Xeon 8480C and eight H100 SXM, of which NVML answers as they do."""
+    gpu = {
+        "nvmlDeviceGetName": "NVIDIA H100 80GB HBM3",
+        "nvmlDeviceGetMemoryInfo": {"total": 85520809984},
+        "nvmlDeviceGetMaxPcieLinkGeneration": 5,
+        "nvmlDeviceGetMaxPcieLinkWidth": 16,
+        "nvmlDeviceGetEccMode": [1, 1],
+        "nvmlDeviceGetNvLinkState": {str(link): 1 for link in range(18)},
+        "nvmlDeviceGetMaxClockInfo": {"0": 1980, "2": 2619},
+        "nvmlDeviceGetVbiosVersion": "96.00.5E.00.01",
+    }
+    caches = {"1 Data": ("48K", 1), "1 Instruction": ("32K", 1), "2 Unified": ("2048K", 1),
+              "3 Unified": ("107520K", 56)}  # fmt: skip
+    files = processors(sockets=2, cores=56, threads=2, caches=caches, top="3800000", nodes=2,
+                       node_kib=1_056_000_000)  # fmt: skip
     files |= _common("Intel(R) Xeon(R) Platinum 8480C", "amx_int8", "Ubuntu 22.04.4 LTS",
-                     "5.15.0", 2_113_000_000)  # fmt: skip
-    files["commands/nvml.json"] = json.dumps({"driver": "550.54.15", "gpus": [gpu] * 8})
+                     "5.15.0-1053-nvidia", 2_113_000_000)  # fmt: skip
+    answers = {"nvmlSystemGetDriverVersion": "550.90.07", "devices": [gpu] * 8}
+    files["commands/nvml.json"] = json.dumps(answers)
     for number in range(8):
         device = f"sys/bus/pci/devices/0000:{number:02x}:00.0"
         files |= {f"{device}/class": "0x030200", f"{device}/vendor": "0x10de"}

@@ -44,6 +44,7 @@ from mlrepo.repository.source import collect_garbage, source_state
 from mlrepo.repository.spool import Spool, SpooledRun
 from mlrepo.rounds import load_round
 from mlrepo.settings import Resolved
+from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description, user_conf_of
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.machine import Machine
@@ -139,7 +140,7 @@ class Bench:
             about = self._about(request, model, conf, conf_source.removeprefix(root))
             about["settings"] |= tuned
             _note_conversion(about["model"], precision, backend)
-            about["host"]["platform"] = {**applied.to_dict(), "problems": list(applied.problems)}
+            about["host"]["platform"] = self._platform(applied, about["redactions"])
             spooled = self._spool(spec, about, conf, description, request.test)
             try:
                 self._measure(spooled, request, on_progress)
@@ -215,6 +216,20 @@ class Bench:
         # The run is whole without it: a full disk must not cost the record.
         with contextlib.suppress(OSError):
             write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())
+
+    def _platform(self, applied: Applied, counts: dict[str, int]) -> dict[str, Any]:
+        """Return what became of the profile, redacted: scripts print what they like."""
+
+        def clean(text: str) -> str:
+            cleaned, found = self.redactor.text(text)
+            for kind, number in found.items():
+                counts[kind] = counts.get(kind, 0) + number
+            return cleaned
+
+        values = {**applied.to_dict(), "problems": [clean(text) for text in applied.problems]}
+        if values["script"]:
+            values["script"] |= {key: clean(values["script"][key]) for key in ("output", "problem")}
+        return values
 
     def _refuse_oldest_rounds(self) -> None:
         round_ = load_round(self.settings["round"].value)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mlrepo.checker.files import judge_file_list
+from mlrepo.checker.modular import DIES, is_modular, judge_log_start
+from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.rounds import Round
@@ -16,6 +20,8 @@ from mlrepo.tree import Kind, Missing
 _HASH = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
+# What counts the samples of an accuracy run, the more exact first.
+_SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
 _GAP = b"\n\n...\n\n"
 
 
@@ -57,14 +63,14 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     text = scope.text(path, 64 << 20)
     if text is None:
         scope.report("unreadable", path, "It is not UTF-8.", official=True)
-        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        scope.report("official-crash", path, DIES, official=True)
         return Accuracy(False)
     # The official checkers read text, where \r ends a line as well.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
     _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
-    if not _has_extra_files(scope, directory):
+    if not has_extra_files(scope, directory):
         scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
     printed = _printed(scope.round, metrics)
     if scope.is_open:
@@ -75,19 +81,22 @@ def judge_accuracy(scope: Scope) -> Accuracy:
 
 def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
     """Take back what the official checkers do not mind in the open division."""
-    version = scope.round.version
+    modular = is_modular(scope.round)
     for at, finding in enumerate(scope.findings[before:], start=before):
         forgiven = finding.rule.startswith("accuracy-") and (
-            version < (6, 0) or finding.rule in ("accuracy-target", "accuracy-hash")
+            not modular
+            or finding.rule in ("accuracy-target", "accuracy-hash")
+            # What stands on a line is no number; what stands on none is missing.
+            or (finding.rule == "accuracy-text" and not finding.line)
         )
-        forgiven = forgiven and not (
-            finding.rule == "accuracy-text" and version >= (5, 1) and not has_metrics
-        )
+        if finding.rule == "accuracy-text" and scope.round.version >= (5, 1) and not modular:
+            forgiven = forgiven and has_metrics
         if forgiven:
             scope.findings[at] = replace(finding, breaks_official=False)
 
 
-def _has_extra_files(scope: Scope, directory: str) -> bool:
+def has_extra_files(scope: Scope, directory: str) -> bool:
+    """Say whether the images or videos that the round asks of the benchmark are there."""
     wanted = (scope.round.tables.get("extra_accuracy_files") or {}).get(scope.model) or {}
     if not isinstance(wanted, dict):
         return True
@@ -154,7 +163,8 @@ def _compare(
         number = float(value)
     except ValueError:
         scope.report("accuracy-text", path, f"{metric} is no number.", line=line, actual=value)
-        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        if not is_modular(scope.round):
+            scope.report("official-crash", path, DIES, official=True)
         return
     # The open division has no target, but a metric must be a number there too.
     if not least <= number <= most and not scope.is_open:
@@ -215,34 +225,57 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
 
 
 def _judge_detail(scope: Scope, path: str) -> None:
-    modern = scope.round.version >= (5, 1)
+    wanted = _wanted(scope.round)
     try:
         with scope.tree.open(path) as stream:
             if not scope.round.has_detail_log():
                 _judge_old_detail(scope, path, stream.read(256 << 20))
                 return
-            scan = scan_detail(stream, ("num_errors", "qsl_reported_total_count") if modern else ())
+            scan = scan_detail(stream, wanted)
     except Missing:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
         return
     if scan.problem:
         scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
-        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        scope.report("official-crash", path, DIES, official=True)
         return
-    if not scan.events:
+    judge_log_start(scope, path)
+    if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
         return
-    if scan.errors or scan.error_count(modern):
+    # Of the checkers, only that of v5.1 trusts the count in the log more than the log.
+    trusts_count = bool(wanted) and not is_modular(scope.round)
+    if scan.errors or scan.error_count(True):
         scope.report(
             "accuracy-loadgen-error", path, "LoadGen logged errors.",
+            line=first_error_line(scope, path, scan),
             actual=scan.errors[0] if scan.errors else scan.error_count(True),
-            official=None if scan.error_count(modern) else False,
+            official=None if scan.error_count(trusts_count) else False,
         )  # fmt: skip
-    sizes = scope.round.tables.get("dataset_size") or {}
-    samples = scan.values.get("qsl_reported_total_count")
-    if modern and scope.model in sizes and samples != sizes[scope.model]:
+    if wanted:
+        judge_sample_count(scope, path, scan.values)
+
+
+def _wanted(round: Round) -> tuple[str, ...]:
+    """Return the keys of the accuracy run's log that the round's rules read."""
+    if round.version < (5, 1):
+        return ()
+    counts = _SAMPLE_COUNTS if is_modular(round) else _SAMPLE_COUNTS[1:]
+    return ("num_errors", *counts)
+
+
+def judge_sample_count(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    """Report an accuracy run that does not cover the data set (or the part the round asks for)."""
+    modular = is_modular(scope.round)
+    # The modular checker looks its counts up by the directory's name.
+    scenario = scope.place.scenario if modular else scope.scenario
+    expected = scope.round.accuracy_samples(scope.model, scenario)
+    key = next((key for key in _SAMPLE_COUNTS if key in values), _SAMPLE_COUNTS[-1])
+    if (modular or expected is not None) and values.get(key) != expected:
         scope.report("accuracy-data-set", path, "The run does not cover the data set.",
-                     expected=sizes[scope.model], actual=samples)  # fmt: skip
+                     line=scope.line_of(path, f'"{key}"'),
+                     expected=expected or f"a count of {scope.model} for {scenario}",
+                     actual=values.get(key, "no count"))  # fmt: skip
 
 
 def _judge_old_detail(scope: Scope, path: str, data: bytes) -> None:

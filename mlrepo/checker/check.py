@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from mlrepo.checker.report import Report
-from mlrepo.checker.submission import judge_tree
+from mlrepo.checker.selection import Selection
+from mlrepo.checker.submission import judge_submission
+from mlrepo.checker.verdicts import Store, Verdicts
 from mlrepo.rounds import Round
 from mlrepo.tree import Tree
 
 
 def check(
-    tree: Tree, round: Round, *, submitter: str = "", only: str = "", workers: int = 1
+    tree: Tree,
+    round: Round,
+    *,
+    submitter: str = "",
+    only: str = "",
+    workers: int = 1,
+    store: Store | None = None,
 ) -> Report:
     """Return the results of the tree with their verdicts.
 
     Parameters
     ----------
     tree:
-        What is checked; it must be picklable when ``workers`` is above one.
+        What is checked.
     round:
         Whose rules hold.
     submitter:
@@ -25,5 +33,9 @@ def check(
         Only results at or below this path; empty for all.
     workers:
         Processes that share the systems among them.
+    store:
+        Where verdicts are remembered from check to check; None to judge all anew.
     """
-    return judge_tree(tree, round, submitter=submitter, only=only, workers=workers)
+    verdicts = None if store is None else Verdicts(round, store)
+    selection = Selection(submitter, only)
+    return judge_submission(tree, round, selection, workers=workers, verdicts=verdicts)

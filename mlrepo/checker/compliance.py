@@ -114,7 +114,7 @@ def _judge_form(scope: Scope, path: str) -> None:
     except Missing as missing:
         scope.report("unreadable", path, f"It {missing}.", official=False)
         return
-    if scan.problem or not scan.events:
+    if scan.problem or not scan.has_events:
         problem = scan.problem or "no line of LoadGen stands in it"
         scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
 

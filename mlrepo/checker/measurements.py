@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import posixpath
+from collections.abc import Collection
 from typing import Any
 
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
 
-def judge_measurements(scope: Scope) -> tuple[bool, Any]:
-    """Return the official verdict and ``weight_data_types`` (None when there is none)."""
+def judge_measurements(scope: Scope, needless: Collection[str] = ()) -> tuple[bool, Any]:
+    """Return the official verdict and ``weight_data_types`` (None when there is none).
+
+    ``needless`` are files that the round asks for, but not of a result of this kind.
+    """
     before = len(scope.findings)
     directory = measurements_directory(scope)
     if scope.tree.entry(directory) is None:
@@ -19,6 +23,8 @@ def judge_measurements(scope: Scope) -> tuple[bool, Any]:
         return _passed(scope, before), None
     files = scope.files(directory)
     for name in scope.round.tables["required_files"]["measurements"]:
+        if name in needless:
+            continue
         if name not in files:
             scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
         elif files[name].size == 0:

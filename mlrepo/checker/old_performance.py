@@ -11,6 +11,7 @@ from mlrepo.tree import Missing
 
 _VALID = re.compile(r"Result\s+is\s*:\s+VALID")
 _FIELD = re.compile(r"\s*([\w\s.()/]+)\s*:\s*([\w+.][\w+.\s]*)")
+_INFERRED = "result_qps_without_loadgen_overhead"
 # What later logs call it: the summary's name.
 _NAMES = {
     "effective_performance_sample_count": "performance_sample_count",
@@ -22,7 +23,7 @@ _NAMES = {
     "effective_min_query_count": "min_query_count",
     "effective_samples_per_query": "samples_per_query",
     "effective_min_duration_ms": "min_duration (ms)",
-    "result_qps_without_loadgen_overhead": "QPS w/o loadgen overhead",
+    _INFERRED: "QPS w/o loadgen overhead",
     "effective_target_latency_ns": "target_latency (ns)",
 }
 
@@ -45,12 +46,20 @@ def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
     scan.values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
     for key, name in _NAMES.items():
         if name in fields:
-            scan.values[key] = _value(fields[name])
+            # A result that is inferred the checker of v0.7 prints as it stands here: `11.10`.
+            scan.values[key] = fields[name] if key == _INFERRED else _value(fields[name])
     for name in scope.round.tables["result_field"].values():
         if name in fields:
             scan.values[name] = _value(fields[name])
     _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
     return scan
+
+
+def summary_field(key: str) -> str:
+    """Return what the summary calls a key of the detail log; the key itself where it has it."""
+    if key == "result_validity":
+        return "Result is"
+    return _NAMES.get(key, "Scenario" if key == "effective_scenario" else key)
 
 
 def _value(text: str) -> Any:

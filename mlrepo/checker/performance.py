@@ -6,12 +6,23 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlrepo.checker.old_performance import read_old_run
+from mlrepo.checker.modular import DIES, is_modular, judge_log_start
+from mlrepo.checker.old_performance import read_old_run, summary_field
+from mlrepo.checker.rows import units
 from mlrepo.checker.scope import Scope
+from mlrepo.checker.tokens import (
+    has_token_latencies,
+    has_token_limits,
+    token_limits_exceeded,
+)
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
+# LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
+_AS_SERVER = ("Interactive", "Server")
+# One pass over a data set of fixed size: the modular checker asks no duration of them.
+_NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
 _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 _KEYS = frozenset({
     "result_validity", "effective_performance_sample_count", "effective_scenario",
@@ -39,7 +50,9 @@ class Run:
     official:
         The official verdict on the run.
     value:
-        The result as the official checker prints it; None when it reads none.
+        The result in the official checker's unit; None when it reads none.
+    printed:
+        The result as its summary copies it from a text, digits included; empty where it computes.
     inferred:
         The result is computed from a run of another scenario.
     scenario:
@@ -50,6 +63,7 @@ class Run:
 
     official: bool = False
     value: float | None = None
+    printed: str = ""
     inferred: bool = False
     scenario: str = ""
     scan: DetailScan = field(default_factory=DetailScan)
@@ -61,7 +75,8 @@ class _Unjudgeable(Exception):
 
 def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
     """Judge the logs in ``directory``; ``test`` is the compliance test they belong to."""
-    path = f"{directory}/mlperf_log_detail.txt"
+    modern = scope.round.has_detail_log()
+    path = f"{directory}/mlperf_log_{'detail' if modern else 'summary'}.txt"
     before = len(scope.findings)
     run = _read(scope, directory, path)
     if run is None:
@@ -81,13 +96,16 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         return Run(scan=scan) if scan is not None else None
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, _KEYS | _result_keys(scope.round), each_line=True)
+            scan = scan_detail(stream, _KEYS | _result_keys(scope.round))
     except Missing:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
         return None
     if scan.problem:
         scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
+        if is_modular(scope.round):
+            scope.report("official-crash", path, DIES, official=True)
         return None
+    judge_log_start(scope, path)
     for key, line in scan.conflicts.items():
         scope.report("log-conflict", path, f"{key} stands there with two values.", line=line,
                      expected=scan.values[key], official=False)  # fmt: skip
@@ -105,22 +123,26 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     values, round = run.scan.values, scope.round
     if values.get("result_validity") != "VALID":
         scope.report(
-            "performance-validity",
-            path,
-            "LoadGen does not call the run VALID.",
-            expected="VALID",
+            "performance-validity", path, "LoadGen does not call the run VALID.",
+            line=_line(scope, path, "result_validity"), expected="VALID",
             actual=values.get("result_validity", "no verdict"),
-        )
+            # These checkers put the verdict on the token latencies in the place of LoadGen's.
+            official=False if (4, 0) <= round.version <= (4, 1)
+            and has_token_latencies(round, scope.model) else None,
+        )  # fmt: skip
     count = run.scan.error_count(round.version >= (5, 1))
     if run.scan.errors or count:
-        scope.report("performance-loadgen-error", path, "LoadGen logged errors.",
+        log = path.replace("_summary.txt", "_detail.txt")
+        scope.report("performance-loadgen-error", log, "LoadGen logged errors.",
+                     line=first_error_line(scope, log, run.scan),
                      actual=run.scan.errors[0] if run.scan.errors else count,
                      official=bool(count) and round.version < (6, 0))  # fmt: skip
     run.scenario = str(values.get("effective_scenario"))
-    run.value = _result(round, scope.model, run.scenario, values)
+    key = _result_key(round, scope.model, run.scenario)
+    run.value = _number(values, key)
     if not math.isfinite(run.value) or run.value <= 0:
         scope.report("performance-result", path, "The result is no positive number.",
-                     actual=run.value, official=False)  # fmt: skip
+                     line=_line(scope, path, key), actual=run.value, official=False)  # fmt: skip
     _judge_settings(scope, path, values, test)
     _judge_latency(scope, path, run)
     _judge_amount(scope, path, run)
@@ -128,20 +150,33 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
         round.version >= (2, 0) and run.scenario in ("SingleStream", "MultiStream")
     ) or run.scenario == "SingleStream":
         run.value /= 1e6
+        if units(round, scope.model, run.scenario) == "Latency (s)":
+            run.value /= 1e3
     _infer(scope, path, run)
     if round.version >= (6, 0):
         run.inferred = scope.place.scenario != run.scenario
     _judge_network(scope, path, values)
 
 
-def _result(round: Round, model: str, scenario: str, values: dict[str, Any]) -> float:
+def _line(scope: Scope, path: str, key: str) -> int:
+    """Return where the key stands in the log; asked only when a finding is made."""
+    return scope.line_of(path, f'"{key}"' if scope.round.has_detail_log() else summary_field(key))
+
+
+def first_error_line(scope: Scope, path: str, scan: DetailScan) -> int:
+    """Return where the log's first error stands, or else the count that says there are some."""
+    if not scope.round.has_detail_log():
+        return scope.line_of(path, scan.errors[0])
+    return scope.line_of(path, '"is_error": true' if scan.errors else '"num_errors"')
+
+
+def _result_key(round: Round, model: str, scenario: str) -> str:
     fields = round.tables["result_field"]
     if scenario not in fields:
         raise _Unjudgeable(f"The log names no scenario of the round: {scenario}.")
     key = fields[scenario]
     own = (round.tables.get("result_field_per_model") or {}).get(model) or {}
-    key = own.get(scenario, key)
-    return _number(values, key)
+    return str(own.get(scenario, key))
 
 
 def _number(values: dict[str, Any], key: str) -> float:
@@ -159,11 +194,13 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
     samples = _number(values, "effective_performance_sample_count")
     if not samples >= least:
         scope.report("performance-sample-count", path, "Too few samples are loaded.",
+                     line=_line(scope, path, "effective_performance_sample_count"),
                      expected=f">= {least}", actual=samples)  # fmt: skip
     seeds = tables["test05_seeds"] if test == "TEST05" and tables.get("test05_seeds") else None
     for name, seed in (seeds or tables["seeds"]).items():
         if values.get(f"effective_{name}") != seed:
             scope.report("performance-seeds", path, f"{name} is not the round's.",
+                         line=_line(scope, path, f"effective_{name}"),
                          expected=seed, actual=values.get(f"effective_{name}"))  # fmt: skip
     required = (tables.get("equal_issue_required") or {}).get(scope.place.division) or ()
     if (
@@ -171,28 +208,40 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
         and values.get("effective_sample_concatenate_permutation") is not True
     ):
         scope.report("performance-equal-issue", path, "Samples are not issued equally often.",
+                     line=_line(scope, path, "effective_sample_concatenate_permutation"),
                      expected="effective_sample_concatenate_permutation true")  # fmt: skip
     _judge_tokens(scope, path, values)
 
 
 def _judge_tokens(scope: Scope, path: str, values: dict[str, Any]) -> None:
-    limits = (scope.round.tables.get("llm_latency_limit_ns") or {}).get(scope.model)
-    if limits is None:
+    modular = is_modular(scope.round)
+    if not has_token_latencies(scope.round, scope.model):
         return
     if not values.get("requested_use_token_latencies"):
-        scope.report("performance-token-latency", path, "Token latencies are off.")
+        scope.report("performance-token-latency", path, "Token latencies are off.",
+                     line=_line(scope, path, "requested_use_token_latencies"))  # fmt: skip
         return
-    if scope.scenario not in ("Server", "Interactive"):
+    logged = str(values.get("effective_scenario"))
+    if modular and logged != scope.scenario:
+        # The modular checker holds what LoadGen ran as Server to the limits of Server, wherever
+        # the run stands.
+        _hold_to_token_limits(scope, path, values, scope.scenario, official=False)
+        _hold_to_token_limits(scope, path, values, logged)
+    else:
+        _hold_to_token_limits(scope, path, values, scope.scenario)
+
+
+def _hold_to_token_limits(
+    scope: Scope, path: str, values: dict[str, Any], scenario: str, official: bool | None = None
+) -> None:
+    if not has_token_limits(scope.round, scenario):
         return
-    if scope.scenario not in limits:
-        raise _Unjudgeable(f"The round has no token latencies for {scope.scenario}.")
-    first = _number(values, "result_first_token_99.00_percentile_latency_ns")
-    later = _number(values, "result_time_per_output_token_99.00_percentile_ns")
-    most = limits[scope.scenario]
-    if not (first < most["ttft"] and later < most["tpot"]):
+    exceeded = token_limits_exceeded(scope.round, scope.model, scenario, values)
+    if exceeded is not None:
+        key, expected, actual = exceeded
         scope.report("performance-token-latency", path, "Token latencies exceed the limits.",
-                     expected=f"< {most['ttft']}, {most['tpot']} ns",
-                     actual=f"{first:.0f}, {later:.0f} ns")  # fmt: skip
+                     line=_line(scope, path, key), expected=expected, actual=actual,
+                     official=official)  # fmt: skip
 
 
 def stops_early(round: Round, scenario: str) -> bool:
@@ -206,12 +255,14 @@ def _judge_latency(scope: Scope, path: str, run: Run) -> None:
     if stops_early(round, run.scenario):
         if not values.get("early_stopping_met"):
             scope.report("performance-early-stopping", path, "Early stopping is not satisfied.",
+                         line=_line(scope, path, "early_stopping_met"),
                          actual=values.get("early_stopping_result", "no word"))  # fmt: skip
         if limit and not _number(values, "effective_target_latency_ns") <= limit:
             scope.report(
                 "performance-target-latency",
                 path,
                 "The target latency is too long.",
+                line=_line(scope, path, "effective_target_latency_ns"),
                 expected=f"<= {limit} ns",
                 actual=values["effective_target_latency_ns"],
             )
@@ -219,13 +270,16 @@ def _judge_latency(scope: Scope, path: str, run: Run) -> None:
     if not limit:
         return
     per_query = "per_query_" if run.scenario == "MultiStream" else ""
-    latency = _number(values, f"result_99.00_percentile_{per_query}latency_ns")
+    key = f"result_99.00_percentile_{per_query}latency_ns"
+    latency = _number(values, key)
     if not latency <= limit:
         scope.report("performance-latency", path, "The 99th percentile latency is too long.",
+                     line=_line(scope, path, key),
                      expected=f"<= {limit} ns", actual=latency)  # fmt: skip
     target = values.get("effective_target_latency_ns")
     if run.scenario == "Server" and isinstance(target, int | float) and target > limit:
         scope.report("performance-target-latency", path, "The target latency is too long.",
+                     line=_line(scope, path, "effective_target_latency_ns"),
                      expected=f"<= {limit} ns", actual=target, official=False)  # fmt: skip
 
 
@@ -240,26 +294,36 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
                 "performance-min-queries",
                 path,
                 "Too few queries are asked for.",
+                line=_line(scope, path, "effective_min_query_count"),
                 expected=f">= {least}",
                 actual=values["effective_min_query_count"],
             )
     if run.scenario == "Offline":
         table = tables["offline_min_samples_per_query"]
-        least = (table.get("per_model") or {}).get(scope.model, table["default"])
+        per_model = table.get("per_model") or {}
+        modular = is_modular(scope.round)
+        if modular and scope.model not in per_model:
+            raise _Unjudgeable(f"The round has no samples per query for {scope.model}.")
+        least = per_model.get(scope.model, table["default"])
         if not _number(values, "effective_samples_per_query") >= least:
             scope.report(
                 "performance-samples-per-query",
                 path,
                 "The query is too small.",
+                line=_line(scope, path, "effective_samples_per_query"),
                 expected=f">= {least}",
                 actual=values["effective_samples_per_query"],
+                official=False if modular and scope.place.division != "closed" else None,
             )
+    if is_modular(scope.round) and scope.model in _NO_MIN_DURATION:
+        return
     least = scope.round.min_duration_ms()
     if not _number(values, "effective_min_duration_ms") >= least:
         scope.report(
             "performance-min-duration",
             path,
             "The run is too short.",
+            line=_line(scope, path, "effective_min_duration_ms"),
             expected=f">= {least} ms",
             actual=values["effective_min_duration_ms"],
         )
@@ -270,10 +334,17 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
     if wanted == run.scenario:
         return
     version = scope.round.version
+    modular = is_modular(scope.round)
+    if modular and "edge" not in scope.category and (wanted, run.scenario) != _AS_SERVER:
+        scope.report("performance-scenario", path, "Only edge systems infer a result.",
+                     line=_line(scope, path, "effective_scenario"), expected=wanted,
+                     actual=run.scenario, official=True)  # fmt: skip
+        return
     if wanted == "Offline" and (run.scenario == "SingleStream" or version < (2, 0)):
         if run.scenario == "SingleStream":
-            run.value = _number(values, "result_qps_without_loadgen_overhead")
-            run.inferred = True
+            key = "result_qps_without_loadgen_overhead"
+            run.value, run.inferred = _number(values, key), True
+            run.printed = values[key] if isinstance(values[key], str) else ""
             return
         raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     if version >= (2, 0) and wanted == "Offline" and run.scenario == "MultiStream":
@@ -287,14 +358,17 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
         estimate = _number(values, "early_stopping_latency_ms")
         run.value, run.inferred = estimate * 8 / 1e6, True
         if not estimate:
-            scope.report("performance-early-stopping", path, "There is no estimate.", official=True)
+            scope.report(
+                "performance-early-stopping", path, "There is no estimate.", official=True,
+                line=_line(scope, path, "early_stopping_latency_ms"),
+            )  # fmt: skip
         return
-    # LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
-    if (wanted, run.scenario) == ("Interactive", "Server"):
+    if (wanted, run.scenario) == _AS_SERVER:
         return
     scope.report(
-        "performance-scenario", path, "The log is of another scenario.", expected=wanted,
-        actual=run.scenario, official=wanted == "Interactive" and run.scenario != "Server",
+        "performance-scenario", path, "The log is of another scenario.",
+        line=_line(scope, path, "effective_scenario"), expected=wanted, actual=run.scenario,
+        official=modular or (wanted == "Interactive" and run.scenario != "Server"),
     )  # fmt: skip
 
 
@@ -302,7 +376,14 @@ def _judge_network(scope: Scope, path: str, values: dict[str, Any]) -> None:
     if scope.round.version < (2, 1):
         return
     over_network = str(scope.system.get("is_network")).lower() == "true"
+    expected = {"network": True, "closed": False}.get(scope.place.division, over_network)
+    if over_network is not expected:
+        description = f"{scope.root}/systems/{scope.place.system}.json"
+        scope.report("network-mode", description, "is_network does not agree with the division.",
+                     line=scope.line_of(description, '"is_network"'), expected=expected,
+                     actual=scope.system.get("is_network", "absent"))  # fmt: skip
     name = values.get("sut_name")
     if over_network and "Network SUT" not in str(name):
         scope.report("network-mode", path, "The SUT's name does not say so.",
+                     line=_line(scope, path, "sut_name"),
                      expected="Network SUT", actual=name)  # fmt: skip

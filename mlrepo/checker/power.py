@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.endpoints import parse_config
 from mlrepo.logs.power import parse_time, samples_between
 from mlrepo.tree import Missing
 
@@ -50,7 +51,7 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         end = parse_time(detail["power_end"], client)
         text = scope.tree.read(path, _LARGEST).decode("utf-8")
         samples = samples_between(
-            text.splitlines(), begin, end, server,
+            text, begin, end, server,
             samples_only=scope.round.version >= (4, 0),
             positive_only=scope.round.version >= (3, 1),
         )  # fmt: skip
@@ -62,6 +63,38 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
     except (Missing, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
         scope.report("power-window", path, f"The power cannot be read: {error}.")
     return None
+
+
+def design_power(scope: Scope) -> Any:
+    """Return the watts of the power supplies that a system needs, or None (v6.1 and later).
+
+    From the field ``system_power_capacity`` of the system description, or else summed up from
+    ``systems/<system>_power.yaml``: in each part with ``PSUs`` and ``Min PSUs Needed`` the largest
+    capacities of as many as are needed.
+    """
+    if scope.round.version < (6, 1) or "system_power_capacity" in scope.system:
+        return scope.system.get("system_power_capacity") if scope.round.version >= (6, 1) else None
+    path = f"{scope.root}/systems/{scope.place.system}_power.yaml"
+    if not scope.exists(path):
+        return None
+    try:
+        return _capacity(parse_config(scope.tree.read(path, _LARGEST)))
+    except (Missing, ValueError, TypeError, AttributeError, RecursionError) as error:
+        scope.report("power-files", path, f"The power supplies cannot be read: {error}.")
+        return None
+
+
+def _capacity(part: Any) -> Any:
+    if isinstance(part, list):
+        return sum(_capacity(each) for each in part)
+    if not isinstance(part, dict):
+        return 0
+    names = {str(name).lower(): name for name in part}
+    if {"psus", "min psus needed"} <= set(names):
+        supplies = part[names["psus"]]
+        watts = sorted((each.get("PowerCapacityWatts", 0) for each in supplies), reverse=True)
+        return sum(watts[: part[names["min psus needed"]]])
+    return sum(_capacity(each) for each in part.values())
 
 
 def _judge_files(scope: Scope) -> None:

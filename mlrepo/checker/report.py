@@ -65,11 +65,14 @@ class Report:
         Sorted by path.
     findings:
         Of the tree as a whole: they decide the exit code but turn no result invalid.
+    columns:
+        Of the round's ``summary.csv``, in order.
     """
 
     round: str
     results: tuple[Result, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
+    columns: tuple[str, ...] = ()
 
     def valid(self, profile: str) -> bool:
         """Say whether the tree may be submitted as it is, in the profile."""

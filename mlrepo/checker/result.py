@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from mlrepo.checker import rows
-from mlrepo.checker.accuracy import Accuracy, judge_accuracy
+from mlrepo.checker.accuracy import judge_accuracy
 from mlrepo.checker.compliance import judge_compliance
+from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
+from mlrepo.checker.endpoints_performance import directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.measurements import judge_measurements
+from mlrepo.checker.modular import is_modular, report_missing_logs
 from mlrepo.checker.performance import Run, judge_run
-from mlrepo.checker.power import judge_power
+from mlrepo.checker.power import design_power, has_power, judge_power
 from mlrepo.checker.report import Result
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.summary import judge_summary
@@ -32,10 +34,14 @@ class _Performance:
     run: Run
     power: float = 0.0
     errors: int = 0
+    has_power: bool = False
 
 
 def judge_result(scope: Scope, errors: int) -> Judged:
     """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
+    if is_endpoints(scope):
+        return Judged(_judge_endpoints(scope), errors)
+    report_missing_logs(scope)
     measured, weights = judge_measurements(scope)
     accuracy = judge_accuracy(scope)
     performance = _judge_performance(scope)
@@ -51,11 +57,34 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         and not accuracy.stops
         and not stops
         and (complies or not binding)
-        and bool(performance.run.value)
     )
-    return Judged(
-        _result(scope, official, accuracy, performance, complies, errors, weights), errors
-    )
+    run = performance.run
+    figures = rows.Figures(
+        value=run.printed or run.value or 0.0, accuracy=accuracy.text, power=performance.power,
+        compliance=int(complies), errors=errors, inferred=run.inferred, weight_data_types=weights,
+        design_power=design_power(scope) if performance.has_power else None,
+    )  # fmt: skip
+    return Judged(_result(scope, official, figures, run.value), errors)
+
+
+def _judge_endpoints(scope: Scope) -> Result:
+    measured, weights = judge_measurements(scope, needless=("user.conf",))
+    run = judge_endpoints(scope)
+    metric, sound = 0.0, True
+    if has_power(scope):
+        # A run against an endpoint logs no window of power: no metric is ever read.
+        before = len(scope.findings)
+        metric = judge_power(scope, {}) or 0.0
+        sound = not any(finding.breaks_official for finding in scope.findings[before:])
+    return _result(
+        scope, measured and run.official and sound,
+        rows.Figures(
+            value=run.value or 0.0, accuracy=run.accuracy, power=metric, compliance=1, errors=0,
+            inferred=run.inferred, weight_data_types=weights,
+            scenario=directory_of_endpoints(scope),
+        ),
+        run.value,
+    )  # fmt: skip
 
 
 def _counted(scope: Scope) -> int:
@@ -73,7 +102,7 @@ def _judge_performance(scope: Scope) -> _Performance:
     names = ["run_1"]
     if scope.place.scenario == "Server" and scope.round.version < (1, 0):
         names = [f"run_{number}" for number in range(1, 6)]
-    has_power = scope.exists(f"{scope.path}/performance/power")
+    with_power = has_power(scope)
     run, metric, errors, official = Run(), 0.0, 0, False
     for name in names:
         directory = f"{scope.path}/performance/{name}"
@@ -83,12 +112,12 @@ def _judge_performance(scope: Scope) -> _Performance:
                 "performance-missing", directory, "The run is missing.", official=name == "run_1"
             )
             continue
-        more = scope.round.tables["required_files"]["power_run"] if has_power else ()
+        more = scope.round.tables["required_files"]["power_run"] if with_power else ()
         listed = judge_file_list(scope, directory, "performance", more)
         run = judge_run(scope, directory)
         judge_summary(scope, directory, run)
         valid = run.official and listed
-        if has_power:
+        if with_power:
             before = len(scope.findings)
             measured = judge_power(scope, run.scan.values)
             sound = not any(finding.breaks_official for finding in scope.findings[before:])
@@ -96,28 +125,19 @@ def _judge_performance(scope: Scope) -> _Performance:
             valid = valid and sound
         official = official or valid
         errors += not valid
-    return _Performance(official, run, metric, errors)
+    return _Performance(official, run, metric, errors, with_power)
 
 
-def _result(
-    scope: Scope, official: bool, accuracy: Accuracy, performance: _Performance,
-    complies: bool, errors: int, weights: Any,
-) -> Result:  # fmt: skip
-    place, run = scope.place, performance.run
-    table: tuple[dict[str, Any], ...] = ()
-    if official and run.value is not None:
-        table = rows.rows(
-            scope,
-            rows.Figures(
-                value=run.value, accuracy=accuracy.text, power=performance.power,
-                compliance=int(complies), errors=errors, inferred=run.inferred,
-                weight_data_types=weights,
-            ),
-        )  # fmt: skip
+def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | None) -> Result:
+    place = scope.place
+    # A result of zero counts as none; the modular checker writes its row all the same.
+    has_row = official and value is not None and (bool(value) or is_modular(scope.round))
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter,
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,
-        official=official, strict=not any(f.breaks_strict for f in scope.findings),
-        value=run.value, unit=scope.round.unit(scope.scenario) if run.value is not None else "",
-        accuracy=accuracy.text, rows=table, findings=tuple(scope.findings),
+        official=official and bool(value),
+        strict=not any(f.breaks_strict for f in scope.findings),
+        value=value, unit=scope.round.unit(scope.scenario) if value is not None else "",
+        accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),
+        findings=tuple(scope.findings),
     )  # fmt: skip

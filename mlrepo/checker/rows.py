@@ -23,15 +23,21 @@ class Figures:
         The official checker's columns of these names.
     weight_data_types:
         From the measurements file.
+    design_power:
+        The watts that the power supplies are made for (v6.1); None when they are not described.
+    scenario:
+        What the official checker calls the directory, where that is not its name.
     """
 
-    value: float
+    value: float | str
     accuracy: str
     power: float
     compliance: int
     errors: int
     inferred: bool
     weight_data_types: Any
+    design_power: Any = None
+    scenario: str = ""
 
 
 def rows(scope: Scope, figures: Figures) -> tuple[dict[str, Any], ...]:
@@ -53,7 +59,7 @@ def units(round: Round, model: str, scenario: str) -> str:
     return str(own.get(scenario) or (round.tables.get("units") or {}).get(scenario, ""))
 
 
-def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, Any]:
+def _row(scope: Scope, figures: Figures, value: float | str, unit: str) -> dict[str, Any]:
     system, place, modern = scope.system, scope.place, scope.round.version >= (6, 0)
     status = str(system.get("status")).lower()
     cells = {
@@ -65,7 +71,7 @@ def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, A
         "Platform": place.system,
         "Model": place.benchmark,
         "MlperfModel": scope.model,
-        "Scenario": place.scenario if modern else scope.scenario,
+        "Scenario": (figures.scenario or place.scenario) if modern else scope.scenario,
         "Result": value,
         "Accuracy": figures.accuracy,
         "number_of_nodes": system.get("number_of_nodes"),
@@ -89,7 +95,7 @@ def _row(scope: Scope, figures: Figures, value: float, unit: str) -> dict[str, A
         "power": figures.power or 0,
         "Units": unit,
         "weight_data_types": str(figures.weight_data_types).replace('"', "'"),
-        "design_power_watts": None,
+        "design_power_watts": figures.design_power,
         "PrivateID": "",
     }
     return {column: cells.get(column, "") for column in scope.round.tables["summary_columns"]}

@@ -47,12 +47,25 @@ class Rule:
         return self.severity is Severity.ERROR
 
     def effect(self, round_name: str) -> str:
-        """Return what the round's official checker does: ``invalid``, ``log``, ``none``…"""
-        return _effects().get(self.enforcement, {}).get(round_name, "none")
+        """Return what the round's official checker does: ``invalid``, ``log``, ``none``…
+
+        Of a round that is newer than the table nothing better is known than what the newest
+        checker in the table does.
+        """
+        effects = _effects().get(self.enforcement, {})
+        if round_name in effects or not effects:
+            return effects.get(round_name, "none")
+        version = _version(round_name)
+        before = [name for name in effects if _version(name) < version]
+        return effects[max(before, key=_version)] if before else "none"
 
     def breaks(self, round_name: str) -> bool:
         """Say whether a breach makes the result invalid in the round's official checker."""
         return self.effect(round_name).startswith(_BREAKING)
+
+
+def _version(round_name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in round_name[1:].split("."))
 
 
 @functools.cache
@@ -103,10 +116,34 @@ RULES: Mapping[str, Rule] = _table(
          "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS"),
     Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
          "Write calibration.md.", enforcement="TREE-CALIBRATION"),
-    Rule("system-description", "The system description exists and is well formed.", _CHECKER,
-         "`mlrepo system check` says more.", enforcement="SYS-JSON"),
+    Rule("system-description", "The system description is there and is JSON.", _CHECKER,
+         "Write it with `mlrepo system add`.", enforcement="SYS-JSON"),
+    Rule("system-field-missing", "A system description has every field of the round.", _CHECKER,
+         "Add the field; N/A where there is none.", enforcement="SYS-JSON"),
+    Rule("system-field-empty", "Fields that the round wants filled are not empty.", _CHECKER,
+         "Write what it is, or N/A.", enforcement="SYS-JSON"),
+    Rule("system-status", "status is an availability of the round.", _CHECKER,
+         "Write available, preview or rdi.", enforcement="SYS-JSON"),
+    Rule("system-type", "system_type is a category of the round.", _CHECKER,
+         "Write edge, datacenter or datacenter,edge.", enforcement="SYS-JSON"),
+    Rule("system-division", "The description's division is that of its path.", _CHECKER,
+         "Write the name of the directory.", enforcement="SYS-JSON"),
+    Rule("system-submitter", "The description's submitter is that of its path.", _CHECKER,
+         "Write the name of the directory.", enforcement="SYS-JSON"),
+    Rule("system-text", "A field of a system description is a text or a number.", _RULES,
+         "Write it as one text."),
+    Rule("system-count", "Nodes, processors, cores and accelerators are whole numbers.", _RULES,
+         "Give the number alone; put words into hw_notes.", _WARN),
+    Rule("system-accelerators", "There is a model where there are accelerators.", _RULES,
+         "Mend the number or the model.", _WARN),
+    Rule("system-cores", "The cores are those of one processor, as its name says.", _RULES,
+         "Give the physical cores of one processor.", _WARN),
+    Rule("system-vcpus", "Logical CPUs are processors × cores × threads of a core.", _RULES,
+         "Give the physical cores of one processor.", _WARN),
+    Rule("system-power-field", "A system with power results has the round's power fields.",
+         _CHECKER, "Add the field; no official checker has asked for it yet.", _WARN),
     Rule("system-unknown-field", "A system description has known fields only.", _CHECKER,
-         "Remove the field.", _WARN),
+         "Mend the name, or remove the field.", _WARN),
     Rule("network-mode", "is_network agrees with the division, the SUT's name with both.", _CHECKER,
          "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE"),
     Rule("benchmark-unknown", "The benchmark exists in this round and category.", _CHECKER,
@@ -187,6 +224,8 @@ RULES: Mapping[str, Rule] = _table(
          "Measure power again.", enforcement="POWER-FILES"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
-    Rule("endpoints", "An endpoints submission has its summaries.", _CHECKER,
+    Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,
          "Run the endpoints harness again."),
+    Rule("accuracy-not-verified", "Each score of an endpoints result is held to its target.",
+         _RULES, "Compare the score with the target by hand.", _WARN),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlrepo.checker.rules import RULES
 from mlrepo.findings import Finding
+from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Missing, Tree
 
@@ -42,6 +43,7 @@ class Scope:
     category: str = ""
     system: Mapping[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    _lines: dict[str, dict[bytes, int]] = field(default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:
@@ -65,20 +67,32 @@ class Scope:
 
     def report(
         self, rule: str, path: str, message: str, *, line: int = 0,
-        expected: object = "", actual: object = "", official: bool | None = None,
+        expected: object = "", actual: object = "", hint: str = "", official: bool | None = None,
     ) -> None:  # fmt: skip
-        """Add a finding; ``official`` overrides what the round's table says of the rule."""
+        """Add a finding; ``official`` and ``hint`` override what the table says of the rule."""
         known = RULES[rule]
         self.findings.append(
             Finding(
                 rule=rule, severity=known.severity, path=path, message=message, line=line,
-                expected=_short(expected), actual=_short(actual), hint=known.hint,
+                expected=_short(expected), actual=_short(actual), hint=hint or known.hint,
                 breaks_official=known.breaks(self.round.name) if official is None else official,
                 breaks_strict=known.breaks_strict,
             )
         )  # fmt: skip
         if official is None and known.effect(self.round.name) == "crash":
             self.report("official-crash", path, "The official checker dies here.", official=True)
+
+    def line_of(self, path: str, text: str) -> int:
+        """Return the first line of a file that holds the text; 0 when none does."""
+        lines = self._lines.setdefault(path, {})
+        wanted = text.encode()
+        if wanted not in lines:
+            try:
+                with self.tree.open(path) as stream:
+                    lines[wanted] = first_lines(stream, [wanted]).get(wanted, 0)
+            except (Missing, OSError):
+                lines[wanted] = 0
+        return lines[wanted]
 
     def exists(self, path: str) -> bool:
         """Say whether anything readable stands at the path."""

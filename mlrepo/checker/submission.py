@@ -1,248 +1,119 @@
-"""Walk a whole tree: divisions, submitters, systems, benchmarks, scenarios."""
+"""Walk a whole tree: submitters and their systems, shared among processes."""
 
 from __future__ import annotations
 
-import json
-import posixpath
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any
+import copy
+import gc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from mlrepo.checker.report import Report, Result
-from mlrepo.checker.result import judge_result
-from mlrepo.checker.rules import RULES
-from mlrepo.checker.scope import Scope
-from mlrepo.checker.submitter import judge_root, judge_submitter
-from mlrepo.checker.system import judge_system
-from mlrepo.findings import Finding
-from mlrepo.rounds import Place, Round, load_round
-from mlrepo.rounds.naming import official_model
+from mlrepo.checker.outcome import Outcome, joined
+from mlrepo.checker.report import Report
+from mlrepo.checker.root import judge_root
+from mlrepo.checker.selection import Selection, within
+from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
+from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Tree
 
-_SPELLINGS = {
-    name.lower(): name
-    for name in ("SingleStream", "MultiStream", "Server", "Offline", "Interactive")
-}
+
+def judge_submission(
+    tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
+) -> Report:
+    """Judge a tree; see :func:`mlrepo.checker.check.check`."""
+    roots = selection.submitters(tree, round.tables["divisions"])
+    judge = _Judge(tree, round, selection.only, verdicts)
+    known: dict[str, Outcome] = {}
+    if verdicts is not None:
+        tree.oids(roots, workers)  # all at once: each is asked for below
+        for root in roots:
+            outcome = verdicts.recall(tree, root, [root], [selection.only])
+            if outcome is not None:
+                known[root] = outcome
+    parts = [part for root in roots if root not in known for part in _parts(judge, root)]
+    fresh = dict(zip(parts, _share(judge, parts, workers), strict=True))
+    outcomes = [Outcome(findings=tuple(judge_root(tree, round)))]
+    for root in roots:
+        own = [done for part, done in fresh.items() if part.root == root]
+        outcomes.append(known[root] if root in known else _gather(judge, root, own))
+    whole = joined(outcomes)
+    results = tuple(sorted(whole.results, key=lambda result: result.path))
+    return Report(round.name, results, whole.findings, tuple(round.tables["summary_columns"]))
 
 
 @dataclass(frozen=True)
-class _Unit:
+class _Part:
     """What one worker judges at a time: a submitter's own tree, or one of its systems."""
 
-    division: str
-    submitter: str
+    root: str
     system: str = ""
 
 
-@dataclass
-class _Outcome:
-    results: list[Result] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    rejects: str = ""
+@dataclass(frozen=True)
+class _Judge:
+    """What every worker holds."""
+
+    tree: Tree
+    round: Round
+    only: str
+    verdicts: Verdicts | None
+
+    def judged(self, part: _Part) -> tuple[Outcome, Asked]:
+        """Judge the part; return also what it asked of the tree outside of its submitter."""
+        if self.verdicts is None:
+            return self._outcome(part, self.tree), frozenset()
+        traced = TracedTree(self.tree, [part.root])
+        return self._outcome(part, traced), traced.asked
+
+    def _outcome(self, part: _Part, tree: Tree) -> Outcome:
+        # The judges take 50 ms to import: not where all verdicts are known.
+        from mlrepo.checker.submitter import judge_part_of_submitter
+
+        return judge_part_of_submitter(
+            tree, self.round, part.root, part.system, only=self.only, verdicts=self.verdicts
+        )
 
 
-def judge_tree(tree: Tree, round: Round, *, submitter: str, only: str, workers: int) -> Report:
-    """Judge everything; see :func:`mlrepo.checker.check.check`."""
-    found = judge_root(tree, round)
-    units = [u for u in _units(tree, round, submitter, found) if _touches(u, only)]
-    if workers > 1 and len(units) > 1:
-        # The heaviest systems are not known before; small shares even the load.
-        with ProcessPoolExecutor(workers, initializer=_begin, initargs=(tree, round.name)) as pool:
-            outcomes = list(pool.map(_work, units, [only] * len(units), chunksize=4))
-    else:
-        outcomes = [_judge_unit(tree, round, unit, only) for unit in units]
-    rejected = {outcome.rejects for outcome in outcomes if outcome.rejects}
-    results = [result for outcome in outcomes for result in outcome.results]
-    results = [_rejected(r) if f"{r.division}/{r.submitter}" in rejected else r for r in results]
-    found += [finding for outcome in outcomes for finding in outcome.findings]
-    return Report(round.name, tuple(sorted(results, key=lambda r: r.path)), tuple(found))
+def _parts(judge: _Judge, root: str) -> Iterator[_Part]:
+    if not judge.only:
+        yield _Part(root)
+    for system in judge.tree.entries(f"{root}/results"):
+        if system.kind is Kind.DIRECTORY:
+            path = f"{root}/results/{system.name}"
+            if within(path, judge.only):
+                yield _Part(root, system.name)
 
 
-def _rejected(result: Result) -> Result:
-    return replace(result, official=False, rows=())
-
-
-def _units(tree: Tree, round: Round, submitter: str, found: list[Finding]) -> Iterator[_Unit]:
-    for division in tree.entries(""):
-        if division.kind is not Kind.DIRECTORY or division.name not in round.tables["divisions"]:
-            continue
-        for entry in tree.entries(division.name):
-            if entry.kind is not Kind.DIRECTORY or submitter not in ("", entry.name):
-                continue
-            root = f"{division.name}/{entry.name}"
-            if tree.entry(f"{root}/results") is None:
-                scope = Scope(tree, round, Place(division.name, entry.name, "", ""))
-                scope.report("tree-no-results", root, "The submitter has no results.")
-                found += scope.findings
-                continue
-            yield _Unit(division.name, entry.name)
-            for system in tree.entries(f"{root}/results"):
-                if system.kind is Kind.DIRECTORY:
-                    yield _Unit(division.name, entry.name, system.name)
-
-
-def _touches(unit: _Unit, only: str) -> bool:
-    path = f"{unit.division}/{unit.submitter}/results/{unit.system}"
-    return not only or (bool(unit.system) and _within(path, only))
-
-
-def _within(path: str, only: str) -> bool:
-    return f"{path}/".startswith(f"{only}/") or f"{only}/".startswith(f"{path}/")
-
-
-_worker: list[Any] = []
-
-
-def _begin(tree: Tree, round_name: str) -> None:
-    _worker[:] = [tree, load_round(round_name)]
-
-
-def _work(unit: _Unit, only: str) -> _Outcome:
-    return _judge_unit(_worker[0], _worker[1], unit, only)
-
-
-def _judge_unit(tree: Tree, round: Round, unit: _Unit, only: str) -> _Outcome:
-    scope = Scope(tree, round, Place(unit.division, unit.submitter, unit.system, ""))
-    if not unit.system:
-        rejects = judge_submitter(scope)
-        return _Outcome(findings=scope.findings, rejects=scope.root if rejects else "")
-    return _judge_system_directory(scope, only)
-
-
-def _judge_system_directory(scope: Scope, only: str) -> _Outcome:
-    goes_on = judge_system(scope)
-    outcome = _Outcome(findings=list(scope.findings))
-    mapping = _mapping(scope)
-    sound = not any(finding.breaks_strict for finding in scope.findings)
-    _report_links(scope, outcome)
-    for benchmark in scope.directories(scope.path):
-        below = replace(
-            scope, place=replace(scope.place, benchmark=benchmark), findings=[],
-            model=official_model(scope.round, benchmark, mapping),
-        )  # fmt: skip
-        _judge_benchmark(below, only, outcome, goes_on)
-    if not sound:
-        outcome.results = [replace(result, strict=False) for result in outcome.results]
+def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) -> Outcome:
+    """Make one outcome of a submitter's parts, and keep it."""
+    outcome = joined([outcome for outcome, _ in parts])
+    if outcome.rejects:
+        results = tuple(replace(r, official=False, rows=()) for r in outcome.results)
+        outcome = Outcome(results, outcome.findings)
+    if judge.verdicts is not None:
+        asked = frozenset[tuple[str, str, str]]().union(*(asked for _, asked in parts))
+        judge.verdicts.keep(judge.tree, root, [root], [judge.only], outcome, asked)
     return outcome
 
 
-def _report_links(scope: Scope, outcome: _Outcome) -> None:
-    """Report links to directories, which the official checkers take for benchmarks."""
-    before = len(scope.findings)
-    for entry in scope.tree.entries(scope.path):
-        target = posixpath.normpath(posixpath.join(scope.path, entry.target))
-        found = scope.tree.entry("" if target == "." else target) if entry.target else None
-        if found is not None and found.kind is Kind.DIRECTORY:
-            path = f"{scope.path}/{entry.name}"
-            message = "The official checker takes the link for a benchmark."
-            scope.report("benchmark-unknown", path, message, actual=entry.target, official=True)
-    outcome.findings += scope.findings[before:]
+def _share(judge: _Judge, parts: Sequence[_Part], workers: int) -> list[tuple[Outcome, Asked]]:
+    if workers == 1 or len(parts) <= 1:
+        return [judge.judged(part) for part in parts]
+    # 25 ms to import: not where one process does it all.
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(judge,)) as pool:
+        return list(pool.map(_work, parts))
 
 
-def _mapping(scope: Scope) -> Mapping[str, object]:
-    if not scope.is_open or scope.round.version < (3, 0):
-        return {}
-    path = f"{scope.root}/model_mapping.json"
-    text = scope.text(path)
-    try:
-        value = json.loads(text) if text is not None else {}
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        scope.report("unreadable", path, "It is not a JSON object.", official=True)
-        return {}
-    return value
+_worker: list[_Judge] = []
 
 
-def _judge_benchmark(scope: Scope, only: str, outcome: _Outcome, goes_on: bool) -> None:
-    table = scope.round.tables["scenarios"].get(_category(scope.category), {}).get(scope.model)
-    known = isinstance(table, dict) and table.get("required") is not None
-    known = known and (scope.is_open or scope.model in scope.round.tables["models"])
-    if not known:
-        scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
-                     actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
-    required = set((table or {}).get("required") or ())
-    allowed = required | set((table or {}).get("optional") or ())
-    missing, errors, judged = set(required), 0, []
-    for name in scope.directories(scope.path):
-        scenario = _SPELLINGS.get(name, name)
-        below = replace(
-            scope, place=replace(scope.place, scenario=name), scenario=scenario, findings=[]
-        )
-        if not _within(below.path, only) and only:
-            missing.discard(scenario)
-            continue
-        if not known or scenario not in _SPELLINGS.values():
-            judged.append(_unknown(below))
-            continue
-        if not scope.is_open and scenario not in allowed:
-            errors += scope.round.version >= (2, 1)
-            judged.append(_unknown(below))
-            continue
-        done = judge_result(below, errors)
-        errors = done.errors
-        judged.append(done.result)
-        outcome.findings += _entries_of_their_own(scope, done.result)
-        if done.result.official or _performed(done.result):
-            missing.discard(scenario)
-    if known and not scope.is_open:
-        _judge_required(scope, missing, allowed, judged)
-    if not goes_on or not known:
-        judged = [replace(result, official=False, rows=()) for result in judged]
-    outcome.results += judged
-    outcome.findings += scope.findings
+def _begin(judge: _Judge) -> None:
+    # A copy of a Git tree starts a git process of its own: two readers of one pipe would mix up.
+    _worker[:] = [replace(judge, tree=copy.copy(judge.tree))]
+    # A worker lives as long as one check: what cycles it makes are not worth looking for.
+    gc.disable()
 
 
-def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
-    """Return findings that the official checker counts beside the result, not against it."""
-    return [
-        replace(finding, breaks_official=True)
-        for finding in result.findings
-        if finding.rule == "measurements-missing"
-        and RULES[finding.rule].effect(scope.round.name).startswith("extra")
-    ]
-
-
-def _performed(result: Result) -> bool:
-    """Say whether the performance is officially valid whatever else is wrong.
-
-    The official checker takes a scenario for present as soon as its performance run passes.
-    """
-    rules = ("performance", "power", "unreadable", "log-", "measurements", "network")
-    return result.value is not None and not any(
-        finding.breaks_official and finding.rule.startswith(rules) for finding in result.findings
-    )
-
-
-def _judge_required(
-    scope: Scope, missing: set[str], allowed: set[str], judged: Sequence[Result]
-) -> None:
-    for scenario in sorted(missing):
-        scope.report(
-            "scenario-missing",
-            f"{scope.path}/{scenario}",
-            f"The required scenario {scenario} has no valid run.",
-            official=True,
-        )
-    either = {"Server", "Interactive"}
-    present = {_SPELLINGS.get(result.scenario) for result in judged if _performed(result)}
-    if scope.round.version >= (5, 1) and not missing & either and either <= allowed:
-        required = {s for s in either if s in missing}
-        if not required and not present & either:
-            scope.report("scenario-missing", scope.path,
-                         "One of Server and Interactive is required.", official=True)  # fmt: skip
-
-
-def _category(category: str) -> str:
-    return "datacenter-edge" if "," in category else category
-
-
-def _unknown(scope: Scope) -> Result:
-    scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
-    place = scope.place
-    return Result(
-        path=scope.path, division=place.division, submitter=place.submitter, system=place.system,
-        benchmark=place.benchmark, scenario=place.scenario, official=False, strict=False,
-        findings=tuple(scope.findings),
-    )  # fmt: skip
+def _work(part: _Part) -> tuple[Outcome, Asked]:
+    return _worker[0].judged(part)

@@ -1,48 +1,58 @@
-"""Judge what no single result owns: the root, and a submitter's tree of files."""
+"""Judge a submitter: each of its systems, and the names, kinds and sizes of all its files."""
 
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Container
+from dataclasses import replace
 
+from mlrepo.checker.modular import DIES, is_modular
+from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.scope import Scope
-from mlrepo.findings import Finding
+from mlrepo.checker.system_directory import judge_system_directory
+from mlrepo.checker.verdicts import Verdicts
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
 
-_NO_SUBMISSION = (".git", ".github", "assets")
-# What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
-_SETTINGS_FILE = "mlrepo.toml"
-_RESULTS_REPOSITORY = (
-    _SETTINGS_FILE, "runs", "systems", "platforms", "rounds", ".gitignore", ".gitattributes",
-    ".pre-commit-config.yaml",
-)  # fmt: skip
+
+def judge_part_of_submitter(
+    tree: Tree, round: Round, root: str, system: str, *, only: str, verdicts: Verdicts | None
+) -> Outcome:
+    """Judge one of a submitter's systems, or all that belongs to none of them.
+
+    Parameters
+    ----------
+    root:
+        ``<division>/<submitter>``.
+    system:
+        The name of the system; empty for what belongs to none.
+    only:
+        Only results at or below this path, and no other file; empty for all.
+    verdicts:
+        Where those of unchanged benchmarks are found; None to judge all anew.
+    """
+    division, submitter = root.split("/")
+    scope = Scope(tree, round, Place(division, submitter, system, ""))
+    if system:
+        outcome = judge_system_directory(scope, only, verdicts)
+        if only:
+            return outcome
+        scope = replace(scope, findings=[])
+        rejects = _judge_files_of_system(scope)
+        return joined([outcome, Outcome(findings=tuple(scope.findings), rejects=rejects)])
+    if tree.entry(f"{root}/results") is None:
+        scope.report("tree-no-results", root, "The submitter has no results.")
+        if is_modular(round):
+            scope.report("official-crash", root, DIES, official=True)
+        return Outcome(findings=tuple(scope.findings))
+    rejects = _judge_other_files(scope)
+    return Outcome(findings=tuple(scope.findings), rejects=rejects)
 
 
-def judge_root(tree: Tree, round: Round) -> list[Finding]:
-    """Report stray files of the root and of the divisions."""
-    scope = Scope(tree, round, Place("", "", "", ""))
-    divisions = round.tables["divisions"]
-    entries = tree.entries("")
-    is_ours = any(entry.name == _SETTINGS_FILE for entry in entries)
-    for entry in entries:
-        if is_ours and entry.name in _RESULTS_REPOSITORY:
-            continue
-        if entry.kind is Kind.DIRECTORY:
-            if entry.name in divisions:
-                for below in tree.entries(entry.name):
-                    if below.kind is Kind.FILE:
-                        scope.report("tree-division-files", f"{entry.name}/{below.name}",
-                                     "The file belongs to no submitter.")  # fmt: skip
-            elif entry.name not in _NO_SUBMISSION:
-                scope.report("tree-division", entry.name, "It is no division.")
-        elif not entry.name.endswith((".md", ".pdf")):
-            scope.report("tree-root-files", entry.name, "The file belongs to no submitter.")
-    return scope.findings
-
-
-def judge_submitter(scope: Scope) -> bool:
-    """Judge a submitter's tree; return whether the official checker rejects it as a whole."""
-    _walk(scope, scope.root)
+def _judge_other_files(scope: Scope) -> bool:
+    """Judge what no system owns; return whether the official checker rejects the submitter."""
+    systems = scope.directories(f"{scope.root}/results")
+    _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
     if not scope.is_open and not any(
@@ -55,28 +65,49 @@ def judge_submitter(scope: Scope) -> bool:
     return rejects
 
 
-def _walk(scope: Scope, path: str) -> None:
-    entries = scope.tree.entries(path)
-    if not entries:
-        scope.report("tree-empty-directory", path, "The directory is empty.")
+def _judge_files_of_system(scope: Scope) -> bool:
+    """Judge names, kinds and sizes of a system's files; return as for the others."""
+    own = [path for path in _own(scope, scope.place.system) if _is_directory(scope, path)]
+    _walk(scope, own, ())
+    return any(finding.breaks_official for finding in scope.findings)
+
+
+def _is_directory(scope: Scope, path: str) -> bool:
+    entry = scope.tree.entry(path)
+    return entry is not None and entry.kind is Kind.DIRECTORY
+
+
+def _own(scope: Scope, system: str) -> list[str]:
+    return [f"{scope.root}/{kind}/{system}" for kind in ("results", "measurements", "compliance")]
+
+
+def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
+    """Judge all entries below the directories, except what lies ``apart``."""
     largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
-    for entry in entries:
-        below = f"{path}/{entry.name}"
-        if entry.name[0] == ".":
-            scope.report("tree-dot-name", below, "The name begins with a dot.")
-        if " " in entry.name:
-            scope.report("tree-space", below, "The name holds a space.")
-        if entry.kind is Kind.DIRECTORY:
-            if entry.name.endswith("__pycache__"):
-                scope.report("tree-pycache", below, "It is a __pycache__ directory.")
-            _walk(scope, below)
-        elif entry.kind is Kind.LINK:
-            _judge_link(scope, below, entry)
-        elif entry.kind is not Kind.FILE:
-            scope.report("tree-special", below, f"It is no plain file: {entry.kind.value}.")
-        elif entry.size > largest:
-            scope.report("tree-size", below, "The file is too large.",
-                         expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+    while directories:
+        path = directories.pop()
+        entries = scope.tree.entries(path)
+        if not entries:
+            scope.report("tree-empty-directory", path, "The directory is empty.")
+        for entry in entries:
+            name, kind = entry.name, entry.kind
+            below = f"{path}/{name}"
+            if name[0] == ".":
+                scope.report("tree-dot-name", below, "The name begins with a dot.")
+            if " " in name:
+                scope.report("tree-space", below, "The name holds a space.")
+            if kind is Kind.DIRECTORY:
+                if name.endswith("__pycache__"):
+                    scope.report("tree-pycache", below, "It is a __pycache__ directory.")
+                if below not in apart:
+                    directories.append(below)
+            elif kind is Kind.LINK:
+                _judge_link(scope, below, entry)
+            elif kind is not Kind.FILE:
+                scope.report("tree-special", below, f"It is no plain file: {kind.value}.")
+            elif entry.size > largest:
+                scope.report("tree-size", below, "The file is too large.",
+                             expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:

@@ -102,6 +102,8 @@ def print_run(done: ConcludedRun) -> None:
     click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")
     click.echo(f"  commit  {done.commit[:10]} on exp/{record.experiment}")
     click.echo(f"  result  {where}")
+    for problem in (record.host.get("platform") or {}).get("problems", ()):
+        click.echo(f"  not set by the platform profile {record.platform}: {problem}", err=True)
 
 
 def run_values(done: ConcludedRun) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -51,6 +52,7 @@ _PROFILES = click.Choice(("strict", "official"))
     metavar="N",
     help="Processes that read; by default one for each core.",
 )
+@click.option("--no-cache", is_flag=True, help="Judge everything anew.")
 @click.option("--explain", metavar="RULE", help="Say what a rule is and how to mend a breach.")
 @click.option("--list-rules", is_flag=True, help="List all rules.")
 def command(
@@ -66,6 +68,7 @@ def command(
     output: Path | None,
     quiet: bool,
     workers: int | None,
+    no_cache: bool,
     explain: str | None,
     list_rules: bool,
 ) -> int:
@@ -95,10 +98,14 @@ def command(
     from mlrepo.rounds import load_round
 
     source = tree_to_check(path, rev=rev, staged=staged)
-    round_name = round_of(source, round_)
+    folder = source.repository.rounds if source.repository is not None else None
+    round_name = round_of(source, round_, folder)
+    # The process ends with the verdict: what cycles it makes are not worth looking for.
+    gc.disable()
     report = check(
-        source.tree, load_round(round_name), submitter=submitter or "", only=only or "",
-        workers=workers or os.cpu_count() or 1,
+        source.tree, load_round(round_name, folder), submitter=submitter or "", only=only or "",
+        workers=workers or len(os.sched_getaffinity(0)),
+        store=None if no_cache else source.verdicts,
     )  # fmt: skip
     if not report.results and not report.findings:
         raise UserError(
@@ -114,11 +121,10 @@ def _emit(report: Report, profile: str, format_: str, output: Path | None, *, qu
     from mlrepo.cli.render import colored
     from mlrepo.cli.rendering.reading import verdict_line
 
-    rendered = renderer(format_)(report, profile)
     if output is not None:
-        _write(output, click.unstyle(rendered))
+        _write(output, click.unstyle(renderer(format_)(report, profile)))
     elif not quiet:
-        click.echo(rendered, nl=False, color=colored())
+        click.echo(renderer(format_)(report, profile), nl=False, color=colored())
     if quiet or (output is not None and sys.stderr.isatty()):
         click.echo(verdict_line(report, profile), err=output is not None)
 

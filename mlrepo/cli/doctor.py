@@ -67,7 +67,7 @@ def _restore_platform(repository: ResultsRepository) -> list[str]:
     from mlrepo.systems.tuning import Tuner
 
     changes = Tuner(Machine(), repository.store / "platform").recover()
-    return [f"restored /{change.path}" for change in changes or () if not change.problem]
+    return [f"restored {change.label}" for change in changes or () if not change.problem]
 
 
 def _platform(repository: ResultsRepository) -> Check:

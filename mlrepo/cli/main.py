@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
     "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
     "platform": ("mlrepo.cli.platform", "Set the machine up for measuring, and put it back."),
+    "trust": (
+        "mlrepo.cli.trust",
+        "Let the script of a platform profile run on this machine.",
+    ),
     "model": ("mlrepo.cli.model", "Get and register the models that benchmarks run."),
     "dataset": ("mlrepo.cli.dataset", "Register and prepare the data sets that benchmarks need."),
     "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),

@@ -12,7 +12,8 @@ from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.systems.tuning import Change, Tuner
+    from mlrepo.systems.applied import Change
+    from mlrepo.systems.tuning import Tuner
 
 
 @click.group("platform")
@@ -51,7 +52,8 @@ def list_(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
-def show(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(name: str, as_json: bool) -> None:
     """Print a profile as it stands in its file.
 
     \b
@@ -61,7 +63,12 @@ def show(name: str) -> None:
     from mlrepo.systems.profiles import load_profile, profile_files
 
     repository = current_repository()
-    load_profile(repository.platforms, name)
+    profile = load_profile(repository.platforms, name)
+    if as_json:
+        script = profile.script
+        told = {"name": script.name, "sha256": script.sha256} if script else None
+        print_json("mlrepo.platform.show/1", {**vars(profile), "script": told})
+        return
     text = profile_files(repository.platforms)[name].read_text(encoding="utf-8")
     click.echo(text, nl=False)
 
@@ -69,7 +76,8 @@ def show(name: str) -> None:
 @command.command("add")
 @click.argument("name")
 @click.option("--base", default="none", help="The profile to start from.")
-def add(name: str, base: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the file's name as JSON.")
+def add(name: str, base: str, as_json: bool) -> None:
     """Make a profile of this repository, to be edited and committed.
 
     \b
@@ -89,12 +97,16 @@ def add(name: str, base: str) -> None:
     text = profile_files(repository.platforms)[base].read_text(encoding="utf-8")
     repository.platforms.mkdir(exist_ok=True)
     write_atomically(path, text.encode())
-    click.echo(f"wrote platforms/{name}.toml")
+    if as_json:
+        print_json("mlrepo.platform.add/1", {"written": f"platforms/{name}.toml"})
+    else:
+        click.echo(f"wrote platforms/{name}.toml")
 
 
 @command.command("use")
 @click.argument("name")
-def use(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the setting as JSON.")
+def use(name: str, as_json: bool) -> None:
     """Run every benchmark of this repository under a profile (`none`: under none).
 
     \b
@@ -107,12 +119,17 @@ def use(name: str) -> None:
     repository = current_repository()
     load_profile(repository.platforms, name)
     repository.file_settings()  # a malformed file is reported as such, and not rewritten
-    click.echo(f"platform = {set_value(repository.settings_file, 'platform', name)}")
+    value = set_value(repository.settings_file, "platform", name)
+    if as_json:
+        print_json("mlrepo.platform.use/1", {"platform": value})
+    else:
+        click.echo(f"platform = {value}")
 
 
 @command.command("path")
 @click.argument("name")
-def path_(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def path_(name: str, as_json: bool) -> None:
     """Print the file of a profile.
 
     \b
@@ -123,7 +140,11 @@ def path_(name: str) -> None:
 
     repository = current_repository()
     load_profile(repository.platforms, name)
-    click.echo(str(profile_files(repository.platforms)[name]))
+    path = str(profile_files(repository.platforms)[name])
+    if as_json:
+        print_json("mlrepo.platform.path/1", {"path": path})
+    else:
+        click.echo(path)
 
 
 @command.command("apply")
@@ -146,6 +167,8 @@ def apply(name: str | None, as_json: bool) -> None:
         print_json("mlrepo.platform.apply/1", {**applied.to_dict(), "problems": problems})
         return
     _print_changes(applied.changes)
+    if applied.script and applied.script.output:
+        click.echo(applied.script.output)
     if applied.prefix:
         click.echo(f"Runs under this profile start with: {' '.join(applied.prefix)}")
     for problem in applied.problems:
@@ -171,7 +194,7 @@ def restore(as_json: bool) -> int:
     else:
         _print_changes(changes)
         for change in failed:
-            click.echo(f"not restored: /{change.path}: {change.problem}", err=True)
+            click.echo(f"not restored: {change.label}: {change.problem}", err=True)
     return 1 if failed else 0
 
 

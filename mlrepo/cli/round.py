@@ -138,4 +138,4 @@ def _own_folder() -> Path | None:
     from mlrepo.repository.discovery import find_git_repository
 
     repository = find_git_repository(Path.cwd())
-    return None if repository is None else repository.root / "rounds"
+    return None if repository is None else repository.rounds

@@ -130,9 +130,12 @@ def show(name: str, past: bool, as_json: bool) -> None:
               help="A system, here or of a past round, whose wording to take.")  # fmt: skip
 @click.option("--set", "chosen", multiple=True, metavar="FIELD=VALUE",
               help="Fill in a field (repeatable).")  # fmt: skip
+@click.option("--power", is_flag=True, help="With the fields of power results.")
 @click.option("--no-input", is_flag=True, help="Ask nothing, even on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def add(name: str, base: str, chosen: tuple[str, ...], no_input: bool, as_json: bool) -> None:
+def add(
+    name: str, base: str, chosen: tuple[str, ...], power: bool, no_input: bool, as_json: bool
+) -> None:
     """Describe this machine under NAME, from what can be detected.
 
     A base lends its wording. What it says of hardware stands only where this machine agrees; each
@@ -162,7 +165,7 @@ def add(name: str, base: str, chosen: tuple[str, ...], no_input: bool, as_json: 
             hint="Edit it, or choose another name.",
         )
     made, unknown = _describe(
-        name, values, _base(repository.systems, base), _chosen(chosen, round_)
+        name, values, _base(repository.systems, base), _chosen(chosen, round_), power=power
     )
     if not (no_input or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         for field in open_fields(round_, made.values):
@@ -217,8 +220,9 @@ def _asked(field: str, reason: str, of_base: str | None) -> str:
 @command.command("check")
 @click.argument("name", required=False)
 @click.option("--here", is_flag=True, help="Also compare with this machine.")
+@click.option("--power", is_flag=True, help="Also ask for the fields of power results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(name: str | None, here: bool, as_json: bool) -> int:
+def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     """Check a system's description, or all, against the rules of the round.
 
     Exit code: 0 when none would be rejected, 1 otherwise.
@@ -228,8 +232,9 @@ def check(name: str | None, here: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.rounds import load_round
+    from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
-    from mlrepo.systems.description import read_description, system_problems
+    from mlrepo.systems.description import description_file, draft_problems
     from mlrepo.systems.detect import detect
 
     repository = current_repository()
@@ -242,9 +247,10 @@ def check(name: str | None, here: bool, as_json: bool) -> int:
     facts = detect().facts if here else {}
     results: dict[str, list[dict[str, Any]]] = {}
     for system in names:
-        data = read_description(repository.systems, system)
-        found = [vars(problem) for problem in system_problems(data, round_, **place)]
-        for c in contradictions(json.loads(data), facts):
+        data = description_file(repository.systems, system).read_bytes()
+        found = [vars(problem) for problem in draft_problems(data, round_, power=power, **place)]
+        stated = parse_description(data) if facts and not _damaged(found) else {}
+        for c in contradictions(stated, facts):
             found.append(
                 {"rule": "system-not-this-machine", "field": c.field, "expected": c.detected,
                  "actual": c.written, "message": f"{c.field} is not what {c.source} tells.",
@@ -263,7 +269,13 @@ def check(name: str | None, here: bool, as_json: bool) -> int:
     return 1 if broken else 0
 
 
+def _damaged(found: list[dict[str, Any]]) -> bool:
+    return any(problem["rule"] == "system-description" for problem in found)
+
+
 def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
+    from mlrepo.systems.fields import EXPLANATIONS
+
     for system, found in results.items():
         path = f"systems/{system}/system.json"
         if not found:
@@ -271,7 +283,9 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
         for f in found:
             word = click.style("error", fg="red") if f["breaks_strict"] else "warning"
             click.echo(f"{path}: {word} {f['rule']}: {f['message']}", color=colored())
-            if f["expected"] or f["actual"]:
+            if f["rule"] in ("system-field-empty", "system-field-missing"):
+                click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
+            elif f["expected"] or f["actual"]:
                 click.echo(f"    expected {f['expected']}; found {f['actual']!r}")
             if f["hint"]:
                 click.echo(f"    {f['hint']}")
@@ -281,18 +295,21 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
 
 @command.command("path")
 @click.argument("name")
-def path_(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def path_(name: str, as_json: bool) -> None:
     """Print the directory of a system.
 
     \b
     Example:
       cd "$(mlrepo system path laptop)"
     """
-    from mlrepo.systems.description import read_description
+    from mlrepo.systems.description import description_file
 
-    repository = current_repository()
-    read_description(repository.systems, name)
-    click.echo(str(repository.systems / name))
+    path = str(description_file(current_repository().systems, name).parent)
+    if as_json:
+        print_json("mlrepo.system.path/1", {"path": path})
+    else:
+        click.echo(path)
 
 
 def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], list[str]]:
@@ -306,7 +323,12 @@ def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], l
 
 
 def _describe(
-    name: str, values: Mapping[str, str], base: Mapping[str, Any] | None, chosen: Mapping[str, str]
+    name: str,
+    values: Mapping[str, str],
+    base: Mapping[str, Any] | None,
+    chosen: Mapping[str, str],
+    *,
+    power: bool = False,
 ) -> tuple[Any, Mapping[str, str]]:
     from mlrepo.rounds import load_round
     from mlrepo.systems.description import new_description
@@ -316,6 +338,7 @@ def _describe(
     made = new_description(
         load_round(values["round"]), division=values["division"], submitter=values["submitter"],
         category=values["category"], name=name, facts=found.facts, base=base, chosen=chosen,
+        power=power,
     )  # fmt: skip
     return made, found.unknown
 

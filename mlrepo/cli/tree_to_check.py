@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_git_repository
 from mlrepo.repository.trees import DirectoryTree
+from mlrepo.repository.verdict_files import VerdictFiles
 from mlrepo.tree import Kind, Tree
 
 
@@ -29,6 +32,19 @@ class Source:
     tree: Tree
     label: str
     repository: ResultsRepository | None
+
+    @property
+    def verdicts(self) -> VerdictFiles | None:
+        """Where verdicts on this tree are remembered: in its Git repository, if it has one.
+
+        Commits and the index share theirs, since they name files alike; directories do not.
+        """
+        if self.repository is None:
+            return None
+        view = "git"
+        if isinstance(self.tree, DirectoryTree):
+            view = sha256_bytes(os.fsencode(self.tree.root))[:16]
+        return VerdictFiles(self.repository.store / "verdicts" / view)
 
 
 def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source:

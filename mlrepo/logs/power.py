@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _FORMAT = "%m-%d-%Y %H:%M:%S.%f"
 _USUAL = re.compile(r"([0-9]{2}-[0-9]{2})-([0-9]{4}) ([0-9:]{8}\.[0-9]{3}(?:[0-9]{3})?)")
+_USUAL_LINE = (
+    r"Time,[0-9-]{10} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3},"
+    r"Watts,-?[0-9]{1,9}(?:\.[0-9]{1,9})?,[^\n]*+"
+)
+_USUAL_LINES = re.compile(rf"(?:{_USUAL_LINE}\n)*+(?:{_USUAL_LINE})?+")
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def parse_time(text: str, zone_seconds: float = 0) -> datetime:
 
 
 def samples_between(
-    lines: Iterable[str],
+    text: str,
     begin: datetime,
     end: datetime,
     zone_seconds: float = 0,
@@ -56,7 +60,7 @@ def samples_between(
 
     Parameters
     ----------
-    lines, begin, end, zone_seconds:
+    text, begin, end, zone_seconds:
         The file, the window, and what to add to the file's clock.
     samples_only:
         Skip lines of another kind, as the checkers since v4.0 do.
@@ -68,8 +72,38 @@ def samples_between(
     ValueError
         A line has no time, or no finite number of watts.
     """
+    watts = _usual_watts(text, begin, end, zone_seconds)
+    if watts is None:
+        watts = _any_watts(text, begin, end, zone_seconds, samples_only=samples_only)
+    if positive_only:
+        watts = [value for value in watts if value > 0]
+    return PowerSamples(len(watts), sum(watts) / len(watts) if watts else 0.0)
+
+
+def _usual_watts(
+    text: str, begin: datetime, end: datetime, zone_seconds: float
+) -> list[float] | None:
+    """Read a file whose lines are all of one day and of the usual form, where times are texts."""
+    zone = timedelta(seconds=zone_seconds)
+    window = (begin - zone, end - zone)
+    if any(time.strftime("%m-%d-%Y") != text[5:15] or time.microsecond % 1000 for time in window):
+        return None
+    lines = text.count("\n") + (not text.endswith("\n"))
+    if (
+        text.count(f"Time,{text[5:15]} ") != lines
+        or text.count("\r") != text.count("\r\n")
+        or _USUAL_LINES.fullmatch(text) is None
+    ):
+        return None
+    low, high = (time.strftime("%H:%M:%S.%f")[:12] for time in window)
+    return [float(line.split(",", 4)[3]) for line in text.split("\n") if low < line[16:28] < high]
+
+
+def _any_watts(
+    text: str, begin: datetime, end: datetime, zone_seconds: float, *, samples_only: bool
+) -> list[float]:
     watts: list[float] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if samples_only and not line.startswith("Time"):
             continue
         fields = line.split(",", 4)
@@ -79,6 +113,5 @@ def samples_between(
             value = float(fields[3])
             if not math.isfinite(value):
                 raise ValueError(f"line {number} has {fields[3].strip()} watts")
-            if value > 0 or not positive_only:
-                watts.append(value)
-    return PowerSamples(len(watts), sum(watts) / len(watts) if watts else 0.0)
+            watts.append(value)
+    return watts

@@ -54,6 +54,11 @@ class ResultsRepository:
         """The directory with the repository's own platform profiles; may be absent."""
         return self.root / "platforms"
 
+    @property
+    def rounds(self) -> Path:
+        """The directory with the rules of rounds that the repository holds itself; often absent."""
+        return self.root / "rounds"
+
     @cached_property
     def git(self) -> pygit2.Repository:
         """The open repository; a clear error where libgit2 cannot work with its formats."""

@@ -77,14 +77,15 @@ class _ListedTree:
             return io.BytesIO(self._blobs.content(oid))
         return open_blob(self._directory, oid)
 
-    def oid(self, path: str) -> str:
-        """Return mode and object id of a file; of a directory, a digest of all records below."""
+    def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
+        """Return mode and object id of files; of directories, a digest of all records below."""
+        return [self._oid_of(path) for path in paths]
+
+    def _oid_of(self, path: str) -> str:
         record = self._record(path) if path else None
         if record is not None:
             return record[: self._width - 3].decode()
         low, high = self._range(path)
-        if low == high:
-            return ""
         return hashlib.blake2b(b"\0".join(self._records[low:high]), digest_size=20).hexdigest()
 
     def close(self) -> None:

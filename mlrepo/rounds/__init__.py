@@ -138,6 +138,12 @@ class Round:
         by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
         return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
 
+    def accuracy_samples(self, model: str, scenario: str) -> int | None:
+        """Return how many samples an accuracy run covers; None where the round names no number."""
+        counts = self.tables.get("accuracy_sample_count") or {}
+        count = counts.get(model, (self.tables.get("dataset_size") or {}).get(model))
+        return count.get(scenario) if isinstance(count, Mapping) else count
+
     def result_directory(self, place: Place) -> RepoPath:
         """Return the directory of one result."""
         return self._path("results", place)

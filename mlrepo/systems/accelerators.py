@@ -122,14 +122,20 @@ def _counted(names: list[str], source: str) -> dict[str, Fact]:
 def _pci_accelerators(machine: Machine) -> dict[str, int]:
     """Return the number of accelerators on the PCI bus by vendor.
 
-    Classes: 0x0302 3D controller, 0x1200 processing accelerator, and 0x0300 VGA of vendors that
-    make accelerators (a board's VGA console is of another vendor).
+    Classes: 0x0302 3D controller, 0x1200 processing accelerator, 0x0300 VGA of vendors that make
+    accelerators (a board's VGA console is of another vendor), and 0x0b40 coprocessor, but not
+    Intel's for cryptography (of Intel's, only Xeon Phi with device ids 0x225_).
     """
     found: Counter[str] = Counter()
     for device in machine.glob("sys/bus/pci/devices/*/class"):
         kind = machine.text(device)[:6]
         vendor = machine.text(device.removesuffix("class") + "vendor")
-        if kind in ("0x0302", "0x1200") or (kind == "0x0300" and vendor in ("0x10de", "0x1002")):
+        phi = machine.text(device.removesuffix("class") + "device").startswith("0x225")
+        if (
+            kind in ("0x0302", "0x1200")
+            or (kind == "0x0300" and vendor in ("0x10de", "0x1002"))
+            or (kind == "0x0b40" and (vendor != "0x8086" or phi))
+        ):
             found[_VENDORS.get(vendor, f"PCI vendor {vendor or 'unknown'}")] += 1
     return dict(found)
 

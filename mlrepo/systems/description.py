@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,12 @@ from typing import Any
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
-from mlrepo.rounds.system_schema import FieldProblem, description_problems
+from mlrepo.rounds.system_problems import (
+    FieldProblem,
+    description_problems,
+    parse_description,
+)
+from mlrepo.rounds.system_schema import system_schema
 from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
 
@@ -47,9 +51,11 @@ class NewDescription:
 def new_description(
     round_: Round, *, division: str, submitter: str, category: str, name: str,
     facts: Mapping[str, Fact], base: Mapping[str, Any] | None = None,
-    chosen: Mapping[str, str] | None = None,
+    chosen: Mapping[str, str] | None = None, power: bool = False,
 ) -> NewDescription:  # fmt: skip
     """Return a description with every field of the round: chosen, given, detected, or empty.
+
+    Those of the network division and of power results (``power``) are added where they apply.
 
     ``base`` gives wording: where it agrees with what was detected its words stand, where not the
     detected value. ``chosen`` are values the user sets; they win and may be further fields.
@@ -60,12 +66,14 @@ def new_description(
         "submitter": submitter,
         "system_type": category,
         "system_name": name,
+        "is_network": "true",
     }
     detected = {field: fact.value for field, fact in facts.items()}
     values: dict[str, Any] = {
-        field: given.get(field, detected.get(field, "")) for field in round_.system_fields()
+        field: given.get(field, detected.get(field, ""))
+        for field in system_schema(round_, power=power, network=division == "network")
     }
-    lent = {field: str(value) for field, value in (base or {}).items() if _says(value)}
+    lent = {field: str(value) for field, value in (base or {}).items() if is_filled(value)}
     about_hardware = {f: v for f, v in lent.items() if f in values and f not in given}
     contradicted = contradictions(about_hardware, facts)
     refused = {contradiction.field for contradiction in contradicted}
@@ -89,43 +97,63 @@ def new_description(
     )
 
 
-def _says(value: Any) -> bool:
+def is_filled(value: Any) -> bool:
+    """Say whether a field's value says something; null and blank texts are yet to be filled."""
     return value is not None and bool(str(value).strip())
 
 
 def open_fields(round_: Round, description: Mapping[str, Any]) -> list[str]:
     """Return the fields that the round wants and that are still empty."""
     wanted = round_.system_nonempty_fields() or frozenset(round_.system_fields())
+    further = frozenset(round_.system_further_fields())
     return [
         field
-        for field in round_.system_fields()
-        if field in wanted
-        and field not in _FILLED_BY_RUN
-        and not str(description.get(field, "")).strip()
+        for field, value in description.items()
+        if field in wanted | further and field not in _FILLED_BY_RUN and not is_filled(value)
     ]
 
 
 def system_problems(
-    data: bytes, round_: Round, *, division: str = "", submitter: str = ""
+    data: bytes, round_: Round, *, division: str = "", submitter: str = "", power: bool = False
 ) -> tuple[FieldProblem, ...]:
-    """Judge the bytes of ``systems/<name>/system.json``, before any run has filled its framework.
-
-    This is what ``mlrepo system check`` prints and what the commit hook asks.
-    """
+    """Judge the bytes of a description's file; what is no JSON object is one problem."""
     try:
-        description = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        problem = f"The description is not JSON: {error}."
-        return (FieldProblem("system-json", "", problem, "JSON", breaks_official=True),)
-    if not isinstance(description, dict):
-        problem = "The description is no JSON object."
-        return (FieldProblem("system-json", "", problem, "an object", breaks_official=True),)
-    found = description_problems(round_, description, division=division, submitter=submitter)
+        description = parse_description(data)
+    except ValueError as error:
+        message = f"The system description {error}."
+        problem = FieldProblem("system-description", "", message, breaks_official=True)
+        return (problem,)
+    return description_problems(
+        round_, description, division=division, submitter=submitter, power=power
+    )
+
+
+def draft_problems(
+    data: bytes, round_: Round, *, division: str = "", submitter: str = "", power: bool = False
+) -> tuple[FieldProblem, ...]:
+    """Judge ``systems/<name>/system.json``, before any run has filled its framework."""
+    found = system_problems(data, round_, division=division, submitter=submitter, power=power)
     return tuple(
         problem
         for problem in found
         if not (problem.rule == "system-field-empty" and problem.field in _FILLED_BY_RUN)
     )
+
+
+def description_file(systems: Path, name: str) -> Path:
+    """Return the file of a system's description; :class:`UserError` where there is none."""
+    problem = name_problem(name)
+    if problem:
+        raise UserError(f"{name!r} cannot be the name of a system: {problem}.")
+    path = systems / name / "system.json"
+    if not path.is_file():
+        known = sorted(p.parent.name for p in systems.glob("*/system.json"))
+        raise UserError(
+            f"There is no system {name!r}: {path} does not exist.",
+            hint=f"Known systems: {', '.join(known) or 'none'}. "
+            f"`mlrepo system add {name}` describes this machine.",
+        )
+    return path
 
 
 def read_description(systems: Path, name: str) -> bytes:
@@ -136,24 +164,12 @@ def read_description(systems: Path, name: str) -> bytes:
     UserError
         There is no such system, or its file is no JSON object.
     """
-    problem = name_problem(name)
-    if problem:
-        raise UserError(f"{name!r} cannot be the name of a system: {problem}.")
-    path = systems / name / "system.json"
+    path = description_file(systems, name)
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
-    except OSError:
-        known = sorted(p.parent.name for p in systems.glob("*/system.json"))
-        raise UserError(
-            f"There is no system {name!r}: {path} does not exist.",
-            hint=f"Known systems: {', '.join(known) or 'none'}. "
-            f"`mlrepo system add {name}` describes this machine.",
-        ) from None
-    try:
-        if not isinstance(json.loads(data), dict):
-            raise ValueError("not an object")
+        parse_description(data)
     except ValueError as error:
-        raise UserError(f"{path} is not a JSON object: {error}.", hint="Mend the file.") from error
+        raise UserError(f"{path} {error}.", hint="Mend the file.") from error
     return data
 
 

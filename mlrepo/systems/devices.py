@@ -7,6 +7,12 @@ from collections import Counter
 
 from mlrepo.systems.machine import Fact, Machine
 
+_PORTS = ("number_of_type_nics_installed", "nics_enabled_os", "nics_enabled_connected")
+# PCI Code and ID Assignment Specification, base class 01h.
+_CONTROLLERS = {
+    "0x0100": "SCSI", "0x0101": "IDE", "0x0104": "RAID", "0x0106": "SATA", "0x0107": "SAS",
+    "0x0108": "NVMe",
+}  # fmt: skip
 _NO_DISK = re.compile(r"(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock)")
 
 
@@ -16,6 +22,8 @@ def device_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
     unknown: dict[str, str] = {}
     _storage(machine, facts, unknown)
     _network(machine, facts, unknown)
+    _controllers(machine, facts, unknown)
+    _power_supplies(machine, facts, unknown)
     unknown["host_networking_topology"] = "how the machine is wired stands in no file"
     unknown["cooling"] = "no file tells how the machine is cooled"
     return facts, unknown
@@ -51,13 +59,20 @@ def _storage(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) 
         unknown["host_storage_capacity"] = "/sys/block shows no disk"
     if disks and not virtual:
         texts = (f"{number} × {kind}" if number > 1 else kind for kind, number in disks.items())
-        facts["host_storage_type"] = Fact(" + ".join(texts), "/sys/block/*/queue/rotational")
+        told = Fact(" + ".join(texts), "/sys/block/*/queue/rotational")
+        facts |= {"host_storage_type": told, "disk_drives": told}
     else:
-        unknown["host_storage_type"] = (
+        unknown["host_storage_type"] = unknown["disk_drives"] = (
             "the disk is virtual: what lies below it only the host knows"
             if virtual
             else "/sys/block shows no disk"
         )
+    # The last one mounted on / is what is seen there.
+    mounted = re.findall(r"^\S+ / (\S+) ", machine.text("proc/mounts"), re.MULTILINE)
+    if mounted:
+        facts["filesystem"] = Fact(mounted[-1], "/proc/mounts")
+    else:
+        unknown["filesystem"] = "/proc/mounts names none for /"
 
 
 def _bytes(size: int) -> str:
@@ -69,13 +84,16 @@ def _bytes(size: int) -> str:
 
 def _network(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:
     cards: Counter[str] = Counter()
-    fastest = 0
+    fastest = enabled = connected = 0
     # Only what has a device below it is a card; bridges and tunnels have none.
     for path in machine.glob("sys/class/net/*/device"):
         port = path.removesuffix("/device")
         kind = "Wi-Fi" if machine.has(f"{port}/wireless") else "Ethernet"
         if machine.text(f"{port}/type") == "32":
             kind = "InfiniBand"
+        # IFF_UP of netdevice(7); the carrier is unreadable while the port is disabled.
+        enabled += int(machine.text(f"{port}/flags") or "0", 16) & 1
+        connected += machine.text(f"{port}/carrier") == "1"
         speed = machine.number(f"{port}/speed")  # unreadable or -1 while the link is down
         if speed and speed > 0:
             fastest = max(fastest, speed)
@@ -84,13 +102,54 @@ def _network(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) 
             cards[f"{kind}, speed not told"] += 1
     source = "/sys/class/net/*/device, speed"
     if not cards:
-        for field in ("host_networking", "host_network_card_count"):
+        for field in ("host_networking", "host_network_card_count", *_PORTS):
             unknown[field] = "/sys/class/net shows no card (a container sees none)"
         return
     texts = [f"{number} × {kind}" for kind, number in cards.items()]
     facts["host_network_card_count"] = Fact(", ".join(texts), source)
     facts["host_networking"] = Fact(", ".join(cards), source)
+    facts["number_of_type_nics_installed"] = facts["host_network_card_count"]
+    facts["nics_enabled_os"] = Fact(str(enabled), "/sys/class/net/*/flags")
+    facts["nics_enabled_connected"] = Fact(str(connected), "/sys/class/net/*/carrier")
+    unknown["nics_enabled_firmware"] = "only the firmware's own menu tells"
     if fastest:
         facts["network_speed_mbit"] = Fact(str(fastest), source)
     else:
         unknown["network_speed_mbit"] = "no card tells its speed (virtual, or the link is down)"
+
+
+def _controllers(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:
+    """Name the controllers of mass storage by their class on the PCI bus (base class 01)."""
+    found: Counter[str] = Counter()
+    for device in machine.glob("sys/bus/pci/devices/*/class"):
+        kind = _CONTROLLERS.get(machine.text(device)[:6])
+        if kind:
+            found[kind] += 1
+    if found:
+        texts = (f"{number} × {kind}" if number > 1 else kind for kind, number in found.items())
+        facts["disk_controllers"] = Fact(" + ".join(texts), "/sys/bus/pci/devices/*/class")
+    else:
+        unknown["disk_controllers"] = "/sys/bus/pci shows none of a kind that has a name"
+
+
+def _power_supplies(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:
+    answer = machine.ask("dmidecode", "-t", "39")
+    found: Counter[str] = Counter()
+    makers: dict[str, None] = {}
+    for block in re.split(r"\n\s*\n", answer.text):
+        fields = dict(re.findall(r"^\s+([^:\n]+):[ \t]*(\S.*)$", block, re.MULTILINE))
+        rating = re.fullmatch(r"(\d+) W", fields.get("Max Power Capacity", "").strip())
+        if not rating or "Not Present" in fields.get("Status", ""):
+            continue
+        found[rating[1]] += 1
+        maker = [fields.get(key, "").strip() for key in ("Manufacturer", "Model Part Number")]
+        makers[" ".join(part for part in maker if part and "Not Specified" not in part)] = None
+    if found:
+        text = " + ".join(f"{number} × {watts} W" for watts, number in found.items())
+        source = "dmidecode -t 39"
+        facts["power_supply_quantity_and_rating_watts"] = Fact(text, source)
+        if details := ", ".join(filter(None, makers)):
+            facts["power_supply_details"] = Fact(details, source)
+        return
+    reason = answer.problem or "dmidecode -t 39 names no power supply and its rating"
+    unknown["power_supply_quantity_and_rating_watts"] = unknown["power_supply_details"] = reason

@@ -2,7 +2,7 @@
 
 The root is ``/`` for this machine. Another directory stands for a recorded machine: its ``proc``,
 ``sys``, ``etc`` and ``dev``, and below ``commands`` what its tools printed, one file per command
-line (``lscpu_-J``), and ``nvml.json``.
+line (``lscpu_-J``), and in ``nvml.json`` what NVML answered (:class:`~nvml.RecordedNvml`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlrepo.systems import nvml
 
@@ -117,8 +116,7 @@ class Machine:
         recorded = self.text("commands/nvml.json")
         if not recorded:
             return nvml.Gpus(problem="NVML is not recorded for this machine")
-        values: dict[str, Any] = json.loads(recorded)
-        return nvml.Gpus(values["driver"], tuple(nvml.Gpu(**gpu) for gpu in values["gpus"]))
+        return nvml.read_gpus_from(nvml.RecordedNvml(json.loads(recorded)))
 
 
 def _run(command: Sequence[str]) -> Answer:
@@ -137,7 +135,9 @@ def _run(command: Sequence[str]) -> Answer:
         return Answer(problem=f"{name}: {error}")
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        return Answer(problem=f"{name}: {lines[-1] if lines else f'exit {done.returncode}'}")
+        problem = lines[-1] if lines else f"exit {done.returncode}"
+        root = " (needs root)" if "ermission denied" in problem else ""
+        return Answer(problem=f"{name}: {problem}{root}")
     return Answer(done.stdout.strip())
 
 

@@ -50,8 +50,10 @@ def _modules(text: str) -> dict[tuple[int, str, str], int]:
         mib = int(size[1]) * {"M": 1, "G": 1024, "T": 1024**2}[size[2][0]]
         if not mib:
             continue
-        speed = fields.get("Configured Memory Speed") or fields.get("Speed", "")
-        rate = re.match(r"(\d+) M", speed)
+        # dmidecode before 3.2 says "Clock", and MHz for what are transfers.
+        names = ("Configured Memory Speed", "Configured Clock Speed", "Speed")
+        rates = (re.match(r"(\d+) M", fields.get(name, "")) for name in names)
+        rate = next(filter(None, rates), None)
         kind = fields.get("Type", "")
         kind = "" if kind in ("Unknown", "RAM", "Other") else kind
         found[mib, kind or "memory", f"-{rate[1]}" if rate else ""] += 1

@@ -1,7 +1,9 @@
 """What disturbs a measurement: other processes, stolen time, heat, throttling, changing clocks.
 
 Counters are read before and after a run and sampled now and then during it; the readings cost
-milliseconds. What counts as quiet is in :data:`LIMITS`.
+milliseconds. What counts as quiet is in :data:`LIMITS`. A process sees neither those
+of another container nor those that came and went, so the machine's own counter is held against
+what is accounted for.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from mlrepo.systems.machine import Machine
 
 _CPU = "sys/devices/system/cpu"
 # Shares of the time of all CPUs, except the single process, a share of one CPU.
-LIMITS: Mapping[str, float] = {"others": 0.05, "process": 0.25, "steal": 0.01}
+LIMITS: Mapping[str, float] = {"others": 0.05, "process": 0.25, "unseen": 0.05, "steal": 0.01}
 _SAMPLE_SECONDS = 5.0
+# A machine has thousands of processes; looking at them may take a hundredth of one CPU.
+_COST = 100
 _GLANCE_SECONDS = 1.0
 _LISTED = 5
 
@@ -82,22 +86,33 @@ class NoiseMeter:
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
         self._processes = _process_seconds()
+        self._seen = dict(self._processes)  # as last read; some of them have ended since
+        self._own = sum(os.times()[:4])
         self._load = load_now(self.machine)
         self._readings = [read_sensors(self.machine)]
-        self._last = self._begin
+        self._next = time.monotonic() + _SAMPLE_SECONDS
 
     def sample(self) -> None:
-        """Read the sensors, at most every five seconds."""
-        if time.monotonic() - self._last >= _SAMPLE_SECONDS:
-            self._last = time.monotonic()
-            self._readings.append(read_sensors(self.machine))
+        """Read sensors and processes, at most every five seconds."""
+        begin = time.monotonic()
+        if begin >= self._next:
+            self._read()
+            end = time.monotonic()
+            self._next = end + max(_SAMPLE_SECONDS, _COST * (end - begin))
+
+    def _read(self) -> None:
+        self._readings.append(read_sensors(self.machine))
+        self._seen |= _process_seconds()
 
     def report(self) -> dict[str, Any]:
         """Return what was seen until now, and under ``disturbances`` what was not quiet."""
         seconds = max(time.monotonic() - self._begin, 1e-3)
-        self._readings.append(read_sensors(self.machine))
+        self._read()
         load = load_now(self.machine)
-        others = _others(self._processes, _process_seconds(), seconds)
+        own = sum(os.times()[:4]) - self._own
+        others = _others(self._processes, self._seen, seconds)
+        others_cpus = sum(cpus for _, cpus in others)
+        unseen = _busy_seconds(self._load, load) - own - others_cpus * seconds
         steal = _share(self._load, load, "steal_ticks")
         first, last = self._readings[0], self._readings[-1]
         throttled = (
@@ -124,7 +139,8 @@ class NoiseMeter:
             if heat
             else None,
             "others": [{"name": name, "cpus": cpus} for name, cpus in others[:_LISTED]],
-            "others_cpus": round(sum(cpus for _, cpus in others), 3),
+            "others_cpus": round(others_cpus, 3),
+            "unseen_cpus": round(max(0.0, unseen) / seconds, 3),
         }
         return {**found, "disturbances": disturbances(found)}
 
@@ -138,6 +154,11 @@ def disturbances(report: Mapping[str, Any]) -> list[str]:
     for other in report["others"]:
         if other["cpus"] > LIMITS["process"]:
             found.append(f"the process {other['name']} used {other['cpus']:.2f} of a CPU")
+    if report["unseen_cpus"] > LIMITS["unseen"] * cpus:
+        found.append(
+            f"{report['unseen_cpus']:.2f} of {cpus} CPUs went to what is no process here: another "
+            "container, short-lived processes or the kernel"
+        )
     if report["steal_share"] > LIMITS["steal"]:
         found.append(f"the host took away {report['steal_share']:.1%} of the CPU time")
     if report["throttle_events"]:
@@ -150,6 +171,13 @@ def glance(machine: Machine | None = None) -> list[str]:
     meter = NoiseMeter(machine or Machine())
     time.sleep(_GLANCE_SECONDS)
     return list(meter.report()["disturbances"])
+
+
+def _busy_seconds(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """Return the CPU seconds that the machine worked: for us, for others, for its kernel."""
+    ticks = after["busy_ticks"] - before["busy_ticks"]
+    stolen = after["steal_ticks"] - before["steal_ticks"]
+    return float(ticks - stolen) / os.sysconf("SC_CLK_TCK")
 
 
 def _share(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> float:

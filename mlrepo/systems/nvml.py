@@ -6,8 +6,10 @@ refuses every link. A question that a device refuses leaves its field empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 _MAX_LINKS = 18
@@ -75,6 +77,40 @@ def read_gpus_from(library: Any) -> Gpus:
         return Gpus(problem=f"NVML: {error}")
     finally:
         library.nvmlShutdown()
+
+
+class RecordedNvml:
+    """NVML's functions as a recorded machine answered them; what is not recorded refuses.
+
+    ``answers`` holds ``nvmlSystemGetDriverVersion`` and ``devices``, a mapping for each by the name
+    of the function; where a function takes a further argument, its answers by that argument.
+    """
+
+    NVML_CLOCK_GRAPHICS, NVML_CLOCK_MEM = 0, 2
+
+    class NVMLError(Exception):
+        """What NVML raises."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return functools.partial(self._answer, name)
+
+    def _answer(self, name: str, handle: int | None = None, argument: int | None = None) -> Any:
+        if name in ("nvmlInit", "nvmlShutdown"):
+            return None
+        if name == "nvmlDeviceGetCount":
+            return len(self._answers["devices"])
+        if name == "nvmlDeviceGetHandleByIndex":
+            return handle
+        given = self._answers if handle is None else self._answers["devices"][handle]
+        found = given.get(name)
+        if argument is not None and found is not None:
+            found = found.get(str(argument))
+        if found is None:
+            raise self.NVMLError("Not Supported")
+        return SimpleNamespace(**found) if isinstance(found, dict) else found
 
 
 def _gpu(library: Any, handle: Any) -> Gpu:

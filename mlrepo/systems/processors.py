@@ -40,7 +40,7 @@ def _model(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) ->
         return
     # Arm kernels give numbers only; lscpu knows the names. big.LITTLE has several models.
     answer = machine.ask("lscpu", "-J")
-    names = _lscpu(answer.text, "Model name:")
+    names = lscpu_values(answer.text, "Model name:")
     if names:
         facts["host_processor_model_name"] = Fact(" + ".join(dict.fromkeys(names)), "lscpu -J")
         return
@@ -49,7 +49,7 @@ def _model(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) ->
     )
 
 
-def _lscpu(text: str, wanted: str) -> list[str]:
+def lscpu_values(text: str, wanted: str) -> list[str]:
     """Return the values of a field of ``lscpu -J``, nested or flat as its version has them."""
     found: list[str] = []
 
@@ -68,13 +68,16 @@ def _lscpu(text: str, wanted: str) -> list[str]:
 
 def _topology(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:
     cores: dict[str, Counter[str]] = {}
+    is_board = machine.has("proc/device-tree/model") and not machine.has("sys/class/dmi/id")
     for topology in machine.glob(f"{_CPU}/cpu[0-9]*/topology"):
         package = machine.text(f"{topology}/physical_package_id")
         core = machine.text(f"{topology}/core_id")
         # Dies and clusters number their cores anew; the siblings tell them apart.
         siblings = machine.text(f"{topology}/thread_siblings_list")
         if package and core:
-            # An Arm kernel without firmware tables calls its only package -1.
+            # An Arm kernel without firmware tables calls its only package -1, or calls each
+            # cluster a package: a board with a device tree is one system on a chip.
+            package = "0" if is_board else package
             cores.setdefault(package, Counter())[siblings or core] += 1
     source = f"/{_CPU}/*/topology"
     if not cores:
@@ -143,7 +146,7 @@ def _kib(text: str) -> str:
     if not match:
         return text
     kib = int(match[1])
-    return f"{kib / 1024:g} MiB" if kib >= 1024 else f"{kib} KiB"
+    return f"{kib / 1024:g} MiB" if kib >= 1024 and kib % 64 == 0 else f"{kib} KiB"
 
 
 def _numa(machine: Machine, facts: dict[str, Fact]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
+from mlrepo.systems.scripts import Script
 
 NONE = "none"
 _TEXT, _SWITCH, _NUMBER = "a text", "true or false", "a whole number"
@@ -29,7 +30,7 @@ _STATE = {
     "swappiness": (_NUMBER,),
 }
 _PIN = {"cpus": (_TEXT,), "numa_node": (_NUMBER,)}
-_TOP = ("summary", "required", "state", "pin")
+_TOP = ("summary", "required", "state", "pin", "script")
 _CHOICES = {"transparent_hugepages": ("always", "madvise", "never")}
 
 
@@ -45,6 +46,9 @@ class Profile:
         ``swappiness``.
     pin:
         ``cpus`` (such as ``0-3``) or ``numa_node``: the benchmark runs there only.
+    script:
+        What is run with ``apply`` after the state was set, and with ``restore`` before it is put
+        back, where the user trusts it (:mod:`mlrepo.systems.scripts`).
     required:
         Whether a run is refused when the state cannot be reached; else what failed is reported.
     """
@@ -54,6 +58,7 @@ class Profile:
     required: bool = False
     state: Mapping[str, Any] = field(default_factory=dict)
     pin: Mapping[str, Any] = field(default_factory=dict)
+    script: Script | None = None
 
 
 def profile_files(own: Path) -> dict[str, Any]:
@@ -82,11 +87,11 @@ def load_profile(own: Path, name: str) -> Profile:
             f"There is no platform profile {name!r}.",
             hint=f"Profiles: {', '.join(files)}. `mlrepo platform add NAME` makes one.",
         )
-    return parse_profile(name, files[name].read_text(encoding="utf-8"), str(files[name]))
+    return parse_profile(name, files[name].read_text(encoding="utf-8"), str(files[name]), own)
 
 
-def parse_profile(name: str, text: str, where: str) -> Profile:
-    """Read a profile; raise :class:`UserError` that names the key which cannot be."""
+def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
+    """Read a profile, and its script from ``own``; a :class:`UserError` names what cannot be."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -103,7 +108,23 @@ def parse_profile(name: str, text: str, where: str) -> Profile:
         raise UserError(f"{where}: cpus and numa_node exclude each other.", hint="Keep one.")
     if not isinstance(raw.get("required", False), bool):
         raise UserError(f"{where}: required must be true or false.", hint="Mend the line.")
-    return Profile(name, str(raw.get("summary", "")), raw.get("required", False), state, pin)
+    return Profile(
+        name, str(raw.get("summary", "")), raw.get("required", False), state, pin,
+        _script(raw["script"], where, own) if "script" in raw else None,
+    )  # fmt: skip
+
+
+def _script(name: Any, where: str, own: Path) -> Script:
+    problem = name_problem(name) if isinstance(name, str) else "it is no text"
+    path = own / str(name)
+    if not problem and (path.is_symlink() or not path.is_file()):
+        problem = f"{path} is no plain file"
+    if problem:
+        raise UserError(
+            f"{where}: script = {name!r} cannot be: {problem}.",
+            hint="Name a file that stands beside the repository's own profiles, in platforms/.",
+        )
+    return Script(name, path.read_bytes())
 
 
 def cpu_numbers(text: str) -> list[int]:

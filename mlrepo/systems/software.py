@@ -7,6 +7,7 @@ import re
 from importlib import metadata
 
 from mlrepo.systems.machine import Fact, Machine
+from mlrepo.systems.processors import lscpu_values
 
 # Distributions that a system description names when they are there.
 _STACK = (
@@ -59,6 +60,8 @@ def _firmware(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str])
     model = [machine.text(f"{identity}/{name}") for name in ("sys_vendor", "product_name")]
     board = machine.text("proc/device-tree/model").strip("\0")
     if any(model):
+        if model[1].casefold().startswith(model[0].casefold()):
+            model = model[1:]  # "HP HP EliteBook"
         facts["machine_model"] = Fact(" ".join(filter(None, model)), f"/{identity}")
     elif board:
         facts["machine_model"] = Fact(board, "/proc/device-tree/model")
@@ -78,6 +81,9 @@ def _virtualisation(machine: Machine, facts: dict[str, Fact]) -> None:
         if kind:
             facts["virtualisation"] = Fact(kind, source)
     elif "hypervisor" in flags[1].split():
+        if not kind:  # a VM without firmware tables; lscpu asks the processor
+            told = lscpu_values(machine.ask("lscpu", "-J").text, "Hypervisor vendor:")
+            kind, source = (told[0], "lscpu -J") if told else ("", "nothing names it")
         name = kind or "a hypervisor that does not name itself"
         facts["virtualisation"] = Fact(name, f"/proc/cpuinfo flags, {source}")
     else:  # a cloud's bare metal has the vendor's name, but not the flag

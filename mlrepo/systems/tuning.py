@@ -2,62 +2,28 @@
 
 The old state is in a journal on the disk before the first write. The process that runs a benchmark
 holds a lock that dies with it: a journal without a holder was left by a crash, and
-:func:`recover_state` completes it. The journal is named by the machine's boot, so that it restores
+:meth:`Tuner.recover` completes it. The journal is named by the machine's boot, so that it restores
 neither another machine that shares the disk nor one that was restarted since.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mlrepo.errors import Busy, UserError
-from mlrepo.repository.files import sync_directory, write_atomically
 from mlrepo.repository.locks import hold_if_free
+from mlrepo.systems.applied import Applied, Change
+from mlrepo.systems.journal import RUN, USER, Entry, Journal
 from mlrepo.systems.knobs import Knob, knobs, read_knob, write_knob
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.profiles import Profile, cpu_numbers
-
-_RUN, _USER = "run", "user"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One knob: what it held, what was wanted, what it holds now, and why that is not the same."""
-
-    key: str
-    path: str
-    before: str = ""
-    wanted: str = ""
-    after: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What became of a profile: the changes, the command prefix, and what could not be done."""
-
-    profile: str
-    changes: tuple[Change, ...] = ()
-    prefix: tuple[str, ...] = ()
-    pin_problem: str = ""
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """One sentence per thing that could not be done."""
-        found = [f"{c.key} ({'/' + c.path if c.path else 'no file'}): {c.problem}"
-                 for c in self.changes if c.problem]  # fmt: skip
-        return (*found, *([f"pin: {self.pin_problem}"] if self.pin_problem else []))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a run record keeps."""
-        return asdict(self)
+from mlrepo.systems.scripts import APPLY, RESTORE, ScriptRun, Scripts
 
 
 @dataclass(frozen=True)
@@ -76,10 +42,15 @@ class Tuner:
     directory: Path
 
     @property
-    def journal(self) -> Path:
+    def journal(self) -> Journal:
         """The journal of this boot of this machine."""
         boot = self.machine.text("proc/sys/kernel/random/boot_id") or "unknown"
-        return self.directory / f"state-{boot}.json"
+        return Journal(self.directory / f"state-{boot}.json")
+
+    @property
+    def scripts(self) -> Scripts:
+        """The scripts that are trusted here."""
+        return Scripts(self.directory)
 
     @contextlib.contextmanager
     def applied(self, profile: Profile) -> Iterator[Applied]:
@@ -92,8 +63,8 @@ class Tuner:
         Busy
             Another run has a profile applied, or ``mlrepo platform apply`` was not undone.
         """
-        if not profile.state:  # nothing to put back, so runs do not exclude each other
-            self.recover()
+        if not profile.state and not profile.script:
+            self.recover()  # there is nothing to put back, so runs do not exclude each other
             yield self._checked(profile, Applied(profile.name, (), *self.prefix(profile)))
             return
         with self._held():
@@ -103,7 +74,7 @@ class Tuner:
                 return
             self._refuse_unless_restored()
             try:
-                yield self._checked(profile, self._apply(profile, _RUN))
+                yield self._checked(profile, self._apply(profile, RUN))
             finally:
                 self._restore()
 
@@ -113,7 +84,7 @@ class Tuner:
             self.recover_held()
             self._refuse_unless_restored()
             try:
-                return self._checked(profile, self._apply(profile, _USER))
+                return self._checked(profile, self._apply(profile, USER))
             except BaseException:
                 self._restore()
                 raise
@@ -121,23 +92,23 @@ class Tuner:
     def restore(self) -> tuple[Change, ...] | None:
         """Put back what :meth:`apply` or a dead run changed; None when there is nothing."""
         with self._held():
-            return self._restore() if self.journal.is_file() else None
+            return self._restore() if self.journal.read() else None
 
     def left_behind(self) -> str:
         """Return the profile that a dead run left applied, or an empty string."""
-        journal = self._read()
-        if not journal or journal["owner"] != _RUN:
+        left = self.journal.read()
+        if not left or left.owner != RUN:
             return ""
         holder = hold_if_free(self.directory / "lock")
         if holder is None:
             return ""  # that run lives
         holder.close()
-        return str(journal["profile"])
+        return left.profile
 
     def applied_by_user(self) -> str:
         """Return the profile that ``mlrepo platform apply`` set, or an empty string."""
-        journal = self._read()
-        return str(journal["profile"]) if journal and journal["owner"] == _USER else ""
+        applied = self.journal.read()
+        return applied.profile if applied and applied.owner == USER else ""
 
     def recover(self) -> tuple[Change, ...] | None:
         """Put back what a dead run left; None when there is nothing or the run lives."""
@@ -145,8 +116,8 @@ class Tuner:
 
     def recover_held(self) -> None:
         """Like :meth:`recover` for a caller that holds the lock."""
-        journal = self._read()
-        if journal and journal["owner"] == _RUN:
+        left = self.journal.read()
+        if left and left.owner == RUN:
             self._restore()
 
     def prefix(self, profile: Profile) -> tuple[tuple[str, ...], str]:
@@ -174,6 +145,9 @@ class Tuner:
         return ("taskset", "-c", cpus), ""
 
     def _apply(self, profile: Profile, owner: str) -> Applied:
+        script = profile.script
+        refused = self.scripts.keep(script) if script else ""
+        kept = script if script and not refused else None
         before: dict[str, str] = {}
         reasons: dict[str, str] = {}
         planned: list[Knob] = []
@@ -184,16 +158,24 @@ class Tuner:
             for knob in planned:
                 if not knob.problem and knob.path not in before:
                     before[knob.path] = read_knob(self.machine, knob.path) or ""
-            self._write(owner, profile.name, before)
+            held = {path: text for path, text in before.items() if text}
+            started = (kept.name, kept.sha256) if kept else None
+            self.journal.write(Entry(owner, profile.name, held, started))
             for knob in planned:
                 if before.get(knob.path) and read_knob(self.machine, knob.path) != knob.wanted:
                     reasons[knob.path] = write_knob(self.machine, knob.path, knob.wanted)
-        return self._outcome(profile, planned, before, reasons)
+        applied = self._outcome(profile, planned, before, reasons)
+        if script is None:
+            return applied
+        run = ScriptRun(script.name, script.sha256, APPLY, problem=refused)
+        return replace(
+            applied, script=self.scripts.run(script.name, script.sha256, APPLY) if kept else run
+        )
 
     def _found(self, profile: Profile) -> Applied:
         """Return how far a profile that was applied before still holds; nothing is written."""
-        journal = self._read() or {"entries": []}
-        before = {entry["path"]: entry["before"] for entry in journal["entries"]}
+        left = self.journal.read()
+        before = left.before if left else {}
         return self._outcome(profile, knobs(self.machine, profile.state), before, {})
 
     def _outcome(
@@ -222,20 +204,23 @@ class Tuner:
         return applied
 
     def _restore(self) -> tuple[Change, ...]:
-        """Write the old state back, last change first; keep the journal while something fails."""
-        journal = self._read()
-        entries: list[Mapping[str, str]] = list(reversed(journal["entries"])) if journal else []
+        """Put the old state back, last change first; keep the journal while something fails."""
+        left = self.journal.read()
+        if left is None:
+            return ()
+        with _undisturbed():
+            return self._put_back(left)
+
+    def _put_back(self, left: Entry) -> tuple[Change, ...]:
+        changes = self._undo_script(left.script)
+        before = dict(reversed(list(left.before.items())))
+        found = {path: read_knob(self.machine, path) or "" for path in before}
         reasons: dict[str, str] = {}
-        found = {entry["path"]: read_knob(self.machine, entry["path"]) or "" for entry in entries}
         for _ in range(2):
-            for entry in entries:
-                if read_knob(self.machine, entry["path"]) != entry["before"]:
-                    reasons[entry["path"]] = write_knob(
-                        self.machine, entry["path"], entry["before"]
-                    )
-        changes = []
-        for entry in entries:
-            path, wanted = entry["path"], entry["before"]
+            for path, wanted in before.items():
+                if read_knob(self.machine, path) != wanted:
+                    reasons[path] = write_knob(self.machine, path, wanted)
+        for path, wanted in before.items():
             after = read_knob(self.machine, path) or ""
             gone = not self.machine.has(path)  # the files of a CPU that is offline again
             problem = ""
@@ -243,37 +228,25 @@ class Tuner:
                 problem = reasons.get(path) or f"it holds {after!r}"
             changes.append(Change("", path, found[path], wanted, after, problem))
         if not any(change.problem for change in changes):
-            self.journal.unlink(missing_ok=True)
-            if self.directory.is_dir():
-                sync_directory(self.directory)
+            if left.script:
+                self.scripts.discard(left.script[1])
+            self.journal.remove()
         return tuple(changes)
 
+    def _undo_script(self, script: tuple[str, str] | None) -> list[Change]:
+        """Let the script that was started put back what it did, before anything else."""
+        if script is None:
+            return []
+        run = self.scripts.run(*script, RESTORE)
+        return [Change(f"script {run.name}", "", wanted=RESTORE, problem=run.problem)]
+
     def _refuse_unless_restored(self) -> None:
-        journal = self._read()
-        if journal:
+        left = self.journal.read()
+        if left:
             raise Busy(
-                f"The platform profile {journal['profile']} is still applied.",
+                f"The platform profile {left.profile} is still applied.",
                 hint="`mlrepo platform restore` puts the old state back.",
             )
-
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            journal: dict[str, Any] = json.loads(self.journal.read_bytes())
-            if not all(_is_knob(entry["path"]) for entry in journal["entries"]):
-                raise ValueError("it names a file that is no setting of the kernel")
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{self.journal} is damaged: {error}.",
-                hint="Remove it after setting governor and frequencies by hand.",
-            ) from error
-        return journal
-
-    def _write(self, owner: str, profile: str, before: Mapping[str, str]) -> None:
-        entries = [{"path": path, "before": text} for path, text in before.items() if text]
-        journal = {"owner": owner, "profile": profile, "entries": entries}
-        write_atomically(self.journal, (json.dumps(journal, indent=1) + "\n").encode())
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
@@ -293,5 +266,12 @@ class Tuner:
             yield
 
 
-def _is_knob(path: str) -> bool:
-    return path.startswith(("sys/", "proc/sys/")) and ".." not in path.split("/")
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and its like back: they come late, and the machine is whole when they do."""
+    stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -13,6 +13,7 @@ from submissions import SUBMITTER, Submission, write_submission
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import main
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.rounds import load_round
 
 
 @pytest.fixture
@@ -101,13 +102,32 @@ def test_the_round_of_a_published_repository_stands_in_its_title(
     assert json.loads(capsys.readouterr().out)["round"] == "v5.1"
 
 
+def test_a_round_that_the_repository_holds_itself_is_honoured(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`mlrepo round import` wrote the rules of a round that this mlrepo does not know."""
+    monkeypatch.chdir(results.root)
+    write_submission(results.root, "v6.1")
+    tables = json.loads(json.dumps(load_round("v6.1").tables))
+    tables["seeds"]["qsl_rng_seed"] += 1
+    results.rounds.mkdir()
+    (results.rounds / "v7.0.json").write_text(json.dumps(tables))
+    assert _check("--round", "v7.0", "--workers", 2) == 1
+    out = capsys.readouterr().out
+    assert "performance-seeds" in out
+    assert "in round v7.0" in out
+    # What breaks the newest official checker known is taken to break the next one too.
+    assert _check("--round", "v7.0", "--profile", "official", "--format", "csv") == 1
+    assert capsys.readouterr().out.splitlines()[0].startswith("Organization,")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "does not exist"),
         (["."], "no submission"),
         (["submission"], "--round"),
-        (["submission", "--round", "v9.9"], "v9.9"),
+        (["submission", "--round", "v9.9"], "mlrepo round import"),
         (["submission/closed/Acme", "--round", "v6.1"], "--only closed/Acme"),
         (["submission", "--staged"], "exclude each other"),
         (["--explain", "performance-validty"], "performance-validity"),

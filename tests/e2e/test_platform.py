@@ -20,6 +20,10 @@ def test_profiles_are_listed_added_used_and_found(root: Path) -> None:
     path = Path(mlrepo(root, "platform", "path", "lab").out.strip())
     assert path == root / "platforms" / "lab.toml"
     assert mlrepo(root, "platform", "show", "lab").out == path.read_text()
+    shown = json.loads(mlrepo(root, "platform", "show", "lab", "--json").out)
+    assert (shown["schema"], shown["script"]) == ("mlrepo.platform.show/1", None)
+    assert shown["state"]["governor"] == "performance"
+    assert json.loads(mlrepo(root, "platform", "path", "lab", "--json").out)["path"] == str(path)
     mlrepo(root, "platform", "use", "lab")
     listed = json.loads(mlrepo(root, "platform", "list", "--json").out)["profiles"]
     assert [profile["name"] for profile in listed if profile["used"]] == ["lab"]

@@ -222,7 +222,7 @@ def test_a_broken_system_description_is_refused(root: Path, content: str) -> Non
     """A run whose system nobody can describe is not worth measuring."""
     path = root / "systems" / "box" / "system.json"
     path.write_bytes(content.encode("latin-1"))
-    mlrepo(root, *BENCH, code=2).says("systems/box/system.json", "not a JSON object")
+    mlrepo(root, *BENCH, code=2).says("systems/box/system.json", "JSON")
     assert spooled(root) == []
 
 

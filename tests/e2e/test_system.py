@@ -6,8 +6,10 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from driver import mlrepo
+import pexpect
+from driver import MLREPO, environment, mlrepo
 
 _PAST = "v1.1/open/OctoML/aws-m5zn.6xlarge-tvm"
 
@@ -79,7 +81,7 @@ def test_check_passes_when_everything_is_filled(root: Path) -> None:
     path.write_text(json.dumps({**description, "division": "closed"}))
     assert "system-division" in mlrepo(root, "system", "check", "box", code=1).out
     path.write_text("{")
-    assert "not a JSON object" in mlrepo(root, "system", "check", "box", code=2).err
+    mlrepo(root, "system", "check", "box", code=1).says("system-description", "is not JSON")
 
 
 def test_set_refuses_what_is_no_field(root: Path) -> None:
@@ -89,3 +91,113 @@ def test_set_refuses_what_is_no_field(root: Path) -> None:
     assert "cooling" in refused.err
     assert "is not FIELD=VALUE" in mlrepo(root, "system", "add", "x", "--set", "a", code=2).err
     assert not (root / "systems/x").exists()
+
+
+def _terminal(root: Path, *arguments: str) -> Any:
+    return pexpect.spawn(
+        MLREPO[0], [*MLREPO[1:], *arguments], cwd=root, encoding="utf-8", timeout=30,
+        env=environment(TERM="dumb"), dimensions=(50, 200),
+    )  # fmt: skip
+
+
+def test_on_a_terminal_each_open_field_is_asked_for(root: Path) -> None:
+    """With its meaning, why it was not detected, and what the base says; empty leaves it open."""
+    terminal = _terminal(root, "system", "add", "desk", "--base", _PAST)
+    answers = {"cooling": " liquid ", "host_networking_topology": "N/A"}
+    asked = []
+    while terminal.expect([r"\n?(\w[\w-]*): [^\r]+\r\n(?:  [^\r]+\r\n)*  value \(empty: later\): ",
+                           "wrote "]) == 0:  # fmt: skip
+        field = terminal.match[1]
+        asked.append(field)
+        if field == "cooling":
+            assert "air, liquid or passive" in terminal.after
+            assert "no file tells how the machine is cooled" in terminal.after
+        if field == "host_memory_configuration":
+            assert "not detected" in terminal.after
+        terminal.sendline(answers.get(field, ""))
+    terminal.expect("Fill in before you submit")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert set(answers) <= set(asked)
+    written = json.loads((root / "systems/desk/system.json").read_text())
+    assert written["cooling"] == "liquid"
+    assert written["host_networking_topology"] == "N/A"
+    still_open = set(asked) - set(answers)
+    assert all(written[field] == "" for field in still_open)
+    assert "status" not in asked  # the base's wording stands
+    rest = json.loads(mlrepo(root, "system", "check", "desk", "--json", code=1).out)
+    named = {f["field"] for f in rest["systems"]["desk"] if f["rule"] == "system-field-empty"}
+    assert named == still_open
+
+
+def test_a_detected_value_is_the_default_and_is_not_asked_for(root: Path) -> None:
+    """What this machine tells needs no answer; `--no-input` and a pipe ask nothing at all."""
+    detected = json.loads(mlrepo(root, "system", "detect", "--json").out)["facts"]
+    terminal = _terminal(root, "system", "add", "desk", "--no-input")
+    assert terminal.expect(["value", "wrote "]) == 1
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    written = json.loads((root / "systems/desk/system.json").read_text())
+    same = ("host_processor_model_name", "host_memory_capacity", "operating_system")
+    assert [written[f] for f in same] == [detected[f]["value"] for f in same]
+
+
+def test_ctrl_c_at_a_question_writes_nothing(root: Path) -> None:
+    """Half a description is none: exit code 130, and the name is still free."""
+    terminal = _terminal(root, "system", "add", "desk")
+    terminal.expect_exact("value (empty: later)")
+    terminal.sendline("x")
+    terminal.expect_exact("value (empty: later)")
+    # CPython may begin to wait for a line just after the signal came, and then hear of the next.
+    for _ in range(20):
+        terminal.sendintr()
+        if terminal.expect_exact(["Interrupted", pexpect.TIMEOUT], timeout=2) == 0:
+            break
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert not (root / "systems/desk").exists()
+
+
+def test_the_name_of_a_system_leads_to_its_directory(root: Path) -> None:
+    """And one that is not there lists those that are."""
+    assert Path(mlrepo(root, "system", "path", "box").out.strip()) == root / "systems" / "box"
+    mlrepo(root, "system", "path", "no-such", code=2).says("Known systems: box")
+
+
+def test_settings_beside_the_description_are_those_of_every_run(root: Path) -> None:
+    """``user.<round>.conf`` of the system, for its round only."""
+    conf = root / "systems" / "box" / "user.v6.1.conf"
+    conf.write_text("*.Offline.min_query_count = 1\n*.Offline.min_duration = 1234\n")
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
+           "--count", "1000", "--json")  # fmt: skip
+    record = json.loads(mlrepo(root, *run, code=None).out)["record"]
+    assert "1234" in record["settings"]["user.conf"]["value"]
+    assert record["settings"]["user.conf"]["origin"] == "systems/box/user.v6.1.conf"
+    record = json.loads(mlrepo(root, *run, "--round", "v5.1", code=None).out)["record"]
+    assert "1234" not in record["settings"]["user.conf"]["value"]
+
+
+def test_power_fields_are_part_of_a_description_on_request(root: Path) -> None:
+    """`add --power` lists them, `check --power` asks for them; without it nobody does."""
+    added = json.loads(mlrepo(root, "system", "add", "meter", "--power", "--json").out)
+    assert "power_supply_details" in added["open_fields"]
+    written = json.loads((root / "systems/meter/system.json").read_text())
+    assert written["filesystem"]
+    for flags, asked in (((), False), (("--power",), True)):
+        found = json.loads(mlrepo(root, "system", "check", "box", "--json", *flags, code=1).out)
+        rules = {f["rule"] for f in found["systems"]["box"]}
+        assert ("system-power-field" in rules) is asked
+
+
+def test_a_network_system_has_the_network_fields(root: Path) -> None:
+    """Where the repository's division is network, they are asked for like all others."""
+    mlrepo(root, "config", "set", "division", "network")
+    added = json.loads(mlrepo(root, "system", "add", "remote", "--json").out)
+    assert {"network_type", "nic_loadgen"} <= set(added["open_fields"])
+    found = json.loads(mlrepo(root, "system", "check", "remote", "--json", code=1).out)
+    assert "network-mode" not in {f["rule"] for f in found["systems"]["remote"]}
+    found = json.loads(mlrepo(root, "system", "check", "box", "--json", code=1).out)
+    rules = {f["rule"] for f in found["systems"]["box"]}
+    assert {"network-mode", "system-field-missing", "system-division"} <= rules

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
+from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.system import judge_system
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, known_rounds, load_round
+from mlrepo.rounds.system_problems import description_problems
 
 _ABSENT = object()
 
 
-def scope_of(root: Path, round_: str, changes: dict[str, Any]) -> Scope:
+def scope_of(root: Path, round_: str, changes: dict[str, Any], division: str = "closed") -> Scope:
     """Return the scope of a sound description with changes."""
     round_data = load_round(round_)
     description: dict[str, Any] = dict.fromkeys(round_data.system_fields(), "1")
@@ -28,10 +30,10 @@ def scope_of(root: Path, round_: str, changes: dict[str, Any]) -> Scope:
     }  # fmt: skip
     description |= changes
     kept = {key: value for key, value in description.items() if value is not _ABSENT}
-    systems = root / "closed" / "Acme" / "systems"
+    systems = root / division / "Acme" / "systems"
     systems.mkdir(parents=True)
     (systems / "alpha.json").write_text(json.dumps(kept))
-    return Scope(DirectoryTree(root), round_data, Place("closed", "Acme", "alpha", ""))
+    return Scope(DirectoryTree(root), round_data, Place(division, "Acme", "alpha", ""))
 
 
 @pytest.mark.parametrize("round_", [name for name in known_rounds() if name != "v0.5"])
@@ -44,31 +46,74 @@ def test_a_sound_description_has_no_finding(tmp_path: Path, round_: str) -> None
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "rule"),
     [
-        {"status": None},
-        {"status": "soon"},
-        {"division": "open"},
-        {"submitter": "Other"},
-        {"system_type": ["edge"]},
-        {"system_name": _ABSENT},
+        ({"status": None}, "system-status"),
+        ({"status": "soon"}, "system-status"),
+        ({"division": "open"}, "system-division"),
+        ({"submitter": "Other"}, "system-submitter"),
+        ({"system_type": ["edge"]}, "system-type"),
+        ({"system_name": _ABSENT}, "system-field-missing"),
     ],
 )
-def test_what_every_checker_rejects(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_what_every_checker_rejects(tmp_path: Path, changes: dict[str, Any], rule: str) -> None:
     """Each breach of S2 to S5 is a finding at the file and stops the system."""
     scope = scope_of(tmp_path, "v1.1", changes)
     assert not judge_system(scope)
-    finding = next(f for f in scope.findings if f.rule == "system-description")
+    finding = next(f for f in scope.findings if f.rule == rule)
     assert finding.path == "closed/Acme/systems/alpha.json"
     assert next(iter(changes)) in finding.message
     assert finding.breaks_strict
 
 
-def test_an_empty_field_is_rejected_since_v3_1(tmp_path: Path) -> None:
-    """The same empty field passes in v1.1 and breaks v5.1."""
+@pytest.mark.parametrize("change", [{"system_name": ""}, {"accelerators_per_node": 0}], ids=str)
+def test_an_empty_field_is_rejected_since_v3_1(tmp_path: Path, change: dict[str, Any]) -> None:
+    """The same empty field passes in v1.1 and breaks v5.1; the number 0 is empty to `not value`."""
     for round_, accepted in (("v1.1", True), ("v5.1", False)):
-        scope = scope_of(tmp_path / round_, round_, {"system_name": ""})
+        scope = scope_of(tmp_path / round_, round_, change)
         assert judge_system(scope) is accepted
+
+
+@pytest.mark.parametrize(
+    ("division", "stated", "accepted"),
+    [("closed", _ABSENT, True), ("closed", "False", True), ("closed", "true", False),
+     ("closed", True, False), ("network", "True", True), ("network", _ABSENT, False)],
+)  # fmt: skip
+def test_is_network_is_what_the_division_says(
+    tmp_path: Path, division: str, stated: Any, accepted: bool
+) -> None:
+    """Since v2.1; a network system also has the network fields."""
+    network = dict.fromkeys(load_round("v5.1").tables["system_desc_network_fields"], "1")
+    changes = {**(network if stated == "True" else {}), "is_network": stated}
+    scope = scope_of(tmp_path, "v5.1", {"division": division, **changes}, division)
+    assert judge_system(scope) is accepted
+    if not accepted:
+        assert "network-mode" in {f.rule for f in scope.findings}
+
+
+def test_a_text_in_is_network_asks_for_the_network_fields_since_v6_0(tmp_path: Path) -> None:
+    """The official checker asks whether there is a text, not what it says."""
+    for round_, accepted in (("v5.1", True), ("v6.1", False)):
+        scope = scope_of(tmp_path / round_, round_, {"is_network": "false"})
+        assert judge_system(scope) is accepted
+
+
+def test_every_rule_about_descriptions_stands_in_the_checkers_table() -> None:
+    """With the same severity, so that `check`, `system check` and the hook never disagree."""
+    round_ = load_round("v6.1")
+    bad: dict[str, Any] = dict.fromkeys(round_.system_fields(), "1") | {
+        "status": "x", "system_type": "x", "cooling": "", "sw_notes": [], "number_of_nodes": "two",
+        "accelerator_model_name": "N/A", "host_processor_model_name": "EPYC 64-Core",
+        "host_processor_vcpu_count": "3", "is_network": "false", "colour": "red",
+    }  # fmt: skip
+    found = description_problems(
+        round_, bad, division="network", submitter="Acme", power=True
+    )  # fmt: skip
+    assert {problem.rule for problem in found} == {
+        rule for rule in RULES if rule.startswith("system-")
+    } - {"system-description"} | {"network-mode"}
+    for problem in found:
+        assert RULES[problem.rule].breaks_strict is problem.breaks_strict, problem
 
 
 def test_a_null_field_breaks_strict_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import machines
 import pytest
+from record_machine import nvml_answers, record
 
 from mlrepo.systems.detect import detect, host_facts
 from mlrepo.systems.machine import Detection, Machine
-from mlrepo.systems.nvml import Gpu, read_gpus_from
+from mlrepo.systems.noise import load_now
+from mlrepo.systems.nvml import Gpu, RecordedNvml, read_gpus_from
 
 
 def _values(found: Detection) -> dict[str, str]:
@@ -57,11 +60,14 @@ def test_an_epyc_with_two_numa_nodes_without_root(tmp_path: Path) -> None:
     """Nodes are told apart; what needs dmidecode says so."""
     found = detect(machines.epyc(tmp_path))
     values = _values(found)
-    assert values["numa_nodes"] == ("2 (node0: CPUs 0-31, 125.4 GiB; node1: CPUs 32-63, 125.4 GiB)")
-    assert values["host_processor_core_count"] == "64"
-    assert "L3: 16 MiB × 16" in values["host_processor_caches"]
-    assert values["host_memory_capacity"] == "250.8 GiB usable"
-    assert values["memory_ecc"] == "on (1 controllers watched)"
+    assert values["numa_nodes"] == ("2 (node0: CPUs 0-31, 755.1 GiB; node1: CPUs 32-63, 755.1 GiB)")
+    assert values["host_processor_model_name"] == "AMD EPYC 9375F 32-Core Processor"
+    assert values["host_processors_per_node"] == "2"
+    assert values["host_processor_core_count"] == "32"
+    assert values["host_processor_vcpu_count"] == "64"
+    assert "L3: 32 MiB × 16" in values["host_processor_caches"]
+    assert values["host_memory_capacity"] == "1511.0 GiB usable"
+    assert values["memory_ecc"] == "on (2 controllers watched)"
     assert found.unknown["host_memory_configuration"] == "dmidecode is not installed"
 
 
@@ -73,7 +79,17 @@ def test_an_arm_board(tmp_path: Path) -> None:
     assert values["host_storage_type"] == "eMMC or SD card"
     assert values["host_storage_capacity"] == "64 GB"
     assert values["host_networking"] == "Wi-Fi, speed not told"
+    assert values["host_processor_caches"].endswith("L2: 512 KiB × 4, L3: 2 MiB × 1")
+    assert values["filesystem"] == "ext4"
+    assert values["nics_enabled_connected"] == "1"
     assert "virtualisation" not in values
+
+
+def test_clusters_of_a_system_on_a_chip_are_no_processors(tmp_path: Path) -> None:
+    """Kernels with a device tree call them packages; the board has one chip with all cores."""
+    values = _values(detect(machines.clusters(tmp_path)))
+    assert values["host_processors_per_node"] == "1"
+    assert values["host_processor_core_count"] == "8"
 
 
 def test_a_container_with_a_quota(tmp_path: Path) -> None:
@@ -84,6 +100,133 @@ def test_a_container_with_a_quota(tmp_path: Path) -> None:
     assert found.facts["host_processor_core_count"].value == "8"
     assert "container" in found.unknown["host_networking"]
     assert "cpufreq" in found.unknown["host_processor_frequency"]
+
+
+def test_a_recorded_xeon(tmp_path: Path) -> None:
+    """Two sockets of a Dell with dmidecode's answer, three cards and a coprocessor."""
+    found = detect(machines.recorded(tmp_path, "xeon"))
+    values = _values(found)
+    assert values["host_processor_model_name"] == "Intel(R) Xeon(R) CPU E5-2680 0 @ 2.70GHz"
+    assert values["host_processors_per_node"] == "2"
+    assert values["host_processor_core_count"] == "8"
+    assert values["threads_per_core"] == "1"
+    assert values["host_processor_frequency"] == "2701 MHz maximum, minimum 1200 MHz"
+    assert values["host_processor_caches"] == (
+        "L1d: 32 KiB × 16, L1i: 32 KiB × 16, L2: 256 KiB × 16, L3: 20 MiB × 2"
+    )
+    assert values["numa_nodes"] == "2 (node0: CPUs 0-7, 16.0 GiB; node1: CPUs 8-15, 16.0 GiB)"
+    assert values["host_memory_capacity"] == "32 GiB"
+    assert values["memory_usable"] == "31.3 GiB usable"
+    assert values["host_memory_configuration"] == "8 × 4 GiB DDR3-1600"
+    assert values["host_storage_capacity"] == "250 GB"
+    assert values["host_storage_type"] == "hard disk"
+    assert values["disk_controllers"] == "SATA + NVMe"
+    assert values["host_network_card_count"] == (
+        "1 × 1 Gbit/s Ethernet, 1 × Ethernet, speed not told, 1 × InfiniBand, speed not told"
+    )
+    assert (values["nics_enabled_os"], values["nics_enabled_connected"]) == ("2", "2")
+    assert values["boot_firmware_version"] == "Dell Inc. 1.0.30 08/06/2012"
+    assert values["machine_model"] == "Dell DCS8000Z"
+    assert values["virtualisation"] == "none"
+    assert "1 × Intel" in found.unknown["accelerators_per_node"]
+    assert found.unknown["memory_ecc"] == "dmidecode is not installed"
+
+
+def test_a_recorded_arm_machine(tmp_path: Path) -> None:
+    """Fast and slow cores with caches of their own; its GPU is in no recorded file."""
+    found = detect(machines.recorded(tmp_path, "gb10"))
+    values = _values(found)
+    assert values["machine_model"] == "NVIDIA_DGX_Spark"
+    assert values["host_processors_per_node"] == "1"
+    assert values["host_processor_core_count"] == "20"
+    assert values["host_processor_frequency"] == "2808 / 3900 MHz maximum, minimum 338 MHz"
+    assert values["host_processor_caches"] == (
+        "L1d: 64 KiB × 20, L1i: 64 KiB × 20, L2: 512 KiB × 10 + 2 MiB × 10, "
+        "L3: 8 MiB × 1 + 16 MiB × 1"
+    )
+    assert values["host_memory_capacity"] == "119.7 GiB usable"
+    assert "virtualisation" not in values
+    assert "lscpu" in found.unknown["host_processor_model_name"]
+
+
+@pytest.mark.parametrize(("name", "quota"), [("vm", None), ("container", "1.5 CPUs")])
+def test_a_recorded_virtual_machine_and_a_container_in_it(
+    tmp_path: Path, name: str, quota: str | None
+) -> None:
+    """No firmware tables name the hypervisor, lscpu does; the container's group has a quota."""
+    found = detect(machines.recorded(tmp_path, name))
+    values = _values(found)
+    assert found.facts["virtualisation"].source == "/proc/cpuinfo flags, lscpu -J"
+    assert values["virtualisation"] == "KVM"
+    assert values["container"] == "Docker"
+    assert values.get("cpu_quota") == quota
+    assert values["host_processor_vcpu_count"] == "2"
+    assert values["host_storage_capacity"] == "275 GB"
+    assert values["filesystem"] == "ext4"
+    assert values["accelerators_per_node"] == "0"
+    assert "virtual" in found.unknown["host_storage_type"]
+    assert "cpufreq" in found.unknown["host_processor_frequency"]
+    load = load_now(Machine(tmp_path))
+    assert isinstance(load["steal_ticks"], int)
+    assert load["steal_ticks"] > 0
+    assert isinstance(load["total_ticks"], int)
+    assert load["total_ticks"] > load["steal_ticks"]
+
+
+@pytest.mark.parametrize("name", machines.RECORDED)
+def test_recording_a_recording_gives_the_same(tmp_path: Path, name: str) -> None:
+    """What the recorder takes is what detection needs: both see the same machine."""
+    first = machines.recorded(tmp_path / "first", name)
+    taken = record(Machine(first))
+    machines.write(tmp_path / "second", {k: v for k, v in taken.items() if not k.endswith("/")})
+    for path in taken:
+        if path.endswith("/"):
+            (tmp_path / "second" / path).mkdir(parents=True, exist_ok=True)
+    for path in (first / "commands").glob("*"):
+        machines.write(tmp_path / "second", {f"commands/{path.name}": path.read_text()})
+    assert detect(tmp_path / "second") == detect(first)
+    assert "Serial Number: removed" in "".join(taken.values()) or "Serial" not in str(taken)
+
+
+def test_nvml_s_answers_are_recorded_as_they_are_read(tmp_path: Path) -> None:
+    """The recording of a recording is the same; without a driver there is nothing to record."""
+    answers = json.loads((machines.eight_gpus(tmp_path) / "commands/nvml.json").read_text())
+    assert nvml_answers(RecordedNvml(answers)) == answers
+    assert nvml_answers(_nvml()) == {}
+
+
+def test_older_dmidecode_has_other_names(tmp_path: Path) -> None:
+    """Its clock speed in MHz is what the modules run at, not what they could."""
+    block = (
+        "Handle 0x1117, DMI type 17, 40 bytes\nMemory Device\n\tSize: 4096 MB\n\tType: DDR3\n"
+        "\tSpeed: 1333 MHz\n\tManufacturer: HP\n\tConfigured Clock Speed: 1067 MHz"
+    )
+    values = _values(detect(machines.write(tmp_path, {"commands/dmidecode_-t_17": block})))
+    assert values["host_memory_configuration"] == "1 × 4 GiB DDR3-1067"
+
+
+def test_power_supplies_as_dmidecode_tells_them(tmp_path: Path) -> None:
+    """Number and rating of those that are there, maker and model beside them."""
+    block = ("Handle 0x{0:04X}, DMI type 39, 22 bytes\nSystem Power Supply\n\tPower Unit Group: 1\n"
+             "\tLocation: PSU{0}\n\tManufacturer: DELL\n\tModel Part Number: 0CMPGMA01\n"
+             "\tMax Power Capacity: 1400 W\n\tStatus: {1}\n\tType: Switching")  # fmt: skip
+    states = ("Present, OK", "Present, OK", "Not Present")
+    text = "\n\n".join(block.format(n, state) for n, state in enumerate(states))
+    values = _values(detect(machines.write(tmp_path, {"commands/dmidecode_-t_39": text})))
+    assert values["power_supply_quantity_and_rating_watts"] == "2 × 1400 W"
+    assert values["power_supply_details"] == "DELL 0CMPGMA01"
+
+
+def test_a_coprocessor_is_an_accelerator_unless_it_does_cryptography(tmp_path: Path) -> None:
+    """NEC's vector engines count, Intel's QuickAssist does not."""
+    device = "sys/bus/pci/devices/0000:1b:00.0"
+    files = {f"{device}/class": "0x0b4000", f"{device}/vendor": "0x1bcf",
+             f"{device}/device": "0x001c"}  # fmt: skip
+    found = detect(machines.write(tmp_path / "ve", files))
+    assert "1 × PCI vendor 0x1bcf" in found.unknown["accelerators_per_node"]
+    files |= {f"{device}/vendor": "0x8086", f"{device}/device": "0x4940"}
+    found = detect(machines.write(tmp_path / "qat", files))
+    assert found.facts["accelerators_per_node"].value == "0"
 
 
 def test_a_virtual_machine(tmp_path: Path) -> None:
@@ -103,7 +246,10 @@ def test_eight_gpus(tmp_path: Path) -> None:
     assert values["accelerator_memory_capacity"] == "80 GiB"
     assert values["accelerator_host_interconnect"] == "PCIe Gen5 x16"
     assert values["accelerator_interconnect"] == "NVLink, 18 links"
-    assert values["other_software_stack"] == "NVIDIA driver 550.54.15"
+    assert values["other_software_stack"] == "NVIDIA driver 550.90.07"
+    assert values["accelerator_frequency"] == "1980 MHz maximum"
+    assert values["accelerator_memory_configuration"] == "2619 MHz, ECC enabled"
+    assert values["accelerator_firmware"] == "96.00.5E.00.01"
     assert found.unknown["accelerator_on-chip_memories"] == "NVML does not tell"
 
 
@@ -197,6 +343,8 @@ def test_a_tool_that_is_absent_or_fails_is_named() -> None:
     assert machine.ask("false").problem == "false: exit 1"
     assert "cannot access" in machine.ask("ls", "/no/such/path").problem
     assert machine.ask("echo", "yes").text == "yes"
+    denied = machine.ask("sh", "-c", "echo /dev/mem: Permission denied >&2; exit 1")
+    assert denied.problem == "sh: /dev/mem: Permission denied (needs root)"
     assert "not asked" in Machine(tools=False).ask("echo").problem
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import machines
+import psutil
 import pytest
 
 from mlrepo.systems.machine import Machine
@@ -51,6 +52,27 @@ def test_our_own_child_is_no_disturbance_and_another_process_is() -> None:
     assert report["others_cpus"] >= max(used)
 
 
+def test_a_process_that_ended_meanwhile_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had used when it was last seen stays."""
+    monkeypatch.setattr("mlrepo.systems.noise._SAMPLE_SECONDS", 0.0)
+    monkeypatch.setattr("mlrepo.systems.noise._COST", 0)
+    meter = NoiseMeter()
+    # Of a shell in between, so that it is no child of this process.
+    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_BUSY!r}])"
+    subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=True)
+
+    def busy() -> list[psutil.Process]:
+        return [p for p in psutil.process_iter(["cmdline"]) if _BUSY in (p.info["cmdline"] or ())]
+
+    (process,) = busy()
+    time.sleep(1)
+    meter.sample()
+    process.kill()
+    psutil.wait_procs([process], timeout=10)
+    assert busy() == []
+    assert max(entry["cpus"] for entry in meter.report()["others"]) > 0.05
+
+
 def test_sensors_are_read_where_there_are_any(tmp_path: Path) -> None:
     """Lowest and highest clock, the hottest zone, all throttle events."""
     cpu = "sys/devices/system/cpu"
@@ -90,6 +112,7 @@ def test_throttling_and_stolen_time_during_a_run_are_told(tmp_path: Path) -> Non
         ({"others_cpus": 1000.0}, 1),
         ({"others": [{"name": "x", "cpus": 0.9}]}, 1),
         ({"others": [{"name": "x", "cpus": 0.1}]}, 0),
+        ({"unseen_cpus": 1000.0}, 1),
         ({"steal_share": 0.02}, 1),
         ({"throttle_events": 1}, 1),
         ({"throttle_events": None}, 0),
@@ -98,5 +121,6 @@ def test_throttling_and_stolen_time_during_a_run_are_told(tmp_path: Path) -> Non
 )
 def test_each_limit_has_its_sentence(changes: dict[str, object], number: int) -> None:
     """A quiet machine has none."""
-    quiet = {"others_cpus": 0.0, "others": [], "steal_share": 0.0, "throttle_events": 0}
+    quiet = {"others_cpus": 0.0, "others": [], "unseen_cpus": 0.0, "steal_share": 0.0,
+             "throttle_events": 0}  # fmt: skip
     assert len(disturbances({**quiet, **changes})) == number

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
 from mlrepo.rounds import Round, known_rounds, load_round
-from mlrepo.rounds.system_schema import FieldProblem, coerced_count, description_problems
+from mlrepo.rounds.system_problems import (
+    FieldProblem,
+    _explained,
+    _plainly_sound,
+    description_problems,
+)
+from mlrepo.rounds.system_schema import coerced_count, system_schema
 from mlrepo.systems.past import PastSystem, matching, past_system, past_systems
 
 
@@ -91,8 +99,9 @@ def test_white_space_breaks_the_rules_but_not_the_official_verdict() -> None:
         ({"number_of_nodes": True}, "system-text"),
         ({"accelerators_per_node": "8", "accelerator_model_name": "N/A"}, "system-accelerators"),
         ({"accelerators_per_node": "0", "accelerator_model_name": "T4"}, "system-accelerators"),
-        ({"host_processors_per_node": 2, "host_processor_core_count": 8,
-          "host_processor_vcpu_count": 30}, "system-vcpus"),
+        ({"host_processor_model_name": "AMD EPYC 7742 64-Core Processor",
+          "host_processors_per_node": 2, "host_processor_core_count": 128}, "system-cores"),
+        ({"colour": "red"}, "system-unknown-field"),
         ({"status": "Sold out"}, "system-status"),
         ({"system_type": "phone"}, "system-type"),
         ({"cooling": {"kind": "air"}}, "system-text"),
@@ -105,19 +114,73 @@ def test_each_rule_finds_its_violation(changes: dict[str, Any], rule: str) -> No
     assert {problem.rule for problem in _problems(**changes)} - before == {rule}
 
 
+@pytest.mark.parametrize(
+    ("sockets", "cores", "threads", "wrong"),
+    [(2, 8, 30, True), (2, 8, 8, True), (2, "8", "32", False), (1, 4, 4, False), (2, 8, "", False)],
+)
+def test_logical_cpus_are_processors_times_cores_times_threads(
+    sockets: Any, cores: Any, threads: Any, wrong: bool
+) -> None:
+    """However the numbers are written; where one is missing nothing is compared."""
+    found = _problems(
+        host_processors_per_node=sockets, host_processor_core_count=cores,
+        host_processor_vcpu_count=threads, host_processor_model_name="x",
+    )  # fmt: skip
+    assert ("system-vcpus" in {problem.rule for problem in found}) is wrong
+
+
+@pytest.mark.parametrize(
+    ("cores", "advice"),
+    [(64, ""), (128, "sum over all processors"), (256, "counts logical CPUs"), (7, "physical")],
+)
+def test_cores_that_the_name_of_the_processor_denies(cores: int, advice: str) -> None:
+    """What was counted instead is told where it can be: all sockets, or logical CPUs."""
+    found = _problems(
+        host_processors_per_node=2, host_processor_core_count=cores,
+        host_processor_model_name="AMD EPYC 7742 64-Core Processor",
+    )  # fmt: skip
+    hints = [problem.hint for problem in found if problem.rule == "system-cores"]
+    assert bool(hints) is bool(advice)
+    assert all(advice in hint for hint in hints)
+
+
 def test_power_and_network_results_need_further_fields() -> None:
-    """Each set of fields is asked for only where it applies."""
+    """Each set of fields is asked for only where it applies; no checker has asked for power's."""
     round_ = load_round("v6.1")
-    further_fields = set(round_.system_further_fields())
-    bare = {f: v for f, v in _SOUND.description.items() if f not in further_fields}
-    for further, name in (("power", "power_management"), ("network", "network_protocol")):
-        missing = {
-            problem.field
-            for problem in description_problems(round_, bare, **{further: True})
-            if problem.rule == "system-field-missing"
-        }
-        assert name in missing
-        assert missing <= further_fields
+    bare = {f: v for f, v in _SOUND.description.items() if f not in round_.system_further_fields()}
+    by_table = {
+        "system-field-missing": ("system_desc_network_fields", {"division": "network"}, True),
+        "system-power-field": ("system_desc_power_fields", {"power": True}, False),
+    }
+    for rule, (table, arguments, official) in by_table.items():
+        found = [p for p in description_problems(round_, bare, **arguments) if p.rule == rule]
+        assert [problem.field for problem in found] == round_.tables[table]
+        assert {problem.breaks_official for problem in found} == {official}
+    assert description_problems(round_, bare | {"is_network": "true"}, division="closed")
+
+
+_values = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 200), st.floats(), st.text(" 0aX", max_size=4),
+    st.sampled_from(["0", " 8 ", "2 (big)", "available", "Available", "edge", "N/A", "closed"]),
+    st.lists(st.just("edge"), max_size=1),
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(known_rounds()),
+    st.dictionaries(st.sampled_from(sorted(_SOUND.description)), _values, max_size=4),
+    st.sets(st.sampled_from(sorted(_SOUND.description)), max_size=2),
+)
+def test_the_quick_look_and_cerberus_never_differ(
+    name: str, changes: dict[str, Any], without: set[str]
+) -> None:
+    """A description that looks plainly sound has nothing that cerberus could explain."""
+    description = {**_SOUND.description, **changes}
+    description = {key: value for key, value in description.items() if key not in without}
+    round_ = load_round(name)
+    schema = system_schema(round_)
+    explained = _explained(round_, description, schema)
+    assert _plainly_sound(schema, description) is (not explained)
 
 
 @pytest.mark.parametrize("name", known_rounds())

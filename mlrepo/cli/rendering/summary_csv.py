@@ -11,7 +11,6 @@ import io
 
 from mlrepo.checker.report import Report
 from mlrepo.cli.rendering.reading import encodable
-from mlrepo.rounds import load_round
 
 
 def render(report: Report, profile: str) -> str:
@@ -20,12 +19,11 @@ def render(report: Report, profile: str) -> str:
     In the official profile they are the rows that the official checker writes (it writes one for
     a result of 0, which it then counts as none); in the strict one those of valid results.
     """
-    columns = list(load_round(report.round).tables["summary_columns"])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(report.columns)
     for result in report.results:
         if profile == "official" or result.strict:
             for row in result.rows:
-                writer.writerow([encodable(str(row.get(column, ""))) for column in columns])
+                writer.writerow([encodable(str(row.get(column, ""))) for column in report.columns])
     return text.getvalue()

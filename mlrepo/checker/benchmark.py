@@ -1,0 +1,139 @@
+"""Judge a benchmark's directory: its scenarios, and whether all that are required are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mlrepo.checker.endpoints import is_endpoints
+from mlrepo.checker.endpoints_performance import scenario_of_endpoints
+from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular
+from mlrepo.checker.outcome import Outcome
+from mlrepo.checker.report import Result
+from mlrepo.checker.result import judge_result
+from mlrepo.checker.rules import RULES
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.selection import within
+from mlrepo.findings import Finding
+
+_SPELLINGS = {
+    name.lower(): name
+    for name in ("SingleStream", "MultiStream", "Server", "Offline", "Interactive")
+}
+
+
+def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
+    """Judge the scope's benchmark.
+
+    Parameters
+    ----------
+    only:
+        Only results at or below this path; empty for all.
+    goes_on:
+        The official checker looks at the results of the system at all.
+    """
+    table = scope.round.tables["scenarios"].get(_category(scope.category), {}).get(scope.model)
+    known = isinstance(table, dict) and table.get("required") is not None
+    known = known and (scope.is_open or scope.model in scope.round.tables["models"])
+    if not known:
+        scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
+                     actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
+        if is_modular(scope.round) and not scope.is_open:
+            scope.report("official-crash", scope.path, DIES, official=True)
+    required = set((table or {}).get("required") or ())
+    allowed = required | set((table or {}).get("optional") or ())
+    missing, errors = set(required), 0
+    judged: list[Result] = []
+    others: list[Finding] = []
+    for name in scope.directories(scope.path):
+        scenario = _SPELLINGS.get(name, name)
+        below = replace(
+            scope, place=replace(scope.place, scenario=name), scenario=scenario, findings=[]
+        )
+        if scope.is_open and is_endpoints(below):
+            below.scenario = scenario = scenario_of_endpoints(name) or scenario
+        if not within(below.path, only):
+            missing.discard(scenario)
+            continue
+        if not known or scenario not in _SPELLINGS.values():
+            judged.append(_unknown(below))
+            continue
+        if not scope.is_open and scenario not in allowed:
+            errors += scope.round.version >= (2, 1)
+            judged.append(_unknown(below))
+            continue
+        done = judge_result(below, errors)
+        errors = done.errors
+        judged.append(done.result)
+        others += _entries_of_their_own(scope, done.result)
+        if done.result.official or _performed(done.result):
+            missing.discard(scenario)
+    if known and not scope.is_open:
+        _judge_required(scope, missing, allowed, judged)
+        if is_modular(scope.round):
+            judged = hold_to_scenarios(scope, required, allowed, judged)
+    if not goes_on or not known:
+        judged = [replace(result, official=False, rows=()) for result in judged]
+    return Outcome(tuple(judged), (*others, *scope.findings))
+
+
+def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
+    """Return findings that the official checker counts beside the result, not against it."""
+    return [
+        replace(finding, breaks_official=True)
+        for finding in result.findings
+        if finding.rule == "measurements-missing"
+        and RULES[finding.rule].effect(scope.round.name).startswith("extra")
+    ]
+
+
+def _performed(result: Result) -> bool:
+    """Say whether the performance is officially valid whatever else is wrong.
+
+    The official checker takes a scenario for present as soon as its performance run passes.
+    """
+    rules = ("performance", "power", "unreadable", "log-", "measurements", "network")
+    return result.value is not None and not any(
+        finding.breaks_official and finding.rule.startswith(rules) for finding in result.findings
+    )
+
+
+def _judge_required(
+    scope: Scope, missing: set[str], allowed: set[str], judged: Sequence[Result]
+) -> None:
+    for scenario in sorted(missing):
+        scope.report(
+            "scenario-missing",
+            f"{scope.path}/{scenario}",
+            f"The required scenario {scenario} has no valid run.",
+            # The modular checker does not see a benchmark without any scenario.
+            official=bool(judged) or not is_modular(scope.round),
+        )
+    either = {"Server", "Interactive"}
+    present = {
+        _SPELLINGS.get(result.scenario, result.scenario) for result in judged if _performed(result)
+    }
+    if scope.round.version >= (5, 1) and not missing & either and either <= allowed:
+        required = {s for s in either if s in missing}
+        if not required and not present & either:
+            scope.report("scenario-missing", scope.path,
+                         "One of Server and Interactive is required.",
+                         official=bool(judged) or not is_modular(scope.round))  # fmt: skip
+
+
+def _category(category: str) -> str:
+    return "datacenter-edge" if "," in category else category
+
+
+def _unknown(scope: Scope) -> Result:
+    scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
+    name = scope.place.scenario
+    if is_modular(scope.round) and name not in _SPELLINGS and name.lower() in _SPELLINGS:
+        # It knows the scenario, and dies when it writes the result's row.
+        scope.report("official-crash", scope.path, DIES, official=True)
+    place = scope.place
+    return Result(
+        path=scope.path, division=place.division, submitter=place.submitter, system=place.system,
+        benchmark=place.benchmark, scenario=place.scenario, official=False, strict=False,
+        findings=tuple(scope.findings),
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Judge what no submitter owns: stray files of the root and of the divisions."""
+
+from __future__ import annotations
+
+from mlrepo.checker.scope import Scope
+from mlrepo.findings import Finding
+from mlrepo.rounds import Place, Round
+from mlrepo.tree import Kind, Tree
+
+_NO_SUBMISSION = (".git", ".github", "assets")
+# What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
+_SETTINGS_FILE = "mlrepo.toml"
+_RESULTS_REPOSITORY = (
+    _SETTINGS_FILE, "runs", "systems", "platforms", "rounds", ".gitignore", ".gitattributes",
+    ".pre-commit-config.yaml",
+)  # fmt: skip
+
+
+def judge_root(tree: Tree, round: Round) -> list[Finding]:
+    """Report stray files of the root and of the divisions."""
+    scope = Scope(tree, round, Place("", "", "", ""))
+    divisions = round.tables["divisions"]
+    entries = tree.entries("")
+    is_ours = any(entry.name == _SETTINGS_FILE for entry in entries)
+    for entry in entries:
+        if is_ours and entry.name in _RESULTS_REPOSITORY:
+            continue
+        if entry.kind is Kind.DIRECTORY:
+            if entry.name in divisions:
+                for below in tree.entries(entry.name):
+                    if below.kind is Kind.FILE:
+                        scope.report("tree-division-files", f"{entry.name}/{below.name}",
+                                     "The file belongs to no submitter.")  # fmt: skip
+            elif entry.name not in _NO_SUBMISSION:
+                scope.report("tree-division", entry.name, "It is no division.")
+        elif not entry.name.endswith((".md", ".pdf")):
+            scope.report("tree-root-files", entry.name, "The file belongs to no submitter.")
+    return scope.findings

@@ -1,0 +1,55 @@
+"""The limits of token latencies that language models have in Server and Interactive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.rounds import Round
+
+# A language model of the checkers' list (since v5.1) for which their tables have no limits.
+_WITHOUT_LIMITS = ("llama3.1-8b-edge",)
+_FIRST = "result_first_token_99.00_percentile_latency_ns"
+_LATER = "result_time_per_output_token_99.00_percentile_ns"
+_WITH_LIMITS = ("Server", "Interactive")
+
+
+def has_token_latencies(round: Round, model: str) -> bool:
+    """Say whether the round asks the model's runs for token latencies (v4.0 and later)."""
+    limits = round.tables.get("llm_latency_limit_ns") or {}
+    return model in limits or (round.version >= (5, 1) and model in _WITHOUT_LIMITS)
+
+
+def has_token_limits(round: Round, scenario: str) -> bool:
+    """Say whether token latencies are limited in the scenario; up to v5.0 in all but Offline."""
+    return scenario in _WITH_LIMITS if round.version >= (5, 1) else scenario != "Offline"
+
+
+def token_limits_exceeded(
+    round: Round, model: str, scenario: str, values: Mapping[str, Any]
+) -> tuple[str, str, str] | None:
+    """Return the key of a latency that exceeds its limit, what is expected, what stands there.
+
+    None when both latencies are strictly below their limits; where the round has several pairs of
+    limits (v4.0, v4.1) one will do. A scenario without limits, and a latency that is missing or no
+    number, exceed them.
+    """
+    exceeded = _FIRST, f"a scenario with limits, not {scenario}", str(values.get(_FIRST))
+    for limits in _pairs(round, model, scenario):
+        for key, limit in ((_FIRST, limits["ttft"]), (_LATER, limits["tpot"])):
+            value = values.get(key)
+            if not isinstance(value, int | float) or not value < limit:
+                exceeded = key, f"< {limit} ns ({scenario})", str(value)
+                break
+        else:
+            return None
+    return exceeded
+
+
+def _pairs(round: Round, model: str, scenario: str) -> list[Mapping[str, int]]:
+    """Return the pairs of limits that hold: v5.0 has one a model, v5.1 one a scenario."""
+    limits = (round.tables.get("llm_latency_limit_ns") or {}).get(model) or {}
+    if "ttft" in limits:
+        return [limits]
+    by_scenario = any(name in limits for name in _WITH_LIMITS)
+    return [pair for name, pair in limits.items() if name == scenario or not by_scenario]

@@ -1,0 +1,180 @@
+"""The files of an endpoints run (v6.1 and later): its configuration, its results, its scores.
+
+Where a LoadGen run has a detail log, a run against an endpoint has ``config.yaml``,
+``performance/result_summary.json`` and ``accuracy/accuracy_results.json``. The round's tables say
+which of their fields stands for which key of a detail log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# These keys of a detail log are computed where the files do not hold them.
+_COUNT, _DURATION = "generated_query_count", "generated_query_duration"
+_RATES = {"offline": "result_samples_per_second"}
+_OTHER_RATE = "result_completed_samples_per_sec"
+_SAMPLES = "effective_accuracy_sample_count"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value and where it stands.
+
+    Attributes
+    ----------
+    value:
+        As the file has it.
+    name:
+        The last part of the field's name in the file; empty for what was computed.
+    in_config:
+        It stands in the configuration, not in the results.
+    """
+
+    value: Any
+    name: str = ""
+    in_config: bool = False
+
+
+Values = dict[str, Found]
+
+
+def parse_results(data: bytes) -> Any:
+    """Return what a JSON file of results holds; raise :class:`ValueError` when it is no JSON."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def parse_config(data: bytes) -> Any:
+    """Return what the YAML of a configuration holds; raise :class:`ValueError` when it is none."""
+    import yaml
+
+    try:
+        return yaml.safe_load(data.decode("utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    except (RecursionError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"it is no plain YAML: {error}") from error
+
+
+def performance_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
+    """Return the values of a performance run by the keys that a detail log has for them.
+
+    Parameters
+    ----------
+    tables:
+        The round's table ``endpoints``.
+    results, config:
+        What the two files hold.
+
+    Raises
+    ------
+    ValueError
+        The official parser cannot compute with the values.
+    """
+    values = _mapped(tables, results, config)
+    _add_rate(values)
+    return values
+
+
+def accuracy_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
+    """Return the values of an accuracy run; see :func:`performance_values`."""
+    values = _mapped(tables, results, config)
+    if not isinstance(results, dict):
+        raise ValueError("it is no JSON object")
+    samples = _samples(results)
+    if samples is not None:
+        values[_SAMPLES] = Found(samples, "total_samples")
+        values.setdefault("qsl_reported_total_count", Found(samples, "total_samples"))
+    _add_rate(values)
+    return values
+
+
+def scores(results: Mapping[str, Any]) -> list[Any]:
+    """Return the scores of an accuracy run, one a data set; raise :class:`ValueError`."""
+    listed = results.get("accuracy_scores", [])
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise ValueError("accuracy_scores is no list of objects")
+    return [each["score"] for each in listed if each.get("score") is not None]
+
+
+def _mapped(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
+    values: Values = {}
+    for field, key in tables["field_map"].items():
+        found = _found(tables, field.strip(), results, config)
+        if found is not None:
+            values.setdefault(key, found)
+    count = values.get("qsl_reported_total_count")
+    if count is not None:
+        values.setdefault(_COUNT, count)
+    return values
+
+
+def _found(tables: Mapping[str, Any], field: str, results: Any, config: Any) -> Found | None:
+    """Look in the results by the field's name and its other one, then in the configuration."""
+    places = (
+        (results, field, False),
+        (results, tables["json_alt_paths"].get(field), False),
+        (config, tables["yaml_field_map"].get(field), True),
+        (config, field, True),
+    )
+    for data, name, in_config in places:
+        value = _nested(data, name) if name else None
+        if value is not None:
+            return Found(value, name.rpartition(".")[2], in_config)
+    return None
+
+
+def _nested(data: Any, name: str) -> Any:
+    """Return what stands under a dotted name; at each level the longest key that fits counts.
+
+    ``50.0`` also finds ``50``, as percentiles are named. Empty lists and objects count as none.
+    """
+    parts = name.split(".")
+    at = 0
+    while at < len(parts):
+        if not isinstance(data, dict):
+            is_trailing_zero = at > 0 and parts[at:] == ["0"] and not isinstance(data, list)
+            return data if is_trailing_zero else None
+        for end in range(len(parts), at, -1):
+            key = ".".join(parts[at:end])
+            if key in data:
+                data, at = data[key], end
+                break
+        else:
+            return None
+    return None if isinstance(data, dict | list) and not data else data
+
+
+def _add_rate(values: Values) -> None:
+    """Add the rate that follows from count and duration, where the files hold none."""
+    needed = [values.get(key) for key in (_DURATION, _COUNT, "effective_scenario")]
+    if not all(found is not None and found.value for found in needed):
+        return
+    duration, count, scenario = (found.value for found in needed if found is not None)
+    try:
+        key = _RATES.get(scenario.lower(), _OTHER_RATE)
+        if key not in values:
+            values[key] = Found(count / (duration / 1e9))
+    except (AttributeError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise ValueError(f"no rate follows from {_COUNT} and {_DURATION}: {error}") from error
+
+
+def _samples(results: Mapping[str, Any]) -> int | None:
+    """Return how many samples all data sets of an accuracy run have together."""
+    counts = []
+    try:
+        for each in results.get("accuracy_scores", []):
+            if not isinstance(each, dict) or each.get("dataset_type") not in (None, "accuracy"):
+                continue
+            if each.get("total_samples") is not None:
+                counts.append(int(each["total_samples"]))
+            elif each.get("response_counts", {}).get("issued") is not None:
+                counts.append(int(each["response_counts"]["issued"]))
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"the samples cannot be counted: {error}") from error
+    return sum(counts) if counts else None

@@ -1,0 +1,31 @@
+"""Where in a text something stands: looked up in a stream, only when a finding asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import BinaryIO
+
+_BLOCK = 1 << 20
+
+
+def first_lines(stream: BinaryIO, texts: Collection[bytes]) -> dict[bytes, int]:
+    """Return the line, counted from 1, on which each of the texts first stands.
+
+    Texts that stand nowhere are left out. Memory does not grow with the stream nor with its lines.
+    """
+    found: dict[bytes, int] = {}
+    missing = set(texts)
+    longest = max(map(len, missing), default=1)
+    before, rest = 1, b""
+    while missing and (block := stream.read(_BLOCK)):
+        block = rest + block
+        for text in sorted(missing):
+            at = block.find(text)
+            if at >= 0:
+                found[text] = before + block.count(b"\n", 0, at)
+                missing.discard(text)
+        # A text may begin in this block and end in the next.
+        kept = min(longest - 1, len(block))
+        rest = block[len(block) - kept :]
+        before += block.count(b"\n", 0, len(block) - kept)
+    return found

@@ -1,0 +1,353 @@
+"""What is wrong with a system description: one judge for the checker, the commands and the hook.
+
+Sources: ``check_system_desc_id`` and ``is_system_over_network`` of the official checkers up to
+v5.1, ``system_check.py`` since v6.0; warnings are ours. cerberus takes 50 ms to import: it is used
+when a description has a problem to be explained, never for a sound one.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.rounds import Round
+from mlrepo.rounds.system_schema import COUNT_FIELDS, coerced_count, known_fields, system_schema
+
+_NOTHING = re.compile(r"(?i)\s*(none|no|n/?a|not applicable|-|null|0)?\s*\Z")
+# "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
+_CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
+_THREADS_PER_CORE = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One thing wrong with one field of a system description.
+
+    Attributes
+    ----------
+    rule:
+        The id of a rule of the checker, such as ``system-field-missing``.
+    expected, actual:
+        Short texts; may be empty.
+    breaks_official:
+        The round's official checker rejects the system for it.
+    breaks_strict:
+        The rules forbid it; False for a warning.
+    """
+
+    rule: str
+    field: str
+    message: str
+    expected: str = ""
+    actual: str = ""
+    hint: str = ""
+    breaks_official: bool = False
+    breaks_strict: bool = True
+
+
+def parse_description(data: bytes) -> dict[str, Any]:
+    """Return the description that the bytes of its file hold.
+
+    Raises
+    ------
+    ValueError
+        They are no JSON object in UTF-8; the text says what they are instead.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON in UTF-8: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError("is no JSON object")
+    return value
+
+
+def description_problems(
+    round_: Round,
+    description: Mapping[str, Any],
+    *,
+    division: str = "",
+    submitter: str = "",
+    power: bool = False,
+) -> tuple[FieldProblem, ...]:
+    """Judge a system description by the round; the order is that of the round's fields.
+
+    Parameters
+    ----------
+    division, submitter:
+        The directories it stands in, where it stands in any.
+    power:
+        Whether the system has power results.
+    """
+    schema = system_schema(
+        round_, power=power, network=_over_network(round_, description, division)
+    )
+    found: list[FieldProblem] = []
+    if not _plainly_sound(schema, description):
+        found = _explained(round_, description, schema)
+    return (
+        *found,
+        *_place_problems(round_, description, division, submitter),
+        *_contradictions(description),
+        *_unknown(round_, description),
+    )
+
+
+def _over_network(round_: Round, description: Mapping[str, Any], division: str) -> bool:
+    """Say whether the round asks for the network fields."""
+    stated = description.get("is_network")
+    if round_.version >= (6, 0):  # whose checker asks `if is_network`: the text "false" is a yes
+        return division == "network" or bool(stated)
+    return division == "network" or str(stated).lower() == "true"
+
+
+def _plainly_sound(schema: Mapping[str, Mapping[str, Any]], description: Mapping[str, Any]) -> bool:
+    """Say whether nothing of the schema is broken; what it means stands in ``system_schema``."""
+    for field, rules in schema.items():
+        if field not in description:
+            return False
+        value = description[field]
+        if "allowed" in rules:
+            lower = rules.get("coerce") == "lower" and isinstance(value, str)
+            if not isinstance(value, str) or (
+                (value.lower() if lower else value) not in rules["allowed"]
+            ):
+                return False
+        if any(_BROKEN[check](value) for check in rules.get("check_with", ())):
+            return False
+    return True
+
+
+def _is_unfilled(value: Any) -> bool:
+    # Of the document as it was written: "0" is filled, and 0 is empty, for the official checkers
+    # ask `not value`.
+    return not value or (isinstance(value, str) and not value.strip())
+
+
+def _is_no_text(value: Any) -> bool:
+    return not isinstance(value, (str, int, float)) or isinstance(value, bool)
+
+
+def _is_no_count(value: Any) -> bool:
+    if _is_no_text(value) or value == "":
+        return False  # said already, or empty
+    count = coerced_count(value)
+    return not isinstance(count, int) or count < 0
+
+
+_BROKEN: Mapping[str, Callable[[Any], bool]] = {
+    "filled": _is_unfilled,
+    "text": _is_no_text,
+    "count": _is_no_count,
+}
+
+
+@functools.cache
+def _validator_class() -> Callable[..., Any]:
+    import cerberus
+
+    class DescriptionValidator(cerberus.Validator):  # type: ignore[misc]
+        def _normalize_coerce_count(self, value: Any) -> Any:
+            return coerced_count(value)
+
+        def _normalize_coerce_lower(self, value: Any) -> Any:
+            return value.lower() if isinstance(value, str) else value
+
+        def _check(self, check: str, field: str) -> None:
+            if _BROKEN[check](self._config["written"].get(field)):
+                self._error(field, check)
+
+        def _check_with_filled(self, field: str, value: Any) -> None:
+            self._check("filled", field)
+
+        def _check_with_text(self, field: str, value: Any) -> None:
+            self._check("text", field)
+
+        def _check_with_count(self, field: str, value: Any) -> None:
+            self._check("count", field)
+
+    return DescriptionValidator
+
+
+def _explained(
+    round_: Round, description: Mapping[str, Any], schema: Mapping[str, Mapping[str, Any]]
+) -> list[FieldProblem]:
+    validator = _validator_class()(schema, allow_unknown=True, written=description)
+    validator.validate(dict(description))
+    broken: dict[str, set[str]] = {field: set() for field in schema}
+    for error in validator._errors:
+        broken[str(error.document_path[0])] |= {str(error.rule), *map(str, error.info)}
+    return [
+        problem
+        for field, words in broken.items()
+        if words
+        for problem in _problems_of(round_, field, words, description.get(field), schema[field])
+    ]
+
+
+def _problems_of(
+    round_: Round, field: str, broken: set[str], value: Any, rules: Mapping[str, Any]
+) -> list[FieldProblem]:
+    if "required" in broken:
+        return [_missing(round_, field)]
+    if "allowed" in rules:
+        meant = re.sub(r"\s", "", str(value).lower())
+        return [
+            FieldProblem(
+                f"system-{field.removeprefix('system_')}", field,
+                f"{field} is none that the round knows.",
+                f"one of: {', '.join(rules['allowed'])}", _short(value),
+                f'Write "{meant}".' if meant in rules["allowed"] else "Write one of them.",
+                breaks_official=True,
+            )
+        ]  # fmt: skip
+    found = []
+    if "filled" in broken:
+        hint = "Write what it is, or N/A."
+        if field in COUNT_FIELDS:
+            hint = 'Write the number; for none the text "0", since the number 0 counts as empty.'
+        found.append(
+            FieldProblem(
+                "system-field-empty", field, f"{field} must not be empty.", "a text",
+                _short(value), hint, breaks_official=not value,
+            )
+        )  # fmt: skip
+    elif "text" in broken:
+        found.append(
+            FieldProblem("system-text", field, f"{field} is no text and no number.",
+                         "a text or a number", _short(value), "Write it as one text.")
+        )  # fmt: skip
+    if "count" in broken:
+        found.append(
+            FieldProblem("system-count", field, f"{field} is no whole number.", "a whole number",
+                         _short(value), "Give the number alone; put words into hw_notes.",
+                         breaks_strict=False)
+        )  # fmt: skip
+    return found
+
+
+def _missing(round_: Round, field: str) -> FieldProblem:
+    if field in (round_.tables.get("system_desc_power_fields") or ()):
+        return FieldProblem(
+            "system-power-field", field, f"The field {field} is missing.",
+            hint=f'Add "{field}": power results have it, though no official checker has asked yet.',
+            breaks_strict=False,
+        )  # fmt: skip
+    return FieldProblem(
+        "system-field-missing", field, f"The field {field} is missing.",
+        hint=f'Add "{field}"; N/A where there is none.', breaks_official=True,
+    )  # fmt: skip
+
+
+def _place_problems(
+    round_: Round, description: Mapping[str, Any], division: str, submitter: str
+) -> list[FieldProblem]:
+    """Compare with the directories: division as it stands, submitter without regard to case."""
+    found = []
+    stated = description.get("division")
+    if division and "division" in description and stated != division:
+        # Since v6.0 the official checker compares in lower case.
+        same = round_.version >= (6, 0) and str(stated).lower() == division.lower()
+        found.append(
+            FieldProblem("system-division", "division", "The division is not that of the path.",
+                         division, _short(stated), f'Write "{division}".',
+                         breaks_official=not same)
+        )  # fmt: skip
+    stated = description.get("submitter")
+    if submitter and "submitter" in description and str(stated).lower() != submitter.lower():
+        found.append(
+            FieldProblem("system-submitter", "submitter", "The submitter is not that of the path.",
+                         submitter, _short(stated), f'Write "{submitter}".', breaks_official=True)
+        )  # fmt: skip
+    if division and round_.tables.get("system_desc_network_fields"):
+        found += _network_mode(description.get("is_network"), division)
+    return found
+
+
+def _network_mode(stated: Any, division: str) -> list[FieldProblem]:
+    """Compare ``is_network`` with the division; open takes both, but no value that is no text."""
+    over = str(stated).lower() == "true"
+    wanted = {"closed": False, "network": True}.get(division, over)
+    if over is wanted and (stated is None or isinstance(stated, str)):
+        return []
+    return [
+        FieldProblem(
+            "network-mode", "is_network", "is_network is not what the division says.",
+            'the text "true"' if wanted else 'the text "false", or no such field', _short(stated),
+            "The network division measures over a network, the closed one does not.",
+            breaks_official=True,
+        )
+    ]  # fmt: skip
+
+
+def _contradictions(description: Mapping[str, Any]) -> list[FieldProblem]:
+    """Return what cannot be true at once; no official checker looks, so all are warnings."""
+    found = []
+    counts = {field: _count(description, field) for field in COUNT_FIELDS}
+    number = counts["accelerators_per_node"]
+    named = not _NOTHING.match(str(description.get("accelerator_model_name") or ""))
+    if number is not None and (number > 0) != named:
+        found.append(
+            FieldProblem(
+                "system-accelerators", "accelerators_per_node",
+                "The number of accelerators and their model contradict each other.",
+                "a model where there are accelerators, none where there are none",
+                f"{number} × {_short(description.get('accelerator_model_name'))}",
+                "Mend one of the two.", breaks_strict=False,
+            )
+        )  # fmt: skip
+    sockets, cores = counts["host_processors_per_node"], counts["host_processor_core_count"]
+    told = _CORES_IN_NAME.search(str(description.get("host_processor_model_name") or ""))
+    if told and cores and cores != int(told[1]):
+        found.append(
+            FieldProblem(
+                "system-cores", "host_processor_core_count",
+                "The number of cores is not what the processor's name says.", told[1], str(cores),
+                _what_was_counted(cores, int(told[1]), sockets or 1), breaks_strict=False,
+            )
+        )  # fmt: skip
+    threads = _count(description, "host_processor_vcpu_count")
+    if sockets and cores and threads:
+        possible = [sockets * cores * each for each in _THREADS_PER_CORE]
+        if threads not in possible:
+            found.append(
+                FieldProblem(
+                    "system-vcpus", "host_processor_vcpu_count",
+                    "The logical CPUs are not processors × cores of one × threads of a core.",
+                    f"{sockets} × {cores} × 1 or 2", str(threads),
+                    "host_processor_core_count counts the physical cores of one processor.",
+                    breaks_strict=False,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _what_was_counted(cores: int, of_one: int, sockets: int) -> str:
+    if cores == of_one * sockets:
+        return f"{cores} is the sum over all processors: give the cores of one."
+    if cores in (of_one * 2, of_one * sockets * 2):
+        return f"{cores} counts logical CPUs: give the physical cores of one processor."
+    return "Give the physical cores of one processor."
+
+
+def _count(description: Mapping[str, Any], field: str) -> int | None:
+    number = coerced_count(description.get(field))
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _unknown(round_: Round, description: Mapping[str, Any]) -> list[FieldProblem]:
+    known = known_fields(round_)
+    return [
+        FieldProblem("system-unknown-field", field, f"The field {field!r} is unknown.",
+                     hint="Mend the name, or remove the field.", breaks_strict=False)
+        for field in description if field not in known
+    ]  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,124 @@
+"""``bench run --require-quiet``: on this machine with real load, and in a room without neighbours.
+
+The room is a process namespace, in which the other processes of the machine are not, under a
+``/proc/stat`` that stands still: what the machine does for others is in that file too.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driver import MLREPO, environment, everything, mlrepo
+
+_RUN = ("bench", "run", "--model", "digits", "--scenario", "SingleStream", "--mode", "performance",
+        "--time", "4", "--require-quiet", "--json")  # fmt: skip
+_SPIN = "import time; print(1, flush=True); end = time.time() + 300\nwhile time.time() < end: pass"
+_ROOM = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
+_STILL = "cat /proc/stat > $0 && mount --bind $0 /proc/stat"
+_STARTED = "until grep -qs '\"started\"' .git/mlrepo/spool/*/events.jsonl; do sleep 0.3; done"
+
+
+def _rooms() -> bool:
+    with tempfile.NamedTemporaryFile() as file:
+        done = subprocess.run([*_ROOM, _STILL, file.name], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+needs_room = pytest.mark.skipif(not _rooms(), reason="needs root, for a process namespace")
+
+
+@pytest.fixture
+def neighbour() -> Iterator[None]:
+    """A process that uses a whole CPU."""
+    with subprocess.Popen([sys.executable, "-c", _SPIN], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.kill()
+
+
+def _alone(root: Path, script: str = ":") -> dict[str, Any]:
+    """Run the benchmark and a shell script beside it, alone, and return the record."""
+    done = subprocess.run(
+        [*_ROOM, f'{_STILL} || exit 99; {{ {script}; }} & "$@"', root.parent / "stat", *MLREPO,
+         *_RUN],
+        cwd=root, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["record"]
+    return found
+
+
+@pytest.mark.usefixtures("neighbour")
+def test_a_busy_machine_is_refused_before_anything_starts(root: Path) -> None:
+    """Exit code 75, what disturbs is told, and nothing is written."""
+    before = everything(root)
+    refused = mlrepo(root, *_RUN, code=75)
+    refused.says("The machine is not quiet", "CPU", "--require-quiet")
+    assert refused.out == ""
+    assert everything(root) == before
+    assert json.loads(mlrepo(root, "log", "--json").out)["runs"] == []
+
+
+@pytest.mark.usefixtures("neighbour")
+def test_without_the_option_the_same_run_is_recorded_with_what_disturbed_it(root: Path) -> None:
+    """It is placed; who reads the record sees the neighbour."""
+    given = [word for word in _RUN if word != "--require-quiet"]
+    record = json.loads(mlrepo(root, *given).out)["record"]
+    noise = record["load"]["noise"]
+    assert noise["required_quiet"] is False
+    assert any(entry["name"].startswith("python") for entry in noise["others"])
+    assert noise["disturbances"]
+    assert record["placement"]["placed"] is True
+
+
+@needs_room
+def test_a_quiet_machine_is_accepted(root: Path) -> None:
+    """Nothing but the benchmark itself is there, so nothing disturbs."""
+    record = _alone(root)
+    noise = record["load"]["noise"]
+    assert noise["required_quiet"] is True
+    assert noise["disturbances"] == []
+    assert record["placement"]["placed"] is True
+    assert {"loadavg", "steal_share", "throttle_events", "mhz", "celsius", "others"} <= set(noise)
+
+
+@needs_room
+def test_a_run_that_is_disturbed_on_its_way_is_recorded_and_not_placed(root: Path) -> None:
+    """It started on a quiet machine; then a neighbour moved in."""
+    record = _alone(root, f"{_STARTED}; {sys.executable} -c '{_SPIN}' >/dev/null")
+    assert record["validity"] == "VALID"
+    assert record["placement"]["placed"] is False
+    assert "the machine was not quiet" in record["placement"]["reason"]
+    others = record["load"]["noise"]["others"]
+    assert any(entry["name"].startswith("python") for entry in others)
+    assert len(json.loads(mlrepo(root, "log", "--json").out)["runs"]) == 1
+
+
+_METER = """
+import json, time
+from mlrepo.systems.noise import NoiseMeter
+meter = NoiseMeter()
+time.sleep(2)
+print(json.dumps(meter.report()))
+"""
+
+
+@needs_room
+@pytest.mark.usefixtures("neighbour")
+def test_what_no_process_here_explains_is_told() -> None:
+    """A neighbour in another container: its time is in /proc/stat, its process is not."""
+    done = subprocess.run(
+        [*_ROOM, '"$@"', "sh", sys.executable, "-c", _METER], capture_output=True, check=True
+    )
+    report = json.loads(done.stdout)
+    assert report["others_cpus"] < 0.1
+    assert report["unseen_cpus"] > 0.2
+    assert any("no process here" in text for text in report["disturbances"])
