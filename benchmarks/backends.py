@@ -35,15 +35,17 @@ sys.path.insert(0, str(_HERE))
 
 from harness import quiet_rounds  # noqa: E402 - a sibling of this script
 
-from mlrepo.bench.inputs import find_calibration  # noqa: E402
 from mlrepo.bench.tune import probes  # noqa: E402
 from mlrepo.errors import MlrepoError  # noqa: E402
 from mlrepo.harness.probe import ProbeSpec  # noqa: E402
+from mlrepo.workloads.imagenet import RandomImages  # noqa: E402
 from mlrepo.workloads.model_store import ModelStore  # noqa: E402
-from mlrepo.workloads.quantize import quantize  # noqa: E402
+from mlrepo.workloads.quantize import Calibration, quantize  # noqa: E402
 
 _BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
 _INT8 = ("onnx", "openvino", "tvm-onnx")
+# Whatever the model: this one runs on generated images.
+_WORKLOAD = "resnet50-random"
 
 
 def model_files(home: Path, benchmark: str, *, int8: bool) -> dict[str, Path]:
@@ -57,7 +59,7 @@ def model_files(home: Path, benchmark: str, *, int8: bool) -> dict[str, Path]:
         if known:
             files["int8"] = store.require(known[0]).path
         else:
-            calibration = find_calibration(home, base, None, None)
+            calibration = Calibration(RandomImages(), range(16), "16 generated images", "")
             files["int8"] = quantize(store, base, name, "minmax", calibration).path
     return files
 
@@ -245,7 +247,7 @@ def _spec(
     options: argparse.Namespace, home: Path, name: str, precision: str, files: Mapping[str, Path]
 ) -> ProbeSpec:
     return ProbeSpec(
-        options.model, name, str(files[precision]), options.threads, options.batch, precision,
+        _WORKLOAD, name, str(files[precision]), options.threads, options.batch, precision,
         cache=str(home / "compiled"),
     )  # fmt: skip
 

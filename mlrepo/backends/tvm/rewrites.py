@@ -36,7 +36,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
         """Return the call, or what stands for it."""
         call = self.visit_expr_post_order(call)
         name = getattr(call.op, "name", "")
-        if name == "relax.clip":
+        if name == "relax.clip" and _type(call).dtype == "float32":
             value, low, high = call.args
             above = relax.op.maximum(value, relax.const(float(low.value), "float32"))
             return relax.op.minimum(
@@ -57,7 +57,8 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
         if isinstance(value, relax.Var):
             value = self.lookup_binding(value)
         if _is_constant(value):
-            return None if value.value.shape else float(value.value.numpy())
+            number = value.value.numpy()
+            return None if number.shape or number.dtype != np.float32 else float(number)
         if getattr(getattr(value, "op", None), "name", "") != "relax.where":
             return None
         condition = self.lookup_binding(value.args[0])
@@ -139,7 +140,11 @@ _FOLDS: dict[str, Callable[[Any, list[Any]], npt.NDArray[Any] | None]] = {
 
 def tensor_shape(expression: Any) -> Any:
     """Return the shape of a tensor-valued expression."""
-    return (expression.ty if hasattr(expression, "ty") else expression.struct_info).shape
+    return _type(expression).shape
+
+
+def _type(expression: Any) -> Any:
+    return expression.ty if hasattr(expression, "ty") else expression.struct_info
 
 
 def _is_constant(value: Any) -> bool:
