@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from corruptions import CORRUPTIONS
+from endpoints_submissions import write_endpoints
 from submissions import write_submission
 
 from mlrepo.checker.check import check
@@ -27,7 +28,8 @@ from mlrepo.cli.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
-_ROUNDS = ("v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1")
+_ENDPOINTS = "v6.1 endpoints"
+_ROUNDS = ("v0.7", "v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1", _ENDPOINTS)
 
 
 def main() -> int:
@@ -52,7 +54,10 @@ def main() -> int:
 
 
 def _written(root: Path, name: str) -> dict[Path, bytes]:
-    write_submission(root, name)
+    if name == _ENDPOINTS:
+        write_endpoints(root, "closed", "datacenter", "gpt-oss-120b")
+    else:
+        write_submission(root, name)
     return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
@@ -64,7 +69,7 @@ def _broken(scratch: Path, files: dict[str, dict[Path, bytes]], rng: random.Rand
     try:
         for path in chosen:
             CORRUPTIONS[rng.choice(sorted(CORRUPTIONS))](path, rng)
-        report = check(DirectoryTree(scratch / name), load_round(name))
+        report = check(DirectoryTree(scratch / name), load_round(name.split(" ")[0]))
         for profile in ("strict", "official"):
             renderer(rng.choice(FORMATS))(report, profile).encode("utf-8")
         return not report.valid("strict")

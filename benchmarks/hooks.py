@@ -1,9 +1,11 @@
 """Measure what the commit hooks cost, and truncation beside ``sha256sum``.
 
-A repository of ``--files`` files in the layout of the published results is made; one file is
-changed and committed in turn with the hooks and with ``--no-verify``, so that a noisy machine is
-equally noisy for both. "result" changes a file of a result, "other" a file outside of all
-divisions. CPU seconds are those of all processes of the commit.
+A repository of ``--files`` files in the layout of the published results is made, and in it a valid
+submission of v6.1. One file is changed and committed in turn with the hooks and with
+``--no-verify``, so that a noisy machine is equally noisy for both; the difference of each pair is
+taken, and the median and the least of the differences are printed. "result" changes the detail log
+of a result, which is judged whole; "run" a file below runs/; "text" the README of the repository.
+CPU seconds are those of all processes of the commit; starting Python alone is printed beside them.
 
 Truncation of a log of ``--size`` MiB is timed beside ``sha256sum`` of the same file, each in a
 process of its own, with its peak memory.
@@ -22,6 +24,10 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from submissions import write_submission
 
 from mlrepo.repository.discovery import find_repository
 from mlrepo.repository.hook_install import install_hooks
@@ -48,6 +54,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="MiB of the accuracy log")
     parser.add_argument("--dir", type=Path)
     given = parser.parse_args()
+    # Installed code is compiled already.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(dir=given.dir) as directory:
         root = Path(directory)
         _commits(root / "results", given.files, given.commits)
@@ -55,29 +63,43 @@ def main() -> None:
 
 
 def _commits(root: Path, files: int, commits: int) -> None:
-    _make(root, files)
-    print(f"git commit in {files} files, median of {commits}: with - without hooks")
-    for name, path in (
-        ("result", "closed/Org0/results/sys0/m0/s0/file0.txt"),
-        ("other", "README.md"),
-    ):
-        costs: dict[bool, list[Cost]] = {True: [], False: []}
-        for number in range(commits):
+    log = _make(root, files)
+    text = log.read_text()
+    changes = {
+        "result": (log, lambda n: text.replace("12:00:00Z", f"12:{n // 60:02}:{n % 60:02}Z")),
+        "run": (
+            root / "runs" / "20260301T120000Z-0a1b2c" / "run.json",
+            lambda n: f'{{"n": {n}}}\n',
+        ),
+        "text": (root / "README.md", lambda n: f"Results, see https://example.org/{n}\n"),
+    }
+    start = statistics.median(
+        1000 * _cost((sys.executable, "-S", "-c", "pass"), root).cpu for _ in range(9)
+    )
+    print(f"python -S -c pass: CPU {start:.1f} ms")
+    print(f"git commit in {files} files, {commits} pairs: with - without hooks, median (least)")
+    for name, (path, content) in changes.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pairs: list[tuple[Cost, Cost]] = []
+        for number in range(1, commits + 2):
+            costs: dict[bool, Cost] = {}
             for hooks in (True, False):
-                (root / path).write_text(f"{name} {number} {hooks}\n")
-                _git(root, "add", path)
+                path.write_text(content(2 * number + hooks))
+                _git(root, "add", str(path))
                 verify = () if hooks else ("--no-verify",)
-                commit = ("git", "commit", "--quiet", "-m", "x", *verify)
-                costs[hooks].append(_cost(commit, root))
-        wall, cpu = (
-            statistics.median(getattr(c, unit) for c in costs[True])
-            - statistics.median(getattr(c, unit) for c in costs[False])
-            for unit in ("wall", "cpu")
+                costs[hooks] = _cost(("git", "commit", "--quiet", "-m", "x", *verify), root)
+            pairs.append((costs[True], costs[False]))
+        pairs = pairs[1:]  # the first commit of a kind compiles what is not compiled yet
+        wall = sorted(1000 * (hooked.wall - bare.wall) for hooked, bare in pairs)
+        cpu = sorted(1000 * (hooked.cpu - bare.cpu) for hooked, bare in pairs)
+        print(
+            f"  {name:<8} wall {statistics.median(wall):6.1f} ({wall[0]:.1f}) ms   "
+            f"CPU {statistics.median(cpu):6.1f} ({cpu[0]:.1f}) ms"
         )
-        print(f"  {name:<8} wall {1000 * wall:6.1f} ms   CPU {1000 * cpu:6.1f} ms")
 
 
-def _make(root: Path, files: int) -> None:
+def _make(root: Path, files: int) -> Path:
+    """Make the repository with the plain hooks; return a detail log of its valid submission."""
     root.mkdir()
     _git(root, "init", "--quiet")
     (root / "mlrepo.toml").write_text('round = "v6.1"\n')
@@ -89,9 +111,11 @@ def _make(root: Path, files: int) -> None:
         directory = root / "closed" / place / f"s{scenario % 4}"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"file{name}.txt").write_text(f"{number}\n")
+    submission = write_submission(root, "v6.1")
     _git(root, "add", ".")
     _git(root, "commit", "--quiet", "-m", "Begin")
-    install_hooks(find_repository(root))
+    install_hooks(find_repository(root), "plain")
+    return submission.result("Offline") / "performance" / "run_1" / "mlperf_log_detail.txt"
 
 
 def _truncation(directory: Path, size: int) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from mlrepo.checker import differences
+from mlrepo.checker.differences import LIMITS, PARTLY, WHY, WHY_NOT
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import cli
 from mlrepo.cli.rule_texts import effects_by_round
@@ -59,19 +61,46 @@ def rules() -> str:
         "Generated from the checker's catalogue by `make docs`. In the profile `strict` (the "
         "default) an *error* makes what it is found at invalid, a *warning* nothing; in the "
         "profile `official` a result is as valid as it is for the official checker of its round. "
-        "`mlrepo check --explain RULE` prints one of these.",
+        "`mlrepo check --explain RULE` prints one of these. The last section lists where the two "
+        "differ.",
+        "## The rules",
     ]
     for rule in RULES.values():
         official = "\n".join(f"| {rounds} | {text} |" for rounds, text in effects_by_round(rule))
         parts += [
-            f"## {rule.id}",
+            f"### {rule.id}",
             f"{rule.title}\n\n"
             f"- strict: {rule.severity.value}\n"
             f"- source: {rule.source}\n"
             f"- to mend it: {rule.hint}",
             f"| rounds | the official checker, when it is broken |\n|---|---|\n{official}",
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *_differences()]) + "\n"
+
+
+def _differences() -> list[str]:
+    """Return the section on where the two profiles differ."""
+    stricter, laxer = differences.only_strict(), differences.only_official()
+    only_strict = [f"| {_named(each)} | {WHY[each.rule.id]} |" for each in stricter]
+    only_official = [f"| {_named(each)} | {WHY_NOT[each.rule.id]} |" for each in laxer]
+    head = "| rule | rounds | why |\n|---|---|---|\n"
+    return [
+        "## Where strict and official differ",
+        "A breach of these rules is rejected by `strict` and accepted by the official checker of "
+        "the rounds named (where it rejects some breaches all the same, its line above says so).",
+        head + "\n".join(only_strict),
+        "Of these rules the official checkers enforce a part; `strict` also rejects:",
+        "| rule | what, and why |\n|---|---|\n"
+        + "\n".join(f"| `{rule}` | {text} |" for rule, text in PARTLY.items()),
+        "A breach of these is rejected by the official checker, and `strict` only warns:",
+        head + "\n".join(only_official),
+        "The profile `official` is not the official checker in these places:",
+        "\n".join(f"- {limit}" for limit in LIMITS),
+    ]
+
+
+def _named(difference: differences.Difference) -> str:
+    return f"`{difference.rule.id}` | {', '.join(difference.rounds)}"
 
 
 if __name__ == "__main__":

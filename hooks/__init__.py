@@ -11,10 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mlrepo.errors import MlrepoError
+from mlrepo.findings import visible
 
 
 def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> int:
     """Print what ``judge`` finds and return the exit code of the hook.
+
+    A message is printed on one line: a file's name may hold a newline or a terminal's escapes.
 
     Parameters
     ----------
@@ -27,8 +30,12 @@ def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> i
         messages = judge()
     except MlrepoError as error:
         messages = [error.message, *filter(None, [error.hint])]
+    except OSError as error:
+        messages = [f"{error.filename}: {error.strerror}.", "Check permissions and free space."]
+    except KeyboardInterrupt:
+        return 130
     for message in messages:
-        print(f"mlrepo {name}: {message}".encode(errors="replace").decode(), file=sys.stderr)
+        print(f"mlrepo {name}: {visible(message)}", file=sys.stderr)
     if messages and way_out:
         print(f"mlrepo {name}: {way_out}", file=sys.stderr)
     return 1 if messages else 0

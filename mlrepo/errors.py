@@ -44,6 +44,14 @@ class RemoteUnavailable(MlrepoError):
     exit_code = 69
 
 
+class Unanswered(RemoteUnavailable):
+    """The connection or the server failed: nobody knows whether a request took effect."""
+
+
+class NotThere(RemoteUnavailable):
+    """The remote says that there is nothing there, or nothing that may be seen."""
+
+
 class Busy(MlrepoError):
     """Another process holds what is needed; trying again later is right (75, EX_TEMPFAIL)."""
 

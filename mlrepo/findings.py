@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,3 +49,27 @@ class Finding:
     hint: str = ""
     breaks_official: bool = False
     breaks_strict: bool = True
+
+    def breaks(self, profile: str) -> bool:
+        """Say whether the finding breaks the verdict of the profile ``strict`` or ``official``."""
+        return self.breaks_official if profile == "official" else self.breaks_strict
+
+    def line_of_text(self) -> str:
+        """Return place, message, values and rule on one line."""
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        values = [("expected", self.expected), ("found", self.actual)]
+        said = ", ".join(f"{word} {value}" for word, value in values if value)
+        return visible(f"{place}: {self.message}{said and f' ({said})'} [{self.rule}]")
+
+
+def visible(text: str) -> str:
+    """Return ``text`` on one line: control, format and undecodable characters are escaped.
+
+    A file name may hold a newline or a terminal's escape sequence.
+    """
+    return "".join(
+        character
+        if character == " " or unicodedata.category(character)[0] not in "CZ"
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )

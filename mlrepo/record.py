@@ -32,6 +32,8 @@ MODES = (PERFORMANCE, ACCURACY)
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
+# The tag of a run that was read from published results: it is compared with, never submitted.
+IMPORTED_TAG = "imported"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class RunRecord:
     Times are RFC 3339 in UTC, durations seconds, sizes bytes. ``settings`` maps each resolved
     setting to ``{"value", "origin"}``; ``loadgen["effective"]`` and ``loadgen["result"]`` hold
     LoadGen's own keys without their prefix. ``test`` names a compliance test (``TEST01``), and
-    ``reference`` the ids of the runs it was verified against, by mode.
+    ``reference`` the ids of the runs it was verified against, by mode. ``replays`` is the id of
+    the run that this one repeats.
     """
 
     run: str
@@ -114,6 +117,7 @@ class RunRecord:
     tool: str = ""
     test: str = ""
     reference: Mapping[str, str] = field(default_factory=dict)
+    replays: str = ""
     schema: str = SCHEMA
 
     def to_json(self) -> bytes:

@@ -9,24 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mlrepo.secret_anchors import possible_kinds
+
 ALLOW_MARK = b"mlrepo:allow-secret"
 
-# A pattern is tried only where one of its anchors stands: searching fixed bytes is fast, and the
-# patterns themselves are not even loaded for a commit without any.
-ANCHORS: dict[str, tuple[bytes, ...]] = {
-    "GitHub token": (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
-    "GitLab token": (b"glpat-",),
-    "AWS access key": (b"AKIA", b"ASIA"),
-    "Slack token": (b"xox",),
-    "Google API key": (b"AIza",),
-    "Hugging Face token": (b"hf_",),
-    "PyPI token": (b"pypi-",),
-    "OpenAI key": (b"sk-",),
-    "JSON web token": (b"eyJ",),
-    "private key": (b"PRIVATE KEY-----",),
-    "credentials in a URL": (b"://",),
-    "authorization header": (b"uthorization", b"UTHORIZATION"),
-}
 _PLACEHOLDER = frozenset("$<>{}%*")
 _SHORTEST_VALUE = 6
 
@@ -40,7 +26,7 @@ class Secret(NamedTuple):
 
 def find_secrets(data: bytes) -> list[Secret]:
     """Return the credentials in ``data``, at most one of a kind in a line."""
-    kinds = [kind for kind, anchors in ANCHORS.items() if any(a in data for a in anchors)]
+    kinds = possible_kinds(data)
     if not kinds:
         return []
     from mlrepo.redaction import SECRET_PATTERNS

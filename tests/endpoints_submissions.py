@@ -34,6 +34,7 @@ def write_endpoints(root: Path, division: str, category: str, model: str, *names
     round_ = load_round(ROUND)
     home = root / division / SUBMITTER
     _write(home / "src" / "README.md", "See the reference implementation.\n")
+    _write(home / "calibration.md", "Weights are quantized by their largest value.\n")
     _write_json(home / "systems" / f"{SYSTEM}.json", _system(round_, division, category))
     place = home / "results" / SYSTEM / model
     for name in names or endpoints_scenarios(round_, category, model):

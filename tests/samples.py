@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,15 @@ def git(cwd: Path, *arguments: str, ok: bool = True, stdin: str | None = None) -
     if ok and done.returncode:
         raise AssertionError(f"git {' '.join(arguments)}: {done.stdout}{done.stderr}")
     return done.stdout + ("" if ok else done.stderr)
+
+
+def tried(cwd: Path, *arguments: str, **environ: str) -> tuple[int, str]:
+    """Run ``git`` with changes to the environment; return its exit code and all that it says."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=cwd, env=os.environ | environ, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
 
 
 def sample_run_id(number: int, writer: int = 0) -> str:

@@ -2,7 +2,7 @@
 
 One system of the edge category, ResNet-50 in every scenario the round requires there, with
 compliance tests: nothing is copied, so the tests that need a submission need no data of others.
-Layouts of v1.0 to v5.1 and of v6.0 on come from the round's own tables.
+Layouts of v0.7 to v5.1 and of v6.0 on come from the round's own tables; the logs of v0.7 are texts.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Submission:
 
 
 def write_submission(root: Path, round_name: str) -> Submission:
-    """Write a valid submission of the round (v1.0 or later) below ``root``."""
+    """Write a valid submission of the round (v0.7 or later) below ``root``."""
     submission = Submission(root, load_round(round_name))
     home = root / "closed" / SUBMITTER
     _write(home / "calibration.md", "Weights are quantized by their largest value.\n")
@@ -211,6 +211,47 @@ def _summary(entries: Mapping[str, Any], seeds: Mapping[str, int]) -> str:
     )
 
 
+def _old_detail_log(entries: Mapping[str, Any]) -> str:
+    """Return a detail log as LoadGen wrote it up to v0.7: sentences, which nobody parses."""
+    head = '"pid": 4499, "tid": 4499, "ts": 5113ns :'
+    return "".join(f"{head} {key} : {value}\n" for key, value in entries.items())
+
+
+def _old_summary(entries: Mapping[str, Any], round_: Round) -> str:
+    """Return the summary that the checkers up to v0.7 read instead of a detail log."""
+    scenario = entries["effective_scenario"]
+    words = {"SingleStream": "Single Stream", "MultiStream": "Multi Stream"}
+    head = f"SUT name : PySUT\nScenario : {words.get(scenario, scenario)}\n"
+    if entries["effective_test_mode"] == "AccuracyOnly":
+        return f"{head}Mode     : Accuracy\n\nNo errors encountered during test.\n"
+    names = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
+    headline = {
+        "Offline": f"Samples per second: {entries['result_samples_per_second']}",
+        "SingleStream": "90th percentile latency (ns) : "
+        f"{entries['result_90.00_percentile_latency_ns']}",
+        "MultiStream": f"Samples per query : {entries['effective_samples_per_query']}",
+    }[scenario]
+    rule = "=" * 48
+    latencies = "".join(
+        f"{name} percentile latency (ns)   : {entries[f'result_{name}_percentile_latency_ns']}\n"
+        for name in names
+    )
+    seeds = "".join(f"{name} : {seed}\n" for name, seed in round_.seeds().items())
+    return (
+        f"{rule}\nMLPerf Results Summary\n{rule}\n{head}Mode     : Performance\n{headline}\n"
+        "Result is : VALID\n  Min duration satisfied : Yes\n  Min queries satisfied : Yes\n\n"
+        f"{rule}\nAdditional Stats\n{rule}\n"
+        f"QPS w/ loadgen overhead         : {entries['result_qps_with_loadgen_overhead']:.2f}\n"
+        f"QPS w/o loadgen overhead        : {entries['result_qps_without_loadgen_overhead']:.2f}"
+        f"\n\n{latencies}\n{rule}\nTest Parameters Used\n{rule}\n"
+        f"samples_per_query : {entries['effective_samples_per_query']}\n"
+        f"min_duration (ms): {entries['effective_min_duration_ms']}\n"
+        f"min_query_count : {entries['effective_min_query_count']}\n{seeds}"
+        "performance_sample_count : 1024\n\nNo warnings encountered during test.\n\n"
+        "No errors encountered during test.\n"
+    )
+
+
 def _result_key(entries: Mapping[str, Any]) -> str:
     """Return the key of a SingleStream result of the LoadGen generation that wrote the log."""
     old = float(str(entries["loadgen_version"]).split(" ")[0]) < 2
@@ -222,6 +263,10 @@ def _write_logs(
     audit: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     entries = _entries(submission, scenario, mode, score, audit or {})
+    if not submission.round.has_detail_log():
+        _write(directory / "mlperf_log_detail.txt", _old_detail_log(entries))
+        _write(directory / "mlperf_log_summary.txt", _old_summary(entries, submission.round))
+        return
     _write(directory / "mlperf_log_detail.txt", detail_log(entries))
     summary = _summary(entries, submission.round.seeds())
     _write(directory / "mlperf_log_summary.txt", summary)

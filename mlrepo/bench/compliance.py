@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
+from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_probe
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.run import Bench, backend_name
+from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
 from mlrepo.logs.detail import parse_detail
@@ -68,10 +69,17 @@ def plan_tests(round_name: str, request: BenchRequest, wanted: Sequence[str]) ->
     return AuditPlan(round_, workload, tuple(test for test in belonging if test in names))
 
 
-def prepare_test(bench: Bench, plan: AuditPlan, request: BenchRequest, test: str) -> BenchRequest:
+def prepare_test(
+    bench: Bench,
+    plan: AuditPlan,
+    request: BenchRequest,
+    test: str,
+    against: Mapping[str, str] | None = None,
+) -> BenchRequest:
     """Return the request of a test, with all that it is verified against.
 
-    Batch size, threads, prefix and LoadGen settings are those of the performance run.
+    Batch size, threads, prefix and LoadGen settings are those of the performance run. ``against``
+    names the runs, by mode, that the test is verified against; else they are the newest VALID ones.
 
     Raises
     ------
@@ -81,6 +89,8 @@ def prepare_test(bench: Bench, plan: AuditPlan, request: BenchRequest, test: str
     repository, scenario = bench.repository, request.scenario
     identity = identity_of(bench.settings, request, backend_name(request.backend))
     runs = list(recorded_runs(repository))
+    if against is not None:
+        runs = [run for run in runs if run.run in against.values()]
     performance = _needed(runs, identity, PERFORMANCE, test)
     record = load_record(repository, performance)
     reference = {PERFORMANCE: performance.run}
@@ -131,11 +141,18 @@ def prepare_test(bench: Bench, plan: AuditPlan, request: BenchRequest, test: str
         model_variant=request.model_variant,
         precision=request.precision,
         backend_options=request.backend_options,
-        prefix=tuple(record.backend.get("prefix") or ()),
+        prefix=own_prefix(record),
         timeout=request.timeout,
         tags=request.tags,
         test=prepared,
     )
+
+
+def own_prefix(record: RunRecord) -> tuple[str, ...]:
+    """Return the command prefix that the user gave, without that of the platform profile."""
+    prefix = tuple(record.backend.get("prefix") or ())
+    profile = tuple((record.host.get("platform") or {}).get("prefix") or ())
+    return prefix[len(profile) :] if prefix[: len(profile)] == profile else prefix
 
 
 def _needed(

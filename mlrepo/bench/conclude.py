@@ -15,7 +15,7 @@ from typing import Any
 
 from mlrepo.bench.audit import TEST01
 from mlrepo.bench.judge import Judgement, judge, read_outcome
-from mlrepo.bench.place import ACCURACY_TEXT, place_run
+from mlrepo.bench.place import place_run
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
@@ -29,9 +29,11 @@ from mlrepo.harness.spec import (
     RunSpec,
     read_events,
 )
+from mlrepo.layout.files import ACCURACY_TEXT
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
+from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, RunRecord, StoredLog, configuration_digest
 from mlrepo.redaction import Redactor
 from mlrepo.repository.discovery import ResultsRepository
@@ -101,11 +103,17 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
     record = _record(directory, about["record"], spec, judgement, logs, redactor, counts)
     run = RepoPath(("runs", record.run))
+    followed = _followed_benchmark(spec.workload)
     final: list[RunRecord] = []
 
     def compose(tip: Tip) -> Composition:
         placed = place_run(
-            record, round_, tip, system_json=files[SYSTEM_FILE], force=about["record"]["place"]
+            record,
+            round_,
+            tip,
+            system_json=files[SYSTEM_FILE],
+            force=about["record"]["place"],
+            follows=followed,
         )
         complete = dataclasses.replace(record, placement=placed.placement)
         final[:] = [complete]
@@ -141,6 +149,14 @@ def _redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> A
     if isinstance(value, list):
         return [_redacted_value(item, redactor, counts) for item in value]
     return value
+
+
+def _followed_benchmark(workload: str) -> str:
+    """Return the official benchmark that a workload follows; '' when its package is gone."""
+    try:
+        return str(load_plugin(WORKLOADS, workload).follows)
+    except UserError:
+        return ""
 
 
 def _traceback(directory: Path) -> str:
@@ -203,6 +219,9 @@ def _record(
         "threads": spec.threads,
         "max_batch": spec.max_batch,
         "prefix": given["prefix"],
+        "precision": spec.precision,
+        "asked_options": dict(spec.backend_options),
+        "naming": given.get("naming", {}),
         "batch": finished.get("batch", started.get("batch")),
         "batch_seconds": started.get("batch_seconds", {}),
         "max_rss": finished.get("max_rss"),
@@ -266,6 +285,7 @@ def _record(
         tool=given["tool"],
         test=spec.test,
         reference=(given.get("compliance") or {}).get("reference", {}),
+        replays=given.get("replays", ""),
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from mlrepo.backends import available_threads
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
-from mlrepo.bench.inputs import find_dataset, find_model
+from mlrepo.bench.inputs import backend_name, find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.run import Bench, backend_name
+from mlrepo.bench.run import Bench
 from mlrepo.bench.tune import (
     DEFAULT_BATCH,
     QUERY_SAMPLES,

@@ -1,29 +1,86 @@
-"""The model file and the prepared data of a run, from what the user has."""
+"""What a run is made of, from what the user has: benchmark, backend, model file, prepared data."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
-from mlrepo.digest import sha256_bytes
+from mlrepo.bench.request import BenchRequest
+from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
-from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.harness.spec import RunSpec
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.rounds import Round
 from mlrepo.workloads import ModelFile, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel, variants
-from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.model_store import ModelStore, StoredModel, is_int8
-from mlrepo.workloads.quantize import Calibration
+from mlrepo.workloads.model_store import ModelStore, is_int8
 
+_ALIASES = {"onnxruntime": "onnx"}
 # Which of our backends read a model of a framework.
 READERS = {
     "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
     "pytorch": ("pytorch", "tvm-pytorch"),
     "torchscript": ("pytorch",),
 }
-# How many generated images a model is calibrated with, where nobody says.
-_GENERATED = 32
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is made of: benchmark, model, and the specification for the child."""
+
+    workload: Workload
+    model: ModelFile
+    spec: RunSpec
+
+
+def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
+    """Return what the request names, found on this machine.
+
+    Raises
+    ------
+    UserError
+        Benchmark, backend, model or data set are not here.
+    """
+    backend = backend_name(request.backend)
+    if backend not in plugin_names(BACKENDS):
+        load_plugin(BACKENDS, backend)  # raises, naming the backends
+    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    model = (
+        request.replays.model
+        if request.replays
+        else find_model(
+            home,
+            workload,
+            request.model_file,
+            request.model_variant,
+            backend=backend,
+            precision=request.precision,
+        )
+    )
+    spec = RunSpec(
+        workload=workload.name,
+        backend=backend,
+        scenario=request.scenario,
+        mode=request.mode,
+        model_file=str(model.path),
+        threads=request.threads,
+        max_batch=request.max_batch,
+        test=request.test.name if request.test else "",
+        # Explicitly: the installed LoadGen may carry those of another round.
+        seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
+        precision=request.precision or model.precision,
+        backend_options=dict(request.backend_options or {}),
+        dataset=str(find_dataset(home, workload, model) or ""),
+        cache=str(home / "compiled"),
+    )
+    return Inputs(workload, model, spec)
+
+
+def backend_name(text: str) -> str:
+    """Return the plugin's name of a backend, which may be called by its framework."""
+    return _ALIASES.get(text, text)
 
 
 def find_model(
@@ -88,6 +145,36 @@ def _substitute(workload: Workload, file: Path) -> ModelFile:
     )
 
 
+def find_same_model(
+    home: Path, workload: Workload, sha256: str, name: str, substitute: Path | None
+) -> ModelFile:
+    """Return the model whose file has the SHA-256: the user's file, or one of the benchmark's.
+
+    Raises
+    ------
+    UserError
+        None has it.
+    """
+    if substitute is not None:
+        candidates = [find_model(home, workload, substitute, "")]
+    elif workload.model is not None:
+        candidates = [workload.model]
+    else:
+        store = ModelStore(home)
+        known = (model for model in store.known() if model.benchmark == workload.name)
+        stored = (store.get(model) for model in known)
+        candidates = [one.model_file() for one in stored if one is not None]
+    for model in candidates:
+        if model.path.is_file() and sha256_file(model.path) == sha256:
+            return model
+    found = ", ".join(str(model.path) for model in candidates) or "none"
+    raise UserError(
+        f"The recorded model {name} (SHA-256 {sha256}) is not here; looked at: {found}.",
+        hint="`mlrepo model list` shows which models can be fetched; a file of your own is given "
+        "with --model-file.",
+    )
+
+
 def _embedded(model: ModelFile) -> ModelFile:
     if not model.path.is_file():
         raise UserError(
@@ -142,44 +229,3 @@ def find_dataset(home: Path, workload: Workload, model: ModelFile) -> Path | Non
     if not workload.dataset:
         return None
     return ImageNetStore(home).require_prepared(model.preprocessing)
-
-
-def find_calibration(
-    home: Path, base: StoredModel, text: str | None, count: int | None
-) -> Calibration:
-    """Return the samples that a model is calibrated with.
-
-    Raises
-    ------
-    UserError
-        A list is missing where there is a data set to take images from, or is given where there is
-        none; the data set is not prepared; fewer than ``count`` images are there.
-    """
-    workload: Workload = load_plugin(WORKLOADS, base.about.benchmark)
-    if not workload.dataset:
-        if text is not None:
-            raise UserError(
-                f"{workload.name} runs on generated images: --calibration does not apply.",
-                hint="Leave it out.",
-            )
-        dataset = workload.open("")
-        indices = list(range(min(count or _GENERATED, dataset.total)))
-        name = f"the first {len(indices)} generated images"
-        return Calibration(dataset, indices, name, sha256_bytes(name.encode()))
-    if text is None:
-        raise UserError(
-            "--calibration is missing: which images may the quantization look at?",
-            hint="--calibration mlperf-1 takes MLPerf's first list.",
-        )
-    chosen = calibration_list(text)
-    prepared = find_dataset(home, workload, base.model_file())
-    if count is not None:
-        if count > len(chosen.files):
-            raise UserError(
-                f"--count {count} is more than the {len(chosen.files)} images of {chosen.source}.",
-                hint="Leave it out to use all.",
-            )
-        first = chosen.files[:count]
-        chosen = replace(chosen, files=first, source=f"{chosen.source}, first {count}")
-    indices = chosen.indices(ImageNetStore(home).require_images().files)
-    return Calibration(workload.open(str(prepared)), indices, chosen.source, chosen.sha256)

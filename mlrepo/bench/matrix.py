@@ -6,6 +6,7 @@ local and fetched, and from nothing else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,14 +14,17 @@ from mlrepo.bench.audit import audits_of, official_name, run_name
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, PROBE_TAG, VALID
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
+from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Workload
 
 DONE = "done"
 SHORT = "short"
 STALE = "stale"
 MISSING = "missing"
+INFERRED = "inferred"
 
 _RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
+_RESULT_TRAILERS = tuple(f"MLRepo-{name}" for name in _RESULT)
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class Cell:
     ----------
     state:
         ``done``, ``short`` (VALID, but shorter than the round asks), ``stale`` (VALID, but of
-        another configuration or performance run than stands now), ``missing``, or the verdict of
-        the newest run where none is VALID.
+        another configuration or performance run than stands now), ``missing``, ``inferred`` (it
+        has no run and needs none: it follows from another scenario's, which ``run`` names), or the
+        verdict of the newest run where none is VALID.
     run:
         The id of the run that the state speaks of, or ''.
     result:
@@ -58,11 +63,16 @@ class Journal:
     def __init__(self, runs: Iterable[RecordedRun]) -> None:
         self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
         for run in runs:
-            trailer = run.trailer
             if is_probe(run):
                 continue
-            kinds = self._runs.setdefault(tuple(trailer(name) for name in _RESULT), {})
-            kinds.setdefault((trailer("Mode"), trailer("Test")), []).append(run)
+            told = run.trailers.get  # for each of ten thousand runs
+            kinds = self._runs.setdefault(tuple([told(name, "") for name in _RESULT_TRAILERS]), {})
+            kinds.setdefault((told("MLRepo-Mode", ""), told("MLRepo-Test", "")), []).append(run)
+
+    def find(self, run_id: str) -> RecordedRun:
+        """Return a run of the journal by its id."""
+        kinds = (runs for kinds in self._runs.values() for runs in kinds.values())
+        return next(run for runs in kinds for run in runs if run.run == run_id)
 
     def results(self) -> list[dict[str, str]]:
         """Return the identity of every result that has a run, by trailer name."""
@@ -90,6 +100,31 @@ class Journal:
         return _cell(run, DONE if _counts(run, quick=quick) else SHORT)
 
 
+def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[Cell, ...]:
+    """Return the cells of one row; those of a scenario without any run are inferred where they can.
+
+    A scenario is inferred from another whose performance run is done, and of each of its runs from
+    the same run there.
+    """
+    by_kind = {(cell.scenario, cell.mode, cell.test): cell for cell in cells}
+    found = dict(by_kind)
+    for scenario in {cell.scenario for cell in cells}:
+        own = [cell for cell in cells if cell.scenario == scenario]
+        if any(cell.state != MISSING for cell in own):
+            continue
+        for source in sources_of(round_, scenario, category):
+            performance = by_kind.get((source, PERFORMANCE, ""))
+            if performance is None or performance.state != DONE:
+                continue
+            for cell in own:
+                same = by_kind.get((source, cell.mode, cell.test))
+                if same is not None and same.state == DONE:
+                    inferred = Cell(scenario, cell.mode, cell.test, INFERRED, same.run, same.result)
+                    found[scenario, cell.mode, cell.test] = inferred
+            break
+    return tuple(found.values())
+
+
 def is_probe(run: RecordedRun) -> bool:
     """Say whether a run only served the peak search."""
     return PROBE_TAG in run.trailer("Tags").split(",")
@@ -103,11 +138,16 @@ def _cell(run: RecordedRun, state: str) -> Cell:
 def _counts(run: RecordedRun, *, quick: bool) -> bool:
     if run.trailer("Validity") != VALID:
         return False
-    if quick or run.trailer("Round") not in known_rounds():
+    if quick:
         return True
-    asked = load_round(run.trailer("Round")).min_duration_ms()
     lasted = run.trailer("Duration").partition(" ")[0]
-    return not lasted.isdecimal() or int(lasted) >= asked
+    return not lasted.isdecimal() or int(lasted) >= _shortest(run.trailer("Round"))
+
+
+@functools.cache
+def _shortest(round_name: str) -> int:
+    """Return the shortest run that a round accepts, in milliseconds; 0 for an unknown round."""
+    return load_round(round_name).min_duration_ms() if round_name in known_rounds() else 0
 
 
 def _leading(runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:

@@ -1,10 +1,11 @@
 """The highest load that a system bears, found by short probes and one full run.
 
 Offline and the streams need one probe: they run as fast as they can, and LoadGen only has to know
-how many queries to prepare. Server needs a search: whether a rate holds the latency bound is
+how many queries to prepare. Server needs a search. Whether a rate holds the latency bound is
 LoadGen's own verdict, which contains its early-stopping criterion (99 % confidence that the
-percentile holds), so a VALID probe is a lower confidence bound, and the smallest rate that failed
-is the upper one.
+percentile holds), so a VALID probe is a lower confidence bound. Noise only ever makes a system
+slower, so one INVALID probe is no upper bound: unless it was overloaded, which noise cannot feign
+for long, its rate is tried again at once, and a third time before it closes the search.
 """
 
 from __future__ import annotations
@@ -15,24 +16,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlrepo.bench.advice import advise, explain, next_request
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf, parse_user_conf
-from mlrepo.record import INTERRUPTED, INVALID, PROBE_TAG, VALID, RunRecord
+from mlrepo.record import INVALID, PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.files import write_atomically
 from mlrepo.rounds import load_round
 
 # A search ends when its bounds are so near; the confirming run steps down by as much.
-RESOLUTION = 0.02
-_MOST_PROBES = 24
+RESOLUTION = 0.01
+_MOST_PROBES = 40
+# How often a rate must have failed to bound the search, and to end it.
+_LIKELY, _SURE = 2, 3
 _MOST_CONFIRMATIONS = 6
 _GROWTH = 2.0
 # Early stopping at the 99th percentile needs 662 queries at least, and few more say little.
 _PROBE_QUERIES = 2000
+# A rate 1 % above what a system can do fills the latency bound in so many times the bound.
+_PROBE_BOUNDS = 100
+# Under overload a system does what it can: its peak is a little lower, for queries must not wait.
+_OVERLOADED = 0.97
+_NEAR_CAPACITY = 0.96
 # A little below what was measured: LoadGen prepares queries for the expected latency.
 _STREAM_MARGIN = 0.9
+# What starting and recording a run take besides its measured time, before one was seen.
+_OVERHEAD_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a search: the setting it was given and what came of it."""
+
+    label: str
+    setting: float | None
+    record: RunRecord
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,9 @@ class Peak:
         The found value, confirmed by a full run if ``confirmed`` names one; None when no probe
         was VALID.
     upper:
-        The smallest rate that failed (Server), or None.
+        The smallest rate above it that failed (Server), or None.
+    points:
+        All runs of the search, in order.
     reason:
         Why the search ended without a confirmed value, in plain words; '' when it has one.
     """
@@ -55,18 +77,30 @@ class Peak:
     key: str
     value: float | None
     upper: float | None
-    probes: int
+    points: tuple[Point, ...]
     confirmed: RunRecord | None
     reason: str = ""
+
+    @property
+    def probes(self) -> int:
+        """How many probes it took."""
+        return sum(PROBE_TAG in point.record.tags for point in self.points)
 
 
 @dataclass
 class Search:
     """One search: runs probes within a budget.
 
-    ``run`` executes and records a request under a label; ``seconds`` is the length of a probe,
-    ``budget`` bounds the search in seconds of wall time, and ``full`` is the length of the
-    confirming run.
+    Attributes
+    ----------
+    run:
+        Executes and records a request under a label.
+    seconds, full:
+        The length of a probe and of the confirming run.
+    budget:
+        The longest the search may take, in seconds of wall time.
+    auto:
+        Whether a confirming run that is INVALID is followed by the next attempt.
     """
 
     bench: Bench
@@ -75,121 +109,186 @@ class Search:
     seconds: float
     full: float
     budget: float
+    auto: bool = True
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
-        self._probes = 0
-        self._last: RunRecord | None = None
+        self._points: list[Point] = []
+        self._overhead = _OVERHEAD_SECONDS
+        self._bound = self.request.max_latency or 0.0
 
     def find(self) -> Peak:
         """Search, confirm, and return what was found; every run is recorded."""
+        if not self._affordable(self.seconds):
+            key, _ = _setting_of(self.request)
+            return self._peak(key, None, None, None, "The budget does not allow one probe.")
         if self.request.scenario == "Server":
             return self._find_rate()
-        record = self._probe(None)
-        key, value = expected_setting(record)
-        if record.validity != VALID or value is None:
-            return Peak(key, None, None, self._probes, None, explain(record))
-        return self._confirm(key, value, None)
+        request, tries = self.request, 3
+        while True:
+            record = self._probe(request)
+            key, value = expected_setting(record)
+            tries -= 1
+            change = advise(record).change
+            if record.validity == VALID and value is not None:
+                return self._confirm(key, value, None)
+            if not change or not tries or not self._affordable(self.seconds):
+                return self._peak(key, None, None, None, f"No probe was VALID: {explain(record)}")
+            request = next_request(request, change)
 
     def _find_rate(self) -> Peak:
-        low, high = 0.0, math.inf
+        low = 0.0
+        failed: dict[float, int] = {}
         rate = self.request.qps
-        while self._probes < _MOST_PROBES:
-            if self._spent() + self.seconds > self.budget:
-                break
-            record = self._probe(rate)
-            if record.validity == INTERRUPTED:
-                return Peak("target_qps", low or None, None, self._probes, None, explain(record))
+        record: RunRecord | None = None
+        while len(self._points) < _MOST_PROBES and self._probe_affordable(rate):
+            record = self._probe(replace(self.request, qps=rate))
+            if record.validity not in (VALID, INVALID):
+                upper = _upper(failed, low)
+                return self._peak("target_qps", low or None, upper, None, explain(record))
             rate = float(record.loadgen["effective"].get("target_qps") or rate or 1.0)
-            if record.validity == VALID:
+            # A short probe can end before the queries that wait have waited for too long.
+            overloaded = _overloaded(record)
+            if record.validity == VALID and not overloaded:
                 low = max(low, rate)
+                failed.pop(rate, None)
             else:
-                high = min(high, rate)
-            if high < math.inf and high <= low * (1 + RESOLUTION):
-                break
-            if high == math.inf:
-                rate = low * _GROWTH
+                failed[rate] = failed.get(rate, 0) + (_SURE if overloaded else 1)
+            upper = _upper(failed, low)
+            closed = upper is not None and upper <= low * (1 + RESOLUTION)
+            if upper is None or failed[upper] >= (_SURE if closed else _LIKELY):
+                if closed:
+                    break
+                rate = _next_rate(record, low, upper)
             else:
-                rate = (low + high) / 2 if low else high / _GROWTH
-        upper = high if high < math.inf else None
+                rate = upper
+        upper = _upper(failed, low)
         if not low:
-            why = explain(self._last) if self._last else "the budget does not allow one probe."
-            return Peak("target_qps", None, upper, self._probes, None, f"No rate was VALID: {why}")
+            why = "the budget allows no probe." if record is None else explain(record)
+            return self._peak("target_qps", None, upper, None, f"No rate was VALID: {why}")
         return self._confirm("target_qps", low, upper)
 
     def _confirm(self, key: str, value: float, upper: float | None) -> Peak:
-        """Run at full length; a value that does not hold there is mended, in growing steps."""
-        reason = "The system was never as fast in a full run as in the probes."
+        """Run at full length; a value that does not hold there is mended, in growing steps.
+
+        Where none holds, the best known is what the probes found, and the last run says why.
+        """
+        best = value
+        reason = ""
         step = RESOLUTION
-        for _ in range(_MOST_CONFIRMATIONS):
-            if self._spent() + self.full > self.budget:
-                reason = "The budget does not allow the full confirming run."
+        for _ in range(_MOST_CONFIRMATIONS if self.auto else 1):
+            if not self._affordable(self.full):
+                reason = f"{reason} The budget does not allow the full confirming run.".strip()
                 break
-            record = self.run(self._with(key, value, self.full), f"confirming {value:.6g}").record
+            request = _with(self.request, key, value, self.full)
+            record = self._run(request, f"confirming {value:.6g}", value)
             if record.validity == VALID:
-                return Peak(key, value, upper, self._probes, record)
+                return self._peak(key, value, upper, record)
             if record.validity != INVALID:
-                return Peak(key, value, upper, self._probes, None, explain(record))
+                return self._peak(key, best, upper, None, explain(record))
+            reason = f"The full run at {value:.6g} did not hold what the probe did: "
+            reason += explain(record)
             if record.scenario == "Server":
                 upper, value = value, value / (1 + step)
                 step *= 2
-            elif record.scenario == "Offline":  # it was faster than expected: too few samples
-                value = 1.1 * max(value, record.result.value or 0.0)
+                continue
+            change = advise(record).change
+            if "qps" in change:
+                value = float(change["qps"])
+            elif "max_latency" in change:
+                value = float(change["max_latency"]) * 1e3
             else:
-                value *= 0.7
-        return Peak(key, value, upper, self._probes, None, reason)
+                break
+        return self._peak(key, best, upper, None, reason)
 
-    def _probe(self, rate: float | None) -> RunRecord:
-        self._probes += 1
-        seconds = self.seconds if rate is None else max(self.seconds, _PROBE_QUERIES / rate)
-        seconds = min(seconds, self.full)
-        request = replace(
-            self.request, qps=rate, time=seconds, tags=(*self.request.tags, PROBE_TAG)
-        )
+    def _peak(
+        self,
+        key: str,
+        value: float | None,
+        upper: float | None,
+        confirmed: RunRecord | None,
+        reason: str = "",
+    ) -> Peak:
+        return Peak(key, value, upper, tuple(self._points), confirmed, reason)
+
+    def _probe(self, request: BenchRequest) -> RunRecord:
+        rate = request.qps if request.scenario == "Server" else None
+        seconds = self._probe_seconds(rate)
+        request = replace(request, time=seconds, tags=(*request.tags, PROBE_TAG))
+        number = 1 + len(self._points)
         at = "" if rate is None else f" at {rate:.6g} queries/s"
-        self._last = self.run(request, f"probe {self._probes}{at}").record
-        return self._last
+        return self._run(request, f"probe {number}{at}", rate)
 
-    def _with(self, key: str, value: float, seconds: float) -> BenchRequest:
-        if key == "target_qps":
-            return replace(self.request, qps=value, time=seconds)
-        return replace(self.request, max_latency=value / 1e3, time=seconds)
+    def _run(self, request: BenchRequest, label: str, setting: float | None) -> RunRecord:
+        begin = time.monotonic()
+        record = self.run(request, label).record
+        took = time.monotonic() - begin
+        self._overhead = max(0.0, took - (request.time or 0.0))
+        self._bound = float(record.loadgen.get("effective", {}).get("target_latency_ns") or 0) / 1e9
+        self._points.append(Point(label, setting, record))
+        return record
 
-    def _spent(self) -> float:
-        return time.monotonic() - self._begin
+    def _probe_seconds(self, rate: float | None) -> float:
+        if self.request.scenario != "Server":
+            return min(self.seconds, self.full)
+        queries = 0.0 if rate is None else _PROBE_QUERIES / rate
+        return min(max(self.seconds, queries, _PROBE_BOUNDS * self._bound), self.full)
+
+    def _probe_affordable(self, rate: float | None) -> bool:
+        """Say whether a probe fits, with the confirming run where the budget has room for it."""
+        both = self.seconds + self.full + 2 * _OVERHEAD_SECONDS
+        reserved = self.full + self._overhead if self.budget > both else 0.0
+        return self._affordable(self._probe_seconds(rate) + reserved)
+
+    def _affordable(self, seconds: float) -> bool:
+        return time.monotonic() - self._begin + seconds + self._overhead <= self.budget
+
+
+def _upper(failed: dict[float, int], low: float) -> float | None:
+    """Return the smallest rate above ``low`` that failed."""
+    return min((rate for rate in failed if rate > low), default=None)
+
+
+def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
+    """Return the rate to try next, between the bounds.
+
+    A probe that was overloaded tells what the system can do, and the peak is a little below: one
+    such guess replaces many halvings.
+    """
+    if upper is None:
+        return low * _GROWTH
+    guess = (record.result.value or 0.0) * _NEAR_CAPACITY
+    if _overloaded(record) and low * (1 + RESOLUTION) < guess < upper:
+        return guess
+    return math.sqrt(low * upper) if low else upper / _GROWTH
+
+
+def _overloaded(record: RunRecord) -> bool:
+    """Say whether a Server fell behind the rate of the queries, rather than being a little late."""
+    did = record.result.value or 0.0
+    offered = record.metrics.get("scheduled_samples_per_sec")
+    return bool(offered and offered.value and 0 < did < offered.value * _OVERLOADED)
+
+
+def _setting_of(request: BenchRequest) -> tuple[str, float | None]:
+    if request.scenario in ("Offline", "Server"):
+        return "target_qps", request.qps
+    return "target_latency", None if request.max_latency is None else request.max_latency * 1e3
 
 
 def expected_setting(record: RunRecord) -> tuple[str, float | None]:
     """Return the LoadGen setting that fits a probe of Offline or a stream, and its value."""
     if record.scenario == "Offline":
         return "target_qps", record.result.value
-    mean = record.metrics.get("mean_latency") or record.metrics.get("50.00_percentile_latency")
+    mean = record.metrics.get("mean_query_latency") or record.metrics.get("mean_latency")
     value = None if mean is None or mean.value is None else mean.value * _STREAM_MARGIN
     return "target_latency", value
 
 
-def explain(record: RunRecord) -> str:
-    """Say in plain words why a run did not become VALID, and what to change."""
-    return advice_for(record) or " ".join(record.reasons) or f"the run is {record.validity}."
-
-
-def advice_for(record: RunRecord) -> str:
-    """Translate LoadGen's conditions that failed into what to change; '' for other reasons."""
-    reasons = " ".join(record.reasons)
-    advice = []
-    if "Performance constraints not satisfied" in reasons:
-        p99 = record.metrics.get("99.00_percentile_latency")
-        bound = record.loadgen["effective"].get("target_latency_ns")
-        measured = f" ({p99} at the 99th percentile, " if p99 and bound else ""
-        measured += f"{float(bound) / 1e6:.6g} ms allowed)" if measured else ""
-        advice.append(f"The latency bound does not hold{measured}: lower --qps.")
-    if "Min duration not satisfied" in reasons or "Min queries not satisfied" in reasons:
-        rate = record.scenario in ("Offline", "Server")
-        wanted = "raise --qps" if rate else "lower --max-latency"
-        advice.append(f"The run ended too early: LoadGen prepared too few queries; {wanted}.")
-    if "Early stopping not satisfied" in reasons:
-        advice.append("Too few queries for the percentile: make the run longer (--time).")
-    return " ".join(advice)
+def _with(request: BenchRequest, key: str, value: float, seconds: float) -> BenchRequest:
+    if key == "target_qps":
+        return replace(request, qps=value, time=seconds)
+    return replace(request, max_latency=value / 1e3, time=seconds)
 
 
 def remember(bench: Bench, request: BenchRequest, model: str, peak: Peak) -> Path:

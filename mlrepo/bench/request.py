@@ -12,8 +12,18 @@ from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
+from mlrepo.workloads import ModelFile
 
 _STREAMS = ("SingleStream", "MultiStream")
+
+
+@dataclass(frozen=True)
+class RecordedInputs:
+    """A recorded run's id, model, and ``user.conf`` with its estimates: to be used as they are."""
+
+    run: str
+    model: ModelFile
+    conf: UserConf
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class BenchRequest:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
         The compliance test that the run is, or None.
+    replays:
+        The recorded run that is repeated, or None.
     """
 
     workload: str
@@ -67,6 +79,7 @@ class BenchRequest:
     tags: tuple[str, ...] = ()
     place: bool = False
     test: ComplianceTest | None = None
+    replays: RecordedInputs | None = None
     framework_version: str = ""
     framework_ext: str = ""
     skip_system_ext: bool = False
@@ -178,6 +191,8 @@ class BenchRequest:
         """
         if self.test is not None:
             return self.test.conf, f"runs/{self.test.reference[PERFORMANCE]}/user.conf"
+        if self.replays is not None:
+            return self.replays.conf, f"runs/{self.replays.run}/user.conf"
         file = self.user_conf or base
         conf = UserConf("", {})
         if file is not None:

@@ -24,7 +24,7 @@ from mlrepo.bench.conclude import (
     conclude,
 )
 from mlrepo.bench.execute import NotStartedError, Progress, execute
-from mlrepo.bench.inputs import find_dataset, find_model
+from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
@@ -32,17 +32,17 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
+from mlrepo.repository.commits import refuse_if_checked_out
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import Experiment, refuse_if_checked_out
+from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.source import collect_garbage, source_state
 from mlrepo.repository.spool import Spool, SpooledRun
-from mlrepo.rounds import load_round
+from mlrepo.rounds import Round, load_round
 from mlrepo.settings import Resolved
 from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description, user_conf_of
@@ -51,9 +51,7 @@ from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
-from mlrepo.workloads import ModelFile, Workload
-
-_ALIASES = {"onnxruntime": "onnx"}
+from mlrepo.workloads import ModelFile
 
 
 @dataclass(frozen=True)
@@ -97,51 +95,28 @@ class Bench:
             The run could not be recorded; it waits in the spool.
         """
         request = request.checked()
-        backend = backend_name(request.backend)
-        if backend not in plugin_names(BACKENDS):
-            load_plugin(BACKENDS, backend)  # raises, naming the backends
-        workload: Workload = load_plugin(WORKLOADS, request.workload)
-        self._refuse_oldest_rounds()
+        inputs = gather_inputs(self.home, self._round(), request)
+        request, tuned = self._with_tuned(request, inputs)
+        if tuned:
+            inputs = gather_inputs(self.home, self._round(), request)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
-        refuse_if_checked_out(self.repository, self.experiment)
+        refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value
         base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
-        conf, conf_source = request.compose_user_conf(workload.loadgen_model, base)
-        model = find_model(
-            self.home, workload, request.model_file, request.model_variant,
-            backend=backend, precision=request.precision,
-        )  # fmt: skip
-        precision = request.precision or model.precision
-        request, tuned = self._with_tuned(request, backend, model, precision)
-        dataset = find_dataset(self.home, workload, model)
-        spec = RunSpec(
-            workload=workload.name,
-            backend=backend,
-            scenario=request.scenario,
-            mode=request.mode,
-            model_file=str(model.path),
-            threads=request.threads,
-            max_batch=request.max_batch,
-            test=request.test.name if request.test else "",
-            seeds=request.test.seeds if request.test else {},
-            precision=precision,
-            backend_options=dict(request.backend_options or {}),
-            dataset=str(dataset or ""),
-            cache=str(self.home / "compiled"),
-        )
+        conf, conf_source = request.compose_user_conf(inputs.workload.loadgen_model, base)
         root = f"{self.repository.root}/"
         profile = self._profile()
         description = read_description(self.repository.systems, system)
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
-            about = self._about(request, model, conf, conf_source.removeprefix(root))
+            about = self._about(request, inputs.model, conf, conf_source.removeprefix(root))
             about["settings"] |= tuned
-            _note_conversion(about["model"], precision, backend)
+            _note_conversion(about["model"], inputs.spec)
             about["host"]["platform"] = self._platform(applied, about["redactions"])
-            spooled = self._spool(spec, about, conf, description, request.test)
+            spooled = self._spool(inputs.spec, about, conf, description, request.test)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:
@@ -163,24 +138,28 @@ class Bench:
         return concluded
 
     def _with_tuned(
-        self, request: BenchRequest, backend: str, model: ModelFile, precision: str
+        self, request: BenchRequest, inputs: Inputs
     ) -> tuple[BenchRequest, dict[str, Any]]:
         """Fill what the user left open with what tuning found; return it as a setting, too.
 
         What the user chose speaks against a part of it as against the whole: it was measured
-        together.
+        together. A repetition of another run is as that one was.
         """
         path = tuned_file(self.repository.systems, self.settings["system"].value)
-        if request.test is not None or request.threads or request.max_batch or not path.is_file():
+        chosen = request.threads or request.max_batch or request.test or request.replays
+        if chosen or not path.is_file():
             return request, {}
-        found = find_tuned(path, sha256_file(model.path), backend, precision, request.scenario)
-        if found is None or set(found.options) & set(request.backend_options or {}):
+        spec = inputs.spec
+        found = find_tuned(
+            path, sha256_file(inputs.model.path), spec.backend, spec.precision, spec.scenario
+        )
+        if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
         # How many queries of Server may wait for each other depends on the latency bound.
         batch = None if request.scenario == "Server" else found.max_batch
         request = dataclasses.replace(
             request, threads=found.threads, max_batch=batch,
-            backend_options={**(request.backend_options or {}), **found.options},
+            backend_options={**spec.backend_options, **found.options},
         )  # fmt: skip
         value = json.dumps(dataclasses.asdict(found))
         origin = str(path.relative_to(self.repository.root))
@@ -231,13 +210,15 @@ class Bench:
             values["script"] |= {key: clean(values["script"][key]) for key in ("output", "problem")}
         return values
 
-    def _refuse_oldest_rounds(self) -> None:
+    def _round(self) -> Round:
+        """Return the round; refuse the oldest ones."""
         round_ = load_round(self.settings["round"].value)
         if not round_.has_detail_log():
             raise UserError(
                 f"Runs for {round_.name} cannot be judged: LoadGen's logs were others then.",
                 hint="Use a round from v1.0 on: --round v6.1, or `mlrepo config set round v6.1`.",
             )
+        return round_
 
     def _about(
         self, request: BenchRequest, model: ModelFile, conf: UserConf, conf_source: str
@@ -263,6 +244,7 @@ class Bench:
             "tags": list(dict.fromkeys(clean(*request.tags))),
             "place": request.place,
             "compliance": _about_test(request.test),
+            "replays": request.replays.run if request.replays else "",
             "naming": {
                 "version": request.framework_version,
                 "ext": request.framework_ext,
@@ -306,7 +288,7 @@ class Bench:
         environment = {
             "python": platform.python_version(),
             "variables": recorded_environment(self.environ),
-            "packages": _packages(),
+            "packages": installed_packages(),
         }
         files = {
             USER_CONF_FILE: conf.text.encode(),
@@ -332,18 +314,13 @@ class Bench:
         return spooled
 
 
-def _note_conversion(model: dict[str, Any], precision: str, backend: str) -> None:
+def _note_conversion(model: dict[str, Any], spec: RunSpec) -> None:
     """Say in what a measurements file is made of that the backend converts the weights."""
-    if precision == "bf16":
+    if spec.precision == "bf16" and model["weight_data_types"] != "bf16":
         before = model["weight_transformations"]
-        done = f"converted to bf16 by {backend}"
+        done = f"converted to bf16 by {spec.backend}"
         model["weight_data_types"] = "bf16"
         model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
-
-
-def backend_name(text: str) -> str:
-    """Return the plugin's name of a backend, which may be called by its framework."""
-    return _ALIASES.get(text, text)
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:
@@ -395,7 +372,7 @@ def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
     }
 
 
-def _packages() -> dict[str, str]:
+def installed_packages() -> dict[str, str]:
     """Return name and version of every installed distribution; never where it came from."""
     return {
         name: distribution.version

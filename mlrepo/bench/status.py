@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mlrepo.bench.matrix import DONE, Cell, Journal, runs_of, scenarios_of
+from mlrepo.bench.matrix import (
+    DONE,
+    INFERRED,
+    Cell,
+    Journal,
+    runs_of,
+    scenarios_of,
+    with_inferred,
+)
+from mlrepo.harness.spec import DETAIL_LOG
+from mlrepo.logs.detail import parse_detail
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
-from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import SCENARIOS, Round
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import read_file, recorded_runs
+from mlrepo.rounds import SCENARIOS, Round, load_round
+from mlrepo.rounds.inference import inferred_result
 from mlrepo.workloads import Workload
 
 
@@ -21,6 +32,8 @@ class StatusRow:
     Scenarios are those that the category requires and those that were run besides.
     """
 
+    round: str
+    category: str
     division: str
     submitter: str
     system: str
@@ -31,7 +44,7 @@ class StatusRow:
     @property
     def next_command(self) -> str:
         """The command that fills the holes, or '' when there are none."""
-        open_ = [cell for cell in self.cells if cell.state != DONE]
+        open_ = [cell for cell in self.cells if cell.state not in (DONE, INFERRED)]
         if not open_:
             return ""
         scenarios = dict.fromkeys(cell.scenario for cell in open_)
@@ -39,6 +52,7 @@ class StatusRow:
             [
                 *("mlrepo", "bench", "suite", "--model", self.benchmark),
                 *("--backend", self.backend, "--system", self.system),
+                *("--round", self.round, "--category", self.category),
                 *("--division", self.division, "--submitter", self.submitter),
                 *(word for scenario in scenarios for word in ("--scenario", scenario)),
             ]
@@ -46,14 +60,14 @@ class StatusRow:
 
 
 def round_status(
-    runs: Iterable[RecordedRun], round_: Round, category: str, division: str | None
+    repository: ResultsRepository, round_: Round, category: str, division: str | None
 ) -> list[StatusRow]:
     """Return the rows of the round, sorted; ``division`` None takes all divisions.
 
     Compliance tests belong to all divisions but open. A benchmark that is not installed here has
     the runs without tests of the scenarios that were run.
     """
-    journal = Journal(runs)
+    journal = Journal(recorded_runs(repository))
     by_row: dict[tuple[str, ...], set[str]] = {}
     names = ("Division", "Submitter", "System", "Backend", "Benchmark")
     for identity in journal.results():
@@ -68,7 +82,6 @@ def round_status(
     rows = []
     for key, run in sorted(by_row.items()):
         division_, submitter, system, backend, benchmark = key
-        row = StatusRow(division_, submitter, system, backend, benchmark, ())
         workload = workloads.get(benchmark)
         scenarios = set(run)
         if workload is not None:
@@ -79,7 +92,32 @@ def round_status(
             identity |= {"Round": round_.name, "Scenario": scenario}
             kinds = [(ACCURACY, ""), (PERFORMANCE, "")]
             if workload is not None:
-                kinds = runs_of(round_, workload, scenario, tests=row.division != "open")
+                kinds = runs_of(round_, workload, scenario, tests=division_ != "open")
             cells += [journal.cell(identity, mode, test) for mode, test in kinds]
-        rows.append(replace(row, cells=tuple(cells)))
+        told = tuple(
+            _with_inferred_result(repository, journal, cell)
+            for cell in with_inferred(cells, round_, category)
+        )
+        rows.append(
+            StatusRow(round_.name, category, division_, submitter, system, backend, benchmark, told)
+        )
     return rows
+
+
+def _with_inferred_result(repository: ResultsRepository, journal: Journal, cell: Cell) -> Cell:
+    """Return the cell with the result that follows from the run of another scenario."""
+    if cell.state != INFERRED or cell.mode != PERFORMANCE:
+        return cell
+    run = journal.find(cell.run)
+    detail = parse_detail(read_file(repository, run, DETAIL_LOG), DETAIL_LOG)
+
+    def number(key: str) -> float:
+        return detail.number(key) or 0.0
+
+    source = run.trailer("Scenario")
+    try:
+        value = inferred_result(cell.scenario, source, number)
+    except ZeroDivisionError:
+        return replace(cell, result="")
+    unit = load_round(run.trailer("Round")).unit(cell.scenario)
+    return replace(cell, result=f"{value!r} {unit}")

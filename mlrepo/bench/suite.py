@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
 from mlrepo.bench.compliance import identity_of, plan_tests, prepare_test
 from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.execute import Progress
+from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import (
     DONE,
+    INFERRED,
     MISSING,
     STALE,
     Cell,
@@ -21,21 +25,21 @@ from mlrepo.bench.matrix import (
     scenarios_of,
 )
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.run import Bench, backend_name
+from mlrepo.bench.run import Bench
 from mlrepo.errors import Busy, UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import find_run, load_record, recorded_runs
+from mlrepo.repository.history import load_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
 from mlrepo.rounds import Round, load_round
+from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Workload
 
 SUITE_TAG = "suite"
 RERUN = ("missing", "invalid", "all")
-# How long a measured run of `--quick` lasts, and what starting and recording a run take.
+# How long a measured run of `--quick` lasts.
 _QUICK_SECONDS = 2.0
-_OVERHEAD_SECONDS = 3.0
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
@@ -84,6 +88,7 @@ def plan_suite(
     tests: bool | None,
     quick: bool,
     rerun: str,
+    infer: bool = False,
 ) -> Suite:
     """Return the runs of the round, and which of them are to be run.
 
@@ -98,6 +103,13 @@ def plan_suite(
     rerun:
         ``missing``: whatever has no VALID run; ``invalid``: only what was run and is not VALID;
         ``all``.
+    infer:
+        Whether scenarios whose result follows from another one of the suite are left out.
+
+    Raises
+    ------
+    UserError
+        Nothing is required, or the backend does not run here: the estimate needs a short probe.
     """
     round_ = load_round(bench.settings["round"].value)
     workload: Workload = load_plugin(WORKLOADS, request.workload)
@@ -110,22 +122,29 @@ def plan_suite(
             hint="Name the scenarios with --scenario, or another --category.",
         )
     with_tests = division != "open" if tests is None else tests
+    category = bench.settings["category"].value
     journal = Journal(recorded_runs(bench.repository))
-    steps: list[Step] = []
+    planned: list[tuple[Cell, bool]] = []
     for scenario in wanted:
         identity = identity_of(
             bench.settings, replace(request, scenario=scenario), backend_name(request.backend)
         )
+        follows = infer and any(one in wanted for one in sources_of(round_, scenario, category))
         for mode, test in runs_of(round_, workload, scenario, tests=with_tests):
             cell = journal.cell(identity, mode, test, quick=quick)
+            if follows and cell.state == MISSING:
+                cell = replace(cell, state=INFERRED)
             needed = {
-                "missing": cell.state != DONE,
-                "invalid": cell.state not in (DONE, MISSING),
-                "all": True,
+                "missing": cell.state not in (DONE, INFERRED),
+                "invalid": cell.state not in (DONE, MISSING, INFERRED),
+                "all": cell.state != INFERRED,
             }[rerun]
-            seconds = _seconds(bench, round_, workload, cell, quick=quick)
-            steps.append(Step(cell, needed, seconds))
-    return Suite(bench, request, round_, workload, quick, tuple(steps))
+            planned.append((cell, needed))
+    seconds = _estimates(bench, request, round_, workload, journal, planned, quick=quick)
+    steps = tuple(
+        Step(cell, needed, took) for (cell, needed), took in zip(planned, seconds, strict=True)
+    )
+    return Suite(bench, request, round_, workload, quick, steps)
 
 
 def run_suite(
@@ -133,12 +152,14 @@ def run_suite(
     *,
     budget: float | None,
     on_step: Callable[[int, Step, float], Callable[[Progress], None]],
+    auto: bool = False,
 ) -> Iterator[tuple[Step, ConcludedRun | UserError]]:
     """Run the wanted steps one after the other and yield how each ended.
 
     A step that cannot be started (a test whose performance run did not become VALID) is yielded
     with its error, and the suite goes on. ``on_step`` gets the number of the step, the step, and
-    the seconds left for the suite.
+    the seconds left for the suite, this step's included. ``auto``: an INVALID performance run that
+    a setting mends is followed by the next attempt, which is yielded too.
 
     Raises
     ------
@@ -166,8 +187,16 @@ def run_suite(
                     hint="`mlrepo bench resume` goes on from here; give it a larger --budget.",
                 )
             on_progress = on_step(number, step, left)
+
+            def run(
+                request: BenchRequest, on_progress: Callable[[Progress], None] = on_progress
+            ) -> ConcludedRun:
+                return suite.bench.run(request, on_progress)
+
+            most = MOST_ATTEMPTS if auto and step.cell.mode == PERFORMANCE else 1
             try:
-                yield step, suite.bench.run(_request(suite, step.cell), on_progress)
+                for _, done in attempts(run, _request(suite, step.cell), most):
+                    yield step, done
             except UserError as error:
                 yield step, error
             left -= step.seconds
@@ -201,12 +230,40 @@ def _request(suite: Suite, cell: Cell) -> BenchRequest:
     return request
 
 
-def _seconds(bench: Bench, round_: Round, workload: Workload, cell: Cell, *, quick: bool) -> float:
-    """Estimate a run: as long as the last one of its kind, else what the rules ask for."""
-    measured = _QUICK_SECONDS if quick else round_.min_duration_ms() / 1e3
-    if cell.run and cell.state in (DONE, STALE):
-        record = load_record(bench.repository, find_run(bench.repository, cell.run))
-        begin, end = (datetime.datetime.fromisoformat(t) for t in (record.started, record.ended))
-        took = max(0.0, (end - begin).total_seconds())  # a clock may have jumped back
-        return took if cell.mode == ACCURACY else max(took, measured)
-    return _OVERHEAD_SECONDS + (0.0 if cell.mode == ACCURACY else measured)
+def _estimates(
+    bench: Bench,
+    request: BenchRequest,
+    round_: Round,
+    workload: Workload,
+    journal: Journal,
+    planned: Sequence[tuple[Cell, bool]],
+    *,
+    quick: bool,
+) -> list[float]:
+    """Estimate each run: as long as the last one of its kind, else from a short probe."""
+    shortest = _QUICK_SECONDS if quick else round_.min_duration_ms() / 1e3
+    speed: Speed | None = None
+    found = []
+    for cell, needed in planned:
+        before = _took(bench, journal, cell) if needed else 0.0
+        if before is None:
+            speed = speed or measure_speed(bench, request)
+            least = 1 if quick else least_offline_samples(round_, workload)
+            before = speed.seconds_of(cell.scenario, cell.mode, shortest, least)
+        elif needed and cell.mode != ACCURACY:
+            before = max(before, shortest)
+        found.append(before)
+    return found
+
+
+def _took(bench: Bench, journal: Journal, cell: Cell) -> float | None:
+    """Return how long the run of a cell took, or None when it has none that ended well."""
+    if not cell.run or cell.state not in (DONE, STALE):
+        return None
+    record = load_record(bench.repository, journal.find(cell.run))
+    # Measured by a clock that never jumps, where the record has it.
+    measured = (record.load.get("noise") or {}).get("seconds")
+    if measured is not None:
+        return float(measured)
+    begin, end = (datetime.datetime.fromisoformat(t) for t in (record.started, record.ended))
+    return max(0.0, (end - begin).total_seconds())

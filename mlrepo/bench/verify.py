@@ -16,11 +16,10 @@ from typing import Any
 from mlrepo.bench.audit import TEST01, expected_settings
 from mlrepo.errors import InvalidResult
 from mlrepo.harness.spec import ACCURACY_LOG, AUDIT_FILE, SPEC_FILE
+from mlrepo.layout.files import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.logs.detail import DetailLog
 from mlrepo.rounds import Round
 
-VERIFY_ACCURACY = "verify_accuracy.txt"
-VERIFY_PERFORMANCE = "verify_performance.txt"
 REFERENCE_ACCURACY = "reference_accuracy.json"
 
 _STREAMS = ("SingleStream", "MultiStream")

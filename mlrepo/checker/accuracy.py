@@ -7,12 +7,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import scan_detail
 from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Missing
@@ -188,6 +189,7 @@ def _judge_counts(scope: Scope, path: str, text: str) -> None:
         if wrong:
             scope.report(
                 "accuracy-text", path, "accuracy is not good divided by total.",
+                line=scope.line_of(path, f"accuracy={percent}%, good={good}"),
                 actual=f"{percent} %, {good[:20]} of {total[:20]}", official=False,
             )  # fmt: skip
 
@@ -229,7 +231,7 @@ def _judge_detail(scope: Scope, path: str) -> None:
     try:
         with scope.tree.open(path) as stream:
             if not scope.round.has_detail_log():
-                _judge_old_detail(scope, path, stream.read(256 << 20))
+                _judge_old_detail(scope, path, stream)
                 return
             scan = scan_detail(stream, wanted)
     except Missing:
@@ -278,12 +280,9 @@ def judge_sample_count(scope: Scope, path: str, values: Mapping[str, Any]) -> No
                      actual=values.get(key, "no count"))  # fmt: skip
 
 
-def _judge_old_detail(scope: Scope, path: str, data: bytes) -> None:
-    ignored = [text.encode() for text in scope.round.tables["ignored_loadgen_errors"]]
-    if b"ERROR" not in data:
+def _judge_old_detail(scope: Scope, path: str, stream: BinaryIO) -> None:
+    ignored = scope.round.tables["ignored_loadgen_errors"]
+    for number, line in error_lines(stream, ignored):
+        scope.report("accuracy-loadgen-error", path, "LoadGen logged errors.", line=number,
+                     actual=line)  # fmt: skip
         return
-    for number, line in enumerate(data.split(b"\n"), start=1):
-        if b"ERROR" in line and not any(text in line for text in ignored):
-            scope.report("accuracy-loadgen-error", path, "LoadGen logged errors.", line=number,
-                         actual=line.decode("utf-8", "replace"))  # fmt: skip
-            return

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlrepo.checker.endpoints import is_endpoints
 from mlrepo.checker.endpoints_performance import scenario_of_endpoints
-from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular
+from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular, report_missing_logs
 from mlrepo.checker.outcome import Outcome
 from mlrepo.checker.report import Result
 from mlrepo.checker.result import judge_result
@@ -127,6 +127,7 @@ def _category(category: str) -> str:
 
 def _unknown(scope: Scope) -> Result:
     scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
+    report_missing_logs(scope)
     name = scope.place.scenario
     if is_modular(scope.round) and name not in _SPELLINGS and name.lower() in _SPELLINGS:
         # It knows the scenario, and dies when it writes the result's row.

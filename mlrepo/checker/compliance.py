@@ -133,6 +133,7 @@ def _judge_scores(scope: Scope, path: str, test: str) -> None:
     if not abs(score - reference) <= tolerance * reference:
         scope.report(
             "compliance-unlike-performance", path, f"{test} and the performance run differ.",
+            line=scope.line_of(path, "est score"),
             expected=f"{reference:g} within {tolerance:.0%}", actual=f"{score:g}",
         )  # fmt: skip
 
@@ -155,7 +156,8 @@ def _judge_text(scope: Scope, path: str, passes: Callable[[str], bool] = passed)
         scope.report("compliance", path, "The verification is missing or cannot be read.")
         return False
     if not passes(text):
-        scope.report("compliance", path, "The verification failed.", expected="TEST PASS")
+        scope.report("compliance", path, "The verification failed.", expected="TEST PASS",
+                     line=scope.line_of(path, "TEST FAIL"))  # fmt: skip
         return False
     return True
 
@@ -177,7 +179,8 @@ def _judge_accuracy(scope: Scope, path: str, test: str) -> bool:
     if test == "TEST06":
         failed = failed_test06_checks(text)
         if failed:
-            scope.report("compliance", verdict, "TEST06 failed.", expected="; ".join(failed))
+            scope.report("compliance", verdict, "TEST06 failed.", expected="; ".join(failed),
+                         line=scope.line_of(verdict, failed[0].partition(":")[0]))  # fmt: skip
         return not failed
     modular = _number(scope) >= (6, 0)
     sure = passed_on_its_own_line(text) if modular else passed(text)

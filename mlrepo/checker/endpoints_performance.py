@@ -97,6 +97,13 @@ class EndpointsPerformance:
         directory = directory_of_endpoints(self.scope)
         pair = (_SCENARIOS.get(scenario.lower(), scenario), self.scope.scenario)
         if scenario.lower() == directory.lower() or pair == ("Server", "Interactive"):
+            named = self._value("effective_scenario")
+            type_ = _SCENARIOS.get(str(named).lower(), str(named))
+            if type_ != self.scope.scenario and (type_, self.scope.scenario) != pair:
+                # The official checker takes the directory's word for it.
+                self._report("performance-scenario", "effective_scenario",
+                             "The configuration names another scenario.", official=False,
+                             expected=self.scope.scenario, actual=named)  # fmt: skip
             return
         may_infer = "edge" in self.scope.category and pair in _INFERABLE
         # A mean latency is no result of another scenario: the files hold nothing to infer from.

@@ -75,7 +75,8 @@ def _read(scope: Scope, path: str) -> dict[str, Any]:
         if key not in values:
             scope.report("measurements-incomplete", path, f"The field {key} is missing.")
         elif not values[key]:
-            scope.report("measurements-empty", path, f"The field {key} is empty.")
+            scope.report("measurements-empty", path, f"The field {key} is empty.",
+                         line=scope.line_of(path, f'"{key}"'))  # fmt: skip
     return values
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import DetailScan
 from mlrepo.tree import Missing
 
 _VALID = re.compile(r"Result\s+is\s*:\s+VALID")
 _FIELD = re.compile(r"\s*([\w\s.()/]+)\s*:\s*([\w+.][\w+.\s]*)")
+# More of them say nothing more.
+_MOST_ERRORS = 100
 _INFERRED = "result_qps_without_loadgen_overhead"
 # What later logs call it: the summary's name.
 _NAMES = {
@@ -73,23 +77,9 @@ def _value(text: str) -> Any:
 
 
 def _find_errors(scope: Scope, path: str, scan: DetailScan) -> None:
-    ignored = [text.encode() for text in scope.round.tables["ignored_loadgen_errors"]]
     try:
         with scope.tree.open(path) as stream:
-            rest = b""
-            while block := stream.read(1 << 20):
-                lines = (rest + block).split(b"\n")
-                rest = lines.pop()[-65536:]
-                if b"ERROR" in block or b"ERROR" in rest:
-                    scan.errors += _errors(lines, ignored)
-            scan.errors += _errors([rest], ignored)
+            found = error_lines(stream, scope.round.tables["ignored_loadgen_errors"])
+            scan.errors += (text for _, text in islice(found, _MOST_ERRORS))
     except Missing:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
-
-
-def _errors(lines: list[bytes], ignored: list[bytes]) -> list[str]:
-    return [
-        line.decode("utf-8", "replace")
-        for line in lines
-        if b"ERROR" in line and not any(text in line for text in ignored)
-    ]

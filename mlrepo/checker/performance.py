@@ -17,6 +17,7 @@ from mlrepo.checker.tokens import (
 )
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
+from mlrepo.rounds.inference import inferred_result, sources_of
 from mlrepo.tree import Missing
 
 # LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
@@ -299,12 +300,11 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
                 actual=values["effective_min_query_count"],
             )
     if run.scenario == "Offline":
-        table = tables["offline_min_samples_per_query"]
-        per_model = table.get("per_model") or {}
+        per_model = tables["offline_min_samples_per_query"].get("per_model") or {}
         modular = is_modular(scope.round)
         if modular and scope.model not in per_model:
             raise _Unjudgeable(f"The round has no samples per query for {scope.model}.")
-        least = per_model.get(scope.model, table["default"])
+        least = scope.round.min_offline_samples(scope.model)
         if not _number(values, "effective_samples_per_query") >= least:
             scope.report(
                 "performance-samples-per-query",
@@ -333,36 +333,29 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
     values, wanted = run.scan.values, scope.scenario
     if wanted == run.scenario:
         return
-    version = scope.round.version
     modular = is_modular(scope.round)
     if modular and "edge" not in scope.category and (wanted, run.scenario) != _AS_SERVER:
         scope.report("performance-scenario", path, "Only edge systems infer a result.",
                      line=_line(scope, path, "effective_scenario"), expected=wanted,
                      actual=run.scenario, official=True)  # fmt: skip
         return
-    if wanted == "Offline" and (run.scenario == "SingleStream" or version < (2, 0)):
-        if run.scenario == "SingleStream":
-            key = "result_qps_without_loadgen_overhead"
-            run.value, run.inferred = _number(values, key), True
-            run.printed = values[key] if isinstance(values[key], str) else ""
-            return
-        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
-    if version >= (2, 0) and wanted == "Offline" and run.scenario == "MultiStream":
-        mean = _number(values, "result_mean_query_latency_ns")
-        if not mean:
-            raise _Unjudgeable("The mean latency is zero.")
-        run.value = _number(values, "effective_samples_per_query") * 1000 / (mean / 1e6)
+    if run.scenario in sources_of(scope.round, wanted, scope.category):
+        try:
+            run.value = inferred_result(wanted, run.scenario, lambda key: _number(values, key))
+        except ZeroDivisionError as error:
+            raise _Unjudgeable("The mean latency is zero.") from error
         run.inferred = True
-        return
-    if version >= (2, 0) and wanted == "MultiStream" and run.scenario == "SingleStream":
-        estimate = _number(values, "early_stopping_latency_ms")
-        run.value, run.inferred = estimate * 8 / 1e6, True
-        if not estimate:
+        if (wanted, run.scenario) == ("Offline", "SingleStream"):
+            printed = values["result_qps_without_loadgen_overhead"]
+            run.printed = printed if isinstance(printed, str) else ""
+        if wanted == "MultiStream" and not run.value:
             scope.report(
                 "performance-early-stopping", path, "There is no estimate.", official=True,
                 line=_line(scope, path, "early_stopping_latency_ms"),
             )  # fmt: skip
         return
+    if wanted == "Offline" and scope.round.version < (2, 0):
+        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     if (wanted, run.scenario) == _AS_SERVER:
         return
     scope.report(

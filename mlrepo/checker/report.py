@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +77,11 @@ class Report:
 
     def valid(self, profile: str) -> bool:
         """Say whether the tree may be submitted as it is, in the profile."""
-        breaks = [
-            f.breaks_official if profile == "official" else f.breaks_strict for f in self.findings
-        ]
-        return not any(breaks) and all(result.valid(profile) for result in self.results)
+        breaks = any(finding.breaks(profile) for finding in self.findings)
+        return not breaks and all(result.valid(profile) for result in self.results)
+
+    def all_findings(self) -> Iterator[Finding]:
+        """Yield the tree's findings, then each result's; one that results share is in each."""
+        yield from self.findings
+        for result in self.results:
+            yield from result.findings

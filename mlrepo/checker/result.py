@@ -131,13 +131,14 @@ def _judge_performance(scope: Scope) -> _Performance:
 def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | None) -> Result:
     place = scope.place
     # A result of zero counts as none; the modular checker writes its row all the same.
+    unit = scope.round.unit(scope.scenario, scope.model)
     has_row = official and value is not None and (bool(value) or is_modular(scope.round))
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter,
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,
         official=official and bool(value),
         strict=not any(f.breaks_strict for f in scope.findings),
-        value=value, unit=scope.round.unit(scope.scenario) if value is not None else "",
+        value=value, unit=unit if value is not None else "",
         accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),
         findings=tuple(scope.findings),
     )  # fmt: skip

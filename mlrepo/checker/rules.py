@@ -6,8 +6,9 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
+from mlrepo import rounds
 from mlrepo.findings import Severity
 
 _CHECKER = "submission checker of mlcommons/inference"
@@ -31,7 +32,11 @@ class Rule:
     severity:
         In the ``strict`` profile; a warning breaks nothing.
     enforcement:
-        Its id in ``enforcement.json``; empty when no official checker knows the rule.
+        Its id in ``enforcement.json``; empty when the rounds' checkers do not differ about it.
+    official:
+        What every official checker does, in words, where the table does not say it.
+    since:
+        The first round in which strict asks it.
     """
 
     id: str
@@ -40,6 +45,8 @@ class Rule:
     hint: str
     severity: Severity = Severity.ERROR
     enforcement: str = ""
+    official: str = ""
+    since: str = "v0.7"
 
     @property
     def breaks_strict(self) -> bool:
@@ -70,7 +77,7 @@ def _version(round_name: str) -> tuple[int, ...]:
 
 @functools.cache
 def _effects() -> Mapping[str, Mapping[str, str]]:
-    text = (resources.files("mlrepo.rounds") / "enforcement.json").read_text(encoding="utf-8")
+    text = Path(rounds.__file__).with_name("enforcement.json").read_text(encoding="utf-8")
     return {key: rule["effect"] for key, rule in json.loads(text)["rules"].items()}
 
 
@@ -87,9 +94,11 @@ _RERUN = "Run the benchmark again with the round's settings."
 
 RULES: Mapping[str, Rule] = _table(
     Rule("unreadable", "Every file that a rule reads is there, plain and well formed.", _CHECKER,
-         "Restore the file from the run; `mlrepo show` names the commit that holds it."),
+         "Restore the file from the run; `mlrepo show` names the commit that holds it.",
+         official="as it reads the file or not: rejects the result, or dies"),
     Rule("official-crash", "The round's official checker ends with a traceback here.", _CHECKER,
-         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN),
+         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN,
+         official="dies with a traceback"),
     Rule("tree-symlink", "A submission holds no symbolic links.", _CHECKER,
          "Replace the link by the file it points to.", enforcement="TREE-SYMLINK"),
     Rule("tree-size", "No file is larger than 50 MiB.", _CHECKER,
@@ -115,7 +124,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("tree-orphan", "Each system and measurement has results.", _CHECKER,
          "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS"),
     Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
-         "Write calibration.md.", enforcement="TREE-CALIBRATION"),
+         "Write calibration.md.", enforcement="TREE-CALIBRATION", since="v5.1"),
     Rule("system-description", "The system description is there and is JSON.", _CHECKER,
          "Write it with `mlrepo system add`.", enforcement="SYS-JSON"),
     Rule("system-field-missing", "A system description has every field of the round.", _CHECKER,
@@ -145,7 +154,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("system-unknown-field", "A system description has known fields only.", _CHECKER,
          "Mend the name, or remove the field.", _WARN),
     Rule("network-mode", "is_network agrees with the division, the SUT's name with both.", _CHECKER,
-         "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE"),
+         "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE", since="v2.1"),
     Rule("benchmark-unknown", "The benchmark exists in this round and category.", _CHECKER,
          "Rename the directory, or write model_mapping.json in the open division.",
          enforcement="SYS-JSON"),
@@ -159,8 +168,10 @@ RULES: Mapping[str, Rule] = _table(
          "Add what is missing.", enforcement="MEAS-ISSUE"),
     Rule("measurements-empty", "Files and fields of the measurements are not empty.", _CHECKER,
          "Fill in what is empty.", enforcement="MEAS-EMPTY"),
-    Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN),
-    Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN),
+    Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN,
+         official="rejects the result"),
+    Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN,
+         official="rejects the result; from v6.0 on it dies with a traceback"),
     Rule("performance-validity", "LoadGen calls the run VALID.", _RULES, _RERUN,
          enforcement="PERF-INVALID"),
     Rule("performance-loadgen-error", "LoadGen logged no error.", _RULES, _RERUN,
@@ -174,7 +185,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("performance-target-latency", "The target latency is within the limit.", _RULES, _RERUN,
          enforcement="PERF-LAT-TARGET"),
     Rule("performance-early-stopping", "Early stopping is satisfied.", _RULES, _RERUN,
-         enforcement="PERF-EARLY-STOPPING"),
+         enforcement="PERF-EARLY-STOPPING", since="v2.0"),
     Rule("performance-min-queries", "Enough queries are asked for.", _RULES, _RERUN,
          enforcement="PERF-MIN-QUERIES"),
     Rule("performance-samples-per-query", "An Offline query has enough samples.", _RULES, _RERUN,
@@ -182,20 +193,22 @@ RULES: Mapping[str, Rule] = _table(
     Rule("performance-min-duration", "The run lasts long enough.", _RULES, _RERUN,
          enforcement="PERF-MIN-DURATION"),
     Rule("performance-token-latency", "Token latencies are within the limits.", _RULES, _RERUN,
-         enforcement="PERF-LLM-TTFT-TPOT"),
+         enforcement="PERF-LLM-TTFT-TPOT", since="v4.0"),
     Rule("performance-equal-issue", "Samples are issued equally often.", _RULES, _RERUN,
-         enforcement="PERF-EQUAL-ISSUE"),
+         enforcement="PERF-EQUAL-ISSUE", since="v4.1"),
     Rule("performance-files", "The run has LoadGen's files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="PERF-FILES"),
-    Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN),
+    Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN,
+         official="counts 0 as no result, and accepts NaN and negative numbers"),
     Rule("performance-scenario", "The log is of this scenario, or may be inferred.", _RULES,
-         "Put the log of this scenario here."),
+         "Put the log of this scenario here.", enforcement="PERF-SCENARIO"),
     Rule("performance-summary", "The summary says what the detail log says.", _RULES,
          "Restore both files from the same run."),
     Rule("log-conflict", "A key has one value in a log.", _RULES,
          "Restore the log from the run."),
     Rule("accuracy-missing", "The accuracy run has an accuracy.txt.", _CHECKER,
-         "Run the accuracy script."),
+         "Run the accuracy script.",
+         official="rejects the result"),
     Rule("accuracy-files", "The accuracy run has its files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="ACC-FILES"),
     Rule("accuracy-target", "The accuracy reaches the target.", _RULES,
@@ -209,9 +222,9 @@ RULES: Mapping[str, Rule] = _table(
     Rule("accuracy-loadgen-error", "LoadGen logged no error in the accuracy run.", _RULES, _RERUN,
          enforcement="ACC-LOADGEN-ERROR"),
     Rule("accuracy-data-set", "The accuracy run covers the data set.", _RULES, _RERUN,
-         enforcement="ACC-DATASET-SIZE"),
+         enforcement="ACC-DATASET-SIZE", since="v5.1"),
     Rule("accuracy-extra-files", "The images or videos asked for are there.", _CHECKER,
-         "Add the files.", enforcement="ACC-EXTRA-FILES"),
+         "Add the files.", enforcement="ACC-EXTRA-FILES", since="v4.0"),
     Rule("compliance", "Each compliance test is there and passes.", _RULES,
          "Run the compliance tests again.", enforcement="COMPLIANCE-MISSING-OR-FAIL"),
     Rule("compliance-copied", "A compliance log is not that of the performance run.", _RULES,
@@ -219,13 +232,14 @@ RULES: Mapping[str, Rule] = _table(
     Rule("compliance-unlike-performance", "A test's result agrees with its run's.", _RULES,
          "Run the compliance test again on the same system."),
     Rule("power-files", "A power run has its files.", _CHECKER,
-         "Add what is missing.", enforcement="POWER-FILES"),
+         "Add what is missing.", enforcement="POWER-FILES", since="v1.0"),
     Rule("power-window", "Power samples stand between power_begin and power_end.", _CHECKER,
-         "Measure power again.", enforcement="POWER-FILES"),
+         "Measure power again.", enforcement="POWER-FILES", since="v1.0"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
     Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,
-         "Run the endpoints harness again."),
+         "Run the endpoints harness again.",
+         official="rejects the result, or dies with a traceback (v6.1)"),
     Rule("accuracy-not-verified", "Each score of an endpoints result is held to its target.",
          _RULES, "Compare the score with the target by hand.", _WARN),
 )  # fmt: skip

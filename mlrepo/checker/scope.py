@@ -43,7 +43,8 @@ class Scope:
     category: str = ""
     system: Mapping[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    _lines: dict[str, dict[bytes, int]] = field(default_factory=dict, repr=False)
+    # Not handed on when a scope is copied: a copy may look at the tree through other eyes.
+    _lines: dict[str, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:

@@ -55,13 +55,10 @@ def _judge_other_files(scope: Scope) -> bool:
     _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
-    if not scope.is_open and not any(
-        scope.exists(f"{scope.root}/{name}")
-        for name in ("calibration.md", "documentation/calibration.md")
-    ):
-        official = scope.round.version >= (5, 1)
-        if official and scope.round.version < (6, 0):
-            scope.report("tree-calibration", scope.root, "calibration.md is missing.")
+    texts = ("calibration.md", "documentation/calibration.md")
+    asked = not scope.is_open and scope.round.version >= (5, 1)
+    if asked and not any(scope.exists(f"{scope.root}/{name}") for name in texts):
+        scope.report("tree-calibration", scope.root, "calibration.md is missing.")
     return rejects
 
 
@@ -83,31 +80,41 @@ def _own(scope: Scope, system: str) -> list[str]:
 
 def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
     """Judge all entries below the directories, except what lies ``apart``."""
-    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
     while directories:
         path = directories.pop()
         entries = scope.tree.entries(path)
         if not entries:
             scope.report("tree-empty-directory", path, "The directory is empty.")
         for entry in entries:
-            name, kind = entry.name, entry.kind
-            below = f"{path}/{name}"
-            if name[0] == ".":
-                scope.report("tree-dot-name", below, "The name begins with a dot.")
-            if " " in name:
-                scope.report("tree-space", below, "The name holds a space.")
-            if kind is Kind.DIRECTORY:
-                if name.endswith("__pycache__"):
-                    scope.report("tree-pycache", below, "It is a __pycache__ directory.")
-                if below not in apart:
-                    directories.append(below)
-            elif kind is Kind.LINK:
-                _judge_link(scope, below, entry)
-            elif kind is not Kind.FILE:
-                scope.report("tree-special", below, f"It is no plain file: {kind.value}.")
-            elif entry.size > largest:
-                scope.report("tree-size", below, "The file is too large.",
-                             expected=f"<= {largest} bytes", actual=entry.size)  # fmt: skip
+            below = f"{path}/{entry.name}"
+            judge_entry(scope, below, entry)
+            if entry.kind is Kind.DIRECTORY and below not in apart:
+                directories.append(below)
+
+
+def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
+    """Judge the name, kind and size of one file or directory of a submitter."""
+    name, kind = entry.name, entry.kind
+    if name[0] == ".":
+        scope.report("tree-dot-name", path, "The name begins with a dot.")
+    if " " in name:
+        scope.report("tree-space", path, "The name holds a space.")
+    if kind is Kind.FILE:
+        _judge_size(scope, path, entry.size)
+    elif kind is Kind.DIRECTORY:
+        if name.endswith("__pycache__"):
+            scope.report("tree-pycache", path, "It is a __pycache__ directory.")
+    elif kind is Kind.LINK:
+        _judge_link(scope, path, entry)
+    else:
+        scope.report("tree-special", path, f"It is no plain file: {kind.value}.")
+
+
+def _judge_size(scope: Scope, path: str, size: int) -> None:
+    largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
+    if size > largest:
+        scope.report("tree-size", path, "The file is too large.",
+                     expected=f"<= {largest} bytes", actual=size)  # fmt: skip
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:

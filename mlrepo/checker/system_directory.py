@@ -83,5 +83,6 @@ def _mapping(scope: Scope) -> Mapping[str, object]:
         value = None
     if not isinstance(value, dict):
         scope.report("unreadable", path, "It is not a JSON object.", official=True)
+        scope.report("official-crash", path, DIES, official=True)
         return {}
     return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +13,15 @@ from mlrepo.cli.bench_available import list_, prereq
 from mlrepo.cli.bench_compliance import command as compliance
 from mlrepo.cli.bench_compliance import run_tests
 from mlrepo.cli.bench_peak import command as peak
+from mlrepo.cli.bench_replay import command as replay
 from mlrepo.cli.bench_session import (
+    before_runs,
     exit_code,
     key_values,
     model_choice,
     model_options,
     open_bench,
     print_run,
-    recover_first,
     run_one,
     run_values,
     typed_arguments,
@@ -29,6 +31,12 @@ from mlrepo.cli.bench_suite import resume, suite
 from mlrepo.cli.bench_tune import command as tune
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.run import Bench
+    from mlrepo.record import RunRecord
 
 
 @click.group("bench")
@@ -79,6 +87,11 @@ def command() -> None:
 @click.option(
     "--compliance", is_flag=True, help="Then run the compliance tests that belong to the run."
 )
+@click.option(
+    "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
+)
+@click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="N",
+              help="Run N times, for statistics; each run is a commit.")  # fmt: skip
 @click.option("--require-quiet", is_flag=True,
               help="Do not start on a busy machine, nor place a disturbed run.")  # fmt: skip
 @click.option("--framework-version", default="", help="Goes into the name of the results.")
@@ -101,7 +114,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     from dataclasses import replace
 
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.record import PERFORMANCE
+    from mlrepo.record import PERFORMANCE, VALID
 
     if given["compliance"] and given["mode"].lower() != PERFORMANCE:
         raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
@@ -131,19 +144,72 @@ def run(ctx: click.Context, /, **given: Any) -> int:
         skip_system_ext=given["skip_system_ext"],
         require_quiet=given["require_quiet"],
     )
-    recover_first(bench)
-    concluded = run_one(bench, request, f"{request.workload} {request.scenario} {request.mode}")
-    if not given["as_json"]:
-        print_run(concluded)
-    code = exit_code(concluded.record.validity)
-    values = run_values(concluded)
-    if given["compliance"] and code == 0:
-        request = replace(request, scenario=concluded.record.scenario)
-        code, tests = run_tests(bench, request, (), quiet=given["as_json"])
-        values["tests"] = [run_values(test) for test in tests]
+    before_runs(bench)
+    code, done = _run_all(bench, request, given)
+    last = done[-1]
+    tests: list[dict[str, Any]] = []
+    if given["compliance"] and last.record.validity == VALID:
+        request = replace(request, scenario=last.record.scenario)
+        failed, tested = run_tests(bench, request, (), quiet=given["as_json"])
+        tests = [run_values(test) for test in tested]
+        code = max(code, failed)
     if given["as_json"]:
-        print_json("mlrepo.show/1", values)
+        more = {"tests": tests} if tests else {}
+        if len(done) == 1:
+            print_json("mlrepo.show/1", {**run_values(last), **more})
+        else:
+            print_json("mlrepo.runs/1", {"runs": [run_values(one) for one in done], **more})
     return code
+
+
+def _run_all(
+    bench: Bench, request: BenchRequest, given: Mapping[str, Any]
+) -> tuple[int, list[ConcludedRun]]:
+    """Run the request as often as asked, each time until it is VALID with ``--auto``.
+
+    Returns
+    -------
+    The worst exit code of a repeat (its last attempt counts), and all runs.
+    """
+    from mlrepo.bench.advice import MOST_ATTEMPTS, advise, attempts
+
+    label = f"{request.workload} {request.scenario} {request.mode}"
+    worst = 0
+    done: list[ConcludedRun] = []
+    for number in range(1, given["repeat"] + 1):
+        part = f" {number}/{given['repeat']}" if given["repeat"] > 1 else ""
+
+        def run(one: BenchRequest, part: str = part) -> ConcludedRun:
+            return run_one(bench, one, label + part)
+
+        for tried, concluded in attempts(run, request, MOST_ATTEMPTS if given["auto"] else 1):
+            request = tried  # the next repeat begins with what this one found
+            done.append(concluded)
+            if not given["as_json"]:
+                print_run(concluded)
+                if given["auto"] and (options := advise(concluded.record).options):
+                    click.echo(f"  next    {options}")
+        worst = max(worst, exit_code(done[-1].record.validity))
+        if worst == 130:
+            break
+    if given["repeat"] > 1 and not given["as_json"]:
+        _print_spread([one.record for one in done])
+    return worst, done
+
+
+def _print_spread(records: Sequence[RunRecord]) -> None:
+    """Print mean and range of the VALID results."""
+    from statistics import fmean
+
+    from mlrepo.record import VALID, Metric
+
+    results = [one.result for one in records if one.validity == VALID]
+    values = [result.value for result in results if result.value is not None]
+    if values:
+        mean, low, high = (
+            Metric(value, results[0].unit) for value in (fmean(values), min(values), max(values))
+        )
+        click.echo(f"{len(values)} VALID runs: {mean} on average, {low} to {high}")
 
 
 def _split_prefix(text: str) -> tuple[str, ...]:
@@ -153,5 +219,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-for _part in (list_, prereq, compliance, suite, resume, peak, tune):
+for _part in (list_, prereq, compliance, suite, resume, peak, replay, tune):
     command.add_command(_part)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.bench_session import (
+    before_runs,
     exit_code,
     model_choice,
     model_options,
     open_bench,
     print_run,
-    recover_first,
     run_one,
     run_values,
     typed_arguments,
@@ -65,7 +65,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         timeout=given["timeout"],
         tags=given["tags"],
     )
-    recover_first(bench)
+    before_runs(bench)
     code, done = run_tests(bench, request, given["tests"], quiet=given["as_json"])
     if given["as_json"]:
         print_json("mlrepo.compliance/1", {"tests": [run_values(one) for one in done]})

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.bench_session import (
+    before_runs,
     model_choice,
     model_options,
     open_bench,
-    recover_first,
     run_one,
     typed_arguments,
     where_options,
 )
-from mlrepo.cli.render import print_json
+from mlrepo.cli.render import print_json, print_table, verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.peak import Peak
     from mlrepo.bench.request import BenchRequest
 
 
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 @click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
 @click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
 @model_options
+@click.option("--auto/--no-auto", default=True, show_default=True,
+              help="Go on with the next attempt when a confirming run is INVALID.")  # fmt: skip
 @click.option("--no-remember", is_flag=True, help="Leave the system's user.conf as it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
@@ -47,9 +52,10 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """Find the highest load that a system bears, and remember it.
 
     Offline and the streams: one short probe tells what LoadGen has to expect. Server: short probes
-    enclose the highest rate that holds the latency bound. Then one full run confirms the value,
-    and once it is confirmed the system's user.conf for the round keeps it. Probes are recorded,
-    never placed. Exit code: 0 confirmed, 1 not.
+    enclose the highest rate that holds the latency bound. Then one full run confirms the value;
+    INVALID ones are followed by the next attempt unless --no-auto is given. Once confirmed, the
+    system's user.conf for the round keeps the value. Probes are recorded, never placed. Exit code:
+    0 confirmed, 1 not.
 
     \b
     Example:
@@ -75,10 +81,10 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         **model_choice(given, bench.environ),
         tags=given["tags"],
     )
-    recover_first(bench)
+    before_runs(bench)
     full = given["full"] or full_seconds(bench)
     budget = parse_duration(given["budget"])
-    probes = 12 if request.scenario == "Server" else 1
+    probes = 16 if request.scenario == "Server" else 1
     click.echo(
         f"{probes} probe(s) of about {given['probe']:.0f} s and a full run of {full:.0f} s: about "
         f"{probes * (given['probe'] + 2) + full:.0f} s; at most {budget:.0f} s.",
@@ -90,20 +96,63 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         click.echo(f"{label}: {done.record.result} {done.record.validity}", err=True)
         return done
 
-    peak = Search(bench, request, run, given["probe"], full, budget).find()
+    search = Search(bench, request, run, given["probe"], full, budget, auto=given["auto"])
+    peak = search.find()
     path = None
     if peak.value is not None and peak.confirmed and not given["no_remember"]:
         model = load_plugin(WORKLOADS, request.workload).loadgen_model
         path = remember(bench, request, model, peak)
-    if as_json := given["as_json"]:
-        values = {**asdict(peak), "remembered": str(path) if path else None}
-        print_json("mlrepo.peak/1", values)
-    if not as_json and peak.value is not None:
-        bound = f", {peak.upper:.6g} failed" if peak.upper is not None else ""
-        state = f"confirmed by {peak.confirmed.run}" if peak.confirmed else "not confirmed"
-        click.echo(f"{peak.key} = {peak.value:.6g}{bound}; {peak.probes} probes; {state}")
-    if not as_json and path is not None:
-        click.echo(f"  kept in {path}")
-    if not as_json and peak.reason:
-        click.echo(f"  {peak.reason}")
+    if given["as_json"]:
+        print_json("mlrepo.peak/1", _values(peak, path))
+    else:
+        _print(peak, path)
     return 0 if peak.confirmed else 1
+
+
+def _values(peak: Peak, path: Path | None) -> dict[str, Any]:
+    points = [
+        {
+            "label": point.label,
+            "setting": point.setting,
+            "run": point.record.run,
+            "result": asdict(point.record.result),
+            "validity": point.record.validity,
+        }
+        for point in peak.points
+    ]
+    return {
+        "key": peak.key,
+        "value": peak.value,
+        "upper": peak.upper,
+        "probes": peak.probes,
+        "points": points,
+        "confirmed": asdict(peak.confirmed) if peak.confirmed else None,
+        "reason": peak.reason,
+        "remembered": str(path) if path else None,
+    }
+
+
+def _print(peak: Peak, path: Path | None) -> None:
+    if peak.points:
+        print_table(
+            ("WHAT", "RESULT", "99TH PERCENTILE", "VERDICT", "RUN"),
+            [
+                (
+                    point.label,
+                    str(point.record.result),
+                    str(point.record.metrics.get("99.00_percentile_latency", "-")),
+                    verdict(point.record.validity),
+                    point.record.run,
+                )
+                for point in peak.points
+            ],
+            right=(1, 2),
+        )
+    if peak.value is not None:
+        bound = f"; {peak.upper:.6g} failed" if peak.upper is not None else ""
+        state = f"confirmed by {peak.confirmed.run}" if peak.confirmed else "not confirmed"
+        click.echo(f"{peak.key} = {peak.value:.6g}, {state}{bound}; {peak.probes} probe(s)")
+    if path is not None:
+        click.echo(f"  kept in {path}")
+    if peak.reason:
+        click.echo(f"  {peak.reason}")

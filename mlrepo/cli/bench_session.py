@@ -68,16 +68,26 @@ def typed_arguments(ctx: click.Context) -> list[str]:
     return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
 
 
-def recover_first(bench: Bench) -> None:
-    """Record what a crash left behind, before the next run starts."""
+def before_runs(bench: Bench) -> None:
+    """Record what a crash left behind, and say if LoadGen was made for another round."""
     from mlrepo.bench.run import recover
 
+    tell_loadgen(bench)
     done, failed = recover(bench.repository, bench.redactor)
     for concluded in done:
         record = concluded.record
         click.echo(f"Recovered the run {record.run} ({record.validity}).", err=True)
     for run_id, error in failed:
         click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
+
+
+def tell_loadgen(bench: Bench) -> None:
+    """Say on standard error if the installed LoadGen was made for another round."""
+    from mlrepo.bench.loadgen import loadgen_fit
+    from mlrepo.rounds import load_round
+
+    if note := loadgen_fit(load_round(bench.settings["round"].value)).note:
+        click.echo(note, err=True)
 
 
 def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
@@ -91,12 +101,12 @@ def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
 
 def print_run(done: ConcludedRun) -> None:
     """Print result, verdict, and where the run stands."""
-    from mlrepo.bench.peak import advice_for
+    from mlrepo.bench.advice import advise
 
     record = done.record
     print_headline(record)
-    if advice := advice_for(record):
-        click.echo(f"  advice  {advice}")
+    for words in advise(record).words:
+        click.echo(f"  advice  {words}")
     placement = record.placement
     where = placement.path if placement.placed else f"not placed: {placement.reason}"
     click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.bench_session import (
+    before_runs,
     exit_code,
     model_choice,
     model_options,
     open_bench,
-    recover_first,
     run_values,
+    tell_loadgen,
     typed_arguments,
     where_options,
 )
@@ -23,6 +25,7 @@ from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_ta
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
+    from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.execute import Progress
     from mlrepo.bench.suite import Step, Suite
 
@@ -44,6 +47,12 @@ if TYPE_CHECKING:
     help="With or without the compliance tests (default: as the division asks).",
 )  # fmt: skip
 @click.option("--quick", is_flag=True, help="Shorten the runs; not for a submission.")
+@click.option(
+    "--infer", is_flag=True, help="Leave out scenarios that the round infers from others."
+)
+@click.option(
+    "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
+)
 @click.option("--budget", help="Start no run that would end later than this, such as 3h.")
 @where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
@@ -85,12 +94,14 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         timeout=given["timeout"],
         tags=given["tags"],
     )
-    if not given["plan"]:
-        recover_first(bench)
+    if given["plan"]:
+        tell_loadgen(bench)
+    else:
+        before_runs(bench)
     scenarios = tuple(dict.fromkeys(parse_scenario(text) for text in given["scenarios"]))
     planned = plan_suite(
         bench, request, scenarios,
-        tests=given["tests"], quick=given["quick"], rerun=given["rerun"],
+        tests=given["tests"], quick=given["quick"], rerun=given["rerun"], infer=given["infer"],
     )  # fmt: skip
     if not given["as_json"]:
         _print_plan(planned)
@@ -98,7 +109,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         if given["as_json"]:
             print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
         return 0
-    return _run(planned, budget, as_json=given["as_json"])
+    return _run(planned, budget, auto=given["auto"], as_json=given["as_json"])
 
 
 @click.command("resume")
@@ -154,41 +165,54 @@ def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:
     return kept
 
 
-def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
+def _run(planned: Suite, budget: float | None, *, auto: bool, as_json: bool) -> int:
     from mlrepo.bench.suite import run_suite
     from mlrepo.errors import UserError as Refused
 
     number = len(planned.wanted)
-    worst = 0
+    codes: dict[int, int] = {}
     done: list[dict[str, Any]] = []
     lines: list[ProgressLine] = []
 
     def on_step(index: int, step: Step, left: float) -> Callable[[Progress], None]:
-        label = (
-            f"[{index}/{number}, {_duration(left)} left] "
-            f"{planned.workload.name} {step.cell.scenario} {step.cell.name}"
-        )
-        lines.append(ProgressLine(label))
+        label = f"[{index}/{number}] {planned.workload.name} {step.cell.scenario} {step.cell.name}"
+        begin = time.monotonic()
+
+        def suite_left(progress: Progress) -> str:
+            spent = time.monotonic() - begin
+            mine = max(0.0, step.seconds - spent) if progress.left is None else progress.left
+            return f"suite {_duration(max(0.0, left - step.seconds + mine))} left"
+
+        lines.append(ProgressLine(label, more=suite_left))
         return lines[-1].update
 
-    for step, ended in run_suite(planned, budget=budget, on_step=on_step):
+    for step, ended in run_suite(planned, budget=budget, on_step=on_step, auto=auto):
         lines[-1].close()
         if isinstance(ended, Refused):
             click.echo(f"{step.cell.scenario} {step.cell.name}: {ended.message}", err=True)
-            worst = max(worst, 1)
+            codes[len(lines)] = 1
             continue
         done.append(run_values(ended))
         if not as_json:
-            print_headline(ended.record)
-            if not ended.record.placement.placed:
-                click.echo(f"  not placed: {ended.record.placement.reason}")
-        worst = max(worst, exit_code(ended.record.validity))
-        if worst == 130:
+            _print_run(ended)
+        codes[len(lines)] = exit_code(ended.record.validity)  # the last attempt of a step counts
+        if codes[len(lines)] == 130:
             click.echo("Stopped; `mlrepo bench resume` goes on.", err=True)
             break
+    worst = max(codes.values(), default=0)
     if as_json:
         print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": done})
     return worst
+
+
+def _print_run(done: ConcludedRun) -> None:
+    from mlrepo.bench.advice import advise
+
+    print_headline(done.record)
+    for words in advise(done.record).words:
+        click.echo(f"  advice  {words}")
+    if not done.record.placement.placed:
+        click.echo(f"  not placed: {done.record.placement.reason}")
 
 
 def _print_plan(planned: Suite) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.context import resolver
 from mlrepo.cli.rendering import FORMATS, renderer
-from mlrepo.cli.round_of_tree import round_of
 from mlrepo.cli.tree_to_check import tree_to_check
 from mlrepo.errors import UserError
 
@@ -31,9 +31,8 @@ _PROFILES = click.Choice(("strict", "official"))
 @click.option(
     "--profile",
     type=_PROFILES,
-    default="strict",
-    show_default=True,
-    help="The rules as written, or the verdict of the round's official checker.",
+    help="The rules as written, or the verdict of the round's official checker; by default the "
+    "setting profile, which is strict if you do not change it.",
 )
 @click.option(
     "--format",
@@ -62,7 +61,7 @@ def command(
     round_: str | None,
     submitter: str | None,
     only: str | None,
-    profile: str,
+    profile: str | None,
     format_: str,
     as_json: bool,
     output: Path | None,
@@ -95,11 +94,14 @@ def command(
             hint="`mlrepo -C DIR check --rev REV` judges a commit of another repository.",
         )
     from mlrepo.checker.check import check
+    from mlrepo.checker.round_of_tree import round_of
     from mlrepo.rounds import load_round
 
     source = tree_to_check(path, rev=rev, staged=staged)
     folder = source.repository.rounds if source.repository is not None else None
-    round_name = round_of(source, round_, folder)
+    settings = resolver(source.repository)
+    round_name = round_of(source.tree, settings, label=source.label, flag=round_, folder=folder)
+    chosen = settings.require("profile", profile).value
     # The process ends with the verdict: what cycles it makes are not worth looking for.
     gc.disable()
     report = check(
@@ -113,8 +115,8 @@ def command(
             hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
             "recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
         )
-    _emit(report, profile, "json" if as_json else format_, output, quiet=quiet)
-    return 0 if report.valid(profile) else 1
+    _emit(report, chosen, "json" if as_json else format_, output, quiet=quiet)
+    return 0 if report.valid(chosen) else 1
 
 
 def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:

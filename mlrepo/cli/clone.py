@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mlrepo.cli.context import resolver
 from mlrepo.errors import RemoteUnavailable
 from mlrepo.redaction import Redactor
 from mlrepo.settings import FILE_NAME
@@ -17,7 +18,8 @@ from mlrepo.settings import FILE_NAME
 def command(url: str, directory: Path | None) -> None:
     """Get a results repository from a URL.
 
-    All experiment branches come along; `mlrepo log` lists their runs at once.
+    All experiment branches come along; `mlrepo log` lists their runs at once. The Git hooks are
+    installed as by `mlrepo init`.
 
     \b
     Example:
@@ -33,8 +35,20 @@ def command(url: str, directory: Path | None) -> None:
         message, _ = Redactor().text(error.message)
         raise RemoteUnavailable(message, hint=error.hint) from None
     click.echo(f"Cloned into {root}")
+    if (root / FILE_NAME).exists():
+        _install_hooks(root)
     if not (root / FILE_NAME).exists():
         click.echo(
             f"It has no {FILE_NAME} yet. Turn it into a results repository with: "
             f"cd {root} && mlrepo init --adopt --submitter NAME --division open"
         )
+
+
+def _install_hooks(root: Path) -> None:
+    from mlrepo.repository.discovery import find_repository
+    from mlrepo.repository.hook_install import install_hooks
+
+    repository = find_repository(root)
+    hooks = install_hooks(repository, resolver(repository).require("hooks").value)
+    for line in hooks.lines():
+        click.echo(line)

@@ -39,15 +39,14 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     settings = resolver(repository)
     for setting in SETTINGS:
         settings.find(setting.key)  # a malformed value is reported as such
+    kind = settings.require("hooks").value
     mended: list[str] = []
     if fix:
         mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
-        hooks = install_hooks(repository)
-        mended += [f"installed the hook {name}" for name in hooks.written]
-        mended += [f"hook not installed: {line}" for line in hooks.chain]
+        mended += install_hooks(repository, kind).lines()
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
-    checks = [*check_repository(repository, records=not quick), _platform(repository)]
+    checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if as_json:
         print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
     else:

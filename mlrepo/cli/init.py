@@ -62,7 +62,7 @@ def command(
     name = chosen.value if chosen else ""
     files, still_open = _files(values, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
-    hooks = install_hooks(find_repository(made.root))
+    hooks = install_hooks(find_repository(made.root), settings.require("hooks").value)
     if as_json:
         print_json(
             "mlrepo.init/1",
@@ -81,10 +81,8 @@ def command(
         click.echo(f"  wrote {path}")
     for path in made.kept:
         click.echo(f"  kept  {path} (it existed)")
-    if hooks.written:
-        click.echo(f"  Git hooks: {', '.join(hooks.written)}")
-    for line in hooks.chain:
-        click.echo(f"  Git hook not installed: {line}")
+    for line in hooks.lines():
+        click.echo(f"  {line}")
     if not made.commit:
         click.echo(f"Commit the new files: git add {shlex.join(made.written)} && git commit")
     if name and still_open:

@@ -37,7 +37,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
+    "compare": ("mlrepo.cli.compare", "Compare runs, results or branches side by side."),
+    "select": ("mlrepo.cli.select", "Take recorded runs into the submission of the round."),
+    "pack": ("mlrepo.cli.pack", "Pack what is selected for a round into one file."),
     "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
+    "submit": (
+        "mlrepo.cli.submit",
+        "Open the pull request that submits what is selected for a round.",
+    ),
+    "review": (
+        "mlrepo.cli.review",
+        "Review somebody else's submission, and write the text to paste.",
+    ),
+    "import": (
+        "mlrepo.cli.import_",
+        "Read published results, or LoadGen logs, into the records of this repository.",
+    ),
     "round": ("mlrepo.cli.round", "Show the rules of each round, and import those of a new one."),
     "truncate": (
         "mlrepo.cli.truncate",

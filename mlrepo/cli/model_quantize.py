@@ -44,7 +44,7 @@ def quantize(
     Example:
       mlrepo model quantize resnet50 --calibration mlperf-1
     """
-    from mlrepo.bench.inputs import find_calibration
+    from mlrepo.bench.calibration import find_calibration
     from mlrepo.workloads.model_store import ModelStore
     from mlrepo.workloads.quantize import CALIBRATION_DOCUMENT
     from mlrepo.workloads.quantize import quantize as run

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,12 +24,27 @@ _PHASES = {
     "finished": "ending",
     "failed": "ending",
 }
+# Longer lists are printed one entry per line.
+_MOST_INDENTED = 100
 
 
 def print_json(schema: str, values: Mapping[str, Any]) -> None:
-    """Print one JSON object with its schema name first."""
+    """Print one JSON object with its schema name first; long lists have an entry per line.
+
+    Only without indentation does Python encode in C, which thousands of entries need.
+    """
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
-    click.echo(json.dumps({"schema": schema, **values}, indent=2, ensure_ascii=ascii_only))
+    long = {key: value for key, value in values.items() if _is_long(value)}
+    short = {"schema": schema, **{key: None if key in long else v for key, v in values.items()}}
+    text = json.dumps(short, indent=2, ensure_ascii=ascii_only)
+    for key, entries in long.items():
+        lines = ",\n    ".join(json.dumps(entry, ensure_ascii=ascii_only) for entry in entries)
+        text = text.replace(f'\n  "{key}": null', f'\n  "{key}": [\n    {lines}\n  ]', 1)
+    click.echo(text)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > _MOST_INDENTED
 
 
 def print_table(
@@ -49,7 +64,7 @@ def print_table(
 
 
 def _width(cell: str) -> int:
-    return len(click.unstyle(cell))
+    return len(click.unstyle(cell)) if "\x1b" in cell else len(cell)
 
 
 def verdict(validity: str) -> str:
@@ -75,10 +90,14 @@ def colored() -> bool | None:
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr."""
+    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr.
 
-    def __init__(self, label: str) -> None:
+    ``more`` says what else belongs into it, such as the time left for the whole work.
+    """
+
+    def __init__(self, label: str, more: Callable[[Progress], str] | None = None) -> None:
         self._label = label
+        self._more = more
         self._phase = ""
         self._terminal = sys.stderr.isatty()
         self._drawn = 0.0
@@ -93,7 +112,8 @@ class ProgressLine:
         self._phase = progress.phase
         if not self._terminal:
             if changed:
-                click.echo(f"{self._label}: {_PHASES[progress.phase]}", err=True)
+                text = f"{self._label}: {_PHASES[progress.phase]}"
+                click.echo(text + self._rest(progress), err=True)
             return
         if not changed and time.monotonic() - self._drawn < 0.2:
             return
@@ -105,7 +125,11 @@ class ProgressLine:
             text += f"  {progress.left:.0f} s left"
         if progress.samples:
             text += f"  {progress.samples} samples"
+        text += self._rest(progress)
         click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+    def _rest(self, progress: Progress) -> str:
+        return f"  ({self._more(progress)})" if self._more else ""
 
     def close(self) -> None:
         """Remove the line."""

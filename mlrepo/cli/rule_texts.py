@@ -45,6 +45,9 @@ def explanation(name: str) -> str:
 
 def effects_by_round(rule: Rule) -> list[tuple[str, str]]:
     """Return spans of rounds (``v1.0 to v2.1``) and what their official checkers do."""
+    if rule.official:
+        known = known_rounds()
+        return [(f"{known[0]} to {known[-1]}", rule.official)]
     spans: list[tuple[str, str, str]] = []
     for name in known_rounds():
         effect = rule.effect(name)

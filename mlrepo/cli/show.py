@@ -58,7 +58,11 @@ def command(run: str, log: str | None, as_json: bool) -> None:
 
 
 def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
+    from mlrepo.bench.advice import advise
+
     print_headline(record)
+    for words in advise(record).words:
+        click.echo(f"  advice    {words}")
     placement = record.placement
     placed = placement.path if placement.placed else f"no: {placement.reason}"
     if placement.forced:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import colored, print_json, print_table
 
-_COLOURS = {"done": "green", "missing": "yellow", "stale": "yellow", "short": "yellow"}
+_COLOURS = {"done": "green", "missing": "yellow", "stale": "yellow", "short": "yellow",
+            "inferred": "cyan"}  # fmt: skip
 
 
 @click.command("status")
@@ -21,25 +20,36 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     """Show which runs of the round are done, INVALID, stale, too short or missing.
 
     All experiment branches are read, local and fetched, without a checkout. Each hole comes with
-    the command that fills it.
+    the command that fills it; a scenario without runs whose result the round infers from another's
+    has none. Whether the installed LoadGen is one that the round accepts is told too.
 
     \b
     Example:
       mlrepo status --division open
     """
+    from mlrepo.bench.loadgen import loadgen_fit
     from mlrepo.bench.status import round_status
-    from mlrepo.repository.history import recorded_runs
     from mlrepo.rounds import load_round
 
     repository = current_repository()
     found = resolver(repository)
     found_round = load_round(found.require("round", round_).value)
     asked = found.require("category", category).value
-    rows = round_status(recorded_runs(repository), found_round, asked, division)
+    rows = round_status(repository, found_round, asked, division)
+    fit = loadgen_fit(found_round)
     if as_json:
-        values = [{**asdict(row), "next": row.next_command} for row in rows]
-        print_json("mlrepo.status/1", {"round": found_round.name, "results": values})
+        # Not asdict: it copies every value of ten thousand cells.
+        values = [
+            {**vars(row), "cells": [vars(cell) for cell in row.cells], "next": row.next_command}
+            for row in rows
+        ]
+        print_json(
+            "mlrepo.status/1",
+            {"round": found_round.name, "loadgen": vars(fit), "results": values},
+        )
         return
+    if fit.note:
+        click.echo(fit.note, err=True)
     if not rows:
         click.echo(
             f"Nothing is recorded for {found_round.name}. `mlrepo bench suite` begins.", err=True
@@ -50,12 +60,22 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         [
             (
                 row.division, row.system, row.backend, row.benchmark, cell.scenario, cell.name,
-                click.style(cell.state, fg=_COLOURS.get(cell.state, "red")), cell.result,
+                click.style(cell.state, fg=_COLOURS.get(cell.state, "red")), _rounded(cell.result),
             )
             for row in rows
             for cell in row.cells
         ],
     )  # fmt: skip
+    if any(cell.state == "inferred" for row in rows for cell in row.cells):
+        click.echo("inferred: the round takes it from another scenario's run; no run is needed.")
     for row in rows:
         if row.next_command:
             click.echo(f"Next: {row.next_command}", color=colored())
+
+
+def _rounded(result: str) -> str:
+    """Return a result as people read it; the trailers hold all digits."""
+    from mlrepo.record import format_number
+
+    number, _, unit = result.partition(" ")
+    return f"{format_number(float(number))} {unit}" if number else ""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.render import print_json
 from mlrepo.errors import MlrepoError, UserError
+
+if TYPE_CHECKING:
+    from mlrepo.submission.truncate import Truncation
 
 
 @click.command("truncate")
@@ -41,7 +48,6 @@ def command(
       mlrepo truncate --backup ~/full-logs --clean
     """
     from mlrepo.repository.discovery import find_git_repository
-    from mlrepo.submission.truncate import Truncation, accuracy_logs, truncate
 
     if backup and output:
         raise click.UsageError("--backup and --output exclude each other.")
@@ -55,17 +61,11 @@ def command(
         )
     if clean and backup:
         return _clean(backup, repository.store / "raw", yes=yes)
-    base = _copied(path, output) if output else path
-    logs = list(accuracy_logs(base, submitter))
-    done: list[Truncation] = []
-    refused: list[MlrepoError] = []
-    for log in logs:
-        try:
-            if backup:
-                _back_up(log, backup / log.relative_to(base))
-            done.append(truncate(log, repository.store))
-        except MlrepoError as error:
-            refused.append(error)
+    if output:
+        with _copy_of(path, output, submitter) as copy:
+            done, refused = _truncate_all(copy, submitter, repository.store, shown=output)
+    else:
+        done, refused = _truncate_all(path, submitter, repository.store, backup=backup)
     if as_json:
         rows = [
             {"path": str(d.path), "outcome": d.outcome.name.lower(), "size": d.size,
@@ -76,30 +76,74 @@ def command(
     else:
         for one in done:
             click.echo(f"{one.outcome.value}: {one.path} ({one.size} bytes before)")
-        if not logs:
-            click.echo(f"There is no accuracy log to truncate in {base}.", err=True)
+        if not done and not refused:
+            click.echo(f"There is no accuracy log to truncate in {path}.", err=True)
     for refusal in refused:
         click.echo(f"mlrepo: {refusal.message}\n  {refusal.hint}", err=True)
     return 1 if refused else 0
 
 
-def _copied(path: Path, output: Path) -> Path:
+def _truncate_all(
+    base: Path, submitter: str, store: Path, *, backup: Path | None = None,
+    shown: Path | None = None,
+) -> tuple[list[Truncation], list[MlrepoError]]:  # fmt: skip
+    """Truncate the logs below ``base``, which the messages call ``shown``."""
+    from mlrepo.submission.truncate import accuracy_logs, truncate
+
+    done: list[Truncation] = []
+    refused: list[MlrepoError] = []
+    for log in accuracy_logs(base, submitter):
+        name = log.relative_to(base)
+        path = (shown or base) / name
+        try:
+            if backup:
+                _back_up(log, backup / name)
+            done.append(truncate(log, store, origin=path)._replace(path=path))
+        except MlrepoError as error:
+            error.message = error.message.replace(str(base), str(shown or base))
+            refused.append(error)
+    return done, refused
+
+
+@contextlib.contextmanager
+def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
+    """Copy the tree, or the submitter's part of it; what the block leaves becomes ``output``.
+
+    When copying or the block fails, nothing is left.
+    """
+    from mlrepo.paths import DIVISIONS
+
     if output.exists():
         raise UserError(f"{output} exists and is not overwritten.", hint="Choose another name.")
     if output.resolve().is_relative_to(path.resolve()):
         raise UserError(f"{output} lies inside {path}.", hint="Choose a place outside of it.")
-    shutil.copytree(path, output, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-    return output
+    parts = [Path(division) / submitter for division in DIVISIONS] if submitter else [Path()]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
+        copy = Path(beside) / output.name
+        copy.mkdir()
+        try:
+            for part in filter(lambda part: (path / part).is_dir(), parts):
+                shutil.copytree(
+                    path / part, copy / part, symlinks=True, dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns(".git"),
+                )  # fmt: skip
+        except shutil.Error as error:
+            source, _, reason = error.args[0][0]
+            raise UserError(
+                f"{source} cannot be copied: {reason}.", hint="Mend or remove it first."
+            ) from error
+        yield copy
+        copy.rename(output)
 
 
 def _back_up(log: Path, target: Path) -> None:
+    from mlrepo.digest import sha256_file
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
 
     if log.stat().st_size <= TRUNCATED_SIZE:
         return
     if target.exists():
-        from mlrepo.digest import sha256_file
-
         if sha256_file(target) == sha256_file(log):
             return
         raise UserError(
@@ -107,7 +151,12 @@ def _back_up(log: Path, target: Path) -> None:
             hint="Name another --backup directory.",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(log, target)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.copy2(log, partial)
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _clean(backup: Path, raw: Path, *, yes: bool) -> int:
@@ -125,8 +174,9 @@ def _clean(backup: Path, raw: Path, *, yes: bool) -> int:
         click.echo(f"kept {file}: it is the only copy of this log.")
     if removable:
         click.echo(f"{len(removable)} backups are kept by mlrepo as well, in {raw}.")
-        if not yes:
-            click.confirm("Remove them?", abort=True)
+        if not yes and not click.confirm("Remove them?"):
+            click.echo("Nothing was removed.")
+            return 0
         for file in removable:
             file.unlink()
         click.echo(f"Removed {len(removable)} backups.")

@@ -21,7 +21,7 @@ from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.lifetime import die_with, die_with_parent
 from mlrepo.harness.samples import SampleLibrary
-from mlrepo.harness.spec import AUDIT_FILE, USER_CONF_FILE, RunSpec
+from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
@@ -73,6 +73,10 @@ def execute(
     library.load(loaded)
     reporter.event("warming")
     times = warmup.measure_batches(pipeline, loaded, fixed, query)
+    if spec.mode == SPEED:
+        seconds = {str(size): took for size, took in times.items()}
+        reporter.event("measured", batch_seconds=seconds, total=dataset.total)
+        return
     bound = settings.server_target_latency_ns / 1e9 if spec.scenario == "Server" else None
     pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
     _write_estimates(spec, workload, directory, times, query)

@@ -15,6 +15,9 @@ CONSOLE_FILE = "console.txt"
 USER_CONF_FILE = "user.conf"
 AUDIT_FILE = "audit.config"
 
+# A child of this mode only warms up and tells how fast the system is; LoadGen is not started.
+SPEED = "speed"
+
 SUMMARY_LOG = "mlperf_log_summary.txt"
 DETAIL_LOG = "mlperf_log_detail.txt"
 ACCURACY_LOG = "mlperf_log_accuracy.json"
@@ -29,7 +32,7 @@ class RunSpec:
     workload, backend:
         Plugin names.
     scenario, mode:
-        LoadGen's scenario, and ``performance`` or ``accuracy``.
+        LoadGen's scenario, and ``performance``, ``accuracy``, ``compliance`` or ``speed``.
     model_file:
         Path of the model.
     threads, max_batch:
@@ -39,7 +42,7 @@ class RunSpec:
     test:
         The compliance test, whose ``audit.config`` stands in the run's directory, or ''.
     seeds:
-        Seeds that replace LoadGen's own (TEST05), by the names of its settings.
+        Seeds that replace LoadGen's own, by the names of its settings.
     precision, backend_options:
         What the backend is asked for.
     dataset:

@@ -1,4 +1,4 @@
-"""Experiment branches ``exp/<name>``: names, where a new one starts, who has one checked out."""
+"""Experiment branches ``exp/<name>``: names, and where a new one starts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _LOCAL = "refs/heads/exp/"
+# What else to do when a branch cannot be moved because it is checked out.
+ANOTHER_EXPERIMENT = "record with another --experiment NAME"
 
 
 @dataclass(frozen=True, order=True)
@@ -80,31 +82,3 @@ def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2
     except GitError:
         return None  # HEAD is unborn
     return repo[added[0]].id if added else None
-
-
-def refuse_if_checked_out(repository: ResultsRepository, experiment: Experiment) -> None:
-    """Raise :class:`UserError` when a working tree has the branch checked out.
-
-    Moving it would make that tree look as if the recorded runs had been deleted there; git itself
-    refuses the same (``git branch --force``). Read from the HEAD files: a process would double
-    the time that the recording lock is held.
-    """
-    common = repository.common_dir
-    for git_dir in (common, *common.glob("worktrees/*")):
-        states = (
-            (git_dir / "HEAD", "ref: "),
-            (git_dir / "rebase-merge" / "head-name", ""),
-            (git_dir / "rebase-apply" / "head-name", ""),
-        )
-        for file, prefix in states:
-            try:
-                content = file.read_text(encoding="utf-8").strip()
-            except OSError:
-                continue
-            if content == prefix + experiment.ref:
-                raise UserError(
-                    f"The branch {experiment.branch} is checked out in the working tree of "
-                    f"{git_dir}, and recording would move it under that tree.",
-                    hint="Switch that tree to another branch (`git switch -`), or record with "
-                    "another --experiment NAME.",
-                )

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlrepo.errors import MlrepoError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import load_record, recorded_runs
-from mlrepo.repository.hook_install import HOOKS, missing_hooks
+from mlrepo.repository.hook_install import kind_of_hooks, missing_hooks, outdated_hooks
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
@@ -35,10 +35,18 @@ class Check:
     hint: str = ""
 
 
-def check_repository(repository: ResultsRepository, *, records: bool) -> list[Check]:
-    """Look at all that recording needs; ``records``: also compare each record with its commit."""
+def check_repository(repository: ResultsRepository, *, records: bool, hooks: str) -> list[Check]:
+    """Look at all that recording needs.
+
+    Parameters
+    ----------
+    records:
+        Also compare each record with its commit.
+    hooks:
+        The setting ``hooks``.
+    """
     checks = [_git_version(repository), _formats(repository), _identity(repository)]
-    checks += [_locks(repository), _spool(repository), _hooks(repository)]
+    checks += [_locks(repository), _spool(repository), _hooks(repository, hooks)]
     checks.append(_systems(repository))
     if records and checks[1].status == OK:
         checks.append(_records(repository))
@@ -115,13 +123,15 @@ def _spool(repository: ResultsRepository) -> Check:
     return Check("spool", OK, "empty")
 
 
-def _hooks(repository: ResultsRepository) -> Check:
-    missing = missing_hooks(repository)
-    if missing:
-        return Check(
-            "hooks", WARNING, f"not installed: {', '.join(missing)}", "mlrepo doctor --fix"
-        )
-    return Check("hooks", OK, ", ".join(HOOKS))
+def _hooks(repository: ResultsRepository, setting: str) -> Check:
+    kind = kind_of_hooks(repository, setting)
+    for names, what in (
+        (missing_hooks(repository), "not installed"),
+        (outdated_hooks(repository, setting), f"of another installation or kind than {kind}"),
+    ):
+        if names:
+            return Check("hooks", WARNING, f"{what}: {', '.join(names)}", "mlrepo doctor --fix")
+    return Check("hooks", OK, kind)
 
 
 def _systems(repository: ResultsRepository) -> Check:

@@ -49,40 +49,45 @@ def recorded_runs(
         if experiment is None or branch == experiment
     ]
     told: set[str] = set()
-    for commit in _commits_with_runs(repo, tips):
-        trailers = parse_trailers(commit.message)
+    for commit, trailers in _runs_by_date(repo, tips):
         if trailers is not None and trailers["MLRepo-Run"] not in told:
             told.add(trailers["MLRepo-Run"])
-            yield RecordedRun(trailers["MLRepo-Run"], str(commit.id), trailers)
+            yield RecordedRun(trailers["MLRepo-Run"], commit, trailers)
 
 
-def _commits_with_runs(
+def _runs_by_date(
     repo: pygit2.Repository, tips: Sequence[pygit2.Oid]
-) -> Iterator[pygit2.Commit]:
-    """Yield commits by date, newest first, none before all its children (``git log --date-order``).
+) -> Iterator[tuple[str, Mapping[str, str] | None]]:
+    """Yield commits with their trailers, newest first, none before all its children.
 
-    The date alone will not do: commits of one second, and clocks that disagree, are common.
+    The order is that of ``git log --date-order``. The date alone will not do: commits of one
+    second, and clocks that disagree, are common. A commit that tells of a run is taken at its
+    word; another belongs here if its tree has ``runs/`` (a merge), and ends the walk if not.
     """
-    commits: dict[pygit2.Oid, pygit2.Commit] = {}
+    commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None]] = {}
     children: Counter[pygit2.Oid] = Counter()
     unread = list(tips)
     while unread:
-        commit: pygit2.Commit = repo[unread.pop()]  # type: ignore[assignment]
-        if commit.id not in commits and RUNS in commit.tree:
-            commits[commit.id] = commit
-            children.update(commit.parent_ids)
-            unread.extend(commit.parent_ids)
-    queue = [
-        (-commit.commit_time, str(oid)) for oid, commit in commits.items() if not children[oid]
-    ]
+        oid = unread.pop()
+        if oid in commits:
+            continue
+        commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
+        trailers = parse_trailers(commit.message)
+        if trailers is not None or RUNS in commit.tree:
+            parents = commit.parent_ids
+            commits[oid] = (commit.commit_time, parents, trailers)
+            children.update(parents)
+            unread.extend(parents)
+    queue = [(-time, str(oid), oid) for oid, (time, _, _) in commits.items() if not children[oid]]
     heapq.heapify(queue)
     while queue:
-        commit = repo[heapq.heappop(queue)[1]]  # type: ignore[assignment]
-        yield commit
-        for parent in commit.parent_ids:
+        _, name, oid = heapq.heappop(queue)
+        _, parents, trailers = commits[oid]
+        yield name, trailers
+        for parent in parents:
             children[parent] -= 1
             if not children[parent] and parent in commits:
-                heapq.heappush(queue, (-commits[parent].commit_time, str(parent)))
+                heapq.heappush(queue, (-commits[parent][0], str(parent), parent))
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:

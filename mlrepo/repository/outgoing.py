@@ -5,14 +5,15 @@ Imported on every ``git commit``, so it loads neither libgit2 nor what only othe
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrepo.repository.process import GitError, git, git_bytes
+from mlrepo.repository.first_look import REGULAR_MODES, Change, staged_changes
+from mlrepo.repository.process import NO_FETCH, GitError, git, git_bytes
 
-_REGULAR_MODES = ("100644", "100755")
 _CHUNK = 64 * 1024 * 1024
 _ZERO = re.compile(r"0+\Z")
 
@@ -26,26 +27,60 @@ class OutgoingBlob(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """The objects of a push: all paths touched (directories too), and the blobs."""
+    """What a commit or a push is about: all paths touched, and the blobs of regular files.
+
+    The paths of a commit are files, also removed ones; those of a push are directories too.
+    """
 
     paths: tuple[str, ...]
     blobs: tuple[OutgoingBlob, ...]
 
 
-def staged_blobs(root: Path) -> tuple[OutgoingBlob, ...]:
-    """Return the regular files that the commit adds or changes, by the index Git gave the hook."""
-    head = _resolved("HEAD", root) or _empty_tree(root)
-    raw = git(
-        "diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev",
-        "--diff-filter=AMT", head, cwd=root, in_hook=True,
-    )  # fmt: skip
-    fields = raw.split("\0")
-    changed = []
-    for meta, path in zip(fields[0:-1:2], fields[1::2], strict=True):
-        _, mode, _, oid, _ = meta.split(" ")
-        if mode in _REGULAR_MODES:
-            changed.append((oid, path))
-    return _with_sizes(changed, root)
+class PushedChange(NamedTuple):
+    """How a branch on the remote changes: where it was (commits, or none), and which paths."""
+
+    bases: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def staged(root: Path, changes: Sequence[Change] | None = None) -> Outgoing:
+    """Return what the commit changes; ``root`` is the working directory.
+
+    ``changes`` are those of :func:`~mlrepo.repository.first_look.staged_changes` where they are
+    known already.
+    """
+    if changes is None:
+        head = _resolved("HEAD", root) or _empty_tree(root)
+        changes = staged_changes(head) or ()
+    regular = [(oid, path) for mode, oid, path in changes if mode in REGULAR_MODES]
+    return Outgoing(tuple(path for _, _, path in changes), _with_sizes(regular, root))
+
+
+def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChange:
+    """Return the files by which ``local`` differs from what the remote has.
+
+    Parameters
+    ----------
+    remote:
+        The remote's name, or its URL where it has none.
+    local, there:
+        The commit to push, and the one that the branch has on the remote; zeros stand for none.
+    """
+    bases = [there] if not _ZERO.match(there) and _resolved(there, root) else []
+    if not bases:
+        listed = git(
+            "rev-list", "--boundary", local, "--not", f"--remotes={remote}", cwd=root, in_hook=True
+        )
+        bases = [line[1:] for line in listed.splitlines() if line.startswith("-")]
+    paths = {
+        path: None
+        for base in bases or [_empty_tree(root)]
+        for path in git(
+            "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, local,
+            cwd=root, in_hook=True,
+        ).split("\0")[:-1]
+    }  # fmt: skip
+    return PushedChange(tuple(bases), tuple(paths))
 
 
 def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgoing:
@@ -67,10 +102,16 @@ def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgo
         "rev-list", "--objects", "--stdin", "--not", f"--remotes={remote}", cwd=root, in_hook=True,
         stdin="".join(f"{revision}\n" for revision in [*wanted, *known]).encode(),
     )  # fmt: skip
-    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
-    found = [(oid, path) for oid, path in named if path]
-    blobs = _with_sizes(found, root)
-    return Outgoing(tuple(path for _, path in found), blobs)
+    return _outgoing(listed, root)
+
+
+def added(root: Path, commit: str, base: str) -> Outgoing:
+    """Return what ``commit`` and its ancestors bring that ``base`` and its ancestors lack."""
+    listed = git(
+        "rev-list", "--objects", "--end-of-options", commit, f"^{base}", cwd=root,
+        environ=os.environ | NO_FETCH,
+    )  # fmt: skip
+    return _outgoing(listed, root)
 
 
 def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
@@ -93,6 +134,12 @@ def file_at(root: Path, revision: str, path: str) -> bytes | None:
         return git_bytes("cat-file", "blob", f"{revision}:{path}", cwd=root, in_hook=True)
     except GitError:
         return None
+
+
+def _outgoing(listed: str, root: Path) -> Outgoing:
+    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
+    found = [(oid, path) for oid, path in named if path]
+    return Outgoing(tuple(path for _, path in found), _with_sizes(found, root))
 
 
 def _read(root: Path, chunk: list[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:

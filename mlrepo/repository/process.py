@@ -20,7 +20,8 @@ _LOCAL_VARIABLES = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX",
     "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE",
 )  # fmt: skip
-_NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
+# What a partial clone left out stays out.
+NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
 # Questions and answers of this many objects fit the pipes' buffers, so neither side waits for ever.
 _ASKED_AT_ONCE = 256
 
@@ -57,7 +58,21 @@ def git_bytes(
     extra: Mapping[str, str] | None = None,
     in_hook: bool = False,
 ) -> bytes:
-    """Run ``git`` in ``cwd`` and return its standard output.
+    """Run ``git`` in ``cwd`` and return its standard output; see :func:`git_output`."""
+    return git_output(
+        *arguments, cwd=cwd, stdin=stdin, environ=environ, extra=extra, in_hook=in_hook
+    )[0]
+
+
+def git_output(
+    *arguments: str,
+    cwd: Path,
+    stdin: bytes | None = None,
+    environ: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
+    in_hook: bool = False,
+) -> tuple[bytes, bytes]:
+    """Run ``git`` in ``cwd`` and return its standard output and its messages.
 
     File system monitors and hooks of the repository's configuration are switched off, optional
     locks are not taken, and nothing prompts. ``in_hook`` keeps the variables by which Git tells a
@@ -89,7 +104,7 @@ def git_bytes(
         ) from error
     if done.returncode != 0:
         raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 class BlobReader:
@@ -106,7 +121,7 @@ class BlobReader:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(os.environ) | _NO_FETCH,
+            env=_environment(os.environ) | NO_FETCH,
         )
 
     def sizes(self, oids: Sequence[str]) -> list[int]:
@@ -152,7 +167,7 @@ def open_blob(cwd: Path, oid: str) -> BinaryIO:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(os.environ) | _NO_FETCH,
+        env=_environment(os.environ) | NO_FETCH,
     )
     return cast(BinaryIO, io.BufferedReader(_Output(process)))
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlrepo.errors import Busy, UserError
+from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
+from mlrepo.repository.commits import (
+    move_branch,
+    refuse_if_checked_out,
+    tip_of,
+    until_made,
+    write_commit,
+)
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import Experiment, refuse_if_checked_out, start_point
+from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment, start_point
 from mlrepo.repository.graft import find_blob, graft
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
@@ -24,12 +28,8 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 _LOCK_TIMEOUT = 60.0
-# Both must be used up: waiting for the lock may take all of the time.
-_ATTEMPTS_SECONDS = 10.0
-_ATTEMPTS = 5
 # What Git hosts refuse (GitHub: 100 MB), with room: no log in a commit comes near it.
 MAX_BLOB_SIZE = 50 * 1024 * 1024
-_FULL = re.compile(r"no space left|quota exceeded|read-only file system|permission denied", re.I)
 
 
 @dataclass(frozen=True)
@@ -117,20 +117,12 @@ class Recorder:
         Busy
             A lock was not to be had; nothing was recorded, and trying again is right.
         """
-        import pygit2
-
-        # A foreign git shows as one of these: a lock file that exists, an object directory or a
-        # pack that gc removed, a branch that moved. Anything else is a bug and not to be repeated.
-        passing = (OSError, KeyError, pygit2.GitError, _MovedError)
-        deadline = time.monotonic() + _ATTEMPTS_SECONDS
-        attempts = 0
-        while True:
-            try:
-                return self._attempt(experiment, run_id, files, compose)
-            except passing as error:
-                attempts += 1
-                hopeless = attempts >= _ATTEMPTS and time.monotonic() > deadline
-                self._fail_or_wait(error, experiment, hopeless=hopeless)
+        return until_made(
+            self.repository,
+            experiment.ref,
+            lambda: self._attempt(experiment, run_id, files, compose),
+            kept="The run is kept in the spool, and `mlrepo doctor --fix` records it.",
+        )
 
     def _attempt(
         self,
@@ -142,8 +134,8 @@ class Recorder:
         repo = self.repository.git
         blobs = {path: _write_blob(repo, path, content) for path, content in files.items()}
         with locked(self.repository.store / "record.lock", timeout=_LOCK_TIMEOUT):
-            refuse_if_checked_out(self.repository, experiment)
-            tip = branch_tip(repo, experiment)
+            refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
+            tip = tip_of(repo, experiment.ref)
             parent = tip if tip is not None else start_point(self.repository, experiment)
             tree = repo[parent].tree.id if parent is not None else None
             if find_blob(repo, tree, RepoPath((RUNS, run_id))) is not None:
@@ -156,84 +148,19 @@ class Recorder:
                     raise ValueError(f"{path} is linked to {source}, which this commit has not")
                 blobs[path] = blobs[source]
             new_tree = graft(repo, tree, blobs)
-            commit = self._commit(repo, composition.message, new_tree, parent)
-            self._move(repo, experiment, tip, commit, composition.message)
+            message = composition.message
+            commit = write_commit(
+                self.repository,
+                self.identity,
+                message,
+                new_tree,
+                [] if parent is None else [parent],
+            )
+            move_branch(
+                self.repository, self.identity, experiment.ref,
+                expected=tip, commit=commit, message=message,
+            )  # fmt: skip
             return Recorded(str(commit))
-
-    def _commit(
-        self, repo: pygit2.Repository, message: str, tree: pygit2.Oid, parent: pygit2.Oid | None
-    ) -> pygit2.Oid:
-        import pygit2
-        from pygit2.enums import ObjectType
-
-        parents = [] if parent is None else [parent]
-        if self.identity.sign:
-            return self._signed_commit(message, tree, parents)
-        author = pygit2.Signature(self.identity.author.name, self.identity.author.email)
-        committer = pygit2.Signature(self.identity.committer.name, self.identity.committer.email)
-        content = repo.create_commit_string(author, committer, message, tree, list(parents))
-        # Not create_commit: in libgit2 1.9 it returns an id even if the object was not written (a
-        # full disk, a gc beside it), and the branch would move to a commit that does not exist.
-        return repo.odb.write(ObjectType.COMMIT, content.encode())  # type: ignore[attr-defined]
-
-    def _signed_commit(
-        self, message: str, tree: pygit2.Oid, parents: list[pygit2.Oid]
-    ) -> pygit2.Oid:
-        """Let git make the signed object: it alone knows all ways a key can be configured."""
-        import pygit2
-
-        arguments = ["commit-tree", "-S", str(tree), *(f"-p{parent}" for parent in parents)]
-        out = git(*arguments, cwd=self.repository.root, stdin=message.encode())
-        return pygit2.Oid(hex=out.strip())
-
-    def _move(
-        self,
-        repo: pygit2.Repository,
-        experiment: Experiment,
-        expected: pygit2.Oid | None,
-        commit: pygit2.Oid,
-        message: str,
-    ) -> None:
-        """Move the branch if it still stands where it was read: compare and swap.
-
-        Only a transaction takes Git's own lock before it compares; creating a reference with
-        ``force=False`` loses commits when two processes create it at once.
-        """
-        subject = message.partition("\n")[0]
-        # For the reflog: set_target itself cannot take a signature (TypeError, pygit2 1.21).
-        repo.set_ident(self.identity.committer.name, self.identity.committer.email)
-        with repo.transaction() as transaction:
-            transaction.lock_ref(experiment.ref)
-            if branch_tip(repo, experiment) != expected:
-                raise _MovedError(f"{experiment.branch} moved")
-            transaction.set_target(experiment.ref, commit, message=f"mlrepo: {subject}")
-
-    def _fail_or_wait(self, error: Exception, experiment: Experiment, *, hopeless: bool) -> None:
-        """Turn hopeless errors into messages; wait a moment for those that pass."""
-        if _FULL.search(str(error)):
-            raise UserError(
-                f"The run could not be written to {self.repository.common_dir}: {error}.",
-                hint="Make room, or make the directory writable; the run is kept in the spool, and "
-                "`mlrepo doctor --fix` records it.",
-            ) from error
-        if hopeless:
-            raise Busy(
-                f"{experiment.branch} could not be moved within {_ATTEMPTS_SECONDS:.0f} s: "
-                f"{error}.{_lock_note(self.repository.common_dir / (experiment.ref + '.lock'))}",
-                hint="The run is kept in the spool; `mlrepo doctor --fix` records it.",
-            ) from error
-        self.repository.__dict__.pop("git", None)  # reopen: object caches may name collected packs
-        time.sleep(random.uniform(0.005, 0.05))
-
-
-class _MovedError(Exception):
-    """A foreign git moved the branch between reading it and locking it."""
-
-
-def branch_tip(repo: pygit2.Repository, experiment: Experiment) -> pygit2.Oid | None:
-    """Return the commit that the local branch points to, or None."""
-    reference = repo.references.get(experiment.ref)
-    return None if reference is None else reference.resolve().target  # type: ignore[return-value]
 
 
 def find_commit_of(
@@ -278,14 +205,3 @@ def _write_blob(repo: pygit2.Repository, path: RepoPath, content: Path | bytes) 
     if isinstance(content, bytes):
         return repo.create_blob(content)
     return repo.create_blob_fromdisk(str(content))
-
-
-def _lock_note(lock: Path) -> str:
-    try:
-        age = time.time() - lock.stat().st_mtime
-    except OSError:
-        return ""
-    return (
-        f" The lock file {lock} is {age:.0f} s old; if no git process runs, "
-        "`mlrepo doctor --fix` removes it."
-    )

@@ -11,8 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +113,15 @@ class Round:
             return raw / 1e6
         return raw
 
-    def unit(self, scenario: str) -> str:
-        """Return the unit of the result: ``samples/s``, ``queries/s``, ``streams`` or ``ms``."""
+    def unit(self, scenario: str, benchmark: str = "") -> str:
+        """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
+
+        Without a benchmark it is the unit that most have in the scenario.
+        """
+        own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
         units = self.tables.get("units") or _OLDEST_UNITS
-        text = str(units.get(scenario, ""))
-        return "ms" if text == "Latency (ms)" else text.lower()
+        text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
+        return text.removeprefix("latency (").removesuffix(")")
 
     def lower_is_better(self, scenario: str) -> bool:
         """Say whether a smaller result is the better one."""
@@ -128,6 +130,11 @@ class Round:
     def min_duration_ms(self) -> int:
         """Return the shortest performance run that the round accepts, in milliseconds."""
         return int(self.tables["min_duration_ms"])
+
+    def min_offline_samples(self, benchmark: str) -> int:
+        """Return how many samples the query of an Offline run must have (official names)."""
+        table = self.tables["offline_min_samples_per_query"]
+        return int((table.get("per_model") or {}).get(benchmark, table["default"]))
 
     def seeds(self) -> dict[str, int]:
         """Return LoadGen's seeds of the round by name (``qsl_rng_seed``, …)."""
@@ -170,6 +177,12 @@ class Round:
         if "*" in name:
             name = f"{place.system}_{place.scenario}.json"
         return self.measurements_directory(place) / name
+
+    def code_readme(self, place: Place) -> RepoPath:
+        """Return the README of the code that a benchmark was run with."""
+        layout = str(self.tables["layout"]["code"])
+        directory = self._path("code", place)
+        return (directory if "{model}" in layout else directory / place.benchmark) / "README.md"
 
     def system_file(self, place: Place) -> RepoPath:
         """Return the path of the system description in the layout."""
@@ -225,12 +238,13 @@ def load_round(name: str, folder: Path | None = None) -> Round:
     )
 
 
-def _folders(folder: Path | None) -> tuple[Traversable, ...]:
-    shipped = resources.files(__name__) / "data"
+def _folders(folder: Path | None) -> tuple[Path, ...]:
+    # Not by importlib.resources: importing it takes a commit longer than reading the file.
+    shipped = Path(__file__).parent / "data"
     return (shipped,) if folder is None or not folder.is_dir() else (folder, shipped)
 
 
-def _names(files: Traversable) -> list[str]:
+def _names(files: Path) -> list[str]:
     return [
         entry.name.removesuffix(".json")
         for entry in files.iterdir()
@@ -238,7 +252,7 @@ def _names(files: Traversable) -> list[str]:
     ]
 
 
-def _read(file: Traversable) -> Mapping[str, Any]:
+def _read(file: Path) -> Mapping[str, Any]:
     try:
         tables = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlrepo.repository.discovery import parse_settings
 from mlrepo.repository.outgoing import OutgoingBlob, file_at, read_blobs
 from mlrepo.secret_scan import ALLOW_MARK, find_secrets
-from mlrepo.settings import Resolver
+from mlrepo.settings import FILE_NAME, Resolver
 
 # docs.github.com, "About large files on GitHub": a push with a file over 100 MiB is blocked.
 MAX_FILE_SIZE = 100 * 1024 * 1024
@@ -82,16 +82,25 @@ def embargo_broken(
 
 
 def embargo_settings(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that matter here, by flagless rules of :class:`Resolver`.
-
-    ``mlrepo.toml`` is the working tree's, else HEAD's, else main's.
-
-    An experiment branch has no such file; the embargo holds all the same when one is checked out.
-    """
-    file = root / "mlrepo.toml"
-    data = file.read_bytes() if file.is_file() else None
-    for revision in _BRANCHES_WITH_SETTINGS:
-        data = file_at(root, revision, "mlrepo.toml") if data is None else data
-    resolver = Resolver(environ, parse_settings((data or b"").decode(), str(file)))
+    """Return the settings that the embargo is about."""
+    resolver = settings_for_hooks(root, environ)
     found = {key: resolver.find(key) for key in _EMBARGO_SETTINGS}
     return {key: setting.value for key, setting in found.items() if setting}
+
+
+def settings_for_hooks(root: Path, environ: Mapping[str, str]) -> Resolver:
+    """Return the settings that hold in a hook, where there are no flags.
+
+    ``mlrepo.toml`` is the working tree's, else HEAD's, else main's: an experiment or submission
+    branch may have none, and the settings hold all the same when one is checked out.
+
+    Raises
+    ------
+    UserError
+        The file is no ``mlrepo.toml``.
+    """
+    file = root / FILE_NAME
+    data = file.read_bytes() if file.is_file() else None
+    for revision in _BRANCHES_WITH_SETTINGS:
+        data = file_at(root, revision, FILE_NAME) if data is None else data
+    return Resolver(environ, parse_settings((data or b"").decode(errors="replace"), str(file)))

@@ -69,13 +69,15 @@ def accuracy_logs(root: Path, submitter: str = "") -> Iterator[Path]:
                 yield path
 
 
-def truncate(path: Path, store: Path) -> Truncation:
+def truncate(path: Path, store: Path, origin: Path | None = None) -> Truncation:
     """Truncate one accuracy log in place; doing it again changes nothing.
 
     Parameters
     ----------
     store:
         mlrepo's own directory below the Git common directory; the full log goes to its ``raw``.
+    origin:
+        Where the kept log is said to come from, if not from ``path``.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def truncate(path: Path, store: Path) -> Truncation:
         text = _accuracy_text(path)
         if size > TRUNCATED_SIZE:
             sha256 = raw.add(path)
-            raw.pin(sha256, str(path))
+            raw.pin(sha256, str(origin or path))
             _write_hash(path, text, sha256)
             with path.open("rb") as stream:
                 short = truncated(stream, size)
@@ -109,7 +111,7 @@ def _accuracy_text(path: Path) -> bytes:
         raise UserError(f"{file} is a symbolic link.", hint="Put a regular file in its place.")
     if file.is_file():
         return file.read_bytes()
-    if _TEST_DIRECTORY.search(path.parent.name) or _TEST_DIRECTORY.match(path.parent.parent.name):
+    if _TEST_DIRECTORY.match(path.parent.name) or _TEST_DIRECTORY.match(path.parent.parent.name):
         return b""
     raise UserError(
         f"{file} is missing, so the hash of the full log cannot be written down; nothing was "

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from mlrepo.errors import InvalidResult
 from mlrepo.record import AccuracyEntry
 from mlrepo.workloads import Accuracy, Dataset
 
-# The type under which a class id is logged: tools/accuracy-imagenet.py --dtype int32.
-RESPONSE_DTYPE = np.dtype("<i4")
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# How a class id is logged, as numpy and struct call it: tools/accuracy-imagenet.py --dtype int32.
+RESPONSE_DTYPE = "<i4"
+_RESPONSE = struct.Struct("<i")
 
 
 def top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -39,13 +41,13 @@ def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
                 f"{len(labels)} samples.",
                 hint="The log belongs to another data set.",
             )
-        if len(entry.data) != RESPONSE_DTYPE.itemsize:
+        if len(entry.data) != _RESPONSE.size:
             raise InvalidResult(
                 f"The response to sample {entry.sample_index} has {len(entry.data)} bytes; a class "
-                f"id has {RESPONSE_DTYPE.itemsize}.",
+                f"id has {_RESPONSE.size}.",
                 hint="The backend's output does not fit the benchmark.",
             )
-        found = int(np.frombuffer(entry.data, RESPONSE_DTYPE)[0])
+        found = _RESPONSE.unpack(entry.data)[0]
         good += found == int(labels[entry.sample_index])
         total += 1
     if total == 0:

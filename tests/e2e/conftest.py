@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from driver import mlrepo
+from forge_world import World, make_world, open_world
 from samples import git
 
 # Queries of a performance run: what early stopping needs (64, 662), and not many more.
@@ -74,3 +75,22 @@ def _measure(root: Path) -> None:
         mlrepo(root, *run, "--mode", "accuracy", "--tag", "judged")
         bound = ("--max-latency", "2", "--qps", "500") if scenario == "Server" else ()
         mlrepo(root, *run, "--mode", "performance", "--count", count, *bound)
+
+
+@pytest.fixture(scope="session")
+def submitter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A submitter's repository with a selection, and the official one; made once, to be copied."""
+    base = tmp_path_factory.mktemp("forge")
+    make_world(base)
+    return base
+
+
+@pytest.fixture
+def world(submitter: Path, tmp_path: Path) -> Iterator[World]:
+    """A forge and a submitter; whatever happened, every request fitted GitHub's description."""
+    shutil.copytree(submitter, tmp_path, symlinks=True, dirs_exist_ok=True)
+    made = open_world(tmp_path)
+    with made.server:
+        yield made
+    assert made.github.violations == []
+    git(made.root, "fsck", "--strict", "--no-progress", "--no-dangling")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -207,3 +208,20 @@ def all_bytes(root: Path) -> bytes:
     ).stdout
     waiting = b"".join(p.read_bytes() for p in spool(root).rglob("*") if p.is_file())
     return objects + waiting
+
+
+def as_another_machine(root: Path, run: str) -> str:
+    """Record a run as another machine would have, by Git's own means, and return its id."""
+    work = root.parent / "work"
+    git(root, "worktree", "add", "-q", str(work), "exp/box")
+    other = "20991231T000000Z-abcdef"
+    shutil.copytree(work / "runs" / run, work / "runs" / other)
+    record = json.loads((work / "runs" / run / "run.json").read_text())
+    record["host"]["host_processor_model_name"] = "Another CPU"
+    record["run"] = other
+    (work / "runs" / other / "run.json").write_text(json.dumps(record))
+    message = git(root, "log", "-1", "--format=%B", "exp/box")
+    git(work, "add", ".")
+    git(work, "commit", "-q", "-m", message.replace(run, other))
+    git(root, "worktree", "remove", "--force", str(work))
+    return other

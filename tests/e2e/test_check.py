@@ -10,9 +10,11 @@ import pytest
 from samples import git
 from submissions import SUBMITTER, Submission, write_submission
 
+from mlrepo.checker.check import check
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import main
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
 
@@ -102,6 +104,23 @@ def test_the_round_of_a_published_repository_stands_in_its_title(
     assert json.loads(capsys.readouterr().out)["round"] == "v5.1"
 
 
+def test_the_settings_of_a_results_repository_go_before_the_title(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The README that `mlrepo init` wrote names the first round; round and profile may change."""
+    monkeypatch.chdir(results.root)
+    write_submission(results.root, "v6.1")
+    (results.root / "README.md").write_text("# MLPerf Inference v5.1 results of Acme\n")
+    assert _check("--json") == 0
+    assert json.loads(capsys.readouterr().out)["round"] == "v6.1"
+    with results.settings_file.open("a") as stream:
+        stream.write('profile = "official"\n')
+    _check("--json")
+    assert json.loads(capsys.readouterr().out)["profile"] == "official"
+    _check("--json", "--profile", "strict")
+    assert json.loads(capsys.readouterr().out)["profile"] == "strict"
+
+
 def test_a_round_that_the_repository_holds_itself_is_honoured(
     results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,3 +192,60 @@ def test_every_rule_is_listed_and_explained(capsys: pytest.CaptureFixture[str]) 
         assert rule.title in text
         assert rule.hint in text
         assert "v6.1" in text
+
+
+def test_a_finding_names_the_line_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a detail log of JSON lines, and in the text summary of v0.7."""
+    for round_name, name, before, after in (
+        ("v0.7", "mlperf_log_summary.txt", "min_query_count : 1024", "min_query_count : 1023"),
+        ("v5.1", "mlperf_log_detail.txt", '"early_stopping_met", "value": true',
+         '"early_stopping_met", "value": false'),
+    ):  # fmt: skip
+        submission = write_submission(tmp_path / round_name, round_name)
+        log = submission.result("SingleStream") / "performance" / "run_1" / name
+        text = log.read_text()
+        assert before in text
+        log.write_text(text.replace(before, after))
+        assert _check(submission.root, "--round", round_name, "--json", "--workers", 1) == 1
+        results = json.loads(capsys.readouterr().out)["results"]
+        [found] = [f for result in results for f in result["findings"] if f["line"]]
+        assert found["path"].endswith(name)
+        assert found["line"] == text[: text.index(before)].count("\n") + 1
+
+
+def test_a_compliance_log_that_is_no_json_is_found_where_the_official_checker_reads_none(
+    tmp_path: Path,
+) -> None:
+    """A SUT's name with a NUL byte, as in published logs of v1.1: no checker before v2.1 saw it."""
+    for round_name, official in (("v1.1", True), ("v2.1", False)):
+        submission = write_submission(tmp_path / round_name, round_name)
+        log = submission.compliance("Offline", "TEST01") / "performance/run_1/mlperf_log_detail.txt"
+        before = log.read_bytes()
+        log.write_bytes(before.replace(b'"PySUT"', b'"PySUT\0"'))
+        report = check(DirectoryTree(submission.root), submission.round)
+        found = [f for r in report.results for f in r.findings if f.path.endswith("detail.txt")]
+        line = before.count(b"\n", 0, before.index(b'"PySUT"')) + 1
+        assert [finding.line for finding in found] == [line]
+        assert not report.valid("strict")
+        assert report.valid("official") == official
+
+
+@pytest.mark.parametrize("round_name", ["v5.1", "v6.1"])
+def test_an_open_submitter_may_name_models_by_a_mapping(tmp_path: Path, round_name: str) -> None:
+    """`model_mapping.json` says which benchmark a model of one's own stands for."""
+    submission = write_submission(tmp_path, round_name)
+    closed, home = tmp_path / "closed", tmp_path / "open"
+    closed.rename(home)
+    description = home / SUBMITTER / "systems" / "alpha.json"
+    description.write_text(description.read_text().replace('"closed"', '"open"'))
+    for kind in ("results", "measurements", "code"):
+        for path in home.glob(f"{SUBMITTER}/{kind}/**/resnet50"):
+            path.rename(path.with_name("my-net"))
+    mapping = home / SUBMITTER / "model_mapping.json"
+    for text, valid in (('{"my-net": "resnet"}', True), ('{"other": "resnet"}', False),
+                        ("[]", False), ("{", False), ('{"my-net": 7}', False)):  # fmt: skip
+        mapping.write_text(text)
+        report = check(DirectoryTree(tmp_path), submission.round)
+        assert report.valid("official") == report.valid("strict") == valid, text

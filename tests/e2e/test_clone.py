@@ -14,7 +14,7 @@ def test_a_clone_sees_the_runs_of_the_remote_and_adds_its_own(root: Path, tmp_pa
     first = bench(root)
     second = bench(root, "--experiment", "tuning", "--threads", "1")
     done = mlrepo(tmp_path, "clone", root.as_uri(), "copy")
-    done.says("Cloned into", str(tmp_path / "copy"))
+    done.says("Cloned into", str(tmp_path / "copy"), "Git hooks (pre-commit)", "pre-push")
     copy = tmp_path / "copy"
     runs = mlrepo(copy, "log", "--json").json["runs"]
     assert {run["run"] for run in runs} == {first["run"], second["run"]}

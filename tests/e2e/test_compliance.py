@@ -9,7 +9,7 @@ import pytest
 from driver import blob, branch_files, mlrepo
 from samples import git
 
-from mlrepo.rounds import SCENARIOS
+from mlrepo.rounds import SCENARIOS, load_round
 
 
 def _bench(root: Path, scenario: str, *more: str, code: int | None = 0, test: str) -> dict:  # type: ignore[type-arg]
@@ -80,6 +80,23 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
     assert text.splitlines()[-1] == "TEST PASS"
     shown = git(root, "log", "-1", "--format=%s", "exp/box")
     assert shown.startswith("digits Offline TEST04: ")
+
+
+def test_test05_runs_with_the_seeds_of_its_round(root: Path) -> None:
+    """LoadGen has dropped it: seeds are set explicitly, for the run and for the test."""
+    run = ("--model", "digits", "--scenario", "Offline", "--backend", "patient", "--round", "v4.1",
+           "--json")  # fmt: skip
+    performance = ("--mode", "performance", "--count", "500", "--max-batchsize", "50")
+    reference = mlrepo(root, "bench", "run", *run, *performance).json["record"]
+    done = mlrepo(root, "bench", "compliance", *run, "--test", "TEST05", code=None)
+    record = done.json["tests"][0]["record"]
+    round_ = load_round("v4.1")
+    for name in ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed"):
+        assert reference["loadgen"]["seeds"][name] == round_.seeds()[name]
+        assert record["loadgen"]["seeds"][name] == round_.test05_seeds()[name]
+    text = blob(root, f"runs/{record['run']}/verify_performance.txt").decode()
+    assert text.startswith("Verifying performance.")
+    done.says("v4.1 was run with 4.1.12 to 5.0.7")
 
 
 def test_an_answer_that_differs_under_load_fails_test01(measured_copy: Path) -> None:

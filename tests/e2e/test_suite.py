@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -55,6 +57,84 @@ def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
     assert len(_runs(root)) == 4
 
 
+def test_the_quick_suite_is_rejected_only_for_what_it_is(root: Path) -> None:
+    """`mlrepo check --profile official` finds short runs and a small data set, and nothing else.
+
+    Every run is recorded and placed; the description is filled in as a user has to.
+    """
+    description = root / "systems" / "box" / "system.json"
+    filled = json.loads(description.read_text()) | {
+        "status": "available", "cooling": "air", "host_memory_configuration": "1 x 16 GB",
+        "host_networking": "Ethernet", "host_networking_topology": "N/A",
+        "host_storage_type": "SSD", "host_storage_capacity": "100 GB",
+    }  # fmt: skip
+    description.write_text(json.dumps(filled))
+    mlrepo(root, "bench", "suite", "--model", "digits", "--quick")
+    runs = _runs(root)
+    assert len(runs) == 6
+    assert all(run["validity"] == "VALID" and run["placed"] for run in runs)
+    report = mlrepo(root, "check", "--rev", "exp/box", "--profile", "official", "--json", code=1)
+    assert report.json["counts"]["results"] == 3
+    assert report.json["findings"] == []
+    for result in report.json["results"]:
+        found = {(f["rule"], f["expected"], f["actual"]) for f in result["findings"]}
+        assert found == {
+            ("performance-min-duration", ">= 600000 ms", "2000"),  # --quick
+            ("performance-sample-count", ">= 1024", "500.0"),  # digits has 500 images
+            ("accuracy-data-set", "50000", "500"),
+        }
+
+
+def test_scenarios_that_follow_from_others_can_be_left_out(root: Path) -> None:
+    """`--infer` runs SingleStream only: Offline and MultiStream follow from it on the edge."""
+    infer = ("bench", "suite", "--model", "digits", "--infer", "--plan", "--json")
+    plan = mlrepo(root, *infer).json["plan"]
+    assert {(step["scenario"], step["state"]) for step in plan if not step["wanted"]} == {
+        ("Offline", "inferred"),
+        ("MultiStream", "inferred"),
+    }
+    assert {step["scenario"] for step in plan if step["wanted"]} == {"SingleStream"}
+    both = ("--scenario", "SingleStream", "--scenario", "Offline", "--category", "datacenter")
+    datacenter = mlrepo(root, *infer, *both).json["plan"]
+    assert {step["scenario"] for step in datacenter if step["wanted"]} == {
+        "Offline",
+        "SingleStream",
+    }
+
+
+def test_the_time_left_is_told_for_run_and_suite(root: Path) -> None:
+    """One view: which run of how many, its phase, and what is left of the suite."""
+    done = mlrepo(root, *SUITE, "Offline")
+    assert re.search(r"^\[1/2\] digits Offline accuracy: starting  \(suite \d+ s left\)$",
+                     done.err, re.MULTILINE)  # fmt: skip
+    assert re.search(r"^\[2/2\] digits Offline performance: measuring  \(suite \d+ s left\)$",
+                     done.err, re.MULTILINE)  # fmt: skip
+
+
+def test_an_invalid_run_of_a_suite_is_mended_with_auto(root: Path) -> None:
+    """The system's user.conf expects too little of the system; the next attempt fits."""
+    conf = root / "systems" / "box" / "user.v6.1.conf"
+    conf.write_text("digits.Offline.target_qps = 100\n")
+    mlrepo(root, *SUITE, "Offline", code=1).says("ran out of samples", "raise --qps")
+    mlrepo(root, *SUITE, "Offline", "--rerun", "invalid", "--auto").says("1 of 2 to run")
+    runs = _runs(root, "--mode", "performance")
+    assert runs[0]["validity"] == "VALID"
+    assert [run["validity"] for run in runs[1:]] == ["INVALID"] * (len(runs) - 1)
+    assert len(runs) >= 3
+    mlrepo(root, *SUITE, "Offline").says("0 of 2 to run")
+
+
+def test_a_backend_that_does_not_run_here_stops_the_plan(root: Path) -> None:
+    """The estimate needs the backend: its reason is told before anything is recorded."""
+    plan = ("bench", "suite", "--model", "digits", "--backend", "tvm-onnx", "--plan")
+    done = mlrepo(root, *plan, code=None)
+    if done.code == 0:
+        pytest.skip("TVM is installed")
+    assert done.code == 2
+    done.says("tvm-onnx")
+    assert not _runs(root)
+
+
 def test_another_configuration_makes_older_runs_stale(measured_copy: Path) -> None:
     """An accuracy run with other threads than the newest performance run proves nothing of it."""
     run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--threads", "1")
@@ -63,6 +143,11 @@ def test_another_configuration_makes_older_runs_stale(measured_copy: Path) -> No
     states = {(cell["scenario"], cell["mode"]): cell["state"] for cell in cells}
     assert states["Offline", "accuracy"] == "stale"
     assert states["SingleStream", "accuracy"] == "done"
+    # And a test of both is refused: the two runs do not belong together.
+    test = ("bench", "compliance", "--model", "digits", "--scenario", "Offline")
+    mlrepo(measured_copy, *test, "--test", "TEST01", code=2).says(
+        "TEST01 cannot be verified", "another configuration", "Run both again"
+    )
 
 
 def test_a_budget_that_is_too_small_says_so(root: Path) -> None:
@@ -80,6 +165,21 @@ def test_without_a_suite_there_is_nothing_to_resume(root: Path) -> None:
 def test_status_of_an_empty_repository(root: Path) -> None:
     """Nothing is recorded: exit code 0 and the command to begin with."""
     mlrepo(root, "status").says("Nothing is recorded for v6.1", "mlrepo bench suite")
+
+
+def test_a_loadgen_of_another_round_is_told_before_anything_runs(root: Path) -> None:
+    """`status` and `suite` name the releases that the round was run with; v6.1 has nothing to say.
+
+    What is installed fits one round, so at least one of the two differs from it.
+    """
+    for command in (("status",), ("bench", "suite", "--model", "digits", "--plan")):
+        notes = {
+            name: mlrepo(root, *command, "--round", name).err for name in ("v5.0", "v5.1", "v6.1")
+        }
+        assert sum("is installed, and" in note for note in notes.values()) >= 2
+    older = mlrepo(root, "status", "--round", "v5.1", "--json").json["loadgen"]
+    assert older["accepted"] == "5.0.22 to 6.0.4"
+    mlrepo(root, "status", "--round", "v1.1").says("No LoadGen from PyPI was made for v1.1")
 
 
 def test_two_suites_do_not_disturb_each_other(root: Path) -> None:

@@ -55,6 +55,28 @@ def test_a_copy_is_truncated_and_the_original_is_not(submission: Path, tmp_path:
     assert not inside.exists()
 
 
+def test_a_copy_holds_the_submitter_only_and_comes_whole_or_not_at_all(
+    submission: Path, tmp_path: Path
+) -> None:
+    """As the official tool copies; a log that is refused is named where the copy stands."""
+    copy = tmp_path / "made" / "copy"
+    done = mlrepo(submission, "truncate", "--submitter", "Org", "--output", str(copy), "--json")
+    assert [row["path"] for row in done.json["logs"]] == [str(_log(copy))]
+    assert sorted(path.name for path in (copy / "closed").iterdir()) == ["Org"]
+    _log(submission).with_name("accuracy.txt").unlink()
+    other = tmp_path / "made" / "other"
+    refused = mlrepo(submission, "truncate", "--output", str(other), code=1)
+    refused.says(f"{_log(other).parent}/accuracy.txt is missing")
+    os.mkfifo(submission / "closed" / "pipe")
+    mlrepo(submission, "truncate", "--output", str(tmp_path / "made" / "third"), code=2).says(
+        "pipe"
+    )
+    blocked = tmp_path / "file"
+    blocked.write_text("x")
+    mlrepo(submission, "truncate", "--output", str(blocked / "copy"), code=2).says("File exists")
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["copy", "other"]
+
+
 def test_a_backup_holds_the_full_logs_and_no_other_log_replaces_one(
     submission: Path, tmp_path: Path
 ) -> None:

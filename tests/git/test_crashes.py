@@ -13,7 +13,7 @@ from test_concurrency import start_writer
 from writer import record_spooled
 
 from mlrepo.errors import Busy
-from mlrepo.repository import recorder as recorder_module
+from mlrepo.repository import commits
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import recorded_runs
@@ -71,7 +71,7 @@ def test_a_stale_branch_lock_is_reported_and_left_alone(
     results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock file that a dead process left makes recording say Busy, its name and its age."""
-    monkeypatch.setattr(recorder_module, "_ATTEMPTS_SECONDS", 0.3)
+    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
     lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
     lock.parent.mkdir(parents=True)
     lock.touch()
@@ -102,7 +102,7 @@ def _run_and_kill(results: ResultsRepository, number: int, sink: Path, delay: fl
 
 def _assert_reported(recorder: Recorder, lock: Path, run: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorder_module, "_ATTEMPTS_SECONDS", 0.3)
+        patch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
         with pytest.raises(Busy, match=re.escape(str(lock)) + r" is \d+ s old") as busy:
             recorder.record(
                 _EXPERIMENT, run, sample_files(run), lambda tip: sample_composition(run, tip)

@@ -160,13 +160,17 @@ def test_health_finds_and_mends_a_stale_lock(results: ResultsRepository) -> None
     for lock in (old, young):
         lock.touch()
     os.utime(old, (0, old.stat().st_mtime - STALE_SECONDS - 1))
-    statuses = {check.name: check for check in check_repository(results, records=True)}
+    statuses = {
+        check.name: check for check in check_repository(results, records=True, hooks="plain")
+    }
     assert statuses["locks"].status == PROBLEM
     assert "old" in statuses["locks"].found
     assert remove_stale_locks(results) == [old]
     assert young.exists()
     young.unlink()
-    statuses = {check.name: check for check in check_repository(results, records=True)}
+    statuses = {
+        check.name: check for check in check_repository(results, records=True, hooks="plain")
+    }
     assert {name for name, check in statuses.items() if check.status == PROBLEM} == set()
     assert statuses["records"].status == OK
 
@@ -175,7 +179,9 @@ def test_health_counts_orphans_and_leaves_them(results: ResultsRepository) -> No
     """Looking does not take the run away from whoever recovers it."""
     Spool(results.store / "spool").create(sample_run_id(3)).release()
     (found,) = [
-        check for check in check_repository(results, records=False) if check.name == "spool"
+        check
+        for check in check_repository(results, records=False, hooks="plain")
+        if check.name == "spool"
     ]
     assert found.status == PROBLEM
     assert found.found.startswith("1 run")
@@ -191,6 +197,8 @@ def test_health_tells_a_commit_whose_trailers_were_changed(results: ResultsRepos
         stdin=content.replace("885.05 samples/s", "999.99 samples/s"),
     ).strip()  # fmt: skip
     git(results.root, "update-ref", Experiment("tuning").ref, forged)
-    (found,) = [c for c in check_repository(results, records=True) if c.name == "records"]
+    (found,) = [
+        c for c in check_repository(results, records=True, hooks="plain") if c.name == "records"
+    ]
     assert found.status == PROBLEM
     assert "999.99" in found.found

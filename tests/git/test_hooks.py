@@ -3,62 +3,45 @@
 from __future__ import annotations
 
 import os
-import stat
-import subprocess
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import git
+from samples import git, tried
+from submissions import Submission
 
 from mlrepo.repository.discovery import ResultsRepository, find_repository
-from mlrepo.repository.hook_install import HOOKS, install_hooks, missing_hooks
+from mlrepo.repository.hook_install import install_hooks
 
 TOKEN = "ghp_" + "a1B2" * 9
-PLACE = "closed/Acme/results/big box's/resnet50/Offline/accuracy"
 FULL = b"0123456789" * 2000
 
 
-@pytest.fixture
-def hooked(results: ResultsRepository) -> ResultsRepository:
-    """A results repository with the hooks."""
-    assert install_hooks(results).written == list(HOOKS)
-    assert missing_hooks(results) == []
-    return results
-
-
-def _tried(root: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-def _write_log(root: Path, place: str = PLACE) -> Path:
-    (root / place).mkdir(parents=True)
-    (root / place / "accuracy.txt").write_text("accuracy=76.0\n")
-    log = root / place / "mlperf_log_accuracy.json"
+def _full_log(submission: Submission) -> Path:
+    """Put a full accuracy log in the place of a truncated one, as copying a run in does."""
+    log = submission.result("Offline") / "accuracy" / "mlperf_log_accuracy.json"
     log.write_bytes(FULL)
     return log
 
 
-def test_a_full_log_is_refused_mended_and_accepted(hooked: ResultsRepository) -> None:
+def test_a_full_log_is_refused_mended_and_accepted(submission: Submission) -> None:
     """The log is cut in the working tree, never added; after ``git add`` the commit passes."""
-    log = _write_log(hooked.root)
-    git(hooked.root, "add", ".")
-    staged = git(hooked.root, "write-tree")
-    code, said = _tried(hooked.root, "commit", "-m", "result")
+    root, log = submission.root, _full_log(submission)
+    git(root, "add", ".")
+    staged = git(root, "write-tree")
+    code, said = tried(root, "commit", "-m", "result")
     assert code == 1
     assert "20000 → 8199 bytes" in said
     assert "git add" in said
-    assert git(hooked.root, "write-tree") == staged
+    assert git(root, "write-tree") == staged
     assert log.stat().st_size == 8199
-    code, said = _tried(hooked.root, "commit", "-m", "result")
+    code, said = tried(root, "commit", "-m", "result")
     assert (code, "what is staged is the full log" in said) == (1, True)
-    git(hooked.root, "add", ".")
-    assert _tried(hooked.root, "commit", "-m", "result")[0] == 0
-    assert [p.read_bytes() for p in (hooked.store / "raw").glob("?" * 64)] == [FULL]
+    git(root, "add", ".")
+    code, said = tried(root, "commit", "-m", "result")
+    assert code == 0, said
+    raw = find_repository(root).store / "raw"
+    assert [p.read_bytes() for p in raw.glob("?" * 64)] == [FULL]
 
 
 def test_commit_all_and_commit_path_and_amend_are_judged(hooked: ResultsRepository) -> None:
@@ -66,40 +49,40 @@ def test_commit_all_and_commit_path_and_amend_are_judged(hooked: ResultsReposito
     root = hooked.root
     readme, other = root / "README.md", root / "mlrepo.toml"
     readme.write_text(f"token {TOKEN}\n")
-    assert _tried(root, "commit", "-a", "-m", "all")[0] == 1
-    assert _tried(root, "commit", "-m", "path", "--", "README.md")[0] == 1
-    assert _tried(root, "commit", "-a", "--amend", "--no-edit")[0] == 1
+    assert tried(root, "commit", "-a", "-m", "all")[0] == 1
+    assert tried(root, "commit", "-m", "path", "--", "README.md")[0] == 1
+    assert tried(root, "commit", "-a", "--amend", "--no-edit")[0] == 1
     other.write_text(other.read_text() + "# more\n")
     git(root, "add", "README.md")
-    code, said = _tried(root, "commit", "-m", "other", "--", "mlrepo.toml")
+    code, said = tried(root, "commit", "-m", "other", "--", "mlrepo.toml")
     assert code == 0, said  # README.md is staged, but not part of this commit
-    code, said = _tried(root, "commit", "-m", "rest")
+    code, said = tried(root, "commit", "-m", "rest")
     assert code == 1
     assert "README.md:1" in said
     assert TOKEN not in said
-    assert _tried(root, "commit", "--no-verify", "-m", "rest")[0] == 0
+    assert tried(root, "commit", "--no-verify", "-m", "rest")[0] == 0
 
 
 def test_the_first_commit_is_judged(tmp_path: Path) -> None:
     """A repository without a commit has hooks that work."""
     git(tmp_path, "init", "--quiet")
     (tmp_path / "mlrepo.toml").write_text(f'# {TOKEN}\nround = "v6.1"\n')
-    install_hooks(find_repository(tmp_path))
+    install_hooks(find_repository(tmp_path), "plain")
     git(tmp_path, "add", ".")
-    assert _tried(tmp_path, "commit", "-m", "first")[0] == 1
+    assert tried(tmp_path, "commit", "-m", "first")[0] == 1
 
 
-def test_a_merge_is_judged_and_a_worktree_too(hooked: ResultsRepository, tmp_path: Path) -> None:
+def test_a_merge_is_judged_and_a_worktree_too(submission: Submission, tmp_path: Path) -> None:
     """``pre-merge-commit`` sees what the other side brings; linked worktrees share the hooks."""
-    tree = tmp_path / "linked tree"
-    git(hooked.root, "worktree", "add", "--quiet", "-b", "side", str(tree))
-    log = _write_log(tree)
+    root, tree = submission.root, tmp_path / 'linked "tree"'
+    git(root, "worktree", "add", "--quiet", "-b", "side", str(tree))
+    log = _full_log(replace(submission, root=tree))
     git(tree, "add", ".")
-    assert _tried(tree, "commit", "-m", "result")[0] == 1
+    assert tried(tree, "commit", "-m", "result")[0] == 1
     assert log.stat().st_size == 8199
     log.write_bytes(FULL)
     git(tree, "commit", "--quiet", "--no-verify", "--all", "-m", "full log")
-    code, said = _tried(hooked.root, "merge", "--no-ff", "--no-edit", "side")
+    code, said = tried(root, "merge", "--no-ff", "--no-edit", "side")
     assert code != 0
     assert "mlperf_log_accuracy.json" in said
 
@@ -120,26 +103,6 @@ def test_rebase_cherry_pick_and_stash_work(hooked: ResultsRepository) -> None:
     git(root, "stash")
     git(root, "stash", "pop")
     assert (root / "README.md").read_text() == TOKEN
-
-
-@pytest.mark.parametrize("kept", ["hook", "hooksPath"])
-def test_hooks_that_exist_are_kept(results: ResultsRepository, kept: str) -> None:
-    """They are never overwritten; what to add to them is said."""
-    mine = results.common_dir / "hooks" / "pre-commit"
-    if kept == "hooksPath":
-        git(results.root, "config", "core.hooksPath", ".husky")
-        mine = results.root / ".husky" / "pre-commit"
-    mine.parent.mkdir(exist_ok=True)
-    mine.write_text("#!/bin/sh\nexit 0\n")
-    installed = install_hooks(results)
-    assert mine.read_text() == "#!/bin/sh\nexit 0\n"
-    assert "mlrepo.hooks.pre_commit" in installed.chain[0]
-    assert "pre-commit" in missing_hooks(results)
-    mine.write_text("#!/bin/sh\n" + installed.chain[0].split(": ", 1)[1] + "\n")
-    mine.chmod(mine.stat().st_mode | stat.S_IXUSR)
-    (results.root / "t").write_text(TOKEN)
-    git(results.root, "add", "t")
-    assert _tried(results.root, "commit", "-m", "chained")[0] == 1
 
 
 @pytest.fixture
@@ -163,25 +126,25 @@ def test_results_wait_for_the_embargo(
     root = hooked.root
     _set(root, "embargo = 2999-01-01")
     git(root, "commit", "--quiet", "-am", "Set the embargo")
-    assert _tried(root, "push", "origin", "main")[0] == 0
+    assert tried(root, "push", "origin", "main")[0] == 0
     git(root, "switch", "--quiet", "--orphan", "exp/box")
     (root / "runs" / "1").mkdir(parents=True)
     (root / "runs" / "1" / "run.json").write_text("{}\n")
     git(root, "add", "runs")
     git(root, "commit", "--quiet", "-m", "run")
     for target in ("origin", remote):
-        code, said = _tried(root, "push", target, "exp/box")
+        code, said = tried(root, "push", target, "exp/box")
         assert code != 0
         assert "2999-01-01" in said
         assert "private_remotes" in said
     assert git(Path(remote), "branch", "--format=%(refname:short)").split() == ["main"]
     monkeypatch.setenv("MLREPO_PRIVATE_REMOTES", "backup, origin")
-    assert _tried(root, "push", "origin", "exp/box")[0] == 0
+    assert tried(root, "push", "origin", "exp/box")[0] == 0
     monkeypatch.delenv("MLREPO_PRIVATE_REMOTES")
-    assert _tried(root, "push", "origin", ":exp/box")[0] == 0
+    assert tried(root, "push", "origin", ":exp/box")[0] == 0
     git(root, "update-ref", "-d", "refs/remotes/origin/exp/box")
     monkeypatch.setenv("MLREPO_EMBARGO", "2020-01-01")
-    assert _tried(root, "push", "origin", "exp/box")[0] == 0
+    assert tried(root, "push", "origin", "exp/box")[0] == 0
 
 
 def test_a_push_is_searched_through_its_whole_history(
@@ -194,12 +157,12 @@ def test_a_push_is_searched_through_its_whole_history(
     git(root, "commit", "--quiet", "--no-verify", "-m", "oops")
     git(root, "rm", "--quiet", "login")
     git(root, "commit", "--quiet", "-m", "gone")
-    code, said = _tried(root, "push", "origin", "main")
+    code, said = tried(root, "push", "origin", "main")
     assert code != 0
     assert "login:2" in said
     assert TOKEN not in said
     git(root, "reset", "--quiet", "--hard", "origin/main")
-    assert _tried(root, "push", "origin", "main")[0] == 0
+    assert tried(root, "push", "origin", "main")[0] == 0
 
 
 def test_a_file_over_the_limit_of_github_is_refused(hooked: ResultsRepository) -> None:
@@ -208,30 +171,6 @@ def test_a_file_over_the_limit_of_github_is_refused(hooked: ResultsRepository) -
     big.touch()
     os.truncate(big, 100 * 1024 * 1024 + 1)
     git(hooked.root, "-c", "core.bigFileThreshold=1m", "add", "weights.bin")
-    code, said = _tried(hooked.root, "commit", "-m", "big")
+    code, said = tried(hooked.root, "commit", "-m", "big")
     assert code == 1
     assert "weights.bin" in said
-
-
-def test_the_framework_s_hooks_do_the_same(
-    hooked: ResultsRepository, make_repository: Callable[..., ResultsRepository]
-) -> None:
-    """``pre-commit run`` with the scaffold's configuration: cuts, names, and passes again."""
-    import sys
-
-    from mlrepo.templates import render
-
-    root = hooked.root
-    (root / ".pre-commit-config.yaml").write_bytes(
-        render("results_repo/pre-commit-config.yaml", {})
-    )
-    log = _write_log(root)
-    git(root, "add", ".")
-    command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
-    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    first = subprocess.run(command, cwd=root, env=environ, capture_output=True, check=False)
-    assert first.returncode == 1, first.stdout
-    assert log.stat().st_size == 8199
-    git(root, "add", ".")
-    again = subprocess.run(command, cwd=root, env=environ, capture_output=True, check=False)
-    assert again.returncode == 0, again.stdout

@@ -11,7 +11,7 @@ import pytest
 from samples import git, sample_composition, sample_files, sample_record, sample_run_id
 
 from mlrepo.paths import RepoPath
-from mlrepo.repository import recorder as recorder_module
+from mlrepo.repository import commits
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import find_run, load_record, recorded_runs
@@ -132,7 +132,7 @@ def test_a_long_wait_for_the_lock_does_not_use_up_the_attempts(
     results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a foreign git interferes after a long wait, recording is still tried again."""
-    monkeypatch.setattr(recorder_module, "_ATTEMPTS_SECONDS", -1.0)
+    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", -1.0)
     test_a_foreign_commit_between_reading_and_moving_is_kept(results, recorder)
 
 

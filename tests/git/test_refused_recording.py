@@ -16,6 +16,7 @@ from writer import record_spooled, spool_run
 
 from mlrepo.errors import Busy, UserError
 from mlrepo.paths import RepoPath
+from mlrepo.repository import commits
 from mlrepo.repository import recorder as recorder_module
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
@@ -204,7 +205,7 @@ def test_the_branch_never_moves_to_a_commit_that_could_not_be_written(
     results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """libgit2's git_commit_create gives an id for a commit it failed to write; it is not used."""
-    monkeypatch.setattr(recorder_module, "_ATTEMPTS_SECONDS", 0.1)
+    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.1)
     run = sample_run_id(0)
     _record(recorder, run)  # blobs and trees are there now, so only commits are still to write
     for fan_out in (results.common_dir / "objects" / f"{number:02x}" for number in range(256)):

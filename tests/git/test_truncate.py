@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import subprocess
@@ -15,19 +16,21 @@ from mlrepo.errors import UserError
 from mlrepo.logs.accuracy import GAP, TRUNCATED_SIZE
 from mlrepo.submission.truncate import Outcome, accuracy_logs, truncate
 
+# Python announces each of these before it asks the system.
 _KILL = """
 import os, signal, sys
 from pathlib import Path
 from mlrepo.submission import truncate
 left = int(sys.argv[3])
-def trace(frame, event, argument):
+CHANGES = {"os.rename", "os.link", "os.remove", "os.chmod", "os.mkdir", "shutil.copyfile"}
+def hook(event, arguments):
     global left
-    if frame.f_code.co_filename.endswith(("files.py", "raw_store.py", "truncate.py")):
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_ACCMODE
+    if event in CHANGES or writes:
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-    return trace
-sys.settrace(trace)
+sys.addaudithook(hook)
 truncate.truncate(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
@@ -111,32 +114,34 @@ def test_logs_are_found_in_all_divisions(tmp_path: Path) -> None:
         "closed/Acme/results/s/m/Offline/accuracy", "network/Acme/results/s/m/Server/accuracy",
         "open/Acme/compliance/s/m/Offline/TEST01", "closed/Acme/results/s/m/Offline/performance",
         "closed/Other/results/s/m/Offline/accuracy",
+        "closed/Acme/compliance/s/m/Offline/TEST06/accuracy",
+        "closed/Acme/results/s/m/Offline/TEST07", "closed/Acme/results/s/m/Server/TEST01/accuracy",
     ):  # fmt: skip
         _log(tmp_path / place, b"[]")
     found = [str(path.relative_to(tmp_path)) for path in accuracy_logs(tmp_path, "Acme")]
-    assert [path.split("/")[0] for path in found] == ["closed", "open", "network"]
-    assert len(list(accuracy_logs(tmp_path))) == 4
+    assert [path.split("/")[0] for path in found] == ["closed"] * 4 + ["open", "network"]
+    assert len(list(accuracy_logs(tmp_path))) == 7
 
 
-def test_a_kill_at_any_step_loses_nothing(tmp_path: Path) -> None:
-    """Killed after each of the traced steps in turn, the next truncation ends what was begun."""
+@pytest.mark.parametrize("text", [b"accuracy=76.0", b"accuracy=76.0\nhash=old\nhash=older\n"])
+def test_a_kill_between_any_two_steps_loses_nothing(tmp_path: Path, text: bytes) -> None:
+    """Killed before each change of the disk in turn, the next truncation ends what was begun."""
     data = os.urandom(30000)
-    step = 1
-    while True:
+    for step in itertools.count(1):
         directory = tmp_path / str(step)
-        log = _log(directory / "accuracy", data)
+        log = _log(directory / "accuracy", data, text)
         ended = subprocess.run(
             [sys.executable, "-c", _KILL, log, directory / "store", str(step)], check=False
         )
         full = {p.read_bytes() for p in (directory / "store" / "raw").glob("?" * 64)}
         assert data in full | {log.read_bytes()}
-        truncate(log, directory / "store")
-        assert log.stat().st_size == TRUNCATED_SIZE
-        assert log.with_name("accuracy.txt").read_text().endswith(f"\nhash={_sha256(data)}\n")
+        done = truncate(log, directory / "store")
+        assert (done.sha256, log.stat().st_size) == (_sha256(data), TRUNCATED_SIZE)
+        written = log.with_name("accuracy.txt").read_text()
+        assert written == f"accuracy=76.0\nhash={_sha256(data)}\n"
         assert (directory / "store" / "raw" / _sha256(data)).read_bytes() == data
         assert len(list(log.parent.iterdir())) == 2
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
-        step += 9
-    assert step > 50
+    assert step > 12

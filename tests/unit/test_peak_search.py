@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from samples import sample_record
 
 from mlrepo.bench.conclude import ConcludedRun
-from mlrepo.bench.peak import Search, explain
+from mlrepo.bench.peak import Search
 from mlrepo.bench.request import BenchRequest
 from mlrepo.record import Metric
 
@@ -18,11 +19,13 @@ class System:
     """A Server that holds every rate up to ``capacity`` in probes, and up to ``full`` in long runs.
 
     It stands for LoadGen and the machine, whose capacity nobody knows; the real ones are searched
-    in tests/e2e/test_peak.py.
+    in tests/e2e/test_peak.py. ``noise`` is the share of probes that another process disturbs: they
+    fail below the capacity too.
     """
 
-    def __init__(self, capacity: float, full: float | None = None) -> None:
+    def __init__(self, capacity: float, full: float | None = None, noise: float = 0.0) -> None:
         self.capacity, self.full = capacity, full or capacity
+        self.noise, self.random = noise, random.Random(6)
         self.rates: list[float] = []
         self.placed: list[bool] = []
 
@@ -32,11 +35,14 @@ class System:
         probe = "probe" in request.tags
         self.placed.append(not probe)
         valid = rate <= (self.capacity if probe else self.full)
+        valid = valid and not (probe and self.random.random() < self.noise)
         record = sample_record(
             scenario="Server",
             validity="VALID" if valid else "INVALID",
             reasons=() if valid else ("Performance constraints not satisfied",),
-            result=Metric(rate, "queries/s"),
+            result=Metric(min(rate, self.capacity), "queries/s"),
+            metrics={"scheduled_samples_per_sec": Metric(rate, "1/s")},
+            tags=request.tags,
             loadgen={"effective": {"target_qps": rate, "target_latency_ns": 15_000_000}},
         )
         return ConcludedRun(record, "0" * 40)
@@ -58,7 +64,7 @@ def test_the_found_rate_is_within_three_percent(capacity: float, qps: float | No
     assert peak.value is not None
     assert peak.upper is not None
     assert 0.97 * capacity <= peak.value <= capacity < peak.upper
-    assert len(system.rates) <= 24 + 1
+    assert len(system.rates) <= 40 + 1
     assert system.placed == [False] * peak.probes + [True]
 
 
@@ -76,7 +82,7 @@ def test_a_system_that_is_never_valid_ends_with_a_reason() -> None:
     peak = _search(system, qps=100.0).find()
     assert (peak.value, peak.confirmed) == (None, None)
     assert "latency bound does not hold" in peak.reason
-    assert len(system.rates) <= 24
+    assert len(system.rates) <= 40
 
 
 def test_a_budget_without_room_for_the_full_run_gives_the_best_known() -> None:
@@ -87,16 +93,81 @@ def test_a_budget_without_room_for_the_full_run_gives_the_best_known() -> None:
     assert "budget" in peak.reason
 
 
-def test_an_invalid_run_is_explained_with_measured_and_allowed_latency() -> None:
-    """Which condition failed, by how much, and what to change."""
-    record = replace(
-        sample_record(),
-        scenario="Server",
-        reasons=("Performance constraints not satisfied",),
-        metrics={"99.00_percentile_latency": Metric(24.5, "ms")},
-        loadgen={"effective": {"target_latency_ns": 15_000_000}},
-    )
-    assert explain(record) == (
-        "The latency bound does not hold (24.5 ms at the 99th percentile, 15 ms allowed): "
-        "lower --qps."
-    )
+@pytest.mark.parametrize("capacity", [137.0, 4096.0])
+def test_probes_that_noise_spoils_do_not_lower_the_found_rate(capacity: float) -> None:
+    """One in six fails for no reason of the system's; one failure alone bounds nothing."""
+    found = []
+    for seed in range(20):
+        system = System(capacity, noise=1 / 6)
+        system.random.seed(seed)
+        peak = _search(system, qps=50.0).find()
+        assert peak.value is not None
+        found.append(peak.value / capacity)
+    assert sum(ratio >= 0.97 for ratio in found) >= 18, found
+    assert max(found) <= 1.0
+
+
+def test_a_probe_that_ends_before_the_queue_is_too_long_does_not_raise_the_rate() -> None:
+    """It is VALID, but the system fell behind: a full run would not hold."""
+    system = System(1000.0, full=1000.0)
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        done = system.run(request, label)
+        patient = "probe" in request.tags and (request.qps or 0.0) < 3000
+        return replace(done, record=replace(done.record, validity="VALID")) if patient else done
+
+    peak = replace(_search(system, qps=100.0), run=run).find()
+    assert peak.value is not None
+    assert 0.97 * 1000 <= peak.value <= 1000 * 1.03
+    assert peak.confirmed is not None
+
+
+def test_probes_are_long_against_the_latency_bound() -> None:
+    """0.2 s are not filled in five seconds by a rate that is 1 % too high: twenty are taken."""
+    system = System(1000.0)
+    lengths: list[float] = []
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        lengths.append(request.time or 0.0)
+        return system.run(request, label)
+
+    search = _search(system, qps=900.0)
+    replace(search, run=run, request=replace(search.request, max_latency=0.2)).find()
+    assert lengths[0] == 20.0
+
+
+def test_without_auto_the_confirming_run_is_the_last() -> None:
+    """It is INVALID, the reason is told, and nothing else is tried."""
+    system = System(1000.0, full=900.0)
+    peak = _search(system, qps=500.0, auto=False).find()
+    assert peak.confirmed is None
+    assert "latency bound does not hold" in peak.reason
+    assert system.placed.count(True) == 1
+
+
+def test_a_budget_too_small_for_a_probe_starts_nothing() -> None:
+    """Nothing is run, and the reason is the budget."""
+    for scenario in ("Server", "Offline"):
+        system = System(1000.0)
+        search = _search(system, budget=2.0)
+        search.request = replace(search.request, scenario=scenario)
+        peak = search.find()
+        assert (peak.value, peak.points, system.rates) == (None, (), [])
+        assert "budget does not allow one probe" in peak.reason
+
+
+def test_the_budget_keeps_room_for_the_confirming_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes end early rather than take the time of the run that counts; the clock is simulated."""
+    system, now = System(1000.0), [0.0]
+    monkeypatch.setattr("mlrepo.bench.peak.time.monotonic", lambda: now[0])
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        now[0] += (request.time or 0.0) + 2.0
+        return system.run(request, label)
+
+    search = replace(_search(system, qps=400.0, budget=110.0), run=run)
+    peak = search.find()
+    assert peak.confirmed is not None
+    assert peak.value is not None
+    assert now[0] <= 110.0
+    assert system.placed.count(False) < 12

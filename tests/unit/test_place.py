@@ -72,6 +72,7 @@ def test_a_valid_performance_run_takes_its_place() -> None:
         f"{RESULT}/measurements.json",
         f"{RESULT}/README.md",
         "closed/Acme/systems/alpha-onnx.json",
+        "closed/Acme/src/resnet50/README.md",
     }
 
 
@@ -91,6 +92,37 @@ def test_a_valid_accuracy_run_brings_its_logs_and_accuracy_txt() -> None:
     assert tip.files[f"{RESULT}/user.conf"] == f"{SECOND} user.conf".encode()
     third = _record("20261123T140000Z-0a1b2e", mode="accuracy", result=Metric(76.5, "%"))
     assert f"{RESULT}/user.conf" not in {str(target) for target in _place(third, tip).links}
+
+
+def test_a_benchmark_of_another_name_says_which_one_it_follows() -> None:
+    """Without the mapping the checker does not know the directory; what else it says stays."""
+    mapping = "open/Acme/model_mapping.json"
+
+    def written(tip: MemoryTree, **changes: Any) -> dict[str, bytes]:
+        record = _record(**{"division": "open", "benchmark": "digits", **changes})
+        placed = place_run(record, ROUND, tip, system_json=SYSTEM, force=False, follows="resnet")
+        return {str(path): data for path, data in placed.files.items() if str(path) == mapping}
+
+    tip = MemoryTree()
+    assert json.loads(written(tip)[mapping]) == {"digits": "resnet"}
+    tip.files[mapping] = b'{"mine": "bert-99"}'
+    assert json.loads(written(tip)[mapping]) == {"mine": "bert-99", "digits": "resnet"}
+    for own in (b'{"digits": "retinanet"}', b"{", b"[]"):
+        tip.files[mapping] = own
+        assert written(tip) == {}
+    assert written(MemoryTree(), benchmark="resnet50") == {}
+    assert written(MemoryTree(), benchmark="resnet50", division="closed") == {}
+
+
+def test_the_readme_of_the_code_is_written_once() -> None:
+    """Where the round wants the code; what the user wrote there stays."""
+    tip = MemoryTree()
+    own = "closed/Acme/src/resnet50/README.md"
+    assert b"mlrepo bench prereq" in {str(p): d for p, d in _place(_record()).files.items()}[own]
+    tip.files[own] = b"mine"
+    assert own not in {str(path) for path in _place(_record(), tip).files}
+    older = place_run(_record(), load_round("v5.1"), MemoryTree(), system_json=SYSTEM, force=False)
+    assert "closed/Acme/code/resnet50/README.md" in {str(path) for path in older.files}
 
 
 @pytest.mark.parametrize("validity", ["INVALID", "FAILED", "INTERRUPTED"])
@@ -137,7 +169,7 @@ def test_the_open_division_takes_any_benchmark() -> None:
         ({"round": "v6.0"}, "round"),
         ({"platform": "powersave"}, "platform profile"),
         ({"backend": {"framework": "x 2"}}, "framework"),
-        ({"backend": {"options": {"threads": 1}}}, "backend options"),
+        ({"backend": {"options": {"threads": 1}}}, "option threads"),
         ({"backend": {"threads": 1}}, "threads"),
         ({"backend": {"max_batch": 8}}, "batch size"),
         ({"backend": {"prefix": ["nice"]}}, "command prefix"),

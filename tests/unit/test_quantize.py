@@ -11,7 +11,8 @@ import pytest
 from models import tiny_classifier
 from photos import write_photos
 
-from mlrepo.bench.inputs import find_calibration, find_model
+from mlrepo.bench.calibration import find_calibration
+from mlrepo.bench.inputs import find_model
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin

@@ -185,3 +185,18 @@ def test_what_is_no_scenario_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="is not a scenario") as caught:
         parse_scenario(text)
     assert "Offline, SingleStream, MultiStream, Server" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "scenario", "unit"),
+    [
+        ("resnet50", "Server", "queries/s"),
+        ("resnet50", "SingleStream", "ms"),
+        ("gpt-oss-120b", "Offline", "tokens/s"),
+        ("wan-2.2-t2v-a14b", "SingleStream", "s"),
+        ("", "Offline", "samples/s"),
+    ],
+)
+def test_a_benchmark_may_have_units_of_its_own(benchmark: str, scenario: str, unit: str) -> None:
+    """Language models are counted in tokens, videos in whole seconds."""
+    assert load_round("v6.1").unit(scenario, benchmark) == unit

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlrepo.redaction import SECRET_PATTERNS
-from mlrepo.secret_scan import ANCHORS, Secret, find_secrets
+from mlrepo.secret_anchors import ANCHORS, possible_kinds
+from mlrepo.secret_scan import Secret, find_secrets
 
 # Kind: a true sample, and one that looks alike. Written in halves, so that no scanner of this
 # project's own history takes them for real.
@@ -53,3 +54,9 @@ def test_any_bytes_can_be_scanned() -> None:
     """Binary data around a token neither crashes nor hides it."""
     token = SAMPLES["AWS access key"][0].encode()
     assert find_secrets(b"\xff\x00\n" + token + b"\x00\xfe") == [Secret("AWS access key", 2)]
+
+
+def test_a_plain_link_is_not_searched_for_a_password() -> None:
+    """Texts are full of URLs; only one that may name a user is worth the pattern."""
+    assert possible_kinds(b"see https://example.org/a@b and http://[::1]/ for more") == []
+    assert possible_kinds(b"https://ada:x@example.org/") == ["credentials in a URL"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Iterator
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Finding, Severity
@@ -26,7 +24,7 @@ def findings_in_order(report: Report, profile: str) -> list[Finding]:
     A finding at a file that several results share (a system description) is one of each result.
     """
     by_place: dict[tuple[object, ...], Finding] = {}
-    for finding in _all_findings(report):
+    for finding in report.all_findings():
         key = (finding.rule, finding.path, finding.line, finding.message, finding.actual)
         # The tree's own findings come first; they may break more than a result's.
         by_place.setdefault(key, finding)
@@ -41,25 +39,6 @@ def findings_in_order(report: Report, profile: str) -> list[Finding]:
             worst[f.path], f.path, LEVELS.index(level(f, profile)), f.line, f.rule, f.message,
         ),
     )  # fmt: skip
-
-
-def _all_findings(report: Report) -> Iterator[Finding]:
-    yield from report.findings
-    for result in report.results:
-        yield from result.findings
-
-
-def visible(text: str) -> str:
-    """Return ``text`` on one line: control, format and undecodable characters are escaped.
-
-    A file name may hold a newline or a terminal's escape sequence.
-    """
-    return "".join(
-        character
-        if character == " " or unicodedata.category(character)[0] not in "CZ"
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
 
 
 def encodable(text: str) -> str:

@@ -13,9 +13,8 @@ from mlrepo.cli.rendering.reading import (
     level,
     printed,
     verdict_line,
-    visible,
 )
-from mlrepo.findings import Finding
+from mlrepo.findings import Finding, visible
 
 _COLOURS = {"error": "red", "warning": "yellow"}
 _NUMBERS = ("RESULT",)

@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.workloads import ModelFile, Workload
 from mlrepo.workloads.classification import judge_top1, top1
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _HERE = Path(__file__).parent
 # The largest pixel value in scikit-learn's digits.
@@ -37,6 +38,8 @@ class DigitsDataset:
 
     @cached_property
     def _arrays(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        import numpy as np
+
         try:
             with np.load(self.path, allow_pickle=False) as data:
                 held_out = data["held_out"]
@@ -64,6 +67,8 @@ class DigitsDataset:
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return samples as float32 [n, 1, 8, 8] in [0, 1]."""
+        import numpy as np
+
         images = self._arrays[0][np.asarray(indices, dtype=np.int64)]
         return np.ascontiguousarray(images[:, None].astype(np.float32) / np.float32(_WHITE))
 

@@ -53,6 +53,29 @@ class Patient:
         }
 
 
+class Steady(Patient):
+    """Takes a millisecond for each batch."""
+
+    name = "steady"
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return zeros."""
+        time.sleep(0.001)
+        return [np.zeros((len(batch), 10), np.float32)]
+
+
+class Tiring(Patient):
+    """Is quick for the first 2700 batches, then slow, as hardware that throttles."""
+
+    name = "tiring"
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return zeros, the later the slower."""
+        self.calls += 1
+        time.sleep(0.001 if self.calls < 2700 else 0.006)
+        return [np.zeros((len(batch), 10), np.float32)]
+
+
 class _Quick(Patient):
     """Answers at once until the run is under way: the 20th batch is beyond the warm-up's start."""
 

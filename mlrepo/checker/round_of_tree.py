@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
-from mlrepo.cli.tree_to_check import Source
 from mlrepo.errors import UserError
 from mlrepo.paths import DIVISIONS
-from mlrepo.repository.discovery import read_settings
 from mlrepo.rounds import known_rounds
 from mlrepo.settings import FILE_NAME, Resolver, setting_named
 from mlrepo.tree import Kind, Missing, Tree
@@ -18,34 +15,49 @@ from mlrepo.tree import Kind, Missing, Tree
 _TITLE = re.compile(rb"^#.*MLPerf.*Inference.*\b(v\d+\.\d+)\b.*results", re.MULTILINE | re.I)
 
 
-def round_of(source: Source, flag: str | None, folder: Path | None = None) -> str:
-    """Return the name of the round; ``folder`` holds the rules of rounds of one's own.
+def round_of(
+    tree: Tree,
+    settings: Resolver,
+    *,
+    label: str,
+    flag: str | None = None,
+    folder: Path | None = None,
+) -> str:
+    """Return the name of the round.
 
-    Asked in this order: ``--round``, the environment, the title of a published results repository
-    (a published tree is judged by its own round's rules, wherever it stands), ``mlrepo.toml``.
-    The layout alone tells no round; the error says which it allows.
+    Asked in this order: ``--round``, the environment, the ``mlrepo.toml`` of a results repository,
+    the title of a published one (judged by its own round's rules, wherever it stands), the
+    ``mlrepo.toml`` around a tree that has none. The layout alone tells no round; the error says
+    which it allows.
+
+    Parameters
+    ----------
+    settings:
+        The environment, and the settings of the repository around the tree; none if it has none.
+    label:
+        What to call the tree in messages.
+    folder:
+        Holds the rules of rounds of one's own.
 
     Raises
     ------
     UserError
         Nothing tells the round, or there are no rules for it.
     """
-    given = Resolver(dict(os.environ), {}).find("round", flag)
-    setting = setting_named("round")
+    given = Resolver(settings.environ, {}).find("round", flag)
     if given is not None and given.origin != "default":
         return _known(given.value, given.origin, folder)
-    published = _title(source.tree)
+    of_repository = settings.find("round") if settings.file else None
+    published = "" if of_repository and tree.entry(FILE_NAME) else _title(tree)
     if published:
         return _known(published, "the title of README.md", folder)
-    repository = source.repository
-    if repository is not None and repository.settings_file.exists():
-        found = Resolver({}, read_settings(repository.settings_file)).find("round")
-        if found is not None:
-            return _known(found.value, found.origin, folder)
+    if of_repository is not None:
+        return _known(of_repository.value, of_repository.origin, folder)
     raise UserError(
-        f"The round of {source.label} is not known: there is no {FILE_NAME}, no README.md of a "
-        f"published round{_layout(source.tree)}.",
-        hint=f"Use --round or {setting.variable}; rounds are {', '.join(known_rounds(folder))}.",
+        f"The round of {label} is not known: there is no {FILE_NAME}, no README.md of a "
+        f"published round{_layout(tree)}.",
+        hint=f"Use --round or {setting_named('round').variable}; rounds are "
+        f"{', '.join(known_rounds(folder))}.",
     )
 
 

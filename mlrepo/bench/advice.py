@@ -1,0 +1,212 @@
+"""An INVALID run in plain words: which of LoadGen's conditions failed, by how much, what to change.
+
+The conditions are those of ``PerformanceSummary`` in loadgen/results.cc of mlcommons/inference;
+how many queries LoadGen prepares is in the same place, and in :mod:`mlrepo.harness.warmup`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.request import BenchRequest
+from mlrepo.record import INVALID, PERFORMANCE, RunRecord, format_number
+
+# Attempts that --auto makes at most, the first included.
+MOST_ATTEMPTS = 6
+_STREAMS = ("SingleStream", "MultiStream")
+# Expected rates above what was measured, expected latencies below: LoadGen must not run dry.
+_RATE_MARGIN = 1.1
+_LATENCY_MARGIN = 0.8
+# A Server that is asked for less than this share of what it did under overload has room to queue.
+_SERVER_MARGIN = 0.85
+_OVERLOADED = 0.97
+_MORE_QUERIES = re.compile(r"at least (\d+) (more )?queries")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What failed, and the next attempt.
+
+    Attributes
+    ----------
+    words:
+        One sentence per condition that failed; empty for other reasons.
+    change:
+        The fields of the request to change; empty where no setting helps.
+    """
+
+    words: tuple[str, ...] = ()
+    change: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> str:
+        """The change as command-line options."""
+        flags = {"qps": "--qps", "max_latency": "--max-latency", "count": "--count",
+                 "time": "--time"}  # fmt: skip
+        return " ".join(f"{flags[key]} {value:.6g}" for key, value in self.change.items())
+
+
+def advise(record: RunRecord) -> Advice:
+    """Explain a performance run that LoadGen called INVALID; nothing to say of other runs."""
+    if record.validity != INVALID or record.mode != PERFORMANCE:
+        return Advice()
+    reasons = " ".join(record.reasons)
+    words: list[str] = []
+    change: dict[str, Any] = {}
+    if "Min duration not satisfied" in reasons or "Min queries not satisfied" in reasons:
+        _too_short(record, reasons, words, change)
+    if "Performance constraints not satisfied" in reasons:
+        _too_slow(record, words, change)
+    elif "Early stopping not satisfied" in reasons:
+        _too_few(record, reasons, words, change)
+    return Advice(tuple(words), change)
+
+
+def explain(record: RunRecord) -> str:
+    """Say in plain words why a run did not become VALID, and what to change."""
+    advice = " ".join(advise(record).words)
+    return advice or " ".join(record.reasons) or f"The run is {record.validity}."
+
+
+def next_request(request: BenchRequest, change: Mapping[str, Any]) -> BenchRequest:
+    """Return the request with a change, which also replaces what ``--set`` said of the same."""
+    settings = {"qps": "target_qps", "max_latency": "target_latency", "count": "min_query_count",
+                "time": "min_duration"}  # fmt: skip
+    doomed = {settings[key] for key in change}
+    extra = {
+        key: value
+        for key, value in (request.extra or {}).items()
+        if key.rpartition(".")[2] not in doomed
+    }
+    return replace(request, extra=extra, **change)
+
+
+def attempts(
+    run: Callable[[BenchRequest], ConcludedRun], request: BenchRequest, most: int = MOST_ATTEMPTS
+) -> Iterator[tuple[BenchRequest, ConcludedRun]]:
+    """Run a request, and while it is INVALID for a reason that a setting mends, the next attempt.
+
+    Yields each request with its recorded run; at most ``most`` of them.
+    """
+    for _ in range(most):
+        done = run(request)
+        yield request, done
+        change = advise(done.record).change
+        if not change:
+            return
+        request = next_request(request, change)
+
+
+def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
+    """Fewer queries than the run needs: LoadGen prepares them for the load that it expects."""
+    effective = record.loadgen.get("effective", {})
+    limits = [key for key in ("max_query_count", "max_duration_ms") if effective.get(key)]
+    lasted, least = _seconds(record), float(effective.get("min_duration_ms") or 0) / 1e3
+    queries, wanted = _metric(record, "query_count"), effective.get("min_query_count")
+    amount = ""
+    if "Min duration" in reasons and lasted:
+        amount = f" It lasted {lasted:.3g} s, and {least:.6g} s are needed."
+    elif "Min queries" in reasons and queries is not None:
+        amount = f" It had {queries:.0f} queries, and {wanted} are needed."
+    if limits:
+        words.append(f"The run was cut short.{amount} Remove {' and '.join(limits)}.")
+        return
+    if record.scenario in _STREAMS:
+        mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
+        if mean is None:
+            words.append(f"LoadGen ran out of queries.{amount} Lower --max-latency.")
+            return
+        change["max_latency"] = mean * _LATENCY_MARGIN / 1e3
+        expected = 1e3 / float(effective.get("target_qps") or 1)
+        words.append(
+            f"LoadGen ran out of queries.{amount} It prepared them for {_number(expected)} ms per "
+            f"query, and the system took {_number(mean)} ms: lower --max-latency to "
+            f"{_number(change['max_latency'])} (seconds)."
+        )
+        return
+    rate = record.result.value or 0.0
+    if not rate:
+        words.append(f"LoadGen ran out of queries.{amount} Raise --qps.")
+        return
+    change["qps"] = rate * _RATE_MARGIN
+    words.append(
+        f"LoadGen ran out of samples.{amount} It prepared them for "
+        f"{_number(float(effective.get('target_qps') or 0))} per second, and the system did "
+        f"{_number(rate)}: raise --qps to {_number(change['qps'])}."
+    )
+
+
+def _too_slow(record: RunRecord, words: list[str], change: dict[str, Any]) -> None:
+    effective = record.loadgen.get("effective", {})
+    share = float(effective.get("target_latency_percentile") or 0.99)
+    latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
+    bound = float(effective.get("target_latency_ns") or 0) / 1e6
+    amount = ""
+    if latency is not None and bound:
+        amount = (
+            f": {_number(latency)} ms at the {share * 100:.4g}th percentile, {_number(bound)} ms "
+            "allowed"
+        )
+    slow, queries = _metric(record, "overlatency_query_count"), _metric(record, "query_count")
+    if slow is not None and queries:
+        amount += (
+            f"; {_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
+        )
+    asked = float(effective.get("target_qps") or 0)
+    did = record.result.value or 0.0
+    offered = _metric(record, "scheduled_samples_per_sec") or asked
+    if 0 < did < offered * _OVERLOADED:
+        change["qps"] = did * _SERVER_MARGIN
+        amount += f". The system did {_number(did)} of the {_number(offered)} queries per second"
+    elif asked:
+        change["qps"] = asked * _SERVER_MARGIN
+    lower = f" to {_number(change['qps'])}" if change else ""
+    words.append(
+        f"The latency bound does not hold{amount}. Lower --qps{lower}, or let `mlrepo bench peak` "
+        "find it."
+    )
+
+
+def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
+    queries = _metric(record, "query_count")
+    match = _MORE_QUERIES.search(reasons)
+    if queries is None or match is None:
+        words.append("Too few queries for the percentile: make the run longer (--time, --count).")
+        return
+    # "at least N more queries", or "at least N queries" in all.
+    needed = int(match[1]) + (int(queries) if match[2] else 0)
+    change["count"] = needed + needed // 20
+    duration = float(record.loadgen.get("effective", {}).get("min_duration_ms") or 0) / 1e3
+    if duration:
+        change["time"] = duration
+    words.append(
+        f"Too few queries for the percentile: {queries:.0f} were processed, and early stopping "
+        f"needs {needed} at least: raise --count to {change['count']}."
+    )
+
+
+def _seconds(record: RunRecord) -> float | None:
+    """Return how long LoadGen issued queries, as its metrics tell."""
+    queries, rate = _metric(record, "query_count"), record.result.value
+    if record.scenario in _STREAMS:
+        mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
+        return None if queries is None or mean is None else queries * mean / 1e3
+    samples = float(record.loadgen.get("effective", {}).get("samples_per_query") or 1)
+    return None if queries is None or not rate else queries * samples / rate
+
+
+def _metric(record: RunRecord, name: str) -> float | None:
+    found = record.metrics.get(name)
+    return None if found is None else found.value
+
+
+def _number(value: float) -> str:
+    return format_number(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share > 0.1 else f"{100 * share:.2g} %"

@@ -1,0 +1,112 @@
+"""How long runs will take, from a short probe: the warm-up of a run without LoadGen."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlrepo.bench.execute import execute
+from mlrepo.bench.inputs import gather_inputs
+from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.run import Bench
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import SPEC_FILE, SPEED, USER_CONF_FILE, read_events
+from mlrepo.record import ACCURACY
+from mlrepo.rounds import Round, load_round
+from mlrepo.workloads import Workload
+
+# Queries that LoadGen's early stopping needs at least (v2.0 and later), by scenario.
+_LEAST_QUERIES = {"SingleStream": 64, "MultiStream": 662, "Server": 662}
+_SAMPLES_PER_QUERY = 8
+# LoadGen prepares so many more Offline samples than the expected rate needs.
+_OFFLINE_MARGIN = 1.1
+# A Server whose rate nobody gave gets this share of what one query after the other gives.
+_SERVER_SHARE = 0.25
+# Writing down and committing a run.
+_RECORDING_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a short probe found.
+
+    Attributes
+    ----------
+    batch_seconds:
+        Seconds of one batch by its size.
+    samples:
+        The size of the data set.
+    overhead:
+        Seconds that a run takes besides LoadGen's: starting, loading, warming up, recording.
+    """
+
+    batch_seconds: Mapping[int, float]
+    samples: int
+    overhead: float
+
+    def seconds_of(self, scenario: str, mode: str, shortest: float, least_samples: int) -> float:
+        """Return how long a run takes.
+
+        ``shortest`` is how long a performance run lasts at least, and ``least_samples`` how many
+        samples an Offline query has at least.
+        """
+        per_sample = self._seconds_per_sample(scenario)
+        if mode == ACCURACY:
+            return self.overhead + self.samples * per_sample
+        if scenario == "Offline":
+            return self.overhead + max(shortest * _OFFLINE_MARGIN, least_samples * per_sample)
+        samples = _SAMPLES_PER_QUERY if scenario == "MultiStream" else 1
+        return self.overhead + max(shortest, _LEAST_QUERIES[scenario] * samples * per_sample)
+
+    def _seconds_per_sample(self, scenario: str) -> float:
+        rates = {size: seconds / size for size, seconds in self.batch_seconds.items()}
+        if scenario == "Offline":
+            return min(rates.values())
+        one = rates[min(rates)]
+        if scenario == "MultiStream":  # a query is executed before the next one comes
+            return min((r for size, r in rates.items() if size <= _SAMPLES_PER_QUERY), default=one)
+        return one / _SERVER_SHARE if scenario == "Server" else one
+
+
+def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
+    """Load the model, warm up, and return how fast the system is; nothing is recorded.
+
+    Raises
+    ------
+    UserError
+        The backend failed; its reason is in the message.
+    """
+    round_ = load_round(bench.settings["round"].value)
+    asked = replace(request, scenario="Offline", mode=SPEED)
+    inputs = gather_inputs(bench.home, round_, asked)
+    spec: dict[str, Any] = {"run": inputs.spec.to_dict()}
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mlrepo-speed-") as name:
+        directory = Path(name)
+        (directory / SPEC_FILE).write_text(json.dumps(spec))
+        (directory / USER_CONF_FILE).write_text("")
+        outcome = execute(directory, bench.environ, prefix=request.prefix)
+        events = {str(event["event"]): event for event in read_events(directory)}
+    measured = events.get("measured")
+    if outcome.stopped:
+        raise KeyboardInterrupt
+    if measured is None:
+        why = events.get("failed", {}).get("message", f"exit code {outcome.returncode}")
+        raise UserError(
+            f"{inputs.workload.name} does not run on {inputs.spec.backend}: {why}",
+            hint="`mlrepo bench prereq` names what a backend needs.",
+        )
+    times = {int(size): float(took) for size, took in measured["batch_seconds"].items()}
+    overhead = time.monotonic() - begin + _RECORDING_SECONDS
+    return Speed(times, int(measured["total"]), overhead)
+
+
+def least_offline_samples(round_: Round, workload: Workload) -> int:
+    """Return how many samples LoadGen issues at least in Offline, by the round's rules."""
+    official = round_.official_benchmark(workload.loadgen_model)
+    return round_.min_offline_samples(official) if official else 1

@@ -1,0 +1,172 @@
+"""The ``mlrepo bench`` command that would make a published result today."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.bench.inputs import READERS
+from mlrepo.plugins import BACKENDS, WORKLOADS, plugin_names
+from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.rounds import load_round
+from mlrepo.workloads.catalog import ReferenceModel, variants
+
+# What stands in a published framework name, and the backends that run such a framework.
+_BACKENDS = (
+    ("tvm", ("tvm-pytorch", "tvm-onnx")),
+    ("onnxruntime", ("onnx",)),
+    ("onnx runtime", ("onnx",)),
+    ("openvino", ("openvino",)),
+    ("pytorch", ("pytorch",)),
+    ("torch", ("pytorch",)),
+)
+# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
+# like.
+_FLAGS = frozenset(
+    {"--qps", "--time", "--count", "--max-latency", "--max-batchsize", "--threads",
+     "--samples-per-query"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TodaysCommand:
+    """A command, and what of the published run it does not repeat.
+
+    Attributes
+    ----------
+    arguments:
+        Empty where nothing that is installed runs the benchmark.
+    """
+
+    arguments: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def todays_command(
+    record: RunRecord, workflow: Mapping[str, Any], round_name: str
+) -> TodaysCommand:
+    """Return the command for an imported performance or accuracy run.
+
+    Parameters
+    ----------
+    workflow:
+        The input of the automation of 2021 (CK) that was published beside the result, or nothing.
+    round_name:
+        The round that the command is for.
+    """
+    remarks: list[str] = []
+    if record.benchmark not in _installed(WORKLOADS):
+        return TodaysCommand((), (f"no installed benchmark is called {record.benchmark}",))
+    variant = _variant(record)
+    backend = _backend(record, variant, remarks)
+    if not backend:
+        return TodaysCommand((), tuple(remarks))
+    arguments = [
+        *("mlrepo", "bench", "run", "--model", record.benchmark, "--backend", backend),
+        *("--scenario", record.scenario, "--mode", record.mode),
+    ]
+    if variant is not None:
+        arguments += ["--model-variant", variant.variant]
+    load = _Load(record, workflow.get("env") or {}, round_name)
+    arguments += load.arguments(backend, remarks)
+    place = ("--system", record.system, "--division", record.division, "--round", round_name)
+    return TodaysCommand((*arguments, *place), tuple(dict.fromkeys(remarks)))
+
+
+@functools.cache
+def _installed(group: str) -> frozenset[str]:
+    # A whole round is thousands of commands; each look reads the metadata of every package.
+    return frozenset(plugin_names(group))
+
+
+def _variant(record: RunRecord) -> ReferenceModel | None:
+    wanted = str(record.model.get("file", ""))
+    for model in variants(record.benchmark):
+        if wanted and model.file_name == wanted:
+            return model
+    return None
+
+
+def _backend(record: RunRecord, variant: ReferenceModel | None, remarks: list[str]) -> str:
+    framework = str(record.backend.get("framework", ""))
+    installed = _installed(BACKENDS)
+    ours = next((names for text, names in _BACKENDS if text in framework.lower()), ())
+    readers = READERS.get(variant.framework, ()) if variant is not None else ours
+    fitting = [name for name in ours if name in readers and name in installed]
+    if fitting:
+        return fitting[0]
+    others = [name for name in readers if name in installed]
+    what = variant.file_name if variant is not None else str(record.model.get("file", ""))
+    if not ours:
+        remarks.append(f"no backend of mlrepo is {framework or 'named in the description'}")
+    if others:
+        remarks.append(f"{framework} ran it then; of today's backends {others[0]} reads {what}")
+        return others[0]
+    return ""
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Which load LoadGen was asked for, and how the machine was used."""
+
+    record: RunRecord
+    environment: Mapping[str, Any]
+    round_name: str
+
+    def arguments(self, backend: str, remarks: list[str]) -> Iterator[str]:
+        asked = dict(self._asked(remarks)) or dict(self._logged())
+        if self.record.mode == ACCURACY:
+            asked = {flag: value for flag, value in asked.items() if flag == "--count"}
+        batch = self.environment.get("TVM_BATCH_SIZE")
+        if batch is not None:
+            asked.setdefault("--max-batchsize", str(batch))
+        for flag, value in asked.items():
+            yield from (flag, value)
+        target = str(self.environment.get("MLPERF_TVM_TARGET", ""))
+        for word in target.split():
+            if word.startswith("-mcpu=") and backend.startswith("tvm"):
+                yield from ("--backend-opt", word.removeprefix("-"))
+            elif word != "llvm":
+                remarks.append(f"TVM's target was {target}")
+        for name in ("MLPERF_TVM_EXECUTOR", "MLPERF_TVM_USE_DNNL", "MLPERF_TVM_APPLY_HISTORY"):
+            if self.environment.get(name):
+                remarks.append(f"{name}={self.environment[name]} has no equivalent")
+        threads = self.environment.get("TVM_NUM_THREADS") or self.environment.get("OMP_NUM_THREADS")
+        if threads is not None:
+            remarks.append(
+                f"it ran several instances of {threads} thread(s); mlrepo runs one model with all "
+                "usable CPUs, or with --threads N"
+            )
+
+    def _asked(self, remarks: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield what the automation was given in EXTRA_OPS."""
+        words = iter(_words(str(self.environment.get("EXTRA_OPS", ""))))
+        for word in words:
+            flag, equals, value = word.partition("=")
+            value = value if equals else next(words, "")
+            if flag in _FLAGS:
+                yield flag, value
+            else:
+                remarks.append(f"{flag} {value} has no equivalent".strip())
+
+    def _logged(self) -> Iterator[tuple[str, str]]:
+        """Yield what LoadGen's log says it was asked for, where that is not the round's own."""
+        requested = self.record.loadgen.get("requested") or {}
+        if self.record.mode != PERFORMANCE:
+            return
+        for key in ("offline_expected_qps", "server_target_qps"):
+            if requested.get(key) and key.startswith(self.record.scenario.lower()):
+                yield "--qps", f"{float(requested[key]):g}"
+        lasted = requested.get("min_duration_ms")
+        if lasted and int(lasted) != load_round(self.round_name).min_duration_ms():
+            yield "--time", f"{int(lasted) / 1e3:g}"
+
+
+def _words(text: str) -> Sequence[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()

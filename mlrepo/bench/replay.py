@@ -1,0 +1,154 @@
+"""A recorded run made ready to be run again exactly as its record says."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mlrepo.bench.compliance import own_prefix, plan_tests, prepare_test
+from mlrepo.bench.conclude import ENVIRONMENT_FILE
+from mlrepo.bench.inputs import find_dataset, find_same_model
+from mlrepo.bench.request import BenchRequest, RecordedInputs
+from mlrepo.bench.run import Bench, installed_packages
+from mlrepo.bench.suite import SUITE_TAG
+from mlrepo.differences import Difference, differing, machine_facts
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import USER_CONF_FILE
+from mlrepo.logs.user_conf import parse_user_conf
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import RunRecord
+from mlrepo.redaction import recorded_environment
+from mlrepo.repository.history import RecordedRun, read_file
+from mlrepo.settings import Resolved
+from mlrepo.systems.detect import host_facts
+from mlrepo.workloads import ModelFile, Workload
+
+REPLAY_TAG = "replay"
+_RECORDED = ("round", "division", "submitter", "category", "system", "platform")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run to be repeated.
+
+    Attributes
+    ----------
+    bench, request:
+        The session with the settings of the record, and the run.
+    machine:
+        What tells this machine from the recorded one; empty on the same machine.
+    software:
+        Packages and environment variables that are not those of the record; they do not stop it.
+    """
+
+    record: RunRecord
+    bench: Bench
+    request: BenchRequest
+    machine: tuple[Difference, ...]
+    software: tuple[Difference, ...]
+
+
+def recorded_settings(record: RunRecord) -> dict[str, Resolved]:
+    """Return the settings under which a run was made, with the record as their origin."""
+    origin = f"runs/{record.run}/run.json"
+    return {key: Resolved(str(getattr(record, key)), origin) for key in _RECORDED}
+
+
+def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path | None) -> Replay:
+    """Return the recorded run as a request, and what differs here.
+
+    Model and data set are those of the record to the byte, LoadGen's settings are those of its
+    ``user.conf`` with what was estimated then; a compliance test is verified against the same
+    runs. Settings are those of ``bench``: see :func:`recorded_settings`. ``model`` is a file of the
+    user's that holds the recorded model, where it is not in the user's store.
+
+    Raises
+    ------
+    UserError
+        Model or data set are not here.
+    """
+    workload: Workload = load_plugin(WORKLOADS, record.benchmark)
+    file = find_same_model(
+        bench.home,
+        workload,
+        str(record.model.get("sha256", "")),
+        str(record.model.get("file", "")),
+        model,
+    )
+    recorded_data = record.dataset.get("fingerprint")
+    dataset = find_dataset(bench.home, workload, file)
+    data = workload.open(str(dataset or "")).describe().get("fingerprint")
+    if recorded_data and data != recorded_data:
+        raise UserError(
+            f"The data set of {record.benchmark} is not that of the record: its fingerprint is "
+            f"{data}, recorded is {recorded_data}.",
+            hint="Prepare the same data: `mlrepo dataset prepare`, `mlrepo dataset verify`.",
+        )
+    request = _request(bench, run, record, file)
+    environment = json.loads(read_file(bench.repository, run, ENVIRONMENT_FILE))
+    here = {
+        "python": platform.python_version(),
+        "variables": _cleaned(bench, recorded_environment(bench.environ)),
+        "packages": installed_packages(),
+    }
+    return Replay(
+        record,
+        bench,
+        request,
+        differing([[machine_facts(record.host)], [machine_facts(host_facts())]]),
+        differing([[_flat(environment)], [_flat(here)]]),
+    )
+
+
+def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile) -> BenchRequest:
+    backend, naming = record.backend, record.backend.get("naming") or {}
+    conf = read_file(bench.repository, run, USER_CONF_FILE).decode("utf-8")
+    dropped = (SUITE_TAG, REPLAY_TAG)
+    told: dict[str, Any] = {
+        field.name: record.model[field.name]
+        for field in fields(ModelFile)
+        if field.name in record.model
+    }
+    recorded = RecordedInputs(
+        record.run,
+        replace(model, **told),
+        parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
+    )
+    request = BenchRequest(
+        workload=record.benchmark,
+        backend=str(backend["name"]),
+        scenario=record.scenario,
+        mode=record.mode,
+        max_batch=backend.get("max_batch"),
+        threads=backend.get("threads"),
+        precision=str(backend.get("precision", "fp32")),
+        backend_options=dict(backend.get("asked_options") or {}),
+        prefix=own_prefix(record),
+        tags=(*(tag for tag in record.tags if tag not in dropped), REPLAY_TAG),
+        replays=recorded,
+        framework_version=str(naming.get("version", "")),
+        framework_ext=str(naming.get("ext", "")),
+        skip_system_ext=bool(naming.get("plain", False)),
+    )
+    if not record.test:
+        return request
+    plan = plan_tests(record.round, request, (record.test,))
+    tested = prepare_test(bench, plan, request, record.test, against=record.reference)
+    return replace(request, test=tested.test)
+
+
+def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables as a record holds them: what was masked there must not differ here."""
+    return {name: bench.redactor.text(value)[0] for name, value in variables.items()}
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "Python": str(environment.get("python", "")),
+        **{f"${name}": str(v) for name, v in (environment.get("variables") or {}).items()},
+        **{str(name): str(v) for name, v in (environment.get("packages") or {}).items()},
+    }

@@ -1,0 +1,147 @@
+"""Judge what changed paths touch, and nothing else: for the hooks of commit and push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from mlrepo.checker.check import check
+from mlrepo.checker.report import Report, Result
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.submitter import judge_entry
+from mlrepo.findings import Finding
+from mlrepo.rounds import Place, Round
+from mlrepo.tree import Kind, Tree
+
+# The directories whose files belong to one result each, by system, benchmark and scenario.
+_OF_RESULTS = ("results", "measurements", "compliance")
+_CODE = ("code", "src")
+_MAPPING = "model_mapping.json"
+
+
+@dataclass
+class _Touched:
+    """What changed paths belong to.
+
+    Attributes
+    ----------
+    paths:
+        The changed paths below a division.
+    results:
+        Directories below ``results`` whose own files changed: a result, or more than one.
+    referring:
+        Directories below ``results`` that read a changed file from elsewhere: the description of
+        the system, the mapping of models, the code.
+    """
+
+    paths: set[str] = field(default_factory=set)
+    results: set[str] = field(default_factory=set)
+    referring: set[str] = field(default_factory=set)
+
+
+def check_changes(
+    tree: Tree, round: Round, paths: Iterable[str], *, before: Callable[[], Tree | None]
+) -> Report:
+    """Return the findings and results that the changed paths answer for.
+
+    A result counts as changed with any file of its own: logs, measurements, compliance. It is
+    judged whole, with the description of its system. Where a file changed that results only refer
+    to (a system's description, the code), a finding counts if the tree before did not have it.
+
+    Parameters
+    ----------
+    tree:
+        What is to be committed or pushed.
+    round:
+        Whose rules hold.
+    paths:
+        Files that were added, changed or removed, from the root of the tree.
+    before:
+        Returns the tree that the paths changed from, None where there was none; called only when
+        it is needed.
+    """
+    touched = _touched(tree, round, paths)
+    results: dict[str, Result] = {}
+    findings: dict[Finding, None] = {}
+    for unit in sorted(touched.results):
+        report = check(tree, round, only=unit)
+        results |= {r.path: r for r in report.results if _at_or_below(r.path, unit)}
+        findings |= dict.fromkeys(_of_unit(report, unit))
+    for unit in sorted(touched.referring):
+        found = dict.fromkeys(check(tree, round, only=unit).all_findings())
+        if any(finding.breaks_strict or finding.breaks_official for finding in found):
+            earlier = before()
+            known = set(check(earlier, round, only=unit).all_findings()) if earlier else set()
+            findings |= {finding: None for finding in found if finding not in known}
+    findings |= dict.fromkeys(_of_names(tree, round, touched.paths, before))
+    return Report(round.name, tuple(results.values()), tuple(findings))
+
+
+def _touched(tree: Tree, round: Round, paths: Iterable[str]) -> _Touched:
+    touched = _Touched()
+    for path in paths:
+        division, submitter, kind, name = [*path.split("/", 3), "", "", ""][:4]
+        if division not in round.tables["divisions"] or not submitter:
+            continue
+        touched.paths.add(path)
+        root = f"{division}/{submitter}"
+        if kind in _OF_RESULTS and name:
+            touched.results.add("/".join([root, "results", *name.split("/")[:3]]))
+        elif kind == "systems" and name.endswith(".json"):
+            touched.referring.add(f"{root}/results/{name.removesuffix('.json')}")
+        elif kind == _MAPPING or (kind in _CODE and _may_be_missed(tree, root, kind, name)):
+            touched.referring.add(f"{root}/results")
+    return touched
+
+
+def _may_be_missed(tree: Tree, root: str, kind: str, name: str) -> bool:
+    """Say whether code that results name may be gone.
+
+    Its directory is, or what changed stands in its place: a link, or a file that names other code.
+    """
+    directory = f"{root}/src" if kind == "src" else f"{root}/code/{name.partition('/')[0]}"
+    entry = tree.entry(directory)
+    return entry is None or entry.kind is not Kind.DIRECTORY
+
+
+def _of_unit(report: Report, unit: str) -> Iterator[Finding]:
+    """Yield what a changed unit answers for beside its results: its system, and what it lacks."""
+    judged = {result.path for result in report.results}
+    division, submitter, _, system = unit.split("/")[:4]
+    description = f"{division}/{submitter}/systems/{system}.json"
+    for finding in report.findings:
+        below = _at_or_below(finding.path, unit)
+        # A required scenario that is there but invalid has its own findings.
+        if finding.path == description or (below and finding.path not in judged):
+            yield finding
+
+
+def _of_names(
+    tree: Tree, round: Round, paths: Iterable[str], before: Callable[[], Tree | None]
+) -> list[Finding]:
+    """Judge the changed files' names, kinds and sizes, and the names of new directories."""
+    found: list[Finding] = []
+    judged: set[str] = set()
+    for path in sorted(paths):
+        names = path.split("/")
+        for depth in range(2, len(names) + 1):
+            at = "/".join(names[:depth])
+            entry = None if at in judged else tree.entry(at)
+            judged.add(at)
+            if entry is None:
+                continue
+            scope = Scope(tree, round, Place(names[0], names[1], "", ""))
+            if depth > 2:
+                judge_entry(scope, at, entry)
+            elif entry.kind is Kind.FILE:
+                scope.report("tree-division-files", at, "The file belongs to no submitter.")
+            if scope.findings and entry.kind is Kind.DIRECTORY:
+                earlier = before()
+                if earlier is not None and earlier.entry(at) is not None:
+                    continue
+            found += scope.findings
+    return found
+
+
+def _at_or_below(path: str, unit: str) -> bool:
+    return f"{path}/".startswith(f"{unit}/")

@@ -1,0 +1,143 @@
+"""Where the profiles `strict` and `official` differ, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlrepo.checker.rules import RULES, Rule
+from mlrepo.findings import Severity
+from mlrepo.rounds import known_rounds
+
+_TREE = "since v3.x such a tree cannot be published; the modular checker forgot the rule"
+_MEASURED = "the rules ask for it; what is only logged is printed and accepted"
+_SYSTEM = "the rules ask for a description that can be published"
+
+# Why strict rejects what an official checker accepts.
+WHY: Mapping[str, str] = {
+    "unreadable": "what nobody can read proves nothing; so too a compliance log with a NUL byte in "
+    "a name, which is no JSON: the checkers since v2.1 read such logs, and reject it",
+    "tree-symlink": "a link may point out of the submission, to what no reviewer sees; " + _TREE,
+    "tree-size": _TREE,
+    "tree-dot-name": _TREE,
+    "tree-space": _TREE,
+    "tree-pycache": _TREE,
+    "tree-empty-directory": "Git keeps no empty directory; " + _TREE,
+    "tree-division-files": _TREE,
+    "tree-special": "a pipe or device is no content, and what cannot be read cannot be reviewed",
+    "tree-orphan": "what has no result is no part of a submission (v5.1)",
+    "tree-calibration": "the rules ask each closed submitter for it (v5.1)",
+    "system-text": "the results table shows the field as text",
+    "measurements-missing": _MEASURED,
+    "measurements-incomplete": _MEASURED,
+    "measurements-empty": "an empty text says nothing (v3.1)",
+    "performance-validity": "LoadGen itself calls the run INVALID",
+    "performance-loadgen-error": "LoadGen logged an error: the run is not what it was to be",
+    "performance-seeds": "other seeds are another, perhaps an easier, load; " + _MEASURED,
+    "performance-latency": "the limit is what Server and MultiStream are about; " + _MEASURED,
+    "performance-target-latency": "a run may not aim at a longer latency than the limit",
+    "performance-early-stopping": "without it the percentile is not known well enough",
+    "performance-min-queries": _MEASURED,
+    "performance-samples-per-query": _MEASURED,
+    "performance-min-duration": _MEASURED,
+    "performance-equal-issue": "samples of unequal cost must be asked equally often",
+    "performance-files": "a missing file proves nothing, a foreign one belongs to no run",
+    "performance-result": "a number that is not finite or not positive is no result",
+    "performance-scenario": "the number of another scenario is another unit",
+    "performance-summary": "both files come from one run, or one of them was changed",
+    "log-conflict": "LoadGen writes a value once; the second one was added",
+    "accuracy-files": "a missing file proves nothing, a foreign one belongs to no run",
+    "accuracy-data-set": "an accuracy of a part of the data set is another metric",
+    "compliance": "the closed division asks for every test; up to v2.0 only the last one counted",
+    "compliance-copied": "a copy of the performance run is no test",
+    "compliance-unlike-performance": "TEST PASS stands for a tolerance that the scores exceed",
+}  # fmt: skip
+
+# Why strict only warns of what an official checker rejects.
+WHY_NOT: Mapping[str, str] = {
+    "tree-root-files": "files in the root belong to no submitter; a published repository has some",
+}
+
+# What strict rejects beyond those breaches of a rule that the official checkers reject too.
+PARTLY: Mapping[str, str] = {
+    "accuracy-hash": "two hashes, one that is no SHA-256, or that of another log: no official "
+    "checker ever compares it; the hash of a truncated log cannot be compared any more",
+    "accuracy-log": "an empty log and a link: neither holds what was judged",
+    "accuracy-loadgen-error": "errors in a log whose num_errors is 0: the checker of v5.1 takes "
+    "the log's word for it",
+    "accuracy-target": "a line below the target before one that reaches it: up to v3.0 only the "
+    "last line counts",
+    "accuracy-text": "an accuracy that is not good divided by total",
+    "compliance": "a log of TEST04-A or earlier tests that failed: up to v2.0 only the last test "
+    "counts, and for nothing but a column",
+    "performance-loadgen-error": "errors in a log whose num_errors is 0 (v5.1)",
+    "performance-target-latency": "an aim longer than the limit up to v1.1, where only the "
+    "percentile is compared",
+    "performance-token-latency": "an Interactive run within Server's limits only (v6.0 and later)",
+    "performance-files": "a link in the place of a log",
+    "performance-scenario": "an endpoints configuration that names another scenario than its "
+    "directory (v6.1)",
+}
+
+# Where the profile `official` is not what the official checker would say.
+LIMITS = (
+    "The signed checks of the Power WG (`power_checker.py`, part of the official verdict since "
+    "v3.1) are not made: `power-not-verified` says so at each power result.",
+    "A link to a file counts by where it points inside the tree; the official checkers follow it "
+    "on the machine they run on.",
+    "From v6.0 on, a scenario's directory in mixed case is called a crash, which it is only where "
+    "the result is valid otherwise.",
+    "A round of the repository's own that is newer than the table of effects is taken to be "
+    "checked as the newest round in the table.",
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One rule and the rounds in which the profiles differ about it.
+
+    Attributes
+    ----------
+    rule:
+        The rule.
+    rounds:
+        As spans, such as ``v0.7 to v3.0``.
+    """
+
+    rule: Rule
+    rounds: tuple[str, ...]
+
+
+def only_strict() -> Iterator[Difference]:
+    """Yield the rules whose breach strict rejects and the official checker accepts."""
+    for rule in RULES.values():
+        if rule.breaks_strict and not rule.official.startswith("rejects"):
+            names = [name for name in _rounds(rule.since) if not rule.breaks(name)]
+            if names:
+                yield Difference(rule, _spans(names))
+
+
+def only_official() -> Iterator[Difference]:
+    """Yield the rules whose breach the official checker rejects and strict only warns of."""
+    for rule in RULES.values():
+        if rule.severity is Severity.WARNING:
+            names = [name for name in _rounds(rule.since) if rule.breaks(name)]
+            if names:
+                yield Difference(rule, _spans(names))
+
+
+def _rounds(since: str) -> list[str]:
+    """Return the rounds from one on; v0.5 came without a checker of its own."""
+    rounds = list(known_rounds())
+    return rounds[rounds.index(since) :]
+
+
+def _spans(names: list[str]) -> tuple[str, ...]:
+    order = list(known_rounds())
+    spans: list[list[str]] = []
+    for name in names:
+        if spans and order.index(name) == order.index(spans[-1][-1]) + 1:
+            spans[-1].append(name)
+        else:
+            spans.append([name])
+    return tuple(span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans)

@@ -1,0 +1,125 @@
+"""What differs between recorded runs: their configurations, their systems, their LoadGen settings.
+
+A value of a run is told as text; two runs differ where their texts do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.record import RunRecord
+
+# The facts about a host that tell which machine it is; others, such as free memory, come and go.
+_MACHINE = (
+    "machine", "number_of_nodes", "host_processor_model_name", "host_processors_per_node",
+    "host_processor_core_count", "host_processor_vcpu_count", "threads_per_core", "cpus_usable",
+    "host_processor_caches", "host_memory_capacity", "accelerators_per_node",
+    "accelerator_model_name", "accelerator_memory_capacity", "virtualisation", "container",
+    "operating_system",
+)  # fmt: skip
+# LoadGen's effective settings that are estimated in the warm-up, and the setting that gives them:
+# LoadGen tells the expected latency of a stream as a rate.
+_ESTIMATED = {
+    "Offline": ("target_qps", ("target_qps", "samples_per_query")),
+    "Server": ("target_qps", ("target_qps",)),
+    "SingleStream": ("target_latency", ("target_qps",)),
+    "MultiStream": ("target_latency", ("target_qps",)),
+}
+# Effective settings that repeat others.
+_DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same everywhere; ``values`` has one text per run or side."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def configuration(record: RunRecord) -> dict[str, str]:
+    """Return what makes up the configuration digest of a run, by names for people."""
+    backend = record.backend
+    options: Mapping[str, Any] = backend.get("options") or {}
+    return {
+        "round": record.round,
+        "division": record.division,
+        "submitter": record.submitter,
+        "result name": record.sut,
+        "model": _text(record.model.get("sha256")),
+        "data set": _text(record.dataset.get("fingerprint")),
+        "backend": _text(backend.get("name")),
+        "framework": _text(backend.get("framework")),
+        "precision": _text(backend.get("precision")),
+        **{f"option {name}": _text(value) for name, value in options.items()},
+        "threads": _text(backend.get("threads")),
+        "batch size": _text(backend.get("max_batch")),
+        "command prefix": _text(backend.get("prefix")),
+        "platform profile": record.platform,
+    }
+
+
+def machine(record: RunRecord) -> dict[str, str]:
+    """Return the name of the system and the facts about its host."""
+    return {"system": record.system, **machine_facts(record.host)}
+
+
+def machine_facts(host: Mapping[str, Any]) -> dict[str, str]:
+    """Return those facts about a host that tell which machine it is."""
+    return {key: _text(host.get(key)) for key in _MACHINE}
+
+
+def settings(record: RunRecord) -> dict[str, str]:
+    """Return configuration, software and LoadGen's effective settings."""
+    effective = record.loadgen.get("effective", {})
+    return {
+        **configuration(record),
+        "software": _text(record.host.get("other_software_stack")),
+        "LoadGen": _text(record.loadgen.get("version")),
+        **{key: _text(value) for key, value in effective.items() if key not in _DERIVED},
+    }
+
+
+def estimated_settings(record: RunRecord) -> frozenset[str]:
+    """Return the effective settings that come from the warm-up: they differ from run to run."""
+    setting, keys = _ESTIMATED.get(record.scenario, ("", ()))
+    names = {key.rpartition(".")[2] for key in asked_settings(record)}
+    return frozenset() if setting in names else frozenset(keys)
+
+
+def asked_settings(record: RunRecord) -> dict[str, str]:
+    """Return the LoadGen settings that the user gave, in flags or files, without estimates."""
+    text = record.settings.get("user.conf", {}).get("value", "") or "{}"
+    try:
+        values = json.loads(text)
+    except ValueError:  # redacted in the middle
+        return {}
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def differing(
+    sides: Sequence[Iterable[Mapping[str, str]]], ignored: Collection[str] = ()
+) -> tuple[Difference, ...]:
+    """Return what is not the same on all sides, but for the ``ignored`` names.
+
+    A side is one run or several; several values on one side are told together.
+    """
+    told = [list(side) for side in sides]
+    names = dict.fromkeys(name for side in told for values in side for name in values)
+    found = []
+    for name in names:
+        texts = tuple(
+            " or ".join(dict.fromkeys(values.get(name, "") for values in side)) for side in told
+        )
+        if len(set(texts)) > 1 and name not in ignored:
+            found.append(Difference(name, texts))
+    return tuple(found)
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

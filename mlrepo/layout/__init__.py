@@ -1,0 +1,1 @@
+"""What a result is made of: which runs may stand in it, and which files they give it."""

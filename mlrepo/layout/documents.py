@@ -1,0 +1,167 @@
+"""The documents of a submission that are made from records: JSON files and texts for readers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mlrepo.layout.reproduction import bench_command, init_command
+from mlrepo.record import RunRecord
+from mlrepo.rounds import Round
+
+_MEASUREMENTS = (
+    "input_data_types",
+    "retraining",
+    "starting_weights_filename",
+    "weight_data_types",
+    "weight_transformations",
+)
+_UNQUANTIZED = ("fp32", "float32", "fp16", "bf16", "")
+
+
+def measurements(record: RunRecord) -> bytes:
+    """Return the measurements file of a result, from one of its runs."""
+    return to_json({field: record.model.get(field, "") for field in _MEASUREMENTS})
+
+
+def system_description(record: RunRecord, system_json: bytes) -> bytes:
+    """Return the description of the system under test: the system's, and what the run adds."""
+    description: dict[str, Any] = json.loads(system_json)
+    description |= {
+        "division": record.division,
+        "submitter": record.submitter,
+        "framework": record.backend.get("framework", ""),
+    }
+    return to_json(description)
+
+
+def result_readme(records: Sequence[RunRecord]) -> bytes:
+    """Return the README.md of one result: its runs, with what they were made, how to repeat them.
+
+    ``records`` are of one configuration, at least one.
+    """
+    first = records[0]
+    runs = "\n".join(
+        f"| {record.test or record.mode} | {record.result} | {record.validity} | "
+        f"`{record.run}` | {record.started} |"
+        for record in records
+    )
+    commands = [shlex.join(bench_command(record)) for record in records]
+    typed = dict.fromkeys(f"`{shlex.join(record.argv)}`" for record in records if record.argv)
+    return (
+        f"# {first.benchmark} {first.scenario} on {first.sut}\n\n"
+        "| run | result | verdict | id | began |\n|---|---|---|---|---|\n"
+        f"{runs}\n\n"
+        "## Made with\n\n"
+        f"{_made_with(first)}\n"
+        "## To repeat it\n\n"
+        "The LoadGen settings stand in `user.conf` beside this file. In a results repository "
+        f"(`{shlex.join(init_command(first))}`):\n\n"
+        f"```\n{chr(10).join(commands)}\n```\n\n"
+        f"Recorded by {', '.join(typed)}.\n"
+    ).encode()
+
+
+def code_readme(records: Iterable[RunRecord]) -> bytes:
+    """Return the README.md of the code: where it comes from and how to install and run it."""
+    results: dict[str, None] = {}
+    tools: dict[str, None] = {}
+    backends: dict[str, None] = {}
+    for record in records:
+        results[f"- {record.benchmark} {record.scenario} on {record.sut}"] = None
+        tools[record.tool.replace(" ", "==")] = None
+        backends[f"- {record.backend.get('name', '')}: {record.backend.get('framework', '')}"] = (
+            None
+        )
+    return (
+        "# Code\n\n"
+        "The results were measured by mlrepo, which runs MLCommons' LoadGen against the framework "
+        "named in each result; there is no other code.\n\n"
+        f"Version: {', '.join(tools)}. `mlrepo bench prereq --backend NAME` installs the framework "
+        "of a backend:\n\n"
+        f"{chr(10).join(sorted(backends))}\n\n"
+        "The README.md of each result holds the commands that repeat it, with versions and hashes "
+        "of framework, model and data set:\n\n"
+        f"{chr(10).join(sorted(results))}\n"
+    ).encode()
+
+
+def calibration(records: Iterable[RunRecord]) -> tuple[bytes, bool]:
+    """Return a calibration document, and whether a person must complete it.
+
+    How weights were quantized, no record knows; where none were, that is all there is to say.
+    """
+    quantized = sorted(
+        {
+            f"- {record.benchmark}: {record.model.get('file', '')} ("
+            f"{record.model.get('weight_data_types', '')}, "
+            f"{record.model.get('weight_transformations', '')})"
+            for record in records
+            if _is_quantized(record)
+        }
+    )
+    if not quantized:
+        text = (
+            "# Calibration\n\nNo result of this submission quantizes weights or activations: all "
+            "models run in floating point, so nothing was calibrated.\n"
+        )
+        return text.encode(), False
+    text = (
+        "# Calibration\n\nThese models are quantized:\n\n"
+        f"{chr(10).join(quantized)}\n\n"
+        "The submitter describes here with which data and by which method their ranges were "
+        "found.\n"
+    )
+    return text.encode(), True
+
+
+def model_mapping(
+    own: Mapping[str, Any], benchmarks: Mapping[str, str], round_: Round
+) -> bytes | None:
+    """Return ``model_mapping.json`` of the open division, or None where none is needed.
+
+    Parameters
+    ----------
+    own:
+        What the submitter wrote; it stands.
+    benchmarks:
+        Each selected benchmark with the official one whose rules it follows ('' if unknown).
+    """
+    found = {
+        name: official
+        for name, official in benchmarks.items()
+        if official and not round_.official_benchmark(name)
+    }
+    if not found or round_.version < (3, 0):
+        return None
+    return to_json({**found, **own})
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """Return a JSON file as the layout's files are written: four spaces, a final newline."""
+    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
+
+
+def _made_with(record: RunRecord) -> str:
+    model, data, host = record.model, record.dataset, record.host
+    lines = {
+        "Tool": record.tool,
+        "LoadGen": record.loadgen.get("version") or record.loadgen.get("package"),
+        "Framework": record.backend.get("framework"),
+        "Software": host.get("other_software_stack"),
+        "Operating system": host.get("operating_system"),
+        "Model": f"{model.get('file', '')}, SHA-256 `{model.get('sha256', '')}`",
+        "Weights from": model.get("starting_weights_filename"),
+        "Data set": f"{data.get('name', '')}, {data.get('samples', '')} samples, SHA-256 "
+        f"`{data.get('fingerprint', '')}`",
+        "Batch": record.backend.get("batch"),
+        "Platform profile": record.platform,
+    }
+    return "".join(f"- {name}: {value}\n" for name, value in lines.items() if value)
+
+
+def _is_quantized(record: RunRecord) -> bool:
+    types = str(record.model.get("weight_data_types", "")).lower().replace(";", ",").split(",")
+    return any(kind.strip() not in _UNQUANTIZED for kind in types)

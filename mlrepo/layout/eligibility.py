@@ -1,0 +1,80 @@
+"""Why a run may not stand in a result of its round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlrepo.differences import configuration, differing
+from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
+from mlrepo.rounds import Round
+
+
+def why_not_eligible(record: RunRecord, round_: Round) -> str:
+    """Return why a run may not stand in a result at all, or an empty string."""
+    if record.validity != VALID:
+        return f"the run is {record.validity}"
+    if PROBE_TAG in record.tags:
+        return "the run is a probe of the peak search"
+    if IMPORTED_TAG in record.tags:
+        return "the run was imported"
+    noise = record.load.get("noise") or {}
+    if noise.get("required_quiet") and noise.get("disturbances"):
+        return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"
+    if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
+        return (
+            f"{record.benchmark} {record.scenario} does not belong to the {record.division} "
+            f"division ({record.category}) of {round_.name}"
+        )
+    return ""
+
+
+def why_not_submitted(record: RunRecord, round_: Round, *, quick: bool) -> str:
+    """Return why an eligible run may not be submitted, or an empty string.
+
+    A branch keeps a short run, or one below the accuracy target, in its result, where it shows
+    how far one is; a submission does not. ``quick`` lets short runs pass.
+    """
+    return (
+        _wrong_loadgen(record, round_)
+        or ("" if quick else _too_short(record, round_))
+        or _inaccurate(record, round_)
+    )
+
+
+def difference(first: RunRecord, second: RunRecord) -> str:
+    """Name what differs between two configurations, for people."""
+    found = differing([[configuration(first)], [configuration(second)]])
+    return ", ".join(difference.name for difference in found) or "see run.json"
+
+
+def _wrong_loadgen(record: RunRecord, round_: Round) -> str:
+    """A LoadGen belongs to a round if it runs with the round's seeds (the checkers' condition)."""
+    wanted = round_.test05_seeds() if record.test == "TEST05" else round_.seeds()
+    seeds: Mapping[str, int] = record.loadgen.get("seeds") or {}
+    wrong = [name for name, seed in wanted.items() if name in seeds and seeds[name] != seed]
+    if not wrong:
+        return ""
+    version = str(record.loadgen.get("package") or record.loadgen.get("version") or "unknown")
+    return (
+        f"LoadGen {version} does not belong to {round_.name}: its {wrong[0]} is "
+        f"{seeds[wrong[0]]}, the round's is {wanted[wrong[0]]}"
+    )
+
+
+def _too_short(record: RunRecord, round_: Round) -> str:
+    lasted = record.loadgen.get("effective", {}).get("min_duration_ms")
+    asked = round_.min_duration_ms()
+    if record.mode == ACCURACY or lasted is None or int(lasted) >= asked:
+        return ""
+    return f"the run was asked to last {int(lasted) / 1e3:g} s, the round asks {asked / 1e3:g} s"
+
+
+def _inaccurate(record: RunRecord, round_: Round) -> str:
+    """Compare with the target where the benchmark has one metric; open accepts any accuracy."""
+    targets = round_.accuracy_targets(record.benchmark, record.scenario)
+    value = record.result.value
+    if record.division == "open" or record.mode != ACCURACY or len(targets) != 1 or value is None:
+        return ""
+    if value >= float(targets[0]["min"]):
+        return ""
+    return f"its accuracy, {value:g} %, is below the target of {float(targets[0]['min']):g} %"

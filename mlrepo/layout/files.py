@@ -1,0 +1,45 @@
+"""Which files of a run stand where in the layout of its round."""
+
+from __future__ import annotations
+
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
+from mlrepo.paths import RepoPath
+from mlrepo.record import ACCURACY, RunRecord
+from mlrepo.rounds import Place, Round
+
+ACCURACY_TEXT = "accuracy.txt"
+VERIFY_ACCURACY = "verify_accuracy.txt"
+VERIFY_PERFORMANCE = "verify_performance.txt"
+
+
+def place_of(record: RunRecord) -> Place:
+    """Return the names that the path of a run's result is made of."""
+    return Place(record.division, record.submitter, record.sut, record.benchmark, record.scenario)
+
+
+def logs_directory(record: RunRecord, round_: Round) -> RepoPath:
+    """Return the directory of a run's LoadGen logs."""
+    if not record.test:
+        return round_.run_directory(place_of(record), record.mode)
+    return round_.test_directory(place_of(record), record.test) / "performance/run_1"
+
+
+def logs_of(record: RunRecord, round_: Round) -> dict[RepoPath, str]:
+    """Return the paths that a run's logs get, each with the name of the file in ``runs/<id>``."""
+    logs = logs_directory(record, round_)
+    found = {logs / name: name for name in (SUMMARY_LOG, DETAIL_LOG)}
+    if record.test:
+        test = round_.test_directory(place_of(record), record.test)
+        if record.test != "TEST04-B":  # TEST04-A speaks for both
+            found[test / VERIFY_PERFORMANCE] = VERIFY_PERFORMANCE
+        if record.test == "TEST01":
+            found[test / VERIFY_ACCURACY] = VERIFY_ACCURACY
+            found |= {test / "accuracy" / name: name for name in (ACCURACY_LOG, ACCURACY_TEXT)}
+    elif record.mode == ACCURACY:
+        found |= {logs / name: name for name in (ACCURACY_LOG, ACCURACY_TEXT)}
+    return found
+
+
+def user_conf_path(record: RunRecord, round_: Round) -> RepoPath:
+    """Return where the LoadGen settings of a result stand."""
+    return round_.measurements_directory(place_of(record)) / USER_CONF_FILE

@@ -1,0 +1,68 @@
+"""The command that repeats a recorded run, and with what it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlrepo.record import RunRecord
+
+# Options of a run that its record holds only as typed; whether a value follows.
+_AS_TYPED = {
+    "--backend-opt": True,
+    "--model-variant": True,
+    "--model-file": True,
+    "--framework-version": True,
+    "--framework-ext": True,
+    "--skip-system-ext": False,
+}
+
+
+def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str, ...]:
+    """Return the command that makes the run again; ``user_conf`` is where its settings stand.
+
+    A compliance test follows its performance run and takes that run's settings.
+    """
+    what = ("--model", record.benchmark, "--backend", str(record.backend.get("name", "")),
+            "--scenario", record.scenario)  # fmt: skip
+    if record.test:
+        return ("mlrepo", "bench", "compliance", *what, "--test", record.test, *_how(record))
+    mode = ("--mode", record.mode, "--user-conf", user_conf)
+    return ("mlrepo", "bench", "run", *what, *mode, *_how(record))
+
+
+def init_command(record: RunRecord) -> tuple[str, ...]:
+    """Return the command that makes a results repository in which the run can be repeated."""
+    return (
+        "mlrepo", "init", "results", "--submitter", record.submitter,
+        "--division", record.division, "--category", record.category,
+        "--round", record.round, "--system", record.system,
+    )  # fmt: skip
+
+
+def _how(record: RunRecord) -> Iterator[str]:
+    backend = record.backend
+    if backend.get("precision", "fp32") != "fp32":
+        yield from ("--precision", str(backend["precision"]))
+    for option, key in (("--threads", "threads"), ("--max-batchsize", "max_batch")):
+        if backend.get(key) is not None:
+            yield from (option, str(backend[key]))
+    yield from _typed(record.argv)
+    platform = record.host.get("platform") or {}
+    prefix = list(backend.get("prefix") or [])
+    if record.platform != "none":
+        yield from ("--platform", record.platform)
+        prefix = prefix[len(platform.get("prefix") or []) :]
+    if prefix and not record.test:
+        yield from ("--prefix", " ".join(prefix))
+
+
+def _typed(argv: Sequence[str]) -> Iterator[str]:
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in _AS_TYPED:
+            continue
+        if not _AS_TYPED[name]:
+            yield name
+        else:
+            yield from (name, value if equals else next(words, ""))

@@ -1,0 +1,151 @@
+"""Runs side by side: metrics with ratios, what differs, and whether the difference is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from mlrepo.differences import Difference, differing, estimated_settings, machine, settings
+from mlrepo.errors import UserError
+from mlrepo.record import ACCURACY, Metric, RunRecord
+from mlrepo.report.bootstrap import LEAST_RUNS, Interval, ratio_interval
+from mlrepo.report.sides import Kind, Side
+from mlrepo.rounds import known_rounds, load_round
+
+SAME = "same within noise"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A side's mean ÷ the first side's, and its interval where both have enough runs."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric: the mean of each side (None: it has none), and the ratio of each further side.
+
+    There is no ratio where a side has no value, the units differ, or the first is zero.
+    """
+
+    name: str
+    unit: str
+    values: tuple[float | None, ...]
+    ratios: tuple[Ratio | None, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One kind of run on all sides.
+
+    Attributes
+    ----------
+    kind:
+        Benchmark, scenario, mode, test.
+    runs:
+        The runs of each side, newest first.
+    result:
+        The result; ``metrics`` are all others that LoadGen gave.
+    verdicts:
+        What each further side is against the first, in words.
+    systems, settings:
+        What differs: of the machines, and of configuration, software and LoadGen's settings.
+    """
+
+    kind: Kind
+    sides: tuple[str, ...]
+    runs: tuple[tuple[RunRecord, ...], ...]
+    result: Figure
+    metrics: tuple[Figure, ...]
+    verdicts: tuple[str, ...]
+    systems: tuple[Difference, ...]
+    settings: tuple[Difference, ...]
+
+
+def compare(sides: Sequence[Side]) -> tuple[Comparison, ...]:
+    """Compare the kinds of runs that all sides have.
+
+    Raises
+    ------
+    UserError
+        They have none in common.
+    """
+    kinds = [kind for kind in sides[0].runs if all(kind in side.runs for side in sides[1:])]
+    if not kinds:
+        told = "; ".join(
+            f"{side.name} is {' and '.join(_named(kind) for kind in side.runs)}" for side in sides
+        )
+        raise UserError(
+            f"There is nothing to compare: {told}.",
+            hint="Compare runs of the same benchmark, scenario and mode.",
+        )
+    return tuple(_compare(kind, sides) for kind in sorted(kinds))
+
+
+def _compare(kind: Kind, sides: Sequence[Side]) -> Comparison:
+    runs = tuple(side.runs[kind] for side in sides)
+    result = _figure("result", [[run.result for run in side] for side in runs])
+    names = dict.fromkeys(name for side in runs for run in side for name in run.metrics)
+    nothing = Metric(None, "")
+    metrics = tuple(
+        _figure(name, [[run.metrics.get(name, nothing) for run in side] for side in runs])
+        for name in names
+    )
+    estimated = frozenset.intersection(*(estimated_settings(run) for side in runs for run in side))
+    lower = _lower_is_better(runs[0][0])
+    return Comparison(
+        kind=kind,
+        sides=tuple(side.name for side in sides),
+        runs=runs,
+        result=result,
+        metrics=metrics,
+        verdicts=tuple(_verdict(ratio, runs, lower=lower) for ratio in result.ratios),
+        systems=differing([[machine(run) for run in side] for side in runs]),
+        settings=differing([[settings(run) for run in side] for side in runs], estimated),
+    )
+
+
+def _figure(name: str, sides: Sequence[Sequence[Metric]]) -> Figure:
+    numbers = [[one.value for one in side if one.value is not None] for side in sides]
+    units = dict.fromkeys(one.unit for side in sides for one in side if one.value is not None)
+    first = numbers[0]
+    comparable = len(units) == 1 and bool(first) and fmean(first) != 0
+    return Figure(
+        name,
+        " or ".join(units),
+        tuple(fmean(side) if side else None for side in numbers),
+        tuple(
+            Ratio(fmean(side) / fmean(first), ratio_interval(first, side))
+            if comparable and side
+            else None
+            for side in numbers[1:]
+        ),
+    )
+
+
+def _verdict(ratio: Ratio | None, runs: Sequence[Sequence[RunRecord]], *, lower: bool) -> str:
+    if ratio is None:
+        return "cannot be compared"
+    if ratio.value == 1.0:
+        return "equal"
+    if ratio.interval is None:
+        fewest = min(len(side) for side in runs)
+        few = "one run" if fewest == 1 else f"{fewest} runs"
+        return f"whether that is noise, {few} cannot tell; {LEAST_RUNS} can"
+    if ratio.interval.holds_one:
+        return SAME
+    return "better" if (ratio.value < 1) == lower else "worse"
+
+
+def _lower_is_better(record: RunRecord) -> bool:
+    if record.mode == ACCURACY or record.round not in known_rounds():
+        return False
+    return load_round(record.round).lower_is_better(record.scenario)
+
+
+def _named(kind: Kind) -> str:
+    benchmark, scenario, mode, test = kind
+    return f"{benchmark} {scenario} {test or mode}"

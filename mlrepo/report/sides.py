@@ -1,0 +1,100 @@
+"""What stands on one side of a comparison: a run, a result, a branch, or all runs with a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlrepo.differences import asked_settings, machine
+from mlrepo.errors import UserError
+from mlrepo.record import PROBE_TAG, VALID, RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import Experiment, experiment_tips
+from mlrepo.repository.history import RecordedRun, find_run, load_record, recorded_runs
+
+TAG_PREFIX = "tag:"
+_KIND = ("Benchmark", "Scenario", "Mode", "Test")
+
+# Benchmark, scenario, mode and test: runs of one kind can be compared.
+Kind = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: its name as the user gave it, and its runs by kind, newest first.
+
+    The runs of one kind are of one machine and configuration and were asked for with the same
+    LoadGen settings, so that their spread is noise.
+    """
+
+    name: str
+    runs: dict[Kind, tuple[RunRecord, ...]]
+
+
+def find_side(repository: ResultsRepository, text: str) -> Side:
+    """Return the runs that ``text`` names.
+
+    ``tag:NAME``, ``exp/NAME``, the path of a result, or one run as :func:`find_run` knows it; the
+    name of an experiment stands for its branch where no run has it. All but a run given by name
+    mean the VALID runs, probes left out.
+
+    Raises
+    ------
+    UserError
+        Nothing is recorded under the name.
+    """
+    if text.startswith(TAG_PREFIX):
+        tag = text.removeprefix(TAG_PREFIX)
+        return _gather(repository, text, lambda run: tag in run.trailer("Tags").split(","))
+    if "/results/" in text:
+        path = text.strip("/")
+        return _gather(repository, text, lambda run: _stands_in(run, path))
+    if text.startswith("exp/"):
+        return _gather(repository, text, experiment=Experiment.parse(text))
+    try:
+        run = find_run(repository, text)
+    except UserError:
+        if text not in {experiment.name for experiment, _ in experiment_tips(repository)}:
+            raise
+        return _gather(repository, text, experiment=Experiment(text))
+    return Side(text, {_kind(run): (load_record(repository, run),)})
+
+
+def _gather(
+    repository: ResultsRepository,
+    text: str,
+    matches: Callable[[RecordedRun], bool] = lambda run: True,
+    experiment: Experiment | None = None,
+) -> Side:
+    found: dict[Kind, list[RunRecord]] = {}
+    for run in recorded_runs(repository, experiment):
+        probe = PROBE_TAG in run.trailer("Tags").split(",")
+        if probe or run.trailer("Validity") != VALID or not matches(run):
+            continue
+        runs = found.setdefault(_kind(run), [])
+        if runs and run.trailer("Configuration") != runs[0].configuration:
+            continue
+        record = load_record(repository, run)
+        if not runs or _alike(record, runs[0]):
+            runs.append(record)
+    if not found:
+        raise UserError(
+            f"No VALID run is recorded under {text!r}.",
+            hint="Give a run id, exp/NAME, the path of a result, or tag:NAME; `mlrepo log` lists "
+            "what there is.",
+        )
+    return Side(text, {kind: tuple(runs) for kind, runs in found.items()})
+
+
+def _alike(one: RunRecord, other: RunRecord) -> bool:
+    return machine(one) == machine(other) and asked_settings(one) == asked_settings(other)
+
+
+def _stands_in(run: RecordedRun, path: str) -> bool:
+    placed = run.trailer("Placed")
+    return placed == path or placed.startswith(path + "/")
+
+
+def _kind(run: RecordedRun) -> Kind:
+    benchmark, scenario, mode, test = (run.trailer(name) for name in _KIND)
+    return benchmark, scenario, mode, test

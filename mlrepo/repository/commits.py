@@ -1,0 +1,189 @@
+"""Commits and branches made without touching working tree, index, HEAD or hooks."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mlrepo.errors import Busy, UserError
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.identity import Identity
+from mlrepo.repository.process import git
+
+if TYPE_CHECKING:
+    import pygit2
+
+# Both must be used up: waiting for the lock may take all of the time.
+_ATTEMPTS_SECONDS = 10.0
+_ATTEMPTS = 5
+_FULL = re.compile(r"no space left|quota exceeded|read-only file system|permission denied", re.I)
+_Made = TypeVar("_Made")
+
+
+class MovedError(Exception):
+    """A foreign git moved the branch between reading it and locking it."""
+
+
+def tip_of(repo: pygit2.Repository, ref: str) -> pygit2.Oid | None:
+    """Return the commit that a local branch, named in full, points to, or None."""
+    reference = repo.references.get(ref)
+    return None if reference is None else reference.resolve().target  # type: ignore[return-value]
+
+
+def until_made(
+    repository: ResultsRepository, ref: str, attempt: Callable[[], _Made], *, kept: str
+) -> _Made:
+    """Return what ``attempt`` makes; do the whole of it again while a foreign git is in the way.
+
+    Parameters
+    ----------
+    ref:
+        The branch that is to move, for messages.
+    kept:
+        Where the work is if it fails, and what to do then: the hint of the errors.
+
+    Raises
+    ------
+    UserError
+        The disk is full or not writable.
+    Busy
+        A lock was not to be had; nothing has moved, and trying again is right.
+    """
+    import pygit2
+
+    # A foreign git shows as one of these: a lock file that exists, an object directory or a
+    # pack that gc removed, a branch that moved. Anything else is a bug and not to be repeated.
+    passing = (OSError, KeyError, pygit2.GitError, MovedError)
+    deadline = time.monotonic() + _ATTEMPTS_SECONDS
+    attempts = 0
+    while True:
+        try:
+            return attempt()
+        except passing as error:
+            attempts += 1
+            hopeless = attempts >= _ATTEMPTS and time.monotonic() > deadline
+            _fail_or_wait(repository, ref, error, hopeless=hopeless, kept=kept)
+
+
+def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: str) -> None:
+    """Raise :class:`UserError` when a working tree has the branch checked out.
+
+    Moving it would make that tree look as if what the commit brings had been deleted there; git
+    itself refuses the same (``git branch --force``). Read from the HEAD files: a process would
+    double the time that a lock is held. ``instead`` is what else the user can do.
+    """
+    common = repository.common_dir
+    for git_dir in (common, *common.glob("worktrees/*")):
+        states = (
+            (git_dir / "HEAD", "ref: "),
+            (git_dir / "rebase-merge" / "head-name", ""),
+            (git_dir / "rebase-apply" / "head-name", ""),
+        )
+        for file, prefix in states:
+            try:
+                content = file.read_text(encoding="utf-8").strip()
+            except OSError:
+                continue
+            if content == prefix + ref:
+                raise UserError(
+                    f"The branch {ref.removeprefix('refs/heads/')} is checked out in the working "
+                    f"tree of {git_dir}, and it would be moved under that tree.",
+                    hint=f"Switch that tree to another branch (`git switch -`), or {instead}.",
+                )
+
+
+def write_commit(
+    repository: ResultsRepository,
+    identity: Identity,
+    message: str,
+    tree: pygit2.Oid,
+    parents: Sequence[pygit2.Oid],
+) -> pygit2.Oid:
+    """Write a commit object, signed where the user's configuration says so; no branch moves."""
+    import pygit2
+    from pygit2.enums import ObjectType
+
+    if identity.sign:
+        return _signed_commit(repository, message, tree, parents)
+    author = pygit2.Signature(identity.author.name, identity.author.email)
+    committer = pygit2.Signature(identity.committer.name, identity.committer.email)
+    repo = repository.git
+    content = repo.create_commit_string(author, committer, message, tree, list(parents))
+    # Not create_commit: in libgit2 1.9 it returns an id even if the object was not written (a
+    # full disk, a gc beside it), and the branch would move to a commit that does not exist.
+    return repo.odb.write(ObjectType.COMMIT, content.encode())  # type: ignore[attr-defined]
+
+
+def move_branch(
+    repository: ResultsRepository,
+    identity: Identity,
+    ref: str,
+    *,
+    expected: pygit2.Oid | None,
+    commit: pygit2.Oid,
+    message: str,
+) -> None:
+    """Move a branch if it still stands where it was read (None: absent): compare and swap.
+
+    Only a transaction takes Git's own lock before it compares; creating a reference with
+    ``force=False`` loses commits when two processes create it at once.
+
+    Raises
+    ------
+    MovedError
+        The branch stands elsewhere.
+    """
+    repo = repository.git
+    # For the reflog: set_target itself cannot take a signature (TypeError, pygit2 1.21).
+    repo.set_ident(identity.committer.name, identity.committer.email)
+    with repo.transaction() as transaction:
+        transaction.lock_ref(ref)
+        if tip_of(repo, ref) != expected:
+            raise MovedError(f"{ref} moved")
+        transaction.set_target(ref, commit, message=f"mlrepo: {message.partition(chr(10))[0]}")
+
+
+def _signed_commit(
+    repository: ResultsRepository, message: str, tree: pygit2.Oid, parents: Sequence[pygit2.Oid]
+) -> pygit2.Oid:
+    """Let git make the signed object: it alone knows all ways a key can be configured."""
+    import pygit2
+
+    arguments = ["commit-tree", "-S", str(tree), *(f"-p{parent}" for parent in parents)]
+    out = git(*arguments, cwd=repository.root, stdin=message.encode())
+    return pygit2.Oid(hex=out.strip())
+
+
+def _fail_or_wait(
+    repository: ResultsRepository, ref: str, error: Exception, *, hopeless: bool, kept: str
+) -> None:
+    """Turn hopeless errors into messages; wait a moment for those that pass."""
+    if _FULL.search(str(error)):
+        raise UserError(
+            f"{repository.common_dir} cannot be written to: {error}.",
+            hint=f"Make room, or make the directory writable. {kept}",
+        ) from error
+    if hopeless:
+        branch = ref.removeprefix("refs/heads/")
+        raise Busy(
+            f"{branch} could not be moved within {_ATTEMPTS_SECONDS:.0f} s: "
+            f"{error}.{_lock_note(repository.common_dir / f'{ref}.lock')}",
+            hint=kept,
+        ) from error
+    repository.__dict__.pop("git", None)  # reopen: object caches may name collected packs
+    time.sleep(random.uniform(0.005, 0.05))
+
+
+def _lock_note(lock: Path) -> str:
+    try:
+        age = time.time() - lock.stat().st_mtime
+    except OSError:
+        return ""
+    return (
+        f" The lock file {lock} is {age:.0f} s old; if no git process runs, "
+        "`mlrepo doctor --fix` removes it."
+    )

@@ -1,0 +1,141 @@
+"""The branch ``submission/<round>``: reading its tip, and putting a new tree on top of it.
+
+Its first commit has no parent: nothing that was not selected is anywhere in its history. Each
+commit holds the whole submission, so the older ones are the history of what was selected.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlrepo.paths import DIVISIONS, RepoPath
+from mlrepo.repository.bulk_tree import release_tree, write_tree
+from mlrepo.repository.commit_view import Existing
+from mlrepo.repository.commits import (
+    move_branch,
+    refuse_if_checked_out,
+    tip_of,
+    until_made,
+    write_commit,
+)
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.identity import Identity
+from mlrepo.repository.locks import locked
+
+if TYPE_CHECKING:
+    import pygit2
+
+_LOCK_TIMEOUT = 60.0
+_KEPT = "Nothing has changed; run the command again."
+
+
+@dataclass(frozen=True)
+class SubmissionCommit:
+    """A commit of a submission branch.
+
+    Attributes
+    ----------
+    commit, tree:
+        Object ids.
+    message:
+        The whole commit message.
+    roots:
+        ``<division>/<submitter>`` to the object id of that directory.
+    """
+
+    commit: str
+    tree: str
+    message: str
+    roots: Mapping[str, str]
+
+
+def branch_of(round_name: str) -> str:
+    """Return the short name of a round's submission branch."""
+    return f"submission/{round_name}"
+
+
+def ref_of(round_name: str) -> str:
+    """Return the full name of a round's submission branch."""
+    return f"refs/heads/{branch_of(round_name)}"
+
+
+def read_submission(repository: ResultsRepository, round_name: str) -> SubmissionCommit | None:
+    """Return the tip of the branch: the local one, else the only one fetched; None without any."""
+    repo = repository.git
+    tip = _tip(repo, round_name)
+    return None if tip is None else _commit(repo, tip)
+
+
+def commit_time(repository: ResultsRepository, commit: str) -> datetime.datetime:
+    """Return when a commit was made, in UTC."""
+    return datetime.datetime.fromtimestamp(
+        repository.git[commit].commit_time,  # type: ignore[attr-defined]
+        datetime.UTC,
+    )
+
+
+def write_submission(
+    repository: ResultsRepository,
+    identity: Identity,
+    round_name: str,
+    content: Mapping[RepoPath, bytes | Existing],
+    message: str,
+) -> SubmissionCommit:
+    """Put a tree on top of the branch; content and message that stand there change nothing.
+
+    Raises
+    ------
+    UserError
+        The branch is checked out, or the disk is full.
+    Busy
+        A lock was not to be had.
+    """
+    ref = ref_of(round_name)
+
+    def attempt() -> SubmissionCommit:
+        import pygit2
+
+        refuse_if_checked_out(
+            repository, ref, instead="look at the branch without a checkout: `git ls-tree -r`"
+        )
+        tree = write_tree(repository, content)
+        repo = repository.git
+        local, parent = tip_of(repo, ref), _tip(repo, round_name)
+        if parent is not None:
+            stands = _commit(repo, parent)
+            if local is not None and (stands.tree, stands.message) == (tree, message):
+                return stands
+        parents = [] if parent is None else [parent]
+        commit = write_commit(repository, identity, message, pygit2.Oid(hex=tree), parents)
+        move_branch(repository, identity, ref, expected=local, commit=commit, message=message)
+        return _commit(repo, commit)
+
+    with locked(repository.store / "submission.lock", timeout=_LOCK_TIMEOUT):
+        made = until_made(repository, ref, attempt, kept=_KEPT)
+        release_tree(repository)
+        return made
+
+
+def _tip(repo: pygit2.Repository, round_name: str) -> pygit2.Oid | None:
+    local = tip_of(repo, ref_of(round_name))
+    if local is not None:
+        return local
+    pattern = re.compile(rf"refs/remotes/[^/]+/{re.escape(branch_of(round_name))}")
+    fetched = [name for name in repo.references if pattern.fullmatch(name)]
+    return tip_of(repo, fetched[0]) if len(fetched) == 1 else None
+
+
+def _commit(repo: pygit2.Repository, oid: pygit2.Oid) -> SubmissionCommit:
+    commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
+    tree = commit.tree
+    roots = {
+        f"{division}/{entry.name}": str(entry.id)
+        for division in DIVISIONS
+        if division in tree
+        for entry in tree[division]  # type: ignore[union-attr]
+    }
+    return SubmissionCommit(str(oid), str(tree.id), commit.message, roots)

@@ -1,0 +1,280 @@
+"""Which recorded runs make up a submission: whole results, the best eligible one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mlrepo.errors import UserError
+from mlrepo.layout.eligibility import why_not_eligible, why_not_submitted
+from mlrepo.layout.files import place_of
+from mlrepo.paths import RepoPath
+from mlrepo.record import (
+    ACCURACY,
+    COMPLIANCE,
+    IMPORTED_TAG,
+    PERFORMANCE,
+    PROBE_TAG,
+    VALID,
+    RunRecord,
+)
+from mlrepo.repository.history import RecordedRun
+from mlrepo.rounds import Round
+
+_Kind = tuple[str, str]
+_RESULT = ("Division", "Submitter", "System", "Benchmark", "Scenario")
+_PERFORMANCE: _Kind = (PERFORMANCE, "")
+_ACCURACY: _Kind = (ACCURACY, "")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recorded run with its record."""
+
+    run: RecordedRun
+    record: RunRecord
+
+
+@dataclass(frozen=True)
+class ChosenResult:
+    """One result: a performance run, an accuracy run and compliance tests that belong together."""
+
+    path: RepoPath
+    performance: Candidate
+    accuracy: Candidate
+    tests: tuple[Candidate, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Candidate, ...]:
+        """All its runs."""
+        return (self.performance, self.accuracy, *self.tests)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that is not taken, and why."""
+
+    run: RecordedRun
+    reason: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is taken, by path, and what is not."""
+
+    results: tuple[ChosenResult, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """The rules by which runs are chosen.
+
+    Attributes
+    ----------
+    round:
+        Whose results are wanted; runs recorded for another round are not looked at.
+    tests_of:
+        The compliance tests that a benchmark needs in a scenario, outside the open division.
+    load:
+        Reads the record of a run.
+    quick:
+        Whether runs shorter than the round asks are taken: for a rehearsal.
+    named:
+        Ids of runs that must be taken; where a result has such runs of one kind, no other will do.
+    """
+
+    round: Round
+    tests_of: Callable[[str, str], Sequence[str]]
+    load: Callable[[RecordedRun], RunRecord]
+    quick: bool = False
+    named: frozenset[str] = frozenset()
+
+    def choose(self, runs: Iterable[RecordedRun]) -> Choice:
+        """Choose among the runs.
+
+        Raises
+        ------
+        UserError
+            A named run cannot be taken.
+        """
+        variants, refused = self._variants(runs)
+        results: list[ChosenResult] = []
+        left_out = refused
+        for path in sorted(variants):
+            chosen, others = self._result(path, variants[path])
+            left_out += others
+            if chosen is not None:
+                results.append(chosen)
+        taken = {candidate.run.run for result in results for candidate in result.runs}
+        for missed in sorted(self.named - taken):
+            reasons = [out.reason for out in left_out if out.run.run == missed]
+            reason = (
+                reasons[0] if reasons else f"it is none of those asked for in {self.round.name}"
+            )
+            raise UserError(
+                f"The run {missed} cannot be selected: {reason}.",
+                hint="`mlrepo show` tells more of the run; `mlrepo status` shows what is missing.",
+            )
+        return Choice(tuple(results), tuple(left_out))
+
+    def _variants(
+        self, runs: Iterable[RecordedRun]
+    ) -> tuple[dict[RepoPath, list[_Variant]], list[LeftOut]]:
+        """Group the VALID runs by configuration, and configurations by the result they give."""
+        variants: dict[tuple[str, ...], _Variant] = {}
+        refused: list[LeftOut] = []
+        for run in runs:
+            if run.trailer("Round") != self.round.name:
+                continue
+            if run.trailer("Validity") != VALID:
+                refused.append(LeftOut(run, f"the run is {run.trailer('Validity')}"))
+            elif not {PROBE_TAG, IMPORTED_TAG}.isdisjoint(run.trailer("Tags").split(",")):
+                refused.append(LeftOut(run, why_not_eligible(self.load(run), self.round)))
+            else:
+                configuration = run.trailer("Configuration") or self.load(run).configuration
+                key = (configuration, *(run.trailer(name) for name in _RESULT))
+                variants.setdefault(key, _Variant()).add(run)
+        by_path: dict[RepoPath, list[_Variant]] = {}
+        for variant in variants.values():
+            record = self.load(variant.any_run)
+            path = self.round.result_directory(place_of(record))
+            by_path.setdefault(path, []).append(variant)
+        return by_path, refused
+
+    def _result(
+        self, path: RepoPath, variants: Sequence[_Variant]
+    ) -> tuple[ChosenResult | None, list[LeftOut]]:
+        named_here = any(
+            run.run in self.named for variant in variants for run in variant.of(_PERFORMANCE)
+        )
+        chosen: ChosenResult | None = None
+        home: _Variant | None = None
+        left_out: list[LeftOut] = []
+        for variant, run in self._best_first(variants):
+            if chosen is not None:
+                left_out.append(LeftOut(run, self._why_second(run, chosen)))
+                continue
+            if named_here and run.run not in self.named:
+                left_out.append(LeftOut(run, "another run was named"))
+                continue
+            whole = self._whole(path, variant, run)
+            if isinstance(whole, str):
+                left_out.append(LeftOut(run, whole))
+            else:
+                chosen, home = whole, variant
+        for variant in variants:
+            left_out += _rest(variant, chosen, is_home=variant is home)
+        return chosen, left_out
+
+    def _best_first(self, variants: Sequence[_Variant]) -> list[tuple[_Variant, RecordedRun]]:
+        runs = [(variant, run) for variant in variants for run in variant.of(_PERFORMANCE)]
+        # Newest first among equals: the sort is stable.
+        runs.sort(key=lambda pair: pair[1].run, reverse=True)
+        runs.sort(key=lambda pair: self._rank(pair[1]))
+        return runs
+
+    def _rank(self, run: RecordedRun) -> float:
+        number = run.trailer("Result").partition(" ")[0]
+        try:
+            value = float(number)
+        except ValueError:
+            return float("inf")
+        return value if self.round.lower_is_better(run.trailer("Scenario")) else -value
+
+    def _why_second(self, run: RecordedRun, chosen: ChosenResult) -> str:
+        if run.run in self.named:
+            return f"{chosen.performance.run.run} was named for the same result"
+        return f"{chosen.performance.record.result} of {chosen.performance.run.run} is better"
+
+    def _whole(self, path: RepoPath, variant: _Variant, run: RecordedRun) -> ChosenResult | str:
+        """Return the result that a performance run leads, or why there is none."""
+        performance = self._fit(run)
+        if isinstance(performance, str):
+            return performance
+        problem = "no accuracy run of its configuration is VALID"
+        for other in self._preferred(variant.of(_ACCURACY)):
+            accuracy = self._fit(other)
+            if isinstance(accuracy, str):
+                problem = f"the accuracy run {other.run} cannot stand beside it: {accuracy}"
+                continue
+            tests = self._tests(variant, performance, accuracy)
+            if isinstance(tests, str):
+                problem = tests
+                continue
+            return ChosenResult(path, performance, accuracy, tests)
+        return problem
+
+    def _tests(
+        self, variant: _Variant, performance: Candidate, accuracy: Candidate
+    ) -> tuple[Candidate, ...] | str:
+        """Return the compliance tests that were verified against the two runs, or what lacks."""
+        record = performance.record
+        if record.division == "open":
+            return ()
+        stands = {PERFORMANCE: record.run, ACCURACY: accuracy.record.run}
+        found: list[Candidate] = []
+        # TEST04-B first: TEST04-A was compared with it.
+        tests = self.tests_of(record.benchmark, record.scenario)
+        for test in sorted(tests, key=lambda test: test.replace("-B", "-0")):
+            problem = f"{test} was not passed for it"
+            for run in self._preferred(variant.of((COMPLIANCE, test))):
+                candidate = self._fit(run)
+                if isinstance(candidate, str):
+                    problem = f"its {test}, {run.run}, does not count: {candidate}"
+                    continue
+                reference = candidate.record.reference
+                if all(stands.get(mode, wanted) == wanted for mode, wanted in reference.items()):
+                    found.append(candidate)
+                    stands[test] = run.run
+                    break
+            else:
+                return problem
+        return tuple(found)
+
+    def _fit(self, run: RecordedRun) -> Candidate | str:
+        record = self.load(run)
+        reason = why_not_eligible(record, self.round) or why_not_submitted(
+            record, self.round, quick=self.quick
+        )
+        return reason or Candidate(run, record)
+
+    def _preferred(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+        """Return the newest first; only the named ones where there are such."""
+        named = [run for run in runs if run.run in self.named]
+        return sorted(named or runs, key=lambda run: run.run, reverse=True)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """The VALID runs of one configuration by kind."""
+
+    kinds: dict[_Kind, list[RecordedRun]] = field(default_factory=dict)
+
+    def add(self, run: RecordedRun) -> None:
+        self.kinds.setdefault((run.trailer("Mode"), run.trailer("Test")), []).append(run)
+
+    def of(self, kind: _Kind) -> list[RecordedRun]:
+        return self.kinds.get(kind, [])
+
+    @property
+    def any_run(self) -> RecordedRun:
+        return next(iter(self.kinds.values()))[0]
+
+
+def _rest(variant: _Variant, chosen: ChosenResult | None, *, is_home: bool) -> Iterator[LeftOut]:
+    """Say why the runs of a configuration that are no performance runs are not taken."""
+    taken = {candidate.run.run for candidate in chosen.runs} if chosen is not None else set()
+    for kind, runs in variant.kinds.items():
+        if kind == _PERFORMANCE:
+            continue
+        for run in runs:
+            if run.run in taken:
+                continue
+            if chosen is None:
+                reason = "no performance run of the result can be taken"
+            elif is_home:
+                reason = "another run of its kind is taken"
+            else:
+                reason = "another configuration is taken"
+            yield LeftOut(run, reason)

@@ -1,0 +1,283 @@
+"""What a pull request needs of a forge: the official repository, a fork of it, the request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlencode, urlsplit
+
+from mlrepo.errors import UserError
+from mlrepo.repository.remotes import NO_ACCESS, Access, refuse_credentials
+
+OPEN, CLOSED, MERGED = "open", "closed", "merged"
+_SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>(?!//).+)\Z")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a repository lives on a forge.
+
+    Attributes
+    ----------
+    url:
+        As git takes it.
+    origin:
+        ``scheme://host[:port]`` of an HTTP URL; empty for others.
+    host:
+        The host, without a port; empty for a path of this machine.
+    owner, name:
+        The last two components of the path, without ``.git``.
+    """
+
+    url: str
+    origin: str
+    host: str
+    owner: str
+    name: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Parse an HTTP, SSH (``ssh://`` or ``git@host:path``) or file URL, or a path.
+
+        Raises
+        ------
+        UserError
+            It holds credentials, begins with a dash, or names a transport helper of git.
+        """
+        url = refuse_credentials(url.strip())
+        if not url or url.startswith("-") or "::" in url.partition("/")[0]:
+            raise UserError(
+                f"{url!r} is not the URL of a Git repository.",
+                hint="Use https://HOST/OWNER/NAME, git@HOST:OWNER/NAME or a path.",
+            )
+        scp = _SCP.match(url) if "://" not in url else None
+        parts = urlsplit(url)
+        host = scp["host"] if scp else (parts.hostname or "" if "://" in url else "")
+        path = scp["path"] if scp else (parts.path if "://" in url else url)
+        names = path.rstrip("/").removesuffix(".git").split("/")
+        http = parts.scheme in ("http", "https")
+        return cls(
+            url,
+            f"{parts.scheme}://{parts.netloc}" if http else "",
+            host,
+            names[-2] if len(names) > 1 else "",
+            names[-1],
+        )
+
+    @property
+    def full_name(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ForgeRepository:
+    """A repository on a forge.
+
+    Attributes
+    ----------
+    address:
+        Where it lives, by the forge's own word where it has one.
+    public:
+        Whether anybody may read it; None where the forge cannot be asked.
+    """
+
+    address: Address
+    public: bool | None = None
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull (merge) request.
+
+    Attributes
+    ----------
+    number:
+        0 where the forge cannot be asked.
+    url:
+        For people.
+    state:
+        :data:`OPEN`, :data:`CLOSED` or :data:`MERGED`.
+    draft:
+        Whether it is marked as not ready.
+    body:
+        Its text.
+    """
+
+    number: int
+    url: str
+    state: str
+    draft: bool = False
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a pull request says.
+
+    Attributes
+    ----------
+    branch:
+        The branch of the fork.
+    target:
+        The branch of the official repository.
+    title, body:
+        One line, and Markdown.
+    draft:
+        Whether it shall be marked as not ready.
+    """
+
+    branch: str
+    target: str
+    title: str
+    body: str
+    draft: bool
+
+
+class Forge(Protocol):
+    """One kind of forge. Methods that ask change nothing; the others are named after what they do.
+
+    Attributes
+    ----------
+    name:
+        For messages.
+    makes_forks:
+        Whether :meth:`make_fork` can be used.
+    opens_requests:
+        Whether :meth:`open_pull_request` can; otherwise the push does, or people do.
+    """
+
+    name: str
+    makes_forks: bool
+    opens_requests: bool
+
+    @property
+    def access(self) -> Access:
+        """How git proves who asks, at the official repository and the fork."""
+
+    def official(self) -> ForgeRepository:
+        """Return the official repository; raise when it cannot be seen."""
+
+    def fork(self) -> ForgeRepository | None:
+        """Return the fork, or None while there is none."""
+
+    def fork_name(self) -> str:
+        """Return what the fork is or will be called, for messages."""
+
+    def make_fork(self) -> None:
+        """Have the fork made; it may take minutes until it is there."""
+
+    def update_fork(self, branch: str) -> None:
+        """Bring a branch of the fork to where the official repository's is."""
+
+    def push_options(self, proposal: Proposal) -> Sequence[str]:
+        """Return the push options by which the forge opens the request; none for most."""
+
+    def pull_request(self, proposal: Proposal) -> PullRequest | None:
+        """Return the request from the branch: an open one, else the last; None when none is."""
+
+    def open_pull_request(self, proposal: Proposal) -> None:
+        """Open the request."""
+
+    def update_pull_request(self, request: PullRequest, proposal: Proposal) -> None:
+        """Give a request the text of the proposal."""
+
+    def link(self, proposal: Proposal) -> str:
+        """Return where people open the request, or find it."""
+
+
+class GitForge:
+    """Any Git server: the branch is pushed, people open the request."""
+
+    name = "Git server"
+    makes_forks = opens_requests = False
+    access: Access = NO_ACCESS
+
+    def __init__(self, official: Address, fork: Address | None) -> None:
+        if fork is None:
+            raise UserError(
+                f"There is no fork to push to: {official.host or official.url} is no forge that "
+                "makes one here.",
+                hint="Name a repository that you may push to: --fork URL, or `mlrepo config set "
+                "official.fork URL`.",
+            )
+        self._official, self._fork = official, fork
+
+    def official(self) -> ForgeRepository:
+        """Return it as it was named."""
+        return ForgeRepository(self._official)
+
+    def fork(self) -> ForgeRepository | None:
+        """Return it as it was named; whether it is there, the push tells."""
+        return ForgeRepository(self._fork)
+
+    def fork_name(self) -> str:
+        """Return its URL."""
+        return self._fork.url
+
+    def make_fork(self) -> None:
+        """Never needed: :meth:`fork` always has one."""
+
+    def update_fork(self, branch: str) -> None:
+        """Say that it must be done by hand."""
+        raise UserError(
+            f"The fork {self._fork.url} lacks the commit of the official {branch} that the "
+            "submission stands on.",
+            hint=f"Bring its {branch} up to date: git fetch {self._official.url} {branch} && "
+            f"git push {self._fork.url} FETCH_HEAD:{branch}; then run the command again.",
+        )
+
+    def push_options(self, proposal: Proposal) -> Sequence[str]:
+        """Return none."""
+        return ()
+
+    def pull_request(self, proposal: Proposal) -> PullRequest | None:
+        """Return None: there is nobody to ask."""
+        return None
+
+    def open_pull_request(self, proposal: Proposal) -> None:
+        """Leave it to people."""
+
+    def update_pull_request(self, request: PullRequest, proposal: Proposal) -> None:
+        """Leave it to people."""
+
+    def link(self, proposal: Proposal) -> str:
+        """Return the branch and both repositories; the server may have said more after the push."""
+        return (
+            f"open it by hand, from {proposal.branch} of {self._fork.url} to {proposal.target} of "
+            f"{self._official.url}"
+        )
+
+
+class GitLab(GitForge):
+    """GitLab opens the merge request itself, told by push options (GitLab 11.10, draft 15.0)."""
+
+    name = "GitLab"
+
+    def push_options(self, proposal: Proposal) -> Sequence[str]:
+        """Return the options; a line break is not allowed in one, so the text is one line.
+
+        Source: docs.gitlab.com, "Push options for merge requests"; ``target_project`` since 16.6.
+        """
+        options = [
+            "merge_request.create",
+            f"merge_request.target={proposal.target}",
+            f"merge_request.title={proposal.title}",
+            f"merge_request.description={proposal.body.replace(chr(10), '<br>')}",
+        ]
+        if self._fork != self._official:
+            path = urlsplit(self._official.url).path if self._official.origin else ""
+            project = path.strip("/").removesuffix(".git") or self._official.full_name
+            options.append(f"merge_request.target_project={project}")
+        if proposal.draft:
+            options.append("merge_request.draft")
+        return options
+
+    def link(self, proposal: Proposal) -> str:
+        """Return the list of the merge requests from the branch."""
+        if not self._official.origin:
+            return super().link(proposal)
+        page = self._official.url.rstrip("/").removesuffix(".git")
+        return f"{page}/-/merge_requests?{urlencode({'source_branch': proposal.branch})}"

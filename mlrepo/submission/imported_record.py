@@ -1,0 +1,174 @@
+"""The record of a run that another harness made, from its logs and what stands beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+from mlrepo.layout.files import VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.logs.detail import DetailLog
+from mlrepo.logs.summary import invalid_reasons
+from mlrepo.record import (
+    ACCURACY,
+    IMPORTED_TAG,
+    INVALID,
+    VALID,
+    Metric,
+    Placement,
+    RunRecord,
+    StoredLog,
+    configuration_digest,
+    new_run_id,
+    timestamp,
+)
+from mlrepo.rounds import Place, Round
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where runs are imported from (``label``), to which branch, and by what."""
+
+    round: Round
+    label: str
+    experiment: str
+    tool: str
+
+
+@dataclass(frozen=True)
+class ResultFacts:
+    """What the runs of one result share.
+
+    Attributes
+    ----------
+    system, measurements:
+        The description of the system and the measurements file; empty where there is none.
+    workflow:
+        The input of the automation of 2021 (CK), where it was published.
+    files:
+        Files of the result that each of its runs gets, by name.
+    path:
+        The result in the tree it comes from.
+    """
+
+    place: Place
+    category: str
+    system: Mapping[str, Any]
+    measurements: Mapping[str, Any]
+    workflow: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    path: str = ""
+
+
+def record_of(
+    facts: ResultFacts, source: Source, mode: str, test: str, detail: DetailLog,
+    value: float | None, files: Mapping[str, bytes],
+) -> RunRecord:  # fmt: skip
+    """Return the record of a run.
+
+    Its id comes from path, kind and detail log alone, so that the same run has the same id from
+    whichever copy it is read. ``value`` is the result in the round's unit, None without one.
+    """
+    began = str(detail.values.get("test_datetime") or "")
+    started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
+    content = f"{facts.path}/{mode}/{test}/{sha256_bytes(files.get(DETAIL_LOG, b''))}"
+    reasons = _failed_test(files) if test else _invalid(mode, detail, value, files)
+    place, system = facts.place, facts.system
+    unit = "%" if mode == ACCURACY else source.round.unit(place.scenario)
+    framework = str(system.get("framework", ""))
+    weights = str(facts.measurements.get("starting_weights_filename", ""))
+    effective = detail.group("effective_")
+    return RunRecord(
+        run=new_run_id(started, content.encode()),
+        started=timestamp(started),
+        ended=timestamp(started),
+        experiment=source.experiment,
+        round=source.round.name,
+        division=place.division,
+        submitter=place.submitter,
+        category=facts.category,
+        system=place.system,
+        sut=place.system,
+        benchmark=place.benchmark,
+        scenario=place.scenario,
+        mode=mode,
+        validity=INVALID if reasons else VALID,
+        result=Metric(value, unit),
+        reasons=tuple(reasons),
+        tags=(IMPORTED_TAG,),
+        model={**facts.measurements, "file": posixpath.basename(weights)},
+        backend={"name": _short_name(framework), "framework": framework},
+        loadgen={
+            "version": detail.version,
+            "effective": effective,
+            "requested": detail.group("requested_"),
+            "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
+            "errors": list(detail.errors),
+        },
+        logs={
+            name: StoredLog(sha256_bytes(files[name]), len(files[name]))
+            for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+            if name in files
+        },
+        source={"imported": source.label, "path": facts.path},
+        host={key: text for key, text in system.items() if isinstance(text, str)},
+        configuration=configuration_digest(
+            {
+                "round": source.round.name,
+                "place": [*dataclasses.astuple(place)],
+                "framework": framework,
+                "weights": weights,
+            }
+        ),
+        placement=Placement(placed=False, reason=f"imported from {source.label}"),
+        tool=source.tool,
+        test=test,
+    )
+
+
+def _invalid(
+    mode: str, detail: DetailLog, value: float | None, files: Mapping[str, bytes]
+) -> list[str]:
+    reasons = [f"LoadGen error: {error}" for error in detail.errors]
+    if mode != ACCURACY and detail.values.get("result_validity") != VALID:
+        summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
+        reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
+    if value is None:
+        reasons.append("It has no result.")
+    return reasons
+
+
+def _failed_test(files: Mapping[str, bytes]) -> list[str]:
+    """A test is what its verification says: in old rounds LoadGen calls many of them INVALID."""
+    return [
+        f"{name} does not say that the test passed."
+        for name in (VERIFY_PERFORMANCE, VERIFY_ACCURACY)
+        if name in files and not _passed(files[name])
+    ]
+
+
+def _passed(verification: bytes) -> bool:
+    # TEST06 has its own words: one line for each of its checks.
+    checks = b"check pass: True" in verification and b"check pass: False" not in verification
+    return checks or b"TEST PASS" in verification
+
+
+def _moment(text: str) -> datetime.datetime:
+    """Return when a run began; a log that does not say so begins with the era."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def _short_name(framework: str) -> str:
+    """Return the first word of a framework's name, for tables."""
+    words = re.split(r"[^A-Za-z0-9.]+", framework.strip())
+    return words[0].lower() if words and words[0] else "unknown"

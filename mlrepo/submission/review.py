@@ -1,0 +1,155 @@
+"""Somebody else's submission: its verdicts, and its results beside those of their last round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from mlrepo.checker.check import check
+from mlrepo.checker.report import Report, Result
+from mlrepo.errors import UserError
+from mlrepo.paths import DIVISIONS
+from mlrepo.record import PERFORMANCE, VALID
+from mlrepo.repository.history import RecordedRun
+from mlrepo.rounds import Round, known_rounds
+from mlrepo.tree import Kind, Tree
+
+_NAMES = ("Benchmark", "Scenario")
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The result of an earlier round that a result is compared with.
+
+    Attributes
+    ----------
+    same_system:
+        Whether it is of a system of the same name; otherwise the best of the submitter's stands.
+    """
+
+    round: str
+    system: str
+    value: float
+    unit: str
+    same_system: bool
+
+
+@dataclass(frozen=True)
+class ReviewedResult:
+    """A result of the submission, and the one before where there is one."""
+
+    result: Result
+    earlier: Earlier | None
+
+    @property
+    def change(self) -> float | None:
+        """How much more work in the same time than before, as a factor; None if not comparable."""
+        value, earlier = self.result.value, self.earlier
+        if not value or earlier is None or not earlier.value or earlier.unit != self.result.unit:
+            return None
+        return earlier.value / value if self.result.unit == "ms" else value / earlier.value
+
+
+@dataclass(frozen=True)
+class Review:
+    """What is said of one submitter's submission."""
+
+    submitter: str
+    round: str
+    source: str
+    report: Report
+    results: tuple[ReviewedResult, ...]
+
+
+def submitters_in(tree: Tree, changed: Iterable[str] | None) -> tuple[str, ...]:
+    """Return whose submission a tree is: those of the changed paths, or all (None)."""
+    if changed is None:
+        found = {
+            entry.name
+            for division in DIVISIONS
+            for entry in tree.entries(division)
+            if entry.kind is Kind.DIRECTORY
+        }
+    else:
+        paths = [path.split("/") for path in changed]
+        found = {parts[1] for parts in paths if len(parts) > 2 and parts[0] in DIVISIONS}
+    return tuple(sorted(found))
+
+
+def review(
+    tree: Tree,
+    round_: Round,
+    submitter: str,
+    source: str,
+    runs: Iterable[RecordedRun],
+    *,
+    workers: int = 1,
+) -> Review:
+    """Review one submitter's part of a tree.
+
+    Parameters
+    ----------
+    source:
+        What the tree is called in the text.
+    runs:
+        Recorded runs; the submitter's VALID results of earlier rounds among them are compared.
+
+    Raises
+    ------
+    UserError
+        The tree holds no result of the submitter.
+    """
+    report = check(tree, round_, submitter=submitter, workers=workers)
+    mine = tuple(result for result in report.results if result.submitter == submitter)
+    if not mine:
+        raise UserError(
+            f"There is no result of {submitter} in {source}.",
+            hint="--submitter names another; --round says by which layout the tree is read.",
+        )
+    earlier = _earlier(runs, submitter, round_)
+    return Review(
+        submitter,
+        round_.name,
+        source,
+        report,
+        tuple(ReviewedResult(result, _before(result, earlier, round_)) for result in mine),
+    )
+
+
+def _earlier(
+    runs: Iterable[RecordedRun], submitter: str, round_: Round
+) -> Mapping[tuple[str, ...], list[Earlier]]:
+    """Return the submitter's results of the last round before, by benchmark and scenario."""
+    order = {name: number for number, name in enumerate(known_rounds())}
+    this = order.get(round_.name, len(order))
+    found: dict[tuple[str, ...], list[Earlier]] = {}
+    for run in runs:
+        number, _, unit = run.trailer("Result").partition(" ")
+        before = order.get(run.trailer("Round"), this)
+        if (
+            run.trailer("Submitter").lower() != submitter.lower()
+            or run.trailer("Mode") != PERFORMANCE
+            or run.trailer("Validity") != VALID
+            or before >= this
+            or not number
+        ):
+            continue
+        key = tuple(run.trailer(name) for name in _NAMES)
+        one = Earlier(run.trailer("Round"), run.trailer("System"), float(number), unit, False)
+        known = found.setdefault(key, [])
+        if known and order[known[0].round] < before:
+            known.clear()
+        if not known or known[0].round == one.round:
+            known.append(one)
+    return found
+
+
+def _before(
+    result: Result, earlier: Mapping[tuple[str, ...], list[Earlier]], round_: Round
+) -> Earlier | None:
+    found = earlier.get((result.benchmark, result.scenario), [])
+    same = [one for one in found if one.system == result.system]
+    if same:
+        return replace(same[0], same_system=True)
+    best = min if round_.lower_is_better(result.scenario) else max
+    return best(found, key=lambda one: one.value, default=None)

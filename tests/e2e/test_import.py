@@ -1,0 +1,152 @@
+"""Published results and bare logs as records: what `mlrepo import` reads and prints."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from driver import everything, mlrepo
+from samples import git
+from submissions import write_submission
+
+SHARED = Path(os.environ.get("MLREPO_SHARED", "/nonexistent"))
+OCTOML = SHARED / "corpus" / "v1.1"
+
+
+@pytest.mark.skipif(not OCTOML.is_dir(), reason="MLREPO_SHARED names no folder with the corpus")
+def test_octoml_s_submission_of_2021_is_read_with_its_command_of_today(root: Path) -> None:
+    """885.05 samples/s, and the command with its model, load and batch; what has no equivalent."""
+    done = mlrepo(root, "import", str(OCTOML), "--round", "v1.1", "--submitter", "OctoML")
+    done.says("885.05 samples/s", "75.844 %")
+    command = next(line.strip() for line in done.out.splitlines() if "--qps 900" in line)
+    assert command.startswith("mlrepo bench run --model resnet50 --backend pytorch")
+    for words in (
+        "--scenario Offline --mode performance", "--model-variant v1.5-pytorch-int8",
+        "--time 610", "--max-batchsize 1", "--system aws-m5zn.6xlarge-tvm",
+    ):  # fmt: skip
+        assert words in command
+    done.says("MLPERF_TVM_USE_DNNL=YES has no equivalent", "TVM v0.8-dev (DNNL) ran it then")
+    logged = mlrepo(root, "log", "--benchmark", "resnet50", "--mode", "performance", "--json").json
+    values = {run["system"]: run["result"]["value"] for run in logged["runs"]}
+    assert values["aws-m5zn.6xlarge-tvm"] == pytest.approx(885.048)
+    mlrepo(root, "status", "--round", "v1.1").says("OctoML", "aws-m5zn.6xlarge-tvm")
+
+
+def test_a_submission_becomes_one_record_for_each_run(root: Path, tmp_path: Path) -> None:
+    """Performance, accuracy and every compliance test, with LoadGen's settings and all files."""
+    submission = write_submission(tmp_path / "theirs", "v5.1")
+    done = mlrepo(root, "import", str(submission.root), "--round", "v5.1", "--json").json
+    assert done["branch"] == "exp/import-v5.1"
+    kinds = {
+        (run["record"]["scenario"], run["record"]["test"] or run["record"]["mode"])
+        for run in done["runs"]
+    }
+    assert kinds == {
+        (scenario, kind)
+        for scenario in submission.scenarios
+        for kind in ("performance", "accuracy", *submission.tests(scenario))
+    }
+    [offline] = [
+        run["record"] for run in done["runs"]
+        if run["record"]["scenario"] == "Offline" and run["record"]["mode"] == "performance"
+    ]  # fmt: skip
+    assert offline["result"] == {"value": 2600.25, "unit": "samples/s"}
+    assert offline["validity"] == "VALID"
+    assert offline["started"] == "2026-03-01T12:00:00Z"
+    assert offline["loadgen"]["seeds"]["qsl_rng_seed"] == submission.round.seeds()["qsl_rng_seed"]
+    detail = submission.result("Offline") / "performance/run_1/mlperf_log_detail.txt"
+    shown = mlrepo(root, "show", offline["run"], "--log", "detail")
+    assert shown.out == detail.read_text()
+
+
+def test_importing_again_changes_nothing(root: Path, tmp_path: Path) -> None:
+    """The ids come from the logs: a copy elsewhere, or a second time, is the same runs."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    first = mlrepo(root, "import", str(submission.root), "--round", "v6.1", "--json").json
+    before = everything(root)
+    copy = write_submission(tmp_path / "copy", "v6.1")
+    again = mlrepo(root, "import", str(copy.root), "--round", "v6.1", "--json").json
+    assert [run["commit"] for run in again["runs"]] == [run["commit"] for run in first["runs"]]
+    assert everything(root) == before
+
+
+def test_a_repository_is_imported_by_its_url(root: Path, tmp_path: Path) -> None:
+    """Fetched into a temporary copy; its objects stay out of ours but for the runs' files."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    git(submission.root, "init", "--quiet", "--initial-branch=main")
+    git(submission.root, "add", ".")
+    git(submission.root, "commit", "--quiet", "--message", "Publish")
+    commit = git(submission.root, "rev-parse", "HEAD").strip()
+    url = submission.root.as_uri()
+    done = mlrepo(root, "import", url, "--round", "v6.1", "--json").json
+    assert len(done["runs"]) == 12
+    assert commit[:10] in done["runs"][0]["record"]["source"]["imported"]
+    assert "unknown" in git(root, "cat-file", "-t", commit, ok=False) or commit not in git(
+        root, "rev-list", "--all"
+    )
+    secret = "https://ada:hunter2secret@localhost:9/results.git"
+    done = mlrepo(root, "import", secret, "--round", "v6.1", code=69)
+    done.says("https://localhost:9/results.git could not be fetched")
+    assert "hunter2secret" not in done.out + done.err
+    gone = tmp_path / "gone"
+    mlrepo(root, "import", gone.as_uri(), "--round", "v6.1", code=69).says("could not be fetched")
+
+
+def test_imported_results_are_never_selected(root: Path, tmp_path: Path) -> None:
+    """However fast they are: somebody else measured them."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    mlrepo(root, "import", str(submission.root), "--round", "v6.1")
+    mlrepo(root, "select", code=1).says("the run was imported", "nothing can be selected")
+
+
+def test_bare_logs_are_read_with_what_the_command_says_of_them(root: Path, tmp_path: Path) -> None:
+    """Each directory with a detail log is a run; mode and scenario stand in the log."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    logs = submission.result("SingleStream")
+    mlrepo(root, "import", str(logs), "--round", "v6.1", code=2).says("--benchmark NAME")
+    done = mlrepo(
+        root, "import", str(logs), "--round", "v6.1", "--benchmark", "resnet50",
+        "--system", "rig", "--experiment", "rig", "--json",
+    ).json  # fmt: skip
+    records = [run["record"] for run in done["runs"]]
+    performance = [r for r in records if r["mode"] == "performance"]
+    assert {r["scenario"] for r in records} == {"SingleStream"}
+    assert {r["system"] for r in records} == {"rig"}
+    assert performance[0]["result"]["unit"] == "ms"
+    [accuracy] = [r for r in records if r["mode"] == "accuracy"]
+    assert accuracy["result"] == {"value": 76.456, "unit": "%"}
+
+
+def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> None:
+    """Nothing there, nothing in it, a round without detail logs, a submitter without results."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    (tmp_path / "empty").mkdir()
+    before = everything(root)
+    theirs = str(submission.root)
+    for arguments, words in (
+        (("nowhere", "--round", "v6.1"), ("does not exist",)),
+        (("mlrepo.toml", "--round", "v6.1"), ("is not a directory",)),
+        ((str(tmp_path / "empty"), "--round", "v6.1", "--benchmark", "b"), ("neither",)),
+        ((theirs, "--round", "v0.7"), ("cannot be imported", "v1.0")),
+        ((theirs, "--round", "v9.9"), ("no rules for the round",)),
+        ((theirs, "--round", "v6.1", "--submitter", "Nobody"), ("no result of nobody",)),
+        ((theirs,), ("--round",)),
+    ):
+        mlrepo(root, "import", *arguments, code=2).says(*words)
+    assert everything(root) == before
+
+
+def test_a_damaged_log_is_recorded_as_invalid(root: Path, tmp_path: Path) -> None:
+    """Its run says why; the others are read all the same, and a dry run records none."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    log = submission.result("Offline") / "performance" / "run_1" / "mlperf_log_detail.txt"
+    log.write_text(":::MLLOG {broken\n")
+    before = everything(root)
+    mlrepo(root, "import", str(submission.root), "--round", "v6.1", "--dry-run").says("12 runs")
+    assert everything(root) == before
+    done = mlrepo(root, "import", str(submission.root), "--round", "v6.1", "--json").json
+    invalid = [run["record"] for run in done["runs"] if run["record"]["validity"] == "INVALID"]
+    assert [(r["scenario"], r["mode"]) for r in invalid] == [("Offline", "performance")]
+    assert "not a LoadGen log line" in json.dumps(invalid[0]["reasons"])
