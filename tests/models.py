@@ -10,7 +10,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def tiny_classifier(
-    path: Path, *, classes: int = 1000, size: int = 224, depthwise: bool = False
+    path: Path,
+    *,
+    classes: int = 1000,
+    size: int = 224,
+    depthwise: bool = False,
+    opset: int = 17,
 ) -> Path:
     """Write a model [n, 3, size, size] -> [n, classes]: convolutions, pooling, a matrix.
 
@@ -46,7 +51,7 @@ def tiny_classifier(
             for name, value in weights.items()
         ],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, path)
     return path

@@ -53,8 +53,7 @@ class BackendOptions:
         if self.precision not in precisions:
             raise UserError(
                 f"The backend {backend} has no precision {self.precision!r}.",
-                hint=f"It has: {', '.join(precisions)}. An int8 model is run as it is, without "
-                "--precision: give it with --model-file.",
+                hint=f"It has: {', '.join(precisions)}.",
             )
         unknown = sorted(set(self.extra) - set(keys))
         if unknown:

@@ -42,7 +42,8 @@ class OnnxRuntimeBackend:
         """Open sessions with ``options.threads`` threads in all (default: all usable CPUs)."""
         import onnxruntime
 
-        options.check("onnx", precisions=("fp32",), keys=_OPTIONS)
+        options.check("onnx", precisions=("fp32", "int8"), keys=_OPTIONS)
+        self._precision = options.precision
         self._threads = options.threads or available_threads()
         self._provider = _provider(options.extra.get("provider", "cpu"))
         self._streams = options.positive("streams", 1)
@@ -113,7 +114,7 @@ class OnnxRuntimeBackend:
             "framework_name": "onnxruntime",
             "framework_version": onnxruntime.__version__,
             "target": _target(self._provider),
-            "precision": "fp32",
+            "precision": self._precision,
             "options": {
                 "intra_op_num_threads": self._threads // self._streams,
                 "streams": self._streams,

@@ -11,18 +11,19 @@ import numpy as np
 from mlrepo.backends import Array, BackendOptions, available_threads
 from mlrepo.errors import UserError
 
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+# What is not quantized in an int8 model is computed in float32.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVinoBackend:
     """One compiled model.
 
     Option ``streams``: so many inferences run side by side, each on a part of a batch and of the
-    threads. An int8 (QDQ) model runs in int8 by itself.
+    threads. A model with QuantizeLinear and DequantizeLinear runs in int8.
     """
 
     def load(self, model: Path, options: BackendOptions) -> None:
-        """Read and compile the model; precisions fp32 and bf16."""
+        """Read and compile the model; precisions fp32, bf16 and int8 (of a quantized model)."""
         options.check("openvino", precisions=tuple(_PRECISIONS), keys=("streams",))
         try:
             import openvino

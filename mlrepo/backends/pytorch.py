@@ -22,8 +22,9 @@ class PytorchBackend:
     """
 
     def load(self, model: Path, options: BackendOptions) -> None:
-        """Load and optimise the model; precisions fp32 and bf16."""
-        options.check("pytorch", precisions=("fp32", "bf16"), keys=("mode",))
+        """Load and optimise the model; precisions fp32, bf16, and int8 of a TorchScript model."""
+        quantized = ("int8",) if model.suffix == ".pt" else ()
+        options.check("pytorch", precisions=("fp32", "bf16", *quantized), keys=("mode",))
         self._mode = options.extra.get("mode", "script")
         if self._mode not in _MODES:
             raise UserError(

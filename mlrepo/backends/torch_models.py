@@ -75,13 +75,15 @@ def _from_onnx(path: Path) -> Any:
             super().__init__()
             self.steps: list[tuple[str, list[str], str, dict[str, Any]]] = []
             self.names: dict[str, str] = {}
+            # Shapes, axes and bounds as Python's numbers: a tensor's value is unknown to an export.
+            self.numbers: dict[str, Any] = {}
             for number, weight in enumerate(graph.initializer):
                 self._keep(weight.name, numpy_helper.to_array(weight), number)
             for node in graph.node:
                 attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
                 if node.op_type == "Constant":
                     value = numpy_helper.to_array(attributes["value"])
-                    self._keep(node.output[0], value, len(self.names))
+                    self._keep(node.output[0], value, len(graph.initializer) + len(self.names))
                     continue
                 if node.op_type not in _OPERATORS:
                     raise ValueError(f"its operator {node.op_type} is not known to this backend")
@@ -93,6 +95,9 @@ def _from_onnx(path: Path) -> Any:
             self.results = [value.name for value in graph.output]
 
         def _keep(self, name: str, value: npt.NDArray[Any], number: int) -> None:
+            if value.ndim == 0 or value.dtype.kind == "i":
+                self.numbers[name] = value.tolist()
+                return
             self.names[name] = f"weight{number}"
             self.register_buffer(f"weight{number}", torch.from_numpy(np.array(value)))
 
@@ -100,8 +105,8 @@ def _from_onnx(path: Path) -> Any:
             values: dict[str, Any] = {self.source: x}
 
             def get(name: str) -> Any:
-                if name in values:
-                    return values[name]
+                if name in values or name in self.numbers:
+                    return values.get(name, self.numbers.get(name))
                 return getattr(self, self.names[name]) if name else None
 
             for kind, inputs, output, attributes in self.steps:
@@ -156,9 +161,7 @@ def _gemm(a: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _clip(a: dict[str, Any], x: Any, low: Any = None, high: Any = None) -> Any:
-    low = a.get("min") if low is None else float(low)
-    high = a.get("max") if high is None else float(high)
-    return x.clamp(low, high)
+    return x.clamp(a.get("min") if low is None else low, a.get("max") if high is None else high)
 
 
 def _arg_max(a: dict[str, Any], x: Any) -> Any:
@@ -166,12 +169,12 @@ def _arg_max(a: dict[str, Any], x: Any) -> Any:
 
 
 def _reduce_mean(a: dict[str, Any], x: Any, axes: Any = None) -> Any:
-    dims = a["axes"] if axes is None else axes.tolist()
+    dims = a["axes"] if axes is None else axes
     return x.mean(dim=list(dims), keepdim=bool(a.get("keepdims", 1)))
 
 
 def _squeeze(a: dict[str, Any], x: Any, axes: Any = None) -> Any:
-    dims = a["axes"] if axes is None else axes.tolist()
+    dims = a["axes"] if axes is None else axes
     return x.squeeze(tuple(dims))
 
 
@@ -192,7 +195,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "ReduceMean": _reduce_mean,
     "Relu": lambda a, x: x.relu(),
     "Reshape": lambda a, x, shape: x.reshape(
-        [x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())]
+        [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
     ),
     "Sigmoid": lambda a, x: x.sigmoid(),
     "Softmax": lambda a, x: x.softmax(a.get("axis", -1)),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
-from mlrepo.bench.inputs import READERS
+from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, MODEL_REQUIREMENTS, missing
+from mlrepo.bench.inputs import READERS, can_read
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.workloads import Workload
@@ -67,7 +67,7 @@ def combinations(home: Path) -> list[Combination]:
             )
             for model in models
             for backend in backends
-            if backend in READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
+            if can_read(backend, model)
         ]  # fmt: skip
     return found
 
@@ -99,8 +99,11 @@ def _inputs(
     home: Path, store: ModelStore, workload: Workload, model: ReferenceModel
 ) -> tuple[str, ...]:
     needed: tuple[str, ...] = ()
-    if model.seed is None and store.get(model) is None:
-        needed += (f"mlrepo model fetch {model.name}",)
+    if store.get(model) is None:
+        if not model.made_here:
+            needed += (f"mlrepo model fetch {model.name}",)
+        elif missing(MODEL_REQUIREMENTS.get(model.benchmark, ())):
+            needed += (f"mlrepo bench prereq --model {model.benchmark}",)
     if workload.dataset == IMAGENET:
         images = ImageNetStore(home)
         if images.images() is None:

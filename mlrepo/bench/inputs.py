@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
 from mlrepo.bench.request import BenchRequest
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
@@ -12,9 +13,9 @@ from mlrepo.harness.spec import RunSpec
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.rounds import Round
 from mlrepo.workloads import ModelFile, Workload
-from mlrepo.workloads.catalog import variants
+from mlrepo.workloads.catalog import INT8, ReferenceModel, variants
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.model_store import ModelStore, is_int8
 
 _ALIASES = {"onnxruntime": "onnx"}
 # Which of our backends read a model of a framework.
@@ -49,7 +50,14 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     model = (
         request.replays.model
         if request.replays
-        else find_model(home, workload, request.model_file, request.model_variant)
+        else find_model(
+            home,
+            workload,
+            request.model_file,
+            request.model_variant,
+            backend=backend,
+            precision=request.precision,
+        )
     )
     spec = RunSpec(
         workload=workload.name,
@@ -62,7 +70,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         test=request.test.name if request.test else "",
         # Explicitly: the installed LoadGen may carry those of another round.
         seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
-        precision=request.precision,
+        precision=request.precision or model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(find_dataset(home, workload, model) or ""),
         cache=str(home / "compiled"),
@@ -75,13 +83,23 @@ def backend_name(text: str) -> str:
     return _ALIASES.get(text, text)
 
 
-def find_model(home: Path, workload: Workload, substitute: Path | None, variant: str) -> ModelFile:
+def find_model(
+    home: Path,
+    workload: Workload,
+    substitute: Path | None = None,
+    variant: str = "",
+    *,
+    backend: str = "onnx",
+    precision: str = "",
+) -> ModelFile:
     """Return the model of a run: a file of the user's, a named variant, or the default.
+
+    The precision int8 without a model named takes the benchmark's quantized one.
 
     Raises
     ------
     UserError
-        There is no such file or variant, or it has to be fetched first.
+        There is no such file or variant, it has to be fetched first, or it is of another precision.
     """
     if substitute is not None and variant:
         raise UserError(
@@ -92,9 +110,27 @@ def find_model(home: Path, workload: Workload, substitute: Path | None, variant:
         raise UserError(
             f"The benchmark {workload.name} has one model only.", hint="Leave out --model-variant."
         )
-    if substitute is None:
-        return _own_model(home, workload, variant)
-    path = substitute.absolute()
+    if substitute is not None:
+        model = _substitute(workload, substitute)
+    elif workload.model is not None:
+        model = _embedded(workload.model)
+    else:
+        store = ModelStore(home)
+        if precision == INT8 and not variant:
+            variant = _quantized(store, workload.name, backend)
+        name = f"{workload.name}/{variant}" if variant else workload.name
+        model = store.require(store.find(name)).model_file()
+    if precision and (precision == INT8) != (model.precision == INT8):
+        raise UserError(
+            f"--precision {precision}: the model {model.name} is {model.precision}.",
+            hint="Leave out --precision, or name another model (`mlrepo model list`). "
+            f"{_how_to_quantize(workload)}",
+        )
+    return model
+
+
+def _substitute(workload: Workload, file: Path) -> ModelFile:
+    path = file.absolute()
     if not path.is_file():
         raise UserError(f"The model file {path} does not exist.", hint="Check --model-file.")
     model = workload.model
@@ -104,6 +140,7 @@ def find_model(home: Path, workload: Workload, substitute: Path | None, variant:
         path=path,
         starting_weights_filename=path.name,
         retraining=model.retraining if model else "no",
+        weight_data_types=INT8 if is_int8(path) else "fp32",
         preprocessing=known[0].preprocessing if known else "",
     )
 
@@ -138,18 +175,47 @@ def find_same_model(
     )
 
 
-def _own_model(home: Path, workload: Workload, variant: str) -> ModelFile:
-    model = workload.model
-    if model is None:
-        store = ModelStore(home)
-        wanted = store.find(f"{workload.name}/{variant}" if variant else workload.name)
-        return store.require(wanted).model_file()
+def _embedded(model: ModelFile) -> ModelFile:
     if not model.path.is_file():
         raise UserError(
             f"The model file {model.path} does not exist.",
             hint="It is part of the package: install mlrepo again.",
         )
     return model
+
+
+def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
+    """Return the variant of the benchmark's only int8 model that is here and fits the backend."""
+    found = [
+        model.variant
+        for model in store.known()
+        if model.benchmark == benchmark
+        and model.weight_data_types == INT8
+        and can_read(backend, model)
+        and store.get(model) is not None
+    ]
+    if not found:
+        raise UserError(
+            f"There is no int8 model of {benchmark} for the backend {backend} here.",
+            hint=f"`mlrepo model quantize {benchmark}` makes one.",
+        )
+    if len(found) > 1:
+        raise UserError(
+            f"There are several int8 models of {benchmark}: {', '.join(found)}.",
+            hint="Choose one with --model-variant.",
+        )
+    return found[0]
+
+
+def _how_to_quantize(workload: Workload) -> str:
+    if workload.model is not None:
+        return ""
+    return f"`mlrepo model quantize {workload.name}` makes an int8 model."
+
+
+def can_read(backend: str, model: ReferenceModel) -> bool:
+    """Return whether a backend reads models of a framework; third parties' are taken to."""
+    return backend in READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
 
 
 def find_dataset(home: Path, workload: Workload, model: ModelFile) -> Path | None:

@@ -48,7 +48,7 @@ class BenchRequest:
     model_variant:
         Which model of the benchmark's, by name; empty for its default.
     precision, backend_options:
-        What the backend is asked for.
+        What the backend is asked for; an empty precision is the model's own.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
@@ -72,7 +72,7 @@ class BenchRequest:
     extra: Mapping[str, str] | None = None
     model_file: Path | None = None
     model_variant: str = ""
-    precision: str = "fp32"
+    precision: str = ""
     backend_options: Mapping[str, str] | None = None
     prefix: tuple[str, ...] = ()
     timeout: float | None = None

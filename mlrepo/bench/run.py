@@ -24,8 +24,9 @@ from mlrepo.bench.conclude import (
     conclude,
 )
 from mlrepo.bench.execute import NotStartedError, Progress, execute
-from mlrepo.bench.inputs import gather_inputs
+from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.digest import sha256_file
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
@@ -95,6 +96,9 @@ class Bench:
         """
         request = request.checked()
         inputs = gather_inputs(self.home, self._round(), request)
+        request, tuned = self._with_tuned(request, inputs)
+        if tuned:
+            inputs = gather_inputs(self.home, self._round(), request)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
@@ -109,6 +113,8 @@ class Bench:
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
             about = self._about(request, inputs.model, conf, conf_source.removeprefix(root))
+            about["settings"] |= tuned
+            _note_conversion(about["model"], inputs.spec)
             about["host"]["platform"] = self._platform(applied, about["redactions"])
             spooled = self._spool(inputs.spec, about, conf, description, request.test)
             try:
@@ -130,6 +136,34 @@ class Bench:
             spooled.release()
         collect_garbage(self.repository)
         return concluded
+
+    def _with_tuned(
+        self, request: BenchRequest, inputs: Inputs
+    ) -> tuple[BenchRequest, dict[str, Any]]:
+        """Fill what the user left open with what tuning found; return it as a setting, too.
+
+        What the user chose speaks against a part of it as against the whole: it was measured
+        together. A repetition of another run is as that one was.
+        """
+        path = tuned_file(self.repository.systems, self.settings["system"].value)
+        chosen = request.threads or request.max_batch or request.test or request.replays
+        if chosen or not path.is_file():
+            return request, {}
+        spec = inputs.spec
+        found = find_tuned(
+            path, sha256_file(inputs.model.path), spec.backend, spec.precision, spec.scenario
+        )
+        if found is None or set(found.options) & set(spec.backend_options):
+            return request, {}
+        # How many queries of Server may wait for each other depends on the latency bound.
+        batch = None if request.scenario == "Server" else found.max_batch
+        request = dataclasses.replace(
+            request, threads=found.threads, max_batch=batch,
+            backend_options={**spec.backend_options, **found.options},
+        )  # fmt: skip
+        value = json.dumps(dataclasses.asdict(found))
+        origin = str(path.relative_to(self.repository.root))
+        return request, {"tuned": {"value": value, "origin": origin}}
 
     @property
     def tuner(self) -> Tuner:
@@ -278,6 +312,15 @@ class Bench:
                 hint="Make room on the disk and run the command again; nothing was started.",
             ) from error
         return spooled
+
+
+def _note_conversion(model: dict[str, Any], spec: RunSpec) -> None:
+    """Say in what a measurements file is made of that the backend converts the weights."""
+    if spec.precision == "bf16" and model["weight_data_types"] != "bf16":
+        before = model["weight_transformations"]
+        done = f"converted to bf16 by {spec.backend}"
+        model["weight_data_types"] = "bf16"
+        model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:

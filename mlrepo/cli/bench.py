@@ -28,6 +28,7 @@ from mlrepo.cli.bench_session import (
     where_options,
 )
 from mlrepo.cli.bench_suite import resume, suite
+from mlrepo.cli.bench_tune import command as tune
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
@@ -218,5 +219,5 @@ def _split_prefix(text: str) -> tuple[str, ...]:
         raise UserError(f"The command prefix {text!r} cannot be read: {error}.") from error
 
 
-for _part in (list_, prereq, compliance, suite, resume, peak, replay):
+for _part in (list_, prereq, compliance, suite, resume, peak, replay, tune):
     command.add_command(_part)

@@ -42,10 +42,13 @@ def list_(as_json: bool) -> None:
 @click.command("prereq")
 @click.option("--backend", help="Install what this backend needs.")
 @click.option("--dataset", help="Install what preparing this data set needs.")
+@click.option("--model", help="Install what making this model needs.")
 @click.option("--dry-run", is_flag=True, help="Print the command instead of running it.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is missing as JSON.")
-def prereq(backend: str | None, dataset: str | None, dry_run: bool, as_json: bool) -> None:
-    """Check and install what a backend or a data set needs, into the current environment.
+def prereq(
+    backend: str | None, dataset: str | None, model: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Check and install what a backend, data set or model needs, into the current environment.
 
     Versions that work together are pinned. With --json nothing is installed.
 
@@ -56,25 +59,32 @@ def prereq(backend: str | None, dataset: str | None, dry_run: bool, as_json: boo
     from mlrepo.backends.requirements import (
         BACKEND_REQUIREMENTS,
         DATASET_REQUIREMENTS,
+        MODEL_REQUIREMENTS,
         missing,
         requirements_of,
     )
     from mlrepo.bench.available import install, install_command
 
-    if (backend is None) == (dataset is None):
-        raise click.UsageError("Give --backend NAME or --dataset NAME.")
-    wanted = (
-        requirements_of("backend", BACKEND_REQUIREMENTS, backend)
-        if backend is not None
-        else requirements_of("data set", DATASET_REQUIREMENTS, dataset or "")
-    )
+    asked = [
+        (kind, table, name)
+        for kind, table, name in (
+            ("backend", BACKEND_REQUIREMENTS, backend),
+            ("data set", DATASET_REQUIREMENTS, dataset),
+            ("model", MODEL_REQUIREMENTS, model),
+        )
+        if name is not None
+    ]
+    if len(asked) != 1:
+        raise click.UsageError("Give one of --backend NAME, --dataset NAME, --model NAME.")
+    name = asked[0][2]
+    wanted = requirements_of(*asked[0])
     lacking = missing(wanted)
     command_line = install_command(lacking) if lacking else []
     if as_json:
         values = {"requirements": wanted, "missing": lacking, "command": command_line}
         print_json("mlrepo.bench.prereq/1", values)
     elif not lacking:
-        click.echo(f"{backend or dataset}: everything it needs is installed.")
+        click.echo(f"{name}: everything it needs is installed.")
     elif dry_run:
         click.echo(shlex.join(command_line))
     else:

@@ -154,9 +154,7 @@ _MODEL = (
     click.option(
         "--model-variant", default="", help="Which model of the benchmark (mlrepo model list)."
     ),
-    click.option(
-        "--precision", default="fp32", show_default=True, help="What the backend computes in."
-    ),
+    click.option("--precision", default="", help="fp32, bf16 or int8 (default: the model's own)."),
     click.option(
         "--backend-opt",
         "backend_options",

@@ -14,7 +14,8 @@ from mlrepo.errors import UserError
 if TYPE_CHECKING:
     from mlrepo.workloads.imagenet.prepared import ImageNetStore
 
-_WAYS = ("vgg", "mobilenet", "pytorch")
+# The names of mlrepo.workloads.imagenet.preprocess, without importing numpy for a --help.
+_WAYS = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 
 
 @click.group("dataset")
@@ -98,7 +99,8 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option(
     "--way", type=click.Choice(_WAYS), default="vgg", show_default=True,
-    help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for models of torchvision.",
+    help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for models of torchvision, "
+    "efficientnet-lite.",
 )  # fmt: skip
 @click.option("--threads", type=int, help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import user_directory
+from mlrepo.cli.model_quantize import quantize
 from mlrepo.cli.render import StepLine, print_json, print_table
 
 if TYPE_CHECKING:
@@ -117,6 +118,9 @@ def add(name: str, file: Path, as_json: bool) -> None:
         print_json("mlrepo.model.add/1", _values(store, stored.about))
         return
     click.echo(f"{stored.about.name}  {stored.path}")
+
+
+command.add_command(quantize)
 
 
 def _store() -> ModelStore:

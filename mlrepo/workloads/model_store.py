@@ -6,11 +6,13 @@ directory without ``model.json`` holds a download that is not complete.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.workloads import ModelFile
-from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
+from mlrepo.workloads.catalog import CATALOG, INT8, ReferenceModel, variants
 from mlrepo.workloads.download import download
 
 _DESCRIPTION = "model.json"
@@ -127,13 +129,14 @@ class ModelStore:
         if stored is not None:
             return stored
         path = self._directory(model) / model.file_name
-        if model.seed is not None:
-            _make(path, model.seed)
+        if model.made_here:
+            _make(path, model)
         elif model.url:
             download(model.url, path, md5=model.md5, on_progress=on_progress)
         else:
             raise UserError(f"{model.name} has no address.", hint="Add its file again.")
-        return self._register(model, path, checked=bool(model.md5), added=False)
+        checked = bool(model.md5 or model.package)
+        return self._register(model, path, checked=checked, added=False)
 
     def require(self, model: ReferenceModel) -> StoredModel:
         """Return the model; a missing one is made when it can be, else an error says how to get it.
@@ -146,7 +149,7 @@ class ModelStore:
         stored = self.get(model)
         if stored is not None:
             return stored
-        if model.seed is not None:
+        if model.made_here:
             return self.fetch(model)
         raise UserError(
             f"The model {model.name} is not here.",
@@ -161,28 +164,48 @@ class ModelStore:
         UserError
             The name is taken or bad, or the model does not fit the benchmark.
         """
-        problem = name_problem(name)
-        if problem:
-            raise UserError(f"{name!r} cannot be the name of a model: {problem}.")
         default = variants(benchmark)
         if not default:
             raise UserError(
                 f"There is no benchmark {benchmark!r} to add a model to.",
                 hint=f"Use one of: {', '.join(dict.fromkeys(m.benchmark for m in CATALOG))}.",
             )
-        if any(model.benchmark == benchmark and model.variant == name for model in self.known()):
-            raise UserError(f"There is a model {benchmark}/{name} already.", hint="Use a new name.")
-        inputs, outputs = inspect_onnx(file)
         about = ReferenceModel(
-            benchmark, name, f"added from {file.name}", "", "onnx", inputs, outputs,
+            benchmark, name, f"added from {file.name}", "", "onnx", (), (),
             preprocessing=default[0].preprocessing,
         )  # fmt: skip
+        self.check_new(about)
+        inputs, outputs = inspect_onnx(file)
+        types = INT8 if is_int8(file) else "fp32"
+        about = replace(about, inputs=inputs, outputs=outputs, weight_data_types=types)
+        return self.register(about, file)
+
+    def check_new(self, about: ReferenceModel) -> None:
+        """Raise :class:`UserError` when the name of a new model is bad or taken."""
+        problem = name_problem(about.variant)
+        if problem:
+            raise UserError(f"{about.variant!r} cannot be the name of a model: {problem}.")
+        if any(model.name == about.name for model in self.known()):
+            raise UserError(f"There is a model {about.name} already.", hint="Use a new name.")
+
+    def register(
+        self, about: ReferenceModel, file: Path, documents: Mapping[str, str] | None = None
+    ) -> StoredModel:
+        """Register a copy of a file as a new model; ``documents`` are texts to stand beside it."""
         path = self._directory(about) / about.file_name
-        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        shutil.copyfile(file, part)
-        part.replace(path)
-        return self._register(about, path, checked=False, added=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, part)
+            for name, text in (documents or {}).items():
+                (path.parent / name).write_text(text, encoding="utf-8")
+            part.replace(path)
+            return self._register(about, path, checked=False, added=True)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"{path} cannot be written: {error.strerror}.", hint="Make room, then try again."
+            ) from error
 
     def _register(
         self, about: ReferenceModel, path: Path, *, checked: bool, added: bool
@@ -256,14 +279,57 @@ def inspect_onnx(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(i.name for i in inputs), tuple(o.name for o in outputs)
 
 
-def _make(path: Path, seed: int) -> None:
+def is_int8(file: Path) -> bool:
+    """Return whether an ONNX model computes with 8-bit integers.
+
+    The names of operators stand in the file as they are, so that nothing has to be parsed.
+    """
+    content = file.read_bytes()
+    return any(name in content for name in (b"DequantizeLinear", b"QLinearConv", b"ConvInteger"))
+
+
+def _make(path: Path, model: ReferenceModel) -> None:
+    part = path.with_name(path.name + ".part")
+    weights = _weights(model) if model.package else None
     try:
+        from mlrepo.workloads.efficientnet import write_efficientnet_lite0
         from mlrepo.workloads.resnet50 import write_resnet50
     except ImportError as error:
         raise UserError(
             f"Making the model needs the package onnx: {error}.",
             hint="`mlrepo bench prereq --backend onnx` installs it.",
         ) from error
-    part = path.with_name(path.name + ".part")
-    write_resnet50(part, seed)
+    if weights is not None:
+        write_efficientnet_lite0(part, weights)
+    else:
+        write_resnet50(part, model.seed or 0)
     part.replace(path)
+
+
+def _weights(model: ReferenceModel) -> Path:
+    """Return the file with the weights in the installed package; its hash is that of the package.
+
+    Raises
+    ------
+    UserError
+        The package is not installed, or the file was changed since.
+    """
+    hint = f"`mlrepo bench prereq --model {model.benchmark}` installs it."
+    try:
+        files = metadata.distribution(model.package).files or []
+    except metadata.PackageNotFoundError as error:
+        raise UserError(
+            f"The weights of {model.name} are in the Python package {model.package}, which is not "
+            "installed here.",
+            hint=hint,
+        ) from error
+    for file in files:
+        path = Path(str(file.locate()))
+        if file.name == model.weights and path.is_file():
+            found = base64.urlsafe_b64encode(bytes.fromhex(sha256_file(path))).rstrip(b"=")
+            if file.hash is not None and file.hash.value == found.decode():
+                return path
+    raise UserError(
+        f"The package {model.package} lacks its file {model.weights}, or the file was changed.",
+        hint=f"Remove the package with pip, then {hint}",
+    )

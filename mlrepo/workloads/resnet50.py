@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-OPSET = 17
-IR_VERSION = 8  # the IR version that goes with opset 17
+from mlrepo.workloads.onnx_graph import OnnxGraph
+
 CLASSES = 1000
 IMAGE_SHAPE = (3, 224, 224)
 INPUT_NAME = "input"
@@ -43,34 +43,16 @@ _RESIDUAL_GAIN = 0.25
 
 
 @dataclass
-class _Graph:
-    """The nodes and the weights written so far."""
+class _RandomGraph(OnnxGraph):
+    """A graph whose weights are drawn from ``rng``."""
 
-    rng: np.random.Generator
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    weights: list[onnx.TensorProto] = field(default_factory=list)
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def add(
-        self,
-        op: str,
-        inputs: Sequence[str],
-        name: str,
-        output: str | None = None,
-        **attributes: float | Sequence[int],
-    ) -> str:
-        """Append a node and return the name of its output."""
-        output = output or f"{name}_out"
-        node = helper.make_node(op, list(inputs), [output], name=name)
-        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
-        self.nodes.append(node)
-        return output
-
-    def weight(self, name: str, shape: Sequence[int], std: float) -> str:
+    def random(self, name: str, shape: Sequence[int], std: float) -> str:
         """Append a normally distributed weight and return its name."""
         values: npt.NDArray[np.float32] = self.rng.standard_normal(tuple(shape), dtype=np.float32)
         values *= np.float32(std)
-        self.weights.append(numpy_helper.from_array(values, name))
-        return name
+        return self.weight(name, values)
 
     def conv(
         self,
@@ -83,12 +65,12 @@ class _Graph:
     ) -> str:
         """Append a convolution with bias; ``channels`` is (in, out)."""
         fan_in = channels[0] * kernel * kernel
-        weight = self.weight(
+        weight = self.random(
             f"{name}.weight",
             (channels[1], channels[0], kernel, kernel),
             gain * math.sqrt(2.0 / fan_in),
         )
-        bias = self.weight(f"{name}.bias", (channels[1],), 0.01)
+        bias = self.random(f"{name}.bias", (channels[1],), 0.01)
         return self.add(
             "Conv",
             (x, weight, bias),
@@ -126,7 +108,7 @@ def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
     The weights depend on ``seed`` alone.  With ``argmax`` the model also has the output
     ``ArgMax:0`` (int64, the index of the greatest logit of each row).
     """
-    graph = _Graph(np.random.default_rng(seed))
+    graph = _RandomGraph(rng=np.random.default_rng(seed))
     x = graph.relu(graph.conv(INPUT_NAME, "conv1", (IMAGE_SHAPE[0], 64), 7, 2), "relu1")
     x = graph.add("MaxPool", (x,), "maxpool", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     width = 64
@@ -137,28 +119,17 @@ def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
             width = inner * _EXPANSION
     x = graph.add("GlobalAveragePool", (x,), "avgpool")
     x = graph.add("Flatten", (x,), "flatten", axis=1)
-    weight = graph.weight("fc.weight", (CLASSES, width), math.sqrt(1.0 / width))
-    bias = graph.weight("fc.bias", (CLASSES,), 0.01)
+    weight = graph.random("fc.weight", (CLASSES, width), math.sqrt(1.0 / width))
+    bias = graph.random("fc.bias", (CLASSES,), 0.01)
     graph.add("Gemm", (x, weight, bias), "fc", LOGITS_NAME, alpha=1.0, beta=1.0, transB=1)
 
-    outputs = [helper.make_tensor_value_info(LOGITS_NAME, TensorProto.FLOAT, ["batch", CLASSES])]
+    outputs: list[tuple[str, int, Sequence[str | int]]] = [
+        (LOGITS_NAME, TensorProto.FLOAT, ("batch", CLASSES))
+    ]
     if argmax:
         graph.add("ArgMax", (LOGITS_NAME,), "argmax", ARGMAX_NAME, axis=1, keepdims=0)
-        outputs.append(helper.make_tensor_value_info(ARGMAX_NAME, TensorProto.INT64, ["batch"]))
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "resnet50-v1.5-random",
-            [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", *IMAGE_SHAPE])],
-            outputs,
-            initializer=graph.weights,
-        ),
-        producer_name="mlrepo",
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-    )
-    onnx.checker.check_model(model, full_check=True)
-    return model
+        outputs.append((ARGMAX_NAME, TensorProto.INT64, ("batch",)))
+    return graph.model("resnet50-v1.5-random", INPUT_NAME, IMAGE_SHAPE, outputs)
 
 
 def write_resnet50(path: Path, seed: int = 0, *, argmax: bool = False) -> Path:

@@ -381,11 +381,6 @@ def test_a_benchmark_that_the_division_does_not_have_is_recorded_not_placed(root
     assert "does not belong to the closed division" in record["placement"]["reason"]
 
 
-def test_a_count_beyond_the_data_set_judges_it_all(root: Path) -> None:
-    """LoadGen cannot judge more samples than there are."""
-    assert bench(root, "--count", "501")["accuracy"]["judged"] == 500
-
-
 def test_names_of_scenario_mode_and_backend_are_forgiving(root: Path) -> None:
     """Case, dashes and the names of the older tools are understood, the record is canonical."""
     done = mlrepo(

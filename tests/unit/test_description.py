@@ -148,6 +148,8 @@ def test_the_name_of_results_holds_version_and_extension_when_given() -> None:
     assert sut_name("box", backend, version="0.8") == "box-tvm-0.8-cpu"
     assert sut_name("box", backend, version="../x") == "box-tvm-x-cpu"
     assert sut_name("box", backend, version="0.8", plain=True) == "box"
+    assert sut_name("box", {**backend, "precision": "fp32"}) == "box-tvm-cpu"
+    assert sut_name("box", {**backend, "precision": "int8"}, ext="x") == "box-tvm-x-int8-cpu"
 
 
 _FACTS = {

@@ -22,14 +22,17 @@ def _nothing(done: int, total: int) -> None:
 
 def _as_the_reference_does(path: Path, way: str) -> np.ndarray:
     """Follow the published recipe step by step, in its own order and types."""
-    if way == "pytorch":
+    if way in ("pytorch", "efficientnet-lite"):
         with Image.open(path) as opened:
             image = opened.convert("RGB")
         short = min(image.size)
         size = tuple(256 if s == short else int(256 * s / short) for s in image.size)
-        image = image.resize(size, Image.Resampling.BILINEAR)
+        lite = way == "efficientnet-lite"
+        image = image.resize(size, Image.Resampling.BICUBIC if lite else Image.Resampling.BILINEAR)
         left, top = round((size[0] - 224) / 2.0), round((size[1] - 224) / 2.0)
         pixels = np.asarray(image.crop((left, top, left + 224, top + 224)), np.float32)
+        if lite:
+            return (pixels.transpose(2, 0, 1) - np.float32(127)) / np.float32(128)
         pixels = pixels.transpose(2, 0, 1) / np.float32(255)
         mean = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
         return (pixels - mean) / np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1)
@@ -52,7 +55,7 @@ def _as_the_reference_does(path: Path, way: str) -> np.ndarray:
     return image.transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize("way", ["vgg", "mobilenet", "pytorch"])
+@pytest.mark.parametrize("way", ["vgg", "mobilenet", "pytorch", "efficientnet-lite"])
 def test_inputs_are_those_of_the_reference_to_the_bit(tmp_path: Path, way: str) -> None:
     """Whatever the size, the colours and the rotation of the photograph."""
     paths = write_photos(tmp_path / "val", len(KINDS))

@@ -11,10 +11,12 @@ import pytest
 from mlrepo.backends.requirements import (
     BACKEND_REQUIREMENTS,
     DATASET_REQUIREMENTS,
+    MODEL_REQUIREMENTS,
     missing,
     requirements_of,
 )
 from mlrepo.errors import UserError
+from mlrepo.workloads.catalog import CATALOG
 
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -22,7 +24,7 @@ _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 def test_the_extras_of_the_package_are_the_same() -> None:
     """`pip install 'mlrepo[tvm-onnx]'` and `mlrepo bench prereq` give the same."""
     extras = tomllib.loads(_PROJECT.read_text())["project"]["optional-dependencies"]
-    for name, wanted in (BACKEND_REQUIREMENTS | DATASET_REQUIREMENTS).items():
+    for name, wanted in (BACKEND_REQUIREMENTS | DATASET_REQUIREMENTS | MODEL_REQUIREMENTS).items():
         assert sorted(extras.get(name, [])) == sorted(wanted), name
 
 
@@ -54,6 +56,15 @@ def test_versions_are_compared_as_numbers(requirement: str, have: str | None, la
         return have
 
     assert missing([requirement], version_of) == ([requirement] if lacks else [])
+
+
+def test_what_a_model_is_made_of_is_listed() -> None:
+    """Its package above all; a model that is fetched needs nothing."""
+    made = {model.benchmark: model for model in CATALOG if model.made_here}
+    assert set(made) == set(MODEL_REQUIREMENTS)
+    for benchmark, model in made.items():
+        names = {requirement.partition("==")[0] for requirement in MODEL_REQUIREMENTS[benchmark]}
+        assert not model.package or model.package in names
 
 
 def test_an_unknown_backend_is_refused() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
-_PIPELINE = 1
+_PIPELINE = 2
 _OPTIONS = ("mcpu",)
 
 
@@ -27,13 +27,15 @@ class _TvmBackend(ABC):
     """What both share; a subclass turns a model file into a Relax module."""
 
     name = ""
+    _precisions: tuple[str, ...] = ("fp32",)
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Compile the model for ``options.batch`` samples, or load what was compiled before.
 
         Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one).
         """
-        options.check(self.name, precisions=("fp32",), keys=_OPTIONS)
+        options.check(self.name, precisions=self._precisions, keys=_OPTIONS)
+        self._precision = options.precision
         self._threads = options.threads or available_threads()
         # TVM reads it when its thread pool starts; its default is half of the CPUs.
         os.environ["TVM_NUM_THREADS"] = str(self._threads)
@@ -50,6 +52,10 @@ class _TvmBackend(ABC):
         self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
         self._batch = options.batch
         self._unscheduled: list[str] = []
+        self._model, self._cache = model, options.cache
+        database = self._database()
+        tiles = database.read() if database is not None else {}
+        self._tiles = sha256_file(database.path) if database is not None and tiles else ""
         path = self._library(model, options.cache)
         if path is not None and path.is_file():
             about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -58,7 +64,7 @@ class _TvmBackend(ABC):
         else:
             module, shape = self._import(model, self._batch)
             self._shape = shape
-            compiled, self._unscheduled = pipeline.compile_module(module, self._target)
+            compiled, self._unscheduled = pipeline.compile_module(module, self._target, tiles)
             library = compiled if path is None else self._keep(compiled, path)
         for name in self._unscheduled:
             warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
@@ -85,15 +91,54 @@ class _TvmBackend(ABC):
             "framework_version": version,
             "versions": {"apache-tvm-ffi": metadata.version("apache-tvm-ffi")},
             "target": "cpu",
-            "precision": "fp32",
+            "precision": self._precision,
             "options": {
                 "target": str(self._target),
                 "threads": self._threads,
                 "compiled_batch": self._batch,
                 "pipeline": _PIPELINE,
+                "tiles": self._tiles,
                 "unscheduled": self._unscheduled,
             },
         }
+
+    def tune(
+        self, seconds: float, on_progress: Callable[..., None], database: Path | None = None
+    ) -> Mapping[str, Any]:
+        """Search for the tiles of the model that is loaded, for so many seconds at most.
+
+        What was found before is kept, and the next :meth:`load` uses all. ``database`` is a file
+        that is read first, where there is one, and gets a copy of the result.
+
+        Raises
+        ------
+        UserError
+            There is no cache directory to keep the result in, or ``database`` is of another model.
+        """
+        from mlrepo.backends.tvm import pipeline, tuning
+
+        own = self._database()
+        if own is None:
+            raise UserError("There is no place to keep what tuning finds.")
+        if database is not None:
+            own.take(database)
+        module, _ = self._import(self._model, self._batch)
+        layers = pipeline.layers_of(module, self._target)
+        lanes = pipeline.lanes(self._target)
+        left = tuning.search(layers, own, self._target, lanes, seconds, on_progress)
+        if database is not None:
+            own.give(database)
+        return {"layers": len(layers), "unmeasured": left, "database": str(own.path)}
+
+    def _database(self) -> Any:
+        """Return the database of tiles for this model, batch and target; None without a cache."""
+        from mlrepo.backends.tvm.tuning import Database
+
+        if self._cache is None:
+            return None
+        about = " ".join(self._identity(self._model))
+        name = hashlib.sha256(about.encode()).hexdigest()[:24]
+        return Database(self._cache / f"tiles-{name}.json", about)
 
     @abstractmethod
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
@@ -106,11 +151,15 @@ class _TvmBackend(ABC):
         """
         if cache is None:
             return None
-        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
-        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
-        parts += [str(_PIPELINE), str(self._threads)]
+        parts = [*self._identity(model), self._tiles]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return cache / f"{model.stem}-b{self._batch}-{digest}.so"
+
+    def _identity(self, model: Path) -> list[str]:
+        """Return all that the code of a compiled model depends on, besides its tiles."""
+        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
+        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
+        return [*parts, str(_PIPELINE), str(self._threads)]
 
     def _keep(self, compiled: Any, path: Path) -> Any:
         """Export the compiled model; return the library as later runs will load it."""
@@ -136,6 +185,7 @@ class TvmOnnxBackend(_TvmBackend):
     """ONNX models through TVM's own importer."""
 
     name = "tvm-onnx"
+    _precisions = ("fp32", "int8")
 
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
         import onnx

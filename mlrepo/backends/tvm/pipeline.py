@@ -8,6 +8,8 @@ docs/design/005-tvm-pipeline.md says how to follow TVM's next release.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import tvm
@@ -15,11 +17,19 @@ from tvm import relax, topi
 from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
-from mlrepo.backends.tvm.schedules import schedule_blocked_conv, schedule_spatial
+from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
+from mlrepo.backends.tvm.rewrites import bound_by_constants, pack_constants, tensor_shape
+from mlrepo.backends.tvm.schedules import Tile, schedule_blocked_conv, schedule_spatial
+from mlrepo.backends.tvm.tuning import Layer, find_layers, layer_key
 from mlrepo.errors import UserError
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
+_DEPTHWISE = "depthwise_conv2d"
+_SCHEDULES: dict[str, tuple[Callable[..., Any], ...]] = {
+    _BLOCKED: (schedule_blocked_conv, schedule_spatial),
+    _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
+}
 
 
 def target(mcpu: str | None, threads: int) -> Any:
@@ -49,8 +59,10 @@ def lanes(target_: Any) -> int:
     return 4
 
 
-def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
-    """Compile a module for a target.
+def compile_module(
+    module: Any, target_: Any, tiles: Mapping[str, Tile] | None = None
+) -> tuple[Any, list[str]]:
+    """Compile a module for a target; ``tiles`` are those found for its layers, by their keys.
 
     Returns
     -------
@@ -64,7 +76,7 @@ def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
     try:
         with target_:
             fused = _to_fused(module, lanes(target_))
-            scheduled, without = _schedule(fused, lanes(target_))
+            scheduled, without = _schedule(fused, lanes(target_), tiles or {})
             return tvm.compile(scheduled, target=target_), without
     except Exception as error:  # TVM's FFI raises errors of any kind
         last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
@@ -73,16 +85,24 @@ def compile_module(module: Any, target_: Any) -> tuple[Any, list[str]]:
         ) from error
 
 
+def layers_of(module: Any, target_: Any) -> list[Layer]:
+    """Return the blocked convolutions of a module, whose tiles can be chosen."""
+    with target_:
+        return find_layers(_to_fused(module, lanes(target_)), _BLOCKED)
+
+
 def _to_fused(module: Any, vector: int) -> Any:
     transform = relax.transform
     passes = [
         transform.DecomposeOpsForInference(),
         transform.CanonicalizeBindings(),
+        bound_by_constants,
         transform.ConvertLayout({}, _Blocks(vector)),
+        pack_constants,
         transform.EliminateCommonSubexpr(),
         transform.LegalizeOps({"relax.nn.conv2d": _legalize_conv2d}),
         transform.AnnotateTIROpPattern(),
-        transform.FoldConstant(),  # packs the weights now, so that the interface keeps its shape
+        transform.FoldConstant(),
         transform.DeadCodeElimination(),
         transform.FuseOps(),
         transform.FuseTIR(),
@@ -100,27 +120,30 @@ class _Blocks:
     def __call__(self, call: Any) -> dict[str, list[str]]:
         """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
 
-        Few input channels (the three of an image) make one block of their own.
+        Few input channels (the three of an image) make one block of their own. A depthwise
+        convolution keeps the block of its channels.
         """
         # Other operators come here too, some without attributes: the name is asked first.
         if getattr(getattr(call, "op", None), "name", "") != "relax.nn.conv2d":
             return {}
         # Said outright: left open, it would take the blocked layout of what stands before it.
         plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
-        if int(call.attrs.groups) != 1:
-            return plain
-        weight = call.args[1]
-        shape = (weight.ty if hasattr(weight, "ty") else weight.struct_info).shape
+        shape = tensor_shape(call.args[1])
         out_channels, in_channels = int(shape[0]), int(shape[1])
-        vector = self._vector
-        inner = vector if in_channels % vector == 0 else in_channels
-        if out_channels % vector or inner > vector:
+        groups = int(call.attrs.groups)
+        outer = self._block(out_channels)
+        if groups == out_channels and in_channels == 1 and outer:
+            data, kernel = f"NCHW{outer}c", f"OIHW1i{outer}o"
+            return {"relax.nn.conv2d": [data, kernel, data]}
+        inner = self._block(in_channels) or in_channels
+        if groups != 1 or not outer or inner > self._vector:
             return plain
-        return {
-            "relax.nn.conv2d": [
-                f"NCHW{inner}c", f"OIHW{inner}i{vector}o", f"NCHW{vector}c",
-            ]
-        }  # fmt: skip
+        return {"relax.nn.conv2d": [f"NCHW{inner}c", f"OIHW{inner}i{outer}o", f"NCHW{outer}c"]}
+
+    def _block(self, channels: int) -> int:
+        """Return how many channels make a block: as many as a vector holds, or half; 0 for none."""
+        whole = (size for size in (self._vector, self._vector // 2) if channels % size == 0)
+        return next(whole, 0)
 
 
 def _legalize_conv2d(builder: Any, call: Any) -> Any:
@@ -132,6 +155,12 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
     def numbers(values: Any) -> list[int]:
         return [int(value) for value in values]
 
+    if int(attributes.groups) != 1:
+        return builder.call_te(
+            depthwise_conv2d, call.args[0], call.args[1], numbers(attributes.strides),
+            numbers(attributes.padding), numbers(attributes.dilation),
+            primfunc_name_hint=_DEPTHWISE,
+        )  # fmt: skip
     return builder.call_te(
         topi.nn.conv2d_NCHWc, call.args[0], call.args[1], numbers(attributes.strides),
         numbers(attributes.padding), numbers(attributes.dilation), attributes.data_layout,
@@ -139,20 +168,18 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
     )  # fmt: skip
 
 
-def _schedule(module: Any, vector: int) -> tuple[Any, list[str]]:
+def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any, list[str]]:
     """Give every function a schedule; name those that stay as TVM made them."""
     functions = dict(module.functions)
     without: list[str] = []
     for variable, function in module.functions.items():
         if not isinstance(function, tvm.tirx.PrimFunc):
             continue
-        new = _first_that_fits(
-            (schedule_blocked_conv, schedule_spatial)
-            if _BLOCKED in variable.name_hint
-            else (schedule_spatial,),
-            function,
-            vector,
-        )
+        kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
+        schedules = _SCHEDULES.get(kind, (schedule_spatial,))
+        if kind == _BLOCKED and (tile := tiles.get(layer_key(function))) is not None:
+            schedules = (partial(schedule_blocked_conv, tile=tile), *schedules)
+        new = _first_that_fits(schedules, function, vector)
         if new is None:
             without.append(variable.name_hint)
             continue

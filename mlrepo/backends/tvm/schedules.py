@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from tvm import s_tir
@@ -13,15 +14,56 @@ _PIXELS = (7, 8, 6, 5, 4, 10, 9, 3, 2, 1)
 _UNROLLED_CHANNELS = 4
 
 
-def schedule_blocked_conv(function: Any, vector: int) -> Any:
+@dataclass(frozen=True)
+class Tile:
+    """What a blocked convolution keeps in registers.
+
+    Attributes
+    ----------
+    pixels, blocks:
+        Pixels of a row, times blocks of output channels: so many accumulators.
+    unrolled:
+        Input channels whose multiplications stand one after the other in the code.
+    """
+
+    pixels: int
+    blocks: int
+    unrolled: int = _UNROLLED_CHANNELS
+
+
+def default_tile(width: int, blocks: int) -> Tile:
+    """Return the tile of an output with so many pixels in a row and blocks of channels."""
+    pixels = next(size for size in _PIXELS if width % size == 0)
+    return Tile(pixels, 2 if blocks % 2 == 0 else 1)
+
+
+def tiles(width: int, blocks: int) -> list[Tile]:
+    """Return the tiles that are worth measuring, the default first.
+
+    More than 28 accumulators leave no register for inputs and weights; few do not hide the time
+    of a multiplication.
+    """
+    default = default_tile(width, blocks)
+    found = [
+        Tile(pixels, tile, unrolled)
+        for pixels in range(2, 29)
+        if width % pixels == 0
+        for tile in (1, 2, 4)
+        if blocks % tile == 0 and 6 <= pixels * tile <= 28
+        for unrolled in (_UNROLLED_CHANNELS, 2 * _UNROLLED_CHANNELS)
+    ]
+    return [default, *(tile for tile in found if tile != default)]
+
+
+def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:
     """Schedule a fused convolution in blocked layout [n, c/v, h, w, v].
 
     A tile of pixels times one or two blocks of channels is accumulated in registers over all input
     channels and kernel positions; what was fused after the convolution is done on the tile.
     """
     schedule = s_tir.Schedule(function)
-    names = _blocks(schedule)
-    reductions = [name for name in names if _is_reduction(schedule, name)]
+    names = child_blocks(schedule)
+    reductions = [name for name in names if is_reduction(schedule, name)]
     if len(reductions) != 1 or reductions[0] == names[-1]:
         raise ValueError(f"one convolution and what follows it are expected, not {names}")
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
@@ -29,16 +71,16 @@ def schedule_blocked_conv(function: Any, vector: int) -> Any:
         schedule.compute_inline(schedule.get_sblock(name))
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
     width, channels = (int(schedule.get(loop).extent) for loop in (columns, blocks))
-    pixels = next(size for size in _PIXELS if width % size == 0)
-    blocks_outer, blocks_tile = schedule.split(blocks, [None, 2 if channels % 2 == 0 else 1])
-    columns_outer, columns_tile = schedule.split(columns, [None, pixels])
+    tile = tile or default_tile(width, channels)
+    blocks_outer, blocks_tile = schedule.split(blocks, [None, tile.blocks])
+    columns_outer, columns_tile = schedule.split(columns, [None, tile.pixels])
     schedule.reorder(batch, blocks_outer, rows, columns_outer, blocks_tile, columns_tile, lanes)
     schedule.parallel(schedule.fuse(batch, blocks_outer, rows))
     schedule.vectorize(lanes)
     schedule.unroll(blocks_tile)
     schedule.unroll(columns_tile)
     schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
-    _schedule_accumulation(schedule, conv, vector)
+    _schedule_accumulation(schedule, conv, vector, tile.unrolled)
     if "data_pad" in names:
         *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
         schedule.parallel(schedule.fuse(*outer, row))
@@ -46,12 +88,14 @@ def schedule_blocked_conv(function: Any, vector: int) -> Any:
     return schedule.mod["main"]
 
 
-def _schedule_accumulation(schedule: Any, conv: Any, vector: int) -> None:
+def _schedule_accumulation(schedule: Any, conv: Any, vector: int, unrolled: int) -> None:
     batch, blocks, rows, columns, lanes, channels, high, wide = schedule.get_loops(conv)[2:]
-    outer, inner = schedule.split(channels, [None, vector])
-    inner, unrolled = schedule.split(inner, [None, _UNROLLED_CHANNELS])
-    schedule.reorder(batch, rows, outer, high, wide, inner, unrolled, blocks, columns, lanes)
-    for loop in (unrolled, columns, blocks):
+    count = int(schedule.get(channels).extent)
+    block = next((size for size in (vector, vector // 2) if count % size == 0), count)
+    outer, inner = schedule.split(channels, [None, block])
+    inner, innermost = schedule.split(inner, [None, unrolled if block % unrolled == 0 else block])
+    schedule.reorder(batch, rows, outer, high, wide, inner, innermost, blocks, columns, lanes)
+    for loop in (innermost, columns, blocks):
         schedule.unroll(loop)
     schedule.vectorize(lanes)
     zeros = schedule.get_loops(schedule.decompose_reduction(conv, outer))
@@ -67,10 +111,10 @@ def schedule_spatial(function: Any, vector: int) -> Any:
     allows.
     """
     schedule = s_tir.Schedule(function)
-    for name in _blocks(schedule)[:-1]:
-        if not _is_reduction(schedule, name):
+    for name in child_blocks(schedule)[:-1]:
+        if not is_reduction(schedule, name):
             _try_inline(schedule, name)
-    for name in _blocks(schedule):
+    for name in child_blocks(schedule):
         _schedule_block(schedule, name, vector)
     return schedule.mod["main"]
 
@@ -107,12 +151,14 @@ def _try_inline(schedule: Any, name: str) -> None:
         return  # read by a block that must see it whole: it keeps loops of its own
 
 
-def _blocks(schedule: Any) -> list[str]:
+def child_blocks(schedule: Any) -> list[str]:
+    """Return the names of the blocks of a function, in order."""
     root = schedule.get_sblock("root")
     return [schedule.get(block).name_hint for block in schedule.get_child_blocks(root)]
 
 
-def _is_reduction(schedule: Any, name: str) -> bool:
+def is_reduction(schedule: Any, name: str) -> bool:
+    """Return whether a block sums over something."""
     variables = schedule.get(schedule.get_sblock(name)).iter_vars
     return not all(_is_spatial(variable) for variable in variables)
 

@@ -1,4 +1,6 @@
-"""Image classification on ImageNet: ResNet-50 and MobileNet of MLPerf, and one for speed only."""
+"""Image classification on ImageNet: ResNet-50 and MobileNet of MLPerf, EfficientNet-Lite0 of the
+open division, and one for speed only.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +104,10 @@ RESNET50 = Workload(
 # mlperf.conf knows no mobilenet; the rules treat it as resnet (the checker's model mapping), so
 # that LoadGen runs it under the settings of resnet50.
 MOBILENET = replace(RESNET50, name=models.MOBILENET)
+
+# In the open division: its weights come in a Python package, so that nothing has to be fetched from
+# a server that may be gone.
+EFFICIENTNET_LITE0 = replace(RESNET50, name=models.EFFICIENTNET_LITE0)
 
 RESNET50_RANDOM = replace(
     RESNET50,

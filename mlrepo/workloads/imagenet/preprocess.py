@@ -2,7 +2,9 @@
 
 Each way has two halves: decoding, resizing and cropping give uint8 RGB [224, 224, 3], which is
 what the cache holds; scaling and layout give float32 [3, 224, 224], which is what a model takes.
-The formulas are those of the reference implementation (vision/classification_and_detection).
+The formulas are those of the reference implementation (vision/classification_and_detection);
+those of EfficientNet-Lite, which MLPerf does not know, are those of the package that brings its
+weights (efficientnet_lite_pytorch).
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ class Preprocessing:
 
 
 def preprocessing(name: str) -> Preprocessing:
-    """Return a way by its name: ``vgg``, ``mobilenet`` or ``pytorch``."""
-    return _WAYS[name]
+    """Return one of :data:`WAYS` by its name."""
+    return WAYS[name]
 
 
 def _crop_vgg(data: bytes) -> Pixels:
@@ -77,6 +79,14 @@ def _crop_cv2(data: bytes, interpolation: str) -> Pixels:
 
 
 def _crop_pytorch(data: bytes) -> Pixels:
+    return _crop_pil(data, "BILINEAR")
+
+
+def _crop_efficientnet_lite(data: bytes) -> Pixels:
+    return _crop_pil(data, "BICUBIC")
+
+
+def _crop_pil(data: bytes, filter_name: str) -> Pixels:
     """Resize and crop as torchvision does with a PIL image."""
     import io
 
@@ -94,7 +104,7 @@ def _crop_pytorch(data: bytes) -> Pixels:
         new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
     else:
         new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
-    image = image.resize(new, Image.Resampling.BILINEAR)
+    image = image.resize(new, Image.Resampling[filter_name])
     left, top = round((new[0] - SIZE) / 2), round((new[1] - SIZE) / 2)
     return np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
 
@@ -123,10 +133,19 @@ def _scale_pytorch(pixels: Pixels, out: Input) -> None:
     out /= _PYTORCH_DEVIATIONS[:, None, None]
 
 
-_WAYS = {
+def _scale_efficientnet_lite(pixels: Pixels, out: Input) -> None:
+    """Scale to [-1, 1] as EfficientNet-Lite does: minus 127, divided by 128."""
+    np.subtract(pixels.transpose(2, 0, 1), np.float32(127), out=out)
+    out /= np.float32(128)
+
+
+WAYS = {
     "vgg": Preprocessing("vgg", _crop_vgg, _scale_vgg),
     "mobilenet": Preprocessing("mobilenet", _crop_mobilenet, _scale_mobilenet),
     "pytorch": Preprocessing("pytorch", _crop_pytorch, _scale_pytorch),
+    "efficientnet-lite": Preprocessing(
+        "efficientnet-lite", _crop_efficientnet_lite, _scale_efficientnet_lite
+    ),
 }
 
 

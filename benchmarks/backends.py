@@ -1,0 +1,279 @@
+"""What the backends cost and gain: LoadGen against bare loops, precisions, tuning, preparation.
+
+Each figure is a ratio of things that take turns in one run, and the median over the turns is
+quoted; beside it stands the ratio of the CPU time that was used, which other processes disturb
+less. Everything runs on models made here: ResNet-50 with random weights, EfficientNet-Lite0.
+
+Usage::
+
+    python benchmarks/backends.py loadgen [--backends onnx,openvino,…] [--rounds 5] [--seconds 20]
+    python benchmarks/backends.py speed [--model resnet50-random] [--batch 4] [--rounds 7]
+    python benchmarks/backends.py compile [--model resnet50-random] [--batch 4]
+    python benchmarks/backends.py prepare [--images 64] [--rounds 5]
+
+``--home DIR`` keeps models and compiled code (default: made anew); ``speed`` compares every backend
+and precision with onnx in fp32, TVM also as tuned by ``mlrepo bench tune`` in the same home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+_HERE = Path(__file__).parent
+sys.path.insert(0, str(_HERE))
+
+from harness import quiet_rounds  # noqa: E402 - a sibling of this script
+
+from mlrepo.bench.tune import probes  # noqa: E402
+from mlrepo.errors import MlrepoError  # noqa: E402
+from mlrepo.harness.probe import ProbeSpec  # noqa: E402
+from mlrepo.workloads.imagenet import RandomImages  # noqa: E402
+from mlrepo.workloads.model_store import ModelStore  # noqa: E402
+from mlrepo.workloads.quantize import Calibration, quantize  # noqa: E402
+
+_BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
+_INT8 = ("onnx", "openvino", "tvm-onnx")
+# Whatever the model: this one runs on generated images.
+_WORKLOAD = "resnet50-random"
+
+
+def model_files(home: Path, benchmark: str, *, int8: bool) -> dict[str, Path]:
+    """Return the files of a benchmark's model by precision; they are made where missing."""
+    store = ModelStore(home)
+    base = store.require(store.find(benchmark))
+    files = {"fp32": base.path}
+    if int8:
+        name = f"{base.about.variant}-int8"
+        known = [m for m in store.known() if (m.benchmark, m.variant) == (benchmark, name)]
+        if known:
+            files["int8"] = store.require(known[0]).path
+        else:
+            calibration = Calibration(RandomImages(), range(16), "16 generated images", "")
+            files["int8"] = quantize(store, base, name, "minmax", calibration).path
+    return files
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_loadgen(arguments: Mapping[str, Any]) -> None:
+    """Child process: one Offline run through the harness in the working directory."""
+    from mlrepo.harness.child import execute
+    from mlrepo.harness.events import Reporter
+    from mlrepo.harness.spec import RunSpec
+    from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
+
+    workload = replace(load_plugin(WORKLOADS, arguments["workload"]), loadgen_model="noise")
+    spec = RunSpec(**arguments)
+    backend = load_plugin(BACKENDS, spec.backend)()
+    execute(spec, workload, backend, Path.cwd(), Reporter(Path.cwd()))
+
+
+def loadgen_rate(spec: ProbeSpec, seconds: float, rate: float) -> float:
+    """Return samples per second of an Offline run of about ``seconds``."""
+    from mlrepo.logs.detail import parse_detail
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        lines = {"min_duration": seconds * 1e3, "target_qps": rate / 1.1, "min_query_count": 1}
+        text = "".join(f"*.Offline.{key} = {value:.10g}\n" for key, value in lines.items())
+        (directory / "user.conf").write_text(text)
+        given = {
+            "workload": spec.workload, "backend": spec.backend, "scenario": "Offline",
+            "mode": "performance", "model_file": spec.model_file, "threads": spec.threads,
+            "max_batch": spec.batch, "precision": spec.precision, "cache": spec.cache,
+        }  # fmt: skip
+        script = str(Path(__file__).resolve())
+        done = subprocess.run(
+            [sys.executable, script, "--child", json.dumps(given)],
+            cwd=directory, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            sys.exit(f"{spec.backend} failed: {(directory / 'events.jsonl').read_text()}")
+        detail = parse_detail((directory / "mlperf_log_detail.txt").read_bytes())
+        return float(detail.group("result_")["samples_per_second"])
+
+
+def loadgen(options: argparse.Namespace, home: Path) -> None:
+    """Print each backend's Offline throughput through LoadGen ÷ its own bare loop."""
+    files = model_files(home, options.model, int8=False)
+    for name in options.backends.split(","):
+        spec = _spec(options, home, name, "fp32", files)
+        try:
+            with probes([spec], os.environ) as (process,):
+                rate = process.ask("measure", batch=spec.batch, seconds=2)["rate"]
+                rows: list[float] = []
+
+                def one(
+                    spec: ProbeSpec = spec, process: Any = process, rate: float = rate,
+                    rows: list[float] = rows,
+                ) -> str:  # fmt: skip
+                    bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)
+                    through = loadgen_rate(spec, options.seconds, rate)
+                    rows.append(through / bare["rate"])
+                    return f"{spec.backend}: bare {bare['rate']:.2f}  LoadGen {through:.2f}"
+
+                quiet_rounds(options, one, rows)
+        except MlrepoError as error:
+            print(f"{name}: {error.message}")
+            continue
+        print(f"{name}: LoadGen / bare = {median(rows):.3f}   (bound: >= 0.98)")
+
+
+def speed(options: argparse.Namespace, home: Path) -> None:
+    """Print the speed of every backend and precision ÷ onnx fp32, by wall and by CPU time."""
+    files = model_files(home, options.model, int8=True)
+    ways = [("onnx", "fp32"), ("onnx", "int8")]
+    ways += [(name, precision) for name in options.backends.split(",") if name != "onnx"
+             for precision in ("fp32", *(("int8",) if name in _INT8 else ()))]  # fmt: skip
+    specs = {f"{name} {precision}": _spec(options, home, name, precision, files)
+             for name, precision in ways}  # fmt: skip
+    for name in ("tvm-onnx", "tvm-pytorch"):
+        untuned = specs.get(f"{name} fp32")
+        if untuned is not None:
+            specs[f"{name} fp32 untuned"] = replace(untuned, cache="")
+    wall: dict[str, list[float]] = {name: [] for name in specs}
+    cpu: dict[str, list[float]] = {name: [] for name in specs}
+    with probes(list(specs.values()), os.environ) as started:
+        for _ in range(options.rounds):
+            for (name, spec), process in zip(specs.items(), started, strict=True):
+                before = cpu_seconds(process.pid)
+                answer = process.ask("measure", batch=spec.batch, seconds=options.turn)
+                wall[name].append(answer["rate"])
+                cpu[name].append(answer["samples"] / max(cpu_seconds(process.pid) - before, 0.01))
+    first = next(iter(specs))
+    print(f"{options.model}, batch {options.batch}, {options.threads} threads; ÷ {first}")
+    for name in specs:
+        ratios = [
+            median(own / other for own, other in zip(kind[name], kind[first], strict=True))
+            for kind in (wall, cpu)
+        ]
+        print(f"{name:24} {median(wall[name]):9.2f} samples/s   wall {ratios[0]:.3f}   "
+              f"CPU {ratios[1]:.3f}")  # fmt: skip
+
+
+def compile_times(options: argparse.Namespace, home: Path) -> None:
+    """Print the time from a model file to something that runs: cold, and from the cache."""
+    files = model_files(home, options.model, int8=False)
+    script = (
+        "import json, sys, time; from pathlib import Path;"
+        "from mlrepo.backends import BackendOptions; from mlrepo.plugins import *;"
+        "name, model, batch, threads, cache = json.loads(sys.argv[1]);"
+        "backend = load_plugin(BACKENDS, name)();"
+        "import tvm, onnx; begin, cpu = time.perf_counter(), time.process_time();"
+        "options = BackendOptions(batch=batch, threads=threads, cache=Path(cache));"
+        "backend.load(Path(model), options);"
+        "print(time.perf_counter() - begin, time.process_time() - cpu)"
+    )
+    for name in ("tvm-onnx", "tvm-pytorch"):
+        with tempfile.TemporaryDirectory() as cache:
+            given = [name, str(files["fp32"]), options.batch, options.threads, cache]
+            for what, bound in (("cold", 15), ("from the cache", 1)):
+                done = subprocess.run(
+                    [sys.executable, "-W", "ignore", "-c", script, json.dumps(given)],
+                    capture_output=True, text=True, check=True,
+                )  # fmt: skip
+                wall, cpu = map(float, done.stdout.split())
+                print(f"{name} {what}: {wall:.2f} s, {cpu:.2f} s of CPU   (bound: <= {bound} s)")
+
+
+def prepare(options: argparse.Namespace, home: Path) -> None:
+    """Print the CPU time of preparing an image ÷ the reference's steps, for each way."""
+    import cv2
+    import numpy as np
+
+    from mlrepo.workloads.imagenet.preprocess import SIZE, preprocessing
+
+    rng = np.random.default_rng(0)
+    files = []
+    with tempfile.TemporaryDirectory() as directory:
+        for number in range(options.images):
+            coarse = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+            image = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
+            image = np.clip(image + rng.integers(-16, 17, image.shape), 0, 255).astype(np.uint8)
+            path = Path(directory) / f"{number}.jpg"
+            path.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
+            files.append(path)
+        cv2.setNumThreads(1)
+        out = np.empty((3, SIZE, SIZE), np.float32)
+        way = preprocessing("vgg")
+
+        def reference() -> None:
+            for path in files:
+                image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+                image = cv2.resize(image, (341, 256), interpolation=cv2.INTER_AREA)
+                image = image[16:240, 58:282].astype(np.float32)
+                image -= np.array([123.68, 116.78, 103.94], np.float32)
+                np.ascontiguousarray(image.transpose(2, 0, 1))
+
+        def ours() -> None:
+            for path in files:
+                way.scale(way.crop(path.read_bytes()), out)
+
+        def only_crop() -> None:
+            for path in files:
+                way.crop(path.read_bytes())
+
+        times = {f.__name__: [_cpu(f) for _ in range(options.rounds)]
+                 for f in (reference, ours, only_crop)}  # fmt: skip
+    best = {name: min(values) / options.images * 1e3 for name, values in times.items()}
+    print(f"reference {best['reference']:.3f} ms, ours {best['ours']:.3f} ms, of it once for the "
+          f"cache {best['only_crop']:.3f} ms of CPU per image")  # fmt: skip
+    print(f"ours / reference = {best['ours'] / best['reference']:.3f}   (bound: <= 0.83)")
+    print(f"50,000 images on 2 cores: {best['only_crop'] * 25:.0f} s of work   (bound: <= 60 s)")
+
+
+def _cpu(function: Callable[[], None]) -> float:
+    begin = time.process_time()
+    function()
+    return time.process_time() - begin
+
+
+def _spec(
+    options: argparse.Namespace, home: Path, name: str, precision: str, files: Mapping[str, Path]
+) -> ProbeSpec:
+    return ProbeSpec(
+        _WORKLOAD, name, str(files[precision]), options.threads, options.batch, precision,
+        cache=str(home / "compiled"),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Parse the command line and print one figure."""
+    if sys.argv[1:2] == ["--child"]:
+        run_loadgen(json.loads(sys.argv[2]))
+        return
+    figures = {"loadgen": loadgen, "speed": speed, "compile": compile_times, "prepare": prepare}
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("figure", choices=tuple(figures))
+    parser.add_argument("--model", default="resnet50-random")
+    parser.add_argument("--backends", default=",".join(_BACKENDS))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a LoadGen run")
+    parser.add_argument("--turn", type=float, default=1.0, help="seconds of a turn in speed")
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--foreign", type=float, default=0.05, help="share of CPU time")
+    parser.add_argument("--home", type=Path, help="keeps models and compiled code")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        figures[options.figure](options, options.home or Path(made))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Depthwise convolutions in blocked layout: each channel by itself, so that memory decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import s_tir, te, topi
+
+from mlrepo.backends.tvm.schedules import child_blocks, is_reduction
+
+# Pixels of a row that stay in registers, best first: one accumulator each.
+_PIXELS = (14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
+# Rows that one task computes: enough that few rows are padded twice.
+_ROWS = (28, 14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
+
+
+def depthwise_conv2d(
+    data: Any, kernel: Any, strides: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> Any:
+    """Return the convolution of [n, c/v, h, w, v] with [c/v, 1, kh, kw, 1, v]: same layout.
+
+    ``padding`` is top, left, bottom, right.
+    """
+    top, left, bottom, right = padding
+    batch, blocks, height, width, lanes = data.shape
+    _, _, high, wide, _, _ = kernel.shape
+    padded = data
+    if any(padding):
+        padded = topi.nn.pad(data, (0, 0, top, left, 0), (0, 0, bottom, right, 0), name="data_pad")
+    rows = (height + top + bottom - (high - 1) * dilation[0] - 1) // strides[0] + 1
+    columns = (width + left + right - (wide - 1) * dilation[1] - 1) // strides[1] + 1
+    y, x = te.reduce_axis((0, high), "y"), te.reduce_axis((0, wide), "x")
+    return te.compute(
+        (batch, blocks, rows, columns, lanes),
+        lambda n, c, i, j, k: te.sum(
+            padded[n, c, i * strides[0] + y * dilation[0], j * strides[1] + x * dilation[1], k]
+            * kernel[c, 0, y, x, 0, k],
+            axis=[y, x],
+        ),
+        name="depthwise",
+    )
+
+
+def schedule_depthwise_conv(function: Any, vector: int) -> Any:
+    """Schedule a fused depthwise convolution in blocked layout [n, c/v, h, w, v].
+
+    A task computes some rows of one block of channels and pads what it needs of its input, which
+    so stays in the cache; pixels of a row are accumulated in registers over the whole kernel.
+    """
+    schedule = s_tir.Schedule(function)
+    names = child_blocks(schedule)
+    reductions = [name for name in names if is_reduction(schedule, name)]
+    if len(reductions) != 1:
+        raise ValueError(f"one convolution is expected, not {names}")
+    conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
+    for name in names[names.index(reductions[0]) + 1 : -1]:
+        schedule.compute_inline(schedule.get_sblock(name))
+    batch, blocks, rows, columns, lanes = schedule.get_loops(last)
+    height, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
+    rows_outer, _ = schedule.split(rows, [None, _first(_ROWS, height)])
+    columns_outer, columns_inner = schedule.split(columns, [None, _first(_PIXELS, width)])
+    task = schedule.fuse(batch, blocks, rows_outer)
+    schedule.parallel(task)
+    schedule.vectorize(lanes)
+    schedule.unroll(columns_inner)
+    if reductions[0] != names[-1]:
+        schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
+    if "data_pad" in names:
+        pad = schedule.get_sblock("data_pad")
+        schedule.compute_at(pad, task, preserve_unit_loops=True)
+        schedule.vectorize(schedule.get_loops(pad)[-1])
+    *_, pixels, channel, high, wide = schedule.get_loops(conv)
+    schedule.reorder(high, wide, pixels, channel)
+    schedule.vectorize(channel)
+    for loop in (high, wide, pixels):
+        schedule.unroll(loop)
+    zeros = schedule.get_loops(schedule.decompose_reduction(conv, high))
+    schedule.vectorize(zeros[-1])
+    schedule.unroll(zeros[-2])
+    return schedule.mod["main"]
+
+
+def _first(sizes: Sequence[int], extent: int) -> int:
+    return next(size for size in sizes if extent % size == 0)

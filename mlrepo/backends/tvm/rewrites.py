@@ -1,0 +1,155 @@
+"""Rewriting Relax functions where TVM's own passes are slow or stop short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tvm
+from tvm import relax
+
+
+def _rewrite(mutator: Callable[[], Any]) -> Any:
+    """Return a pass that applies a mutator to each function of a module."""
+
+    def apply(module: Any, _: Any) -> Any:
+        for variable, function in module.functions.items():
+            if isinstance(function, relax.Function):
+                module[variable] = mutator().visit_expr(function)
+        return relax.transform.DeadCodeElimination()(module)
+
+    return tvm.transform.module_pass(apply, opt_level=0)
+
+
+@relax.expr_functor.mutator
+class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
+    """Turns clips, and functions that an importer made for them, into maximum and minimum.
+
+    These two ConvertLayout takes through blocked layouts; for anything else that bounds a tensor it
+    puts it back into NCHW.
+    """
+
+    def visit_call_(self, call: Any) -> Any:
+        """Return the call, or what stands for it."""
+        call = self.visit_expr_post_order(call)
+        name = getattr(call.op, "name", "")
+        if name == "relax.clip" and _type(call).dtype == "float32":
+            value, low, high = call.args
+            above = relax.op.maximum(value, relax.const(float(low.value), "float32"))
+            return relax.op.minimum(
+                self.builder_.emit(above), relax.const(float(high.value), "float32")
+            )
+        if name != "relax.call_tir":
+            return call
+        kind = re.fullmatch(r"(maximum|minimum)\d*", call.args[0].name_hint)
+        arguments = call.args[1].fields
+        bound = self._number(arguments[1]) if kind and len(arguments) == 2 else None
+        if kind is None or bound is None:
+            return call
+        operator = relax.op.maximum if kind[1] == "maximum" else relax.op.minimum
+        return operator(arguments[0], relax.const(bound, "float32"))
+
+    def _number(self, value: Any) -> float | None:
+        """Return the number that a bound is: a constant, or one that replaces a constant NaN."""
+        if isinstance(value, relax.Var):
+            value = self.lookup_binding(value)
+        if _is_constant(value):
+            number = value.value.numpy()
+            return None if number.shape or number.dtype != np.float32 else float(number)
+        if getattr(getattr(value, "op", None), "name", "") != "relax.where":
+            return None
+        condition = self.lookup_binding(value.args[0])
+        tested = self._number(condition.args[0]) if condition is not None else None
+        return None if tested is None else self._number(value.args[1 if tested != tested else 2])
+
+
+@relax.expr_functor.mutator
+class _Packed(relax.PyExprMutator):  # type: ignore[misc]
+    """Computes reshaped, blocked and dequantized constants with numpy.
+
+    FoldConstant would do the same, but compiles a function for each of them: most of the time from
+    a model to something that runs.
+    """
+
+    def visit_call_(self, call: Any) -> Any:
+        """Return the call, or the constant that it is."""
+        call = self.visit_expr_post_order(call)
+        name = getattr(call.op, "name", "")
+        if name not in _FOLDS:
+            return call
+        arguments = [self._value(argument) for argument in call.args]
+        if arguments[0] is None:
+            return call
+        result = _FOLDS[name](call, arguments)
+        return call if result is None else relax.const(result)
+
+    def _value(self, value: Any) -> npt.NDArray[Any] | None:
+        if isinstance(value, relax.Var):
+            value = self.lookup_binding(value)
+        return value.value.numpy() if _is_constant(value) else None
+
+
+def _reshape(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
+    shape = call.args[1]
+    if not isinstance(shape, relax.ShapeExpr):
+        return None
+    result: npt.NDArray[Any] = arguments[0].reshape([int(size) for size in shape.values])
+    return result
+
+
+def _layout(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
+    """Block channels: OIHW to OIHW<i>i<o>o, NCHW to NCHW<c>c. Only these come of our layouts."""
+    values = arguments[0]
+    shape = [int(size) for size in tensor_shape(call)]
+    if values.ndim != 4 or values.size != np.prod(shape):
+        return None
+    if len(shape) == 6:
+        outer, inner, high, wide, i, o = shape
+        return np.ascontiguousarray(
+            values.reshape(outer, o, inner, i, high, wide).transpose(0, 2, 4, 5, 3, 1)
+        )
+    if len(shape) == 5:
+        batch, blocks, high, wide, c = shape
+        return np.ascontiguousarray(
+            values.reshape(batch, blocks, c, high, wide).transpose(0, 1, 3, 4, 2)
+        )
+    return None
+
+
+def _dequantize(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
+    values, scale, zero = arguments
+    if scale is None or zero is None or call.attrs.out_dtype != "float32":
+        return None
+    shape = [1] * values.ndim
+    if scale.size > 1:
+        shape[int(call.attrs.axis)] = scale.size
+    shifted = values.astype(np.float32) - zero.astype(np.float32).reshape(shape)
+    result: npt.NDArray[Any] = shifted * scale.astype(np.float32).reshape(shape)
+    return result
+
+
+_FOLDS: dict[str, Callable[[Any, list[Any]], npt.NDArray[Any] | None]] = {
+    "relax.reshape": _reshape,
+    "relax.layout_transform": _layout,
+    "relax.dequantize": _dequantize,
+}
+
+
+def tensor_shape(expression: Any) -> Any:
+    """Return the shape of a tensor-valued expression."""
+    return _type(expression).shape
+
+
+def _type(expression: Any) -> Any:
+    return expression.ty if hasattr(expression, "ty") else expression.struct_info
+
+
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, tvm.ir.expr.GenericConst)
+
+
+bound_by_constants = _rewrite(_Bounds)
+pack_constants = _rewrite(_Packed)

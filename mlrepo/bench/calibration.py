@@ -1,0 +1,60 @@
+"""The samples that a quantization takes the ranges of activations from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mlrepo.bench.inputs import find_dataset
+from mlrepo.digest import sha256_bytes
+from mlrepo.errors import UserError
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.workloads import Workload
+from mlrepo.workloads.imagenet.calibration import calibration_list
+from mlrepo.workloads.imagenet.prepared import ImageNetStore
+from mlrepo.workloads.model_store import StoredModel
+from mlrepo.workloads.quantize import Calibration
+
+# How many generated images a model is calibrated with, where nobody says.
+_GENERATED = 32
+
+
+def find_calibration(
+    home: Path, base: StoredModel, text: str | None, count: int | None
+) -> Calibration:
+    """Return the samples that a model is calibrated with.
+
+    Raises
+    ------
+    UserError
+        A list is missing where there is a data set to take images from, or is given where there is
+        none; the data set is not prepared; fewer than ``count`` images are there.
+    """
+    workload: Workload = load_plugin(WORKLOADS, base.about.benchmark)
+    if not workload.dataset:
+        if text is not None:
+            raise UserError(
+                f"{workload.name} runs on generated images: --calibration does not apply.",
+                hint="Leave it out.",
+            )
+        dataset = workload.open("")
+        indices = list(range(min(count or _GENERATED, dataset.total)))
+        name = f"the first {len(indices)} generated images"
+        return Calibration(dataset, indices, name, sha256_bytes(name.encode()))
+    if text is None:
+        raise UserError(
+            "--calibration is missing: which images may the quantization look at?",
+            hint="--calibration mlperf-1 takes MLPerf's first list.",
+        )
+    chosen = calibration_list(text)
+    prepared = find_dataset(home, workload, base.model_file())
+    if count is not None:
+        if count > len(chosen.files):
+            raise UserError(
+                f"--count {count} is more than the {len(chosen.files)} images of {chosen.source}.",
+                hint="Leave it out to use all.",
+            )
+        first = chosen.files[:count]
+        chosen = replace(chosen, files=first, source=f"{chosen.source}, first {count}")
+    indices = chosen.indices(ImageNetStore(home).require_images().files)
+    return Calibration(workload.open(str(prepared)), indices, chosen.source, chosen.sha256)

@@ -1,0 +1,240 @@
+"""One tuning from request to what is remembered, and which backend is the fastest of all."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mlrepo.backends import available_threads
+from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
+from mlrepo.bench.inputs import backend_name, find_dataset, find_model
+from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.run import Bench
+from mlrepo.bench.tune import (
+    DEFAULT_BATCH,
+    QUERY_SAMPLES,
+    Candidate,
+    ProbeProcess,
+    candidates,
+    choose,
+)
+from mlrepo.bench.tune import probes as start_probes
+from mlrepo.bench.tune import search as search_candidates
+from mlrepo.bench.tuned import Tuned, remember, tuned_file
+from mlrepo.digest import sha256_file
+from mlrepo.errors import MlrepoError, UserError
+from mlrepo.harness.probe import ProbeSpec
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import timestamp
+from mlrepo.rounds import parse_scenario
+from mlrepo.workloads import Workload
+
+ALL = "all"
+# Those that compile for one batch and have code to search for instead of settings.
+_COMPILING = ("tvm-onnx", "tvm-pytorch")
+# What is compared under --backend all; the first is what the others are compared with.
+_COMPARED = (
+    ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "bf16"),
+    ("openvino", "int8"), ("pytorch", "fp32"), ("pytorch", "bf16"), ("tvm-onnx", "fp32"),
+    ("tvm-onnx", "int8"), ("tvm-pytorch", "fp32"),
+)  # fmt: skip
+_ROUNDS = 7
+_TURN_SECONDS = 0.5
+
+OnProgress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What tuning one backend found.
+
+    Attributes
+    ----------
+    note:
+        For people: what was searched, or why nothing was.
+    """
+
+    entry: Tuned
+    spec: ProbeSpec
+    note: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One line of the table of backends.
+
+    Attributes
+    ----------
+    ratio:
+        Rate divided by that of the first line, taken in turns.
+    agreement:
+        Share of the inputs that it puts into the class that the first line puts them into.
+    """
+
+    backend: str
+    precision: str
+    settings: str
+    rate: float
+    ratio: float
+    agreement: float
+    note: str
+
+
+def tune(
+    bench: Bench,
+    request: BenchRequest,
+    *,
+    budget: float,
+    database: Path | None = None,
+    on_progress: OnProgress = lambda best, left: None,
+) -> Tuning:
+    """Tune one backend for a model and scenario, and remember the best for the system.
+
+    Raises
+    ------
+    UserError
+        Model, data or backend are not here, or nothing can be kept.
+    """
+    spec, model_hash, scenario = _specification(bench, request)
+    if database is not None and spec.backend not in _COMPILING:
+        raise UserError(
+            f"--database does not apply to {spec.backend}: it compiles nothing.",
+            hint=f"It is for {', '.join(_COMPILING)}.",
+        )
+    threads = request.threads or available_threads()
+    if spec.backend in _COMPILING:
+        batch = request.max_batch or QUERY_SAMPLES.get(scenario, DEFAULT_BATCH)
+        spec = replace(spec, threads=threads, batch=batch)
+        rate, default_rate, note = _tune_code(bench, spec, budget, database, on_progress)
+        chosen = Candidate(threads, batch)
+    else:
+        tried = candidates(spec.backend, scenario, threads, request.max_batch)
+        found = search_candidates(spec, tried, bench.environ, budget, on_progress)
+        best = choose(found, tried[0])
+        own = next(measured for measured in found if measured.candidate == tried[0])
+        chosen, rate, default_rate = best.candidate, best.rate, own.rate
+        note = f"{len(found)} settings measured"
+    spec = replace(
+        spec, threads=chosen.threads, batch=chosen.batch,
+        backend_options={**spec.backend_options, **chosen.options},
+    )  # fmt: skip
+    entry = Tuned(
+        model_hash, spec.backend, spec.precision, scenario, chosen.threads, chosen.batch,
+        dict(chosen.options), round(rate, 3), round(default_rate, 3),
+        timestamp(datetime.datetime.now(datetime.UTC)),
+    )  # fmt: skip
+    remember(tuned_file(bench.repository.systems, bench.settings["system"].value), entry)
+    return Tuning(entry, spec, note)
+
+
+def compare(
+    bench: Bench,
+    request: BenchRequest,
+    *,
+    budget: float,
+    on_progress: OnProgress = lambda best, left: None,
+) -> list[Compared]:
+    """Tune every backend and precision that can run the model here, and compare them in turns.
+
+    A backend that fails keeps its line, with the reason.
+
+    Raises
+    ------
+    UserError
+        Not even the first can run.
+    """
+    ways = [way for way in _COMPARED if _installed(way[0])]
+    tunings: list[Tuning] = []
+    failed: list[Compared] = []
+    for backend, precision in ways:
+        wanted = replace(request, backend=backend, precision=precision)
+        try:
+            share = budget / len(ways)
+            tunings.append(tune(bench, wanted, budget=share, on_progress=on_progress))
+        except MlrepoError as error:
+            if (backend, precision) == _COMPARED[0]:
+                raise
+            failed.append(Compared(backend, precision, "", 0.0, 0.0, 0.0, error.message))
+    specs = [tuning.spec for tuning in tunings]
+    with start_probes(specs, bench.environ) as started:
+        rates = _in_turns(started, [spec.batch for spec in specs])
+        classes = [process.ask("classes")["classes"] for process in started]
+    found = [
+        Compared(
+            spec.backend,
+            spec.precision,
+            str(Candidate(spec.threads, spec.batch, spec.backend_options)),
+            median(rates[row]),
+            median(own / first for own, first in zip(rates[row], rates[0], strict=True)),
+            _agreement(classes[row], classes[0]),
+            tunings[row].note,
+        )
+        for row, spec in enumerate(specs)
+    ]
+    return sorted(found, key=lambda line: -line.rate) + failed
+
+
+def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str, str]:
+    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    backend = backend_name(request.backend)
+    model = find_model(
+        bench.home, workload, request.model_file, request.model_variant,
+        backend=backend, precision=request.precision,
+    )  # fmt: skip
+    dataset = find_dataset(bench.home, workload, model)
+    spec = ProbeSpec(
+        workload=workload.name,
+        backend=backend,
+        model_file=str(model.path),
+        threads=0,
+        batch=0,
+        precision=request.precision or model.precision,
+        backend_options=dict(request.backend_options or {}),
+        dataset=str(dataset or ""),
+        cache=str(bench.home / "compiled"),
+    )
+    return spec, sha256_file(model.path), parse_scenario(request.scenario)
+
+
+def _tune_code(
+    bench: Bench, spec: ProbeSpec, budget: float, database: Path | None, on_progress: OnProgress
+) -> tuple[float, float, str]:
+    """Let the backend search, then take turns with its default code; rates and a note."""
+
+    def show(**values: Any) -> None:
+        on_progress(f"{values['done']} of {values['total']} layers, {values['best']}",
+                    values["left"])  # fmt: skip
+
+    with start_probes([spec], bench.environ) as (process,):
+        path = str(database.absolute()) if database is not None else ""
+        summary = process.ask("tune", show, seconds=budget, database=path)["summary"]
+    default = replace(spec, cache="")
+    with start_probes([spec, default], bench.environ) as both:
+        rates = _in_turns(both, [spec.batch, spec.batch])
+    left = summary["unmeasured"]
+    note = f"{summary['layers'] - left} of {summary['layers']} layers measured"
+    if left:
+        note += "; the same command goes on"
+    return median(rates[0]), median(rates[1]), note
+
+
+def _in_turns(processes: Sequence[ProbeProcess], batches: Sequence[int]) -> list[list[float]]:
+    rates: list[list[float]] = [[] for _ in processes]
+    for _ in range(_ROUNDS):
+        for row, (process, batch) in enumerate(zip(processes, batches, strict=True)):
+            rates[row].append(process.ask("measure", batch=batch, seconds=_TURN_SECONDS)["rate"])
+    return rates
+
+
+def _installed(backend: str) -> bool:
+    return backend == "onnx" or not missing(BACKEND_REQUIREMENTS[backend])
+
+
+def _agreement(found: Sequence[int], wanted: Sequence[int]) -> float:
+    """Compare as many classes as both have: a fixed batch may leave some inputs out."""
+    pairs = list(zip(found, wanted, strict=False))
+    return sum(one == other for one, other in pairs) / len(pairs)

@@ -1,0 +1,91 @@
+"""What tuning found for a system: threads, batch and options, by model, backend and scenario.
+
+``systems/<name>/tuned.json`` holds it; a run on the system takes what the user leaves open from
+there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlrepo.errors import UserError
+from mlrepo.repository.files import write_atomically
+
+_FILE = "tuned.json"
+_SCHEMA = "mlrepo.tuned/1"
+_KEY = ("model", "backend", "precision", "scenario")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best that was found for one model (by SHA-256), backend, precision and scenario.
+
+    Attributes
+    ----------
+    rate, default_rate:
+        Samples per second with it and with the backend's defaults, measured in turns.
+    found:
+        When, RFC 3339 UTC.
+    """
+
+    model: str
+    backend: str
+    precision: str
+    scenario: str
+    threads: int
+    max_batch: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    rate: float = 0.0
+    default_rate: float = 0.0
+    found: str = ""
+
+
+def tuned_file(systems: Path, system: str) -> Path:
+    """Return where the settings of a system stand."""
+    return systems / system / _FILE
+
+
+def read_tuned(path: Path) -> list[Tuned]:
+    """Return what was found, newest last; raise :class:`UserError` when the file is damaged."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["schema"] != _SCHEMA:
+            raise ValueError(f"its schema is {raw['schema']}, not {_SCHEMA}")
+        return [Tuned(**entry) for entry in raw["tuned"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged: {error}.", hint="Remove it; `mlrepo bench tune` writes it."
+        ) from error
+
+
+def remember(path: Path, entry: Tuned) -> None:
+    """Keep what was found, in place of what was known before for the same."""
+    kept = [known for known in read_tuned(path) if _key(known) != _key(entry)]
+    values: Mapping[str, Any] = {
+        "schema": _SCHEMA,
+        "tuned": [dataclasses.asdict(known) for known in (*kept, entry)],
+    }
+    try:
+        write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror}.",
+            hint="Add the system with `mlrepo system add`, or check permissions and free space.",
+        ) from error
+
+
+def find_tuned(path: Path, model: str, backend: str, precision: str, scenario: str) -> Tuned | None:
+    """Return what was found for a run, or None."""
+    wanted = (model, backend, precision, scenario)
+    return next((known for known in read_tuned(path) if _key(known) == wanted), None)
+
+
+def _key(entry: Tuned) -> tuple[str, ...]:
+    return tuple(str(getattr(entry, name)) for name in _KEY)

@@ -1,0 +1,151 @@
+"""A process that holds one loaded backend and measures on request: what tuning compares.
+
+Started as ``python -m mlrepo.harness.probe PID`` by the mlrepo process PID. The first line on
+standard input is a :class:`ProbeSpec`, each further one a request; each answer is one JSON line on
+standard output. Between requests the process sleeps, so that several can take turns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from mlrepo.backends import Backend, BackendOptions
+from mlrepo.errors import MlrepoError, UserError
+from mlrepo.harness.lifetime import die_with, die_with_parent
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
+from mlrepo.workloads import Workload
+
+# Inputs that are gone through in turn; enough that they do not stay in the CPU's cache.
+SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """What a probe loads; the fields are those of a run's specification."""
+
+    workload: str
+    backend: str
+    model_file: str
+    threads: int
+    batch: int
+    precision: str = "fp32"
+    backend_options: Mapping[str, str] = field(default_factory=dict)
+    dataset: str = ""
+    cache: str = ""
+
+
+class Probe:
+    """A loaded backend and inputs for it."""
+
+    def __init__(self, spec: ProbeSpec) -> None:
+        self._spec = spec
+        self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
+        dataset = self._workload.open(spec.dataset)
+        self._samples = dataset.load(range(min(SAMPLES, dataset.total)))
+        self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
+        self._load()
+
+    def _load(self) -> None:
+        self._backend.load(
+            Path(self._spec.model_file),
+            BackendOptions(
+                threads=self._spec.threads,
+                precision=self._spec.precision,
+                batch=self._spec.batch,
+                extra=self._spec.backend_options,
+                cache=Path(self._spec.cache) if self._spec.cache else None,
+            ),
+        )
+
+    def measure(self, batch: int, seconds: float) -> dict[str, float]:
+        """Return the samples per second of a loop of about ``seconds``, without LoadGen."""
+        batch = self._batch(batch)
+        done, position = 0, 0
+        begin = time.perf_counter()
+        while done == 0 or time.perf_counter() - begin < seconds:
+            self._backend.predict(self._samples[position : position + batch])
+            done += batch
+            position += batch
+            if position + batch > len(self._samples):
+                position = 0
+        return {"rate": done / (time.perf_counter() - begin), "samples": done}
+
+    def classes(self) -> dict[str, Any]:
+        """Return the class that each of the inputs is put into, and the largest scores."""
+        batch = self._batch(self._spec.batch)
+        found: list[npt.NDArray[Any]] = []
+        for start in range(0, len(self._samples) - batch + 1, batch):
+            outputs = self._backend.predict(self._samples[start : start + batch])
+            found.append(self._workload.postprocess(outputs))
+        return {"classes": [int(value) for value in np.concatenate(found)]}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the backend tells of itself."""
+        return {"backend": dict(self._backend.describe())}
+
+    def tune(self, seconds: float, database: str, out: TextIO) -> dict[str, Any]:
+        """Let the backend search for better code and load the result; progress goes to ``out``.
+
+        Raises
+        ------
+        UserError
+            The backend has nothing to search.
+        """
+        search = getattr(self._backend, "tune", None)
+        if search is None:
+            raise UserError(f"The backend {self._spec.backend} compiles nothing to be tuned.")
+        file = Path(database) if database else None
+        summary = dict(search(seconds, lambda **values: _say(out, {"progress": values}), file))
+        self._load()
+        return {"summary": summary}
+
+    def _batch(self, batch: int) -> int:
+        shape = self._backend.input_shape
+        return (shape[0] if shape else None) or min(batch, len(self._samples))
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    die_with_parent()
+    die_with(int(sys.argv[1]))
+    # Frameworks print; what the parent reads must be ours alone.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        probe = Probe(ProbeSpec(**json.loads(sys.stdin.readline())))
+        _say(out, {"ready": True})
+        for line in sys.stdin:
+            request = json.loads(line)
+            kind = request.pop("do")
+            if kind == "tune":
+                request["out"] = out
+            _say(out, getattr(probe, kind)(**request))
+    except MlrepoError as error:
+        _say(out, {"error": error.message, "hint": error.hint})
+    except Exception as error:
+        _say(out, {"error": f"{type(error).__name__}: {error}", "hint": ""})
+
+
+def spec_line(spec: ProbeSpec) -> str:
+    """Return the first line of a probe's standard input."""
+    return json.dumps(dataclasses.asdict(spec)) + "\n"
+
+
+def _say(out: TextIO, values: Mapping[str, Any]) -> None:
+    out.write(json.dumps(values) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    main()

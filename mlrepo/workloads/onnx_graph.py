@@ -1,0 +1,69 @@
+"""Building ONNX image classifiers from numpy arrays: no training framework is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8  # the IR version that goes with opset 17
+
+
+@dataclass
+class OnnxGraph:
+    """The nodes and the weights written so far."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    weights: list[onnx.TensorProto] = field(default_factory=list)
+
+    def add(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        name: str,
+        output: str | None = None,
+        **attributes: float | Sequence[int],
+    ) -> str:
+        """Append a node and return the name of its output."""
+        output = output or f"{name}_out"
+        node = helper.make_node(op, list(inputs), [output], name=name)
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
+        return output
+
+    def weight(self, name: str, values: npt.NDArray[Any]) -> str:
+        """Append a constant and return its name."""
+        self.weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def model(
+        self,
+        name: str,
+        input_name: str,
+        input_shape: Sequence[int],
+        outputs: Sequence[tuple[str, int, Sequence[str | int]]],
+    ) -> onnx.ModelProto:
+        """Return the checked model, with an open batch before ``input_shape``.
+
+        Each output has a name, a type of ``onnx.TensorProto`` and a shape.
+        """
+        shape: list[str | int] = ["batch", *input_shape]
+        model = helper.make_model(
+            helper.make_graph(
+                self.nodes,
+                name,
+                [helper.make_tensor_value_info(input_name, onnx.TensorProto.FLOAT, shape)],
+                [helper.make_tensor_value_info(*output) for output in outputs],
+                initializer=self.weights,
+            ),
+            producer_name="mlrepo",
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model

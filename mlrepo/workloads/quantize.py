@@ -1,0 +1,214 @@
+"""Post-training static quantization to int8 by ONNX Runtime: QDQ, weights per channel.
+
+Weights become signed, activations unsigned 8-bit integers: what VNNI multiplies. A quantized model
+is an ONNX model with QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TVM
+read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlrepo.errors import UserError
+from mlrepo.workloads.catalog import INT8, ReferenceModel
+
+if TYPE_CHECKING:
+    from mlrepo.workloads import Dataset
+    from mlrepo.workloads.model_store import ModelStore, StoredModel
+
+# Our name of a method of finding the range of an activation: ONNX Runtime's.
+METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+CALIBRATION_DOCUMENT = "calibration.md"
+# The first opset whose QuantizeLinear knows one scale per channel.
+_OPSET = 13
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The samples that the ranges of activations are taken from.
+
+    Attributes
+    ----------
+    source, sha256:
+        Name and hash of the list, for the documents.
+    """
+
+    dataset: Dataset
+    indices: Sequence[int]
+    source: str
+    sha256: str
+
+
+def quantize(
+    store: ModelStore,
+    base: StoredModel,
+    name: str,
+    method: str,
+    calibration: Calibration,
+    on_progress: OnProgress = lambda done, total: None,
+) -> StoredModel:
+    """Quantize a model and register the result as variant ``name`` of the same benchmark.
+
+    Beside the model stands the draft of the calibration document that a closed submission owes.
+
+    Raises
+    ------
+    UserError
+        The name is taken, the model is no fp32 ONNX model, or ONNX Runtime cannot quantize it.
+    """
+    about = _about(base.about, name, method, calibration)
+    store.check_new(about)
+    if base.about.framework != "onnx" or base.about.weight_data_types != "fp32":
+        raise UserError(
+            f"{base.about.name} is {base.about.weight_data_types} in {base.about.framework}; only "
+            "fp32 ONNX models are quantized.",
+            hint="Name another model: `mlrepo model list`.",
+        )
+    with tempfile.TemporaryDirectory(prefix="mlrepo-quantize-") as directory:
+        result = Path(directory) / "int8.onnx"
+        _quantize(base.path, result, METHODS[method], calibration, on_progress)
+        document = _document(base, about, method, calibration)
+        return store.register(about, result, {CALIBRATION_DOCUMENT: document})
+
+
+def _quantize(
+    source: Path, target: Path, method: str, calibration: Calibration, on_progress: OnProgress
+) -> None:
+    try:
+        import onnx
+        from onnxruntime.quantization import (
+            CalibrationMethod,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError as error:
+        raise UserError(
+            f"Quantizing needs the package onnx: {error}.",
+            hint="`mlrepo bench prereq --backend onnx` installs it.",
+        ) from error
+    prepared = target.with_name("prepared.onnx")
+    # It tells how to prepare a model, which has just been done.
+    logging.getLogger().addFilter(_unprepared)
+    try:
+        model = onnx.load(str(source))
+        opset = next(entry.version for entry in model.opset_import if entry.domain == "")
+        if opset < _OPSET:
+            model = onnx.version_converter.convert_version(model, _OPSET)
+        weights = {weight.name for weight in model.graph.initializer}
+        name = next(value.name for value in model.graph.input if value.name not in weights)
+        quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does to each image
+            quantize_static(
+                str(prepared),
+                str(target),
+                _reader(name, calibration, on_progress),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod[method],
+                # One image after the other: the activations of all would not fit into memory.
+                extra_options={"CalibStridedMinMax": 1},
+            )
+    except UserError:
+        raise
+    except Exception as error:  # onnx and ONNX Runtime raise what they met, of any kind
+        last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
+        raise UserError(
+            f"ONNX Runtime cannot quantize {source.name}: {last}.",
+            hint="Export the model with a newer opset, or use another method.",
+        ) from error
+    finally:
+        logging.getLogger().removeFilter(_unprepared)
+
+
+def _unprepared(record: logging.LogRecord) -> bool:
+    return "pre-process" not in record.getMessage()
+
+
+def _reader(name: str, calibration: Calibration, on_progress: OnProgress) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        """One sample at a time, as ONNX Runtime asks for them."""
+
+        def __init__(self) -> None:
+            self._waiting = range(0)
+
+        def __len__(self) -> int:
+            return len(calibration.indices)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._waiting = range(start_index, end_index)
+
+        def get_next(self) -> dict[str, Any] | None:
+            if not self._waiting:
+                return None
+            row, self._waiting = self._waiting[0], self._waiting[1:]
+            on_progress(row + 1, len(self))
+            return {name: calibration.dataset.load([calibration.indices[row]])}
+
+    return Reader()
+
+
+def _about(
+    base: ReferenceModel, name: str, method: str, calibration: Calibration
+) -> ReferenceModel:
+    done = (
+        f"int8 by post-training static quantization: ONNX Runtime "
+        f"{metadata.version('onnxruntime')}, QDQ, weights per channel, ranges by {method} from "
+        f"{len(calibration.indices)} images ({calibration.source})"
+    )
+    before = "" if base.weight_transformations == "no" else f"{base.weight_transformations}; "
+    return replace(
+        base,
+        variant=name,
+        summary=f"{base.variant} quantized to int8 ({method}, {calibration.source})",
+        url="",
+        md5="",
+        seed=None,
+        package="",
+        weights=base.starting_weights_filename,
+        accuracy=None,
+        weight_data_types=INT8,
+        weight_transformations=before + done,
+    )
+
+
+def _document(
+    base: StoredModel, about: ReferenceModel, method: str, calibration: Calibration
+) -> str:
+    data = calibration.dataset.describe()
+    return f"""# Calibration of {about.benchmark}
+
+- Model: {base.about.name}, starting weights {base.about.starting_weights_filename}.
+  SHA-256 `{base.sha256}`.
+- Calibration data: {len(calibration.indices)} images of {data["name"]}, prepared as for
+  inference ({about.preprocessing}): {calibration.source}.
+  SHA-256 of the names `{calibration.sha256}`.
+- Tool: ONNX Runtime {metadata.version("onnxruntime")}, `quantize_static` after `quant_pre_process`
+  (constants folded, batch normalization fused into convolutions).
+
+## Quantization
+
+Numbers are mapped linearly, `q = round(x / scale) + zero_point`, saturated to 8 bits.
+
+- Weights: int8, symmetric, one scale per output channel, from the largest absolute value.
+- Activations: uint8, asymmetric, one scale and zero point per tensor; the range is found by
+  the method {method} on the calibration data.
+- Biases: int32, scale of the input times scale of the weight.
+- Not quantized: operators without an int8 form in ONNX Runtime; they take dequantized values.
+
+No weight was changed otherwise; nothing was trained.
+"""
