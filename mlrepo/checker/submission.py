@@ -65,7 +65,7 @@ class _Judge:
         return self._outcome(part, traced), traced.asked
 
     def _outcome(self, part: _Part, tree: Tree) -> Outcome:
-        # The judges take 50 ms to import: not where all verdicts are known.
+        # The judges take 30 ms to import: not where all verdicts are known.
         from mlrepo.checker.submitter import judge_part_of_submitter
 
         return judge_part_of_submitter(
@@ -96,15 +96,19 @@ def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) ->
 
 
 def _share(judge: _Judge, parts: Sequence[_Part], workers: int) -> list[tuple[Outcome, Asked]]:
-    if workers == 1 or len(parts) <= 1:
+    if workers == 1 or len(parts) < _WORTH_SHARING:
         return [judge.judged(part) for part in parts]
-    # 25 ms to import: not where one process does it all.
+    # Imported where they are needed, and before the workers are forked from this process.
     from concurrent.futures import ProcessPoolExecutor
+
+    import mlrepo.checker.submitter  # noqa: F401
 
     with ProcessPoolExecutor(workers, initializer=_begin, initargs=(judge,)) as pool:
         return list(pool.map(_work, parts))
 
 
+# Starting a pool of workers takes as long as judging the few systems that changed.
+_WORTH_SHARING = 8
 _worker: list[_Judge] = []
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlrepo.redaction import Redactor, secret_values
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.settings import Resolver
+
+if TYPE_CHECKING:
+    from mlrepo.redaction import Redactor
 
 # Login names that are ordinary words: replacing them would mangle texts and hide nothing.
 _COMMON_LOGINS = frozenset(
@@ -39,6 +42,9 @@ def resolver(repository: ResultsRepository | None = None) -> Resolver:
 
 def redactor(system: str = "") -> Redactor:
     """Return the redactor for this user on this machine."""
+    # Its patterns take 10 ms to compile, which most commands need not spend.
+    from mlrepo.redaction import Redactor, secret_values
+
     account = pwd.getpwuid(os.getuid())
     homes = {os.environ.get("HOME", ""), account.pw_dir}
     users = {os.environ.get("USER", ""), os.environ.get("LOGNAME", ""), account.pw_name}

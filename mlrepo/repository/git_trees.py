@@ -35,6 +35,7 @@ class _ListedTree:
             self._records.pop()
         self._width = self._records[0].index(b"\t") + 1 if self._records else 0
         self._listings: dict[str, tuple[Entry, ...]] = {}
+        self._oids: dict[str, str] = {}
 
     def entries(self, path: str) -> Sequence[Entry]:
         """Return the entries of a directory, sorted by name; none if it is no directory."""
@@ -79,7 +80,10 @@ class _ListedTree:
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
         """Return mode and object id of files; of directories, a digest of all records below."""
-        return [self._oid_of(path) for path in paths]
+        for path in paths:
+            if path not in self._oids:
+                self._oids[path] = self._oid_of(path)
+        return [self._oids[path] for path in paths]
 
     def _oid_of(self, path: str) -> str:
         record = self._record(path) if path else None
