@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/mlrepo demo
 
 test: check
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # The backends whose frameworks are large: PyTorch, TVM, OpenVINO. `make test` skips these tests.
 test-backends: $(VENV)/backends

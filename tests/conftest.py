@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ system = "alpha"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the tests a home and an identity of their own, before libgit2 reads the real ones."""
+    # A shell starts its background jobs deaf to Ctrl-C, and so are all whom they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.mkdtemp(prefix="mlrepo-home-")
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:

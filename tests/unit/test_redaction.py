@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from mlrepo.redaction import (
     recorded_environment,
     secret_values,
 )
-from tests.growth import growth
 
 # For each pattern: texts with a secret in "«»", which must go, and texts that must stay.
 _SAMPLES: dict[str, tuple[list[str], list[str]]] = {
