@@ -64,7 +64,11 @@ def test_a_process_that_ended_meanwhile_is_counted(monkeypatch: pytest.MonkeyPat
     def busy() -> list[psutil.Process]:
         return [p for p in psutil.process_iter(["cmdline"]) if _BUSY in (p.info["cmdline"] or ())]
 
-    (process,) = busy()
+    deadline = time.monotonic() + 30
+    while not (found := busy()):  # it may not have its command line yet
+        assert time.monotonic() < deadline, "the process did not start"
+        time.sleep(0.05)
+    (process,) = found
     time.sleep(1)
     meter.sample()
     process.kill()
