@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -57,12 +58,13 @@ def test_a_process_that_ended_meanwhile_is_counted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("mlrepo.systems.noise._SAMPLE_SECONDS", 0.0)
     monkeypatch.setattr("mlrepo.systems.noise._COST", 0)
     meter = NoiseMeter()
-    # Of a shell in between, so that it is no child of this process.
-    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_BUSY!r}])"
+    # Of a process in between, so that it is no child of this one; other tests run beside.
+    code = f"{_BUSY}  # {os.getpid()}"
+    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {code!r}])"
     subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=True)
 
     def busy() -> list[psutil.Process]:
-        return [p for p in psutil.process_iter(["cmdline"]) if _BUSY in (p.info["cmdline"] or ())]
+        return [p for p in psutil.process_iter(["cmdline"]) if code in (p.info["cmdline"] or ())]
 
     deadline = time.monotonic() + 30
     while not (found := busy()):  # it may not have its command line yet
