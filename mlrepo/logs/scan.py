@@ -42,7 +42,7 @@ _LINES = (
 # Both end where a line is not proved, or where its list begins: group 2 is that line so far.
 _FROM_LINE = re.compile(rb"()" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
-_LIST = re.compile(rb"\[(?:(?:0|[1-9][0-9]*+)(?:,(?:0|[1-9][0-9]*+))*+)?\]")
+_LIST = re.compile(rb"\[(?:" + _INTEGER + rb"(?:," + _INTEGER + rb")*+)?\]")
 _BLOCK = 4 << 20
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
 _LONGEST_LINE = 64 << 20
@@ -202,16 +202,18 @@ class _Scanner:
                 head = _HEAD + key + _COLON
                 place = at
                 while (place := buffer.find(head, place, end)) >= 0:
-                    place += len(head)
-                    self._take(name, bytes(buffer[place : buffer.index(_AFTER, place)]), buffer, at)
+                    value = place + len(head)
+                    text = bytes(buffer[value : buffer.index(_AFTER, value)])
+                    self._take(name, text, buffer, place)
+                    place = value
             return
         start = len(_HEAD)
         for line in bytes(buffer[at:end]).split(b"\n"):
             stop = line.find(b'"', start)
             wanted = self._keys.get(line[start:stop])
             if wanted is not None:
-                value = line[stop + len(_COLON) : line.index(_AFTER, stop)]
-                self._take(wanted, value, buffer, at)
+                text = line[stop + len(_COLON) : line.index(_AFTER, stop)]
+                self._take(wanted, text, buffer, at)
             at += len(line) + 1
 
     def _take(self, name: str, value: bytes, buffer: bytearray, at: int) -> None:

@@ -29,10 +29,11 @@ def test_a_clean_log_gives_the_wanted_keys() -> None:
     assert (scan.values, scan.errors, scan.problem) == ({"key3": 3, "key19999": 19999}, [], "")
 
 
-def test_the_first_value_wins_and_the_other_is_told() -> None:
+@pytest.mark.parametrize("wanted", [("a",), ("a", "b", "c")])
+def test_the_first_value_wins_and_the_other_is_told(wanted: tuple[str, ...]) -> None:
     """A key that comes twice with two values is a conflict at the later line."""
     log = _line("a", 1) + CLEAN + _line("a", 2)
-    scan = scan_detail(io.BytesIO(log), ("a", "b", "c"))
+    scan = scan_detail(io.BytesIO(log), wanted)
     assert scan.values == {"a": 1}
     assert scan.conflicts == {"a": 20_002}
 
