@@ -9,6 +9,7 @@ weights (efficientnet_lite_pytorch).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -71,11 +72,24 @@ def _crop_cv2(data: bytes, interpolation: str) -> Pixels:
         new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
     else:
         new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
-    image = cv2.resize(image, new, interpolation=getattr(cv2, interpolation))
     left, top = int((new[0] - SIZE) / 2), int((new[1] - SIZE) / 2)
+    image = _resize_corner(image, new, left + SIZE, top + SIZE, getattr(cv2, interpolation))
     # Decoded as BGR; resizing treats each channel alike, so that only the crop is reordered.
-    cropped: Pixels = image[top : top + SIZE, left : left + SIZE, ::-1]
+    cropped: Pixels = cv2.cvtColor(image[top : top + SIZE, left : left + SIZE], cv2.COLOR_BGR2RGB)
     return cropped
+
+
+def _resize_corner(image: Any, new: tuple[int, int], right: int, bottom: int, how: int) -> Any:
+    """Resize as if to ``new`` (width, height), but no further than ``right`` and ``bottom``.
+
+    The crop drops a fifth of what resizing makes, and resizing takes half of the time. With the
+    scale given and not the size, OpenCV makes each of the first columns and rows as it does in the
+    whole image: bit for bit, which a test holds for all kinds of sizes.
+    """
+    height, width = image.shape[:2]
+    x, y = new[0] / width, new[1] / height
+    part = image[: math.ceil((bottom + 2) / y) + 1, : math.ceil((right + 2) / x) + 1]
+    return _cv2().resize(part, None, fx=x, fy=y, interpolation=how)
 
 
 def _crop_pytorch(data: bytes) -> Pixels:
