@@ -4,9 +4,9 @@
 
 Open division, edge, EfficientNet-Lite0 with its ImageNet weights, all scenarios of the round at the
 round's durations, on an ImageNet-shaped set of small JPEGs with labels that is generated: about an
-hour. Every step is a command of mlrepo's that is shown before it runs; each asks first what is done,
-so that the same command line goes on after a stop. Needs the extras imagenet2012 and
-efficientnet-lite0, and what the checkout's checker imports. Exit code 0: both accept it.
+hour. Every step is a command of mlrepo's that is shown before it runs, and asks first what is done:
+the same command line goes on after a stop. Needs the extras imagenet2012 and efficientnet-lite0,
+and what the checkout's checker imports. Exit code 0: both accept it.
 """
 
 from __future__ import annotations

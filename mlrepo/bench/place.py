@@ -77,7 +77,9 @@ def place_run(
         links,
         {
             round_.measurements_file(place): measurements(record),
-            round_.measurements_directory(place) / "README.md": result_readme([record]),
+            round_.measurements_directory(place) / "README.md": result_readme(
+                [record], record.scenario
+            ),
             round_.system_file(place): system_description(record, system_json),
             **_mapping(record, round_, tip, follows),
             **_code(record, round_, tip, place),
@@ -148,8 +150,9 @@ def _mapping(
 
 def _links(record: RunRecord, round_: Round, tip: TreeView) -> dict[RepoPath, RepoPath]:
     run = RepoPath(("runs", record.run))
-    links = {target: run / name for target, name in logs_of(record, round_).items()}
-    conf = user_conf_path(record, round_)
+    place = place_of(record)
+    links = {target: run / name for target, name in logs_of(record, place, round_).items()}
+    conf = user_conf_path(place, round_)
     # The user.conf that stands in a result is that of its performance run.
     if not record.test and (record.mode == PERFORMANCE or tip.blob_id(conf) is None):
         links[conf] = run / USER_CONF_FILE

@@ -15,13 +15,12 @@ from mlrepo.bench.matrix import (
     with_inferred,
 )
 from mlrepo.harness.spec import DETAIL_LOG
-from mlrepo.logs.detail import parse_detail
+from mlrepo.layout.inferred import inferred_metric
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, recorded_runs
 from mlrepo.rounds import SCENARIOS, Round, load_round
-from mlrepo.rounds.inference import inferred_result
 from mlrepo.workloads import Workload
 
 
@@ -109,15 +108,7 @@ def _with_inferred_result(repository: ResultsRepository, journal: Journal, cell:
     if cell.state != INFERRED or cell.mode != PERFORMANCE:
         return cell
     run = journal.find(cell.run)
-    detail = parse_detail(read_file(repository, run, DETAIL_LOG), DETAIL_LOG)
-
-    def number(key: str) -> float:
-        return detail.number(key) or 0.0
-
-    source = run.trailer("Scenario")
-    try:
-        value = inferred_result(cell.scenario, source, number)
-    except ZeroDivisionError:
-        return replace(cell, result="")
-    unit = load_round(run.trailer("Round")).unit(cell.scenario)
-    return replace(cell, result=f"{value!r} {unit}")
+    log = read_file(repository, run, DETAIL_LOG)
+    round_ = load_round(run.trailer("Round"))
+    metric = inferred_metric(round_, cell.scenario, run.trailer("Scenario"), log)
+    return replace(cell, result="" if metric.value is None else str(metric))

@@ -41,6 +41,9 @@ _SHOWN = 20
               help="Forget what was selected before; else other results are kept.")  # fmt: skip
 @click.option("--quick", is_flag=True,
               help="Take runs that are shorter than the round asks, for a rehearsal.")  # fmt: skip
+@click.option("--infer", is_flag=True,
+              help="Take results, too, that the round infers from runs of another scenario."
+              )  # fmt: skip
 @click.option("--round", "round_", metavar="ROUND", help="The round (default: the repository's).")
 @click.option("--dry-run", is_flag=True, help="Show what would be selected; write nothing.")
 @click.option("--all", "show_all", is_flag=True, help="List every run that is left out.")
@@ -50,6 +53,8 @@ def command(**given: Any) -> int:
 
     Runs of all experiment branches, local and fetched, are candidates. A result is taken whole or
     not at all: a performance run, an accuracy run and the compliance tests of one configuration.
+    With --infer a required scenario without runs takes those of the scenario from which the round
+    infers it, in its own directory, as the checkers want them.
     The submission is generated as a commit on the branch submission/ROUND; neither the working
     tree nor any other branch is touched. Without options everything is decided anew; with them,
     only what they name, and the other selected results are kept.
@@ -103,6 +108,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
         drop=given["drop"],
         only=given["only"],
         quick=given["quick"],
+        infer=given["infer"],
     )
 
 
@@ -139,8 +145,8 @@ def _row(planned: Planned) -> tuple[str, ...]:
         f"{record.division}/{record.submitter}",
         record.sut,
         record.benchmark,
-        record.scenario,
-        str(record.result),
+        f"{result.scenario} (from {record.scenario})" if result.is_inferred else result.scenario,
+        str(planned.metric),
         str(result.accuracy.record.result),
         " ".join(candidate.run.run[-6:] for candidate in result.runs),
     )
@@ -194,8 +200,9 @@ def _result_values(planned: Planned) -> dict[str, Any]:
         "submitter": record.submitter,
         "system": record.sut,
         "benchmark": record.benchmark,
-        "scenario": record.scenario,
-        "result": {"value": record.result.value, "unit": record.result.unit},
+        "scenario": result.scenario,
+        "inferred_from": record.scenario if result.is_inferred else None,
+        "result": {"value": planned.metric.value, "unit": planned.metric.unit},
         "accuracy": {
             "value": result.accuracy.record.result.value,
             "unit": result.accuracy.record.result.unit,

@@ -67,7 +67,10 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         ],
     )  # fmt: skip
     if any(cell.state == "inferred" for row in rows for cell in row.cells):
-        click.echo("inferred: the round takes it from another scenario's run; no run is needed.")
+        click.echo(
+            "inferred: the round takes it from another scenario's run; `mlrepo select --infer` "
+            "puts it into a submission."
+        )
     for row in rows:
         if row.next_command:
             click.echo(f"Next: {row.next_command}", color=colored())

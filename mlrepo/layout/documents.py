@@ -37,12 +37,19 @@ def system_description(record: RunRecord, system_json: bytes) -> bytes:
     return to_json(description)
 
 
-def result_readme(records: Sequence[RunRecord]) -> bytes:
+def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
     """Return the README.md of one result: its runs, with what they were made, how to repeat them.
 
-    ``records`` are of one configuration, at least one.
+    ``records`` are of one configuration, at least one; of another scenario than the result's
+    ``scenario`` where the round infers it.
     """
     first = records[0]
+    inferred = (
+        f"The round infers this result from runs of {first.scenario}: the logs are theirs, "
+        f"byte for byte.\n\n"
+        if scenario != first.scenario
+        else ""
+    )
     runs = "\n".join(
         f"| {record.test or record.mode} | {record.result} | {record.validity} | "
         f"`{record.run}` | {record.started} |"
@@ -51,7 +58,7 @@ def result_readme(records: Sequence[RunRecord]) -> bytes:
     commands = [shlex.join(bench_command(record)) for record in records]
     typed = dict.fromkeys(f"`{shlex.join(record.argv)}`" for record in records if record.argv)
     return (
-        f"# {first.benchmark} {first.scenario} on {first.sut}\n\n"
+        f"# {first.benchmark} {scenario} on {first.sut}\n\n{inferred}"
         "| run | result | verdict | id | began |\n|---|---|---|---|---|\n"
         f"{runs}\n\n"
         "## Made with\n\n"

@@ -12,24 +12,30 @@ VERIFY_ACCURACY = "verify_accuracy.txt"
 VERIFY_PERFORMANCE = "verify_performance.txt"
 
 
-def place_of(record: RunRecord) -> Place:
-    """Return the names that the path of a run's result is made of."""
-    return Place(record.division, record.submitter, record.sut, record.benchmark, record.scenario)
+def place_of(record: RunRecord, scenario: str = "") -> Place:
+    """Return the names that the path of a run's result is made of.
+
+    ``scenario`` is that of the result where it is inferred from a run of another one.
+    """
+    return Place(
+        record.division, record.submitter, record.sut, record.benchmark,
+        scenario or record.scenario,
+    )  # fmt: skip
 
 
-def logs_directory(record: RunRecord, round_: Round) -> RepoPath:
-    """Return the directory of a run's LoadGen logs."""
+def logs_directory(record: RunRecord, place: Place, round_: Round) -> RepoPath:
+    """Return the directory of a run's LoadGen logs in the result at ``place``."""
     if not record.test:
-        return round_.run_directory(place_of(record), record.mode)
-    return round_.test_directory(place_of(record), record.test) / "performance/run_1"
+        return round_.run_directory(place, record.mode)
+    return round_.test_directory(place, record.test) / "performance/run_1"
 
 
-def logs_of(record: RunRecord, round_: Round) -> dict[RepoPath, str]:
+def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, str]:
     """Return the paths that a run's logs get, each with the name of the file in ``runs/<id>``."""
-    logs = logs_directory(record, round_)
+    logs = logs_directory(record, place, round_)
     found = {logs / name: name for name in (SUMMARY_LOG, DETAIL_LOG)}
     if record.test:
-        test = round_.test_directory(place_of(record), record.test)
+        test = round_.test_directory(place, record.test)
         if record.test != "TEST04-B":  # TEST04-A speaks for both
             found[test / VERIFY_PERFORMANCE] = VERIFY_PERFORMANCE
         if record.test == "TEST01":
@@ -40,6 +46,6 @@ def logs_of(record: RunRecord, round_: Round) -> dict[RepoPath, str]:
     return found
 
 
-def user_conf_path(record: RunRecord, round_: Round) -> RepoPath:
+def user_conf_path(place: Place, round_: Round) -> RepoPath:
     """Return where the LoadGen settings of a result stand."""
-    return round_.measurements_directory(place_of(record)) / USER_CONF_FILE
+    return round_.measurements_directory(place) / USER_CONF_FILE

@@ -19,7 +19,7 @@ from mlrepo.record import (
     RunRecord,
 )
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import Round
+from mlrepo.rounds import Place, Round
 
 _Kind = tuple[str, str]
 _RESULT = ("Division", "Submitter", "System", "Benchmark", "Scenario")
@@ -37,9 +37,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ChosenResult:
-    """One result: a performance run, an accuracy run and compliance tests that belong together."""
+    """One result: a performance run, an accuracy run and compliance tests that belong together.
+
+    ``scenario`` is the one that it is submitted for; its runs are of another where it is inferred.
+    """
 
     path: RepoPath
+    scenario: str
     performance: Candidate
     accuracy: Candidate
     tests: tuple[Candidate, ...] = ()
@@ -48,6 +52,16 @@ class ChosenResult:
     def runs(self) -> tuple[Candidate, ...]:
         """All its runs."""
         return (self.performance, self.accuracy, *self.tests)
+
+    @property
+    def is_inferred(self) -> bool:
+        """Say whether its runs are of another scenario."""
+        return self.scenario != self.performance.record.scenario
+
+    @property
+    def place(self) -> Place:
+        """The names that its path is made of."""
+        return place_of(self.performance.record, self.scenario)
 
 
 @dataclass(frozen=True)
@@ -202,7 +216,7 @@ class Chooser:
             if isinstance(tests, str):
                 problem = tests
                 continue
-            return ChosenResult(path, performance, accuracy, tests)
+            return ChosenResult(path, performance.record.scenario, performance, accuracy, tests)
         return problem
 
     def _tests(

@@ -17,7 +17,7 @@ from mlrepo.layout.documents import (
     result_readme,
     system_description,
 )
-from mlrepo.layout.files import logs_of, place_of, user_conf_path
+from mlrepo.layout.files import logs_of, user_conf_path
 from mlrepo.paths import RepoPath
 from mlrepo.record import RunRecord
 from mlrepo.repository.commit_view import CommitView, Existing
@@ -89,19 +89,19 @@ class Composer:
         return Composition(self._content, tuple(self._notes))
 
     def _add_result(self, result: ChosenResult) -> None:
-        place = place_of(result.performance.record)
+        place = result.place
         for candidate in result.runs:
             files = self._files(candidate)
-            for path, name in logs_of(candidate.record, self.round).items():
+            for path, name in logs_of(candidate.record, place, self.round).items():
                 self._content[path] = _file_of(candidate, files, name)
         performance = result.performance
         files = self._files(performance)
         conf = _file_of(performance, files, USER_CONF_FILE)
-        self._content[user_conf_path(performance.record, self.round)] = conf
+        self._content[user_conf_path(place, self.round)] = conf
         directory = self.round.measurements_directory(place)
         records = [candidate.record for candidate in result.runs]
         self._content[self.round.measurements_file(place)] = measurements(performance.record)
-        self._content[directory / "README.md"] = result_readme(records)
+        self._content[directory / "README.md"] = result_readme(records, result.scenario)
         system_file = self.round.system_file(place)
         if system_file not in self._content:
             self._content[system_file] = self._description(performance)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlrepo.errors import UserError
+from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
+from mlrepo.layout.inferred import inferred_metric
 from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
-from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord
 from mlrepo.repository.commit_view import view_commit, view_head
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_tips
-from mlrepo.repository.history import RecordedRun, find_run, load_record, recorded_runs
+from mlrepo.repository.history import RecordedRun, find_run, load_record, read_file, recorded_runs
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.submission_branch import read_submission, write_submission
 from mlrepo.rounds import Round
 from mlrepo.submission.choose import Candidate, Chooser, ChosenResult, LeftOut
 from mlrepo.submission.compose import Composer, Composition
+from mlrepo.submission.infer import inferable
 from mlrepo.submission.selection import (
     SelectedRun,
     Selection,
@@ -39,6 +42,7 @@ class Planned:
     """One result of a planned selection; ``state`` compares it with the last one."""
 
     result: ChosenResult
+    metric: Metric
     state: str
 
 
@@ -99,33 +103,51 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     if wanted.is_partial:
         decided = {_key(run) for run in pool}
         for path, ids in last.items():
-            in_scope = path in named_paths if named else _lead_key(ids, runs) in decided
+            source = _source_path(path, ids, runs)
+            in_scope = source in named_paths if named else _lead_key(ids, runs) in decided
             if not in_scope and path not in dropped:
                 kept[path] = _kept(path, ids, runs, load)
-    found = {str(result.path): result for result in (*chosen, *kept.values())}
-    by_path = {path: result for path, result in found.items() if path not in dropped}
-    planned = tuple(
-        Planned(result, _state(result, last.get(path), is_kept=path in kept))
-        for path, result in sorted(by_path.items())
-    )
-    results = [plan.result for plan in planned]
+    by_path = {
+        str(result.path): result
+        for result in (*chosen, *kept.values())
+        if str(result.path) not in dropped
+    }
+    notes: list[str] = []
+    for result in list(inferable(by_path.values(), round_, follows.official, follows.tests_of)):
+        path = str(result.path)
+        # A partial selection infers anew what the last one inferred from a result that it decides.
+        again = wanted.is_partial and path in last and _source_path(path, last[path], runs) != path
+        if path not in dropped and (wanted.infer or again):
+            by_path[path] = result
+        elif path not in dropped:
+            notes.append(_inferable_note(result))
+    results = [by_path[path] for path in sorted(by_path)]
     composer = Composer(
         round_,
         view=lambda candidate: view_commit(repository, candidate.run.commit),
         head=view_head(repository),
         follows=follows.official,
     )
+    composition = composer.compose(results)
     listed = tuple(
-        SelectedRun(str(logs_directory(candidate.record, round_)), candidate.run.run)
+        SelectedRun(str(logs_directory(candidate.record, result.place, round_)), candidate.run.run)
         for result in results
         for candidate in result.runs
     )
+    planned = (
+        Planned(
+            result,
+            _metric(repository, result, round_),
+            _state(result, last.get(str(result.path)), is_kept=str(result.path) in kept),
+        )
+        for result in results
+    )
     return Plan(
         round_,
-        planned,
+        tuple(planned),
         tuple(sorted(set(last) - set(by_path))),
         choice.left_out,
-        composer.compose(results),
+        replace(composition, notes=(*composition.notes, *notes)),
         selection_message(round_.name, listed, len(results)),
     )
 
@@ -218,6 +240,31 @@ def _last_results(repository: ResultsRepository, round_: Round) -> dict[str, tup
     return {path: tuple(sorted(ids)) for path, ids in found.items()}
 
 
+def _source_path(path: str, ids: Iterable[str], runs: Mapping[str, RecordedRun]) -> str:
+    """Return the path of the result from which one of the last selection was inferred, or its own.
+
+    In every layout the last name of the path is the scenario.
+    """
+    lead = _lead_key(ids, runs)
+    return f"{path.rpartition('/')[0]}/{lead[-1]}" if lead else path
+
+
+def _metric(repository: ResultsRepository, result: ChosenResult, round_: Round) -> Metric:
+    record = result.performance.record
+    if not result.is_inferred:
+        return record.result
+    log = read_file(repository, result.performance.run, DETAIL_LOG)
+    return inferred_metric(round_, result.scenario, record.scenario, log)
+
+
+def _inferable_note(result: ChosenResult) -> str:
+    record = result.performance.record
+    return (
+        f"{record.benchmark} {result.scenario} on {record.sut} has no runs of its own; the round "
+        f"infers it from {record.scenario}: `mlrepo select --infer` takes it."
+    )
+
+
 def _lead_key(ids: Iterable[str], runs: Mapping[str, RecordedRun]) -> tuple[str, ...]:
     return next((_key(runs[run_id]) for run_id in ids if run_id in runs), ())
 
@@ -239,7 +286,8 @@ def _kept(
         record = load(runs[run_id])
         found[record.test or record.mode] = Candidate(runs[run_id], record)
     performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
-    return ChosenResult(RepoPath.parse(path), performance, accuracy, tuple(found.values()))
+    place = RepoPath.parse(path)
+    return ChosenResult(place, place.name, performance, accuracy, tuple(found.values()))
 
 
 def _dropped(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:

@@ -26,6 +26,8 @@ class Wanted:
         Whether the last selection is forgotten; without any restriction it always is.
     quick:
         Whether runs shorter than the round asks are taken.
+    infer:
+        Whether results that the round infers from others are taken.
     """
 
     benchmark: str = ""
@@ -38,6 +40,7 @@ class Wanted:
     drop: tuple[str, ...] = ()
     only: bool = False
     quick: bool = False
+    infer: bool = False
 
     @property
     def is_partial(self) -> bool:

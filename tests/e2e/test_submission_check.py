@@ -45,11 +45,14 @@ def selected(
     return results
 
 
-def _select(results: ResultsRepository, recorder: Recorder, scratch: Path, round_: str) -> None:
+def _select(
+    results: ResultsRepository, recorder: Recorder, scratch: Path, round_: str, *,
+    infer: bool = False,
+) -> None:  # fmt: skip
     laboratory = Laboratory(recorder, scratch / "scratch", round_)
-    for scenario in laboratory.submission.scenarios:
+    for scenario in ("SingleStream",) if infer else laboratory.submission.scenarios:
         laboratory.result(scenario)
-    plan = plan_selection(results, load_round(round_), Wanted())
+    plan = plan_selection(results, load_round(round_), Wanted(infer=infer))
     write_plan(results, git_identity(results.root), plan)
 
 
@@ -61,12 +64,13 @@ def _checkout(tmp_path: Path, code: str) -> Path:
 
 
 @needs_checkout
+@pytest.mark.parametrize("infer", [False, True])
 @pytest.mark.parametrize("round_name", ["v5.1", "v6.0", "v6.1"])
 def test_mlcommons_own_checker_accepts_what_was_selected(
-    results: ResultsRepository, recorder: Recorder, tmp_path: Path, round_name: str
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path, round_name: str, infer: bool
 ) -> None:
     """In both layouts; it says that the submission looks OK, and so do we."""
-    _select(results, recorder, tmp_path, round_name)
+    _select(results, recorder, tmp_path, round_name, infer=infer)
     verdict = judge_selection(results, round_name, official_checker=INFERENCE)
     assert verdict.official is not None
     assert verdict.official.summary == "submission looks OK", verdict.official.log

@@ -71,7 +71,7 @@ def test_edge_results_follow_from_single_stream(
     rows = round_status(results, round_, "edge", None)
     states = _states(rows)
     assert states["SingleStream", "performance"] == ("done", "4.1 ms")
-    assert states["Offline", "performance"] == ("inferred", "250.0 samples/s")
+    assert states["Offline", "performance"] == ("inferred", "250 samples/s")
     assert states["Offline", "accuracy"] == ("inferred", "99.0 %")
     assert states["MultiStream", "performance"] == ("inferred", "32.8 ms")
     assert rows[0].next_command == ""

@@ -174,7 +174,7 @@ def test_a_run_of_another_loadgen_with_the_round_s_seeds_is_taken_and_named(
     loadgen = {"package": release, "seeds": _V61.seeds(), "effective": {}}
     laboratory.result("SingleStream", "b", loadgen=loadgen)
     plan = _plan(results)
-    [note] = plan.composition.notes
+    [note] = [note for note in plan.composition.notes if "LoadGen" in note]
     assert f"LoadGen {release} made " in note
     assert _taken(plan)["SingleStream"][PERFORMANCE] in note
     assert not any(run in note for run in ids.values())
@@ -372,3 +372,77 @@ def test_a_run_without_a_file_is_an_error(
     with pytest.raises(UserError, match=f"{broken.run} has no mlperf_log_summary.txt"):
         _plan(results)
     assert git(results.root, "branch", "--list", "submission/*") == ""
+
+
+@pytest.mark.parametrize("round_name", ["v5.1", "v6.0", "v6.1"])
+def test_inferred_results_are_taken_on_request_and_valid(
+    recorder: Recorder, results: ResultsRepository, tmp_path: Path, round_name: str
+) -> None:
+    """Each scenario holds the very blobs of the runs it follows from, also the tests'."""
+    round_ = load_round(round_name)
+    ids = Laboratory(recorder, tmp_path / "scratch", round_name).result("SingleStream")
+    plan = plan_selection(results, round_, Wanted())
+    assert set(_taken(plan)) == {"SingleStream"}
+    hints = [note for note in plan.composition.notes if "mlrepo select --infer" in note]
+    assert len(hints) == 2
+    plan = plan_selection(results, round_, Wanted(infer=True))
+    assert not [note for note in plan.composition.notes if "--infer" in note]
+    assert _taken(plan) == {"Offline": ids, "MultiStream": ids, "SingleStream": ids}
+    selection = write_plan(results, git_identity(results.root), plan)
+    report = check(CommitTree(results.root, selection.commit), round_)
+    found = [f for result in report.results for f in result.findings] + [*report.findings]
+    assert found == []
+    values = {str(planned.result.path): planned.metric.value for planned in plan.results}
+    assert values == pytest.approx({result.path: result.value for result in report.results})
+    tree = git(results.root, "ls-tree", "-r", selection.commit).splitlines()
+    logs = {path: blob for blob, path in (line.split("\t") for line in tree) if ".txt" in path}
+    for scenario in ("Offline", "MultiStream"):
+        copied = {path.replace("SingleStream", scenario): logs[path] for path in logs
+                  if "/SingleStream/" in path}  # fmt: skip
+        assert copied == {path: logs[path] for path in logs if f"/{scenario}/" in path}
+    [readme] = [p for p in _files(results, selection) if p.endswith("Offline/README.md")]
+    assert "infers this result from runs of SingleStream" in git(
+        results.root, "show", f"{selection.commit}:{readme}"
+    )
+
+
+def test_own_runs_go_before_inferred_ones(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """Offline was run; only MultiStream follows from SingleStream."""
+    single, own = laboratory.result("SingleStream"), laboratory.result("Offline")
+    plan = _plan(results, infer=True)
+    assert _taken(plan) == {"Offline": own, "MultiStream": single, "SingleStream": single}
+    assert [planned.result.is_inferred for planned in plan.results] == [True, False, False]
+
+
+def test_data_center_systems_infer_nothing(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """Since v6.0 only systems of the edge category do."""
+    record = {"category": "datacenter"}
+    offline = laboratory.run("SingleStream", PERFORMANCE, **record)
+    laboratory.run("SingleStream", ACCURACY, **record)
+    plan = _plan(results, infer=True)
+    assert _taken(plan) == {}
+    assert "does not belong" in _reasons(plan)[offline]
+
+
+def test_an_inferred_result_follows_its_source(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """A later partial selection renews it with its source, keeps it with it, or drops it."""
+    old = laboratory.result("SingleStream", result=Metric(5.0, "ms"))
+    _select(results, infer=True)
+    new = laboratory.result("SingleStream", result=Metric(4.0, "ms"))
+    laboratory.result("Offline", experiment=Experiment("other"))
+    plan = _plan(results, drop=(_OFFLINE,))
+    assert _taken(plan) == {"MultiStream": old, "SingleStream": old}
+    assert {planned.state for planned in plan.results} == {"kept"}
+    for wanted in ({"scenario": "SingleStream"}, {"runs": (new[PERFORMANCE],)}):
+        plan = _plan(results, **wanted)
+        assert _taken(plan) == {"Offline": new, "MultiStream": new, "SingleStream": new}
+        assert {planned.state for planned in plan.results} == {"changed"}
+    plan = _plan(results)
+    assert set(_taken(plan)) == {"Offline", "SingleStream"}
+    assert [path.rpartition("/")[2] for path in plan.dropped] == ["MultiStream"]

@@ -1,4 +1,4 @@
-"""Only the part that the crop keeps is resized; its pixels are those of the whole image, resized."""
+"""Only what the crop keeps is resized, to the pixels of the whole image resized."""
 
 from __future__ import annotations
 

@@ -1,0 +1,25 @@
+"""The value of a result that follows from a run of another scenario."""
+
+from __future__ import annotations
+
+from mlrepo.logs.detail import parse_detail
+from mlrepo.record import Metric
+from mlrepo.rounds import Round
+from mlrepo.rounds.inference import inferred_result
+
+
+def inferred_metric(round_: Round, scenario: str, source: str, detail_log: bytes) -> Metric:
+    """Return the result of ``scenario`` from the detail log of a run of ``source``.
+
+    Its value is None where the log's mean latency is zero.
+    """
+    detail = parse_detail(detail_log)
+
+    def number(key: str) -> float:
+        return detail.number(key) or 0.0
+
+    try:
+        value: float | None = inferred_result(scenario, source, number)
+    except ZeroDivisionError:
+        value = None
+    return Metric(value, round_.unit(scenario))
