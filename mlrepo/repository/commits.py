@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Both must be used up: waiting for the lock may take all of the time.
 _ATTEMPTS_SECONDS = 10.0
 _ATTEMPTS = 5
+# No living git or mlrepo holds the lock of a branch for so long once it began to move it.
+_MOVE_SECONDS = 1.0
 _FULL = re.compile(r"no space left|quota exceeded|read-only file system|permission denied", re.I)
 _Made = TypeVar("_Made")
 
@@ -130,7 +132,8 @@ def move_branch(
     """Move a branch if it still stands where it was read (None: absent): compare and swap.
 
     Only a transaction takes Git's own lock before it compares; creating a reference with
-    ``force=False`` loses commits when two processes create it at once.
+    ``force=False`` loses commits when two processes create it at once. Whoever calls holds a lock
+    of mlrepo's own (:func:`mlrepo.repository.locks.locked`), the same for each branch.
 
     Raises
     ------
@@ -140,11 +143,34 @@ def move_branch(
     repo = repository.git
     # For the reflog: set_target itself cannot take a signature (TypeError, pygit2 1.21).
     repo.set_ident(identity.committer.name, identity.committer.email)
-    with repo.transaction() as transaction:
-        transaction.lock_ref(ref)
-        if tip_of(repo, ref) != expected:
-            raise MovedError(f"{ref} moved")
-        transaction.set_target(ref, commit, message=f"mlrepo: {message.partition(chr(10))[0]}")
+    note = repository.store / f"{ref.replace('/', '%2F')}.moving"
+    _break_lock_of_the_dead(note, repository.common_dir / f"{ref}.lock")
+    note.touch()
+    try:
+        with repo.transaction() as transaction:
+            transaction.lock_ref(ref)
+            if tip_of(repo, ref) != expected:
+                raise MovedError(f"{ref} moved")
+            transaction.set_target(ref, commit, message=f"mlrepo: {message.partition(chr(10))[0]}")
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
+    """Remove Git's lock of a branch where an mlrepo was killed while it held it.
+
+    Such a process left its note, and the lock is younger than the note; a lock without a note, or
+    an older one, is somebody else's. Raises BlockingIOError while the lock is too young to tell.
+    """
+    try:
+        noted, locked_at = note.stat().st_mtime, lock.stat().st_mtime
+    except FileNotFoundError:
+        return
+    if locked_at < noted:
+        return
+    if time.time() - locked_at < _MOVE_SECONDS:
+        raise BlockingIOError(f"{lock} is there")
+    lock.unlink(missing_ok=True)
 
 
 def _signed_commit(

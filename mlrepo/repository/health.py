@@ -54,9 +54,10 @@ def check_repository(repository: ResultsRepository, *, records: bool, hooks: str
 
 
 def stale_locks(repository: ResultsRepository) -> list[Path]:
-    """Return the lock files of experiment branches that a crash left behind."""
+    """Return the lock files of branches of mlrepo's that a crash left behind."""
     stale = []
-    for lock in sorted((repository.common_dir / "refs" / "heads" / "exp").glob("*.lock")):
+    heads = repository.common_dir / "refs" / "heads"
+    for lock in sorted((*heads.glob("exp/**/*.lock"), *heads.glob("submission/*.lock"))):
         with contextlib.suppress(FileNotFoundError):  # a living git let go of it
             if time.time() - lock.stat().st_mtime > STALE_SECONDS:
                 stale.append(lock)
@@ -64,8 +65,12 @@ def stale_locks(repository: ResultsRepository) -> list[Path]:
 
 
 def remove_stale_locks(repository: ResultsRepository) -> list[Path]:
-    """Delete them; no mlrepo can own one while nobody holds the recording lock."""
-    with locked(repository.store / "record.lock", timeout=60.0):
+    """Delete them; no mlrepo can own one while nobody else holds mlrepo's own locks."""
+    store = repository.store
+    with (
+        locked(store / "record.lock", timeout=60.0),
+        locked(store / "submission.lock", timeout=60.0),
+    ):
         removed = stale_locks(repository)
         for lock in removed:
             lock.unlink(missing_ok=True)

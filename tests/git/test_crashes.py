@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -47,10 +48,7 @@ def test_a_kill_loses_no_acknowledged_run(
         assert locks in ([], [lock])
         for orphan in found:
             orphans += 1
-            if locks:
-                stale += 1
-                _assert_reported(recorder, lock, orphan.run_id)
-                lock.unlink()
+            stale += bool(locks)
             recorded = record_spooled(recorder, _EXPERIMENT, orphan)
             assert record_spooled(recorder, _EXPERIMENT, orphan).commit == recorded.commit
             orphan.discard()
@@ -70,7 +68,7 @@ def test_a_kill_loses_no_acknowledged_run(
 def test_a_stale_branch_lock_is_reported_and_left_alone(
     results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock file that a dead process left makes recording say Busy, its name and its age."""
+    """A lock file that a foreign process left makes recording say Busy, its name and its age."""
     monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
     lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
     lock.parent.mkdir(parents=True)
@@ -82,6 +80,41 @@ def test_a_stale_branch_lock_is_reported_and_left_alone(
     assert not recorder.record(
         _EXPERIMENT, run, sample_files(run), lambda tip: sample_composition(run, tip)
     ).already
+
+
+@pytest.mark.parametrize("young", [False, True])
+def test_the_branch_lock_of_a_killed_mlrepo_is_broken(
+    results: ResultsRepository, recorder: Recorder, *, young: bool
+) -> None:
+    """A note tells that the dead process was moving the branch; a fresh lock is waited for."""
+    lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
+    lock.parent.mkdir(parents=True)
+    results.store.mkdir(exist_ok=True)
+    note = results.store / f"{_EXPERIMENT.ref.replace('/', '%2F')}.moving"
+    for path in (note, lock):
+        path.touch()
+        if not young:
+            os.utime(path, (0, path.stat().st_mtime - 3))
+    run = sample_run_id(0)
+    recorder.record(_EXPERIMENT, run, sample_files(run), lambda tip: sample_composition(run, tip))
+    assert [one.run for one in recorded_runs(results)] == [run]
+    assert not lock.exists()
+    assert not note.exists()
+
+
+def test_a_lock_that_is_older_than_the_note_is_left_alone(
+    results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else held it when mlrepo was killed waiting for it."""
+    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
+    lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (0, lock.stat().st_mtime - 3))
+    results.store.mkdir(exist_ok=True)
+    (results.store / f"{_EXPERIMENT.ref.replace('/', '%2F')}.moving").touch()
+    _assert_reported(recorder, lock, sample_run_id(0))
+    assert lock.exists()
 
 
 def _run_and_kill(results: ResultsRepository, number: int, sink: Path, delay: float) -> None:
