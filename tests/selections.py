@@ -56,9 +56,10 @@ class Laboratory:
 
     def run(
         self, scenario: str, mode: str, test: str = "", reference: Mapping[str, str] | None = None,
-        configuration: str = "a", experiment: Experiment = BOX, **changes: Any,
+        configuration: str = "a", experiment: Experiment = BOX,
+        further: Mapping[str, bytes] | None = None, **changes: Any,
     ) -> str:  # fmt: skip
-        """Record one run and return its id; ``changes`` are fields of the record."""
+        """Record one run with ``further`` files; ``changes`` are fields of the record. Its id."""
         round_ = self.submission.round
         result = self.submission.result(scenario)
         directory = result / ("accuracy" if mode == ACCURACY else "performance/run_1")
@@ -103,7 +104,7 @@ class Laboratory:
             configuration=configuration,
             placement=Placement(placed=False, reason="made for a test"),
         )
-        self.record(replace(record, **changes), files, experiment)
+        self.record(replace(record, **changes), files | dict(further or {}), experiment)
         return run
 
     def record(self, record: RunRecord, files: Mapping[str, bytes], experiment: Experiment) -> None:

@@ -44,6 +44,7 @@ from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import load_round
 from mlrepo.systems.description import sut_name
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
 SYSTEM_FILE = "system.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -80,7 +81,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     judgement = judge(directory, spec, round_)
     counts: dict[str, int] = {}
     files: dict[str, bytes] = {}
-    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE):
+    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE, CALIBRATION_DOCUMENT):
         path = directory / name
         if path.is_file():
             files[name] = _redacted(path.read_bytes(), redactor, counts)

@@ -84,6 +84,9 @@ def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
     round_ = load_round(bench.settings["round"].value)
     asked = replace(request, scenario="Offline", mode=SPEED)
     inputs = gather_inputs(bench.home, round_, asked)
+    asked, tuned = bench.with_tuned(asked, inputs)
+    if tuned:
+        inputs = gather_inputs(bench.home, round_, asked)
     spec: dict[str, Any] = {"run": inputs.spec.to_dict()}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mlrepo-speed-") as name:

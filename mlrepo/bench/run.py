@@ -52,6 +52,7 @@ from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads import ModelFile
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Bench:
         """
         request = request.checked()
         inputs = gather_inputs(self.home, self._round(), request)
-        request, tuned = self._with_tuned(request, inputs)
+        request, tuned = self.with_tuned(request, inputs)
         if tuned:
             inputs = gather_inputs(self.home, self._round(), request)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
@@ -137,7 +138,7 @@ class Bench:
         collect_garbage(self.repository)
         return concluded
 
-    def _with_tuned(
+    def with_tuned(
         self, request: BenchRequest, inputs: Inputs
     ) -> tuple[BenchRequest, dict[str, Any]]:
         """Fill what the user left open with what tuning found; return it as a setting, too.
@@ -295,6 +296,9 @@ class Bench:
             SYSTEM_FILE: system_json,
             ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
         }
+        calibration = Path(spec.model_file).with_name(CALIBRATION_DOCUMENT)
+        if spec.precision == INT8 and calibration.is_file():
+            files[CALIBRATION_DOCUMENT] = calibration.read_bytes()
         if test is not None:
             files[AUDIT_FILE] = test.audit.encode()
             if test.accuracy_log:

@@ -176,7 +176,7 @@ def search(
     """Measure candidates in turns until the budget (seconds) is spent; the fastest comes first.
 
     Candidates that differ in the batch alone share a process. The first candidate, the default,
-    never leaves.
+    never leaves; those whose turn the budget does not reach are left out.
 
     Raises
     ------
@@ -189,6 +189,8 @@ def search(
     all_: list[Measured] = []
     with contextlib.ExitStack() as stack:
         for candidate in tried:
+            if alive and time.monotonic() > deadline:
+                break
             key = (candidate.threads, json.dumps(dict(candidate.options)))
             if key not in groups:
                 spec = replace(
@@ -213,6 +215,8 @@ def search(
                     continue
                 answer = process.ask("measure", batch=batch, seconds=_TURN_SECONDS)
                 measured.rates.append(answer["rate"])
+                if time.monotonic() > deadline:
+                    break
             best = max((measured for measured, _ in alive), key=lambda measured: measured.rate)
             on_progress(f"{best.candidate}: {best.rate:.1f} samples/s", deadline - time.monotonic())
             alive = [

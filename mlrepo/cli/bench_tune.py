@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +78,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     line = TextLine(f"tuning {request.backend} on {request.workload}")
     try:
         done = tune(
-            bench, replace(request), budget=budget, database=given["database"],
-            on_progress=line.update,
-        )  # fmt: skip
+            bench, request, budget=budget, database=given["database"], on_progress=line.update
+        )
     finally:
         line.close()
     entry = done.entry

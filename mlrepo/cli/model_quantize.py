@@ -45,8 +45,8 @@ def quantize(
       mlrepo model quantize resnet50 --calibration mlperf-1
     """
     from mlrepo.bench.calibration import find_calibration
+    from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
     from mlrepo.workloads.model_store import ModelStore
-    from mlrepo.workloads.quantize import CALIBRATION_DOCUMENT
     from mlrepo.workloads.quantize import quantize as run
 
     if count is not None and count < 1:

@@ -95,11 +95,13 @@ def code_readme(records: Iterable[RunRecord]) -> bytes:
     ).encode()
 
 
-def calibration(records: Iterable[RunRecord]) -> tuple[bytes, bool]:
-    """Return a calibration document, and whether a person must complete it.
+def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tuple[bytes, str]:
+    """Return a calibration document, and what a person must do with it ('' for nothing).
 
-    How weights were quantized, no record knows; where none were, that is all there is to say.
+    ``drafts`` are what `mlrepo model quantize` wrote, by the SHA-256 of the model that it made. How
+    others quantized, no record knows; where no weights were, that is all there is to say.
     """
+    records = list(records)
     quantized = sorted(
         {
             f"- {record.benchmark}: {record.model.get('file', '')} ("
@@ -114,14 +116,24 @@ def calibration(records: Iterable[RunRecord]) -> tuple[bytes, bool]:
             "# Calibration\n\nNo result of this submission quantizes weights or activations: all "
             "models run in floating point, so nothing was calibrated.\n"
         )
-        return text.encode(), False
+        return text.encode(), ""
+    found = {
+        str(record.model.get("sha256")): drafts.get(str(record.model.get("sha256")))
+        for record in records
+        if _is_quantized(record)
+    }
+    texts = sorted({draft for draft in found.values() if draft is not None})
+    if None not in found.values():
+        todo = "was drafted by `mlrepo model quantize`; read it before you submit."
+        return "\n".join(texts).encode(), todo
     text = (
         "# Calibration\n\nThese models are quantized:\n\n"
         f"{chr(10).join(quantized)}\n\n"
         "The submitter describes here with which data and by which method their ranges were "
         "found.\n"
     )
-    return text.encode(), True
+    todo = "must be written: put your text there on the main branch, commit it and select again."
+    return "\n".join((text, *texts)).encode(), todo
 
 
 def model_mapping(

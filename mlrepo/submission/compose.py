@@ -26,6 +26,7 @@ from mlrepo.rounds import Round
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 from mlrepo.submission.choose import Candidate, ChosenResult
 from mlrepo.systems.description import open_fields
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
 # What a submission generates; anything else below DIVISION/SUBMITTER is the submitter's own.
 _GENERATED = frozenset({"results", "measurements", "compliance", "systems"})
@@ -71,19 +72,21 @@ class Composer:
         UserError
             A recorded run lacks a file, or a JSON file that the submitter wrote is damaged.
         """
-        submitters: dict[tuple[str, str], list[RunRecord]] = {}
+        submitters: dict[tuple[str, str], list[Candidate]] = {}
         for result in results:
             self._add_result(result)
-            record = result.performance.record
-            submitters.setdefault((record.division, record.submitter), []).append(record)
-        for (division, submitter), records in submitters.items():
+            lead = result.performance
+            key = (lead.record.division, lead.record.submitter)
+            submitters.setdefault(key, []).append(lead)
+        for (division, submitter), runs in submitters.items():
+            records = [run.record for run in runs]
             root = RepoPath((division, submitter))
             own = self.head.entries(root)
             for name, existing in own.items():
                 if name not in _GENERATED:
                     self._content[root / name] = existing
             self._add_code(root, own, records)
-            self._add_calibration(root, own, records)
+            self._add_calibration(root, runs)
             self._add_mapping(root, records)
         self._add_notes_on_loadgen([run for result in results for run in result.runs])
         return Composition(self._content, tuple(self._notes))
@@ -109,6 +112,9 @@ class Composer:
     def _files(self, candidate: Candidate) -> Mapping[str, Existing]:
         return self.view(candidate).entries(RepoPath((RUNS, candidate.run.run)))
 
+    def _read_own(self, candidate: Candidate, name: str) -> bytes | None:
+        return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
+
     def _description(self, candidate: Candidate) -> bytes:
         """Return the system's description: as it stands today, for what the run could not know.
 
@@ -116,7 +122,7 @@ class Composer:
         the submitter is told.
         """
         record = candidate.record
-        recorded = self.view(candidate).read(RepoPath((RUNS, record.run, _SYSTEM_JSON))) or b"{}"
+        recorded = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
         path = RepoPath(("systems", record.system, _SYSTEM_JSON))
         today = self.head.read(path)
         old = _object(recorded, f"{RUNS}/{record.run}/{_SYSTEM_JSON}")
@@ -150,9 +156,7 @@ class Composer:
                 continue
             self._content[path / "README.md"] = code_readme(used_by)
 
-    def _add_calibration(
-        self, root: RepoPath, own: Mapping[str, Existing], records: Iterable[RunRecord]
-    ) -> None:
+    def _add_calibration(self, root: RepoPath, runs: Iterable[Candidate]) -> None:
         """Closed and network submissions have a calibration document (MLPerf submission rules)."""
         if root.parts[0] == "open":
             return
@@ -160,13 +164,14 @@ class Composer:
         if any(self._holds(path) for path in places):
             return
         path = places[self.round.version >= (6, 0)]
-        text, incomplete = calibration(records)
-        self._content[path] = text
-        if incomplete:
-            self._note(
-                f"{path} must be written: put your text there on the main branch, commit it and "
-                "select again."
-            )
+        drafts = {
+            str(run.record.model.get("sha256")): text.decode(errors="replace")
+            for run in runs
+            if (text := self._read_own(run, CALIBRATION_DOCUMENT)) is not None
+        }
+        self._content[path], todo = calibration([run.record for run in runs], drafts)
+        if todo:
+            self._note(f"{path} {todo}")
 
     def _add_mapping(self, root: RepoPath, records: Iterable[RunRecord]) -> None:
         if root.parts[0] != "open":

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INT8 = "int8"
+# What stands beside a quantized model, and in its runs: how it was quantized.
+CALIBRATION_DOCUMENT = "calibration.md"
 RESNET50 = "resnet50"
 MOBILENET = "mobilenet"
 RESNET50_RANDOM = "resnet50-random"

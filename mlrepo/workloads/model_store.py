@@ -7,10 +7,11 @@ directory without ``model.json`` holds a download that is not complete.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -130,7 +131,8 @@ class ModelStore:
             return stored
         path = self._directory(model) / model.file_name
         if model.made_here:
-            _make(path, model)
+            with _written_whole(path):
+                _make(path, model)
         elif model.url:
             download(model.url, path, md5=model.md5, on_progress=on_progress)
         else:
@@ -193,19 +195,14 @@ class ModelStore:
     ) -> StoredModel:
         """Register a copy of a file as a new model; ``documents`` are texts to stand beside it."""
         path = self._directory(about) / about.file_name
-        part = path.with_name(path.name + ".part")
-        try:
+        with _written_whole(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            part = _part_of(path)
             shutil.copyfile(file, part)
             for name, text in (documents or {}).items():
                 (path.parent / name).write_text(text, encoding="utf-8")
             part.replace(path)
-            return self._register(about, path, checked=False, added=True)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise UserError(
-                f"{path} cannot be written: {error.strerror}.", hint="Make room, then try again."
-            ) from error
+        return self._register(about, path, checked=False, added=True)
 
     def _register(
         self, about: ReferenceModel, path: Path, *, checked: bool, added: bool
@@ -218,9 +215,11 @@ class ModelStore:
             },
             indent=2,
         )  # fmt: skip
-        part = path.parent / f"{_DESCRIPTION}.{os.getpid()}"
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path.parent / _DESCRIPTION)
+        description = path.parent / _DESCRIPTION
+        with _written_whole(description):
+            part = _part_of(description)
+            part.write_text(text + "\n", encoding="utf-8")
+            part.replace(description)
         return stored
 
     def _stored(self) -> list[StoredModel]:
@@ -288,8 +287,27 @@ def is_int8(file: Path) -> bool:
     return any(name in content for name in (b"DequantizeLinear", b"QLinearConv", b"ConvInteger"))
 
 
+def _part_of(path: Path) -> Path:
+    """Return where a file is written before it gets its name; each process has its own."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+@contextlib.contextmanager
+def _written_whole(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into words, and leave nothing half-written."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            _part_of(path).unlink(missing_ok=True)
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            hint="Make room, or the directory writable, then run the same command.",
+        ) from error
+
+
 def _make(path: Path, model: ReferenceModel) -> None:
-    part = path.with_name(path.name + ".part")
+    part = _part_of(path)
     weights = _weights(model) if model.package else None
     try:
         from mlrepo.workloads.efficientnet import write_efficientnet_lite0

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.errors import UserError
-from mlrepo.workloads.catalog import INT8, ReferenceModel
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8, ReferenceModel
 
 if TYPE_CHECKING:
     from mlrepo.workloads import Dataset
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # Our name of a method of finding the range of an activation: ONNX Runtime's.
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
-CALIBRATION_DOCUMENT = "calibration.md"
 # The first opset whose QuantizeLinear knows one scale per channel.
 _OPSET = 13
 OnProgress = Callable[[int, int], None]

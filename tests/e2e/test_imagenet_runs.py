@@ -66,6 +66,22 @@ def test_streams_give_the_same_answers(root: Path, home: Path) -> None:
     assert found[1]["backend"]["options"]["streams"] == 2
 
 
+def test_a_run_of_a_quantized_model_keeps_how_it_was_quantized(root: Path, home: Path) -> None:
+    """The draft of the calibration document is recorded with each of its runs."""
+    environ = {"MLREPO_HOME": str(home)}
+    images = root.parent / "calibration-list"
+    images.write_text("".join(f"ILSVRC2012_val_{number:08}.JPEG\n" for number in (1, 2, 3)))
+    mlrepo(root, "model", "quantize", "resnet50/tiny", "--calibration", str(images), **environ)
+    record = mlrepo(
+        root, "bench", "run", "--model", "resnet50", "--precision", "int8", "--scenario",
+        "Offline", "--mode", "accuracy", "--json", **environ,
+    ).json["record"]  # fmt: skip
+    assert record["model"]["weight_data_types"] == "int8"
+    draft = (home / "models/resnet50/tiny-int8/calibration.md").read_bytes()
+    assert blob(root, f"runs/{record['run']}/calibration.md") == draft
+    assert b"3 images of ImageNet 2012" in draft
+
+
 def test_efficientnet_lite0_classifies_photographs_with_its_own_preprocessing(
     root: Path, home: Path
 ) -> None:

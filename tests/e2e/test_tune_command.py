@@ -38,6 +38,19 @@ def test_another_scenario_is_not_touched(root: Path) -> None:
     assert "tuned" not in mlrepo(root, *other).json["record"]["settings"]
 
 
+def test_all_backends_end_in_one_table(root: Path) -> None:
+    """The fastest first; what cannot run has a line that says why."""
+    done = mlrepo(root, *TUNE[:4], "--backend", "all", "--budget", "2s", "--json").json
+    lines = {(line["backend"], line["precision"]): line for line in done["compared"]}
+    first = lines["onnx", "fp32"]
+    assert first["rate"] > 0
+    assert (first["ratio"], first["agreement"]) == (1.0, 1.0)
+    rates = [line["rate"] for line in done["compared"]]
+    assert rates == sorted(rates, reverse=True)
+    assert "is fp32" in lines["onnx", "int8"]["note"]
+    assert all(line["rate"] > 0 or line["note"] for line in lines.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

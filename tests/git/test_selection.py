@@ -340,6 +340,25 @@ def test_selecting_again_makes_no_commit_and_a_quantized_model_a_note(
     assert any("calibration.md must be written" in note for note in plan.composition.notes)
 
 
+def test_the_draft_of_a_quantized_model_is_the_calibration_document(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """As recorded with the run; another model without a draft must be written of."""
+    int8 = {"weight_data_types": "int8", "file": "resnet50_int8.onnx", "sha256": "1" * 64}
+    draft = {"calibration.md": b"# Calibration of resnet50\n"}
+    laboratory.result("Offline", model=int8, further=draft)
+    plan = _plan(results)
+    assert [note for note in plan.composition.notes if "drafted" in note]
+    _select(results)
+    assert _read(results, "documentation/calibration.md") == draft["calibration.md"]
+    laboratory.result("SingleStream", "b", model={**int8, "file": "b.onnx", "sha256": "2" * 64})
+    assert any("must be written" in note for note in _plan(results).composition.notes)
+    _select(results)
+    text = _read(results, "documentation/calibration.md")
+    assert b"b.onnx" in text
+    assert text.endswith(draft["calibration.md"])
+
+
 def test_nothing_recorded_for_the_round_is_an_error(
     make_repository: Callable[..., ResultsRepository], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import threading
@@ -103,6 +104,40 @@ def test_a_file_with_another_hash_is_refused_and_removed(server: _Server, tmp_pa
     assert _MD5 in caught.value.message
     assert "0" * 32 in caught.value.message
     assert not list(tmp_path.iterdir())
+
+
+def test_a_download_that_fills_the_disk_goes_on_once_there_is_room(
+    server: _Server, small_mount: Path
+) -> None:
+    """What came is kept; the same call completes it."""
+    filler = small_mount / "filler"
+    filler.write_bytes(b"x" * 3_000_000)
+    target = small_mount / "model.onnx"
+    with pytest.raises(UserError, match=r"cannot be written.*no space left") as refused:
+        download(_url(server), target, md5=_MD5)
+    assert "the same command" in refused.value.hint
+    assert not target.exists()
+    filler.unlink()
+    download(_url(server), target, md5=_MD5)
+    assert target.read_bytes() == _CONTENT
+
+
+def test_models_that_fill_the_disk_leave_nothing(small_mount: Path, tmp_path: Path) -> None:
+    """Made here, added, quantized: no half of a file, no entry, and the command in words."""
+    store = ModelStore(small_mount)
+    with pytest.raises(UserError, match=r"cannot be written: No space left") as refused:
+        store.fetch(store.find("resnet50-random"))
+    assert "the same command" in refused.value.hint
+    model = tiny_classifier(tmp_path / "tiny.onnx")
+    filler = small_mount / "filler"
+    with filler.open("wb") as stream, contextlib.suppress(OSError):
+        stream.write(b"x" * 5_000_000)
+    with pytest.raises(UserError, match="cannot be written: No space left"):
+        store.add("resnet50", "tiny", model)
+    assert [path for path in small_mount.rglob("*") if path.is_file()] == [filler]
+    filler.unlink()
+    assert store.add("resnet50", "tiny", model).path.read_bytes() == model.read_bytes()
+    assert not list(small_mount.rglob("*.part"))
 
 
 @pytest.mark.parametrize("path", ["/absent", "closed"])

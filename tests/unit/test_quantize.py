@@ -16,11 +16,12 @@ from mlrepo.bench.inputs import find_model
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.images import find_images
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
 from mlrepo.workloads.model_store import ModelStore, StoredModel, is_int8
-from mlrepo.workloads.quantize import CALIBRATION_DOCUMENT, METHODS, quantize
+from mlrepo.workloads.quantize import METHODS, quantize
 
 
 @pytest.fixture
