@@ -10,14 +10,16 @@ for long, its rate is tried again at once, and a third time before it closes the
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlrepo.bench.advice import advise, explain, next_request
 from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
@@ -87,6 +89,10 @@ class Peak:
         return sum(PROBE_TAG in point.record.tags for point in self.points)
 
 
+class _OtherConfigurationError(Exception):
+    """What is measured now is not what was measured when the search was stopped."""
+
+
 @dataclass
 class Search:
     """One search: runs probes within a budget.
@@ -101,6 +107,8 @@ class Search:
         The longest the search may take, in seconds of wall time.
     auto:
         Whether a confirming run that is INVALID is followed by the next attempt.
+    earlier:
+        The runs of the same search when it was stopped; it goes on after them.
     """
 
     bench: Bench
@@ -110,6 +118,7 @@ class Search:
     full: float
     budget: float
     auto: bool = True
+    earlier: EarlierRuns = field(default_factory=EarlierRuns)
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
@@ -119,6 +128,17 @@ class Search:
 
     def find(self) -> Peak:
         """Search, confirm, and return what was found; every run is recorded."""
+        known = len(self.earlier.records)
+        with contextlib.suppress(_OtherConfigurationError):
+            peak = self._find()
+            if peak.confirmed or not known or len(self._points) > known:
+                return peak
+        # Another system than that of the search that was stopped, or that one had come to its end.
+        self.earlier = EarlierRuns()
+        self._points.clear()
+        return self._find()
+
+    def _find(self) -> Peak:
         if not self._affordable(self.seconds):
             key, _ = _setting_of(self.request)
             return self._peak(key, None, None, None, "The budget does not allow one probe.")
@@ -220,10 +240,14 @@ class Search:
         return self._run(request, f"probe {number}{at}", rate)
 
     def _run(self, request: BenchRequest, label: str, setting: float | None) -> RunRecord:
-        begin = time.monotonic()
-        record = self.run(request, label).record
-        took = time.monotonic() - begin
-        self._overhead = max(0.0, took - (request.time or 0.0))
+        record = self.earlier.take(request)
+        if record is None:
+            begin = time.monotonic()
+            record = self.run(request, label).record
+            took = time.monotonic() - begin
+            self._overhead = max(0.0, took - (request.time or 0.0))
+            if self.earlier.contradict(record):
+                raise _OtherConfigurationError
         self._bound = float(record.loadgen.get("effective", {}).get("target_latency_ns") or 0) / 1e9
         self._points.append(Point(label, setting, record))
         return record

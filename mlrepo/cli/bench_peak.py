@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 @click.option("--auto/--no-auto", default=True, show_default=True,
               help="Go on with the next attempt when a confirming run is INVALID.")  # fmt: skip
 @click.option("--no-remember", is_flag=True, help="Leave the system's user.conf as it is.")
+@click.option("--fresh", is_flag=True,
+              help="Do not go on with a search that was stopped: begin anew.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
@@ -54,14 +56,16 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Offline and the streams: one short probe tells what LoadGen has to expect. Server: short probes
     enclose the highest rate that holds the latency bound. Then one full run confirms the value;
     INVALID ones are followed by the next attempt unless --no-auto is given. Once confirmed, the
-    system's user.conf for the round keeps the value. Probes are recorded, never placed. Exit code:
-    0 confirmed, 1 not.
+    system's user.conf for the round keeps the value. Probes are recorded, never placed: a Server
+    search that was stopped in any way goes on after its last probe when the same command is given
+    within a day. Exit code: 0 confirmed, 1 not.
 
     \b
     Example:
       mlrepo bench peak --model digits --scenario Server --max-latency 0.015 --time 60
     """
     from mlrepo.bench.peak import Search, full_seconds, remember
+    from mlrepo.bench.peak_resume import EarlierRuns, earlier_runs
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import parse_duration
     from mlrepo.plugins import WORKLOADS, load_plugin
@@ -96,7 +100,15 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         click.echo(f"{label}: {done.record.result} {done.record.validity}", err=True)
         return done
 
-    search = Search(bench, request, run, given["probe"], full, budget, auto=given["auto"])
+    earlier = EarlierRuns()
+    if request.scenario == "Server" and not given["fresh"]:
+        earlier = earlier_runs(bench, request.scenario, request.workload)
+    if earlier.records:
+        click.echo(f"Going on with {len(earlier.records)} runs of a search that was stopped; "
+                   "--fresh begins anew.", err=True)  # fmt: skip
+    search = Search(
+        bench, request, run, given["probe"], full, budget, auto=given["auto"], earlier=earlier
+    )
     peak = search.find()
     path = None
     if peak.value is not None and peak.confirmed and not given["no_remember"]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
-from driver import branch_files, mlrepo
+from driver import branch_files, mlrepo, start, until
+from samples import git
 
 PEAK = ("bench", "peak", "--model", "digits", "--probe", "1", "--scenario")
 
@@ -50,6 +53,32 @@ def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
     assert match
     assert 250 < float(match[1]) < 1100
     assert "digits.Server.target_qps" in (root / "systems/box/user.v6.1.conf").read_text()
+
+
+def test_a_killed_search_goes_on_after_its_last_probe(root: Path) -> None:
+    """kill -9 in the third probe: no rate is probed anew, and --fresh forgets."""
+    arguments = (*PEAK, "Server", "--backend", "steady", "--max-latency", "0.1", "--qps", "300",
+                 "--time", "2", "--max-batchsize", "1", "--budget", "30s", "--no-remember",
+                 "--json")  # fmt: skip
+
+    def recorded() -> list[str]:
+        return (
+            mlrepo(root, "log", "--json").json["runs"]
+            if git(root, "branch", "--list", "exp/*")
+            else []
+        )
+
+    process = start(root, *arguments)
+    until(lambda: len(recorded()) >= 2, "two probes", 60)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    before = [run["run"] for run in recorded()]
+    done = mlrepo(root, *arguments, code=None)
+    done.says(f"going on with {len(before)} runs")
+    points = [point["run"] for point in done.json["points"]]
+    assert points[: len(before)] == sorted(before)
+    assert len(points) > len(before)
+    assert "Going on" not in mlrepo(root, *arguments, "--fresh", "--budget", "6s", code=None).err
 
 
 def test_a_system_that_gets_worse_after_the_probe_is_told(root: Path) -> None:

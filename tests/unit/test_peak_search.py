@@ -11,8 +11,9 @@ from samples import sample_record
 
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.peak import Search
+from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
-from mlrepo.record import Metric
+from mlrepo.record import Metric, RunRecord
 
 
 class System:
@@ -26,7 +27,9 @@ class System:
     def __init__(self, capacity: float, full: float | None = None, noise: float = 0.0) -> None:
         self.capacity, self.full = capacity, full or capacity
         self.noise, self.random = noise, random.Random(6)
+        self.configuration = "a"
         self.rates: list[float] = []
+        self.records: list[RunRecord] = []
         self.placed: list[bool] = []
 
     def run(self, request: BenchRequest, label: str) -> ConcludedRun:
@@ -43,8 +46,16 @@ class System:
             result=Metric(min(rate, self.capacity), "queries/s"),
             metrics={"scheduled_samples_per_sec": Metric(rate, "1/s")},
             tags=request.tags,
-            loadgen={"effective": {"target_qps": rate, "target_latency_ns": 15_000_000}},
+            configuration=self.configuration,
+            loadgen={
+                "effective": {
+                    "target_qps": rate,
+                    "target_latency_ns": 15_000_000,
+                    "min_duration_ms": round((request.time or 0) * 1e3),
+                }
+            },
         )
+        self.records.append(record)
         return ConcludedRun(record, "0" * 40)
 
 
@@ -171,3 +182,51 @@ def test_the_budget_keeps_room_for_the_confirming_run(monkeypatch: pytest.Monkey
     assert peak.value is not None
     assert now[0] <= 110.0
     assert system.placed.count(False) < 12
+
+
+@pytest.mark.parametrize("qps", [None, 700.0])
+@pytest.mark.parametrize("full", [None, 930.0])
+def test_a_search_that_was_stopped_goes_on_after_its_last_run(
+    qps: float | None, full: float | None
+) -> None:
+    """After any number of runs, and as often as one likes: no run is made twice."""
+    whole = System(1000.0, full)
+    wanted = _search(whole, qps=qps).find()
+    for stop in range(1, len(whole.rates)):
+        system = System(1000.0, full)
+        earlier = EarlierRuns(whole.records[:stop])
+        found = _search(system, qps=qps, earlier=earlier).find()
+        assert system.rates == whole.rates[stop:]
+        assert (found.value, found.upper) == (wanted.value, wanted.upper)
+        assert [p.label for p in found.points] == [p.label for p in wanted.points]
+
+
+def test_a_search_of_another_system_begins_anew() -> None:
+    """The first new run tells that batch, threads or model are not those of the stopped search."""
+    stopped = System(1000.0)
+    _search(stopped, qps=700.0).find()
+    system = System(500.0)
+    system.configuration = "b"
+    found = _search(system, qps=700.0, earlier=EarlierRuns(stopped.records[:4])).find()
+    assert found.value is not None
+    assert 0.97 * 500 <= found.value <= 500
+    assert {point.record.configuration for point in found.points} == {"b"}
+
+
+def test_runs_of_another_rate_or_length_are_not_taken() -> None:
+    """Such as those of a search with another --probe."""
+    stopped, system, fresh = System(1000.0), System(1000.0), System(1000.0)
+    _search(stopped, qps=700.0, seconds=7.0).find()
+    _search(fresh, qps=700.0).find()
+    _search(system, qps=700.0, earlier=EarlierRuns(stopped.records[:4])).find()
+    assert system.rates == fresh.rates
+
+
+def test_a_search_that_had_ended_without_success_begins_anew() -> None:
+    """Whoever gives the command again wants to know whether it is better now."""
+    system = System(1000.0, full=1.0)
+    assert _search(system, qps=700.0).find().confirmed is None
+    system.full = 1000.0
+    earlier = EarlierRuns(list(system.records))
+    found = _search(system, qps=700.0, earlier=earlier).find()
+    assert found.confirmed is not None

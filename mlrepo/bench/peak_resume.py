@@ -1,0 +1,73 @@
+"""The runs of a peak search that was stopped, so that the same command goes on where it was.
+
+Git is the journal: a search decides by its records alone, so taking those that are there, in
+order, leads it to the point where it was stopped.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from dataclasses import dataclass, field
+
+from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.run import Bench
+from mlrepo.record import INVALID, PERFORMANCE, PROBE_TAG, VALID, RunRecord
+from mlrepo.repository.history import load_record, recorded_runs
+
+# What a machine could do longer ago says little of what it can do now.
+_YOUNG = datetime.timedelta(days=1)
+
+
+@dataclass
+class EarlierRuns:
+    """The runs that a stopped search made, oldest first."""
+
+    records: list[RunRecord] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._taken = ""
+
+    def take(self, request: BenchRequest) -> RunRecord | None:
+        """Return the next run if it is the one that the search asks for; else forget them all."""
+        if self.records and _is_run_of(self.records[0], request):
+            self._taken = self.records[0].configuration
+            return self.records.pop(0)
+        self.records.clear()
+        return None
+
+    def contradict(self, record: RunRecord) -> bool:
+        """Say whether a new run has another configuration than those that were taken."""
+        return self._taken not in ("", record.configuration)
+
+
+def earlier_runs(bench: Bench, scenario: str, benchmark: str) -> EarlierRuns:
+    """Return the runs of the newest search by the same command line that has no end."""
+    oldest = datetime.datetime.now(datetime.UTC) - _YOUNG
+    found: list[RunRecord] = []
+    wanted = {"Scenario": scenario, "Benchmark": benchmark, "Mode": PERFORMANCE}
+    runs = recorded_runs(bench.repository, bench.experiment)
+    for run in sorted(runs, key=lambda run: run.run, reverse=True):
+        if any(run.trailer(name) != value for name, value in wanted.items()):
+            continue
+        record = load_record(bench.repository, run)
+        if datetime.datetime.fromisoformat(record.started) < oldest:
+            break
+        if tuple(record.argv) != tuple(bench.argv):
+            continue
+        if record.validity == VALID and PROBE_TAG not in record.tags:
+            break  # it confirmed a search: what is older belongs to that one
+        if record.validity in (VALID, INVALID):
+            found.append(record)
+    return EarlierRuns(found[::-1])
+
+
+def _is_run_of(record: RunRecord, request: BenchRequest) -> bool:
+    effective = record.loadgen.get("effective", {})
+    lasted = float(effective.get("min_duration_ms") or 0)
+    rate = float(effective.get("target_qps") or 0)
+    return (
+        (PROBE_TAG in record.tags) == (PROBE_TAG in request.tags)
+        and math.isclose(lasted, (request.time or 0) * 1e3, abs_tol=1)
+        and (request.qps is None or math.isclose(rate, request.qps, rel_tol=1e-6))
+    )
