@@ -14,7 +14,7 @@ from mlrepo.bench.conclude import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
 from mlrepo.bench.run import Bench, installed_packages
-from mlrepo.bench.suite import SUITE_TAG
+from mlrepo.bench.suite import without_suite_tags
 from mlrepo.differences import Difference, differing, machine_facts
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
@@ -107,7 +107,6 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile) -> BenchRequest:
     backend, naming = record.backend, record.backend.get("naming") or {}
     conf = read_file(bench.repository, run, USER_CONF_FILE).decode("utf-8")
-    dropped = (SUITE_TAG, REPLAY_TAG)
     told: dict[str, Any] = {
         field.name: record.model[field.name]
         for field in fields(ModelFile)
@@ -128,7 +127,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile
         precision=str(backend.get("precision", "fp32")),
         backend_options=dict(backend.get("asked_options") or {}),
         prefix=own_prefix(record),
-        tags=(*(tag for tag in record.tags if tag not in dropped), REPLAY_TAG),
+        tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
         framework_version=str(naming.get("version", "")),
         framework_ext=str(naming.get("ext", "")),

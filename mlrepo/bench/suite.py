@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
@@ -37,6 +37,8 @@ from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Workload
 
 SUITE_TAG = "suite"
+# A second tag tells when the suite began, as the id of a run does.
+_BEGAN = re.compile(rf"{SUITE_TAG}-(\d{{8}}T\d{{6}}Z)")
 RERUN = ("missing", "invalid", "all")
 # How long a measured run of `--quick` lasts.
 _QUICK_SECONDS = 2.0
@@ -60,6 +62,8 @@ class Suite:
     ----------
     request:
         What all runs have in common; scenario and mode are those of each step.
+    began:
+        When it began, as in a run's id; a resumed suite began when its first part did.
     """
 
     bench: Bench
@@ -68,6 +72,7 @@ class Suite:
     workload: Workload
     quick: bool
     steps: tuple[Step, ...]
+    began: str
 
     @property
     def wanted(self) -> tuple[Step, ...]:
@@ -89,6 +94,7 @@ def plan_suite(
     quick: bool,
     rerun: str,
     infer: bool = False,
+    since: str = "",
 ) -> Suite:
     """Return the runs of the round, and which of them are to be run.
 
@@ -103,6 +109,9 @@ def plan_suite(
     rerun:
         ``missing``: whatever has no VALID run; ``invalid``: only what was run and is not VALID;
         ``all``.
+    since:
+        With ``all``: when the suite that is resumed began, as in a run's id; what it has done since
+        is not run again.
     infer:
         Whether scenarios whose result follows from another one of the suite are left out.
 
@@ -137,14 +146,15 @@ def plan_suite(
             needed = {
                 "missing": cell.state not in (DONE, INFERRED),
                 "invalid": cell.state not in (DONE, MISSING, INFERRED),
-                "all": cell.state != INFERRED,
+                "all": cell.state != INFERRED
+                and not (since and cell.state == DONE and cell.run >= since),
             }[rerun]
             planned.append((cell, needed))
     seconds = _estimates(bench, request, round_, workload, journal, planned, quick=quick)
     steps = tuple(
         Step(cell, needed, took) for (cell, needed), took in zip(planned, seconds, strict=True)
     )
-    return Suite(bench, request, round_, workload, quick, steps)
+    return Suite(bench, request, round_, workload, quick, steps, since or _now())
 
 
 def run_suite(
@@ -211,6 +221,21 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * factor[(match[2] or "").lower()]
 
 
+def began_of(record: RunRecord) -> str:
+    """Return when the suite that made a run began, '' for runs of older versions."""
+    found = (_BEGAN.fullmatch(tag) for tag in record.tags)
+    return next((match[1] for match in found if match), "")
+
+
+def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags that the user gave, without those of a suite."""
+    return tuple(tag for tag in tags if tag != SUITE_TAG and not _BEGAN.fullmatch(tag))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def last_suite(repository: ResultsRepository) -> RunRecord | None:
     """Return the newest run that a suite made, whose command line tells how to go on; or None."""
     for run in recorded_runs(repository):
@@ -220,7 +245,7 @@ def last_suite(repository: ResultsRepository) -> RunRecord | None:
 
 
 def _request(suite: Suite, cell: Cell) -> BenchRequest:
-    tags = (*suite.request.tags, SUITE_TAG)
+    tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.began}")
     request = replace(suite.request, scenario=cell.scenario, mode=cell.mode, tags=tags)
     if cell.mode == COMPLIANCE:
         plan = plan_tests(suite.round.name, request, (cell.test,))

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
 )
 @click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@click.option("--since", default="", hidden=True)
 @where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
 @click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
@@ -102,6 +103,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
     planned = plan_suite(
         bench, request, scenarios,
         tests=given["tests"], quick=given["quick"], rerun=given["rerun"], infer=given["infer"],
+        since=given["since"],
     )  # fmt: skip
     if not given["as_json"]:
         _print_plan(planned)
@@ -125,7 +127,7 @@ def resume(budget: str | None, as_json: bool) -> int:
       mlrepo bench resume
     """
     from mlrepo.bench.run import recover
-    from mlrepo.bench.suite import last_suite
+    from mlrepo.bench.suite import began_of, last_suite
     from mlrepo.cli.context import current_repository, redactor
 
     repository = current_repository()
@@ -136,7 +138,10 @@ def resume(budget: str | None, as_json: bool) -> int:
             "No run of a suite is recorded: there is nothing to resume.",
             hint="`mlrepo bench suite --model M --backend B` begins one.",
         )
-    arguments = _without(record.argv[3:], {"--rerun": 1, "--budget": 1, "--json": 0})
+    arguments = _without(record.argv[3:], {"--budget": 1, "--json": 0, "--since": 1})
+    began = began_of(record)
+    if began:
+        arguments += ["--since", began]
     if any("<redacted>" in text or "<user>" in text for text in arguments):
         raise UserError(
             "The suite's command holds something that was masked when it was recorded.",

@@ -57,6 +57,20 @@ def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
     assert len(_runs(root)) == 4
 
 
+def test_a_killed_rerun_of_all_goes_on_with_what_it_has_not_run_again(root: Path) -> None:
+    """The runs from before it do not count, those that it made do."""
+    mlrepo(root, *SUITE, "Offline")
+    process = start(root, *SUITE, "Offline", "--rerun", "all")
+    until(lambda: len(_runs(root)) == 3, "the first run of the second suite")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+    mlrepo(root, "bench", "resume").says("1 of 2 to run")
+    valid = [run["mode"] for run in _runs(root) if run["validity"] == "VALID"]
+    assert valid == ["performance", "accuracy"] * 2
+    mlrepo(root, "bench", "resume").says("0 of 2 to run")
+    mlrepo(root, *SUITE, "Offline", "--rerun", "all", "--plan").says("2 of 2 to run")
+
+
 def test_the_quick_suite_is_rejected_only_for_what_it_is(root: Path) -> None:
     """`mlrepo check --profile official` finds short runs and a small data set, and nothing else.
 
