@@ -33,6 +33,7 @@ _MODULES = {
     "tvm-onnx": ("tvm",),
     "tvm-pytorch": ("tvm", "torch"),
 }
+_INPUTS = 200
 # Queries of a performance run: what early stopping needs, and not many more.
 _COUNTS = {"Offline": "1000", "SingleStream": "100", "MultiStream": "700", "Server": "700"}
 # Of the largest score; bf16 keeps 8 bits.
@@ -62,10 +63,13 @@ def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reference(resnet50: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images and their scores by ONNX Runtime."""
-    images = RandomImages().load(range(24))
+    images = RandomImages().load(range(_INPUTS))
     backend = OnnxRuntimeBackend()
     backend.load(resnet50, BackendOptions())
-    yield images, np.concatenate([backend.predict(images[i : i + 4])[0] for i in range(0, 24, 4)])
+    yield (
+        images,
+        np.concatenate([backend.predict(images[i : i + 4])[0] for i in range(0, _INPUTS, 4)]),
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,48 @@ def test_a_quantized_model_agrees_with_its_original(
     found, expected = (b.predict(images.load(range(4)))[0] for b in (backend, wanted))
     assert 0.8 < np.corrcoef(found.ravel(), expected.ravel())[0, 1] < 0.9999
     assert backend.describe()["precision"] == "int8"
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ResNet-50 with random weights in int8."""
+    store = ModelStore(tmp_path_factory.mktemp("int8"))
+    base = store.require(store.find("resnet50-random"))
+    calibration = Calibration(RandomImages(), range(4), "4 images", "")
+    return quantize(store, base, "int8", "minmax", calibration).path
+
+
+@pytest.mark.parametrize("name", ["openvino", "tvm-onnx"])
+def test_integer_arithmetic_is_that_of_onnx_runtime(name: str, quantized: Path) -> None:
+    """The same numbers are rounded at the same places; few of them to the other side."""
+    backend, wanted = _need(name), OnnxRuntimeBackend()
+    options = BackendOptions(batch=4, precision="int8")
+    backend.load(quantized, options)
+    wanted.load(quantized, options)
+    images = RandomImages().load(range(4))
+    found, expected = (one.predict(images)[0] for one in (backend, wanted))
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+    assert np.abs(found - expected).max() <= 0.03 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("mcpu", "integers"), [("cascadelake", 52), ("skylake-avx512", 0)])
+def test_bytes_are_multiplied_where_the_target_can(
+    quantized: Path, mcpu: str, integers: int
+) -> None:
+    """All convolutions but the first, whose three channels fill no block; no VNNI, no integers."""
+    _need("tvm-onnx")
+    from tvm.relax.frontend.onnx import from_onnx
+
+    from mlrepo.backends.tvm import pipeline
+
+    model = onnx.load(quantized)
+    shape = {model.graph.input[0].name: [1, 3, 224, 224]}
+    module = from_onnx(model, shape_dict=shape, keep_params_in_input=False)
+    layers = pipeline.layers_of(module, pipeline.target(mcpu, 1))
+    counts = {"integer": 0, "blocked": 0}
+    for layer in layers:
+        counts["integer" if "integer_conv2d" in layer.name else "blocked"] += layer.count
+    assert counts == {"integer": integers, "blocked": 53 - integers}
 
 
 @pytest.mark.parametrize("name", ["tvm-onnx", "tvm-pytorch", "pytorch", "openvino"])

@@ -18,7 +18,20 @@ from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
-from mlrepo.backends.tvm.rewrites import bound_by_constants, pack_constants, tensor_shape
+from mlrepo.backends.tvm.integers import (
+    LANES,
+    arithmetic,
+    integer_conv2d,
+    integer_convolutions,
+    schedule_integer_conv,
+    vnni_kernel,
+)
+from mlrepo.backends.tvm.rewrites import (
+    bound_by_constants,
+    pack_constants,
+    tensor_shape,
+    tensor_type,
+)
 from mlrepo.backends.tvm.schedules import Tile, schedule_blocked_conv, schedule_spatial
 from mlrepo.backends.tvm.tuning import Layer, find_layers, layer_key
 from mlrepo.errors import UserError
@@ -26,8 +39,14 @@ from mlrepo.errors import UserError
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
+_INTEGER = "integer_conv2d"
+# Those whose tiles can be chosen.
+_TILED: dict[str, Callable[..., Any]] = {
+    _BLOCKED: schedule_blocked_conv,
+    _INTEGER: schedule_integer_conv,
+}
 _SCHEDULES: dict[str, tuple[Callable[..., Any], ...]] = {
-    _BLOCKED: (schedule_blocked_conv, schedule_spatial),
+    **{kind: (schedule, schedule_spatial) for kind, schedule in _TILED.items()},
     _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
 }
 
@@ -75,7 +94,7 @@ def compile_module(
     """
     try:
         with target_:
-            fused = _to_fused(module, lanes(target_))
+            fused = _to_fused(module, target_)
             scheduled, without = _schedule(fused, lanes(target_), tiles or {})
             return tvm.compile(scheduled, target=target_), without
     except Exception as error:  # TVM's FFI raises errors of any kind
@@ -88,15 +107,24 @@ def compile_module(
 def layers_of(module: Any, target_: Any) -> list[Layer]:
     """Return the blocked convolutions of a module, whose tiles can be chosen."""
     with target_:
-        return find_layers(_to_fused(module, lanes(target_)), _BLOCKED)
+        return find_layers(_to_fused(module, target_), _TILED)
 
 
-def _to_fused(module: Any, vector: int) -> Any:
+def _multiplies_bytes(target_: Any) -> bool:
+    """Return whether the target has the instruction of :mod:`mlrepo.backends.tvm.vnni`."""
+    has = tvm.target.codegen.target_has_features
+    return lanes(target_) == LANES and bool(has("avx512vnni", target_))
+
+
+def _to_fused(module: Any, target_: Any) -> Any:
     transform = relax.transform
+    vector = lanes(target_)
     passes = [
         transform.DecomposeOpsForInference(),
         transform.CanonicalizeBindings(),
         bound_by_constants,
+        *([integer_convolutions] if _multiplies_bytes(target_) else []),
+        arithmetic,
         transform.ConvertLayout({}, _Blocks(vector)),
         pack_constants,
         transform.EliminateCommonSubexpr(),
@@ -155,6 +183,16 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
     def numbers(values: Any) -> list[int]:
         return [int(value) for value in values]
 
+    if tensor_type(call.args[0]).dtype == "uint8":
+        kernel = call.args[1]
+        if isinstance(kernel, relax.Var):
+            kernel = builder.lookup_binding(kernel)
+        kernel = relax.const(vnni_kernel(kernel.value.numpy()))
+        return builder.call_te(
+            integer_conv2d, call.args[0], kernel, numbers(attributes.strides),
+            numbers(attributes.padding), numbers(attributes.dilation),
+            primfunc_name_hint=_INTEGER,
+        )  # fmt: skip
     if int(attributes.groups) != 1:
         return builder.call_te(
             depthwise_conv2d, call.args[0], call.args[1], numbers(attributes.strides),
@@ -177,8 +215,8 @@ def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any,
             continue
         kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
         schedules = _SCHEDULES.get(kind, (schedule_spatial,))
-        if kind == _BLOCKED and (tile := tiles.get(layer_key(function))) is not None:
-            schedules = (partial(schedule_blocked_conv, tile=tile), *schedules)
+        if kind in _TILED and (tile := tiles.get(layer_key(function))) is not None:
+            schedules = (partial(_TILED[kind], tile=tile), *schedules)
         new = _first_that_fits(schedules, function, vector)
         if new is None:
             without.append(variable.name_hint)

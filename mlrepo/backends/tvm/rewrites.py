@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 
 
-def _rewrite(mutator: Callable[[], Any]) -> Any:
+def rewrite(mutator: Callable[[], Any]) -> Any:
     """Return a pass that applies a mutator to each function of a module."""
 
     def apply(module: Any, _: Any) -> Any:
@@ -36,7 +36,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
         """Return the call, or what stands for it."""
         call = self.visit_expr_post_order(call)
         name = getattr(call.op, "name", "")
-        if name == "relax.clip" and _type(call).dtype == "float32":
+        if name == "relax.clip" and tensor_type(call).dtype == "float32":
             value, low, high = call.args
             above = relax.op.maximum(value, relax.const(float(low.value), "float32"))
             return relax.op.minimum(
@@ -56,7 +56,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
         """Return the number that a bound is: a constant, or one that replaces a constant NaN."""
         if isinstance(value, relax.Var):
             value = self.lookup_binding(value)
-        if _is_constant(value):
+        if is_constant(value):
             number = value.value.numpy()
             return None if number.shape or number.dtype != np.float32 else float(number)
         if getattr(getattr(value, "op", None), "name", "") != "relax.where":
@@ -89,7 +89,7 @@ class _Packed(relax.PyExprMutator):  # type: ignore[misc]
     def _value(self, value: Any) -> npt.NDArray[Any] | None:
         if isinstance(value, relax.Var):
             value = self.lookup_binding(value)
-        return value.value.numpy() if _is_constant(value) else None
+        return value.value.numpy() if is_constant(value) else None
 
 
 def _reshape(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
@@ -140,16 +140,18 @@ _FOLDS: dict[str, Callable[[Any, list[Any]], npt.NDArray[Any] | None]] = {
 
 def tensor_shape(expression: Any) -> Any:
     """Return the shape of a tensor-valued expression."""
-    return _type(expression).shape
+    return tensor_type(expression).shape
 
 
-def _type(expression: Any) -> Any:
+def tensor_type(expression: Any) -> Any:
+    """Return the type of a tensor-valued expression: shape and dtype."""
     return expression.ty if hasattr(expression, "ty") else expression.struct_info
 
 
-def _is_constant(value: Any) -> bool:
+def is_constant(value: Any) -> bool:
+    """Return whether an expression is a constant."""
     return isinstance(value, tvm.ir.expr.GenericConst)
 
 
-bound_by_constants = _rewrite(_Bounds)
-pack_constants = _rewrite(_Packed)
+bound_by_constants = rewrite(_Bounds)
+pack_constants = rewrite(_Packed)

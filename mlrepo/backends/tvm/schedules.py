@@ -61,6 +61,25 @@ def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) 
     A tile of pixels times one or two blocks of channels is accumulated in registers over all input
     channels and kernel positions; what was fused after the convolution is done on the tile.
     """
+    tile = tile or output_tile(function)
+    schedule, conv = tile_output(function, tile)
+    _schedule_accumulation(schedule, conv, vector, tile.unrolled)
+    return schedule.mod["main"]
+
+
+def output_tile(function: Any) -> Tile:
+    """Return the default tile of a fused convolution."""
+    schedule = s_tir.Schedule(function)
+    *_, name = child_blocks(schedule)
+    _, blocks, _, columns, _ = schedule.get_loops(schedule.get_sblock(name))
+    return default_tile(*(int(schedule.get(loop).extent) for loop in (columns, blocks)))
+
+
+def tile_output(function: Any, tile: Tile) -> tuple[Any, Any]:
+    """Cut the output of a fused convolution into tiles, with all that belongs to one at its tile.
+
+    Returns the schedule and the block of the convolution, whose own loops are still to be ordered.
+    """
     schedule = s_tir.Schedule(function)
     names = child_blocks(schedule)
     reductions = [name for name in names if is_reduction(schedule, name)]
@@ -69,9 +88,11 @@ def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) 
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
     for name in names[names.index(reductions[0]) + 1 : -1]:
         schedule.compute_inline(schedule.get_sblock(name))
+    if "data_pad" in names:
+        *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
+        schedule.parallel(schedule.fuse(*outer, row))
+        schedule.vectorize(inner)
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
-    width, channels = (int(schedule.get(loop).extent) for loop in (columns, blocks))
-    tile = tile or default_tile(width, channels)
     blocks_outer, blocks_tile = schedule.split(blocks, [None, tile.blocks])
     columns_outer, columns_tile = schedule.split(columns, [None, tile.pixels])
     schedule.reorder(batch, blocks_outer, rows, columns_outer, blocks_tile, columns_tile, lanes)
@@ -80,12 +101,7 @@ def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) 
     schedule.unroll(blocks_tile)
     schedule.unroll(columns_tile)
     schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
-    _schedule_accumulation(schedule, conv, vector, tile.unrolled)
-    if "data_pad" in names:
-        *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
-        schedule.parallel(schedule.fuse(*outer, row))
-        schedule.vectorize(inner)
-    return schedule.mod["main"]
+    return schedule, conv
 
 
 def _schedule_accumulation(schedule: Any, conv: Any, vector: int, unrolled: int) -> None:
@@ -98,10 +114,15 @@ def _schedule_accumulation(schedule: Any, conv: Any, vector: int, unrolled: int)
     for loop in (innermost, columns, blocks):
         schedule.unroll(loop)
     schedule.vectorize(lanes)
-    zeros = schedule.get_loops(schedule.decompose_reduction(conv, outer))
+    begin_with_zeros(schedule, conv, outer)
+
+
+def begin_with_zeros(schedule: Any, conv: Any, loop: Any) -> None:
+    """Set the accumulators of a tile to zero before the outermost loop of the sum."""
+    zeros = schedule.get_loops(schedule.decompose_reduction(conv, loop))
     schedule.vectorize(zeros[-1])
-    for loop in zeros[2:-1]:
-        schedule.unroll(loop)
+    for one in zeros[2:-1]:
+        schedule.unroll(one)
 
 
 def schedule_spatial(function: Any, vector: int) -> Any:

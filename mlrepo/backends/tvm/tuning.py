@@ -21,8 +21,8 @@ import tvm
 from tvm import relax
 from tvm.s_tir import ScheduleError
 
-from mlrepo.backends.tvm.rewrites import tensor_shape
-from mlrepo.backends.tvm.schedules import Tile, default_tile, schedule_blocked_conv, tiles
+from mlrepo.backends.tvm.rewrites import tensor_shape, tensor_type
+from mlrepo.backends.tvm.schedules import Tile, default_tile, tiles
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 
@@ -41,8 +41,10 @@ class Layer:
     ----------
     key:
         What it is, independent of the process: the hash of its function's text.
-    shapes:
-        Of its inputs and, last, its output; all float32.
+    arguments:
+        Shape and type of its inputs and, last, its output.
+    schedule:
+        Schedules it with a tile.
     count:
         How often the model calls it.
     """
@@ -50,7 +52,8 @@ class Layer:
     key: str
     name: str
     function: Any
-    shapes: tuple[tuple[int, ...], ...]
+    arguments: tuple[tuple[tuple[int, ...], str], ...]
+    schedule: Callable[..., Any]
     count: int
 
 
@@ -123,8 +126,11 @@ def layer_key(function: Any) -> str:
     return sha256_bytes(function.script(show_meta=False).encode())[:24]
 
 
-def find_layers(module: Any, marker: str) -> list[Layer]:
-    """Return the distinct functions with ``marker`` in their names that a fused module calls."""
+def find_layers(module: Any, schedules: Mapping[str, Callable[..., Any]]) -> list[Layer]:
+    """Return the distinct functions that a fused module calls and that have a schedule with tiles.
+
+    ``schedules`` has the schedule by a part of the function's name.
+    """
     found: dict[str, Layer] = {}
     for block in module["main"].body.blocks:
         for binding in block.bindings:
@@ -132,15 +138,17 @@ def find_layers(module: Any, marker: str) -> list[Layer]:
             if not isinstance(call, relax.Call) or call.op.name != "relax.call_tir":
                 continue
             variable = call.args[0]
-            if marker not in variable.name_hint:
+            kind = next((kind for kind in schedules if kind in variable.name_hint), None)
+            if kind is None:
                 continue
             key = layer_key(module[variable])
-            shapes = tuple(
-                tuple(int(size) for size in tensor_shape(value))
+            arguments = tuple(
+                (tuple(int(size) for size in tensor_shape(value)), str(tensor_type(value).dtype))
                 for value in (*call.args[1].fields, call)
             )
             count = found[key].count + 1 if key in found else 1
-            found[key] = Layer(key, variable.name_hint, module[variable], shapes, count)
+            function = module[variable]
+            found[key] = Layer(key, variable.name_hint, function, arguments, schedules[kind], count)
     return list(found.values())
 
 
@@ -184,20 +192,22 @@ def search(
 
 def _extents(layer: Layer) -> tuple[int, int]:
     """Return the width and the blocks of channels of a layer's output [n, c/v, h, w, v]."""
-    return layer.shapes[-1][3], layer.shapes[-1][1]
+    shape, _ = layer.arguments[-1]
+    return shape[3], shape[1]
 
 
 def _measure(layer: Layer, target: Any, vector: int) -> dict[Tile, float]:
     """Return the least time of a call in seconds for each tile that compiles."""
     rng = np.random.default_rng(0)
     arguments = [
-        tvm.runtime.tensor(np.asarray(rng.standard_normal(shape), np.float32))
-        for shape in layer.shapes
+        # Of small numbers all types have.
+        tvm.runtime.tensor(rng.integers(0, 4, shape).astype(dtype))
+        for shape, dtype in layer.arguments
     ]
     runs: dict[Tile, Any] = {}
     for tile in tiles(*_extents(layer)):
         try:
-            function = schedule_blocked_conv(layer.function, vector, tile)
+            function = layer.schedule(layer.function, vector, tile)
             module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
             runs[tile] = tvm.compile(module, target=target)["main"]
         except (ScheduleError, ValueError, RuntimeError):
