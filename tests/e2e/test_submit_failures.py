@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forge_world import BRANCH, FORK, LOGIN, OFFICIAL, World, one_of_each, publish, select
+from driver import finish, start, until
+from forge_world import (
+    BRANCH,
+    FORK,
+    LOGIN,
+    OFFICIAL,
+    ROUND,
+    World,
+    one_of_each,
+    publish,
+    select,
+)
 from git_server import AFTER, Answer, Fault, reset, slow, status
 from github_double import tip
 from samples import git
@@ -144,6 +157,25 @@ def test_a_slow_git_server_is_given_up_in_time(world: World) -> None:
     assert time.monotonic() - begin < 15
     world.server.faults = []
     world.submit()
+
+
+@pytest.mark.parametrize("step", ["base", "open"])
+def test_ctrl_c_in_the_network_is_completed_by_the_same_command(world: World, step: str) -> None:
+    """At once and without a traceback, whether mlrepo or git is waiting for an answer."""
+    fault = Fault(STEPS[step], slow(6))
+    world.server.faults = [fault]
+    process = start(world.root, "submit", "--yes", "--round", ROUND, **world.settings)
+    until(lambda: fault.times == 0, f"the step {step!r}")
+    begin = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130
+    assert time.monotonic() - begin < 4
+    done.says("interrupted")
+    world.server.faults = []
+    time.sleep(max(0.0, begin + 6 - time.monotonic()))  # what the server still works at
+    world.submit()
+    one_of_each(world)
 
 
 def test_a_server_that_is_not_there(world: World) -> None:
