@@ -86,8 +86,10 @@ def tile_output(function: Any, tile: Tile) -> tuple[Any, Any]:
     if len(reductions) != 1 or reductions[0] == names[-1]:
         raise ValueError(f"one convolution and what follows it are expected, not {names}")
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    for name in names[names.index(reductions[0]) + 1 : -1]:
-        schedule.compute_inline(schedule.get_sblock(name))
+    # What follows the sum, and what prepares another operand of it, such as a dequantized one.
+    for name in names[:-1]:
+        if name not in (reductions[0], "data_pad"):
+            schedule.compute_inline(schedule.get_sblock(name))
     if "data_pad" in names:
         *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
         schedule.parallel(schedule.fuse(*outer, row))
