@@ -114,20 +114,17 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
     for name in options.backends.split(","):
         spec = _spec(options, home, name, "fp32", files)
         try:
-            with probes([spec], os.environ) as (process,):
-                rate = process.ask("measure", batch=spec.batch, seconds=2)["rate"]
-                rows: list[float] = []
+            rows: list[float] = []
 
-                def one(
-                    spec: ProbeSpec = spec, process: Any = process, rate: float = rate,
-                    rows: list[float] = rows,
-                ) -> str:  # fmt: skip
-                    bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)
-                    through = loadgen_rate(spec, options.seconds, rate)
-                    rows.append(through / bare["rate"])
-                    return f"{spec.backend}: bare {bare['rate']:.2f}  LoadGen {through:.2f}"
+            def one(spec: ProbeSpec = spec, rows: list[float] = rows) -> str:
+                # A process of its own for each round: only what has ended is known as ours.
+                with probes([spec], os.environ) as (process,):
+                    bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)["rate"]
+                through = loadgen_rate(spec, options.seconds, bare)
+                rows.append(through / bare)
+                return f"{spec.backend}: bare {bare:.2f}  LoadGen {through:.2f}"
 
-                quiet_rounds(options, one, rows)
+            quiet_rounds(options, one, rows)
         except MlrepoError as error:
             print(f"{name}: {error.message}")
             continue
@@ -143,14 +140,16 @@ def speed(options: argparse.Namespace, home: Path) -> None:
     specs = {f"{name} {precision}": _spec(options, home, name, precision, files)
              for name, precision in ways}  # fmt: skip
     for name in ("tvm-onnx", "tvm-pytorch"):
-        untuned = specs.get(f"{name} fp32")
-        if untuned is not None:
-            specs[f"{name} fp32 untuned"] = replace(untuned, cache="")
+        tuned = specs.get(f"{name} fp32")
+        if tuned is not None:  # the database of tiles lies beside the compiled models
+            specs[f"{name} fp32 untuned"] = replace(tuned, cache=str(home / "untuned"))
     wall: dict[str, list[float]] = {name: [] for name in specs}
     cpu: dict[str, list[float]] = {name: [] for name in specs}
-    with probes(list(specs.values()), os.environ) as started:
-        for _ in range(options.rounds):
-            for (name, spec), process in zip(specs.items(), started, strict=True):
+    for _ in range(options.rounds):
+        for name, spec in specs.items():
+            # Each alone: beside others that are loaded, the later ones can be a tenth slower here.
+            with probes([spec], os.environ) as (process,):
+                process.ask("measure", batch=spec.batch, seconds=options.turn / 4)
                 before = cpu_seconds(process.pid)
                 answer = process.ask("measure", batch=spec.batch, seconds=options.turn)
                 wall[name].append(answer["rate"])
@@ -264,9 +263,9 @@ def main() -> None:
     parser.add_argument("--backends", default=",".join(_BACKENDS))
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0, help="of a LoadGen run")
-    parser.add_argument("--turn", type=float, default=1.0, help="seconds of a turn in speed")
+    parser.add_argument("--turn", type=float, default=2.0, help="seconds of a turn in speed")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--foreign", type=float, default=0.05, help="share of CPU time")
     parser.add_argument("--home", type=Path, help="keeps models and compiled code")

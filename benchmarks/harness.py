@@ -90,6 +90,7 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
     spec = RunSpec(
         workload.name, arguments["backend"], arguments["scenario"], "performance",
         arguments["model"], arguments["threads"], arguments["batch"],
+        backend_options=arguments["options"],
     )  # fmt: skip
     backend = NullBackend() if null else OnnxRuntimeBackend()
     execute(spec, workload, backend, directory, Reporter(directory))
@@ -141,8 +142,9 @@ def bare(model: Path, batch: int, threads: int, seconds: float) -> dict[str, flo
 
 
 def ours(
-    model: Path | None, scenario: str, batch: int | None, threads: int, conf: Mapping[str, float]
-) -> dict[str, Any]:
+    model: Path | None, scenario: str, batch: int | None, threads: int,
+    conf: Mapping[str, float], options: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the numeric results of LoadGen's detail log through the harness."""
     from mlrepo.logs.detail import parse_detail
 
@@ -152,7 +154,7 @@ def ours(
         (directory / "user.conf").write_text("".join(lines))
         given = {
             "backend": "onnx" if model else "null", "scenario": scenario, "batch": batch,
-            "threads": threads, "model": str(model),
+            "threads": threads, "model": str(model), "options": dict(options or {}),
         }  # fmt: skip
         _spawn("ours", given, directory)
         return parse_detail((directory / "mlperf_log_detail.txt").read_bytes()).group("result_")
@@ -205,7 +207,10 @@ def offline(options: argparse.Namespace, model: Path) -> None:
         loop = bare(model, options.batch, threads, options.seconds)["rate"]
         conf = {"min_duration": options.seconds * 1e3, "target_qps": pilot / 1.1}
         conf["min_query_count"] = 1
-        result = ours(model, "Offline", options.batch, threads, conf)
+        # As `mlrepo bench tune` finds it: with more streams, each has its share of a batch.
+        more = {"streams": str(options.streams)} if options.streams > 1 else {}
+        batch = options.batch * options.streams
+        result = ours(model, "Offline", batch, threads, conf, more)
         row = [loop, float(result["samples_per_second"])]
         if options.inference:
             from reference_harness import run_reference
@@ -289,6 +294,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--streams", type=int, default=1, help="ours: sessions beside each other")
     parser.add_argument("--inference", type=Path, help="checkout of mlcommons/inference")
     parser.add_argument("--reference-python", type=Path, help="interpreter of its environment")
     parser.add_argument("--foreign", type=float, default=0.05, help="share of CPU time")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,8 @@ from mlrepo.bench.run import Bench
 from mlrepo.bench.tune import (
     DEFAULT_BATCH,
     QUERY_SAMPLES,
+    WORTH,
     Candidate,
-    ProbeProcess,
     candidates,
     choose,
 )
@@ -42,8 +42,8 @@ _COMPARED = (
     ("openvino", "int8"), ("pytorch", "fp32"), ("pytorch", "bf16"), ("tvm-onnx", "fp32"),
     ("tvm-onnx", "int8"), ("tvm-pytorch", "fp32"),
 )  # fmt: skip
-_ROUNDS = 7
-_TURN_SECONDS = 0.5
+_ROUNDS = 3
+_WARM_SECONDS, _TURN_SECONDS = 0.3, 1.5
 
 OnProgress = Callable[[str, float], None]
 
@@ -160,9 +160,8 @@ def compare(
                 raise
             failed.append(Compared(backend, precision, "", 0.0, 0.0, 0.0, error.message))
     specs = [tuning.spec for tuning in tunings]
-    with start_probes(specs, bench.environ) as started:
-        rates = _in_turns(started, [spec.batch for spec in specs])
-        classes = [process.ask("classes")["classes"] for process in started]
+    rates = _in_turns(specs, bench.environ)
+    classes = [_classes(spec, bench.environ) for spec in specs]
     found = [
         Compared(
             spec.backend,
@@ -212,22 +211,40 @@ def _tune_code(
     with start_probes([spec], bench.environ) as (process,):
         path = str(database.absolute()) if database is not None else ""
         summary = process.ask("tune", show, seconds=budget, database=path)["summary"]
-    default = replace(spec, cache="")
-    with start_probes([spec, default], bench.environ) as both:
-        rates = _in_turns(both, [spec.batch, spec.batch])
+    rates = _in_turns([spec, replace(spec, cache="")], bench.environ)
+    rate, default = (median(row) for row in rates)
+    better = rate > WORTH * default
+    with start_probes([spec], bench.environ) as (process,):
+        process.ask("adopt", better=better)
     left = summary["unmeasured"]
     note = f"{summary['layers'] - left} of {summary['layers']} layers measured"
+    if not better:
+        note += "; no faster by more than noise: the default stays"
     if left:
         note += "; the same command goes on"
-    return median(rates[0]), median(rates[1]), note
+    return rate if better else default, default, note
 
 
-def _in_turns(processes: Sequence[ProbeProcess], batches: Sequence[int]) -> list[list[float]]:
-    rates: list[list[float]] = [[] for _ in processes]
+def _in_turns(specs: Sequence[ProbeSpec], environ: Mapping[str, str]) -> list[list[float]]:
+    """Return the rates of each in turns, each time in a process that is alone.
+
+    Ten loaded models would need ten times the memory; and on a virtual machine those that are
+    loaded later can be a tenth slower, whatever they are.
+    """
+    rates: list[list[float]] = [[] for _ in specs]
     for _ in range(_ROUNDS):
-        for row, (process, batch) in enumerate(zip(processes, batches, strict=True)):
-            rates[row].append(process.ask("measure", batch=batch, seconds=_TURN_SECONDS)["rate"])
+        for row, spec in zip(rates, specs, strict=True):
+            with start_probes([spec], environ) as (process,):
+                process.ask("measure", batch=spec.batch, seconds=_WARM_SECONDS)
+                answer = process.ask("measure", batch=spec.batch, seconds=_TURN_SECONDS)
+            row.append(answer["rate"])
     return rates
+
+
+def _classes(spec: ProbeSpec, environ: Mapping[str, str]) -> list[int]:
+    with start_probes([spec], environ) as (process,):
+        found: list[int] = process.ask("classes")["classes"]
+    return found
 
 
 def _installed(backend: str) -> bool:

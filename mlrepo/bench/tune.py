@@ -33,7 +33,7 @@ _MOST_ROUNDS = 12
 # A candidate leaves when its median falls short of the best one's by this.
 _HOPELESS = 0.85
 # What is not faster than the default by this much is noise: the default stays.
-_WORTH = 1.02
+WORTH = 1.02
 # Batches so small that they cost nothing to try.
 _FEW = 8
 
@@ -234,11 +234,11 @@ def _is_useless(batch: int, others: Sequence[Measured]) -> bool:
     """Return whether doubling the batch has stopped to help below ``batch`` already."""
     rates = {measured.candidate.batch: measured.rate for measured in others}
     half, quarter = rates.get(batch // 2, 0.0), rates.get(batch // 4, 0.0)
-    return batch > _FEW and half <= _WORTH * quarter
+    return batch > _FEW and half <= WORTH * quarter
 
 
 def choose(found: Sequence[Measured], default: Candidate) -> Measured:
     """Return the best candidate; the default unless another is faster by more than noise."""
     own = next(measured for measured in found if measured.candidate == default)
     best = found[0]
-    return best if best.rate > _WORTH * own.rate else own
+    return best if best.rate > WORTH * own.rate else own

@@ -110,6 +110,13 @@ class Probe:
         self._load()
         return {"summary": summary}
 
+    def adopt(self, better: bool) -> dict[str, Any]:
+        """Tell the backend whether what it found is faster as a whole; one may not care."""
+        keep = getattr(self._backend, "adopt", None)
+        if keep is not None:
+            keep(better)
+        return {}
+
     def _batch(self, batch: int) -> int:
         shape = self._backend.input_shape
         return (shape[0] if shape else None) or min(batch, len(self._samples))

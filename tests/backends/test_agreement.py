@@ -1,6 +1,6 @@
 """Every backend computes what ONNX Runtime computes, and runs in LoadGen in all scenarios.
 
-`make test-backends` installs the frameworks; where one is missing its tests are skipped.
+Where a framework is missing its tests are skipped; `make test` installs all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _MODULES = {
     "tvm-onnx": ("tvm",),
     "tvm-pytorch": ("tvm", "torch"),
 }
-_INPUTS = 200
 # Queries of a performance run: what early stopping needs, and not many more.
 _COUNTS = {"Offline": "1000", "SingleStream": "100", "MultiStream": "700", "Server": "700"}
 # Of the largest score; bf16 keeps 8 bits.
@@ -43,7 +42,7 @@ _BOUND = {"fp32": 1e-4, "bf16": 3e-2}
 def _need(backend: str) -> Any:
     for module in _MODULES.get(backend, ()):
         if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed: make test-backends")
+            pytest.skip(f"{module} is not installed")
     return load_plugin(BACKENDS, backend)()
 
 
@@ -60,16 +59,16 @@ def efficientnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store.require(store.find("efficientnet-lite0")).path
 
 
-@pytest.fixture(scope="module")
-def reference(resnet50: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+@pytest.fixture(scope="module", params=[12, pytest.param(200, marks=pytest.mark.slow)])
+def reference(
+    resnet50: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images and their scores by ONNX Runtime."""
-    images = RandomImages().load(range(_INPUTS))
+    images = RandomImages().load(range(request.param))
     backend = OnnxRuntimeBackend()
-    backend.load(resnet50, BackendOptions())
-    yield (
-        images,
-        np.concatenate([backend.predict(images[i : i + 4])[0] for i in range(0, _INPUTS, 4)]),
-    )
+    backend.load(resnet50, BackendOptions(threads=1))
+    scores = [backend.predict(images[i : i + 4])[0] for i in range(0, len(images), 4)]
+    yield images, np.concatenate(scores)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_scores_agree_with_onnx_runtime(
 ) -> None:
     """Within the bound of the precision, relative to the largest score; fp32 with equal top-1."""
     backend = _need(name)
-    backend.load(resnet50, BackendOptions(precision=precision, batch=4))
+    backend.load(resnet50, BackendOptions(precision=precision, batch=4, threads=1))
     images, wanted = reference
     found = np.concatenate(
         [np.array(backend.predict(images[i : i + 4])[0]) for i in range(0, len(images), 4)]
@@ -105,8 +104,8 @@ def test_efficientnet_agrees_with_onnx_runtime(name: str, efficientnet: Path) ->
     """Depthwise convolutions with strides, padding on one side, and bounded activations."""
     images = RandomImages().load(range(4)) / 128
     backend, wanted = _need(name), OnnxRuntimeBackend()
-    backend.load(efficientnet, BackendOptions(batch=2))
-    wanted.load(efficientnet, BackendOptions())
+    backend.load(efficientnet, BackendOptions(batch=2, threads=1))
+    wanted.load(efficientnet, BackendOptions(threads=1))
     expected = wanted.predict(images)[0]
     found = np.concatenate([np.array(backend.predict(images[i : i + 2])[0]) for i in (0, 2)])
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
@@ -125,8 +124,8 @@ def test_a_quantized_model_agrees_with_its_original(
     base = store.require(store.find("efficientnet-lite0"))
     model = quantize(store, base, "int8", "minmax", calibration).path
     backend, wanted = _need(name), OnnxRuntimeBackend()
-    backend.load(model, BackendOptions(batch=4, precision="int8"))
-    wanted.load(efficientnet, BackendOptions())
+    backend.load(model, BackendOptions(batch=4, precision="int8", threads=1))
+    wanted.load(efficientnet, BackendOptions(threads=1))
     found, expected = (b.predict(images.load(range(4)))[0] for b in (backend, wanted))
     assert 0.8 < np.corrcoef(found.ravel(), expected.ravel())[0, 1] < 0.9999
     assert backend.describe()["precision"] == "int8"
@@ -145,7 +144,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_integer_arithmetic_is_that_of_onnx_runtime(name: str, quantized: Path) -> None:
     """The same numbers are rounded at the same places; few of them to the other side."""
     backend, wanted = _need(name), OnnxRuntimeBackend()
-    options = BackendOptions(batch=4, precision="int8")
+    options = BackendOptions(batch=4, precision="int8", threads=1)
     backend.load(quantized, options)
     wanted.load(quantized, options)
     images = RandomImages().load(range(4))
@@ -179,8 +178,8 @@ def test_depthwise_convolutions_and_1001_classes_are_right(name: str, tmp_path: 
     """A convolution that fills no blocks, beside ones that do; on a batch of one."""
     path = tiny_classifier(tmp_path / "m.onnx", classes=1001, depthwise=True)
     backend, wanted = _need(name), OnnxRuntimeBackend()
-    backend.load(path, BackendOptions(batch=1))
-    wanted.load(path, BackendOptions())
+    backend.load(path, BackendOptions(batch=1, threads=1))
+    wanted.load(path, BackendOptions(threads=1))
     image = RandomImages().load([5])
     expected = wanted.predict(image)[0]
     difference = np.abs(backend.predict(image)[0] - expected).max()
@@ -219,7 +218,7 @@ def test_what_is_no_model_or_no_option_is_a_user_s_error(name: str, tmp_path: Pa
     """Never the framework's own exception."""
     (tmp_path / "m.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match=r"m\.onnx"):
-        _need(name).load(tmp_path / "m.onnx", BackendOptions())
+        _need(name).load(tmp_path / "m.onnx", BackendOptions(threads=1))
     path = tiny_classifier(tmp_path / "good.onnx")
     with pytest.raises(UserError, match="no option 'nonsense'"):
         _need(name).load(path, BackendOptions(extra={"nonsense": "1"}))
@@ -235,9 +234,9 @@ def test_an_operator_that_a_framework_does_not_know_is_named(name: str, tmp_path
     node = next(node for node in model.graph.node if node.op_type == "Relu")
     node.op_type = "Celu"
     onnx.save_model(model, path)
-    OnnxRuntimeBackend().load(path, BackendOptions())
+    OnnxRuntimeBackend().load(path, BackendOptions(threads=1))
     with pytest.raises(UserError, match="Celu") as caught:
-        _need(name).load(path, BackendOptions())
+        _need(name).load(path, BackendOptions(threads=1))
     assert caught.value.hint
 
 
@@ -327,6 +326,13 @@ def test_tuning_of_tiles_goes_on_where_it_stopped_and_can_be_handed_on(tmp_path:
     first = backend.describe()["options"]["tiles"]
     assert len(first) == 64
     np.testing.assert_allclose(backend.predict(image)[0], before, rtol=1e-4, atol=1e-4)
+
+    backend.adopt(False)
+    backend.load(path, options)
+    assert backend.describe()["options"]["tiles"] == ""
+    backend.adopt(True)
+    backend.load(path, options)
+    assert backend.describe()["options"]["tiles"] == first
 
     other = _need("tvm-onnx")
     other.load(path, BackendOptions(batch=2, threads=1, cache=tmp_path / "there"))

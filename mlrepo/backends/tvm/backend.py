@@ -54,7 +54,7 @@ class _TvmBackend(ABC):
         self._unscheduled: list[str] = []
         self._model, self._cache = model, options.cache
         database = self._database()
-        tiles = database.read() if database is not None else {}
+        tiles = database.read() if database is not None and database.adopted else {}
         self._tiles = sha256_file(database.path) if database is not None and tiles else ""
         path = self._library(model, options.cache)
         if path is not None and path.is_file():
@@ -122,6 +122,7 @@ class _TvmBackend(ABC):
             raise UserError("There is no place to keep what tuning finds.")
         if database is not None:
             own.take(database)
+        own.adopt(True)
         module, _ = self._import(self._model, self._batch)
         layers = pipeline.layers_of(module, self._target)
         lanes = pipeline.lanes(self._target)
@@ -129,6 +130,12 @@ class _TvmBackend(ABC):
         if database is not None:
             own.give(database)
         return {"layers": len(layers), "unmeasured": left, "database": str(own.path)}
+
+    def adopt(self, better: bool) -> None:
+        """Compile with what :meth:`tune` found from now on, or without it."""
+        database = self._database()
+        if database is not None:
+            database.adopt(better)
 
     def _database(self) -> Any:
         """Return the database of tiles for this model, batch and target; None without a cache."""

@@ -74,6 +74,31 @@ class Database:
         """Return the tile of each layer that was measured, by its key; none without a file."""
         return {key: Tile(**entry["tile"]) for key, entry in self._layers(self.path).items()}
 
+    @property
+    def adopted(self) -> bool:
+        """Whether a model is compiled with what was found: it was faster as a whole, or is untried.
+
+        A tile that is faster where its layer runs by itself need not be so in the model.
+        """
+        return not self._rejected.is_file()
+
+    def adopt(self, better: bool) -> None:
+        """Keep whether the model as a whole is faster with what was found."""
+        try:
+            if better:
+                self._rejected.unlink(missing_ok=True)
+            else:
+                self._rejected.touch()
+        except OSError as error:
+            raise UserError(
+                f"{self._rejected} cannot be written: {error.strerror}.",
+                hint="Make room, then tune again.",
+            ) from error
+
+    @property
+    def _rejected(self) -> Path:
+        return self.path.with_suffix(".rejected")
+
     def add(self, layer: Layer, tile: Tile, seconds: float, default: float) -> None:
         """Keep the tile of a layer with its time and the default's."""
         entry = {"name": layer.name, "tile": asdict(tile), "us": round(seconds * 1e6, 1)}
