@@ -134,6 +134,7 @@ def _watch(
     """Wait for the child; return why it has to be stopped, or an empty string when it ended."""
     begin = time.monotonic()
     while True:
+        on_progress(_progress(directory))
         try:
             child.wait(timeout=_POLL_SECONDS)
             return ""
@@ -143,7 +144,6 @@ def _watch(
             return stop[0]
         if timeout is not None and time.monotonic() - begin > timeout:
             return "timeout"
-        on_progress(_progress(directory))
 
 
 def _progress(directory: Path) -> Progress:

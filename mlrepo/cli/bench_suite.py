@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
 )
 @click.option("--budget", help="Start no run that would end later than this, such as 3h.")
-@click.option("--since", default="", hidden=True)
+@click.option("--since", default="", hidden=True, help="When the suite that is resumed began.")
 @where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
 @click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")

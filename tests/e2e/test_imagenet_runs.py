@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,11 @@ def test_streams_give_the_same_answers(root: Path, home: Path) -> None:
     assert found[1]["backend"]["options"]["streams"] == 2
 
 
-def test_a_run_of_a_quantized_model_keeps_how_it_was_quantized(root: Path, home: Path) -> None:
+def test_a_run_of_a_quantized_model_keeps_how_it_was_quantized(
+    root: Path, home: Path, tmp_path: Path
+) -> None:
     """The draft of the calibration document is recorded with each of its runs."""
+    home = Path(shutil.copytree(home, tmp_path / "home"))
     environ = {"MLREPO_HOME": str(home)}
     images = root.parent / "calibration-list"
     images.write_text("".join(f"ILSVRC2012_val_{number:08}.JPEG\n" for number in (1, 2, 3)))
