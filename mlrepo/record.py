@@ -186,8 +186,12 @@ class AccuracyEntry:
 
 def new_run_id(started: datetime.datetime, content: bytes) -> str:
     """Return ``YYYYMMDDTHHMMSSZ-<6 hex>``: sortable by start, told apart by content."""
-    stamp = started.astimezone(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{stamp}-{sha256_bytes(content)[:6]}"
+    return f"{run_stamp(started)}-{sha256_bytes(content)[:6]}"
+
+
+def run_stamp(started: datetime.datetime) -> str:
+    """Return how the id of a run that starts then begins: ``YYYYMMDDTHHMMSSZ``."""
+    return started.astimezone(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def is_run_id(text: str) -> bool:

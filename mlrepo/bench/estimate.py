@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.execute import execute
-from mlrepo.bench.inputs import gather_inputs
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import SPEC_FILE, SPEED, USER_CONF_FILE, read_events
 from mlrepo.record import ACCURACY
-from mlrepo.rounds import Round, load_round
+from mlrepo.rounds import Round
 from mlrepo.workloads import Workload
 
 # Queries that LoadGen's early stopping needs at least (v2.0 and later), by scenario.
@@ -81,12 +80,7 @@ def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
     UserError
         The backend failed; its reason is in the message.
     """
-    round_ = load_round(bench.settings["round"].value)
-    asked = replace(request, scenario="Offline", mode=SPEED)
-    inputs = gather_inputs(bench.home, round_, asked)
-    asked, tuned = bench.with_tuned(asked, inputs)
-    if tuned:
-        inputs = gather_inputs(bench.home, round_, asked)
+    _, inputs, _ = bench.prepare(replace(request, scenario="Offline", mode=SPEED))
     spec: dict[str, Any] = {"run": inputs.spec.to_dict()}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mlrepo-speed-") as name:

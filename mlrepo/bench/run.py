@@ -95,11 +95,7 @@ class Bench:
         MlrepoError
             The run could not be recorded; it waits in the spool.
         """
-        request = request.checked()
-        inputs = gather_inputs(self.home, self._round(), request)
-        request, tuned = self.with_tuned(request, inputs)
-        if tuned:
-            inputs = gather_inputs(self.home, self._round(), request)
+        request, inputs, tuned = self.prepare(request.checked())
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
@@ -138,7 +134,21 @@ class Bench:
         collect_garbage(self.repository)
         return concluded
 
-    def with_tuned(
+    def prepare(self, request: BenchRequest) -> tuple[BenchRequest, Inputs, dict[str, Any]]:
+        """Return the request with what was tuned, what its run is made of, and what was tuned.
+
+        Raises
+        ------
+        UserError
+            Benchmark, backend, model or data set are not here.
+        """
+        inputs = gather_inputs(self.home, self._round(), request)
+        request, tuned = self._with_tuned(request, inputs)
+        if tuned:
+            inputs = gather_inputs(self.home, self._round(), request)
+        return request, inputs, tuned
+
+    def _with_tuned(
         self, request: BenchRequest, inputs: Inputs
     ) -> tuple[BenchRequest, dict[str, Any]]:
         """Fill what the user left open with what tuning found; return it as a setting, too.

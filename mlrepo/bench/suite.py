@@ -28,7 +28,7 @@ from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import Busy, UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stamp
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import load_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
@@ -154,7 +154,15 @@ def plan_suite(
     steps = tuple(
         Step(cell, needed, took) for (cell, needed), took in zip(planned, seconds, strict=True)
     )
-    return Suite(bench, request, round_, workload, quick, steps, since or _now())
+    return Suite(
+        bench,
+        request,
+        round_,
+        workload,
+        quick,
+        steps,
+        since or run_stamp(datetime.datetime.now(datetime.UTC)),
+    )
 
 
 def run_suite(
@@ -230,10 +238,6 @@ def began_of(record: RunRecord) -> str:
 def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Return the tags that the user gave, without those of a suite."""
     return tuple(tag for tag in tags if tag != SUITE_TAG and not _BEGAN.fullmatch(tag))
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def last_suite(repository: ResultsRepository) -> RunRecord | None:

@@ -65,14 +65,20 @@ def test_a_kill_loses_no_acknowledged_run(
     print(f"{kills} kills, {len(said)} acknowledged, {orphans} orphans, {stale} stale locks")
 
 
-def test_a_stale_branch_lock_is_reported_and_left_alone(
-    results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_foreign_branch_lock_is_reported_and_left_alone(
+    results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, *, noted: bool
 ) -> None:
-    """A lock file that a foreign process left makes recording say Busy, its name and its age."""
+    """It makes recording say Busy, its name and its age.
+
+    Also one that is older than the note of an mlrepo that was killed while it waited for it.
+    """
     monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
-    lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
-    lock.parent.mkdir(parents=True)
+    lock = _lock(results)
     lock.touch()
+    if noted:
+        os.utime(lock, (0, lock.stat().st_mtime - 3))
+        _note(results).touch()
     _assert_reported(recorder, lock, sample_run_id(0))
     assert lock.exists()
     lock.unlink()
@@ -87,10 +93,7 @@ def test_the_branch_lock_of_a_killed_mlrepo_is_broken(
     results: ResultsRepository, recorder: Recorder, *, young: bool
 ) -> None:
     """A note tells that the dead process was moving the branch; a fresh lock is waited for."""
-    lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
-    lock.parent.mkdir(parents=True)
-    results.store.mkdir(exist_ok=True)
-    note = results.store / f"{_EXPERIMENT.ref.replace('/', '%2F')}.moving"
+    lock, note = _lock(results), _note(results)
     for path in (note, lock):
         path.touch()
         if not young:
@@ -102,19 +105,17 @@ def test_the_branch_lock_of_a_killed_mlrepo_is_broken(
     assert not note.exists()
 
 
-def test_a_lock_that_is_older_than_the_note_is_left_alone(
-    results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody else held it when mlrepo was killed waiting for it."""
-    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.3)
+def _lock(results: ResultsRepository) -> Path:
+    """Return where Git locks the branch; its directory is made."""
     lock = results.common_dir / (_EXPERIMENT.ref + ".lock")
-    lock.parent.mkdir(parents=True)
-    lock.touch()
-    os.utime(lock, (0, lock.stat().st_mtime - 3))
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return lock
+
+
+def _note(results: ResultsRepository) -> Path:
+    """Return where an mlrepo notes that it moves the branch; its directory is made."""
     results.store.mkdir(exist_ok=True)
-    (results.store / f"{_EXPERIMENT.ref.replace('/', '%2F')}.moving").touch()
-    _assert_reported(recorder, lock, sample_run_id(0))
-    assert lock.exists()
+    return results.store / f"{_EXPERIMENT.ref.replace('/', '%2F')}.moving"
 
 
 def _run_and_kill(results: ResultsRepository, number: int, sink: Path, delay: float) -> None:

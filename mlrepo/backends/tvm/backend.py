@@ -19,7 +19,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
-_PIPELINE = 4
+_PIPELINE = 5
 _OPTIONS = ("mcpu",)
 
 

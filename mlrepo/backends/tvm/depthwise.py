@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import s_tir, te, topi
+from tvm import s_tir, te
 
-from mlrepo.backends.tvm.schedules import child_blocks, is_reduction
+from mlrepo.backends.tvm.schedules import child_blocks, inline_around, is_reduction
+from mlrepo.backends.tvm.windows import windows
 
 # Pixels of a row that stay in registers, best first: one accumulator each.
 _PIXELS = (14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
@@ -22,14 +23,9 @@ def depthwise_conv2d(
 
     ``padding`` is top, left, bottom, right.
     """
-    top, left, bottom, right = padding
-    batch, blocks, height, width, lanes = data.shape
+    batch, blocks, _, _, lanes = data.shape
     _, _, high, wide, _, _ = kernel.shape
-    padded = data
-    if any(padding):
-        padded = topi.nn.pad(data, (0, 0, top, left, 0), (0, 0, bottom, right, 0), name="data_pad")
-    rows = (height + top + bottom - (high - 1) * dilation[0] - 1) // strides[0] + 1
-    columns = (width + left + right - (wide - 1) * dilation[1] - 1) // strides[1] + 1
+    padded, rows, columns = windows(data, (high, wide), strides, padding, dilation)
     y, x = te.reduce_axis((0, high), "y"), te.reduce_axis((0, wide), "x")
     return te.compute(
         (batch, blocks, rows, columns, lanes),
@@ -54,8 +50,7 @@ def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     if len(reductions) != 1:
         raise ValueError(f"one convolution is expected, not {names}")
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    for name in names[names.index(reductions[0]) + 1 : -1]:
-        schedule.compute_inline(schedule.get_sblock(name))
+    inline_around(schedule, names, reductions[0])
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
     height, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
     rows_outer, _ = schedule.split(rows, [None, _first(_ROWS, height)])

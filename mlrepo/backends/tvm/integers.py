@@ -12,11 +12,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tvm import relax, te, topi
+from tvm import relax, te
 
 from mlrepo.backends.tvm import vnni
-from mlrepo.backends.tvm.rewrites import is_constant, rewrite, tensor_type
-from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, output_tile, tile_output
+from mlrepo.backends.tvm.rewrites import (
+    bound_value,
+    is_constant,
+    operator_name,
+    rewrite,
+    tensor_type,
+)
+from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, tile_output
+from mlrepo.backends.tvm.windows import windows
 
 # What one VNNI instruction multiplies: 16 output channels, four input channels of each.
 LANES = 16
@@ -30,7 +37,7 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or the scaled sum that stands for it."""
         call = self.visit_expr_post_order(call)
-        if getattr(call.op, "name", "") != "relax.nn.conv2d" or int(call.attrs.groups) != 1:
+        if operator_name(call) != "relax.nn.conv2d" or int(call.attrs.groups) != 1:
             return call
         data, weights = (self._dequantized(argument) for argument in call.args)
         if data is None or weights is None or not is_constant(weights.args[0]):
@@ -66,9 +73,8 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
 
     def _dequantized(self, value: Any) -> Any:
         """Return the call that dequantizes by constants and gives ``value``, or None."""
-        if isinstance(value, relax.Var):
-            value = self.lookup_binding(value)
-        if getattr(getattr(value, "op", None), "name", "") != "relax.dequantize":
+        value = bound_value(value, self)
+        if operator_name(value) != "relax.dequantize":
             return None
         return value if all(is_constant(argument) for argument in value.args[1:]) else None
 
@@ -80,7 +86,7 @@ class _Arithmetic(relax.PyExprMutator):  # type: ignore[misc]
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or the operators that stand for it."""
         call = self.visit_expr_post_order(call)
-        name = getattr(call.op, "name", "")
+        name = operator_name(call)
         if name not in ("relax.quantize", "relax.dequantize") or is_constant(call.args[0]):
             return call
         numbers = [argument.value.numpy() for argument in call.args[1:] if is_constant(argument)]
@@ -128,20 +134,14 @@ def integer_conv2d(
 
     ``padding`` is top, left, bottom, right.
     """
-    top, left, bottom, right = padding
-    batch, _, height, width, _ = data.shape
     blocks, inner, high, wide, steps, lanes, step = kernel.shape
-    padded = data
-    if any(padding):
-        padded = topi.nn.pad(data, (0, 0, top, left, 0), (0, 0, bottom, right, 0), name="data_pad")
-    rows = (height + top + bottom - (high - 1) * dilation[0] - 1) // strides[0] + 1
-    columns = (width + left + right - (wide - 1) * dilation[1] - 1) // strides[1] + 1
+    padded, rows, columns = windows(data, (high, wide), strides, padding, dilation)
     c, y, x, s, k = (
         te.reduce_axis((0, extent), name)
         for extent, name in zip((inner, high, wide, steps, step), "cyxsk", strict=True)
     )
     return te.compute(
-        (batch, blocks, rows, columns, lanes),
+        (data.shape[0], blocks, rows, columns, lanes),
         lambda n, o, i, j, lane: te.sum(
             padded[
                 n, c, i * strides[0] + y * dilation[0], j * strides[1] + x * dilation[1],
@@ -159,8 +159,7 @@ def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) 
 
     As :func:`schedule_blocked_conv`, with one VNNI instruction for four input channels.
     """
-    tile = tile or output_tile(function)
-    schedule, conv = tile_output(function, tile)
+    schedule, conv, _ = tile_output(function, tile)
     loops = schedule.get_loops(conv)[2:]
     batch, blocks, rows, columns, lanes, outer, high, wide, steps, step = loops
     schedule.reorder(batch, rows, outer, high, wide, steps, blocks, columns, lanes, step)

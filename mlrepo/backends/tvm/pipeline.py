@@ -28,6 +28,8 @@ from mlrepo.backends.tvm.integers import (
 )
 from mlrepo.backends.tvm.rewrites import (
     bound_by_constants,
+    bound_value,
+    operator_name,
     pack_constants,
     tensor_shape,
     tensor_type,
@@ -152,7 +154,7 @@ class _Blocks:
         convolution keeps the block of its channels.
         """
         # Other operators come here too, some without attributes: the name is asked first.
-        if getattr(getattr(call, "op", None), "name", "") != "relax.nn.conv2d":
+        if operator_name(call) != "relax.nn.conv2d":
             return {}
         # Said outright: left open, it would take the blocked layout of what stands before it.
         plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
@@ -184,9 +186,7 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
         return [int(value) for value in values]
 
     if tensor_type(call.args[0]).dtype == "uint8":
-        kernel = call.args[1]
-        if isinstance(kernel, relax.Var):
-            kernel = builder.lookup_binding(kernel)
+        kernel = bound_value(call.args[1], builder)
         kernel = relax.const(vnni_kernel(kernel.value.numpy()))
         return builder.call_te(
             integer_conv2d, call.args[0], kernel, numbers(attributes.strides),

@@ -35,7 +35,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or what stands for it."""
         call = self.visit_expr_post_order(call)
-        name = getattr(call.op, "name", "")
+        name = operator_name(call)
         if name == "relax.clip" and tensor_type(call).dtype == "float32":
             value, low, high = call.args
             above = relax.op.maximum(value, relax.const(float(low.value), "float32"))
@@ -54,12 +54,11 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
 
     def _number(self, value: Any) -> float | None:
         """Return the number that a bound is: a constant, or one that replaces a constant NaN."""
-        if isinstance(value, relax.Var):
-            value = self.lookup_binding(value)
+        value = bound_value(value, self)
         if is_constant(value):
             number = value.value.numpy()
             return None if number.shape or number.dtype != np.float32 else float(number)
-        if getattr(getattr(value, "op", None), "name", "") != "relax.where":
+        if operator_name(value) != "relax.where":
             return None
         condition = self.lookup_binding(value.args[0])
         tested = self._number(condition.args[0]) if condition is not None else None
@@ -77,7 +76,7 @@ class _Packed(relax.PyExprMutator):  # type: ignore[misc]
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or the constant that it is."""
         call = self.visit_expr_post_order(call)
-        name = getattr(call.op, "name", "")
+        name = operator_name(call)
         if name not in _FOLDS:
             return call
         arguments = [self._value(argument) for argument in call.args]
@@ -87,8 +86,7 @@ class _Packed(relax.PyExprMutator):  # type: ignore[misc]
         return call if result is None else relax.const(result)
 
     def _value(self, value: Any) -> npt.NDArray[Any] | None:
-        if isinstance(value, relax.Var):
-            value = self.lookup_binding(value)
+        value = bound_value(value, self)
         return value.value.numpy() if is_constant(value) else None
 
 
@@ -136,6 +134,17 @@ _FOLDS: dict[str, Callable[[Any, list[Any]], npt.NDArray[Any] | None]] = {
     "relax.layout_transform": _layout,
     "relax.dequantize": _dequantize,
 }
+
+
+def operator_name(expression: Any) -> str:
+    """Return the name of the operator that an expression calls, '' where it calls none."""
+    name: str = getattr(getattr(expression, "op", None), "name", "")
+    return name
+
+
+def bound_value(expression: Any, owner: Any) -> Any:
+    """Return what a variable stands for, else the expression; ``owner`` knows the bindings."""
+    return owner.lookup_binding(expression) if isinstance(expression, relax.Var) else expression
 
 
 def tensor_shape(expression: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,24 +62,16 @@ def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) 
     A tile of pixels times one or two blocks of channels is accumulated in registers over all input
     channels and kernel positions; what was fused after the convolution is done on the tile.
     """
-    tile = tile or output_tile(function)
-    schedule, conv = tile_output(function, tile)
+    schedule, conv, tile = tile_output(function, tile)
     _schedule_accumulation(schedule, conv, vector, tile.unrolled)
     return schedule.mod["main"]
 
 
-def output_tile(function: Any) -> Tile:
-    """Return the default tile of a fused convolution."""
-    schedule = s_tir.Schedule(function)
-    *_, name = child_blocks(schedule)
-    _, blocks, _, columns, _ = schedule.get_loops(schedule.get_sblock(name))
-    return default_tile(*(int(schedule.get(loop).extent) for loop in (columns, blocks)))
-
-
-def tile_output(function: Any, tile: Tile) -> tuple[Any, Any]:
+def tile_output(function: Any, tile: Tile | None) -> tuple[Any, Any, Tile]:
     """Cut the output of a fused convolution into tiles, with all that belongs to one at its tile.
 
-    Returns the schedule and the block of the convolution, whose own loops are still to be ordered.
+    Returns the schedule, the block of the convolution, whose own loops are still to be ordered, and
+    the tile: the default one where none is given.
     """
     schedule = s_tir.Schedule(function)
     names = child_blocks(schedule)
@@ -86,15 +79,14 @@ def tile_output(function: Any, tile: Tile) -> tuple[Any, Any]:
     if len(reductions) != 1 or reductions[0] == names[-1]:
         raise ValueError(f"one convolution and what follows it are expected, not {names}")
     conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    # What follows the sum, and what prepares another operand of it, such as a dequantized one.
-    for name in names[:-1]:
-        if name not in (reductions[0], "data_pad"):
-            schedule.compute_inline(schedule.get_sblock(name))
+    inline_around(schedule, names, reductions[0])
     if "data_pad" in names:
         *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
         schedule.parallel(schedule.fuse(*outer, row))
         schedule.vectorize(inner)
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
+    width, channels = (int(schedule.get(loop).extent) for loop in (columns, blocks))
+    tile = tile or default_tile(width, channels)
     blocks_outer, blocks_tile = schedule.split(blocks, [None, tile.blocks])
     columns_outer, columns_tile = schedule.split(columns, [None, tile.pixels])
     schedule.reorder(batch, blocks_outer, rows, columns_outer, blocks_tile, columns_tile, lanes)
@@ -103,7 +95,17 @@ def tile_output(function: Any, tile: Tile) -> tuple[Any, Any]:
     schedule.unroll(blocks_tile)
     schedule.unroll(columns_tile)
     schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
-    return schedule, conv
+    return schedule, conv, tile
+
+
+def inline_around(schedule: Any, names: Sequence[str], conv: str) -> None:
+    """Inline what follows a sum, and what prepares another operand, such as a dequantized one.
+
+    The last block stays, and the padding of the convolution's input.
+    """
+    for name in names[:-1]:
+        if name not in (conv, "data_pad"):
+            schedule.compute_inline(schedule.get_sblock(name))
 
 
 def _schedule_accumulation(schedule: Any, conv: Any, vector: int, unrolled: int) -> None:
