@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.paths import DIVISIONS, RepoPath
-from mlrepo.repository.bulk_tree import release_tree, write_tree
+from mlrepo.repository.bulk_tree import write_tree
 from mlrepo.repository.commit_view import Existing
 from mlrepo.repository.commits import (
     move_branch,
@@ -115,9 +115,7 @@ def write_submission(
         return _commit(repo, commit)
 
     with locked(repository.store / "submission.lock", timeout=_LOCK_TIMEOUT):
-        made = until_made(repository, ref, attempt, kept=_KEPT)
-        release_tree(repository)
-        return made
+        return until_made(repository, ref, attempt, kept=_KEPT)
 
 
 def _tip(repo: pygit2.Repository, round_name: str) -> pygit2.Oid | None:
