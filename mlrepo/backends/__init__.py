@@ -62,6 +62,22 @@ class BackendOptions:
                 hint=f"It has: {', '.join(keys) or 'none'}.",
             )
 
+    def choice(self, key: str, values: Sequence[str]) -> str:
+        """Return an option that is one of ``values``, by default the first.
+
+        Raises
+        ------
+        UserError
+            It is another.
+        """
+        text = self.extra.get(key, values[0])
+        if text not in values:
+            raise UserError(
+                f"--backend-opt {key}={text}: there is no such {key}.",
+                hint=f"Use one of: {', '.join(values)}.",
+            )
+        return text
+
     def positive(self, key: str, default: int) -> int:
         """Return an option that is a positive number; raise :class:`UserError` for another."""
         text = self.extra.get(key, str(default))

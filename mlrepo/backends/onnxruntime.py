@@ -45,7 +45,7 @@ class OnnxRuntimeBackend:
         options.check("onnx", precisions=("fp32", "int8"), keys=_OPTIONS)
         self._precision = options.precision
         self._threads = options.threads or available_threads()
-        self._provider = _provider(options.extra.get("provider", "cpu"))
+        self._provider = _provider(options.choice("provider", tuple(_PROVIDERS)))
         self._streams = options.positive("streams", 1)
         if self._streams > self._threads:
             raise UserError(
@@ -131,11 +131,6 @@ def _provider(name: str) -> str:
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
-    if name not in _PROVIDERS:
-        raise UserError(
-            f"--backend-opt provider={name}: there is no such provider.",
-            hint=f"Use one of: {', '.join(_PROVIDERS)}.",
-        )
     if _PROVIDERS[name] not in available:
         raise UserError(
             f"This ONNX Runtime ({onnxruntime.__version__}) has no provider {name}.",

@@ -8,7 +8,6 @@ from typing import Any
 
 from mlrepo.backends import Array, BackendOptions, available_threads
 from mlrepo.backends.torch_models import load_torch_model
-from mlrepo.errors import UserError
 
 _MODES = ("script", "eager", "compile")
 
@@ -25,12 +24,7 @@ class PytorchBackend:
         """Load and optimise the model; precisions fp32, bf16, and int8 of a TorchScript model."""
         quantized = ("int8",) if model.suffix == ".pt" else ()
         options.check("pytorch", precisions=("fp32", "bf16", *quantized), keys=("mode",))
-        self._mode = options.extra.get("mode", "script")
-        if self._mode not in _MODES:
-            raise UserError(
-                f"--backend-opt mode={self._mode}: there is no such mode.",
-                hint=f"Use one of: {', '.join(_MODES)}.",
-            )
+        self._mode = options.choice("mode", _MODES)
         module, shape = load_torch_model(model, options.batch)
         import torch
 

@@ -19,8 +19,8 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
-_PIPELINE = 5
-_OPTIONS = ("mcpu",)
+_PIPELINE = 6
+_OPTIONS = ("mcpu", "winograd")
 
 
 class _TvmBackend(ABC):
@@ -32,7 +32,8 @@ class _TvmBackend(ABC):
     def load(self, model: Path, options: BackendOptions) -> None:
         """Compile the model for ``options.batch`` samples, or load what was compiled before.
 
-        Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one).
+        Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one); ``winograd``,
+        on (default) or off: convolutions of 3 by 3 with fewer multiplications where that is faster.
         """
         options.check(self.name, precisions=self._precisions, keys=_OPTIONS)
         self._precision = options.precision
@@ -50,6 +51,7 @@ class _TvmBackend(ABC):
                 hint=f"`mlrepo bench prereq --backend {self.name}` installs it.",
             ) from error
         self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
+        self._winograd = options.choice("winograd", ("on", "off"))
         self._batch = options.batch
         self._unscheduled: list[str] = []
         self._model, self._cache = model, options.cache
@@ -64,7 +66,9 @@ class _TvmBackend(ABC):
         else:
             module, shape = self._import(model, self._batch)
             self._shape = shape
-            compiled, self._unscheduled = pipeline.compile_module(module, self._target, tiles)
+            compiled, self._unscheduled = pipeline.compile_module(
+                module, self._target, tiles, winograd=self._winograd == "on"
+            )
             library = compiled if path is None else self._keep(compiled, path)
         for name in self._unscheduled:
             warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
@@ -97,6 +101,7 @@ class _TvmBackend(ABC):
                 "threads": self._threads,
                 "compiled_batch": self._batch,
                 "pipeline": _PIPELINE,
+                "winograd": self._winograd,
                 "tiles": self._tiles,
                 "unscheduled": self._unscheduled,
             },
@@ -124,7 +129,7 @@ class _TvmBackend(ABC):
             own.take(database)
         own.adopt(True)
         module, _ = self._import(self._model, self._batch)
-        layers = pipeline.layers_of(module, self._target)
+        layers = pipeline.layers_of(module, self._target, winograd=self._winograd == "on")
         lanes = pipeline.lanes(self._target)
         left = tuning.search(layers, own, self._target, lanes, seconds, on_progress)
         if database is not None:
@@ -166,7 +171,7 @@ class _TvmBackend(ABC):
         """Return all that the code of a compiled model depends on, besides its tiles."""
         parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
         parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
-        return [*parts, str(_PIPELINE), str(self._threads)]
+        return [*parts, str(_PIPELINE), str(self._threads), f"winograd={self._winograd}"]
 
     def _keep(self, compiled: Any, path: Path) -> Any:
         """Export the compiled model; return the library as later runs will load it."""

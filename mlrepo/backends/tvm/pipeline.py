@@ -29,26 +29,48 @@ from mlrepo.backends.tvm.integers import (
 from mlrepo.backends.tvm.rewrites import (
     bound_by_constants,
     bound_value,
+    is_constant,
     operator_name,
     pack_constants,
     tensor_shape,
     tensor_type,
 )
-from mlrepo.backends.tvm.schedules import Tile, schedule_blocked_conv, schedule_spatial
-from mlrepo.backends.tvm.tuning import Layer, find_layers, layer_key
+from mlrepo.backends.tvm.schedules import (
+    Tile,
+    output_tiles,
+    schedule_blocked_conv,
+    schedule_spatial,
+)
+from mlrepo.backends.tvm.tuning import Layer, Tiled, find_layers, layer_key
+from mlrepo.backends.tvm.winograd import (
+    KERNEL,
+    best_matrices,
+    product_tiles,
+    runs_by_rows,
+    schedule_rows,
+    schedule_stages,
+    winograd_conv2d,
+    winograd_kernel,
+)
 from mlrepo.errors import UserError
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
 _INTEGER = "integer_conv2d"
+_WINOGRAD_ROWS = "winograd_rows"
+_WINOGRAD_STAGES = "winograd_stages"
 # Those whose tiles can be chosen.
-_TILED: dict[str, Callable[..., Any]] = {
-    _BLOCKED: schedule_blocked_conv,
-    _INTEGER: schedule_integer_conv,
+_TILED = {
+    _BLOCKED: Tiled(schedule_blocked_conv, output_tiles),
+    _INTEGER: Tiled(schedule_integer_conv, output_tiles),
+    _WINOGRAD_ROWS: Tiled(schedule_rows, product_tiles),
+    _WINOGRAD_STAGES: Tiled(schedule_stages, product_tiles),
 }
+# FuseOps may put what is element by element behind it, which its own analysis does not see.
+_OUTPUT_FUSABLE = 4
 _SCHEDULES: dict[str, tuple[Callable[..., Any], ...]] = {
-    **{kind: (schedule, schedule_spatial) for kind, schedule in _TILED.items()},
+    **{kind: (tiled.schedule, schedule_spatial) for kind, tiled in _TILED.items()},
     _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
 }
 
@@ -81,9 +103,11 @@ def lanes(target_: Any) -> int:
 
 
 def compile_module(
-    module: Any, target_: Any, tiles: Mapping[str, Tile] | None = None
+    module: Any, target_: Any, tiles: Mapping[str, Tile] | None = None, *, winograd: bool = True
 ) -> tuple[Any, list[str]]:
     """Compile a module for a target; ``tiles`` are those found for its layers, by their keys.
+
+    ``winograd`` allows :mod:`mlrepo.backends.tvm.winograd` where it promises to be faster.
 
     Returns
     -------
@@ -96,7 +120,7 @@ def compile_module(
     """
     try:
         with target_:
-            fused = _to_fused(module, target_)
+            fused = _to_fused(module, target_, winograd)
             scheduled, without = _schedule(fused, lanes(target_), tiles or {})
             return tvm.compile(scheduled, target=target_), without
     except Exception as error:  # TVM's FFI raises errors of any kind
@@ -106,10 +130,10 @@ def compile_module(
         ) from error
 
 
-def layers_of(module: Any, target_: Any) -> list[Layer]:
+def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer]:
     """Return the blocked convolutions of a module, whose tiles can be chosen."""
     with target_:
-        return find_layers(_to_fused(module, target_), _TILED)
+        return find_layers(_to_fused(module, target_, winograd), _TILED, lanes(target_))
 
 
 def _multiplies_bytes(target_: Any) -> bool:
@@ -118,7 +142,7 @@ def _multiplies_bytes(target_: Any) -> bool:
     return lanes(target_) == LANES and bool(has("avx512vnni", target_))
 
 
-def _to_fused(module: Any, target_: Any) -> Any:
+def _to_fused(module: Any, target_: Any, winograd: bool) -> Any:
     transform = relax.transform
     vector = lanes(target_)
     passes = [
@@ -130,7 +154,7 @@ def _to_fused(module: Any, target_: Any) -> Any:
         transform.ConvertLayout({}, _Blocks(vector)),
         pack_constants,
         transform.EliminateCommonSubexpr(),
-        transform.LegalizeOps({"relax.nn.conv2d": _legalize_conv2d}),
+        transform.LegalizeOps({"relax.nn.conv2d": partial(_legalize_conv2d, winograd)}),
         transform.AnnotateTIROpPattern(),
         transform.FoldConstant(),
         transform.DeadCodeElimination(),
@@ -176,8 +200,8 @@ class _Blocks:
         return next(whole, 0)
 
 
-def _legalize_conv2d(builder: Any, call: Any) -> Any:
-    """Turn a blocked convolution into TOPI's; TVM's own legaliser refuses packed layouts."""
+def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
+    """Turn a blocked convolution into one of ours or TOPI's; TVM's legaliser refuses its layout."""
     attributes = call.attrs
     if len(attributes.data_layout) <= len("NCHW"):
         return _nn_conv2d(builder, call)
@@ -199,10 +223,35 @@ def _legalize_conv2d(builder: Any, call: Any) -> Any:
             numbers(attributes.padding), numbers(attributes.dilation),
             primfunc_name_hint=_DEPTHWISE,
         )  # fmt: skip
+    if winograd and (made := _legalize_winograd(builder, call)) is not None:
+        return made
     return builder.call_te(
         topi.nn.conv2d_NCHWc, call.args[0], call.args[1], numbers(attributes.strides),
         numbers(attributes.padding), numbers(attributes.dilation), attributes.data_layout,
         attributes.out_layout, "float32", primfunc_name_hint=_BLOCKED,
+    )  # fmt: skip
+
+
+def _legalize_winograd(builder: Any, call: Any) -> Any | None:
+    """Return what stands for a blocked convolution that is faster with fewer multiplications."""
+    sizes = {int(size) for size in (*call.attrs.strides, *call.attrs.dilation)}
+    outer, inner, high, wide, i, o = (int(size) for size in tensor_shape(call.args[1]))
+    kernel = bound_value(call.args[1], builder)
+    if (high, wide) != (KERNEL, KERNEL) or sizes != {1} or not is_constant(kernel):
+        return None
+    batch, _, rows, columns, _ = (int(size) for size in tensor_shape(call))
+    channels = inner * i, outer * o
+    matrices = best_matrices(batch, rows, columns, *channels)
+    if matrices is None:
+        return None
+    threads = int(tvm.target.Target.current().attrs["num-cores"])
+    by_rows = runs_by_rows(matrices, batch, rows, *channels, threads)
+    return builder.call_te(
+        partial(winograd_conv2d, matrices), call.args[0],
+        relax.const(winograd_kernel(kernel.value.numpy(), matrices)),
+        [int(size) for size in call.attrs.padding],
+        primfunc_name_hint=_WINOGRAD_ROWS if by_rows else _WINOGRAD_STAGES,
+        primfunc_attrs={"op_pattern": _OUTPUT_FUSABLE},
     )  # fmt: skip
 
 
@@ -216,7 +265,7 @@ def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any,
         kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
         schedules = _SCHEDULES.get(kind, (schedule_spatial,))
         if kind in _TILED and (tile := tiles.get(layer_key(function))) is not None:
-            schedules = (partial(_TILED[kind], tile=tile), *schedules)
+            schedules = (partial(_TILED[kind].schedule, tile=tile), *schedules)
         new = _first_that_fits(schedules, function, vector)
         if new is None:
             without.append(variable.name_hint)

@@ -56,6 +56,16 @@ def tiles(width: int, blocks: int) -> list[Tile]:
     return [default, *(tile for tile in found if tile != default)]
 
 
+def output_tiles(function: Any, vector: int) -> list[Tile]:
+    """Return the tiles worth measuring for a fused convolution in blocked layout, default first."""
+    schedule = s_tir.Schedule(function)
+    last = schedule.get_sblock(child_blocks(schedule)[-1])
+    _, blocks, _, columns = (
+        int(schedule.get(loop).extent) for loop in schedule.get_loops(last)[:4]
+    )
+    return tiles(columns, blocks)
+
+
 def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:
     """Schedule a fused convolution in blocked layout [n, c/v, h, w, v].
 

@@ -22,7 +22,7 @@ from tvm import relax
 from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm.rewrites import tensor_shape, tensor_type
-from mlrepo.backends.tvm.schedules import Tile, default_tile, tiles
+from mlrepo.backends.tvm.schedules import Tile
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 
@@ -31,6 +31,22 @@ _ROUNDS = 5
 _TURN_SECONDS = 0.01
 # What is not faster than the default tile by this much is noise: the default stays.
 _WORTH = 0.97
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """A schedule with a tile that can be chosen.
+
+    Attributes
+    ----------
+    schedule:
+        Schedules a function for vectors of so many lanes with a tile.
+    tiles:
+        Returns the tiles worth measuring for a function and so many lanes, the default first.
+    """
+
+    schedule: Callable[..., Any]
+    tiles: Callable[[Any, int], list[Tile]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,8 @@ class Layer:
         Shape and type of its inputs and, last, its output.
     schedule:
         Schedules it with a tile.
+    tiles:
+        Those worth measuring, the default first.
     count:
         How often the model calls it.
     """
@@ -54,6 +72,7 @@ class Layer:
     function: Any
     arguments: tuple[tuple[tuple[int, ...], str], ...]
     schedule: Callable[..., Any]
+    tiles: list[Tile]
     count: int
 
 
@@ -151,10 +170,10 @@ def layer_key(function: Any) -> str:
     return sha256_bytes(function.script(show_meta=False).encode())[:24]
 
 
-def find_layers(module: Any, schedules: Mapping[str, Callable[..., Any]]) -> list[Layer]:
+def find_layers(module: Any, tiled: Mapping[str, Tiled], vector: int) -> list[Layer]:
     """Return the distinct functions that a fused module calls and that have a schedule with tiles.
 
-    ``schedules`` has the schedule by a part of the function's name.
+    ``tiled`` has the schedule by a part of the function's name.
     """
     found: dict[str, Layer] = {}
     for block in module["main"].body.blocks:
@@ -163,7 +182,7 @@ def find_layers(module: Any, schedules: Mapping[str, Callable[..., Any]]) -> lis
             if not isinstance(call, relax.Call) or call.op.name != "relax.call_tir":
                 continue
             variable = call.args[0]
-            kind = next((kind for kind in schedules if kind in variable.name_hint), None)
+            kind = next((kind for kind in tiled if kind in variable.name_hint), None)
             if kind is None:
                 continue
             key = layer_key(module[variable])
@@ -173,7 +192,9 @@ def find_layers(module: Any, schedules: Mapping[str, Callable[..., Any]]) -> lis
             )
             count = found[key].count + 1 if key in found else 1
             function = module[variable]
-            found[key] = Layer(key, variable.name_hint, function, arguments, schedules[kind], count)
+            schedule, tiles = tiled[kind].schedule, tiled[kind].tiles(function, vector)
+            name = variable.name_hint
+            found[key] = Layer(key, name, function, arguments, schedule, tiles, count)
     return list(found.values())
 
 
@@ -199,7 +220,7 @@ def search(
         if time.monotonic() > deadline:
             return len(waiting) - number
         times = _measure(layer, target, vector)
-        default = default_tile(*_extents(layer))
+        default = layer.tiles[0]
         best = min(times, key=lambda tile: times[tile])
         if times[best] > _WORTH * times[default]:
             best = default
@@ -215,12 +236,6 @@ def search(
     return 0
 
 
-def _extents(layer: Layer) -> tuple[int, int]:
-    """Return the width and the blocks of channels of a layer's output [n, c/v, h, w, v]."""
-    shape, _ = layer.arguments[-1]
-    return shape[3], shape[1]
-
-
 def _measure(layer: Layer, target: Any, vector: int) -> dict[Tile, float]:
     """Return the least time of a call in seconds for each tile that compiles."""
     rng = np.random.default_rng(0)
@@ -230,7 +245,7 @@ def _measure(layer: Layer, target: Any, vector: int) -> dict[Tile, float]:
         for shape, dtype in layer.arguments
     ]
     runs: dict[Tile, Any] = {}
-    for tile in tiles(*_extents(layer)):
+    for tile in layer.tiles:
         try:
             function = layer.schedule(layer.function, vector, tile)
             module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
