@@ -213,6 +213,25 @@ def test_a_compiled_model_is_used_again_and_targets_are_kept_apart(
     assert len(list((tmp_path / "compiled").glob("*.so"))) == 2
 
 
+def test_arm_code_multiplies_vectors(tmp_path: Path) -> None:
+    """Compiled for another machine: four lanes, every function scheduled, no number by itself."""
+    _need("tvm-onnx")
+    import tvm
+    from tvm.relax.frontend.onnx import from_onnx
+
+    from mlrepo.backends.tvm import pipeline
+
+    model = onnx.load(tiny_classifier(tmp_path / "m.onnx"))
+    module = from_onnx(model, shape_dict={"image": [1, 3, 224, 224]})
+    arm = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "neoverse-n1", "num-cores": 2}
+    compiled, without = pipeline.compile_module(module, tvm.target.Target(arm))
+    (code,) = (part for part in compiled.mod.imports if part.kind == "llvm")
+    text = code.inspect_source("asm")
+    assert not without
+    assert "fmla\tv0.4s" in text
+    assert "fmadd" not in text
+
+
 @pytest.mark.parametrize("name", _MODULES)
 def test_what_is_no_model_or_no_option_is_a_user_s_error(name: str, tmp_path: Path) -> None:
     """Never the framework's own exception."""

@@ -72,6 +72,7 @@ def _names(path: Path, batch: int, mcpu: str, *, winograd: bool = True) -> list[
     [
         ("", {}),
         ("haswell", {}),
+        ("nehalem", {}),
         ("", {"size": (13, 22)}),
         ("", {"size": (9, 9), "pads": (0, 0, 0, 0)}),
         ("", {"size": (8, 11), "pads": (2, 0, 1, 3)}),

@@ -18,6 +18,7 @@ from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
+from mlrepo.backends.tvm.grouped import grouped_conv2d, merging
 from mlrepo.backends.tvm.integers import (
     LANES,
     arithmetic,
@@ -42,6 +43,7 @@ from mlrepo.backends.tvm.schedules import (
     schedule_spatial,
 )
 from mlrepo.backends.tvm.tuning import Layer, Tiled, find_layers, layer_key
+from mlrepo.backends.tvm.windows import channel_block
 from mlrepo.backends.tvm.winograd import (
     KERNEL,
     best_matrices,
@@ -57,12 +59,14 @@ from mlrepo.errors import UserError
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
+_GROUPED = "grouped_conv2d"
 _INTEGER = "integer_conv2d"
 _WINOGRAD_ROWS = "winograd_rows"
 _WINOGRAD_STAGES = "winograd_stages"
 # Those whose tiles can be chosen.
 _TILED = {
     _BLOCKED: Tiled(schedule_blocked_conv, output_tiles),
+    _GROUPED: Tiled(schedule_blocked_conv, output_tiles),
     _INTEGER: Tiled(schedule_integer_conv, output_tiles),
     _WINOGRAD_ROWS: Tiled(schedule_rows, product_tiles),
     _WINOGRAD_STAGES: Tiled(schedule_stages, product_tiles),
@@ -151,6 +155,7 @@ def _to_fused(module: Any, target_: Any, winograd: bool) -> Any:
         bound_by_constants,
         *([integer_convolutions] if _multiplies_bytes(target_) else []),
         arithmetic,
+        merging(vector),
         transform.ConvertLayout({}, _Blocks(vector)),
         pack_constants,
         transform.EliminateCommonSubexpr(),
@@ -175,7 +180,7 @@ class _Blocks:
         """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
 
         Few input channels (the three of an image) make one block of their own. A depthwise
-        convolution keeps the block of its channels.
+        convolution keeps the block of its channels; blocks of another hold one group each.
         """
         # Other operators come here too, some without attributes: the name is asked first.
         if operator_name(call) != "relax.nn.conv2d":
@@ -185,19 +190,19 @@ class _Blocks:
         shape = tensor_shape(call.args[1])
         out_channels, in_channels = int(shape[0]), int(shape[1])
         groups = int(call.attrs.groups)
-        outer = self._block(out_channels)
+        outer = channel_block(out_channels, self._vector)
         if groups == out_channels and in_channels == 1 and outer:
             data, kernel = f"NCHW{outer}c", f"OIHW1i{outer}o"
             return {"relax.nn.conv2d": [data, kernel, data]}
-        inner = self._block(in_channels) or in_channels
-        if groups != 1 or not outer or inner > self._vector:
+        inner = channel_block(groups * in_channels, self._vector)
+        if groups != 1:
+            whole = inner and outer and not (in_channels % inner or out_channels // groups % outer)
+        else:
+            inner = inner or in_channels
+            whole = outer and inner <= self._vector
+        if not whole:
             return plain
         return {"relax.nn.conv2d": [f"NCHW{inner}c", f"OIHW{inner}i{outer}o", f"NCHW{outer}c"]}
-
-    def _block(self, channels: int) -> int:
-        """Return how many channels make a block: as many as a vector holds, or half; 0 for none."""
-        whole = (size for size in (self._vector, self._vector // 2) if channels % size == 0)
-        return next(whole, 0)
 
 
 def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
@@ -217,11 +222,14 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
             numbers(attributes.padding), numbers(attributes.dilation),
             primfunc_name_hint=_INTEGER,
         )  # fmt: skip
-    if int(attributes.groups) != 1:
+    groups = int(attributes.groups)
+    if groups != 1:
+        depthwise = attributes.kernel_layout.startswith("OIHW1i")
         return builder.call_te(
-            depthwise_conv2d, call.args[0], call.args[1], numbers(attributes.strides),
+            depthwise_conv2d if depthwise else partial(grouped_conv2d, groups),
+            call.args[0], call.args[1], numbers(attributes.strides),
             numbers(attributes.padding), numbers(attributes.dilation),
-            primfunc_name_hint=_DEPTHWISE,
+            primfunc_name_hint=_DEPTHWISE if depthwise else _GROUPED,
         )  # fmt: skip
     if winograd and (made := _legalize_winograd(builder, call)) is not None:
         return made

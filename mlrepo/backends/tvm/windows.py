@@ -1,4 +1,4 @@
-"""Where a convolution in blocked layout looks: its padded input, and how many windows it has."""
+"""Blocked layout: how many channels make a block, and where a convolution looks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tvm import topi
+
+
+def channel_block(channels: int, vector: int) -> int:
+    """Return how many channels make a block: as many as a vector holds, or half; 0 for none."""
+    return next((size for size in (vector, vector // 2) if channels % size == 0), 0)
 
 
 def windows(
