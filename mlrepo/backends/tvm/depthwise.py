@@ -19,11 +19,13 @@ _ROWS = (28, 14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
 def depthwise_conv2d(
     data: Any, kernel: Any, strides: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> Any:
-    """Return the convolution of [n, c/v, h, w, v] with [c/v, 1, kh, kw, 1, v]: same layout.
+    """Return the float32 convolution of [n, c/v, h, w, v] with [c/v, 1, kh, kw, 1, v].
 
-    ``padding`` is top, left, bottom, right.
+    ``padding`` is top, left, bottom, right. Bytes become float32 where they are padded.
     """
     batch, blocks, _, _, lanes = data.shape
+    if data.dtype != "float32":
+        data = te.compute(data.shape, lambda *index: data[index].astype("float32"), name="wide")
     _, _, high, wide, _, _ = kernel.shape
     padded, rows, columns = windows(data, (high, wide), strides, padding, dilation)
     y, x = te.reduce_axis((0, high), "y"), te.reduce_axis((0, wide), "x")
@@ -31,7 +33,7 @@ def depthwise_conv2d(
         (batch, blocks, rows, columns, lanes),
         lambda n, c, i, j, k: te.sum(
             padded[n, c, i * strides[0] + y * dilation[0], j * strides[1] + x * dilation[1], k]
-            * kernel[c, 0, y, x, 0, k],
+            * kernel[c, 0, y, x, 0, k].astype("float32"),
             axis=[y, x],
         ),
         name="depthwise",

@@ -2,7 +2,9 @@
 
 ONNX writes a quantized convolution as a float one between dequantized inputs. Where the target
 multiplies bytes, it becomes an integer one; its sum is scaled once, and what follows (bias,
-quantizing) is fused behind it. All else stays in floating point.
+quantizing) is fused behind it. A depthwise one reads bytes too, but multiplies them as float32,
+which holds its sums exactly: with one input channel there is nothing to multiply at once. All else
+stays in floating point.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from mlrepo.backends.tvm.rewrites import (
     is_constant,
     operator_name,
     rewrite,
+    tensor_shape,
     tensor_type,
 )
 from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, tile_output
-from mlrepo.backends.tvm.windows import windows
+from mlrepo.backends.tvm.windows import channel_block, windows
 
-# What one VNNI instruction multiplies: 16 output channels, four input channels of each.
-LANES = 16
-_STEP = 4
+# float32 has steps of one from here to twice as much: adding and subtracting it rounds to whole
+# numbers, half to even as ONNX asks. TVM does not vectorize its own function for that.
+_UNIT = 1.5 * 2**23
 
 
 @relax.expr_functor.mutator
@@ -37,39 +40,34 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or the scaled sum that stands for it."""
         call = self.visit_expr_post_order(call)
-        if operator_name(call) != "relax.nn.conv2d" or int(call.attrs.groups) != 1:
+        if operator_name(call) != "relax.nn.conv2d":
             return call
         data, weights = (self._dequantized(argument) for argument in call.args)
-        if data is None or weights is None or not is_constant(weights.args[0]):
+        if data is None or weights is None or not _fits(call, data, weights):
             return call
         pixels, kernel = data.args[0], weights.args[0].value.numpy()
-        scale, zero, scales, zeros = (
-            argument.value.numpy() for argument in (*data.args[1:], *weights.args[1:])
-        )
-        if (tensor_type(pixels).dtype, kernel.dtype) != ("uint8", np.int8) or zeros.any():
-            return call
-        if scale.size != 1 or scales.size not in (1, kernel.shape[0]):
-            return call
-        if kernel.shape[0] % LANES or kernel.shape[1] % LANES or int(weights.attrs.axis) != 0:
-            return call
-        if zero.any() and any(int(side) for side in call.attrs.padding):
-            return call  # padded with zeros, where the zero of the numbers is another
+        scale, zero = (argument.value.numpy().reshape(-1)[0] for argument in data.args[1:])
+        groups = int(call.attrs.groups)
+        depthwise = groups != 1
         emit = self.builder_.emit
         attributes = call.attrs
         total = emit(
             relax.op.nn.conv2d(
                 pixels, relax.const(kernel), attributes.strides, attributes.padding,
-                attributes.dilation, 1, attributes.data_layout, attributes.kernel_layout,
-                attributes.out_layout, "int32",
+                attributes.dilation, groups, attributes.data_layout, attributes.kernel_layout,
+                attributes.out_layout, "float32" if depthwise else "int32",
             )
         )  # fmt: skip
-        factor = (scale.astype(np.float32) * scales.astype(np.float32)).reshape(-1)
-        factor = np.broadcast_to(factor, kernel.shape[:1])
-        scaled = relax.op.multiply(emit(relax.op.astype(total, "float32")), _channels(factor))
-        if not zero.any():
+        scales = weights.args[1].value.numpy().reshape(-1)
+        factor = np.broadcast_to(np.float32(scale) * scales.astype(np.float32), len(kernel))
+        if not depthwise:
+            total = emit(relax.op.astype(total, "float32"))
+        factor = factor.reshape(1, -1, 1, 1)
+        scaled = relax.op.multiply(total, relax.const(factor))
+        if not zero:
             return scaled
-        shift = factor * float(zero.reshape(-1)[0]) * kernel.sum(axis=(1, 2, 3), dtype=np.int64)
-        return relax.op.subtract(emit(scaled), _channels(shift))
+        shift = factor * float(zero) * _weights_inside(call, kernel)
+        return relax.op.subtract(emit(scaled), relax.const(shift.astype(np.float32)))
 
     def _dequantized(self, value: Any) -> Any:
         """Return the call that dequantizes by constants and gives ``value``, or None."""
@@ -100,20 +98,58 @@ class _Arithmetic(relax.PyExprMutator):  # type: ignore[misc]
                 value = emit(op.subtract(value, _number(zero)))
             return op.multiply(value, _number(scale))
         limits = np.iinfo(call.attrs.out_dtype)
-        value = emit(op.round(emit(op.multiply(call.args[0], _number(1 / scale)))))
-        if zero:
-            value = emit(op.add(value, _number(zero)))
-        value = emit(op.maximum(value, _number(float(limits.min))))
-        value = emit(op.minimum(value, _number(float(limits.max))))
-        return op.astype(value, call.attrs.out_dtype)
+        value = emit(op.add(emit(op.multiply(call.args[0], _number(1 / scale))), _number(_UNIT)))
+        # Bounded before it is subtracted: TVM would take adding and subtracting for nothing.
+        value = emit(op.maximum(value, _number(_UNIT + limits.min - zero)))
+        value = emit(op.minimum(value, _number(_UNIT + limits.max - zero)))
+        return op.astype(emit(op.subtract(value, _number(_UNIT - zero))), call.attrs.out_dtype)
+
+
+def _fits(call: Any, data: Any, weights: Any) -> bool:
+    """Return whether an instruction of :mod:`vnni` can compute it, or float32 a depthwise one."""
+    if not is_constant(weights.args[0]):
+        return False
+    kernel, scales, zeros = (argument.value.numpy() for argument in weights.args)
+    types = tensor_type(data.args[0]).dtype, kernel.dtype
+    if types != ("uint8", np.int8) or zeros.any() or int(weights.attrs.axis) != 0:
+        return False
+    if data.args[1].value.numpy().size != 1 or scales.size not in (1, len(kernel)):
+        return False
+    groups, inputs = int(call.attrs.groups), kernel.shape[1]
+    if groups != 1:
+        return kernel.shape[:2] == (groups, 1) and bool(channel_block(groups, vnni.LANES))
+    # An image's few channels are one step of the instruction; others fill blocks.
+    few = inputs <= vnni.STEP
+    return bool(channel_block(len(kernel), vnni.LANES)) and (
+        few or bool(channel_block(inputs, vnni.LANES))
+    )
+
+
+def _weights_inside(call: Any, kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+    """Return the sums of the weights that meet the input and not its padding, [o, h, w].
+
+    Height and width are 1 where nothing is padded. The padding is zeros, where the zero of the
+    numbers is another: so much of it has to be subtracted.
+    """
+    weights = kernel.sum(axis=1, dtype=np.int64).astype(np.float64)
+    padding = [int(side) for side in call.attrs.padding]
+    if not any(padding):
+        return np.asarray(weights.sum(axis=(1, 2), keepdims=True))
+    inside = []
+    for axis in (0, 1):
+        size, windows_ = (int(tensor_shape(value)[2 + axis]) for value in (call.args[0], call))
+        stride, dilation = (
+            int(values[axis]) for values in (call.attrs.strides, call.attrs.dilation)
+        )
+        begin = np.arange(windows_)[:, None] * stride - padding[axis]
+        at = begin + np.arange(weights.shape[1 + axis])[None] * dilation
+        inside.append((at >= 0) & (at < size))
+    rows, columns = (mask.astype(np.float64) for mask in inside)
+    return np.asarray(np.einsum("iy,oyx,jx->oij", rows, weights, columns))
 
 
 def _number(value: float) -> Any:
     return relax.const(value, "float32")
-
-
-def _channels(values: npt.NDArray[Any]) -> Any:
-    return relax.const(np.ascontiguousarray(values, np.float32).reshape(1, -1, 1, 1))
 
 
 integer_convolutions = rewrite(_IntegerConvolutions)
@@ -121,21 +157,27 @@ arithmetic = rewrite(_Arithmetic)
 
 
 def vnni_kernel(kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Return OIHW16i16o as OIHW4i16o4i: next to each other what one instruction multiplies."""
+    """Return OIHW<i>i<o>o as OIHW<i/4>i<o>o4i: side by side what one instruction multiplies.
+
+    Input channels that do not fill a step are filled up with zeros.
+    """
+    more = -kernel.shape[4] % vnni.STEP
+    kernel = np.pad(kernel, ((0, 0),) * 4 + ((0, more), (0, 0)))
     outer, inner, high, wide, i, o = kernel.shape
-    steps = kernel.reshape(outer, inner, high, wide, i // _STEP, _STEP, o)
+    steps = kernel.reshape(outer, inner, high, wide, i // vnni.STEP, vnni.STEP, o)
     return np.ascontiguousarray(steps.transpose(0, 1, 2, 3, 4, 6, 5))
 
 
 def integer_conv2d(
     data: Any, kernel: Any, strides: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> Any:
-    """Return the int32 convolution of uint8 [n, i/16, h, w, 16] with int8 OIHW4i16o4i.
+    """Return the int32 convolution of uint8 [n, i/v, h, w, v] with :func:`vnni_kernel`'s int8.
 
     ``padding`` is top, left, bottom, right.
     """
     blocks, inner, high, wide, steps, lanes, step = kernel.shape
-    padded, rows, columns = windows(data, (high, wide), strides, padding, dilation)
+    more = steps * step - data.shape[4]
+    padded, rows, columns = windows(data, (high, wide), strides, padding, dilation, more)
     c, y, x, s, k = (
         te.reduce_axis((0, extent), name)
         for extent, name in zip((inner, high, wide, steps, step), "cyxsk", strict=True)
@@ -145,7 +187,7 @@ def integer_conv2d(
         lambda n, o, i, j, lane: te.sum(
             padded[
                 n, c, i * strides[0] + y * dilation[0], j * strides[1] + x * dilation[1],
-                s * _STEP + k,
+                s * vnni.STEP + k,
             ].astype("int32")
             * kernel[o, c, y, x, s, lane, k].astype("int32"),
             axis=[c, y, x, s, k],
@@ -155,7 +197,7 @@ def integer_conv2d(
 
 
 def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:
-    """Schedule a fused integer convolution in blocked layout [n, c/16, h, w, 16].
+    """Schedule a fused integer convolution in blocked layout [n, c/v, h, w, v].
 
     As :func:`schedule_blocked_conv`, with one VNNI instruction for four input channels.
     """
@@ -166,5 +208,5 @@ def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) 
     begin_with_zeros(schedule, conv, outer)
     for loop in (steps, columns, blocks):
         schedule.unroll(loop)
-    schedule.tensorize(lanes, vnni.NAME)
+    schedule.tensorize(lanes, vnni.name(int(schedule.get(lanes).extent)))
     return schedule.mod["main"]

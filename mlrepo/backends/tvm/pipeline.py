@@ -17,10 +17,10 @@ from tvm import relax, topi
 from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
+from mlrepo.backends.tvm import vnni
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
 from mlrepo.backends.tvm.grouped import grouped_conv2d, merging
 from mlrepo.backends.tvm.integers import (
-    LANES,
     arithmetic,
     integer_conv2d,
     integer_convolutions,
@@ -143,7 +143,7 @@ def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer
 def _multiplies_bytes(target_: Any) -> bool:
     """Return whether the target has the instruction of :mod:`mlrepo.backends.tvm.vnni`."""
     has = tvm.target.codegen.target_has_features
-    return lanes(target_) == LANES and bool(has("avx512vnni", target_))
+    return lanes(target_) == vnni.LANES and bool(has("avx512vnni", target_))
 
 
 def _to_fused(module: Any, target_: Any, winograd: bool) -> Any:
@@ -214,7 +214,8 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
     def numbers(values: Any) -> list[int]:
         return [int(value) for value in values]
 
-    if tensor_type(call.args[0]).dtype == "uint8":
+    groups = int(attributes.groups)
+    if tensor_type(call.args[0]).dtype == "uint8" and groups == 1:
         kernel = bound_value(call.args[1], builder)
         kernel = relax.const(vnni_kernel(kernel.value.numpy()))
         return builder.call_te(
@@ -222,7 +223,6 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
             numbers(attributes.padding), numbers(attributes.dilation),
             primfunc_name_hint=_INTEGER,
         )  # fmt: skip
-    groups = int(attributes.groups)
     if groups != 1:
         depthwise = attributes.kernel_layout.startswith("OIHW1i")
         return builder.call_te(

@@ -15,18 +15,20 @@ def channel_block(channels: int, vector: int) -> int:
 
 def windows(
     data: Any, kernel: tuple[Any, Any], strides: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int],
+    dilation: Sequence[int], more: int = 0,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Return [n, c/v, h, w, v] padded with zeros, and the rows and columns of the output.
 
-    ``kernel`` is height and width, ``padding`` is top, left, bottom, right.
+    ``kernel`` is height and width, ``padding`` is top, left, bottom, right; ``more`` channels are
+    added to the block.
     """
     top, left, bottom, right = padding
     _, _, height, width, _ = data.shape
     high, wide = kernel
     padded = data
-    if any(padding):
-        padded = topi.nn.pad(data, (0, 0, top, left, 0), (0, 0, bottom, right, 0), name="data_pad")
+    if any(padding) or more:
+        end = (0, 0, bottom, right, more)
+        padded = topi.nn.pad(data, (0, 0, top, left, 0), end, name="data_pad")
     rows = (height + top + bottom - (high - 1) * dilation[0] - 1) // strides[0] + 1
     columns = (width + left + right - (wide - 1) * dilation[1] - 1) // strides[1] + 1
     return padded, rows, columns
