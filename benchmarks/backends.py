@@ -43,7 +43,9 @@ from mlrepo.workloads.model_store import ModelStore  # noqa: E402
 from mlrepo.workloads.quantize import Calibration, quantize  # noqa: E402
 
 _BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
-_INT8 = ("onnx", "openvino", "tvm-onnx")
+_MORE_PRECISIONS = {
+    "onnx": ("int8",), "openvino": ("bf16", "int8"), "pytorch": ("bf16",), "tvm-onnx": ("int8",),
+}  # fmt: skip
 # Whatever the model: this one runs on generated images.
 _WORKLOAD = "resnet50-random"
 
@@ -83,17 +85,16 @@ def run_loadgen(arguments: Mapping[str, Any]) -> None:
     execute(spec, workload, backend, Path.cwd(), Reporter(Path.cwd()))
 
 
-def loadgen_rate(spec: ProbeSpec, seconds: float, rate: float) -> float:
-    """Return samples per second of an Offline run of about ``seconds``."""
+def loadgen_result(spec: ProbeSpec, scenario: str, conf: Mapping[str, float]) -> dict[str, Any]:
+    """Return LoadGen's results of a run with the settings ``conf`` of the scenario."""
     from mlrepo.logs.detail import parse_detail
 
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        lines = {"min_duration": seconds * 1e3, "target_qps": rate / 1.1, "min_query_count": 1}
-        text = "".join(f"*.Offline.{key} = {value:.10g}\n" for key, value in lines.items())
+        text = "".join(f"*.{scenario}.{key} = {value:.10g}\n" for key, value in conf.items())
         (directory / "user.conf").write_text(text)
         given = {
-            "workload": spec.workload, "backend": spec.backend, "scenario": "Offline",
+            "workload": spec.workload, "backend": spec.backend, "scenario": scenario,
             "mode": "performance", "model_file": spec.model_file, "threads": spec.threads,
             "max_batch": spec.batch, "precision": spec.precision, "cache": spec.cache,
         }  # fmt: skip
@@ -105,14 +106,14 @@ def loadgen_rate(spec: ProbeSpec, seconds: float, rate: float) -> float:
         if done.returncode != 0:
             sys.exit(f"{spec.backend} failed: {(directory / 'events.jsonl').read_text()}")
         detail = parse_detail((directory / "mlperf_log_detail.txt").read_bytes())
-        return float(detail.group("result_")["samples_per_second"])
+        return detail.group("result_")
 
 
 def loadgen(options: argparse.Namespace, home: Path) -> None:
     """Print each backend's Offline throughput through LoadGen ÷ its own bare loop."""
     files = model_files(home, options.model, int8=False)
     for name in options.backends.split(","):
-        spec = _spec(options, home, name, "fp32", files)
+        spec = make_spec(options, home, name, "fp32", files)
         try:
             rows: list[float] = []
 
@@ -120,7 +121,9 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
                 # A process of its own for each round: only what has ended is known as ours.
                 with probes([spec], os.environ) as (process,):
                     bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)["rate"]
-                through = loadgen_rate(spec, options.seconds, bare)
+                conf = {"min_duration": options.seconds * 1e3, "target_qps": bare / 1.1,
+                        "min_query_count": 1}  # fmt: skip
+                through = float(loadgen_result(spec, "Offline", conf)["samples_per_second"])
                 rows.append(through / bare)
                 return f"{spec.backend}: bare {bare:.2f}  LoadGen {through:.2f}"
 
@@ -134,11 +137,8 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
 def speed(options: argparse.Namespace, home: Path) -> None:
     """Print the speed of every backend and precision ÷ onnx fp32, by wall and by CPU time."""
     files = model_files(home, options.model, int8=True)
-    ways = [("onnx", "fp32"), ("onnx", "int8")]
-    ways += [(name, precision) for name in options.backends.split(",") if name != "onnx"
-             for precision in ("fp32", *(("int8",) if name in _INT8 else ()))]  # fmt: skip
-    specs = {f"{name} {precision}": _spec(options, home, name, precision, files)
-             for name, precision in ways}  # fmt: skip
+    specs = {f"{name} {precision}": make_spec(options, home, name, precision, files)
+             for name, precision in ways(options.backends)}  # fmt: skip
     for name in ("tvm-onnx", "tvm-pytorch"):
         tuned = specs.get(f"{name} fp32")
         if tuned is not None:  # the database of tiles lies beside the compiled models
@@ -242,11 +242,20 @@ def _cpu(function: Callable[[], None]) -> float:
     return time.process_time() - begin
 
 
-def _spec(
+def ways(backends: str) -> list[tuple[str, str]]:
+    """Return backends, named with commas between them, and precisions, onnx first."""
+    names = ["onnx", *(name for name in backends.split(",") if name != "onnx")]
+    return [(name, precision) for name in names
+            for precision in ("fp32", *_MORE_PRECISIONS.get(name, ()))]  # fmt: skip
+
+
+def make_spec(
     options: argparse.Namespace, home: Path, name: str, precision: str, files: Mapping[str, Path]
 ) -> ProbeSpec:
+    """Return how a backend runs the model of a precision; other than int8 is that of fp32."""
+    model = files["int8" if precision == "int8" else "fp32"]
     return ProbeSpec(
-        _WORKLOAD, name, str(files[precision]), options.threads, options.batch, precision,
+        _WORKLOAD, name, str(model), options.threads, options.batch, precision,
         cache=str(home / "compiled"),
     )  # fmt: skip
 

@@ -35,8 +35,11 @@ _MOST_PROBES = 40
 _LIKELY, _SURE = 2, 3
 _MOST_CONFIRMATIONS = 6
 _GROWTH = 2.0
-# Early stopping at the 99th percentile needs 662 queries at least, and few more say little.
+# Early stopping at the 99th percentile needs 662 queries at least, and few more say little: they
+# have to do where more would take a large part of the budget.
 _PROBE_QUERIES = 2000
+_FEWEST_QUERIES = 700
+_LARGE_PART = 0.1
 # A rate 1 % above what a system can do fills the latency bound in so many times the bound.
 _PROBE_BOUNDS = 100
 # Under overload a system does what it can: its peak is a little lower, for queries must not wait.
@@ -185,6 +188,9 @@ class Search:
         upper = _upper(failed, low)
         if not low:
             why = "the budget allows no probe." if record is None else explain(record)
+            if record is not None and rate is not None and not self._probe_affordable(rate):
+                needs = f"{self._probe_seconds(rate):.0f} s at {rate:.4g} queries/s"
+                why += f" The budget does not allow another probe of {needs}."
             return self._peak("target_qps", None, upper, None, f"No rate was VALID: {why}")
         return self._confirm("target_qps", low, upper)
 
@@ -255,7 +261,10 @@ class Search:
     def _probe_seconds(self, rate: float | None) -> float:
         if self.request.scenario != "Server":
             return min(self.seconds, self.full)
-        queries = 0.0 if rate is None else _PROBE_QUERIES / rate
+        queries = 0.0
+        if rate is not None:
+            part = max(_LARGE_PART * self.budget, _FEWEST_QUERIES / rate)
+            queries = min(_PROBE_QUERIES / rate, part)
         return min(max(self.seconds, queries, _PROBE_BOUNDS * self._bound), self.full)
 
     def _probe_affordable(self, rate: float | None) -> bool:

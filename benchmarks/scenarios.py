@@ -1,0 +1,107 @@
+"""Every backend and precision through LoadGen in every scenario, beside onnx fp32.
+
+Each round runs all, each in a process that is alone; the medians over the rounds are printed, and
+in brackets how many times as fast as onnx fp32 each is: throughput divided by its, or its latency
+divided by the own. Server gets the same load from all, half of what onnx fp32 does by itself with
+single images.
+
+Usage::
+
+    python benchmarks/scenarios.py [--backends onnx,openvino,…] [--rounds 3] [--seconds 6]
+        [--home DIR]
+
+``--home DIR`` keeps models and compiled code (default: made anew).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+_HERE = Path(__file__).parent
+sys.path.insert(0, str(_HERE))
+
+from backends import (  # noqa: E402 - a sibling of this script
+    loadgen_result,
+    make_spec,
+    model_files,
+    ways,
+)
+
+from mlrepo.bench.tune import QUERY_SAMPLES, probes  # noqa: E402
+from mlrepo.harness.probe import ProbeSpec  # noqa: E402
+
+_OFFLINE_BATCH = 4
+# LoadGen's name of the figure, in what it is told, and whether more is better.
+_FIGURES = {
+    "Offline": ("samples_per_second", "samples/s", True),
+    "SingleStream": ("90.00_percentile_latency_ns", "p90 ms", False),
+    "MultiStream": ("99.00_percentile_latency_ns", "p99 ms", False),
+    "Server": ("99.00_percentile_latency_ns", "p99 ms", False),
+}
+
+
+def figure(spec: ProbeSpec, scenario: str, seconds: float, load: float) -> float:
+    """Return a scenario's figure of one backend; ``load`` is Server's, in queries/s."""
+    batch = QUERY_SAMPLES.get(scenario, _OFFLINE_BATCH)
+    spec = replace(spec, batch=batch)
+    with probes([spec], os.environ) as (process,):
+        rate = process.ask("measure", batch=batch, seconds=1.0)["rate"]
+    conf = {"min_duration": seconds * 1e3, "min_query_count": 1}
+    if scenario == "Server":
+        conf |= {"target_qps": load, "target_latency": 1e6}
+    elif scenario == "Offline":
+        conf["target_qps"] = rate / 1.1
+    else:
+        conf["target_latency"] = 0.9e3 * batch / rate
+    name, unit, _ = _FIGURES[scenario]
+    value = float(loadgen_result(spec, scenario, conf)[name])
+    return value / 1e6 if unit.endswith("ms") else value
+
+
+def main() -> None:
+    """Parse the command line and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="resnet50-random")
+    parser.add_argument("--backends", default="onnx,openvino,pytorch,tvm-onnx,tvm-pytorch")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of a LoadGen run")
+    parser.add_argument("--home", type=Path, help="keeps models and compiled code")
+    parser.set_defaults(batch=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        home = options.home or Path(made)
+        files = model_files(home, options.model, int8=True)
+        specs = {
+            f"{name} {precision}": make_spec(options, home, name, precision, files)
+            for name, precision in ways(options.backends)
+        }
+        first = next(iter(specs))
+        with probes([specs[first]], os.environ) as (process,):
+            load = process.ask("measure", batch=1, seconds=3.0)["rate"] / 2
+        found: dict[tuple[str, str], list[float]] = {}
+        for _ in range(options.rounds):
+            for scenario in _FIGURES:
+                for name, spec in specs.items():
+                    value = figure(spec, scenario, options.seconds, load)
+                    found.setdefault((name, scenario), []).append(value)
+    print(f"{options.model}, {options.threads} threads, Server at {load:.1f} queries/s")
+    heads = [f"{scenario}, {unit}" for scenario, (_, unit, _) in _FIGURES.items()]
+    print(f"{'':18}" + "".join(f"{head:>24}" for head in heads))
+    for name in specs:
+        cells = []
+        for scenario, (_, _, more) in _FIGURES.items():
+            own, base = found[name, scenario], found[first, scenario]
+            ratio = median(o / b if more else b / o for o, b in zip(own, base, strict=True))
+            cells.append(f"{median(own):.2f} ({ratio:.2f})")
+        print(f"{name:18}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
