@@ -19,6 +19,7 @@ from mlrepo.repository.history import RecordedRun, find_run, load_record, read_f
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.submission_branch import read_submission, write_submission
 from mlrepo.rounds import Round
+from mlrepo.rounds.inference import sources_of
 from mlrepo.submission.choose import Candidate, Chooser, ChosenResult, LeftOut
 from mlrepo.submission.compose import Composer, Composition
 from mlrepo.submission.infer import inferable
@@ -91,7 +92,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     if not pool and not wanted.only_drops:
         raise UserError(
             f"No run of {round_.name} is what was asked for.",
-            hint="`mlrepo log` lists the runs with benchmark, scenario and system.",
+            hint=_hint(wanted, round_, runs.values()),
         )
     follows = _Follows(round_)
     chooser = Chooser(round_, follows.tests_of, load, wanted.quick, frozenset(named))
@@ -217,6 +218,18 @@ def _pool(
         return [run for run in pool if _key(run) in keys]
     # To drop a result is no reason to decide the others anew.
     return [] if wanted.only_drops else pool
+
+
+def _hint(wanted: Wanted, round_: Round, runs: Iterable[RecordedRun]) -> str:
+    """Return what to do where no run is what was asked for."""
+    for source in sources_of(round_, wanted.scenario, "edge") if wanted.infer else ():
+        other = replace(wanted, scenario=source)
+        if any(other.matches(run) for run in runs):
+            return (
+                f"`mlrepo select --scenario {source} --infer` takes the runs that "
+                f"{wanted.scenario} follows from, and {wanted.scenario} with them."
+            )
+    return "`mlrepo log` lists the runs with benchmark, scenario and system."
 
 
 def _key(run: RecordedRun) -> tuple[str, ...]:

@@ -435,6 +435,19 @@ def test_own_runs_go_before_inferred_ones(
     assert [planned.result.is_inferred for planned in plan.results] == [True, False, False]
 
 
+def test_an_inferred_scenario_by_itself_names_the_one_it_follows_from(
+    results: ResultsRepository, laboratory: Laboratory
+) -> None:
+    """There is no run of it that could be decided."""
+    laboratory.result("SingleStream")
+    with pytest.raises(UserError, match="what was asked for") as caught:
+        _plan(results, scenario="Offline", infer=True)
+    assert "`mlrepo select --scenario SingleStream --infer`" in (caught.value.hint or "")
+    with pytest.raises(UserError, match="what was asked for") as caught:
+        _plan(results, scenario="Offline")
+    assert "mlrepo log" in (caught.value.hint or "")
+
+
 def test_data_center_systems_infer_nothing(
     results: ResultsRepository, laboratory: Laboratory
 ) -> None:
