@@ -40,6 +40,7 @@ from mlrepo.backends.tvm.schedules import (
     Tile,
     output_tiles,
     schedule_blocked_conv,
+    schedule_matmul,
     schedule_spatial,
 )
 from mlrepo.backends.tvm.tuning import Layer, Tiled, find_layers, layer_key
@@ -60,6 +61,7 @@ from mlrepo.errors import UserError
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
 _GROUPED = "grouped_conv2d"
+_MATRIX = "matmul"
 _INTEGER = "integer_conv2d"
 _WINOGRAD_ROWS = "winograd_rows"
 _WINOGRAD_STAGES = "winograd_stages"
@@ -76,6 +78,7 @@ _OUTPUT_FUSABLE = 4
 _SCHEDULES: dict[str, tuple[Callable[..., Any], ...]] = {
     **{kind: (tiled.schedule, schedule_spatial) for kind, tiled in _TILED.items()},
     _DEPTHWISE: (schedule_depthwise_conv, schedule_spatial),
+    _MATRIX: (schedule_matmul, schedule_spatial),
 }
 
 

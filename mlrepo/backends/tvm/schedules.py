@@ -139,6 +139,50 @@ def begin_with_zeros(schedule: Any, conv: Any, loop: Any) -> None:
         schedule.unroll(one)
 
 
+def schedule_matmul(function: Any, vector: int) -> Any:
+    """Schedule a fused product of [n, k] and [k, m], the classifier: memory decides.
+
+    A task reads some neighbouring columns of the weights, once for up to four rows of the input.
+    """
+    schedule = s_tir.Schedule(function)
+    names = child_blocks(schedule)
+    reductions = [name for name in names if is_reduction(schedule, name)]
+    if len(reductions) != 1:
+        raise ValueError(f"one product is expected, not {names}")
+    product, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
+    inline_around(schedule, names, reductions[0])
+    rows, columns = schedule.get_loops(last)[:2]
+    count, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
+    lanes = next(size for size in (vector, vector // 2, 1) if width % size == 0)
+    vectors = next(size for size in (6, 5, 4, 3, 2, 1) if width // lanes % size == 0)
+    outer, vectors_tile, lane = schedule.split(columns, [None, vectors, lanes])
+    rows, rows_tile = schedule.split(rows, [None, next(s for s in (4, 3, 2, 1) if count % s == 0)])
+    schedule.reorder(outer, rows, rows_tile, vectors_tile, lane)
+    task = schedule.fuse(outer, rows)
+    schedule.parallel(task)
+    if reductions[0] != names[-1]:
+        schedule.compute_at(product, task, preserve_unit_loops=True)
+        unroll_tile(schedule, rows_tile, vectors_tile, lane)
+        rows_tile, columns, summed = schedule.get_loops(product)[-3:]
+        vectors_tile, lane = schedule.split(columns, [None, lanes])
+    else:
+        summed = schedule.get_loops(product)[-1]
+    summed, unrolled = schedule.split(summed, [None, _UNROLLED_CHANNELS])
+    schedule.reorder(summed, unrolled, rows_tile, vectors_tile, lane)
+    schedule.unroll(unrolled)
+    unroll_tile(schedule, rows_tile, vectors_tile, lane)
+    zeros = schedule.get_loops(schedule.decompose_reduction(product, summed))
+    unroll_tile(schedule, *zeros[-3:])
+    return schedule.mod["main"]
+
+
+def unroll_tile(schedule: Any, first: Any, second: Any, lanes: Any) -> None:
+    """Keep two loops and a vector in registers."""
+    schedule.unroll(first)
+    schedule.unroll(second)
+    schedule.vectorize(lanes)
+
+
 def schedule_spatial(function: Any, vector: int) -> Any:
     """Schedule anything else (pooling, transposes, a classifier, a grouped convolution).
 

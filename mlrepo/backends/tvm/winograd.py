@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tvm import s_tir, te, tirx, topi
 
-from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, child_blocks, tiles
+from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, child_blocks, tiles, unroll_tile
 
 KERNEL = 3
 _LANES = 16
@@ -245,9 +245,9 @@ def _schedule_inputs(schedule: Any, task: Any | None) -> None:
     if task is None:
         rows = schedule.fuse(blocks, batch, rows)
         schedule.parallel(rows)
-    _unroll(schedule, i, j, lanes)
+    unroll_tile(schedule, i, j, lanes)
     schedule.compute_at(half, columns, preserve_unit_loops=True)
-    _unroll(schedule, *schedule.get_loops(half)[-3:])
+    unroll_tile(schedule, *schedule.get_loops(half)[-3:])
     pad = schedule.get_sblock("data_pad")
     schedule.compute_at(pad, rows, preserve_unit_loops=True)
     schedule.vectorize(schedule.get_loops(pad)[-1])
@@ -264,7 +264,7 @@ def _schedule_products(schedule: Any, tile: Tile, task: Any | None) -> None:
     tiles, tiles_tile = schedule.split(tiles, [None, tile.pixels])
     schedule.reorder(i, j, blocks, batch, rows, tiles, blocks_tile, tiles_tile, lanes)
     schedule.compute_at(products, tiles, preserve_unit_loops=True)
-    _unroll(schedule, blocks_tile, tiles_tile, lanes)
+    unroll_tile(schedule, blocks_tile, tiles_tile, lanes)
     if task is None:
         schedule.parallel(schedule.fuse(i, j, blocks))
     blocks, batch, rows, tiles, lanes, outer, inner = schedule.get_loops(products)[-7:]
@@ -273,7 +273,7 @@ def _schedule_products(schedule: Any, tile: Tile, task: Any | None) -> None:
     inner, innermost = schedule.split(inner, [None, step])
     schedule.reorder(outer, inner, innermost, batch, rows, blocks, tiles, lanes)
     schedule.unroll(innermost)
-    _unroll(schedule, blocks, tiles, lanes)
+    unroll_tile(schedule, blocks, tiles, lanes)
     begin_with_zeros(schedule, products, outer)
 
 
@@ -288,13 +288,7 @@ def _schedule_outputs(schedule: Any, last: Any, *, by_rows: bool) -> Any:
     schedule.reorder(*outer, columns, row, column, lanes)
     task = schedule.fuse(*outer[: 2 if by_rows else 3])
     schedule.parallel(task)
-    _unroll(schedule, row, column, lanes)
+    unroll_tile(schedule, row, column, lanes)
     schedule.compute_at(back, columns, preserve_unit_loops=True)
-    _unroll(schedule, *schedule.get_loops(back)[-3:])
+    unroll_tile(schedule, *schedule.get_loops(back)[-3:])
     return task
-
-
-def _unroll(schedule: Any, first: Any, second: Any, lanes: Any) -> None:
-    schedule.unroll(first)
-    schedule.unroll(second)
-    schedule.vectorize(lanes)
