@@ -217,7 +217,7 @@ def offline(options: argparse.Namespace, model: Path) -> None:
             row.append(
                 run_reference(
                     options.inference, options.reference_python, model, work,
-                    samples=64, duration_s=options.seconds, batch=None, threads=None,
+                    samples=_IMAGES, duration_s=options.seconds, batch=None, threads=None,
                 )
             )  # fmt: skip
         rows.append(tuple(row))

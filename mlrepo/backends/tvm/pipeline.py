@@ -214,33 +214,29 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
     if len(attributes.data_layout) <= len("NCHW"):
         return _nn_conv2d(builder, call)
 
-    def numbers(values: Any) -> list[int]:
-        return [int(value) for value in values]
+    # TVM's converter of arguments takes lists of plain numbers only.
+    geometry = [
+        [int(value) for value in values]
+        for values in (attributes.strides, attributes.padding, attributes.dilation)
+    ]
 
-    groups = int(attributes.groups)
-    if tensor_type(call.args[0]).dtype == "uint8" and groups == 1:
-        kernel = bound_value(call.args[1], builder)
-        kernel = relax.const(vnni_kernel(kernel.value.numpy()))
+    def made(function: Callable[..., Any], kernel: Any, kind: str, *more: Any) -> Any:
         return builder.call_te(
-            integer_conv2d, call.args[0], kernel, numbers(attributes.strides),
-            numbers(attributes.padding), numbers(attributes.dilation),
-            primfunc_name_hint=_INTEGER,
-        )  # fmt: skip
+            function, call.args[0], kernel, *geometry, *more, primfunc_name_hint=kind
+        )
+
+    kernel, groups = call.args[1], int(attributes.groups)
+    if groups != 1 and attributes.kernel_layout.startswith("OIHW1i"):
+        return made(depthwise_conv2d, kernel, _DEPTHWISE)
     if groups != 1:
-        depthwise = attributes.kernel_layout.startswith("OIHW1i")
-        return builder.call_te(
-            depthwise_conv2d if depthwise else partial(grouped_conv2d, groups),
-            call.args[0], call.args[1], numbers(attributes.strides),
-            numbers(attributes.padding), numbers(attributes.dilation),
-            primfunc_name_hint=_DEPTHWISE if depthwise else _GROUPED,
-        )  # fmt: skip
-    if winograd and (made := _legalize_winograd(builder, call)) is not None:
-        return made
-    return builder.call_te(
-        topi.nn.conv2d_NCHWc, call.args[0], call.args[1], numbers(attributes.strides),
-        numbers(attributes.padding), numbers(attributes.dilation), attributes.data_layout,
-        attributes.out_layout, "float32", primfunc_name_hint=_BLOCKED,
-    )  # fmt: skip
+        return made(partial(grouped_conv2d, groups), kernel, _GROUPED)
+    if tensor_type(call.args[0]).dtype == "uint8":
+        weights = bound_value(kernel, builder).value.numpy()
+        return made(integer_conv2d, relax.const(vnni_kernel(weights)), _INTEGER)
+    if winograd and (faster := _legalize_winograd(builder, call)) is not None:
+        return faster
+    layouts = attributes.data_layout, attributes.out_layout
+    return made(topi.nn.conv2d_NCHWc, kernel, _BLOCKED, *layouts, "float32")
 
 
 def _legalize_winograd(builder: Any, call: Any) -> Any | None:

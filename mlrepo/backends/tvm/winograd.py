@@ -27,6 +27,8 @@ _LANES = 16
 _PER_WEIGHT = 32
 # The same for transforming the inputs or outputs of one channel's tile, there and back in memory.
 _PER_TILE = 400
+# The blocks of a convolution that are computed for themselves, besides the last one.
+_STEPS = ("data_pad", "half_transformed", "transformed", "products", "half_back")
 # Bytes of weights that stay in a core's own cache while it goes through a row of tiles.
 _CACHE = 2**20
 
@@ -228,10 +230,12 @@ def schedule_stages(function: Any, vector: int, tile: Tile | None = None) -> Any
 
 
 def _begin(function: Any) -> tuple[Any, Any]:
+    """Inline what prepares operands and what follows; return the schedule and the last block."""
     schedule = s_tir.Schedule(function)
     names = child_blocks(schedule)
-    for name in names[names.index("half_back") + 1 : -1]:
-        schedule.compute_inline(schedule.get_sblock(name))
+    for name in names[:-1]:
+        if name not in _STEPS:
+            schedule.compute_inline(schedule.get_sblock(name))
     return schedule, schedule.get_sblock(names[-1])
 
 
@@ -259,21 +263,21 @@ def _schedule_products(schedule: Any, tile: Tile, task: Any | None) -> None:
     kept = schedule.cache_write(products, 0, "global")
     if task is not None:
         schedule.compute_at(kept, task, preserve_unit_loops=True)
-    i, j, blocks, batch, rows, tiles, lanes = schedule.get_loops(kept)[-7:]
+    i, j, blocks, batch, rows, columns, lanes = schedule.get_loops(kept)[-7:]
     blocks, blocks_tile = schedule.split(blocks, [None, tile.blocks])
-    tiles, tiles_tile = schedule.split(tiles, [None, tile.pixels])
-    schedule.reorder(i, j, blocks, batch, rows, tiles, blocks_tile, tiles_tile, lanes)
-    schedule.compute_at(products, tiles, preserve_unit_loops=True)
-    unroll_tile(schedule, blocks_tile, tiles_tile, lanes)
+    columns, columns_tile = schedule.split(columns, [None, tile.pixels])
+    schedule.reorder(i, j, blocks, batch, rows, columns, blocks_tile, columns_tile, lanes)
+    schedule.compute_at(products, columns, preserve_unit_loops=True)
+    unroll_tile(schedule, blocks_tile, columns_tile, lanes)
     if task is None:
         schedule.parallel(schedule.fuse(i, j, blocks))
-    blocks, batch, rows, tiles, lanes, outer, inner = schedule.get_loops(products)[-7:]
+    blocks, batch, rows, columns, lanes, outer, inner = schedule.get_loops(products)[-7:]
     count = int(schedule.get(inner).extent)
     step = tile.unrolled if count % tile.unrolled == 0 else count
     inner, innermost = schedule.split(inner, [None, step])
-    schedule.reorder(outer, inner, innermost, batch, rows, blocks, tiles, lanes)
+    schedule.reorder(outer, inner, innermost, batch, rows, blocks, columns, lanes)
     schedule.unroll(innermost)
-    unroll_tile(schedule, blocks, tiles, lanes)
+    unroll_tile(schedule, blocks, columns, lanes)
     begin_with_zeros(schedule, products, outer)
 
 
