@@ -144,7 +144,8 @@ class Search:
     def _find(self) -> Peak:
         if not self._affordable(self.seconds):
             key, _ = _setting_of(self.request)
-            return self._peak(key, None, None, None, "The budget does not allow one probe.")
+            reason = "The budget does not allow one probe: raise it, or lower --probe."
+            return self._peak(key, None, None, None, reason)
         if self.request.scenario == "Server":
             return self._find_rate()
         request, tries = self.request, 3
