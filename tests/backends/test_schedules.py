@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
 import tvm
 from tvm import te, topi
+from tvm.relax.frontend.onnx import from_onnx
 
+from mlrepo.backends import BackendOptions
+from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
 from mlrepo.backends.tvm import pipeline
+from mlrepo.backends.tvm.backend import TvmOnnxBackend
 from mlrepo.backends.tvm.schedules import schedule_matmul
 
 
@@ -35,3 +43,50 @@ def test_a_matrix_product_is_right(shape: tuple[int, int, int], bias: bool) -> N
     out = tvm.runtime.tensor(np.full((n, m), np.nan, np.float32))
     tvm.compile(module, target=target)["main"](*map(tvm.runtime.tensor, arguments), out)
     np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Gemm", "Conv"])
+@pytest.mark.parametrize("classes", [1000, 1001])
+def test_a_classifier_of_any_number_of_classes_runs_in_vectors(
+    kind: str, classes: int, tmp_path: Path
+) -> None:
+    """As a product or a convolution on one pixel (MobileNet); TensorFlow's ImageNet has 1001."""
+    path = _classifier(tmp_path / "m.onnx", kind, classes)
+    shape = (2, 24, 5, 5)
+    module = from_onnx(onnx.load(path), shape_dict={"image": list(shape)})
+    target = pipeline.target("skylake-avx512", 1)
+    with target:
+        text = str(pipeline.fuse(module, target).script(show_meta=False))
+    assert ("1008" in text) == (classes == 1001)
+    backend, wanted = TvmOnnxBackend(), OnnxRuntimeBackend()
+    backend.load(path, BackendOptions(batch=2, threads=1))
+    wanted.load(path, BackendOptions(threads=1))
+    images = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    found, expected = backend.predict(images)[0], wanted.predict(images)[0]
+    assert found.shape == expected.shape == (2, classes)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def _classifier(path: Path, kind: str, classes: int) -> Path:
+    rng = np.random.default_rng(0)
+    shape = (classes, 24) if kind == "Gemm" else (classes, 24, 1, 1)
+    constants = [
+        numpy_helper.from_array(rng.standard_normal(size).astype(np.float32), name)
+        for name, size in (("w", shape), ("b", (classes,)))
+    ]
+    last = [
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "w", "b"], ["scores"], transB=1),
+    ]
+    if kind == "Conv":
+        last = [
+            helper.make_node("Conv", ["p", "w", "b"], ["c"], kernel_shape=[1, 1]),
+            helper.make_node("Flatten", ["c"], ["scores"]),
+        ]
+    nodes = [helper.make_node("GlobalAveragePool", ["image"], ["p"]), *last]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 24, 5, 5])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", classes])
+    graph = helper.make_graph(nodes, "classifier", [image], [scores], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save_model(model, path)
+    return path

@@ -18,6 +18,7 @@ from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm import vnni
+from mlrepo.backends.tvm.classifier import widening
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
 from mlrepo.backends.tvm.grouped import grouped_conv2d, merging
 from mlrepo.backends.tvm.integers import (
@@ -127,7 +128,7 @@ def compile_module(
     """
     try:
         with target_:
-            fused = _to_fused(module, target_, winograd)
+            fused = fuse(module, target_, winograd=winograd)
             scheduled, without = _schedule(fused, lanes(target_), tiles or {})
             return tvm.compile(scheduled, target=target_), without
     except Exception as error:  # TVM's FFI raises errors of any kind
@@ -140,7 +141,8 @@ def compile_module(
 def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer]:
     """Return the blocked convolutions of a module, whose tiles can be chosen."""
     with target_:
-        return find_layers(_to_fused(module, target_, winograd), _TILED, lanes(target_))
+        fused = fuse(module, target_, winograd=winograd)
+        return find_layers(fused, _TILED, lanes(target_))
 
 
 def _multiplies_bytes(target_: Any) -> bool:
@@ -149,7 +151,11 @@ def _multiplies_bytes(target_: Any) -> bool:
     return lanes(target_) == vnni.LANES and bool(has("avx512vnni", target_))
 
 
-def _to_fused(module: Any, target_: Any, winograd: bool) -> Any:
+def fuse(module: Any, target_: Any, *, winograd: bool = True) -> Any:
+    """Return a module whose functions are fused and still have TVM's own order of loops.
+
+    ``target_`` must be TVM's current target.
+    """
     transform = relax.transform
     vector = lanes(target_)
     passes = [
@@ -158,7 +164,9 @@ def _to_fused(module: Any, target_: Any, winograd: bool) -> Any:
         bound_by_constants,
         *([integer_convolutions] if _multiplies_bytes(target_) else []),
         arithmetic,
+        pack_constants,
         merging(vector),
+        widening(vector),
         transform.ConvertLayout({}, _Blocks(vector)),
         pack_constants,
         transform.EliminateCommonSubexpr(),

@@ -67,7 +67,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
 
 @relax.expr_functor.mutator
 class _Packed(relax.PyExprMutator):  # type: ignore[misc]
-    """Computes reshaped, blocked and dequantized constants with numpy.
+    """Computes reshaped, transposed, blocked and dequantized constants with numpy.
 
     FoldConstant would do the same, but compiles a function for each of them: most of the time from
     a model to something that runs.
@@ -129,8 +129,15 @@ def _dequantize(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
     return result
 
 
+def _permute(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
+    axes = call.attrs.axes
+    order = None if axes is None else [int(axis) for axis in axes]
+    return np.ascontiguousarray(np.transpose(arguments[0], order))
+
+
 _FOLDS: dict[str, Callable[[Any, list[Any]], npt.NDArray[Any] | None]] = {
     "relax.reshape": _reshape,
+    "relax.permute_dims": _permute,
     "relax.layout_transform": _layout,
     "relax.dequantize": _dequantize,
 }
