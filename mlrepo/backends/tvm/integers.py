@@ -201,7 +201,7 @@ def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) 
 
     As :func:`schedule_blocked_conv`, with one VNNI instruction for four input channels.
     """
-    schedule, conv, _ = tile_output(function, tile)
+    schedule, conv, _ = tile_output(function, vector, tile)
     loops = schedule.get_loops(conv)[2:]
     batch, blocks, rows, columns, lanes, outer, high, wide, steps, step = loops
     schedule.reorder(batch, rows, outer, high, wide, steps, blocks, columns, lanes, step)

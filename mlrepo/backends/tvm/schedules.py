@@ -13,6 +13,10 @@ from tvm import s_tir
 # speed).
 _PIXELS = (7, 8, 6, 5, 4, 10, 9, 3, 2, 1)
 _UNROLLED_CHANNELS = 4
+# AVX2 has 16 registers, where AVX-512 and Arm have 32: of the tiles that fit beside inputs and
+# weights, these reuse most of what they load (measured 1.5 to 1.8 times as fast as 7 by 2).
+_AVX2_LANES = 8
+_FEW_REGISTERS = ((4, 2), (2, 4), (7, 1), (8, 1))
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,23 @@ class Tile:
     unrolled: int = _UNROLLED_CHANNELS
 
 
-def default_tile(width: int, blocks: int) -> Tile:
+def default_tile(width: int, blocks: int, vector: int) -> Tile:
     """Return the tile of an output with so many pixels in a row and blocks of channels."""
+    if vector == _AVX2_LANES:
+        for pixels, tile in _FEW_REGISTERS:
+            if width % pixels == 0 and blocks % tile == 0:
+                return Tile(pixels, tile)
     pixels = next(size for size in _PIXELS if width % size == 0)
     return Tile(pixels, 2 if blocks % 2 == 0 else 1)
 
 
-def tiles(width: int, blocks: int) -> list[Tile]:
+def tiles(width: int, blocks: int, vector: int) -> list[Tile]:
     """Return the tiles that are worth measuring, the default first.
 
     More than 28 accumulators leave no register for inputs and weights; few do not hide the time
     of a multiplication.
     """
-    default = default_tile(width, blocks)
+    default = default_tile(width, blocks, vector)
     found = [
         Tile(pixels, tile, unrolled)
         for pixels in range(2, 29)
@@ -63,7 +71,7 @@ def output_tiles(function: Any, vector: int) -> list[Tile]:
     _, blocks, _, columns = (
         int(schedule.get(loop).extent) for loop in schedule.get_loops(last)[:4]
     )
-    return tiles(columns, blocks)
+    return tiles(columns, blocks, vector)
 
 
 def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:
@@ -72,12 +80,12 @@ def schedule_blocked_conv(function: Any, vector: int, tile: Tile | None = None) 
     A tile of pixels times one or two blocks of channels is accumulated in registers over all input
     channels and kernel positions; what was fused after the convolution is done on the tile.
     """
-    schedule, conv, tile = tile_output(function, tile)
+    schedule, conv, tile = tile_output(function, vector, tile)
     _schedule_accumulation(schedule, conv, vector, tile.unrolled)
     return schedule.mod["main"]
 
 
-def tile_output(function: Any, tile: Tile | None) -> tuple[Any, Any, Tile]:
+def tile_output(function: Any, vector: int, tile: Tile | None) -> tuple[Any, Any, Tile]:
     """Cut the output of a fused convolution into tiles, with all that belongs to one at its tile.
 
     Returns the schedule, the block of the convolution, whose own loops are still to be ordered, and
@@ -96,7 +104,7 @@ def tile_output(function: Any, tile: Tile | None) -> tuple[Any, Any, Tile]:
         schedule.vectorize(inner)
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
     width, channels = (int(schedule.get(loop).extent) for loop in (columns, blocks))
-    tile = tile or default_tile(width, channels)
+    tile = tile or default_tile(width, channels, vector)
     blocks_outer, blocks_tile = schedule.split(blocks, [None, tile.blocks])
     columns_outer, columns_tile = schedule.split(columns, [None, tile.pixels])
     schedule.reorder(batch, blocks_outer, rows, columns_outer, blocks_tile, columns_tile, lanes)

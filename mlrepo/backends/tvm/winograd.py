@@ -196,7 +196,7 @@ def product_tiles(function: Any, vector: int) -> list[Tile]:
     schedule = s_tir.Schedule(function)
     loops = schedule.get_loops(schedule.get_sblock("products"))
     blocks, count = (int(schedule.get(loops[index]).extent) for index in (2, 5))
-    found = tiles(count, blocks)
+    found = tiles(count, blocks, vector)
     # As many registers as others, but fewer loads; a target with 8 lanes has too few of them.
     square = Tile(4, 4)
     return sorted(found, key=lambda tile: tile != square) if vector == _LANES else found
