@@ -67,6 +67,48 @@ def test_a_classifier_of_any_number_of_classes_runs_in_vectors(
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [(20, 20), (58, 116), (30, 17), (4, 9)], ids=str)
+def test_convolutions_of_any_number_of_channels_run_in_blocks(
+    channels: tuple[int, int], tmp_path: Path
+) -> None:
+    """Both what comes in and what goes out is filled up and cut off again; sizes are odd, too."""
+    path = _convolutions(tmp_path / "m.onnx", channels)
+    shape = (2, 3, 9, 7)
+    module = from_onnx(onnx.load(path), shape_dict={"image": list(shape)})
+    target = pipeline.target("skylake-avx512", 1)
+    layers = pipeline.layers_of(module, target)
+    assert sum(layer.count for layer in layers) == len(channels)
+    backend, wanted = TvmOnnxBackend(), OnnxRuntimeBackend()
+    backend.load(path, BackendOptions(batch=2, threads=1))
+    wanted.load(path, BackendOptions(threads=1))
+    images = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    found, expected = backend.predict(images)[0], wanted.predict(images)[0]
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def _convolutions(path: Path, channels: tuple[int, ...]) -> Path:
+    """Write 3x3 convolutions with bias and Relu, padded on one side."""
+    rng = np.random.default_rng(0)
+    constants, nodes, last = [], [], "image"
+    for number, (before, after) in enumerate(zip((3, *channels), channels, strict=False)):
+        for name, size in ((f"w{number}", (after, before, 3, 3)), (f"b{number}", (after,))):
+            values = rng.standard_normal(size).astype(np.float32)
+            constants.append(numpy_helper.from_array(values, name))
+        names = [last, f"w{number}", f"b{number}"]
+        last = f"r{number}"
+        nodes += [
+            helper.make_node("Conv", names, [f"c{number}"], kernel_shape=[3, 3], pads=[1, 0, 1, 1]),
+            helper.make_node("Relu", [f"c{number}"], [last]),
+        ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 9, 7])
+    scores = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "convolutions", [image], [scores], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save_model(model, path)
+    return path
+
+
 def _classifier(path: Path, kind: str, classes: int) -> Path:
     rng = np.random.default_rng(0)
     shape = (classes, 24) if kind == "Gemm" else (classes, 24, 1, 1)

@@ -18,7 +18,6 @@ from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
 from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm import vnni
-from mlrepo.backends.tvm.classifier import widening
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
 from mlrepo.backends.tvm.grouped import grouped_conv2d, merging
 from mlrepo.backends.tvm.integers import (
@@ -28,6 +27,7 @@ from mlrepo.backends.tvm.integers import (
     schedule_integer_conv,
     vnni_kernel,
 )
+from mlrepo.backends.tvm.odd_channels import widening
 from mlrepo.backends.tvm.rewrites import (
     bound_by_constants,
     bound_value,
