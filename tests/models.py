@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 
 def tiny_classifier(
@@ -53,5 +54,34 @@ def tiny_classifier(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
+    onnx.save_model(model, path)
+    return path
+
+
+def write_layers(
+    path: Path,
+    nodes: Iterable[NodeProto],
+    weights: Mapping[str, tuple[int, ...]],
+    image: tuple[int, int, int],
+) -> Path:
+    """Write a model ["image", n, *image] -> "scores" of some nodes and random weights of a shape.
+
+    Weights are small enough that sums over their inputs stay near one.
+    """
+    rng = np.random.default_rng(0)
+    constants = [
+        numpy_helper.from_array(
+            (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32), name
+        )
+        for name, shape in weights.items()
+    ]
+    graph = helper.make_graph(
+        list(nodes),
+        "layers",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", *image])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save_model(model, path)
     return path

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from models import write_layers
+from onnx import helper
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
@@ -22,14 +23,9 @@ from mlrepo.backends.tvm.grouped import merge_groups
 
 def _grouped(path: Path, inputs: int, outputs: int, groups: int, stride: int) -> Path:
     """Write 3 channels → 1x1 → Relu → a grouped 3x3 with bias → Relu."""
-    rng = np.random.default_rng(0)
-    shapes = {
+    weights = {
         "w0": (inputs, 3, 1, 1), "w1": (outputs, inputs // groups, 3, 3), "b1": (outputs,),
     }  # fmt: skip
-    constants = [
-        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
-        for name, shape in shapes.items()
-    ]
     nodes = [
         helper.make_node("Conv", ["image", "w0"], ["a"], kernel_shape=[1, 1]),
         helper.make_node("Relu", ["a"], ["b"]),
@@ -39,12 +35,7 @@ def _grouped(path: Path, inputs: int, outputs: int, groups: int, stride: int) ->
         ),
         helper.make_node("Relu", ["c"], ["scores"]),
     ]  # fmt: skip
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 12, 11])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "groups", [image], [scores], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save_model(model, path)
-    return path
+    return write_layers(path, nodes, weights, (3, 12, 11))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from models import write_layers
+from onnx import helper
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
@@ -89,33 +90,21 @@ def test_convolutions_of_any_number_of_channels_run_in_blocks(
 
 def _convolutions(path: Path, channels: tuple[int, ...]) -> Path:
     """Write 3x3 convolutions with bias and Relu, padded on one side."""
-    rng = np.random.default_rng(0)
-    constants, nodes, last = [], [], "image"
+    weights: dict[str, tuple[int, ...]] = {}
+    nodes, last = [], "image"
     for number, (before, after) in enumerate(zip((3, *channels), channels, strict=False)):
-        for name, size in ((f"w{number}", (after, before, 3, 3)), (f"b{number}", (after,))):
-            values = rng.standard_normal(size).astype(np.float32)
-            constants.append(numpy_helper.from_array(values, name))
+        weights |= {f"w{number}": (after, before, 3, 3), f"b{number}": (after,)}
         names = [last, f"w{number}", f"b{number}"]
-        last = f"r{number}"
+        last = "scores" if number == len(channels) - 1 else f"r{number}"
         nodes += [
             helper.make_node("Conv", names, [f"c{number}"], kernel_shape=[3, 3], pads=[1, 0, 1, 1]),
             helper.make_node("Relu", [f"c{number}"], [last]),
         ]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 9, 7])
-    scores = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "convolutions", [image], [scores], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save_model(model, path)
-    return path
+    return write_layers(path, nodes, weights, (3, 9, 7))
 
 
 def _classifier(path: Path, kind: str, classes: int) -> Path:
-    rng = np.random.default_rng(0)
     shape = (classes, 24) if kind == "Gemm" else (classes, 24, 1, 1)
-    constants = [
-        numpy_helper.from_array(rng.standard_normal(size).astype(np.float32), name)
-        for name, size in (("w", shape), ("b", (classes,)))
-    ]
     last = [
         helper.make_node("Flatten", ["p"], ["f"]),
         helper.make_node("Gemm", ["f", "w", "b"], ["scores"], transB=1),
@@ -126,9 +115,4 @@ def _classifier(path: Path, kind: str, classes: int) -> Path:
             helper.make_node("Flatten", ["c"], ["scores"]),
         ]
     nodes = [helper.make_node("GlobalAveragePool", ["image"], ["p"]), *last]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 24, 5, 5])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", classes])
-    graph = helper.make_graph(nodes, "classifier", [image], [scores], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save_model(model, path)
-    return path
+    return write_layers(path, nodes, {"w": shape, "b": (classes,)}, (24, 5, 5))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from models import write_layers
+from onnx import helper
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
@@ -25,16 +26,9 @@ def _residual_block(
     stride: int = 1, dilation: int = 1, channels: int = 32,
 ) -> Path:  # fmt: skip
     """Write 3 channels → 1x1 → 3x3 with bias, an addition where shapes allow, and a Relu."""
-    rng = np.random.default_rng(0)
-
-    def weights(name: str, *shape: int) -> Any:
-        values = rng.standard_normal(shape, np.float32) / np.sqrt(np.prod(shape[1:]))
-        return numpy_helper.from_array(values.astype(np.float32), name)
-
-    constants = [
-        weights("w0", channels, 3, 1, 1), weights("w1", channels, channels, 3, 3),
-        weights("b1", channels),
-    ]  # fmt: skip
+    weights = {
+        "w0": (channels, 3, 1, 1), "w1": (channels, channels, 3, 3), "b1": (channels,),
+    }  # fmt: skip
     nodes = [
         helper.make_node("Conv", ["image", "w0"], ["a"], kernel_shape=[1, 1]),
         helper.make_node(
@@ -47,12 +41,7 @@ def _residual_block(
         nodes.append(helper.make_node("Add", ["b", "a"], ["c"]))
         last = "c"
     nodes.append(helper.make_node("Relu", [last], ["scores"]))
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, *size])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "block", [image], [scores], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    onnx.save_model(model, path)
-    return path
+    return write_layers(path, nodes, weights, (3, *size))
 
 
 def _names(path: Path, batch: int, mcpu: str, *, winograd: bool = True) -> list[str]:
