@@ -117,8 +117,11 @@ def test_scenarios_that_follow_from_others_can_be_left_out(root: Path) -> None:
 
 
 def test_the_time_left_is_told_for_run_and_suite(root: Path) -> None:
-    """One view: which run of how many, its phase, and what is left of the suite."""
-    done = mlrepo(root, *SUITE, "Offline")
+    """One view: which run of how many, its phase, and what is left of the suite.
+
+    Whatever the verdict: a machine that is busy during the estimate alone makes a run too short.
+    """
+    done = mlrepo(root, *SUITE, "Offline", code=None)
     assert re.search(r"^\[1/2\] digits Offline accuracy: starting  \(suite \d+ s left\)$",
                      done.err, re.MULTILINE)  # fmt: skip
     assert re.search(r"^\[2/2\] digits Offline performance: measuring  \(suite \d+ s left\)$",
