@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tvm import s_tir, te
+from tvm import te
 
-from mlrepo.backends.tvm.schedules import child_blocks, inline_around, is_reduction
+from mlrepo.backends.tvm.schedules import begin_one_sum
 from mlrepo.backends.tvm.windows import windows
 
 # Pixels of a row that stay in registers, best first: one accumulator each.
@@ -46,13 +46,8 @@ def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     A task computes some rows of one block of channels and pads what it needs of its input, which
     so stays in the cache; pixels of a row are accumulated in registers over the whole kernel.
     """
-    schedule = s_tir.Schedule(function)
-    names = child_blocks(schedule)
-    reductions = [name for name in names if is_reduction(schedule, name)]
-    if len(reductions) != 1:
-        raise ValueError(f"one convolution is expected, not {names}")
-    conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    inline_around(schedule, names, reductions[0])
+    schedule, names, sum_ = begin_one_sum(function)
+    conv, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)
     height, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
     rows_outer, _ = schedule.split(rows, [None, _first(_ROWS, height)])
@@ -61,7 +56,7 @@ def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     schedule.parallel(task)
     schedule.vectorize(lanes)
     schedule.unroll(columns_inner)
-    if reductions[0] != names[-1]:
+    if sum_ != names[-1]:
         schedule.compute_at(conv, columns_outer, preserve_unit_loops=True)
     if "data_pad" in names:
         pad = schedule.get_sblock("data_pad")

@@ -14,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from tvm import relax, te
 
-from mlrepo.backends.tvm.rewrites import bound_value, is_constant, operator_name, rewrite
+from mlrepo.backends.tvm.rewrites import (
+    bound_value,
+    convolution_like,
+    is_constant,
+    operator_name,
+    rewrite,
+)
 from mlrepo.backends.tvm.windows import channel_block, windows
 
 # So many times the multiplications are still faster than one by one.
@@ -42,12 +48,8 @@ class _Merged(relax.PyExprMutator):  # type: ignore[misc]
         merged = _merged(weights.shape[1], weights.shape[0] // groups, groups, self._vector)
         if depthwise or merged == 1:
             return call
-        attributes = call.attrs
-        return relax.op.nn.conv2d(
-            call.args[0], relax.const(merge_groups(weights, groups, merged)), attributes.strides,
-            attributes.padding, attributes.dilation, groups // merged, attributes.data_layout,
-            attributes.kernel_layout, attributes.out_layout, attributes.out_dtype or None,
-        )  # fmt: skip
+        joined = merge_groups(weights, groups, merged)
+        return convolution_like(call, call.args[0], joined, groups // merged)
 
 
 def _merged(inputs: int, outputs: int, groups: int, vector: int) -> int:

@@ -19,6 +19,7 @@ from tvm import relax, te
 from mlrepo.backends.tvm import vnni
 from mlrepo.backends.tvm.rewrites import (
     bound_value,
+    convolution_like,
     is_constant,
     operator_name,
     rewrite,
@@ -50,14 +51,8 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
         groups = int(call.attrs.groups)
         depthwise = groups != 1
         emit = self.builder_.emit
-        attributes = call.attrs
-        total = emit(
-            relax.op.nn.conv2d(
-                pixels, relax.const(kernel), attributes.strides, attributes.padding,
-                attributes.dilation, groups, attributes.data_layout, attributes.kernel_layout,
-                attributes.out_layout, "float32" if depthwise else "int32",
-            )
-        )  # fmt: skip
+        dtype = "float32" if depthwise else "int32"
+        total = emit(convolution_like(call, pixels, kernel, groups, dtype))
         scales = weights.args[1].value.numpy().reshape(-1)
         factor = np.broadcast_to(np.float32(scale) * scales.astype(np.float32), len(kernel))
         if not depthwise:
@@ -137,7 +132,7 @@ def _weights_inside(call: Any, kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.f
         return np.asarray(weights.sum(axis=(1, 2), keepdims=True))
     inside = []
     for axis in (0, 1):
-        size, windows_ = (int(tensor_shape(value)[2 + axis]) for value in (call.args[0], call))
+        size, windows_ = (tensor_shape(value)[2 + axis] for value in (call.args[0], call))
         stride, dilation = (
             int(values[axis]) for values in (call.attrs.strides, call.attrs.dilation)
         )

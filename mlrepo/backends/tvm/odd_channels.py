@@ -15,6 +15,7 @@ from tvm import relax
 
 from mlrepo.backends.tvm.rewrites import (
     bound_value,
+    convolution_like,
     is_constant,
     operator_name,
     rewrite,
@@ -39,7 +40,7 @@ class _Widened(relax.PyExprMutator):  # type: ignore[misc]
         weights = bound_value(call.args[1], self)
         if not is_constant(weights) or weights.value.dtype != "float32":
             return call
-        values, shape = weights.value.numpy(), _sizes(call)
+        values, shape = weights.value.numpy(), tensor_shape(call)
         if name == "relax.matmul":
             plain = values.ndim == len(shape) == 2 and self._is_odd(shape[1])
             return self._product(call.args[0], values) if plain else call
@@ -48,7 +49,7 @@ class _Widened(relax.PyExprMutator):  # type: ignore[misc]
         odd_inputs = inputs > self._vector and self._is_odd(inputs)
         if int(call.attrs.groups) != 1 or not (odd_inputs or self._is_odd(outputs)):
             return call
-        if [*kernel, *shape[2:], *_sizes(call.args[0])[2:]] != [1] * 6:
+        if [*kernel, *shape[2:], *tensor_shape(call.args[0])[2:]] != [1] * 6:
             return self._convolution(call, values, odd_inputs)
         row = self.builder_.emit(relax.op.reshape(call.args[0], (shape[0], inputs)))
         product = self.builder_.emit(self._product(row, values[:, :, 0, 0].T))
@@ -65,25 +66,14 @@ class _Widened(relax.PyExprMutator):  # type: ignore[misc]
     def _convolution(self, call: Any, values: npt.NDArray[np.float32], odd_inputs: bool) -> Any:
         outputs, inputs = values.shape[:2]
         more = -inputs % self._vector if odd_inputs else 0
-        data, attributes = call.args[0], call.attrs
+        data = call.args[0]
         if more:
             data = self.builder_.emit(relax.op.nn.pad(data, (0, 0, 0, more, 0, 0, 0, 0)))
         wide = np.pad(values, ((0, -outputs % self._vector), (0, more), (0, 0), (0, 0)))
-        return self._cut(
-            relax.op.nn.conv2d(
-                data, relax.const(wide), attributes.strides, attributes.padding,
-                attributes.dilation, 1, attributes.data_layout, attributes.kernel_layout,
-                attributes.out_layout, attributes.out_dtype or None,
-            ),
-            outputs,
-        )  # fmt: skip
+        return self._cut(convolution_like(call, data, wide, 1), outputs)
 
     def _cut(self, wide: Any, channels: int) -> Any:
         return relax.op.strided_slice(self.builder_.emit(wide), axes=[1], begin=[0], end=[channels])
-
-
-def _sizes(value: Any) -> list[int]:
-    return [int(size) for size in tensor_shape(value)]
 
 
 def widening(vector: int) -> Any:

@@ -198,8 +198,7 @@ class _Blocks:
             return {}
         # Said outright: left open, it would take the blocked layout of what stands before it.
         plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
-        shape = tensor_shape(call.args[1])
-        out_channels, in_channels = int(shape[0]), int(shape[1])
+        out_channels, in_channels = tensor_shape(call.args[1])[:2]
         groups = int(call.attrs.groups)
         outer = channel_block(out_channels, self._vector)
         if groups == out_channels and in_channels == 1 and outer:
@@ -250,11 +249,11 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
 def _legalize_winograd(builder: Any, call: Any) -> Any | None:
     """Return what stands for a blocked convolution that is faster with fewer multiplications."""
     sizes = {int(size) for size in (*call.attrs.strides, *call.attrs.dilation)}
-    outer, inner, high, wide, i, o = (int(size) for size in tensor_shape(call.args[1]))
+    outer, inner, high, wide, i, o = tensor_shape(call.args[1])
     kernel = bound_value(call.args[1], builder)
     if (high, wide) != (KERNEL, KERNEL) or sizes != {1} or not is_constant(kernel):
         return None
-    batch, _, rows, columns, _ = (int(size) for size in tensor_shape(call))
+    batch, _, rows, columns, _ = tensor_shape(call)
     channels = inner * i, outer * o
     matrices = best_matrices(batch, rows, columns, *channels)
     if matrices is None:

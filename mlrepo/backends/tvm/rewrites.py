@@ -101,7 +101,7 @@ def _reshape(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
 def _layout(call: Any, arguments: list[Any]) -> npt.NDArray[Any] | None:
     """Block channels: OIHW to OIHW<i>i<o>o, NCHW to NCHW<c>c. Only these come of our layouts."""
     values = arguments[0]
-    shape = [int(size) for size in tensor_shape(call)]
+    shape = tensor_shape(call)
     if values.ndim != 4 or values.size != np.prod(shape):
         return None
     if len(shape) == 6:
@@ -154,9 +154,21 @@ def bound_value(expression: Any, owner: Any) -> Any:
     return owner.lookup_binding(expression) if isinstance(expression, relax.Var) else expression
 
 
-def tensor_shape(expression: Any) -> Any:
-    """Return the shape of a tensor-valued expression."""
-    return tensor_type(expression).shape
+def convolution_like(
+    call: Any, data: Any, kernel: npt.NDArray[Any], groups: int, dtype: str | None = None
+) -> Any:
+    """Return a convolution of ``data`` with the strides, padding and layouts of ``call``."""
+    attributes = call.attrs
+    return relax.op.nn.conv2d(
+        data, relax.const(kernel), attributes.strides, attributes.padding, attributes.dilation,
+        groups, attributes.data_layout, attributes.kernel_layout, attributes.out_layout,
+        dtype or attributes.out_dtype or None,
+    )  # fmt: skip
+
+
+def tensor_shape(expression: Any) -> list[int]:
+    """Return the shape of a tensor-valued expression; every size is known when we compile."""
+    return [int(size) for size in tensor_type(expression).shape]
 
 
 def tensor_type(expression: Any) -> Any:

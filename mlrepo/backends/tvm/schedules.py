@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,13 +90,10 @@ def tile_output(function: Any, vector: int, tile: Tile | None) -> tuple[Any, Any
     Returns the schedule, the block of the convolution, whose own loops are still to be ordered, and
     the tile: the default one where none is given.
     """
-    schedule = s_tir.Schedule(function)
-    names = child_blocks(schedule)
-    reductions = [name for name in names if is_reduction(schedule, name)]
-    if len(reductions) != 1 or reductions[0] == names[-1]:
-        raise ValueError(f"one convolution and what follows it are expected, not {names}")
-    conv, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    inline_around(schedule, names, reductions[0])
+    schedule, names, sum_ = begin_one_sum(function)
+    if sum_ == names[-1]:
+        raise ValueError(f"something must follow the convolution, not {names}")
+    conv, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
     if "data_pad" in names:
         *outer, row, _, inner = schedule.get_loops(schedule.get_sblock("data_pad"))
         schedule.parallel(schedule.fuse(*outer, row))
@@ -116,14 +112,21 @@ def tile_output(function: Any, vector: int, tile: Tile | None) -> tuple[Any, Any
     return schedule, conv, tile
 
 
-def inline_around(schedule: Any, names: Sequence[str], conv: str) -> None:
-    """Inline what follows a sum, and what prepares another operand, such as a dequantized one.
+def begin_one_sum(function: Any) -> tuple[Any, list[str], str]:
+    """Return a schedule, the names of its blocks and that of the one block that sums.
 
-    The last block stays, and the padding of the convolution's input.
+    What follows the sum is inlined, and what prepares another operand, such as a dequantized one.
+    The last block stays, and the padding of a convolution's input.
     """
+    schedule = s_tir.Schedule(function)
+    names = child_blocks(schedule)
+    sums = [name for name in names if is_reduction(schedule, name)]
+    if len(sums) != 1:
+        raise ValueError(f"one convolution or product is expected, not {names}")
     for name in names[:-1]:
-        if name not in (conv, "data_pad"):
+        if name not in (*sums, "data_pad"):
             schedule.compute_inline(schedule.get_sblock(name))
+    return schedule, names, sums[0]
 
 
 def _schedule_accumulation(schedule: Any, conv: Any, vector: int, unrolled: int) -> None:
@@ -152,13 +155,8 @@ def schedule_matmul(function: Any, vector: int) -> Any:
 
     A task reads some neighbouring columns of the weights, once for up to four rows of the input.
     """
-    schedule = s_tir.Schedule(function)
-    names = child_blocks(schedule)
-    reductions = [name for name in names if is_reduction(schedule, name)]
-    if len(reductions) != 1:
-        raise ValueError(f"one product is expected, not {names}")
-    product, last = schedule.get_sblock(reductions[0]), schedule.get_sblock(names[-1])
-    inline_around(schedule, names, reductions[0])
+    schedule, names, sum_ = begin_one_sum(function)
+    product, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
     rows, columns = schedule.get_loops(last)[:2]
     count, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
     lanes = next(size for size in (vector, vector // 2, 1) if width % size == 0)
@@ -168,7 +166,7 @@ def schedule_matmul(function: Any, vector: int) -> Any:
     schedule.reorder(outer, rows, rows_tile, vectors_tile, lane)
     task = schedule.fuse(outer, rows)
     schedule.parallel(task)
-    if reductions[0] != names[-1]:
+    if sum_ != names[-1]:
         schedule.compute_at(product, task, preserve_unit_loops=True)
         unroll_tile(schedule, rows_tile, vectors_tile, lane)
         rows_tile, columns, summed = schedule.get_loops(product)[-3:]
@@ -192,7 +190,7 @@ def unroll_tile(schedule: Any, first: Any, second: Any, lanes: Any) -> None:
 
 
 def schedule_spatial(function: Any, vector: int) -> Any:
-    """Schedule anything else (pooling, transposes, a classifier, a grouped convolution).
+    """Schedule anything else (pooling, transposes, a convolution that fills no blocks).
 
     What can be inlined is; the outer loops are parallel, the last one a vector where its length
     allows.

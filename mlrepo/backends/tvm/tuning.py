@@ -187,7 +187,7 @@ def find_layers(module: Any, tiled: Mapping[str, Tiled], vector: int) -> list[La
                 continue
             key = layer_key(module[variable])
             arguments = tuple(
-                (tuple(int(size) for size in tensor_shape(value)), str(tensor_type(value).dtype))
+                (tuple(tensor_shape(value)), str(tensor_type(value).dtype))
                 for value in (*call.args[1].fields, call)
             )
             count = found[key].count + 1 if key in found else 1
