@@ -46,11 +46,17 @@ class Pipeline:
         self._reporter = reporter
         self._results: npt.NDArray[Any] | None = None
         self._pool: list[Any] = []
+        self._response_type: np.dtype[Any] | None = None
 
     def infer(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return one response per sample of the batch, shape [len(batch)].
 
         A model made for one batch size gets a short last batch filled up with zeros.
+
+        Raises
+        ------
+        UserError
+            The answers are not one item of one fixed size per sample.
         """
         count = len(batch)
         if self._static_batch is not None and count != self._static_batch:
@@ -58,18 +64,13 @@ class Pipeline:
             padded[:count] = batch
             batch = padded
         responses = self._postprocess(self._backend.predict(batch))
-        if len(responses) != len(batch):
-            raise UserError(
-                f"The model gave {len(responses)} outputs for a batch of {len(batch)} samples.",
-                hint="Its first output must have the batch as first dimension.",
-            )
+        self._check(responses, len(batch))
         return responses[:count]
 
     def complete(self, ids: Sequence[int], responses: npt.NDArray[Any]) -> None:
         """Tell LoadGen the responses to the samples ``ids``."""
-        if self._results is None or self._results.dtype != responses.dtype:
-            self._make_pool(responses.dtype)
-        assert self._results is not None
+        if self._results is None:
+            self._results = self._make_pool(responses.dtype)
         count = len(ids)
         self._results[:count] = responses
         pool = self._pool if count == self.max_batch else self._pool[:count]
@@ -89,13 +90,48 @@ class Pipeline:
             part = rows[start : start + step]
             self.complete(ids[start : start + step], self.infer(self.library.batch(part)))
 
-    def _make_pool(self, dtype: np.dtype[Any]) -> None:
-        self._results = np.zeros(self.max_batch, dtype)
-        address, size = self._results.ctypes.data, dtype.itemsize
+    def _check(self, responses: object, samples: int) -> None:
+        """Refuse answers that LoadGen's log could not hold: it copies bytes from an address.
+
+        What is at that address of an array of objects are pointers, and a text shorter than the
+        longest one of its batch is filled up; both would be recorded as if they were answers.
+        """
+        if not isinstance(responses, np.ndarray) or responses.ndim != 1:
+            shape = getattr(responses, "shape", None)
+            found = f"shape {list(shape)}" if shape is not None else type(responses).__name__
+            raise UserError(
+                f"The benchmark's postprocess gave {found} for {samples} samples.",
+                hint="It must return one item per sample: an array of shape [samples].",
+            )
+        if len(responses) != samples:
+            raise UserError(
+                f"The model gave {len(responses)} outputs for a batch of {samples} samples.",
+                hint="Its first output must have the batch as first dimension.",
+            )
+        kind = responses.dtype
+        if kind == self._response_type:
+            return
+        if kind.hasobject or kind.kind in "SU" or kind.itemsize == 0:
+            raise UserError(
+                f"The benchmark's answers have the type {kind}, which has no fixed size.",
+                hint="Answers of variable size cannot be recorded; return numbers, or a "
+                "structured type of numbers.",
+            )
+        if self._response_type is not None:
+            raise UserError(
+                f"The benchmark's answers changed their type from {self._response_type} to {kind}.",
+                hint="Every batch must give answers of the same type.",
+            )
+        self._response_type = kind
+
+    def _make_pool(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        results: npt.NDArray[Any] = np.zeros(self.max_batch, dtype)
+        address, size = results.ctypes.data, dtype.itemsize
         self._pool = [
             lg.QuerySampleResponse(0, address + number * size, size)
             for number in range(self.max_batch)
         ]
+        return results
 
 
 class InlineSut:

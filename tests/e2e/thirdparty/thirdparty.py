@@ -190,6 +190,45 @@ class _OtherLabels(DigitsDataset):
         return super().labels[:10]
 
 
+class _TwoTensors(DigitsDataset):
+    """Gives named tensors, as a benchmark of several inputs would."""
+
+    def load(self, indices: Sequence[int]) -> Any:
+        return {"image": super().load(indices), "mask": np.ones(len(indices), np.float32)}
+
+
+class _OtherType(DigitsDataset):
+    """Gives integers, which a gather would cast in silence."""
+
+    def load(self, indices: Sequence[int]) -> Any:
+        return super().load(indices).astype(np.int64)
+
+
+class _Fewer(DigitsDataset):
+    """Loses a sample."""
+
+    def load(self, indices: Sequence[int]) -> Any:
+        return super().load(indices)[:-1]
+
+
+def _objects(outputs: Sequence[Array]) -> Array:
+    """Return a text per sample: in the buffer stand pointers."""
+    answers = np.empty(len(outputs[0]), object)
+    answers[:] = ["a" * (1 + number % 3) for number in range(len(answers))]
+    return answers
+
+
+def _texts(outputs: Sequence[Array]) -> Array:
+    """Return texts, filled up to the longest one of the batch."""
+    return np.array(["a" * (1 + number % 3) for number in range(len(outputs[0]))])
+
+
+def _growing(outputs: Sequence[Array]) -> Array:
+    """Return numbers whose size depends on how many there are."""
+    count = len(outputs[0])
+    return np.zeros(count, np.int32 if count < 4 else np.int64)
+
+
 def _unjudgeable(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
     raise ZeroDivisionError("division by zero")
 
@@ -212,3 +251,11 @@ OTHER_LABELS: Workload = replace(
     DIGITS, name="other-labels", performance_samples=10, open_dataset=_OtherLabels
 )
 UNJUDGEABLE: Workload = replace(DIGITS, name="unjudgeable", judge=_unjudgeable)
+OBJECTS: Workload = replace(DIGITS, name="objects", postprocess=_objects)
+TEXTS: Workload = replace(DIGITS, name="texts", postprocess=_texts)
+GROWING: Workload = replace(DIGITS, name="growing", postprocess=_growing)
+SEVERAL: Workload = replace(DIGITS, name="several", postprocess=lambda outputs: outputs[0])
+LISTS: Workload = replace(DIGITS, name="lists", postprocess=lambda outputs: [0 for _ in outputs[0]])
+TWO_TENSORS: Workload = replace(DIGITS, name="two-tensors", open_dataset=_TwoTensors)
+OTHER_TYPE: Workload = replace(DIGITS, name="other-type", open_dataset=_OtherType)
+FEWER: Workload = replace(DIGITS, name="fewer", open_dataset=_Fewer)
