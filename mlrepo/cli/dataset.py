@@ -130,7 +130,7 @@ def prepare(name: str, way: str, threads: int | None, as_json: bool) -> None:
 @click.option("--threads", type=int, help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(name: str, threads: int | None, as_json: bool) -> None:
-    """Read every image again and compare it with what was prepared. Exit code 1: they differ.
+    """Read every image, and what was prepared of it, again and compare. Exit code 1: they differ.
 
     \b
     Example:

@@ -144,9 +144,10 @@ def test_damaged_images_are_named_and_the_others_stay_done(tmp_path: Path) -> No
         store.require_prepared("vgg")
     paths[2].write_bytes(intact[0])
     paths[5].write_bytes(intact[1])
+    paths[0].unlink()  # done before: not read again
     seen: list[tuple[int, int]] = []
     data = PreparedImages(store.prepare("vgg", 2, lambda *done: seen.append(done)))
-    assert seen[0] == (6, 8)
+    assert (seen[0], seen[-1]) == ((0, 8), (8, 8))
     np.testing.assert_array_equal(data.load([2])[0], _as_the_reference_does(paths[2], "vgg"))
 
 
@@ -166,6 +167,70 @@ def test_verify_names_what_changed(tmp_path: Path) -> None:
     assert f"{paths[1].name} (changed)" in caught.value.message
     assert paths[3].name in caught.value.message
     assert paths[0].name not in caught.value.message
+
+
+def _prepared(tmp_path: Path, count: int = 4) -> tuple[ImageNetStore, Path]:
+    write_photos(tmp_path / "val", count)
+    store = ImageNetStore(tmp_path / "home")
+    store.add(find_images(tmp_path / "val"))
+    return store, store.prepare("vgg", 2, _nothing)
+
+
+@pytest.mark.parametrize("lost", [".u8", ".sha256", ".json"])
+@pytest.mark.parametrize("how", ["removed", "emptied", "cut"])
+def test_a_preparation_is_whole_or_absent(tmp_path: Path, lost: str, how: str) -> None:
+    """Pixels that are gone are never zeros: they are prepared again, to the same bytes."""
+    store, note = _prepared(tmp_path)
+    before = PreparedImages(note).load(range(4))
+    path = note.with_suffix(lost)
+    data = path.read_bytes()
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if how == "emptied" else data[:-1])
+    assert store.prepared("vgg") is None
+    with pytest.raises(UserError, match=path.name):
+        store.require_prepared("vgg")
+    with pytest.raises(UserError, match=path.name):
+        PreparedImages(note).load([0])
+    with pytest.raises((InvalidResult, UserError), match=r"missing|bytes instead|damaged|Nothing"):
+        store.verify(2, _nothing)
+    again = store.prepare("vgg", 2, _nothing)
+    np.testing.assert_array_equal(PreparedImages(again).load(range(4)), before)
+    assert store.verify(2, _nothing) == PreparedImages(again).describe()["fingerprint"]
+
+
+def test_damaged_pixels_are_found_by_runs_and_by_verify(tmp_path: Path) -> None:
+    """Zeros of the right size, as a disk or a copy leaves them: the image is named."""
+    store, note = _prepared(tmp_path)
+    intact = PreparedImages(note).load(range(4))
+    with note.with_suffix(".u8").open("r+b") as stream:
+        stream.seek(2 * 224 * 224 * 3)
+        stream.write(bytes(224 * 224 * 3))
+    np.testing.assert_array_equal(PreparedImages(note).load([0, 1, 3]), intact[[0, 1, 3]])
+    with pytest.raises(UserError, match=r"vgg.u8 is damaged: image 2 \(.*00000003.JPEG\)"):
+        PreparedImages(note).load([2])
+    with pytest.raises(InvalidResult, match=r"1 of 4 .*00000003.JPEG \(its pixels in vgg.u8\)"):
+        store.verify(2, _nothing)
+    store.prepare("vgg", 2, _nothing)
+    np.testing.assert_array_equal(PreparedImages(note).load(range(4)), intact)
+
+
+def test_pixels_and_digests_of_another_preparation_are_noticed(tmp_path: Path) -> None:
+    """Files that fit each other but not the note, as a restored backup may leave them."""
+    store, note = _prepared(tmp_path)
+    other, theirs = _prepared(tmp_path / "other")
+    (tmp_path / "other" / "val" / "ILSVRC2012_val_00000001.JPEG").write_bytes(
+        (tmp_path / "other" / "val" / "ILSVRC2012_val_00000002.JPEG").read_bytes()
+    )
+    theirs.with_suffix(".u8").unlink()
+    other.prepare("vgg", 2, _nothing)
+    for end in (".u8", ".sha256"):
+        note.with_suffix(end).write_bytes(theirs.with_suffix(end).read_bytes())
+    with pytest.raises(UserError, match="other images or pixels"):
+        PreparedImages(note).load([0])
+    with pytest.raises(InvalidResult, match="other images or pixels"):
+        store.verify(2, _nothing)
 
 
 def test_other_labels_make_another_fingerprint(tmp_path: Path) -> None:

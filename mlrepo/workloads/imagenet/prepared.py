@@ -1,19 +1,16 @@
 """ImageNet prepared for runs: one memory-mapped file of cropped uint8 images for each way.
 
-Layout of ``<home>/datasets/imagenet2012``: ``images.json`` (directory, files, labels); for each
-way ``<way>.u8`` (the images, [n, 224, 224, 3]), ``<way>.sha256`` (the SHA-256 of each image file,
-32 bytes each; zeros where the image is still to be done), and ``<way>.json`` once all are done.
-An interrupted preparation goes on where it stopped.
+``<home>/datasets/imagenet2012`` holds ``images.json`` (directory, files, labels) and, for each way,
+the files of :class:`Crops`. An interrupted preparation continues where it stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlrepo.digest import sha256_bytes
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.workloads.imagenet.crops import Crops
 from mlrepo.workloads.imagenet.images import FULL_SET, LabelledImages
 from mlrepo.workloads.imagenet.preprocess import SIZE, UndecodableError, preprocessing
 
@@ -30,7 +27,6 @@ NAME = "imagenet2012"
 _IMAGES = "images.json"
 _CHUNK = 32
 _SHOWN = 5
-_IMAGE_SHAPE = (SIZE, SIZE, 3)
 OnProgress = Callable[[int, int], None]
 
 
@@ -84,21 +80,26 @@ class ImageNetStore:
         return images
 
     def prepared(self, way: str) -> Path | None:
-        """Return the description of a finished preparation, None if it is not finished."""
-        path = self.directory / f"{way}.json"
-        return path if path.is_file() else None
+        """Return the note of a whole preparation, None if there is none."""
+        images = self.images()
+        if images is None:
+            return None
+        crops = self._crops(way, images)
+        return None if crops.problem() else crops.note
 
     def require_prepared(self, way: str) -> Path:
         """Return :meth:`prepared`; raise :class:`UserError` if there is none."""
-        self.require_images()
-        path = self.prepared(way)
-        if path is None:
+        crops = self._crops(way, self.require_images())
+        if problem := crops.problem():
             raise UserError(
-                f"The data set {NAME} is not prepared in the way {way!r} that the model needs.",
-                hint=f"`mlrepo dataset prepare {NAME} --way {way}` does it, in about a minute for "
-                "the full set.",
+                f"The data set {NAME} is not prepared in the way {way!r} that the model needs: "
+                f"{problem}.",
+                hint=f"{crops.way_out} It takes about a minute for the full set.",
             )
-        return path
+        return crops.note
+
+    def _crops(self, way: str, images: LabelledImages) -> Crops:
+        return Crops(self.directory / f"{way}.json", images)
 
     def prepare(self, way: str, workers: int, on_progress: OnProgress) -> Path:
         """Prepare what is not yet prepared, with ``workers`` threads; return the description.
@@ -110,84 +111,79 @@ class ImageNetStore:
             was done is kept.
         """
         images = self.require_images()
-        total = len(images.files)
-        pixels_path, digests_path = (self.directory / f"{way}{end}" for end in (".u8", ".sha256"))
+        crops = replace(self._crops(way, images), writable=True)
         try:
-            pixels = _map(pixels_path, (total, *_IMAGE_SHAPE))
-            digests = _map(digests_path, (total, 32))
+            crops.make()
         except OSError as error:
             raise UserError(
-                f"{pixels_path} cannot be made: {error.strerror}.",
-                hint=f"It takes {total * SIZE * SIZE * 3 / 1e9:.1f} GB; make room.",
+                f"{crops.pixels_path} cannot be made: {error.strerror}.",
+                hint=f"It takes {crops.total * SIZE * SIZE * 3 / 1e9:.1f} GB; make room.",
             ) from error
-        todo = np.flatnonzero(~digests.any(axis=1))
         crop = preprocessing(way).crop
         bad: list[str] = []
 
         def work(rows: npt.NDArray[np.int64]) -> list[str]:
             wrong = []
             for row in rows:
+                if crops.has(row):
+                    continue
+                crops.note.unlink(missing_ok=True)
                 file = images.files[row]
                 try:
                     data = (images.directory / file).read_bytes()
-                    pixels[row] = crop(data)
+                    crops.write(row, data, crop(data))
                 except (OSError, UndecodableError) as error:
                     wrong.append(f"{file} ({error})")
-                    continue
-                # Last: a row with a digest is a row that is done.
-                digests[row] = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
             return wrong
 
-        done = total - len(todo)
+        done, total = 0, crops.total
         on_progress(done, total)
-        for number, wrong in _in_parallel(work, todo, workers):
+        for number, wrong in _in_parallel(work, np.arange(total), workers):
             done += number
             bad += wrong
             on_progress(done, total)
-        pixels.flush()
-        digests.flush()
         if bad:
             raise UserError(
-                f"{len(bad)} of {total} images cannot be used: {'; '.join(bad[:_SHOWN])}"
-                f"{'; …' if len(bad) > _SHOWN else ''}.",
+                f"{len(bad)} of {total} images cannot be used: {_some(bad)}.",
                 hint="Replace them by intact ones and run the same command: the others are done.",
             )
-        target = self.directory / f"{way}.json"
-        values = {"way": way, "samples": total, "fingerprint": _fingerprint(images, digests)}
-        _write(target, json.dumps(values).encode())
-        return target
+        crops.finish()
+        return crops.note
 
     def verify(self, workers: int, on_progress: OnProgress) -> str:
-        """Compare every image with what was prepared; return the fingerprint.
+        """Compare every image, and every pixel, with what was prepared; return the fingerprint.
 
         Raises
         ------
         UserError
             Nothing is prepared.
         InvalidResult
-            Images changed or are gone since; they are named.
+            Images or pixels changed or are gone since; they are named.
         """
         images = self.require_images()
-        finished = sorted(self.directory.glob("*.sha256"))
-        ways = [path.stem for path in finished if self.prepared(path.stem)]
-        if not ways:
+        finished = [self._crops(path.stem, images) for path in self._notes()]
+        if not finished:
             raise UserError(
                 f"Nothing of {NAME} is prepared yet.", hint=f"`mlrepo dataset prepare {NAME}`."
             )
-        shape = (len(images.files), 32)
-        digests = [_map(self.directory / f"{way}.sha256", shape) for way in ways]
+        for crops in finished:
+            if problem := crops.problem():
+                raise InvalidResult(f"{problem}.", hint=crops.way_out)
         wrong: list[str] = []
 
         def work(rows: npt.NDArray[np.int64]) -> list[str]:
             found = []
             for row in rows:
+                file = images.files[row]
+                ways = [crops.pixels_path.name for crops in finished if not crops.has(row)]
+                found += [f"{file} (its pixels in {name})" for name in ways]
                 try:
-                    data = (images.directory / images.files[row]).read_bytes()
+                    data = (images.directory / file).read_bytes()
                 except OSError as error:
-                    found.append(f"{images.files[row]} ({error.strerror})")
+                    found.append(f"{file} ({error.strerror})")
                     continue
-                if any(bytes(d[row]) != hashlib.sha256(data).digest() for d in digests):
-                    found.append(f"{images.files[row]} (changed)")
+                if not all(crops.is_of(row, data) for crops in finished):
+                    found.append(f"{file} (changed)")
             return found
 
         done = 0
@@ -198,10 +194,14 @@ class ImageNetStore:
         if wrong:
             raise InvalidResult(
                 f"{len(wrong)} of {len(images.files)} images are not those that were prepared: "
-                f"{'; '.join(wrong[:_SHOWN])}{'; …' if len(wrong) > _SHOWN else ''}.",
-                hint=f"Restore them, or `mlrepo dataset add {NAME}` and `prepare` again.",
+                f"{_some(wrong)}.",
+                hint=f"Damaged pixels are made again by `mlrepo dataset prepare {NAME}`; restore "
+                f"changed images, or `mlrepo dataset add {NAME}` and `prepare` again.",
             )
-        return _fingerprint(images, digests[0])
+        return finished[0].fingerprint
+
+    def _notes(self) -> list[Path]:
+        return [path for path in sorted(self.directory.glob("*.json")) if path.name != _IMAGES]
 
 
 @dataclass(frozen=True)
@@ -217,29 +217,15 @@ class PreparedImages:
     description: Path
 
     @cached_property
-    def _about(self) -> Mapping[str, Any]:
-        about: Mapping[str, Any] = json.loads(self.description.read_text(encoding="utf-8"))
-        return about
-
-    @cached_property
-    def _images(self) -> LabelledImages:
-        return ImageNetStore(self.description.parents[2]).require_images()
-
-    @cached_property
-    def _pixels(self) -> npt.NDArray[np.uint8]:
-        path = self.description.with_suffix(".u8")
-        try:
-            return np.memmap(path, np.uint8, "r", shape=(self.total, *_IMAGE_SHAPE))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} is missing or damaged: {error}.",
-                hint=f"`mlrepo dataset prepare {NAME}` makes it again.",
-            ) from error
+    def _crops(self) -> Crops:
+        crops = Crops(self.description, ImageNetStore(self.description.parents[2]).require_images())
+        crops.require()
+        return crops
 
     @property
     def total(self) -> int:
         """The number of images that are registered."""
-        return int(self._about["samples"])
+        return self._crops.total
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -249,14 +235,27 @@ class PreparedImages:
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """The class of each image, shape [total]."""
-        return np.asarray(self._images.labels, np.int64)
+        return np.asarray(self._crops.images.labels, np.int64)
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return the inputs, float32 [n, 3, 224, 224]."""
-        scale = preprocessing(self._about["way"]).scale
+        """Return the inputs, float32 [n, 3, 224, 224].
+
+        Raises
+        ------
+        UserError
+            The pixels are not those that were prepared.
+        """
+        crops = self._crops
+        scale = preprocessing(self.description.stem).scale
         out = np.empty((len(indices), *self.sample_shape), np.float32)
         for row, index in enumerate(indices):
-            scale(self._pixels[index], out[row])
+            if not crops.has(index):
+                raise UserError(
+                    f"{crops.pixels_path} is damaged: image {index} "
+                    f"({crops.images.files[index]}) is not the one that was prepared.",
+                    hint=crops.way_out,
+                )
+            scale(crops.pixels[index], out[row])
         return out
 
     def describe(self) -> Mapping[str, Any]:
@@ -265,25 +264,13 @@ class PreparedImages:
             "name": "ImageNet 2012 validation",
             "samples": self.total,
             "complete": self.total == FULL_SET,
-            "preprocessing": self._about["way"],
-            "fingerprint": self._about["fingerprint"],
+            "preprocessing": self.description.stem,
+            "fingerprint": self._crops.fingerprint,
         }
 
 
-def _fingerprint(images: LabelledImages, digests: npt.NDArray[np.uint8]) -> str:
-    """Return the SHA-256 over each image's own SHA-256 and label, in order."""
-    labels = np.asarray(images.labels, "<i4").reshape(-1, 1).view(np.uint8)
-    return sha256_bytes(np.hstack([np.asarray(digests), labels]).tobytes())
-
-
-def _map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Map a file for writing; one of another size is made anew, with its blocks reserved."""
-    size = int(np.prod(shape))
-    if not path.is_file() or path.stat().st_size != size:
-        path.unlink(missing_ok=True)
-        with path.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, size)
-    return np.memmap(path, np.uint8, "r+", shape=shape)
+def _some(names: Sequence[str]) -> str:
+    return "; ".join(names[:_SHOWN]) + ("; …" if len(names) > _SHOWN else "")
 
 
 def _write(path: Path, data: bytes) -> None:

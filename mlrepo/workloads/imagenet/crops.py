@@ -1,0 +1,173 @@
+"""The files that hold a data set prepared in one way, and how it is known that they are whole.
+
+``<way>.u8`` holds the images, [n, 224, 224, 3]; ``<way>.sha256`` two SHA-256 for each: of the image
+file and of its pixels; ``<way>.json`` is written last and names both lists by their digests. What
+the pixels are is never believed because a file says so: a row is done if its digest says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.errors import UserError
+from mlrepo.workloads.imagenet.images import LabelledImages
+from mlrepo.workloads.imagenet.preprocess import SIZE
+
+IMAGE_SHAPE = (SIZE, SIZE, 3)
+_SHA256 = 32
+_ROW = np.dtype([("image", np.uint8, _SHA256), ("pixels", np.uint8, _SHA256)])
+
+
+@dataclass(frozen=True)
+class Crops:
+    """One way's files of a registered set.
+
+    Attributes
+    ----------
+    note:
+        ``<way>.json``; the other files are beside it.
+    images:
+        The registered images, whose order is that of the rows.
+    writable:
+        Whether rows can be written.
+    """
+
+    note: Path
+    images: LabelledImages
+    writable: bool = False
+
+    @property
+    def pixels_path(self) -> Path:
+        """Where the pixels are."""
+        return self.note.with_suffix(".u8")
+
+    @property
+    def digests_path(self) -> Path:
+        """Where the digests of images and pixels are."""
+        return self.note.with_suffix(".sha256")
+
+    @property
+    def total(self) -> int:
+        """The number of images."""
+        return len(self.images.files)
+
+    @cached_property
+    def pixels(self) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """The images, uint8 [total, 224, 224, 3]."""
+        return self._map(self.pixels_path, np.uint8, (self.total, *IMAGE_SHAPE))
+
+    @cached_property
+    def digests(self) -> np.memmap[Any, Any]:
+        """The digests of each row, [total], fields ``image`` and ``pixels``."""
+        return self._map(self.digests_path, _ROW, (self.total,))
+
+    def make(self) -> None:
+        """Make the files unless both are there; one alone says nothing of the other.
+
+        Raises
+        ------
+        OSError
+            The disk is full or cannot be written.
+        """
+        paths = (self.pixels_path, self.digests_path)
+        if all(_size(path) == self._size_of(path) for path in paths):
+            return
+        for path in (self.note, *paths):
+            path.unlink(missing_ok=True)
+        for path in paths:
+            with path.open("wb") as stream:
+                os.posix_fallocate(stream.fileno(), 0, self._size_of(path))
+
+    def write(self, row: int, data: bytes, pixels: npt.NDArray[np.uint8]) -> None:
+        """Keep the pixels that were made of the image file ``data``."""
+        self.pixels[row] = pixels
+        self.digests[row] = (_sha256(data), _sha256(self.pixels[row].data))
+
+    def has(self, row: int) -> bool:
+        """Say whether the row holds the pixels that were prepared."""
+        return bytes(self.digests["pixels"][row]) == hashlib.sha256(self.pixels[row].data).digest()
+
+    def is_of(self, row: int, data: bytes) -> bool:
+        """Say whether the row was made of the image file ``data``."""
+        return bytes(self.digests["image"][row]) == hashlib.sha256(data).digest()
+
+    def finish(self) -> None:
+        """Say that every row is done."""
+        self.pixels.flush()
+        self.digests.flush()
+        part = self.note.with_name(f"{self.note.name}.{os.getpid()}")
+        part.write_text(json.dumps({"way": self.note.stem, **self._identity()}), encoding="utf-8")
+        part.replace(self.note)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 over each image file's own SHA-256 and label, in order."""
+        labels = np.asarray(self.images.labels, "<i4").reshape(-1, 1).view(np.uint8)
+        return sha256_bytes(np.hstack([self.digests["image"], labels]).tobytes())
+
+    def problem(self) -> str:
+        """Return why this is not a whole preparation of the images; empty if it is one.
+
+        What each row holds is not looked at: see :meth:`has`.
+        """
+        try:
+            about = json.loads(self.note.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return f"{self.note} is missing"
+        except (OSError, ValueError, RecursionError) as error:
+            return f"{self.note} is damaged: {error}"
+        for path in (self.pixels_path, self.digests_path):
+            size, wanted = _size(path), self._size_of(path)
+            if size is None:
+                return f"{path} is missing"
+            if size != wanted:
+                return f"{path} has {size} bytes instead of {wanted}"
+        if about != {"way": self.note.stem, **self._identity()}:
+            return f"{self.note} is about other images or pixels than those in the files beside it"
+        return ""
+
+    def require(self) -> None:
+        """Raise :class:`UserError` unless this is a whole preparation."""
+        if problem := self.problem():
+            raise UserError(f"{problem}.", hint=self.way_out)
+
+    @property
+    def way_out(self) -> str:
+        """What makes the files whole again."""
+        return (
+            f"`mlrepo dataset prepare {self.note.parent.name} --way {self.note.stem}` makes what "
+            "is missing."
+        )
+
+    def _map(self, path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+        return np.memmap(path, kind, "r+" if self.writable else "r", shape=shape)
+
+    def _identity(self) -> Mapping[str, Any]:
+        return {
+            "samples": self.total,
+            "fingerprint": self.fingerprint,
+            "pixels": sha256_bytes(self.digests["pixels"].tobytes()),
+        }
+
+    def _size_of(self, path: Path) -> int:
+        row = _ROW.itemsize if path == self.digests_path else int(np.prod(IMAGE_SHAPE))
+        return self.total * row
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _sha256(data: Any) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
