@@ -74,8 +74,8 @@ def cpu_seconds(pid: int) -> float:
 
 def run_loadgen(arguments: Mapping[str, Any]) -> None:
     """Child process: one Offline run through the harness in the working directory."""
-    from mlrepo.harness.child import execute
     from mlrepo.harness.events import Reporter
+    from mlrepo.harness.execution import execute
     from mlrepo.harness.spec import RunSpec
     from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 

@@ -71,8 +71,8 @@ class RandomImages:
 
 def run_ours(arguments: Mapping[str, Any]) -> None:
     """Child process: one LoadGen run through the harness in the working directory."""
-    from mlrepo.harness.child import execute
     from mlrepo.harness.events import Reporter
+    from mlrepo.harness.execution import execute
     from mlrepo.harness.spec import RunSpec
     from mlrepo.plugins import BACKENDS, load_plugin
     from mlrepo.workloads import ModelFile, Workload

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from types import FrameType
 
 from mlrepo.bench.judge import OUTCOME_FILE, Outcome
 from mlrepo.errors import UserError
+from mlrepo.harness import child as entry
 from mlrepo.harness.events import read_progress
 from mlrepo.harness.spec import CONSOLE_FILE, read_events
 from mlrepo.record import timestamp
@@ -77,7 +77,7 @@ def execute(
     UserError
         How the child ended could not be written down; the directory is to be kept.
     """
-    command = [*prefix, sys.executable, "-P", "-m", "mlrepo.harness.child", str(os.getpid())]
+    command = [*prefix, *entry.command(entry.RUN)]
     with _stop_requests() as stop:
         child = _start(command, directory, environ)
         try:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from mlrepo.errors import MlrepoError, UserError
+from mlrepo.harness import child
 from mlrepo.harness.probe import ProbeSpec, spec_line
 
 # The samples of a query, which are the batch, where the scenario fixes it.
@@ -92,7 +91,7 @@ class ProbeProcess:
         self.spec = spec
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlrepo.harness.probe", str(os.getpid())],
+            child.command(child.PROBE),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -12,6 +12,7 @@ from mlrepo.checker.report import Report
 from mlrepo.checker.root import judge_root
 from mlrepo.checker.selection import Selection, within
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
+from mlrepo.lifetime import worker_pool
 from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Tree
 
@@ -98,12 +99,10 @@ def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) ->
 def _share(judge: _Judge, parts: Sequence[_Part], workers: int) -> list[tuple[Outcome, Asked]]:
     if workers == 1 or len(parts) < _WORTH_SHARING:
         return [judge.judged(part) for part in parts]
-    # Imported where they are needed, and before the workers are forked from this process.
-    from concurrent.futures import ProcessPoolExecutor
-
+    # Imported where it is needed, and before the workers are forked from this process.
     import mlrepo.checker.submitter  # noqa: F401
 
-    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(judge,)) as pool:
+    with worker_pool(workers, _begin, (judge,)) as pool:
         return list(pool.map(_work, parts))
 
 

@@ -69,10 +69,20 @@ def typed_arguments(ctx: click.Context) -> list[str]:
 
 
 def before_runs(bench: Bench) -> None:
-    """Record what a crash left behind, and say if LoadGen was made for another round."""
+    """Record what a crash left behind; say what makes the runs worth less.
+
+    That is a LoadGen made for another round, and another benchmark on this machine.
+    """
     from mlrepo.bench.run import recover
+    from mlrepo.systems.noise import other_benchmarks
 
     tell_loadgen(bench)
+    for name in other_benchmarks():
+        click.echo(
+            f"Another benchmark of mlrepo runs on this machine ({name}): both will be slower, and "
+            "the record will say so. With --require-quiet a run refuses to start.",
+            err=True,
+        )
     done, failed = recover(bench.repository, bench.redactor)
     for concluded in done:
         record = concluded.record

@@ -1,240 +1,29 @@
-"""The child process: one LoadGen run in the current directory, described by ``spec.json``.
+"""The entry of a child process: ``python -m mlrepo.harness.child run|probe HOLDER``.
 
-Started as ``python -m mlrepo.harness.child PID`` by the mlrepo process PID, with the run's
-directory as working directory. LoadGen reads its embedded mlperf.conf once per process, so each
-run has a process of its own.
+The process is bound to the mlrepo process HOLDER before it imports what takes a second: a parent
+that is killed meanwhile would leave a benchmark running beside the next one.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+from importlib import import_module
 
-import mlperf_loadgen as lg
+from mlrepo.lifetime import end_with, this_process
 
-from mlrepo.backends import Backend, BackendOptions
-from mlrepo.errors import UserError
-from mlrepo.harness import warmup
-from mlrepo.harness.events import Reporter
-from mlrepo.harness.lifetime import die_with, die_with_parent
-from mlrepo.harness.samples import SampleLibrary
-from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
-from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
-from mlrepo.logs.user_conf import parse_user_conf
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
-from mlrepo.record import ACCURACY
-from mlrepo.workloads import Dataset, Workload
+RUN, PROBE = "run", "probe"
+_MODULES = {RUN: "mlrepo.harness.execution", PROBE: "mlrepo.harness.probe"}
 
-# Batch of Offline for backends that compile for one size: ResNet-50 gains nothing beyond 4.
-_COMPILED_BATCH = 4
+
+def command(kind: str) -> list[str]:
+    """Return the command that starts a child of this process."""
+    return [sys.executable, "-P", "-m", __name__, kind, this_process()]
 
 
 def main() -> None:
-    """Run the specification in the working directory; every failure becomes an event."""
-    die_with_parent()
-    die_with(int(sys.argv[1]))
-    directory = Path.cwd()
-    reporter = Reporter(directory)
-    try:
-        spec = RunSpec.read(directory)
-        reporter.event("loading")
-        workload: Workload = load_plugin(WORKLOADS, spec.workload)
-        backend: Backend = load_plugin(BACKENDS, spec.backend)()
-        execute(spec, workload, backend, directory, reporter)
-    except BaseException as error:
-        reporter.fail(error)
-
-
-def execute(
-    spec: RunSpec, workload: Workload, backend: Backend, directory: Path, reporter: Reporter
-) -> None:
-    """Load, warm up, run LoadGen, report; logs are written to ``directory``.
-
-    Raises
-    ------
-    MlrepoError
-        Something the user can mend: model, data set, settings.
-    """
-    dataset = workload.open(spec.dataset)
-    settings = _settings(spec, workload, directory)
-    _refuse_too_many(spec, settings, dataset)
-    query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
-    backend.load(Path(spec.model_file), _backend_options(spec, query))
-    static = _static_batch(backend, dataset, Path(spec.model_file))
-    fixed = static or spec.max_batch
-    buffer = fixed or warmup.LARGEST_BATCH
-    library = SampleLibrary(dataset, max(buffer, settings.multi_stream_samples_per_query))
-    pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, static)
-
-    loaded = list(range(min(dataset.total, max(64, query))))
-    library.load(loaded)
-    reporter.event("warming")
-    times = warmup.measure_batches(pipeline, loaded, fixed, query)
-    if spec.mode == SPEED:
-        seconds = {str(size): took for size, took in times.items()}
-        reporter.event("measured", batch_seconds=seconds, total=dataset.total)
-        return
-    bound = settings.server_target_latency_ns / 1e9 if spec.scenario == "Server" else None
-    pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
-    _write_estimates(spec, workload, directory, times, query)
-    settings = _settings(spec, workload, directory, reload=True)
-
-    reporter.event(
-        "started",
-        batch=pipeline.max_batch,
-        batch_seconds={str(size): seconds for size, seconds in times.items()},
-        total=_samples_to_judge(spec, settings, dataset),
-        min_duration=settings.min_duration_ms / 1e3,
-        loadgen=metadata.version("mlcommons-loadgen"),
-    )
-    # A collection in the middle of a query would show up as latency; nothing here makes cycles.
-    gc.collect()
-    gc.disable()
-    _run_loadgen(spec, workload, dataset, pipeline, settings, directory, reporter)
-    reporter.event(
-        "finished",
-        backend=dict(backend.describe()),
-        dataset=dict(dataset.describe()),
-        batch=pipeline.max_batch,
-        max_rss=_peak_memory(),
-    )
-
-
-def _run_loadgen(
-    spec: RunSpec,
-    workload: Workload,
-    dataset: Dataset,
-    pipeline: Pipeline,
-    settings: Any,
-    directory: Path,
-    reporter: Reporter,
-) -> None:
-    def load(indices: list[int]) -> None:
-        try:
-            pipeline.library.load(indices)
-        except BaseException as error:
-            reporter.fail(error)
-
-    kind = ServerSut if spec.scenario == "Server" else InlineSut
-    sut = kind(pipeline, reporter)
-    loadgen_sut = lg.ConstructFastSUT(sut.issue, _nothing_to_flush)
-    loadgen_qsl = lg.ConstructQSL(
-        dataset.total,
-        min(dataset.total, workload.performance_samples),
-        load,
-        pipeline.library.unload,
-    )
-    output = lg.LogOutputSettings()
-    output.outdir = str(directory)
-    output.copy_summary_to_stdout = False
-    log_settings = lg.LogSettings()
-    log_settings.log_output = output
-    log_settings.enable_trace = False
-    # LoadGen silently obeys an audit.config in the working directory: name the
-    # test's own, or one that never exists.
-    audit = str(directory / (AUDIT_FILE if spec.test else "no-audit.config"))
-    lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
-    sut.close()
-    lg.DestroyFastSUT(loadgen_sut)
-    lg.DestroyQSL(loadgen_qsl)
-
-
-def _settings(spec: RunSpec, workload: Workload, directory: Path, *, reload: bool = False) -> Any:
-    """Return LoadGen's settings from its embedded mlperf.conf and then the user.conf.
-
-    The embedded file is honoured only by the first ``FromConfig`` of a process in its default
-    mode, so it is named explicitly (0), before the user.conf (2). Scenario and mode are set last:
-    a configuration file may set the mode.
-    """
-    settings = lg.TestSettings()
-    path = str(directory / USER_CONF_FILE)
-    for file, kind in (("", 0), (path, 2)):
-        code = settings.FromConfig(file, workload.loadgen_model, spec.scenario, kind)
-        if code != 0:
-            raise UserError(f"LoadGen cannot read {USER_CONF_FILE} (code {code}).")
-    for name, seed in spec.seeds.items():
-        setattr(settings, name, seed)
-    settings.scenario = getattr(lg.TestScenario, spec.scenario)
-    settings.mode = (
-        lg.TestMode.AccuracyOnly if spec.mode == ACCURACY else lg.TestMode.PerformanceOnly
-    )
-    return settings
-
-
-def _backend_options(spec: RunSpec, query: int) -> BackendOptions:
-    """Return what the backend is asked for; the batch is for those that compile for one size."""
-    batch = _COMPILED_BATCH if spec.scenario == "Offline" else query
-    return BackendOptions(
-        threads=spec.threads,
-        precision=spec.precision,
-        batch=spec.max_batch or batch,
-        extra=spec.backend_options,
-        cache=Path(spec.cache) if spec.cache else None,
-    )
-
-
-def _write_estimates(
-    spec: RunSpec, workload: Workload, directory: Path, times: dict[int, float], query: int
-) -> None:
-    if not spec.estimate:
-        return
-    path = directory / USER_CONF_FILE
-    conf = parse_user_conf(path.read_text(encoding="utf-8"), USER_CONF_FILE)
-    model = workload.loadgen_model
-    found = warmup.estimates(conf, model, spec.scenario, times, query)
-    conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", found)
-    path.write_text(conf.text, encoding="utf-8")
-
-
-def _static_batch(backend: Backend, dataset: Dataset, model: Path) -> int | None:
-    """Return the model's own batch size, None when it takes any; check the rest of the shape."""
-    shape = backend.input_shape
-    if not shape:
-        return None
-    wanted = dataset.sample_shape
-    fits = len(shape) == len(wanted) + 1 and all(
-        have is None or have == want for have, want in zip(shape[1:], wanted, strict=True)
-    )
-    if not fits:
-        raise UserError(
-            f"The model {model.name} takes input of shape {_shape_text(shape)}, but the samples "
-            f"have the shape {_shape_text((None, *wanted))}.",
-            hint="Use a model exported for this benchmark; `batch` may be any size.",
-        )
-    return shape[0]
-
-
-def _shape_text(shape: tuple[int | None, ...]) -> str:
-    return "[" + ", ".join("batch" if size is None else str(size) for size in shape) + "]"
-
-
-def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:
-    if spec.mode != ACCURACY:
-        return None
-    return settings.accuracy_sample_count_override or dataset.total
-
-
-def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
-    """Raise :class:`UserError` when more samples are to be judged than there are."""
-    asked = settings.accuracy_sample_count_override
-    if spec.mode == ACCURACY and asked > dataset.total:
-        raise UserError(
-            f"{asked} samples are to be judged, but the data set has {dataset.total}.",
-            hint="Leave out --count: all are judged.",
-        )
-
-
-def _nothing_to_flush() -> None:
-    """LoadGen's second callback; every query is executed at once."""
-
-
-def _peak_memory() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Bind the process, then do what it is for."""
+    end_with(sys.argv[2])
+    import_module(_MODULES[sys.argv[1]]).main()
 
 
 if __name__ == "__main__":

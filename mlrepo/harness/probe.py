@@ -1,8 +1,8 @@
 """A process that holds one loaded backend and measures on request: what tuning compares.
 
-Started as ``python -m mlrepo.harness.probe PID`` by the mlrepo process PID. The first line on
-standard input is a :class:`ProbeSpec`, each further one a request; each answer is one JSON line on
-standard output. Between requests the process sleeps, so that several can take turns.
+The first line on standard input is a :class:`ProbeSpec`, each further one a request; each answer is
+one JSON line on standard output. Between requests the process sleeps, so that several can take
+turns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError
-from mlrepo.harness.lifetime import die_with, die_with_parent
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 
@@ -124,8 +123,6 @@ class Probe:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    die_with_parent()
-    die_with(int(sys.argv[1]))
     # Frameworks print; what the parent reads must be ours alone.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -152,7 +149,3 @@ def spec_line(spec: ProbeSpec) -> str:
 def _say(out: TextIO, values: Mapping[str, Any]) -> None:
     out.write(json.dumps(values) + "\n")
     out.flush()
-
-
-if __name__ == "__main__":
-    main()

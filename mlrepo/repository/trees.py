@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from mlrepo.errors import UserError
+from mlrepo.lifetime import worker_pool
 from mlrepo.tree import Entry, Kind, Missing
 
 # A FIFO or a link put in a file's place between listing and opening must not hang or lead away.
@@ -91,13 +92,10 @@ class DirectoryTree:
         """
         missing = [path for path in paths if path not in self._states]
         if workers > 1 and len(missing) > workers:
-            # 25 ms to import: not where one process does it all.
-            from concurrent.futures import ProcessPoolExecutor
-
             # Submitters differ in size by a factor of a hundred: what lies two levels below is
             # shared out, and the upper levels are made of it.
             small = [below for path in missing for below in self._two_levels_below(path)]
-            with ProcessPoolExecutor(workers) as pool:
+            with worker_pool(workers) as pool:
                 for states in pool.map(partial(_states_now, self.root, {}), small, chunksize=8):
                     self._states.update(states)
         for path in missing:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.errors import UserError
+from mlrepo.lifetime import bound
 
 # Newest first; where the rounds before had it.
 _SCRIPTS = (
@@ -63,8 +64,8 @@ def run_official_checker(checkout: Path, submission: Path, round_name: str) -> O
     with tempfile.TemporaryDirectory(prefix="mlrepo-official-") as name:
         table = Path(name) / "summary.csv"
         done = subprocess.run(
-            [sys.executable, str(script), "--input", ".", "--version", round_name,
-             "--csv", str(table)],
+            bound([sys.executable, str(script), "--input", ".", "--version", round_name,
+                   "--csv", str(table)]),
             cwd=submission,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

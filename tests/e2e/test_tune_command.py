@@ -106,7 +106,7 @@ def test_a_search_that_is_stopped_leaves_no_process_and_no_file(
                 command = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"mlrepo.harness.probe" in command and str(process.pid).encode() in command:
+            if b"probe" in command and command[-2].startswith(f"{process.pid}:".encode()):
                 found.append(int(entry.name))
         return found
 
