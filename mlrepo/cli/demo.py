@@ -12,6 +12,8 @@ import click
 
 from mlrepo.settings import FILE_NAME
 
+# What a demo is known by: nobody else is called so.
+_SUBMITTER, _SYSTEM = "Demo", "this-machine"
 _SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 
 
@@ -32,12 +34,13 @@ def command(directory: Path, seconds: float) -> int:
     if not (directory / FILE_NAME).exists():
         _ensure_identity()
         made = _run(
-            "init", str(directory), "--submitter", "Demo", "--division", "open",
-            "--category", "edge", "--system", "this-machine",
+            "init", str(directory), "--submitter", _SUBMITTER, "--division", "open",
+            "--category", "edge", "--system", _SYSTEM,
         )  # fmt: skip
         if made != 0:
             return made
     else:
+        _refuse_others(directory)
         click.echo(f"{directory} exists from an earlier demo; its runs are kept.\n")
     inside = ("-C", str(directory))
     worst = 0
@@ -77,6 +80,20 @@ def _run(*arguments: str) -> int:
     os.chdir(before)
     click.echo()
     return code
+
+
+def _refuse_others(directory: Path) -> None:
+    """Raise :class:`UserError` unless an earlier demo made the repository."""
+    from mlrepo.errors import UserError
+    from mlrepo.repository.discovery import read_settings
+
+    settings = read_settings(directory / FILE_NAME)
+    if (settings.get("submitter"), settings.get("system")) != (_SUBMITTER, _SYSTEM):
+        raise UserError(
+            f"{directory} is the results repository of {settings.get('submitter', 'somebody')}, "
+            "which no demo made; nothing was recorded.",
+            hint="Name a new directory: `mlrepo demo DIRECTORY`.",
+        )
 
 
 def _command_name() -> str:

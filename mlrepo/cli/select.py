@@ -115,7 +115,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
 def _print(plan: Plan, selection: Selection | None, *, show_all: bool) -> None:
     if plan.results:
         print_table(
-            ("", "SUBMITTER", "SYSTEM", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
+            ("", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
             [_row(planned) for planned in plan.results],
             right=(5, 6),
         )

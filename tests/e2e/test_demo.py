@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from driver import finish, mlrepo, start, until
+from driver import everything, finish, mlrepo, start, until
 from samples import git
 
 
@@ -35,6 +35,15 @@ def test_the_demo_refuses_what_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "mlrepo-demo" / "thesis.tex").write_text("mine\n")
     mlrepo(tmp_path, "demo", code=2).says("not empty")
     assert [p.name for p in (tmp_path / "mlrepo-demo").iterdir()] == ["thesis.tex"]
+
+
+def test_the_demo_records_into_no_repository_of_others(root: Path) -> None:
+    """Runs of a demonstration beside real ones would be taken for results."""
+    before = everything(root)
+    mlrepo(root.parent, "demo", root.name, code=2).says("results repository of Acme", "no demo")
+    mlrepo(root, "demo", ".", code=2).says("results repository of Acme")
+    assert everything(root) == before
+    assert mlrepo(root, "log", "--json").json["runs"] == []
 
 
 def test_the_demo_stops_at_the_first_mistake(tmp_path: Path) -> None:

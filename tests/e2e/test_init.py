@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -61,6 +62,20 @@ def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
     assert description["system_name"] == "big-box"
     assert description["host_processor_core_count"]
     assert (tmp_path / "r" / "systems" / "big-box" / "user.v5.1.conf").is_file()
+
+
+def test_every_line_of_the_template_can_be_used_as_it_is(root: Path) -> None:
+    """A key below the wrong table would be a setting that nobody asked for, or none."""
+    path = root / "mlrepo.toml"
+    used = re.sub(r"^# (?=\[|\w+ = )", "", path.read_text(), flags=re.MULTILINE)
+    path.write_text(used)
+    settings = mlrepo(root, "config", "list", "--json").json["settings"]
+    from_file = {key for key, found in settings.items() if found and found["origin"] == path.name}
+    assert from_file >= {
+        "official.repository", "official.branch", "official.visibility", "embargo",
+        "private_remotes", "profile", "hooks", "round", "division", "submitter",
+    }  # fmt: skip
+    assert settings["embargo"]["value"] == "2027-04-01"
 
 
 def test_init_without_a_system_says_how_to_describe_one(tmp_path: Path) -> None:
