@@ -6,55 +6,41 @@ own, which takes seconds; ``git fast-import`` writes one pack and syncs that.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from mlrepo.paths import RepoPath
 from mlrepo.repository.commit_view import DIRECTORY, Existing
-from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.process import git, git_bytes
+from mlrepo.repository.commits import MovedError
+from mlrepo.repository.process import GitError, git_bytes
+from mlrepo.repository.quarantine import Quarantine
 
-_SCRATCH = "tree-"
 _REF = "refs/heads/tree"
 
 
-def write_tree(repository: ResultsRepository, content: Mapping[RepoPath, bytes | Existing]) -> str:
-    """Return the object id of a tree that holds exactly ``content``.
+def write_tree(quarantine: Quarantine, content: Mapping[RepoPath, bytes | Existing]) -> str:
+    """Return the object id of a tree in quarantine that holds exactly ``content``.
 
-    A path gets new bytes, or an object that exists; files stand over what a directory brings. The
-    caller holds a lock against other callers.
+    A path gets new bytes, or an object that exists; files stand over what a directory brings.
+
+    Raises
+    ------
+    MovedError
+        Git failed, which may be due to a gc beside it.
     """
     stream = b"".join(_commands(content))
-    with _scratch(repository) as environ:
+    root = quarantine.repository.root
+    # A partial clone's configuration says where the objects are that it left out.
+    config = f"include.path={quarantine.repository.common_dir / 'config'}"
+    environ = {"GIT_DIR": str(quarantine.directory)}
+    try:
         git_bytes(
-            "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--force", "--done",
-            cwd=repository.root, stdin=stream, extra=environ,
+            "-c", config, "-c", "fastimport.unpackLimit=0",
+            "fast-import", "--quiet", "--force", "--done",
+            cwd=root, stdin=stream, extra=environ,
         )  # fmt: skip
-        found = git_bytes("rev-parse", f"{_REF}^{{tree}}", cwd=repository.root, extra=environ)
-    return found.decode().strip()
-
-
-@contextlib.contextmanager
-def _scratch(repository: ResultsRepository) -> Iterator[dict[str, str]]:
-    """Yield the environment of a repository without references that shares this one's objects.
-
-    fast-import must write a reference. A kill while Git holds the lock of one leaves that lock,
-    which none but a person may remove: here it stays in a directory that the next caller removes.
-    """
-    for left in repository.store.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=repository.store) as name:
-        scratch = Path(name)
-        (scratch / "refs").mkdir()
-        (scratch / "HEAD").write_text(f"ref: {_REF}\n", encoding="utf-8")
-        # A partial clone's configuration says where the objects are that it left out.
-        config = str(repository.common_dir / "config")
-        git("config", "--file", str(scratch / "config"), "include.path", config, cwd=scratch)
-        objects = str(repository.common_dir / "objects")
-        yield {"GIT_DIR": name, "GIT_OBJECT_DIRECTORY": objects}
+        return git_bytes("rev-parse", f"{_REF}^{{tree}}", cwd=root, extra=environ).decode().strip()
+    except GitError as error:  # such as a pack that a gc removed while it was read
+        raise MovedError(error.message) from error
 
 
 def _commands(content: Mapping[RepoPath, bytes | Existing]) -> Iterator[bytes]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 from mlrepo.errors import Busy, UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
-from mlrepo.repository.process import git
+from mlrepo.repository.process import git_bytes
+from mlrepo.repository.quarantine import Quarantine, unreadable
 
 if TYPE_CHECKING:
     import pygit2
@@ -27,7 +28,7 @@ _Made = TypeVar("_Made")
 
 
 class MovedError(Exception):
-    """A foreign git moved the branch between reading it and locking it."""
+    """A foreign git was in the way, such as by moving the branch between reading and locking it."""
 
 
 def tip_of(repo: pygit2.Repository, ref: str) -> pygit2.Oid | None:
@@ -99,7 +100,7 @@ def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: s
 
 
 def write_commit(
-    repository: ResultsRepository,
+    quarantine: Quarantine,
     identity: Identity,
     message: str,
     tree: pygit2.Oid,
@@ -110,14 +111,51 @@ def write_commit(
     from pygit2.enums import ObjectType
 
     if identity.sign:
-        return _signed_commit(repository, message, tree, parents)
+        return _signed_commit(quarantine, message, tree, parents)
     author = pygit2.Signature(identity.author.name, identity.author.email)
     committer = pygit2.Signature(identity.committer.name, identity.committer.email)
-    repo = repository.git
+    repo = quarantine.git
     content = repo.create_commit_string(author, committer, message, tree, list(parents))
     # Not create_commit: in libgit2 1.9 it returns an id even if the object was not written (a
     # full disk, a gc beside it), and the branch would move to a commit that does not exist.
     return repo.odb.write(ObjectType.COMMIT, content.encode())  # type: ignore[attr-defined]
+
+
+def publish_commit(
+    quarantine: Quarantine,
+    identity: Identity,
+    ref: str,
+    *,
+    expected: pygit2.Oid | None,
+    commit: pygit2.Oid,
+    objects: Sequence[pygit2.Oid],
+    message: str,
+) -> None:
+    """Bring a commit and its new objects into the repository, move the branch, read all back.
+
+    The rest is as in :func:`move_branch`.
+
+    Raises
+    ------
+    MovedError
+        The branch is elsewhere.
+    UserError
+        What was written cannot be read, also not after it was written once more.
+    """
+    repository = quarantine.repository
+    everything = [*objects, commit]
+    with quarantine.published(everything):
+        move_branch(repository, identity, ref, expected=expected, commit=commit, message=message)
+        if not unreadable(repository, everything):
+            return
+        with quarantine.published(everything):
+            lost = unreadable(repository, everything)
+    if lost:
+        raise UserError(
+            f"The commit {commit} was written to {repository.common_dir}, but {len(lost)} of its "
+            f"objects cannot be read back, such as {lost[0]}.",
+            hint="Check the disk, and the repository with `git fsck`.",
+        )
 
 
 def move_branch(
@@ -174,14 +212,16 @@ def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
 
 
 def _signed_commit(
-    repository: ResultsRepository, message: str, tree: pygit2.Oid, parents: Sequence[pygit2.Oid]
+    quarantine: Quarantine, message: str, tree: pygit2.Oid, parents: Sequence[pygit2.Oid]
 ) -> pygit2.Oid:
     """Let git make the signed object: it alone knows all ways a key can be configured."""
     import pygit2
 
     arguments = ["commit-tree", "-S", str(tree), *(f"-p{parent}" for parent in parents)]
-    out = git(*arguments, cwd=repository.root, stdin=message.encode())
-    return pygit2.Oid(hex=out.strip())
+    out = git_bytes(
+        *arguments, cwd=quarantine.repository.root, stdin=message.encode(), extra=quarantine.environ
+    )
+    return pygit2.Oid(hex=out.decode().strip())
 
 
 def _fail_or_wait(

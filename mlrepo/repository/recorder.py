@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.repository.commits import (
-    move_branch,
+    publish_commit,
     refuse_if_checked_out,
     tip_of,
     until_made,
@@ -22,6 +22,7 @@ from mlrepo.repository.graft import find_blob, graft
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
+from mlrepo.repository.quarantine import Quarantine, new_objects, quarantined, unreadable
 
 if TYPE_CHECKING:
     import pygit2
@@ -131,36 +132,56 @@ class Recorder:
         files: Mapping[RepoPath, Path | bytes],
         compose: Callable[[Tip], Composition],
     ) -> Recorded:
+        with quarantined(self.repository) as quarantine:
+            blobs = {
+                path: _write_blob(quarantine.git, path, content) for path, content in files.items()
+            }
+            with locked(self.repository.store / "record.lock", timeout=_LOCK_TIMEOUT):
+                return self._commit(quarantine, experiment, run_id, blobs, compose)
+
+    def _commit(
+        self,
+        quarantine: Quarantine,
+        experiment: Experiment,
+        run_id: str,
+        blobs: dict[RepoPath, pygit2.Oid],
+        compose: Callable[[Tip], Composition],
+    ) -> Recorded:
         repo = self.repository.git
-        blobs = {path: _write_blob(repo, path, content) for path, content in files.items()}
-        with locked(self.repository.store / "record.lock", timeout=_LOCK_TIMEOUT):
-            refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
-            tip = tip_of(repo, experiment.ref)
-            parent = tip if tip is not None else start_point(self.repository, experiment)
-            tree = repo[parent].tree.id if parent is not None else None
-            if find_blob(repo, tree, RepoPath((RUNS, run_id))) is not None:
-                return Recorded(str(find_commit_of(repo, parent, run_id)), already=True)
-            composition = compose(Tip(repo, tree))
-            for path, data in composition.files.items():
-                blobs[path] = _write_blob(repo, path, data)
-            for path, source in composition.links.items():
-                if source not in blobs:
-                    raise ValueError(f"{path} is linked to {source}, which this commit has not")
-                blobs[path] = blobs[source]
-            new_tree = graft(repo, tree, blobs)
-            message = composition.message
-            commit = write_commit(
-                self.repository,
-                self.identity,
-                message,
-                new_tree,
-                [] if parent is None else [parent],
-            )
-            move_branch(
-                self.repository, self.identity, experiment.ref,
-                expected=tip, commit=commit, message=message,
-            )  # fmt: skip
-            return Recorded(str(commit))
+        refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
+        tip = tip_of(repo, experiment.ref)
+        parent = tip if tip is not None else start_point(self.repository, experiment)
+        tree = repo[parent].tree.id if parent is not None else None
+        run = find_blob(repo, tree, RepoPath((RUNS, run_id)))
+        if run is not None:
+            self._restore(quarantine, run, blobs)
+            return Recorded(str(find_commit_of(repo, parent, run_id)), already=True)
+        composition = compose(Tip(repo, tree))
+        for path, data in composition.files.items():
+            blobs[path] = _write_blob(quarantine.git, path, data)
+        for path, source in composition.links.items():
+            if source not in blobs:
+                raise ValueError(f"{path} is linked to {source}, which this commit has not")
+            blobs[path] = blobs[source]
+        new_tree = graft(quarantine.git, tree, blobs)
+        parents = [] if parent is None else [parent]
+        commit = write_commit(quarantine, self.identity, composition.message, new_tree, parents)
+        publish_commit(
+            quarantine, self.identity, experiment.ref,
+            expected=tip, commit=commit, message=composition.message,
+            objects=[*new_objects(quarantine.git, new_tree, tree)],
+        )  # fmt: skip
+        return Recorded(str(commit))
+
+    def _restore(
+        self, quarantine: Quarantine, run: pygit2.Oid, blobs: Mapping[RepoPath, pygit2.Oid]
+    ) -> None:
+        """Write files of a recorded run once more if they were lost, from those that we have."""
+        there = {entry.id for entry in self.repository.git[run]}  # type: ignore[attr-defined]
+        lost = unreadable(self.repository, [oid for oid in blobs.values() if oid in there])
+        if lost:
+            with quarantine.published(lost):  # its branch holds them
+                return
 
 
 def find_commit_of(

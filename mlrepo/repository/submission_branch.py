@@ -16,7 +16,7 @@ from mlrepo.paths import DIVISIONS, RepoPath
 from mlrepo.repository.bulk_tree import write_tree
 from mlrepo.repository.commit_view import Existing
 from mlrepo.repository.commits import (
-    move_branch,
+    publish_commit,
     refuse_if_checked_out,
     tip_of,
     until_made,
@@ -25,6 +25,12 @@ from mlrepo.repository.commits import (
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
+from mlrepo.repository.quarantine import (
+    Quarantine,
+    new_objects,
+    quarantined,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     import pygit2
@@ -97,25 +103,45 @@ def write_submission(
     ref = ref_of(round_name)
 
     def attempt() -> SubmissionCommit:
-        import pygit2
-
         refuse_if_checked_out(
             repository, ref, instead="look at the branch without a checkout: `git ls-tree -r`"
         )
-        tree = write_tree(repository, content)
-        repo = repository.git
-        local, parent = tip_of(repo, ref), _tip(repo, round_name)
-        if parent is not None:
-            stands = _commit(repo, parent)
-            if local is not None and (stands.tree, stands.message) == (tree, message):
-                return stands
-        parents = [] if parent is None else [parent]
-        commit = write_commit(repository, identity, message, pygit2.Oid(hex=tree), parents)
-        move_branch(repository, identity, ref, expected=local, commit=commit, message=message)
-        return _commit(repo, commit)
+        with quarantined(repository) as quarantine:
+            return _put(quarantine, identity, round_name, content, message)
 
     with locked(repository.store / "submission.lock", timeout=_LOCK_TIMEOUT):
         return until_made(repository, ref, attempt, kept=_KEPT)
+
+
+def _put(
+    quarantine: Quarantine,
+    identity: Identity,
+    round_name: str,
+    content: Mapping[RepoPath, bytes | Existing],
+    message: str,
+) -> SubmissionCommit:
+    import pygit2
+
+    repo, ref = quarantine.repository.git, ref_of(round_name)
+    tree = pygit2.Oid(hex=write_tree(quarantine, content))
+    local, parent = tip_of(repo, ref), _tip(repo, round_name)
+    # What the records brought is held by their branches.
+    held = {item.oid for item in content.values() if isinstance(item, Existing)}
+    objects = [*new_objects(quarantine.git, tree, None, held)]
+    before = None if parent is None else _commit(repo, parent)
+    unchanged = before is not None and (before.tree, before.message) == (str(tree), message)
+    if before is not None and unchanged and local is not None:
+        if unreadable(quarantine.repository, objects):
+            with quarantine.published(objects):  # its branch holds them
+                return before
+        return before
+    parents = [] if parent is None else [parent]
+    commit = write_commit(quarantine, identity, message, tree, parents)
+    publish_commit(
+        quarantine, identity, ref,
+        expected=local, commit=commit, objects=objects, message=message,
+    )  # fmt: skip
+    return _commit(repo, commit)
 
 
 def _tip(repo: pygit2.Repository, round_name: str) -> pygit2.Oid | None:

@@ -84,7 +84,7 @@ def test_a_killed_selection_leaves_the_old_one_or_the_new(selected: Path) -> Non
         whole.add(done["commit"])
         assert len(done["results"]) == 4
         git(selected, "fsck", "--strict", "--no-progress", "--no-dangling")
-    assert not list((selected / ".git" / "mlrepo").glob("tree-*"))
+    assert not list((selected / ".git" / "mlrepo" / "quarantine").iterdir())
     assert not list((selected / ".git").rglob("refs/**/*.lock"))
 
 

@@ -204,34 +204,19 @@ def test_a_link_to_a_file_of_no_run_is_a_bug(
 def test_the_branch_never_moves_to_a_commit_that_could_not_be_written(
     results: ResultsRepository, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """libgit2's git_commit_create gives an id for a commit it failed to write; it is not used."""
+    """Where the pack of new objects cannot be put, no branch is made and no pack is half there."""
     monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.1)
-    run = sample_run_id(0)
-    _record(recorder, run)  # blobs and trees are there now, so only commits are still to write
-    for fan_out in (results.common_dir / "objects" / f"{number:02x}" for number in range(256)):
-        if not fan_out.exists():
-            fan_out.touch()
-    failed = 0
-    try:
-        for number in range(8):
-            experiment = Experiment(f"blocked-{number}")
-            try:
-                recorded = recorder.record(
-                    experiment,
-                    run,
-                    sample_files(run),
-                    lambda tip, number=number: sample_composition(run, tip, tags=(str(number),)),
-                )
-            except Busy:
-                failed += 1
-                assert results.git.references.get(experiment.ref) is None
-            else:
-                assert results.git[recorded.commit] is not None
-        assert failed
-    finally:
-        for path in (results.common_dir / "objects").iterdir():
-            if path.is_file():
-                path.unlink()
+    packs = results.common_dir / "objects" / "pack"
+    for file in packs.iterdir():
+        file.unlink()
+    packs.rmdir()
+    packs.touch()
+    with pytest.raises(Busy, match="File exists"):
+        _record(recorder, sample_run_id(0))
+    assert results.git.references.get(_EXPERIMENT.ref) is None
+    packs.unlink()
+    again = find_repository(results.root)
+    assert again.git[_record(Recorder(again, recorder.identity), sample_run_id(0))] is not None
 
 
 @contextlib.contextmanager

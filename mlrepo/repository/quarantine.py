@@ -1,0 +1,213 @@
+"""New objects of one commit: out of the reach of any ``git gc`` until a branch holds them.
+
+Git decides which objects are garbage before it deletes them. With ``--prune=now`` a commit that a
+branch got in between is deleted, and so is one whose branch has not moved yet. What is new is
+therefore written into a directory of its own, which borrows the repository's objects and which
+nothing prunes; Git's own receive-pack does the same. It enters the repository as one pack with a
+``.keep`` file, which ``git repack`` and ``git prune`` leave alone. The ``.keep`` goes when the
+branch has moved: whoever lists packs afterwards reads the branch after that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.files import sync_directory
+from mlrepo.repository.locks import hold_if_free
+
+if TYPE_CHECKING:
+    import pygit2
+
+_KEPT_BY = "mlrepo "
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """A bare repository without references that borrows the objects of another one."""
+
+    repository: ResultsRepository
+    directory: Path
+
+    @property
+    def objects(self) -> Path:
+        """Where new objects are written."""
+        return self.directory / "objects"
+
+    @cached_property
+    def git(self) -> pygit2.Repository:
+        """The open quarantine; it also reads all objects of the repository."""
+        _ = self.repository.git  # refuses formats that libgit2 cannot write
+        import pygit2
+        from pygit2.enums import RepositoryOpenFlag
+
+        return pygit2.Repository(str(self.directory), RepositoryOpenFlag.NO_SEARCH)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What lets a git process in the repository write its objects here."""
+        return {"GIT_OBJECT_DIRECTORY": str(self.objects)}
+
+    @contextlib.contextmanager
+    def published(self, oids: Sequence[pygit2.Oid]) -> Iterator[None]:
+        """Put the objects into the repository; while the block runs, no gc takes them away.
+
+        They are copied also where the repository has them already: unreachable ones may be
+        collected. A branch must hold them when the block ends.
+        """
+        packs = self.repository.common_dir / "objects" / "pack"
+        with tempfile.TemporaryDirectory(dir=self.directory) as made:
+            name = self._pack(oids, Path(made))
+            keep = packs / f"{name}.keep"
+            try:
+                keep.write_text(f"{_KEPT_BY}{self.directory.name}\n", encoding="utf-8")
+                for suffix in (".pack", ".idx"):  # git looks for packs by their .idx
+                    (Path(made) / f"{name}{suffix}").replace(packs / f"{name}{suffix}")
+                sync_directory(packs)
+                yield
+            finally:
+                keep.unlink(missing_ok=True)
+
+    def _pack(self, oids: Sequence[pygit2.Oid], target: Path) -> str:
+        """Write the objects as one pack below ``target``; return its name without suffix."""
+        import pygit2
+
+        builder = pygit2.PackBuilder(self.git)
+        for oid in dict.fromkeys(oids):
+            builder.add(oid)
+        builder.write(str(target))
+        [index] = target.glob("*.idx")
+        return index.stem
+
+
+def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> list[pygit2.Oid]:
+    """Return the objects that the repository, opened anew, does not give back whole.
+
+    libgit2 compares each object's content with its id as it reads it.
+    """
+    import pygit2
+
+    fresh = pygit2.Repository(str(repository.common_dir))
+    lost = []
+    for oid in oids:
+        try:
+            fresh.read(oid)
+        except (KeyError, pygit2.GitError, OSError):
+            lost.append(oid)
+    return lost
+
+
+@contextlib.contextmanager
+def quarantined(repository: ResultsRepository) -> Iterator[Quarantine]:
+    """Yield a new quarantine, and remove it afterwards; one that a kill left is removed, too."""
+    root = repository.store / "quarantine"
+    root.mkdir(parents=True, exist_ok=True)
+    # Before the repository is opened: libgit2 does not look for packs where there was no directory.
+    (repository.common_dir / "objects" / "pack").mkdir(exist_ok=True)
+    sweep_quarantines(repository)
+    lock, directory = _claim(root)
+    try:
+        (directory / "refs").mkdir()
+        (directory / "HEAD").write_text("ref: refs/heads/tree\n", encoding="utf-8")
+        (directory / "config").write_text(
+            "[core]\n\trepositoryFormatVersion = 0\n\tbare = true\n", encoding="utf-8"
+        )
+        info = directory / "objects" / "info"
+        info.mkdir(parents=True)
+        (directory / "objects" / "pack").mkdir()
+        (info / "alternates").write_bytes(_alternates(repository, directory / "objects"))
+        yield Quarantine(repository, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        _lock_of(directory).unlink(missing_ok=True)
+        lock.close()
+
+
+def sweep_quarantines(repository: ResultsRepository) -> list[Path]:
+    """Remove the quarantines of dead processes and their ``.keep`` files; return what went."""
+    root = repository.store / "quarantine"
+    removed: list[Path] = []
+    for path in root.glob("*.lock"):
+        lock = hold_if_free(path)
+        if lock is not None:
+            directory = path.with_suffix("")
+            shutil.rmtree(directory, ignore_errors=True)
+            path.unlink(missing_ok=True)
+            lock.close()
+            removed.append(directory)
+    for keep in (repository.common_dir / "objects" / "pack").glob("*.keep"):
+        with contextlib.suppress(OSError):
+            said = keep.read_text(encoding="utf-8", errors="replace").strip()
+            if said.startswith(_KEPT_BY) and not (root / said.removeprefix(_KEPT_BY)).is_dir():
+                keep.unlink()
+                removed.append(keep)
+    return removed
+
+
+def new_objects(
+    repo: pygit2.Repository,
+    tree: pygit2.Oid,
+    base: pygit2.Oid | None,
+    known: Container[str] = frozenset(),
+) -> Iterator[pygit2.Oid]:
+    """Yield the trees and blobs of ``tree`` that differ from ``base`` at the same path.
+
+    Not looked into is what ``known`` names by its id: objects that other branches hold.
+    """
+    if tree == base or str(tree) in known:
+        return
+    yield tree
+    before = {} if base is None else {str(e.name): e for e in repo[base]}  # type: ignore[attr-defined]
+    for entry in repo[tree]:  # type: ignore[attr-defined]
+        old = before.get(str(entry.name))
+        if old is not None and old.id == entry.id:
+            continue
+        if entry.type_str == "tree":
+            replaced = old.id if old is not None and old.type_str == "tree" else None
+            yield from new_objects(repo, entry.id, replaced, known)
+        elif entry.type_str == "blob" and str(entry.id) not in known:
+            yield entry.id
+
+
+def _claim(root: Path) -> tuple[io.FileIO, Path]:
+    """Make a directory that this process holds by the lock beside it."""
+    while True:
+        directory = root / f"{os.getpid()}-{secrets.token_hex(4)}"
+        lock = hold_if_free(_lock_of(directory))
+        if lock is None:  # somebody who sweeps was faster: another name
+            continue
+        try:
+            directory.mkdir()
+        except BaseException:
+            lock.close()
+            raise
+        return lock, directory
+
+
+def _lock_of(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.lock")
+
+
+def _alternates(repository: ResultsRepository, objects: Path) -> bytes:
+    """Return the object directories to borrow from, relative: libgit2 reads a path to its line.
+
+    Those that the repository borrows from itself are named too: libgit2 does not resolve relative
+    paths in the second place.
+    """
+    common = repository.common_dir / "objects"
+    lines = [os.fsencode(os.path.relpath(common, objects))]
+    with contextlib.suppress(FileNotFoundError):
+        for line in (common / "info" / "alternates").read_bytes().splitlines():
+            if line and not line.startswith(b"#"):
+                lines.append(os.path.normpath(os.fsencode(common / os.fsdecode(line))))
+    return b"".join(line + b"\n" for line in lines)
