@@ -35,18 +35,27 @@ from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
 
-# "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…".
+# "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…"; the modular checker names
+# the log: "INFO:main:Results ./closed/…/performance/run_1/mlperf_log_detail.txt 2634.18".
 _LINE = re.compile(
-    r"(?:\]|:main:) ?(NoResults|Results) ([^/\s]+/[^/]+/results/.+?)"
+    r"(?:\]|:main:) ?(NoResults|Results) (?:\./)?([^/\s]+/[^/]+/results/.+?)"
+    r"(?:/performance/run_1/mlperf_log_detail\.txt)?"
     r"(?: ([-\w.+]+)( with power_metric .*)?)?$"
 )
-# Runs a program whose `os.listdir` returns sorted names.
+# Runs a program, or the module of a package, whose `os.listdir` returns sorted names.
 _SORTED = """
 import os, runpy, sys
 plain = os.listdir
 os.listdir = lambda *path: sorted(plain(*path))
 del sys.argv[0]
-runpy.run_path(sys.argv[0], run_name="__main__")
+file = sys.argv[0]
+if os.path.exists(os.path.join(os.path.dirname(file), "__init__.py")):
+    package = os.path.dirname(file)
+    sys.path.insert(0, os.path.dirname(package))
+    module = os.path.splitext(os.path.basename(file))[0]
+    runpy.run_module(f"{os.path.basename(package)}.{module}", run_name="__main__", alter_sys=True)
+else:
+    runpy.run_path(file, run_name="__main__")
 """
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
@@ -120,6 +129,7 @@ def _official_rows(table: Path) -> tuple[list[str], Rows]:
             if len(row) != len(header):
                 broken += 1
                 continue
+            row[location] = row[location].removeprefix("./")
             rows[row[location]].append(tuple(row))
     if broken:
         print(f"{broken} lines of the official summary.csv are broken by their own quoting")
