@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from mlrepo.checker.files import judge_file_list
+from mlrepo.checker.links import leads_elsewhere
 from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
@@ -73,11 +74,10 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
     if not has_extra_files(scope, directory):
         scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
-    printed = _printed(scope.round, metrics)
     if scope.is_open:
         _forgive(scope, before, bool(metrics))
     official = not any(finding.breaks_official for finding in scope.findings[before:])
-    return Accuracy(official, printed or "None")
+    return Accuracy(official, _printed(scope, metrics))
 
 
 def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
@@ -108,10 +108,12 @@ def has_extra_files(scope: Scope, directory: str) -> bool:
     return True
 
 
-def _printed(round: Round, metrics: dict[str, str]) -> str:
-    if not has_many_metrics(round):
-        return next(iter(metrics.values()), "")
-    return "  ".join(f"{metric}: {value}" for metric, value in metrics.items())
+def _printed(scope: Scope, metrics: dict[str, str]) -> str:
+    """Return the metrics as the official summary has them: up to v4.1 the first one's number."""
+    if scope.round.version >= (5, 0):
+        return "  ".join(f"{metric}: {value}" for metric, value in metrics.items())
+    targets = scope.round.accuracy_targets(scope.model, scope.scenario)
+    return metrics.get(targets[0]["metric"], "None") if targets else "None"
 
 
 def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
@@ -125,6 +127,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
     metrics: dict[str, str] = {}
     places: dict[str, int] = {}
     has_hash = False
+    reached: set[str] = set()
     for number, line in enumerate(text.split("\n"), start=1):
         for metric, pattern, least in checks:
             match = pattern.match(line)
@@ -134,14 +137,14 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
                     old = metrics[metric]
                     _compare(scope, path, places[metric], metric, old, least=least, official=False)
                 metrics[metric], places[metric] = match[1], number
-                if many:
-                    _compare(scope, path, number, metric, match[1], least=least)
+                if not many or _compare(scope, path, number, metric, match[1], least=least):
+                    reached.add(metric)
         for metric, pattern, most in uppers:
             match = pattern.match(line)
             if match:
                 _compare(scope, path, number, metric, match[1], most=most)
         has_hash = has_hash or bool(_HASH.match(line))
-        if has_hash and len(metrics) == len(checks):
+        if has_hash and len(reached) == len(checks):
             break
     if not many:
         for metric, _, least in checks:
@@ -159,21 +162,24 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
 def _compare(
     scope: Scope, path: str, line: int, metric: str, value: str,
     *, least: float = -math.inf, most: float = math.inf, official: bool | None = None,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
+    """Hold a metric to its bounds, and say whether it is within them."""
     try:
         number = float(value)
     except ValueError:
         scope.report("accuracy-text", path, f"{metric} is no number.", line=line, actual=value)
         if not is_modular(scope.round):
             scope.report("official-crash", path, DIES, official=True)
-        return
+        return False
     # The open division has no target, but a metric must be a number there too.
-    if not least <= number <= most and not scope.is_open:
+    within = least <= number <= most
+    if not within and not scope.is_open:
         scope.report(
             "accuracy-target", path, f"{metric} misses its target.", line=line,
             expected=f">= {least}" if number < least else f"<= {most}", actual=value,
             official=official,
         )  # fmt: skip
+    return within
 
 
 def _judge_counts(scope: Scope, path: str, text: str) -> None:
@@ -197,13 +203,13 @@ def _judge_counts(scope: Scope, path: str, text: str) -> None:
 def _judge_log(scope: Scope, directory: str, text: str) -> None:
     path = f"{directory}/mlperf_log_accuracy.json"
     entry = scope.tree.entry(path)
+    if entry is not None and entry.target:
+        followed = entry.kind is Kind.FILE or leads_elsewhere(entry)
+        scope.report("accuracy-log", path, "The log is a link.", actual=entry.target,
+                     official=False if followed else None)  # fmt: skip
+    elif entry is None or entry.kind is not Kind.FILE:
+        scope.report("accuracy-log", path, "The log is missing or no plain file.")
     if entry is None or entry.kind is not Kind.FILE:
-        scope.report(
-            "accuracy-log",
-            path,
-            "The log is missing or no plain file.",
-            official=None if entry is None or entry.kind is not Kind.LINK else False,
-        )
         return
     limit = int(scope.round.tables["limits"]["accuracy_log_max_bytes"])
     if entry.size > limit:
@@ -244,7 +250,8 @@ def _judge_detail(scope: Scope, path: str) -> None:
     judge_log_start(scope, path)
     if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
-        return
+        if not is_modular(scope.round):
+            return
     # Of the checkers, only that of v5.1 trusts the count in the log more than the log.
     trusts_count = bool(wanted) and not is_modular(scope.round)
     if scan.errors or scan.error_count(True):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from mlrepo.checker.modular import is_modular
+from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.logs.verify import (
@@ -37,14 +40,14 @@ def required_tests(scope: Scope) -> list[str]:
     return list(tests or [])
 
 
-def judge_compliance(scope: Scope, run_is_valid: Callable[[str, str], bool]) -> bool:
+def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run]) -> bool:
     """Judge all tests of a result.
 
     Parameters
     ----------
     scope:
         The result.
-    run_is_valid:
+    judge_run:
         Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
 
     Returns
@@ -58,6 +61,7 @@ def judge_compliance(scope: Scope, run_is_valid: Callable[[str, str], bool]) -> 
     tests = required_tests(scope)
     binding = _is_binding(scope)
     performance, accuracy = True, True
+    runs = _Runs(scope, judge_run) if binding else None
     for test in tests:
         path = f"{base}/{test}"
         if not scope.exists(path):
@@ -65,7 +69,7 @@ def judge_compliance(scope: Scope, run_is_valid: Callable[[str, str], bool]) -> 
             good = False
         else:
             looked_at = test.startswith(_WITH_RUN)
-            good = not looked_at or _judge_run(scope, path, test, run_is_valid if binding else None)
+            good = not looked_at or _judge_run(scope, path, test, runs)
         performance = good and (performance or not binding)
         accuracy &= _judge_accuracy(scope, path, test)
     return performance and accuracy
@@ -79,9 +83,35 @@ def _number(scope: Scope) -> tuple[int, ...]:
     return tuple(int(part) for part in scope.round.name[1:].split("."))
 
 
-def _judge_run(
-    scope: Scope, path: str, test: str, run_is_valid: Callable[[str, str], bool] | None
-) -> bool:
+class _Runs:
+    """The performance runs of a result's tests, as the official checkers look at them in turn."""
+
+    def __init__(self, scope: Scope, judge_run: Callable[[str, str], Run]) -> None:
+        self._scope, self._judge_run = scope, judge_run
+        self._last: bool | None = None
+
+    def is_valid(self, directory: str, test: str, *, decides: bool) -> bool:
+        """Judge a test's run.
+
+        Up to v5.1 the official checker keeps the verdict on the test before when it cannot compute
+        with a log; on the first test it dies where the run ``decides``: all else is in order.
+        """
+        scope = self._scope
+        before = len(scope.findings)
+        run = self._judge_run(directory, test)
+        if not run.raised or is_modular(scope.round):
+            self._last = run.official
+            return run.official
+        if self._last is None and decides:
+            message = f"The official checker dies: it has no verdict on a test before {test}."
+            scope.report("official-crash", directory, message, official=True)
+        if self._last:
+            for at, finding in enumerate(scope.findings[before:], start=before):
+                scope.findings[at] = replace(finding, breaks_official=False)
+        return bool(self._last)
+
+
+def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> bool:
     good = True
     if test != "TEST04-B":
         # TEST04-A and -B are verified together; the text stands in A.
@@ -95,9 +125,10 @@ def _judge_run(
     missing = [name for name in wanted if name not in scope.files(run)]
     if missing:
         scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
-    if run_is_valid is not None:
+    if runs is not None:
         extra = _judge_extra(scope, run, {*wanted, "mlperf_log_accuracy.json"}, test)
-        good &= not missing and not extra and run_is_valid(run, test)
+        good = good and not missing and not extra
+        good &= runs.is_valid(run, test, decides=good)
     elif not missing:
         _judge_form(scope, f"{run}/{_DETAIL}")
     _judge_copy(scope, f"{run}/{_DETAIL}", test)

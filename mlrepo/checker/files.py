@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mlrepo.checker.links import leads_elsewhere
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
@@ -17,12 +18,12 @@ def judge_file_list(scope: Scope, directory: str, kind: str, more: Collection[st
     optional = set(lists["always_optional"])
     if kind == "performance":
         optional |= set(lists["performance_optional"])
-    present = set(scope.files(directory))
-    # The official checkers list names; a link is what only the strict profile refuses here.
-    links = {e.name for e in scope.tree.entries(directory) if e.kind is Kind.LINK}
+    entries = scope.tree.entries(directory)
+    # The official checkers follow links; only the strict profile refuses them here.
+    links = {entry.name for entry in entries if entry.target}
     for name in sorted(required & links):
         scope.report(_RULE[kind], f"{directory}/{name}", f"{name} is a link.", official=False)
-    present |= links
+    present = {e.name for e in entries if e.kind is Kind.FILE or leads_elsewhere(e)}
     missing, unasked = required - present, present - required - optional
     if not missing and not unasked:
         return True

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import posixpath
+import re
 from collections.abc import Collection
 from typing import Any
 
+from mlrepo.checker.equal_issue import damaged_configuration
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
 
-def judge_measurements(scope: Scope, needless: Collection[str] = ()) -> tuple[bool, Any]:
+def judge_measurements(
+    scope: Scope, needless: Collection[str] = (), *, with_power: bool = False
+) -> tuple[bool, Any]:
     """Return the official verdict and ``weight_data_types`` (None when there is none).
 
     ``needless`` are files that the round asks for, but not of a result of this kind.
@@ -29,6 +32,8 @@ def judge_measurements(scope: Scope, needless: Collection[str] = ()) -> tuple[bo
             scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
         elif files[name].size == 0:
             scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
+    if with_power and (3, 1) <= scope.round.version < (6, 0):
+        _judge_power_files(scope, directory)
     name = measurements_name(scope, list(files))
     if not name:
         scope.report(
@@ -37,8 +42,32 @@ def judge_measurements(scope: Scope, needless: Collection[str] = ()) -> tuple[bo
         )  # fmt: skip
         return _passed(scope, before), None
     values = _read(scope, f"{directory}/{name}")
+    if damaged := damaged_configuration(scope):
+        message = "The official checker dies of a line that is no model.scenario.key = value."
+        scope.report("official-crash", damaged, message, official=True)
     _judge_code(scope, name)
     return _passed(scope, before), values.get("weight_data_types")
+
+
+def _judge_power_files(scope: Scope, directory: str) -> None:
+    """Report missing or empty descriptions of the power analyzer.
+
+    They may stand by the result or up to three levels above. Where several fit, the checkers ask
+    the last one for content.
+    """
+    places = [directory]
+    for _ in range(3):
+        places.append(places[-1].rpartition("/")[0])
+    found = [(place, name, entry.size) for place in places
+             for name, entry in scope.files(place).items()]  # fmt: skip
+    for pattern in scope.round.tables["required_files"]["power_measurements_regex"] or ():
+        fitting = [(f"{place}/{name}", size) for place, name, size in found
+                   if re.match(pattern, name)]  # fmt: skip
+        if not fitting:
+            scope.report("measurements-incomplete", directory, f"{pattern} is missing.",
+                         hint="A power result needs the settings of its analyzer.")  # fmt: skip
+        elif fitting[-1][1] == 0:
+            scope.report("measurements-empty", fitting[-1][0], f"{pattern} is empty.")
 
 
 def measurements_directory(scope: Scope) -> str:
@@ -92,8 +121,5 @@ def _judge_code(scope: Scope, name: str) -> None:
         other = (scope.text(code, 4096) or "").strip().strip("/")
         code = f"{scope.root}/code/{other}" if other and "/../" not in f"/{other}/" else code
         entry = scope.tree.entry(code)
-    if entry is not None and entry.kind is Kind.LINK:
-        # The official checkers follow links; that the link stands there is another finding.
-        entry = scope.tree.entry(posixpath.normpath(f"{posixpath.dirname(code)}/{entry.target}"))
-    if entry is None:
+    if entry is None or entry.kind is Kind.LINK:
         scope.report("measurements-incomplete", code, f"The code that {name} names is missing.")

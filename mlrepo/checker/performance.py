@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlrepo.checker import equal_issue
 from mlrepo.checker.modular import DIES, is_modular, judge_log_start
+from mlrepo.checker.numbers import Unjudgeable, compared, computed, hold
 from mlrepo.checker.old_performance import read_old_run, summary_field
 from mlrepo.checker.rows import units
 from mlrepo.checker.scope import Scope
@@ -24,15 +27,17 @@ from mlrepo.tree import Missing
 _AS_SERVER = ("Interactive", "Server")
 # One pass over a data set of fixed size: the modular checker asks no duration of them.
 _NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
+# What an Offline result is inferred from in a log of SingleStream.
+_RATE = "result_qps_without_loadgen_overhead"
 _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 _KEYS = frozenset({
     "result_validity", "effective_performance_sample_count", "effective_scenario",
     "result_99.00_percentile_latency_ns", "result_99.00_percentile_per_query_latency_ns",
     "effective_min_query_count", "effective_samples_per_query", "effective_min_duration_ms",
-    "result_qps_without_loadgen_overhead", "result_qps_with_loadgen_overhead",
+    _RATE, "result_qps_with_loadgen_overhead",
     "result_mean_latency_ns", "result_mean_query_latency_ns", "early_stopping_met",
     "early_stopping_result", "effective_target_latency_ns", "early_stopping_latency_ms",
-    "effective_sample_concatenate_permutation", "sut_name", "num_errors",
+    equal_issue.KEY, "sut_name", "num_errors",
     "requested_use_token_latencies", "result_first_token_99.00_percentile_latency_ns",
     "result_time_per_output_token_99.00_percentile_ns", "power_begin", "power_end",
     "result_query_count", "generated_query_count", "generated_samples_per_query",
@@ -52,8 +57,11 @@ class Run:
         The official verdict on the run.
     value:
         The result in the official checker's unit; None when it reads none.
-    printed:
-        The result as its summary copies it from a text, digits included; empty where it computes.
+    copied:
+        The log's own value, digits and type included, where the official checker takes it for the
+        result as it is; None where it computes.
+    raised:
+        The official checker ends with an error instead of a verdict on the run.
     inferred:
         The result is computed from a run of another scenario.
     scenario:
@@ -64,14 +72,16 @@ class Run:
 
     official: bool = False
     value: float | None = None
-    printed: str = ""
+    copied: object = None
+    raised: bool = False
     inferred: bool = False
     scenario: str = ""
     scan: DetailScan = field(default_factory=DetailScan)
 
-
-class _Unjudgeable(Exception):
-    """The official checker cannot compute with the log; the message says why."""
+    @property
+    def printed(self) -> object:
+        """Return the result as the official summary prints it; None when there is none."""
+        return self.value if self.copied is None else self.copied
 
 
 def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
@@ -81,12 +91,13 @@ def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
     before = len(scope.findings)
     run = _read(scope, directory, path)
     if run is None:
-        return Run()
+        return Run(raised=True)
     try:
         _judge(scope, path, run, test)
-    except _Unjudgeable as error:
+    except Unjudgeable as error:
         scope.report("performance-log", path, str(error), official=True)
-        run.value = None
+        run.value = run.copied = None
+        run.raised = True
     run.official = not any(finding.breaks_official for finding in scope.findings[before:])
     return run
 
@@ -140,7 +151,7 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
                      official=bool(count) and round.version < (6, 0))  # fmt: skip
     run.scenario = str(values.get("effective_scenario"))
     key = _result_key(round, scope.model, run.scenario)
-    run.value = _number(values, key)
+    run.value = computed(values, key)
     if not math.isfinite(run.value) or run.value <= 0:
         scope.report("performance-result", path, "The result is no positive number.",
                      line=_line(scope, path, key), actual=run.value, official=False)  # fmt: skip
@@ -157,6 +168,49 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     if round.version >= (6, 0):
         run.inferred = scope.place.scenario != run.scenario
     _judge_network(scope, path, values)
+    line = _line(scope, path, equal_issue.KEY) if equal_issue.is_asked(scope, scope.model) else 0
+    if not equal_issue.judge_equal_issue(scope, path, values, line=line, test=test):
+        run.value = run.copied = None
+
+
+def _hold(
+    scope: Scope, rule: str, path: str, message: str, values: dict[str, Any], key: str,
+    **bounds: Any,
+) -> None:  # fmt: skip
+    """Hold the value of a key to its bounds."""
+    value = compared(values, key)
+    hold(scope, rule, path, message, value, line=_line(scope, path, key), **bounds)
+
+
+def compute_result(scope: Scope, path: str) -> float:
+    """Return the result in a detail log as the official checkers read it of a ranging run.
+
+    Raises
+    ------
+    Unjudgeable
+        They end with an error.
+    """
+    try:
+        with scope.tree.open(path) as stream:
+            scan = scan_detail(stream, _KEYS | _result_keys(scope.round))
+    except Missing as missing:
+        raise Unjudgeable(f"It {missing}.") from missing
+    if scan.problem:
+        raise Unjudgeable(scan.problem)
+    scenario = str(scan.values.get("effective_scenario"))
+    result = computed(scan.values, _result_key(scope.round, scope.model, scenario))
+    if scenario not in sources_of(scope.round, scope.scenario, scope.category):
+        return result
+    return _inferred(scope.scenario, scenario, scan.values)
+
+
+def _inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
+    if (wanted, source) == ("Offline", "SingleStream"):
+        values = {**values, _RATE: computed(values, _RATE)}
+    try:
+        return inferred_result(wanted, source, lambda key: compared(values, key))
+    except ZeroDivisionError as error:
+        raise Unjudgeable("The mean latency is zero.") from error
 
 
 def _line(scope: Scope, path: str, key: str) -> int:
@@ -174,43 +228,25 @@ def first_error_line(scope: Scope, path: str, scan: DetailScan) -> int:
 def _result_key(round: Round, model: str, scenario: str) -> str:
     fields = round.tables["result_field"]
     if scenario not in fields:
-        raise _Unjudgeable(f"The log names no scenario of the round: {scenario}.")
+        raise Unjudgeable(f"The log names no scenario of the round: {scenario}.")
     key = fields[scenario]
     own = (round.tables.get("result_field_per_model") or {}).get(model) or {}
     return str(own.get(scenario, key))
-
-
-def _number(values: dict[str, Any], key: str) -> float:
-    try:
-        return float(values[key])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _Unjudgeable(f"The log holds no number {key}.") from error
 
 
 def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) -> None:
     tables = scope.round.tables
     least = tables["performance_sample_count_min"].get(scope.model)
     if least is None:
-        raise _Unjudgeable(f"The round does not know the benchmark {scope.model}.")
-    samples = _number(values, "effective_performance_sample_count")
-    if not samples >= least:
-        scope.report("performance-sample-count", path, "Too few samples are loaded.",
-                     line=_line(scope, path, "effective_performance_sample_count"),
-                     expected=f">= {least}", actual=samples)  # fmt: skip
+        raise Unjudgeable(f"The round does not know the benchmark {scope.model}.")
+    _hold(scope, "performance-sample-count", path, "Too few samples are loaded.", values,
+          "effective_performance_sample_count", least=least)  # fmt: skip
     seeds = tables["test05_seeds"] if test == "TEST05" and tables.get("test05_seeds") else None
     for name, seed in (seeds or tables["seeds"]).items():
         if values.get(f"effective_{name}") != seed:
             scope.report("performance-seeds", path, f"{name} is not the round's.",
                          line=_line(scope, path, f"effective_{name}"),
                          expected=seed, actual=values.get(f"effective_{name}"))  # fmt: skip
-    required = (tables.get("equal_issue_required") or {}).get(scope.place.division) or ()
-    if (
-        scope.model in required
-        and values.get("effective_sample_concatenate_permutation") is not True
-    ):
-        scope.report("performance-equal-issue", path, "Samples are not issued equally often.",
-                     line=_line(scope, path, "effective_sample_concatenate_permutation"),
-                     expected="effective_sample_concatenate_permutation true")  # fmt: skip
     _judge_tokens(scope, path, values)
 
 
@@ -258,25 +294,16 @@ def _judge_latency(scope: Scope, path: str, run: Run) -> None:
             scope.report("performance-early-stopping", path, "Early stopping is not satisfied.",
                          line=_line(scope, path, "early_stopping_met"),
                          actual=values.get("early_stopping_result", "no word"))  # fmt: skip
-        if limit and not _number(values, "effective_target_latency_ns") <= limit:
-            scope.report(
-                "performance-target-latency",
-                path,
-                "The target latency is too long.",
-                line=_line(scope, path, "effective_target_latency_ns"),
-                expected=f"<= {limit} ns",
-                actual=values["effective_target_latency_ns"],
-            )
+        if limit:
+            _hold(scope, "performance-target-latency", path, "The target latency is too long.",
+                  values, "effective_target_latency_ns", most=limit, unit=" ns")  # fmt: skip
         return
     if not limit:
         return
     per_query = "per_query_" if run.scenario == "MultiStream" else ""
     key = f"result_99.00_percentile_{per_query}latency_ns"
-    latency = _number(values, key)
-    if not latency <= limit:
-        scope.report("performance-latency", path, "The 99th percentile latency is too long.",
-                     line=_line(scope, path, key),
-                     expected=f"<= {limit} ns", actual=latency)  # fmt: skip
+    _hold(scope, "performance-latency", path, "The 99th percentile latency is too long.",
+          values, key, most=limit, unit=" ns")  # fmt: skip
     target = values.get("effective_target_latency_ns")
     if run.scenario == "Server" and isinstance(target, int | float) and target > limit:
         scope.report("performance-target-latency", path, "The target latency is too long.",
@@ -288,45 +315,24 @@ def _judge_amount(scope: Scope, path: str, run: Run) -> None:
     values, tables = run.scan.values, scope.round.tables
     if not stops_early(scope.round, run.scenario):
         if scope.model not in tables["min_queries"]:
-            raise _Unjudgeable(f"The round has no query count for {scope.model}.")
+            raise Unjudgeable(f"The round has no query count for {scope.model}.")
         least = tables["min_queries"][scope.model].get(run.scenario)
-        if least and not _number(values, "effective_min_query_count") >= least:
-            scope.report(
-                "performance-min-queries",
-                path,
-                "Too few queries are asked for.",
-                line=_line(scope, path, "effective_min_query_count"),
-                expected=f">= {least}",
-                actual=values["effective_min_query_count"],
-            )
+        if least:
+            _hold(scope, "performance-min-queries", path, "Too few queries are asked for.",
+                  values, "effective_min_query_count", least=least)  # fmt: skip
     if run.scenario == "Offline":
         per_model = tables["offline_min_samples_per_query"].get("per_model") or {}
         modular = is_modular(scope.round)
         if modular and scope.model not in per_model:
-            raise _Unjudgeable(f"The round has no samples per query for {scope.model}.")
+            raise Unjudgeable(f"The round has no samples per query for {scope.model}.")
         least = scope.round.min_offline_samples(scope.model)
-        if not _number(values, "effective_samples_per_query") >= least:
-            scope.report(
-                "performance-samples-per-query",
-                path,
-                "The query is too small.",
-                line=_line(scope, path, "effective_samples_per_query"),
-                expected=f">= {least}",
-                actual=values["effective_samples_per_query"],
-                official=False if modular and scope.place.division != "closed" else None,
-            )
+        _hold(scope, "performance-samples-per-query", path, "The query is too small.", values,
+              "effective_samples_per_query", least=least,
+              official=False if modular and scope.place.division != "closed" else None)  # fmt: skip
     if is_modular(scope.round) and scope.model in _NO_MIN_DURATION:
         return
-    least = scope.round.min_duration_ms()
-    if not _number(values, "effective_min_duration_ms") >= least:
-        scope.report(
-            "performance-min-duration",
-            path,
-            "The run is too short.",
-            line=_line(scope, path, "effective_min_duration_ms"),
-            expected=f">= {least} ms",
-            actual=values["effective_min_duration_ms"],
-        )
+    _hold(scope, "performance-min-duration", path, "The run is too short.", values,
+          "effective_min_duration_ms", least=scope.round.min_duration_ms(), unit=" ms")  # fmt: skip
 
 
 def _infer(scope: Scope, path: str, run: Run) -> None:
@@ -340,14 +346,11 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
                      actual=run.scenario, official=True)  # fmt: skip
         return
     if run.scenario in sources_of(scope.round, wanted, scope.category):
-        try:
-            run.value = inferred_result(wanted, run.scenario, lambda key: _number(values, key))
-        except ZeroDivisionError as error:
-            raise _Unjudgeable("The mean latency is zero.") from error
-        run.inferred = True
         if (wanted, run.scenario) == ("Offline", "SingleStream"):
-            printed = values["result_qps_without_loadgen_overhead"]
-            run.printed = printed if isinstance(printed, str) else ""
+            # The official checkers take the value as it is: 157 is not printed as 157.0.
+            run.copied = values.get(_RATE)
+        run.value = _inferred(wanted, run.scenario, values)
+        run.inferred = True
         if wanted == "MultiStream" and not run.value:
             scope.report(
                 "performance-early-stopping", path, "There is no estimate.", official=True,
@@ -355,7 +358,7 @@ def _infer(scope: Scope, path: str, run: Run) -> None:
             )  # fmt: skip
         return
     if wanted == "Offline" and scope.round.version < (2, 0):
-        raise _Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
+        raise Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     if (wanted, run.scenario) == _AS_SERVER:
         return
     scope.report(

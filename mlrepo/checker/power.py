@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mlrepo.checker.numbers import Unjudgeable
+from mlrepo.checker.performance import compute_result
+from mlrepo.checker.rows import describes_power_supplies
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import parse_config
 from mlrepo.logs.power import parse_time, samples_between
@@ -40,6 +43,7 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         v2.1 and in millijoules since v3.0.
     """
     _judge_files(scope)
+    _judge_ranging(scope)
     scope.report(
         "power-not-verified", f"{scope.path}/{_POWER}",
         "The signatures of the power daemon were not verified.", official=False,
@@ -72,8 +76,10 @@ def design_power(scope: Scope) -> Any:
     ``systems/<system>_power.yaml``: in each part with ``PSUs`` and ``Min PSUs Needed`` the largest
     capacities of as many as are needed.
     """
-    if scope.round.version < (6, 1) or "system_power_capacity" in scope.system:
-        return scope.system.get("system_power_capacity") if scope.round.version >= (6, 1) else None
+    if not describes_power_supplies(scope.round):
+        return None
+    if "system_power_capacity" in scope.system:
+        return scope.system["system_power_capacity"]
     path = f"{scope.root}/systems/{scope.place.system}_power.yaml"
     if not scope.exists(path):
         return None
@@ -119,6 +125,18 @@ def _judge_files(scope: Scope) -> None:
                     if names
                 ),
             )  # fmt: skip
+
+
+def _judge_ranging(scope: Scope) -> None:
+    """Report a ranging run whose result cannot be computed; from v3.1 to v5.1 it rejects."""
+    path = f"{scope.path}/{_RUNS[1]}/mlperf_log_detail.txt"
+    if not scope.exists(path):
+        return  # _judge_files says so
+    try:
+        compute_result(scope, path)
+    except Unjudgeable as error:
+        scope.report("power-window", path, f"The ranging run cannot be read: {error}",
+                     official=(3, 1) <= scope.round.version < (6, 0))  # fmt: skip
 
 
 def _zones(scope: Scope) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from mlrepo.checker.compliance import judge_compliance
 from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
 from mlrepo.checker.endpoints_performance import directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
+from mlrepo.checker.links import link_on_the_way
 from mlrepo.checker.measurements import judge_measurements
 from mlrepo.checker.modular import is_modular, report_missing_logs
 from mlrepo.checker.performance import Run, judge_run
@@ -42,12 +43,14 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     if is_endpoints(scope):
         return Judged(_judge_endpoints(scope), errors)
     report_missing_logs(scope)
-    measured, weights = judge_measurements(scope)
+    if link := link_on_the_way(scope.tree, scope.path):
+        scope.report("tree-symlink", link, "The result is reached by a link.", official=False)
+    measured, weights = judge_measurements(scope, with_power=has_power(scope))
     accuracy = judge_accuracy(scope)
     performance = _judge_performance(scope)
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
-        scope, lambda directory, test: judge_run(scope, directory, test).official
+        scope, lambda directory, test: judge_run(scope, directory, test)
     )
     stops = scope.round.version >= (3, 1) and not measured
     errors += _counted(scope) + (not accuracy.official) + performance.errors
@@ -60,7 +63,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     )
     run = performance.run
     figures = rows.Figures(
-        value=run.printed or run.value or 0.0, accuracy=accuracy.text, power=performance.power,
+        value=run.printed, accuracy=accuracy.text, power=performance.power,
         compliance=int(complies), errors=errors, inferred=run.inferred, weight_data_types=weights,
         design_power=design_power(scope) if performance.has_power else None,
     )  # fmt: skip
@@ -79,7 +82,7 @@ def _judge_endpoints(scope: Scope) -> Result:
     return _result(
         scope, measured and run.official and sound,
         rows.Figures(
-            value=run.value or 0.0, accuracy=run.accuracy, power=metric, compliance=1, errors=0,
+            value=run.value, accuracy=run.accuracy, power=metric, compliance=1, errors=0,
             inferred=run.inferred, weight_data_types=weights,
             scenario=directory_of_endpoints(scope),
         ),
@@ -132,11 +135,11 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
     place = scope.place
     # A result of zero counts as none; the modular checker writes its row all the same.
     unit = scope.round.unit(scope.scenario, scope.model)
-    has_row = official and value is not None and (bool(value) or is_modular(scope.round))
+    has_row = official and value is not None and (bool(figures.value) or is_modular(scope.round))
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter,
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,
-        official=official and bool(value),
+        official=official and bool(figures.value),
         strict=not any(f.breaks_strict for f in scope.findings),
         value=value, unit=unit if value is not None else "",
         accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),

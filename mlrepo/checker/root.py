@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.rounds import Place, Round
@@ -34,5 +36,18 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
             elif entry.name not in _NO_SUBMISSION:
                 scope.report("tree-division", entry.name, "It is no division.")
         elif not entry.name.endswith((".md", ".pdf")):
-            scope.report("tree-root-files", entry.name, "The file belongs to no submitter.")
+            scope.report("tree-root-files", entry.name, "The file belongs to no submitter.",
+                         official=None if entry.kind is Kind.FILE else False)  # fmt: skip
     return scope.findings
+
+
+def rejected_places(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return the beginnings of the paths of results that stray files make the checker skip.
+
+    A file in the root ends its walk (an empty text), one beside the submitters that of a division.
+    """
+    return tuple(
+        finding.path.rpartition("/")[0] + "/" if "/" in finding.path else ""
+        for finding in findings
+        if finding.breaks_official
+    )

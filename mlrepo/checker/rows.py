@@ -16,7 +16,7 @@ class Figures:
     Attributes
     ----------
     value, accuracy:
-        As printed.
+        As printed; a result that the official checker copies has the log's own type.
     power:
         The power metric; 0 without power.
     compliance, errors, inferred:
@@ -29,7 +29,7 @@ class Figures:
         What the official checker calls the directory, where that is not its name.
     """
 
-    value: float | str
+    value: object
     accuracy: str
     power: float
     compliance: int
@@ -42,7 +42,9 @@ class Figures:
 
 def rows(scope: Scope, figures: Figures) -> tuple[dict[str, Any], ...]:
     """Return the row of the result, and a second one for its power."""
-    unit = units(scope.round, scope.model, scope.scenario)
+    # The checker of v5.0 looks its units up by the name of the directory.
+    model = scope.place.benchmark if scope.round.version == (5, 0) else scope.model
+    unit = units(scope.round, model, scope.scenario)
     power_only = str(scope.system.get("system_power_only")).lower() == "true"
     found = []
     if figures.power <= 0 or not (power_only and scope.round.version >= (5, 0)):
@@ -59,7 +61,12 @@ def units(round: Round, model: str, scenario: str) -> str:
     return str(own.get(scenario) or (round.tables.get("units") or {}).get(scenario, ""))
 
 
-def _row(scope: Scope, figures: Figures, value: float | str, unit: str) -> dict[str, Any]:
+def describes_power_supplies(round: Round) -> bool:
+    """Say whether a system's power supplies are described in a file of their own (since v6.1)."""
+    return bool((round.tables.get("paths") or {}).get("NAMEPLATE_POWER_PATH"))
+
+
+def _row(scope: Scope, figures: Figures, value: object, unit: str) -> dict[str, Any]:
     system, place, modern = scope.system, scope.place, scope.round.version >= (6, 0)
     status = str(system.get("status")).lower()
     cells = {
@@ -95,7 +102,7 @@ def _row(scope: Scope, figures: Figures, value: float | str, unit: str) -> dict[
         "power": figures.power or 0,
         "Units": unit,
         "weight_data_types": str(figures.weight_data_types).replace('"', "'"),
-        "design_power_watts": figures.design_power,
+        "design_power_watts": figures.design_power if describes_power_supplies(scope.round) else "",
         "PrivateID": "",
     }
     return {column: cells.get(column, "") for column in scope.round.tables["summary_columns"]}

@@ -7,9 +7,10 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mlrepo.checker.links import FollowedTree
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.report import Report
-from mlrepo.checker.root import judge_root
+from mlrepo.checker.root import judge_root, rejected_places
 from mlrepo.checker.selection import Selection, within
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
 from mlrepo.lifetime import worker_pool
@@ -21,6 +22,7 @@ def judge_submission(
     tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
 ) -> Report:
     """Judge a tree; see :func:`mlrepo.checker.check.check`."""
+    tree = FollowedTree(tree)
     roots = selection.submitters(tree, round.tables["divisions"])
     judge = _Judge(tree, round, selection.only, verdicts)
     known: dict[str, Outcome] = {}
@@ -33,11 +35,15 @@ def judge_submission(
     parts = [part for root in roots if root not in known for part in _parts(judge, root)]
     fresh = dict(zip(parts, _share(judge, parts, workers), strict=True))
     outcomes = [Outcome(findings=tuple(judge_root(tree, round)))]
+    rejected = rejected_places(outcomes[0].findings)
     for root in roots:
         own = [done for part, done in fresh.items() if part.root == root]
         outcomes.append(known[root] if root in known else _gather(judge, root, own))
     whole = joined(outcomes)
-    results = tuple(sorted(whole.results, key=lambda result: result.path))
+    results = tuple(
+        replace(result, official=False, rows=()) if result.path.startswith(rejected) else result
+        for result in sorted(whole.results, key=lambda result: result.path)
+    )
     return Report(round.name, results, whole.findings, tuple(round.tables["summary_columns"]))
 
 
@@ -53,7 +59,7 @@ class _Part:
 class _Judge:
     """What every worker holds."""
 
-    tree: Tree
+    tree: FollowedTree
     round: Round
     only: str
     verdicts: Verdicts | None
@@ -62,8 +68,8 @@ class _Judge:
         """Judge the part; return also what it asked of the tree outside of its submitter."""
         if self.verdicts is None:
             return self._outcome(part, self.tree), frozenset()
-        traced = TracedTree(self.tree, [part.root])
-        return self._outcome(part, traced), traced.asked
+        traced = TracedTree(self.tree.tree, [part.root])
+        return self._outcome(part, FollowedTree(traced)), traced.asked
 
     def _outcome(self, part: _Part, tree: Tree) -> Outcome:
         # The judges take 30 ms to import: not where all verdicts are known.

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Container
 from dataclasses import replace
 
+from mlrepo.checker.links import FollowedTree, beneath
 from mlrepo.checker.modular import DIES, is_modular
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.scope import Scope
@@ -88,7 +89,7 @@ def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
         for entry in entries:
             below = f"{path}/{entry.name}"
             judge_entry(scope, below, entry)
-            if entry.kind is Kind.DIRECTORY and below not in apart:
+            if entry.kind is Kind.DIRECTORY and not entry.target and below not in apart:
                 directories.append(below)
 
 
@@ -99,13 +100,13 @@ def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
         scope.report("tree-dot-name", path, "The name begins with a dot.")
     if " " in name:
         scope.report("tree-space", path, "The name holds a space.")
-    if kind is Kind.FILE:
+    if entry.target:
+        _judge_link(scope, path, entry)
+    elif kind is Kind.FILE:
         _judge_size(scope, path, entry.size)
     elif kind is Kind.DIRECTORY:
         if name.endswith("__pycache__"):
             scope.report("tree-pycache", path, "It is a __pycache__ directory.")
-    elif kind is Kind.LINK:
-        _judge_link(scope, path, entry)
     else:
         scope.report("tree-special", path, f"It is no plain file: {kind.value}.")
 
@@ -118,15 +119,17 @@ def _judge_size(scope: Scope, path: str, size: int) -> None:
 
 
 def _judge_link(scope: Scope, path: str, entry: Entry) -> None:
-    """Report the link. From v3.1 only those count whose target the root does not hold."""
-    official = scope.round.version == (3, 0)
-    if (3, 1) <= scope.round.version < (6, 0):
-        target = posixpath.normpath(entry.target)
-        resolved = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
-        to_directory = scope.tree.entry(resolved)
-        official = scope.tree.entry(target) is None and not (
-            to_directory is not None and to_directory.kind is Kind.DIRECTORY
-        )
+    """Report the link.
+
+    Links to directories pass in every round, all others not in v3.0. From v3.1 to v5.1 those pass
+    whose target is there as seen from the root, which is where the checker runs.
+    """
+    followed = FollowedTree(beneath(scope.tree))
+    found = followed.entry(path)
+    official = False
+    if (3, 0) <= scope.round.version < (6, 0) and not (found and found.kind is Kind.DIRECTORY):
+        target = followed.entry(posixpath.normpath(entry.target))
+        official = scope.round.version == (3, 0) or target is None or target.kind is Kind.LINK
     scope.report("tree-symlink", path, "It is a symbolic link.", actual=entry.target,
                  official=official)  # fmt: skip
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Mapping
 from dataclasses import replace
 
 from mlrepo.checker.benchmark import judge_benchmark
-from mlrepo.checker.modular import DIES, is_modular, judge_system_loading
+from mlrepo.checker.links import FollowedTree, beneath
+from mlrepo.checker.modular import DIES, judge_system_loading
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.system import judge_system
 from mlrepo.checker.verdicts import TracedTree, Verdicts
 from mlrepo.rounds.naming import official_model
-from mlrepo.tree import Kind
 
 
 def judge_system_directory(scope: Scope, only: str, verdicts: Verdicts | None) -> Outcome:
@@ -31,7 +30,6 @@ def judge_system_directory(scope: Scope, only: str, verdicts: Verdicts | None) -
     judge_system_loading(scope)
     mapping = _mapping(scope)
     sound = not any(finding.breaks_strict for finding in scope.findings)
-    _report_links(scope)
     below = [
         replace(
             scope, place=replace(scope.place, benchmark=benchmark), findings=[],
@@ -53,23 +51,10 @@ def _judge_benchmark(scope: Scope, only: str, goes_on: bool, verdicts: Verdicts 
     arguments = [scope.model, scope.category, scope.system, only, goes_on]
     outcome = verdicts.recall(scope.tree, scope.path, roots, arguments)
     if outcome is None:
-        traced = TracedTree(scope.tree, roots)
-        outcome = judge_benchmark(replace(scope, tree=traced), only, goes_on)
+        traced = TracedTree(beneath(scope.tree), roots)
+        outcome = judge_benchmark(replace(scope, tree=FollowedTree(traced)), only, goes_on)
         verdicts.keep(scope.tree, scope.path, roots, arguments, outcome, traced.asked)
     return outcome
-
-
-def _report_links(scope: Scope) -> None:
-    """Report links to directories, which the official checkers take for benchmarks."""
-    for entry in scope.tree.entries(scope.path):
-        target = posixpath.normpath(posixpath.join(scope.path, entry.target))
-        found = scope.tree.entry("" if target == "." else target) if entry.target else None
-        if found is not None and found.kind is Kind.DIRECTORY:
-            path = f"{scope.path}/{entry.name}"
-            message = "The official checker takes the link for a benchmark."
-            scope.report("benchmark-unknown", path, message, actual=entry.target, official=True)
-            if is_modular(scope.round) and not scope.is_open:
-                scope.report("official-crash", path, DIES, official=True)
 
 
 def _mapping(scope: Scope) -> Mapping[str, object]:

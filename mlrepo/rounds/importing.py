@@ -27,6 +27,7 @@ _SHAPES = (
         f"{_PACKAGE}/configuration/configuration.py",
     ),
     (f"{_SUBMISSION}/submission_checker.py",),
+    (f"{_SUBMISSION}/submission-checker.py",),
 )
 _LARGEST_SOURCE = 8 << 20
 

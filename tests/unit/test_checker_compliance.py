@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlrepo.checker.compliance import judge_compliance, required_tests
+from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
@@ -38,7 +39,7 @@ def judged(root: Path, round_: str = "v1.1") -> tuple[bool, Scope]:
     """Judge the result; its runs count as valid."""
     place = Place("closed", "FuriosaAI", "warboy_intel", "resnet50", "Offline")
     scope = Scope(DirectoryTree(root), load_round(round_), place, "resnet", "Offline")
-    return judge_compliance(scope, lambda _path, _test: True), scope
+    return judge_compliance(scope, lambda _path, _test: Run(official=True)), scope
 
 
 def test_a_real_result_passes(root: Path) -> None:
@@ -107,7 +108,7 @@ def test_test08_wants_the_verdict_on_a_line_of_its_own(
     file.parent.mkdir(parents=True)
     file.write_text(text)
     scope = Scope(DirectoryTree(tmp_path), load_round("v6.1"), place, "dlrm-v3", "Offline")
-    assert judge_compliance(scope, lambda _path, _test: True) is good
+    assert judge_compliance(scope, lambda _path, _test: Run(official=True)) is good
     assert bool(scope.findings) is not good
 
 

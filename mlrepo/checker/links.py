@@ -1,0 +1,116 @@
+"""A tree with its links followed, as the official checkers see it.
+
+They ask the operating system, which follows links. A link is followed inside of the tree only: what
+lies elsewhere is not part of the submission, and differs from machine to machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import posixpath
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from mlrepo.tree import Entry, Kind, Tree
+
+# As many as Linux follows in one path.
+_MOST_HOPS = 40
+
+
+class FollowedTree:
+    """A view of a tree in which a link has the kind and size of what it points to.
+
+    The entry of a link keeps its ``target``; one that points nowhere in the tree stays a link.
+
+    Attributes
+    ----------
+    tree:
+        The view beneath, which follows no link.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def __copy__(self) -> FollowedTree:
+        return FollowedTree(copy.copy(self.tree))
+
+    def entries(self, path: str) -> Sequence[Entry]:
+        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        path = self._real(path)
+        found = self.tree.entries(path)
+        if not any(entry.kind is Kind.LINK for entry in found):
+            return found
+        return [self._followed(entry, posixpath.join(path, entry.name)) for entry in found]
+
+    def entry(self, path: str) -> Entry | None:
+        """Return what stands at the path, or None."""
+        parent, _, name = path.rpartition("/")
+        path = posixpath.join(self._real(parent), name)
+        entry = self.tree.entry(path)
+        return entry and self._followed(entry, path)
+
+    def read(self, path: str, limit: int = -1) -> bytes:
+        """Return the bytes of a file, at most ``limit`` of them; raise :class:`Missing`."""
+        return self.tree.read(self._real(path), limit)
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for streaming; raise :class:`Missing`."""
+        return self.tree.open(self._real(path))
+
+    def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
+        """Return a text for each path that changes when anything at or below it does."""
+        return self.tree.oids([self._real(path) for path in paths], workers)
+
+    def _followed(self, entry: Entry, path: str) -> Entry:
+        if entry.kind is not Kind.LINK:
+            return entry
+        found = self.tree.entry(self._real(path))
+        if found is None or found.kind is Kind.LINK:
+            return entry
+        return Entry(entry.name, found.kind, found.size, entry.target)
+
+    def _real(self, path: str) -> str:
+        """Return the path without links on the way; as it is where they lead nowhere."""
+        real = path
+        for _ in range(_MOST_HOPS):
+            place, below = self._existing(real)
+            entry = self.tree.entry(place)
+            if entry is None or entry.kind is not Kind.LINK:
+                return real
+            if entry.target.startswith("/"):
+                return path
+            target = posixpath.join(posixpath.dirname(place), entry.target, below)
+            real = posixpath.normpath(target)
+            real = "" if real == "." else real
+            if real.split("/")[0] == "..":
+                return path
+        return path
+
+    def _existing(self, path: str) -> tuple[str, str]:
+        """Return how much of the path stands in the tree, and the rest."""
+        place, below = path, ""
+        while place and self.tree.entry(place) is None:
+            place, _, name = place.rpartition("/")
+            below = f"{name}/{below}" if below else name
+        return place, below
+
+
+def leads_elsewhere(entry: Entry) -> bool:
+    """Say whether a link leads out of the tree: there may be a file where a checker runs."""
+    return entry.kind is Kind.LINK and entry.target.startswith(("/", ".."))
+
+
+def beneath(tree: Tree) -> Tree:
+    """Return the tree without its links followed."""
+    return tree.tree if isinstance(tree, FollowedTree) else tree
+
+
+def link_on_the_way(tree: Tree, path: str) -> str:
+    """Return the first link on the way to a path, or ''."""
+    names = path.split("/")
+    for depth in range(1, len(names) + 1):
+        place = "/".join(names[:depth])
+        entry = tree.entry(place)
+        if entry is not None and entry.target:
+            return place
+    return ""
