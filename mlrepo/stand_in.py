@@ -13,6 +13,10 @@ from __future__ import annotations
 import codecs
 import re
 
+WAY_OUT = (
+    "Put the file itself there: `git lfs pull` or `git annex get` fetches what a pointer names, "
+    "and the machine that made it has it."
+)
 # A pointer is smaller, and a link's target no longer than a path may be.
 HEAD = 4096
 

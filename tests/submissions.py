@@ -301,6 +301,15 @@ def _write_accuracy_log(directory: Path, text: str) -> None:
     )
 
 
+def put_full_log(submission: Submission, scenario: str, data: bytes) -> Path:
+    """Put a full log in the place of the truncated one, and the text of its accuracy beside it."""
+    directory = submission.result(scenario) / "accuracy"
+    _write(directory / "accuracy.txt", "accuracy=76.456%, good=38228, total=50000\n")
+    log = directory / "mlperf_log_accuracy.json"
+    log.write_bytes(data)
+    return log
+
+
 def _write_compliance(submission: Submission, scenario: str, test: str) -> None:
     directory = submission.compliance(scenario, test)
     score = _score(scenario) * (1.001 if test != "TEST04-B" else 1.002)

@@ -39,7 +39,10 @@ def command(
 
     The full log goes to mlrepo's store in the Git directory, accuracy.txt beside it gets the
     line hash=, and the log is replaced by its first and last 4096 bytes. Doing it again changes
-    nothing. Exit code 1: a log was refused, the others are done.
+    nothing. A log that is not the one that accuracy.txt names is refused. Without Git, --backup
+    or --output is needed.
+
+    Exit code 1: a log was refused, the others are done. 2: there is nothing to truncate.
 
     \b
     Example:
@@ -54,18 +57,21 @@ def command(
     if clean and not backup:
         raise click.UsageError("--clean needs --backup DIR.")
     repository = find_git_repository(path)
-    if repository is None:
+    store = repository.store if repository is not None else None
+    if store is None and (clean or not (backup or output)):
         raise UserError(
             f"{path} is not in a Git working tree.",
-            hint="Full logs are kept in the Git directory: use `mlrepo init --adopt` first.",
+            hint="Full logs are kept in the Git directory: use `mlrepo init --adopt` first; or say "
+            "where they are kept: --backup DIR, or --output DIR for a truncated copy.",
         )
-    if clean and backup:
-        return _clean(backup, repository.store / "raw", yes=yes)
+    if clean and backup and store:
+        return _clean(backup, store / "raw", yes=yes)
+    _refuse_nothing(path, submitter)
     if output:
         with _copy_of(path, output, submitter) as copy:
-            done, refused = _truncate_all(copy, submitter, repository.store, shown=output)
+            done, refused = _truncate_all(copy, submitter, store, shown=output, source=path)
     else:
-        done, refused = _truncate_all(path, submitter, repository.store, backup=backup)
+        done, refused = _truncate_all(path, submitter, store, backup=backup)
     if as_json:
         rows = [
             {"path": str(d.path), "outcome": d.outcome.name.lower(), "size": d.size,
@@ -76,29 +82,42 @@ def command(
     else:
         for one in done:
             click.echo(f"{one.outcome.value}: {one.path} ({one.size} bytes before)")
-        if not done and not refused:
-            click.echo(f"There is no accuracy log to truncate in {path}.", err=True)
     for refusal in refused:
         click.echo(f"mlrepo: {refusal.message}\n  {refusal.hint}", err=True)
     return 1 if refused else 0
 
 
+def _refuse_nothing(path: Path, submitter: str) -> None:
+    """Raise UserError where there is no log to truncate."""
+    from mlrepo.nearest import meant
+    from mlrepo.paths import DIVISIONS
+    from mlrepo.submission.truncate import accuracy_logs
+
+    if next(accuracy_logs(path, submitter), None) is not None:
+        return
+    hint = "They stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/accuracy."
+    if submitter:
+        others = [one for division in DIVISIONS for one in (path / division).glob("*/results")]
+        hint = meant(submitter, {one.parent.name for one in others}) or hint
+    of = f" of {submitter}" if submitter else ""
+    raise UserError(f"There is no accuracy log{of} to truncate in {path}.", hint=hint)
+
+
 def _truncate_all(
-    base: Path, submitter: str, store: Path, *, backup: Path | None = None,
-    shown: Path | None = None,
+    base: Path, submitter: str, store: Path | None, *, backup: Path | None = None,
+    shown: Path | None = None, source: Path | None = None,
 ) -> tuple[list[Truncation], list[MlrepoError]]:  # fmt: skip
-    """Truncate the logs below ``base``, which the messages call ``shown``."""
+    """Truncate the logs below ``base``, a copy of ``source``, which the messages call ``shown``."""
     from mlrepo.submission.truncate import accuracy_logs, truncate
 
     done: list[Truncation] = []
     refused: list[MlrepoError] = []
-    for log in accuracy_logs(base, submitter):
+    for log in accuracy_logs(base, submitter, source):
         name = log.relative_to(base)
         path = (shown or base) / name
         try:
-            if backup:
-                _back_up(log, backup / name)
-            done.append(truncate(log, store, origin=path)._replace(path=path))
+            one = truncate(log, store, origin=path, backup=backup / name if backup else None)
+            done.append(one._replace(path=path))
         except MlrepoError as error:
             error.message = error.message.replace(str(base), str(shown or base))
             refused.append(error)
@@ -135,28 +154,6 @@ def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
             ) from error
         yield copy
         copy.rename(output)
-
-
-def _back_up(log: Path, target: Path) -> None:
-    from mlrepo.digest import sha256_file
-    from mlrepo.logs.accuracy import TRUNCATED_SIZE
-
-    if log.stat().st_size <= TRUNCATED_SIZE:
-        return
-    if target.exists():
-        if sha256_file(target) == sha256_file(log):
-            return
-        raise UserError(
-            f"{target} is the backup of another log and is not overwritten; {log} was left alone.",
-            hint="Name another --backup directory.",
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        shutil.copy2(log, partial)
-        partial.rename(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _clean(backup: Path, raw: Path, *, yes: bool) -> int:

@@ -17,8 +17,16 @@ GAP = b"\n\n...\n\n"
 TAIL_SIZE = 4096
 TRUNCATED_SIZE = HEAD_SIZE + len(GAP) + TAIL_SIZE
 
-_HASH_LINE = re.compile(rb"(?m)^[ \t]*hash=[^\n]*\n?")
-_HASH_VALUE = re.compile(rb"(?m)^[ \t]*hash=([^\n]*)")
+# The official script counts characters at the head, of up to four bytes; a conversion to UTF-16
+# or of line ends at most doubles that.
+_LARGEST_TRUNCATED = 2 * (4 * HEAD_SIZE + len(GAP) + TAIL_SIZE)
+_ANY_GAP = re.compile(rb"(?:\r\n?|\n){2}\.\.\.(?:\r\n?|\n){2}")
+_HASH_LINE = re.compile(rb"(?m)(?:^|(?<=\r))[ \t]*hash=[^\r\n]*(?:\r?\n|\r)?")
+_HASH_VALUE = re.compile(rb"(?m)(?:^|(?<=\r))(?:\xef\xbb\xbf)?[ \t]*hash=([^\r\n]*)")
+# Where accuracy.txt did not end in a newline, the official script glues its line to the last.
+_GLUED = re.compile(rb"(?m)(?<=[^ \t\r\n])hash=([0-9A-Fa-f]{64})(?=[ \t]*\r?$)")
+# A hash by whatever function; what is shorter or no number names no log.
+_SOME_HASH = re.compile(r"[0-9a-f]{32}")
 
 
 def parse_accuracy_log(
@@ -50,14 +58,49 @@ def truncated(stream: BinaryIO, size: int) -> bytes:
     return head + GAP + stream.read(TAIL_SIZE)
 
 
+def is_truncated(stream: BinaryIO, size: int) -> bool:
+    """Say whether a log of ``size`` bytes was truncated, by whatever tool, and even if it was
+    converted afterwards (line ends, encoding): the gap is in it, which no full log holds.
+    """  # fmt: skip
+    if size > _LARGEST_TRUNCATED:
+        return False
+    stream.seek(0)
+    data = stream.read()
+    return (
+        _ANY_GAP.search(data) is not None or _ANY_GAP.search(data.replace(b"\0", b"")) is not None
+    )
+
+
+def is_as_truncated(data: bytes) -> bool:
+    """Say whether these are the bytes of a truncated log as truncation left them."""
+    return len(data) == TRUNCATED_SIZE and data[HEAD_SIZE : HEAD_SIZE + len(GAP)] == GAP
+
+
 def hash_lines(accuracy_txt: bytes) -> list[str]:
     """Return the values of all ``hash=`` lines, in their order."""
     return [m[1].decode("latin-1").strip() for m in _HASH_VALUE.finditer(accuracy_txt)]
 
 
+def names_only(accuracy_txt: bytes, sha256: str) -> bool:
+    """Say whether ``accuracy.txt`` names this log on one line, as the checkers read it."""
+    lines = accuracy_txt.replace(b"\r", b"\n").split(b"\n")
+    return hash_lines(accuracy_txt) == [sha256] and f"hash={sha256}".encode() in lines
+
+
+def named_hashes(accuracy_txt: bytes) -> tuple[str, ...]:
+    """Return what may be the hash of a log in ``accuracy.txt``, each once, in lower case.
+
+    That is the value of every ``hash=`` line that holds a hash of whatever kind, and a SHA-256
+    that stands at the end of another line.
+    """
+    glued = [m[1].decode() for m in _GLUED.finditer(accuracy_txt)]
+    values = (value.lower() for value in hash_lines(accuracy_txt) + glued)
+    return tuple(dict.fromkeys(value for value in values if _SOME_HASH.search(value)))
+
+
 def with_hash_line(accuracy_txt: bytes, sha256: str) -> bytes:
     """Return ``accuracy.txt`` with exactly one ``hash=`` line, the last one, naming ``sha256``."""
-    text = _HASH_LINE.sub(b"", accuracy_txt)
+    text = _HASH_LINE.sub(b"", _GLUED.sub(b"", accuracy_txt))
     if text and not text.endswith(b"\n"):
         text += b"\n"
     return text + f"hash={sha256}\n".encode()

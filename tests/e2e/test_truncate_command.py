@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,66 @@ def test_what_cannot_be_is_refused(submission: Path, tmp_path: Path) -> None:
     both = ("--backup", str(tmp_path / "a"), "--output", str(tmp_path / "b"))
     mlrepo(submission, "truncate", *both, code=2).says("exclude each other")
     (tmp_path / "plain").mkdir()
-    mlrepo(tmp_path / "plain", "truncate", code=2).says("not in a git working tree", "adopt")
+    said = mlrepo(tmp_path / "plain", "truncate", code=2)
+    said.says("not in a git working tree", "adopt", "--backup", "--output")
     _log(submission).with_name("accuracy.txt").unlink()
     mlrepo(submission, "truncate", "--submitter", "Org", code=1).says("accuracy.txt is missing")
     assert _log(submission).stat().st_size == 20_000
+
+
+def test_without_git_a_backup_or_a_copy_keeps_the_full_log(
+    submission: Path, tmp_path: Path
+) -> None:
+    """A plain directory: what is truncated lies whole in the backup, or where it was."""
+    plain = tmp_path / "plain"
+    shutil.copytree(submission, plain, ignore=shutil.ignore_patterns(".git"))
+    full = _log(plain).read_bytes()
+    mlrepo(plain, "truncate", "--output", str(tmp_path / "copy"))
+    assert (_log(plain).read_bytes(), _log(tmp_path / "copy").stat().st_size) == (full, 8199)
+    backup = tmp_path / "backup"
+    mlrepo(plain, "truncate", "--backup", str(backup))
+    assert _log(backup).read_bytes() == full
+    named = f"\nhash={hashlib.sha256(full).hexdigest()}\n"
+    for truncated in (_log(plain), _log(tmp_path / "copy")):
+        assert truncated.stat().st_size == 8199
+        assert truncated.with_name("accuracy.txt").read_text().endswith(named)
+    again = mlrepo(plain, "truncate", "--backup", str(backup), "--json").json
+    assert {row["outcome"] for row in again["logs"]} == {"unchanged"}
+    _log(plain).with_name("accuracy.txt").write_text("accuracy=76.0%\n")
+    mlrepo(plain, "truncate", "--backup", str(backup))
+    assert _log(plain).with_name("accuracy.txt").read_text().endswith(named)
+    assert not (plain / ".git").exists()
+    mlrepo(plain, "truncate", "--backup", str(backup), "--clean", "--yes", code=2).says("Git")
+    assert _log(backup).read_bytes() == full
+
+
+def test_a_refused_log_is_not_backed_up(submission: Path, tmp_path: Path) -> None:
+    """A backup of the wrong log would stand in the way of the right one."""
+    wrong = os.urandom(9_000)
+    right = _log(submission).read_bytes()
+    named = hashlib.sha256(right).hexdigest()
+    _log(submission).write_bytes(wrong)
+    _log(submission).with_name("accuracy.txt").write_text(f"accuracy=76.0%\nhash={named}\n")
+    backup = tmp_path / "backup"
+    said = mlrepo(submission, "truncate", "--submitter", "Org", "--backup", str(backup), code=1)
+    said.says(named, hashlib.sha256(wrong).hexdigest())
+    assert not list(backup.rglob("*.json"))
+    _log(submission).write_bytes(right)
+    mlrepo(submission, "truncate", "--submitter", "Org", "--backup", str(backup))
+    assert _log(backup).read_bytes() == right
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--json",), ("--output", "../copy"), ("--backup", "../b")]
+)
+def test_nothing_to_truncate_is_no_success(submission: Path, options: tuple[str, ...]) -> None:
+    """A name that is misspelled, by case or by a letter, and a tree without a log."""
+    for typo in ("org", "Orgg", "OTHER"):
+        said = mlrepo(submission, "truncate", "--submitter", typo, *options, code=2)
+        said.says("no accuracy log", typo, "Did you mean", "Org" if typo != "OTHER" else "Other")
+        assert said.out == ""
+    mlrepo(submission, "truncate", "--submitter", "Nobody", *options, code=2).says("Org, Other")
+    (submission / "empty").mkdir()
+    mlrepo(submission, "truncate", "empty", *options, code=2).says("no accuracy log", "empty")
+    assert _log(submission).stat().st_size == 20_000
+    assert not (submission.parent / "copy").exists()

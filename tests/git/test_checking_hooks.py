@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlrepo.hooks.pre_commit import WATCHED
 from mlrepo.templates import render
 from samples import git, tried
-from submissions import Submission, write_submission
+from submissions import Submission, put_full_log, write_submission
 
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_repository
@@ -90,8 +91,7 @@ def test_an_experiment_branch_is_left_to_bench(submission: Submission, break_res
     git(root, "switch", "--quiet", "-c", "exp/box")
     break_result("Offline")
     assert tried(root, "commit", "--all", "-m", "placed by hand")[0] == 0
-    log = submission.result("Offline") / "accuracy" / "mlperf_log_accuracy.json"
-    log.write_bytes(b"0123456789" * 2000)
+    put_full_log(submission, "Offline", b"0123456789" * 2000)
     assert tried(root, "commit", "--all", "-m", "full log")[0] == 1
 
 
@@ -205,8 +205,7 @@ def test_a_submodule_and_its_superproject_are_judged(
     install_hooks(find_repository(inner), "plain")
     shutil.rmtree(inner / "closed")
     write_submission(inner, "v6.1")
-    log = inner / submission.result("Offline").relative_to(submission.root) / "accuracy"
-    (log / "mlperf_log_accuracy.json").write_bytes(b"0123456789" * 2000)
+    put_full_log(replace(submission, root=inner), "Offline", b"0123456789" * 2000)
     code, said = tried(inner, "commit", "--all", "-m", "full")
     assert code == 1
     assert "20000 → 8199" in said

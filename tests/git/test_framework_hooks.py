@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlrepo.templates import render
 from samples import git, tried
-from submissions import Submission, write_submission
+from submissions import Submission, put_full_log, write_submission
 
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.hook_install import (
@@ -85,8 +85,7 @@ def test_the_framework_s_hook_refuses_and_accepts(submission: Submission) -> Non
     """Without mlrepo's commands in the path of the user; a log is cut, a bad result named."""
     root = submission.root
     assert install_hooks(_repository(root), "pre-commit").written == list(HOOKS)
-    log = submission.result("Offline") / "accuracy" / "mlperf_log_accuracy.json"
-    log.write_bytes(b"0123456789" * 2000)
+    log = put_full_log(submission, "Offline", b"0123456789" * 2000)
     git(root, "add", ".")
     code, said = tried(root, "commit", "-m", "full log", PATH=_PATH)
     assert code == 1

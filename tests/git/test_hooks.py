@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from samples import git, tried
-from submissions import Submission
+from submissions import Submission, put_full_log
 
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.hook_install import install_hooks
@@ -19,9 +20,7 @@ FULL = b"0123456789" * 2000
 
 def _full_log(submission: Submission) -> Path:
     """Put a full accuracy log in the place of a truncated one, as copying a run in does."""
-    log = submission.result("Offline") / "accuracy" / "mlperf_log_accuracy.json"
-    log.write_bytes(FULL)
-    return log
+    return put_full_log(submission, "Offline", FULL)
 
 
 def test_a_full_log_is_refused_mended_and_accepted(submission: Submission) -> None:
@@ -42,6 +41,34 @@ def test_a_full_log_is_refused_mended_and_accepted(submission: Submission) -> No
     assert code == 0, said
     raw = find_repository(root).store / "raw"
     assert [p.read_bytes() for p in raw.glob("?" * 64)] == [FULL]
+
+
+def test_a_log_that_accuracy_txt_does_not_name_is_refused_and_left(submission: Submission) -> None:
+    """Both hashes are told, and which logs lie there: the text is evidence, never made to fit."""
+    root, log = submission.root, submission.result("Offline") / "accuracy/mlperf_log_accuracy.json"
+    text = log.with_name("accuracy.txt").read_bytes()
+    for data in (FULL, log.read_bytes().replace(b"\n", b"\r\n") + b" " * 50):
+        log.write_bytes(data)
+        git(root, "add", ".")
+        code, said = tried(root, "commit", "-m", "another log")
+        assert code == 1
+        assert hashlib.sha256(data).hexdigest() in said
+        assert text.decode().rpartition("hash=")[2].strip() in said
+        assert log.with_name("accuracy.txt").read_bytes() == text
+        assert log.read_bytes() == data
+
+
+def test_the_log_of_another_test_is_not_cut(submission: Submission) -> None:
+    """TEST06 has an accuracy log that no round truncates; TEST01's is truncated."""
+    for test, cut in (("TEST06", False), ("TEST01", True)):
+        log = submission.result("Offline") / test / "accuracy" / "mlperf_log_accuracy.json"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.with_name("accuracy.txt").unlink(missing_ok=True)
+        log.write_bytes(FULL)
+        git(submission.root, "add", ".")
+        tried(submission.root, "commit", "-m", test)
+        assert (log.stat().st_size < len(FULL)) == cut
+        assert log.with_name("accuracy.txt").exists() == cut
 
 
 def test_commit_all_and_commit_path_and_amend_are_judged(hooked: ResultsRepository) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlrepo.errors import UserError
-from mlrepo.logs.accuracy import GAP, TRUNCATED_SIZE
-from mlrepo.submission.truncate import Outcome, accuracy_logs, truncate
+from mlrepo.logs.accuracy import GAP, TRUNCATED_SIZE, names_only
+from mlrepo.submission.truncate import TARGET, Outcome, accuracy_logs, truncate
 
 # Python announces each of these before it asks the system.
 _KILL = """
@@ -95,6 +98,132 @@ def test_a_hash_that_was_lost_is_found_by_the_kept_log(tmp_path: Path) -> None:
         truncate(log, tmp_path / "elsewhere")
 
 
+_FULL = ("[\n" + ",\n".join(f'{{ "seq_id" : {i}, "data" : "é0" }}' for i in range(900))).encode()
+_CUT = _FULL[:4096] + GAP + _FULL[-4096:]
+_NOT_THE_LOG = {
+    "log of another run": _FULL + b"\n]\n",
+    "small log of another run": b"[\n]\n",
+    "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9000\n",
+    "git-annex pointer": b"/annex/objects/SHA256E-s9000--4d.json\n",
+    "text of a symbolic link": b"../../Server/accuracy/mlperf_log_accuracy.json",
+    "HTML page": b"<!DOCTYPE html><html>" + b"Sign in. " * 2000,
+    "compressed": gzip.compress(_FULL),
+    "truncated log that was changed, CRLF": _CUT.replace(b"\n", b"\r\n"),
+    "truncated log that was changed, CR": _CUT.replace(b"\n", b"\r"),
+    "truncated log that was changed, in UTF-16": _CUT.decode("latin-1").encode("utf-16"),
+    "truncated log that was changed, and marked": b"\xef\xbb\xbf" + _CUT,
+    "truncated log that was changed, by characters": ("é" * 4096).encode() + GAP + _FULL[-4096:],
+    "truncated log that was changed, and cut": _CUT[:-1],
+}
+
+
+def _state(directory: Path) -> dict[str, bytes]:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files if path.suffix != ".lock"}
+
+
+@pytest.mark.parametrize("what", _NOT_THE_LOG)
+def test_what_is_not_the_named_log_is_refused_and_nothing_changes(
+    tmp_path: Path, what: str
+) -> None:
+    """Both hashes are told; accuracy.txt is evidence, and is never made to fit."""
+    data, named = _NOT_THE_LOG[what], _sha256(_FULL)
+    log = _log(tmp_path / "accuracy", data, f"accuracy=76.0\nhash={named}\n".encode())
+    before = _state(tmp_path)
+    with pytest.raises(UserError) as caught:
+        truncate(log, tmp_path / "store")
+    assert named in caught.value.message
+    assert _sha256(data) in caught.value.message
+    if "log of another" not in what:
+        assert what.partition(",")[0] in caught.value.message
+    assert _state(tmp_path) == before
+
+
+@pytest.mark.parametrize("what", [what for what in _NOT_THE_LOG if "log of another" not in what])
+def test_what_is_no_log_is_refused_where_no_hash_is_named(tmp_path: Path, what: str) -> None:
+    """A pointer's hash would pass for that of a log."""
+    log = _log(tmp_path / "accuracy", _NOT_THE_LOG[what])
+    before = _state(tmp_path)
+    with pytest.raises(UserError, match=what.partition(",")[0]):
+        truncate(log, tmp_path / "store")
+    assert _state(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"\nhash=%s\n", b"\r\nhash=%s\r\n", b"\rhash=%s\r", b"hash=%s", b"\n\thash=%s  \n"],
+    ids=["LF", "CRLF", "CR", "glued", "blanks"],
+)  # fmt: skip
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_a_named_hash_is_found_however_it_is_written(
+    tmp_path: Path, line: bytes, spelled: Callable[[str], str]
+) -> None:
+    """As the official tools and editors leave it: of this log it is kept, of another refused."""
+    for name, hashed in (("same", _FULL), ("other", b"other")):
+        text = b"accuracy=76.0" + line % spelled(_sha256(hashed)).encode()
+        log = _log(tmp_path / name / "accuracy", _FULL, text)
+        if name == "same":
+            assert truncate(log, tmp_path / "store").outcome is Outcome.TRUNCATED
+            written = log.with_name("accuracy.txt").read_bytes()
+            assert written.startswith(b"accuracy=76.0")
+            assert names_only(written, _sha256(_FULL))
+            assert written.count(b"hash=") == 1
+        else:
+            with pytest.raises(UserError, match=_sha256(b"other")):
+                truncate(log, tmp_path / "store")
+
+
+def test_several_named_hashes_are_all_told(tmp_path: Path) -> None:
+    """Which of the logs was judged, only the submitter knows; also where one of them is this."""
+    for name, data in (("full", _FULL), ("cut", _CUT)):
+        text = f"hash={_sha256(b'other')}\nhash={_sha256(_FULL)}\n"
+        log = _log(tmp_path / name, data, text.encode())
+        with pytest.raises(UserError, match=_sha256(b"other")) as caught:
+            truncate(log, tmp_path / "store")
+        assert _sha256(_FULL) in caught.value.message
+        assert log.with_name("accuracy.txt").read_text() == text
+
+
+@pytest.mark.parametrize(
+    "text", [_NOT_THE_LOG["Git LFS pointer"], f"hash={_sha256(_FULL)}\n".encode("utf-16")]
+)
+def test_a_text_that_cannot_be_read_is_not_added_to(tmp_path: Path, text: bytes) -> None:
+    """A line in ASCII at the end of UTF-16 is no text any more."""
+    log = _log(tmp_path / "accuracy", _FULL, text)
+    with pytest.raises(UserError, match=r"accuracy\.txt is"):
+        truncate(log, tmp_path / "store")
+    assert log.with_name("accuracy.txt").read_bytes() == text
+    assert log.read_bytes() == _FULL
+
+
+def test_the_hash_beside_a_truncated_log_stays(tmp_path: Path) -> None:
+    """Runs with the same seed begin and end alike: another kept log is no proof against it."""
+    log = _log(tmp_path / "first" / "accuracy", _FULL)
+    truncate(log, tmp_path / "store")
+    alike = _FULL[:5000] + b"x" + _FULL[5001:]
+    other = _log(tmp_path / "second" / "accuracy", _CUT, f"hash={_sha256(alike)}\n".encode())
+    assert truncate(other, tmp_path / "store").sha256 == _sha256(alike)
+    assert other.with_name("accuracy.txt").read_text() == f"hash={_sha256(alike)}\n"
+    third = _log(tmp_path / "third" / "accuracy", alike)
+    truncate(third, tmp_path / "store")
+    other.with_name("accuracy.txt").write_text("accuracy=76.0\n")
+    with pytest.raises(UserError, match="2 kept logs"):
+        truncate(other, tmp_path / "store")
+
+
+def test_a_truncated_log_that_is_not_cut_from_the_named_one_is_refused(tmp_path: Path) -> None:
+    """Where the named log is kept, it is looked at; and none is named by its truncated form."""
+    kept = _log(tmp_path / "kept" / "accuracy", _FULL[::-1])
+    truncate(kept, tmp_path / "store")
+    for named, problem in ((_FULL[::-1], "not cut from"), (_CUT, "the truncated log itself")):
+        text = f"hash={_sha256(named)}\n"
+        log = _log(tmp_path / problem / "accuracy", _CUT, text.encode())
+        with pytest.raises(UserError, match=problem) as caught:
+            truncate(log, tmp_path / "store")
+        assert _sha256(named) in caught.value.message
+        assert log.with_name("accuracy.txt").read_text() == text
+
+
 def test_without_accuracy_txt_only_tests_are_truncated(tmp_path: Path) -> None:
     """accuracy/ is refused untouched; for TESTnn the file is made, as the official tool does."""
     data = b"x" * 9000
@@ -108,19 +237,57 @@ def test_without_accuracy_txt_only_tests_are_truncated(tmp_path: Path) -> None:
         assert test.with_name("accuracy.txt").read_text().startswith("hash=")
 
 
-def test_logs_are_found_in_all_divisions(tmp_path: Path) -> None:
-    """closed, open and network, accuracy and tests; never performance, links or other names."""
-    for place in (
+@pytest.mark.parametrize(
+    "place",
+    [
         "closed/Acme/results/s/m/Offline/accuracy", "network/Acme/results/s/m/Server/accuracy",
-        "open/Acme/compliance/s/m/Offline/TEST01", "closed/Acme/results/s/m/Offline/performance",
-        "closed/Other/results/s/m/Offline/accuracy",
-        "closed/Acme/compliance/s/m/Offline/TEST06/accuracy",
-        "closed/Acme/results/s/m/Offline/TEST07", "closed/Acme/results/s/m/Server/TEST01/accuracy",
-    ):  # fmt: skip
-        _log(tmp_path / place, b"[]")
-    found = [str(path.relative_to(tmp_path)) for path in accuracy_logs(tmp_path, "Acme")]
-    assert [path.split("/")[0] for path in found] == ["closed"] * 4 + ["open", "network"]
-    assert len(list(accuracy_logs(tmp_path))) == 7
+        "closed/Acme/compliance/s/m/Offline/TEST01/accuracy",
+        "open/Acme/compliance/s/m/Offline/TEST01", "closed/Acme/results/s/m/Server/TEST01/accuracy",
+        "closed/Acme/results/s/m/Offline/TEST07/accuracy", "open/A B/results/s/m/Offline/TEST09",
+    ],
+)  # fmt: skip
+def test_the_logs_that_the_rounds_truncate_are_found(tmp_path: Path, place: str) -> None:
+    """In all divisions; also below a part of the submission, and in a copy of a part."""
+    log = _log(tmp_path / place, b"[]")
+    submitter = place.split("/")[1]
+    for root in (tmp_path, tmp_path / place.rpartition("/")[0], log.parent):
+        assert list(accuracy_logs(root)) == [log]
+    assert list(accuracy_logs(tmp_path, submitter)) == [log]
+    assert list(accuracy_logs(tmp_path, "Acm")) == []
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / place.split("/")[0] / submitter, copy)
+    assert len(list(accuracy_logs(copy, source=tmp_path / place.split("/")[0] / submitter))) == 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "closed/Acme/results/s/m/Offline/performance/run_1", "closed/Acme/results/s/m/Offline",
+        "closed/Acme/results/s/m/Offline/performance/accuracy",
+        *(f"closed/Acme/compliance/s/m/Offline/TEST{n}/accuracy" for n in ("04", "06", "07", "09")),
+        *(f"closed/Acme/results/s/m/Offline/TEST{n}/accuracy" for n in ("04", "06", "08", "04-A")),
+        "closed/Acme/compliance/s/m/Offline/TEST06", "closed/Acme/results/s/m/Offline/TEST06",
+        "closed/Acme/compliance/s/m/Offline/TEST01/performance/run_1",
+        "closed/Acme/code/m/accuracy", "closed/Acme/src/results/s/m/Offline/accuracy",
+        "runs/20261128T120000Z-abcdef/accuracy", "closed/Acme/audit/s/m/Offline/TEST01/accuracy",
+    ],
+)  # fmt: skip
+def test_other_logs_are_left_alone(tmp_path: Path, place: str) -> None:
+    """Of tests that the round's tool does not truncate, of performance runs, of the code."""
+    _log(tmp_path / place, b"[]")
+    assert list(accuracy_logs(tmp_path)) == list(accuracy_logs(tmp_path, "Acme")) == []
+
+
+def test_the_hooks_of_the_framework_are_given_the_same_logs() -> None:
+    """Those that mlrepo offers, and those that `mlrepo init` writes."""
+    root = Path(__file__).parents[2]
+    patterns = [
+        line.partition("files: ")[2].replace("$$", "$")
+        for file in (".pre-commit-hooks.yaml", "templates/results_repo/pre-commit-config.yaml")
+        for line in (root / file).read_text().splitlines()
+        if "files: " in line and "accuracy" in line
+    ]
+    assert patterns == [TARGET, TARGET]
 
 
 @pytest.mark.parametrize("text", [b"accuracy=76.0", b"accuracy=76.0\nhash=old\nhash=older\n"])

@@ -1,0 +1,26 @@
+"""What somebody who misspelled a name may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_MOST = 8
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the names nearest to ``name``, or with all of them; '' for none.
+
+    Case does not matter: ``Gateoverflow`` is near to ``GATEOverflow``.
+    """
+    import difflib  # takes longer to import than most commands to run
+
+    names = sorted(set(known))
+    by_case: dict[str, list[str]] = {}
+    for one in names:
+        by_case.setdefault(one.lower(), []).append(one)
+    near = difflib.get_close_matches(name.lower(), by_case, n=3)
+    found = [one for each in near for one in by_case[each] if one != name]
+    if found:
+        return f"Did you mean {' or '.join(found)}?"
+    more = f" … ({len(names)} in all)" if len(names) > _MOST else ""
+    return f"There are: {', '.join(names[:_MOST])}{more}." if names else ""
