@@ -7,65 +7,55 @@ commit. LoadGen's own logs are never rewritten: they hold no path and no environ
 
 from __future__ import annotations
 
+import base64
+import functools
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+from mlrepo.secret_anchors import possible_kinds
+from mlrepo.secret_patterns import ESCAPED, MASK, SECRET_PATTERNS
 
 # Only variables that steer threads, kernels, devices and frameworks; never "everything but". A name
 # that ends in "_" stands for all names that begin with it ("LANG" must not let LANGCHAIN_… pass).
 RECORDED_VARIABLES: tuple[str, ...] = (
-    "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "ORT_", "ONNXRUNTIME_", "TVM_",
-    "DNNL_", "ONEDNN_", "TORCH_", "PYTORCH_", "ATEN_", "OPENVINO_", "OV_", "MALLOC_",
+    "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "DNNL_", "ONEDNN_", "MALLOC_",
     "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_", "HIP_VISIBLE_DEVICES", "NUMEXPR_", "TBB_", "LD_PRELOAD",
     "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONMALLOC", "LANG", "LC_ALL", "TZ",
 )  # fmt: skip
 _RECORDED_PREFIXES = tuple(name for name in RECORDED_VARIABLES if name.endswith("_"))
+# Frameworks log in to hubs and registries too. Of theirs only names with a word of steering count.
+_FRAMEWORKS = ("ORT_", "ONNXRUNTIME_", "TVM_", "TORCH_", "PYTORCH_", "ATEN_", "OPENVINO_", "OV_")
+_STEERING = frozenset(
+    {
+        "ALLOC", "ALLOW", "ARCH", "ARENA", "BATCH", "BIND", "BLAS", "CACHE", "CACHING", "COMPILE",
+        "CONF", "CORES", "CPU", "CUDA", "CUDNN", "DEBUG", "DEVICE", "DEVICES", "DISABLE",
+        "DISABLED", "ENABLE", "ENABLED", "FP16", "GPU", "HIP", "INDUCTOR", "INT8", "ISA", "JIT",
+        "KERNEL", "LEVEL", "LOG", "LOGS", "MEMORY", "MKLDNN", "NNPACK", "NUM", "OMP", "OPT",
+        "PRECISION", "PROFILE", "PROFILING", "STREAMS", "TENSORRT", "TF32", "THREAD", "THREADING",
+        "THREADS", "TRT", "VERBOSE", "WARP", "WORKSPACE",
+    }
+)  # fmt: skip
 
-_MASK = "<redacted>"
-
-# Anchored patterns of credentials as their issuers document them. What is masked is the group
-# "secret" where a pattern has one, else the whole match.
-SECRET_PATTERNS: Mapping[str, re.Pattern[str]] = {
-    "GitHub token": re.compile(
-        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b"
-    ),
-    "GitLab token": re.compile(r"\bglpat-[A-Za-z0-9_\-]{20,}"),
-    "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "Slack token": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
-    "Google API key": re.compile(r"\bAIza[0-9A-Za-z_\-]{35}"),
-    "Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}\b"),
-    "PyPI token": re.compile(r"\bpypi-[A-Za-z0-9_\-]{50,}"),
-    "OpenAI key": re.compile(r"\bsk-[A-Za-z0-9_\-]{20,}"),
-    "JSON web token": re.compile(
-        r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+"
-    ),
-    "private key": re.compile(
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
-    ),
-    # All up to the last "@" of the authority; "git@" is everybody's login at a Git host.
-    "credentials in a URL": re.compile(
-        rf"(?<=://)(?!git@|{_MASK}@)[^/?#\s'\"\\]+(?=@)", re.IGNORECASE
-    ),
-    "authorization header": re.compile(
-        r"\bauthorization[\"'\\]*\s*[:=]\s*[\"'\\]*(?:(?:bearer|basic|digest|negotiate|token)\s+)?+"
-        rf"(?!{_MASK})(?P<secret>[^\s\"'\\,;]+)",
-        re.IGNORECASE,
-    ),
-}
+# A shorter value of an environment variable would tear holes into ordinary words.
+_SHORTEST = 8
 # name=value, "name": "value" and --name value, where the name says that the value is a secret.
 # Counts of tokens and tokenizers are none, and benchmarks of language models are full of them.
 # Nothing may repeat before the keyword: a long line of letters would take quadratic time.
 _KEYWORD = (
     r"(?:(?<!tik)token(?!s|iz)|secret|passw(?:or)?d|passphrase|api[_\-]?key|access[_\-]?key|credential"
-    r"|private[_\-]?key)"
+    r"|private[_\-]?key|cookie(?!s))"
 )
 _ASSIGNMENT = re.compile(
     rf"""
-    (?: (?: {_KEYWORD}[a-z0-9_\-]{{0,64}} | (?<=[a-z0-9])_key )
+    (?: (?: {_KEYWORD}[a-z0-9_\-]{{0,64}} | (?<=[a-z0-9]) (?: _key | [_\-](?:auth|pat|pwd) ) )
         (?P<close> \\*["'] )? [ \t]*[=:][ \t]*
-      | (?<![\w\-]) --(?=[a-z]) [a-z0-9_\-]{{0,64}}{_KEYWORD}[ \t]+ (?!-)
+      | (?: (?<![\w\-]) | {ESCAPED} ) --(?=[a-z]) [a-z0-9_\-]{{0,64}}
+        (?: {_KEYWORD} | (?<=[a-z0-9_\-])(?:auth|pat|pwd) ) [ \t]+ (?!-)
     )
-    (?! \\*["']?{_MASK} | [\[{{] | (?:null|none|true|false)\b )
+    (?! \\*["']?{MASK} | [\[{{] | (?:null|none|true|false)\b )
     (?: (?P<quote> \\*["']) (?(close) | (?! [\s,:\]}}] ) )
         (?P<quoted> (?: (?! (?P=quote) ) (?: [^\\\n] | \\. ) )++ ) (?P=quote)
       | (?P<open> ["'] )? (?P<bare>  # up to a space, quote, escape, or separator
@@ -77,14 +67,19 @@ _ASSIGNMENT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# A header with several values.
+_COOKIE = re.compile(
+    rf"cookie[\"'\\]*[ \t]*:[ \t]*[\"'\\]*(?!{MASK})(?P<secret>[^\n\"'\\]+)", re.IGNORECASE
+)
 # Names of environment variables whose values are secret.
 _SECRET_NAME = re.compile(
-    r"token(?!iz)|secret|passw|passphrase|api_?key|credential|_key\Z|_pass\Z|_pwd\Z|database_url|_dsn\Z",
+    r"token(?!iz)|secret|passw|passphrase|api_?key|credential|auth(?!or|_sock)|cookie|connection_?str"
+    r"|webhook|_(?:key|pass|pwd|pat|jwt|creds?|sas|dsn)\Z|database_url",
     re.IGNORECASE,
 )
-
-
-_SECRET_OPTION = re.compile(rf"--?(?=[a-z])[a-z0-9_\-]{{0,64}}{_KEYWORD}", re.IGNORECASE)
+_SECRET_OPTION = re.compile(
+    rf"--?(?=[a-z])[a-z0-9_\-]{{0,64}}(?:{_KEYWORD}|(?:auth|[_\-]pat|[_\-]pwd)\Z)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -118,14 +113,15 @@ class Redactor:
             if number:
                 counts[kind] = counts.get(kind, 0) + number
 
-        for secret in filter(None, self.secrets):
-            count("secret environment value", text.count(secret))
-            text = text.replace(secret, _MASK)
-        for kind, pattern in SECRET_PATTERNS.items():
-            text, number = pattern.subn(_masked, text)
+        for form in _forms(self.secrets):
+            count("secret environment value", text.count(form))
+            text = text.replace(form, MASK)
+        for kind in possible_kinds(text.encode("utf-8", "surrogatepass")):
+            text, number = SECRET_PATTERNS[kind].subn(_masked, text)
             count(kind, number)
-        text, number = _ASSIGNMENT.subn(_masked, text)
-        count("secret assignment", number)
+        for pattern in (_COOKIE, _ASSIGNMENT):
+            text, number = pattern.subn(_masked, text)
+            count("secret assignment", number)
         for home in sorted((home.rstrip("/") for home in self.homes), key=len, reverse=True):
             if home:
                 text, number = re.subn(re.escape(home) + r"(?![A-Za-z0-9_.\-])", "~", text)
@@ -136,7 +132,9 @@ class Redactor:
         ):
             for name in filter(None, names):
                 text, number = re.subn(
-                    rf"(?<![A-Za-z0-9_.\-]){re.escape(name)}(?![A-Za-z0-9_\-])", label, text
+                    rf"(?:(?<![A-Za-z0-9_.\-])|{ESCAPED}){re.escape(name)}(?![A-Za-z0-9_\-])",
+                    label,
+                    text,
                 )
                 count(kind, number)
         return text, counts
@@ -151,7 +149,7 @@ class Redactor:
         secret_follows = False
         for argument in arguments:
             if secret_follows:
-                text, found = _MASK, {"secret assignment": 1}
+                text, found = MASK, {"secret assignment": 1}
             else:
                 # An argument that is not UTF-8 holds what no file can: spell it as an escape.
                 text, found = self.text(argument.encode("utf-8", "backslashreplace").decode())
@@ -170,18 +168,39 @@ def _masked(match: re.Match[str]) -> str:
             start, end = (position - match.start() for position in match.span(name))
             # A number in JSON needs the quotes of its name to stay JSON.
             quote = (groups["close"] or "") if name == "bare" and not groups["open"] else ""
-            return f"{match[0][:start]}{quote}{_MASK}{quote}{match[0][end:]}"
-    return _MASK
+            return f"{match[0][:start]}{quote}{MASK}{quote}{match[0][end:]}"
+    return MASK
+
+
+def decoded(data: bytes) -> str:
+    """Return bytes that a person or a framework wrote as text.
+
+    NULs are left out: they are no text, and without them UTF-16 can be read and masked.
+    """
+    return data.replace(b"\0", b"").decode("utf-8", errors="replace")
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as it may be shown: without the login and the secrets that some hold."""
+    without = re.sub(r"(?<=://)(?!git@)[^/?#\s@]*(?:@[^/?#\s@]*)*@", "", url)
+    return Redactor().text(without)[0]
 
 
 def recorded_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that may be recorded, by :data:`RECORDED_VARIABLES`."""
+    """Return the variables that may be recorded, by :data:`RECORDED_VARIABLES`.
+
+    Those of frameworks are recorded where a word of their names says that they steer.
+    """
     return {
         name: value
         for name, value in sorted(environ.items())
-        if (name in RECORDED_VARIABLES or name.startswith(_RECORDED_PREFIXES))
+        if (name in RECORDED_VARIABLES or name.startswith(_RECORDED_PREFIXES) or _steers(name))
         and not _SECRET_NAME.search(name)
     }
+
+
+def _steers(name: str) -> bool:
+    return name.startswith(_FRAMEWORKS) and not _STEERING.isdisjoint(name.split("_")[1:])
 
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -189,12 +208,34 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
 
     Values shorter than eight characters are left out: they would tear holes into ordinary words.
     """
-    values = {v for n, v in environ.items() if _SECRET_NAME.search(n) and len(v) >= 8}
+    values = {v for n, v in environ.items() if _SECRET_NAME.search(n) and len(v) >= _SHORTEST}
     return tuple(sorted(values, key=len, reverse=True))
 
 
-def find_secrets(text: str) -> Iterable[tuple[str, int]]:
-    """Yield (kind, offset) of each credential in ``text`` by :data:`SECRET_PATTERNS`."""
-    for kind, pattern in SECRET_PATTERNS.items():
-        for match in pattern.finditer(text):
-            yield kind, match.start()
+@functools.cache
+def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the secrets as they are and as programs write them, longest first.
+
+    In JSON, Python and shell quotes, in a URL, in hexadecimal digits, and in base64 wherever in the
+    encoded text they begin.
+    """
+    forms: set[str] = set()
+    for secret in filter(None, secrets):
+        forms |= {
+            secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1], secret.replace("'", "'\"'\"'"),
+        }  # fmt: skip
+        data = secret.encode("utf-8", "surrogateescape")
+        quoted = {quote(data, safe=""), quote(data), quote_plus(data)}
+        forms |= quoted | {re.sub("%..", lambda match: match[0].lower(), form) for form in quoted}
+        if len(secret) >= _SHORTEST:
+            forms |= {data.hex(), data.hex().upper(), *_in_base64(data)}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    """Yield what stands of ``data`` in base64, for each place in a group of three bytes."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        whole = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        yield from {whole, whole.replace("+", "-").replace("/", "_")}

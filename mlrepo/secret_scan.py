@@ -1,20 +1,33 @@
-"""Finding credentials in bytes that are about to leave: the patterns of the redactor, anchored.
+"""Finding credentials in bytes that are about to leave.
 
-The redactor (:mod:`mlrepo.redaction`) masks generously, since a mask costs nothing. Here a match
-refuses a commit, so a placeholder such as ``$TOKEN`` is none, and a line that says
-``mlrepo:allow-secret`` is let through.
+The redactor (:mod:`mlrepo.redaction`) masks by the same patterns generously, since a mask costs
+nothing. Here a match refuses a commit, so a placeholder such as ``$TOKEN`` is none, and a line
+that says ``mlrepo:allow-secret`` is let through.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import base64
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from mlrepo.secret_anchors import possible_kinds
+from mlrepo.secret_anchors import possible_kinds, views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ALLOW_MARK = b"mlrepo:allow-secret"
 
-_PLACEHOLDER = frozenset("$<>{}%*")
 _SHORTEST_VALUE = 6
+# What manuals write where a credential goes.
+_PLACEHOLDER = re.compile(
+    r"[$<>{}%*]|\.\.\.|x{4}|your|example|dummy|placeholder|changeme|redacted|token-abc123"
+    r"|\A(?:anonymous|anoncvs|password|passwd|pass|secret|token)\Z",
+    re.IGNORECASE,
+)
+
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_.~\-]+")
 
 
 class Secret(NamedTuple):
@@ -25,34 +38,89 @@ class Secret(NamedTuple):
 
 
 def find_secrets(data: bytes) -> list[Secret]:
-    """Return the credentials in ``data``, at most one of a kind in a line."""
+    """Return the credentials in ``data``, in whatever encoding; at most one of a kind in a line."""
     kinds = possible_kinds(data)
-    if not kinds:
-        return []
-    from mlrepo.redaction import SECRET_PATTERNS
-
-    text = data.decode("latin-1")
-    found: set[Secret] = set()
-    for kind in kinds:
-        for match in SECRET_PATTERNS[kind].finditer(text):
-            value = match["secret"] if "secret" in match.re.groupindex else match[0]
-            start = match.start()
-            if _is_credential(kind, value) and ALLOW_MARK not in _line_at(data, start):
-                found.add(Secret(kind, data.count(b"\n", 0, start) + 1))
+    found = {
+        Secret(kind, line)
+        for view in (views(data) if kinds else ())
+        for kind, line, _, _ in _found(view, kinds)
+    }
     return sorted(found, key=lambda secret: (secret.line, secret.kind))
 
 
-def _is_credential(kind: str, value: str) -> bool:
-    if kind == "OpenAI key":
-        return any(character.isdigit() for character in value)
-    if kind == "credentials in a URL":
-        _, colon, value = value.partition(":")
-        return bool(colon) and not _PLACEHOLDER & set(value) and len(value) >= _SHORTEST_VALUE
-    if kind == "authorization header":
-        return len(value) >= _SHORTEST_VALUE and not _PLACEHOLDER & set(value)
-    return True
+def without_secrets(data: bytes) -> tuple[bytes, dict[str, int]]:
+    """Return ``data`` with each credential masked, and how many of each kind.
+
+    Data without any come back as they are. Text in UTF-16 with one comes back without its NULs.
+    """
+    from mlrepo.secret_patterns import MASK
+
+    kinds = possible_kinds(data)
+    counts: dict[str, int] = {}
+    for view in views(data) if kinds else ():
+        spans = [(start, end, kind) for kind, _, start, end in _found(view, kinds)]
+        if not spans:
+            continue
+        kept, position = [], 0
+        for start, end, kind in sorted(spans):
+            if end > position:
+                kept += [view[position : max(start, position)], MASK.encode()]
+                position = end
+                counts[kind] = counts.get(kind, 0) + 1
+        return b"".join([*kept, view[position:]]), counts
+    return data, counts
 
 
-def _line_at(data: bytes, position: int) -> bytes:
-    end = data.find(b"\n", position)
-    return data[data.rfind(b"\n", 0, position) + 1 : end if end >= 0 else len(data)]
+def _found(view: bytes, kinds: list[str]) -> Iterator[tuple[str, int, int, int]]:
+    """Yield kind, line of the match, and start and end of the secret in it."""
+    from mlrepo.secret_patterns import SECRET_PATTERNS
+
+    text = view.decode("latin-1")
+    for kind in kinds:
+        judge = _JUDGES.get(kind)
+        number, begin, end, allowed = 0, 0, -1, False  # of the line last looked at
+        for match in SECRET_PATTERNS[kind].finditer(text):
+            group = "secret" if match.groupdict().get("secret") else 0
+            if judge is not None and not judge(match[group]):
+                continue
+            if match.start() > end:
+                number += view.count(b"\n", begin, match.start()) + (end < 0)
+                begin = view.rfind(b"\n", 0, match.start()) + 1
+                end = view.find(b"\n", match.start())
+                end = len(view) if end < 0 else end
+                allowed = ALLOW_MARK in view[begin:end]
+            if not allowed:
+                yield kind, number, *match.span(group)
+
+
+def _has_digit(value: str) -> bool:
+    return any(character.isdigit() for character in value)
+
+
+def _is_no_placeholder(value: str) -> bool:
+    return len(value) >= _SHORTEST_VALUE and not _PLACEHOLDER.search(value)
+
+
+def _names_a_password(value: str) -> bool:
+    _, colon, password = value.rpartition(":")
+    return bool(colon) and _is_no_placeholder(password)
+
+
+def _is_login(value: str) -> bool:
+    """Say whether the value is a login in base64, or looks like a token: code does not."""
+    try:
+        if b":" in base64.b64decode(value, validate=True):
+            return True
+    except ValueError:
+        pass
+    return bool(_TOKEN.fullmatch(value)) and _has_digit(value) and _is_no_placeholder(value)
+
+
+_JUDGES: dict[str, Callable[[str], bool]] = {
+    "OpenAI key": _has_digit,
+    "Slack token": _has_digit,
+    "credentials in a URL": _names_a_password,
+    "authorization header": _is_login,
+    "registry login": _is_login,
+    "login in .netrc": _is_no_placeholder,
+}

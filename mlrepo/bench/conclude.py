@@ -35,7 +35,7 @@ from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, RunRecord, StoredLog, configuration_digest
-from mlrepo.redaction import Redactor
+from mlrepo.redaction import Redactor, decoded
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.raw_store import RawStore
@@ -135,7 +135,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
 
 
 def _redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
-    text, found = redactor.text(data.decode("utf-8", errors="replace"))
+    text, found = redactor.text(decoded(data))
     for kind, number in found.items():
         counts[kind] = counts.get(kind, 0) + number
     return text.encode()
@@ -259,7 +259,7 @@ def _record(
         loadgen=_loadgen(directory, judgement, started),
         accuracy=judgement.accuracy,
         logs=logs,
-        source=given["source"],
+        source=_redacted_value(given["source"], redactor, counts),
         host=given["host"],
         load={
             **_load(given["load"], outcome.load if outcome else {}),

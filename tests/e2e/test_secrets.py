@@ -181,6 +181,17 @@ def test_a_system_named_like_its_host_keeps_its_name(root: Path) -> None:
     assert f"--system {host}" in " ".join(record["argv"])
 
 
+def test_a_token_in_the_name_of_the_branch_is_masked(root: Path) -> None:
+    """A record says from which branch it was made, without what somebody pasted into its name."""
+    git(root, "switch", "--quiet", "--create", f"try/{GITHUB}")
+    done = mlrepo(root, *BENCH, "--json")
+    assert done.json["record"]["source"]["branch"] == "try/<redacted>"
+    git(root, "switch", "--quiet", "main")
+    git(root, "branch", "--delete", "--force", f"try/{GITHUB}")
+    git(root, "reflog", "expire", "--expire=now", "--all")
+    _assert_kept_out(root, GITHUB)
+
+
 def test_a_crashed_run_in_the_spool_is_cleaned_when_it_is_recorded(root: Path) -> None:
     """Recovery redacts like recording does, with what this process knows."""
     process = start(root, *LONG, "--tag", f"for-{GITHUB}", SERVICE_TOKEN=PLAIN)
