@@ -12,25 +12,12 @@ from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import COMPLIANCE
 from mlrepo.rounds import Round
+from mlrepo.rounds.audits import audit_settings
 from mlrepo.workloads import Workload
 
 TEST01 = "TEST01"
-_SAME = {"performance_issue_same": 1, "performance_issue_same_index": 3}
-_SETTINGS: dict[str, dict[str, int]] = {
-    TEST01: {
-        "accuracy_log_rng_seed": 720381539243781796,
-        "accuracy_log_sampling_target": 4096,
-    },
-    "TEST04": _SAME,
-    "TEST04-A": {"performance_issue_unique": 1},
-    "TEST04-B": _SAME,
-    "TEST05": {},
-}
-# Benchmarks for which TEST01 logs fewer responses: each is large.
-_SAMPLING_TARGET = {
-    "ssd-small": 1024, "ssd-large": 256, "retinanet": 256, "3d-unet-99": 64, "3d-unet-99.9": 64,
-    "yolo-95": 64, "yolo-99": 64, "pointpainting": 256, "stable-diffusion-xl": 128,
-}  # fmt: skip
+# The others judge what a language model or a recommender answers.
+_RUNNABLE = (TEST01, "TEST04", "TEST04-A", "TEST04-B", "TEST05")
 
 
 @dataclass(frozen=True)
@@ -85,7 +72,7 @@ def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> N
             f"{test} does not belong to {workload.name} {scenario} in {round_.name}.",
             hint=f"{round_.name} asks for {listed}.",
         )
-    if test not in _SETTINGS:
+    if test not in _RUNNABLE:
         raise UserError(
             f"{test} cannot be run: it judges the tokens of a language model.",
             hint="mlrepo has no benchmark of that kind.",
@@ -99,10 +86,7 @@ def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> N
 
 def audit_config(round_: Round, workload: Workload, test: str) -> str:
     """Return the ``audit.config`` of a test."""
-    settings = {"mode": 2, **_SETTINGS[test]}
-    target = _SAMPLING_TARGET.get(official_name(round_, workload))
-    if test == TEST01 and target is not None:
-        settings["accuracy_log_sampling_target"] = target
+    settings = {"mode": 2, **audit_settings(test, official_name(round_, workload))}
     return "".join(f"*.*.{key} = {value}\n" for key, value in settings.items())
 
 

@@ -19,12 +19,9 @@ from mlrepo.harness.spec import ACCURACY_LOG, AUDIT_FILE, SPEC_FILE
 from mlrepo.layout.files import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.logs.detail import DetailLog
 from mlrepo.rounds import Round
+from mlrepo.rounds.audits import STREAMS, tolerance
 
 REFERENCE_ACCURACY = "reference_accuracy.json"
-
-_STREAMS = ("SingleStream", "MultiStream")
-# Below these latencies (ns) a tenth is noise, and a fifth is allowed.
-_SHORT = {"SingleStream": 200_000, "MultiStream": 1_600_000}
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,7 @@ def _performance(
     target = about["compliance"]["target_latency"]
     if target is not None and detail.number("effective_target_latency_ns") != target:
         fault = "the target latency is not that of the performance run"
-    short = reference <= _SHORT.get(scenario, 0)
-    allowed = 0.05 if test == "TEST05" else 0.1
-    allowed = 0.2 if short and scenario in _STREAMS else allowed
+    allowed = tolerance(test, scenario, reference)
     # How much faster the test was: above one is faster, for rates and for latencies.
     if test == "TEST04-A":  # distinct samples; the reference repeated one
         ratio = _speed(scenario, reference) / _speed(scenario, score)
@@ -109,7 +104,7 @@ def _performance(
 
 def _speed(scenario: str, score: float) -> float:
     """Return queries per second from a latency in nanoseconds; rates as they are."""
-    return 1e9 / score if scenario in _STREAMS else score
+    return 1e9 / score if scenario in STREAMS else score
 
 
 def _accuracy(directory: Path) -> tuple[str, list[str]]:

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mlrepo.checker.compliance_runs import (
+    KEYS,
+    TestRun,
+    Values,
+    expected_entries,
+    judge_belonging,
+    judge_copies,
+    judge_scores,
+    judge_settings,
+)
+from mlrepo.checker.compliance_texts import (
+    judge_responses,
+    judge_test06,
+    judge_test07,
+    judge_test09,
+    judge_verdict,
+)
 from mlrepo.checker.modular import is_modular
+from mlrepo.checker.old_performance import summary_values
 from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.logs.verify import (
     failed_test06_checks,
+    has_baseline,
     metrics_of,
     passed,
     passed_on_its_own_line,
-    scores,
 )
 from mlrepo.tree import Missing
 
@@ -22,10 +40,7 @@ from mlrepo.tree import Missing
 _WITH_RUN = ("TEST01", "TEST04", "TEST05")
 _RUN = "performance/run_1"
 _DETAIL = "mlperf_log_detail.txt"
-# How far the score may lie from the performance run's, and latencies so short that 20 % may.
-_TOLERANCES = {"TEST01": 0.1, "TEST05": 0.05}
-_SHORT_NS = {"SingleStream": 200_000, "MultiStream": 1_600_000}
-_SAME_LOG_LIMIT = 64 << 20
+_SUMMARY = "mlperf_log_summary.txt"
 
 
 def required_tests(scope: Scope) -> list[str]:
@@ -40,7 +55,7 @@ def required_tests(scope: Scope) -> list[str]:
     return list(tests or [])
 
 
-def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run]) -> bool:
+def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], performance: Run) -> bool:
     """Judge all tests of a result.
 
     Parameters
@@ -49,6 +64,8 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run]) -> bool
         The result.
     judge_run:
         Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
+    performance:
+        The performance run of the result.
 
     Returns
     -------
@@ -58,21 +75,61 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run]) -> bool
     """
     kind = "compliance" if scope.round.tables["layout"]["measurements"].find("results") < 0 else ""
     base = scope.below(kind or "results")
-    tests = required_tests(scope)
     binding = _is_binding(scope)
-    performance, accuracy = True, True
-    runs = _Runs(scope, judge_run) if binding else None
-    for test in tests:
+    good_performance, good_accuracy = True, True
+    official = _Runs(scope, judge_run) if binding else None
+    runs: dict[str, TestRun] = {}
+    for test in required_tests(scope):
         path = f"{base}/{test}"
         if not scope.exists(path):
             scope.report("compliance", path, f"The compliance test {test} is missing.")
             good = False
+        elif test.startswith(_WITH_RUN):
+            good, values = _judge_run(scope, path, test, official)
+            if values:
+                runs[test] = TestRun(test, _log(scope, f"{path}/{_RUN}"), values)
         else:
-            looked_at = test.startswith(_WITH_RUN)
-            good = not looked_at or _judge_run(scope, path, test, runs)
-        performance = good and (performance or not binding)
-        accuracy &= _judge_accuracy(scope, path, test)
-    return performance and accuracy
+            good = True
+            runs |= _other_run(scope, path, test)
+        good_performance = good and (good_performance or not binding)
+        good_accuracy &= _judge_accuracy(scope, path, test, runs.get(test))
+    own = TestRun("", _log(scope, f"{scope.path}/{_RUN}"), performance.scan.values)
+    _judge_runs(scope, base, runs, own)
+    return good_performance and good_accuracy
+
+
+def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestRun) -> None:
+    """Strict: are the runs those tests, and are they verified against this performance run?"""
+    copied = judge_copies(scope, list(runs.values()), own)
+    tests = {test: run for test, run in runs.items() if test not in copied}
+    for run in tests.values():
+        judge_settings(scope, run)
+        judge_belonging(scope, run, own)
+    for test, run in tests.items():
+        path = f"{base}/{test}/verify_performance.txt"
+        text = scope.text(path)
+        # TEST04-A and -B are verified together; the text is in A.
+        if not test.startswith(_WITH_RUN) or test == "TEST04-B" or not passed(text or ""):
+            continue
+        pairs = {"reference": own, "test": run}
+        if test == "TEST04-A":
+            pairs = {"test04-a": run, "test04-b": runs.get("TEST04-B", run)}
+        judge_verdict(scope, path, text or "")
+        judge_scores(scope, path, text or "", pairs, test)
+
+
+def _other_run(scope: Scope, path: str, test: str) -> dict[str, TestRun]:
+    """Return the run of a test whose log no official checker reads, where there is one."""
+    log = _log(scope, f"{path}/{_RUN}")
+    if not scope.exists(log):
+        return {}
+    values = _read_form(scope, log)
+    return {test: TestRun(test, log, values)} if values else {}
+
+
+def _log(scope: Scope, directory: str) -> str:
+    """Return what is read of a run: up to v0.7 the summary."""
+    return f"{directory}/{_DETAIL if scope.round.has_detail_log() else _SUMMARY}"
 
 
 def _is_binding(scope: Scope) -> bool:
@@ -90,8 +147,8 @@ class _Runs:
         self._scope, self._judge_run = scope, judge_run
         self._last: bool | None = None
 
-    def is_valid(self, directory: str, test: str, *, decides: bool) -> bool:
-        """Judge a test's run.
+    def judged(self, directory: str, test: str, *, decides: bool) -> tuple[bool, Values]:
+        """Judge a test's run; return the verdict and what its log says.
 
         Up to v5.1 the official checker keeps the verdict on the test before when it cannot compute
         with a log; on the first test it dies where the run ``decides``: all else is in order.
@@ -101,72 +158,55 @@ class _Runs:
         run = self._judge_run(directory, test)
         if not run.raised or is_modular(scope.round):
             self._last = run.official
-            return run.official
+            return run.official, run.scan.values
         if self._last is None and decides:
             message = f"The official checker dies: it has no verdict on a test before {test}."
             scope.report("official-crash", directory, message, official=True)
         if self._last:
             for at, finding in enumerate(scope.findings[before:], start=before):
                 scope.findings[at] = replace(finding, breaks_official=False)
-        return bool(self._last)
+        return bool(self._last), run.scan.values
 
 
-def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> bool:
+def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[bool, Values]:
+    """Return the official verdict on the test's performance, and what its log says."""
     good = True
     if test != "TEST04-B":
-        # TEST04-A and -B are verified together; the text stands in A.
         good = _judge_text(scope, f"{path}/verify_performance.txt")
-        _judge_scores(scope, f"{path}/verify_performance.txt", test)
     run = f"{path}/{_RUN}"
     if not scope.exists(run):
         scope.report("compliance", run, f"{test} has no {_RUN} directory.")
-        return False
+        return False, {}
     wanted = scope.round.tables["required_files"]["compliance_performance"]
     missing = [name for name in wanted if name not in scope.files(run)]
     if missing:
         scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
+    values: Values = {}
     if runs is not None:
         extra = _judge_extra(scope, run, {*wanted, "mlperf_log_accuracy.json"}, test)
         good = good and not missing and not extra
-        good &= runs.is_valid(run, test, decides=good)
+        valid, values = runs.judged(run, test, decides=good)
+        good &= valid
     elif not missing:
-        _judge_form(scope, f"{run}/{_DETAIL}")
-    _judge_copy(scope, f"{run}/{_DETAIL}", test)
-    return good
+        values = _read_form(scope, _log(scope, run))
+    return good, values
 
 
-def _judge_form(scope: Scope, path: str) -> None:
-    """Report a damaged log in the rounds whose official checkers read no log of a test."""
+def _read_form(scope: Scope, path: str) -> Values:
+    """Return what a log says that no official checker reads; report a damaged one."""
     if not scope.round.has_detail_log():
-        return
+        return summary_values(scope.text(path, 1 << 20) or "", scope.round)
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, ())
+            scan = scan_detail(stream, KEYS)
     except Missing as missing:
         scope.report("unreadable", path, f"It {missing}.", official=False)
-        return
+        return {}
     if scan.problem or not scan.has_events:
         problem = scan.problem or "no line of LoadGen stands in it"
         scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
-
-
-def _judge_scores(scope: Scope, path: str, test: str) -> None:
-    """Hold the scores in the verification against the tolerance that its TEST PASS stands for.
-
-    TEST04 is left out: there only a faster run fails, and which is faster depends on the metric.
-    """
-    found = scores(scope.text(path) or "")
-    if test not in _TOLERANCES or found is None:
-        return
-    reference, score = found
-    short = reference <= _SHORT_NS.get(scope.scenario, 0)
-    tolerance = 0.2 if short else _TOLERANCES[test]
-    if not abs(score - reference) <= tolerance * reference:
-        scope.report(
-            "compliance-unlike-performance", path, f"{test} and the performance run differ.",
-            line=scope.line_of(path, "est score"),
-            expected=f"{reference:g} within {tolerance:.0%}", actual=f"{score:g}",
-        )  # fmt: skip
+        return {}
+    return scan.values
 
 
 def _judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> list[str]:
@@ -193,13 +233,14 @@ def _judge_text(scope: Scope, path: str, passes: Callable[[str], bool] = passed)
     return True
 
 
-def _judge_accuracy(scope: Scope, path: str, test: str) -> bool:
-    if test == "TEST09":
-        return _judge_text(scope, f"{path}/verify_output_len.txt")
-    if test == "TEST07":
-        return _judge_text(scope, f"{path}/verify_accuracy.txt")
-    if test == "TEST08":
-        return _judge_text(scope, f"{path}/verify_accuracy.txt", passed_on_its_own_line)
+def _judge_accuracy(scope: Scope, path: str, test: str, run: TestRun | None) -> bool:
+    if test in ("TEST07", "TEST08", "TEST09"):
+        name = "verify_output_len.txt" if test == "TEST09" else "verify_accuracy.txt"
+        verdict = f"{path}/{name}"
+        good = _judge_text(scope, verdict, passed_on_its_own_line if test == "TEST08" else passed)
+        if good:
+            _judge_answers(scope, verdict, test)
+        return good
     if test not in ("TEST01", "TEST06"):
         return True
     verdict = f"{path}/verify_accuracy.txt"
@@ -212,10 +253,29 @@ def _judge_accuracy(scope: Scope, path: str, test: str) -> bool:
         if failed:
             scope.report("compliance", verdict, "TEST06 failed.", expected="; ".join(failed),
                          line=scope.line_of(verdict, failed[0].partition(":")[0]))  # fmt: skip
+        else:
+            judge_test06(scope, verdict, text)
         return not failed
     modular = _number(scope) >= (6, 0)
     sure = passed_on_its_own_line(text) if modular else passed(text)
+    if sure:
+        judge_verdict(scope, verdict, text)
+        judge_responses(scope, verdict, text, expected_entries(run.values) if run else 0)
+        if has_baseline(text):
+            _judge_delta(scope, f"{path}/accuracy", official=False)
     return _judge_test01(scope, path, sure, files_matter=not (modular and sure))
+
+
+def _judge_answers(scope: Scope, path: str, test: str) -> None:
+    """Strict: judge the numbers in the text of a test that judges answers alone."""
+    text = scope.text(path) or ""
+    judge_verdict(scope, path, text)
+    if test == "TEST07":
+        judge_test07(scope, path, text)
+    elif test == "TEST08":
+        judge_responses(scope, path, text, 0)
+    else:
+        judge_test09(scope, path, text)
 
 
 def _judge_test01(scope: Scope, path: str, sure: bool, *, files_matter: bool) -> bool:
@@ -239,7 +299,7 @@ def _judge_test01(scope: Scope, path: str, sure: bool, *, files_matter: bool) ->
     return sure or _judge_delta(scope, directory)
 
 
-def _judge_delta(scope: Scope, directory: str) -> bool:
+def _judge_delta(scope: Scope, directory: str, official: bool | None = None) -> bool:
     """Judge a test that is not deterministic: both accuracies must lie near each other."""
     tables = scope.round.tables
     metrics = [t["metric"] for t in scope.round.accuracy_targets(scope.model, scope.scenario)]
@@ -257,20 +317,8 @@ def _judge_delta(scope: Scope, directory: str) -> bool:
             scope.report(
                 "compliance", directory, f"TEST01: {metric} differs from the accuracy run's.",
                 expected=f"within {allowed} %", actual=f"{before[metric]}, {after[metric]}",
+                official=official,
             )  # fmt: skip
             # Up to v2.0 the official checker lets TEST01's accuracy fail.
             return not _is_binding(scope)
     return True
-
-
-def _judge_copy(scope: Scope, path: str, test: str) -> None:
-    own = f"{scope.path}/{_RUN}/{_DETAIL}"
-    here, there = scope.tree.entry(path), scope.tree.entry(own)
-    if here is None or there is None or here.size != there.size or here.size <= 0:
-        return
-    try:
-        same = scope.tree.read(path, _SAME_LOG_LIMIT) == scope.tree.read(own, _SAME_LOG_LIMIT)
-    except Missing:
-        return
-    if same:
-        scope.report("compliance-copied", path, f"{test} holds the log of the performance run.")

@@ -51,6 +51,10 @@ WHY: Mapping[str, str] = {
     "compliance": "the closed division asks for every test; up to v2.0 only the last one counted",
     "compliance-copied": "a copy of the performance run is no test",
     "compliance-unlike-performance": "TEST PASS stands for a tolerance that the scores exceed",
+    "compliance-settings": "an ordinary run, or another test, proves nothing of what the test is "
+    "for",
+    "compliance-text": "no verification script writes TEST PASS below such numbers",
+    "compliance-other-run": "a test of another scenario or result says nothing about this one",
 }  # fmt: skip
 
 # Why strict only warns of what an official checker rejects.

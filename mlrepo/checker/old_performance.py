@@ -9,6 +9,7 @@ from typing import Any
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import DetailScan
+from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
 _VALID = re.compile(r"Result\s+is\s*:\s+VALID")
@@ -29,7 +30,14 @@ _NAMES = {
     "effective_min_duration_ms": "min_duration (ms)",
     _INFERRED: "QPS w/o loadgen overhead",
     "effective_target_latency_ns": "target_latency (ns)",
-}
+    "result_min_latency_ns": "Min latency (ns)",
+    "result_mean_latency_ns": "Mean latency (ns)",
+    "result_max_latency_ns": "Max latency (ns)",
+    **{f"effective_{name}": name for name in (
+        "accuracy_log_rng_seed", "accuracy_log_probability", "accuracy_log_sampling_target",
+        "performance_issue_unique", "performance_issue_same", "performance_issue_same_index",
+    )},
+}  # fmt: skip
 
 
 def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
@@ -39,24 +47,30 @@ def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
     if text is None:
         scope.report("performance-log", path, "The summary is missing or no text.", official=True)
         return None
-    scan = DetailScan()
+    scan = DetailScan(summary_values(text, scope.round))
+    _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
+    return scan
+
+
+def summary_values(text: str, round: Round) -> dict[str, Any]:
+    """Return what a summary says, by the names of detail logs; results by those of the round."""
+    values: dict[str, Any] = {}
     fields: dict[str, str] = {}
     for line in text.splitlines():
         if _VALID.match(line):
-            scan.values["result_validity"] = "VALID"
+            values["result_validity"] = "VALID"
         match = _FIELD.match(line)
         if match:
             fields[match[1].strip()] = match[2].strip()
-    scan.values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
+    values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
     for key, name in _NAMES.items():
         if name in fields:
             # A result that is inferred the checker of v0.7 prints as it stands here: `11.10`.
-            scan.values[key] = fields[name] if key == _INFERRED else _value(fields[name])
-    for name in scope.round.tables["result_field"].values():
+            values[key] = fields[name] if key == _INFERRED else _value(fields[name])
+    for name in round.tables["result_field"].values():
         if name in fields:
-            scan.values[name] = _value(fields[name])
-    _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
-    return scan
+            values[name] = _value(fields[name])
+    return values
 
 
 def summary_field(key: str) -> str:

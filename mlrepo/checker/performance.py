@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker import equal_issue
+from mlrepo.checker.compliance_runs import KEYS
 from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.numbers import Unjudgeable, compared, computed, hold
 from mlrepo.checker.old_performance import read_old_run, summary_field
@@ -43,7 +44,7 @@ _KEYS = frozenset({
     "result_query_count", "generated_query_count", "generated_samples_per_query",
     "effective_accuracy_log_rng_seed", "loadgen_build_date_utc", "test_datetime",
     "effective_test_mode", "result_invalid_reason",
-    *(f"effective_{seed}" for seed in _SEEDS),
+    *(f"effective_{seed}" for seed in _SEEDS), *KEYS,
 })  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     performance = _judge_performance(scope)
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
-        scope, lambda directory, test: judge_run(scope, directory, test)
+        scope, lambda directory, test: judge_run(scope, directory, test), performance.run
     )
     stops = scope.round.version >= (3, 1) and not measured
     errors += _counted(scope) + (not accuracy.official) + performance.errors

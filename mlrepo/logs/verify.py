@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-_PASS = "TEST PASS"
-_SCORE = re.compile(r"^(reference|test) score = (\d+(?:\.\d+)?)\s*$", re.MULTILINE | re.I)
+_PASS, _FAIL = "TEST PASS", "TEST FAIL"
+# What a test that is not deterministic appends to its failed verification.
+_BASELINE = "Verifying accuracy via baseline comparison"
+_SCORE = re.compile(
+    r"(reference|test|TEST04-A|TEST04-B) score = ([0-9]{1,30}(?:\.([0-9]{1,30}))?)"
+    r"(?:e([+-]?[0-9]{1,3}))?",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(r"(num_[a-z_]{1,40}) = ([0-9]{1,18})")
 _TEST06_CHECKS = (
     ("First token check pass: True", "First token check pass: Skipped"),
     ("EOS check pass: True",),
@@ -30,13 +38,82 @@ def failed_test06_checks(text: str) -> list[str]:
     return [check[0] for check in _TEST06_CHECKS if not lines.intersection(check)]
 
 
-def scores(text: str) -> tuple[float, float] | None:
-    """Return the reference score and the test score of ``verify_performance.txt``, if both stand.
+def test06_values(text: str) -> dict[str, list[str]]:
+    """Return each check of TEST06 with every value that the text gives it."""
+    names = [check[0].partition(":")[0] for check in _TEST06_CHECKS]
+    return {name: values_of(text, name) for name in names}
 
-    Rates, or latencies in nanoseconds.
+
+def verdicts(text: str) -> list[tuple[int, bool]]:
+    """Return line number and verdict of each line that is one: ``TEST PASS``, ``TEST FAIL…``.
+
+    A failed verification that a comparison with a baseline follows says nothing: that comparison
+    is the verdict on a test that is not deterministic.
     """
-    found = {word.lower(): float(number) for word, number in _SCORE.findall(text)}
-    return (found["reference"], found["test"]) if len(found) == 2 else None
+    found: list[tuple[int, bool]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if line.startswith(_BASELINE):
+            found.clear()
+        elif line == _PASS or line.startswith(_FAIL):
+            found.append((number, line == _PASS))
+    return found
+
+
+def has_baseline(text: str) -> bool:
+    """Say whether a comparison with a baseline follows the verification."""
+    return any(line.strip().startswith(_BASELINE) for line in text.splitlines())
+
+
+def counts(text: str) -> dict[str, list[int]]:
+    """Return each ``num_… = n`` of the text with its values, such as ``num_perf_log_entries``."""
+    found: dict[str, list[int]] = {}
+    for line in text.splitlines():
+        match = _COUNT.fullmatch(line.strip())
+        if match:
+            found.setdefault(match[1], []).append(int(match[2]))
+    return found
+
+
+def values_of(text: str, name: str) -> list[str]:
+    """Return the values of the lines ``name: value``."""
+    pairs = (line.strip().partition(":") for line in text.splitlines())
+    return [value.strip() for key, colon, value in pairs if colon and key == name]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score in ``verify_performance.txt``.
+
+    Attributes
+    ----------
+    value:
+        A rate, or a latency in nanoseconds.
+    slack:
+        Half of the last digit that is printed.
+    """
+
+    value: float
+    slack: float = 0.0
+
+    def equals(self, number: float) -> bool:
+        """Say whether the number would be printed like this; a log has six digits."""
+        return abs(self.value - number) <= self.slack + 1e-3 * abs(number)
+
+
+def scores(text: str) -> dict[str, Score]:
+    """Return the scores by name in lower case: ``reference``, ``test``, ``test04-a``, ``test04-b``.
+
+    The last one of a name counts.
+    """
+    found: dict[str, Score] = {}
+    for line in text.splitlines():
+        match = _SCORE.fullmatch(line.strip())
+        if match:
+            exponent = int(match[4] or 0)
+            slack = 0.5 * float(f"1e{exponent - len(match[3] or '')}")
+            found[match[1].lower()] = Score(float(f"{match[2]}e{exponent}"), slack)
+    return found
 
 
 def metrics_of(text: str, patterns: Mapping[str, str], wanted: Iterable[str]) -> dict[str, float]:

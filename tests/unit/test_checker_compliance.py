@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mlrepo.checker.compliance import judge_compliance, required_tests
+from mlrepo.checker.compliance_runs import KEYS
 from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import scan_detail
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
 
@@ -19,6 +21,8 @@ _CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
 _BASE = "closed/FuriosaAI"
 _TESTS = f"{_BASE}/compliance/warboy_intel/resnet50/Offline"
 _RESULT = f"{_BASE}/results/warboy_intel/resnet50/Offline"
+
+_TEST08_COUNTS = "num_perf_log_entries = 4039\nnum_matched = 4039\nnum_ne_mismatch = 0\n"
 
 pytestmark = pytest.mark.skipif(
     not (_CORPUS / _TESTS).is_dir(), reason="the corpus is not here; MLREPO_SHARED may name it"
@@ -39,7 +43,15 @@ def judged(root: Path, round_: str = "v1.1") -> tuple[bool, Scope]:
     """Judge the result; its runs count as valid."""
     place = Place("closed", "FuriosaAI", "warboy_intel", "resnet50", "Offline")
     scope = Scope(DirectoryTree(root), load_round(round_), place, "resnet", "Offline")
-    return judge_compliance(scope, lambda _path, _test: Run(official=True)), scope
+    log = scope.tree.open(f"{_RESULT}/performance/run_1/mlperf_log_detail.txt")
+    performance = Run(scan=scan_detail(log, KEYS))
+    return judge_compliance(scope, lambda path, _test: _run(scope, path), performance), scope
+
+
+def _run(scope: Scope, path: str) -> Run:
+    """Return a test's run as one that is valid."""
+    log = scope.tree.open(f"{path}/mlperf_log_detail.txt")
+    return Run(official=True, scan=scan_detail(log, KEYS))
 
 
 def test_a_real_result_passes(root: Path) -> None:
@@ -97,7 +109,11 @@ def test_a_file_too_many_breaks_since_v2_1(root: Path, directory: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "good"), [("NE equal\n TEST PASS \n", True), ("no TEST PASS here\n", False)]
+    ("text", "good"),
+    [
+        (f"{_TEST08_COUNTS} TEST PASS \n", True),
+        (f"{_TEST08_COUNTS}no TEST PASS here\n", False),
+    ],
 )
 def test_test08_wants_the_verdict_on_a_line_of_its_own(
     tmp_path: Path, text: str, good: bool
@@ -108,7 +124,7 @@ def test_test08_wants_the_verdict_on_a_line_of_its_own(
     file.parent.mkdir(parents=True)
     file.write_text(text)
     scope = Scope(DirectoryTree(tmp_path), load_round("v6.1"), place, "dlrm-v3", "Offline")
-    assert judge_compliance(scope, lambda _path, _test: Run(official=True)) is good
+    assert judge_compliance(scope, lambda _path, _test: Run(), Run()) is good
     assert bool(scope.findings) is not good
 
 
@@ -119,5 +135,6 @@ def test_scores_too_far_apart_are_no_pass(root: Path) -> None:
     good, scope = judged(root)
     assert good
     assert [(f.rule, f.breaks_official) for f in scope.findings] == [
-        ("compliance-unlike-performance", False)
+        ("compliance-reference", False),
+        ("compliance-unlike-performance", False),
     ]
