@@ -8,7 +8,7 @@ import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json, print_table
-from mlrepo.errors import Busy, UserError
+from mlrepo.errors import UserError
 
 
 @click.group("raw")
@@ -22,23 +22,6 @@ def command() -> None:
     """
 
 
-def _referenced() -> dict[str, str]:
-    """Return the SHA-256 of every full log that is needed, with its run's id or its file's path.
-
-    Needed is what a recorded run names, and what was truncated by hand or by the commit hook.
-    """
-    from mlrepo.repository.history import load_record, recorded_runs
-    from mlrepo.repository.raw_store import RawStore
-
-    repository = current_repository()
-    return RawStore(repository.store / "raw").pinned() | {
-        log.full_sha256: run.run
-        for run in recorded_runs(repository)
-        for log in load_record(repository, run).logs.values()
-        if log.full_sha256
-    }
-
-
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the logs as JSON.")
 def list_(as_json: bool) -> None:
@@ -48,10 +31,12 @@ def list_(as_json: bool) -> None:
     Example:
       mlrepo raw list
     """
+    from mlrepo.repository.raw_garbage import needed_logs
     from mlrepo.repository.raw_store import RawStore
 
-    runs = _referenced()
-    entries = RawStore(current_repository().store / "raw").entries()
+    repository = current_repository()
+    entries = RawStore(repository.store / "raw").entries()
+    runs = needed_logs(repository)
     if as_json:
         logs = [{"sha256": sha, "size": size, "run": runs.get(sha)} for sha, size in entries]
         print_json("mlrepo.raw/1", {"logs": logs})
@@ -95,34 +80,49 @@ def export(run: str, output: Path | None) -> None:
 
 @command.command("gc")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def gc(yes: bool) -> None:
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(min=0),
+    default=14.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Keep what was added later than this, as `git gc` keeps young objects.",
+)
+def gc(yes: bool, days: float) -> None:
     """Delete the full logs that no recorded run on any experiment branch names.
 
     \b
     Example:
       mlrepo raw gc
     """
-    from mlrepo.repository.raw_store import RawStore
-    from mlrepo.repository.spool import Spool
+    from mlrepo.repository.raw_garbage import delete_garbage, find_garbage
 
     repository = current_repository()
-    waiting = Spool(repository.store / "spool").run_ids()
-    if waiting:
-        raise Busy(
-            f"Runs are not recorded yet and may need a log: {', '.join(waiting)}.",
-            hint="Wait for them to end; `mlrepo doctor --fix` records what a crash left.",
+    garbage = find_garbage(repository, days)
+    if garbage.young:
+        click.echo(
+            f"{_logs(garbage.young)} that no recorded run names, but added less than {days:g} days "
+            "ago, stay: --older-than 0 deletes young ones, too."
         )
-    store = RawStore(repository.store / "raw")
-    named = _referenced()
-    unnamed = [(sha, size) for sha, size in store.entries() if sha not in named]
-    if not unnamed:
-        click.echo("Every full log belongs to a recorded run; nothing to delete.")
+    if not garbage.old:
+        click.echo("Every other full log belongs to a recorded run; nothing to delete."
+                   if garbage.young else
+                   "Every full log belongs to a recorded run; nothing to delete.")  # fmt: skip
         return
-    total = sum(size for _, size in unnamed)
-    logs = "1 log" if len(unnamed) == 1 else f"{len(unnamed)} logs"
-    click.echo(f"{logs} ({total} bytes) that no recorded run on this machine names.")
+    click.echo(
+        f"{_logs(len(garbage.old))} ({garbage.size} bytes) that no recorded run on this machine "
+        "names."
+    )
     if not yes:
         click.confirm("Delete for ever?", abort=True)
-    for sha, _ in unnamed:
-        store.remove(sha)
-    click.echo(f"Deleted {logs}.")
+    # Asking takes time: a run may have been recorded, or a log truncated, that needs one of them.
+    gone = delete_garbage(repository, days, garbage)
+    click.echo(f"Deleted {_logs(len(gone.old))}.")
+    kept = len(garbage.old) - len(gone.old)
+    if kept:
+        click.echo(f"{_logs(kept)} {'stays' if kept == 1 else 'stay'}: needed since the question.")
+
+
+def _logs(number: int) -> str:
+    return "1 log" if number == 1 else f"{number} logs"

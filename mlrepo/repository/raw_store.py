@@ -41,6 +41,7 @@ class RawStore:
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
             temporary.chmod(0o444)
+            os.utime(temporary)  # kept from now on, however old the run is
             temporary.replace(self.root / sha256)
             sync_directory(self.root)
         except OSError as error:
@@ -110,6 +111,20 @@ class RawStore:
             return []
         return sorted((p.name, p.stat().st_size) for p in self.root.iterdir() if len(p.name) == 64)
 
+    def kept_since(self, sha256: str) -> float:
+        """Return when a kept log was added last, in seconds since the epoch."""
+        return (self.root / sha256).stat().st_mtime
+
     def remove(self, sha256: str) -> None:
         """Delete one kept log."""
-        (self.root / sha256).unlink()
+        (self.root / sha256).unlink(missing_ok=True)
+
+    def sweep(self) -> list[Path]:
+        """Remove what a killed process left half added; return what went.
+
+        The caller holds the locks of recording and of truncation, and no run is in progress.
+        """
+        left = [*self.root.glob(f".{'?' * 64}.*"), *self.root.glob(".*.origin.*")]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return left

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
-from driver import LONG, bench, finish, measuring_child, mlrepo, start
+from driver import LONG, MLREPO, bench, environment, finish, measuring_child, mlrepo, start
 from samples import git
 
 
@@ -78,9 +79,9 @@ def test_gc_never_deletes_what_a_recorded_run_names(root: Path) -> None:
     mlrepo(root, "raw", "gc", "--yes").says("nothing to delete")
     assert _kept(root) == set(logs.values())
     git(root, "branch", "-D", "exp/scrap")
-    mlrepo(root, "raw", "gc", code=130)  # nobody answers the question
+    mlrepo(root, "raw", "gc", "--older-than", "0", code=130)  # nobody answers the question
     assert _kept(root) == set(logs.values())
-    mlrepo(root, "raw", "gc", "--yes").says("Deleted 1 log")
+    mlrepo(root, "raw", "gc", "--older-than", "0", "--yes").says("Deleted 1 log")
     assert _kept(root) == {logs[kept["run"]]}
     mlrepo(root, "raw", "export", kept["run"], "--output", "full.json")
 
@@ -106,4 +107,32 @@ def test_gc_waits_for_runs_that_are_not_recorded_yet(root: Path) -> None:
     assert len(_kept(root)) == 1
     os.kill(child, 9)
     finish(process)
+    mlrepo(root, "raw", "gc", "--older-than", "0", "--yes").says("Deleted 1 log")
+
+
+def test_gc_keeps_what_a_run_needs_that_was_recorded_during_the_question(root: Path) -> None:
+    """The same accuracy log again, of another run: what was garbage is evidence by the answer."""
+    bench(root)
+    git(root, "branch", "-D", "exp/box")
+    asking = subprocess.Popen(
+        [*MLREPO, "raw", "gc", "--older-than", "0"],
+        cwd=root, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert asking.stdout is not None
+    assert asking.stdout.readline().startswith("1 log (")
+    again = bench(root)
+    out, _ = asking.communicate("y\n", timeout=60)
+    assert asking.returncode == 0
+    assert "1 log stays: needed since the question." in out
+    assert _kept(root) == {again["logs"]["mlperf_log_accuracy.json"]["full_sha256"]}
+
+
+def test_gc_keeps_young_logs_unless_told_otherwise(root: Path) -> None:
+    """As ``git gc`` keeps young objects: somebody may be about to need them."""
+    bench(root)
+    git(root, "branch", "-D", "exp/box")
+    mlrepo(root, "raw", "gc", "--yes").says("1 log", "less than 14 days ago", "nothing to delete")
+    [log] = (root / ".git" / "mlrepo" / "raw").iterdir()
+    os.utime(log, (0, log.stat().st_mtime - 15 * 86400))
     mlrepo(root, "raw", "gc", "--yes").says("Deleted 1 log")
+    assert _kept(root) == set()

@@ -1,0 +1,105 @@
+"""Which full logs nobody needs, and deleting those.
+
+What is needed is read after the list of what is kept, while neither a run nor a truncation can get
+between: the locks of both are held, and a run that is not recorded yet stops everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlrepo.errors import Busy
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.locks import locked
+from mlrepo.repository.raw_store import RawStore
+from mlrepo.repository.spool import Spool
+
+_LOCK_TIMEOUT = 60.0
+_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Full logs that nobody needs.
+
+    Attributes
+    ----------
+    old:
+        SHA-256 and bytes of those that may go.
+    young:
+        How many are younger than the limit, as what an unfinished work of somebody else may need.
+    """
+
+    old: tuple[tuple[str, int], ...]
+    young: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of those that may go."""
+        return sum(size for _, size in self.old)
+
+
+def needed_logs(repository: ResultsRepository) -> dict[str, str]:
+    """Return the SHA-256 of every full log that is needed, with its run's id or its file's path.
+
+    Needed is what a recorded run names, and what was truncated by hand or by the commit hook.
+    """
+    return RawStore(repository.store / "raw").pinned() | {
+        log.full_sha256: run.run
+        for run in recorded_runs(repository)
+        for log in load_record(repository, run).logs.values()
+        if log.full_sha256
+    }
+
+
+def find_garbage(repository: ResultsRepository, days: float) -> Garbage:
+    """Return the logs that nobody needs and that were kept at least ``days`` ago.
+
+    Raises
+    ------
+    Busy
+        A run is not recorded yet.
+    """
+    with _undisturbed(repository):
+        return _find(repository, days)
+
+
+def delete_garbage(repository: ResultsRepository, days: float, agreed: Garbage) -> Garbage:
+    """Delete those of ``agreed`` that are still garbage; return what was deleted."""
+    store = RawStore(repository.store / "raw")
+    with _undisturbed(repository):
+        found = _find(repository, days)
+        gone = tuple(entry for entry in found.old if entry in agreed.old)
+        for sha256, _ in gone:
+            store.remove(sha256)
+    return Garbage(gone, found.young)
+
+
+@contextlib.contextmanager
+def _undisturbed(repository: ResultsRepository) -> Iterator[None]:
+    """Hold the locks of recording and of truncation."""
+    with (
+        locked(repository.store / "record.lock", timeout=_LOCK_TIMEOUT),
+        locked(repository.store / "truncate.lock", timeout=_LOCK_TIMEOUT),
+    ):
+        yield
+
+
+def _find(repository: ResultsRepository, days: float) -> Garbage:
+    store = RawStore(repository.store / "raw")
+    kept = store.entries()  # first: a run that is recorded after this needs a log of its own
+    waiting = Spool(repository.store / "spool").run_ids()
+    if waiting:
+        raise Busy(
+            f"Runs are not recorded yet and may need a log: {', '.join(waiting)}.",
+            hint="Wait for them to end; `mlrepo doctor --fix` records what a crash left.",
+        )
+    needed = needed_logs(repository)
+    garbage = [(sha256, size) for sha256, size in kept if sha256 not in needed]
+    limit = time.time() - days * _DAY
+    old = tuple(entry for entry in garbage if store.kept_since(entry[0]) <= limit)
+    return Garbage(old, len(garbage) - len(old))
