@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mlrepo.checker.report import Report, Result
+from mlrepo.errors import UserError
+from mlrepo.findings import Finding
+from mlrepo.nearest import meant
 from mlrepo.tree import Kind, Tree
+
+_LAYOUT = "Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO."
 
 
 @dataclass(frozen=True)
@@ -38,3 +45,88 @@ class Selection:
 def within(path: str, only: str) -> bool:
     """Say whether one of the two paths lies at or below the other; True where ``only`` is empty."""
     return not only or f"{path}/".startswith(f"{only}/") or f"{only}/".startswith(f"{path}/")
+
+
+def refuse_unknown(tree: Tree, divisions: Sequence[str], selection: Selection, label: str) -> None:
+    """Raise :class:`UserError` where the tree holds nothing of what is selected.
+
+    Parameters
+    ----------
+    label:
+        What the tree is called in the message.
+    """
+    everybody = Selection().submitters(tree, divisions)
+    submitter, only = selection.submitter, selection.only
+    if submitter and not Selection(submitter).submitters(tree, divisions):
+        raise UserError(
+            f"There is no result of {submitter} in {label}.",
+            hint=meant(submitter, {path.partition("/")[2] for path in everybody}),
+        )
+    if only and tree.entry(only) is None:
+        raise UserError(
+            f"There is no result at {only} in {label}: there is no such path.",
+            hint=_meant_path(tree, only),
+        )
+    if everybody and not selection.submitters(tree, divisions):
+        of = f" of {submitter}" if submitter else ""
+        raise UserError(
+            f"There is no result{of} at {only} in {label}: it lies in no submitter's directory.",
+            hint=_LAYOUT,
+        )
+
+
+def refuse_nothing(report: Report, profile: str, selection: Selection, label: str) -> None:
+    """Raise :class:`UserError` where no result was judged: that is no success.
+
+    Where the whole tree was asked about, or a path, what is wrong with it is a verdict.
+    """
+    if report.results or (not selection.submitter and not report.valid(profile)):
+        return
+    what = f" of {selection.submitter}" if selection.submitter else ""
+    where = f"{selection.only} of {label}" if selection.only else label
+    raise UserError(
+        f"There is no result{what} to judge in {where}.",
+        hint=f"{_LAYOUT} Recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
+    )
+
+
+def restricted(report: Report, only: str, profile: str) -> Report:
+    """Return what a report says of the results at or below ``only``, and of nothing else.
+
+    A finding elsewhere stays only if it is why one of these results is invalid: at the description
+    of its system, or where the official checker rejects a benchmark as a whole.
+    """
+    if not only:
+        return report
+    results = tuple(result for result in report.results if within(result.path, only))
+    unexplained = [result for result in results if not _explained(result, profile)]
+    findings = tuple(
+        finding
+        for finding in report.findings
+        if f"{finding.path}/".startswith(f"{only}/")
+        or (finding.breaks(profile) and any(_concerns(finding, one) for one in unexplained))
+    )
+    return replace(report, results=results, findings=findings)
+
+
+def _explained(result: Result, profile: str) -> bool:
+    return result.valid(profile) or any(finding.breaks(profile) for finding in result.findings)
+
+
+def _concerns(finding: Finding, result: Result) -> bool:
+    """Say whether a finding may be why a result is invalid that has none of its own."""
+    root = f"{result.division}/{result.submitter}"
+    benchmark = posixpath.dirname(result.path)
+    shared = (f"{root}/systems/{result.system}.json", f"{root}/model_mapping.json")
+    return finding.path in shared or within(finding.path, benchmark)
+
+
+def _meant_path(tree: Tree, only: str) -> str:
+    """Return a hint with the nearest paths that the tree holds."""
+    above = ""
+    for name in only.split("/"):
+        known = {entry.name for entry in tree.entries(above)}
+        if name not in known:
+            return f"In {above or 'the root'}: {meant(name, known) or 'there is nothing.'}"
+        above = f"{above}/{name}".lstrip("/")
+    return _LAYOUT

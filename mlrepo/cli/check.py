@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import posixpath
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.checker.report import Report
+    from mlrepo.tree import Tree
 
 _PROFILES = click.Choice(("strict", "official"))
 
@@ -95,6 +97,7 @@ def command(
         )
     from mlrepo.checker.check import check
     from mlrepo.checker.round_of_tree import round_of
+    from mlrepo.checker.selection import Selection, refuse_nothing, refuse_unknown, restricted
     from mlrepo.rounds import load_round
 
     source = tree_to_check(path, rev=rev, staged=staged)
@@ -102,21 +105,32 @@ def command(
     settings = resolver(source.repository)
     round_name = round_of(source.tree, settings, label=source.label, flag=round_, folder=folder)
     chosen = settings.require("profile", profile).value
+    selection = Selection(submitter or "", _path_in(source.tree, only or ""))
+    rules = load_round(round_name, folder)
+    refuse_unknown(source.tree, rules.tables["divisions"], selection, source.label)
     # The process ends with the verdict: what cycles it makes are not worth looking for.
     gc.disable()
     report = check(
-        source.tree, load_round(round_name, folder), submitter=submitter or "", only=only or "",
+        source.tree, rules, submitter=selection.submitter, only=selection.only,
         workers=workers or len(os.sched_getaffinity(0)),
         store=None if no_cache else source.verdicts,
     )  # fmt: skip
-    if not report.results and not report.findings:
-        raise UserError(
-            f"There is no result to judge in {source.label}.",
-            hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
-            "recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
-        )
+    report = restricted(report, selection.only, chosen)
+    refuse_nothing(report, chosen, selection, source.label)
     _emit(report, chosen, "json" if as_json else format_, output, quiet=quiet)
     return 0 if report.valid(chosen) else 1
+
+
+def _path_in(tree: Tree, path: str) -> str:
+    """Return a path as the tree has it: from its root, or from the working directory to it."""
+    from mlrepo.repository.trees import DirectoryTree
+
+    inside = posixpath.normpath(path) if path else "."
+    if isinstance(tree, DirectoryTree) and tree.entry(inside) is None and Path(inside).exists():
+        place = Path(inside).resolve()
+        if place.is_relative_to(tree.root):
+            inside = place.relative_to(tree.root).as_posix()
+    return "" if inside == "." else inside
 
 
 def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report, Result
 from mlrepo.errors import UserError
+from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
@@ -104,7 +105,8 @@ def review(
     if not mine:
         raise UserError(
             f"There is no result of {submitter} in {source}.",
-            hint="--submitter names another; --round says by which layout the tree is read.",
+            hint=meant(submitter, set(submitters_in(tree, None)) - {submitter})
+            or "--submitter names another; --round says by which layout the tree is read.",
         )
     earlier = _earlier(runs, submitter, round_)
     return Review(

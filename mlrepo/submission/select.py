@@ -9,6 +9,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
 from mlrepo.layout.inferred import inferred_metric
+from mlrepo.nearest import meant
 from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord
@@ -220,7 +221,7 @@ def _pool(
     return [] if wanted.only_drops else pool
 
 
-def _hint(wanted: Wanted, round_: Round, runs: Iterable[RecordedRun]) -> str:
+def _hint(wanted: Wanted, round_: Round, runs: Collection[RecordedRun]) -> str:
     """Return what to do where no run is what was asked for."""
     for source in sources_of(round_, wanted.scenario, "edge") if wanted.infer else ():
         other = replace(wanted, scenario=source)
@@ -229,7 +230,12 @@ def _hint(wanted: Wanted, round_: Round, runs: Iterable[RecordedRun]) -> str:
                 f"`mlrepo select --scenario {source} --infer` takes the runs that "
                 f"{wanted.scenario} follows from, and {wanted.scenario} with them."
             )
-    return "`mlrepo log` lists the runs with benchmark, scenario and system."
+    listed = "`mlrepo log` lists the runs with benchmark, scenario and system."
+    for name, value in wanted.names().items():
+        known = {run.trailer(name) for run in runs}
+        if value and value not in known:
+            return f"There is no {name.lower()} {value}. {meant(value, known)} {listed}"
+    return listed
 
 
 def _key(run: RecordedRun) -> tuple[str, ...]:

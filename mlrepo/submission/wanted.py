@@ -59,13 +59,16 @@ class Wanted:
              self.experiments)
         )  # fmt: skip
 
-    def matches(self, run: RecordedRun) -> bool:
-        """Say whether a run belongs to a result that is decided anew."""
-        wanted = {
+    def names(self) -> dict[str, str]:
+        """Return what is wanted by the trailers of the runs; '' where anything is."""
+        return {
             "Benchmark": self.benchmark,
             "Scenario": self.scenario,
             "System": self.system,
             "Division": self.division,
             "Submitter": self.submitter,
         }
-        return all(value in ("", run.trailer(name)) for name, value in wanted.items())
+
+    def matches(self, run: RecordedRun) -> bool:
+        """Say whether a run belongs to a result that is decided anew."""
+        return all(value in ("", run.trailer(name)) for name, value in self.names().items())

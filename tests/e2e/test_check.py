@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from submissions import SUBMITTER, Submission, write_submission
 from mlrepo.checker.check import check
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import main
+from mlrepo.cli.rendering import FORMATS
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
@@ -92,6 +94,83 @@ def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
     other = submission.result("SingleStream").relative_to(submission.root)
     assert _check(submission.root, "--round", "v6.1", "--only", other, "--quiet") == 0
     assert _check(submission.root, "--round", "v6.1", "--submitter", SUBMITTER, "--quiet") == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--quiet",), ("--profile", "official"),
+                                  *(("--format", name) for name in FORMATS)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("selected", "message"),
+    [
+        (("--submitter", "acme"), "Did you mean Acme?"),
+        (("--submitter", "Acmee"), "Did you mean Acme?"),
+        (("--submitter", "Nobody"), "There are: Acme, Empty."),
+        (("--submitter", "Empty"), "no result of Empty"),
+        (("--only", "closed/acme"), "Did you mean Acme?"),
+        (("--only", "closed/Acme/results/alpha/resnet50/offline"), "Did you mean Offline?"),
+        (("--only", "closed/Acme/results/alpha/resnet"), "Did you mean resnet50?"),
+        (("--only", "closed/Acme/results/beta"), "There are: alpha."),
+        (("--only", "closed/Acme/systems/alpha.json"), "no result to judge"),
+        (("--only", "README.md"), "in no submitter's directory"),
+        (("--only", "../elsewhere"), "no such path"),
+        (("--only", "closed/Acme", "--submitter", "Empty"), "no submitter's directory"),
+    ],
+)
+def test_a_selection_that_matches_nothing_is_no_success(
+    submission: Submission, capsys: pytest.CaptureFixture[str],
+    selected: tuple[str, ...], message: str, more: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Exit code 2, the nearest names, and no verdict that a script could take for one."""
+    (submission.root / "README.md").write_text("# Results\n")
+    (submission.root / "open" / "Empty" / "code").mkdir(parents=True)
+    (submission.root / "open" / "Empty" / "code" / "README.md").write_text("later\n")
+    assert _check(submission.root, "--round", "v6.1", "--workers", 1, *selected, *more) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.out == ""
+
+
+def test_a_tree_without_results_is_no_success(tmp_path: Path) -> None:
+    """Whatever else lies in it."""
+    for name in ("closed", "open/Acme/code"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "stray.txt").write_text("x")
+    (tmp_path / "open/Acme/code/README.md").write_text("x")
+    assert _check(tmp_path, "--round", "v5.1") == 2
+    # To the official checker of the round the stray file is an error: that is a verdict.
+    assert _check(tmp_path, "--round", "v5.1", "--profile", "official") == 1
+
+
+@pytest.mark.parametrize("profile", ["strict", "official"])
+def test_only_a_path_finds_nothing_outside_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str
+) -> None:
+    """Neither the other scenarios that are missing nor files of others; what is below counts."""
+    submission = write_submission(tmp_path, "v5.1")
+    shutil.rmtree(submission.result("SingleStream"))
+    (tmp_path / "closed/Acme/code/a b.txt").write_text("x")
+    only = submission.result("Offline").relative_to(tmp_path)
+    asked = ("--round", "v5.1", "--workers", 1, "--profile", profile)
+    assert _check(tmp_path, *asked) == 1
+    assert _check(tmp_path, *asked, "--only", only.parent) == 1
+    capsys.readouterr()
+    for spelled in (only, f"./{only}/", submission.result("Offline"), only / "performance/run_1"):
+        assert _check(tmp_path, *asked, "--only", spelled, "--json") == 0
+        report = json.loads(capsys.readouterr().out)
+        assert [one["scenario"] for one in report["results"]] == ["Offline"]
+        assert report["findings"] == []
+    _spoil(submission)
+    assert _check(tmp_path, *asked, "--only", only) == 1
+
+
+def test_why_a_result_is_invalid_is_told_wherever_it_lies(
+    submission: Submission, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The description of its system is not below the result."""
+    description = submission.root / "closed/Acme/systems/alpha.json"
+    description.write_text(description.read_text().replace('"closed"', '"open"'))
+    only = submission.result("Offline").relative_to(submission.root)
+    assert _check(submission.root, "--round", "v6.1", "--only", only) == 1
+    assert "systems/alpha.json" in capsys.readouterr().out
 
 
 def test_the_round_of_a_published_repository_stands_in_its_title(

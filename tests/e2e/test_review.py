@@ -33,6 +33,16 @@ def test_a_valid_submission_has_verdicts_and_results(theirs: Submission, tmp_pat
     done.says("Nothing was found", "mlrepo import URL")
 
 
+def test_a_submitter_who_is_not_there_is_no_verdict(theirs: Submission, tmp_path: Path) -> None:
+    """Exit code 2 and the nearest name, in every format."""
+    asked = ("review", str(theirs.root), "--round", "v6.1", "--submitter", "acme")
+    for more in ((), ("--json",), ("--output", "review.md")):
+        done = mlrepo(tmp_path, *asked, *more, code=2)
+        done.says("no result of acme", "Did you mean Acme?")
+        assert done.out == ""
+    assert not (tmp_path / "review.md").exists()
+
+
 def test_findings_cite_file_and_line_and_decide_the_exit_code(
     theirs: Submission, tmp_path: Path
 ) -> None:

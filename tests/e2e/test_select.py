@@ -98,7 +98,10 @@ def test_refused_selections_say_what_to_do(measured_copy: Path, tmp_path: Path) 
         (("--drop", "Server"), ("no result 'server' is selected",)),
         (("--best", "--run", "latest"), ("exclude each other",)),
         (("--round", "v5.1"), ("no run is recorded for v5.1", "runs for v6.1")),
-        (("--benchmark", "digit"), ("no run of v6.1 is what was asked for", "mlrepo log")),
+        (
+            ("--benchmark", "digit"),
+            ("no run of v6.1 is what was asked for", "mlrepo log", "mean digits"),
+        ),
         (("--scenario", "offlin"), ("is not a scenario",)),
         (("--nonsense",), ("no such option", "--help")),
     ):
