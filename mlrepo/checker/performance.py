@@ -13,6 +13,7 @@ from mlrepo.checker.modular import DIES, is_modular, judge_log_start
 from mlrepo.checker.numbers import Unjudgeable, compared, computed, hold
 from mlrepo.checker.old_performance import read_old_run, summary_field
 from mlrepo.checker.rows import units
+from mlrepo.checker.run_facts import PERFORMANCE_KEYS, judge_performance_facts
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.tokens import (
     has_token_latencies,
@@ -45,7 +46,7 @@ _KEYS = frozenset({
     "effective_accuracy_log_rng_seed", "loadgen_build_date_utc", "test_datetime",
     "effective_test_mode", "result_invalid_reason",
     *(f"effective_{seed}" for seed in _SEEDS), *KEYS,
-})  # fmt: skip
+}) | PERFORMANCE_KEYS  # fmt: skip
 
 
 @dataclass
@@ -100,6 +101,8 @@ def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
         run.value = run.copied = None
         run.raised = True
     run.official = not any(finding.breaks_official for finding in scope.findings[before:])
+    if scope.round.has_detail_log():
+        judge_performance_facts(scope, path, run.scan.values, test)
     return run
 
 

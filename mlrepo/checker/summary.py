@@ -1,44 +1,81 @@
-"""Strict: LoadGen's summary for people must say what its detail log says."""
+"""Strict: LoadGen's summary for people must say what its detail log says, line by line."""
 
 from __future__ import annotations
 
-import re
+from typing import Any
 
 from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
+from mlrepo.logs.summary import ALWAYS, counted_errors, estimates, logged_as, summary_fields
 
-_VERDICT = re.compile(r"^Result is\s*:\s*(\w+)", re.MULTILINE)
-_SCENARIO = re.compile(r"^Scenario\s*:\s*([\w ]+?)\s*$", re.MULTILINE)
-_OFFLINE = re.compile(r"^Samples per second\s*:\s*(\S+)", re.MULTILINE)
+_LARGEST = 1 << 20
+_FLAGS = {True: ("Yes", "1"), False: ("NO", "0")}
+# Seeds of a round may have been written into the detail logs of an older run: whoever did so
+# says that the run is of this round, which a reviewer has to judge.
+_SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
+_EARLY_STOPPING = ("early_stopping_result", "early_stopping_ttft_result")
 
 
 def judge_summary(scope: Scope, directory: str, run: Run) -> None:
-    """Compare verdict, scenario and, where both name it, the result of the two files."""
+    """Compare every line of the summary that the detail log determines."""
     path = f"{directory}/mlperf_log_summary.txt"
     if not scope.exists(path) or not scope.round.has_detail_log() or not run.scan.values:
         return
-    text = scope.text(path, 1 << 20)
-    verdict = _VERDICT.search(text or "")
-    if text is None or verdict is None:
+    text = scope.text(path, _LARGEST)
+    fields = summary_fields(text or "")
+    if text is None or not fields.get("Result is"):
         scope.report("performance-summary", path, "It holds no verdict.", official=False)
         return
-    said = {"verdict": verdict[1], "scenario": "", "result": ""}
-    logged = {"verdict": run.scan.values.get("result_validity"), "scenario": "", "result": ""}
-    if scenario := _SCENARIO.search(text):
-        said["scenario"], logged["scenario"] = scenario[1].replace(" ", ""), run.scenario
-    if run.scenario == "Offline" and (result := _OFFLINE.search(text)):
-        number = run.scan.values.get("result_samples_per_second")
-        if not _close(result[1], number):
-            said["result"], logged["result"] = result[1], str(number)
-    for what, word in said.items():
-        if word != logged[what]:
-            scope.report("performance-summary", path, f"The {what} is not the detail log's.",
-                         expected=logged[what], actual=word, official=False)  # fmt: skip
+    for name in ALWAYS:
+        if name not in fields:
+            scope.report("performance-summary", path, f"The line '{name}' is missing.",
+                         official=False)  # fmt: skip
+    values = run.scan.values
+    for name, key in logged_as(run.scenario).items():
+        if name in fields and key in values and not _same(fields[name], values[key]):
+            _report(scope, path, name, key, fields[name], values[key])
+    _judge_estimates(scope, path, text, values)
+    judge_error_count(scope, path, text, run.scan.error_count(trusts_count=False))
 
 
-def _close(text: str, number: object) -> bool:
+def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, Any]) -> None:
+    for key in _EARLY_STOPPING:
+        logged = estimates(str(values.get(key, "")))
+        said = estimates(text)[: len(logged)]
+        if said != logged:
+            _report(scope, path, "Early stopping", key, said, logged)
+
+
+def judge_error_count(scope: Scope, path: str, text: str, logged: int) -> None:
+    """Report a summary that counts errors which the detail log does not show."""
+    said = counted_errors(text)
+    if said and not logged:
+        scope.report(
+            "performance-summary", path, "LoadGen counted errors that its detail log lacks.",
+            line=scope.line_of(path, " encountered. See detailed log"),
+            expected=f"{said} lines with is_error true", actual="none", official=False,
+        )  # fmt: skip
+
+
+def _report(scope: Scope, path: str, name: str, key: str, said: object, logged: object) -> None:
+    rule = "summary-seeds" if name in _SEEDS else "performance-summary"
+    scope.report(
+        rule, path, f"'{name}' is not what the detail log says ({key}).",
+        line=scope.line_of(path, name), expected=logged, actual=said, official=False,
+    )  # fmt: skip
+
+
+def _same(text: str, logged: object) -> bool:
+    """Say whether the text prints the logged value; LoadGen rounds both to six digits or fewer."""
+    if isinstance(logged, bool):
+        return text in _FLAGS[logged]
+    if not isinstance(logged, int | float):
+        return text.replace(" ", "") == str(logged).replace(" ", "")
     try:
-        value, other = float(text), float(str(number))
-    except ValueError:
+        if isinstance(logged, int) and text.isdigit():
+            return int(text) == logged
+        digits = text.partition(".")[2]
+        rounding = 0.51 * 10.0 ** -len(digits) if digits.isdigit() else 0.0
+        return abs(float(text) - logged) <= max(rounding, 1e-5 * abs(logged))
+    except (ValueError, OverflowError):
         return False
-    return value == other or abs(value - other) <= 1e-3 * abs(other)

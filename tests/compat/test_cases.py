@@ -30,24 +30,12 @@ pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in
 # Cases that are still judged wrongly.
 NOT_YET_STRICT: frozenset[str] = frozenset(
     {
-        "miss-102-server-rate-up-both-files.b50s",
-        "miss-106-singlestream-ms-instead-of-ns.b50ss",
-        "miss-116-offline-tokens-x2.b41l",
-        "miss-120-min_duration_met-false.b41",
-        "miss-122-real-run-short.b50",
-        "miss-124-early-stopping-met-but-text-says-no.b50ss",
-        "miss-126-find-peak-mode.b50s",
-        "miss-128-query-count-below-min.b50s",
-        "miss-130-issue-same-in-performance.b50",
-        "miss-132-target-latency-percentile-0.5.b50s",
-        "miss-134-max-duration-set.b50s",
         "miss-144-accuracy-log-of-other-model.b50",
         "miss-204-accuracy-over-100.b50",
         "miss-206-accuracy-subset-in-log.b41",
         "miss-208-hash-of-empty-file.b50",
         "miss-238-system-NaN.b50",
         "miss-332-spl-one-sample-only.b30",
-        "miss-334-power-begin-later.b30",
         "miss-340-server.json-0-bytes.b30",
         "miss-342-spl-negative.b30",
         "pub-v30-measurements-empty",
@@ -56,9 +44,6 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
         "pub-v60-two-hashes",
         "pub-v61-endpoints-strict",
         "silent-148-accuracy-perf-different-loadgen.b41",
-        "silent-150-date-2099.b50",
-        "silent-152-date-nonsense.b50",
-        "silent-154-loadgen-git-status-dirty-no-error-line.b50",
         "silent-256-system-of-another.b50",
         "silent-298-name-with-newline.b50",
         "silent-316-backslash-name.b50",
@@ -204,7 +189,9 @@ def test_strict_says_what_it_should(
         reasons = {finding.rule for finding in found if finding.breaks_strict}
         assert reasons - {"scenario-missing"}, found
     elif case.strict.startswith("must at least warn"):
-        assert {finding.rule for finding in found} - case.rules_before, found
+        # Some bases are runs of an older round whose detail logs got the seeds of this one.
+        known = case.rules_before | {"summary-seeds"}
+        assert {finding.rule for finding in found} - known, found
     elif case.strict.startswith("must accept"):
         assert all(result.strict for result in report.results), found
     else:

@@ -40,11 +40,6 @@ _KINDS = ("results", "measurements", "compliance", "systems")
 ACCEPTED = {
     "00-baseline": "nothing was changed",
     "11-perf-detail-crlf": "each line still is the JSON that LoadGen wrote",
-    "18-min-query-count-low Offline": "one query of enough samples is all that Offline demands",
-    "18-min-query-count-low SingleStream v5.1": "early stopping replaces the fixed minimum (v2.0)",
-    "20-latency-99-huge Offline": "only Server has a latency limit",
-    "20-latency-99-huge SingleStream": "only Server has a latency limit",
-    "20b-target-latency-huge Offline": "Offline has no target latency",
     "29-accuracy.txt-wrong-hash": "the log is truncated: the text that was hashed is not there",
     "37-accuracy-dataset-short Offline v1.1": "the round's tables name no size of the data set",
     "41-required-scenario-missing Server": "Server is optional where Offline is submitted (v1.1)",

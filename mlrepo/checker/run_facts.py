@@ -1,0 +1,260 @@
+"""Strict: which run a detail log is of: its mode, its settings, its dates, its LoadGen."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker import consistency
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.tokens import has_token_latencies
+from mlrepo.logs.moments import clock_moment, utc_moment
+from mlrepo.logs.summary import SUMMARISED
+from mlrepo.rounds.inference import sources_of
+
+# A run of this mode makes both, one after the other.
+_BOTH = "SubmissionRun"
+_AUDITED = ("effective_accuracy_log_sampling_target", "effective_accuracy_log_probability")
+_ISSUES = ("effective_performance_issue_same", "effective_performance_issue_unique")
+# What a result's latency is the percentile of (inference_rules.adoc), and LoadGen's setting for it.
+_PERCENTILES = {"Server": 0.99, "MultiStream": 0.99, "SingleStream": 0.9}
+_CLEAN = ("", "NA")
+_DAY = datetime.timedelta(days=1)
+# Between power_begin and UTC may lie a time zone.
+_ZONES = datetime.timedelta(hours=36)
+
+DATES = ("test_datetime", "loadgen_build_date_utc", "loadgen_git_commit_date", "power_begin")
+# What is read of a performance run's log.
+PERFORMANCE_KEYS = frozenset(
+    {
+        "effective_test_mode",
+        "effective_scenario",
+        "effective_target_latency_percentile",
+        "loadgen_version",
+        "loadgen_git_status_message",
+        *DATES,
+        *_AUDITED,
+        *_ISSUES,
+        *consistency.KEYS,
+        *SUMMARISED,
+    }
+)
+# What is read of an accuracy run's log.
+ACCURACY_KEYS = frozenset(
+    {
+        "effective_test_mode",
+        "effective_scenario",
+        "loadgen_version",
+        "loadgen_git_status_message",
+        *DATES,
+    }
+)
+
+
+def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
+    """Report a log that is not of a performance run, has other settings or contradicts itself.
+
+    Parameters
+    ----------
+    path:
+        The detail log; ``values`` is what it says.
+    test:
+        The compliance test that it belongs to; empty for a result's own run.
+    """
+    _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
+    if not test:
+        _judge_issue(scope, path, values)
+    scenario = str(values.get("effective_scenario"))
+    percentile = values.get("effective_target_latency_percentile")
+    least = _PERCENTILES.get(scenario, 0.0)
+    if isinstance(percentile, int | float) and not percentile >= least:
+        _report(
+            scope,
+            "performance-percentile",
+            path,
+            "effective_target_latency_percentile",
+            f"{scenario} is held to another percentile.",
+            f">= {least}",
+            percentile,
+        )
+    _judge_percentile(scope, path, values, scenario)
+    judge_run_dates(scope, path, values)
+    for found in consistency.contradictions(values):
+        _report(scope, found.rule, path, found.key, found.message, found.expected, found.actual)
+
+
+def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenario: str) -> None:
+    """Hold the 99th percentile itself to the limit where only the latency aimed at is."""
+    tables, key = scope.round.tables, "result_99.00_percentile_latency_ns"
+    limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
+    if (
+        limit
+        and scenario == "Server"
+        and scenario in (tables.get("early_stopping_scenarios") or ())
+        and not has_token_latencies(scope.round, scope.model)
+        and isinstance(values.get(key), int | float)
+        and not values[key] <= limit
+    ):
+        _report(
+            scope,
+            "performance-latency",
+            path,
+            key,
+            "The 99th percentile latency is too long.",
+            f"<= {limit} ns",
+            values[key],
+        )
+
+
+def _judge_issue(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    for key in _ISSUES:
+        if values.get(key):
+            _report(
+                scope,
+                "performance-mode",
+                path,
+                key,
+                "The samples were not drawn as those of a performance run.",
+                False,
+                values[key],
+            )
+    for key in _AUDITED:
+        if values.get(key):
+            _report(
+                scope,
+                "performance-audited",
+                path,
+                key,
+                "The run was made with the settings of TEST01.",
+                0,
+                values[key],
+            )
+
+
+def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    """Report a detail log in ``accuracy/`` that is not of an accuracy run."""
+    _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
+    judge_run_dates(scope, path, values)
+
+
+def _judge_mode(scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str) -> None:
+    mode = values.get("effective_test_mode")
+    if mode not in (None, wanted, _BOTH):
+        _report(
+            scope,
+            rule,
+            path,
+            "effective_test_mode",
+            "The log is of a run of another mode.",
+            wanted,
+            mode,
+        )
+
+
+def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    """Report dates that cannot be, and a LoadGen that was built from changed sources."""
+    if "test_datetime" not in values:
+        return
+    text = values["test_datetime"]
+    run, built, committed = (utc_moment(values.get(key)) for key in DATES[:3])
+    clock = clock_moment(values.get("power_begin"))
+    if run is None:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "It is not a date.",
+            "such as 2025-02-13T15:33:18Z",
+            text,
+        )
+    elif clock is not None and abs(run - clock.replace(tzinfo=datetime.UTC)) > _ZONES:
+        _report(
+            scope,
+            "performance-contradiction",
+            path,
+            "test_datetime",
+            "The run is dated otherwise than it began.",
+            f"about {clock:%Y-%m-%d}",
+            text,
+        )
+    elif run > datetime.datetime.now(datetime.UTC) + _DAY:
+        _report(
+            scope, "run-date", path, "test_datetime", "The run is dated in the future.", "", text
+        )
+    elif built is not None and run < built - _DAY:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "The run is dated before its LoadGen was built.",
+            f">= {built:%Y-%m-%d}",
+            text,
+        )
+    elif committed is not None and run < committed - _DAY:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "The run is dated before its LoadGen was written.",
+            f">= {committed:%Y-%m-%d}",
+            text,
+        )
+    status = str(values.get("loadgen_git_status_message") or "").strip()
+    if status not in _CLEAN:
+        _report(
+            scope,
+            "loadgen-modified",
+            path,
+            "loadgen_git_status_message",
+            "LoadGen was built from changed sources.",
+            "",
+            status,
+        )
+
+
+def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[str, Any]) -> None:
+    """Report an accuracy run that is of another LoadGen or scenario than the performance run."""
+    path = f"{scope.path}/accuracy/mlperf_log_detail.txt"
+    key = "loadgen_version"
+    pair = performance.get(key), accuracy.get(key)
+    if None not in pair and pair[0] != pair[1]:
+        _report(
+            scope,
+            "loadgen-differs",
+            path,
+            key,
+            "The accuracy run was made with another LoadGen than the performance run.",
+            *pair,
+        )
+    key = "effective_scenario"
+    run, own = str(performance.get(key)), accuracy.get(key)
+    if own is None or run == "None" or own in (run, scope.scenario):
+        return
+    if own not in sources_of(scope.round, scope.scenario, scope.category):
+        _report(
+            scope,
+            "accuracy-scenario",
+            path,
+            key,
+            "The accuracy run is of another scenario than the performance run.",
+            run,
+            own,
+        )
+
+
+def _report(
+    scope: Scope, rule: str, path: str, key: str, message: str, expected: object, actual: object
+) -> None:
+    scope.report(
+        rule,
+        path,
+        message,
+        line=scope.line_of(path, f'"{key}"'),
+        expected=expected,
+        actual=actual,
+        official=False,
+    )

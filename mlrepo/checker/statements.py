@@ -1,0 +1,72 @@
+"""What a detail log states, and two statements that cannot both be true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EARLY_STOPPING_TEXTS = (
+    "early_stopping_result",
+    "early_stopping_ttft_result",
+    "early_stopping_tpot_result",
+)
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two statements of a log that cannot both be true.
+
+    Attributes
+    ----------
+    rule:
+        The rule that the statement breaks.
+    key:
+        The line that is shown.
+    message:
+        What is wrong, one sentence.
+    expected, actual:
+        What follows from the other lines, and what the line says.
+    """
+
+    rule: str
+    key: str
+    message: str
+    expected: object
+    actual: object
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The lines of a detail log by their keys.
+
+    Attributes
+    ----------
+    values:
+        The first value of each key.
+    """
+
+    values: Mapping[str, Any]
+
+    def number(self, key: str) -> float:
+        """Return a number of the log; NaN, which no comparison holds for, where it has none."""
+        value = self.values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return math.nan
+        try:
+            return float(value)
+        except OverflowError:
+            return math.nan
+
+    def queries(self) -> float:
+        """Return how many queries were run; LoadGen before 2.0 only says how many Server has."""
+        count = self.number("result_query_count")
+        is_server = self.values.get("effective_scenario") == "Server"
+        return self.number("generated_query_count") if math.isnan(count) and is_server else count
+
+    def against(
+        self, key: str, message: str, expected: object, rule: str = "performance-contradiction"
+    ) -> Contradiction:
+        """Return that a line contradicts what follows from others."""
+        return Contradiction(rule, key, message, expected, self.values.get(key, "nothing"))
