@@ -10,6 +10,9 @@ in the profile ``official``:
 
 A disagreement is printed with what each of the two says; the last lines count them.
 
+A checker that dies gives no verdict at all. With ``--each-submitter`` it is run for each one alone,
+and only those that it dies of are left out.
+
 Usage::
 
     python benchmarks/agreement.py TREE ROUND --checker submission_checker.py [-- ARGUMENT…]
@@ -28,12 +31,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from mlrepo.tree import Entry, Kind, Tree
 
 # "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…"; the modular checker names
 # the log: "INFO:main:Results ./closed/…/performance/run_1/mlperf_log_detail.txt 2634.18".
@@ -59,22 +65,33 @@ else:
 """
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
+# A published repository holds files in its root at which the checkers of v3.1 to v5.1 stop.
+_IGNORE_ROOT = "--skip-extra-files-in-root-check"
+
 Rows = dict[str, list[tuple[str, ...]]]
 
 
 def main() -> int:
     """Print the disagreements and their number; exit 1 if there is one."""
     options, extra = _arguments()
+    died: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
         log, table = options.log, options.csv
         if options.checker is not None:
             log, table = Path(scratch) / "log", Path(scratch) / "summary.csv"
-            _run_official(options, extra, log, table)
+            died = _run_official(options, extra, log, table)
         verdicts = _official_verdicts(log)
         header, rows = _official_rows(table)
     start = time.perf_counter()
-    report = check(DirectoryTree(options.tree), load_round(options.round), workers=options.workers)
+    tree: Tree = DirectoryTree(options.tree)
+    if _IGNORE_ROOT in extra or options.skip_root_files:
+        tree = _WithoutRootFiles(tree)
+    report = check(tree, load_round(options.round), workers=options.workers)
     print(f"{options.round}: {len(report.results)} results in {time.perf_counter() - start:.1f} s")
+    if died:
+        print(f"the official checker dies of {', '.join(sorted(died))}")
+        left = tuple(r for r in report.results if r.submitter not in died)
+        report = replace(report, results=left)
     wrong = _compare_verdicts(report, verdicts)
     different = _compare_rows(report, header, rows)
     print(f"verdicts: {len(verdicts)} official, {wrong} differ")
@@ -89,6 +106,9 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--checker", type=Path, help="the official checker to run")
     parser.add_argument("--log", type=Path, help="what it printed")
     parser.add_argument("--csv", type=Path, help="its summary.csv")
+    parser.add_argument("--skip-root-files", action="store_true",
+                        help=f"as {_IGNORE_ROOT} does, of which the log is")  # fmt: skip
+    parser.add_argument("--each-submitter", action="store_true", help="run it for each one alone")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options, extra = parser.parse_known_args()
     if options.checker is None and (options.log is None or options.csv is None):
@@ -98,7 +118,28 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
 
 def _run_official(
     options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path
-) -> None:
+) -> set[str]:
+    """Run the official checker; return the submitters that it dies of, each run alone."""
+    if not options.each_submitter:
+        _run_once(options, extra, log, table)
+        return set()
+    divisions = load_round(options.round).tables["divisions"]
+    names = {path.name for each in divisions for path in (options.tree / each).glob("*/")}
+    died: set[str] = set()
+    part, rows = log.with_name("part.log"), table.with_name("part.csv")
+    with log.open("wb") as logs, table.open("wb") as tables:
+        for name in sorted(names):
+            _run_once(options, [*extra, "--submitter", name], part, rows)
+            if b"SUMMARY: " not in part.read_bytes():  # its last line
+                died.add(name)
+                continue
+            logs.write(part.read_bytes())
+            lines = rows.read_bytes().splitlines(keepends=True)
+            tables.writelines(lines if not tables.tell() else lines[1:])
+    return died
+
+
+def _run_once(options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path) -> None:
     checker = options.checker.resolve()
     command = [sys.executable, "-c", _SORTED, str(checker), "--input", ".",
                "--version", options.round, "--csv", str(table), *extra]  # fmt: skip
@@ -134,6 +175,21 @@ def _official_rows(table: Path) -> tuple[list[str], Rows]:
     if broken:
         print(f"{broken} lines of the official summary.csv are broken by their own quoting")
     return header, rows
+
+
+class _WithoutRootFiles:
+    """A tree without the plain files in its root."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tree, name)
+
+    def entries(self, path: str) -> Sequence[Entry]:
+        """Return the entries of a directory; of the root, those that are no files."""
+        found = self._tree.entries(path)
+        return found if path else [entry for entry in found if entry.kind is not Kind.FILE]
 
 
 def _compare_verdicts(report: Report, official: dict[str, bool]) -> int:

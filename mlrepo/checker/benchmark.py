@@ -32,16 +32,15 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
     goes_on:
         The official checker looks at the results of the system at all.
     """
-    table = scope.round.tables["scenarios"].get(_category(scope.category), {}).get(scope.model)
-    known = isinstance(table, dict) and table.get("required") is not None
-    known = known and (scope.is_open or scope.model in scope.round.tables["models"])
+    rules = scope.round.scenario_rules(scope.category, scope.model)
+    known = rules is not None and (scope.is_open or scope.model in scope.round.tables["models"])
     if not known:
         scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
                      actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
         if is_modular(scope.round) and not scope.is_open:
             scope.report("official-crash", scope.path, DIES, official=True)
-    required = set((table or {}).get("required") or ())
-    allowed = required | set((table or {}).get("optional") or ())
+    required, optional = map(set, rules or ((), ()))
+    allowed = required | optional
     missing, errors = set(required), 0
     judged: list[Result] = []
     others: list[Finding] = []
@@ -119,10 +118,6 @@ def _judge_required(
             scope.report("scenario-missing", scope.path,
                          "One of Server and Interactive is required.",
                          official=bool(judged) or not is_modular(scope.round))  # fmt: skip
-
-
-def _category(category: str) -> str:
-    return "datacenter-edge" if "," in category else category
 
 
 def _unknown(scope: Scope) -> Result:

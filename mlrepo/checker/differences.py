@@ -96,8 +96,8 @@ PARTLY: Mapping[str, str] = {
 LIMITS = (
     "The signed checks of the Power WG (`power_checker.py`, part of the official verdict since "
     "v3.1) are not made: `power-not-verified` says so at each power result.",
-    "A link to a file counts by where it points inside the tree; the official checkers follow it "
-    "on the machine they run on.",
+    "A link is followed inside the tree only; the official checkers follow it wherever it leads on "
+    "the machine they run on.",
     "From v6.0 on, a scenario's directory in mixed case is called a crash, which it is only where "
     "the result is valid otherwise.",
     "A round of the repository's own that is newer than the table of effects is taken to be "

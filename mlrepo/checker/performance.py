@@ -154,8 +154,7 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
                      actual=run.scan.errors[0] if run.scan.errors else count,
                      official=bool(count) and round.version < (6, 0))  # fmt: skip
     run.scenario = str(values.get("effective_scenario"))
-    key = _result_key(round, scope.model, run.scenario)
-    run.value = computed(values, key)
+    key, run.value = _result(round, scope.model, run.scenario, values)
     if not math.isfinite(run.value) or run.value <= 0:
         scope.report("performance-result", path, "The result is no positive number.",
                      line=_line(scope, path, key), actual=run.value, official=False)  # fmt: skip
@@ -202,7 +201,7 @@ def compute_result(scope: Scope, path: str) -> float:
     if scan.problem:
         raise Unjudgeable(scan.problem)
     scenario = str(scan.values.get("effective_scenario"))
-    result = computed(scan.values, _result_key(scope.round, scope.model, scenario))
+    _, result = _result(scope.round, scope.model, scenario, scan.values)
     if scenario not in sources_of(scope.round, scope.scenario, scope.category):
         return result
     return _inferred(scope.scenario, scenario, scan.values)
@@ -229,13 +228,21 @@ def first_error_line(scope: Scope, path: str, scan: DetailScan) -> int:
     return scope.line_of(path, '"is_error": true' if scan.errors else '"num_errors"')
 
 
-def _result_key(round: Round, model: str, scenario: str) -> str:
+def _result(
+    round: Round, model: str, scenario: str, values: Mapping[str, Any]
+) -> tuple[str, float]:
+    """Return the key of the result, and its value."""
     fields = round.tables["result_field"]
     if scenario not in fields:
         raise Unjudgeable(f"The log names no scenario of the round: {scenario}.")
-    key = fields[scenario]
+    key = str(fields[scenario])
+    # The official checkers want a number there even where the model has a field of its own.
+    result = computed(values, key)
     own = (round.tables.get("result_field_per_model") or {}).get(model) or {}
-    return str(own.get(scenario, key))
+    if scenario in own:
+        key = str(own[scenario])
+        result = computed(values, key)
+    return key, result
 
 
 def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) -> None:
@@ -317,6 +324,8 @@ def _judge_latency(scope: Scope, path: str, run: Run) -> None:
 
 def _judge_amount(scope: Scope, path: str, run: Run) -> None:
     values, tables = run.scan.values, scope.round.tables
+    if scope.round.version < (0, 7):
+        return  # v0.5 sets none
     if not stops_early(scope.round, run.scenario):
         if scope.model not in tables["min_queries"]:
             raise Unjudgeable(f"The round has no query count for {scope.model}.")

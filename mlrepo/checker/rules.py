@@ -57,14 +57,14 @@ class Rule:
         """Return what the round's official checker does: ``invalid``, ``log``, ``none``…
 
         Of a round that is newer than the table nothing better is known than what the newest
-        checker in the table does.
+        checker in the table does; v0.5 has none of its own, that of v0.7 knows both.
         """
         effects = _effects().get(self.enforcement, {})
         if round_name in effects or not effects:
             return effects.get(round_name, "none")
         version = _version(round_name)
         before = [name for name in effects if _version(name) < version]
-        return effects[max(before, key=_version)] if before else "none"
+        return effects[max(before or [min(effects, key=_version)], key=_version)]
 
     def breaks(self, round_name: str) -> bool:
         """Say whether a breach makes the result invalid in the round's official checker."""

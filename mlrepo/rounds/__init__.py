@@ -76,9 +76,27 @@ class Round:
         """
         if division == "open":
             return True
-        table = self.tables["scenarios"].get(category.replace(",", "-"), {})
-        entry = table.get(self.official_benchmark(benchmark)) or {}
-        return scenario in (entry.get("required") or []) + (entry.get("optional") or [])
+        required, optional = self.scenario_rules(category, benchmark) or ((), ())
+        return scenario in (*required, *optional)
+
+    def scenario_rules(
+        self, category: str, benchmark: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Return the scenarios that are required and allowed besides, None for no such benchmark.
+
+        v0.5 has no categories: it requires none and allows all.
+        """
+        if not self.has_categories():
+            return (), SCENARIOS
+        table = self.tables["scenarios"].get(category.replace(",", "-")) or {}
+        entry = table.get(self.official_benchmark(benchmark) or benchmark) or {}
+        if entry.get("required") is None:
+            return None
+        return tuple(entry["required"]), tuple(entry.get("optional") or ())
+
+    def has_categories(self) -> bool:
+        """Say whether the round sorts systems into categories (v0.7 and later)."""
+        return any(self.tables["scenarios"].values())
 
     def compliance_tests(self, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Return the compliance tests of a benchmark in a scenario, in the checker's order."""
@@ -87,9 +105,8 @@ class Round:
 
     def scenarios_of(self, category: str, benchmark: str) -> tuple[str, ...]:
         """Return the scenarios that the category requires of a benchmark; may be empty."""
-        table = self.tables["scenarios"].get(category.replace(",", "-"), {})
-        entry = table.get(self.official_benchmark(benchmark)) or {}
-        return tuple(entry.get("required") or ())
+        required, _ = self.scenario_rules(category, benchmark) or ((), ())
+        return required
 
     def test05_seeds(self) -> dict[str, int]:
         """Return the seeds that TEST05 runs with by name; empty where the round has no TEST05."""

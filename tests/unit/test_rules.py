@@ -27,4 +27,4 @@ def test_a_round_that_is_newer_than_the_table_is_checked_as_the_newest_in_it() -
     rule = RULES["accuracy-target"]
     assert rule.effect("v9.0") == rule.effect("v6.1") == "invalid"
     assert RULES["performance-validity"].effect("v9.0") == "none"
-    assert RULES["power-files"].effect("v0.5") == "none"
+    assert RULES["power-files"].effect("v0.5") == RULES["power-files"].effect("v0.7") == "n/a"
