@@ -195,7 +195,11 @@ def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[
 def _read_form(scope: Scope, path: str) -> Values:
     """Return what a log says that no official checker reads; report a damaged one."""
     if not scope.round.has_detail_log():
-        return summary_values(scope.text(path, 1 << 20) or "", scope.round)
+        values = summary_values(scope.text(path, 1 << 20) or "", scope.round)
+        if values["effective_scenario"]:
+            return values
+        scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
+        return {}
     try:
         with scope.tree.open(path) as stream:
             scan = scan_detail(stream, KEYS)

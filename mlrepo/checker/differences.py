@@ -60,6 +60,7 @@ WHY: Mapping[str, str] = {
     "compliance": "the closed division asks for every test; up to v2.0 only the last one counted",
     "compliance-copied": "a copy of the performance run is no test",
     "compliance-unlike-performance": "TEST PASS stands for a tolerance that the scores exceed",
+    "power-samples": "the mean of a part of the run is another power",
     "compliance-settings": "an ordinary run, or another test, proves nothing of what the test is "
     "for",
     "compliance-text": "no verification script writes TEST PASS below such numbers",
@@ -84,6 +85,7 @@ PARTLY: Mapping[str, str] = {
     "compliance": "a log of TEST04-A or earlier tests that failed: up to v2.0 only the last test "
     "counts, and for nothing but a column",
     "performance-loadgen-error": "errors in a log whose num_errors is 0 (v5.1)",
+    "power-files": "a file of the measurement that is empty, or that is no JSON where it should be",
     "performance-target-latency": "an aim longer than the limit up to v1.1, where only the "
     "percentile is compared",
     "performance-token-latency": "an Interactive run within Server's limits only (v6.0 and later)",

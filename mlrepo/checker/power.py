@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from mlrepo.checker.numbers import Unjudgeable
 from mlrepo.checker.performance import compute_result
+from mlrepo.checker.power_evidence import judge_contents, judge_samples, judge_window
 from mlrepo.checker.rows import describes_power_supplies
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import parse_config
-from mlrepo.logs.power import parse_time, samples_between
+from mlrepo.logs.power import PowerSamples, parse_time, samples_between
 from mlrepo.tree import Missing
 
 _POWER = "performance/power"
@@ -59,14 +61,23 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
             samples_only=scope.round.version >= (4, 0),
             positive_only=scope.round.version >= (3, 1),
         )  # fmt: skip
+        seconds = (end - begin).total_seconds()
         if not samples.count:
-            raise ValueError(f"no sample stands between {begin} and {end}")
-        return _metric(scope, samples.mean_watts, (end - begin).total_seconds(), detail)
+            raise ValueError(_no_samples(samples, begin, end))
+        judge_samples(scope, path, samples, seconds)
+        judge_window(scope, seconds, detail)
+        return _metric(scope, samples.mean_watts, seconds, detail)
     except KeyError as error:
         scope.report("power-window", path, f"The detail log has no {error.args[0]}.")
     except (Missing, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
         scope.report("power-window", path, f"The power cannot be read: {error}.")
     return None
+
+
+def _no_samples(samples: PowerSamples, begin: datetime, end: datetime) -> str:
+    if samples.total:
+        return f"all {samples.total} samples between {begin} and {end} are <= 0 watts"
+    return f"no sample is between {begin} and {end}"
 
 
 def design_power(scope: Scope) -> Any:
@@ -125,6 +136,8 @@ def _judge_files(scope: Scope) -> None:
                     if names
                 ),
             )  # fmt: skip
+        own = [name for name in wanted if name in present and name not in required["performance"]]
+        judge_contents(scope, path, own)
 
 
 def _judge_ranging(scope: Scope) -> None:

@@ -26,10 +26,19 @@ class PowerSamples:
         How many there are.
     mean_watts:
         Their mean; 0 when there are none.
+    total:
+        How many there are with those of no power or less, which some rounds leave out.
+    positive:
+        How many are of some power.
+    mean_positive:
+        Their mean; 0 when there are none.
     """
 
     count: int
     mean_watts: float
+    total: int
+    positive: int
+    mean_positive: float
 
 
 def parse_time(text: str, zone_seconds: float = 0) -> datetime:
@@ -75,9 +84,13 @@ def samples_between(
     watts = _usual_watts(text, begin, end, zone_seconds)
     if watts is None:
         watts = _any_watts(text, begin, end, zone_seconds, samples_only=samples_only)
-    if positive_only:
-        watts = [value for value in watts if value > 0]
-    return PowerSamples(len(watts), sum(watts) / len(watts) if watts else 0.0)
+    positive = [value for value in watts if value > 0]
+    counted = positive if positive_only else watts
+    return PowerSamples(len(counted), _mean(counted), len(watts), len(positive), _mean(positive))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _usual_watts(

@@ -96,9 +96,9 @@ class Score:
     value: float
     slack: float = 0.0
 
-    def equals(self, number: float) -> bool:
-        """Say whether the number would be printed like this; a log has six digits."""
-        return abs(self.value - number) <= self.slack + 1e-3 * abs(number)
+    def equals(self, number: float, digits: float = 1e-3) -> bool:
+        """Say whether the number would be printed like this, but for a share of ``digits``."""
+        return abs(self.value - number) <= self.slack + digits * abs(number)
 
 
 def scores(text: str) -> dict[str, Score]:
