@@ -95,7 +95,9 @@ def asked_settings(record: RunRecord) -> dict[str, str]:
     text = record.settings.get("user.conf", {}).get("value", "") or "{}"
     try:
         values = json.loads(text)
-    except ValueError:  # redacted in the middle
+    except (ValueError, RecursionError):  # redacted in the middle
+        return {}
+    if not isinstance(values, dict):
         return {}
     return {str(key): str(value) for key, value in values.items()}
 

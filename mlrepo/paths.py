@@ -72,3 +72,15 @@ def _why_refused(part: str, depth: int, *, last: bool) -> str:
 def name_problem(text: str) -> str:
     """Return why ``text`` cannot be one component of a path, or an empty string."""
     return _why_refused(text, 1, last=False)
+
+
+def escape_problem(text: str) -> str:
+    """Return why ``text`` is no single name below a directory, or an empty string.
+
+    Weaker than :func:`name_problem`: published trees hold names that mlrepo would not give.
+    """
+    if text in ("", ".", ".."):
+        return f"is {text!r}, which names no file"
+    if text.startswith("-") or any(c in "/\\" or unicodedata.category(c)[0] == "C" for c in text):
+        return "begins with '-' or holds a separator or a control character"
+    return ""

@@ -8,16 +8,16 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from typing import Any
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
+from mlrepo.record_fields import RUN_ID, plain, problems
 
 SCHEMA = "mlrepo.run/1"
-_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}\Z")
 
 VALID = "VALID"
 INVALID = "INVALID"
@@ -32,6 +32,8 @@ MODES = (PERFORMANCE, ACCURACY)
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
+# How many problems of one record are told.
+_MOST_TOLD = 3
 # The tag of a run that was read from published results: it is compared with, never submitted.
 IMPORTED_TAG = "imported"
 
@@ -134,17 +136,25 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, data: bytes, where: str = "run.json") -> RunRecord:
-        """Parse ``run.json``; raise :class:`UserError` for another schema or missing keys.
+        """Parse ``run.json``; every value has the type and form of :data:`record_fields.RECORD`.
 
         Unknown keys are ignored, so that a record written by a later minor version can be read.
+
+        Raises
+        ------
+        UserError
+            Another schema, missing keys, or values that no mlrepo writes.
         """
         try:
-            raw = json.loads(data)
+            raw = plain(json.loads(data))
             if raw["schema"] != SCHEMA:
                 raise UserError(
                     f"{where} has the schema {raw['schema']!r}; this mlrepo reads {SCHEMA!r}.",
                     hint="Use a newer mlrepo.",
                 )
+            wrong = list(islice(problems(raw), _MOST_TOLD))
+            if wrong:
+                raise ValueError("; ".join(wrong))
             values = _known(cls, raw)
             values["result"] = Metric(**_known(Metric, raw["result"]))
             for name, kind in (("metrics", Metric), ("logs", StoredLog)):
@@ -155,9 +165,13 @@ class RunRecord:
             return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
-                f"{where} is not a run record: {error!r}.",
-                hint="`mlrepo doctor` checks the experiment branches.",
+                f"{where} is not a run record: {_said(error)}.",
+                hint="mlrepo did not write it so; `mlrepo doctor` checks the experiment branches.",
             ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
 
 
 def _finite(value: Any) -> Any:
@@ -196,7 +210,7 @@ def run_stamp(started: datetime.datetime) -> str:
 
 def is_run_id(text: str) -> bool:
     """Say whether ``text`` has the form of a run id."""
-    return bool(_RUN_ID.match(text))
+    return bool(RUN_ID.match(text))
 
 
 def configuration_digest(configuration: Mapping[str, Any]) -> str:

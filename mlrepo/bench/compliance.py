@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
+from mlrepo.bench.consent import PREFIX, own_prefix
 from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_probe
 from mlrepo.bench.request import BenchRequest
@@ -18,7 +19,13 @@ from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import RecordedRun, load_record, read_file, recorded_runs
+from mlrepo.repository.history import (
+    RecordedRun,
+    load_record,
+    read_file,
+    read_text,
+    recorded_runs,
+)
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.rounds import Round, load_round
 from mlrepo.settings import Resolved
@@ -84,7 +91,8 @@ def prepare_test(
     Raises
     ------
     UserError
-        A run that it needs is missing, or the full accuracy log is not on this machine.
+        A run that it needs is missing, the full accuracy log is not on this machine, or the
+        performance run's command prefix may not run here.
     """
     repository, scenario = bench.repository, request.scenario
     identity = identity_of(bench.settings, request, backend_name(request.backend))
@@ -119,7 +127,7 @@ def prepare_test(
         score = detail.number(plan.round.result_key(request.workload, scenario))
         if scenario == "Server":
             target = detail.number("effective_target_latency_ns")
-    conf = read_file(repository, performance, USER_CONF_FILE).decode("utf-8")
+    conf = read_text(repository, performance, USER_CONF_FILE)
     prepared = ComplianceTest(
         name=test,
         audit=audit_config(plan.round, plan.workload, test),
@@ -141,18 +149,11 @@ def prepare_test(
         model_variant=request.model_variant,
         precision=request.precision,
         backend_options=request.backend_options,
-        prefix=own_prefix(record),
+        prefix=bench.gate.taken_over(PREFIX, own_prefix(record), performance),
         timeout=request.timeout,
         tags=request.tags,
         test=prepared,
     )
-
-
-def own_prefix(record: RunRecord) -> tuple[str, ...]:
-    """Return the command prefix that the user gave, without that of the platform profile."""
-    prefix = tuple(record.backend.get("prefix") or ())
-    profile = tuple((record.host.get("platform") or {}).get("prefix") or ())
-    return prefix[len(profile) :] if prefix[: len(profile)] == profile else prefix
 
 
 def _needed(
@@ -172,8 +173,8 @@ def _needed(
 
 def _full_log(repository: ResultsRepository, run: RecordedRun, record: RunRecord) -> bytes:
     """Return the accuracy log of a run in full: from the raw store when the commit has it cut."""
-    stored = record.logs[ACCURACY_LOG]
-    if not stored.full_sha256:
+    stored = record.logs.get(ACCURACY_LOG)
+    if stored is None or not stored.full_sha256:
         return read_file(repository, run, ACCURACY_LOG)
     path: Path = repository.store / "raw" / stored.full_sha256
     if not path.is_file():

@@ -7,6 +7,7 @@ local and fetched, and from nothing else.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ MISSING = "missing"
 INFERRED = "inferred"
 
 _RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
+_MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _RESULT_TRAILERS = tuple(f"MLRepo-{name}" for name in _RESULT)
 
 
@@ -141,7 +143,7 @@ def _counts(run: RecordedRun, *, quick: bool) -> bool:
     if quick:
         return True
     lasted = run.trailer("Duration").partition(" ")[0]
-    return not lasted.isdecimal() or int(lasted) >= _shortest(run.trailer("Round"))
+    return not _MILLISECONDS.fullmatch(lasted) or int(lasted) >= _shortest(run.trailer("Round"))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.record import INVALID, PERFORMANCE, PROBE_TAG, VALID, RunRecord
-from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.history import readable_record, recorded_runs
 
 # What a machine could do longer ago says little of what it can do now.
 _YOUNG = datetime.timedelta(days=1)
@@ -50,7 +50,9 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str) -> EarlierRuns:
     for run in sorted(runs, key=lambda run: run.run, reverse=True):
         if any(run.trailer(name) != value for name, value in wanted.items()):
             continue
-        record = load_record(bench.repository, run)
+        record = readable_record(bench.repository, run, {})
+        if record is None:
+            continue  # somebody's bad record is no part of this search
         if datetime.datetime.fromisoformat(record.started) < oldest:
             break
         if tuple(record.argv) != tuple(bench.argv):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlrepo.bench.compliance import own_prefix, plan_tests, prepare_test
+from mlrepo.bench.compliance import plan_tests, prepare_test
 from mlrepo.bench.conclude import ENVIRONMENT_FILE
+from mlrepo.bench.consent import OPTIONS, PREFIX, option_words, own_prefix
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
-from mlrepo.bench.run import Bench, installed_packages
+from mlrepo.bench.run import Bench
 from mlrepo.bench.suite import without_suite_tags
 from mlrepo.differences import Difference, differing, machine_facts
 from mlrepo.errors import UserError
@@ -22,12 +23,18 @@ from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import RunRecord
 from mlrepo.redaction import recorded_environment
-from mlrepo.repository.history import RecordedRun, read_file
-from mlrepo.settings import Resolved
+from mlrepo.repository.history import RecordedRun, read_file, read_text
+from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
+from mlrepo.systems.packages import installed_packages
 from mlrepo.workloads import ModelFile, Workload
 
 REPLAY_TAG = "replay"
+# What a record says of its model in words; where the file lies, this machine says.
+_MODEL_TEXTS = (
+    "name", "starting_weights_filename", "retraining", "input_data_types", "weight_data_types",
+    "weight_transformations",
+)  # fmt: skip
 _RECORDED = ("round", "division", "submitter", "category", "system", "platform")
 
 
@@ -53,9 +60,15 @@ class Replay:
 
 
 def recorded_settings(record: RunRecord) -> dict[str, Resolved]:
-    """Return the settings under which a run was made, with the record as their origin."""
+    """Return the settings under which a run was made, with the record as their origin.
+
+    Each is held to what the setting allows; a :class:`UserError` names one that is not.
+    """
     origin = f"runs/{record.run}/run.json"
-    return {key: Resolved(str(getattr(record, key)), origin) for key in _RECORDED}
+    return {
+        key: Resolved(setting_named(key).check(str(getattr(record, key)), origin), origin)
+        for key in _RECORDED
+    }
 
 
 def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path | None) -> Replay:
@@ -69,7 +82,8 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
     Raises
     ------
     UserError
-        Model or data set are not here.
+        Model or data set are not here, or the command prefix or the backend options of the record
+        may not run here.
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
     file = find_same_model(
@@ -89,7 +103,6 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
             hint="Prepare the same data: `mlrepo dataset prepare`, `mlrepo dataset verify`.",
         )
     request = _request(bench, run, record, file)
-    environment = json.loads(read_file(bench.repository, run, ENVIRONMENT_FILE))
     here = {
         "python": platform.python_version(),
         "variables": _cleaned(bench, recorded_environment(bench.environ)),
@@ -100,17 +113,17 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
         bench,
         request,
         differing([[machine_facts(record.host)], [machine_facts(host_facts())]]),
-        differing([[_flat(environment)], [_flat(here)]]),
+        differing([[_environment(bench, run)], [_flat(here)]]),
     )
 
 
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile) -> BenchRequest:
     backend, naming = record.backend, record.backend.get("naming") or {}
-    conf = read_file(bench.repository, run, USER_CONF_FILE).decode("utf-8")
+    conf = read_text(bench.repository, run, USER_CONF_FILE)
+    options = dict(backend.get("asked_options") or {})
+    bench.gate.taken_over(OPTIONS, option_words(options), run)
     told: dict[str, Any] = {
-        field.name: record.model[field.name]
-        for field in fields(ModelFile)
-        if field.name in record.model
+        name: str(record.model[name]) for name in _MODEL_TEXTS if name in record.model
     }
     recorded = RecordedInputs(
         record.run,
@@ -119,18 +132,18 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile
     )
     request = BenchRequest(
         workload=record.benchmark,
-        backend=str(backend["name"]),
+        backend=str(backend.get("name") or ""),
         scenario=record.scenario,
         mode=record.mode,
         max_batch=backend.get("max_batch"),
         threads=backend.get("threads"),
-        precision=str(backend.get("precision", "fp32")),
-        backend_options=dict(backend.get("asked_options") or {}),
-        prefix=own_prefix(record),
+        precision=str(backend.get("precision") or "fp32"),
+        backend_options=options,
+        prefix=bench.gate.taken_over(PREFIX, own_prefix(record), run),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
-        framework_version=str(naming.get("version", "")),
-        framework_ext=str(naming.get("ext", "")),
+        framework_version=str(naming.get("version") or ""),
+        framework_ext=str(naming.get("ext") or ""),
         skip_system_ext=bool(naming.get("plain", False)),
     )
     if not record.test:
@@ -143,6 +156,14 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile
 def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:
     """Return variables as a record holds them: what was masked there must not differ here."""
     return {name: bench.redactor.text(value)[0] for name, value in variables.items()}
+
+
+def _environment(bench: Bench, run: RecordedRun) -> dict[str, str]:
+    """Return the recorded environment, flat; one that nothing can be read from is empty."""
+    try:
+        return _flat(json.loads(read_file(bench.repository, run, ENVIRONMENT_FILE)))
+    except (ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import platform
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from mlrepo.bench.conclude import (
     ConcludedRun,
     conclude,
 )
+from mlrepo.bench.consent import Ask, Gate, refuse
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
@@ -49,6 +49,7 @@ from mlrepo.systems.description import read_description, user_conf_of
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
+from mlrepo.systems.packages import installed_packages
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads import ModelFile
@@ -69,6 +70,8 @@ class Bench:
         The command as the user typed it.
     home:
         Where this user's models, data sets and compiled models are kept.
+    ask:
+        Asks the user whether words of a record may run.
     """
 
     repository: ResultsRepository
@@ -78,6 +81,12 @@ class Bench:
     redactor: Redactor
     argv: Sequence[str]
     home: Path
+    ask: Ask = refuse
+
+    @property
+    def gate(self) -> Gate:
+        """What of records may run here."""
+        return Gate(self.repository, self.ask)
 
     def run(
         self,
@@ -96,6 +105,7 @@ class Bench:
             The run could not be recorded; it waits in the spool.
         """
         request, inputs, tuned = self.prepare(request.checked())
+        self.gate.remember_typed(request, self.redactor)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
@@ -383,13 +393,4 @@ def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
         "reference": test.reference,
         "score": test.score,
         "target_latency": test.target_latency,
-    }
-
-
-def installed_packages() -> dict[str, str]:
-    """Return name and version of every installed distribution; never where it came from."""
-    return {
-        name: distribution.version
-        for distribution in metadata.distributions()
-        if (name := distribution.metadata["Name"])
     }

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
-from mlrepo.bench.compliance import identity_of, plan_tests, prepare_test
+from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepare_test
 from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.consent import PREFIX, own_prefix
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.execute import Progress
 from mlrepo.bench.inputs import backend_name
@@ -30,7 +31,7 @@ from mlrepo.errors import Busy, UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stamp
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.history import RecordedRun, readable_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
 from mlrepo.rounds import Round, load_round
 from mlrepo.rounds.inference import sources_of
@@ -42,6 +43,7 @@ _BEGAN = re.compile(rf"{SUITE_TAG}-(\d{{8}}T\d{{6}}Z)")
 RERUN = ("missing", "invalid", "all")
 # How long a measured run of `--quick` lasts.
 _QUICK_SECONDS = 2.0
+_COMMAND = ("mlrepo", "bench", "suite")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
@@ -220,6 +222,26 @@ def run_suite(
             left -= step.seconds
 
 
+def agree_to_prefixes(suite: Suite) -> None:
+    """Ask about the command prefixes of runs that tests will follow, before anything is run.
+
+    Raises
+    ------
+    UserError
+        One may not run here: see :meth:`Gate.taken_over`.
+    """
+    rerun = {step.cell.scenario for step in suite.wanted if step.cell.mode == PERFORMANCE}
+    tested = {step.cell.scenario for step in suite.wanted if step.cell.mode == COMPLIANCE}
+    runs = list(recorded_runs(suite.bench.repository)) if tested - rerun else []
+    for scenario in sorted(tested - rerun):
+        request = replace(suite.request, scenario=scenario)
+        identity = identity_of(suite.bench.settings, request, backend_name(request.backend))
+        run = newest_valid(runs, identity, PERFORMANCE)
+        record = readable_record(suite.bench.repository, run, {}) if run is not None else None
+        if run is not None and record is not None:
+            suite.bench.gate.taken_over(PREFIX, own_prefix(record), run)
+
+
 def parse_duration(text: str) -> float:
     """Return seconds from ``3h``, ``90m``, ``45s`` or a plain number of seconds."""
     match = _DURATION.fullmatch(text.strip())
@@ -240,11 +262,18 @@ def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(tag for tag in tags if tag != SUITE_TAG and not _BEGAN.fullmatch(tag))
 
 
-def last_suite(repository: ResultsRepository) -> RunRecord | None:
-    """Return the newest run that a suite made, whose command line tells how to go on; or None."""
+def last_suite(
+    repository: ResultsRepository, unreadable: dict[str, str]
+) -> tuple[RecordedRun, RunRecord] | None:
+    """Return the newest run that a suite made, whose command line tells how to go on; or None.
+
+    Runs whose record cannot be read are passed over and noted in ``unreadable``.
+    """
     for run in recorded_runs(repository):
         if SUITE_TAG in run.trailer("Tags").split(","):
-            return load_record(repository, run)
+            record = readable_record(repository, run, unreadable)
+            if record is not None and record.argv[:3] == _COMMAND:
+                return run, record
     return None
 
 
@@ -289,7 +318,9 @@ def _took(bench: Bench, journal: Journal, cell: Cell) -> float | None:
     """Return how long the run of a cell took, or None when it has none that ended well."""
     if not cell.run or cell.state not in (DONE, STALE):
         return None
-    record = load_record(bench.repository, journal.find(cell.run))
+    record = readable_record(bench.repository, journal.find(cell.run), {})
+    if record is None:
+        return None
     # Measured by a clock that never jumps, where the record has it.
     measured = (record.load.get("noise") or {}).get("seconds")
     if measured is not None:

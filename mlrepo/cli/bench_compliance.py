@@ -16,6 +16,7 @@ from mlrepo.cli.bench_session import (
     print_run,
     run_one,
     run_values,
+    trust_option,
     typed_arguments,
     where_options,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @where_options
 @click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
 @model_options
+@trust_option
 @click.option("--timeout", type=float, help="Stop a test after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.pass_context
@@ -45,7 +47,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     Each test is a run of its own with the settings of the newest VALID performance run, against
     which it is verified (TEST01 against the accuracy run too). A test of another benchmark is
-    refused. Exit code: 0 all passed, 1 one failed.
+    refused. A command prefix that somebody else recorded is shown, and run only with your consent.
+    Exit code: 0 all passed, 1 one failed.
 
     \b
     Example:
@@ -55,7 +58,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.record import COMPLIANCE
     from mlrepo.rounds import parse_scenario
 
-    bench = open_bench(given, typed_arguments(ctx))
+    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     request = BenchRequest(
         workload=given["model"],
         backend=given["backend"],

@@ -15,6 +15,7 @@ from mlrepo.cli.bench_session import (
     print_run,
     run_one,
     run_values,
+    trust_option,
     typed_arguments,
 )
 from mlrepo.cli.compare import comparison_values, print_comparison
@@ -23,6 +24,7 @@ from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
+    from mlrepo.bench.consent import Recorded
     from mlrepo.bench.replay import Replay
     from mlrepo.differences import Difference
 
@@ -37,6 +39,7 @@ _MOST_TOLD = 12
 @click.option("--experiment", help="The branch that gets the commit (default: the system).")
 @click.option("--model-file", type=click.Path(path_type=Path),
               help="The recorded model, where it is not in the user's store.")  # fmt: skip
+@trust_option
 @click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print record and comparison as JSON.")
 @click.pass_context
@@ -48,6 +51,7 @@ def command(
     system: str | None,
     experiment: str | None,
     model_file: Path | None,
+    trust_prefix: bool,
     check: bool,
     as_json: bool,
 ) -> int:
@@ -55,7 +59,9 @@ def command(
 
     RUN is a run id, a part of one, a commit, or `latest`. Model and data set must be the recorded
     ones to the byte; LoadGen's settings are those that the run had, estimates included. What else
-    differs on this machine is told before it starts. Exit code: 0 VALID, 1 INVALID or failed.
+    differs on this machine is told before it starts. A command prefix or backend options that were
+    not typed on this machine are shown, and run only with your consent. Exit code: 0 VALID, 1
+    INVALID or failed.
 
     \b
     Example:
@@ -81,8 +87,10 @@ def command(
     if on_this_system:
         given["system"] = system
         del settings["system"]
-    bench = open_bench(given, typed_arguments(ctx))
+    bench = open_bench(given, typed_arguments(ctx), trusted=trust_prefix)
     bench = replace(bench, settings={**bench.settings, **settings})
+    if check:
+        bench = replace(bench, ask=_show)
     plan = plan_replay(bench, found, record, model_file)
     _tell(plan)
     if plan.machine and not on_this_system and not check:
@@ -112,6 +120,12 @@ def command(
         print_run(done)
         print_comparison(comparison)
     return exit_code(done.record.validity)
+
+
+def _show(recorded: Recorded) -> bool:
+    """Show what the record would run; with --check nothing runs."""
+    click.echo(f"{recorded}. A replay would run it, and asks before.", err=True)
+    return True
 
 
 def _tell(plan: Replay) -> None:

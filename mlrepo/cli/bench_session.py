@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from mlrepo.cli.render import ProgressLine, print_headline
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.consent import Ask, Recorded
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
+    from mlrepo.repository.discovery import ResultsRepository
 
 _WHERE = (
     click.option(
@@ -38,8 +41,40 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def open_bench(given: Mapping[str, Any], argv: list[str]) -> Bench:
-    """Return the session that the options and the repository's settings describe."""
+_TRUST = click.option(
+    "--trust-prefix",
+    is_flag=True,
+    help="Run the command prefix and options of a record without asking: they were read before.",
+)
+
+
+def trust_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that agrees to what a record would run here."""
+    return _TRUST(function)
+
+
+def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
+    """Return what asks whether words of a record may run: the flag, a terminal, else nobody."""
+    from mlrepo.bench.consent import Gate
+
+    def ask(recorded: Recorded) -> bool:
+        if not trusted:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                return False
+            click.echo(f"{recorded}", err=True)
+            if not click.confirm("Run it here, with your rights?", err=True):
+                return False
+        Gate(repository).consents.remember(recorded.what, recorded.words)
+        return True
+
+    return ask
+
+
+def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = False) -> Bench:
+    """Return the session that the options and the repository's settings describe.
+
+    ``trusted`` agrees to what records would run here.
+    """
     from mlrepo.bench.run import Bench
     from mlrepo.repository.experiments import Experiment
 
@@ -59,6 +94,7 @@ def open_bench(given: Mapping[str, Any], argv: list[str]) -> Bench:
         redactor(system),
         ("mlrepo", *argv),
         user_directory(),
+        asker(repository, trusted=trusted),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.bench_session import (
+    asker,
     before_runs,
     exit_code,
     model_choice,
@@ -18,6 +19,7 @@ from mlrepo.cli.bench_session import (
     open_bench,
     run_values,
     tell_loadgen,
+    trust_option,
     typed_arguments,
     where_options,
 )
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
 )
 @model_options
+@trust_option
 @click.option("--timeout", type=float, help="Stop a run after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
@@ -77,11 +80,13 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
       mlrepo bench suite --model digits --backend onnx --plan
       mlrepo bench suite --model digits --backend onnx --quick
     """
+    from mlrepo.bench.consent import COMMAND
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import parse_duration, plan_suite
+    from mlrepo.bench.suite import agree_to_prefixes, parse_duration, plan_suite
     from mlrepo.rounds import parse_scenario
 
-    bench = open_bench(given, typed_arguments(ctx))
+    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
+    bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
     budget = parse_duration(given["budget"]) if given["budget"] else None
     request = BenchRequest(
         workload=given["model"],
@@ -111,34 +116,44 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         if given["as_json"]:
             print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
         return 0
+    agree_to_prefixes(planned)
     return _run(planned, budget, auto=given["auto"], as_json=given["as_json"])
 
 
 @click.command("resume")
 @click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
-def resume(budget: str | None, as_json: bool) -> int:
+def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
     """Go on with the suite that was stopped, with the first run that has no VALID commit.
 
-    The newest run of a suite on any experiment branch tells its command; nothing else is kept.
+    The newest run of a suite on any experiment branch tells its command; nothing else is kept. A
+    command that was not typed on this machine is shown, and run only with your consent.
 
     \b
     Example:
       mlrepo bench resume
     """
+    from mlrepo.bench.consent import COMMAND, Gate
     from mlrepo.bench.run import recover
     from mlrepo.bench.suite import began_of, last_suite
     from mlrepo.cli.context import current_repository, redactor
 
     repository = current_repository()
     recover(repository, redactor())
-    record = last_suite(repository)
-    if record is None:
+    unreadable: dict[str, str] = {}
+    last = last_suite(repository, unreadable)
+    for problem in unreadable.values():
+        click.echo(f"Passed over: {problem}", err=True)
+    if last is None:
         raise UserError(
             "No run of a suite is recorded: there is nothing to resume.",
             hint="`mlrepo bench suite --model M --backend B` begins one.",
         )
-    arguments = _without(record.argv[3:], {"--budget": 1, "--json": 0, "--since": 1})
+    run, record = last
+    arguments = _repeated(record.argv)
+    gate = Gate(repository, asker(repository, trusted=trust_prefix))
+    gate.taken_over(COMMAND, arguments, run)
     began = began_of(record)
     if began:
         arguments += ["--since", began]
@@ -150,10 +165,17 @@ def resume(budget: str | None, as_json: bool) -> int:
     arguments = [str(Path(text).expanduser()) if text[:2] == "~/" else text for text in arguments]
     arguments += ["--budget", budget] if budget else []
     arguments += ["--json"] if as_json else []
+    arguments += ["--trust-prefix"] if trust_prefix else []
     typed = ["bench", "suite", *arguments]
     with suite.make_context("suite", list(arguments), obj=typed) as context:
         code: int = suite.invoke(context)
     return code
+
+
+def _repeated(argv: Sequence[str]) -> list[str]:
+    """Return the arguments of a suite that going on with it repeats."""
+    dropped = {"--budget": 1, "--json": 0, "--since": 1, "--trust-prefix": 0}
+    return _without(tuple(argv[3:]), dropped)
 
 
 def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:

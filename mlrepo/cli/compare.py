@@ -46,7 +46,10 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
             hint="For example: mlrepo compare 3fa9c1 latest",
         )
     repository = current_repository()
-    comparisons = compare([find_side(repository, text) for text in sides])
+    found = [find_side(repository, text) for text in sides]
+    for problem in dict.fromkeys(problem for side in found for problem in side.unreadable):
+        click.echo(f"Left out: {problem}", err=True)
+    comparisons = compare(found)
     if as_json:
         values = [comparison_values(one) for one in comparisons]
         print_json("mlrepo.compare/1", {"comparisons": values})

@@ -93,7 +93,7 @@ def _filter(wanted: dict[str, str | None], tags: set[str]) -> Callable[[Recorded
 
 
 def _values(run: RecordedRun) -> dict[str, object]:
-    number, _, unit = run.trailer("Result").partition(" ")
+    result = run.result
     return {
         "run": run.run,
         "commit": run.commit,
@@ -107,7 +107,7 @@ def _values(run: RecordedRun) -> dict[str, object]:
         "scenario": run.trailer("Scenario"),
         "mode": run.trailer("Mode"),
         "test": run.trailer("Test"),
-        "result": {"value": float(number) if number else None, "unit": unit},
+        "result": {"value": result.value, "unit": result.unit},
         "validity": run.trailer("Validity"),
         "placed": run.trailer("Placed"),
         "tags": [tag for tag in run.trailer("Tags").split(",") if tag],
@@ -115,9 +115,6 @@ def _values(run: RecordedRun) -> dict[str, object]:
 
 
 def _row(run: RecordedRun) -> tuple[str, ...]:
-    from mlrepo.record import format_number
-
-    number, _, unit = run.trailer("Result").partition(" ")
     return (
         run.run,
         run.trailer("System"),
@@ -125,7 +122,7 @@ def _row(run: RecordedRun) -> tuple[str, ...]:
         run.trailer("Benchmark"),
         run.trailer("Scenario"),
         run.trailer("Test") or run.trailer("Mode"),
-        f"{format_number(float(number))} {unit}" if number else "-",
+        str(run.result),
         verdict(run.trailer("Validity")),
         run.trailer("Tags"),
     )

@@ -61,12 +61,18 @@ def export(run: str, output: Path | None) -> None:
     Example:
       mlrepo raw export latest --output full.json
     """
+    from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
     from mlrepo.repository.history import find_run, load_record
     from mlrepo.repository.raw_store import RawStore
 
     repository = current_repository()
     record = load_record(repository, find_run(repository, run))
-    full = {name: log for name, log in record.logs.items() if log.full_sha256}
+    # The names of LoadGen's files, never those that a record gives: it may be anybody's.
+    full = {
+        name: log
+        for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+        if (log := record.logs.get(name)) is not None and log.full_sha256
+    }
     if not full:
         raise UserError(
             f"No log of the run {record.run} was truncated; the commit holds them whole.",

@@ -78,7 +78,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
 
 def _rounded(result: str) -> str:
     """Return a result as people read it; the trailers hold all digits."""
-    from mlrepo.record import format_number
+    from mlrepo.repository.trailers import parse_result
 
-    number, _, unit = result.partition(" ")
-    return f"{format_number(float(number))} {unit}" if number else ""
+    metric = parse_result(result)
+    return "" if metric.value is None else str(metric)

@@ -10,7 +10,13 @@ from mlrepo.errors import UserError
 from mlrepo.record import PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
-from mlrepo.repository.history import RecordedRun, find_run, load_record, recorded_runs
+from mlrepo.repository.history import (
+    RecordedRun,
+    find_run,
+    load_record,
+    readable_record,
+    recorded_runs,
+)
 
 TAG_PREFIX = "tag:"
 _KIND = ("Benchmark", "Scenario", "Mode", "Test")
@@ -24,11 +30,13 @@ class Side:
     """One side: its name as the user gave it, and its runs by kind, newest first.
 
     The runs of one kind are of one machine and configuration and were asked for with the same
-    LoadGen settings, so that their spread is noise.
+    LoadGen settings, so that their spread is noise. ``unreadable`` says of which runs the record
+    could not be read: they are left out.
     """
 
     name: str
     runs: dict[Kind, tuple[RunRecord, ...]]
+    unreadable: tuple[str, ...] = ()
 
 
 def find_side(repository: ResultsRepository, text: str) -> Side:
@@ -67,6 +75,7 @@ def _gather(
     experiment: Experiment | None = None,
 ) -> Side:
     found: dict[Kind, list[RunRecord]] = {}
+    unreadable: dict[str, str] = {}
     for run in recorded_runs(repository, experiment):
         probe = PROBE_TAG in run.trailer("Tags").split(",")
         if probe or run.trailer("Validity") != VALID or not matches(run):
@@ -74,16 +83,25 @@ def _gather(
         runs = found.setdefault(_kind(run), [])
         if runs and run.trailer("Configuration") != runs[0].configuration:
             continue
-        record = load_record(repository, run)
-        if not runs or _alike(record, runs[0]):
+        record = readable_record(repository, run, unreadable)
+        if record is not None and (not runs or _alike(record, runs[0])):
             runs.append(record)
+    found = {kind: runs for kind, runs in found.items() if runs}
+    if not found and unreadable:
+        raise UserError(
+            f"No run under {text!r} has a record that can be read: "
+            f"{next(iter(unreadable.values()))}",
+            hint="`mlrepo doctor` checks all records.",
+        )
     if not found:
         raise UserError(
             f"No VALID run is recorded under {text!r}.",
             hint="Give a run id, exp/NAME, the path of a result, or tag:NAME; `mlrepo log` lists "
             "what there is.",
         )
-    return Side(text, {kind: tuple(runs) for kind, runs in found.items()})
+    return Side(
+        text, {kind: tuple(runs) for kind, runs in found.items()}, tuple(unreadable.values())
+    )
 
 
 def _alike(one: RunRecord, other: RunRecord) -> bool:

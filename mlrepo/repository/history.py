@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,24 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.record import RunRecord
+from mlrepo.record import Metric, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.graft import find_blob
 from mlrepo.repository.recorder import RUNS, read_blob
-from mlrepo.repository.trailers import parse_trailers
+from mlrepo.repository.trailers import parse_result, parse_trailers, run_trailers
 
 if TYPE_CHECKING:
     import pygit2
+
+
+# What a commit says of its run to find it by: the record must say the same.
+_IDENTITY = tuple(
+    f"MLRepo-{name}"
+    for name in ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario",
+                 "Mode", "Test", "Validity", "Configuration")
+)  # fmt: skip
+_SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,11 @@ class RecordedRun:
     def trailer(self, name: str) -> str:
         """Return the value of ``MLRepo-<name>``, or an empty string."""
         return self.trailers.get(f"MLRepo-{name}", "")
+
+    @property
+    def result(self) -> Metric:
+        """The result with its unit; one that the trailer does not tell has no value."""
+        return parse_result(self.trailer("Result"))
 
 
 def recorded_runs(
@@ -72,7 +87,7 @@ def _runs_by_date(
         if oid in commits:
             continue
         commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
-        trailers = parse_trailers(commit.message)
+        trailers = parse_trailers(_message(commit))
         if trailers is not None or RUNS in commit.tree:
             parents = commit.parent_ids
             commits[oid] = (commit.commit_time, parents, trailers)
@@ -88,6 +103,11 @@ def _runs_by_date(
             children[parent] -= 1
             if not children[parent] and parent in commits:
                 heapq.heappush(queue, (-commits[parent][0], str(parent), parent))
+
+
+def _message(commit: pygit2.Commit) -> str:
+    """Return the message, whatever encoding its author claims: mlrepo writes UTF-8 only."""
+    return commit.raw_message.decode("utf-8", "replace")
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
@@ -125,9 +145,49 @@ def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
 
 
 def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
-    """Return the run's ``run.json``."""
+    """Return the run's ``run.json``.
+
+    Raises
+    ------
+    UserError
+        It is missing, is not a record, or is not what the commit says of it.
+    """
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
-    return RunRecord.from_json(read_file(repository, run, "run.json"), where)
+    record = RunRecord.from_json(read_file(repository, run, "run.json"), where)
+    if record.run != run.run:
+        raise UserError(
+            f"{where} is the record of another run, {record.run}.",
+            hint="Somebody copied or edited it; it counts for nothing.",
+        )
+    said = run_trailers(record)
+    for key in _IDENTITY:
+        if key in run.trailers and run.trailers[key] != said.get(key, ""):
+            raise UserError(
+                f"The commit {run.commit[:10]} says {key}: {run.trailers[key]!r}, but its run.json "
+                f"says {said.get(key, '')!r}.",
+                hint="Somebody rewrote one of the two; the run counts for nothing.",
+            )
+    return record
+
+
+def author_of(repository: ResultsRepository, run: RecordedRun) -> str:
+    """Return who says to have committed a run, as ``Name <address>``: a claim, not a proof."""
+    author = repository.git[run.commit].author
+    return f"{author.name} <{author.email}>"
+
+
+def readable_record(
+    repository: ResultsRepository, run: RecordedRun, unreadable: dict[str, str]
+) -> RunRecord | None:
+    """Return the run's record, or None for one that cannot be read, noted in ``unreadable``.
+
+    For work on many runs, which one bad record of somebody's must not stop.
+    """
+    try:
+        return load_record(repository, run)
+    except UserError as error:
+        unreadable[run.run] = error.message
+        return None
 
 
 def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> bytes:
@@ -143,8 +203,41 @@ def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> byt
     return read_blob(repo, oid)
 
 
+def full_logs(repository: ResultsRepository, run: RecordedRun) -> list[str]:
+    """Return the SHA-256 of every full log that a run needs.
+
+    Of a record that cannot be read, everything in it that looks like one: nothing is deleted for
+    somebody's bad record.
+    """
+    try:
+        return [log.full_sha256 for log in load_record(repository, run).logs.values()]
+    except UserError:
+        pass
+    try:
+        data = read_file(repository, run, "run.json")
+    except UserError:
+        return []
+    return [found.decode() for found in _SHA256.findall(data)]
+
+
+def read_text(repository: ResultsRepository, run: RecordedRun, name: str) -> str:
+    """Return one text file of a run; one that is not UTF-8 is a :class:`UserError`."""
+    try:
+        return read_file(repository, run, name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The {name} of the run {run.run} is not a text in UTF-8: {error.reason}.",
+            hint="mlrepo did not write it so; use another run.",
+        ) from error
+
+
 def file_names(repository: ResultsRepository, run: RecordedRun) -> list[str]:
     """Return the names of the files that a run recorded."""
+    import pygit2
+
     repo = repository.git
     oid = find_blob(repo, repo[run.commit].tree.id, RepoPath((RUNS, run.run)))
-    return [] if oid is None else [str(entry.name) for entry in repo[oid]]  # type: ignore[attr-defined]
+    tree = repo[oid] if oid is not None else None
+    if not isinstance(tree, pygit2.Tree):
+        return []
+    return [(entry.raw_name or b"").decode("utf-8", "backslashreplace") for entry in tree]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mlrepo.errors import Busy
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import load_record, recorded_runs
+from mlrepo.repository.history import full_logs, recorded_runs
 from mlrepo.repository.locks import locked
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.spool import Spool
@@ -49,10 +49,9 @@ def needed_logs(repository: ResultsRepository) -> dict[str, str]:
     Needed is what a recorded run names, and what was truncated by hand or by the commit hook.
     """
     return RawStore(repository.store / "raw").pinned() | {
-        log.full_sha256: run.run
+        sha256: run.run
         for run in recorded_runs(repository)
-        for log in load_record(repository, run).logs.values()
-        if log.full_sha256
+        for sha256 in full_logs(repository, run)
     }
 
 

@@ -21,7 +21,7 @@ from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment, start_
 from mlrepo.repository.graft import find_blob, graft
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
-from mlrepo.repository.process import git
+from mlrepo.repository.process import GitError, git
 from mlrepo.repository.quarantine import Quarantine, new_objects, quarantined, unreadable
 
 if TYPE_CHECKING:
@@ -203,12 +203,32 @@ def find_commit_of(
 
 
 def read_blob(repo: pygit2.Repository, oid: pygit2.Oid) -> bytes:
-    """Return the bytes of a blob; one that a partial clone lacks is fetched by git."""
+    """Return the bytes of a blob; one that a partial clone lacks is fetched by git.
+
+    Raises
+    ------
+    UserError
+        It is a directory or a submodule, or is nowhere.
+    """
+    import pygit2
+
     try:
-        return repo[oid].data  # type: ignore[attr-defined, no-any-return]
+        found = repo[oid]
     except KeyError:
-        text = git("cat-file", "blob", str(oid), cwd=Path(repo.path))
+        try:
+            text = git("cat-file", "blob", str(oid), cwd=Path(repo.path))
+        except GitError as error:
+            raise UserError(
+                f"The object {oid} is not here: {error.stderr.strip()}",
+                hint="`git fetch` brings what others have; `mlrepo doctor` checks the repository.",
+            ) from error
         return text.encode("utf-8", errors="surrogateescape")
+    if not isinstance(found, pygit2.Blob):
+        raise UserError(
+            f"The object {oid} is a {found.type_str}, and a file is wanted.",
+            hint="mlrepo did not record it so; use another run.",
+        )
+    return found.data
 
 
 def _write_blob(repo: pygit2.Repository, path: RepoPath, content: Path | bytes) -> pygit2.Oid:

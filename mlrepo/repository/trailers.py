@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
-from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord, is_run_id
 
 SUBJECT_WIDTH = 72
 # A message ends at a NUL for libgit2, escape sequences are for terminals, and no UTF-8 exists for
@@ -70,7 +71,8 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
 def parse_trailers(message: str) -> Mapping[str, str] | None:
     """Return the run trailers of the last paragraph, or None when it is no run's commit.
 
-    A message in which a trailer stands twice is rejected: somebody forged or mangled it.
+    A message in which a trailer stands twice, or whose run has no run's id, is rejected: somebody
+    forged or mangled it.
     """
     last = message.rstrip("\n").rpartition("\n\n")[2]
     # No regular expression and no loop of statements: ten thousand messages are read at a time.
@@ -80,7 +82,17 @@ def parse_trailers(message: str) -> Mapping[str, str] | None:
         if line.startswith(_PREFIX) and ": " in line
     ]
     found = dict(pairs)
-    return found if len(found) == len(pairs) and found.get("MLRepo-Run") else None
+    return found if len(found) == len(pairs) and is_run_id(found.get("MLRepo-Run", "")) else None
+
+
+def parse_result(text: str) -> Metric:
+    """Return the metric of a trailer ``MLRepo-Result``; what is no finite number has no value."""
+    number, _, unit = text.partition(" ")
+    try:
+        value = float(number)
+    except ValueError:
+        return Metric(None, unit)
+    return Metric(value if math.isfinite(value) else None, unit)
 
 
 def _one_line(text: str) -> str:

@@ -144,17 +144,46 @@ class Chooser:
             if run.trailer("Validity") != VALID:
                 refused.append(LeftOut(run, f"the run is {run.trailer('Validity')}"))
             elif not {PROBE_TAG, IMPORTED_TAG}.isdisjoint(run.trailer("Tags").split(",")):
-                refused.append(LeftOut(run, why_not_eligible(self.load(run), self.round)))
+                record = self._read(run)
+                reason = record if isinstance(record, str) else why_not_eligible(record, self.round)
+                refused.append(LeftOut(run, reason))
             else:
-                configuration = run.trailer("Configuration") or self.load(run).configuration
+                configuration = run.trailer("Configuration") or self._configuration(run)
                 key = (configuration, *(run.trailer(name) for name in _RESULT))
                 variants.setdefault(key, _Variant()).add(run)
         by_path: dict[RepoPath, list[_Variant]] = {}
         for variant in variants.values():
-            record = self.load(variant.any_run)
-            path = self.round.result_directory(place_of(record))
-            by_path.setdefault(path, []).append(variant)
+            place = self._place(variant)
+            if isinstance(place, RepoPath):
+                by_path.setdefault(place, []).append(variant)
+            else:
+                refused += place
         return by_path, refused
+
+    def _read(self, run: RecordedRun) -> RunRecord | str:
+        """Return the record of a run, or why it cannot be read: one of many stops no selection."""
+        try:
+            return self.load(run)
+        except UserError as error:
+            return f"its record cannot be read: {error.message}"
+
+    def _configuration(self, run: RecordedRun) -> str:
+        record = self._read(run)
+        return "" if isinstance(record, str) else record.configuration
+
+    def _place(self, variant: _Variant) -> RepoPath | list[LeftOut]:
+        """Return the result that a configuration gives, by the first of its records that says."""
+        refused = []
+        for run in variant.runs:
+            record = self._read(run)
+            if isinstance(record, str):
+                refused.append(LeftOut(run, record))
+                continue
+            try:
+                return self.round.result_directory(place_of(record))
+            except UserError as error:
+                refused.append(LeftOut(run, error.message))
+        return refused
 
     def _result(
         self, path: RepoPath, variants: Sequence[_Variant]
@@ -189,10 +218,8 @@ class Chooser:
         return runs
 
     def _rank(self, run: RecordedRun) -> float:
-        number = run.trailer("Result").partition(" ")[0]
-        try:
-            value = float(number)
-        except ValueError:
+        value = run.result.value
+        if value is None:
             return float("inf")
         return value if self.round.lower_is_better(run.trailer("Scenario")) else -value
 
@@ -247,7 +274,9 @@ class Chooser:
         return tuple(found)
 
     def _fit(self, run: RecordedRun) -> Candidate | str:
-        record = self.load(run)
+        record = self._read(run)
+        if isinstance(record, str):
+            return record
         reason = why_not_eligible(record, self.round) or why_not_submitted(
             record, self.round, quick=self.quick
         )
@@ -272,8 +301,8 @@ class _Variant:
         return self.kinds.get(kind, [])
 
     @property
-    def any_run(self) -> RecordedRun:
-        return next(iter(self.kinds.values()))[0]
+    def runs(self) -> Iterator[RecordedRun]:
+        return (run for runs in self.kinds.values() for run in runs)
 
 
 def _rest(variant: _Variant, chosen: ChosenResult | None, *, is_home: bool) -> Iterator[LeftOut]:

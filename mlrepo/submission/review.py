@@ -126,18 +126,19 @@ def _earlier(
     this = order.get(round_.name, len(order))
     found: dict[tuple[str, ...], list[Earlier]] = {}
     for run in runs:
-        number, _, unit = run.trailer("Result").partition(" ")
+        metric = run.result
         before = order.get(run.trailer("Round"), this)
         if (
             run.trailer("Submitter").lower() != submitter.lower()
             or run.trailer("Mode") != PERFORMANCE
             or run.trailer("Validity") != VALID
             or before >= this
-            or not number
+            or metric.value is None
         ):
             continue
         key = tuple(run.trailer(name) for name in _NAMES)
-        one = Earlier(run.trailer("Round"), run.trailer("System"), float(number), unit, False)
+        names = (run.trailer("Round"), run.trailer("System"))
+        one = Earlier(*names, metric.value, metric.unit, False)
         known = found.setdefault(key, [])
         if known and order[known[0].round] < before:
             known.clear()

@@ -253,8 +253,10 @@ def _last_results(repository: ResultsRepository, round_: Round) -> dict[str, tup
     found: dict[str, list[str]] = {}
     for selected in runs:
         # In every layout: DIVISION/SUBMITTER/results (or compliance)/SYSTEM/BENCHMARK/SCENARIO/…
-        division, submitter, _, *names = selected.path.split("/")[:6]
-        path = "/".join((division, submitter, "results", *names))
+        names = selected.path.split("/")[:6]
+        if len(names) < 6:
+            continue  # nothing that `mlrepo select` writes
+        path = "/".join((*names[:2], "results", *names[3:]))
         found.setdefault(path, []).append(selected.run)
     return {path: tuple(sorted(ids)) for path, ids in found.items()}
 
@@ -304,6 +306,11 @@ def _kept(
             )
         record = load(runs[run_id])
         found[record.test or record.mode] = Candidate(runs[run_id], record)
+    if not {PERFORMANCE, ACCURACY} <= set(found):
+        raise UserError(
+            f"The last selection names no performance and accuracy run for {path}.",
+            hint=f"Let the result go, or decide it anew: `mlrepo select --drop {path}`.",
+        )
     performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
     place = RepoPath.parse(path)
     return ChosenResult(place, place.name, performance, accuracy, tuple(found.values()))

@@ -1,0 +1,172 @@
+"""Every value that comes from others is named, with where it ends."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import sample_record
+
+import mlrepo
+from mlrepo.bench.request import BenchRequest
+from mlrepo.errors import UserError
+from mlrepo.record import Metric, Placement, RunRecord, StoredLog
+from mlrepo.record_fields import RECORD, Use
+from mlrepo.settings import SETTINGS
+from mlrepo.systems.profiles import _PIN, _STATE, _TOP
+
+_PACKAGE = Path(mlrepo.__file__).parent
+
+
+def test_every_field_of_a_record_is_classified() -> None:
+    """A new field needs a form and a use before it can be read."""
+    named = {name.split(".")[0] for name in RECORD}
+    assert named == {field.name for field in fields(RunRecord)}
+    for above, kind in (("result", Metric), ("metrics.*", Metric), ("logs.*", StoredLog),
+                        ("placement", Placement)):  # fmt: skip
+        below = {name.removeprefix(f"{above}.") for name in RECORD if name.startswith(f"{above}.")}
+        assert {name for name in below if "." not in name and name != "*"} == {
+            field.name for field in fields(kind)
+        }
+
+
+def test_what_becomes_part_of_a_process_is_known() -> None:
+    """These three, and each passes the gate of `mlrepo.bench.consent`."""
+    assert {name for name, field in RECORD.items() if field.use is Use.PROCESS} == {
+        "argv",
+        "backend.prefix",
+        "backend.asked_options",
+        "backend.asked_options.*",
+    }
+
+
+def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> None:
+    """What a replay or a test takes from a record; all else is typed by the user or left out."""
+    from_records = {
+        # Checked by form, or a choice among what is here.
+        "workload", "backend", "scenario", "mode", "max_batch", "threads", "precision", "tags",
+        "test", "replays", "framework_version", "framework_ext", "skip_system_ext",
+        # Through the gate.
+        "prefix", "backend_options",
+    }  # fmt: skip
+    typed = {
+        "count", "time", "qps", "max_latency", "samples_per_query", "user_conf", "extra",
+        "model_file", "model_variant", "timeout", "place", "require_quiet",
+    }  # fmt: skip
+    assert from_records | typed == {field.name for field in fields(BenchRequest)}
+    assert set(_keywords(_PACKAGE / "bench" / "replay.py", "BenchRequest")) <= from_records
+    assert set(_keywords(_PACKAGE / "bench" / "compliance.py", "BenchRequest")) <= from_records | {
+        "model_file", "model_variant", "timeout",  # from the request of the test itself
+    }  # fmt: skip
+
+
+def test_every_setting_of_a_repository_is_classified() -> None:
+    """`mlrepo.toml` comes with a clone: which of its values end in a URL, a path or a process."""
+    urls = {
+        # Given to git behind `--`; git runs no `ext::` URL unless the user's configuration says so.
+        "official.repository", "official.fork", "private_remotes",
+        # Gets a token only when it was stored for its very host (mlrepo.submission.credentials).
+        "official.api_url",
+    }  # fmt: skip
+    paths = {"submitter", "system", "platform"}  # one component each: `_name`
+    refs = {"official.branch"}
+    choices = {"round", "division", "category", "official.visibility", "official.forge", "profile",
+               "hooks", "embargo"}  # fmt: skip
+    assert urls | paths | refs | choices == {setting.key for setting in SETTINGS}
+    for setting in SETTINGS:
+        if setting.key in paths:
+            with pytest.raises(UserError):
+                setting.check("../../x", "mlrepo.toml")
+
+
+def test_every_key_of_a_platform_profile_is_classified() -> None:
+    """A profile's script runs by `mlrepo trust` alone; its other values are numbers and words."""
+    assert set(_TOP) == {"summary", "required", "state", "pin", "script"}
+    assert set(_PIN) == {"cpus", "numa_node"}  # the words of a prefix, made of numbers
+    # What is written into files of the kernel: choices and numbers.
+    assert set(_STATE) == {
+        "governor", "frequency_min", "frequency_max", "turbo", "smt", "online",
+        "transparent_hugepages", "swappiness",
+    }  # fmt: skip
+
+
+def test_processes_are_started_in_known_places_only() -> None:
+    """A new place has to say here what it runs, so that no value of others gets there unseen."""
+    known = {
+        "bench/available.py",
+        "bench/execute.py",  # the benchmark under its prefix: through the gate
+        "bench/tune.py",
+        "repository/process.py",  # git, never through a shell
+        "submission/credentials.py",  # gh auth token
+        "submission/official_checker.py",  # as the user asked
+        "systems/machine.py",
+        "systems/scripts.py",  # what `mlrepo trust` knows by its hash
+    }
+    found = {
+        str(path.relative_to(_PACKAGE))
+        for path in _PACKAGE.rglob("*.py")
+        if any(_starts_processes(node) for node in ast.walk(ast.parse(path.read_text())))
+    }
+    assert found <= known, found - known
+
+
+def test_no_command_line_is_made_for_a_shell() -> None:
+    """`shell=True` and `os.system` would make any name a command."""
+    for path in _PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "shell":
+                assert isinstance(node.value, ast.Constant), path
+                assert node.value.value is False, path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run": "../../../../tmp/x"}, "run is not a run id"),
+        ({"logs": {"a": {"sha256": "0" * 64, "size": 1, "full_sha256": "../../x"}}}, "full_sha256"),
+        ({"round": "../data"}, "round is not a round"),
+        ({"sut": "../x"}, "sut begins with '-' or holds a separator"),
+        ({"platform": "-x"}, "platform begins with '-'"),
+        ({"result": {"value": "885", "unit": "samples/s"}}, "result.value is not a number"),
+        ({"result": {"value": True, "unit": "samples/s"}}, "result.value is not a number"),
+        ({"result": {"value": 10**400, "unit": "samples/s"}}, "out of range"),
+        ({"result": {"value": float("nan"), "unit": "samples/s"}}, "out of range"),
+        ({"metrics": {"a": [1]}}, "metrics.a is not an object"),
+        ({"backend": {"prefix": "sh -c x"}}, "backend.prefix is not a list"),
+        ({"backend": {"threads": 10**12}}, "backend.threads is out of range"),
+        ({"backend": {"threads": 0}}, "backend.threads is out of range"),
+        ({"argv": ["a", 1]}, "argv holds something that is not a text"),
+        ({"started": "2026-13-01T00:00:00Z"}, "started is not a time"),
+        ({"placement": {"placed": "no", "path": "", "reason": "", "forced": False}}, "placed"),
+        (
+            {"host": {"a": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}},
+            "nested",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_value_of_another_form_is_refused(changes: dict[str, Any], said: str) -> None:
+    """When the record is read, by name, so that no later code meets it."""
+    raw = json.loads(sample_record().to_json()) | changes
+    with pytest.raises(UserError) as refused:
+        RunRecord.from_json(json.dumps(raw).encode())
+    assert said in refused.value.message
+
+
+def _keywords(path: Path, name: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+
+
+def _starts_processes(node: ast.AST) -> bool:
+    if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
+        return False
+    if node.value.id == "subprocess":
+        return node.attr in ("run", "Popen", "call", "check_call", "check_output")
+    return node.value.id == "os" and node.attr.startswith(("exec", "spawn", "system", "popen"))
