@@ -43,7 +43,9 @@ class Difference:
 def configuration(record: RunRecord) -> dict[str, str]:
     """Return what makes up the configuration digest of a run, by names for people."""
     backend = record.backend
-    options: Mapping[str, Any] = backend.get("options") or {}
+    # A backend of a third party's says of itself what it likes.
+    said = backend.get("options")
+    options: Mapping[str, Any] = said if isinstance(said, dict) else {"": said} if said else {}
     return {
         "round": record.round,
         "division": record.division,

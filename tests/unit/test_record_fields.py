@@ -101,6 +101,7 @@ def test_processes_are_started_in_known_places_only() -> None:
         "bench/available.py",
         "bench/execute.py",  # the benchmark under its prefix: through the gate
         "bench/tune.py",
+        "lifetime.py",  # binds a child that another place starts to its parent
         "repository/process.py",  # git, never through a shell
         "submission/credentials.py",  # gh auth token
         "submission/official_checker.py",  # as the user asked
