@@ -54,6 +54,7 @@ WHY: Mapping[str, str] = {
     "log-conflict": "LoadGen writes a value once; the second one was added",
     "accuracy-files": "a missing file proves nothing, a foreign one belongs to no run",
     "accuracy-data-set": "an accuracy of a part of the data set is another metric",
+    "stand-in": "a pointer says nothing of the file that it points to",
     "accuracy-mode": "the log of another run says nothing about the accuracy",
     "accuracy-range": "such a number was not measured; the patterns of the official checkers read "
     "76 of 76,456 and take 764 % for enough",

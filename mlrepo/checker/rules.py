@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlrepo import rounds
 from mlrepo.findings import Severity
+from mlrepo.stand_in import WAY_OUT
 
 _CHECKER = "submission checker of mlcommons/inference"
 _RULES = "inference_rules.adoc of mlcommons/inference_policies"
@@ -236,6 +237,8 @@ RULES: Mapping[str, Rule] = _table(
          "Mend the model; the open division has no target.", enforcement="ACC-TARGET-CLOSED"),
     Rule("accuracy-text", "accuracy.txt holds the benchmark's metrics.", _CHECKER,
          "Run the round's accuracy script again.", enforcement="ACC-TARGET-CLOSED"),
+    Rule("stand-in", "A file is what its name says, not a pointer to it or an error page.",
+         _RULES, WAY_OUT),
     Rule("accuracy-hash", "accuracy.txt holds one hash of the accuracy log.", _CHECKER,
          "`mlrepo truncate` writes it.", enforcement="ACC-TARGET-CLOSED"),
     Rule("accuracy-log", "mlperf_log_accuracy.json exists and is truncated.", _CHECKER,

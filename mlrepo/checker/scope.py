@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from mlrepo.checker.rules import RULES
 from mlrepo.findings import Finding
 from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
+from mlrepo.stand_in import HEAD, stand_in
 from mlrepo.tree import Entry, Kind, Missing, Tree
 
 
@@ -45,6 +47,7 @@ class Scope:
     findings: list[Finding] = field(default_factory=list)
     # Not handed on when a scope is copied: a copy may look at the tree through other eyes.
     _lines: dict[str, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
+    _stand_ins: dict[str, str] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:
@@ -70,8 +73,13 @@ class Scope:
         self, rule: str, path: str, message: str, *, line: int = 0,
         expected: object = "", actual: object = "", hint: str = "", official: bool | None = None,
     ) -> None:  # fmt: skip
-        """Add a finding; ``official`` and ``hint`` override what the table says of the rule."""
+        """Add a finding; ``official`` and ``hint`` override what the table says of the rule.
+
+        Where something else lies in the place of the file, that is reported first: the cause.
+        """
         known = RULES[rule]
+        if rule != "stand-in":
+            self.report_stand_in(path)
         self.findings.append(
             Finding(
                 rule=rule, severity=known.severity, path=path, message=message, line=line,
@@ -82,6 +90,19 @@ class Scope:
         )  # fmt: skip
         if official is None and known.effect(self.round.name) == "crash":
             self.report("official-crash", path, "The official checker dies here.", official=True)
+
+    def report_stand_in(self, path: str) -> bool:
+        """Report, once, a file that is only a pointer to the real one; return whether it is."""
+        if path not in self._stand_ins:
+            entry = self.tree.entry(path)
+            what = ""
+            if entry is not None and entry.kind is Kind.FILE:
+                with contextlib.suppress(Missing, OSError):
+                    what = stand_in(self.tree.read(path, HEAD))
+            self._stand_ins[path] = what
+            if what:
+                self.report("stand-in", path, f"It is {what}, not the file itself.", official=False)
+        return bool(self._stand_ins[path])
 
     def line_of(self, path: str, text: str) -> int:
         """Return the first line of a file that holds the text; 0 when none does."""
@@ -111,7 +132,10 @@ class Scope:
     def text(self, path: str, limit: int = 16 << 20) -> str | None:
         """Return a small file as text, or None when it is missing or no UTF-8."""
         try:
-            return self.tree.read(path, limit).decode("utf-8")
+            data = self.tree.read(path, limit)
+            if stand_in(data[:HEAD]):
+                self.report_stand_in(path)
+            return data.decode("utf-8")
         except (Missing, UnicodeDecodeError):
             return None
 

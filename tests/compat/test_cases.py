@@ -38,7 +38,6 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
         "pub-v30-measurements-empty",
         "pub-v60-all-lines-are-errors",
         "pub-v60-system-text",
-        "pub-v60-two-hashes",
         "pub-v61-endpoints-strict",
         "silent-148-accuracy-perf-different-loadgen.b41",
         "silent-256-system-of-another.b50",
