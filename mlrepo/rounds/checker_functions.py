@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlrepo.rounds.python_facts import NotAFact, fact, function, text_lists
@@ -22,9 +22,16 @@ def system_types(trees: Trees) -> list[str]:
     ]
 
 
-def early_stopping_scenarios(trees: Trees) -> list[str]:
-    """Return the list in ``uses_early_stopping``."""
-    return _only_list(trees, "uses_early_stopping")
+def early_stopping_scenarios(trees: Trees, version: str) -> list[str]:
+    """Return the scenarios for which ``uses_early_stopping`` holds."""
+    body = _needed(trees, "uses_early_stopping")
+    condition = _returned(body)
+    texts = [text for each in text_lists(body) for text in each]
+    return [
+        text
+        for text in texts
+        if text[:1].isupper() and fact(condition, {"scenario": text, "self.version": version})
+    ]
 
 
 def always_optional_files(trees: Trees) -> list[str]:
@@ -42,12 +49,19 @@ def summary_columns(trees: Trees) -> list[str]:
 
 
 def accuracy_delta_default(trees: Trees) -> dict[str, float]:
-    """Return the tolerance of ``get_delta_perc`` by a text in the model's name, and for others.
+    """Return the tolerance of TEST01 by a text in the model's name, and for others (v2.1 on).
 
     The function looks for the text with ``find`` and assigns one number where it is not found
     (``== -1``), another where it is.
     """
-    body = _needed(trees, "get_delta_perc")
+    for name in ("get_delta_perc", "check_compliance_acc_dir"):
+        body = function(trees, name)
+        if body is not None and (found := _delta_default(body)) is not None:
+            return found
+    raise NotAFact("no function has a tolerance by the model's name")
+
+
+def _delta_default(body: ast.FunctionDef) -> dict[str, float] | None:
     texts = [
         node.args[0].value
         for node in ast.walk(body)
@@ -64,50 +78,109 @@ def accuracy_delta_default(trees: Trees) -> dict[str, float]:
                 orelse=[ast.Assign(value=with_text)],
             ) if len(texts) == 1:
                 return {str(texts[0]): fact(with_text, {}), "other": fact(without, {})}
-    raise NotAFact("get_delta_perc has another shape")
+    return None
 
 
 def equal_issue_models(
     trees: Trees, version: str, divisions: Sequence[str], models: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return per division the models for which ``requires_equal_issue`` holds."""
-    for node in ast.walk(_needed(trees, "requires_equal_issue")):
-        if isinstance(node, ast.Return) and node.value is not None:
-            condition = node.value
-            return {
-                division: [
-                    model
-                    for model in models
-                    if fact(
-                        condition,
-                        {"model": model, "division": division, "self.version": version},
-                    )
-                ]
-                for division in divisions
-            }
-    raise NotAFact("requires_equal_issue returns nothing")
+    condition = _returned(_needed(trees, "requires_equal_issue"))
+    return {
+        division: [
+            model
+            for model in models
+            if fact(condition, {"model": model, "division": division, "self.version": version})
+        ]
+        for division in divisions
+    }
 
 
-def compliance_tests(trees: Trees, models: Sequence[str]) -> dict[str, list[str]]:
+def models_with_token_latencies(trees: Trees) -> frozenset[str]:
+    """Return the models of which ``check_performance_dir`` asks token latencies (v4.0 to v5.1)."""
+    for node in ast.walk(_needed(trees, "check_performance_dir")):
+        match node:
+            case ast.If(test=ast.Compare(ops=[ast.In()], comparators=[ast.List() as names])) if (
+                "extra_check_ll" in ast.unparse(node.body[0])
+            ):
+                return frozenset(fact(names, {}))
+    return frozenset()
+
+
+def server_runs(trees: Trees, version: str) -> int:
+    """Return how many performance runs a Server result has: five up to v0.7, one since."""
+    body = function(trees, "check_results_dir")
+    for node in ast.walk(body) if body is not None else ():
+        match node:
+            case ast.If(body=[ast.Assign(targets=[ast.Name(id="n")], value=runs)]):
+                if fact(node.test, {"scenario": "Server", "config.version": version}):
+                    return len(fact(runs, {}))
+    return 1
+
+
+def unread_model_lists(trees: Trees, models: Sequence[str]) -> list[str]:
+    """Return the functions with a list of models that no other function here reads."""
+    found = {
+        body.name
+        for tree in trees
+        for body in ast.walk(tree)
+        if isinstance(body, ast.FunctionDef) and body.name not in _READ
+        for texts in _texts_of(body)
+        if len(texts) > 1 and not set(models).isdisjoint(texts)
+    }
+    return sorted(found)
+
+
+# Functions whose lists of models become keys of the data file.
+_READ = ("check_compliance_dir", "requires_equal_issue")
+_SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
+
+
+def _texts_of(body: ast.AST) -> Iterator[list[str]]:
+    for node in ast.walk(body):
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            texts = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+            yield [text for text in texts if isinstance(text, str)]
+
+
+def compliance_tests(
+    trees: Trees, version: str, models: Sequence[str]
+) -> dict[str, list[str] | dict[str, list[str]]]:
     """Return the tests per model of ``check_compliance_dir`` (v5.1 and older).
 
-    The function makes one list and appends to and removes from it by the model's name.
+    The function makes one list, and appends to and removes from it by the model's name, up to v1.1
+    by the scenario as well. Where scenarios differ they are told apart.
     """
     body = _needed(trees, "check_compliance_dir").body
-    return {model: _tests_of(body, model) for model in models}
+    result: dict[str, list[str] | dict[str, list[str]]] = {}
+    for model in models:
+        by_scenario = {
+            scenario: _tests_of(
+                body, {"model": model, "scenario": scenario, "config.version": version}
+            )
+            for scenario in _SCENARIOS
+        }
+        same = by_scenario[_SCENARIOS[0]]
+        alike = all(tests == same for tests in by_scenario.values())
+        result[model] = same if alike else by_scenario
+    return result
 
 
-def _tests_of(body: Sequence[ast.stmt], model: str) -> list[str]:
+def _tests_of(body: Sequence[ast.stmt], names: dict[str, str]) -> list[str]:
     tests: list[str] = []
     for statement in body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="test_list")], value=value):
                 tests = list(fact(value, {}))
-            case ast.If(test=ast.Compare(left=ast.Name(id="model")) as condition, body=changes):
-                if fact(condition, {"model": model}):
+            case ast.If(test=condition, body=changes) if _changes_tests(changes[0]):
+                if fact(condition, names):
                     for change in changes:
                         _change(tests, change)
     return tests
+
+
+def _changes_tests(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and "test_list." in ast.unparse(statement)
 
 
 def _change(tests: list[str], change: ast.stmt) -> None:
@@ -126,6 +199,13 @@ def _change(tests: list[str], change: ast.stmt) -> None:
                 tests.remove(test)
         case _:
             raise NotAFact("check_compliance_dir has another shape")
+
+
+def _returned(body: ast.FunctionDef) -> ast.expr:
+    for node in ast.walk(body):
+        if isinstance(node, ast.Return) and node.value is not None:
+            return node.value
+    raise NotAFact(f"{body.name} returns nothing")
 
 
 def _only_list(trees: Trees, name: str) -> list[str]:

@@ -6,13 +6,14 @@ The checker's Python is parsed, never executed.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import SCHEMA
+from mlrepo.rounds import SCHEMA, import_map
 from mlrepo.rounds import checker_functions as functions
 from mlrepo.rounds.python_facts import NotAFact, constants
 
@@ -31,53 +32,9 @@ _SHAPES = (
 )
 _LARGEST_SOURCE = 8 << 20
 
-# Key in the data file: key in MODEL_CONFIG of the round.
-_SAME = {
-    "performance_sample_count_min": "performance-sample-count",
-    "dataset_size": "dataset-size",
-    "seeds": "seeds",
-    "ignored_loadgen_errors": "ignore_errors",
-    "latency_limit_ns": "latency-constraint",
-    "min_queries": "min-queries",
-    "model_aliases": "model_mapping",
-    "accuracy_delta_percent": "accuracy-delta-perc",
-}
-_OPTIONAL = {"accuracy_sample_count": "accuracy-sample-count", "test05_seeds": "test05_seeds"}
-# Key in the data file: name of the checker's constant.
-_CONSTANTS = {
-    "accuracy_pattern": "ACC_PATTERN",
-    "llm_latency_limit_ns": "LLM_LATENCY_LIMITS",
-    "min_duration_ms": "TEST_DURATION_MS",
-    "units": "UNIT_DICT",
-    "units_per_model": "SPECIAL_UNIT_DICT",
-    "power_units": "POWER_UNIT_DICT",
-    "divisions": "VALID_DIVISIONS",
-    "availabilities": "VALID_AVAILABILITIES",
-    "system_desc_required": "SYSTEM_DESC_REQUIRED_FIELDS",
-    "system_desc_power_fields": "SYSTEM_DESC_REQUIRED_FIELDS_POWER",
-    "system_desc_network_fields": "SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE",
-    "system_desc_nonempty": "SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS",
-    "measurements_required": "SYSTEM_IMP_REQUIRED_FILES",
-}
-_REQUIRED_FILES = {
-    "performance": "REQUIRED_PERF_FILES",
-    "performance_optional": "OPTIONAL_PERF_FILES",
-    "accuracy": "REQUIRED_ACC_FILES",
-    "measurements": "REQUIRED_MEASURE_FILES",
-    "power_run": "REQUIRED_PERF_POWER_FILES",
-    "power_dir": "REQUIRED_POWER_FILES",
-    "power_measurements_regex": "REQUIRED_POWER_MEASURE_FILES",
-    "compliance_performance": "REQUIRED_COMP_PER_FILES",
-    "test01_accuracy_if_pass": "REQUIRED_TEST01_ACC_FILES_1",
-    "test01_accuracy_if_fail": "REQUIRED_TEST01_ACC_FILES",
-}
-_ENDPOINTS = {
-    "allowed_models": "ENDPOINTS_ALLOWED_MODELS",
-    "compliance_mapping": "ENDPOINTS_COMPLIANCE_MAPPING",
-    "json_alt_paths": "ENDPOINTS_JSON_ALT_PATHS",
-    "field_map": "ENDPOINTS_MAPPINGS",
-    "yaml_field_map": "ENDPOINTS_YAML_FIELD_MAP",
-}
+_ROUND = re.compile(r"v[0-9]+\.[0-9]+")
+# The fields of a description that came with a round; older checkers have a typing error.
+_SINCE = re.compile(r"SYSTEM_DESC_REQUIR?ED_FIELDS_SINCE_V([0-9]+)(?:_([0-9]+))?")
 _CATEGORIES = ("datacenter", "edge", "datacenter-edge")
 _BASE = "{division}/{submitter}"
 _PER_RESULT = "{system}/{model}/{scenario}"
@@ -202,92 +159,139 @@ class _Importer:
         models = sorted(self._base.get("models") or [])
         self._used_keys.add("models")
         result: dict[str, Any] = {"models": models}
-        result |= {key: self._own(key, source) for key, source in _SAME.items()}
-        result |= {key: self._own(key, source, True) for key, source in _OPTIONAL.items()}
-        result |= {key: self._constant(key, source) for key, source in _CONSTANTS.items()}
+        result |= {key: self._own(key, source) for key, source in import_map.OWN.items()}
+        result |= {key: self._constant(key, *names) for key, names in import_map.CONSTANTS.items()}
         result["scenarios"] = {category: self._scenarios(category) for category in _CATEGORIES}
         targets = self._own("accuracy_target", "accuracy-target") or {}
         result["accuracy_target"] = {model: _targets(value) for model, value in targets.items()}
-        limits = self._own("accuracy_upper_limit", "accuracy-upper-limit", True) or {}
+        limits = self._own("accuracy_upper_limit", "accuracy-upper-limit") or {}
         result["accuracy_upper_limit"] = {m: _pairs(v, "max") for m, v in limits.items()}
+        result["system_desc_required"] = self._system_fields()
         result |= self._results()
         result |= self._from_functions(models)
         result["required_files"] |= {
             key: self._constant(f"required_files.{key}", source)
-            for key, source in _REQUIRED_FILES.items()
+            for key, source in import_map.REQUIRED_FILES.items()
         }
         result["limits"] = {
             "accuracy_log_max_bytes": self._constant("limits", "MAX_ACCURACY_LOG_SIZE"),
-            "file_max_mb": self._constant("limits", "FILE_SIZE_LIMIT_MB"),
+            "file_max_mb": self._constant("limits.file_max_mb", "FILE_SIZE_LIMIT_MB"),
         }
         extra = self._constant("extra_accuracy_files", "REQUIRED_ACC_BENCHMARK") or {}
         result["extra_accuracy_files"] = {m: by.get(self._name) for m, by in extra.items()}
-        result["offline_min_samples_per_query"] = {
-            "default": self._constant("offline_min_samples_per_query", "OFFLINE_MIN_SPQ"),
-            "per_model": self._constant(
-                "offline_min_samples_per_query", "OFFLINE_MIN_SPQ_SINCE_V4"
-            ),
+        queries = "offline_min_samples_per_query"
+        result[queries] = {
+            "default": self._constant(queries, "OFFLINE_MIN_SPQ"),
+            "per_model": self._constant(f"{queries}.per_model", "OFFLINE_MIN_SPQ_SINCE_V4"),
         }
         result["paths"] = paths = self._paths()
         result["layout"] = _layout(paths) if paths else dict(_OLD_LAYOUT)
-        # One performance run everywhere since v1.0; no round lists other known fields since.
-        return result | {"performance_runs": {"*": 1}, "system_desc_optional_known": None}
+        if not any(result["scenarios"].values()):
+            result["system_types"] = None  # v0.5 sorts systems into no categories
+        runs = functions.server_runs(self._trees, self._name)
+        if runs > 1:
+            result["layout"]["performance"] = "performance/run_{1..N}"
+            return result | {"performance_runs": {"Server": runs, "other": 1}}
+        return result | {"performance_runs": {"*": 1}}
 
     def unread(self) -> list[str]:
-        """Return the constants and keys that no key of the data file was made from."""
+        """Return the constants, keys and lists of models that no key of the data file is made of.
+
+        Where it is known why none is, that is said after the name.
+        """
         keys = [f"MODEL_CONFIG[{self._name}][{k}]" for k in self._base if k not in self._used_keys]
-        return keys + sorted(n for n in self._known if n not in self._used)
+        names = sorted(n for n in self._known if n not in self._used)
+        lists = functions.unread_model_lists(self._trees, self._base.get("models") or ())
+        return keys + [
+            f"{name}: {why}" if (why := import_map.NOT_MAPPED.get(name)) else name
+            for name in [*names, *lists]
+        ]
 
-    def _own(self, key: str, source: str, optional: bool = False) -> Any:
+    def _own(self, key: str, source: str) -> Any:
         self._used_keys.add(source)
-        if source not in self._base and not optional:
-            self.missing.append(f"{key}: MODEL_CONFIG has no {source!r}")
-        return self._base.get(source)
+        if source not in self._base:
+            self._lacks(key, f"MODEL_CONFIG has no {source!r}")
+        return self._base.get(source, import_map.ABSENT.get(key))
 
-    def _constant(self, key: str, source: str) -> Any:
-        self._used.add(source)
-        if source not in self._known:
-            self.missing.append(f"{key}: there is no {source}")
-        return self._known.get(source)
+    def _constant(self, key: str, *names: str) -> Any:
+        self._used.update(names)
+        for name in names:
+            if name in self._known:
+                return self._known[name]
+        self._lacks(key, f"there is no {names[0]}")
+        return import_map.ABSENT.get(key.partition(".")[0])
 
-    def _scenarios(self, category: str) -> dict[str, Any]:
-        required = self._own("scenarios", f"required-scenarios-{category}") or {}
-        optional = self._own("scenarios", f"optional-scenarios-{category}") or {}
+    def _lacks(self, key: str, why: str) -> None:
+        """Note a key that could not be filled, unless the round is older than what it is of."""
+        if _number(self._name) >= import_map.SINCE.get(key, (0, 0)):
+            self.missing.append(f"{key}: {why}")
+
+    def _scenarios(self, category: str) -> dict[str, Any] | None:
+        sources = [f"{word}-scenarios-{category}" for word in ("required", "optional")]
+        self._used_keys.update(sources)
+        if not any(source in self._base for source in sources):
+            if category != _CATEGORIES[-1]:  # the first rounds have no systems of both
+                self.missing.append(f"scenarios: MODEL_CONFIG has no {sources[0]!r}")
+            return None
+        required, optional = (self._base.get(source) or {} for source in sources)
         return {
             model: {"required": required.get(model), "optional": optional.get(model) or []}
             for model in sorted({*required, *optional})
         }
 
+    def _system_fields(self) -> list[str] | None:
+        """Return the fields that every description has, with those that later rounds added."""
+        fields: list[str] | None = self._constant(
+            "system_desc_required", "SYSTEM_DESC_REQUIRED_FIELDS"
+        )
+        for name in sorted(self._known):
+            since = _SINCE.fullmatch(name)
+            if since and fields is not None:
+                self._used.add(name)
+                if _number(self._name) >= (int(since[1]), int(since[2] or 0)):
+                    fields = [*fields, *self._known[name]]
+        return fields
+
     def _results(self) -> dict[str, Any]:
-        fields = (self._constant("result_field", "RESULT_FIELD_NEW") or {}).get(self._name)
+        self._used.add("RESULT_FIELD_NEW")
+        by_round = self._known.get("RESULT_FIELD_NEW")
+        # The first ones with a detail log keep one table for their round.
+        fields = _of_round(by_round, self._name)
+        source = "mlperf_log_detail.txt key"
         if fields is None:
-            self.missing.append("result_field: RESULT_FIELD_NEW has no such round")
-        own = self._constant("result_field_per_model", "RESULT_FIELD_BENCHMARK_OVERWRITE") or {}
+            source = "mlperf_log_summary.txt label"
+            fields = self._constant("result_field", "RESULT_FIELD") if by_round is None else None
+            if by_round is not None:
+                self.missing.append("result_field: RESULT_FIELD_NEW has no such round")
+        own = self._constant("result_field_per_model", "RESULT_FIELD_BENCHMARK_OVERWRITE")
         self._used.add("RESULT_FIELD_ENDPOINTS")
-        by_round = self._known.get("RESULT_FIELD_ENDPOINTS")
-        endpoints = (by_round or {}).get(self._name)
+        endpoints = self._known.get("RESULT_FIELD_ENDPOINTS")
         result = {
             "result_field": fields,
-            "result_field_source": "mlperf_log_detail.txt key",
-            "result_field_per_model": own.get(self._name),
-            "result_field_endpoints": endpoints,
+            "result_field_source": source,
+            "result_field_per_model": _of_round(own, self._name) or {},
+            "result_field_endpoints": (endpoints or {}).get(self._name),
         }
-        if by_round is not None:
-            result["endpoints"] = self._endpoints() if endpoints else None
+        if endpoints is not None:
+            of_round = result["result_field_endpoints"]
+            result["endpoints"] = self._endpoints() if of_round else None
         return result
 
     def _endpoints(self) -> dict[str, Any]:
-        result = {key: self._constant(f"endpoints.{key}", s) for key, s in _ENDPOINTS.items()}
+        result = {
+            key: self._constant(f"endpoints.{key}", source)
+            for key, source in import_map.ENDPOINTS.items()
+        }
         bounds = [self._constant("endpoints", name) for name in ("TEST09_LOW", "TEST09_HIGH")]
         return result | {"test09_mean_output_tokens": bounds}
 
     def _from_functions(self, models: list[str]) -> dict[str, Any]:
-        trees, divisions = self._trees, ("closed", "open", "network")
+        trees, name, divisions = self._trees, self._name, ("closed", "open", "network")
         optional = self._read("required_files", lambda: functions.always_optional_files(trees))
         return {
             "system_types": self._read("system_types", lambda: functions.system_types(trees)),
             "early_stopping_scenarios": self._read(
-                "early_stopping_scenarios", lambda: functions.early_stopping_scenarios(trees)
+                "early_stopping_scenarios", lambda: functions.early_stopping_scenarios(trees, name)
             ),
             "accuracy_delta_percent_default": self._read(
                 "accuracy_delta_percent_default", lambda: functions.accuracy_delta_default(trees)
@@ -297,17 +301,27 @@ class _Importer:
             ),
             "equal_issue_required": self._read(
                 "equal_issue_required",
-                lambda: functions.equal_issue_models(trees, self._name, divisions, models),
+                lambda: functions.equal_issue_models(trees, name, divisions, models),
             ),
+            "llm_latency_limit_ns": self._token_limits(models),
             "compliance_tests": self._compliance(models),
             "required_files": {"always_optional": optional},
         }
+
+    def _token_limits(self, models: list[str]) -> Any:
+        older = self._known.get("LLAMA2_LATENCY_LIMITS")
+        if older is None:
+            return self._constant("llm_latency_limit_ns", "LLM_LATENCY_LIMITS")
+        self._used.add("LLAMA2_LATENCY_LIMITS")
+        held = functions.models_with_token_latencies(self._trees)
+        return {model: older for model in models if model in held} or None
 
     def _compliance(self, models: list[str]) -> Any:
         tests = sorted(key for key in self._base if key.startswith("models_TEST"))
         if not tests:
             return self._read(
-                "compliance_tests", lambda: functions.compliance_tests(self._trees, models)
+                "compliance_tests",
+                lambda: functions.compliance_tests(self._trees, self._name, models),
             )
         self._used_keys.update(tests)
         result: dict[str, list[str]] = {}
@@ -320,8 +334,8 @@ class _Importer:
         try:
             return read()
         except (NotAFact, LookupError) as error:
-            self.missing.append(f"{key}: {error}")
-            return None
+            self._lacks(key, str(error))
+            return import_map.ABSENT.get(key)
 
     def _paths(self) -> dict[str, Any] | None:
         result: dict[str, Any] = {}
@@ -330,6 +344,13 @@ class _Importer:
                 self._used.add(name)
                 result[name] = table.get(self._name, table.get("default"))
         return result or None
+
+
+def _of_round(table: Any, name: str) -> Any:
+    """Return a round's part of a table, the whole where it is not kept by rounds."""
+    if not isinstance(table, dict):
+        return None
+    return table.get(name) if any(_ROUND.fullmatch(str(key)) for key in table) else table
 
 
 def _targets(value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.rounds import load_round
 from mlrepo.rounds.importing import import_round
+from mlrepo.rounds.python_facts import constants
 
 _OLD = "tools/submission/submission_checker.py"
 _NEW = "tools/submission/submission_checker"
@@ -68,32 +70,66 @@ def _checkout(root: Path, text: str) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("name", "ref", "files"),
-    [
-        ("v5.1", "v5.1.1", (_OLD,)),
-        ("v6.0", "b66003e1", _NEW_FILES),
-        ("v6.1", "b66003e1", _NEW_FILES),
-    ],
-)
-def test_the_shipped_rounds_are_what_the_import_makes(
-    name: str, ref: str, files: tuple[str, ...], tmp_path: Path
-) -> None:
-    """Every key of the shipped data file but the note of its revision, and nothing missing."""
+_OLDEST = "tools/submission/submission-checker.py"
+_SHIPPED = {
+    "v0.5": "cd105ff3", "v0.7": "cd105ff3", "v1.0": "8b58587c", "v1.1": "c5b89189",
+    "v2.0": "33894a19", "v2.1": "318cb131", "v3.0": "fd6486a0", "v3.1": "ce189bda",
+    "v4.0": "e39003a9", "v4.1": "379ee534", "v5.0": "7bf59976", "v5.1": "6776245e",
+    "v6.0": "b66003e1", "v6.1": "b66003e1",
+}  # fmt: skip
+
+
+def _git(*arguments: str) -> bytes:
+    """Return what Git says of the repository of mlcommons/inference; skip where there is none."""
     repository = os.environ.get("MLREPO_INFERENCE")
     if not repository:
         pytest.skip("MLREPO_INFERENCE names no Git repository of mlcommons/inference")
-    for path in files:
-        command = ["git", "-C", repository, "show", f"{ref}:{path}"]
-        shown = subprocess.run(command, capture_output=True, check=False)
-        if shown.returncode:
-            pytest.skip(f"{repository} lacks {path} of {ref}")
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(shown.stdout)
+    done = subprocess.run(["git", "-C", repository, *arguments], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{repository}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def _checker_of(ref: str, root: Path) -> Path | None:
+    """Write the files of the checker of a revision; None where it has none of a known shape."""
+    names = set(_git("ls-tree", "-r", "--name-only", ref, "tools/submission").decode().split())
+    for files in (_NEW_FILES, (_OLD,), (_OLDEST,)):
+        if names.issuperset(files):
+            for path in files:
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_bytes(_git("show", f"{ref}:{path}"))
+            return root
+    return None
+
+
+@pytest.mark.parametrize("name", _SHIPPED)
+def test_the_shipped_rounds_are_what_the_import_makes(name: str, tmp_path: Path) -> None:
+    """Every key of the shipped data file but the note of its revision, and nothing missing."""
+    checkout = _checker_of(_SHIPPED[name], tmp_path)
+    assert checkout is not None
     shipped = dict(load_round(name).tables)
-    imported = import_round(tmp_path, name, str(shipped["source"]["ref"]))
-    assert json.loads(json.dumps(dict(imported.tables))) == shipped
+    imported = import_round(checkout, name)
+    tables = json.loads(json.dumps(dict(imported.tables)))
+    assert shipped["source"]["path"] == tables["source"]["path"]
+    assert _SHIPPED[name][:8] in shipped["source"]["ref"]
+    assert tables | {"source": None} == shipped | {"source": None}
     assert imported.missing == ()
+
+
+def test_every_table_of_every_release_is_mapped_or_named(tmp_path: Path) -> None:
+    """No tag of the official checker has a rule that the import drops without a word."""
+    looked_at = 0
+    for tag in [*_git("tag").decode().split(), *set(_SHIPPED.values())]:
+        checkout = _checker_of(tag, tmp_path / tag)
+        if checkout is None:
+            continue
+        (file,) = [path for path in (_NEW_FILES[0], _OLD, _OLDEST) if (checkout / path).is_file()]
+        known, _ = constants(ast.parse((checkout / file).read_text()))
+        for name in known["MODEL_CONFIG"]:
+            unread = import_round(checkout, name).unread
+            assert [line for line in unread if ": " not in line] == [], (tag, name)
+            looked_at += 1
+    assert looked_at > 50
 
 
 def test_a_new_round_needs_no_new_code(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""Which table of the official checkers becomes which key of a data file, and which none.
+
+The checkers of all rounds are named here (v0.5 to v6.1); a name may have been spelled otherwise in
+an older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Key in the data file: key in MODEL_CONFIG of the round.
+OWN: Mapping[str, str] = {
+    "performance_sample_count_min": "performance-sample-count",
+    "dataset_size": "dataset-size",
+    "seeds": "seeds",
+    "ignored_loadgen_errors": "ignore_errors",
+    "latency_limit_ns": "latency-constraint",
+    "min_queries": "min-queries",
+    "model_aliases": "model_mapping",
+    "accuracy_delta_percent": "accuracy-delta-perc",
+    "accuracy_sample_count": "accuracy-sample-count",
+    "test05_seeds": "test05_seeds",
+}
+# Key in the data file: names of the checker's constant, the newest first.
+CONSTANTS: Mapping[str, tuple[str, ...]] = {
+    "accuracy_pattern": ("ACC_PATTERN",),
+    "min_duration_ms": ("TEST_DURATION_MS",),
+    "units": ("UNIT_DICT",),
+    "units_per_model": ("SPECIAL_UNIT_DICT",),
+    "power_units": ("POWER_UNIT_DICT",),
+    "divisions": ("VALID_DIVISIONS",),
+    "availabilities": ("VALID_AVAILABILITIES", "VALID_STATUS"),
+    "system_desc_optional_known": ("SYSTEM_DESC_OPTIONAL_FIELDS",),
+    "system_desc_power_fields": (
+        "SYSTEM_DESC_REQUIRED_FIELDS_POWER", "SYSTEM_DESC_REQUIED_FIELDS_POWER",
+    ),
+    "system_desc_network_fields": ("SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE",),
+    "system_desc_nonempty": ("SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS",),
+    "measurements_required": ("SYSTEM_IMP_REQUIRED_FILES",),
+}  # fmt: skip
+REQUIRED_FILES: Mapping[str, str] = {
+    "performance": "REQUIRED_PERF_FILES",
+    "performance_optional": "OPTIONAL_PERF_FILES",
+    "accuracy": "REQUIRED_ACC_FILES",
+    "measurements": "REQUIRED_MEASURE_FILES",
+    "power_run": "REQUIRED_PERF_POWER_FILES",
+    "power_dir": "REQUIRED_POWER_FILES",
+    "power_measurements_regex": "REQUIRED_POWER_MEASURE_FILES",
+    "compliance_performance": "REQUIRED_COMP_PER_FILES",
+    "test01_accuracy_if_pass": "REQUIRED_TEST01_ACC_FILES_1",
+    "test01_accuracy_if_fail": "REQUIRED_TEST01_ACC_FILES",
+}
+ENDPOINTS: Mapping[str, str] = {
+    "allowed_models": "ENDPOINTS_ALLOWED_MODELS",
+    "compliance_mapping": "ENDPOINTS_COMPLIANCE_MAPPING",
+    "json_alt_paths": "ENDPOINTS_JSON_ALT_PATHS",
+    "field_map": "ENDPOINTS_MAPPINGS",
+    "yaml_field_map": "ENDPOINTS_YAML_FIELD_MAP",
+}
+# What a round lacks whose checker has no such table yet; None where the key is not here.
+ABSENT: Mapping[str, object] = {
+    "accuracy_delta_percent": {},
+    "latency_limit_ns": {},
+    "min_queries": {},
+    "system_desc_power_fields": [],
+    "system_desc_network_fields": [],
+    "system_desc_nonempty": [],
+    "result_field_per_model": {},
+    "required_files": [],
+    "early_stopping_scenarios": [],
+    "equal_issue_required": {"closed": [], "open": [], "network": []},
+}
+_NEVER = (99, 0)
+# The first round whose checker has what the key is made of; all rounds have the others. That a
+# later one lacks it is reported.
+SINCE: Mapping[str, tuple[int, int]] = {
+    "latency_limit_ns": (0, 7),
+    "min_queries": (0, 7),
+    "required_files.power_run": (1, 0),
+    "required_files.power_dir": (1, 0),
+    "system_desc_power_fields": (1, 0),
+    "units": (1, 1),
+    "power_units": (1, 1),
+    "early_stopping_scenarios": (2, 0),
+    "accuracy_delta_percent_default": (2, 1),
+    "system_desc_network_fields": (2, 1),
+    "limits.file_max_mb": (3, 0),
+    "required_files.power_measurements_regex": (3, 1),
+    "system_desc_nonempty": (3, 1),
+    "extra_accuracy_files": (4, 0),
+    "llm_latency_limit_ns": (4, 0),
+    "offline_min_samples_per_query.per_model": (4, 0),
+    "result_field_per_model": (4, 0),
+    "accuracy_delta_percent": (4, 1),
+    "equal_issue_required": (4, 1),
+    "units_per_model": (5, 0),
+    "dataset_size": (5, 1),
+    # These a round may have or not.
+    "accuracy_sample_count": _NEVER,
+    "accuracy_upper_limit": _NEVER,
+    "system_desc_optional_known": _NEVER,
+    "test05_seeds": _NEVER,
+}
+
+_UNIT = "a unit, not a rule"
+# Constants that become no key of a data file, and where what they say is instead.
+NOT_MAPPED: Mapping[str, str] = {
+    "MB_TO_BYTES": _UNIT,
+    "MS_TO_NS": _UNIT,
+    "S_TO_MS": _UNIT,
+    "TO_MS": _UNIT,
+    "SCENARIO_MAPPING": "the spellings of scenarios are in the code",
+    "EXPECTED_STATE_BY_DIVISION": "network-mode holds it in code",
+    "NETWORK_MODE_REQUIRED_SUBSTRING_IN_SUT_NAME": "network-mode holds it in code",
+    "SYSTEM_DESC_IS_NETWORK_MODE": "network-mode holds it in code",
+    "SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS_POWER": "empty in every round",
+    "SYSTEM_DESC_NUMERIC_RESPONSE_REQUIRED_FIELDS": "only printed; system-count warns of the same",
+    "RESULT_FIELD": "the summaries of v0.5 and v0.7 have these names, later rounds none",
+    "TEST_DURATION_MS_PRE_1_0": "of v0.5 and v0.7, which another checker judges",
+    "ENDPOINTS_INFERRED_FIELDS": "what an endpoints run implies is in the code",
+    **dict.fromkeys(
+        [*ENDPOINTS.values(), "TEST09_LOW", "TEST09_HIGH"], "the round has no endpoints results"
+    ),
+    "LLAMA2_LATENCY_LIMITS": "the round is older than the limits",
+    "min_duration_check": "runs of one pass over a data set are in the code",
+    "get_llm_models": "those of llm_latency_limit_ns, and llama3.1-8b-edge, which has no limits",
+    "check_performance_dir": "those of llm_latency_limit_ns, and llama3.1-8b-edge without limits",
+}
