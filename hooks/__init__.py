@@ -17,7 +17,8 @@ from mlrepo.findings import visible
 def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> int:
     """Print what ``judge`` finds and return the exit code of the hook.
 
-    A message is printed on one line: a file's name may hold a newline or a terminal's escapes.
+    A message is printed on one line: a file's name may hold a newline or a terminal's escapes. It
+    may hold a secret too, which ends in the logs of whoever runs the hook.
 
     Parameters
     ----------
@@ -35,7 +36,15 @@ def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> i
     except KeyboardInterrupt:
         return 130
     for message in messages:
-        print(f"mlrepo {name}: {visible(message)}", file=sys.stderr)
+        print(f"mlrepo {name}: {visible(_shown(message))}", file=sys.stderr)
     if messages and way_out:
         print(f"mlrepo {name}: {way_out}", file=sys.stderr)
     return 1 if messages else 0
+
+
+def _shown(message: str) -> str:
+    from mlrepo.secret_scan import without_secrets
+
+    return without_secrets(message.encode(errors="surrogateescape"))[0].decode(
+        errors="surrogateescape"
+    )

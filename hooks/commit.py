@@ -22,9 +22,10 @@ def _judge(changes: list[Change] | None) -> list[str]:
     change = staged(root, changes)
     messages = _truncate(root, change.blobs)
     if change.blobs:
-        from mlrepo.submission.guard import large_files, secrets_in
+        from mlrepo.submission.guard import large_files, secrets_in, secrets_in_names
 
         messages += large_files(change.blobs) + secrets_in(root, change.blobs)
+        messages += secrets_in_names("the file", [blob.path for blob in change.blobs])
     # The checker would only repeat that a log is not truncated, or a description unfit.
     return messages or _descriptions(root, change.blobs) or _findings(root, change)
 

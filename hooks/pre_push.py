@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mlrepo.hooks import verdict
 
+from mlrepo.findings import visible
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.outgoing import pushed, pushed_change
 
@@ -34,24 +35,49 @@ def main() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.submission.guard import embargo_broken, embargo_settings, large_files, secrets_in
+    from mlrepo.submission.embargo import embargo_in_force
+    from mlrepo.submission.guard import (
+        first_result,
+        large_files,
+        refused_by,
+        secrets_in,
+        secrets_in_names,
+    )
 
     remote, url = sys.argv[1], sys.argv[2]
     root = Path.cwd()
-    updates = [_Update(*line.split()[1:]) for line in sys.stdin]
-    leaving = pushed(root, remote, [(update.local, update.there) for update in updates])
-    settings = embargo_settings(root, os.environ)
-    today = datetime.datetime.now(datetime.UTC).date()
-    messages = embargo_broken(leaving.paths, remote=remote, url=url, settings=settings, today=today)
-    messages += large_files(leaving.blobs) + secrets_in(root, leaving.blobs)
+    updates = [update for update in _updates() if not _DELETED.match(update.local)]
+    if not updates:
+        return []
+    leaving = pushed(root, url, [(update.local, update.there) for update in updates])
+    embargo = embargo_in_force(root, os.environ, remote, [update.local for update in updates])
+    for line in embargo.lifted:
+        print(f"mlrepo pre-push: {visible(line)}.", file=sys.stderr)
+    messages = []
+    if embargo.holds(url, datetime.datetime.now(datetime.UTC).date()):
+        result = first_result(root, leaving)
+        messages += [refused_by(embargo, url, result)] if result else []
+    messages += large_files(leaving.blobs)
+    messages += secrets_in(root, [*leaving.blobs, *leaving.others])
+    messages += secrets_in_names("the ref", [update.ref for update in updates])
     for update in updates:
         messages += _findings(root, remote, update)
     return messages
 
 
+def _updates() -> list[_Update]:
+    """Return what Git says on standard input.
+
+    The first word of a line is what the user called the commit: it may hold spaces. Names of
+    branches are bytes.
+    """
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    return [_Update(*line.rsplit(" ", 3)[1:]) for line in text.split("\n") if line]
+
+
 def _findings(root: Path, remote: str, update: _Update) -> list[str]:
     is_branch = update.ref.startswith("refs/heads/") and not update.ref.startswith(_EXPERIMENTS)
-    if not is_branch or _DELETED.match(update.local):
+    if not is_branch:
         return []
     change = pushed_change(root, remote, update.local, update.there)
     if not any(path.startswith(_WATCHED) for path in change.paths):

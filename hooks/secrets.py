@@ -14,10 +14,10 @@ def main() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.submission.guard import secret_messages
+    from mlrepo.submission.guard import secret_messages, secrets_in_names
 
     files = [Path(name) for name in sys.argv[1:]]
-    return [
+    return secrets_in_names("the file", sys.argv[1:]) + [
         message
         for file in files
         if file.is_file() and not file.is_symlink()

@@ -80,11 +80,13 @@ def _token_patterns() -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for wordlike, rows in ((False, TOKENS), (True, WORDLIKE_TOKENS)):
         for kind, prefixes, characters, shortest in rows:
-            begin = _AFTER_ANY_WORD if wordlike else ""
-            if characters == "A-Z0-9" and wordlike:
-                begin = rf"(?:(?<![A-Z0-9])|{ESCAPED})"
             words = "|".join(re.escape(prefix) for prefix in prefixes.split())
-            found.setdefault(kind, []).append(f"{begin}(?:{words})[{characters}]{{{shortest},}}+")
+            begin, end = _AFTER_ANY_WORD if wordlike else "", ",}+"
+            if wordlike and characters in ("A-Z0-9", "a-f0-9"):
+                # Of the length that it always has, in text that is full of such characters.
+                begin = rf"(?:(?<![A-Z0-9])|{ESCAPED})" if characters == "A-Z0-9" else begin
+                end = f"}}(?![{characters}])"
+            found.setdefault(kind, []).append(f"{begin}(?:{words})[{characters}]{{{shortest}{end}")
     return {kind: "|".join(patterns) for kind, patterns in found.items()}
 
 

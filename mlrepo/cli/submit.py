@@ -101,14 +101,17 @@ def command(
         from mlrepo.cli.submission_check import check_selection
 
         return check_selection(round_, official_checker, log, as_json=as_json)
+    from mlrepo.submission.embargo import embargo_in_force
     from mlrepo.submission.forge_choice import forge_for
-    from mlrepo.submission.guard import embargo_settings
     from mlrepo.submission.steps import Plan
     from mlrepo.submission.submit import Submitting
 
     repository = current_repository()
     settings = resolver(repository)
     settings.require("official.repository")
+    embargo = embargo_in_force(repository.root, os.environ)
+    for line in embargo.lifted:
+        click.echo(f"Note: {line}.", err=True)
     plan = Plan(
         round=settings.require("round", round_).value,
         submitter=submitter or "",
@@ -118,7 +121,7 @@ def command(
         draft=not ready,
         dry_run=dry_run,
         wait=wait,
-        settings=embargo_settings(repository.root, os.environ),
+        settings={"embargo": embargo.until, "private_remotes": ",".join(sorted(embargo.private))},
         today=datetime.datetime.now(datetime.UTC).date(),
     )
     if not (yes or dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):

@@ -55,8 +55,9 @@ def nothing_to_judge(changes: list[Change], directories: tuple[str, ...], always
     watched = [path for _, _, path in changes if path.startswith(directories)]
     if watched and (any(path.endswith(always) for path in watched) or not on_experiment_branch()):
         return False
-    blobs = [oid for mode, oid, _ in changes if mode in REGULAR_MODES]
-    return not blobs or _harmless(blobs)
+    regular = [(oid, path) for mode, oid, path in changes if mode in REGULAR_MODES]
+    names = "\n".join(path for _, path in regular).encode("utf-8", "surrogateescape")
+    return not regular or (not possible_kinds(names) and _harmless([oid for oid, _ in regular]))
 
 
 def on_experiment_branch() -> bool:
@@ -107,7 +108,13 @@ def _start(*arguments: str) -> tuple[int, int, int]:
     process = os.posix_spawnp(
         "git",
         [*_GIT, *arguments],
-        {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"},
+        {
+            **os.environ,
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "LC_ALL": "C",
+        },
         file_actions=[(os.POSIX_SPAWN_DUP2, asked, 0), (os.POSIX_SPAWN_DUP2, answer, 1), silence],
     )
     os.close(asked)

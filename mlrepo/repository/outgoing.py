@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,21 +19,28 @@ _ZERO = re.compile(r"0+\Z")
 
 
 class OutgoingBlob(NamedTuple):
-    """A file's content that is about to be committed or pushed: where, its object id, bytes."""
+    """A content that is about to be committed or pushed: where, its object id, bytes.
+
+    Where a tag stands for it, ``path`` says so. Git's other objects are of another ``kind``, and
+    their ``path`` is what to call them.
+    """
 
     path: str
     oid: str
     size: int
+    kind: str = "blob"
 
 
 class Outgoing(NamedTuple):
-    """What a commit or a push is about: all paths touched, and the blobs of regular files.
+    """What a commit or a push is about: all paths touched, and the objects that go with it.
 
     The paths of a commit are files, also removed ones; those of a push are directories too.
+    ``others`` are the commits, annotated tags and directories of a push.
     """
 
     paths: tuple[str, ...]
     blobs: tuple[OutgoingBlob, ...]
+    others: tuple[OutgoingBlob, ...] = ()
 
 
 class PushedChange(NamedTuple):
@@ -83,31 +90,38 @@ def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChan
     return PushedChange(tuple(bases), tuple(paths))
 
 
-def pushed(root: Path, remote: str, updates: Sequence[tuple[str, str]]) -> Outgoing:
-    """Return what a push sends that the remote is not known to have.
+def pushed(root: Path, url: str, updates: Sequence[tuple[str, str]]) -> Outgoing:
+    """Return what a push sends that the remote does not have.
+
+    What the remote has is what it says: the branches of ``refs/remotes`` may have been fetched from
+    another place. For branches that it has, Git hands its answer to the hook; for others it is
+    asked again, and where it does not answer, all history counts as new.
 
     Parameters
     ----------
-    remote:
-        The remote's name, or its URL where it has none.
+    url:
+        Where the objects go.
     updates:
         (local object id, object id on the remote) of each ref; zeros stand for "none".
     """
     wanted = [local for local, _ in updates if not _ZERO.match(local)]
     if not wanted:
         return Outgoing((), ())
-    known = [there for _, there in updates if not _ZERO.match(there)]
-    known = [f"^{oid}" for oid in known if _resolved(oid, root)]
-    listed = git(
-        "rev-list", "--objects", "--stdin", "--not", f"--remotes={remote}", cwd=root, in_hook=True,
-        stdin="".join(f"{revision}\n" for revision in [*wanted, *known]).encode(),
+    there = {oid for _, oid in updates if not _ZERO.match(oid)}
+    known = _present(there, root)
+    if len(known) < len(updates):
+        known |= _present(_tips_of(url, root), root)
+    asked = [*wanted, *(f"^{oid}" for oid in sorted(known))]
+    listed = git_bytes(
+        "rev-list", "--objects", "--stdin", cwd=root, in_hook=True,
+        stdin="".join(f"{revision}\n" for revision in asked).encode(),
     )  # fmt: skip
     return _outgoing(listed, root)
 
 
 def added(root: Path, commit: str, base: str) -> Outgoing:
     """Return what ``commit`` and its ancestors bring that ``base`` and its ancestors lack."""
-    listed = git(
+    listed = git_bytes(
         "rev-list", "--objects", "--end-of-options", commit, f"^{base}", cwd=root,
         environ=os.environ | NO_FETCH,
     )  # fmt: skip
@@ -128,18 +142,102 @@ def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[Outg
         yield from _read(root, chunk)
 
 
-def file_at(root: Path, revision: str, path: str) -> bytes | None:
-    """Return a file of a commit, or None where there is no such commit or file."""
+def files_at(root: Path, revisions: Sequence[str], path: str) -> list[bytes | None]:
+    """Return a file of each commit, None where there is no such commit or file."""
+    asked = "".join(f"{revision}:{path}\n" for revision in revisions)
+    answer = git_bytes(
+        "cat-file", "--batch", cwd=root, stdin=asked.encode("utf-8", "surrogateescape"),
+        in_hook=True,
+    )  # fmt: skip
+    found: list[bytes | None] = []
+    start = 0
+    for _ in revisions:
+        end = answer.index(b"\n", start)
+        words = answer[start:end].split(b" ")
+        start = end + 1
+        if words[-1] == b"missing" or len(words) != 3:
+            found.append(None)
+            continue
+        size = int(words[2])
+        found.append(answer[start : start + size] if words[1] == b"blob" else None)
+        start += size + 1
+    return found
+
+
+def entry_names(tree: bytes) -> bytes:
+    """Return the names in a tree object, one a line."""
+    names = []
+    start = 0
+    while start < len(tree):
+        end = tree.index(b"\0", start)
+        names.append(tree[tree.index(b" ", start) + 1 : end].replace(b"\n", b" "))
+        start = end + 21  # of SHA-1, the only format that a results repository may have
+    return b"\n".join(names)
+
+
+def _outgoing(listed: bytes, root: Path) -> Outgoing:
+    """Return the objects of a listing of ``git rev-list --objects``.
+
+    A line is an id and, behind a space, a path up to its first newline, or a tag's name. The kind
+    of an object is asked of Git: a path may be empty.
+    """
+    lines = [line.partition(b" ") for line in listed.split(b"\n") if line]
+    named = [(oid.decode(), path.decode(errors="surrogateescape")) for oid, _, path in lines]
+    objects = _with_sizes(named, root)
+    blobs = tuple(
+        found if found.path else found._replace(path=f"object {found.oid[:10]}")
+        for found in objects
+        if found.kind == "blob"
+    )
+    return Outgoing(
+        tuple(found.path for found in objects if found.path and found.kind in ("blob", "tree")),
+        blobs,
+        tuple(_called(found) for found in objects if found.kind != "blob"),
+    )
+
+
+def _called(found: OutgoingBlob) -> OutgoingBlob:
+    name = f"{found.kind} {found.oid[:10]}"
+    if found.kind == "tree":
+        name = f"a name in {found.path or 'the top directory'}"
+    return found._replace(path=name)
+
+
+def _present(oids: Iterable[str], root: Path) -> set[str]:
+    """Return those of the objects that are here."""
+    asked = "".join(f"{oid}\n" for oid in oids).encode()
+    lines = git(
+        "cat-file", "--batch-check", cwd=root, stdin=asked, in_hook=True,
+        environ=os.environ | NO_FETCH,
+    ).splitlines()  # fmt: skip
+    return {line.split(" ")[0] for line in lines if not line.endswith(" missing")}
+
+
+def _tips_of(url: str, root: Path) -> set[str]:
+    """Return the objects that the refs of a remote name; none where it does not answer.
+
+    Nobody is asked for a password: the push, which runs meanwhile, has asked already.
+    """
+    environ = {key: v for key, v in os.environ.items() if key not in ("GIT_ASKPASS", "SSH_ASKPASS")}
+    settings = ["-c", "core.askPass="]
+    if not environ.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"} and not _setting(
+        "core.sshCommand", root
+    ):
+        settings += ["-c", "core.sshCommand=ssh -o BatchMode=yes"]
     try:
-        return git_bytes("cat-file", "blob", f"{revision}:{path}", cwd=root, in_hook=True)
+        listed = git(
+            *settings, "ls-remote", "--quiet", "--", url, cwd=root, environ=environ, in_hook=True
+        )
     except GitError:
-        return None
+        return set()
+    return {line.partition("\t")[0] for line in listed.split("\n") if line}
 
 
-def _outgoing(listed: str, root: Path) -> Outgoing:
-    named = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
-    found = [(oid, path) for oid, path in named if path]
-    return Outgoing(tuple(path for _, path in found), _with_sizes(found, root))
+def _setting(key: str, root: Path) -> str:
+    try:
+        return git("config", "--get", key, cwd=root, in_hook=True).strip()
+    except GitError:
+        return ""
 
 
 def _read(root: Path, chunk: list[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
@@ -157,12 +255,12 @@ def _with_sizes(found: Sequence[tuple[str, str]], root: Path) -> tuple[OutgoingB
         return ()
     asked = "".join(f"{oid}\n" for oid, _ in found).encode()
     lines = git("cat-file", "--batch-check", cwd=root, stdin=asked, in_hook=True).splitlines()
-    blobs = []
+    objects = []
     for (oid, path), line in zip(found, lines, strict=True):
         words = line.split(" ")
-        if len(words) == 3 and words[1] == "blob":
-            blobs.append(OutgoingBlob(path, oid, int(words[2])))
-    return tuple(blobs)
+        if len(words) == 3:
+            objects.append(OutgoingBlob(path, oid, int(words[2]), words[1]))
+    return tuple(objects)
 
 
 def _resolved(revision: str, root: Path) -> str:

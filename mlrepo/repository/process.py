@@ -199,4 +199,8 @@ def _command() -> list[str]:
 
 def _environment(environ: Mapping[str, str], *, in_hook: bool = False) -> dict[str, str]:
     kept = {key: value for key, value in environ.items() if in_hook or key not in _LOCAL_VARIABLES}
-    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    # A push sends the objects themselves, not what refs/replace shows in their place.
+    return kept | {
+        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1",
+        "LC_ALL": "C",
+    }  # fmt: skip

@@ -18,7 +18,7 @@ from mlrepo.errors import (
     Unanswered,
     UserError,
 )
-from mlrepo.redaction import Redactor
+from mlrepo.redaction import shown_url
 from mlrepo.repository.process import NO_FETCH, GitError, git, git_output
 
 
@@ -229,12 +229,14 @@ class Remote:
 
 def refuse_credentials(url: str) -> str:
     """Return the URL if it holds no password; raise :class:`UserError` (without it) if it does."""
+    clean = shown_url(url)
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise UserError(f"{url!r} is no URL: {error}.", hint="Check the URL.") from None
-    if parts.password or (parts.username and parts.scheme in ("http", "https")):
-        clean, _ = Redactor().text(url)
+    except ValueError:
+        # Python's own words would repeat the part of the URL that it does not like.
+        raise UserError(f"{clean!r} is no URL.", hint="Check the URL.") from None
+    named = parts.password or (parts.username and parts.scheme in ("http", "https"))
+    if named or "<redacted>" in clean:
         raise UserError(
             f"The URL {clean} holds credentials; they would end in logs and files.",
             hint="Take them out, revoke them, and give a token by GH_TOKEN or Git's credential "
@@ -258,6 +260,35 @@ def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
         return ()  # none is set
     pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
     return tuple((key, value) for key, _, value in pairs)
+
+
+def place_of(url: str) -> str:
+    """Return host and path of a URL or path: what is left when it is written in another way.
+
+    Without scheme, login, port, ``.git`` and query: a repository is read by one and pushed to by
+    another of them. Host names do not differ by case.
+    """
+    if "://" in url:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return url
+        host, path = (parts.hostname or ""), parts.path
+    else:
+        host, colon, path = url.partition(":")
+        if not colon or "/" in host:
+            host, path = "", url
+        host = host.rpartition("@")[2]
+    path = path.rstrip("/").removesuffix(".git")
+    return f"{host.lower()}/{path.lstrip('/')}" if host and host != "localhost" else path
+
+
+def url_that_stands_for(name: str, directory: Path) -> str:
+    """Return the URL by which git reads a remote, by its name or in short; else the text itself."""
+    try:
+        return git("ls-remote", "--get-url", "--", name, cwd=directory, in_hook=True).strip()
+    except GitError:
+        return name
 
 
 def is_branch_name(name: str) -> bool:
@@ -296,7 +327,8 @@ def remote_error(error: GitError, url: str, doing: str) -> MlrepoError:
         (Unanswered, _TRY_AGAIN),
     )
     said = printable(said) or error.message
-    return kind(f"Git could not {doing} {url}: {said}", hint=hint)
+    shown = shown_url(url)
+    return kind(f"Git could not {doing} {shown}: {said.replace(url, shown)}", hint=hint)
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.redaction import shown_url
 from mlrepo.repository.outgoing import Outgoing
 from mlrepo.secret_scan import find_secrets
 from mlrepo.submission.guard import embargo_broken, large_files, secrets_in
@@ -37,14 +38,14 @@ def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], tex
         if not any(_related(path, directory) for directory in directories)
     ]
     messages += large_files(outgoing.blobs)
-    messages += secrets_in(root, outgoing.blobs)
+    messages += secrets_in(root, [*outgoing.blobs, *outgoing.others])
     messages += [f"The text of the pull request: a {s.kind}." for s in find_secrets(text.encode())]
     if messages:
         more = len(messages) - _SHOWN
         shown = "".join(f"\n  {message}" for message in messages[:_SHOWN])
         raise InvalidResult(
             f"Nothing leaves:{shown}" + (f"\n  … and {more} more" if more > 0 else ""),
-            hint="Mend the runs or files they come from, and `mlrepo select` again.",
+            hint="Correct the runs or files they come from, and `mlrepo select` again.",
         )
 
 
@@ -74,10 +75,10 @@ def refuse_early(
         if public is False:
             continue
         known = {"embargo": settings.get("embargo", "")} if public else settings
-        broken = embargo_broken(paths, remote=url, url=url, settings=known, today=today)
+        broken = embargo_broken(paths, url=url, settings=known, today=today)
         if broken and public:
             raise UserError(
-                f"Anybody can read {url}, and no result may become public before "
+                f"Anybody can read {shown_url(url)}, and no result may become public before "
                 f"{settings['embargo']} (setting embargo).",
                 hint="Submit to a private repository, or wait until that day.",
             )

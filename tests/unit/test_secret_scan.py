@@ -61,7 +61,7 @@ _LOOKALIKES = [
     "hf_transformers", "sk-container-of-the-estimator", "disk-usage-of-machine-12345678901234567",
     "task_test_1234567890abcdefgh", "0123SK0123456789abcdef0123456789abcdef",
     "npm_config_registry_of_this_machine_and_others", "monkey-0123456789abcdef0123456789abcdef",
-    "DISKAKIAABCDEFGH12345678",
+    "DISKAKIAABCDEFGH12345678", "ASIAQKC3VSFJE7ZW472ZOAXX2T7JTCLZBN5BYEOAE7E67F5Z",
 ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _token(prefix: str, characters: str, shortest: int) -> str:
         if part in characters
     )  # fmt: skip
     chosen = random.Random(prefix)
-    return prefix + "7" + "".join(chosen.choice(letters) for _ in range(shortest))
+    return prefix + "7" + "".join(chosen.choice(letters) for _ in range(shortest - 1))
 
 
 TRUE = [

@@ -1,0 +1,45 @@
+"""What is a result, by its content: LoadGen's logs and what is made of them, wherever they are."""
+
+from __future__ import annotations
+
+import re
+
+from mlrepo.secret_anchors import views
+
+# Kind, a pattern that files of the kind have at the begin of a line or as no code has it, and bytes
+# without which a file need not be searched.
+_SIGNS: tuple[tuple[str, str, bytes], ...] = (
+    ("LoadGen's summary", r"^[ \t]{0,40}Result is[ \t]{0,9}: *(?:IN)?VALID\b", b"Result is"),
+    ("LoadGen's detail log", r"^:::MLLOG \{\"key\"", b":::MLLOG"),
+    ("LoadGen's detail log", r"^:::MLPv\d", b":::MLPv"),
+    ("LoadGen's detail log", r"^\"pid\": \d{1,9}, \"tid\": \d{1,9}, \"ts\": \d", b'"tid"'),
+    ("LoadGen's accuracy log", r"\"seq_id\" ?: ?\d{1,19} ?, ?\"qsl_idx\" ?: ?\d", b'"qsl_idx"'),
+    ("LoadGen's trace", r"^\{\"name\": ?\"IssueQuery\"", b'"IssueQuery"'),
+    ("an accuracy", r"^hash=[0-9a-f]{64}\b", b"hash="),
+    ("a test's verdict", r"^[A-Za-z -]{0,40}check pass: ", b"check pass: "),
+    ("a test's verdict", r"^TEST (?:PASS|FAIL)\b", b"TEST "),
+    ("a power log", r"^Time,[^,\n]{1,40},Watts,", b",Watts,"),
+    ("an endpoint's results", r"\"n_samples_completed\"\s?:", b'"n_samples_completed"'),
+    ("an endpoint's accuracy", r"\"accuracy_scores\"\s?:", b'"accuracy_scores"'),
+    ("a published table", r"^Organization,Availability,", b"Organization,Availability"),
+    ("a published table", r"\"Performance_(?:Units?|Result)\"\s?:", b'"Performance_'),
+    (
+        "a run's record",
+        r"\"schema\"\s?: ?\"mlrepo\."
+        r"(?:run|runs|log|show|status|compare|peak|suite|check|review|import)/",
+        b'"mlrepo.',
+    ),
+    ("a run's commit", r"^[ \t>]{0,9}MLRepo-Result: \S", b"MLRepo-Result"),
+)
+_PATTERNS = tuple(
+    (kind, re.compile(pattern.encode(), re.MULTILINE), anchor) for kind, pattern, anchor in _SIGNS
+)
+
+
+def kind_of_result(data: bytes) -> str:
+    """Return which kind of result a file, or a message, is or quotes; empty when it is none."""
+    for view in views(data):
+        for kind, pattern, anchor in _PATTERNS:
+            if anchor in view and pattern.search(view):
+                return kind
+    return ""
