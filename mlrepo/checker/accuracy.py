@@ -17,7 +17,7 @@ from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import is_truncated
 from mlrepo.logs.old_detail import error_lines
-from mlrepo.logs.scan import scan_detail
+from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Missing
 
@@ -264,9 +264,11 @@ def _judge_detail(scope: Scope, path: str) -> None:
     try:
         with scope.tree.open(path) as stream:
             if not scope.round.has_detail_log():
+                scope.prints.append(("accuracy", digest_of_head(scope.tree.read(path, HEAD_SIZE))))
                 _judge_old_detail(scope, path, stream)
                 return
             scan = scan_detail(stream, wanted)
+            scope.prints.append(("accuracy", scan.head))
     except Missing:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
         return

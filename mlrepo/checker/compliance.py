@@ -8,12 +8,12 @@ from dataclasses import replace
 from mlrepo.checker.compliance_runs import (
     KEYS,
     TestRun,
-    Values,
     expected_entries,
     judge_belonging,
     judge_copies,
     judge_scores,
     judge_settings,
+    run_prints,
 )
 from mlrepo.checker.compliance_texts import (
     judge_responses,
@@ -23,10 +23,10 @@ from mlrepo.checker.compliance_texts import (
     judge_verdict,
 )
 from mlrepo.checker.modular import is_modular
-from mlrepo.checker.old_performance import summary_values
+from mlrepo.checker.old_performance import scan_summary
 from mlrepo.checker.performance import Run
 from mlrepo.checker.scope import Scope
-from mlrepo.logs.scan import scan_detail
+from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.logs.verify import (
     failed_test06_checks,
     has_baseline,
@@ -85,15 +85,15 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], perform
             scope.report("compliance", path, f"The compliance test {test} is missing.")
             good = False
         elif test.startswith(_WITH_RUN):
-            good, values = _judge_run(scope, path, test, official)
-            if values:
-                runs[test] = TestRun(test, _log(scope, f"{path}/{_RUN}"), values)
+            good, scan = _judge_run(scope, path, test, official)
+            if scan.values:
+                runs[test] = TestRun(test, _log(scope, f"{path}/{_RUN}"), scan)
         else:
             good = True
             runs |= _other_run(scope, path, test)
         good_performance = good and (good_performance or not binding)
         good_accuracy &= _judge_accuracy(scope, path, test, runs.get(test))
-    own = TestRun("", _log(scope, f"{scope.path}/{_RUN}"), performance.scan.values)
+    own = TestRun("", _log(scope, f"{scope.path}/{_RUN}"), performance.scan)
     _judge_runs(scope, base, runs, own)
     return good_performance and good_accuracy
 
@@ -102,6 +102,8 @@ def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestR
     """Strict: are the runs those tests, and are they verified against this performance run?"""
     copied = judge_copies(scope, list(runs.values()), own)
     tests = {test: run for test, run in runs.items() if test not in copied}
+    for run in runs.values():
+        scope.prints += run_prints(run.test, run.scan)
     for run in tests.values():
         judge_settings(scope, run)
         judge_belonging(scope, run, own)
@@ -123,8 +125,8 @@ def _other_run(scope: Scope, path: str, test: str) -> dict[str, TestRun]:
     log = _log(scope, f"{path}/{_RUN}")
     if not scope.exists(log):
         return {}
-    values = _read_form(scope, log)
-    return {test: TestRun(test, log, values)} if values else {}
+    scan = _read_form(scope, log)
+    return {test: TestRun(test, log, scan)} if scan.values else {}
 
 
 def _log(scope: Scope, directory: str) -> str:
@@ -147,7 +149,7 @@ class _Runs:
         self._scope, self._judge_run = scope, judge_run
         self._last: bool | None = None
 
-    def judged(self, directory: str, test: str, *, decides: bool) -> tuple[bool, Values]:
+    def judged(self, directory: str, test: str, *, decides: bool) -> tuple[bool, DetailScan]:
         """Judge a test's run; return the verdict and what its log says.
 
         Up to v5.1 the official checker keeps the verdict on the test before when it cannot compute
@@ -158,17 +160,17 @@ class _Runs:
         run = self._judge_run(directory, test)
         if not run.raised or is_modular(scope.round):
             self._last = run.official
-            return run.official, run.scan.values
+            return run.official, run.scan
         if self._last is None and decides:
             message = f"The official checker dies: it has no verdict on a test before {test}."
             scope.report("official-crash", directory, message, official=True)
         if self._last:
             for at, finding in enumerate(scope.findings[before:], start=before):
                 scope.findings[at] = replace(finding, breaks_official=False)
-        return bool(self._last), run.scan.values
+        return bool(self._last), run.scan
 
 
-def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[bool, Values]:
+def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[bool, DetailScan]:
     """Return the official verdict on the test's performance, and what its log says."""
     good = True
     if test != "TEST04-B":
@@ -176,41 +178,41 @@ def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[
     run = f"{path}/{_RUN}"
     if not scope.exists(run):
         scope.report("compliance", run, f"{test} has no {_RUN} directory.")
-        return False, {}
+        return False, DetailScan()
     wanted = scope.round.tables["required_files"]["compliance_performance"]
     missing = [name for name in wanted if name not in scope.files(run)]
     if missing:
         scope.report("compliance", run, f"{test} lacks {', '.join(missing)}.")
-    values: Values = {}
+    scan = DetailScan()
     if runs is not None:
         extra = _judge_extra(scope, run, {*wanted, "mlperf_log_accuracy.json"}, test)
         good = good and not missing and not extra
-        valid, values = runs.judged(run, test, decides=good)
+        valid, scan = runs.judged(run, test, decides=good)
         good &= valid
     elif not missing:
-        values = _read_form(scope, _log(scope, run))
-    return good, values
+        scan = _read_form(scope, _log(scope, run))
+    return good, scan
 
 
-def _read_form(scope: Scope, path: str) -> Values:
+def _read_form(scope: Scope, path: str) -> DetailScan:
     """Return what a log says that no official checker reads; report a damaged one."""
     if not scope.round.has_detail_log():
-        values = summary_values(scope.text(path, 1 << 20) or "", scope.round)
-        if values["effective_scenario"]:
-            return values
+        scan = scan_summary(scope.text(path, 1 << 20) or "", scope.round)
+        if scan.values["effective_scenario"]:
+            return scan
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
-        return {}
+        return DetailScan()
     try:
         with scope.tree.open(path) as stream:
             scan = scan_detail(stream, KEYS)
     except Missing as missing:
         scope.report("unreadable", path, f"It {missing}.", official=False)
-        return {}
+        return DetailScan()
     if scan.problem or not scan.has_events:
         problem = scan.problem or "no line of LoadGen stands in it"
         scope.report("unreadable", path, problem, line=scan.problem_line, official=False)
-        return {}
-    return scan.values
+        return DetailScan()
+    return scan
 
 
 def _judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> list[str]:

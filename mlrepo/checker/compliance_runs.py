@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.checker.scope import Scope
-from mlrepo.logs.scan import scan_detail
+from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.logs.verify import Score, scores
 from mlrepo.rounds.audits import (
     ISSUE_SAME,
@@ -67,7 +67,12 @@ class TestRun:
 
     test: str
     path: str
-    values: Values
+    scan: DetailScan
+
+    @property
+    def values(self) -> Values:
+        """Return the values of the log."""
+        return self.scan.values
 
 
 def judge_settings(scope: Scope, run: TestRun) -> None:
@@ -157,6 +162,13 @@ def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set
                          f"{run.test} holds the log of {seen[identity]}.")  # fmt: skip
         seen.setdefault(identity, run.test)
     return copied
+
+
+def run_prints(name: str, scan: DetailScan) -> list[tuple[str, str]]:
+    """Return what tells a run from all others: how its log begins, and its latencies."""
+    identity = _identity(scan.values)
+    latencies = "-".join(f"{latency:.0f}" for latency in identity)
+    return [(name, each) for each in (scan.head, latencies) if each]
 
 
 def _identity(values: Values) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.old_detail import error_lines
-from mlrepo.logs.scan import DetailScan
+from mlrepo.logs.scan import DetailScan, digest_of_head
 from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
@@ -47,12 +47,18 @@ def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
     if text is None:
         scope.report("performance-log", path, "The summary is missing or no text.", official=True)
         return None
-    scan = DetailScan(summary_values(text, scope.round))
+    scan = scan_summary(text, scope.round)
     _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
     return scan
 
 
-def summary_values(text: str, round: Round) -> dict[str, Any]:
+def scan_summary(text: str, round: Round) -> DetailScan:
+    """Return the run as its summary tells it."""
+    head = digest_of_head(text.encode("utf-8", "surrogatepass"))
+    return DetailScan(_values(text, round), head=head)
+
+
+def _values(text: str, round: Round) -> dict[str, Any]:
     """Return what a summary says, by the names of detail logs; results by those of the round."""
     values: dict[str, Any] = {}
     fields: dict[str, str] = {}

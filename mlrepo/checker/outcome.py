@@ -38,7 +38,9 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
-_RESULT_FIELDS = [field.name for field in fields(Result) if field.name not in ("rows", "findings")]
+_RESULT_FIELDS = [
+    field.name for field in fields(Result) if field.name not in ("rows", "findings", "prints")
+]
 _FINDING_FIELDS = [field.name for field in fields(Finding)]
 
 
@@ -52,6 +54,7 @@ def to_values(outcome: Outcome) -> dict[str, Any]:
                 [getattr(result, name) for name in _RESULT_FIELDS],
                 [list(row.values()) for row in result.rows],
                 [_finding_values(finding) for finding in result.findings],
+                result.prints,
             ]
             for result in outcome.results
         ],
@@ -69,8 +72,9 @@ def from_values(values: dict[str, Any]) -> Outcome:
                 **dict(zip(_RESULT_FIELDS, own, strict=True)),
                 rows=tuple(dict(zip(columns, row, strict=True)) for row in rows),
                 findings=tuple(map(_finding, findings)),
+                prints=tuple((name, fingerprint) for name, fingerprint in prints),
             )
-            for own, rows, findings in values["results"]
+            for own, rows, findings, prints in values["results"]
         ),
         tuple(map(_finding, values["findings"])),
         values["rejects"],

@@ -33,6 +33,9 @@ class Result:
         This result's rows of the round's ``summary.csv``: column to value.
     findings:
         What was found at this result.
+    prints:
+        What tells its runs and its system from all others: pairs of a name, such as
+        ``performance/run_1`` or ``system``, and a fingerprint.
     """
 
     path: str
@@ -48,6 +51,7 @@ class Result:
     accuracy: str = ""
     rows: tuple[dict[str, Any], ...] = ()
     findings: tuple[Finding, ...] = ()
+    prints: tuple[tuple[str, str], ...] = ()
 
     def valid(self, profile: str) -> bool:
         """Say whether the result is valid in the profile."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from mlrepo.checker import rows
 from mlrepo.checker.accuracy import judge_accuracy
 from mlrepo.checker.compliance import judge_compliance
+from mlrepo.checker.compliance_runs import run_prints
+from mlrepo.checker.copies import description_print
 from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
 from mlrepo.checker.endpoints_performance import directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
@@ -118,6 +120,7 @@ def _judge_performance(scope: Scope) -> _Performance:
         more = scope.round.tables["required_files"]["power_run"] if with_power else ()
         listed = judge_file_list(scope, directory, "performance", more)
         run = judge_run(scope, directory)
+        scope.prints += run_prints(f"performance/{name}", run.scan)
         judge_summary(scope, directory, run)
         valid = run.official and listed
         if with_power:
@@ -144,4 +147,5 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
         value=value, unit=unit if value is not None else "",
         accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),
         findings=tuple(scope.findings),
+        prints=(*scope.prints, description_print(scope.system)),
     )  # fmt: skip

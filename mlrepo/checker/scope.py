@@ -35,6 +35,9 @@ class Scope:
         The system description; empty until it is read.
     findings:
         What the judges reported.
+    prints:
+        What tells each run of this result from all others: pairs of its directory, such as
+        ``performance/run_1``, and a fingerprint.
     """
 
     tree: Tree
@@ -45,6 +48,7 @@ class Scope:
     category: str = ""
     system: Mapping[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    prints: list[tuple[str, str]] = field(init=False, default_factory=list)
     # Not handed on when a scope is copied: a copy may look at the tree through other eyes.
     _lines: dict[str, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
     _stand_ins: dict[str, str] = field(init=False, default_factory=dict, repr=False)

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mlrepo.checker.copies import copied_descriptions, with_copies
 from mlrepo.checker.links import FollowedTree
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.report import Report
@@ -44,7 +45,9 @@ def judge_submission(
         replace(result, official=False, rows=()) if result.path.startswith(rejected) else result
         for result in sorted(whole.results, key=lambda result: result.path)
     )
-    return Report(round.name, results, whole.findings, tuple(round.tables["summary_columns"]))
+    findings = (*whole.findings, *copied_descriptions(round, results))
+    results = with_copies(round, results)
+    return Report(round.name, results, findings, tuple(round.tables["summary_columns"]))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ the log.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -44,6 +45,7 @@ _FROM_LINE = re.compile(rb"()" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _LIST = re.compile(rb"\[(?:" + _INTEGER + rb"(?:," + _INTEGER + rb")*+)?\]")
 _BLOCK = 4 << 20
+HEAD_SIZE = 16 << 10
 # A line longer than this is no line of LoadGen: its longest hold one number per sample.
 _LONGEST_LINE = 64 << 20
 # Lists up to this length are proved anew each time; longer ones are known by their beginning.
@@ -65,6 +67,9 @@ class DetailScan:
         Wanted keys that stand there with different values: key to the later one's line.
     has_events:
         At least one line is LoadGen's.
+    head:
+        A digest of the first lines: LoadGen writes process ids and times in nanoseconds into them,
+        so that no two runs begin alike.
     problem, problem_line:
         Why the log cannot be read, and where; empty when it can.
     """
@@ -73,6 +78,7 @@ class DetailScan:
     errors: list[str] = field(default_factory=list)
     conflicts: dict[str, int] = field(default_factory=dict)
     has_events: bool = False
+    head: str = ""
     problem: str = ""
     problem_line: int = 0
 
@@ -138,6 +144,8 @@ def _feed(stream: BinaryIO, buffer: bytearray, scanner: _Scanner) -> None:
         if not count:
             break
         end = buffer.rfind(b"\n", filled, filled + count) + 1
+        if filled < HEAD_SIZE and not scanner.lines_left:
+            scanner.found.head = digest_of_head(bytes(buffer[: min(filled + count, HEAD_SIZE)]))
         filled += count
         if end:
             scanner.scan(buffer, start, end)
@@ -147,21 +155,26 @@ def _feed(stream: BinaryIO, buffer: bytearray, scanner: _Scanner) -> None:
         scanner.scan(buffer, start, filled + 1)
 
 
+def digest_of_head(data: bytes) -> str:
+    """Return the digest of the first lines of a log, or of a file that begins with ``data``."""
+    return hashlib.blake2b(data[:HEAD_SIZE], digest_size=10).hexdigest()
+
+
 class _Scanner:
     """Scans whole lines in a buffer and gathers what they say."""
 
     def __init__(self, keys: Mapping[bytes, str]) -> None:
         self.found = DetailScan()
         self._keys = keys
-        self._lines_left = 0
+        self.lines_left = 0
 
     def line(self, buffer: bytearray, at: int) -> int:
         """Return the number of the line that begins at ``at``, counted from 1."""
-        return self._lines_left + buffer.count(b"\n", 0, at) + 1
+        return self.lines_left + buffer.count(b"\n", 0, at) + 1
 
     def leave(self, buffer: bytearray, end: int) -> None:
         """Note that the buffer's bytes up to ``end`` will go."""
-        self._lines_left += buffer.count(b"\n", 0, end)
+        self.lines_left += buffer.count(b"\n", 0, end)
 
     def scan(self, buffer: bytearray, at: int, end: int) -> None:
         """Scan ``buffer[at:end]``, which is whole lines."""
@@ -251,7 +264,7 @@ class _Scanner:
                 self._put(name, value, buffer, at)
             if metadata.get("is_error"):
                 self.found.errors.append(str(value))
-        self._lines_left += len(lines) - 1
+        self.lines_left += len(lines) - 1
 
 
 _NO_LINE = "the line is not a LoadGen log line"

@@ -40,12 +40,10 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
         "pub-v60-system-text",
         "pub-v61-endpoints-strict",
         "silent-148-accuracy-perf-different-loadgen.b41",
-        "silent-256-system-of-another.b50",
         "silent-298-name-with-newline.b50",
         "silent-316-backslash-name.b50",
         "silent-318-0-byte-accuracy-summary.b51",
         "silent-386-calibration-empty.b51",
-        "silent-388-two-submitters-same-logs.b50",
     }
 )
 NOT_YET_OFFICIAL: frozenset[str] = frozenset(

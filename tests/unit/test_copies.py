@@ -1,0 +1,135 @@
+"""A run, or a description, that two systems show is warned of at both."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from submissions import SUBMITTER, SYSTEM, Submission, write_submission
+
+from mlrepo.checker.check import check
+from mlrepo.checker.report import Report
+from mlrepo.findings import Severity
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.repository.verdict_files import VerdictFiles
+
+_ROUNDS = ["v0.7", "v1.1", "v3.1", "v5.1", "v6.1"]
+_PARTS = ("performance", "accuracy")
+
+
+def judged(submission: Submission) -> Report:
+    """Check the submission."""
+    return check(DirectoryTree(submission.root), submission.round)
+
+
+def copies(report: Report, rule: str = "run-copied") -> set[tuple[str, str]]:
+    """Return the places of the warnings with what they name."""
+    found = [f for f in report.all_findings() if f.rule == rule]
+    assert all(f.severity is Severity.WARNING and not f.breaks_strict for f in found)
+    return {(f.path, f.actual) for f in found}
+
+
+def add_system(submission: Submission, name: str) -> None:
+    """Add a system whose runs are its own: its logs begin and end otherwise."""
+    home = submission.root / "closed" / SUBMITTER
+    for kind in ("results", "measurements", "compliance"):
+        if (home / kind).is_dir():
+            shutil.copytree(home / kind / SYSTEM, home / kind / name)
+    for log in home.glob(f"*/{name}/**/mlperf_log_*.txt"):
+        text = log.read_text(encoding="utf-8")
+        text = re.sub(r'"time_ms": (\d)', r'"time_ms": 7\1', text)
+        text = re.sub(r"(m\w+_latency_ns\W+value\W+|latency \(ns\)\s*: )(\d)", r"\g<1>1\2", text)
+        log.write_text(text.replace('"tid": 4499', '"tid": 4500'), encoding="utf-8")
+    description = home / "systems" / f"{SYSTEM}.json"
+    values = json.loads(description.read_text(encoding="utf-8"))
+    values["system_name"] = name
+    description.with_name(f"{name}.json").write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.mark.parametrize("round_name", _ROUNDS)
+def test_runs_of_two_systems_are_told_apart(tmp_path: Path, round_name: str) -> None:
+    """Same seeds, same settings, same results: but not the same nanoseconds."""
+    submission = write_submission(tmp_path, round_name)
+    add_system(submission, "beta")
+    report = judged(submission)
+    assert copies(report) == copies(report, "system-copied") == set()
+
+
+@pytest.mark.parametrize("round_name", _ROUNDS)
+@pytest.mark.parametrize("part", ["performance", "accuracy", "TEST01"])
+def test_a_run_of_another_system_is_named_at_both(
+    tmp_path: Path, round_name: str, part: str
+) -> None:
+    """Whichever of a result's runs it is, in every layout."""
+    submission = write_submission(tmp_path, round_name)
+    add_system(submission, "beta")
+    own = submission.compliance("Offline", part) if part == "TEST01" else (
+        submission.result("Offline") / part
+    )  # fmt: skip
+    beta = Path(str(own).replace(f"/{SYSTEM}/", "/beta/"))
+    shutil.rmtree(beta)
+    shutil.copytree(own, beta)
+    results = [
+        str(submission.result("Offline").relative_to(tmp_path)),
+        str(submission.result("Offline").relative_to(tmp_path)).replace(f"/{SYSTEM}/", "/beta/"),
+    ]
+    name = "performance/run_1" if part == "performance" else ""
+    places = [str((own if not name else own / "run_1").relative_to(tmp_path)),
+              str((beta if not name else beta / "run_1").relative_to(tmp_path))]  # fmt: skip
+    assert copies(judged(submission)) == {(places[0], results[1]), (places[1], results[0])}
+
+
+def test_a_copy_with_another_beginning_is_known_by_its_latencies(tmp_path: Path) -> None:
+    """Whoever copies a run writes his own date into it."""
+    submission = write_submission(tmp_path, "v5.1")
+    add_system(submission, "beta")
+    log = submission.result("Offline") / "performance/run_1/mlperf_log_detail.txt"
+    beta = Path(str(log).replace(f"/{SYSTEM}/", "/beta/"))
+    beta.write_text(log.read_text().replace("2026-03-01T12", "2026-03-02T09"))
+    assert len(copies(judged(submission))) == 2
+
+
+def test_a_submitter_with_a_copy_of_everything_is_warned_of(tmp_path: Path) -> None:
+    """Each result of both, once."""
+    submission = write_submission(tmp_path, "v5.1")
+    home = tmp_path / "closed" / SUBMITTER
+    shutil.copytree(home, home.with_name("Copycat"))
+    report = judged(submission)
+    assert len(copies(report)) == len(report.results) == 2 * len(submission.scenarios)
+
+
+def test_honest_copies_are_not_warned_of(tmp_path: Path) -> None:
+    """A run in both divisions, and of both accuracy levels of a benchmark."""
+    submission = write_submission(tmp_path, "v5.1")
+    home = tmp_path / "closed" / SUBMITTER
+    shutil.copytree(home, tmp_path / "open" / SUBMITTER)
+    for kind in ("results", "measurements", "compliance"):
+        shutil.copytree(home / kind / SYSTEM / "resnet50", home / kind / SYSTEM / "resnet")
+    report = judged(submission)
+    assert copies(report) == copies(report, "system-copied") == set()
+
+
+def test_a_description_of_another_system_is_warned_of(tmp_path: Path) -> None:
+    """Two systems have the same one, to the last field."""
+    submission = write_submission(tmp_path, "v5.1")
+    add_system(submission, "beta")
+    systems = tmp_path / "closed" / SUBMITTER / "systems"
+    shutil.copy(systems / f"{SYSTEM}.json", systems / "beta.json")
+    assert copies(judged(submission), "system-copied") == {
+        (f"closed/{SUBMITTER}/systems/beta.json", SYSTEM)
+    }
+
+
+def test_copies_are_found_among_remembered_verdicts(tmp_path: Path) -> None:
+    """The submitter whose run was copied has not changed since the last check."""
+    submission = write_submission(tmp_path / "tree", "v5.1")
+    store = VerdictFiles(tmp_path / "verdicts")
+    check(DirectoryTree(submission.root), submission.round, store=store)
+    home = submission.root / "closed" / SUBMITTER
+    shutil.copytree(home, home.with_name("Copycat"))
+    for _ in range(2):
+        report = check(DirectoryTree(submission.root), submission.round, store=store)
+        assert len(copies(report)) == 2 * len(submission.scenarios)
