@@ -7,9 +7,16 @@ import io
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
+from mlrepo.checker.accuracy_facts import (
+    COUNTS,
+    KEYS,
+    SAMPLE_COUNTS,
+    judge_accuracy_run,
+    judge_number,
+)
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import leads_elsewhere
 from mlrepo.checker.modular import DIES, is_modular, judge_log_start
@@ -23,9 +30,7 @@ from mlrepo.tree import Kind, Missing
 
 _HASH = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
-# What counts the samples of an accuracy run, the more exact first.
-_SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _OTHER_LOG = (
     "Put the log that was judged in its place, or run the accuracy script again; then "
     "`mlrepo truncate` writes the hash."
@@ -44,11 +49,14 @@ class Accuracy:
         As the official summary prints it.
     stops:
         The official checker looks at nothing else of this result.
+    logged:
+        What the detail log says; empty where it cannot be read.
     """
 
     official: bool
     text: str = ""
     stops: bool = False
+    logged: Mapping[str, Any] = field(default_factory=dict)
 
 
 def has_many_metrics(round: Round) -> bool:
@@ -76,13 +84,13 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
-    _judge_detail(scope, f"{directory}/mlperf_log_detail.txt")
+    logged = _judge_detail(scope, directory, text)
     if not has_extra_files(scope, directory):
         scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
     if scope.is_open:
         _forgive(scope, before, bool(metrics))
     official = not any(finding.breaks_official for finding in scope.findings[before:])
-    return Accuracy(official, _printed(scope, metrics))
+    return Accuracy(official, _printed(scope, metrics), logged=logged)
 
 
 def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
@@ -137,6 +145,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
         for metric, pattern, least in checks:
             match = pattern.match(line)
             if match:
+                judge_number(scope, path, number, metric, match, least)
                 if metric in metrics and not many:
                     # The official checker takes the last line; no line may miss the target.
                     old = metrics[metric]
@@ -189,7 +198,7 @@ def _compare(
 
 def _judge_counts(scope: Scope, path: str, text: str) -> None:
     """Strict: what accuracy-imagenet.py prints must agree with itself."""
-    for percent, good, total in _COUNTS.findall(text):
+    for percent, good, total in COUNTS.findall(text):
         if len(good) > 18 or len(total) > 18 or not int(total):
             wrong = True
         else:
@@ -246,6 +255,11 @@ def _judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
             actual=", ".join(hashes), line=scope.line_of(path, f"hash={hashes[1]}"),
             hint="Keep the hash of the log that was judged, and remove the others.", official=False,
         )  # fmt: skip
+    elif _EMPTY in hashes and log.strip():
+        scope.report(
+            "accuracy-hash", path, "It is the hash of an empty file.", actual=_EMPTY,
+            line=scope.line_of(path, _EMPTY), hint=_OTHER_LOG, official=False,
+        )  # fmt: skip
     elif hashes and not _SHA256.fullmatch(hashes[0]):
         scope.report(
             "accuracy-hash", path, "The hash is no SHA-256.", actual=hashes[0],
@@ -259,28 +273,30 @@ def _judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
         )  # fmt: skip
 
 
-def _judge_detail(scope: Scope, path: str) -> None:
+def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:
+    """Judge the detail log; return what it says."""
+    path = f"{directory}/mlperf_log_detail.txt"
     wanted = _wanted(scope.round)
     try:
         with scope.tree.open(path) as stream:
             if not scope.round.has_detail_log():
                 scope.prints.append(("accuracy", digest_of_head(scope.tree.read(path, HEAD_SIZE))))
                 _judge_old_detail(scope, path, stream)
-                return
-            scan = scan_detail(stream, wanted)
+                return {}
+            scan = scan_detail(stream, KEYS.union(wanted))
             scope.prints.append(("accuracy", scan.head))
     except Missing:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
-        return
+        return {}
     if scan.problem:
         scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
         scope.report("official-crash", path, DIES, official=True)
-        return
+        return {}
     judge_log_start(scope, path)
     if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)
         if not is_modular(scope.round):
-            return
+            return {}
     # Of the checkers, only that of v5.1 trusts the count in the log more than the log.
     trusts_count = bool(wanted) and not is_modular(scope.round)
     if scan.errors or scan.error_count(True):
@@ -292,13 +308,15 @@ def _judge_detail(scope: Scope, path: str) -> None:
         )  # fmt: skip
     if wanted:
         judge_sample_count(scope, path, scan.values)
+    judge_accuracy_run(scope, directory, text, scan.values, scan.error_count(False))
+    return scan.values
 
 
 def _wanted(round: Round) -> tuple[str, ...]:
     """Return the keys of the accuracy run's log that the round's rules read."""
     if round.version < (5, 1):
         return ()
-    counts = _SAMPLE_COUNTS if is_modular(round) else _SAMPLE_COUNTS[1:]
+    counts = SAMPLE_COUNTS if is_modular(round) else SAMPLE_COUNTS[1:]
     return ("num_errors", *counts)
 
 
@@ -308,7 +326,7 @@ def judge_sample_count(scope: Scope, path: str, values: Mapping[str, Any]) -> No
     # The modular checker looks its counts up by the directory's name.
     scenario = scope.place.scenario if modular else scope.scenario
     expected = scope.round.accuracy_samples(scope.model, scenario)
-    key = next((key for key in _SAMPLE_COUNTS if key in values), _SAMPLE_COUNTS[-1])
+    key = next((key for key in SAMPLE_COUNTS if key in values), SAMPLE_COUNTS[-1])
     if (modular or expected is not None) and values.get(key) != expected:
         scope.report("accuracy-data-set", path, "The run does not cover the data set.",
                      line=scope.line_of(path, f'"{key}"'),

@@ -28,6 +28,7 @@ WHY: Mapping[str, str] = {
     "tree-orphan": "what has no result is no part of a submission (v5.1)",
     "tree-calibration": "the rules ask each closed submitter for it (v5.1)",
     "system-text": "the results table shows the field as text",
+    "system-json": "of two values of a field each reader takes another one; NaN is no number",
     "measurements-missing": _MEASURED,
     "measurements-incomplete": _MEASURED,
     "measurements-empty": "an empty text says nothing (v3.1)",

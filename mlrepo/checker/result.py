@@ -18,6 +18,7 @@ from mlrepo.checker.modular import is_modular, report_missing_logs
 from mlrepo.checker.performance import Run, judge_run
 from mlrepo.checker.power import design_power, has_power, judge_power
 from mlrepo.checker.report import Result
+from mlrepo.checker.run_facts import judge_pair
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.summary import judge_summary
 from mlrepo.tree import Kind
@@ -50,6 +51,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     measured, weights = judge_measurements(scope, with_power=has_power(scope))
     accuracy = judge_accuracy(scope)
     performance = _judge_performance(scope)
+    judge_pair(scope, performance.run.scan.values, accuracy.logged)
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
         scope, lambda directory, test: judge_run(scope, directory, test), performance.run

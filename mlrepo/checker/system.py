@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from mlrepo.checker.scope import Scope
+from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.system_problems import description_problems, parse_description
 from mlrepo.tree import Missing
 
@@ -23,7 +24,8 @@ def judge_system(scope: Scope) -> bool:
     """
     path = f"{scope.root}/systems/{scope.place.system}.json"
     try:
-        description = parse_description(scope.tree.read(path, _LARGEST))
+        data = scope.tree.read(path, _LARGEST)
+        description = parse_description(data)
     except (Missing, ValueError) as error:
         scope.report("system-description", path, f"The system description {error}.")
         if not isinstance(error, Missing):
@@ -35,7 +37,7 @@ def judge_system(scope: Scope) -> bool:
     place = scope.place
     problems = description_problems(
         scope.round, description, division=place.division, submitter=place.submitter
-    )
+    ) + document_problems(data)
     for problem in problems:
         scope.report(
             problem.rule, path, problem.message, expected=problem.expected, actual=problem.actual,

@@ -12,6 +12,7 @@ from typing import Any
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
+from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.system_problems import (
     FieldProblem,
     description_problems,
@@ -123,9 +124,10 @@ def system_problems(
         message = f"The system description {error}."
         problem = FieldProblem("system-description", "", message, breaks_official=True)
         return (problem,)
-    return description_problems(
+    problems = description_problems(
         round_, description, division=division, submitter=submitter, power=power
     )
+    return problems + document_problems(data)
 
 
 def draft_problems(

@@ -30,19 +30,12 @@ pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in
 # Cases that are still judged wrongly.
 NOT_YET_STRICT: frozenset[str] = frozenset(
     {
-        "miss-144-accuracy-log-of-other-model.b50",
-        "miss-204-accuracy-over-100.b50",
-        "miss-206-accuracy-subset-in-log.b41",
-        "miss-208-hash-of-empty-file.b50",
-        "miss-238-system-NaN.b50",
         "pub-v30-measurements-empty",
         "pub-v60-all-lines-are-errors",
         "pub-v60-system-text",
         "pub-v61-endpoints-strict",
-        "silent-148-accuracy-perf-different-loadgen.b41",
         "silent-298-name-with-newline.b50",
         "silent-316-backslash-name.b50",
-        "silent-318-0-byte-accuracy-summary.b51",
         "silent-386-calibration-empty.b51",
     }
 )

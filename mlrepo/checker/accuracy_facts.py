@@ -1,0 +1,128 @@
+"""Strict: the accuracy that is named was measured, on the whole data set, by this run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.run_facts import ACCURACY_KEYS, judge_accuracy_facts
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.summary import counted_errors, summary_fields
+
+# What counts the samples of an accuracy run, the more exact first.
+SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
+# What is read of an accuracy run's log.
+KEYS = ACCURACY_KEYS | {SAMPLE_COUNTS[1]}
+# What accuracy-imagenet.py prints.
+COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
+# Counts and distances, which may be of any size; all others are shares.
+_UNBOUNDED = ("FID_SCORE", "GEN_LEN", "TOKENS_PER_SAMPLE", "DLRM_NE")
+# What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
+_GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
+_LARGEST_SUMMARY = 1 << 20
+# Samples of the data sets by which the rounds that name no size measure accuracy
+# (inference_rules.adoc and the benchmarks' own READMEs).
+_SIZES: Mapping[str, int] = {
+    "resnet": 50000, "mobilenet": 50000, "ssd-small": 5000, "ssd-large": 5000,
+    "retinanet": 24781, "rnnt": 2513, "bert-99": 10833, "bert-99.9": 10833,
+    "dlrm-99": 330067, "dlrm-99.9": 330067, "dlrm-v2-99": 330067, "dlrm-v2-99.9": 330067,
+    "gptj-99": 13368, "gptj-99.9": 13368, "stable-diffusion-xl": 5000,
+    "llama2-70b-99": 24576, "llama2-70b-99.9": 24576, "mixtral-8x7b": 15000,
+    "llama3.1-405b": 8313, "rgat": 788379, "pointpainting": 39987,
+}  # fmt: skip
+
+
+def judge_number(
+    scope: Scope, path: str, number: int, metric: str, match: re.Match[str], least: float
+) -> None:
+    """Report a metric that cannot have its value, or of which only the beginning is read.
+
+    Parameters
+    ----------
+    number:
+        The line of accuracy.txt.
+    match:
+        Of the round's pattern; its first group is the value.
+    least:
+        The target, which tells shares of 1 from percents.
+    """
+    if _GOES_ON.match(match.string, match.end(1)):
+        scope.report(
+            "accuracy-range", path, f"{metric} is not a plain decimal number.", line=number,
+            expected="such as 76.456", actual=match.string[match.start(1) : match.end(1) + 8],
+            official=False,
+        )  # fmt: skip
+    most = 1 if least <= 1 else 100
+    try:
+        exceeds = metric not in _UNBOUNDED and float(match[1]) > most
+    except ValueError:  # which is reported as no number
+        return
+    if exceeds:
+        scope.report(
+            "accuracy-range", path, f"{metric} cannot be as great.", line=number,
+            expected=f"<= {most}", actual=match[1], official=False,
+        )  # fmt: skip
+
+
+def judge_accuracy_run(
+    scope: Scope, directory: str, text: str, values: Mapping[str, Any], errors: int
+) -> None:
+    """Report what the logs in ``accuracy/`` say against the accuracy that ``text`` names.
+
+    Parameters
+    ----------
+    text:
+        accuracy.txt.
+    values, errors:
+        What the detail log says, and how many errors it shows.
+    """
+    log = f"{directory}/mlperf_log_detail.txt"
+    judge_accuracy_facts(scope, log, values)
+    _judge_sizes(scope, log, text, values.get(SAMPLE_COUNTS[1]))
+    _judge_summary(scope, f"{directory}/mlperf_log_summary.txt", errors)
+
+
+def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
+    if count is None:
+        return
+    for _, _, total in COUNTS.findall(text):
+        if len(total) < 18 and int(total) != count:
+            _report_size(scope, log, "accuracy.txt counts other samples than the run had.",
+                         total, count)  # fmt: skip
+    if scope.is_open or scope.round.accuracy_samples(scope.model, scope.scenario) is not None:
+        return
+    sizes: tuple[int, ...] = (_SIZES[scope.model],) if scope.model in _SIZES else ()
+    if scope.model.startswith("3d-unet"):
+        # BraTS 2019 until v1.1; KiTS 2019, with or without its smallest case, since v2.0.
+        sizes = (67,) if scope.round.version < (2, 0) else (42, 43)
+    if sizes and count not in sizes:
+        _report_size(scope, log, "The run does not cover the data set.", sizes[-1], count)
+
+
+def _report_size(scope: Scope, log: str, message: str, expected: object, actual: object) -> None:
+    scope.report(
+        "accuracy-data-set", log, message, line=scope.line_of(log, f'"{SAMPLE_COUNTS[1]}"'),
+        expected=expected, actual=actual, official=False,
+    )  # fmt: skip
+
+
+def _judge_summary(scope: Scope, path: str, errors: int) -> None:
+    if not scope.exists(path):
+        return  # which the list of files says
+    text = scope.text(path, _LARGEST_SUMMARY) or ""
+    counted, mode = counted_errors(text), summary_fields(text).get("Mode")
+    if mode == "PerformanceOnly":
+        scope.report("accuracy-mode", path, "The summary is of a performance run.",
+                     line=scope.line_of(path, "Mode"), expected="AccuracyOnly", actual=mode,
+                     official=False)  # fmt: skip
+    if counted is None:
+        scope.report("accuracy-summary", path, "It does not say whether errors were encountered.",
+                     expected="No errors encountered during test.",
+                     actual="" if text.strip() else "an empty file", official=False)  # fmt: skip
+    elif counted and not errors:
+        scope.report("accuracy-loadgen-error", path,
+                     "LoadGen counted errors that its detail log lacks.",
+                     line=scope.line_of(path, " encountered. See detailed log"),
+                     expected=f"{counted} lines with is_error true", actual="none",
+                     official=False)  # fmt: skip

@@ -1,0 +1,164 @@
+"""An accuracy that was not measured on the whole data set, by an accuracy run, is no accuracy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from mlrepo.checker.accuracy import judge_accuracy
+from mlrepo.checker.run_facts import judge_pair, judge_run_dates
+from mlrepo.checker.scope import Scope
+from mlrepo.findings import Finding
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import Place, load_round
+from mlrepo.rounds.document_problems import document_problems
+
+_PLACE = Place("closed", "Acme", "alpha", "resnet50", "Offline")
+_TEXT = "accuracy=76.456%, good=38228, total=50000\n"
+_LOG = b"[\n]\n"
+_SUMMARY = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
+
+
+def _detail(**changes: object) -> str:
+    values = {
+        "loadgen_version": "5.0 @ 0123456789",
+        "loadgen_build_date_utc": "2025-02-13T10:00:00.000000",
+        "loadgen_git_commit_date": "2025-02-01T10:00:00+00:00",
+        "loadgen_git_status_message": "",
+        "test_datetime": "2025-02-13T13:29:06Z",
+        "qsl_reported_total_count": 50000,
+        "effective_scenario": "Offline",
+        "effective_test_mode": "AccuracyOnly",
+    } | changes
+    return "".join(
+        f':::MLLOG {{"key": "{key}", "value": {json.dumps(value)}, "time_ms": 0.1, '
+        '"namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
+        '{"is_error": false, "is_warning": false, "file": "a.cc", "line_no": 1, "pid": 1, '
+        '"tid": 1}}\n'
+        for key, value in values.items()
+    )
+
+
+def _judged(
+    root: Path, *, text: str = _TEXT, summary: str = _SUMMARY, round_name: str = "v5.0",
+    division: str = "closed", benchmark: str = "resnet", **changes: object,
+) -> list[Finding]:  # fmt: skip
+    place = Place(division, "Acme", "alpha", "resnet50", "Offline")
+    scope = Scope(DirectoryTree(root), load_round(round_name), place, benchmark, "Offline")
+    directory = root / scope.path / "accuracy"
+    directory.mkdir(parents=True, exist_ok=True)
+    named = text + f"hash={hashlib.sha256(_LOG).hexdigest()}\n" if "hash=" not in text else text
+    (directory / "accuracy.txt").write_text(named)
+    (directory / "mlperf_log_accuracy.json").write_bytes(_LOG)
+    (directory / "mlperf_log_detail.txt").write_text(_detail(**changes))
+    (directory / "mlperf_log_summary.txt").write_text(summary)
+    judge_accuracy(scope)
+    return scope.findings
+
+
+def test_an_honest_accuracy_run_has_no_finding(tmp_path: Path) -> None:
+    """Neither has one that made both runs."""
+    assert _judged(tmp_path) == []
+    assert _judged(tmp_path, effective_test_mode="SubmissionRun") == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("accuracy-range", "accuracy=764.56%, good=1, total=2\n"),
+        ("accuracy-range", "accuracy=76,456%, good=38228, total=50000\n"),
+        ("accuracy-range", "accuracy=76.9e-05%\n"),
+        ("accuracy-range", "accuracy=76 456%\n"),
+        ("accuracy-data-set", "accuracy=76.400%, good=382, total=500\n"),
+        ("accuracy-hash", f"{_TEXT}hash={hashlib.sha256(b'').hexdigest()}\n"),
+    ],
+)
+def test_a_number_that_was_not_measured_is_refused(tmp_path: Path, rule: str, text: str) -> None:
+    """In strict; the official checkers read the beginning of the number, and no hash."""
+    found = [each for each in _judged(tmp_path, text=text) if each.rule == rule]
+    assert found
+    assert all(each.breaks_strict and not each.breaks_official for each in found)
+
+
+@pytest.mark.parametrize("round_name", ["v1.1", "v4.1", "v5.0"])
+def test_a_part_of_the_data_set_is_refused_in_rounds_that_name_no_size(
+    tmp_path: Path, round_name: str
+) -> None:
+    """The data sets are those of the benchmarks; open results may take others."""
+    part = {"qsl_reported_total_count": 500}
+    text = "accuracy=76.400%\n"
+    found = _judged(tmp_path, text=text, round_name=round_name, **part)
+    assert "accuracy-data-set" in {each.rule for each in found}
+    assert _judged(tmp_path, text=text, round_name=round_name, division="open", **part) == []
+
+
+@pytest.mark.parametrize("mode", ["PerformanceOnly", "FindPeakPerformance"])
+def test_a_log_of_another_mode_is_refused(tmp_path: Path, mode: str) -> None:
+    """The log of a performance run says nothing about the accuracy."""
+    (found,) = _judged(tmp_path, effective_test_mode=mode)
+    assert (found.rule, found.actual, found.line > 0) == ("accuracy-mode", mode, True)
+    assert found.breaks_strict
+
+
+def test_the_summary_of_the_accuracy_run_is_looked_at(tmp_path: Path) -> None:
+    """Empty, of a performance run, or with errors that the detail log does not show."""
+    assert [each.rule for each in _judged(tmp_path, summary="")] == ["accuracy-summary"]
+    errors = "\n1 ERROR encountered. See detailed log.\n"
+    assert [each.rule for each in _judged(tmp_path, summary=errors)] == ["accuracy-loadgen-error"]
+    performance = f"Mode     : PerformanceOnly\n{_SUMMARY}"
+    assert [each.rule for each in _judged(tmp_path, summary=performance)] == ["accuracy-mode"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("run-date", {"test_datetime": "yesterday"}),
+        ("run-date", {"test_datetime": "2999-01-01T00:00:00Z"}),
+        ("run-date", {"test_datetime": "2025-02-11T00:00:00Z"}),
+        ("run-date", {"test_datetime": "2025-01-30T00:00:00Z", "loadgen_build_date_utc": "?"}),
+        ("performance-contradiction",
+         {"test_datetime": "2025-03-13T13:29:06Z", "power_begin": "02-13-2025 21:29:06.000"}),
+        ("loadgen-modified", {"loadgen_git_status_message": " M loadgen.cc"}),
+    ],
+)  # fmt: skip
+def test_a_run_of_an_impossible_date_or_loadgen_is_told(
+    tmp_path: Path, rule: str, changes: dict[str, object]
+) -> None:
+    """A wrong clock is a warning; two dates of one run that differ are not."""
+    (found,) = _judged(tmp_path, **changes)
+    assert found.rule == rule
+    assert found.breaks_strict == (rule == "performance-contradiction")
+
+
+def test_dates_within_a_day_are_time_zones(tmp_path: Path) -> None:
+    """LoadGen's build date is local time in some versions, power_begin in all."""
+    assert _judged(tmp_path, test_datetime="2025-02-13T02:00:00Z") == []
+    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE)
+    judge_run_dates(scope, "log", {})
+    assert scope.findings == []
+
+
+def test_the_two_runs_of_a_result_are_compared(tmp_path: Path) -> None:
+    """Another LoadGen or scenario is a warning: honest results have both."""
+    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE, "resnet", "Offline")
+    performance = {"loadgen_version": "5.0 @ a", "effective_scenario": "Offline"}
+    judge_pair(scope, performance, dict(performance))
+    judge_pair(scope, performance, {})
+    assert scope.findings == []
+    judge_pair(scope, performance, {"loadgen_version": "4.1", "effective_scenario": "Server"})
+    assert [each.rule for each in scope.findings] == ["loadgen-differs", "accuracy-scenario"]
+    assert not any(each.breaks_strict for each in scope.findings)
+
+
+def test_a_description_says_each_thing_once_in_plain_json() -> None:
+    """NaN and two different values are errors; a field left over from a template is not."""
+    document = b'{"a": 1, "b": NaN, "c": {"d": "x", "d": "y"}, "e": "passive", "e": ""}'
+    found = [(each.rule, each.field, each.breaks_strict) for each in document_problems(document)]
+    assert found == [
+        ("system-json", "", True), ("system-json", "d", True), ("system-repeated", "e", False)
+    ]  # fmt: skip
+    assert document_problems(b'{"a": 1e5, "b": [1, 2]}') == ()
+    assert document_problems(b"{") == document_problems(b"\xff") == ()
