@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.audit import TEST01
+from mlrepo.bench.console import shortened_bytes
+from mlrepo.bench.evidence import (
+    SYSTEM_FILE,
+    encodable,
+    read_json,
+    recorded_texts,
+    redacted,
+    redacted_value,
+)
 from mlrepo.bench.judge import Judgement, judge, read_outcome
-from mlrepo.bench.place import place_run
+from mlrepo.bench.place import PlacedFiles, place_run
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
-    AUDIT_FILE,
-    CONSOLE_FILE,
     DETAIL_LOG,
     SPEC_FILE,
     SUMMARY_LOG,
-    USER_CONF_FILE,
     RunSpec,
     read_events,
 )
@@ -34,22 +40,29 @@ from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import ACCURACY, RunRecord, StoredLog, configuration_digest
-from mlrepo.redaction import Redactor, decoded
+from mlrepo.record import (
+    ACCURACY,
+    FAILED,
+    Metric,
+    Placement,
+    RunRecord,
+    StoredLog,
+    configuration_digest,
+)
+from mlrepo.redaction import Redactor
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.recorder import MAX_BLOB_SIZE, Composition, Recorder, Tip
 from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
-from mlrepo.rounds import load_round
+from mlrepo.rounds import Round, load_round
 from mlrepo.systems.description import sut_name
-from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
-SYSTEM_FILE = "system.json"
-ENVIRONMENT_FILE = "environment.json"
-FAILURE_FILE = "failure.txt"
 NOISE_FILE = "noise.json"
+
+# What content of a wrong kind raises; a lock, a full disk or a gc beside raise others.
+_UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     try:
         about: Mapping[str, Any] = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
         spec = RunSpec.read(directory)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{directory / SPEC_FILE} is damaged: {error!r}.",
             hint=f"Remove {directory} when nothing in it is needed.",
@@ -80,39 +93,19 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     round_ = load_round(about["record"]["round"])
     judgement = judge(directory, spec, round_)
     counts: dict[str, int] = {}
-    files: dict[str, bytes] = {}
-    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE, CALIBRATION_DOCUMENT):
-        path = directory / name
-        if path.is_file():
-            files[name] = _redacted(path.read_bytes(), redactor, counts)
-    try:
-        json.loads(files[SYSTEM_FILE])
-    except ValueError:  # a mask took a quote with it
-        system = json.loads((directory / SYSTEM_FILE).read_text(encoding="utf-8"))
-        system = _redacted_value(system, redactor, counts)
-        files[SYSTEM_FILE] = (json.dumps(system, indent=4) + "\n").encode()
-    environment = json.loads((directory / ENVIRONMENT_FILE).read_text(encoding="utf-8"))
-    # Names and versions of packages are no secrets, however "secretstorage" sounds.
-    environment["variables"] = _redacted_value(environment["variables"], redactor, counts)
-    files[ENVIRONMENT_FILE] = (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode()
-    traceback = _traceback(directory) + judgement.traceback
-    if traceback:
-        files[FAILURE_FILE] = _redacted(
-            traceback.encode("utf-8", "backslashreplace"), redactor, counts
-        )
-    files |= judgement.files
+    files = recorded_texts(directory, judgement, redactor, counts)
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
-    record = _record(directory, about["record"], spec, judgement, logs, redactor, counts)
+    record = _readable_record(directory, about["record"], spec, judgement, logs, redactor, counts)
     run = RepoPath(("runs", record.run))
     followed = _followed_benchmark(spec.workload)
     final: list[RunRecord] = []
 
     def compose(tip: Tip) -> Composition:
-        placed = place_run(
+        placed = _placed(
             record,
             round_,
             tip,
-            system_json=files[SYSTEM_FILE],
+            system_json=files.get(SYSTEM_FILE, b""),
             force=about["record"]["place"],
             follows=followed,
         )
@@ -134,22 +127,14 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     return ConcludedRun(final[0] if final else record, recorded.commit)
 
 
-def _redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
-    text, found = redactor.text(decoded(data))
-    for kind, number in found.items():
-        counts[kind] = counts.get(kind, 0) + number
-    return text.encode()
-
-
-def _redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> Any:
-    """Return a JSON value with every text in it redacted; keys stay."""
-    if isinstance(value, str):
-        return _redacted(value.encode("utf-8", "replace"), redactor, counts).decode()
-    if isinstance(value, dict):
-        return {key: _redacted_value(item, redactor, counts) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_redacted_value(item, redactor, counts) for item in value]
-    return value
+def _placed(record: RunRecord, round_: Round, tip: Tip, **how: Any) -> PlacedFiles:
+    """Place a run; one whose files cannot be laid out is recorded all the same, and says why."""
+    try:
+        return place_run(record, round_, tip, **how)
+    except _UNFIT as error:
+        why = error.message if isinstance(error, UserError) else repr(error)
+        reason = encodable(f"its files cannot be laid out: {why}")
+        return PlacedFiles(Placement(placed=False, reason=reason), {}, {})
 
 
 def _followed_benchmark(workload: str) -> str:
@@ -158,10 +143,6 @@ def _followed_benchmark(workload: str) -> str:
         return str(load_plugin(WORKLOADS, workload).follows)
     except UserError:
         return ""
-
-
-def _traceback(directory: Path) -> str:
-    return "".join(str(event.get("traceback", "")) for event in read_events(directory))
 
 
 def _store_logs(
@@ -190,11 +171,29 @@ def _store_logs(
             full_size=size if size > limit else 0,
         )
         if name == ACCURACY_LOG and spec.mode == ACCURACY and judgement.accuracy_text:
-            files[ACCURACY_TEXT] = with_hash_line(judgement.accuracy_text.encode(), full)
+            files[ACCURACY_TEXT] = with_hash_line(encodable(judgement.accuracy_text).encode(), full)
         if name == ACCURACY_LOG and spec.test == TEST01:
             # The hash alone, as the rounds' truncation script makes it.
             files[ACCURACY_TEXT] = with_hash_line(b"", full)
     return logs
+
+
+def _readable_record(
+    directory: Path, given: Mapping[str, Any], spec: RunSpec, judgement: Judgement, *about: Any
+) -> RunRecord:
+    """Return a record that can be read back, whatever a third party's code told of itself."""
+    events = {str(event["event"]): event for event in read_events(directory)}
+    try:
+        record = _record(directory, given, spec, judgement, events, *about)
+        data = record.to_json()
+        if len(data) > MAX_BLOB_SIZE:
+            raise ValueError(f"run.json would have {len(data)} bytes")
+        RunRecord.from_json(data)
+    except _UNFIT as error:
+        why = f"What backend or benchmark told of the run cannot be recorded: {error!r}"
+        failed = Judgement(FAILED, Metric(None, judgement.result.unit), (encodable(why)[:1000],))
+        return _record(directory, given, spec, failed, {}, *about)
+    return record
 
 
 def _record(
@@ -202,16 +201,16 @@ def _record(
     given: Mapping[str, Any],
     spec: RunSpec,
     judgement: Judgement,
+    events: Mapping[str, Mapping[str, Any]],
     logs: Mapping[str, StoredLog],
     redactor: Redactor,
     counts: dict[str, int],
 ) -> RunRecord:
-    events = {str(event["event"]): event for event in read_events(directory)}
     finished, started = events.get("finished", {}), events.get("started", {})
     outcome = read_outcome(directory)
     # What backends and benchmarks of third parties tell of themselves may hold anything.
     described, dataset, model = (
-        _redacted_value(value, redactor, counts)
+        redacted_value(value, redactor, counts)
         for value in (finished.get("backend"), finished.get("dataset", {}), given["model"])
     )
     backend = {
@@ -229,7 +228,9 @@ def _record(
     }
     sut = sut_name(given["system"], backend, **given.get("naming", {}))
     reasons = tuple(
-        _redacted(reason.encode("utf-8", "backslashreplace"), redactor, counts).decode()
+        redacted(
+            shortened_bytes(reason.encode("utf-8", "backslashreplace")), redactor, counts
+        ).decode()
         for reason in judgement.reasons
     )
     return RunRecord(
@@ -259,11 +260,11 @@ def _record(
         loadgen=_loadgen(directory, judgement, started),
         accuracy=judgement.accuracy,
         logs=logs,
-        source=_redacted_value(given["source"], redactor, counts),
+        source=redacted_value(given["source"], redactor, counts),
         host=given["host"],
         load={
             **_load(given["load"], outcome.load if outcome else {}),
-            "noise": _redacted_value(_noise(directory), redactor, counts),
+            "noise": redacted_value(_noise(directory), redactor, counts),
         },
         platform=given.get("platform", "none"),
         redactions={**given["redactions"], **counts},
@@ -312,11 +313,8 @@ def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, Any]) 
 
 def _noise(directory: Path) -> dict[str, Any]:
     """Return what the parent saw of other processes, clocks and heat; empty when it died first."""
-    try:
-        found: dict[str, Any] = json.loads((directory / NOISE_FILE).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found
+    found = read_json(directory / NOISE_FILE)
+    return found if isinstance(found, dict) else {}
 
 
 def _load(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

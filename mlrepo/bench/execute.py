@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
+from mlrepo.bench.console import Console
 from mlrepo.bench.judge import OUTCOME_FILE, Outcome
 from mlrepo.errors import UserError
 from mlrepo.harness import child as entry
@@ -78,8 +79,8 @@ def execute(
         How the child ended could not be written down; the directory is to be kept.
     """
     command = [*prefix, *entry.command(entry.RUN)]
-    with _stop_requests() as stop:
-        child = _start(command, directory, environ)
+    with _stop_requests() as stop, _console(directory) as console:
+        child = _start(command, directory, environ, console)
         try:
             stopped = _watch(child, directory, stop, timeout, on_progress)
         finally:
@@ -96,32 +97,36 @@ def execute(
     return outcome
 
 
-def _start(
-    command: Sequence[str], directory: Path, environ: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def _console(directory: Path) -> Console:
     try:
-        console = (directory / CONSOLE_FILE).open("wb")
+        return Console(directory / CONSOLE_FILE)
     except OSError as error:
         raise NotStartedError(
             f"{directory} cannot be written: {error.strerror}.",
             hint="Make room on the disk and run the command again; nothing was started.",
         ) from error
-    with console:
-        try:
-            return subprocess.Popen(
-                command,
-                cwd=directory,
-                env=dict(environ),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise NotStartedError(
-                f"The command prefix {command[0]!r} cannot be started: {error.strerror}.",
-                hint="Check --prefix.",
-            ) from error
+
+
+def _start(
+    command: Sequence[str], directory: Path, environ: Mapping[str, str], console: Console
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=directory,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=console.writer,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise NotStartedError(
+            f"The command prefix {command[0]!r} cannot be started: {error.strerror}.",
+            hint="Check --prefix.",
+        ) from error
+    finally:
+        console.started()
 
 
 def _watch(

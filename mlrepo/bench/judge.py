@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlrepo.bench.console import shortened
 from mlrepo.bench.verify import Verification, verify
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.spec import (
@@ -68,7 +69,7 @@ def read_outcome(directory: Path) -> Outcome | None:
     """Return the outcome that the parent wrote, or None."""
     try:
         return Outcome(**json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):  # absent, or damaged
         return None
 
 
@@ -123,7 +124,7 @@ def _where_the_traceback_is(directory: Path) -> str:
 def _last_words(directory: Path) -> str:
     """Return the last line that the process printed, as a sentence, or an empty string."""
     try:
-        console = (directory / CONSOLE_FILE).read_text(encoding="utf-8", errors="replace")
+        console = shortened(directory / CONSOLE_FILE).decode("utf-8", errors="replace")
     except OSError:
         return ""
     lines = [line.strip() for line in console.splitlines() if line.strip()]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.compliance import plan_tests, prepare_test
-from mlrepo.bench.conclude import ENVIRONMENT_FILE
 from mlrepo.bench.consent import OPTIONS, PREFIX, option_words, own_prefix
+from mlrepo.bench.evidence import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
 from mlrepo.bench.run import Bench

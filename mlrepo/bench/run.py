@@ -15,14 +15,9 @@ from typing import Any
 
 import mlrepo
 from mlrepo.bench.audit import ComplianceTest
-from mlrepo.bench.conclude import (
-    ENVIRONMENT_FILE,
-    NOISE_FILE,
-    SYSTEM_FILE,
-    ConcludedRun,
-    conclude,
-)
+from mlrepo.bench.conclude import NOISE_FILE, ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
+from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest

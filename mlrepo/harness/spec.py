@@ -86,7 +86,7 @@ def read_events(directory: Path) -> Iterator[Mapping[str, Any]]:
     for line in text.splitlines(keepends=True):
         try:
             event = json.loads(line) if line.endswith("\n") else None
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and "event" in event:
             yield event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.repository.commits import (
+    MovedError,
     publish_commit,
     refuse_if_checked_out,
     tip_of,
@@ -42,18 +44,30 @@ class Tip:
 
     def blob_id(self, path: RepoPath) -> str | None:
         """Return the object id of the file at ``path``, or None."""
-        oid = find_blob(self.repo, self.tree, path)
+        with _reading():
+            oid = find_blob(self.repo, self.tree, path)
         return None if oid is None else str(oid)
 
     def read(self, path: RepoPath) -> bytes | None:
         """Return the content of the file at ``path``, or None."""
-        oid = find_blob(self.repo, self.tree, path)
-        return None if oid is None else read_blob(self.repo, oid)
+        with _reading():
+            oid = find_blob(self.repo, self.tree, path)
+            return None if oid is None else read_blob(self.repo, oid)
 
     def run_ids(self) -> list[str]:
         """Return the ids of the runs recorded up to here, newest first."""
-        oid = find_blob(self.repo, self.tree, RepoPath((RUNS,)))
-        return [] if oid is None else sorted((e.name for e in self.repo[oid]), reverse=True)  # type: ignore[attr-defined]
+        with _reading():
+            oid = find_blob(self.repo, self.tree, RepoPath((RUNS,)))
+            return [] if oid is None else sorted((e.name for e in self.repo[oid]), reverse=True)  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Tell an object that a gc moved, or that is lost, from mistakes of whoever reads."""
+    try:
+        yield
+    except KeyError as error:
+        raise MovedError(f"the object {error} is missing") from error
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -169,9 +170,18 @@ def read_description(systems: Path, name: str) -> bytes:
     path = description_file(systems, name)
     data = path.read_bytes()
     try:
-        parse_description(data)
+        value = parse_description(data)
     except ValueError as error:
-        raise UserError(f"{path} {error}.", hint="Mend the file.") from error
+        raise UserError(f"{path} {error}.", hint="Correct the file.") from error
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{path} holds half a character (a lone surrogate such as \\ud800), which no other "
+            "file can hold.",
+            hint="Correct the text in the file; measuring would end in a result that cannot be "
+            "laid out.",
+        ) from error
     return data
 
 

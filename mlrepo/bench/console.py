@@ -1,0 +1,109 @@
+"""What the processes of a run print: its beginning and its end, however much there is between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+HEAD_SIZE = TAIL_SIZE = 512 * 1024
+# How long what a process left in the pipe is read after its end; others may hold the pipe open.
+_LAST_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+
+
+def shortened(path: Path) -> bytes:
+    """Return a file's content; of one beyond both sizes, head and tail with a note between."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if size <= HEAD_SIZE + TAIL_SIZE:
+            return stream.read()
+        head = stream.read(HEAD_SIZE)
+        stream.seek(size - TAIL_SIZE)
+        return head + _note(size) + stream.read(TAIL_SIZE)
+
+
+def shortened_bytes(data: bytes) -> bytes:
+    """Like :func:`shortened`, of content in memory."""
+    if len(data) <= HEAD_SIZE + TAIL_SIZE:
+        return data
+    return data[:HEAD_SIZE] + _note(len(data)) + data[-TAIL_SIZE:]
+
+
+class Console:
+    """Writes what arrives in a pipe to a file while it arrives, and bounds it.
+
+    The head is in the file at once. The tail is added at the end, with how much was left out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; raise OSError where it cannot be written."""
+        self._file = path.open("wb", buffering=0)
+        self._reader, self.writer = os.pipe()
+        self._ended = threading.Event()
+        self._until = float("inf")
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+
+    def __enter__(self) -> Console:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Read what is left, and close the file; the processes have ended."""
+        self.started()
+        self._until = time.monotonic() + _LAST_SECONDS
+        self._ended.set()
+        self._thread.join()
+        os.close(self._reader)
+        self._file.close()
+
+    def started(self) -> None:
+        """Close our end for writing, which the process has now."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def _pump(self) -> None:
+        size, tail = 0, bytearray()
+        while data := self._next():
+            head = max(0, HEAD_SIZE - size)
+            size += len(data)
+            self._write(data[:head])
+            tail += data[head:]
+            if len(tail) > 4 * TAIL_SIZE:
+                del tail[:-TAIL_SIZE]
+        if size > HEAD_SIZE + TAIL_SIZE:
+            self._write(_note(size))
+        self._write(bytes(tail[-TAIL_SIZE:]))
+
+    def _next(self) -> bytes:
+        """Return what was printed next; nothing at the end.
+
+        A process that left the run's session may hold the pipe open, and print on: not waited for.
+        """
+        while time.monotonic() < self._until:
+            ended = self._ended.is_set()
+            if select.select([self._reader], [], [], _POLL_SECONDS)[0]:
+                return os.read(self._reader, 1 << 16)
+            if ended:
+                return b""
+        return b""
+
+    def _write(self, data: bytes) -> None:
+        # A full disk costs the text, not the run: the process must not be stopped by its pipe.
+        with contextlib.suppress(OSError, ValueError):
+            self._file.write(data)
+
+
+def _note(size: int) -> bytes:
+    left = size - HEAD_SIZE - TAIL_SIZE
+    return f"\n[mlrepo left out {left} of {size} bytes here]\n".encode()

@@ -1,0 +1,92 @@
+"""The files of a run besides LoadGen's logs: redacted, and small enough to be committed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlrepo.bench.console import shortened, shortened_bytes
+from mlrepo.bench.judge import Judgement
+from mlrepo.harness.spec import AUDIT_FILE, CONSOLE_FILE, USER_CONF_FILE, read_events
+from mlrepo.redaction import Redactor, decoded
+from mlrepo.repository.recorder import MAX_BLOB_SIZE
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
+
+SYSTEM_FILE = "system.json"
+ENVIRONMENT_FILE = "environment.json"
+FAILURE_FILE = "failure.txt"
+
+
+def recorded_texts(
+    directory: Path, judgement: Judgement, redactor: Redactor, counts: dict[str, int]
+) -> dict[str, bytes]:
+    """Return the files of a run besides LoadGen's logs, redacted; none is too large to commit."""
+    files: dict[str, bytes] = {}
+    for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE, CALIBRATION_DOCUMENT):
+        path = directory / name
+        if path.is_file():
+            files[name] = redacted(shortened(path), redactor, counts)
+    environment = read_json(directory / ENVIRONMENT_FILE)
+    if isinstance(environment, dict):
+        # Names and versions of packages are no secrets, however "secretstorage" sounds.
+        environment["variables"] = redacted_value(environment.get("variables"), redactor, counts)
+    files[ENVIRONMENT_FILE] = _pretty(environment, indent=2, sort_keys=True)
+    system = read_json(directory / SYSTEM_FILE)
+    if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # a mask took a quote with it
+        files[SYSTEM_FILE] = _pretty(redacted_value(system, redactor, counts), indent=4)
+    traceback = _traceback(directory) + judgement.traceback
+    if traceback:
+        data = shortened_bytes(traceback.encode("utf-8", "backslashreplace"))
+        files[FAILURE_FILE] = redacted(data, redactor, counts)
+    return files | {
+        name: data if len(data) <= MAX_BLOB_SIZE else shortened_bytes(data)
+        for name, data in judgement.files.items()
+    }
+
+
+def redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
+    """Return a text without secrets; ``counts`` gets how many of each kind there were."""
+    text, found = redactor.text(decoded(data))
+    for kind, number in found.items():
+        counts[kind] = counts.get(kind, 0) + number
+    return text.encode()
+
+
+def redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> Any:
+    """Return a JSON value with every text in it redacted; keys stay."""
+    if isinstance(value, str):
+        return redacted(value.encode("utf-8", "replace"), redactor, counts).decode()
+    if isinstance(value, dict):
+        return {key: redacted_value(item, redactor, counts) for key, item in value.items()}
+    if isinstance(value, list):
+        return [redacted_value(item, redactor, counts) for item in value]
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file; None where there is no such file, or no JSON in it."""
+    try:
+        return _parsed(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _pretty(value: Any, **how: Any) -> bytes:
+    return shortened_bytes(f"{json.dumps(value, **how)}\n".encode())
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def encodable(text: str) -> str:
+    """Return the text with lone halves of surrogate pairs spelled out: no UTF-8 exists for them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _traceback(directory: Path) -> str:
+    return "".join(str(event.get("traceback", "")) for event in read_events(directory))
