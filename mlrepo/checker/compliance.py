@@ -18,7 +18,9 @@ from mlrepo.checker.compliance_runs import (
 from mlrepo.checker.compliance_texts import (
     judge_responses,
     judge_test06,
+    judge_test06_log,
     judge_test07,
+    judge_test08,
     judge_test09,
     judge_verdict,
 )
@@ -117,7 +119,20 @@ def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestR
         if test == "TEST04-A":
             pairs = {"test04-a": run, "test04-b": runs.get("TEST04-B", run)}
         judge_verdict(scope, path, text or "")
+        _judge_validity(scope, path, run)
         judge_scores(scope, path, text or "", pairs, test)
+
+
+def _judge_validity(scope: Scope, path: str, run: TestRun) -> None:
+    """Report a pass of an INVALID run up to v2.0; later ones are judged as every run is.
+
+    The scripts for TEST04 never asked for a valid run.
+    """
+    validity = run.values.get("result_validity")
+    if not _is_binding(scope) and not run.test.startswith("TEST04") and validity != "VALID":
+        scope.report("compliance-text", path, "The text passes a run that is not VALID.",
+                     line=scope.line_of(path, "TEST PASS"), expected="VALID",
+                     actual=validity or "no verdict", official=False)  # fmt: skip
 
 
 def _other_run(scope: Scope, path: str, test: str) -> dict[str, TestRun]:
@@ -261,6 +276,7 @@ def _judge_accuracy(scope: Scope, path: str, test: str, run: TestRun | None) -> 
                          line=scope.line_of(verdict, failed[0].partition(":")[0]))  # fmt: skip
         else:
             judge_test06(scope, verdict, text)
+            judge_test06_log(scope, f"{path}/accuracy/mlperf_log_accuracy.json")
         return not failed
     modular = _number(scope) >= (6, 0)
     sure = passed_on_its_own_line(text) if modular else passed(text)
@@ -279,7 +295,7 @@ def _judge_answers(scope: Scope, path: str, test: str) -> None:
     if test == "TEST07":
         judge_test07(scope, path, text)
     elif test == "TEST08":
-        judge_responses(scope, path, text, 0)
+        judge_test08(scope, path, text)
     else:
         judge_test09(scope, path, text)
 

@@ -55,7 +55,8 @@ KEYS = frozenset({
     *(f"effective_{key}" for key in
       (RNG_SEED, SAMPLING_TARGET, _PROBABILITY, ISSUE_SAME, ISSUE_UNIQUE,
        "performance_issue_same_index", *TEST05_SEEDS)),
-    "effective_scenario", "effective_target_latency_ns", "loadgen_version", "result_query_count",
+    "effective_scenario", "effective_test_mode", "effective_target_latency_ns", "result_validity",
+    "loadgen_version", "result_query_count",
     "generated_query_count", "generated_samples_per_query",
 })  # fmt: skip
 """What is read in the detail log of a test and of the performance run that it belongs to."""
@@ -86,6 +87,10 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
     # The logs of TEST07 and TEST09 do not show it even where it was set.
     if not test.startswith(("TEST07", "TEST09")):
         wanted = {ISSUE_SAME: 0, ISSUE_UNIQUE: 0, **wanted}
+    if scope.round.has_detail_log() and values.get("effective_test_mode") != "PerformanceOnly":
+        scope.report("compliance-settings", run.path, f"{test} is not run in performance mode.",
+                     line=_line(scope, run, "test_mode"), expected="PerformanceOnly",
+                     actual=values.get("effective_test_mode", "absent"))  # fmt: skip
     logged = {key: values.get(f"effective_{key}") for key in wanted}
     wrong = [key for key, value in wanted.items() if not _obeys(key, logged[key], value)]
     if wrong:

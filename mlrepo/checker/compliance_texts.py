@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.verify import (
     counts,
@@ -13,11 +16,17 @@ from mlrepo.logs.verify import (
 )
 from mlrepo.rounds.audits import (
     OUTPUT_TOKENS,
+    SAMPLING_TARGET,
     TEST07_ACCURACY,
+    TEST08_TOLERANCE_PERCENT,
     TEST09_SAMPLES,
+    audit_settings,
 )
+from mlrepo.tree import Missing
 
 _SKIPPED = "Skipped"
+_TEST06_RESPONSES = audit_settings("TEST06", "")[SAMPLING_TARGET]
+_LARGEST = 256 << 20
 
 
 def judge_verdict(scope: Scope, path: str, text: str) -> None:
@@ -68,6 +77,16 @@ def judge_responses(scope: Scope, path: str, text: str, entries: float) -> None:
                 expected=f"about {entries:.0f}", actual=logged)  # fmt: skip
 
 
+def judge_test08(scope: Scope, path: str, text: str) -> None:
+    """Hold a TEST PASS of TEST08 against its numbers and the tolerance of the script."""
+    judge_responses(scope, path, text, 0)
+    for value in values_of(text.replace(" = ", ":"), "tolerance"):
+        if not _within(value.removesuffix("%"), 0, TEST08_TOLERANCE_PERCENT):
+            _report(scope, path, "The test passes with another tolerance than it has.",
+                    line=scope.line_of(path, "tolerance"),
+                    expected=f"<= {TEST08_TOLERANCE_PERCENT} %", actual=value)  # fmt: skip
+
+
 def judge_test06(scope: Scope, path: str, text: str) -> None:
     """Report checks with a value other than a pass beside one, and those that were left out."""
     for check, values in test06_values(text).items():
@@ -84,6 +103,33 @@ def judge_test06(scope: Scope, path: str, text: str) -> None:
     if "TEST06 verification failed" in text:
         _report(scope, path, "TEST06 says that it failed.",
                 line=scope.line_of(path, "TEST06 verification failed"))  # fmt: skip
+
+
+def judge_test06_log(scope: Scope, path: str) -> None:
+    """Hold TEST06 against its log, whose answers are whole: the round does not truncate it."""
+    try:
+        entries = json.loads(scope.tree.read(path, _LARGEST))
+        lengths = {_bytes_per_token(entry) for entry in entries}
+        firsts = [(entry["data"], entry.get("token_data") or "") for entry in entries]
+    except (Missing, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return  # missing, truncated all the same, or no log: other rules say so
+    if not entries:
+        scope.report("compliance-partly", path, "TEST06 logged no response: nothing was compared.",
+                     expected=f"about {_TEST06_RESPONSES}", actual=0)  # fmt: skip
+    elif len(entries) * 2 < _TEST06_RESPONSES:
+        _report(scope, path, "TEST06 logged fewer responses than it asks for.",
+                expected=f"about {_TEST06_RESPONSES}", actual=len(entries))  # fmt: skip
+    if len(lengths) > 1:
+        _report(scope, path, "TEST06 passes, but answers are not as long as their token counts.",
+                expected="the same bytes for each token",
+                actual=", ".join(f"{length:g}" for length in sorted(lengths)[:4]))  # fmt: skip
+    if any(first and not data.startswith(first) for data, first in firsts):
+        _report(scope, path, "TEST06 passes, but an answer does not begin with its first token.")
+
+
+def _bytes_per_token(entry: Any) -> float:
+    count = int(entry["token_count"])
+    return len(entry["data"]) / 2 / count if count else 0.0
 
 
 def judge_test07(scope: Scope, path: str, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from mlrepo.checker.rules import RULES
 from mlrepo.findings import Finding
 from mlrepo.rounds import Place, Round
 
+_LEVEL = re.compile(r"-9[59](?:\.9)?$")
 SYSTEM = "system"
 """The name of the fingerprint of a system description."""
 
@@ -57,12 +59,14 @@ def _copies(
         if names:
             yield _warning(
                 "run-copied", _path(round, result, names[0]),
-                f"Another system shows the same: {', '.join(names)}.", other,
+                f"Another result shows the same: {', '.join(names)}.", other,
             )  # fmt: skip
 
 
 def _differ(one: Result, other: Result) -> bool:
-    return (one.submitter, one.system) != (other.submitter, other.system)
+    if (one.submitter, one.system) != (other.submitter, other.system):
+        return True
+    return _LEVEL.sub("", one.benchmark) != _LEVEL.sub("", other.benchmark)
 
 
 def _path(round: Round, result: Result, name: str) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from submissions import Submission, write_submission
 
 from mlrepo.checker.check import check
+from mlrepo.checker.compliance import judge_compliance
+from mlrepo.checker.performance import Run
 from mlrepo.checker.report import Report
+from mlrepo.checker.scope import Scope
+from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import Place, load_round
 
 _DETAIL = "performance/run_1/mlperf_log_detail.txt"
 _SUMMARY = "performance/run_1/mlperf_log_summary.txt"
@@ -281,3 +287,126 @@ def test_scores_are_held_to_the_tolerance_of_their_test(
     )
     rules = found_in(submission, "compliance-unlike-performance")
     assert bool(rules) is not passes
+
+
+def test_a_test_runs_in_performance_mode(tmp_path: Path) -> None:
+    """Up to v2.0 no rule of performance runs looks at the log of a test."""
+    submission = write_submission(tmp_path, "v1.1")
+    set_key(log_of(submission, "Offline", "TEST01"), "test_mode", '"AccuracyOnly"')
+    assert found(submission) == {"compliance-settings": True}
+
+
+def test_a_pass_of_an_invalid_run_is_refused(tmp_path: Path) -> None:
+    """The scripts end at INVALID without a pass; those of TEST04 do not ask."""
+    submission = write_submission(tmp_path, "v1.1")
+    for test in ("TEST04-A", "TEST04-B"):
+        set_key(log_of(submission, "Offline", test), "result_validity", '"INVALID"')
+    assert found(submission) == {}
+    set_key(log_of(submission, "Offline", "TEST05"), "result_validity", '"INVALID"')
+    assert found(submission) == {"compliance-text": True}
+
+
+_TEST06 = "First token check pass: True\nEOS check pass: True\nSample length check pass: True\n"
+
+
+def _llm_findings(root: Path, scenario: str, test: str, files: Mapping[str, str]) -> list[Finding]:
+    """Judge one test of a language model; its result has no other."""
+    benchmark = "llama2-70b-99.9" if test == "TEST06" else "gpt-oss-120b"
+    for other in ("TEST07", "TEST09"):
+        for name in ("verify_accuracy.txt", "verify_output_len.txt"):
+            _put(root, scenario, benchmark, f"{other}/{name}", _GOOD[other])
+    for name, text in files.items():
+        _put(root, scenario, benchmark, f"{test}/{name}", text)
+    place = Place("closed", "Acme", "box", benchmark, scenario)
+    scope = Scope(DirectoryTree(root), load_round("v6.1"), place, benchmark, scenario)
+    assert judge_compliance(scope, lambda _path, _test: Run(), Run())
+    return scope.findings
+
+
+def _put(root: Path, scenario: str, benchmark: str, name: str, text: str) -> None:
+    file = root / "closed/Acme/results/box" / benchmark / scenario / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+_GOOD = {
+    "TEST07": "Accuracy score: 61.616\nAccuracy threshold: 60.698\nAccuracy check pass: True\n"
+    "TEST PASS\n",
+    "TEST09": "Total samples: 6396\nMean output tokens: 1312.45\nMin threshold: 1150.38\n"
+    "Max threshold: 1406.02\nMin check pass: True\nMax check pass: True\n\nTEST PASS\n",
+}
+
+
+def _answers(count: int, tokens: int = 3, first: str = "0A000000", size: int = 4) -> str:
+    entries = [
+        {"seq_id": n, "qsl_idx": n, "data": "0A000000" + "0B000000" * (size - 1),
+         "token_data": first, "token_count": tokens + (n == count - 1) * (size - tokens)}
+        for n in range(count)
+    ]  # fmt: skip
+    return json.dumps(entries)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "text", "log", "rules"),
+    [
+        ("Server", _TEST06, _answers(98, 4), []),
+        ("Offline", _TEST06.replace("pass: True", "pass: Skipped", 1), _answers(98, 4, ""), []),
+        ("Server", _TEST06.replace("pass: True", "pass: Skipped", 1), "", ["compliance-text"]),
+        ("Server", f"EOS check pass: False\n{_TEST06}", "", ["compliance-text"]),
+        ("Server", f"{_TEST06}Sample length check pass: Truest\n", "", ["compliance-text"]),
+        ("Server", f"{_TEST06}TEST06 verification failed\n", "", ["compliance-text"]),
+        ("Server", _TEST06, _answers(0), ["compliance-partly"]),
+        ("Server", _TEST06, _answers(10, 4), ["compliance-text"]),
+        ("Server", _TEST06, _answers(98, 3), ["compliance-text"]),
+        ("Server", _TEST06, _answers(98, 4, "0C000000"), ["compliance-text"]),
+    ],
+)
+def test_test06_is_held_against_its_log(
+    tmp_path: Path, scenario: str, text: str, log: str, rules: list[str]
+) -> None:
+    """Its answers are submitted whole: lengths and first tokens can be looked at."""
+    files = {"verify_accuracy.txt": text, "accuracy/mlperf_log_accuracy.json": log}
+    assert [f.rule for f in _llm_findings(tmp_path, scenario, "TEST06", files)] == rules
+
+
+@pytest.mark.parametrize(
+    ("test", "old", "new"),
+    [
+        ("TEST07", "score: 61.616", "score: 12.5"),
+        ("TEST07", "score: 61.616", "score: nan"),
+        ("TEST07", "check pass: True", "check pass: False"),
+        ("TEST07", "TEST PASS", "NO TEST PASS"),
+        ("TEST09", "1312.45", "5.0"),
+        ("TEST09", "1312.45", "2000"),
+        ("TEST09", "samples: 6396", "samples: 12"),
+        ("TEST09", "Min check pass: True", "Min check pass: False"),
+        ("TEST09", "TEST PASS", "TEST FAIL\nTEST PASS"),
+    ],
+)
+def test_the_bounds_are_the_audits_and_not_those_in_the_text(
+    tmp_path: Path, test: str, old: str, new: str
+) -> None:
+    """A text that names bounds of its own passes by them."""
+    name = "verify_output_len.txt" if test == "TEST09" else "verify_accuracy.txt"
+    assert old in _GOOD[test]
+    found_rules = _llm_findings(tmp_path, "Offline", test, {name: _GOOD[test].replace(old, new)})
+    assert [f.rule for f in found_rules] == ["compliance-text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [("num_unmatched = 0", "num_ne_mismatch = 7"), ("num_matched = 4039", "num_matched = 0"),
+     ("tolerance = 0.10%", "tolerance = 50.00%")],
+)  # fmt: skip
+def test_test08_passes_by_its_numbers(tmp_path: Path, line: str, other: str) -> None:
+    """As TEST01 does, with a tolerance that its script has as an option."""
+    text = ("num_acc_log_entries = 349823\nnum_perf_log_entries = 4039\nnum_matched = 4039\n"
+            "num_unmatched = 0\ntolerance = 0.10%\n\nTEST PASS\n")  # fmt: skip
+    place = Place("closed", "Acme", "box", "dlrm-v3", "Offline")
+    for root, content in ((tmp_path / "a", text), (tmp_path / "b", text.replace(line, other))):
+        file = root / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(content)
+        scope = Scope(DirectoryTree(root), load_round("v6.1"), place, "dlrm-v3", "Offline")
+        assert judge_compliance(scope, lambda _path, _test: Run(), Run())
+        assert [f.rule for f in scope.findings] == ["compliance-text"] * (content != text)

@@ -11,10 +11,12 @@ import pytest
 from submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 from mlrepo.checker.check import check
-from mlrepo.checker.report import Report
+from mlrepo.checker.copies import with_copies
+from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Severity
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
+from mlrepo.rounds import load_round
 
 _ROUNDS = ["v0.7", "v1.1", "v3.1", "v5.1", "v6.1"]
 _PARTS = ("performance", "accuracy")
@@ -101,15 +103,36 @@ def test_a_submitter_with_a_copy_of_everything_is_warned_of(tmp_path: Path) -> N
     assert len(copies(report)) == len(report.results) == 2 * len(submission.scenarios)
 
 
-def test_honest_copies_are_not_warned_of(tmp_path: Path) -> None:
-    """A run in both divisions, and of both accuracy levels of a benchmark."""
+def test_a_run_in_both_divisions_is_not_warned_of(tmp_path: Path) -> None:
+    """Closed results may be shown in the open division too."""
     submission = write_submission(tmp_path, "v5.1")
-    home = tmp_path / "closed" / SUBMITTER
-    shutil.copytree(home, tmp_path / "open" / SUBMITTER)
-    for kind in ("results", "measurements", "compliance"):
-        shutil.copytree(home / kind / SYSTEM / "resnet50", home / kind / SYSTEM / "resnet")
+    shutil.copytree(tmp_path / "closed" / SUBMITTER, tmp_path / "open" / SUBMITTER)
     report = judged(submission)
     assert copies(report) == copies(report, "system-copied") == set()
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "other", "count"),
+    [
+        ("bert-99", "bert-99.9", 0),
+        ("yolo-95", "yolo-99", 0),
+        ("resnet50", "resnet50", 0),
+        ("resnet50", "retinanet", 2),
+    ],
+)
+def test_within_a_system_only_other_benchmarks_are_warned_of(
+    benchmark: str, other: str, count: int
+) -> None:
+    """One run serves both accuracy levels, and the scenarios that follow from it."""
+    results = [
+        Result(
+            f"closed/Acme/results/alpha/{name}/{scenario}", "closed", "Acme", "alpha", name,
+            scenario, official=True, strict=True, prints=(("performance/run_1", "ab"),),
+        )
+        for name, scenario in ((benchmark, "Offline"), (other, "SingleStream"))
+    ]  # fmt: skip
+    warned = with_copies(load_round("v5.1"), results)
+    assert sum(len(result.findings) for result in warned) == count
 
 
 def test_a_description_of_another_system_is_warned_of(tmp_path: Path) -> None:
