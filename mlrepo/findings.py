@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+
+# The rule of the findings that say that the official checker ends with a traceback.
+CRASH = "official-crash"
 
 
 class Severity(Enum):
@@ -60,6 +64,11 @@ class Finding:
         values = [("expected", self.expected), ("found", self.actual)]
         said = ", ".join(f"{word} {value}" for word, value in values if value)
         return visible(f"{place}: {self.message}{said and f' ({said})'} [{self.rule}]")
+
+
+def without_crashes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings but those of tracebacks of the official checker."""
+    return tuple(finding for finding in findings if finding.rule != CRASH)
 
 
 def visible(text: str) -> str:

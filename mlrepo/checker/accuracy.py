@@ -19,7 +19,7 @@ from mlrepo.checker.accuracy_facts import (
 )
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import leads_elsewhere
-from mlrepo.checker.modular import DIES, is_modular, judge_log_start
+from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import is_truncated
@@ -77,8 +77,9 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     before = len(scope.findings)
     text = scope.text(path, 64 << 20)
     if text is None:
-        scope.report("unreadable", path, "It is not UTF-8.", official=True)
-        scope.report("official-crash", path, DIES, official=True)
+        why = scope.no_text(path)
+        scope.report("unreadable", path, f"It cannot be read: {why}.", official=True)
+        scope.dies(path, why)
         return Accuracy(False)
     # The official checkers read text, where \r ends a line as well.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -183,7 +184,7 @@ def _compare(
     except ValueError:
         scope.report("accuracy-text", path, f"{metric} is no number.", line=line, actual=value)
         if not is_modular(scope.round):
-            scope.report("official-crash", path, DIES, official=True)
+            scope.dies(path, f"it takes {metric} for a number", line=line)
         return False
     # The open division has no target, but a metric must be a number there too.
     within = least <= number <= most
@@ -290,7 +291,8 @@ def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:
         return {}
     if scan.problem:
         scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
-        scope.report("official-crash", path, DIES, official=True)
+        if not (is_modular(scope.round) and scan.loads):
+            scope.dies(path, scan.problem, line=scan.problem_line)
         return {}
     judge_log_start(scope, path)
     if not scan.has_events:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from mlrepo.checker.endpoints import is_endpoints
 from mlrepo.checker.endpoints_performance import scenario_of_endpoints
-from mlrepo.checker.modular import DIES, hold_to_scenarios, is_modular, report_missing_logs
+from mlrepo.checker.loading import judge_loading
+from mlrepo.checker.modular import hold_to_scenarios, is_modular
 from mlrepo.checker.outcome import Outcome
 from mlrepo.checker.report import Result
 from mlrepo.checker.result import judge_result
@@ -38,7 +39,7 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
         scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
                      actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
         if is_modular(scope.round) and not scope.is_open:
-            scope.report("official-crash", scope.path, DIES, official=True)
+            scope.dies(scope.path, "it asks for the scenarios of a benchmark that it does not know")
     required, optional = map(set, rules or ((), ()))
     allowed = required | optional
     missing, errors = set(required), 0
@@ -72,7 +73,9 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
         if is_modular(scope.round):
             judged = hold_to_scenarios(scope, required, allowed, judged)
     if not goes_on or not known:
-        judged = [replace(result, official=False, rows=()) for result in judged]
+        judged = [
+            result.unprinted() if is_modular(scope.round) else result.unseen() for result in judged
+        ]
     return Outcome(tuple(judged), (*others, *scope.findings))
 
 
@@ -122,11 +125,15 @@ def _judge_required(
 
 def _unknown(scope: Scope) -> Result:
     scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
-    report_missing_logs(scope)
+    judge_loading(scope, (), judged=False)
     name = scope.place.scenario
-    if is_modular(scope.round) and name not in _SPELLINGS and name.lower() in _SPELLINGS:
+    if (
+        is_modular(scope.round)
+        and name not in (*_SPELLINGS, *_SPELLINGS.values())
+        and (name.lower() in _SPELLINGS)
+    ):
         # It knows the scenario, and dies when it writes the result's row.
-        scope.report("official-crash", scope.path, DIES, official=True)
+        scope.dies(scope.path, "it has no unit for a scenario of this spelling")
     place = scope.place
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter, system=place.system,

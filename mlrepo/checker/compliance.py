@@ -177,8 +177,7 @@ class _Runs:
             self._last = run.official
             return run.official, run.scan
         if self._last is None and decides:
-            message = f"The official checker dies: it has no verdict on a test before {test}."
-            scope.report("official-crash", directory, message, official=True)
+            scope.dies(directory, f"it has no verdict on a test before {test}")
         if self._last:
             for at, finding in enumerate(scope.findings[before:], start=before):
                 scope.findings[at] = replace(finding, breaks_official=False)
@@ -242,10 +241,19 @@ def _judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> l
     return extra
 
 
+def _report_no_text(scope: Scope, path: str) -> None:
+    """Report a verification that is missing; of one that it cannot read the checker dies."""
+    why = scope.no_text(path)
+    problem = f"cannot be read: {why}" if why else "is missing"
+    scope.report("compliance", path, f"The verification {problem}.")
+    if why and not is_modular(scope.round):
+        scope.dies(path, why)
+
+
 def _judge_text(scope: Scope, path: str, passes: Callable[[str], bool] = passed) -> bool:
     text = scope.text(path)
     if text is None:
-        scope.report("compliance", path, "The verification is missing or cannot be read.")
+        _report_no_text(scope, path)
         return False
     if not passes(text):
         scope.report("compliance", path, "The verification failed.", expected="TEST PASS",
@@ -267,7 +275,7 @@ def _judge_accuracy(scope: Scope, path: str, test: str, run: TestRun | None) -> 
     verdict = f"{path}/verify_accuracy.txt"
     text = scope.text(verdict)
     if text is None:
-        scope.report("compliance", verdict, "The verification is missing or cannot be read.")
+        _report_no_text(scope, verdict)
         return False
     if test == "TEST06":
         failed = failed_test06_checks(text)

@@ -9,7 +9,6 @@ from typing import Any
 
 from mlrepo.checker.endpoints_accuracy import SCORES, judge_endpoints_accuracy
 from mlrepo.checker.endpoints_performance import SUMMARY, EndpointsPerformance
-from mlrepo.checker.modular import DIES
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import (
     Found,
@@ -121,7 +120,7 @@ class _Files:
                 scores(data)
         except ValueError as error:
             self.scope.report("endpoints", path, f"It cannot be used: {error}.", official=True)
-            self.scope.report("official-crash", path, DIES, official=True)
+            self.scope.dies(path, str(error))
             return None
         return values
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mlrepo.checker.modular import DIES
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.tokens import has_token_latencies, token_limits_exceeded
 from mlrepo.logs.endpoints import Found, Values
@@ -68,7 +67,7 @@ class EndpointsPerformance:
         scenario = self._scenario(self._value("effective_scenario"))
         if scenario is None:
             self._report("endpoints", "effective_scenario", "The configuration has no scenario.")
-            scope.report("official-crash", self.config_path, DIES, official=True)
+            scope.dies(self.config_path, "it compares a scenario that is not there")
             return None
         value = self._result(scenario)
         self._judge_scenario(scenario)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from mlrepo.checker import tracebacks
 from mlrepo.checker.equal_issue import damaged_configuration
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
@@ -21,8 +22,11 @@ def judge_measurements(
     """
     before = len(scope.findings)
     directory = measurements_directory(scope)
-    if scope.tree.entry(directory) is None:
+    entry = scope.tree.entry(directory)
+    if entry is None or entry.kind is not Kind.DIRECTORY:
         scope.report("measurements-missing", directory, "The directory is missing.")
+        if entry is not None and entry.kind is Kind.FILE:
+            scope.dies(directory, "it lists the measurements in what is a file")
         return _passed(scope, before), None
     files = scope.files(directory)
     for name in scope.round.tables["required_files"]["measurements"]:
@@ -43,8 +47,7 @@ def judge_measurements(
         return _passed(scope, before), None
     values = _read(scope, f"{directory}/{name}")
     if damaged := damaged_configuration(scope):
-        message = "The official checker dies of a line that is no model.scenario.key = value."
-        scope.report("official-crash", damaged, message, official=True)
+        scope.dies(damaged, "a line is no model.scenario.key = value")
     _judge_code(scope, name)
     return _passed(scope, before), values.get("weight_data_types")
 
@@ -94,11 +97,16 @@ def _read(scope: Scope, path: str) -> dict[str, Any]:
     text = scope.text(path)
     try:
         values = json.loads(text) if text is not None else None
-    except (ValueError, RecursionError):
-        values = None
+    except (ValueError, RecursionError) as error:
+        scope.report("unreadable", path, f"It is not JSON: {error}.", official=True)
+        scope.dies(path, "it is not JSON")
+        return {}
+    why = scope.no_text(path) if text is None else tracebacks.of_measurements(scope.round, values)
+    if why:
+        scope.dies(path, why)
     if not isinstance(values, dict):
-        scope.report("unreadable", path, "It is not a JSON object.", official=True)
-        scope.report("official-crash", path, "The official checker dies here.", official=True)
+        problem = f"It cannot be read: {why}." if text is None else "It is not a JSON object."
+        scope.report("unreadable", path, problem, official=True)
         return {}
     for key in scope.round.tables["measurements_required"]:
         if key not in values:

@@ -9,7 +9,6 @@ are: a missing or unknown one rejects all of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from mlrepo.checker.report import Result
 from mlrepo.checker.scope import Scope
@@ -17,9 +16,6 @@ from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
 _MARKERS = (b":::MLLOG", b":::ENDPTS")
-# Of these directories the endpoints loader asks no scenario of a configuration.
-_SCENARIOS_BY_NAME = ("singlestream", "interactive")
-DIES = "The official checker dies here."
 
 
 def is_modular(round: Round) -> bool:
@@ -37,31 +33,7 @@ def judge_log_start(scope: Scope, path: str) -> None:
         return
     if head and not head.startswith(_MARKERS):
         scope.report("unreadable", path, "The first line is not LoadGen's.", line=1, official=True)
-        scope.report("official-crash", path, DIES, official=True)
-
-
-def report_missing_logs(scope: Scope) -> None:
-    """Report that the modular checker dies without one of the detail logs of a result."""
-    if not is_modular(scope.round):
-        return
-    runs = ("performance/run_1", "accuracy")
-    logs = [f"{scope.path}/{run}/mlperf_log_detail.txt" for run in runs]
-    missing = [path for path in logs if not scope.exists(path)]
-    by_name = scope.place.scenario.lower() in _SCENARIOS_BY_NAME
-    if missing and not (missing == logs and by_name):
-        scope.report("official-crash", missing[0], DIES, official=True)
-
-
-def judge_system_loading(scope: Scope) -> None:
-    """Report a description without which the modular checker cannot go on."""
-    if not is_modular(scope.round):
-        return
-    path = f"{scope.root}/systems/{scope.place.system}.json"
-    if not scope.system:
-        scope.report("official-crash", path, DIES, official=True)
-    elif not scope.is_open and scope.category not in scope.round.tables["system_types"]:
-        message = "The official checker dies of the system_type."
-        scope.report("official-crash", path, message, actual=scope.category, official=True)
+        scope.dies(path, "it reads no log whose first line is not LoadGen's", line=1)
 
 
 def hold_to_scenarios(
@@ -76,5 +48,5 @@ def hold_to_scenarios(
         either <= {n.lower() for n in set(allowed) - set(required)} and not present & either
     )
     if missing or unknown or lacks_both:
-        return [replace(result, official=False, rows=()) for result in judged]
+        return [result.unprinted() for result in judged]
     return list(judged)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlrepo.checker import equal_issue
 from mlrepo.checker.compliance_runs import KEYS
-from mlrepo.checker.modular import DIES, is_modular, judge_log_start
+from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.numbers import Unjudgeable, compared, computed, hold
 from mlrepo.checker.old_performance import read_old_run, summary_field
 from mlrepo.checker.rows import units
@@ -118,8 +118,8 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         return None
     if scan.problem:
         scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
-        if is_modular(scope.round):
-            scope.report("official-crash", path, DIES, official=True)
+        if is_modular(scope.round) and not scan.loads:
+            scope.dies(path, scan.problem, line=scan.problem_line)
         return None
     judge_log_start(scope, path)
     for key, line in scan.conflicts.items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlrepo.findings import Finding
+from mlrepo.findings import CRASH, Finding, without_crashes
 
 PROFILES = ("strict", "official")
 
@@ -56,6 +56,15 @@ class Result:
     def valid(self, profile: str) -> bool:
         """Say whether the result is valid in the profile."""
         return self.official if profile == "official" else self.strict
+
+    def unprinted(self) -> Result:
+        """Return the result as it is where the official checker writes, and dies of, no row."""
+        kept = (f for f in self.findings if f.path.startswith(f"{self.path}/") or f.rule != CRASH)
+        return replace(self, official=False, rows=(), findings=tuple(kept))
+
+    def unseen(self) -> Result:
+        """Return the result as it is where the official checker never looks at it."""
+        return replace(self, official=False, rows=(), findings=without_crashes(self.findings))
 
 
 @dataclass(frozen=True)

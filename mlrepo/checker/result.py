@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlrepo.checker import rows
+from mlrepo.checker import rows, tracebacks
 from mlrepo.checker.accuracy import judge_accuracy
-from mlrepo.checker.compliance import judge_compliance
+from mlrepo.checker.compliance import judge_compliance, required_tests
 from mlrepo.checker.compliance_runs import run_prints
 from mlrepo.checker.copies import description_print
 from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
 from mlrepo.checker.endpoints_performance import directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import link_on_the_way
+from mlrepo.checker.loading import judge_loading
 from mlrepo.checker.measurements import judge_measurements
-from mlrepo.checker.modular import is_modular, report_missing_logs
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.performance import Run, judge_run
 from mlrepo.checker.power import design_power, has_power, judge_power
 from mlrepo.checker.report import Result
@@ -45,18 +46,22 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
     if is_endpoints(scope):
         return Judged(_judge_endpoints(scope), errors)
-    report_missing_logs(scope)
     if link := link_on_the_way(scope.tree, scope.path):
         scope.report("tree-symlink", link, "The result is reached by a link.", official=False)
     measured, weights = judge_measurements(scope, with_power=has_power(scope))
+    stops = scope.round.version >= (3, 1) and not measured
+    seen = len(scope.findings)
     accuracy = judge_accuracy(scope)
+    seen = seen if stops else len(scope.findings)
     performance = _judge_performance(scope)
     judge_pair(scope, performance.run.scan.values, accuracy.logged)
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
         scope, lambda directory, test: judge_run(scope, directory, test), performance.run
     )
-    stops = scope.round.version >= (3, 1) and not measured
+    judge_loading(scope, required_tests(scope), judged=True)
+    if stops or accuracy.stops:
+        scope.forget_crashes(seen)
     errors += _counted(scope) + (not accuracy.official) + performance.errors
     official = (
         performance.official
@@ -118,6 +123,8 @@ def _judge_performance(scope: Scope) -> _Performance:
             scope.report(
                 "performance-missing", directory, "The run is missing.", official=name == "run_1"
             )
+            if entry is not None and entry.kind is Kind.FILE and not is_modular(scope.round):
+                scope.dies(directory, "it lists the logs in what is a file")
             continue
         more = scope.round.tables["required_files"]["power_run"] if with_power else ()
         listed = judge_file_list(scope, directory, "performance", more)
@@ -141,6 +148,12 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
     # A result of zero counts as none; the modular checker writes its row all the same.
     unit = scope.round.unit(scope.scenario, scope.model)
     has_row = official and value is not None and (bool(figures.value) or is_modular(scope.round))
+    why = has_row and tracebacks.of_row(
+        scope.round, scope.system, figures.weight_data_types, has_power=figures.power > 0
+    )
+    if why:
+        scope.dies(f"{scope.root}/systems/{place.system}.json", why)
+        official = has_row = False
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter,
         system=place.system, benchmark=place.benchmark, scenario=place.scenario,

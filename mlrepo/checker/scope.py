@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.rules import RULES
-from mlrepo.findings import Finding
+from mlrepo.findings import CRASH, Finding, without_crashes
 from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
 from mlrepo.stand_in import HEAD, stand_in
@@ -93,7 +93,32 @@ class Scope:
             )
         )  # fmt: skip
         if official is None and known.effect(self.round.name) == "crash":
-            self.report("official-crash", path, "The official checker dies here.", official=True)
+            self.dies(path, f"it cannot go on from a breach of {rule}")
+
+    def dies(self, path: str, why: str, *, line: int = 0) -> None:
+        """Report that the round's official checker ends with a traceback here, and of what.
+
+        It dies of a file once: what is reported of it first stands.
+        """
+        if any(f.rule == CRASH and f.path == path for f in self.findings):
+            return
+        message = f"The official checker dies here: {why}."
+        self.report(CRASH, path, message, line=line, official=True)
+
+    def forget_crashes(self, before: int) -> None:
+        """Take back the tracebacks reported since: the official checker never comes so far.
+
+        That of v6.0 and later does: it reads all files of a result before it judges any.
+        """
+        if self.round.version < (6, 0):
+            self.findings[before:] = without_crashes(self.findings[before:])
+
+    def no_text(self, path: str) -> str:
+        """Return why what is at the path cannot be read as a text; '' where nothing is there."""
+        entry = self.tree.entry(path)
+        if entry is None or entry.kind is Kind.LINK:
+            return ""
+        return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is no text in UTF-8"
 
     def report_stand_in(self, path: str) -> bool:
         """Report, once, a file that is only a pointer to the real one; return whether it is."""

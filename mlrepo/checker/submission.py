@@ -14,6 +14,7 @@ from mlrepo.checker.report import Report
 from mlrepo.checker.root import judge_root, rejected_places
 from mlrepo.checker.selection import Selection, within
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
+from mlrepo.findings import without_crashes
 from mlrepo.lifetime import worker_pool
 from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Tree
@@ -42,7 +43,7 @@ def judge_submission(
         outcomes.append(known[root] if root in known else _gather(judge, root, own))
     whole = joined(outcomes)
     results = tuple(
-        replace(result, official=False, rows=()) if result.path.startswith(rejected) else result
+        result.unseen() if result.path.startswith(rejected) else result
         for result in sorted(whole.results, key=lambda result: result.path)
     )
     findings = (*whole.findings, *copied_descriptions(round, results))
@@ -97,8 +98,8 @@ def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) ->
     """Make one outcome of a submitter's parts, and keep it."""
     outcome = joined([outcome for outcome, _ in parts])
     if outcome.rejects:
-        results = tuple(replace(r, official=False, rows=()) for r in outcome.results)
-        outcome = Outcome(results, outcome.findings)
+        results = tuple(result.unseen() for result in outcome.results)
+        outcome = Outcome(results, without_crashes(outcome.findings))
     if judge.verdicts is not None:
         asked = frozenset[tuple[str, str, str]]().union(*(asked for _, asked in parts))
         judge.verdicts.keep(judge.tree, root, [root], [judge.only], outcome, asked)

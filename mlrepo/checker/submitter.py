@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import replace
 
 from mlrepo.checker.links import FollowedTree, beneath
-from mlrepo.checker.modular import DIES, is_modular
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.system_directory import judge_system_directory
@@ -41,10 +41,15 @@ def judge_part_of_submitter(
         scope = replace(scope, findings=[])
         rejects = _judge_files_of_system(scope)
         return joined([outcome, Outcome(findings=tuple(scope.findings), rejects=rejects)])
-    if tree.entry(f"{root}/results") is None:
+    results = tree.entry(f"{root}/results")
+    if results is not None and results.kind is Kind.FILE:
+        scope.report("tree-no-results", f"{root}/results", "It is a file.", official=True)
+        scope.dies(f"{root}/results", "it lists the systems of what is a file")
+        return Outcome(findings=tuple(scope.findings))
+    if results is None or results.kind is Kind.LINK:
         scope.report("tree-no-results", root, "The submitter has no results.")
         if is_modular(round):
-            scope.report("official-crash", root, DIES, official=True)
+            scope.dies(root, "it lists results that are not there")
         return Outcome(findings=tuple(scope.findings))
     rejects = _judge_other_files(scope)
     return Outcome(findings=tuple(scope.findings), rejects=rejects)

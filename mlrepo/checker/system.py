@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Container
 
+from mlrepo.checker import tracebacks
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.system_problems import description_problems, parse_description
 from mlrepo.tree import Missing
 
 _LARGEST = 4 << 20
-# Fields that the official checkers put in lower case, or in quotes into their summary.
+# Fields that the official checkers up to v5.1 put in lower case, or in quotes into their summary.
 _TEXTS = ("status", "submitter", "system_name", "host_processor_model_name",
           "accelerator_model_name", "framework", "operating_system")  # fmt: skip
 
@@ -28,8 +29,10 @@ def judge_system(scope: Scope) -> bool:
         description = parse_description(data)
     except (Missing, ValueError) as error:
         scope.report("system-description", path, f"The system description {error}.")
-        if not isinstance(error, Missing):
-            scope.report("official-crash", path, "The official checker dies here.", official=True)
+        if not isinstance(error, Missing) or scope.no_text(path):
+            scope.dies(path, f"the system description {error}")
+        elif is_modular(scope.round):
+            scope.dies(path, "it reads the system_type of a description that is not there")
         return False
     scope.system = description
     category = description.get("system_type")
@@ -43,20 +46,20 @@ def judge_system(scope: Scope) -> bool:
             problem.rule, path, problem.message, expected=problem.expected, actual=problem.actual,
             hint=problem.hint, official=problem.breaks_official,
         )  # fmt: skip
-    if scope.round.version < (6, 0):
-        _report_crashes(scope, path, description, {problem.field for problem in problems})
+    if is_modular(scope.round):
+        if not scope.is_open and scope.category not in scope.round.tables["system_types"]:
+            scope.dies(path, "it asks for the scenarios of a system_type that it does not know")
+    else:
+        _report_texts(scope, path, {problem.field for problem in problems})
+        if why := tracebacks.of_description(scope.round, description):
+            scope.dies(path, why)
     return not any(problem.breaks_official for problem in problems)
 
 
-def _report_crashes(
-    scope: Scope, path: str, description: Mapping[str, Any], reported: Container[str]
-) -> None:
+def _report_texts(scope: Scope, path: str, reported: Container[str]) -> None:
     """Report fields that are no text where the official checkers up to v5.1 take them for one."""
     for field in _TEXTS:
-        value = description.get(field, "")
-        if not isinstance(value, str):
-            message = f"The official checker dies at the field {field!r}, which is no text."
-            scope.report("official-crash", path, message, actual=value, official=True)
-            if field not in reported:
-                message = f"The field {field!r} is no text."
-                scope.report("system-text", path, message, actual=value, official=True)
+        value = scope.system.get(field, "")
+        if not isinstance(value, str) and field not in reported:
+            message = f"The field {field!r} is no text."
+            scope.report("system-text", path, message, actual=value, official=False)

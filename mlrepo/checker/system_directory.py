@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 from mlrepo.checker.benchmark import judge_benchmark
 from mlrepo.checker.links import FollowedTree, beneath
-from mlrepo.checker.modular import DIES, judge_system_loading
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.system import judge_system
@@ -27,13 +26,16 @@ def judge_system_directory(scope: Scope, only: str, verdicts: Verdicts | None) -
         Where those of unchanged benchmarks are found; None to judge all anew.
     """
     goes_on = judge_system(scope)
-    judge_system_loading(scope)
     mapping = _mapping(scope)
     sound = not any(finding.breaks_strict for finding in scope.findings)
+    if goes_on or is_modular(scope.round):
+        _report_mapping_crashes(scope, mapping)
     below = [
         replace(
             scope, place=replace(scope.place, benchmark=benchmark), findings=[],
-            model=official_model(scope.round, benchmark, mapping),
+            model=official_model(
+                scope.round, benchmark, mapping if isinstance(mapping, dict) else {}
+            ),
         )
         for benchmark in scope.directories(scope.path)
     ]  # fmt: skip
@@ -57,17 +59,38 @@ def _judge_benchmark(scope: Scope, only: str, goes_on: bool, verdicts: Verdicts 
     return outcome
 
 
-def _mapping(scope: Scope) -> Mapping[str, object]:
+def _mapping(scope: Scope) -> object:
+    """Return what ``model_mapping.json`` holds: by the rules an object of names."""
     if not scope.is_open or scope.round.version < (3, 0):
         return {}
     path = f"{scope.root}/model_mapping.json"
     text = scope.text(path)
-    try:
-        value = json.loads(text) if text is not None else {}
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        scope.report("unreadable", path, "It is not a JSON object.", official=True)
-        scope.report("official-crash", path, DIES, official=True)
+    if text is None:
+        if why := scope.no_text(path):
+            scope.report("unreadable", path, f"The mapping cannot be read: {why}.", official=True)
+            scope.dies(path, why)
         return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        scope.report("unreadable", path, f"It is not JSON: {error}.", official=True)
+        scope.dies(path, "it is not JSON")
+        return {}
+    if not isinstance(value, dict):
+        scope.report("unreadable", path, "It is not a JSON object.", official=False)
     return value
+
+
+def _report_mapping_crashes(scope: Scope, mapping: object) -> None:
+    """Report that the checker dies of the mapping: it looks only for names that it lacks itself."""
+    path = f"{scope.root}/model_mapping.json"
+    for benchmark in scope.directories(scope.path):
+        if scope.round.official_benchmark(benchmark) or mapping is None:
+            continue
+        if not isinstance(mapping, dict):
+            scope.dies(path, f"it looks for {benchmark} in what is no JSON object")
+        elif mapping.get(benchmark) and not isinstance(mapping[benchmark], str):
+            message = f"The benchmark of {benchmark} is no text."
+            scope.report("unreadable", path, message, actual=mapping[benchmark], official=False)
+            if not is_modular(scope.round):
+                scope.dies(path, f"it maps {benchmark} to what is no text")

@@ -72,6 +72,9 @@ class DetailScan:
         so that no two runs begin alike.
     problem, problem_line:
         Why the log cannot be read, and where; empty when it can.
+    loads:
+        The official parsers load the log: a line with a problem is JSON and has a key, and whether
+        the rest of it is missed depends on what is asked of the log.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +84,7 @@ class DetailScan:
     head: str = ""
     problem: str = ""
     problem_line: int = 0
+    loads: bool = True
 
     def error_count(self, trusts_count: bool) -> int:
         """Return the number of errors; ``num_errors`` of the log wins where it is trusted."""
@@ -106,8 +110,10 @@ def scan_detail(stream: BinaryIO, wanted: Collection[str]) -> DetailScan:
         _feed(stream, buffer, scanner)
     except _Damaged as error:
         scanner.found.problem, scanner.found.problem_line = error.reason, error.line
+        scanner.found.loads = error.loads
     except OSError as error:
         scanner.found.problem = f"it cannot be read: {error.strerror}"
+        scanner.found.loads = False
     if len(buffer) == _BLOCK:
         _spare_buffers.append(buffer)
     return scanner.found
@@ -121,9 +127,9 @@ _bytes_of_lists = 0
 
 
 class _Damaged(Exception):
-    def __init__(self, line: int, reason: str) -> None:
+    def __init__(self, line: int, reason: str, *, loads: bool = False) -> None:
         super().__init__(reason)
-        self.line, self.reason = line, reason
+        self.line, self.reason, self.loads = line, reason, loads
 
 
 def _feed(stream: BinaryIO, buffer: bytearray, scanner: _Scanner) -> None:
@@ -253,11 +259,15 @@ class _Scanner:
                 continue
             try:
                 event = json.loads(each[len(_MARKER) :])
-                key, value, metadata = event["key"], event["value"], event["metadata"]
+                key = event["key"]
+                hash(key)
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE) from error
-            if not isinstance(key, str) or not isinstance(metadata, dict):
-                raise _Damaged(self.line(buffer, at) + place, _NO_LINE)
+            metadata = event.get("metadata")
+            whole = isinstance(key, str) and "value" in event and isinstance(metadata, dict)
+            if not whole or "is_error" not in metadata:
+                raise _Damaged(self.line(buffer, at) + place, _NO_LINE, loads=True)
+            value = event["value"]
             self.found.has_events = True
             name = self._keys.get(key.encode("utf-8", "surrogatepass"))
             if name is not None:

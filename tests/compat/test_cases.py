@@ -41,13 +41,6 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
 )
 NOT_YET_OFFICIAL: frozenset[str] = frozenset(
     {
-        "crash-248-is_network-true-bool.b50",
-        "crash-250-sw_notes-number.b50",
-        "crash-264-measurements-weight-type-list.b50",
-        "crash-292-detail-is-directory.b60",
-        "crash-294-system-json-is-directory.b50",
-        "crash-366-mapping-number.b50",
-        "crash-376-network-true-bool.b50",
         "parity-344-power-1-sample-per-minute.b41p",
     }
 )
