@@ -16,8 +16,9 @@ SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
 KEYS = ACCURACY_KEYS | {SAMPLE_COUNTS[1]}
 # What accuracy-imagenet.py prints.
 COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
-# Counts and distances, which may be of any size; all others are shares.
-_UNBOUNDED = ("FID_SCORE", "GEN_LEN", "TOKENS_PER_SAMPLE", "DLRM_NE")
+# Metrics that count what was answered, and all that may be of any size; the others are shares.
+LENGTHS = ("GEN_LEN", "TOKENS_PER_SAMPLE")
+_UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
 # What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
 _GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
 _LARGEST_SUMMARY = 1 << 20
@@ -53,16 +54,22 @@ def judge_number(
             expected="such as 76.456", actual=match.string[match.start(1) : match.end(1) + 8],
             official=False,
         )  # fmt: skip
-    most = 1 if least <= 1 else 100
     try:
-        exceeds = metric not in _UNBOUNDED and float(match[1]) > most
+        possible = is_possible(metric, float(match[1]), least)
     except ValueError:  # which is reported as no number
         return
-    if exceeds:
+    if not possible:
         scope.report(
             "accuracy-range", path, f"{metric} cannot be as great.", line=number,
-            expected=f"<= {most}", actual=match[1], official=False,
+            expected="a share of 1 or of 100", actual=match[1], official=False,
         )  # fmt: skip
+
+
+def is_possible(metric: str, value: float, least: float) -> bool:
+    """Say whether a metric can have the value; of shares of 1 some scripts print the percents."""
+    if metric in _UNBOUNDED or value <= 1:
+        return True
+    return 100 * least <= value <= 100 if least <= 1 else value <= 100
 
 
 def judge_accuracy_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,13 @@ from mlrepo.logs.endpoints import (
     parse_results,
     performance_values,
     scores,
+    value_at,
 )
 from mlrepo.tree import Missing
 
 _CONFIGS = ("config.yaml", "config.yml")
 _LOGS = ("performance/run_1/mlperf_log_detail.txt", "accuracy/mlperf_log_detail.txt")
+_CONCURRENCY = "settings.load_pattern.target_concurrency"
 _LARGEST = 16 << 20
 
 
@@ -72,13 +74,28 @@ def judge_endpoints(scope: Scope) -> EndpointsRun:
             official=True,
         )  # fmt: skip
     if performance is not None:
-        judged = EndpointsPerformance(scope, performance, files.config_path)
+        judged = EndpointsPerformance(
+            scope, performance, files.config_path, value_at(config, _CONCURRENCY)
+        )
         run.value, run.inferred = judged.judge(), judged.is_inferred
+    _judge_completeness(scope, files.data)
     if scored is not None:
         run.accuracy = judge_endpoints_accuracy(scope, scored, files.data[SCORES])
     _judge_audits(scope, performance or {})
     run.official = not any(finding.breaks_official for finding in scope.findings[before:])
     return run
+
+
+def _judge_completeness(scope: Scope, data: Mapping[str, Any]) -> None:
+    """Strict: the harness says of each file whether all that was asked for was done."""
+    for name, results in data.items():
+        entries = value_at(results, "accuracy_scores") if name == SCORES else [results]
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict) and entry.get("complete", True) is not True:
+                path = f"{scope.path}/{name}"
+                scope.report("endpoints", path, "The run is not complete.", expected=True,
+                             line=scope.line_of(path, '"complete": false'),
+                             actual=entry["complete"], official=False)  # fmt: skip
 
 
 @dataclass

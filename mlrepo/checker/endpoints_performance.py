@@ -16,6 +16,8 @@ _INFERABLE = {("SingleStream", "MultiStream"), ("MultiStream", "Offline"),
 # Keys that stand in the configuration; what a run measured stands in its summary.
 _CONFIGURED = ("effective_scenario", "effective_min_duration_ms",
                "effective_sample_index_rng_seed", "effective_schedule_rng_seed")  # fmt: skip
+# The endpoints client has two types, offline and online: the second is the type of all of these.
+_ONLINE = ("Server", "Interactive", "SingleStream")
 _SCENARIOS = {
     "offline": "Offline",
     "online": "Server",
@@ -49,11 +51,14 @@ class EndpointsPerformance:
         Of the run.
     config_path:
         The configuration that they come from, in part.
+    concurrency:
+        How many requests the configuration lets be under way at a time; None if it does not say.
     """
 
     scope: Scope
     values: Values
     config_path: str
+    concurrency: object = None
 
     @property
     def is_inferred(self) -> bool:
@@ -96,13 +101,7 @@ class EndpointsPerformance:
         directory = directory_of_endpoints(self.scope)
         pair = (_SCENARIOS.get(scenario.lower(), scenario), self.scope.scenario)
         if scenario.lower() == directory.lower() or pair == ("Server", "Interactive"):
-            named = self._value("effective_scenario")
-            type_ = _SCENARIOS.get(str(named).lower(), str(named))
-            if type_ != self.scope.scenario and (type_, self.scope.scenario) != pair:
-                # The official checker takes the directory's word for it.
-                self._report("performance-scenario", "effective_scenario",
-                             "The configuration names another scenario.", official=False,
-                             expected=self.scope.scenario, actual=named)  # fmt: skip
+            self._judge_type(pair)
             return
         may_infer = "edge" in self.scope.category and pair in _INFERABLE
         # A mean latency is no result of another scenario: the files hold nothing to infer from.
@@ -110,6 +109,22 @@ class EndpointsPerformance:
                      "The run is of another scenario." if not may_infer
                      else "The summary holds nothing to infer the result from.",
                      expected=self.scope.scenario, actual=scenario)  # fmt: skip
+
+    def _judge_type(self, pair: tuple[str, str]) -> None:
+        """Strict: the official checker takes the directory's word for what the run was."""
+        named, wanted = str(self._value("effective_scenario")), self.scope.scenario
+        type_ = _SCENARIOS.get(named.lower(), named)
+        is_online = named.lower() == "online" and wanted in _ONLINE
+        if not is_online and type_ != wanted and (type_, wanted) != pair:
+            self._report("performance-scenario", "effective_scenario",
+                         "The configuration names another scenario.", official=False,
+                         expected=wanted, actual=named)  # fmt: skip
+        if wanted == "SingleStream" and self.concurrency not in (None, 1):
+            line = self.scope.line_of(self.config_path, "target_concurrency:")
+            self.scope.report("performance-scenario", self.config_path,
+                              "SingleStream has one request under way at a time.", line=line,
+                              expected="target_concurrency: 1", actual=self.concurrency,
+                              official=False)  # fmt: skip
 
     def _result(self, scenario: str) -> float | None:
         tables = self.scope.round.tables

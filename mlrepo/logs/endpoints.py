@@ -102,6 +102,15 @@ def scores(results: Mapping[str, Any]) -> list[Any]:
     return [each["score"] for each in listed if each.get("score") is not None]
 
 
+def accuracy_entries(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the entries of an accuracy run that have a score, without that of the performance."""
+    return [
+        each
+        for each in results.get("accuracy_scores", [])
+        if each.get("score") is not None and each.get("dataset_type") in (None, "accuracy")
+    ]
+
+
 def _mapped(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
     values: Values = {}
     for field, key in tables["field_map"].items():
@@ -123,13 +132,13 @@ def _found(tables: Mapping[str, Any], field: str, results: Any, config: Any) -> 
         (config, field, True),
     )
     for data, name, in_config in places:
-        value = _nested(data, name) if name else None
+        value = value_at(data, name) if name else None
         if value is not None:
             return Found(value, name.rpartition(".")[2], in_config)
     return None
 
 
-def _nested(data: Any, name: str) -> Any:
+def value_at(data: Any, name: str) -> Any:
     """Return what stands under a dotted name; at each level the longest key that fits counts.
 
     ``50.0`` also finds ``50``, as percentiles are named. Empty lists and objects count as none.

@@ -33,7 +33,6 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
         "pub-v30-measurements-empty",
         "pub-v60-all-lines-are-errors",
         "pub-v60-system-text",
-        "pub-v61-endpoints-strict",
         "silent-298-name-with-newline.b50",
         "silent-316-backslash-name.b50",
         "silent-386-calibration-empty.b51",
