@@ -13,6 +13,7 @@ import click
 
 from mlrepo.cli.context import resolver
 from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.cli.screen import harmless, unstyled, write_bytes
 from mlrepo.cli.tree_to_check import tree_to_check
 from mlrepo.errors import UserError
 
@@ -134,13 +135,17 @@ def _path_in(tree: Tree, path: str) -> str:
 
 
 def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:
-    from mlrepo.cli.render import colored
     from mlrepo.cli.rendering.reading import verdict_line
 
+    # Only what people read is escaped: the rows are the official checker's own.
+    machine = format_ == "csv"
     if output is not None:
-        _write(output, click.unstyle(renderer(format_)(report, profile)))
+        text = unstyled(renderer(format_)(report, profile))
+        _write(output, text if machine else harmless(text))
+    elif machine and not quiet:
+        write_bytes(renderer(format_)(report, profile).encode())
     elif not quiet:
-        click.echo(renderer(format_)(report, profile), nl=False, color=colored())
+        click.echo(renderer(format_)(report, profile), nl=False)
     if quiet or (output is not None and sys.stderr.isatty()):
         click.echo(verdict_line(report, profile), err=output is not None)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository
-from mlrepo.cli.render import colored, print_json, print_table
+from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def print_comparison(one: Comparison) -> None:
     """Print one comparison: first that systems differ, then the figures, then the settings."""
     benchmark, scenario, mode, test = one.kind
     title = f"{benchmark} {scenario} {test or mode}"
-    click.echo(click.style(title, bold=True), color=colored())
+    click.echo(style(title, bold=True))
     letters = [chr(ord("A") + number % 26) for number in range(len(one.sides))]
     for letter, name, runs in zip(letters, one.sides, one.runs, strict=True):
         newest = runs[0]
@@ -95,9 +95,8 @@ def print_comparison(one: Comparison) -> None:
         )
     if one.systems:
         click.echo(
-            click.style("  THE SYSTEMS DIFFER", fg="yellow", bold=True)
+            style("  THE SYSTEMS DIFFER", fg="yellow", bold=True)
             + ": the ratio is not that of two settings.",
-            color=colored(),
         )
         _print_differences(one.systems, letters)
     print_table(
@@ -108,8 +107,7 @@ def print_comparison(one: Comparison) -> None:
     for letter, verdict, ratio in zip(letters[1:], one.verdicts, one.result.ratios, strict=True):
         number = "" if ratio is None else f" {_ratio(ratio)}"
         on = " (on different systems)" if one.systems else ""
-        click.echo(click.style(f"  {letter} ÷ A{number}: {verdict}{on}", bold=True),
-                   color=colored())  # fmt: skip
+        click.echo(style(f"  {letter} ÷ A{number}: {verdict}{on}", bold=True))  # fmt: skip
     if one.settings:
         click.echo("  settings that differ")
         _print_differences(one.settings, letters)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from mlrepo.cli.render import style
 from mlrepo.settings import FILE_NAME
 
 # What a demo is known by: nobody else is called so.
@@ -74,7 +75,7 @@ def _run(*arguments: str) -> int:
     shown = list(arguments)
     if shown[0] == "-C":
         shown = shown[2:]
-    click.echo(click.style(f"$ mlrepo {shlex.join(shown)}", bold=True))
+    click.echo(style(f"$ mlrepo {shlex.join(shown)}", bold=True))
     before = Path.cwd()
     code = main(list(arguments))
     os.chdir(before)

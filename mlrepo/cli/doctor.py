@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.context import current_repository, redactor, resolver
-from mlrepo.cli.render import colored, print_json
+from mlrepo.cli.render import print_json, style
 from mlrepo.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         for line in mended:
             click.echo(line)
         for check in checks:
-            word = click.style(f"{check.status:<8}", fg=_COLOURS[check.status])
-            click.echo(f"{word} {check.name:<9} {check.found}", color=colored())
+            word = style(f"{check.status:<8}", fg=_COLOURS[check.status])
+            click.echo(f"{word} {check.name:<9} {check.found}")
             if check.hint:
                 click.echo(f"{'':<19}{check.hint}")
     return 1 if any(check.status == PROBLEM for check in checks) else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from mlrepo import __version__
+from mlrepo.cli.screen import doors
 from mlrepo.errors import MlrepoError
 
 # name: (module, one line of help). The modules are imported only when their command is used, so
@@ -111,8 +112,12 @@ def cli(ctx: click.Context, directory: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code (design section 6)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     _prepare_streams()
+    with doors():
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> int:
     try:
         if "_MLREPO_COMPLETE" in os.environ:
             cli.main(prog_name="mlrepo")

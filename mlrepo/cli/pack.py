@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json
+from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,9 +69,8 @@ def command(
         print_json("mlrepo.pack/1", _values(packed))
         return
     click.echo(
-        f"{click.style(str(packed.path), bold=True)}: {packed.files} files of "
+        f"{style(str(packed.path), bold=True)}: {packed.files} files of "
         f"{packed.selection.branch}, commit {packed.selection.commit[:10]}, {packed.size} bytes",
-        color=colored(),
     )
     click.echo(f"  SHA-1    {packed.sha1}")
     click.echo(f"  SHA-256  {packed.sha256}")

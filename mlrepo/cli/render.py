@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlrepo.cli.screen import harmless, own, unstyled
+
 if TYPE_CHECKING:
     from mlrepo.bench.execute import Progress
     from mlrepo.record import RunRecord
@@ -24,6 +26,8 @@ _PHASES = {
     "finished": "ending",
     "failed": "ending",
 }
+# The line from its beginning, empty.
+_REDRAW = own("\r\033[K")
 # Longer lists are printed one entry per line.
 _MOST_INDENTED = 100
 
@@ -51,6 +55,8 @@ def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> None:
     """Print columns padded to their widest cell; ``right`` names the columns of numbers."""
+    # Before click strips sequences where it sees no terminal: widths are those that are shown.
+    rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(_width(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for number, row in enumerate((header, *rows)):
         cells = [
@@ -60,33 +66,39 @@ def print_table(
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         line = "  ".join(cells).rstrip()
-        click.echo(click.style(line, bold=True) if number == 0 else line, color=colored())
+        click.echo(style(line, bold=True) if number == 0 else line)
 
 
 def _width(cell: str) -> int:
-    return len(click.unstyle(cell)) if "\x1b" in cell else len(cell)
+    return len(unstyled(cell))
+
+
+def style(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
+    """Return text in a colour; what it holds itself is made harmless at the door, the colour not.
+
+    Without colours where NO_COLOR asks for plain text.
+    """
+    if os.environ.get("NO_COLOR"):
+        return text
+    before, _, after = click.style("|", fg=fg, bold=bold).partition("|")
+    return f"{own(before)}{text}{own(after)}"
 
 
 def verdict(validity: str) -> str:
     """Return the validity word in its colour."""
     colour = {"VALID": "green", "INTERRUPTED": "yellow"}.get(validity, "red")
-    return click.style(validity, fg=colour)
+    return style(validity, fg=colour)
 
 
 def print_headline(record: RunRecord) -> None:
     """Print what was run, its result and verdict, and the reasons of the verdict."""
     result = "" if record.result.value is None else f" {record.result}"
-    title = click.style(
+    title = style(
         f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}", bold=True
     )
-    click.echo(f"{title} {verdict(record.validity)}", color=colored())
+    click.echo(f"{title} {verdict(record.validity)}")
     for reason in record.reasons:
         click.echo(f"  because {reason}")
-
-
-def colored() -> bool | None:
-    """Return False when NO_COLOR asks for plain text, else None (click decides by the terminal)."""
-    return False if os.environ.get("NO_COLOR") else None
 
 
 class ProgressLine:
@@ -126,7 +138,7 @@ class ProgressLine:
         if progress.samples:
             text += f"  {progress.samples} samples"
         text += self._rest(progress)
-        click.echo(f"\r\033[K{text}", err=True, nl=False)
+        click.echo(f"{_REDRAW}{text}", err=True, nl=False)
 
     def _rest(self, progress: Progress) -> str:
         return f"  ({self._more(progress)})" if self._more else ""
@@ -134,7 +146,7 @@ class ProgressLine:
     def close(self) -> None:
         """Remove the line."""
         if self._terminal and self._phase:
-            click.echo("\r\033[K", err=True, nl=False)
+            click.echo(_REDRAW, err=True, nl=False)
 
 
 class StepLine:
@@ -162,12 +174,12 @@ class StepLine:
             began, before = self._begin
             if done > before:
                 text += f"  {(total - done) * (now - began) / (done - before):.0f} s left"
-        click.echo(f"\r\033[K{text}", err=True, nl=False)
+        click.echo(f"{_REDRAW}{text}", err=True, nl=False)
 
     def close(self) -> None:
         """Remove the line."""
         if self._terminal and self._begin is not None:
-            click.echo("\r\033[K", err=True, nl=False)
+            click.echo(_REDRAW, err=True, nl=False)
 
 
 class TextLine:
@@ -183,9 +195,9 @@ class TextLine:
         """Draw a text, and how many seconds the work may still take."""
         if self._terminal:
             shown = f"{self._label}: {text}  {max(0.0, left):.0f} s left"
-            click.echo(f"\r\033[K{shown}", err=True, nl=False)
+            click.echo(f"{_REDRAW}{shown}", err=True, nl=False)
 
     def close(self) -> None:
         """Remove the line."""
         if self._terminal:
-            click.echo("\r\033[K", err=True, nl=False)
+            click.echo(_REDRAW, err=True, nl=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json, print_table
+from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _print(plan: Plan, selection: Selection | None, *, show_all: bool) -> None:
             click.echo(f"No longer selected: {path}")
     _print_left_out(plan.left_out, show_all=show_all)
     for note in plan.composition.notes:
-        click.echo(f"{click.style('Note:', fg='yellow')} {note}", color=colored())
+        click.echo(f"{style('Note:', fg='yellow')} {note}")
     if selection is not None:
         click.echo(
             f"{len(plan.results)} selected for {plan.round.name}: commit {selection.commit[:10]} "
@@ -141,7 +141,7 @@ def _row(planned: Planned) -> tuple[str, ...]:
     result = planned.result
     record = result.performance.record
     return (
-        click.style(planned.state, fg=_COLOURS.get(planned.state)),
+        style(planned.state, fg=_COLOURS.get(planned.state)),
         f"{record.division}/{record.submitter}",
         record.sut,
         record.benchmark,

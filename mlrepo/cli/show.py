@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_headline, print_json
+from mlrepo.cli.screen import write_bytes
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
@@ -47,8 +47,7 @@ def command(run: str, log: str | None, as_json: bool) -> None:
     repository = current_repository()
     found = find_run(repository, run)
     if log is not None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(read_file(repository, found, _LOGS[log]))
+        write_bytes(read_file(repository, found, _LOGS[log]))
         return
     record = load_record(repository, found)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json, print_table
+from mlrepo.cli.render import print_json, print_table, style
 
 _COLOURS = {"done": "green", "missing": "yellow", "stale": "yellow", "short": "yellow",
             "inferred": "cyan"}  # fmt: skip
@@ -60,7 +60,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         [
             (
                 row.division, row.system, row.backend, row.benchmark, cell.scenario, cell.name,
-                click.style(cell.state, fg=_COLOURS.get(cell.state, "red")), _rounded(cell.result),
+                style(cell.state, fg=_COLOURS.get(cell.state, "red")), _rounded(cell.result),
             )
             for row in rows
             for cell in row.cells
@@ -73,7 +73,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         )
     for row in rows:
         if row.next_command:
-            click.echo(f"Next: {row.next_command}", color=colored())
+            click.echo(f"Next: {row.next_command}")
 
 
 def _rounded(result: str) -> str:

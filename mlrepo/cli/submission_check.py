@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json, print_table
+from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.cli.rendering import renderer
 from mlrepo.cli.rendering.reading import verdict_line
 
@@ -57,7 +57,7 @@ def _print(verdict: SubmissionVerdict) -> None:
     if report.valid("strict") and report.valid("official"):
         click.echo(verdict_line(report, "strict"))
     else:
-        click.echo(renderer("text")(report, "strict"), nl=False, color=colored())
+        click.echo(renderer("text")(report, "strict"), nl=False)
     click.echo(verdict_line(report, "official"))
     if verdict.official is None:
         return
@@ -71,7 +71,7 @@ def _print(verdict: SubmissionVerdict) -> None:
         what = disagreement.path or "the submission as a whole"
         said = (_word(disagreement.ours), _word(disagreement.theirs))
         text = f"DISAGREEMENT on {what}: mlrepo says {said[0]}, MLCommons' checker {said[1]}."
-        click.echo(click.style(text, fg="red", bold=True), color=colored())
+        click.echo(style(text, fg="red", bold=True))
     if verdict.disagreements:
         click.echo("MLCommons' checker decides. Please report the disagreement to mlrepo.")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json
+from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def _tell(step: Step, *, to_stderr: bool) -> None:
     from mlrepo.submission.steps import TO_DO, UNDER_WAY
 
     colour = "yellow" if step.state in (TO_DO, UNDER_WAY) else "green"
-    state = click.style(f"{step.state:<11}", fg=colour)
-    click.echo(f"{state}  {step.name:<12}  {step.detail}", err=to_stderr, color=colored())
+    state = style(f"{step.state:<11}", fg=colour)
+    click.echo(f"{state}  {step.name:<12}  {step.detail}", err=to_stderr)
 
 
 def _confirm(departure: Departure) -> None:

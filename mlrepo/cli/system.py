@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from mlrepo.cli.context import current_repository, resolver
-from mlrepo.cli.render import colored, print_json, print_table
+from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
 
 
@@ -281,8 +281,8 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
         if not found:
             click.echo(f"{path}: nothing to object to")
         for f in found:
-            word = click.style("error", fg="red") if f["breaks_strict"] else "warning"
-            click.echo(f"{path}: {word} {f['rule']}: {f['message']}", color=colored())
+            word = style("error", fg="red") if f["breaks_strict"] else "warning"
+            click.echo(f"{path}: {word} {f['rule']}: {f['message']}")
             if f["rule"] in ("system-field-empty", "system-field-missing"):
                 click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
             elif f["expected"] or f["actual"]:

@@ -9,6 +9,7 @@ import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json, print_table
+from mlrepo.cli.screen import harmless
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _trust(scripts: Scripts, script: Script, yes: bool, *, quiet: bool) -> None:
                 f"There is no terminal to show platforms/{script.name} on and to ask.",
                 hint="Read it, then give --yes.",
             )
-        click.echo_via_pager(script.data.decode(errors="backslashreplace"))
+        click.echo_via_pager(harmless(script.data.decode(errors="backslashreplace")))
         click.echo(f"platforms/{script.name}, SHA-256 {script.sha256}")
         click.confirm("It will run with your rights. Trust it?", abort=True)
     scripts.trust(script)

@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mlrepo.findings import visible
 from mlrepo.layout.reproduction import bench_command, init_command
+from mlrepo.markdown import code, plain
 from mlrepo.record import RunRecord
 from mlrepo.rounds import Round
 
@@ -45,27 +47,27 @@ def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
     """
     first = records[0]
     inferred = (
-        f"The round infers this result from runs of {first.scenario}: the logs are theirs, "
+        f"The round infers this result from runs of {plain(first.scenario)}: the logs are theirs, "
         f"byte for byte.\n\n"
         if scenario != first.scenario
         else ""
     )
     runs = "\n".join(
-        f"| {record.test or record.mode} | {record.result} | {record.validity} | "
-        f"`{record.run}` | {record.started} |"
+        f"| {plain(record.test or record.mode)} | {plain(record.result)} | "
+        f"{plain(record.validity)} | `{record.run}` | {record.started} |"
         for record in records
     )
-    commands = [shlex.join(bench_command(record)) for record in records]
-    typed = dict.fromkeys(f"`{shlex.join(record.argv)}`" for record in records if record.argv)
+    commands = [visible(shlex.join(bench_command(record))) for record in records]
+    typed = dict.fromkeys(code(shlex.join(record.argv)) for record in records if record.argv)
     return (
-        f"# {first.benchmark} {scenario} on {first.sut}\n\n{inferred}"
+        f"# {plain(f'{first.benchmark} {scenario} on {first.sut}')}\n\n{inferred}"
         "| run | result | verdict | id | began |\n|---|---|---|---|---|\n"
         f"{runs}\n\n"
         "## Made with\n\n"
         f"{_made_with(first)}\n"
         "## To repeat it\n\n"
         "The LoadGen settings stand in `user.conf` beside this file. In a results repository "
-        f"(`{shlex.join(init_command(first))}`):\n\n"
+        f"({code(shlex.join(init_command(first)))}):\n\n"
         f"```\n{chr(10).join(commands)}\n```\n\n"
         f"Recorded by {', '.join(typed)}.\n"
     ).encode()
@@ -77,11 +79,10 @@ def code_readme(records: Iterable[RunRecord]) -> bytes:
     tools: dict[str, None] = {}
     backends: dict[str, None] = {}
     for record in records:
-        results[f"- {record.benchmark} {record.scenario} on {record.sut}"] = None
-        tools[record.tool.replace(" ", "==")] = None
-        backends[f"- {record.backend.get('name', '')}: {record.backend.get('framework', '')}"] = (
-            None
-        )
+        results[f"- {plain(f'{record.benchmark} {record.scenario} on {record.sut}')}"] = None
+        tools[plain(record.tool.replace(" ", "=="))] = None
+        framework = record.backend.get("framework", "")
+        backends[f"- {plain(record.backend.get('name', ''))}: {plain(framework)}"] = None
     return (
         "# Code\n\n"
         "The results were measured by mlrepo, which runs MLCommons' LoadGen against the framework "
@@ -104,9 +105,9 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
     records = list(records)
     quantized = sorted(
         {
-            f"- {record.benchmark}: {record.model.get('file', '')} ("
-            f"{record.model.get('weight_data_types', '')}, "
-            f"{record.model.get('weight_transformations', '')})"
+            f"- {plain(record.benchmark)}: {plain(record.model.get('file', ''))} ("
+            f"{plain(record.model.get('weight_data_types', ''))}, "
+            f"{plain(record.model.get('weight_transformations', ''))})"
             for record in records
             if _is_quantized(record)
         }
@@ -160,23 +161,25 @@ def model_mapping(
 
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Return a JSON file as the layout's files are written: four spaces, a final newline."""
-    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode(
+        "utf-8", "backslashreplace"
+    )
 
 
 def _made_with(record: RunRecord) -> str:
     model, data, host = record.model, record.dataset, record.host
     lines = {
-        "Tool": record.tool,
-        "LoadGen": record.loadgen.get("version") or record.loadgen.get("package"),
-        "Framework": record.backend.get("framework"),
-        "Software": host.get("other_software_stack"),
-        "Operating system": host.get("operating_system"),
-        "Model": f"{model.get('file', '')}, SHA-256 `{model.get('sha256', '')}`",
-        "Weights from": model.get("starting_weights_filename"),
-        "Data set": f"{data.get('name', '')}, {data.get('samples', '')} samples, SHA-256 "
-        f"`{data.get('fingerprint', '')}`",
+        "Tool": plain(record.tool),
+        "LoadGen": plain(record.loadgen.get("version") or record.loadgen.get("package") or ""),
+        "Framework": plain(record.backend.get("framework") or ""),
+        "Software": plain(host.get("other_software_stack") or ""),
+        "Operating system": plain(host.get("operating_system") or ""),
+        "Model": f"{plain(model.get('file', ''))}, SHA-256 {code(model.get('sha256', ''))}",
+        "Weights from": plain(model.get("starting_weights_filename") or ""),
+        "Data set": f"{plain(data.get('name', ''))}, {plain(data.get('samples', ''))} samples, "
+        f"SHA-256 {code(data.get('fingerprint', ''))}",
         "Batch": record.backend.get("batch"),
-        "Platform profile": record.platform,
+        "Platform profile": plain(record.platform),
     }
     return "".join(f"- {name}: {value}\n" for name, value in lines.items() if value)
 

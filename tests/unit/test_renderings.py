@@ -8,7 +8,6 @@ import json
 import re
 from pathlib import Path
 
-import click
 import jsonschema
 import pytest
 from hypothesis import given
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.cli.screen import unstyled
 from mlrepo.findings import Finding, Severity
 from mlrepo.rounds import load_round
 
@@ -61,7 +61,7 @@ _FAULTY = Report(
 
 
 def _text(report: Report, profile: str = "strict") -> str:
-    return click.unstyle(renderer("text")(report, profile))
+    return unstyled(renderer("text")(report, profile))
 
 
 def test_the_text_has_results_then_errors_then_warnings_then_the_verdict() -> None:
@@ -115,7 +115,7 @@ def test_the_last_line_agrees_with_the_verdict(profile: str) -> None:
     valid = report.valid(profile)
     assert valid == (profile == "official")
     for format_ in ("text", "github"):
-        last = click.unstyle(renderer(format_)(report, profile)).splitlines()[-1]
+        last = unstyled(renderer(format_)(report, profile)).splitlines()[-1]
         assert last.startswith("VALID" if valid else "INVALID")
 
 
@@ -211,4 +211,4 @@ def test_no_text_breaks_a_rendering(
     if format_ == "github":
         assert len(rendered.splitlines()) == 2
     if format_ == "text":
-        assert not re.search(r"[\x00-\x09\x0b-\x1f]", click.unstyle(rendered))
+        assert not re.search(r"[\x00-\x09\x0b-\x1f]", unstyled(rendered))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 from mlrepo.cli.rendering.reading import (
@@ -12,18 +11,17 @@ from mlrepo.cli.rendering.reading import (
     printed,
     verdict_line,
 )
-from mlrepo.findings import Finding, visible
+from mlrepo.findings import Finding
+from mlrepo.markdown import code, plain
 from mlrepo.submission.review import Review, ReviewedResult
-
-_MARKUP = re.compile(r"[\\`*<\[\]#]")
 
 
 def render(review: Review) -> str:
     """Return the whole text: verdicts, results beside the earlier ones, findings with places."""
     report = review.report
     parts = [
-        f"# Review of {_plain(review.submitter)}, {review.round}",
-        f"Source: {_plain(review.source)}",
+        f"# Review of {plain(review.submitter)}, {review.round}",
+        f"Source: {plain(review.source)}",
         "\n".join(f"- {verdict_line(report, profile)}" for profile in ("strict", "official")),
         "## Results",
         "\n".join(_table(review.results)),
@@ -32,7 +30,7 @@ def render(review: Review) -> str:
     if missing:
         parts.append(
             f"{len(missing)} of {len(review.results)} results have no earlier one recorded here; "
-            f"`mlrepo import URL --round R --submitter {_plain(review.submitter)}` brings those of "
+            f"`mlrepo import URL --round R --submitter {plain(review.submitter)}` brings those of "
             "a round."
         )
     found = findings_in_order(report, "strict")
@@ -66,7 +64,7 @@ def _table(results: Sequence[ReviewedResult]) -> Iterator[str]:
             _before(one),
             _change(one),
         )
-        yield f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+        yield f"| {' | '.join(map(plain, cells))} |"
 
 
 def _before(one: ReviewedResult) -> str:
@@ -83,17 +81,13 @@ def _change(one: ReviewedResult) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    place = visible(finding.path).replace("`", "'") + (f":{finding.line}" if finding.line else "")
-    lines = [f"- [ ] `{place or '(the whole tree)'}`: {_plain(finding.message)} ({finding.rule})"]
+    place = finding.path + (f":{finding.line}" if finding.line else "")
+    lines = [
+        f"- [ ] {code(place or '(the whole tree)')}: {plain(finding.message)} ({finding.rule})"
+    ]
     if finding.expected or finding.actual:
         lines.append(
-            f"      expected: {_plain(finding.expected) or '-'}; "
-            f"actual: {_plain(finding.actual) or '-'}"
+            f"      expected: {plain(finding.expected) or '-'}; "
+            f"actual: {plain(finding.actual) or '-'}"
         )
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Return a text in which a stranger's names cannot be Markdown, HTML or mentions."""
-    safe = visible(text).replace("@", "@\u200b")
-    return _MARKUP.sub(r"\\\g<0>", safe)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import click
-
 from mlrepo.checker.report import Report, Result
+from mlrepo.cli.render import style
 from mlrepo.cli.rendering.reading import (
     findings_in_order,
     level,
@@ -26,7 +25,7 @@ def render(report: Report, profile: str) -> str:
     by_file = groupby(findings_in_order(report, profile), key=lambda finding: finding.path)
     parts += ["\n".join(_of_file(path, list(found), profile)) for path, found in by_file]
     colour = "green" if report.valid(profile) else "red"
-    parts.append(click.style(verdict_line(report, profile), fg=colour, bold=True))
+    parts.append(style(verdict_line(report, profile), fg=colour, bold=True))
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,10 +45,10 @@ def _table(results: Sequence[Result], profile: str) -> str:
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         if row is rows[0]:
-            lines.append(click.style("  ".join(padded).rstrip(), bold=True))
+            lines.append(style("  ".join(padded).rstrip(), bold=True))
         else:
             colour = "green" if row[-1] == "valid" else "red"
-            verdict = click.style(row[-1], fg=colour)
+            verdict = style(row[-1], fg=colour)
             lines.append("  ".join([*padded[:-1], verdict]))
     return "\n".join(lines)
 
@@ -69,13 +68,11 @@ def _cells(result: Result, profile: str) -> tuple[str, ...]:
 
 
 def _of_file(path: str, findings: Sequence[Finding], profile: str) -> Iterator[str]:
-    yield click.style(visible(path) or "(the whole tree)", bold=True)
+    yield style(visible(path) or "(the whole tree)", bold=True)
     for finding in findings:
         word = level(finding, profile)
         place = visible(path) + (f":{finding.line}" if finding.line else "")
-        yield (
-            f"  {click.style(word, fg=_COLOURS[word])} {finding.rule}: {visible(finding.message)}"
-        )
+        yield (f"  {style(word, fg=_COLOURS[word])} {finding.rule}: {visible(finding.message)}")
         if finding.line:
             yield f"    at {place}"
         if finding.expected or finding.actual:
