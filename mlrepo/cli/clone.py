@@ -27,7 +27,9 @@ def command(url: str, directory: Path | None) -> None:
     """
     from mlrepo.repository.scaffold import clone
 
-    name = url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+    name = (
+        url.partition("?")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+    )
     try:
         root = clone(url, directory or Path(name or "results"))
     except RemoteUnavailable as error:

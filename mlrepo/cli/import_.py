@@ -87,12 +87,13 @@ def command(source: str, round_: str, **given: Any) -> None:
 @contextlib.contextmanager
 def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
     """Open the source, and say what to call it: a path's own name, a URL without credentials."""
-    from mlrepo.repository.foreign import fetched, is_url, without_credentials
+    from mlrepo.redaction import shown_url
+    from mlrepo.repository.foreign import fetched, is_url
     from mlrepo.repository.trees import DirectoryTree
 
     if is_url(source):
         with fetched(source) as foreign:
-            yield foreign.tree, f"{without_credentials(source)} at {foreign.commit[:10]}"
+            yield foreign.tree, f"{shown_url(source)} at {foreign.commit[:10]}"
         return
     path = Path(source)
     if not path.is_dir():

@@ -76,7 +76,8 @@ def command(
 @contextlib.contextmanager
 def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[str, ...] | None]]:
     """Yield the tree, what to call it, and which of its paths are the submission's (None: all)."""
-    from mlrepo.repository.foreign import fetched, is_url, url_of, without_credentials
+    from mlrepo.redaction import shown_url
+    from mlrepo.repository.foreign import fetched, is_url, url_of
     from mlrepo.repository.trees import DirectoryTree
 
     if branch is None and not is_url(source):
@@ -88,10 +89,7 @@ def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[
         yield DirectoryTree(Path(source)), source, None
         return
     with fetched(url_of(source, Path.cwd()), branch or "") as foreign:
-        label = (
-            f"{without_credentials(source)} {branch or ''}".strip()
-            + f", commit {foreign.commit[:10]}"
-        )
+        label = f"{shown_url(source)} {branch or ''}".strip() + f", commit {foreign.commit[:10]}"
         yield foreign.tree, label, foreign.changed
 
 

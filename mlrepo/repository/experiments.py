@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.process import GitError, git
+from mlrepo.secret_scan import find_secrets
 from mlrepo.settings import FILE_NAME
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Experiment:
                 f"{text!r} is not a name for an experiment.",
                 hint="Use 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a "
                 "letter or digit, without '..', and ending neither in '.' nor in '.lock'.",
+            )
+        if find_secrets(name.encode()):
+            raise UserError(
+                "The name of the experiment looks like a secret.",
+                hint="Give it another: branches and commits carry it. Revoke the secret.",
             )
         return cls(name)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.errors import RemoteUnavailable
+from mlrepo.redaction import Redactor, shown_url
 from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.process import GitError, git
 
@@ -34,11 +35,6 @@ class ForeignCommit:
 def is_url(text: str) -> bool:
     """Say whether a text names a remote repository and not a path."""
     return bool(_URL.match(text)) and not Path(text).exists()
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL as it may be shown: without the user and password that some hold."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 def url_of(remote: str, cwd: Path) -> str:
@@ -76,10 +72,11 @@ def fetched(url: str, branch: str = "") -> Iterator[ForeignCommit]:
                 "--first-parent", commit, cwd=directory,
             )  # fmt: skip
         except GitError as error:
-            shown = without_credentials(url)
+            shown = shown_url(url)
             what = f"The branch {branch} of {shown}" if branch else shown
             raise RemoteUnavailable(
-                f"{what} could not be fetched: {error.stderr.replace(url, shown)}",
+                f"{what} could not be fetched: "
+                f"{Redactor().text(error.stderr.replace(url, shown))[0]}",
                 hint="Check the name, your access and the network.",
             ) from error
         tree = CommitTree(directory, commit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,6 +126,17 @@ def added(root: Path, commit: str, base: str) -> Outgoing:
         environ=os.environ | NO_FETCH,
     )  # fmt: skip
     return _outgoing(listed, root)
+
+
+def held_by(root: Path, paths: Mapping[str, str]) -> Outgoing:
+    """Return the files and directories of ``paths`` (object ids to paths) with all in them."""
+    listed = git_bytes(
+        "rev-list", "--objects", "--stdin", cwd=root, stdin="\n".join(paths).encode(),
+        environ=os.environ | NO_FETCH,
+    )  # fmt: skip
+    found = _outgoing(listed, root)
+    blobs = tuple(blob._replace(path=paths.get(blob.oid, blob.path)) for blob in found.blobs)
+    return found._replace(blobs=blobs)
 
 
 def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:

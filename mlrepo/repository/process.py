@@ -33,7 +33,8 @@ class GitError(MlrepoError):
 
     def __init__(self, arguments: Sequence[str], returncode: int, stderr: str) -> None:
         said = stderr.strip() or f"exit code {returncode}"
-        super().__init__(f"`git {' '.join(arguments)}` failed: {said}")
+        words = [_shown(argument) for argument in arguments]
+        super().__init__(f"`git {' '.join(words)}` failed: {said}")
         self.returncode = returncode
         self.stderr = stderr.strip()
 
@@ -191,6 +192,15 @@ class _Output(io.RawIOBase):
             self._process.stdout.close()
             self._process.wait()
         super().close()
+
+
+def _shown(argument: str) -> str:
+    """Return an argument as messages may tell it: a URL may hold a login."""
+    if "://" not in argument:
+        return argument
+    from mlrepo.redaction import shown_url
+
+    return shown_url(argument)
 
 
 def _command() -> list[str]:

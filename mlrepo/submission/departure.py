@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.paths import RepoPath
 from mlrepo.redaction import shown_url
-from mlrepo.repository.outgoing import Outgoing
+from mlrepo.repository.commit_view import Existing
+from mlrepo.repository.outgoing import Outgoing, held_by
 from mlrepo.secret_scan import find_secrets
-from mlrepo.submission.guard import embargo_broken, large_files, secrets_in
+from mlrepo.submission.guard import (
+    embargo_broken,
+    large_files,
+    secret_messages,
+    secrets_in,
+    secrets_in_names,
+)
 
 _SHOWN = 10
 
@@ -46,6 +54,29 @@ def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], tex
         raise InvalidResult(
             f"Nothing leaves:{shown}" + (f"\n  … and {more} more" if more > 0 else ""),
             hint="Correct the runs or files they come from, and `mlrepo select` again.",
+        )
+
+
+def refuse_secrets(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> None:
+    """Raise if files or names of a selection hold a secret.
+
+    Raises
+    ------
+    InvalidResult
+        One does; nothing has been written.
+    """
+    held = held_by(
+        root, {v.oid: str(path) for path, v in content.items() if isinstance(v, Existing)}
+    )
+    messages = secrets_in(root, [*held.blobs, *held.others])
+    for path, value in content.items():
+        messages += secret_messages(str(path), value) if isinstance(value, bytes) else []
+    messages += secrets_in_names("the path", [str(path) for path in content])
+    if messages:
+        raise InvalidResult(
+            f"Nothing was selected: {messages[0]}",
+            hint="Leave the run out that holds it: `mlrepo select --drop PATH`. The commit of the "
+            "run holds the secret too; a run that is made anew does not.",
         )
 
 

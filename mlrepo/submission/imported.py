@@ -20,6 +20,7 @@ from mlrepo.paths import DIVISIONS
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
 from mlrepo.rounds import SCENARIOS, Place, Round
+from mlrepo.submission.imported_masks import masked_facts, masked_files, refuse_secret_names
 from mlrepo.submission.imported_record import ResultFacts, Source, record_of
 from mlrepo.tree import Kind, Missing, Tree, walk
 
@@ -189,11 +190,14 @@ class Importer:
                 files[posixpath.basename(path)] = data
         if base.system:
             files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
-        facts = dataclasses.replace(base, path=base.path or directory)
+        files, redactions = masked_files(files, directory)
+        facts = masked_facts(dataclasses.replace(base, path=base.path or directory))
         source = Source(self.round, self.label, self.experiment, self.tool)
         record = record_of(facts, source, mode, test, detail, value, files)
+        record = dataclasses.replace(record, redactions=redactions)
+        refuse_secret_names(record)
         kept = {name: data for name, data in files.items() if len(data) <= MAX_BLOB_SIZE}
-        return ImportedRun(record, kept, base.workflow)
+        return ImportedRun(record, kept, facts.workflow)
 
     def _files_of(self, directory: str, mode: str, test: str) -> Iterator[str]:
         yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))

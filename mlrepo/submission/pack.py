@@ -21,7 +21,7 @@ from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.submission_branch import commit_time
 from mlrepo.submission.archive import write_tar_gz, write_zip
 from mlrepo.submission.encryption import decryption_command, encrypt
-from mlrepo.submission.guard import secret_messages
+from mlrepo.submission.guard import secret_messages, secrets_in_names
 from mlrepo.submission.selection import Selection, read_selection
 from mlrepo.tree import Kind, walk
 
@@ -156,6 +156,9 @@ def _plain_name(path: Path) -> str:
 def _listed(tree: CommitTree) -> Iterator[dict[str, Any]]:
     """Yield path, size and SHA-256 of each file; refuse one that holds a secret."""
     for path, entry in walk(tree):
+        names = secrets_in_names("the path", [path])
+        if names:
+            raise UserError(names[0], hint="Nothing was packed.")
         if entry.kind is not Kind.FILE:
             continue
         data = tree.read(path)

@@ -23,6 +23,7 @@ from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
 from mlrepo.submission.choose import Candidate, Chooser, ChosenResult, LeftOut
 from mlrepo.submission.compose import Composer, Composition
+from mlrepo.submission.departure import refuse_secrets
 from mlrepo.submission.infer import inferable
 from mlrepo.submission.selection import (
     SelectedRun,
@@ -77,6 +78,8 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     ------
     UserError
         A named run or branch does not exist or cannot be taken; nothing is recorded.
+    InvalidResult
+        What was selected holds a secret.
     """
     runs = {run.run: run for run in recorded_runs(repository)}
     _refuse_nothing(runs.values(), round_)
@@ -131,6 +134,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         follows=follows.official,
     )
     composition = composer.compose(results)
+    refuse_secrets(repository.root, composition.content)
     listed = tuple(
         SelectedRun(str(logs_directory(candidate.record, result.place, round_)), candidate.run.run)
         for result in results

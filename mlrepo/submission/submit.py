@@ -178,7 +178,9 @@ class Submitting:
         if commit != tip:
             self.done.outgoing = copy.outgoing(commit)
         blobs = self.done.outgoing.blobs
-        text = f"{proposal.body}\n{commit_message(candidate.selection)}"
+        text = "\n".join(
+            (proposal.branch, proposal.title, proposal.body, commit_message(candidate.selection))
+        )
         refuse_unfit(copy.directory, self.done.outgoing, roots, text)
         size = sum(blob.size for blob in blobs)
         where = ", ".join(roots)

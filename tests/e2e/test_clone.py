@@ -63,10 +63,20 @@ def test_an_unreachable_url_is_told_from_a_mistake(tmp_path: Path, url: str) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_credentials_in_a_url_are_not_repeated(tmp_path: Path) -> None:
-    """The message about a clone that failed may end in a log that everybody reads."""
-    url = "https://ada:correct-horse-battery@results.invalid/a.git"
-    done = mlrepo(tmp_path, "clone", url, code=69)
+@pytest.mark.parametrize("command", ["clone", "import", "review"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ada:correct-horse-battery@results.invalid/a.git",
+        "https://correct-horse-battery@results.invalid/a.git",
+        "https://results.invalid/a.git?private_token=correct-horse-battery",
+        "https://a@b:correct-horse-battery@results.invalid/a.git",
+    ],
+)
+def test_credentials_in_a_url_are_not_repeated(root: Path, command: str, url: str) -> None:
+    """The message about what failed may end in a log that everybody reads."""
+    options = ("--round", "v6.1") if command != "clone" else ()
+    done = mlrepo(root, command, url, *options, code=69)
     done.says("results.invalid/a.git")
     assert "correct-horse" not in done.out + done.err
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from driver import everything, mlrepo
+from driver import all_bytes, everything, mlrepo
 from samples import git
 from submissions import write_submission
 
@@ -59,6 +59,58 @@ def test_a_submission_becomes_one_record_for_each_run(root: Path, tmp_path: Path
     detail = submission.result("Offline") / "performance/run_1/mlperf_log_detail.txt"
     shown = mlrepo(root, "show", offline["run"], "--log", "detail")
     assert shown.out == detail.read_text()
+
+
+_TOKEN = "ghp_" + "a1B2" * 9
+
+
+def _write_in(path: Path, text: str) -> None:
+    path.write_bytes(path.read_bytes() + text.encode())
+
+
+def test_secrets_in_what_is_imported_are_masked_and_counted(root: Path, tmp_path: Path) -> None:
+    """In texts, descriptions and confs of others; the runs are the same runs."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    top = submission.root
+    for path in top.rglob("user.conf"):
+        _write_in(path, f"# \x1b[31m{_TOKEN}\n")
+    for path in top.rglob("accuracy.txt"):
+        path.write_bytes(path.read_bytes() + f"\ntoken {_TOKEN}\n".encode())
+    for path in top.glob("*/*/systems/*.json"):
+        values = json.loads(path.read_text())
+        values["sw_notes"] = f"first\n{_TOKEN}"
+        path.write_text(json.dumps(values))
+    for path in top.rglob("measurements.json"):
+        values = json.loads(path.read_text())
+        values["starting_weights_filename"] = f"https://ada:{_TOKEN}@example.org/x.onnx"
+        path.write_text(json.dumps(values))
+    runs = mlrepo(root, "import", str(top), "--round", "v6.1", "--json").json["runs"]
+    assert runs
+    assert _TOKEN.encode() not in all_bytes(root)
+    assert all(run["record"]["redactions"]["GitHub token"] >= 1 for run in runs)
+    shown = mlrepo(root, "show", runs[0]["record"]["run"])
+    shown.says("GitHub token")
+
+
+def test_a_log_with_a_secret_is_not_imported(root: Path, tmp_path: Path) -> None:
+    """Logs are kept as they are or not at all; file and line are named."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    for path in submission.root.rglob("mlperf_log_summary.txt"):
+        _write_in(path, f"{_TOKEN}\n")
+    done = mlrepo(root, "import", str(submission.root), "--round", "v6.1", code=2)
+    done.says("mlperf_log_summary.txt:", "GitHub token")
+    assert _TOKEN not in done.out + done.err
+    assert _TOKEN.encode() not in all_bytes(root)
+
+
+def test_a_name_that_is_a_secret_is_not_imported(root: Path, tmp_path: Path) -> None:
+    """A directory's name would be in the record and its commit."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    source = tmp_path / _TOKEN
+    submission.root.rename(source)
+    done = mlrepo(root, "import", str(source), "--round", "v6.1", code=2)
+    done.says("looks like a secret")
+    assert _TOKEN.encode() not in all_bytes(root)
 
 
 def test_importing_again_changes_nothing(root: Path, tmp_path: Path) -> None:

@@ -192,6 +192,15 @@ def test_a_token_in_the_name_of_the_branch_is_masked(root: Path) -> None:
     _assert_kept_out(root, GITHUB)
 
 
+def test_a_token_is_no_name_of_an_experiment(root: Path) -> None:
+    """Branches carry the name; it is refused before anything is measured."""
+    token = "glpat-" + "a1b2c3d4e5f6a7b8c9d0"
+    done = mlrepo(root, *BENCH, "--experiment", token, code=2)
+    done.says("looks like a secret")
+    assert token not in done.out + done.err
+    _assert_kept_out(root, token)
+
+
 def test_a_crashed_run_in_the_spool_is_cleaned_when_it_is_recorded(root: Path) -> None:
     """Recovery redacts like recording does, with what this process knows."""
     process = start(root, *LONG, "--tag", f"for-{GITHUB}", SERVICE_TOKEN=PLAIN)

@@ -187,17 +187,32 @@ def test_an_existing_file_is_not_overwritten(selected: Path) -> None:
     assert not list(selected.glob(".Acme*")) + list(selected.glob(".a.*"))
 
 
-def test_a_secret_is_not_packed(selected: Path) -> None:
-    """The file and the line are named, the secret is not."""
+@pytest.mark.parametrize("name", ["token.py", "ghp_" + "a1B2" * 9 + ".py"])
+def test_a_secret_is_not_selected_and_not_packed(selected: Path, name: str) -> None:
+    """The file and the line are named, the secret is not, whether it is in the file or its name."""
     secret = "ghp_" + "a1B2" * 9
-    (selected / "open" / "Acme" / "src").mkdir(parents=True)
-    (selected / "open" / "Acme" / "src" / "token.py").write_text(f'TOKEN = "{secret}"\n')
+    source = selected / "open" / "Acme" / "src"
+    source.mkdir(parents=True)
+    (source / name).write_text(f'TOKEN = "{secret}"\n' if name == "token.py" else "x\n")
     git(selected, "add", "open")
     git(selected, "commit", "--quiet", "--no-verify", "--message", "Oops")
-    mlrepo(selected, "select", "--quick")
-    done = mlrepo(selected, "pack", code=2)
-    done.says("open/Acme/src/token.py:1", "looks like a secret", "nothing was packed")
-    assert secret not in done.out + done.err
+    before = refs(selected)
+    done = mlrepo(selected, "select", "--quick", code=1)
+    done.says("looks like a secret", "nothing was selected")
+    assert refs(selected) == before
+    # One that an older version selected.
+    git(selected, "read-tree", "submission/v6.1")
+    git(selected, "add", "open/Acme/src")
+    tree = git(selected, "write-tree").strip()
+    commit = git(
+        selected, "commit-tree", "-p", "submission/v6.1", "-F", "-", tree,
+        stdin=git(selected, "log", "-1", "--format=%B", "submission/v6.1"),
+    ).strip()  # fmt: skip
+    git(selected, "update-ref", "refs/heads/submission/v6.1", commit)
+    packed = mlrepo(selected, "pack", code=2)
+    packed.says("looks like a secret", "nothing was packed")
+    for said in (done, packed):
+        assert secret not in said.out + said.err
     assert not (selected / "Acme-v6.1.tar.gz").exists()
 
 
