@@ -99,7 +99,7 @@ def command(
     from mlrepo.checker.check import check
     from mlrepo.checker.round_of_tree import round_of
     from mlrepo.checker.selection import Selection, refuse_nothing, refuse_unknown, restricted
-    from mlrepo.rounds import load_round
+    from mlrepo.rounds import load_round, note_on_own_rules
 
     source = tree_to_check(path, rev=rev, staged=staged)
     folder = source.repository.rounds if source.repository is not None else None
@@ -108,6 +108,8 @@ def command(
     chosen = settings.require("profile", profile).value
     selection = Selection(submitter or "", _path_in(source.tree, only or ""))
     rules = load_round(round_name, folder)
+    if note := note_on_own_rules(round_name, folder):
+        click.echo(note, err=True)
     refuse_unknown(source.tree, rules.tables["divisions"], selection, source.label)
     # The process ends with the verdict: what cycles it makes are not worth looking for.
     gc.disable()

@@ -9,7 +9,7 @@ import click
 
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import known_rounds, load_round, note_on_own_rules
 
 _NO_RULE = "-"
 
@@ -39,7 +39,9 @@ def list_(as_json: bool) -> None:
     rows = []
     for name in known_rounds(folder):
         source = load_round(name, folder).tables.get("source") or {}
-        own = folder is not None and (folder / f"{name}.json").is_file()
+        own = name not in known_rounds()
+        if note := note_on_own_rules(name, folder if not own else None):
+            click.echo(note, err=True)
         rows.append((name, "this repository" if own else "mlrepo", str(source.get("ref", ""))))
     if as_json:
         keys = ("name", "held_by", "ref")
@@ -111,6 +113,11 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
         raise UserError(
             "This is no results repository, so there is no rounds/ folder to write to.",
             hint="Use --output DIR.",
+        )
+    if output is None and imported.name in known_rounds():
+        raise UserError(
+            f"mlrepo ships the rules of {imported.name}; a repository cannot replace them.",
+            hint="Use --output DIR to look at what the import makes of this checkout.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{imported.name}.json"

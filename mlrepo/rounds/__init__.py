@@ -88,7 +88,8 @@ class Round:
         """
         if not self.has_categories():
             return (), SCENARIOS
-        table = self.tables["scenarios"].get(category.replace(",", "-")) or {}
+        both = "datacenter-edge" if "," in category else category
+        table = self.tables["scenarios"].get(both) or {}
         entry = table.get(self.official_benchmark(benchmark) or benchmark) or {}
         if entry.get("required") is None:
             return None
@@ -239,7 +240,9 @@ def known_rounds(folder: Path | None = None) -> tuple[str, ...]:
 
 @functools.cache
 def load_round(name: str, folder: Path | None = None) -> Round:
-    """Return the round ``name`` (``v6.1``); a data file in ``folder`` goes before mlrepo's own.
+    """Return the round ``name`` (``v6.1``); ``folder`` adds rounds that mlrepo does not ship.
+
+    A file in it never takes the place of a shipped round; :func:`note_on_own_rules` says so.
 
     Raises
     ------
@@ -255,10 +258,20 @@ def load_round(name: str, folder: Path | None = None) -> Round:
     )
 
 
+def note_on_own_rules(name: str, folder: Path | None) -> str:
+    """Return whose rules decide, in words, where ``folder`` has a file of the round; else ''."""
+    if folder is None or not folder.is_dir() or name not in _names(folder):
+        return ""
+    file = f"{folder.name}/{name}.json"
+    if name in known_rounds():
+        return f"{file} is ignored: the rules of {name} are those that come with mlrepo."
+    return f"The rules of {name} are this repository's own, from {file}."
+
+
 def _folders(folder: Path | None) -> tuple[Path, ...]:
     # Not by importlib.resources: importing it takes a commit longer than reading the file.
     shipped = Path(__file__).parent / "data"
-    return (shipped,) if folder is None or not folder.is_dir() else (folder, shipped)
+    return (shipped,) if folder is None or not folder.is_dir() else (shipped, folder)
 
 
 def _names(files: Path) -> list[str]:

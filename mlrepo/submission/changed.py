@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mlrepo.repository.discovery import find_git_repository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.outgoing import PushedChange
 from mlrepo.repository.verdict_files import VerdictFiles
-from mlrepo.rounds import load_round
+from mlrepo.rounds import load_round, note_on_own_rules
 from mlrepo.settings import Resolver
 from mlrepo.tree import Tree
 
@@ -61,6 +62,8 @@ def _judge(
     folder = root / "rounds"
     name = round_of(tree, settings, label="what is committed", folder=folder)
     round_ = load_round(name, folder)
+    if note := note_on_own_rules(name, folder):
+        print(note, file=sys.stderr)
     if paths is None:
         workers = len(os.sched_getaffinity(0))
         report = check(tree, round_, workers=workers, store=_verdicts(root))

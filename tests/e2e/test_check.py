@@ -18,6 +18,8 @@ from mlrepo.cli.rendering import FORMATS
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from mlrepo.submission.changed import judge_index
+from mlrepo.submission.guard import settings_for_hooks
 
 
 @pytest.fixture
@@ -211,12 +213,37 @@ def test_a_round_that_the_repository_holds_itself_is_honoured(
     results.rounds.mkdir()
     (results.rounds / "v7.0.json").write_text(json.dumps(tables))
     assert _check("--round", "v7.0", "--workers", 2) == 1
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "performance-seeds" in out
     assert "in round v7.0" in out
+    assert "rules of v7.0 are this repository's own, from rounds/v7.0.json" in err
     # What breaks the newest official checker known is taken to break the next one too.
     assert _check("--round", "v7.0", "--profile", "official", "--format", "csv") == 1
     assert capsys.readouterr().out.splitlines()[0].startswith("Organization,")
+
+
+def test_a_repository_never_replaces_the_rules_of_a_shipped_round(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of its own that allows anything changes no verdict, and that it lies there is said."""
+    monkeypatch.chdir(results.root)
+    submission = write_submission(results.root, "v6.1")
+    (submission.result("Offline") / "accuracy" / "accuracy.txt").write_text("accuracy=1.000%\n")
+    before = _check("--workers", 1), capsys.readouterr().out
+    tables = json.loads(json.dumps(load_round("v6.1").tables))
+    tables["accuracy_target"]["resnet"] = {"*": [{"metric": "acc", "min": 0.0}]}
+    results.rounds.mkdir()
+    (results.rounds / "v6.1.json").write_text(json.dumps(tables))
+    after = _check("--workers", 1), capsys.readouterr()
+    assert (after[0], after[1].out) == before and before[0] == 1
+    assert "rounds/v6.1.json is ignored" in after[1].err
+    paths = [path.relative_to(results.root).as_posix()
+             for path in submission.result("Offline").rglob("*") if path.is_file()]  # fmt: skip
+    git(results.root, "add", "closed")
+    settings = settings_for_hooks(results.root, {"MLREPO_ROUND": "v6.1"})
+    assert any("accuracy-target" in line for line in judge_index(
+        results.root, paths, index_file="", settings=settings))  # fmt: skip
+    assert "rounds/v6.1.json is ignored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
