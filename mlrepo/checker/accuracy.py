@@ -51,12 +51,15 @@ class Accuracy:
         The official checker looks at nothing else of this result.
     logged:
         What the detail log says; empty where it cannot be read.
+    counts:
+        The official checker counts the run as an error where it is not valid.
     """
 
     official: bool
     text: str = ""
     stops: bool = False
     logged: Mapping[str, Any] = field(default_factory=dict)
+    counts: bool = True
 
 
 def has_many_metrics(round: Round) -> bool:
@@ -68,10 +71,10 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     """Judge ``accuracy/`` of the result."""
     directory = f"{scope.path}/accuracy"
     path = f"{directory}/accuracy.txt"
-    binding_files = scope.round.version >= (3, 1)
+    stops = scope.round.version >= (4, 1)
     if not scope.exists(path):
         scope.report("accuracy-missing", path, "accuracy.txt is missing.", official=True)
-        return Accuracy(False, stops=binding_files)
+        return Accuracy(False, stops=stops, counts=stops)
     if not judge_file_list(scope, directory, "accuracy"):
         return Accuracy(False, stops=True)
     before = len(scope.findings)
@@ -104,7 +107,7 @@ def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
             # What stands on a line is no number; what stands on none is missing.
             or (finding.rule == "accuracy-text" and not finding.line)
         )
-        if finding.rule == "accuracy-text" and scope.round.version >= (5, 1) and not modular:
+        if finding.rule == "accuracy-text" and scope.round.version >= (5, 0) and not modular:
             forgiven = forgiven and has_metrics
         if forgiven:
             scope.findings[at] = replace(finding, breaks_official=False)

@@ -55,11 +55,9 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
         if not within(below.path, only):
             missing.discard(scenario)
             continue
-        if not known or scenario not in _SPELLINGS.values():
-            judged.append(_unknown(below))
-            continue
-        if not scope.is_open and scenario not in allowed:
-            errors += scope.round.version >= (2, 1)
+        no_place = not scope.is_open and scenario not in allowed
+        if not known or no_place or scenario not in _SPELLINGS.values():
+            errors += no_place and scope.round.version >= (3, 1)
             judged.append(_unknown(below))
             continue
         done = judge_result(below, errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlrepo.checker import rows, tracebacks
-from mlrepo.checker.accuracy import judge_accuracy
+from mlrepo.checker.accuracy import Accuracy, judge_accuracy
 from mlrepo.checker.compliance import judge_compliance, required_tests
 from mlrepo.checker.compliance_runs import run_prints
 from mlrepo.checker.copies import description_print
@@ -62,7 +62,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     judge_loading(scope, required_tests(scope), judged=True)
     if stops or accuracy.stops:
         scope.forget_crashes(seen)
-    errors += _counted(scope) + (not accuracy.official) + performance.errors
+    errors += _errors(scope, accuracy, performance)
     official = (
         performance.official
         and accuracy.official
@@ -99,15 +99,20 @@ def _judge_endpoints(scope: Scope) -> Result:
     )  # fmt: skip
 
 
-def _counted(scope: Scope) -> int:
-    """Return 1 if the measurements have issues: even where they bind nothing, they count."""
-    return int(
-        any(
-            f.rule.startswith("measurements-")
-            and (scope.round.version >= (3, 1) or f.rule != "measurements-empty")
-            for f in scope.findings
-        )
+def _errors(scope: Scope, accuracy: Accuracy, performance: _Performance) -> int:
+    """Return the errors that the official checker counts at the result, by the summary's column.
+
+    Issues of the measurements count even where they bind nothing. Where the checker goes on to the
+    next result it counts no more.
+    """
+    ends = scope.round.version >= (3, 1)
+    issues = any(
+        finding.rule.startswith("measurements-") and (ends or finding.rule != "measurements-empty")
+        for finding in scope.findings
     )
+    if (issues and ends) or accuracy.stops:
+        return 1
+    return issues + (accuracy.counts and not accuracy.official) + performance.errors
 
 
 def _judge_performance(scope: Scope) -> _Performance:
@@ -131,15 +136,15 @@ def _judge_performance(scope: Scope) -> _Performance:
         run = judge_run(scope, directory)
         scope.prints += run_prints(f"performance/{name}", run.scan)
         judge_summary(scope, directory, run)
-        valid = run.official and listed
+        valid = run.official
         if with_power:
             before = len(scope.findings)
             measured = judge_power(scope, run.scan.values)
             sound = not any(finding.breaks_official for finding in scope.findings[before:])
             metric = measured if sound and measured is not None else 0.0
             valid = valid and sound
-        official = official or valid
-        errors += not valid
+        official = official or (valid and listed)
+        errors += listed and not valid
     return _Performance(official, run, metric, errors, with_power)
 
 

@@ -192,6 +192,61 @@ def test_v0_5_knows_no_categories(tmp_path: Path) -> None:
     assert {row["SystemType"] for result in report.results for row in result.rows} == {None}
 
 
+def _lose_measurements(submission: Submission) -> None:
+    place = submission.place("Offline")
+    directory = submission.root / str(submission.round.measurements_directory(place))
+    (directory / "user.conf").unlink()
+
+
+def _lose_accuracy(submission: Submission) -> None:
+    (submission.result("Offline") / "accuracy" / "accuracy.txt").unlink()
+
+
+def _lose_summary(submission: Submission) -> None:
+    (submission.result("Offline") / "performance/run_1/mlperf_log_summary.txt").unlink()
+
+
+def _lose_validity(submission: Submission) -> None:
+    _set(submission.result("Offline") / _DETAIL, "result_validity", '"INVALID"')
+
+
+def _misname(submission: Submission) -> None:
+    directory = submission.result("Offline")
+    directory.rename(directory.with_name("Elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("lose", "counts"),
+    [
+        (_lose_measurements, {"v3.0": 1, "v3.1": 1, "v5.0": 1}),
+        (_lose_accuracy, {"v3.0": 0, "v4.0": 0, "v4.1": 1, "v5.0": 1}),
+        (_lose_summary, {"v3.0": 0, "v3.1": 0, "v5.0": 0}),
+        (_lose_validity, {"v3.0": 1, "v3.1": 1, "v5.0": 1}),
+        (_misname, {"v3.0": 0, "v3.1": 1, "v5.0": 1}),
+    ],
+)
+def test_errors_are_counted_as_each_official_checker_does(
+    lose: Callable[[Submission], None], counts: dict[str, int], tmp_path: Path
+) -> None:
+    """The rows of the scenarios after it in the alphabet have their number in a column."""
+    for round_name, count in counts.items():
+        submission = write_submission(tmp_path / round_name, round_name)
+        lose(submission)
+        result = _of(_judged(submission), "SingleStream")
+        assert [row["errors"] for row in result.rows] == [count], round_name
+
+
+def test_a_system_of_both_categories_is_so_in_either_order(tmp_path: Path) -> None:
+    """``edge,datacenter`` is ``datacenter,edge``."""
+    submission = write_submission(tmp_path, "v5.0")
+    for file in submission.root.glob("closed/*/systems/*.json"):
+        file.write_text(file.read_text().replace('"edge"', '"edge,datacenter"'))
+    report = _judged(submission)
+    assert {finding.rule for finding in report.all_findings()}.isdisjoint(
+        {"scenario-unknown", "benchmark-unknown"}
+    )
+
+
 @pytest.fixture
 def scope(tmp_path: Path) -> Callable[..., Scope]:
     """Make a scope of a closed 3d-unet-99 result of the round, with a directory of its own."""
