@@ -37,7 +37,7 @@ def with_copies(round: Round, results: Sequence[Result]) -> tuple[Result, ...]:
     owners: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         for name, fingerprint in result.prints:
-            if name != SYSTEM:
+            if fingerprint and name != SYSTEM:
                 owners[fingerprint].append(result)
     return tuple(
         replace(result, findings=(*result.findings, *found))

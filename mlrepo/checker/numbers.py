@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlrepo.checker.scope import Scope
@@ -42,10 +42,10 @@ def compared(values: Mapping[str, Any], key: str) -> float:
 
 def hold(
     scope: Scope, rule: str, path: str, message: str, value: float,
-    *, line: int, least: float | None = None, most: float | None = None, unit: str = "",
-    official: bool | None = None,
+    *, line: Callable[[], int], least: float | None = None, most: float | None = None,
+    unit: str = "", official: bool | None = None,
 ) -> None:  # fmt: skip
-    """Report a value below ``least`` or above ``most``.
+    """Report a value below ``least`` or above ``most``; its ``line`` is looked up only then.
 
     NaN is neither: the official checkers let it pass.
     """
@@ -54,6 +54,6 @@ def hold(
     is_number = value == value
     bound = f">= {least}" if least is not None else f"<= {most}"
     scope.report(
-        rule, path, message, line=line, expected=f"{bound}{unit}", actual=value,
+        rule, path, message, line=line(), expected=f"{bound}{unit}", actual=value,
         official=official if is_number else False,
     )  # fmt: skip

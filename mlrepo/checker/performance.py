@@ -182,7 +182,7 @@ def _hold(
 ) -> None:  # fmt: skip
     """Hold the value of a key to its bounds."""
     value = compared(values, key)
-    hold(scope, rule, path, message, value, line=_line(scope, path, key), **bounds)
+    hold(scope, rule, path, message, value, line=lambda: _line(scope, path, key), **bounds)
 
 
 def compute_result(scope: Scope, path: str) -> float:

@@ -14,6 +14,7 @@ from mlrepo.checker.rows import describes_power_supplies
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import parse_config
 from mlrepo.logs.power import PowerSamples, parse_time, samples_between
+from mlrepo.logs.scan import digest_of_head
 from mlrepo.tree import Missing
 
 _POWER = "performance/power"
@@ -55,7 +56,9 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         client, server = _zones(scope)
         begin = parse_time(detail["power_begin"], client)
         end = parse_time(detail["power_end"], client)
-        text = scope.tree.read(path, _LARGEST).decode("utf-8")
+        data = scope.tree.read(path, _LARGEST)
+        scope.prints.append((_POWER, digest_of_head(data)))
+        text = data.decode("utf-8")
         samples = samples_between(
             text, begin, end, server,
             samples_only=scope.round.version >= (4, 0),

@@ -16,7 +16,7 @@ from mlrepo.checker.scope import Scope
 from mlrepo.logs.power import PowerSamples
 from mlrepo.tree import Missing
 
-_LEAST_SHARE = 0.95
+_LEAST_SHARE = 0.99
 # How much samples of no power may change the mean before somebody could have meant it.
 _CHANGE = 0.01
 _SHORTEST = 0.99
@@ -28,9 +28,9 @@ _LARGEST = 64 << 20
 def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float) -> None:
     """Judge number and sign of the samples inside the window of ``seconds``."""
     least = _LEAST_SHARE * seconds - 2
-    if samples.total < least:
+    if samples.times < least:
         scope.report("power-samples", path, "There is not a sample for each second of the run.",
-                     expected=f">= {least:.0f}", actual=samples.total)  # fmt: skip
+                     expected=f">= {least:.0f}", actual=samples.times)  # fmt: skip
     wrong = samples.total - samples.positive
     if not wrong:
         return
@@ -49,16 +49,17 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Non
     """Hold the window from power_begin to power_end against the duration of the run."""
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     duration = _duration(detail)
-    line = scope.line_of(path, '"power_begin"')
-    if seconds < _SHORTEST * duration:
-        scope.report("power-samples", path, "Power was not measured during the whole run.",
-                     line=line, expected=f">= {duration:.0f} s",
-                     actual=f"{seconds:.0f} s")  # fmt: skip
     longest = _LONGEST.get(str(detail.get("effective_scenario")), _LONGEST_STREAM) * duration
-    if duration and seconds > longest:
-        scope.report("power-samples", path, "Power was measured long after or before the run.",
-                     line=line, expected=f"<= {longest:.0f} s",
-                     actual=f"{seconds:.0f} s")  # fmt: skip
+    if not duration or _SHORTEST * duration <= seconds <= longest:
+        return
+    short = seconds < duration
+    scope.report(
+        "power-samples", path,
+        "Power was not measured during the whole run." if short
+        else "Power was measured long after or before the run.",
+        line=scope.line_of(path, '"power_begin"'), actual=f"{seconds:.0f} s",
+        expected=f">= {duration:.0f} s" if short else f"<= {longest:.0f} s",
+    )  # fmt: skip
 
 
 def _duration(detail: Mapping[str, Any]) -> float:

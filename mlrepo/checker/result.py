@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlrepo.checker import rows, tracebacks
@@ -10,7 +11,7 @@ from mlrepo.checker.compliance import judge_compliance, required_tests
 from mlrepo.checker.compliance_runs import run_prints
 from mlrepo.checker.copies import description_print
 from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
-from mlrepo.checker.endpoints_performance import directory_of_endpoints
+from mlrepo.checker.endpoints_performance import SUMMARY, directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import link_on_the_way
 from mlrepo.checker.loading import judge_loading
@@ -22,7 +23,8 @@ from mlrepo.checker.report import Result
 from mlrepo.checker.run_facts import judge_pair
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.summary import judge_summary
-from mlrepo.tree import Kind
+from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
+from mlrepo.tree import Kind, Missing
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ def judge_result(scope: Scope, errors: int) -> Judged:
 def _judge_endpoints(scope: Scope) -> Result:
     measured, weights = judge_measurements(scope, needless=("user.conf",))
     run = judge_endpoints(scope)
+    with suppress(Missing):
+        data = scope.tree.read(f"{scope.path}/{SUMMARY}", HEAD_SIZE)
+        scope.prints.append((SUMMARY, digest_of_head(data)))
     metric, sound = 0.0, True
     if has_power(scope):
         # A run against an endpoint logs no window of power: no metric is ever read.

@@ -28,6 +28,8 @@ class PowerSamples:
         Their mean; 0 when there are none.
     total:
         How many there are with those of no power or less, which some rounds leave out.
+    times:
+        At how many different times they were taken.
     positive:
         How many are of some power.
     mean_positive:
@@ -37,6 +39,7 @@ class PowerSamples:
     count: int
     mean_watts: float
     total: int
+    times: int
     positive: int
     mean_positive: float
 
@@ -81,21 +84,26 @@ def samples_between(
     ValueError
         A line has no time, or no finite number of watts.
     """
-    watts = _usual_watts(text, begin, end, zone_seconds)
-    if watts is None:
-        watts = _any_watts(text, begin, end, zone_seconds, samples_only=samples_only)
+    samples = _usual_samples(text, begin, end, zone_seconds)
+    if samples is None:
+        samples = _any_samples(text, begin, end, zone_seconds, samples_only=samples_only)
+    watts = [value for _, value in samples]
     positive = [value for value in watts if value > 0]
     counted = positive if positive_only else watts
-    return PowerSamples(len(counted), _mean(counted), len(watts), len(positive), _mean(positive))
+    return PowerSamples(
+        count=len(counted), mean_watts=_mean(counted), total=len(watts),
+        times=len({time for time, _ in samples}), positive=len(positive),
+        mean_positive=_mean(positive),
+    )  # fmt: skip
 
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _usual_watts(
+def _usual_samples(
     text: str, begin: datetime, end: datetime, zone_seconds: float
-) -> list[float] | None:
+) -> list[tuple[str, float]] | None:
     """Read a file whose lines are all of one day and of the usual form, where times are texts."""
     zone = timedelta(seconds=zone_seconds)
     window = (begin - zone, end - zone)
@@ -109,13 +117,17 @@ def _usual_watts(
     ):
         return None
     low, high = (time.strftime("%H:%M:%S.%f")[:12] for time in window)
-    return [float(line.split(",", 4)[3]) for line in text.split("\n") if low < line[16:28] < high]
+    return [
+        (line[16:28], float(line.split(",", 4)[3]))
+        for line in text.split("\n")
+        if low < line[16:28] < high
+    ]
 
 
-def _any_watts(
+def _any_samples(
     text: str, begin: datetime, end: datetime, zone_seconds: float, *, samples_only: bool
-) -> list[float]:
-    watts: list[float] = []
+) -> list[tuple[str, float]]:
+    samples: list[tuple[str, float]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if samples_only and not line.startswith("Time"):
             continue
@@ -126,5 +138,5 @@ def _any_watts(
             value = float(fields[3])
             if not math.isfinite(value):
                 raise ValueError(f"line {number} has {fields[3].strip()} watts")
-            watts.append(value)
-    return watts
+            samples.append((fields[1], value))
+    return samples

@@ -162,7 +162,9 @@ def _feed(stream: BinaryIO, buffer: bytearray, scanner: _Scanner) -> None:
 
 
 def digest_of_head(data: bytes) -> str:
-    """Return the digest of the first lines of a log, or of a file that begins with ``data``."""
+    """Return a digest of the beginning of a file; empty for an empty file."""
+    if not data:
+        return ""
     return hashlib.blake2b(data[:HEAD_SIZE], digest_size=10).hexdigest()
 
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from endpoints_submissions import write_endpoints
 from submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 from mlrepo.checker.check import check
@@ -156,3 +157,40 @@ def test_copies_are_found_among_remembered_verdicts(tmp_path: Path) -> None:
     for _ in range(2):
         report = check(DirectoryTree(submission.root), submission.round, store=store)
         assert len(copies(report)) == 2 * len(submission.scenarios)
+
+
+def test_the_power_of_another_system_is_warned_of(tmp_path: Path) -> None:
+    """Two analyzers never begin in the same millisecond with the same watts."""
+    submission = write_submission(tmp_path, "v3.0")
+    add_system(submission, "beta")
+    for system in (SYSTEM, "beta"):
+        performance = (
+            submission.result("Offline").parents[2] / system / "resnet50/Offline/performance"
+        )
+        (performance / "power").mkdir()
+        (performance / "run_1/spl.txt").write_text(
+            "Time,03-01-2026 12:00:05.000,Watts,9.5,Volts,230.0\n"
+        )
+    places = {path for path, _ in copies(judged(submission))}
+    assert places == {
+        f"closed/{SUBMITTER}/results/{system}/resnet50/Offline/performance/power"
+        for system in (SYSTEM, "beta")
+    }
+
+
+def test_logs_that_say_nothing_are_no_copies(tmp_path: Path) -> None:
+    """Two empty files are equal, and prove nothing."""
+    submission = write_submission(tmp_path, "v5.1")
+    add_system(submission, "beta")
+    for log in tmp_path.glob("closed/*/results/*/resnet50/Offline/*/**/mlperf_log_detail.txt"):
+        log.write_bytes(b"")
+    assert copies(judged(submission)) == set()
+
+
+def test_a_run_against_an_endpoint_is_known_by_its_summary(tmp_path: Path) -> None:
+    """It has no log of LoadGen."""
+    write_endpoints(tmp_path, "closed", "datacenter", "llama3.1-8b")
+    home = next((tmp_path / "closed").iterdir())
+    shutil.copytree(home, home.with_name("Copycat"))
+    report = check(DirectoryTree(tmp_path), load_round("v6.1"))
+    assert {path.rpartition("/")[2] for path, _ in copies(report)} == {"result_summary.json"}

@@ -85,6 +85,14 @@ def test_a_sample_for_each_second_is_asked_for(tmp_path: Path, count: int) -> No
     assert found(submission) == {"power-samples": True}
 
 
+def test_repeated_lines_are_no_samples(tmp_path: Path) -> None:
+    """The coolest second, six hundred times."""
+    submission = measured(tmp_path)
+    _write_samples(_spl(submission), [1.0])
+    _edit(_spl(submission), lambda text: text * _SECONDS)
+    assert found(submission) == {"power-samples": True}
+
+
 def test_a_sample_a_minute_is_too_few(tmp_path: Path) -> None:
     """The highest ones may have been left out."""
     submission = measured(tmp_path)
