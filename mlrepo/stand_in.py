@@ -27,10 +27,13 @@ _KINDS = (
     (re.compile(rb"<(?:!doctype html|html|head|body)\b", re.I), "an HTML page"),
     (re.compile(rb"<\?xml\b"), "an XML document"),
     (re.compile(rb"404: Not Found\s*\Z"), "the answer of a server that lacks the file"),
-    (re.compile(rb"\.{0,2}/[^\0-\x1f]{1,4094}\n?\Z"), "the text of a symbolic link"),
-    (re.compile(rb"[^\0-\x20\"{}\[\]:=]{1,255}\.(?:json|txt)\n?\Z"), "the text of a symbolic link"),
+    (re.compile(rb"\A\.{0,2}/[^\0-\x1f]{1,4094}\n?\Z"), "the text of a symbolic link"),
+    (
+        re.compile(rb"\A[^\0-\x20\"{}\[\]:=]{1,255}\.(?:json|txt)\n?\Z"),
+        "the text of a symbolic link",
+    ),
     (re.compile(rb"\x1f\x8b|PK\x03\x04|\xfd7zXZ|\x28\xb5\x2f\xfd|BZh[1-9]1AY"), "compressed data"),
-    (re.compile(rb"\0{2,}\Z"), "nothing but NUL bytes"),
+    (re.compile(rb"\A\0{2,}\Z"), "nothing but NUL bytes"),
 )
 _UTF16 = {
     codecs.BOM_UTF16_LE: "utf-16-le",

@@ -23,6 +23,7 @@ from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import is_truncated
+from mlrepo.logs.metric_pattern import metric_pattern
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
 from mlrepo.rounds import Round
@@ -139,8 +140,8 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
     limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
     patterns = scope.round.tables["accuracy_pattern"]
     many = has_many_metrics(scope.round)
-    checks = [(t["metric"], re.compile(patterns[t["metric"]]), t["min"]) for t in targets]
-    uppers = [(u["metric"], re.compile(patterns[u["metric"]]), u["max"]) for u in limits]
+    checks = [(t["metric"], metric_pattern(patterns[t["metric"]]), t["min"]) for t in targets]
+    uppers = [(u["metric"], metric_pattern(patterns[u["metric"]]), u["max"]) for u in limits]
     metrics: dict[str, str] = {}
     places: dict[str, int] = {}
     has_hash = False

@@ -13,7 +13,8 @@ from mlrepo.rounds import Round
 from mlrepo.tree import Missing
 
 _VALID = re.compile(r"Result\s+is\s*:\s+VALID")
-_FIELD = re.compile(r"\s*([\w\s.()/]+)\s*:\s*([\w+.][\w+.\s]*)")
+_NAME = re.compile(r"[\w\s.()/]+")
+_FIELD_VALUE = re.compile(r"[\w+.][\w+.\s]*")
 # More of them say nothing more.
 _MOST_ERRORS = 100
 _INFERRED = "result_qps_without_loadgen_overhead"
@@ -65,9 +66,10 @@ def _values(text: str, round: Round) -> dict[str, Any]:
     for line in text.splitlines():
         if _VALID.match(line):
             values["result_validity"] = "VALID"
-        match = _FIELD.match(line)
-        if match:
-            fields[match[1].strip()] = match[2].strip()
+        name, colon, rest = line.partition(":")
+        match = _FIELD_VALUE.match(rest.lstrip())
+        if colon and match and _NAME.fullmatch(name):
+            fields[name.strip()] = match[0].strip()
     values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
     for key, name in _NAMES.items():
         if name in fields:

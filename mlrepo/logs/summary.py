@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_CONDITION = re.compile(r"^\s+(\w[\w ]*?) satisfied\s*: NO\s*$", re.MULTILINE)
+_CONDITION = re.compile(r"^[ \t]+(\w[\w ]*?) satisfied[ \t]*: NO[ \t\r]*$", re.MULTILINE)
 _ADVICE = re.compile(r"^ \* (.+)$", re.MULTILINE)
 _ESTIMATE = re.compile(r"Early stopping [\d.]{1,8}th percentile estimate: (\d{1,20})")
 _ERRORS = re.compile(r"^(No|\d{1,9}) (?:errors|ERRORS?) encountered", re.MULTILINE)

@@ -41,7 +41,7 @@ _SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 # What istream >> string splits at, in the C locale: no other white space of Unicode.
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
 _WHOLE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
-_DECIMAL = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_DECIMAL = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 # The largest values that LoadGen keeps: it multiplies milliseconds to 64-bit nanoseconds.
 _LARGEST = {"ms": (2**63 - 1) // 10**6, "": 2**64 - 1}
 _LARGEST_OF_KEY = {"max_async_queries": 2**31 - 1}

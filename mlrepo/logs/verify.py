@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mlrepo.logs.metric_pattern import metric_pattern
+
 _PASS, _FAIL = "TEST PASS", "TEST FAIL"
 # What a test that is not deterministic appends to its failed verification.
 _BASELINE = "Verifying accuracy via baseline comparison"
@@ -121,10 +123,10 @@ def metrics_of(text: str, patterns: Mapping[str, str], wanted: Iterable[str]) ->
     found = dict.fromkeys(wanted, 0.0)
     for line in text.splitlines(keepends=True):
         for metric in found:
-            match = re.match(patterns[metric], line)
+            match = metric_pattern(patterns[metric]).match(line)
             if match:
                 try:
-                    found[metric] = float(match.group(1))
+                    found[metric] = float(match[1])
                 except ValueError:  # such as 1.2.3
                     found[metric] = 0.0
     return found

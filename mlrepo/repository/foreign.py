@@ -14,7 +14,7 @@ from mlrepo.redaction import Redactor, shown_url
 from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.process import GitError, git
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:|[^/\s:]+:[^/\s]", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|[^/\s@]+@[^/\s:]+:|[^/\s:]+:[^/\s]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def remove_stale_locks(repository: ResultsRepository) -> list[Path]:
 
 def _git_version(repository: ResultsRepository) -> Check:
     text = git("--version", cwd=repository.root).strip()
-    match = re.search(r"(\d+)\.(\d+)", text)
+    match = re.search(r"(\d{1,9})\.(\d{1,9})", text)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version < _OLDEST_GIT:
         return Check("git", WARNING, text, "Install git 2.36 or later.")

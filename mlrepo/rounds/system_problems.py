@@ -17,7 +17,7 @@ from typing import Any
 from mlrepo.rounds import Round
 from mlrepo.rounds.system_schema import COUNT_FIELDS, coerced_count, known_fields, system_schema
 
-_NOTHING = re.compile(r"(?i)\s*(none|no|n/?a|not applicable|-|null|0)?\s*\Z")
+_NOTHING = re.compile(r"(?i)(none|no|n/?a|not applicable|-|null|0)?\Z")
 # "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
 _CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
 _THREADS_PER_CORE = (1, 2, 4, 8)
@@ -289,7 +289,7 @@ def _contradictions(description: Mapping[str, Any]) -> list[FieldProblem]:
     found = []
     counts = {field: _count(description, field) for field in COUNT_FIELDS}
     number = counts["accelerators_per_node"]
-    named = not _NOTHING.match(str(description.get("accelerator_model_name") or ""))
+    named = not _NOTHING.match(str(description.get("accelerator_model_name") or "").strip())
     if number is not None and (number > 0) != named:
         found.append(
             FieldProblem(

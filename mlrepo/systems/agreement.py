@@ -101,7 +101,7 @@ def _same_size(written: str, detected: str, *, decimal: bool) -> bool:
 
 
 def _gib(text: str) -> float | None:
-    match = re.search(r"(\d+(?:[.,]\d+)?)\s*([MGT])i?B", text, re.IGNORECASE)
+    match = re.search(r"(?<!\d)(\d{1,12}(?:[.,]\d{1,6})?)\s{0,8}([MGT])i?B", text, re.IGNORECASE)
     if not match:
         return None
     return float(match[1].replace(",", ".")) * _GIB[match[2].upper() + "B"]

@@ -137,7 +137,7 @@ def _power_supplies(machine: Machine, facts: dict[str, Fact], unknown: dict[str,
     found: Counter[str] = Counter()
     makers: dict[str, None] = {}
     for block in re.split(r"\n\s*\n", answer.text):
-        fields = dict(re.findall(r"^\s+([^:\n]+):[ \t]*(\S.*)$", block, re.MULTILINE))
+        fields = dict(re.findall(r"^[ \t]+([^\s:][^:\n]*):[ \t]*(\S.*)$", block, re.MULTILINE))
         rating = re.fullmatch(r"(\d+) W", fields.get("Max Power Capacity", "").strip())
         if not rating or "Not Present" in fields.get("Status", ""):
             continue

@@ -45,7 +45,7 @@ def read_knob(machine: Machine, path: str) -> str | None:
     text = machine.text(path)
     if not text:
         return None
-    chosen = re.search(r"\[(\S+)\]", text)  # always [madvise] never
+    chosen = re.search(r"\[([^\s\[\]]+)\]", text)  # always [madvise] never
     return chosen[1] if chosen else text
 
 

@@ -43,7 +43,7 @@ def _modules(text: str) -> dict[tuple[int, str, str], int]:
     """Return the number of modules by size in MiB, kind and speed (dmidecode's type 17)."""
     found: Counter[tuple[int, str, str]] = Counter()
     for block in re.split(r"\n\s*\n", text):
-        fields = dict(re.findall(r"^\s+([^:\n]+):[ \t]*(\S.*)$", block, re.MULTILINE))
+        fields = dict(re.findall(r"^[ \t]+([^\s:][^:\n]*):[ \t]*(\S.*)$", block, re.MULTILINE))
         size = re.fullmatch(r"(\d+) (MB|GB|TB|MiB|GiB|TiB)", fields.get("Size", "").strip())
         if not size:
             continue
