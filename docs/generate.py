@@ -11,7 +11,7 @@ import click
 
 from mlrepo.checker import differences
 from mlrepo.checker.differences import LIMITS, PARTLY, WHY, WHY_NOT
-from mlrepo.checker.rules import RULES
+from mlrepo.checker.rules import RULES, Rule
 from mlrepo.cli.main import cli
 from mlrepo.cli.rule_texts import effects_by_round
 from mlrepo.settings import SETTINGS
@@ -70,12 +70,16 @@ def rules() -> str:
         parts += [
             f"### {rule.id}",
             f"{rule.title}\n\n"
-            f"- strict: {rule.severity.value}\n"
+            f"- strict: {rule.severity.value}{_where(rule)}\n"
             f"- source: {rule.source}\n"
-            f"- to mend it: {rule.hint}",
+            f"- to fix it: {rule.hint}",
             f"| rounds | the official checker, when it is broken |\n|---|---|\n{official}",
         ]
     return "\n\n".join([*parts, *_differences()]) + "\n"
+
+
+def _where(rule: Rule) -> str:
+    return ", a warning in rounds that do not have the rule" if rule.of_its_rounds else ""
 
 
 def _differences() -> list[str]:

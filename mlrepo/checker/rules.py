@@ -38,6 +38,8 @@ class Rule:
         What every official checker does, in words, where the table does not say it.
     since:
         The first round in which strict asks it.
+    of_its_rounds:
+        In rounds that do not have the rule (``n/a`` in the table) a breach is a warning.
     """
 
     id: str
@@ -48,11 +50,18 @@ class Rule:
     enforcement: str = ""
     official: str = ""
     since: str = "v0.7"
+    of_its_rounds: bool = False
 
     @property
     def breaks_strict(self) -> bool:
         """Say whether a breach makes the result invalid in the ``strict`` profile."""
         return self.severity is Severity.ERROR
+
+    def severity_in(self, round_name: str) -> Severity:
+        """Return how much a breach weighs in the ``strict`` profile of a round."""
+        if self.of_its_rounds and self.effect(round_name) == "n/a":
+            return Severity.WARNING
+        return self.severity
 
     def effect(self, round_name: str) -> str:
         """Return what the round's official checker does: ``invalid``, ``log``, ``none``…
@@ -98,24 +107,26 @@ RULES: Mapping[str, Rule] = _table(
          "Restore the file from the run; `mlrepo show` names the commit that holds it.",
          official="as it reads the file or not: rejects the result, or dies"),
     Rule("official-crash", "The round's official checker ends with a traceback here.", _CHECKER,
-         "Mend the file named: the official checker gives no verdict for anybody before.", _WARN,
+         "Correct this file: until then the official checker gives no verdict to anybody.", _WARN,
          official="dies with a traceback"),
     Rule("tree-symlink", "A submission holds no symbolic links.", _CHECKER,
-         "Replace the link by the file it points to.", enforcement="TREE-SYMLINK"),
+         "Replace the link by the file it points to.", enforcement="TREE-SYMLINK",
+         of_its_rounds=True),
     Rule("tree-size", "No file is larger than 50 MiB.", _CHECKER,
-         "Truncate or remove the file.", enforcement="TREE-SIZE-50MB"),
+         "Truncate or remove the file.", enforcement="TREE-SIZE-50MB", of_its_rounds=True),
     Rule("tree-dot-name", "No name begins with a dot.", _CHECKER,
-         "Remove the file.", enforcement="TREE-DOTFILES"),
+         "Remove the file.", enforcement="TREE-DOTFILES", of_its_rounds=True),
     Rule("tree-space", "No name holds a space.", _CHECKER,
-         "Rename the file.", enforcement="TREE-SPACES"),
+         "Rename the file.", enforcement="TREE-SPACES", of_its_rounds=True),
     Rule("tree-pycache", "No __pycache__ directory.", _CHECKER,
-         "Remove the directory.", enforcement="TREE-PYCACHE"),
+         "Remove the directory.", enforcement="TREE-PYCACHE", of_its_rounds=True),
     Rule("tree-empty-directory", "No directory is empty.", _CHECKER,
-         "Remove the directory.", enforcement="TREE-EMPTY-DIR"),
+         "Remove the directory.", enforcement="TREE-EMPTY-DIR", of_its_rounds=True),
     Rule("tree-root-files", "The root holds only *.md and *.pdf files.", _CHECKER,
          "Move the files into a submitter's directory.", _WARN, "TREE-ROOT-FILES"),
     Rule("tree-division-files", "A division holds only submitters.", _CHECKER,
-         "Move the files into a submitter's directory.", enforcement="TREE-DIVISION-FILES"),
+         "Move the files into a submitter's directory.", enforcement="TREE-DIVISION-FILES",
+         of_its_rounds=True),
     Rule("tree-division", "Divisions are closed, open and network.", _CHECKER,
          "Move or remove the directory.", _WARN),
     Rule("tree-special", "A submission holds plain files and directories only.", _CHECKER,
@@ -123,9 +134,9 @@ RULES: Mapping[str, Rule] = _table(
     Rule("tree-no-results", "A submitter has results.", _CHECKER,
          "Remove the submitter's directory or add results.", _WARN),
     Rule("tree-orphan", "Each system and measurement has results.", _CHECKER,
-         "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS"),
+         "Remove what has no result.", enforcement="TREE-ORPHAN-SYSTEMS", of_its_rounds=True),
     Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
-         "Write calibration.md.", enforcement="TREE-CALIBRATION", since="v5.1"),
+         "Write calibration.md.", enforcement="TREE-CALIBRATION", since="v5.1", of_its_rounds=True),
     Rule("system-description", "The system description is there and is JSON.", _CHECKER,
          "Write it with `mlrepo system add`.", enforcement="SYS-JSON"),
     Rule("system-field-missing", "A system description has every field of the round.", _CHECKER,
@@ -174,7 +185,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("measurements-incomplete", "The measurements have all files and fields.", _CHECKER,
          "Add what is missing.", enforcement="MEAS-ISSUE"),
     Rule("measurements-empty", "Files and fields of the measurements are not empty.", _CHECKER,
-         "Fill in what is empty.", enforcement="MEAS-EMPTY"),
+         "Fill in what is empty.", enforcement="MEAS-EMPTY", of_its_rounds=True),
     Rule("performance-missing", "Each result has a performance run.", _CHECKER, _RERUN,
          official="rejects the result"),
     Rule("performance-log", "The performance run's log can be read.", _CHECKER, _RERUN,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.rules import RULES
-from mlrepo.findings import CRASH, Finding, without_crashes
+from mlrepo.findings import CRASH, Finding, Severity, without_crashes
 from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
 from mlrepo.stand_in import HEAD, stand_in
@@ -82,14 +82,15 @@ class Scope:
         Where something else lies in the place of the file, that is reported first: the cause.
         """
         known = RULES[rule]
+        severity = known.severity_in(self.round.name)
         if rule != "stand-in":
             self.report_stand_in(path)
         self.findings.append(
             Finding(
-                rule=rule, severity=known.severity, path=path, message=message, line=line,
+                rule=rule, severity=severity, path=path, message=message, line=line,
                 expected=_short(expected), actual=_short(actual), hint=hint or known.hint,
                 breaks_official=known.breaks(self.round.name) if official is None else official,
-                breaks_strict=known.breaks_strict,
+                breaks_strict=severity is Severity.ERROR,
             )
         )  # fmt: skip
         if official is None and known.effect(self.round.name) == "crash":

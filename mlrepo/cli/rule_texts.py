@@ -33,10 +33,12 @@ def explanation(name: str) -> str:
         raise UserError(
             f"There is no rule {name!r}.", hint=f"{meant}`mlrepo check --list-rules` lists all."
         )
+    where = " (a warning in rounds that do not have the rule)" if rule.of_its_rounds else ""
     lines = [
         f"{rule.id}: {rule.title}",
+        f"strict: {rule.severity.value}{where}",
         f"Source: {rule.source}",
-        f"To mend it: {rule.hint}",
+        f"To fix it: {rule.hint}",
         "The official checker, when it is broken:",
         *(f"  {rounds}: {text}" for rounds, text in effects_by_round(rule)),
     ]

@@ -30,7 +30,6 @@ pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in
 # Cases that are still judged wrongly.
 NOT_YET_STRICT: frozenset[str] = frozenset(
     {
-        "pub-v30-measurements-empty",
         "pub-v60-all-lines-are-errors",
         "pub-v60-system-text",
         "silent-298-name-with-newline.b50",
