@@ -15,6 +15,7 @@ from mlrepo.checker.accuracy_facts import (
     KEYS,
     SAMPLE_COUNTS,
     judge_accuracy_run,
+    judge_answers,
     judge_number,
 )
 from mlrepo.checker.files import judge_file_list
@@ -54,6 +55,8 @@ class Accuracy:
         What the detail log says; empty where it cannot be read.
     counts:
         The official checker counts the run as an error where it is not valid.
+    metrics:
+        What accuracy.txt says, as it is printed there.
     """
 
     official: bool
@@ -61,6 +64,7 @@ class Accuracy:
     stops: bool = False
     logged: Mapping[str, Any] = field(default_factory=dict)
     counts: bool = True
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 def has_many_metrics(round: Round) -> bool:
@@ -95,7 +99,7 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     if scope.is_open:
         _forgive(scope, before, bool(metrics))
     official = not any(finding.breaks_official for finding in scope.findings[before:])
-    return Accuracy(official, _printed(scope, metrics), logged=logged)
+    return Accuracy(official, _printed(scope, metrics), logged=logged, metrics=metrics)
 
 
 def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
@@ -242,6 +246,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
         return
     if not data.strip():
         scope.report("accuracy-log", path, "The log is empty.", official=False)
+    judge_answers(scope, path, data)
     if not scope.report_stand_in(path):
         _judge_hash(scope, f"{directory}/accuracy.txt", text, data)
 

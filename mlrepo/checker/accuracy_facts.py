@@ -22,6 +22,11 @@ _UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
 # What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
 _GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
 _LARGEST_SUMMARY = 1 << 20
+# An answer as LoadGen writes it into mlperf_log_accuracy.json.
+_ANSWER = re.compile(rb'"qsl_idx" : (\d{1,18}), "data" : "([0-9A-Fa-f]*)"')
+# Bytes of an answer: one class of 32 or 64 bits, or seven numbers of 32 bits for each object.
+_CLASSES = ("resnet", "mobilenet", "rgat")
+_OBJECTS = ("ssd-small", "ssd-large", "retinanet", "yolo-95", "yolo-99")
 # Samples of the data sets by which the rounds that name no size measure accuracy
 # (inference_rules.adoc and the benchmarks' own READMEs).
 _SIZES: Mapping[str, int] = {
@@ -90,6 +95,40 @@ def judge_accuracy_run(
     _judge_summary(scope, f"{directory}/mlperf_log_summary.txt", errors)
 
 
+def judge_answers(scope: Scope, path: str, log: bytes) -> None:
+    """Report a log of another benchmark: its answers have another form, its data set more samples.
+
+    ``log`` is mlperf_log_accuracy.json, truncated or not.
+    """
+    if scope.is_open:
+        return
+    sizes = _sizes(scope)
+    for index, data in _ANSWER.findall(log):
+        length = len(data) // 2
+        is_other = (
+            (scope.model in _CLASSES and length not in (4, 8))
+            or (scope.model in _OBJECTS and length % 28)
+            or (sizes and int(index) >= max(sizes))
+        )
+        if is_other:
+            scope.report(
+                "accuracy-answers", path, "The log holds answers of another benchmark.",
+                expected=f"qsl_idx below {max(sizes)}" if sizes else "",
+                actual=f"qsl_idx {int(index)} with {length} bytes", official=False,
+            )  # fmt: skip
+            return
+
+
+def _sizes(scope: Scope) -> tuple[int, ...]:
+    """Return how many samples the benchmark's data set has; several where its versions differ."""
+    if scope.model.startswith("3d-unet"):
+        # BraTS 2019 until v1.1; KiTS 2019, with or without its smallest case, since v2.0.
+        return (67,) if scope.round.version < (2, 0) else (42, 43)
+    stated = (scope.round.tables.get("dataset_size") or {}).get(scope.model)
+    size = stated if isinstance(stated, int) else _SIZES.get(scope.model)
+    return () if size is None else (size,)
+
+
 def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
     if count is None:
         return
@@ -99,10 +138,7 @@ def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
                          total, count)  # fmt: skip
     if scope.is_open or scope.round.accuracy_samples(scope.model, scope.scenario) is not None:
         return
-    sizes: tuple[int, ...] = (_SIZES[scope.model],) if scope.model in _SIZES else ()
-    if scope.model.startswith("3d-unet"):
-        # BraTS 2019 until v1.1; KiTS 2019, with or without its smallest case, since v2.0.
-        sizes = (67,) if scope.round.version < (2, 0) else (42, 43)
+    sizes = _sizes(scope)
     if sizes and count not in sizes:
         _report_size(scope, log, "The run does not cover the data set.", sizes[-1], count)
 

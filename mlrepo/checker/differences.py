@@ -55,6 +55,9 @@ WHY: Mapping[str, str] = {
     "accuracy-files": "a missing file proves nothing, a foreign one belongs to no run",
     "accuracy-data-set": "an accuracy of a part of the data set is another metric",
     "stand-in": "a pointer says nothing of the file that it points to",
+    "performance-tokens": "a rate of tokens is that of the samples times their length, which the "
+    "accuracy run measures on the same data set",
+    "accuracy-answers": "the log of another benchmark says nothing about this one's accuracy",
     "accuracy-mode": "the log of another run says nothing about the accuracy",
     "accuracy-range": "such a number was not measured; the patterns of the official checkers read "
     "76 of 76,456 and take 764 % for enough",

@@ -20,7 +20,7 @@ from mlrepo.checker.modular import is_modular
 from mlrepo.checker.performance import Run, judge_run
 from mlrepo.checker.power import design_power, has_power, judge_power
 from mlrepo.checker.report import Result
-from mlrepo.checker.run_facts import judge_pair
+from mlrepo.checker.run_facts import judge_pair, judge_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.summary import judge_summary
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
@@ -57,6 +57,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     seen = seen if stops else len(scope.findings)
     performance = _judge_performance(scope)
     judge_pair(scope, performance.run.scan.values, accuracy.logged)
+    tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE", "")
+    judge_tokens(scope, performance.run.scan.values, tokens)
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
         scope, lambda directory, test: judge_run(scope, directory, test), performance.run

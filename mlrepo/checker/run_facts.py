@@ -19,6 +19,11 @@ _AUDITED = ("effective_accuracy_log_sampling_target", "effective_accuracy_log_pr
 _ISSUES = ("effective_performance_issue_same", "effective_performance_issue_unique")
 # What a result's latency is the percentile of (inference_rules.adoc), and LoadGen's setting for it.
 _PERCENTILES = {"Server": 0.99, "MultiStream": 0.99, "SingleStream": 0.9}
+_TOKEN_RATES = (
+    ("result_tokens_per_second", "result_samples_per_second"),
+    ("result_completed_tokens_per_second", "result_completed_samples_per_sec"),
+)
+_MORE_TOKENS = 1.1
 _CLEAN = ("", "NA")
 _DAY = datetime.timedelta(days=1)
 # Between power_begin and UTC may lie a time zone.
@@ -244,6 +249,27 @@ def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[s
             run,
             own,
         )
+
+
+def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str) -> None:
+    """Hold the tokens of a performance run against those that its samples have for accuracy.
+
+    Both runs answer the same data set: in 900 published results the performance run has at most
+    2 % more tokens a sample.
+    """
+    for tokens, samples in _TOKEN_RATES:
+        try:
+            rate = float(values[tokens]) / float(values[samples])
+            known = float(tokens_per_sample)
+        except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+            continue
+        if rate > _MORE_TOKENS * known:
+            path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
+            _report(
+                scope, "performance-tokens", path, tokens,
+                "The samples have more tokens than those of the accuracy run.",
+                f"about {known:g} a sample", f"{rate:g} a sample",
+            )  # fmt: skip
 
 
 def _report(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlrepo.checker.accuracy import judge_accuracy
-from mlrepo.checker.run_facts import judge_pair, judge_run_dates
+from mlrepo.checker.run_facts import judge_pair, judge_run_dates, judge_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
@@ -43,16 +43,17 @@ def _detail(**changes: object) -> str:
 
 
 def _judged(
-    root: Path, *, text: str = _TEXT, summary: str = _SUMMARY, round_name: str = "v5.0",
+    root: Path, *, text: str = _TEXT, log: bytes = _LOG, summary: str = _SUMMARY,
+    round_name: str = "v5.0",
     division: str = "closed", benchmark: str = "resnet", **changes: object,
 ) -> list[Finding]:  # fmt: skip
     place = Place(division, "Acme", "alpha", "resnet50", "Offline")
     scope = Scope(DirectoryTree(root), load_round(round_name), place, benchmark, "Offline")
     directory = root / scope.path / "accuracy"
     directory.mkdir(parents=True, exist_ok=True)
-    named = text + f"hash={hashlib.sha256(_LOG).hexdigest()}\n" if "hash=" not in text else text
+    named = text + f"hash={hashlib.sha256(log).hexdigest()}\n" if "hash=" not in text else text
     (directory / "accuracy.txt").write_text(named)
-    (directory / "mlperf_log_accuracy.json").write_bytes(_LOG)
+    (directory / "mlperf_log_accuracy.json").write_bytes(log)
     (directory / "mlperf_log_detail.txt").write_text(_detail(**changes))
     (directory / "mlperf_log_summary.txt").write_text(summary)
     judge_accuracy(scope)
@@ -93,6 +94,49 @@ def test_a_part_of_the_data_set_is_refused_in_rounds_that_name_no_size(
     found = _judged(tmp_path, text=text, round_name=round_name, **part)
     assert "accuracy-data-set" in {each.rule for each in found}
     assert _judged(tmp_path, text=text, round_name=round_name, division="open", **part) == []
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "index", "data", "is_other"),
+    [
+        ("resnet", 49999, "00000000", False),
+        ("resnet", 49999, "0000000000000000", False),
+        ("resnet", 7511, "00" * 56, True),
+        ("resnet", 50000, "00000000", True),
+        ("retinanet", 24780, "00" * 56, False),
+        ("retinanet", 24780, "", False),
+        ("retinanet", 24780, "00000000", True),
+        ("retinanet", 49999, "00" * 28, True),
+    ],
+)
+def test_answers_of_another_benchmark_are_refused(
+    tmp_path: Path, benchmark: str, index: int, data: str, is_other: bool
+) -> None:
+    """Each answer in the log has the form of the benchmark, and is of a sample that it has."""
+    log = f'[\n{{ "seq_id" : 0, "qsl_idx" : {index}, "data" : "{data}" }}\n]\n'.encode()
+    found = _judged(tmp_path, log=log, benchmark=benchmark, qsl_reported_total_count=None)
+    assert ("accuracy-answers" in {each.rule for each in found}) is is_other
+
+
+@pytest.mark.parametrize(
+    ("values", "is_more"),
+    [
+        ({"result_tokens_per_second": 2945.0, "result_samples_per_second": 10.0}, False),
+        ({"result_tokens_per_second": 5890.0, "result_samples_per_second": 10.0}, True),
+        ({"result_completed_tokens_per_second": 3900.0,
+          "result_completed_samples_per_sec": 10.0}, True),
+        ({"result_tokens_per_second": "many", "result_samples_per_second": 0}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_tokens_that_no_answer_has_are_refused(
+    tmp_path: Path, values: dict[str, object], is_more: bool
+) -> None:
+    """A rate of tokens is that of the samples times the length of the answers."""
+    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE, "llama2-70b-99", "Offline")
+    judge_tokens(scope, values, "294.45")
+    judge_tokens(scope, values, "")
+    assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
 
 
 @pytest.mark.parametrize("mode", ["PerformanceOnly", "FindPeakPerformance"])
