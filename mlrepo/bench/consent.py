@@ -8,19 +8,16 @@ without a question. Any other words are shown, and run only when the user agrees
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlrepo.bench.request import BenchRequest
-from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.record import RunRecord
 from mlrepo.redaction import Redactor
+from mlrepo.repository.consents import Consents
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.files import write_atomically
 from mlrepo.repository.history import RecordedRun, author_of
 
 PREFIX = "command prefix"
@@ -52,46 +49,6 @@ class Recorded:
         )
 
 
-@dataclass(frozen=True)
-class Consents:
-    """The words that were typed or agreed to in one repository on this machine.
-
-    Attributes
-    ----------
-    directory:
-        Below mlrepo's own store; a file per consent, so that concurrent runs need no lock.
-    """
-
-    directory: Path
-
-    def holds(self, what: str, words: Iterable[str]) -> bool:
-        """Say whether exactly these words were typed or agreed to."""
-        return self._file(what, tuple(words)).is_file()
-
-    def remember(self, what: str, words: Iterable[str]) -> None:
-        """Let these words of a record run without a question from now on; no words need none.
-
-        Raises
-        ------
-        UserError
-            The repository's store cannot be written.
-        """
-        kept = tuple(words)
-        if not kept or self.holds(what, kept):
-            return
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._file(what, kept), _content(what, kept))
-        except OSError as error:
-            raise UserError(
-                f"{self.directory} cannot be written: {error.strerror}.",
-                hint="Check permissions and free space.",
-            ) from error
-
-    def _file(self, what: str, words: tuple[str, ...]) -> Path:
-        return self.directory / sha256_bytes(_content(what, words))
-
-
 Ask = Callable[[Recorded], bool]
 
 
@@ -116,7 +73,7 @@ class Gate:
     @property
     def consents(self) -> Consents:
         """What was typed or agreed to here."""
-        return Consents(self.repository.store / "consent")
+        return Consents.of(self.repository)
 
     def taken_over(self, what: str, words: Iterable[str], run: RecordedRun) -> tuple[str, ...]:
         """Return the words of a run's record that may run: none, known ones, or agreed ones.
@@ -156,7 +113,3 @@ def own_prefix(record: RunRecord) -> tuple[str, ...]:
 def option_words(options: Mapping[str, str]) -> tuple[str, ...]:
     """Return backend options as they are typed, sorted."""
     return tuple(f"{key}={value}" for key, value in sorted(options.items()))
-
-
-def _content(what: str, words: tuple[str, ...]) -> bytes:
-    return json.dumps({"what": what, "words": words}).encode()

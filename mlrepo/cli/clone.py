@@ -19,7 +19,8 @@ def command(url: str, directory: Path | None) -> None:
     """Get a results repository from a URL.
 
     All experiment branches come along; `mlrepo log` lists their runs at once. The Git hooks are
-    installed as by `mlrepo init`.
+    installed as by `mlrepo init`. What the repository's .pre-commit-config.yaml would run besides
+    mlrepo's own hooks is shown, and laid only with your consent.
 
     \b
     Example:
@@ -47,10 +48,12 @@ def command(url: str, directory: Path | None) -> None:
 
 
 def _install_hooks(root: Path) -> None:
+    from mlrepo.cli.trust import ask_about_hooks
     from mlrepo.repository.discovery import find_repository
     from mlrepo.repository.hook_install import install_hooks
 
     repository = find_repository(root)
+    ask_about_hooks(repository)
     hooks = install_hooks(repository, resolver(repository).require("hooks").value)
     for line in hooks.lines():
         click.echo(line)

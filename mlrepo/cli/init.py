@@ -40,6 +40,7 @@ def command(
     Example:
       mlrepo init results --submitter MyOrg --division open --system laptop
     """
+    from mlrepo.cli.trust import ask_about_hooks
     from mlrepo.repository.discovery import find_repository
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.scaffold import refuse_results_repository, scaffold
@@ -62,7 +63,9 @@ def command(
     name = chosen.value if chosen else ""
     files, still_open = _files(values, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
-    hooks = install_hooks(find_repository(made.root), settings.require("hooks").value)
+    repository = find_repository(made.root)
+    ask_about_hooks(repository)
+    hooks = install_hooks(repository, settings.require("hooks").value)
     if as_json:
         print_json(
             "mlrepo.init/1",

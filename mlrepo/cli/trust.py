@@ -7,35 +7,51 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrepo.cli.context import current_repository
+from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.cli.screen import harmless
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
+    from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.framework_hooks import Configuration
     from mlrepo.systems.scripts import Script, Scripts
+
+
+_QUESTION = "They run with your rights at each commit. Lay them?"
 
 
 @click.command("trust")
 @click.argument("profile", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask: the script was read before.")
+@click.option("--hooks", is_flag=True,
+              help="The hooks of .pre-commit-config.yaml instead of a script.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask: it was read before.")
 @click.option("--revoke", is_flag=True, help="Trust the script no longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is trusted as JSON.")
-def command(profile: str | None, yes: bool, revoke: bool, as_json: bool) -> None:
+def command(profile: str | None, hooks: bool, yes: bool, revoke: bool, as_json: bool) -> None:
     """Let the script of a platform profile run on this machine.
 
     What is stored is the hash of the script, below the Git directory: it is shared with nobody,
     and a script that changed is not trusted any more. Without PROFILE the trusted ones are listed.
+    With --hooks it is about what .pre-commit-config.yaml runs at a commit besides mlrepo's hooks.
 
     \b
     Example:
       mlrepo trust lab
+      mlrepo trust --hooks
       mlrepo trust lab --revoke
     """
     from mlrepo.systems.profiles import load_profile
     from mlrepo.systems.scripts import Scripts
 
     repository = current_repository()
+    if hooks:
+        if profile is not None or as_json:
+            raise UserError(
+                "--hooks goes with --yes and --revoke only.", hint="Leave out the rest."
+            )
+        _trust_hooks(repository, yes=yes, revoke=revoke)
+        return
     scripts = Scripts(repository.store / "platform")
     if profile is not None:
         script = load_profile(repository.platforms, profile).script
@@ -73,6 +89,63 @@ def _trust(scripts: Scripts, script: Script, yes: bool, *, quiet: bool) -> None:
     scripts.trust(script)
     if not quiet:
         click.echo(f"platforms/{script.name} is trusted on this machine until it changes.")
+
+
+def ask_about_hooks(repository: ResultsRepository) -> None:
+    """Show what the framework would run besides mlrepo's hooks, and ask on a terminal.
+
+    Without consent the plain hooks are laid, and how to agree later is said.
+    """
+    from mlrepo.repository.framework_hooks import (
+        FRAMEWORK_CONFIGURATION,
+        agree,
+        is_agreed,
+        read_configuration,
+    )
+
+    found = read_configuration(repository)
+    if is_agreed(repository, found):
+        return
+    _show_hooks(found)
+    asked = sys.stdin.isatty() and sys.stderr.isatty()
+    if asked and click.confirm(_QUESTION, err=True):
+        agree(repository, found)
+        return
+    click.echo(
+        f"They are not laid: mlrepo's plain hooks are. Read {FRAMEWORK_CONFIGURATION}; "
+        "`mlrepo trust --hooks` lays them.",
+        err=True,
+    )
+
+
+def _trust_hooks(repository: ResultsRepository, *, yes: bool, revoke: bool) -> None:
+    from mlrepo.repository.framework_hooks import agree, disagree, is_agreed, read_configuration
+    from mlrepo.repository.hook_install import install_hooks, remove_framework_hooks
+
+    found = read_configuration(repository)
+    setting = resolver(repository).require("hooks").value
+    if revoke:
+        if not disagree(repository, found):
+            raise UserError(
+                "The hooks of .pre-commit-config.yaml as it is now are not trusted.",
+                hint="`mlrepo doctor` shows which hooks are laid.",
+            )
+        remove_framework_hooks(repository)
+    elif not is_agreed(repository, found):
+        _show_hooks(found)
+        if not yes:
+            if not (sys.stdin.isatty() and sys.stderr.isatty()):
+                raise UserError("There is no terminal to ask on.", hint="Read it, then give --yes.")
+            click.confirm(_QUESTION, abort=True, err=True)
+        agree(repository, found)
+    for line in install_hooks(repository, setting).lines():
+        click.echo(line)
+
+
+def _show_hooks(found: Configuration) -> None:
+    click.echo(".pre-commit-config.yaml holds besides mlrepo's own hooks:", err=True)
+    for line in found.foreign:
+        click.echo(f"  {line}", err=True)
 
 
 def _revoke(scripts: Scripts, script: Script) -> None:

@@ -14,6 +14,11 @@ from typing import NamedTuple
 
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import write_atomically
+from mlrepo.repository.framework_hooks import (
+    FRAMEWORK_CONFIGURATION,
+    is_agreed,
+    read_configuration,
+)
 from mlrepo.repository.process import GitError, git, git_bytes
 
 # Git's hook: the module that is run.
@@ -23,7 +28,6 @@ HOOKS = {
     "pre-push": "mlrepo.hooks.pre_push",
 }
 PLAIN, FRAMEWORK = "plain", "pre-commit"
-FRAMEWORK_CONFIGURATION = ".pre-commit-config.yaml"
 # The framework scans the working tree four times: 0.14 s in a small repository, 1.7 s in one of
 # 49,000 files (measured with pre-commit 4.7).
 LARGEST_FOR_FRAMEWORK = 5000
@@ -50,12 +54,24 @@ def kind_of_hooks(repository: ResultsRepository, setting: str) -> str:
     """Return ``plain`` or ``pre-commit`` for the setting ``hooks``.
 
     ``auto`` is the framework where its configuration names mlrepo's hooks and the index holds at
-    most :data:`LARGEST_FOR_FRAMEWORK` files.
+    most :data:`LARGEST_FOR_FRAMEWORK` files. A configuration that runs other things besides gets
+    the plain hooks until the user agrees to it (:mod:`mlrepo.repository.framework_hooks`).
     """
+    if setting == PLAIN or not _may_run(repository):
+        return PLAIN
     if setting != "auto":
         return setting
     offered = _offers_hooks(repository) and importlib.util.find_spec("pre_commit") is not None
     return FRAMEWORK if offered and _tracked(repository) <= LARGEST_FOR_FRAMEWORK else PLAIN
+
+
+def _may_run(repository: ResultsRepository) -> bool:
+    """Say whether the framework may run its configuration here: it does already, or is agreed to.
+
+    Git never copies hooks, so one that runs the framework was laid by this user.
+    """
+    laid = _runs_framework(repository.common_dir / "hooks" / "pre-commit")
+    return laid or is_agreed(repository, read_configuration(repository))
 
 
 def install_hooks(repository: ResultsRepository, setting: str) -> InstalledHooks:
@@ -83,6 +99,14 @@ def install_hooks(repository: ResultsRepository, setting: str) -> InstalledHooks
     if kind == FRAMEWORK and not _offers_hooks(repository):
         chain.append(f"{FRAMEWORK_CONFIGURATION} does not name mlrepo's hooks; add them to it")
     return InstalledHooks(kind, written, chain)
+
+
+def remove_framework_hooks(repository: ResultsRepository) -> None:
+    """Remove mlrepo's hooks that run the framework; one that the user laid stays."""
+    for name in HOOKS:
+        path = repository.common_dir / "hooks" / name
+        if _is_ours(path) and _runs_framework(path):
+            path.unlink()
 
 
 def missing_hooks(repository: ResultsRepository) -> list[str]:
