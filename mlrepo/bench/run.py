@@ -29,7 +29,7 @@ from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
-from mlrepo.repository.commits import refuse_if_checked_out
+from mlrepo.repository.commits import refuse_if_immovable
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment
 from mlrepo.repository.files import write_atomically
@@ -102,7 +102,7 @@ class Bench:
         request, inputs, tuned = self.prepare(request.checked())
         self.gate.remember_typed(request, self.redactor)
         recorder = Recorder(self.repository, git_identity(self.repository.root))
-        refuse_if_checked_out(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
+        refuse_if_immovable(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value

@@ -7,6 +7,8 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.settings import Resolver
 
@@ -20,8 +22,20 @@ _COMMON_LOGINS = frozenset(
 
 
 def current_repository() -> ResultsRepository:
-    """Return the results repository around the working directory."""
-    return find_repository(Path.cwd())
+    """Return the results repository around the working directory.
+
+    When the command ends, standard error says what of the repository could not be read.
+    """
+    repository = find_repository(Path.cwd())
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(lambda: _tell_damage(repository))
+    return repository
+
+
+def _tell_damage(repository: ResultsRepository) -> None:
+    for damage in repository.damage.values():
+        click.echo(f"mlrepo: {damage.message}\n  {damage.hint}", err=True)
 
 
 def user_directory() -> Path:

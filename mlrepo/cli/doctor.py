@@ -47,6 +47,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
+    repository.damage.clear()  # the checks say it
     if as_json:
         print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
     else:

@@ -37,7 +37,7 @@ def command(
     tags: tuple[str, ...],
     limit: int | None,
     as_json: bool,
-) -> None:
+) -> int:
     """List the recorded runs, newest first.
 
     Runs of all experiment branches, local and fetched, are listed; each once.
@@ -66,20 +66,21 @@ def command(
     }
     matches = _filter(wanted, set(tags))
     branch = Experiment.parse(experiment) if experiment else None
-    runs = list(
-        islice((run for run in recorded_runs(current_repository(), branch) if matches(run)), limit)
-    )
+    repository = current_repository()
+    runs = list(islice((run for run in recorded_runs(repository, branch) if matches(run)), limit))
+    code = 1 if repository.damage else 0
     if as_json:
         print_json("mlrepo.log/1", {"runs": [_values(run) for run in runs]})
-        return
+        return code
     if not runs:
         click.echo("No run matches. `mlrepo bench run` records one.", err=True)
-        return
+        return code
     print_table(
         ("RUN", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT", "TAGS"),
         [_row(run) for run in runs],
         right=(6,),
     )
+    return code
 
 
 def _filter(wanted: dict[str, str | None], tags: set[str]) -> Callable[[RecordedRun], bool]:

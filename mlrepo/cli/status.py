@@ -16,7 +16,7 @@ _COLOURS = {"done": "green", "missing": "yellow", "stale": "yellow", "short": "y
 @click.option("--division", help="Only this division (default: all).")
 @click.option("--category", help="The category (default: the repository's).")
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
-def command(round_: str | None, division: str | None, category: str | None, as_json: bool) -> None:
+def command(round_: str | None, division: str | None, category: str | None, as_json: bool) -> int:
     """Show which runs of the round are done, INVALID, stale, too short or missing.
 
     All experiment branches are read, local and fetched, without a checkout. Each hole comes with
@@ -36,6 +36,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     found_round = load_round(found.require("round", round_).value)
     asked = found.require("category", category).value
     rows = round_status(repository, found_round, asked, division)
+    code = 1 if repository.damage else 0
     fit = loadgen_fit(found_round)
     if as_json:
         # Not asdict: it copies every value of ten thousand cells.
@@ -47,14 +48,14 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
             "mlrepo.status/1",
             {"round": found_round.name, "loadgen": vars(fit), "results": values},
         )
-        return
+        return code
     if fit.note:
         click.echo(fit.note, err=True)
     if not rows:
         click.echo(
             f"Nothing is recorded for {found_round.name}. `mlrepo bench suite` begins.", err=True
         )
-        return
+        return code
     print_table(
         ("DIVISION", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "RUN", "STATE", "RESULT"),
         [
@@ -74,6 +75,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     for row in rows:
         if row.next_command:
             click.echo(f"Next: {row.next_command}")
+    return code
 
 
 def _rounded(result: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlrepo.errors import Busy, UserError
+from mlrepo.repository.damage import DamagedBranch, read_tip, refuse_if_in_the_way
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.process import git_bytes
@@ -60,7 +61,7 @@ def until_made(
 
     # A foreign git shows as one of these: a lock file that exists, an object directory or a
     # pack that gc removed, a branch that moved. Anything else is a bug and not to be repeated.
-    passing = (OSError, KeyError, pygit2.GitError, MovedError)
+    passing = (OSError, KeyError, pygit2.GitError, MovedError, DamagedBranch)
     deadline = time.monotonic() + _ATTEMPTS_SECONDS
     attempts = 0
     while True:
@@ -68,6 +69,7 @@ def until_made(
             return attempt()
         except passing as error:
             attempts += 1
+            refuse_if_in_the_way(repository, ref)
             hopeless = attempts >= _ATTEMPTS and time.monotonic() > deadline
             _fail_or_wait(repository, ref, error, hopeless=hopeless, kept=kept)
 
@@ -97,6 +99,16 @@ def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: s
                     f"tree of {git_dir}, and it would be moved under that tree.",
                     hint=f"Switch that tree to another branch (`git switch -`), or {instead}.",
                 )
+
+
+def refuse_if_immovable(repository: ResultsRepository, ref: str, *, instead: str) -> None:
+    """Raise :class:`UserError` for whatever can be known before the work that ends in a commit.
+
+    That is: a working tree has the branch checked out, it is damaged, or another one is in its way.
+    """
+    refuse_if_checked_out(repository, ref, instead=instead)
+    read_tip(repository, ref)
+    refuse_if_in_the_way(repository, ref)
 
 
 def write_commit(
@@ -206,7 +218,8 @@ def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
         return
     if locked_at < noted:
         return
-    if time.time() - locked_at < _MOVE_SECONDS:
+    # Whichever way: a clock that was put back leaves files of the future.
+    if abs(time.time() - locked_at) < _MOVE_SECONDS:
         raise BlockingIOError(f"{lock} is there")
     lock.unlink(missing_ok=True)
 
@@ -234,6 +247,8 @@ def _fail_or_wait(
             hint=f"Make room, or make the directory writable. {kept}",
         ) from error
     if hopeless:
+        repository.__dict__.pop("git", None)
+        read_tip(repository, ref)  # a damaged branch is nothing that passes
         branch = ref.removeprefix("refs/heads/")
         raise Busy(
             f"{branch} could not be moved within {_ATTEMPTS_SECONDS:.0f} s: "

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlrepo.errors import UserError
+from mlrepo.errors import MlrepoError, UserError
 from mlrepo.repository.process import GitError, git
 from mlrepo.settings import FILE_NAME, SETTINGS
 
@@ -58,6 +58,11 @@ class ResultsRepository:
     def rounds(self) -> Path:
         """The directory with the rules of rounds that the repository holds itself; often absent."""
         return self.root / "rounds"
+
+    @cached_property
+    def damage(self) -> dict[str, MlrepoError]:
+        """What could not be read so far, by reference or run: :mod:`mlrepo.repository.damage`."""
+        return {}
 
     @cached_property
     def git(self) -> pygit2.Repository:

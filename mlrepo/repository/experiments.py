@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
+from mlrepo.repository.damage import DamagedBranch, read_tip
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.process import GitError, git
 from mlrepo.secret_scan import find_secrets
@@ -32,7 +34,7 @@ class Experiment:
     def parse(cls, text: str) -> Experiment:
         """Return the experiment ``text`` (with or without ``exp/``); refuse names Git refuses."""
         name = text.removeprefix("exp/")
-        if not _NAME.match(name) or ".." in name or name.endswith((".", ".lock")):
+        if not _is_name(name):
             raise UserError(
                 f"{text!r} is not a name for an experiment.",
                 hint="Use 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a "
@@ -57,12 +59,33 @@ class Experiment:
 
 
 def experiment_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment, pygit2.Oid]]:
-    """Yield each experiment branch with its tip: local ones, then fetched ones of any remote."""
-    refs = repository.git.references
-    for name in sorted(refs, key=lambda ref: (not ref.startswith(_LOCAL), ref)):
+    """Yield each experiment branch with its tip: local ones, then fetched ones of any remote.
+
+    One that cannot be read is left out and noted in :attr:`ResultsRepository.damage`.
+    """
+    for name, experiment in _branches(repository):
+        with contextlib.suppress(DamagedBranch):
+            tip = read_tip(repository, name)
+            if tip is not None:
+                yield experiment, tip
+
+
+def _branches(repository: ResultsRepository) -> list[tuple[str, Experiment]]:
+    """Return the references of experiments, also those whose file libgit2 passes over as broken."""
+    common = repository.common_dir
+    files = (*common.glob("refs/heads/exp/*"), *common.glob("refs/remotes/*/exp/*"))
+    names = {file.relative_to(common).as_posix() for file in files if file.is_file()}
+    names.update(repository.git.references)
+    found = []
+    for name in sorted(names, key=lambda ref: (not ref.startswith(_LOCAL), ref)):
         match = re.fullmatch(r"refs/(?:heads|remotes/[^/]+)/exp/([^/]+)", name)
-        if match and _NAME.match(match[1]):
-            yield Experiment(match[1]), refs[name].resolve().target  # type: ignore[misc]
+        if match and _is_name(match[1]):
+            found.append((name, Experiment(match[1])))
+    return found
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.match(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
 def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2.Oid | None:
@@ -79,7 +102,7 @@ def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2
         if re.fullmatch(rf"refs/remotes/[^/]+/exp/{re.escape(experiment.name)}", name)
     ]
     if len(fetched) == 1:
-        return repo.references[fetched[0]].resolve().target  # type: ignore[return-value]
+        return read_tip(repository, fetched[0])
     try:
         added = git(
             "log", "--diff-filter=A", "--format=%H", "--reverse", "HEAD", "--", FILE_NAME,

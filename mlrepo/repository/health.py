@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlrepo.errors import MlrepoError
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import experiment_tips
 from mlrepo.repository.history import readable_record, recorded_runs
 from mlrepo.repository.hook_install import kind_of_hooks, missing_hooks, outdated_hooks
 from mlrepo.repository.identity import git_identity
@@ -50,6 +51,8 @@ def check_repository(repository: ResultsRepository, *, records: bool, hooks: str
     checks = [_git_version(repository), _formats(repository), _identity(repository)]
     checks += [_locks(repository), _spool(repository), _hooks(repository, hooks)]
     checks.append(_systems(repository))
+    if checks[1].status == OK:
+        checks += _branches(repository)
     if records and checks[1].status == OK:
         checks.append(_records(repository))
     return checks
@@ -61,7 +64,8 @@ def stale_locks(repository: ResultsRepository) -> list[Path]:
     heads = repository.common_dir / "refs" / "heads"
     for lock in sorted((*heads.glob("exp/**/*.lock"), *heads.glob("submission/*.lock"))):
         with contextlib.suppress(FileNotFoundError):  # a living git let go of it
-            if time.time() - lock.stat().st_mtime > STALE_SECONDS:
+            # Whichever way: a clock that was put back leaves locks of the future.
+            if abs(time.time() - lock.stat().st_mtime) > STALE_SECONDS:
                 stale.append(lock)
     return stale
 
@@ -148,6 +152,19 @@ def _systems(repository: ResultsRepository) -> Check:
     return Check("systems", OK, ", ".join(names))
 
 
+def _branches(repository: ResultsRepository) -> list[Check]:
+    """Read every run's commit; tell each branch that cannot be read, and the way out."""
+    number = len({name for name, _ in experiment_tips(repository)})
+    for _ in recorded_runs(repository):
+        pass
+    if not repository.damage:
+        return [Check("branches", OK, f"{number} experiments can be read")]
+    return [
+        Check("branches", PROBLEM, damage.message, damage.hint)
+        for damage in repository.damage.values()
+    ]
+
+
 def _records(repository: ResultsRepository) -> Check:
     """Prove that the trailers, by which runs are found, say what the records say."""
     number = 0
@@ -175,4 +192,6 @@ def _records(repository: ResultsRepository) -> Check:
             f"{len(unreadable)} of {number} runs do not count. {listed}",
             "The other runs count. Where a commit and its run.json differ, run.json is the truth.",
         )
+    if repository.damage:
+        return Check("records", WARNING, f"{number} runs agree, of the branches that can be read")
     return Check("records", OK, f"{number} runs, records and commits agree")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric, RunRecord
+from mlrepo.repository.damage import damaged, problem_of
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.graft import find_blob
@@ -57,42 +58,50 @@ def recorded_runs(
     Each run is told once, however many branches hold it. A commit without ``runs/`` has no run
     behind it, so the history of an adopted repository is not walked.
     """
-    repo = repository.git
     tips = [
-        tip
+        (tip, branch.ref)
         for branch, tip in experiment_tips(repository)
         if experiment is None or branch == experiment
     ]
     told: set[str] = set()
-    for commit, trailers in _runs_by_date(repo, tips):
+    for commit, trailers in _runs_by_date(repository, tips):
         if trailers is not None and trailers["MLRepo-Run"] not in told:
             told.add(trailers["MLRepo-Run"])
             yield RecordedRun(trailers["MLRepo-Run"], commit, trailers)
 
 
 def _runs_by_date(
-    repo: pygit2.Repository, tips: Sequence[pygit2.Oid]
+    repository: ResultsRepository, tips: Sequence[tuple[pygit2.Oid, str]]
 ) -> Iterator[tuple[str, Mapping[str, str] | None]]:
     """Yield commits with their trailers, newest first, none before all its children.
 
     The order is that of ``git log --date-order``. The date alone will not do: commits of one
     second, and clocks that disagree, are common. A commit that tells of a run is taken at its
-    word; another belongs here if its tree has ``runs/`` (a merge), and ends the walk if not.
+    word; another belongs here if its tree has ``runs/`` (a merge), and ends the walk if not. One
+    that cannot be read ends it, too, and is noted with the branch that it was reached from.
     """
+    import pygit2
+
+    repo = repository.git
     commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None]] = {}
     children: Counter[pygit2.Oid] = Counter()
     unread = list(tips)
     while unread:
-        oid = unread.pop()
+        oid, branch = unread.pop()
         if oid in commits:
             continue
-        commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
-        trailers = parse_trailers(_message(commit))
-        if trailers is not None or RUNS in commit.tree:
+        try:
+            commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
+            trailers = parse_trailers(_message(commit))
+            is_run = trailers is not None or RUNS in commit.tree
+        except (KeyError, AttributeError, pygit2.GitError):
+            damaged(repository, branch, f"in its history, {problem_of(repo, oid)}")
+            continue
+        if is_run:
             parents = commit.parent_ids
             commits[oid] = (commit.commit_time, parents, trailers)
             children.update(parents)
-            unread.extend(parents)
+            unread.extend((parent, branch) for parent in parents)
     queue = [(-time, str(oid), oid) for oid, (time, _, _) in commits.items() if not children[oid]]
     heapq.heapify(queue)
     while queue:
@@ -192,15 +201,23 @@ def readable_record(
 
 def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> bytes:
     """Return one file of a run as recorded; an absent one is a :class:`UserError`."""
+    import pygit2
+
     repo = repository.git
-    tree = repo[run.commit].tree.id
-    oid = find_blob(repo, tree, RepoPath((RUNS, run.run, name)))
-    if oid is None:
-        raise UserError(
-            f"The run {run.run} has no {name}.",
-            hint=f"It has: {', '.join(file_names(repository, run))}.",
+    try:
+        tree = repo[run.commit].tree.id
+        oid = find_blob(repo, tree, RepoPath((RUNS, run.run, name)))
+        if oid is not None:
+            return read_blob(repo, oid)
+        names = ", ".join(file_names(repository, run))
+    except (KeyError, pygit2.GitError, UserError) as error:
+        repository.damage[run.run] = lost = UserError(
+            f"The {name} of the run {run.run} cannot be read: an object of its commit "
+            f"{run.commit[:10]} is missing or damaged ({error}).",
+            hint="`git fsck` lists what is lost; fetch the branch from a remote or another clone.",
         )
-    return read_blob(repo, oid)
+        raise lost from error
+    raise UserError(f"The run {run.run} has no {name}.", hint=f"It has: {names}.")
 
 
 def full_logs(repository: ResultsRepository, run: RecordedRun) -> list[str]:

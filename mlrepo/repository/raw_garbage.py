@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlrepo.errors import Busy
+from mlrepo.errors import Busy, UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import full_logs, recorded_runs
 from mlrepo.repository.locks import locked
@@ -62,6 +62,8 @@ def find_garbage(repository: ResultsRepository, days: float) -> Garbage:
     ------
     Busy
         A run is not recorded yet.
+    UserError
+        A branch or a run cannot be read.
     """
     with _undisturbed(repository):
         return _find(repository, days)
@@ -98,6 +100,11 @@ def _find(repository: ResultsRepository, days: float) -> Garbage:
             hint="Wait for them to end; `mlrepo doctor --fix` records what a crash left.",
         )
     needed = needed_logs(repository)
+    for damage in repository.damage.values():
+        raise UserError(
+            f"What cannot be read may need a log, so none is deleted. {damage.message}",
+            hint=damage.hint,
+        )
     garbage = [(sha256, size) for sha256, size in kept if sha256 not in needed]
     limit = time.time() - days * _DAY
     old = tuple(entry for entry in garbage if store.kept_since(entry[0]) <= limit)

@@ -14,10 +14,10 @@ from mlrepo.repository.commits import (
     MovedError,
     publish_commit,
     refuse_if_checked_out,
-    tip_of,
     until_made,
     write_commit,
 )
+from mlrepo.repository.damage import read_tip
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment, start_point
 from mlrepo.repository.graft import find_blob, graft
@@ -163,7 +163,7 @@ class Recorder:
     ) -> Recorded:
         repo = self.repository.git
         refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
-        tip = tip_of(repo, experiment.ref)
+        tip = read_tip(self.repository, experiment.ref)
         parent = tip if tip is not None else start_point(self.repository, experiment)
         tree = repo[parent].tree.id if parent is not None else None
         run = find_blob(repo, tree, RepoPath((RUNS, run_id)))

@@ -18,10 +18,10 @@ from mlrepo.repository.commit_view import Existing
 from mlrepo.repository.commits import (
     publish_commit,
     refuse_if_checked_out,
-    tip_of,
     until_made,
     write_commit,
 )
+from mlrepo.repository.damage import read_tip
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
@@ -72,7 +72,7 @@ def ref_of(round_name: str) -> str:
 def read_submission(repository: ResultsRepository, round_name: str) -> SubmissionCommit | None:
     """Return the tip of the branch: the local one, else the only one fetched; None without any."""
     repo = repository.git
-    tip = _tip(repo, round_name)
+    tip = _tip(repository, round_name)
     return None if tip is None else _commit(repo, tip)
 
 
@@ -124,7 +124,7 @@ def _put(
 
     repo, ref = quarantine.repository.git, ref_of(round_name)
     tree = pygit2.Oid(hex=write_tree(quarantine, content))
-    local, parent = tip_of(repo, ref), _tip(repo, round_name)
+    local, parent = read_tip(quarantine.repository, ref), _tip(quarantine.repository, round_name)
     # What the records brought is held by their branches.
     held = {item.oid for item in content.values() if isinstance(item, Existing)}
     objects = [*new_objects(quarantine.git, tree, None, held)]
@@ -144,13 +144,13 @@ def _put(
     return _commit(repo, commit)
 
 
-def _tip(repo: pygit2.Repository, round_name: str) -> pygit2.Oid | None:
-    local = tip_of(repo, ref_of(round_name))
+def _tip(repository: ResultsRepository, round_name: str) -> pygit2.Oid | None:
+    local = read_tip(repository, ref_of(round_name))
     if local is not None:
         return local
     pattern = re.compile(rf"refs/remotes/[^/]+/{re.escape(branch_of(round_name))}")
-    fetched = [name for name in repo.references if pattern.fullmatch(name)]
-    return tip_of(repo, fetched[0]) if len(fetched) == 1 else None
+    fetched = [name for name in repository.git.references if pattern.fullmatch(name)]
+    return read_tip(repository, fetched[0]) if len(fetched) == 1 else None
 
 
 def _commit(repo: pygit2.Repository, oid: pygit2.Oid) -> SubmissionCommit:

@@ -1,0 +1,174 @@
+"""One branch that cannot be read is named with the way out; all others go on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from samples import git, sample_composition, sample_files, sample_run_id
+
+from mlrepo.errors import UserError
+from mlrepo.repository import commits
+from mlrepo.repository.commits import refuse_if_immovable
+from mlrepo.repository.damage import DamagedBranch, read_tip
+from mlrepo.repository.discovery import ResultsRepository, find_repository
+from mlrepo.repository.experiments import Experiment
+from mlrepo.repository.history import recorded_runs
+from mlrepo.repository.raw_garbage import find_garbage
+from mlrepo.repository.recorder import Recorder
+from mlrepo.repository.submission_branch import read_submission
+
+_GOOD, _BAD = Experiment("good"), Experiment("bad")
+
+
+@pytest.fixture
+def results(make_repository: Callable[..., ResultsRepository]) -> ResultsRepository:
+    """A results repository that a test may damage."""
+    return make_repository()
+
+
+def _record(recorder: Recorder, experiment: Experiment, number: int) -> str:
+    run = sample_run_id(number)
+    return recorder.record(
+        experiment, run, sample_files(run), lambda tip: sample_composition(run, tip)
+    ).commit
+
+
+def _write(content: str) -> Callable[[Path], None]:
+    return lambda root: (root / ".git" / _BAD.ref).write_text(content) and None
+
+
+def _point_to(revision: str) -> Callable[[Path], None]:
+    return lambda root: _write(git(root, "rev-parse", revision))(root)
+
+
+def _lose(revision: str) -> Callable[[Path], None]:
+    """Return what removes an object, as a bad disk does."""
+
+    def lose(root: Path) -> None:
+        oid = git(root, "rev-parse", revision).strip()
+        packs = root / ".git" / "objects" / "pack"
+        for pack in packs.glob("*.pack"):
+            data = pack.read_bytes()
+            for file in packs.glob(f"{pack.stem}.*"):
+                file.unlink()
+            subprocess.run(["git", "unpack-objects", "-q"], cwd=root, input=data, check=True)
+        (root / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+
+    return lose
+
+
+# What is done to the branch, and how many of its two runs can still be read.
+_DAMAGES: dict[str, tuple[Callable[[Path], None], int]] = {
+    "an empty file": (_write(""), 0),
+    "a file of zeros": (_write("\0" * 41), 0),
+    "no reference in the file": (_write("hello\n"), 0),
+    "a dangling symbolic reference": (_write("ref: refs/heads/nowhere\n"), 0),
+    "a commit that never was": (_write("1" * 40 + "\n"), 0),
+    "a blob": (_point_to("main:mlrepo.toml"), 0),
+    "a tree": (_point_to("main^{tree}"), 0),
+    "the last commit lost": (_lose("exp/bad"), 0),
+    "the last tree lost": (_lose("exp/bad^{tree}"), 0),
+    "the first commit lost": (_lose("exp/bad~1"), 1),
+}
+
+
+@pytest.mark.parametrize(("damage", "left"), _DAMAGES.values(), ids=_DAMAGES)
+def test_the_others_go_on_and_the_way_out_is_one(
+    results: ResultsRepository,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Path], None],
+    left: int,
+) -> None:
+    """Runs of other branches are read; recording on this one is refused beforehand."""
+    monkeypatch.setattr(commits, "_ATTEMPTS_SECONDS", 0.1)
+    _record(recorder, _GOOD, 0)
+    first = _record(recorder, _BAD, 1)
+    _record(recorder, _BAD, 2)
+    damage(results.root)
+
+    repository = find_repository(results.root)
+    assert len(list(recorded_runs(repository))) == 1 + left
+    [said] = repository.damage.values()
+    assert "exp/bad" in said.message
+    again = Recorder(repository, recorder.identity)
+    _record(again, _GOOD, 3)
+    with pytest.raises(UserError, match="cannot be read"):
+        find_garbage(repository, 0.0)
+    told = _mlrepo(results.root, "log")
+    assert told.returncode == 1
+    assert said.message in told.stderr
+    assert sample_run_id(0) in told.stdout
+    assert _mlrepo(results.root, "show", sample_run_id(0)).returncode == 0
+    doctor = _mlrepo(results.root, "doctor")
+    assert doctor.returncode == 1
+    assert said.message in doctor.stdout
+    if left:
+        return
+    with pytest.raises(DamagedBranch):
+        refuse_if_immovable(repository, _BAD.ref, instead="")
+    with pytest.raises(DamagedBranch):
+        _record(again, _BAD, 4)
+    for command in re.findall("`([^`]+)`", said.hint):
+        subprocess.run(command, shell=True, cwd=results.root, check=True, capture_output=True)
+    assert read_tip(find_repository(results.root), _BAD.ref) is not None
+    assert first in git(results.root, "log", "--format=%H", "exp/bad")
+    assert _mlrepo(results.root, "log").returncode == 0
+
+
+def test_an_object_of_one_run_lost_names_the_run(
+    results: ResultsRepository, recorder: Recorder
+) -> None:
+    """The other runs are shown and agree; this one is told as lost, not as a bug of mlrepo."""
+    _record(recorder, _GOOD, 0)
+    _record(recorder, _BAD, 1)
+    _lose(f"exp/bad:runs/{sample_run_id(1)}/run.json")(results.root)
+    lost = _mlrepo(results.root, "show", sample_run_id(1))
+    assert lost.returncode == 2
+    assert "missing or damaged" in lost.stderr
+    assert _mlrepo(results.root, "show", sample_run_id(0)).returncode == 0
+    doctor = _mlrepo(results.root, "doctor")
+    assert doctor.returncode == 1
+    assert sample_run_id(1) in doctor.stdout
+    with pytest.raises(UserError, match="none is deleted"):
+        find_garbage(find_repository(results.root), 0.0)
+
+
+@pytest.mark.parametrize("other", ["exp", "exp/tuning/mine"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_branch_in_the_way_is_named_before_measuring(
+    results: ResultsRepository, recorder: Recorder, other: str, *, packed: bool
+) -> None:
+    """Git cannot have a branch below another one: nothing that passes, so not 75."""
+    git(results.root, "branch", other)
+    if packed:
+        git(results.root, "pack-refs", "--all")
+    experiment = Experiment("tuning")
+    with pytest.raises(UserError, match=f"beside the branch {other}:") as refused:
+        refuse_if_immovable(results, experiment.ref, instead="")
+    with pytest.raises(UserError, match=f"beside the branch {other}:"):
+        _record(recorder, experiment, 0)
+    assert f"git branch -m {other}" in refused.value.hint
+    git(results.root, "branch", "-m", other, "elsewhere")
+    _record(recorder, experiment, 0)
+
+
+def _mlrepo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlrepo.cli.main", *arguments],
+        cwd=root, env=os.environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_damaged_submission_branch_is_named(results: ResultsRepository) -> None:
+    """Reading what is selected says which branch, not that mlrepo has a bug."""
+    (results.common_dir / "refs" / "heads" / "submission").mkdir()
+    (results.common_dir / "refs" / "heads" / "submission" / "v6.1").touch()
+    with pytest.raises(DamagedBranch, match=r"submission/v6\.1 cannot be read: its file is empty"):
+        read_submission(results, "v6.1")
