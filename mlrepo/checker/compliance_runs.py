@@ -158,27 +158,35 @@ def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set
     Two runs never agree to the nanosecond: so a copy is found whatever was changed in it besides.
     """
     copied: set[str] = set()
-    seen = {_identity(performance.values): "the performance run"}
+    before = [performance]
     for run in runs:
-        identity = _identity(run.values)
-        if identity and identity in seen:
+        other = next((each for each in before if _are_one(each.scan, run.scan)), None)
+        if other is not None:
             copied.add(run.test)
-            scope.report("compliance-copied", run.path,
-                         f"{run.test} holds the log of {seen[identity]}.")  # fmt: skip
-        seen.setdefault(identity, run.test)
+            name = other.test or "the performance run"
+            scope.report("compliance-copied", run.path, f"{run.test} holds the log of {name}.")
+        before.append(run)
     return copied
+
+
+def _are_one(scan: DetailScan, other: DetailScan) -> bool:
+    """Say whether two logs begin alike, or agree in two of three latencies."""
+    pairs = zip(_latencies(scan.values), _latencies(other.values), strict=True)
+    same = sum(one == another > 0 for one, another in pairs)
+    return same >= 2 or scan.head == other.head != ""
 
 
 def run_prints(name: str, scan: DetailScan) -> list[tuple[str, str]]:
     """Return what tells a run from all others: how its log begins, and its latencies."""
-    identity = _identity(scan.values)
-    latencies = "-".join(f"{latency:.0f}" for latency in identity)
-    return [(name, each) for each in (scan.head, latencies) if each]
+    latencies = _latencies(scan.values)
+    prints = [(name, scan.head)] if scan.head else []
+    if all(latencies):
+        prints.append((name, "-".join(f"{latency:.0f}" for latency in latencies)))
+    return prints
 
 
-def _identity(values: Values) -> tuple[float, ...]:
-    found = tuple(_number(values, key) for key in _LATENCIES)
-    return found if all(found) else ()
+def _latencies(values: Values) -> tuple[float, ...]:
+    return tuple(_number(values, key) for key in _LATENCIES)
 
 
 def judge_scores(

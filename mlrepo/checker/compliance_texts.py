@@ -53,8 +53,11 @@ def judge_responses(scope: Scope, path: str, text: str, entries: float) -> None:
     if not found:
         _report(scope, path, "The verification does not say how many responses it compared.")
         return
-    for name in ("num_perf_log_data_mismatch", "num_ne_mismatch"):
-        wrong = max(found.get(name, [0]))
+    names = [name for name in ("num_perf_log_data_mismatch", "num_ne_mismatch") if name in found]
+    if not names:
+        _report(scope, path, "The verification does not say how many responses differ.")
+    for name in names:
+        wrong = max(found[name])
         if wrong and not has_baseline(text):
             _report(scope, path, "Responses differ from the accuracy run's, but the test passes.",
                     line=scope.line_of(path, name), expected=f"{name} = 0",

@@ -395,13 +395,14 @@ def test_the_bounds_are_the_audits_and_not_those_in_the_text(
 
 @pytest.mark.parametrize(
     ("line", "other"),
-    [("num_unmatched = 0", "num_ne_mismatch = 7"), ("num_matched = 4039", "num_matched = 0"),
+    [("num_ne_mismatch = 0", "num_ne_mismatch = 7"), ("num_ne_mismatch = 0", ""),
+     ("num_matched = 4039", "num_matched = 0"),
      ("tolerance = 0.10%", "tolerance = 50.00%")],
 )  # fmt: skip
 def test_test08_passes_by_its_numbers(tmp_path: Path, line: str, other: str) -> None:
     """As TEST01 does, with a tolerance that its script has as an option."""
     text = ("num_acc_log_entries = 349823\nnum_perf_log_entries = 4039\nnum_matched = 4039\n"
-            "num_unmatched = 0\ntolerance = 0.10%\n\nTEST PASS\n")  # fmt: skip
+            "num_unmatched = 0\nnum_ne_mismatch = 0\ntolerance = 0.10%\n\nTEST PASS\n")  # fmt: skip
     place = Place("closed", "Acme", "box", "dlrm-v3", "Offline")
     for root, content in ((tmp_path / "a", text), (tmp_path / "b", text.replace(line, other))):
         file = root / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"
