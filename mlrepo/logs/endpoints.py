@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlrepo.bounded import parse_yaml
+
 # These keys of a detail log are computed where the files do not hold them.
 _COUNT, _DURATION = "generated_query_count", "generated_query_duration"
 _RATES = {"offline": "result_samples_per_second"}
@@ -51,14 +53,7 @@ def parse_results(data: bytes) -> Any:
 
 def parse_config(data: bytes) -> Any:
     """Return what the YAML of a configuration holds; raise :class:`ValueError` when it is none."""
-    import yaml
-
-    try:
-        return yaml.safe_load(data.decode("utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-    except (RecursionError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"it is no plain YAML: {error}") from error
+    return parse_yaml(data) or {}
 
 
 def performance_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:

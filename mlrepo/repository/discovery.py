@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlrepo.bounded import parse_toml
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.repository.process import GitError, git
 from mlrepo.settings import FILE_NAME, SETTINGS
@@ -149,8 +149,8 @@ def read_settings(path: Path) -> dict[str, str]:
 def parse_settings(text: str, path: str) -> dict[str, str]:
     """Like :func:`read_settings`, of the text that stands at ``path`` (for messages)."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = parse_toml(text)
+    except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
     flat = _flatten(raw)
     known = {setting.key for setting in SETTINGS}

@@ -6,13 +6,13 @@ Files of the repository (``platforms/<name>.toml``) go before those of the packa
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from mlrepo.bounded import parse_toml
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.systems.scripts import Script
@@ -93,8 +93,8 @@ def load_profile(own: Path, name: str) -> Profile:
 def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
     """Read a profile, and its script from ``own``; a :class:`UserError` names what cannot be."""
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = parse_toml(text)
+    except ValueError as error:
         raise UserError(f"{where} is not valid TOML: {error}.", hint="Mend the line.") from error
     _refuse_unknown(raw, _TOP, where)
     state, pin = raw.get("state", {}), raw.get("pin", {})
