@@ -17,6 +17,7 @@ from mlrepo.checker.accuracy_facts import (
     judge_accuracy_run,
     judge_answers,
     judge_number,
+    report_missing_metric,
 )
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import leads_elsewhere
@@ -109,8 +110,8 @@ def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
         forgiven = finding.rule.startswith("accuracy-") and (
             not modular
             or finding.rule in ("accuracy-target", "accuracy-hash")
-            # What stands on a line is no number; what stands on none is missing.
-            or (finding.rule == "accuracy-text" and not finding.line)
+            # What is expected is missing; what is no number is not forgiven.
+            or (finding.rule == "accuracy-text" and finding.expected)
         )
         if finding.rule == "accuracy-text" and scope.round.version >= (5, 0) and not modular:
             forgiven = forgiven and has_metrics
@@ -173,9 +174,9 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
         for metric, _, least in checks:
             if metric in metrics:
                 _compare(scope, path, places[metric], metric, metrics[metric], least=least)
-    for metric, _, least in checks:
+    for metric, pattern, least in checks:
         if metric not in metrics:
-            scope.report("accuracy-text", path, f"No {metric} stands in it.", expected=least)
+            report_missing_metric(scope, path, text, metric, pattern.pattern.pattern, least)
     if not has_hash:
         scope.report("accuracy-hash", path, "There is no hash of the accuracy log.")
     _judge_counts(scope, path, text)

@@ -21,6 +21,13 @@ LENGTHS = ("GEN_LEN", "TOKENS_PER_SAMPLE")
 _UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
 # What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
 _GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
+# The word that a pattern looks for, behind its first signs.
+_WORD = re.compile(r"[A-Za-z][\w-]{2,}")
+_SHOWN = 60
+_PLAIN_NUMBER = (
+    "Print the metric as a plain decimal number: float() takes numpy's scalar types off, which "
+    "numpy 2 prints as np.float64(…)."
+)
 _LARGEST_SUMMARY = 1 << 20
 # An answer as LoadGen writes it into mlperf_log_accuracy.json.
 _ANSWER = re.compile(rb'"qsl_idx" : (\d{1,18}), "data" : "([0-9A-Fa-f]*)"')
@@ -68,6 +75,25 @@ def judge_number(
             "accuracy-range", path, f"{metric} cannot be as great.", line=number,
             expected="a share of 1 or of 100", actual=match[1], official=False,
         )  # fmt: skip
+
+
+def report_missing_metric(
+    scope: Scope, path: str, text: str, metric: str, pattern: str, least: float
+) -> None:
+    """Report a metric that the round's pattern reads nowhere, with the line that names it."""
+    word = _WORD.search(pattern)
+    name = word[0] if word else metric
+    number, line = next(
+        ((at, line) for at, line in enumerate(text.split("\n"), start=1) if name in line), (0, "")
+    )
+    message = f"There is no {metric} in it."
+    if number:
+        message = f"{metric} is not written as the round's pattern reads it."
+    scope.report(
+        "accuracy-text", path, message, line=number, expected=f"a number >= {least}",
+        actual=line[line.find(name) :][:_SHOWN] if number else "",
+        hint=_PLAIN_NUMBER if number else "",
+    )  # fmt: skip
 
 
 def is_possible(metric: str, value: float, least: float) -> bool:

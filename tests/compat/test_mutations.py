@@ -41,7 +41,6 @@ ACCEPTED = {
     "00-baseline": "nothing was changed",
     "11-perf-detail-crlf": "each line still is the JSON that LoadGen wrote",
     "29-accuracy.txt-wrong-hash": "the log is truncated: the text that was hashed is not there",
-    "37-accuracy-dataset-short Offline v1.1": "the round's tables name no size of the data set",
     "41-required-scenario-missing Server": "Server is optional where Offline is submitted (v1.1)",
     **{
         f"{mutation} Offline v1.1": "the rules about the tree begin with v3.0: a warning before"

@@ -84,6 +84,25 @@ def test_a_number_that_was_not_measured_is_refused(tmp_path: Path, rule: str, te
     assert all(each.breaks_strict and not each.breaks_official for each in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "actual"),
+    [
+        ("INFO: done\n{'rouge1': np.float64(38.78), 'rouge2': '15.9'}\n", 2,
+         "rouge1': np.float64(38.78)"),
+        ("INFO: done\n", 0, ""),
+    ],
+)  # fmt: skip
+def test_a_metric_in_another_spelling_is_shown_with_its_line(
+    tmp_path: Path, text: str, line: int, actual: str
+) -> None:
+    """What is refused is the spelling, and the message says where it is."""
+    found = _judged(tmp_path, text=text, benchmark="gptj-99")
+    (own,) = (each for each in found if "ROUGE1" in each.message)
+    assert (own.rule, own.line, own.breaks_official) == ("accuracy-text", line, True)
+    assert own.actual.startswith(actual)
+    assert ("np.float64" in own.hint) is bool(line)
+
+
 @pytest.mark.parametrize("round_name", ["v1.1", "v4.1", "v5.0"])
 def test_a_part_of_the_data_set_is_refused_in_rounds_that_name_no_size(
     tmp_path: Path, round_name: str
