@@ -10,14 +10,20 @@ from mlrepo.secret_anchors import views
 # without which a file need not be searched.
 _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ("LoadGen's summary", r"^[ \t]{0,40}Result is[ \t]{0,9}: *(?:IN)?VALID\b", b"Result is"),
+    ("LoadGen's summary", r"^(?:No errors|\d{1,9} ERRORS?) encountered", b" encountered"),
     ("LoadGen's detail log", r"^:::MLLOG \{\"key\"", b":::MLLOG"),
     ("LoadGen's detail log", r"^:::MLPv\d", b":::MLPv"),
     ("LoadGen's detail log", r"^\"pid\": \d{1,9}, \"tid\": \d{1,9}, \"ts\": \d", b'"tid"'),
-    ("LoadGen's accuracy log", r"\"seq_id\" ?: ?\d{1,19} ?, ?\"qsl_idx\" ?: ?\d", b'"qsl_idx"'),
+    (
+        "LoadGen's accuracy log",
+        r"\"qsl_idx\" ?: ?\d{1,19},?\s{0,9}\"(?:seq_id\" ?: ?\d|data\" ?: ?\")",
+        b'"qsl_idx"',
+    ),
     ("LoadGen's trace", r"^\{\"name\": ?\"IssueQuery\"", b'"IssueQuery"'),
     ("an accuracy", r"^hash=[0-9a-f]{64}\b", b"hash="),
-    ("a test's verdict", r"^[A-Za-z -]{0,40}check pass: ", b"check pass: "),
-    ("a test's verdict", r"^TEST (?:PASS|FAIL)\b", b"TEST "),
+    ("an accuracy", r"^accuracy=\d", b"accuracy="),
+    ("an accuracy", r"\"exact_match\" ?: ?\d", b'"exact_match"'),
+    ("a test's verdict", r"^(?:[Rr]eference|[Tt]est) score ?= ?\d", b" score"),
     ("a power log", r"^Time,[^,\n]{1,40},Watts,", b",Watts,"),
     ("an endpoint's results", r"\"n_samples_completed\"\s?:", b'"n_samples_completed"'),
     ("an endpoint's accuracy", r"\"accuracy_scores\"\s?:", b'"accuracy_scores"'),
@@ -31,6 +37,7 @@ _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ),
     ("a run's commit", r"^[ \t>]{0,9}MLRepo-Result: \S", b"MLRepo-Result"),
 )
+_MARKS = b"\xef\xbb\xbf\xff\xfe"  # of an encoding, at the begin of a file
 _PATTERNS = tuple(
     (kind, re.compile(pattern.encode(), re.MULTILINE), anchor) for kind, pattern, anchor in _SIGNS
 )
@@ -38,7 +45,7 @@ _PATTERNS = tuple(
 
 def kind_of_result(data: bytes) -> str:
     """Return which kind of result a file, or a message, is or quotes; empty when it is none."""
-    for view in views(data):
+    for view in (view.lstrip(_MARKS) for view in views(data)):
         for kind, pattern, anchor in _PATTERNS:
             if anchor in view and pattern.search(view):
                 return kind
