@@ -69,9 +69,10 @@ def describes_power_supplies(round: Round) -> bool:
 def _row(scope: Scope, figures: Figures, value: object, unit: str) -> dict[str, Any]:
     system, place, modern = scope.system, scope.place, scope.round.version >= (6, 0)
     status = str(system.get("status")).lower()
+    availability = "rdi" if status.startswith("research,") else status
     cells = {
         "Organization": place.submitter,
-        "Availability": "rdi" if status.startswith("research,") else status,
+        "Availability": system.get("status") if modern else availability,
         "Division": place.division,
         "SystemType": system.get("system_type"),
         "SystemName": system.get("system_name"),

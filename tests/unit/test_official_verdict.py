@@ -351,6 +351,16 @@ def test_units_of_v5_0_go_by_the_name_of_the_directory() -> None:
         assert [row["Units"] for row in rows(here, figures)] == [unit]
 
 
+def test_the_availability_is_as_the_description_has_it_since_v6_0(tmp_path: Path) -> None:
+    """Up to v5.1 the checker puts it in lower case."""
+    for round_name, printed in (("v5.1", "available"), ("v6.0", "Available")):
+        submission = write_submission(tmp_path / round_name, round_name)
+        for file in submission.root.glob("closed/*/systems/*.json"):
+            file.write_text(file.read_text().replace('"available"', '"Available"'))
+        rows_ = [row for result in _judged(submission).results for row in result.rows]
+        assert {row["Availability"] for row in rows_} == {printed}
+
+
 def test_no_design_power_before_v6_1(tmp_path: Path) -> None:
     """v6.0 has no file for it: the column is empty, not None."""
     for round_name, printed in (("v6.0", ""), ("v6.1", "None")):
