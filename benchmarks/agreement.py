@@ -162,7 +162,9 @@ def _official_rows(table: Path) -> tuple[list[str], Rows]:
     """Return the header and the rows by location; a row that its own quoting broke is left out."""
     with table.open(encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.reader(file)
-        header = next(reader)
+        header = next(reader, [])
+        if not header:
+            sys.exit("The official checker wrote no summary: did it take all the arguments?")
         rows: Rows = collections.defaultdict(list)
         location = header.index("Location")
         broken = 0

@@ -100,8 +100,9 @@ PARTLY: Mapping[str, str] = {
 
 # Where the profile `official` is not what the official checker would say.
 LIMITS = (
-    "The signed checks of the Power WG (`power_checker.py`, part of the official verdict since "
-    "v3.1) are not made: `power-not-verified` says so at each power result.",
+    "Of the Power WG's checks (`power_checker.py`, part of the official verdict since v3.1) the "
+    "checksums of the session's files are compared; its messages, its log and the sources of its "
+    "tools are not: `power-not-verified` says so at each power result.",
     "A link is followed inside the tree only; the official checkers follow it wherever it leads on "
     "the machine they run on.",
     "From v6.0 on, a scenario's directory in mixed case is called a crash, which it is only where "

@@ -10,6 +10,7 @@ from typing import Any
 from mlrepo.checker.numbers import Unjudgeable
 from mlrepo.checker.performance import compute_result
 from mlrepo.checker.power_evidence import judge_contents, judge_samples, judge_window
+from mlrepo.checker.power_session import judge_session
 from mlrepo.checker.rows import describes_power_supplies
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import parse_config
@@ -47,9 +48,10 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
     """
     _judge_files(scope)
     _judge_ranging(scope)
+    judge_session(scope)
     scope.report(
         "power-not-verified", f"{scope.path}/{_POWER}",
-        "The signatures of the power daemon were not verified.", official=False,
+        "The messages and the log of the power daemon were not verified.", official=False,
     )  # fmt: skip
     path = f"{scope.path}/{_RUNS[0]}/spl.txt"
     try:

@@ -37,11 +37,7 @@ NOT_YET_STRICT: frozenset[str] = frozenset(
         "silent-386-calibration-empty.b51",
     }
 )
-NOT_YET_OFFICIAL: frozenset[str] = frozenset(
-    {
-        "parity-344-power-1-sample-per-minute.b41p",
-    }
-)
+NOT_YET_OFFICIAL: frozenset[str] = frozenset({})
 
 
 @dataclass(frozen=True)
