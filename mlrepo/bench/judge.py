@@ -23,6 +23,7 @@ from mlrepo.harness.spec import (
 )
 from mlrepo.logs.accuracy import parse_accuracy_log
 from mlrepo.logs.detail import DetailLog, parse_detail
+from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.logs.summary import invalid_reasons
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, FAILED, INTERRUPTED, INVALID, VALID, Metric
@@ -75,7 +76,9 @@ def read_outcome(directory: Path) -> Outcome | None:
 
 def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
     """Judge a run by its logs; LoadGen's return value says nothing."""
-    nothing = Metric(None, "%" if spec.mode == ACCURACY else round_.unit(spec.scenario))
+    # Of an accuracy, only its benchmark knows the unit.
+    unit = "" if spec.mode == ACCURACY else round_.unit(spec.scenario, spec.workload)
+    nothing = Metric(None, unit)
     failure = _why_failed(directory, read_outcome(directory))
     if failure:
         validity, reasons = failure
@@ -158,13 +161,13 @@ def _judge_performance(
 ) -> Judgement:
     reasons: list[str] = []
     raw = detail.number(round_.result_key(spec.workload, spec.scenario))
-    value = None if raw is None else round_.result_in_unit(spec.scenario, raw)
+    result = round_.result(spec.workload, spec.scenario, raw)
     if detail.values.get("result_validity") != VALID:
         summary = (directory / SUMMARY_LOG).read_text(encoding="utf-8", errors="replace")
         reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
-    if value is None or not 0 < value < float("inf"):
+    if result.value is None or not 0 < result.value < float("inf"):
         reasons.append(f"LoadGen gave no usable result ({raw}).")
-        value = None
+        result = Metric(None, result.unit)
     reasons += [f"LoadGen error: {error}" for error in detail.errors]
     verified = Verification()
     if spec.test:
@@ -172,28 +175,12 @@ def _judge_performance(
         reasons += verified.reasons
     return Judgement(
         INVALID if reasons else VALID,
-        Metric(value, round_.unit(spec.scenario)),
+        result,
         tuple(reasons),
-        _metrics(detail),
+        loadgen_metrics(detail),
         detail=detail,
         files=verified.files,
     )
-
-
-def _metrics(detail: DetailLog) -> dict[str, Metric]:
-    """Return LoadGen's numeric results: latencies in milliseconds, rates per second."""
-    found: dict[str, Metric] = {}
-    for key in detail.group("result_"):
-        number = detail.number(f"result_{key}")
-        if number is None:
-            continue
-        if key.endswith("_ns"):
-            found[key.removesuffix("_ns")] = Metric(number / 1e6, "ms")
-        elif "per_sec" in key or "qps" in key:
-            found[key] = Metric(number, "1/s")
-        else:
-            found[key] = Metric(number, "")
-    return found
 
 
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:

@@ -25,6 +25,7 @@ from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import is_truncated
+from mlrepo.logs.accuracy_text import Reading, lines_of, reading_of
 from mlrepo.logs.metric_pattern import metric_pattern
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
@@ -65,7 +66,7 @@ class Accuracy:
     stops: bool = False
     logged: Mapping[str, Any] = field(default_factory=dict)
     counts: bool = True
-    metrics: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Reading] = field(default_factory=dict)
 
 
 def has_many_metrics(round: Round) -> bool:
@@ -90,8 +91,7 @@ def judge_accuracy(scope: Scope) -> Accuracy:
         scope.report("unreadable", path, f"It cannot be read: {why}.", official=True)
         scope.dies(path, why)
         return Accuracy(False)
-    # The official checkers read text, where \r ends a line as well.
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = "\n".join(lines_of(text))
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
     logged = _judge_detail(scope, directory, text)
@@ -131,15 +131,16 @@ def has_extra_files(scope: Scope, directory: str) -> bool:
     return True
 
 
-def _printed(scope: Scope, metrics: dict[str, str]) -> str:
+def _printed(scope: Scope, metrics: Mapping[str, Reading]) -> str:
     """Return the metrics as the official summary has them: up to v4.1 the first one's number."""
     if scope.round.version >= (5, 0):
-        return "  ".join(f"{metric}: {value}" for metric, value in metrics.items())
+        return "  ".join(f"{metric}: {one.value}" for metric, one in metrics.items())
     targets = scope.round.accuracy_targets(scope.model, scope.scenario)
-    return metrics.get(targets[0]["metric"], "None") if targets else "None"
+    first = metrics.get(targets[0]["metric"]) if targets else None
+    return first.value if first else "None"
 
 
-def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
+def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
     """Report what accuracy.txt lacks; return the metrics in it as printed."""
     targets = scope.round.accuracy_targets(scope.model, scope.scenario)
     limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
@@ -147,8 +148,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
     many = has_many_metrics(scope.round)
     checks = [(t["metric"], metric_pattern(patterns[t["metric"]]), t["min"]) for t in targets]
     uppers = [(u["metric"], metric_pattern(patterns[u["metric"]]), u["max"]) for u in limits]
-    metrics: dict[str, str] = {}
-    places: dict[str, int] = {}
+    metrics: dict[str, Reading] = {}
     has_hash = False
     reached: set[str] = set()
     for number, line in enumerate(text.split("\n"), start=1):
@@ -158,22 +158,21 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
                 judge_number(scope, path, number, metric, match, least)
                 if metric in metrics and not many:
                     # The official checker takes the last line; no line may miss the target.
-                    old = metrics[metric]
-                    _compare(scope, path, places[metric], metric, old, least=least, official=False)
-                metrics[metric], places[metric] = match[1], number
-                if not many or _compare(scope, path, number, metric, match[1], least=least):
+                    _compare(scope, path, metrics[metric], least=least, official=False)
+                metrics[metric] = reading_of(metric, match, number)
+                if not many or _compare(scope, path, metrics[metric], least=least):
                     reached.add(metric)
         for metric, pattern, most in uppers:
             match = pattern.match(line)
             if match:
-                _compare(scope, path, number, metric, match[1], most=most)
+                _compare(scope, path, reading_of(metric, match, number), most=most)
         has_hash = has_hash or bool(_HASH.match(line))
         if has_hash and len(reached) == len(checks):
             break
     if not many:
         for metric, _, least in checks:
             if metric in metrics:
-                _compare(scope, path, places[metric], metric, metrics[metric], least=least)
+                _compare(scope, path, metrics[metric], least=least)
     for metric, pattern, least in checks:
         if metric not in metrics:
             report_missing_metric(scope, path, text, metric, pattern.pattern.pattern, least)
@@ -184,13 +183,12 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, str]:
 
 
 def _compare(
-    scope: Scope, path: str, line: int, metric: str, value: str,
+    scope: Scope, path: str, reading: Reading,
     *, least: float = -math.inf, most: float = math.inf, official: bool | None = None,
 ) -> bool:  # fmt: skip
     """Hold a metric to its bounds, and say whether it is within them."""
-    try:
-        number = float(value)
-    except ValueError:
+    metric, value, line, number = reading.metric, reading.value, reading.line, reading.number
+    if number is None:
         scope.report("accuracy-text", path, f"{metric} is no number.", line=line, actual=value)
         if not is_modular(scope.round):
             scope.dies(path, f"it takes {metric} for a number", line=line)

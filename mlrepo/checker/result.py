@@ -57,8 +57,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     seen = seen if stops else len(scope.findings)
     performance = _judge_performance(scope)
     judge_pair(scope, performance.run.scan.values, accuracy.logged)
-    tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE", "")
-    judge_tokens(scope, performance.run.scan.values, tokens)
+    tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
+    judge_tokens(scope, performance.run.scan.values, tokens.value if tokens else "")
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
         scope, lambda directory, test: judge_run(scope, directory, test), performance.run

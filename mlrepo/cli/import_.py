@@ -77,9 +77,15 @@ def command(source: str, round_: str, **given: Any) -> None:
         runs = _runs(importer, repository, given)
         done = list(_record(repository, experiment, runs, dry_run=given["dry_run"]))
     if given["as_json"]:
-        print_json("mlrepo.import/1", _values(done, experiment.branch, dry_run=given["dry_run"]))
+        values = _values(done, experiment.branch, dry_run=given["dry_run"])
+        left_out = [{"path": one.path, "why": one.why} for one in importer.left_out]
+        print_json("mlrepo.import/1", {**values, "left_out": left_out})
         return
     _print(done, commands=given["commands"])
+    for one in importer.left_out[:_FEW]:
+        click.echo(f"Left out: {one.path}: {one.why}.")
+    if len(importer.left_out) > _FEW:
+        click.echo(f"… and {len(importer.left_out) - _FEW} more; --json lists them.")
     where = "Nothing was recorded." if given["dry_run"] else f"They stand on {experiment.branch}."
     click.echo(f"{len(done)} runs. {where}")
 
@@ -105,7 +111,7 @@ def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
 def _runs(
     importer: Importer, repository: ResultsRepository, given: dict[str, Any]
 ) -> Iterator[ImportedRun]:
-    from mlrepo.submission.imported import Identity
+    from mlrepo.submission.imported_logs import Identity, bare_runs
 
     if importer.holds_divisions():
         yield from importer.published(given["submitter"] or "", os.cpu_count() or 1)
@@ -116,14 +122,15 @@ def _runs(
             f"{importer.label} holds bare logs, which do not say of which benchmark.",
             hint="Use --benchmark NAME; or name the directory that holds closed/ or open/.",
         )
-    yield from importer.bare(
+    yield from bare_runs(
+        importer,
         Identity(
             settings.require("division", given["division"]).value,
             settings.require("submitter", given["submitter"]).value,
             settings.require("category").value,
             settings.require("system", given["system"]).value,
             given["benchmark"],
-        )
+        ),
     )
 
 

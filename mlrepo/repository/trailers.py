@@ -38,8 +38,8 @@ def commit_message(record: RunRecord) -> str:
 
 def run_trailers(record: RunRecord) -> dict[str, str]:
     """Return the trailers that a run's commit carries, in order; each value is one line."""
-    unit = "%" if record.mode == ACCURACY else record.result.unit
-    value = "" if record.result.value is None else f"{record.result.value!r} {unit}"
+    result = record.result
+    value = "" if result.value is None else f"{result.value!r} {result.unit}".rstrip()
     trailers = {
         "MLRepo-Run": record.run,
         "MLRepo-Experiment": record.experiment,

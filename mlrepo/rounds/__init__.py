@@ -12,15 +12,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
+
+if TYPE_CHECKING:
+    from mlrepo.record import Metric
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 SCHEMA = "mlrepo-rules/1"
 _FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
 _LATENCY_SCENARIOS = ("SingleStream", "MultiStream")
+# Nanoseconds in each unit of latencies.
+_NANOSECONDS = {"ms": 1e6, "s": 1e9}
+LATENCY_UNITS = tuple(_NANOSECONDS)
+_RATES = ("samples/s", "queries/s")
 # Units are in the checkers' tables since v1.1; the rounds before measured the same.
 _OLDEST_UNITS = {
     "SingleStream": "Latency (ms)",
@@ -118,32 +125,52 @@ class Round:
         return " " not in str(self.tables["result_field"]["Offline"])
 
     def result_key(self, benchmark: str, scenario: str) -> str:
-        """Return the key of the detail log (v1.0 and later) that holds the result."""
-        own = self.tables.get("result_field_per_model") or {}
-        by_scenario = own.get(self.official_benchmark(benchmark)) or self.tables["result_field"]
-        return str(by_scenario.get(scenario) or self.tables["result_field"][scenario])
+        """Return the key of the detail log (v1.0 and later) that holds the result.
 
-    def result_in_unit(self, scenario: str, raw: float) -> float:
-        """Return the result as printed: stream latencies in milliseconds, rates as they are."""
-        if scenario == "SingleStream" or (
-            scenario == "MultiStream" and "latency" in self.tables["result_field"]["MultiStream"]
-        ):
-            return raw / 1e6
-        return raw
+        It is empty for a scenario that the round does not have.
+        """
+        fields = self.tables["result_field"]
+        own = (self.tables.get("result_field_per_model") or {}).get(
+            self.official_benchmark(benchmark)
+        ) or {}
+        # LoadGen knows no Interactive: its runs are those of a Server.
+        names = (scenario, "Server") if scenario == "Interactive" else (scenario,)
+        keys = (table[name] for table in (own, fields) for name in names if name in table)
+        return str(next(keys, ""))
+
+    def result(self, benchmark: str, scenario: str, raw: float | None) -> Metric:
+        """Return the number of :meth:`result_key` with its unit, as the round prints it.
+
+        The one place where a number of LoadGen gets a unit: latencies in milliseconds, or in
+        seconds where the round counts a benchmark so; tokens where tokens were counted.
+        """
+        from mlrepo.record import Metric  # most of what asks for a round makes no record
+
+        value = None if raw is None else self.result_in_unit(scenario, raw, benchmark)
+        return Metric(value, self.unit(scenario, benchmark))
+
+    def result_in_unit(self, scenario: str, raw: float, benchmark: str = "") -> float:
+        """Return the result as printed: nanoseconds in the unit of latencies, rates as they are."""
+        return raw / _NANOSECONDS.get(self.unit(scenario, benchmark), 1)
 
     def unit(self, scenario: str, benchmark: str = "") -> str:
         """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
 
-        Without a benchmark it is the unit that most have in the scenario.
+        Without a benchmark it is the unit that most have in the scenario. Up to v4.1 and for some
+        benchmarks since, the official tables have another unit than the key of LoadGen: what
+        LoadGen counts is right.
         """
         own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
         units = self.tables.get("units") or _OLDEST_UNITS
         text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
+        if benchmark and text in _RATES and self.has_detail_log():
+            counts_tokens = "tokens_per_second" in self.result_key(benchmark, scenario)
+            text = "tokens/s" if counts_tokens else text
         return text.removeprefix("latency (").removesuffix(")")
 
-    def lower_is_better(self, scenario: str) -> bool:
+    def lower_is_better(self, scenario: str, benchmark: str = "") -> bool:
         """Say whether a smaller result is the better one."""
-        return scenario in _LATENCY_SCENARIOS and self.unit(scenario) == "ms"
+        return scenario in _LATENCY_SCENARIOS and self.unit(scenario, benchmark) in LATENCY_UNITS
 
     def min_duration_ms(self) -> int:
         """Return the shortest performance run that the round accepts, in milliseconds."""
@@ -162,6 +189,18 @@ class Round:
         """Return ``{"metric", "min"}`` per metric that a closed result must reach; may be empty."""
         by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
         return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
+
+    def accuracy_patterns(self, benchmark: str, scenario: str) -> dict[str, str]:
+        """Return the pattern of each metric that an accuracy text of the benchmark has, in order.
+
+        They are all patterns of the round where it has no bounds for the benchmark.
+        """
+        patterns: Mapping[str, str] = self.tables["accuracy_pattern"]
+        limits = self.tables.get("accuracy_upper_limit") or {}
+        bounds = [*self.accuracy_targets(benchmark, scenario),
+                  *(limits.get(self.official_benchmark(benchmark)) or ())]  # fmt: skip
+        own = dict.fromkeys(bound["metric"] for bound in bounds)
+        return {metric: patterns[metric] for metric in own or patterns}
 
     def accuracy_samples(self, model: str, scenario: str) -> int | None:
         """Return how many samples an accuracy run covers; None where the round names no number."""

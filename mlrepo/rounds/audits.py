@@ -33,6 +33,8 @@ _SETTINGS: Mapping[str, Mapping[str, int]] = {
     "TEST08": {RNG_SEED: _SEED, SAMPLING_TARGET: 4096},
     "TEST09": {RNG_SEED: _SEED, SAMPLING_TARGET: 10000},
 }
+TESTS = tuple(_SETTINGS)
+"""The tests that any round knows."""
 # Benchmarks for which TEST01 logs fewer responses: each response is large.
 _TEST01_TARGETS: Mapping[str, int] = {
     "ssd-small": 1024, "ssd-large": 256, "retinanet": 256, "3d-unet-99": 64, "3d-unet-99.9": 64,

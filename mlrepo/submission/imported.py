@@ -1,32 +1,46 @@
-"""Published results, or LoadGen logs of another harness, as records of runs."""
+"""Published results as records of runs: read by the checker, and judged by its findings."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import posixpath
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Result
+from mlrepo.checker.selection import Selection, refuse_unknown
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.layout.files import ACCURACY_TEXT, VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.logs.accuracy_text import read_metrics
 from mlrepo.logs.detail import DetailLog, parse_detail
+from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.paths import DIVISIONS
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
 from mlrepo.rounds import SCENARIOS, Place, Round
 from mlrepo.submission.imported_masks import masked_facts, masked_files, refuse_secret_names
-from mlrepo.submission.imported_record import ResultFacts, Source, record_of
-from mlrepo.tree import Kind, Missing, Tree, walk
+from mlrepo.submission.imported_record import Found, Kind, ResultFacts, Source, record_of
+from mlrepo.tree import Kind as EntryKind
+from mlrepo.tree import Missing, Tree
 
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
+# Texts of tests that are judged by their answers alone.
+_VERIFICATIONS = (VERIFY_ACCURACY, VERIFY_PERFORMANCE, "verify_output_len.txt")
+_LARGEST_TEXT = 64 << 20
+# Breaches that say of a run that it is not what it is called, or none at all. Others, such as a
+# target that is missed, are matters of a submission, not of a record.
+_UNTRUE = ("stand-in", "unreadable", "log-conflict", "performance-mode", "performance-result",
+           "accuracy-mode", "accuracy-range")  # fmt: skip
+# A test is what its verification says, and from v2.1 on also what LoadGen says of its run: before,
+# LoadGen calls many tests INVALID, and the checker does not judge their runs.
+_FAILED = (*_UNTRUE, "compliance", "performance-validity", "performance-loadgen-error",
+           "performance-log")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,14 +61,11 @@ class ImportedRun:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What a directory of bare LoadGen logs does not say of itself."""
+class LeftOut:
+    """A directory of logs, or a result, that no record is made of."""
 
-    division: str
-    submitter: str
-    category: str
-    system: str
-    benchmark: str
+    path: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,8 @@ class Importer:
         Where the tree comes from, for the records.
     tool:
         Name and version of what imports.
+    left_out:
+        What was found and not imported, so far.
     """
 
     tree: Tree
@@ -74,6 +87,7 @@ class Importer:
     label: str
     experiment: str
     tool: str
+    left_out: list[LeftOut] = field(default_factory=list)
 
     def published(self, submitter: str = "", workers: int = 1) -> Iterator[ImportedRun]:
         """Yield the runs of a results repository, of one submitter or all.
@@ -83,7 +97,9 @@ class Importer:
         UserError
             The round has no detail logs (before v1.0), or there is no result.
         """
-        self._refuse_oldest()
+        self.refuse_oldest()
+        divisions = self.round.tables["divisions"]
+        refuse_unknown(self.tree, divisions, Selection(submitter), self.label)
         report = check(self.tree, self.round, submitter=submitter, workers=workers)
         if not report.results:
             of = f" of {submitter}" if submitter else ""
@@ -93,59 +109,62 @@ class Importer:
                 "--round says by which layout they are read.",
             )
         for result in report.results:
-            yield from self._result(result)
-
-    def bare(self, identity: Identity) -> Iterator[ImportedRun]:
-        """Yield a run for each directory of LoadGen logs.
-
-        Raises
-        ------
-        UserError
-            There is none.
-        """
-        self._refuse_oldest()
-        found = False
-        for path, entry in walk(self.tree):
-            if entry.kind is not Kind.FILE or entry.name != DETAIL_LOG:
-                continue
-            found = True
-            directory = posixpath.dirname(path)
-            detail = self._detail(directory)
-            scenario = str(detail.values.get("effective_scenario") or "")
-            if not scenario:
-                raise UserError(
-                    f"{path} does not say of which scenario it is.",
-                    hint="The log is damaged: take it out, and import the others.",
-                )
-            mode = str(detail.values.get("effective_test_mode"))
-            names = Place(
-                identity.division, identity.submitter, identity.system, identity.benchmark, scenario
-            )
-            base = ResultFacts(names, identity.category, {}, {}, {}, {})
-            if mode == "AccuracyOnly":
-                text = self._text(f"{directory}/{ACCURACY_TEXT}")
-                yield self._run(base, directory, ACCURACY, "", detail, _accuracy_value(text))
-            else:
-                yield self._run(
-                    base, directory, PERFORMANCE, "", detail, self._value(names, detail)
-                )
-        if not found:
-            raise UserError(
-                f"There is neither a results repository nor a {DETAIL_LOG} in {self.label}.",
-                hint="Name the directory that holds closed/ or open/, or one of LoadGen's logs.",
-            )
+            runs = list(self._result(result))
+            if not runs:
+                self.left_out.append(LeftOut(result.path, f"it holds no {DETAIL_LOG}"))
+            yield from runs
 
     def holds_divisions(self) -> bool:
         """Say whether the tree is that of a results repository."""
         entries = (self.tree.entry(division) for division in DIVISIONS)
-        return any(entry is not None and entry.kind is Kind.DIRECTORY for entry in entries)
+        return any(entry is not None and entry.kind is EntryKind.DIRECTORY for entry in entries)
 
-    def _refuse_oldest(self) -> None:
+    def refuse_oldest(self) -> None:
+        """Raise :class:`UserError` for a round whose logs are of another form."""
         if not self.round.has_detail_log():
             raise UserError(
                 f"Results of {self.round.name} cannot be imported: its logs are of another form.",
                 hint="Rounds from v1.0 on can.",
             )
+
+    def run(
+        self, base: ResultFacts, directory: str, kind: Kind, findings: Iterable[Finding],
+        result: Metric | None = None, called: str = "",
+    ) -> ImportedRun | None:  # fmt: skip
+        """Return the run whose logs lie in ``directory``; None where there is no detail log.
+
+        Parameters
+        ----------
+        findings:
+            What the checker found at the result.
+        result:
+            The result as the checker reads it; None to read it from the log.
+        called:
+            What the directory is called in messages, if not by its path.
+        """
+        if self.tree.entry(f"{directory}/{DETAIL_LOG}") is None:
+            return None
+        detail = self.detail(directory)
+        if kind.mode == ACCURACY:
+            metrics = self._accuracy(base.place, directory)
+            nothing = Metric(None, "")
+            found = Found(next(iter(metrics.values()), nothing), metrics)
+        else:
+            place = base.place
+            logged = spelled(str(detail.values.get("effective_scenario") or place.scenario))
+            raw = detail.number(self.round.result_key(place.benchmark, logged))
+            read = self.round.result(place.benchmark, logged, raw)
+            found = Found(result or read, loadgen_metrics(detail))
+        found = dataclasses.replace(found, reasons=_reasons(directory, kind, findings))
+        return self._imported(base, directory, kind, detail, found, called or directory)
+
+    def detail(self, directory: str) -> DetailLog:
+        """Return the detail log in a directory; one that is damaged holds an error alone."""
+        path = f"{directory}/{DETAIL_LOG}"
+        try:
+            return parse_detail(self._bytes(path), path)
+        except InvalidResult as error:
+            return DetailLog({}, (error.message,))
 
     def _result(self, result: Result) -> Iterator[ImportedRun]:
         place = Place(
@@ -154,7 +173,7 @@ class Importer:
         measured = str(self.round.measurements_directory(place))
         system = self._json(str(self.round.system_file(place)))
         base = ResultFacts(
-            dataclasses.replace(place, scenario=_spelled(result.scenario)),
+            dataclasses.replace(place, scenario=spelled(result.scenario)),
             str(system.get("system_type", "")),
             system,
             self._measurements(measured, place),
@@ -162,54 +181,48 @@ class Importer:
             {USER_CONF_FILE: self._bytes(f"{measured}/{USER_CONF_FILE}")},
             result.path,
         )
-        directory = str(self.round.run_directory(place, PERFORMANCE))
-        if self.tree.entry(f"{directory}/{DETAIL_LOG}") is not None:
-            yield self._run(base, directory, PERFORMANCE, "", self._detail(directory), result.value)
-        directory = str(self.round.run_directory(place, ACCURACY))
-        if self.tree.entry(f"{directory}/{DETAIL_LOG}") is not None:
-            value = _accuracy_value(result.accuracy)
-            yield self._run(base, directory, ACCURACY, "", self._detail(directory), value)
-        if result.division == "open":
-            return
-        for test in self.round.compliance_tests(result.benchmark, base.place.scenario):
-            directory = f"{self.round.test_directory(place, test)}/performance/run_1"
-            if self.tree.entry(f"{directory}/{DETAIL_LOG}") is not None:
-                detail = self._detail(directory)
-                yield self._run(
-                    base, directory, COMPLIANCE, test, detail, self._value(base.place, detail)
-                )
+        measured_value = Metric(result.value, result.unit) if result.value is not None else None
+        kinds = [Kind(PERFORMANCE), Kind(ACCURACY)]
+        if result.division != "open":
+            tests = self.round.compliance_tests(result.benchmark, base.place.scenario)
+            kinds += [Kind(COMPLIANCE, test) for test in tests]
+        for kind in kinds:
+            directory = (
+                f"{self.round.test_directory(place, kind.test)}/performance/run_1"
+                if kind.test
+                else str(self.round.run_directory(place, kind.mode))
+            )
+            value = measured_value if kind.mode == PERFORMANCE else None
+            run = self.run(base, directory, kind, result.findings, value)
+            if run is not None:
+                yield run
 
-    def _run(
-        self, base: ResultFacts, directory: str, mode: str, test: str, detail: DetailLog,
-        value: float | None,
+    def _accuracy(self, place: Place, directory: str) -> dict[str, Metric]:
+        """Return the metrics in the accuracy text, as the checker reads them."""
+        data = self._bytes(f"{directory}/{ACCURACY_TEXT}", _LARGEST_TEXT)
+        patterns = self.round.accuracy_patterns(place.benchmark, place.scenario)
+        readings = read_metrics(data.decode("utf-8", "replace"), patterns)
+        return {name: Metric(one.number, one.unit) for name, one in readings.items()}
+
+    def _imported(
+        self, base: ResultFacts, directory: str, kind: Kind, detail: DetailLog, found: Found,
+        called: str,
     ) -> ImportedRun:  # fmt: skip
         files = {name: data for name, data in base.files.items() if data}
-        for path in self._files_of(directory, mode, test):
+        for path in _files_of(directory, kind):
             data = self._bytes(path)
             if data:
                 files[posixpath.basename(path)] = data
         if base.system:
             files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
-        files, redactions = masked_files(files, directory)
-        facts = masked_facts(dataclasses.replace(base, path=base.path or directory))
+        files, redactions = masked_files(files, called)
+        facts = masked_facts(base)
         source = Source(self.round, self.label, self.experiment, self.tool)
-        record = record_of(facts, source, mode, test, detail, value, files)
+        record = record_of(facts, source, kind, detail, found, files)
         record = dataclasses.replace(record, redactions=redactions)
         refuse_secret_names(record)
         kept = {name: data for name, data in files.items() if len(data) <= MAX_BLOB_SIZE}
         return ImportedRun(record, kept, facts.workflow)
-
-    def _files_of(self, directory: str, mode: str, test: str) -> Iterator[str]:
-        yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))
-        if mode == ACCURACY:
-            yield from (f"{directory}/{name}" for name in (ACCURACY_LOG, ACCURACY_TEXT))
-        if test:
-            root = posixpath.dirname(posixpath.dirname(directory))
-            yield from (f"{root}/{name}" for name in (VERIFY_ACCURACY, VERIFY_PERFORMANCE))
-
-    def _value(self, place: Place, detail: DetailLog) -> float | None:
-        raw = detail.number(self.round.result_key(place.benchmark, place.scenario))
-        return None if raw is None else self.round.result_in_unit(place.scenario, raw)
 
     def _measurements(self, directory: str, place: Place) -> dict[str, Any]:
         name = self.round.measurements_file(place).name
@@ -220,21 +233,11 @@ class Importer:
                 return self._json(f"{directory}/{entry.name}")
         return {}
 
-    def _detail(self, directory: str) -> DetailLog:
-        path = f"{directory}/{DETAIL_LOG}"
+    def _bytes(self, path: str, limit: int = -1) -> bytes:
         try:
-            return parse_detail(self._bytes(path), path)
-        except InvalidResult as error:
-            return DetailLog({}, (error.message,))
-
-    def _bytes(self, path: str) -> bytes:
-        try:
-            return self.tree.read(path)
+            return self.tree.read(path, limit)
         except Missing:
             return b""
-
-    def _text(self, path: str) -> str:
-        return self._bytes(path).decode("utf-8", "replace")
 
     def _json(self, path: str) -> dict[str, Any]:
         try:
@@ -244,12 +247,29 @@ class Importer:
         return value if isinstance(value, dict) else {}
 
 
-def _accuracy_value(text: str) -> float | None:
-    found = _NUMBER.search(text)
-    return float(found[0]) if found else None
-
-
-def _spelled(scenario: str) -> str:
+def spelled(scenario: str) -> str:
     """Return a directory's scenario in LoadGen's spelling; rounds have more than we run."""
     known = {name.lower(): name for name in SCENARIOS}
     return known.get(scenario.lower(), scenario)
+
+
+def _reasons(directory: str, kind: Kind, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return why the checker takes a run for none, or a test for one that did not pass."""
+    base = posixpath.dirname(posixpath.dirname(directory)) if kind.test else directory
+    return tuple(
+        f"{finding.path.removeprefix(base).lstrip('/') or posixpath.basename(base)}: "
+        f"{finding.message}"
+        for finding in findings
+        if finding.breaks_strict
+        and f"{finding.path}/".startswith(f"{base}/")
+        and finding.rule.startswith(_FAILED if kind.test else _UNTRUE)
+    )
+
+
+def _files_of(directory: str, kind: Kind) -> Iterator[str]:
+    yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))
+    if kind.mode == ACCURACY:
+        yield from (f"{directory}/{name}" for name in (ACCURACY_LOG, ACCURACY_TEXT))
+    if kind.test:
+        root = posixpath.dirname(posixpath.dirname(directory))
+        yield from (f"{root}/{name}" for name in _VERIFICATIONS)

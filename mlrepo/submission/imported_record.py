@@ -7,12 +7,11 @@ import datetime
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
-from mlrepo.layout.files import VERIFY_ACCURACY, VERIFY_PERFORMANCE
 from mlrepo.logs.detail import DetailLog
 from mlrepo.logs.summary import invalid_reasons
 from mlrepo.record import (
@@ -66,21 +65,48 @@ class ResultFacts:
     path: str = ""
 
 
+class Kind(NamedTuple):
+    """Mode of a run, and the compliance test that it is."""
+
+    mode: str
+    test: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read of a run.
+
+    Attributes
+    ----------
+    result:
+        Its value is None where the logs have none.
+    metrics:
+        Everything else that was measured, by name.
+    reasons:
+        Why the run is INVALID, besides what LoadGen says of itself.
+    """
+
+    result: Metric
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
 def record_of(
-    facts: ResultFacts, source: Source, mode: str, test: str, detail: DetailLog,
-    value: float | None, files: Mapping[str, bytes],
+    facts: ResultFacts, source: Source, kind: Kind, detail: DetailLog, found: Found,
+    files: Mapping[str, bytes],
 ) -> RunRecord:  # fmt: skip
     """Return the record of a run.
 
     Its id comes from path, kind and detail log alone, so that the same run has the same id from
-    whichever copy it is read. ``value`` is the result in the round's unit, None without one.
+    whichever copy it is read.
     """
+    mode, test = kind
     began = str(detail.values.get("test_datetime") or "")
     started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
     content = f"{facts.path}/{mode}/{test}/{sha256_bytes(files.get(DETAIL_LOG, b''))}"
-    reasons = _failed_test(files) if test else _invalid(mode, detail, value, files)
+    # A test is what its verification says: in old rounds LoadGen calls many of them INVALID.
+    reasons = [*found.reasons, *([] if test else _invalid(mode, detail, found.result, files))]
     place, system = facts.place, facts.system
-    unit = "%" if mode == ACCURACY else source.round.unit(place.scenario)
     framework = str(system.get("framework", ""))
     weights = str(facts.measurements.get("starting_weights_filename", ""))
     effective = detail.group("effective_")
@@ -99,8 +125,9 @@ def record_of(
         scenario=place.scenario,
         mode=mode,
         validity=INVALID if reasons else VALID,
-        result=Metric(value, unit),
-        reasons=tuple(reasons),
+        result=found.result,
+        metrics=found.metrics,
+        reasons=tuple(dict.fromkeys(reasons)),
         tags=(IMPORTED_TAG,),
         model={**facts.measurements, "file": posixpath.basename(weights)},
         backend={"name": _short_name(framework), "framework": framework},
@@ -132,31 +159,14 @@ def record_of(
     )
 
 
-def _invalid(
-    mode: str, detail: DetailLog, value: float | None, files: Mapping[str, bytes]
-) -> list[str]:
+def _invalid(mode: str, detail: DetailLog, result: Metric, files: Mapping[str, bytes]) -> list[str]:
     reasons = [f"LoadGen error: {error}" for error in detail.errors]
     if mode != ACCURACY and detail.values.get("result_validity") != VALID:
         summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
         reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
-    if value is None:
+    if result.value is None:
         reasons.append("It has no result.")
     return reasons
-
-
-def _failed_test(files: Mapping[str, bytes]) -> list[str]:
-    """A test is what its verification says: in old rounds LoadGen calls many of them INVALID."""
-    return [
-        f"{name} does not say that the test passed."
-        for name in (VERIFY_PERFORMANCE, VERIFY_ACCURACY)
-        if name in files and not _passed(files[name])
-    ]
-
-
-def _passed(verification: bytes) -> bool:
-    # TEST06 has its own words: one line for each of its checks.
-    checks = b"check pass: True" in verification and b"check pass: False" not in verification
-    return checks or b"TEST PASS" in verification
 
 
 def _moment(text: str) -> datetime.datetime:

@@ -12,7 +12,7 @@ from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import Round, known_rounds
+from mlrepo.rounds import LATENCY_UNITS, Round, known_rounds
 from mlrepo.tree import Kind, Tree
 
 _NAMES = ("Benchmark", "Scenario")
@@ -48,7 +48,8 @@ class ReviewedResult:
         value, earlier = self.result.value, self.earlier
         if not value or earlier is None or not earlier.value or earlier.unit != self.result.unit:
             return None
-        return earlier.value / value if self.result.unit == "ms" else value / earlier.value
+        lower = self.result.unit in LATENCY_UNITS
+        return earlier.value / value if lower else value / earlier.value
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,16 @@ def test_bare_logs_are_read_with_what_the_command_says_of_them(root: Path, tmp_p
     assert accuracy["result"] == {"value": 76.456, "unit": "%"}
 
 
+def test_what_is_left_out_is_told(root: Path, tmp_path: Path) -> None:
+    """A run that finds the range of a power analyzer is no result."""
+    logs = write_submission(tmp_path / "theirs", "v6.1").result("Offline")
+    shutil.copytree(logs / "performance/run_1", logs / "performance/ranging")
+    asked = ("import", str(logs), "--round", "v6.1", "--benchmark", "resnet50")
+    mlrepo(root, *asked).says("Left out: performance/ranging", "4 runs", "TEST01", "TEST04")
+    [one] = mlrepo(root, *asked, "--json").json["left_out"]
+    assert one["path"] == "performance/ranging"
+
+
 def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> None:
     """Nothing there, nothing in it, a round without detail logs, a submitter without results."""
     submission = write_submission(tmp_path / "theirs", "v6.1")
@@ -183,7 +194,8 @@ def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> 
         ((str(tmp_path / "empty"), "--round", "v6.1", "--benchmark", "b"), ("neither",)),
         ((theirs, "--round", "v0.7"), ("cannot be imported", "v1.0")),
         ((theirs, "--round", "v9.9"), ("no rules for the round",)),
-        ((theirs, "--round", "v6.1", "--submitter", "Nobody"), ("no result of nobody",)),
+        ((theirs, "--round", "v6.1", "--submitter", "Nobody"), ("no result of nobody", "Acme")),
+        ((theirs, "--round", "v6.1", "--submitter", "acme"), ("Did you mean Acme?",)),
         ((theirs,), ("--round",)),
     ):
         mlrepo(root, "import", *arguments, code=2).says(*words)

@@ -188,6 +188,30 @@ def test_what_is_no_scenario_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "benchmark", "scenario", "printed"),
+    [
+        ("v6.1", "resnet50", "Server", "5e+06 queries/s"),
+        ("v6.1", "resnet50", "SingleStream", "5 ms"),
+        ("v6.1", "gpt-oss-120b", "Offline", "5e+06 tokens/s"),
+        ("v5.1", "llama2-70b-99", "Interactive", "5e+06 tokens/s"),
+        ("v4.1", "mixtral-8x7b", "Server", "5e+06 tokens/s"),
+        ("v4.1", "gptj-99", "Offline", "5e+06 tokens/s"),
+        ("v5.1", "whisper", "Offline", "5e+06 tokens/s"),
+        ("v6.1", "wan-2.2-t2v-a14b", "SingleStream", "0.005 s"),
+        ("v1.1", "resnet50", "MultiStream", "5e+06 streams"),
+        ("v6.1", "my-own", "Offline", "5e+06 samples/s"),
+    ],
+)
+def test_a_number_of_loadgen_has_one_unit(
+    name: str, benchmark: str, scenario: str, printed: str
+) -> None:
+    """By benchmark: tokens where LoadGen counted tokens, whatever the official summary says."""
+    result = load_round(name).result(benchmark, scenario, 5e6)
+    assert f"{result.value:g} {result.unit}" == printed
+    assert load_round(name).result(benchmark, scenario, None).value is None
+
+
+@pytest.mark.parametrize(
     ("benchmark", "scenario", "unit"),
     [
         ("resnet50", "Server", "queries/s"),

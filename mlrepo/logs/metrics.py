@@ -1,0 +1,22 @@
+"""All numbers that LoadGen gives as results, with their units."""
+
+from __future__ import annotations
+
+from mlrepo.logs.detail import DetailLog
+from mlrepo.record import Metric
+
+
+def loadgen_metrics(detail: DetailLog) -> dict[str, Metric]:
+    """Return LoadGen's numeric results: latencies in milliseconds, rates per second."""
+    found: dict[str, Metric] = {}
+    for key in detail.group("result_"):
+        number = detail.number(f"result_{key}")
+        if number is None:
+            continue
+        if key.endswith("_ns"):
+            found[key.removesuffix("_ns")] = Metric(number / 1e6, "ms")
+        elif "per_sec" in key or "qps" in key:
+            found[key] = Metric(number, "1/s")
+        else:
+            found[key] = Metric(number, "")
+    return found
