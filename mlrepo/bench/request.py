@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,15 @@ from mlrepo.rounds import parse_scenario
 from mlrepo.workloads import ModelFile
 
 _STREAMS = ("SingleStream", "MultiStream")
+# Far more than ever pays; what is beyond ends a run for want of memory or of processes.
+_LARGEST_BATCH = 1 << 16
+_THREADS_OF_A_CPU = 16
+_THREADS_ANYWHERE = 64
+
+
+def most_threads() -> int:
+    """Return how many threads may be asked for on this machine."""
+    return max(_THREADS_ANYWHERE, _THREADS_OF_A_CPU * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,16 @@ class BenchRequest:
                     f"{flag} must be a positive number, not {value}.", hint="Leave it out for the "
                     "default, which follows the rules of the round or is estimated."
                 )  # fmt: skip
+        for flag, number, most in (
+            ("--threads", self.threads, most_threads()),
+            ("--max-batchsize", self.max_batch, _LARGEST_BATCH),
+        ):
+            if number is not None and number > most:
+                raise UserError(
+                    f"{flag} {number} is more than {most}.",
+                    hint="So many would end the run for want of memory; leave it out for the "
+                    "default.",
+                )
         if self.qps is not None and scenario in _STREAMS:
             raise UserError(
                 f"--qps does not apply to {scenario}: LoadGen sends the next query when the last "

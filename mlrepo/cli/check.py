@@ -50,7 +50,7 @@ _PROFILES = click.Choice(("strict", "official"))
 @click.option("--quiet", is_flag=True, help="Print only the verdict.")
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     metavar="N",
     help="Processes that read; by default one for each core.",
 )

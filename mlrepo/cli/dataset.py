@@ -102,7 +102,8 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
     help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for models of torchvision, "
     "efficientnet-lite.",
 )  # fmt: skip
-@click.option("--threads", type=int, help="Threads (default: all usable CPUs).")
+@click.option("--threads", type=click.IntRange(1, 256),
+              help="Threads (default: all usable CPUs).")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def prepare(name: str, way: str, threads: int | None, as_json: bool) -> None:
     """Decode, resize and crop every image once into one file; an interrupted one goes on.
@@ -127,7 +128,8 @@ def prepare(name: str, way: str, threads: int | None, as_json: bool) -> None:
 
 @command.command("verify")
 @click.argument("name")
-@click.option("--threads", type=int, help="Threads (default: all usable CPUs).")
+@click.option("--threads", type=click.IntRange(1, 256),
+              help="Threads (default: all usable CPUs).")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(name: str, threads: int | None, as_json: bool) -> None:
     """Read every image, and what was prepared of it, again and compare. Exit code 1: they differ.

@@ -59,7 +59,7 @@ def command(
         name = _submitter(tree, changed, label, submitter)
         done = review(
             tree, load_round(_round(tree, label, round_)), name, label, _recorded(),
-            workers=os.cpu_count() or 1,
+            workers=len(os.sched_getaffinity(0)),
         )  # fmt: skip
     if as_json:
         print_json("mlrepo.review/1", _values(done))

@@ -40,7 +40,7 @@ def check_selection(
         repository,
         resolver(repository).require("round", round_).value,
         official_checker=official_checker,
-        workers=os.cpu_count() or 1,
+        workers=len(os.sched_getaffinity(0)),
     )
     if log is not None and verdict.official is not None:
         log.write_text(verdict.official.log, encoding="utf-8")

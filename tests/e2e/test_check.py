@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from driver import mlrepo
 from samples import git
 from submissions import SUBMITTER, Submission, write_submission
 
@@ -355,3 +356,11 @@ def test_an_open_submitter_may_name_models_by_a_mapping(tmp_path: Path, round_na
         mapping.write_text(text)
         report = check(DirectoryTree(tmp_path), submission.round)
         assert report.valid("official") == report.valid("strict") == valid, text
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "100000"])
+def test_a_number_of_workers_that_no_machine_has_is_refused(tmp_path: Path, workers: str) -> None:
+    """A hundred thousand processes would end everything else on the machine."""
+    (tmp_path / "open" / "Acme").mkdir(parents=True)
+    done = mlrepo(tmp_path, "check", ".", "--round", "v5.1", "--workers", workers, code=2)
+    done.says("--workers", "1<=x<=256")

@@ -29,6 +29,8 @@ SERVER = ("--scenario", "Server", *PERFORMANCE)
         (("--count", "1.5"), ("--count", "1.5", "integer")),
         (("--threads", "0"), ("--threads must be a positive number",)),
         (("--max-batchsize", "-1"), ("--max-batchsize must be a positive number",)),
+        (("--threads", "1000000"), ("--threads 1000000 is more than",)),
+        (("--max-batchsize", "1000000000"), ("--max-batchsize 1000000000 is more than 65536",)),
         (("--timeout", "0"), ("--timeout must be a positive number",)),
         ((*SINGLE, "--qps", "5"), ("--qps does not apply to SingleStream", "--max-latency")),
         ((*PERFORMANCE, "--max-latency", "1"), ("--max-latency does not apply to Offline",)),
