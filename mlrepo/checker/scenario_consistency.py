@@ -20,18 +20,15 @@ def offline(log: Statements) -> Iterator[Contradiction]:
     longest = log.number("result_max_latency_ns") / 1e9
     samples = log.number(key) * longest
     generated = log.number("generated_samples_per_query")
-    queries = log.number("generated_query_count")
-    # Samples are added until each of those loaded is issued equally often.
-    most = (
-        generated * queries
-        if queries > 1
-        else (generated + log.number("effective_performance_sample_count"))
-    )
-    if samples < generated * (1 - _DIGITS) or samples > most * (1 + _DIGITS):
+    loaded = log.number("effective_performance_sample_count")
+    possible = [generated]
+    if loaded >= 1 and math.isfinite(generated):
+        # Samples may be added until each of those loaded is issued equally often.
+        possible.append(math.ceil(generated / loaded) * loaded)
+    if min((abs(samples / each - 1) for each in possible if each), default=0) > _DIGITS:
+        expected = f"{generated / longest if longest else math.inf:g}"
         yield log.against(
-            key,
-            "The rate is not the samples divided by the longest latency.",
-            f"{generated / longest if longest else math.inf:g}",
+            key, "The rate is not the samples divided by the longest latency.", expected
         )
     if samples < log.number("effective_min_sample_count") * (1 - _DIGITS):
         yield log.against(

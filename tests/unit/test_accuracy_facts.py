@@ -158,6 +158,25 @@ def test_tokens_that_no_answer_has_are_refused(
     assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
 
 
+@pytest.mark.parametrize(
+    ("model", "key", "rate", "is_more"),
+    [
+        ("llama3.1-8b", "result_tokens_per_second", 1291.0, False),
+        ("llama3.1-8b", "result_tokens_per_second", 2560.0, True),
+        ("gptj-99", "result_inferred_tokens_per_second", 690.0, False),
+        ("gptj-99", "result_inferred_tokens_per_second", 1380.0, True),
+        ("resnet", "result_tokens_per_second", 1380.0, False),
+    ],
+)
+def test_tokens_are_bounded_where_accuracy_counts_none(
+    tmp_path: Path, model: str, key: str, rate: float, is_more: bool
+) -> None:
+    """By the longest answer that the benchmark asks for."""
+    scope = Scope(DirectoryTree(tmp_path), load_round("v5.1"), _PLACE, model, "Offline")
+    judge_tokens(scope, {key: rate, "result_samples_per_second": 10.0}, "")
+    assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
+
+
 @pytest.mark.parametrize("mode", ["PerformanceOnly", "FindPeakPerformance"])
 def test_a_log_of_another_mode_is_refused(tmp_path: Path, mode: str) -> None:
     """The log of a performance run says nothing about the accuracy."""

@@ -90,8 +90,9 @@ _OF: dict[str, dict[str, Any]] = {
         "effective_min_query_count": 1,
         "result_query_count": 1,
         "generated_query_count": 1,
-        "generated_samples_per_query": 700000,
-        "result_samples_per_second": 1000.0,
+        "generated_samples_per_query": 699500,
+        # As many as are needed for each of 1,024 samples to be issued equally often.
+        "result_samples_per_second": 700416 / 700,
         "effective_min_sample_count": 24576,
     },
 }  # fmt: skip
@@ -117,9 +118,10 @@ def test_what_loadgen_writes_agrees_with_itself(scenario: str) -> None:
          {"early_stopping_result": " * Only processed 10 queries."}),
         ("Offline", "performance-contradiction", {"requested_test_mode": "AccuracyOnly"}),
         ("Offline", "performance-contradiction", {"result_samples_per_second": 2000.0}),
+        ("Offline", "performance-contradiction", {"result_samples_per_second": 1000.0}),
         ("Offline", "performance-contradiction", {"result_max_latency_ns": 55 * 10**10}),
         ("Offline", "performance-min-duration",
-         {"result_max_latency_ns": 3 * 10**11, "result_samples_per_second": 700000 / 300}),
+         {"result_max_latency_ns": 3 * 10**11, "result_samples_per_second": 700416 / 300}),
         ("Offline", "performance-min-queries", {"effective_min_sample_count": 800000}),
         ("Server", "performance-contradiction", {"result_completed_samples_per_sec": 1299.9}),
         ("Server", "performance-contradiction",
