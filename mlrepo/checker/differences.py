@@ -11,6 +11,7 @@ from mlrepo.rounds import known_rounds
 
 _TREE = "since v3.x such a tree cannot be published; the modular checker forgot the rule"
 _MEASURED = "the rules ask for it; what is only logged is printed and accepted"
+_NAN = "NaN, which no comparison finds too small or too large"
 _SYSTEM = "the rules ask for a description that can be published"
 
 # Why strict rejects what an official checker accepts.
@@ -74,6 +75,8 @@ WHY: Mapping[str, str] = {
 # Why strict only warns of what an official checker rejects.
 WHY_NOT: Mapping[str, str] = {
     "tree-root-files": "files in the root belong to no submitter; a published repository has some",
+    "performance-equal-issue-configured": "the log says that samples were issued equally often, "
+    "as the rules ask; the checker of v4.1 looks in it for a text that LoadGen never writes",
 }
 
 # What strict rejects beyond those breaches of a rule that the official checkers reject too.
@@ -81,6 +84,9 @@ PARTLY: Mapping[str, str] = {
     "accuracy-hash": "two hashes, one that is no SHA-256, or that of another log: no official "
     "checker ever compares it; the hash of a truncated log cannot be compared any more",
     "accuracy-log": "an empty log and a link: neither holds what was judged",
+    "accuracy-files": "a link in the place of a file",
+    "performance-log": "a log of a compliance test that cannot be computed with: up to v5.1 the "
+    "verdict on the test before counts for it",
     "accuracy-loadgen-error": "errors in a log whose num_errors is 0: the checker of v5.1 takes "
     "the log's word for it",
     "accuracy-target": "a line below the target before one that reaches it: up to v3.0 only the "
@@ -91,9 +97,15 @@ PARTLY: Mapping[str, str] = {
     "performance-loadgen-error": "errors in a log whose num_errors is 0 (v5.1)",
     "power-files": "a file of the measurement that is empty, or that is no JSON where it should be",
     "performance-target-latency": "an aim longer than the limit up to v1.1, where only the "
-    "percentile is compared",
+    "percentile is compared; " + _NAN,
     "performance-token-latency": "an Interactive run within Server's limits only (v6.0 and later)",
     "performance-files": "a link in the place of a log",
+    "performance-equal-issue": "a log of v4.1 that says no where the configuration says yes, and "
+    "the tests of that round",
+    "performance-min-duration": _NAN,
+    "performance-min-queries": _NAN,
+    "performance-sample-count": _NAN,
+    "performance-samples-per-query": _NAN,
     "performance-scenario": "an endpoints configuration that names another scenario than its "
     "directory (v6.1)",
 }

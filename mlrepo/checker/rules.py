@@ -216,7 +216,7 @@ RULES: Mapping[str, Rule] = _table(
          enforcement="PERF-EQUAL-ISSUE", since="v4.1"),
     Rule("performance-equal-issue-configured", "The configuration asks for equal issue.",
          _CHECKER, "Add sample_concatenate_permutation to user.conf; v4.1 asks for it there.",
-         _WARN, official="rejects the result (v4.1)", since="v4.1"),
+         _WARN, "PERF-EQUAL-ISSUE-CONF", since="v4.1"),
     Rule("performance-files", "The run has LoadGen's files and no others.", _CHECKER,
          "Add what is missing, remove the rest.", enforcement="PERF-FILES"),
     Rule("performance-result", "The result is a finite positive number.", _RULES, _RERUN,
