@@ -21,8 +21,8 @@ from mlrepo.checker.accuracy_facts import (
 )
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import leads_elsewhere
+from mlrepo.checker.log_errors import errors_in, first_error_line
 from mlrepo.checker.modular import is_modular, judge_log_start
-from mlrepo.checker.performance import first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import is_truncated
 from mlrepo.logs.accuracy_text import Reading, lines_of, reading_of
@@ -311,7 +311,7 @@ def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:
     trusts_count = bool(wanted) and not is_modular(scope.round)
     if scan.errors or scan.error_count(True):
         scope.report(
-            "accuracy-loadgen-error", path, "LoadGen logged errors.",
+            "accuracy-loadgen-error", path, errors_in(scope, path, scan),
             line=first_error_line(scope, path, scan),
             actual=scan.errors[0] if scan.errors else scan.error_count(True),
             official=None if scan.error_count(trusts_count) else False,

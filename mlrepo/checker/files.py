@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mlrepo.checker.links import leads_elsewhere
+from mlrepo.checker.modular import is_modular
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
@@ -31,5 +32,7 @@ def judge_file_list(scope: Scope, directory: str, kind: str, more: Collection[st
     for name in sorted(missing):
         scope.report(rule, f"{directory}/{name}", f"{name} is missing.")
     for name in sorted(unasked):
-        scope.report(rule, f"{directory}/{name}", f"{name} does not belong here.")
+        scope.report(rule, f"{directory}/{name}", f"{name} does not belong here.",
+                     # No text and no checker of these rounds says which files there may be.
+                     warns=is_modular(scope.round))  # fmt: skip
     return not scope.findings[-1].breaks_official

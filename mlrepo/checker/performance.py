@@ -9,6 +9,7 @@ from typing import Any
 
 from mlrepo.checker import equal_issue
 from mlrepo.checker.compliance_runs import KEYS
+from mlrepo.checker.log_errors import errors_in, first_error_line
 from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.numbers import Unjudgeable, compared, computed, hold
 from mlrepo.checker.old_performance import read_old_run, summary_field
@@ -149,7 +150,7 @@ def _judge(scope: Scope, path: str, run: Run, test: str) -> None:
     count = run.scan.error_count(round.version >= (5, 1))
     if run.scan.errors or count:
         log = path.replace("_summary.txt", "_detail.txt")
-        scope.report("performance-loadgen-error", log, "LoadGen logged errors.",
+        scope.report("performance-loadgen-error", log, errors_in(scope, log, run.scan),
                      line=first_error_line(scope, log, run.scan),
                      actual=run.scan.errors[0] if run.scan.errors else count,
                      official=bool(count) and round.version < (6, 0))  # fmt: skip
@@ -219,13 +220,6 @@ def _inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
 def _line(scope: Scope, path: str, key: str) -> int:
     """Return where the key stands in the log; asked only when a finding is made."""
     return scope.line_of(path, f'"{key}"' if scope.round.has_detail_log() else summary_field(key))
-
-
-def first_error_line(scope: Scope, path: str, scan: DetailScan) -> int:
-    """Return where the log's first error stands, or else the count that says there are some."""
-    if not scope.round.has_detail_log():
-        return scope.line_of(path, scan.errors[0])
-    return scope.line_of(path, '"is_error": true' if scan.errors else '"num_errors"')
 
 
 def _result(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.rounds import Place, Round
-from mlrepo.tree import Kind, Tree
+from mlrepo.tree import Entry, Kind, Tree
 
 _NO_SUBMISSION = (".git", ".github", "assets")
 # What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
@@ -29,6 +29,9 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
             continue
         if entry.kind is Kind.DIRECTORY:
             if entry.name in divisions:
+                for name, first in alike_but_for_case(tree.entries(entry.name)):
+                    scope.report("tree-case", f"{entry.name}/{name}", official=False,
+                                 message=f"It differs from {first} in case only.")  # fmt: skip
                 for below in tree.entries(entry.name):
                     if below.kind is Kind.FILE:
                         scope.report("tree-division-files", f"{entry.name}/{below.name}",
@@ -39,6 +42,15 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
             scope.report("tree-root-files", entry.name, "The file belongs to no submitter.",
                          official=None if entry.kind is Kind.FILE else False)  # fmt: skip
     return scope.findings
+
+
+def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield each name that differs in case only from one before it, and that one."""
+    first: dict[str, str] = {}
+    for entry in entries:
+        other = first.setdefault(entry.name.lower(), entry.name)
+        if other != entry.name:
+            yield entry.name, other
 
 
 def rejected_places(findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -76,13 +76,15 @@ class Scope:
     def report(
         self, rule: str, path: str, message: str, *, line: int = 0,
         expected: object = "", actual: object = "", hint: str = "", official: bool | None = None,
+        warns: bool = False,
     ) -> None:  # fmt: skip
         """Add a finding; ``official`` and ``hint`` override what the table says of the rule.
 
+        ``warns``: what is found breaks the rule so slightly that strict only warns of it.
         Where something else lies in the place of the file, that is reported first: the cause.
         """
         known = RULES[rule]
-        severity = known.severity_in(self.round.name)
+        severity = Severity.WARNING if warns else known.severity_in(self.round.name)
         if rule != "stand-in":
             self.report_stand_in(path)
         self.findings.append(
@@ -145,6 +147,14 @@ class Scope:
             except (Missing, OSError):
                 lines[wanted] = 0
         return lines[wanted]
+
+    def count(self, path: str, text: bytes) -> int:
+        """Return how often a file holds the text; 0 when it cannot be read."""
+        try:
+            with self.tree.open(path) as stream:
+                return sum(line.count(text) for line in stream)
+        except (Missing, OSError):
+            return 0
 
     def exists(self, path: str) -> bool:
         """Say whether anything readable stands at the path."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mlrepo.checker.links import FollowedTree, beneath
 from mlrepo.checker.modular import is_modular
 from mlrepo.checker.outcome import Outcome, joined
+from mlrepo.checker.root import alike_but_for_case
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.system_directory import judge_system_directory
 from mlrepo.checker.verdicts import Verdicts
+from mlrepo.findings import visible
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
+
+# What lies there is evidence: none of it may be written over by another file.
+_EVIDENCE = ("results", "measurements", "compliance", "systems")
 
 
 def judge_part_of_submitter(
@@ -58,13 +63,17 @@ def judge_part_of_submitter(
 def _judge_other_files(scope: Scope) -> bool:
     """Judge what no system owns; return whether the official checker rejects the submitter."""
     systems = scope.directories(f"{scope.root}/results")
+    judge_name(scope, scope.root, scope.place.submitter)
     _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
     rejects = any(finding.breaks_official for finding in scope.findings)
     _judge_orphans(scope)
     texts = ("calibration.md", "documentation/calibration.md")
     asked = not scope.is_open and scope.round.version >= (5, 1)
-    if asked and not any(scope.exists(f"{scope.root}/{name}") for name in texts):
+    found = [f"{scope.root}/{name}" for name in texts if scope.exists(f"{scope.root}/{name}")]
+    if asked and not found:
         scope.report("tree-calibration", scope.root, "calibration.md is missing.")
+    if found and not any(scope.text(path, 4096) != "" for path in found):
+        scope.report("tree-calibration", found[0], "It is empty.", official=False, warns=True)
     return rejects
 
 
@@ -91,6 +100,7 @@ def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
         entries = scope.tree.entries(path)
         if not entries:
             scope.report("tree-empty-directory", path, "The directory is empty.")
+        _judge_case(scope, path, entries)
         for entry in entries:
             below = f"{path}/{entry.name}"
             judge_entry(scope, below, entry)
@@ -101,10 +111,7 @@ def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
 def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
     """Judge the name, kind and size of one file or directory of a submitter."""
     name, kind = entry.name, entry.kind
-    if name[0] == ".":
-        scope.report("tree-dot-name", path, "The name begins with a dot.")
-    if " " in name:
-        scope.report("tree-space", path, "The name holds a space.")
+    judge_name(scope, path, name)
     if entry.target:
         _judge_link(scope, path, entry)
     elif kind is Kind.FILE:
@@ -114,6 +121,27 @@ def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
             scope.report("tree-pycache", path, "It is a __pycache__ directory.")
     else:
         scope.report("tree-special", path, f"It is no plain file: {kind.value}.")
+
+
+def judge_name(scope: Scope, path: str, name: str) -> None:
+    """Judge the name of a file or directory, the submitter's own included."""
+    if name[0] == ".":
+        scope.report("tree-dot-name", path, "The name begins with a dot.")
+    if " " in name:
+        scope.report("tree-space", path, "The name holds a space.")
+    if "\\" in name or visible(name) != name:
+        scope.report("tree-name", path, "The name holds a backslash or no printable character.",
+                     actual=ascii(name), official=False)  # fmt: skip
+
+
+def _judge_case(scope: Scope, path: str, entries: Sequence[Entry]) -> None:
+    """Report names that differ in case only: elsewhere one is written over the other."""
+    evidence = path.split("/")[2:3]
+    for name, first in alike_but_for_case(entries):
+        scope.report(
+            "tree-case", f"{path}/{name}", f"The name differs from {first} in case only.",
+            warns=not evidence or evidence[0] not in _EVIDENCE, official=False,
+        )  # fmt: skip
 
 
 def _judge_size(scope: Scope, path: str, size: int) -> None:

@@ -45,6 +45,7 @@ def judge_system(scope: Scope) -> bool:
         scope.report(
             problem.rule, path, problem.message, expected=problem.expected, actual=problem.actual,
             hint=problem.hint, official=problem.breaks_official,
+            warns=not problem.breaks_strict,
         )  # fmt: skip
     if is_modular(scope.round):
         if not scope.is_open and scope.category not in scope.round.tables["system_types"]:

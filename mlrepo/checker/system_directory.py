@@ -30,6 +30,7 @@ def judge_system_directory(scope: Scope, only: str, verdicts: Verdicts | None) -
     sound = not any(finding.breaks_strict for finding in scope.findings)
     if goes_on or is_modular(scope.round):
         _report_mapping_crashes(scope, mapping)
+    _report_repeated(scope)
     below = [
         replace(
             scope, place=replace(scope.place, benchmark=benchmark), findings=[],
@@ -57,6 +58,18 @@ def _judge_benchmark(scope: Scope, only: str, goes_on: bool, verdicts: Verdicts 
         outcome = judge_benchmark(replace(scope, tree=FollowedTree(traced)), only, goes_on)
         verdicts.keep(scope.tree, scope.path, roots, arguments, outcome, traced.asked)
     return outcome
+
+
+def _report_repeated(scope: Scope) -> None:
+    """Report two directories for one benchmark; in the open division they are two models."""
+    first: dict[str, str] = {}
+    for name in [] if scope.is_open else scope.directories(scope.path):
+        official = scope.round.official_benchmark(name)
+        if official and first.setdefault(official, name) != name:
+            scope.report(
+                "benchmark-repeated", f"{scope.path}/{name}",
+                f"{first[official]} is the same benchmark, {official}.", official=False,
+            )  # fmt: skip
 
 
 def _mapping(scope: Scope) -> object:

@@ -20,6 +20,15 @@ from mlrepo.rounds.system_schema import COUNT_FIELDS, coerced_count, known_field
 _NOTHING = re.compile(r"(?i)(none|no|n/?a|not applicable|-|null|0)?\Z")
 # "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
 _CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
+# The number 0 counts as empty, and of a word the checkers of v6.0 and later end in a traceback.
+_COUNT_HINT = 'Write the number alone, the text "0" where there is none; words go into hw_notes.'
+# What the official summary, and so the results table, shows of a description.
+_SHOWN = (
+    "status", "system_type", "submitter", "division", "system_name", "number_of_nodes",
+    "host_processor_model_name", "host_processors_per_node", "host_processor_core_count",
+    "accelerator_model_name", "accelerators_per_node", "framework", "operating_system",
+    "hw_notes", "sw_notes",
+)  # fmt: skip
 _THREADS_PER_CORE = (1, 2, 4, 8)
 
 
@@ -207,9 +216,7 @@ def _problems_of(
         ]  # fmt: skip
     found = []
     if "filled" in broken:
-        hint = "Write what it is, or N/A."
-        if field in COUNT_FIELDS:
-            hint = 'Write the number; for none the text "0", since the number 0 counts as empty.'
+        hint = "Write what it is, or N/A." if field not in COUNT_FIELDS else _COUNT_HINT
         found.append(
             FieldProblem(
                 "system-field-empty", field, f"{field} must not be empty.", "a text",
@@ -219,12 +226,13 @@ def _problems_of(
     elif "text" in broken:
         found.append(
             FieldProblem("system-text", field, f"{field} is no text and no number.",
-                         "a text or a number", _short(value), "Write it as one text.")
+                         "a text or a number", _short(value), "Write it as one text.",
+                         breaks_strict=field in _SHOWN)
         )  # fmt: skip
     if "count" in broken:
         found.append(
             FieldProblem("system-count", field, f"{field} is no whole number.", "a whole number",
-                         _short(value), "Give the number alone; put words into hw_notes.",
+                         _short(value), _COUNT_HINT,
                          breaks_strict=False)
         )  # fmt: skip
     return found
@@ -239,7 +247,8 @@ def _missing(round_: Round, field: str) -> FieldProblem:
         )  # fmt: skip
     return FieldProblem(
         "system-field-missing", field, f"The field {field} is missing.",
-        hint=f'Add "{field}"; N/A where there is none.', breaks_official=True,
+        hint=f'Add "{field}". {_COUNT_HINT}' if field in COUNT_FIELDS else
+        f'Add "{field}"; N/A where there is none.', breaks_official=True,
     )  # fmt: skip
 
 

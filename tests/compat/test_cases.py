@@ -28,16 +28,8 @@ _CASES = _SHARED / "cases" / "checker"
 pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in {_CASES}")
 
 # Cases that are still judged wrongly.
-NOT_YET_STRICT: frozenset[str] = frozenset(
-    {
-        "pub-v60-all-lines-are-errors",
-        "pub-v60-system-text",
-        "silent-298-name-with-newline.b50",
-        "silent-316-backslash-name.b50",
-        "silent-386-calibration-empty.b51",
-    }
-)
-NOT_YET_OFFICIAL: frozenset[str] = frozenset({})
+NOT_YET_STRICT: frozenset[str] = frozenset()
+NOT_YET_OFFICIAL: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
