@@ -267,6 +267,13 @@ def _known_name(above: str, key: str) -> str:
     return f"{above}*" if f"{above}*" in RECORD else ""
 
 
+def well_formed(above: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of the object ``above`` that a record may hold, for what others wrote."""
+    return {
+        key: value for key, value in raw.items() if not any(_problems(f"{above}.", {key: value}))
+    }
+
+
 def plain(value: Any, depth: int = _DEEPEST) -> Any:
     """Return a JSON value whose texts are UTF-8: halves of surrogate pairs become escapes.
 

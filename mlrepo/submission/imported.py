@@ -109,8 +109,9 @@ class Importer:
                 "--round says by which layout they are read.",
             )
         for result in report.results:
+            before = len(self.left_out)
             runs = list(self._result(result))
-            if not runs:
+            if not runs and len(self.left_out) == before:
                 self.left_out.append(LeftOut(result.path, f"it holds no {DETAIL_LOG}"))
             yield from runs
 
@@ -207,7 +208,8 @@ class Importer:
     def _imported(
         self, base: ResultFacts, directory: str, kind: Kind, detail: DetailLog, found: Found,
         called: str,
-    ) -> ImportedRun:  # fmt: skip
+    ) -> ImportedRun | None:  # fmt: skip
+        """Return the run; None, with the reason in ``left_out``, where no record can hold it."""
         files = {name: data for name, data in base.files.items() if data}
         for path in _files_of(directory, kind):
             data = self._bytes(path)
@@ -221,6 +223,11 @@ class Importer:
         record = record_of(facts, source, kind, detail, found, files)
         record = dataclasses.replace(record, redactions=redactions)
         refuse_secret_names(record)
+        try:
+            record = RunRecord.from_json(record.to_json(), "What was found")
+        except UserError as error:
+            self.left_out.append(LeftOut(called, error.message))
+            return None
         kept = {name: data for name, data in files.items() if len(data) <= MAX_BLOB_SIZE}
         return ImportedRun(record, kept, facts.workflow)
 

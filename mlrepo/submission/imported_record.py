@@ -27,7 +27,10 @@ from mlrepo.record import (
     new_run_id,
     timestamp,
 )
+from mlrepo.record_fields import well_formed
 from mlrepo.rounds import Place, Round
+
+_ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def record_of(
     place, system = facts.place, facts.system
     framework = str(system.get("framework", ""))
     weights = str(facts.measurements.get("starting_weights_filename", ""))
-    effective = detail.group("effective_")
+    effective = well_formed("loadgen.effective", detail.group("effective_"))
     return RunRecord(
         run=new_run_id(started, content.encode()),
         started=timestamp(started),
@@ -129,12 +132,12 @@ def record_of(
         metrics=found.metrics,
         reasons=tuple(dict.fromkeys(reasons)),
         tags=(IMPORTED_TAG,),
-        model={**facts.measurements, "file": posixpath.basename(weights)},
+        model={**well_formed("model", facts.measurements), "file": posixpath.basename(weights)},
         backend={"name": _short_name(framework), "framework": framework},
         loadgen={
             "version": detail.version,
             "effective": effective,
-            "requested": detail.group("requested_"),
+            "requested": well_formed("loadgen.requested", detail.group("requested_")),
             "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
             "errors": list(detail.errors),
         },
@@ -144,7 +147,7 @@ def record_of(
             if name in files
         },
         source={"imported": source.label, "path": facts.path},
-        host={key: text for key, text in system.items() if isinstance(text, str)},
+        host=well_formed("host", {k: text for k, text in system.items() if isinstance(text, str)}),
         configuration=configuration_digest(
             {
                 "round": source.round.name,
@@ -174,8 +177,9 @@ def _moment(text: str) -> datetime.datetime:
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
-        return datetime.datetime.fromtimestamp(0, datetime.UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+        return _ERA
+    known = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return known if 1970 < known.year < 9999 else _ERA
 
 
 def _short_name(framework: str) -> str:
