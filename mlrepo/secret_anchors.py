@@ -6,6 +6,10 @@ commit) is spared the regular expressions and their start-up time.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # typing is not loaded for a commit that touches nothing
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _LETTERS = "A-Za-z0-9"
 _WORD = _LETTERS + r"_\-"
 _HEX_DIGITS = "a-fA-F0-9"
@@ -112,20 +116,24 @@ _CONTEXTS: dict[str, tuple[bytes, ...]] = {
     "registry login": (b'"auth"', b"_auth"),
     "login in .netrc": (b"password",),
     "Kaggle key": (b'"username"', b"KAGGLE_KEY"),
-    "Weights & Biases key": (b"WANDB_API_KEY", b"wandb.ai"),
+    "Weights & Biases key": (b"WANDB_API_KEY",),
     "webhook": (b"/api/webhooks/",),
     "Telegram token": (b":AA",),
 }
 
 
-def _prefixes() -> dict[str, tuple[bytes, ...]]:
-    found: dict[str, tuple[bytes, ...]] = {}
+def _anchors_in_words() -> dict[str, tuple[tuple[bytes, bool], ...]]:
+    """Return the anchors of each kind, and whether each holds a character that joins words."""
+    found = dict(_CONTEXT_WORDS)
     for kind, prefixes, *_ in TOKENS + WORDLIKE_TOKENS:
         found[kind] = found.get(kind, ()) + tuple(prefixes.encode().split())
-    return found
+    return {
+        kind: tuple((anchor, any(joint in b"_-." for joint in anchor)) for anchor in anchors)
+        for kind, anchors in found.items()
+    }
 
 
-_IN_WORDS = _prefixes() | _CONTEXT_WORDS
+_IN_WORDS = _anchors_in_words()
 # The keys of :data:`mlrepo.redaction.SECRET_PATTERNS`.
 KINDS = tuple(dict.fromkeys((*_IN_WORDS, *_CONTEXTS)))
 
@@ -145,27 +153,31 @@ def views(data: bytes) -> tuple[bytes, ...]:
     return (data, data.replace(b"\0", b"")) if b"\0" in data else (data,)
 
 
-def possible_kinds(data: bytes) -> list[str]:
+def possible_kinds(data: bytes, among: Collection[str] = KINDS) -> list[str]:
     """Return the kinds of credentials whose patterns are worth trying on one of the views."""
-    found = {kind for view in views(data) for kind in _possible(view)}
+    found = {kind for view in views(data) for kind in _possible(view, among)}
     return [kind for kind in KINDS if kind in found]
 
 
-def _possible(data: bytes) -> list[str]:
-    # A hundred searches of the whole would take long. Of its long words, once each and without
-    # the digests and answers in hexadecimal, they take no time.
-    words = [word for word in _long_words(data) if word.strip(_HEX)]
-    every = b"\n".join(words)
-    compound = b"\n".join(word for word in words if b"_" in word or b"-" in word or b"." in word)
-    kinds = [
-        kind
-        for kind, anchors in _IN_WORDS.items()
-        for anchor in anchors
-        if anchor in (compound if b"_" in anchor or b"-" in anchor or b"." in anchor else every)
-    ]
-    kinds += [kind for kind, anchors in _CONTEXTS.items() if any(a in data for a in anchors)]
-    if _URL in kinds and not _names_a_user(data):
-        kinds.remove(_URL)
+def _possible(data: bytes, among: Collection[str]) -> list[str]:
+    kinds = []
+    in_words = [kind for kind in among if kind in _IN_WORDS]
+    if in_words:
+        # A hundred searches of the whole would take long. Of its long words, once each and without
+        # the digests and answers in hexadecimal, they take no time.
+        words = [word for word in _long_words(data) if word.strip(_HEX)]
+        every = b"\n".join(words)
+        compound = b"\n".join([w for w in words if b"_" in w or b"-" in w or b"." in w])
+        kinds += [
+            kind
+            for kind in in_words
+            for anchor, is_compound in _IN_WORDS[kind]
+            if anchor in (compound if is_compound else every)
+        ]
+    for kind in among:
+        for anchor in _CONTEXTS.get(kind, ()):
+            if anchor in data and (kind != _URL or _names_a_user(data)):
+                kinds.append(kind)
     return kinds
 
 

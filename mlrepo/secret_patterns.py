@@ -64,7 +64,7 @@ _CONTEXTS: Mapping[str, re.Pattern[str]] = {
         r"|KAGGLE_KEY[\"'\\]*[ \t]*[:=][ \t]*[\"'\\]*)(?P<secret>[0-9a-f]{32})(?![0-9a-f])"
     ),
     "Weights & Biases key": re.compile(
-        r"(?:WANDB_API_KEY[\"'\\]*[ \t]*[:=][ \t]*[\"'\\]*|wandb login[ \t]+)"
+        r"WANDB_API_KEY[\"'\\]*[ \t]*[:=][ \t]*[\"'\\]*"
         r"(?P<secret>[0-9a-f]{40})(?![0-9a-f])"
     ),
     "webhook": re.compile(

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlrepo.secret_anchors import possible_kinds, views
+from mlrepo.secret_anchors import KINDS, possible_kinds, views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 ALLOW_MARK = b"mlrepo:allow-secret"
 
@@ -37,9 +37,12 @@ class Secret(NamedTuple):
     line: int
 
 
-def find_secrets(data: bytes) -> list[Secret]:
-    """Return the credentials in ``data``, in whatever encoding; at most one of a kind in a line."""
-    kinds = possible_kinds(data)
+def find_secrets(data: bytes, among: Collection[str] = KINDS) -> list[Secret]:
+    """Return the credentials in ``data``, in whatever encoding; at most one of a kind in a line.
+
+    Only those of the kinds ``among``, where it is known already that there are no others.
+    """
+    kinds = possible_kinds(data, among)
     found = {
         Secret(kind, line)
         for view in (views(data) if kinds else ())

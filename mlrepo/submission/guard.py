@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlrepo.redaction import shown_url
 from mlrepo.repository.committed_settings import committed_settings
 from mlrepo.repository.discovery import read_settings
 from mlrepo.repository.outgoing import Outgoing, OutgoingBlob, entry_names, read_blobs
-from mlrepo.secret_anchors import possible_kinds
+from mlrepo.secret_anchors import KINDS, possible_kinds
 from mlrepo.secret_scan import ALLOW_MARK, find_secrets, without_secrets
 from mlrepo.settings import FILE_NAME, Resolver
 from mlrepo.submission.embargo import Embargo, is_result_path
@@ -37,9 +37,9 @@ def secrets_in(root: Path, objects: Sequence[OutgoingBlob]) -> list[str]:
     return [
         message
         for batch in _batches(root, objects)
-        if possible_kinds(b"\n".join(data for _, data in batch))
+        if (kinds := possible_kinds(b"\n".join(data for _, data in batch)))
         for found, data in batch
-        for message in secret_messages(found.path, data)
+        for message in secret_messages(found.path, data, kinds)
     ]
 
 
@@ -74,12 +74,12 @@ def secrets_in_names(what: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def secret_messages(path: str, data: bytes) -> list[str]:
+def secret_messages(path: str, data: bytes, among: Collection[str] = KINDS) -> list[str]:
     """Return one message for each credential in the content of one file, without its text."""
     return [
         f"{_shown(path)}:{secret.line}: this looks like a secret ({secret.kind}). Remove it and "
         f"revoke it at its issuer; if it is none, write {ALLOW_MARK.decode()} into the line."
-        for secret in find_secrets(data)
+        for secret in find_secrets(data, among)
     ]
 
 
