@@ -19,7 +19,9 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 @click.command("doctor")
 @click.option(
-    "--fix", is_flag=True, help="Record runs left in the spool, remove stale locks, lay hooks."
+    "--fix",
+    is_flag=True,
+    help="Record runs left in the spool, remove what crashes left, install hooks.",
 )
 @click.option("--quick", is_flag=True, help="Do not compare every record with its commit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
@@ -34,6 +36,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     """
     from mlrepo.repository.health import PROBLEM, check_repository, remove_stale_locks
     from mlrepo.repository.hook_install import install_hooks
+    from mlrepo.repository.leftovers import remove_leftovers
 
     repository = current_repository()
     settings = resolver(repository)
@@ -42,7 +45,8 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     kind = settings.require("hooks").value
     mended: list[str] = []
     if fix:
-        mended = [f"removed {lock}" for lock in remove_stale_locks(repository)]
+        removed = [*remove_stale_locks(repository), *remove_leftovers(repository)]
+        mended = [f"removed {path}" for path in removed]
         mended += install_hooks(repository, kind).lines()
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []

@@ -62,8 +62,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),
 }
 
-# Errors of the machine that the operating system reports without naming a file.
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+# Errors of the machine that the operating system reports without naming a file, and what to do.
+_SPACE = "Check permissions and free space."
+_FILES = "Raise the limit of open files (`ulimit -n`) and run the command again."
+_MACHINE = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _SPACE,
+    errno.EIO: _SPACE,
+    errno.EFBIG: "Raise the limit of file sizes (`ulimit -f`) and run the command again.",
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.ENOMEM: "Free memory, or raise its limit (`ulimit -v`), and run the command again.",
+}
 
 
 class LazyGroup(click.Group):
@@ -177,9 +188,9 @@ def _say(message: str, hint: str) -> None:
 def _bug(error: Exception, arguments: list[str]) -> int:
     import traceback
 
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK_ERRORS):
-        where = f"{error.filename}: " if error.filename is not None else ""
-        _say(f"{where}{error.strerror}.", "Check permissions and free space.")
+    found = _of_the_machine(error)
+    if found is not None:
+        _say(*found)
         return 2
     report = (
         f"mlrepo {__version__}, Python {sys.version}\n"
@@ -191,6 +202,31 @@ def _bug(error: Exception, arguments: list[str]) -> int:
         f"The report is in {_written(report)}; please send it with an issue.",
     )
     return 70
+
+
+def _of_the_machine(error: Exception) -> tuple[str, str] | None:
+    """Return message and hint for an error that is none of mlrepo's own, or None."""
+    if not _has_directory():
+        return "The current directory was deleted.", "cd into one that exists."
+    if isinstance(error, OSError):
+        known = _MACHINE.get(error.errno or 0)
+        if error.filename is None and known is None:
+            return None
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"{where}{error.strerror}.", known or _SPACE
+    # libgit2 tells the operating system's reason at the end of a text of its own.
+    for number, hint in _MACHINE.items():
+        if type(error).__name__ == "GitError" and os.strerror(number).lower() in str(error).lower():
+            return f"{error}.", hint
+    return None
+
+
+def _has_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _written(report: str) -> str:

@@ -24,7 +24,11 @@ _ATTEMPTS_SECONDS = 10.0
 _ATTEMPTS = 5
 # No living git or mlrepo holds the lock of a branch for so long once it began to move it.
 _MOVE_SECONDS = 1.0
-_FULL = re.compile(r"no space left|quota exceeded|read-only file system|permission denied", re.I)
+_FULL = re.compile(
+    r"no space left|quota exceeded|read-only file system|permission denied|file too large"
+    r"|too many open files|cannot allocate memory",
+    re.I,
+)
 _Made = TypeVar("_Made")
 
 
@@ -244,7 +248,8 @@ def _fail_or_wait(
     if _FULL.search(str(error)):
         raise UserError(
             f"{repository.common_dir} cannot be written to: {error}.",
-            hint=f"Make room, or make the directory writable. {kept}",
+            hint="Make room, make the directory writable, or raise the limit (`ulimit -a`). "
+            f"{kept}",
         ) from error
     if hopeless:
         repository.__dict__.pop("git", None)

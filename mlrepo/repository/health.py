@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +13,12 @@ from mlrepo.repository.experiments import experiment_tips
 from mlrepo.repository.history import readable_record, recorded_runs
 from mlrepo.repository.hook_install import kind_of_hooks, missing_hooks, outdated_hooks
 from mlrepo.repository.identity import git_identity
+from mlrepo.repository.leftovers import is_stale, leftovers
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
 from mlrepo.repository.spool import Spool
 from mlrepo.repository.trailers import run_trailers
 
-# A lock this old was left by a crash: git and mlrepo hold one for milliseconds.
-STALE_SECONDS = 600
 _OLDEST_GIT = (2, 36)
 
 # How many unreadable records are named.
@@ -49,7 +47,8 @@ def check_repository(repository: ResultsRepository, *, records: bool, hooks: str
         The setting ``hooks``.
     """
     checks = [_git_version(repository), _formats(repository), _identity(repository)]
-    checks += [_locks(repository), _spool(repository), _hooks(repository, hooks)]
+    checks += [_locks(repository), _leftovers(repository), _spool(repository)]
+    checks.append(_hooks(repository, hooks))
     checks.append(_systems(repository))
     if checks[1].status == OK:
         checks += _branches(repository)
@@ -64,8 +63,7 @@ def stale_locks(repository: ResultsRepository) -> list[Path]:
     heads = repository.common_dir / "refs" / "heads"
     for lock in sorted((*heads.glob("exp/**/*.lock"), *heads.glob("submission/*.lock"))):
         with contextlib.suppress(FileNotFoundError):  # a living git let go of it
-            # Whichever way: a clock that was put back leaves locks of the future.
-            if abs(time.time() - lock.stat().st_mtime) > STALE_SECONDS:
+            if is_stale(lock):
                 stale.append(lock)
     return stale
 
@@ -120,6 +118,20 @@ def _locks(repository: ResultsRepository) -> Check:
             "If no git process runs, `mlrepo doctor --fix` removes the lock files.",
         )
     return Check("locks", OK, "no stale lock")
+
+
+def _leftovers(repository: ResultsRepository) -> Check:
+    found = leftovers(repository)
+    if found:
+        named = ", ".join(str(path) for path in found[:_MOST_TOLD])
+        more = f" and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+        return Check(
+            "leftovers",
+            WARNING,
+            f"Processes that died left {named}{more}.",
+            "`mlrepo doctor --fix` removes them.",
+        )
+    return Check("leftovers", OK, "no temporary file")
 
 
 def _spool(repository: ResultsRepository) -> Check:

@@ -118,13 +118,3 @@ class RawStore:
     def remove(self, sha256: str) -> None:
         """Delete one kept log."""
         (self.root / sha256).unlink(missing_ok=True)
-
-    def sweep(self) -> list[Path]:
-        """Remove what a killed process left half added; return what went.
-
-        The caller holds the locks of recording and of truncation, and no run is in progress.
-        """
-        left = [*self.root.glob(f".{'?' * 64}.*"), *self.root.glob(".*.origin.*")]
-        for path in left:
-            path.unlink(missing_ok=True)
-        return left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -83,3 +84,50 @@ def test_no_identity_and_no_system_are_found(root: Path) -> None:
         ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"]
     )
     mlrepo(root, "doctor", code=1, **nobody).says("problem", "identity", "git config --global")
+
+
+def test_a_lock_of_the_future_is_removed_as_one_of_the_past(root: Path) -> None:
+    """A clock that was put back leaves dates that would never come of age."""
+    bench(root)
+    lock = root / ".git" / "refs" / "heads" / "exp" / "box.lock"
+    lock.touch()
+    mlrepo(root, "doctor", "--fix", "--quick")
+    assert lock.exists()  # it may be a living git's
+    os.utime(lock, (0, time.time() + 90 * 86400))
+    mlrepo(root, "doctor", "--quick", code=1).says("locked", "box")
+    mlrepo(root, "doctor", "--fix", "--quick").says(f"removed {lock}")
+    assert not lock.exists()
+
+
+def test_what_kills_left_is_told_and_removed(root: Path) -> None:
+    """Temporary files, notes and locks of nobody go; what is young, alive or no leftover stays."""
+    bench(root)
+    store = root / ".git" / "mlrepo"
+    dead = int(subprocess.run(["sh", "-c", "echo $$"], capture_output=True, check=True).stdout)
+    left = [
+        root / ".mlrepo.toml.abcd_123",
+        root / "systems" / "box" / ".system.json.abcdefgh",
+        store / "raw" / f".{'a' * 64}.{dead}",
+        store / "raw" / f".{'a' * 64}.origin.abcdefgh",
+        store / "spool" / "20261123T000000Z-000000.lock",
+        store / "refs%2Fheads%2Fexp%2Fgone.moving",
+        store / "tree-abcdefgh",
+        store / "quarantine" / "1-abcdef01.lock",
+        root / ".git" / "objects" / "pack" / "pack-1.keep",
+    ]
+    stay = [
+        root / ".mlrepo.toml.ijklmnop",
+        root / ".mlrepo.toml.bak",
+        store / "raw" / f".{'b' * 64}.{os.getpid()}",
+        root / ".git" / "objects" / "pack" / "pack-2.keep",
+    ]
+    for path in (*left, *stay):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mlrepo 1-abcdef01\n" if path.name == "pack-1.keep" else "")
+        if path != stay[0]:
+            os.utime(path, (0, 0))
+    mlrepo(root, "doctor", "--quick").says("leftovers", "died left", "doctor --fix")
+    mlrepo(root, "doctor", "--fix", "--quick").says(*(f"removed {path}" for path in left[:7]))
+    assert [path for path in left if path.exists()] == []
+    assert [path for path in stay if not path.exists()] == []
+    mlrepo(root, "doctor").says("no temporary file", "1 runs, records and commits agree")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driver import BENCH, bench, everything, mlrepo, spooled
+from driver import BENCH, MLREPO, bench, environment, everything, mlrepo, spooled
 from samples import git
 
 PERFORMANCE = ("--mode", "performance")
@@ -266,3 +266,37 @@ def test_a_read_only_repository_is_refused_before_the_benchmark(
     mlrepo(root, "doctor", code=None)
     mlrepo(root, "config", "set", "round", "v6.0", code=2).says("mlrepo.toml", "read-only")
     mlrepo(root, "system", "add", "other", code=2).says("systems", "read-only")
+
+
+def test_a_deleted_working_directory_is_named(root: Path) -> None:
+    """Whatever the command: the directory is at fault, not mlrepo."""
+    for command in ("log", "doctor", "status", "round list", "review .", "config list"):
+        gone = root / "gone"
+        gone.mkdir()
+        done = subprocess.run(
+            ["sh", "-c", f'rmdir ../gone && exec "$@" {command}', "sh", *MLREPO],
+            cwd=gone, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, f"{command}: {done.stderr}"
+        assert "directory" in done.stderr
+
+
+@pytest.mark.parametrize(("limit", "word"), [("-n 12", "open files"), ("-f 8", "too large")])
+def test_a_limit_of_the_machine_is_named(root: Path, limit: str, word: str) -> None:
+    """What the operating system refuses is for the user to change, and is no bug."""
+    done = subprocess.run(
+        ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *MLREPO, *BENCH],
+        cwd=root, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert word in done.stderr
+    mlrepo(root, "doctor", "--fix")  # what was measured is recorded without the limit
+    assert spooled(root) == []
+
+
+@pytest.mark.parametrize("text", ["a=" + "[" * 50_000 + "]" * 50_000, "[" + "a." * 50_000 + "b]"])
+def test_settings_nested_without_end_are_named(root: Path, text: str) -> None:
+    """Python cannot read them, and says so by an error of its own."""
+    (root / "mlrepo.toml").write_text(text + "\n")
+    for arguments in (("config", "list"), ("doctor",), ("config", "set", "round", "v6.0")):
+        mlrepo(root, *arguments, code=2).says("mlrepo.toml", "not valid TOML")
