@@ -142,7 +142,7 @@ def read_settings(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
+        raise UserError(f"{path} is not valid TOML: {error}.", hint="Correct the line.") from error
     return parse_settings(text, str(path))
 
 
@@ -151,7 +151,7 @@ def parse_settings(text: str, path: str) -> dict[str, str]:
     try:
         raw = parse_toml(text)
     except ValueError as error:
-        raise UserError(f"{path} is not valid TOML: {error}.", hint="Mend the line.") from error
+        raise UserError(f"{path} is not valid TOML: {error}.", hint="Correct the line.") from error
     flat = _flatten(raw)
     known = {setting.key for setting in SETTINGS}
     for key, value in flat.items():
