@@ -156,11 +156,16 @@ def _entries(
         **{f"effective_{key}": value for key, value in settings.items()},
         "loaded_qsl_set": list(range(16)),
         "power_begin": "03-01-2026 12:00:00.000",
-        "power_end": "03-01-2026 12:10:10.000",
+        "power_end": "03-01-2026 12:11:10.000",
     }
     if mode == "AccuracyOnly":
         return {**head, "accuracy_sample_count": _IMAGES, "num_errors": 0}
-    percentiles = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
+    # All samples of an Offline run are asked for at its beginning: the last answer ends it.
+    longest = round(per_query / score * 1e9) if offline else ns + 5000
+    latencies = {
+        name: round(longest * float(name) / 100) if offline else ns + 10 * number
+        for number, name in enumerate(_PERCENTILES)
+    }
     return {
         **head,
         "result_validity": "VALID",
@@ -172,16 +177,17 @@ def _entries(
         "result_qps_with_loadgen_overhead": score * 0.999,
         "result_qps_without_loadgen_overhead": score,
         "early_stopping_latency_ss": ns + 1000,
-        "early_stopping_latency_ms": 8 * ns + 1000,
+        "early_stopping_latency_ms": 8 * ns + 1000 if scenario == "MultiStream" else ns + 2000,
         "result_min_latency_ns": ns - 1000,
-        "result_max_latency_ns": ns + 5000,
-        "result_mean_latency_ns": ns,
-        **{f"result_{p}_percentile_latency_ns": ns + 10 * i for i, p in enumerate(percentiles)},
+        "result_max_latency_ns": longest,
+        "result_mean_latency_ns": longest // 2 if offline else ns,
+        **{f"result_{name}_percentile_latency_ns": value for name, value in latencies.items()},
         "num_errors": 0,
         "num_warnings": 0,
     }
 
 
+_PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
 _HEADLINES = {
     "Offline": "Samples per second: {result_samples_per_second}",
     "SingleStream": "90th percentile latency (ns) : {early_stopping_latency_ss}",
@@ -203,10 +209,14 @@ def _summary(entries: Mapping[str, Any], seeds: Mapping[str, int]) -> str:
     if scenario == "SingleStream" and "90.00" in _result_key(entries):
         headline = f"90th percentile latency (ns) : {percentile}"
     parameters = "".join(f"{key} : {entries[f'effective_{key}']}\n" for key in seeds)
+    latencies = "".join(
+        f"{name} percentile latency (ns)   : {entries[f'result_{name}_percentile_latency_ns']}\n"
+        for name in _PERCENTILES
+    )
     return (
         f"{rule}\nMLPerf Results Summary\n{rule}\n{head}{headline}\nResult is : VALID\n"
         f"  Min duration satisfied : Yes\n  Min queries satisfied : Yes\n\n"
-        f"{rule}\nAdditional Stats\n{rule}\n90.00 percentile latency (ns)   : {percentile}\n\n"
+        f"{rule}\nAdditional Stats\n{rule}\n{latencies}\n"
         f"{rule}\nTest Parameters Used\n{rule}\n"
         f"samples_per_query : {entries['effective_samples_per_query']}\n"
         f"min_duration (ms): {entries['effective_min_duration_ms']}\n"
@@ -228,7 +238,6 @@ def _old_summary(entries: Mapping[str, Any], round_: Round) -> str:
     head = f"SUT name : PySUT\nScenario : {words.get(scenario, scenario)}\n"
     if entries["effective_test_mode"] == "AccuracyOnly":
         return f"{head}Mode     : Accuracy\n\nNo errors encountered during test.\n"
-    names = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
     headline = {
         "Offline": f"Samples per second: {entries['result_samples_per_second']}",
         "SingleStream": "90th percentile latency (ns) : "
@@ -238,7 +247,7 @@ def _old_summary(entries: Mapping[str, Any], round_: Round) -> str:
     rule = "=" * 48
     latencies = "".join(
         f"{name} percentile latency (ns)   : {entries[f'result_{name}_percentile_latency_ns']}\n"
-        for name in names
+        for name in _PERCENTILES
     )
     seeds = "".join(f"{name} : {entries[f'effective_{name}']}\n" for name in round_.seeds())
     settings = "".join(

@@ -16,6 +16,7 @@ from mlrepo.repository.trees import DirectoryTree
 
 _BEGIN = datetime(2026, 3, 1, 12, 0, 0)
 _SECONDS = 610
+_RULES = {"power-samples", "power-not-positive", "power-files", "power-window"}
 _FORMAT = "%m-%d-%Y %H:%M:%S.%f"
 
 
@@ -24,6 +25,7 @@ def measured(root: Path, round_name: str = "v3.0", watts: float = 9.5) -> Submis
     submission = write_submission(root, round_name)
     performance = submission.result("Offline") / "performance"
     run = performance / "run_1"
+    _edit(run / "mlperf_log_detail.txt", lambda text: text.replace("12:11:10.000", "12:10:10.000"))
     # An Offline run lasts from its one query to its last answer.
     _edit(
         run / "mlperf_log_detail.txt",
@@ -58,13 +60,9 @@ def _edit(path: Path, edit: Callable[[str], str]) -> None:
 
 
 def found(submission: Submission) -> dict[str, bool]:
-    """Return the rules about power that are broken, and whether each breaks strict."""
+    """Return the rules about samples and files that are broken, and whether each breaks strict."""
     report = check(DirectoryTree(submission.root), submission.round)
-    return {
-        finding.rule: finding.breaks_strict
-        for finding in report.all_findings()
-        if finding.rule.startswith("power") and finding.rule != "power-not-verified"
-    }
+    return {f.rule: f.breaks_strict for f in report.all_findings() if f.rule in _RULES}
 
 
 def _spl(submission: Submission) -> Path:
