@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from mlrepo.checker.rules import RULES, Rule
 from mlrepo.errors import UserError
+from mlrepo.nearest import meant
 from mlrepo.rounds import known_rounds
 
 # What an effect of the enforcement table does to a result.
@@ -28,10 +27,9 @@ def explanation(name: str) -> str:
     """Return all about a rule; raise :class:`UserError` when there is none of that name."""
     rule = RULES.get(name)
     if rule is None:
-        near = difflib.get_close_matches(name, RULES, n=3)
-        meant = f"Did you mean {' or '.join(near)}? " if near else ""
         raise UserError(
-            f"There is no rule {name!r}.", hint=f"{meant}`mlrepo check --list-rules` lists all."
+            f"There is no rule {name!r}.",
+            hint=f"{meant(name, RULES)} `mlrepo check --list-rules` lists all.",
         )
     where = " (a warning in rounds that do not have the rule)" if rule.of_its_rounds else ""
     lines = [

@@ -368,6 +368,7 @@ def _base(systems: Path, name: str) -> Mapping[str, Any] | None:
 
 
 def _chosen(texts: tuple[str, ...], round_: Any) -> dict[str, str]:
+    from mlrepo.nearest import meant
     from mlrepo.systems.fields import EXPLANATIONS
 
     known = {*EXPLANATIONS, *round_.system_fields(), *round_.system_further_fields()}
@@ -378,12 +379,9 @@ def _chosen(texts: tuple[str, ...], round_: Any) -> dict[str, str]:
         if not equals:
             raise UserError(f"--set {text!r} is not FIELD=VALUE.", hint="Such as cooling=air.")
         if field not in known:
-            import difflib
-
-            near = ", ".join(difflib.get_close_matches(field, known, 3)) or "none"
             raise UserError(
                 f"{field!r} is no field of {round_.name}'s system descriptions.",
-                hint=f"Near it: {near}.",
+                hint=meant(field, known),
             )
         chosen[field] = value.strip()
     return chosen
