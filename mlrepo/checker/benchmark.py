@@ -35,9 +35,11 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
     """
     rules = scope.round.scenario_rules(scope.category, scope.model)
     known = rules is not None and (scope.is_open or scope.model in scope.round.tables["models"])
+    if not known and not _is_category(scope):
+        # The cause, at the description, is reported there.
+        return _unjudged(scope, only)
     if not known:
-        scope.report("benchmark-unknown", scope.path, "The round does not know the benchmark here.",
-                     actual=f"{scope.model} ({scope.category})", official=True)  # fmt: skip
+        _report_unknown(scope)
         if is_modular(scope.round) and not scope.is_open:
             scope.dies(scope.path, "it asks for the scenarios of a benchmark that it does not know")
     required, optional = map(set, rules or ((), ()))
@@ -77,6 +79,43 @@ def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
     return Outcome(tuple(judged), (*others, *scope.findings))
 
 
+def _is_category(scope: Scope) -> bool:
+    table = scope.round.tables["scenarios"]
+    return not scope.round.has_categories() or scope.category.replace(",", "-") in table
+
+
+def _unjudged(scope: Scope, only: str) -> Outcome:
+    """Return the results of a system without category: no rule of the round can be held to them."""
+    description = f"{scope.root}/systems/{scope.place.system}.json"
+    results = []
+    for name in scope.directories(scope.path):
+        below = replace(scope, place=replace(scope.place, scenario=name), findings=[])
+        if within(below.path, only):
+            below.report(
+                "result-unjudged", below.path, "It cannot be judged before the description is.",
+                expected=f"a system_type in {description}", official=True,
+            )  # fmt: skip
+            judge_loading(below, (), judged=False)
+            results.append(_without_value(below))
+    return Outcome(tuple(results), tuple(scope.findings))
+
+
+def _report_unknown(scope: Scope) -> None:
+    """Say what the round knows instead: the benchmark in other categories, or its own names."""
+    table = scope.round.tables["scenarios"]
+    elsewhere = [name for name in table if scope.round.scenario_rules(name, scope.model)]
+    here = scope.round.tables["scenarios"].get(scope.category.replace(",", "-")) or {}
+    if elsewhere:
+        message = f"The round has the benchmark for {' and '.join(elsewhere)} systems only."
+        hint = "Correct system_type in the description, if that is wrong; else the result is open."
+    else:
+        message, hint = "The round does not know the benchmark.", ""
+    scope.report(
+        "benchmark-unknown", scope.path, message, hint=hint, expected=f"one of: {', '.join(here)}",
+        actual=f"{scope.model} ({scope.category})", official=True,
+    )  # fmt: skip
+
+
 def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
     """Return findings that the official checker counts beside the result, not against it."""
     return [
@@ -105,7 +144,7 @@ def _judge_required(
         scope.report(
             "scenario-missing",
             f"{scope.path}/{scenario}",
-            f"The required scenario {scenario} has no valid run.",
+            *_why_missing(scope, scenario, judged),
             # The modular checker does not see a benchmark without any scenario.
             official=bool(judged) or not is_modular(scope.round),
         )
@@ -121,6 +160,15 @@ def _judge_required(
                          official=bool(judged) or not is_modular(scope.round))  # fmt: skip
 
 
+def _why_missing(scope: Scope, scenario: str, judged: Sequence[Result]) -> tuple[str]:
+    there = [r for r in judged if _SPELLINGS.get(r.scenario, r.scenario) == scenario]
+    if not there:
+        return (f"The required scenario {scenario} is missing.",)
+    return (
+        f"The required scenario {scenario} is there, but has no valid run: see {there[0].path}.",
+    )
+
+
 def _unknown(scope: Scope) -> Result:
     scope.report("scenario-unknown", scope.path, "The scenario has no place here.", official=True)
     judge_loading(scope, (), judged=False)
@@ -132,6 +180,10 @@ def _unknown(scope: Scope) -> Result:
     ):
         # It knows the scenario, and dies when it writes the result's row.
         scope.dies(scope.path, "it has no unit for a scenario of this spelling")
+    return _without_value(scope)
+
+
+def _without_value(scope: Scope) -> Result:
     place = scope.place
     return Result(
         path=scope.path, division=place.division, submitter=place.submitter, system=place.system,

@@ -12,7 +12,7 @@ from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import LATENCY_UNITS, Round, known_rounds
+from mlrepo.rounds import LATENCY_UNITS, SCENARIOS, Round, known_rounds
 from mlrepo.tree import Kind, Tree
 
 _NAMES = ("Benchmark", "Scenario")
@@ -151,9 +151,12 @@ def _earlier(
 def _before(
     result: Result, earlier: Mapping[tuple[str, ...], list[Earlier]], round_: Round
 ) -> Earlier | None:
-    found = earlier.get((result.benchmark, result.scenario), [])
+    # Older layouts name the directories of scenarios in lower case.
+    spelled = {name.lower(): name for name in (*SCENARIOS, "Interactive")}
+    scenario = spelled.get(result.scenario.lower(), result.scenario)
+    found = earlier.get((result.benchmark, scenario), [])
     same = [one for one in found if one.system == result.system]
     if same:
         return replace(same[0], same_system=True)
-    best = min if round_.lower_is_better(result.scenario) else max
+    best = min if round_.lower_is_better(scenario) else max
     return best(found, key=lambda one: one.value, default=None)
