@@ -38,7 +38,7 @@ def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> i
     for message in messages:
         print(f"mlrepo {name}: {visible(_shown(message))}", file=sys.stderr)
     if messages and way_out:
-        print(f"mlrepo {name}: {way_out}", file=sys.stderr)
+        print(f"mlrepo {name}: {visible(way_out)}", file=sys.stderr)
     return 1 if messages else 0
 
 

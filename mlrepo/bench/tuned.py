@@ -56,13 +56,27 @@ def read_tuned(path: Path) -> list[Tuned]:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["schema"] != _SCHEMA:
             raise ValueError(f"its schema is {raw['schema']}, not {_SCHEMA}")
-        return [Tuned(**entry) for entry in raw["tuned"]]
+        return [_checked(Tuned(**entry)) for entry in raw["tuned"]]
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is damaged: {error}.", hint="Remove it; `mlrepo bench tune` writes it."
         ) from error
+
+
+def _checked(entry: Tuned) -> Tuned:
+    """Return the entry; :class:`TypeError` for values of another form: the file is committed."""
+    options = entry.options
+    for value in (entry.threads, entry.max_batch):
+        if type(value) is not int or not 0 < value < 2**31:
+            raise TypeError(f"{value!r} is not a number of threads or samples")
+    words = (*(getattr(entry, name) for name in _KEY), entry.found)
+    if not isinstance(options, dict) or not all(
+        isinstance(word, str) for word in (*words, *options, *options.values())
+    ):
+        raise TypeError("its names and options must be texts")
+    return entry
 
 
 def remember(path: Path, entry: Tuned) -> None:
