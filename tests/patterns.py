@@ -14,7 +14,7 @@ import itertools
 import pkgutil
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from re import _constants as sre  # type: ignore[attr-defined]
@@ -32,6 +32,8 @@ _ENDS = ("", "!", "\n!", "\0")
 # it takes a millisecond for the longest. Short texts come first, so that a pattern that takes
 # exponential time does not keep the test waiting.
 _SIZES = ((20, 0.01), (64, 0.02), (256, 0.04), (2048, 0.03), (8192, 0.05))
+# The time for a text by that for its half: 2 for a linear pattern, 4 for a quadratic one.
+_TOO_STEEP = 3
 _ANCHORED = {"match", "fullmatch"}
 
 
@@ -68,12 +70,22 @@ class Use:
         """Return a text, in words, for which the time grows too fast; empty if there is none."""
         for beginning, unit, end in _attacks(self.pattern):
             for size, limit in _SIZES:
-                text = beginning + unit * size + end
-                text = text[-self.longest :]
-                # The second look is for a machine that was busy with something else.
-                if self.seconds(text) > limit and self.seconds(text) > limit:
-                    return f"{beginning!r} + {unit!r} * {size} + {end!r}"
+                if self.seconds(self._text(beginning, unit * size, end)) > limit:
+                    half = self._text(beginning, unit * (size // 2), end)
+                    if self._grows(half, self._text(beginning, unit * size, end)):
+                        return f"{beginning!r} + {unit!r} * {size} + {end!r}"
         return ""
+
+    def _text(self, beginning: str, middle: str, end: str) -> str:
+        return (beginning + middle + end)[-self.longest :]
+
+    def _grows(self, half: str, whole: str) -> bool:
+        """Say whether twice the text takes much more than twice the time, at the second look too.
+
+        A machine that is busy with something else slows both down.
+        """
+        best = [min(self.seconds(text) for _ in range(3)) for text in (half, whole)]
+        return best[1] > _TOO_STEEP * best[0]
 
 
 def all_uses() -> dict[str, Use]:
@@ -174,13 +186,21 @@ def _attacks(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
     beginnings = dict.fromkeys(["", "\n", *_beginnings(tree)])
     units = dict.fromkeys([*_characters(tree), *(b for b in beginnings if 0 < len(b) < 60)])
     units |= dict.fromkeys(f"\n{unit}" for unit in list(units)[:8])
-    yield from itertools.product(list(beginnings)[:12], list(units)[:20], _ENDS)
+    yield from itertools.product(_some(beginnings, 12), _some(units, 24), _ENDS)
+
+
+def _some(texts: Iterable[str], most: int) -> list[str]:
+    """Return at most so many of the texts: those of a long pattern's end too."""
+    found = list(texts)
+    step = max(1.0, (len(found) - 1) / (most - 1))
+    return [found[round(number * step)] for number in range(min(len(found), most))]
 
 
 def _beginnings(tree: Any, before: str = "") -> Iterator[str]:
     """Yield a shortest match of each first part of the tree, inner parts included."""
     for kind, argument in tree:
-        yield before
+        if kind is not sre.LITERAL:
+            yield before
         if kind in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
             yield from _beginnings(argument[2], before)
             yield before + _match(argument[2])

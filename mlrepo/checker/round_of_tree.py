@@ -12,7 +12,7 @@ from mlrepo.settings import FILE_NAME, Resolver, setting_named
 from mlrepo.tree import Kind, Missing, Tree
 
 # The title of a published results repository: "# MLPerf™ Inference v1.1 results".
-_TITLE = re.compile(rb"^#.*MLPerf.*Inference.*\b(v\d+\.\d+)\b.*results", re.MULTILINE | re.I)
+_VERSION = re.compile(rb"\bv[0-9]+\.[0-9]+\b")
 
 
 def round_of(
@@ -73,10 +73,15 @@ def _known(name: str, origin: str, folder: Path | None) -> str:
 
 def _title(tree: Tree) -> str:
     try:
-        match = _TITLE.search(tree.read("README.md", 4096))
+        text = tree.read("README.md", 4096)
     except Missing:
         return ""
-    return match[1].decode() if match else ""
+    for line in text.lower().split(b"\n"):
+        title, _, rest = line.partition(b"mlperf")
+        name = rest.partition(b"inference")[2].rpartition(b"results")[0]
+        if title.startswith(b"#") and (versions := _VERSION.findall(name)):
+            return str(versions[-1].decode())
+    return ""
 
 
 def _layout(tree: Tree) -> str:

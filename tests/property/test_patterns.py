@@ -32,6 +32,7 @@ def test_a_pattern_is_linear(where: str) -> None:
         (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9]+", "finditer"),
         (r"[^/\s]+@[^/\s]+:", "match"),
         (r"(?m)^\s+x", "finditer"),
+        (r"(?m)^#.*MLPerf.*Inference.*\b(v\d+\.\d+)\b.*results", "finditer"),
         (r"([0-9]+\.?[0-9]*)e", "fullmatch"),
     ],
 )
