@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from mlrepo.tree import Entry, Kind, Tree
+from mlrepo.tree import Entry, Kind, Missing, Tree
 
 # As many as Linux follows in one path.
 _MOST_HOPS = 40
@@ -36,26 +36,42 @@ class FollowedTree:
 
     def entries(self, path: str) -> Sequence[Entry]:
         """Return the entries of a directory, sorted by name; none if it is no directory."""
-        path = self._real(path)
         found = self.tree.entries(path)
+        if not found and (real := self._real(path)) != path:
+            path, found = real, self.tree.entries(real)
         if not any(entry.kind is Kind.LINK for entry in found):
             return found
         return [self._followed(entry, posixpath.join(path, entry.name)) for entry in found]
 
     def entry(self, path: str) -> Entry | None:
         """Return what stands at the path, or None."""
-        parent, _, name = path.rpartition("/")
-        path = posixpath.join(self._real(parent), name)
         entry = self.tree.entry(path)
+        if entry is None:
+            # Only a link on the way hides something from the view beneath.
+            parent, _, name = path.rpartition("/")
+            if (real := self._real(parent)) == parent:
+                return None
+            path = posixpath.join(real, name)
+            entry = self.tree.entry(path)
         return entry and self._followed(entry, path)
 
     def read(self, path: str, limit: int = -1) -> bytes:
         """Return the bytes of a file, at most ``limit`` of them; raise :class:`Missing`."""
-        return self.tree.read(self._real(path), limit)
+        try:
+            return self.tree.read(path, limit)
+        except Missing:
+            if (real := self._real(path)) == path:
+                raise
+            return self.tree.read(real, limit)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for streaming; raise :class:`Missing`."""
-        return self.tree.open(self._real(path))
+        try:
+            return self.tree.open(path)
+        except Missing:
+            if (real := self._real(path)) == path:
+                raise
+            return self.tree.open(real)
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
         """Return a text for each path that changes when anything at or below it does."""
