@@ -33,9 +33,13 @@ def source_state(repository: ResultsRepository) -> dict[str, Any]:
 
 
 def collect_garbage(repository: ResultsRepository) -> None:
-    """Let git pack loose objects when there are many; libgit2 never does. Detaches itself."""
+    """Let git put packs and loose objects together when there are many; it detaches itself."""
     try:
-        # A gc.pruneExpire of "now" would take the objects of a record in progress away.
-        git("-c", "gc.pruneExpire=2.weeks.ago", "gc", "--auto", "--quiet", cwd=repository.root)
+        # Each record is a pack: with Git's limit of 50 packs the next benchmarks would run beside a
+        # gc too often.
+        git(
+            "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoPackLimit=500",
+            "gc", "--auto", "--quiet", cwd=repository.root,
+        )  # fmt: skip
     except GitError:
         return  # another gc runs, or it failed: nothing that a recorded run depends on
