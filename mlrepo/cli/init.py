@@ -45,6 +45,7 @@ def command(
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.scaffold import refuse_results_repository, scaffold
     from mlrepo.rounds import load_round
+    from mlrepo.rounds.naming import check_new_name
 
     refuse_results_repository(directory)
     settings = resolver()
@@ -61,6 +62,8 @@ def command(
         )
     chosen = settings.find("system", system)
     name = chosen.value if chosen else ""
+    check_new_name(load_round(values["round"]), values["submitter"], "submitter")
+    check_new_name(load_round(values["round"]), name, "system")
     files, still_open = _files(values, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
     repository = find_repository(made.root)

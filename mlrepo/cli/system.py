@@ -147,6 +147,7 @@ def add(
     """
     from mlrepo.repository.files import write_atomically
     from mlrepo.rounds import load_round
+    from mlrepo.rounds.naming import check_new_name
     from mlrepo.settings import setting_named
     from mlrepo.systems.description import open_fields
     from mlrepo.systems.fields import EXPLANATIONS
@@ -158,6 +159,7 @@ def add(
         key: settings.require(key).value for key in ("round", "division", "submitter", "category")
     }
     round_ = load_round(values["round"])
+    check_new_name(round_, name, "system")
     directory = repository.systems / name
     if (directory / "system.json").exists():
         raise UserError(

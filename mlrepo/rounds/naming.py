@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlrepo.errors import UserError
 from mlrepo.rounds import Round
 
 # (since, first round without it, texts in the name, what the checker takes it for)
@@ -34,3 +35,20 @@ def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> st
             name = model
             break
     return round.official_benchmark(name) or name
+
+
+def check_new_name(round: Round, name: str, what: str) -> None:
+    """Refuse the name of a submitter or system for which the round refuses a submission (v3.0 on).
+
+    Raises
+    ------
+    UserError
+        When it is given, not after all measuring.
+    """
+    bad = name.startswith(".") or name.endswith("__pycache__") or " " in name
+    if bad and round.version >= (3, 0):
+        raise UserError(
+            f"{round.name} refuses every submission with the {what} {name!r}: a name holds no "
+            "space, begins with no dot and does not end in __pycache__.",
+            hint=f"Write it as {name.strip('.').replace(' ', '_')!r}, for example.",
+        )

@@ -46,22 +46,32 @@ def test_init_makes_a_repository_with_one_commit(tmp_path: Path) -> None:
 def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
     """Round, division, submitter, category and system stand in mlrepo.toml and description."""
     mlrepo(
-        tmp_path, "init", "r", "--submitter", "Acme Inc", "--division", "Closed", "--category",
+        tmp_path, "init", "r", "--submitter", "AcmeInc", "--division", "Closed", "--category",
         "edge,datacenter", "--round", "5.1", "--system", "big-box",
     )  # fmt: skip
     settings = tomllib.loads((tmp_path / "r" / "mlrepo.toml").read_text())
     assert settings == {
         "round": "v5.1",
         "division": "closed",
-        "submitter": "Acme Inc",
+        "submitter": "AcmeInc",
         "category": "datacenter,edge",
         "system": "big-box",
     }
     description = json.loads((tmp_path / "r" / "systems" / "big-box" / "system.json").read_text())
-    assert description["submitter"] == "Acme Inc"
+    assert description["submitter"] == "AcmeInc"
     assert description["system_name"] == "big-box"
     assert description["host_processor_core_count"]
     assert (tmp_path / "r" / "systems" / "big-box" / "user.v5.1.conf").is_file()
+
+
+def test_a_name_that_the_round_refuses_is_refused_when_it_is_given(tmp_path: Path) -> None:
+    """A space or a leading dot costs the whole submission since v3.0, after all measuring."""
+    for name, round_name, code in (
+        ("Acme Inc", "v5.1", 2), (".acme", "v6.1", 2), ("Acme Inc", "v2.1", 0),
+    ):  # fmt: skip
+        done = mlrepo(tmp_path, "init", f"{round_name}{code}{name[:1]}", "--submitter", name,
+                      "--division", "open", "--round", round_name, code=code)  # fmt: skip
+        assert code == 0 or "refuses every submission" in done.err
 
 
 def test_every_line_of_the_template_can_be_used_as_it_is(root: Path) -> None:
