@@ -27,10 +27,6 @@ _SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shar
 _CASES = _SHARED / "cases" / "checker"
 pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in {_CASES}")
 
-# Cases that are still judged wrongly.
-NOT_YET_STRICT: frozenset[str] = frozenset()
-NOT_YET_OFFICIAL: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True)
 class _Case:
@@ -142,11 +138,8 @@ def _all(report: Report) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", _NOTED)
-def test_strict_says_what_it_should(
-    judged: Callable[[str, str], Report], name: str, request: pytest.FixtureRequest
-) -> None:
+def test_strict_says_what_it_should(judged: Callable[[str, str], Report], name: str) -> None:
     """Strict refuses what the rules forbid, and warns where its note wants a warning."""
-    _expect_failure(request, name, NOT_YET_STRICT)
     case = _note(name)
     report = judged(name, case.round)
     found = _all(report)
@@ -166,10 +159,9 @@ def test_strict_says_what_it_should(
 
 @pytest.mark.parametrize("name", _NOTED)
 def test_official_says_what_the_official_checker_says(
-    judged: Callable[[str, str], Report], name: str, request: pytest.FixtureRequest
+    judged: Callable[[str, str], Report], name: str
 ) -> None:
     """The verdict on the result that was changed, its value, and the checker's traceback."""
-    _expect_failure(request, name, NOT_YET_OFFICIAL)
     case = _note(name)
     report = judged(name, case.round)
     verdict, _, rest = case.official.partition(" ")
@@ -187,10 +179,9 @@ def test_official_says_what_the_official_checker_says(
 
 @pytest.mark.parametrize("name", sorted(_PUBLISHED))
 def test_published_results_are_judged_rightly(
-    judged: Callable[[str, str], Report], name: str, request: pytest.FixtureRequest
+    judged: Callable[[str, str], Report], name: str
 ) -> None:
     """What was published is refused where it breaks a rule, and nowhere else."""
-    _expect_failure(request, name, NOT_YET_STRICT)
     major, minor = name[5:7]
     report = judged(name, f"v{major}.{minor}")
     assert _PUBLISHED[name](report), [(r.path, r.official, r.strict) for r in report.results]
@@ -199,9 +190,3 @@ def test_published_results_are_judged_rightly(
 def test_every_published_case_has_its_expectation() -> None:
     """No case is unpacked for nothing, and no expectation outlives its case."""
     assert set(_names("pub-")) == set(_PUBLISHED)
-    assert {*_NOTED, *_PUBLISHED} >= NOT_YET_STRICT | NOT_YET_OFFICIAL
-
-
-def _expect_failure(request: pytest.FixtureRequest, name: str, not_yet: frozenset[str]) -> None:
-    if name in not_yet:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="not judged rightly yet"))
