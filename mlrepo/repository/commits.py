@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Both must be used up: waiting for the lock may take all of the time.
 _ATTEMPTS_SECONDS = 10.0
 _ATTEMPTS = 5
+# How often what cannot be read back is written again.
+_READ_BACK = 5
 # No living git or mlrepo holds the lock of a branch for so long once it began to move it.
 _MOVE_SECONDS = 1.0
 _FULL = re.compile(
@@ -156,7 +158,7 @@ def publish_commit(
     MovedError
         The branch is elsewhere.
     UserError
-        What was written cannot be read, also not after it was written once more.
+        What was written cannot be read, also not after it was written again.
     """
     repository = quarantine.repository
     everything = [*objects, commit]

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pygit2
 
 _KEPT_BY = "mlrepo "
+_GC_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,21 @@ class Quarantine:
         """
         packs = self.repository.common_dir / "objects" / "pack"
         with tempfile.TemporaryDirectory(dir=self.directory) as made:
-            name = self._pack(oids, Path(made))
+            index = self._pack(oids, Path(made))
+            # A name of its own each time: a gc may be about to delete a pack of the same content.
+            name = f"pack-{secrets.token_hex(20)}"
             keep = packs / f"{name}.keep"
             try:
                 keep.write_text(f"{_KEPT_BY}{self.directory.name}\n", encoding="utf-8")
                 for suffix in (".pack", ".idx"):  # git looks for packs by their .idx
-                    (Path(made) / f"{name}{suffix}").replace(packs / f"{name}{suffix}")
+                    index.with_suffix(suffix).replace(packs / f"{name}{suffix}")
                 sync_directory(packs)
                 yield
             finally:
                 keep.unlink(missing_ok=True)
 
-    def _pack(self, oids: Sequence[pygit2.Oid], target: Path) -> str:
-        """Write the objects as one pack below ``target``; return its name without suffix."""
+    def _pack(self, oids: Sequence[pygit2.Oid], target: Path) -> Path:
+        """Write the objects as one pack below ``target``; return the path of its index."""
         import pygit2
 
         builder = pygit2.PackBuilder(self.git)
@@ -87,7 +91,34 @@ class Quarantine:
             builder.add(oid)
         builder.write(str(target))
         [index] = target.glob("*.idx")
-        return index.stem
+        return index
+
+
+def wait_for_gc(repository: ResultsRepository) -> None:
+    """Wait until the ``git gc`` that runs now has ended, for half a minute at most.
+
+    At its end it deletes each ``.idx`` that it saw without its ``.pack``. A directory that changes
+    while it is listed shows one of two new files and not the other: what was put there while a gc
+    ran is whole only when that gc is over.
+    """
+    running = _running_gc(repository)
+    deadline = time.monotonic() + _GC_SECONDS
+    while running and _running_gc(repository) == running and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _running_gc(repository: ResultsRepository) -> bytes:
+    """Return what the living gc of this machine wrote into its lock (process and host), or b''."""
+    try:
+        said = (repository.common_dir / "gc.pid").read_bytes()
+        process, host = said.split()
+        if host.decode(errors="replace") == os.uname().nodename:
+            with contextlib.suppress(PermissionError):  # another user's, which lives
+                os.kill(int(process), 0)
+            return said
+    except (OSError, ValueError):
+        pass
+    return b""
 
 
 def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> list[pygit2.Oid]:
