@@ -12,6 +12,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.rounds import Round
+from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import ModelFile, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel, variants
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
@@ -41,8 +42,9 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     Raises
     ------
     UserError
-        Benchmark, backend, model or data set are not here.
+        Benchmark, backend, model or data set are not here; the round refuses the benchmark's name.
     """
+    check_new_name(round_, request.workload, "benchmark")
     backend = backend_name(request.backend)
     if backend not in plugin_names(BACKENDS):
         load_plugin(BACKENDS, backend)  # raises, naming the backends

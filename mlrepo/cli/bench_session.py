@@ -74,9 +74,16 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
     """Return the session that the options and the repository's settings describe.
 
     ``trusted`` agrees to what records would run here.
+
+    Raises
+    ------
+    UserError
+        A setting is missing, or the round refuses the submitter's or the system's name.
     """
     from mlrepo.bench.run import Bench
     from mlrepo.repository.experiments import Experiment
+    from mlrepo.rounds import load_round
+    from mlrepo.rounds.naming import check_new_name
 
     repository = current_repository()
     found = resolver(repository)
@@ -84,6 +91,8 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
         key: found.require(key, given["round_" if key == "round" else key])
         for key in ("round", "division", "submitter", "category", "system", "platform")
     }
+    for key in ("submitter", "system"):
+        check_new_name(load_round(settings["round"].value), settings[key].value, key)
     system = settings["system"].value
     name = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
     return Bench(

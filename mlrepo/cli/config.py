@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
-from mlrepo.settings import SETTINGS, setting_named
+from mlrepo.settings import SETTINGS, Resolver, setting_named
 
 
 @click.group("config")
@@ -66,17 +68,28 @@ def set_(key: str, value: str) -> None:
       mlrepo config set system laptop
     """
     from mlrepo.repository.configuration import set_value
-    from mlrepo.rounds import load_round
 
     repository = current_repository()
-    if key == "round":
-        load_round(setting_named(key).check(value, "config set"))
-    repository.file_settings()  # a malformed file is reported as such, and not rewritten
+    settings = repository.file_settings()  # a malformed file is reported as such, not rewritten
+    if key in ("round", "submitter", "system"):
+        resolved = Resolver({}, {**settings, key: setting_named(key).check(value, "config set")})
+        _check_names(resolved, key, repository.rounds)
     stored = set_value(repository.settings_file, key, value)
     click.echo(f"{key} = {stored}")
     now = resolver(repository).find(key)
     if now is not None and now.value != stored:
         click.echo(f"Note: {now.origin} sets {key} to {now.value} and wins.", err=True)
+
+
+def _check_names(resolved: Resolver, key: str, rounds: Path) -> None:
+    """Refuse a round without rules, and a name that the round of the file refuses."""
+    from mlrepo.rounds import load_round
+    from mlrepo.rounds.naming import check_new_name
+
+    round_ = load_round(resolved.require("round").value, rounds)
+    for name in ("submitter", "system"):
+        if key in ("round", name) and (found := resolved.find(name)):
+            check_new_name(round_, found.value, name)
 
 
 @command.command("unset")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlrepo.errors import UserError
+from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
 
 # (since, first round without it, texts in the name, what the checker takes it for)
@@ -38,7 +39,10 @@ def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> st
 
 
 def check_new_name(round: Round, name: str, what: str) -> None:
-    """Refuse the name of a submitter or system for which the round refuses a submission (v3.0 on).
+    """Refuse the name of a submitter, system or benchmark that cannot be in the round's layout.
+
+    From v3.0 on the official checkers reject the whole submission for a space, a leading dot or
+    ``__pycache__``. For names that are given now; those of published trees stay as they are.
 
     Raises
     ------
@@ -51,4 +55,9 @@ def check_new_name(round: Round, name: str, what: str) -> None:
             f"{round.name} refuses every submission with the {what} {name!r}: a name holds no "
             "space, begins with no dot and does not end in __pycache__.",
             hint=f"Write it as {name.strip('.').replace(' ', '_')!r}, for example.",
+        )
+    if name and (problem := name_problem(name)):
+        raise UserError(
+            f"The {what} {name!r} cannot be a directory of a submission: {problem}.",
+            hint="Use letters, digits and . _ + @ = ( ) , - in names.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import bench, mlrepo
+from driver import BENCH, bench, mlrepo
 
 
 def test_set_get_and_unset_keep_the_comments(root: Path) -> None:
@@ -53,13 +53,13 @@ def test_the_environment_wins_over_the_file(
 def test_the_flag_wins_over_everything_and_the_record_says_so(root: Path) -> None:
     """A run remembers for each setting where its value came from."""
     record = bench(
-        root, "--submitter", "Flag Inc", MLREPO_SUBMITTER="Environment", MLREPO_ROUND="v6.0"
+        root, "--submitter", "FlagInc", MLREPO_SUBMITTER="Environment", MLREPO_ROUND="v6.0"
     )
-    assert record["submitter"] == "Flag Inc"
-    assert record["settings"]["submitter"] == {"value": "Flag Inc", "origin": "--submitter"}
+    assert record["submitter"] == "FlagInc"
+    assert record["settings"]["submitter"] == {"value": "FlagInc", "origin": "--submitter"}
     assert record["settings"]["round"] == {"value": "v6.0", "origin": "MLREPO_ROUND"}
     assert record["settings"]["division"] == {"value": "open", "origin": "mlrepo.toml"}
-    assert record["placement"]["path"].startswith("open/Flag Inc/results/box-onnxruntime-cpu/")
+    assert record["placement"]["path"].startswith("open/FlagInc/results/box-onnxruntime-cpu/")
 
 
 def test_setting_what_the_environment_overrides_says_so(root: Path) -> None:
@@ -106,3 +106,32 @@ def test_commands_work_in_a_sub_directory(root: Path) -> None:
     """The repository around the working directory is meant, as with git."""
     assert mlrepo(root / "systems" / "box", "config", "get", "submitter").out == "Acme\n"
     assert mlrepo(root.parent, "-C", "results", "config", "get", "submitter").out == "Acme\n"
+
+
+def test_a_name_that_the_round_refuses_is_refused_when_it_is_given(root: Path) -> None:
+    """By config set, by hand, by an option and by another round: never after all measuring."""
+    file = root / "mlrepo.toml"
+    before = file.read_text()
+    for key in ("submitter", "system"):
+        mlrepo(root, "config", "set", key, ".a b", code=2).says("v6.1 refuses", f"the {key} '.a b'")
+        for given in ((f"--{key}", "a b"), (f"--{key}", ".ab")):
+            mlrepo(root, *BENCH, *given, code=2).says(
+                f"v6.1 refuses every submission with the {key}"
+            )
+    assert file.read_text() == before
+    mlrepo(root, *BENCH, code=2, MLREPO_SUBMITTER="a__pycache__").says(
+        "does not end in __pycache__"
+    )
+    mlrepo(root, "config", "set", "round", "v2.1")
+    mlrepo(root, "config", "set", "submitter", "Acme Inc")  # as published rounds have it
+    mlrepo(root, "config", "set", "round", "v6.1", code=2).says("the submitter 'Acme Inc'")
+    file.write_text(before.replace('"Acme"', '"Acme Inc"'))
+    mlrepo(root, *BENCH, code=2).says("the submitter 'Acme Inc'", "Write it as 'Acme_Inc'")
+
+
+def test_the_name_of_somebody_elses_benchmark_is_refused_before_its_run(root: Path) -> None:
+    """It becomes a directory of the submission like any other name."""
+    run = ("bench", "run", "--scenario", "Offline", "--mode", "accuracy", "--model")
+    mlrepo(root, *run, "two words", code=2).says("refuses every submission with the benchmark")
+    mlrepo(root, *run, "two words", "--round", "v2.1")
+    mlrepo(root, *run, "a:b", "--round", "v2.1", code=2).says("cannot be a directory")

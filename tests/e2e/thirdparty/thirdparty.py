@@ -259,3 +259,4 @@ LISTS: Workload = replace(DIGITS, name="lists", postprocess=lambda outputs: [0 f
 TWO_TENSORS: Workload = replace(DIGITS, name="two-tensors", open_dataset=_TwoTensors)
 OTHER_TYPE: Workload = replace(DIGITS, name="other-type", open_dataset=_OtherType)
 FEWER: Workload = replace(DIGITS, name="fewer", open_dataset=_Fewer)
+TWO_WORDS: Workload = replace(DIGITS, name="two words")
