@@ -68,11 +68,15 @@ def problem_of(repo: pygit2.Repository, commit: pygit2.Oid) -> str:
     return ""
 
 
+def short_name(ref: str) -> str:
+    """Return what people call a branch."""
+    return ref.removeprefix(_LOCAL).removeprefix(_REMOTE)
+
+
 def damaged(repository: ResultsRepository, ref: str, what: str) -> DamagedBranch:
     """Return the error for a branch, with the way out of its reflog, and note it."""
-    name = ref.removeprefix(_LOCAL).removeprefix(_REMOTE)
     error = DamagedBranch(
-        f"The branch {name} cannot be read: {what}.", hint=_way_out(repository, ref)
+        f"The branch {short_name(ref)} cannot be read: {what}.", hint=_way_out(repository, ref)
     )
     repository.damage[ref] = error
     return error

@@ -63,11 +63,18 @@ def experiment_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment,
 
     One that cannot be read is left out and noted in :attr:`ResultsRepository.damage`.
     """
+    return ((experiment, tip) for _, experiment, tip in experiment_branches(repository))
+
+
+def experiment_branches(
+    repository: ResultsRepository,
+) -> Iterator[tuple[str, Experiment, pygit2.Oid]]:
+    """Yield the same with the full name of each reference."""
     for name, experiment in _branches(repository):
         with contextlib.suppress(DamagedBranch):
             tip = read_tip(repository, name)
             if tip is not None:
-                yield experiment, tip
+                yield name, experiment, tip
 
 
 def _branches(repository: ResultsRepository) -> list[tuple[str, Experiment]]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric, RunRecord
-from mlrepo.repository.damage import damaged, problem_of
+from mlrepo.repository.damage import damaged, problem_of, short_name
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import Experiment, experiment_tips
+from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
 from mlrepo.repository.recorder import RUNS, read_blob
 from mlrepo.repository.trailers import parse_result, parse_trailers, run_trailers
@@ -55,25 +55,70 @@ def recorded_runs(
 ) -> Iterator[RecordedRun]:
     """Yield all runs on all experiment branches, local and fetched, newest commit first.
 
-    Each run is told once, however many branches hold it. A commit without ``runs/`` has no run
-    behind it, so the history of an adopted repository is not walked.
+    Each run is told once, however many branches hold it. Where several commits claim it with
+    different files, the one that was here first counts, and the others are noted as damage: see
+    :func:`_first_recorded`. A commit without ``runs/`` has no run behind it, so the history of an
+    adopted repository is not walked.
     """
     tips = [
-        (tip, branch.ref)
-        for branch, tip in experiment_tips(repository)
+        (tip, ref)
+        for ref, branch, tip in experiment_branches(repository)
         if experiment is None or branch == experiment
     ]
-    told: set[str] = set()
-    for commit, trailers in _runs_by_date(repository, tips):
-        if trailers is not None and trailers["MLRepo-Run"] not in told:
-            told.add(trailers["MLRepo-Run"])
-            yield RecordedRun(trailers["MLRepo-Run"], commit, trailers)
+    claims: dict[str, list[tuple[RecordedRun, str]]] = {}
+    for commit, trailers, branch in _runs_by_date(repository, tips):
+        if trailers is not None:
+            run = RecordedRun(trailers["MLRepo-Run"], commit, trailers)
+            claims.setdefault(run.run, []).append((run, branch))
+    for claimed in claims.values():
+        yield claimed[0][0] if len(claimed) == 1 else _first_recorded(repository, claimed)
+
+
+def _first_recorded(
+    repository: ResultsRepository, claimed: Sequence[tuple[RecordedRun, str]]
+) -> RecordedRun:
+    """Return which of the commits that claim a run, newest first, is the run.
+
+    Of copies (a rebase, a cherry-pick) any will do. Else somebody edited a run or took its id for
+    another: what a local branch holds goes before what was fetched, the branch that recorded the
+    run before any other, then the oldest commit.
+    """
+    newest = claimed[0][0]
+    if len({_files_id(repository, run) for run, _ in claimed}) == 1:
+        return newest
+
+    def rank(claim: tuple[RecordedRun, str]) -> tuple[bool, bool]:
+        run, branch = claim
+        home = branch.rpartition("/")[2] == run.trailer("Experiment")
+        return not branch.startswith("refs/heads/"), not home
+
+    kept, _ = min(reversed(claimed), key=rank)
+    kept_id = _files_id(repository, kept)
+    false = next(claim for claim in claimed if _files_id(repository, claim[0]) != kept_id)
+    repository.damage[f"{RUNS}/{kept.run}"] = UserError(
+        f"The commit {false[0].commit[:10]} on {short_name(false[1])} claims the run {kept.run} "
+        f"with other files than {kept.commit[:10]}, which counts.",
+        hint="Somebody edited a recorded run. Ask who pushed the branch; then remove the commit, "
+        "or the branch.",
+    )
+    return kept
+
+
+def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
+    """Return the object id of all files of a run; '' where the commit cannot be read."""
+    import pygit2
+
+    try:
+        tree = repository.git[run.commit].tree.id
+        return str(find_blob(repository.git, tree, RepoPath((RUNS, run.run))) or "")
+    except (KeyError, pygit2.GitError, UserError):
+        return ""
 
 
 def _runs_by_date(
     repository: ResultsRepository, tips: Sequence[tuple[pygit2.Oid, str]]
-) -> Iterator[tuple[str, Mapping[str, str] | None]]:
-    """Yield commits with their trailers, newest first, none before all its children.
+) -> Iterator[tuple[str, Mapping[str, str] | None, str]]:
+    """Yield commits with their trailers and a branch, newest first, none before all its children.
 
     The order is that of ``git log --date-order``. The date alone will not do: commits of one
     second, and clocks that disagree, are common. A commit that tells of a run is taken at its
@@ -83,9 +128,9 @@ def _runs_by_date(
     import pygit2
 
     repo = repository.git
-    commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None]] = {}
+    commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None, str]] = {}
     children: Counter[pygit2.Oid] = Counter()
-    unread = list(tips)
+    unread = list(reversed(tips))  # all of a branch before the next one
     while unread:
         oid, branch = unread.pop()
         if oid in commits:
@@ -99,15 +144,15 @@ def _runs_by_date(
             continue
         if is_run:
             parents = commit.parent_ids
-            commits[oid] = (commit.commit_time, parents, trailers)
+            commits[oid] = (commit.commit_time, parents, trailers, branch)
             children.update(parents)
             unread.extend((parent, branch) for parent in parents)
-    queue = [(-time, str(oid), oid) for oid, (time, _, _) in commits.items() if not children[oid]]
+    queue = [(-time, str(oid), oid) for oid, (time, *_) in commits.items() if not children[oid]]
     heapq.heapify(queue)
     while queue:
         _, name, oid = heapq.heappop(queue)
-        _, parents, trailers = commits[oid]
-        yield name, trailers
+        _, parents, trailers, branch = commits[oid]
+        yield name, trailers, branch
         for parent in parents:
             children[parent] -= 1
             if not children[parent] and parent in commits:

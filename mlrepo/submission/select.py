@@ -212,8 +212,9 @@ def _pool(
                     f"There is no branch {experiment.branch}, local or fetched.",
                     hint="`git fetch` brings those of others; `mlrepo log` lists the runs.",
                 )
+        known_runs = {run.run: run for run in runs}
         runs = {
-            run.run: run
+            run.run: known_runs.get(run.run, run)
             for experiment in wanted.experiments
             for run in recorded_runs(repository, experiment)
         }.values()

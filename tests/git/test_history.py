@@ -92,6 +92,42 @@ def test_a_run_on_several_branches_and_remotes_is_told_once(
     assert _ids(results) == [sample_run_id(0)]
 
 
+def _edit(root: Path, ref: str, start: str, run: str, *, when: int = 4_000_000_000) -> str:
+    """Put a commit on a branch that claims the run with another ``run.json``."""
+    message = git(root, "log", "-1", "--format=%B", start)
+    stream = (
+        f"commit {ref}\ncommitter M <m@example.org> {when} +0000\n"
+        f"data {len(message.encode())}\n{message}\nfrom {start}\n"
+        f"M 100644 inline runs/{run}/run.json\ndata 2\n{{}}\n"
+    )
+    git(root, "fast-import", "--quiet", "--force", stdin=stream)
+    return git(root, "rev-parse", ref).strip()
+
+
+@pytest.mark.parametrize(
+    ("ref", "when"),
+    [
+        ("refs/remotes/origin/exp/other", 4_000_000_000),
+        ("refs/remotes/origin/exp/a", 4_000_000_000),
+        ("refs/remotes/origin/exp/a", 1_000_000_000),
+        ("refs/heads/exp/copy", 4_000_000_000),
+        ("refs/heads/exp/a", 4_000_000_000),
+    ],
+)
+def test_an_edited_copy_of_a_run_does_not_count(
+    results: ResultsRepository, recorder: Recorder, ref: str, when: int
+) -> None:
+    """Neither a newer commit with its id, fetched or local, nor one that says to be older."""
+    run = sample_run_id(0)
+    first = record(recorder, run, _A).commit
+    false = _edit(results.root, ref, first, run, when=when)
+    (found,) = recorded_runs(results)
+    assert found.commit == first
+    (damage,) = results.damage.values()
+    assert false[:10] in damage.message
+    assert ref.partition("/")[2].partition("/")[2] in damage.message
+
+
 def test_the_history_before_the_experiment_is_not_walked(tmp_path: Path) -> None:
     """A commit without ``runs/`` ends the walk: what was before the adoption is not read."""
     root = tmp_path / "adopted"
