@@ -140,6 +140,8 @@ def _trust_hooks(repository: ResultsRepository, *, yes: bool, revoke: bool) -> N
         agree(repository, found)
     for line in install_hooks(repository, setting).lines():
         click.echo(line)
+    if not revoke:
+        click.echo("The hooks of .pre-commit-config.yaml are trusted here until it changes.")
 
 
 def _show_hooks(found: Configuration) -> None:

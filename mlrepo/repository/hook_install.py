@@ -27,6 +27,8 @@ HOOKS = {
     "pre-merge-commit": "mlrepo.hooks.pre_commit",
     "pre-push": "mlrepo.hooks.pre_push",
 }
+# Says whether the framework may run its configuration.
+_MAY_RUN = "mlrepo.hooks.framework"
 PLAIN, FRAMEWORK = "plain", "pre-commit"
 # The framework scans the working tree four times: 0.14 s in a small repository, 1.7 s in one of
 # 49,000 files (measured with pre-commit 4.7).
@@ -66,9 +68,10 @@ def kind_of_hooks(repository: ResultsRepository, setting: str) -> str:
 
 
 def _may_run(repository: ResultsRepository) -> bool:
-    """Say whether the framework may run its configuration here: it does already, or is agreed to.
+    """Say whether a hook that runs the framework may be laid: there is one, or it is agreed to.
 
-    Git never copies hooks, so one that runs the framework was laid by this user.
+    Git never copies hooks, so one that runs the framework was laid by this user. Ours asks at each
+    commit whether the configuration may run as it is then (:mod:`mlrepo.hooks.framework`).
     """
     laid = _runs_framework(repository.common_dir / "hooks" / "pre-commit")
     return laid or is_agreed(repository, read_configuration(repository))
@@ -182,16 +185,18 @@ def _plain(name: str) -> str:
 def _framework(name: str) -> str:
     """Return the hook that runs the framework with this mlrepo's commands in the path.
 
-    On a branch without the configuration the plain hook goes on. When `pre-commit install` was
+    On a branch without the configuration, or with one that was not agreed to, the plain hook goes
+    on. When `pre-commit install` was
     run later, the framework's own hook runs this one first and then does its work.
     """
     head, mark, rest = _plain(name).partition(f"{_MARK}\n")
     python = shlex.quote(sys.executable)
     scripts = shlex.quote(str(Path(sys.executable).parent))
+    may_run = shlex.join([sys.executable, "-P", str(_script(_MAY_RUN))])
     return (
         f"{head}{mark}"
         'case "$0" in *.legacy) exit 0 ;; esac\n'
-        f"if [ -f {FRAMEWORK_CONFIGURATION} ] && [ -x {python} ]; then\n"
+        f"if [ -f {FRAMEWORK_CONFIGURATION} ] && [ -x {python} ] && {may_run}; then\n"
         f'    PATH={scripts}:"$PATH" exec {python} -P -m pre_commit run --hook-stage {name}\n'
         f"fi\n{rest}"
     )

@@ -102,3 +102,35 @@ def test_what_only_looks_like_mlrepo_s_is_foreign(
     git(root, "commit", "--quiet", "--no-verify", "-am", "Other hooks")
     done = mlrepo(tmp_path, "clone", str(root), "copy")
     done.says("besides mlrepo's own hooks", "Git hooks (plain)")
+
+
+def test_what_a_pull_brings_runs_only_when_agreed_to(root: Path, tmp_path: Path) -> None:
+    """Neither at the merge nor at the next commit; mlrepo's own checks go on meanwhile."""
+    mlrepo(tmp_path, "clone", str(root), "copy").says("Git hooks (pre-commit)")
+    copy, mark = tmp_path / "copy", tmp_path / "ran"
+    _commit(copy, tmp_path / "mine")
+    _offer(root, _FOREIGN)
+    code, said = tried(copy, "pull", "--quiet", "--no-rebase", "--no-edit", MARK=str(mark))
+    assert code == 0, said
+    assert "format: sh -c 'touch" in said
+    assert "mlrepo trust --hooks" in said
+    _commit(copy, mark)
+    assert not mark.exists()
+    (copy / "login").write_text("ghp_" + "a1B2" * 9)
+    git(copy, "add", "login")
+    code, said = tried(copy, "commit", "-m", "secret", MARK=str(mark))
+    assert code == 1
+    assert "login:1" in said
+    git(copy, "rm", "--quiet", "--cached", "login")
+    mlrepo(copy, "trust", "--hooks", "--yes").says("until it changes")
+    _commit(copy, mark)
+    assert mark.exists()
+    mark.unlink()
+    (root / "note").write_text("more")
+    git(root, "add", "note")
+    _offer(root, _FOREIGN.replace("format", "other"))
+    git(copy, "fetch", "--quiet")
+    git(copy, "checkout", "--quiet", "origin/HEAD")
+    (copy / "login").unlink()
+    _commit(copy, mark.with_name("changed"))
+    assert not mark.with_name("changed").exists()
