@@ -1,8 +1,9 @@
-"""What of a record may become part of a process here: only what was typed or agreed to here.
+"""What of others may become part of a process here: only what was typed or agreed to here.
 
-A record comes with ``git fetch`` from anybody, and its author's name is whatever its author wrote.
+Records and tuned settings come with ``git fetch`` from anybody, and an author's name is whatever
+its author wrote.
 So nothing is trusted by author. What the user types on this machine is remembered by its hash
-below the Git directory, which no clone or pull brings along; the same words in a record then run
+below the Git directory, which no clone or pull brings along; the same words from others then run
 without a question. Any other words are shown, and run only when the user agrees.
 """
 
@@ -11,42 +12,41 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.tuned import Tuned
 from mlrepo.errors import UserError
 from mlrepo.record import RunRecord
 from mlrepo.redaction import Redactor
 from mlrepo.repository.consents import Consents
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import RecordedRun, author_of
+from mlrepo.repository.history import RecordedRun, author_of, author_of_file
 
 PREFIX = "command prefix"
 OPTIONS = "backend options"
 COMMAND = "command line"
+TUNED = "tuned settings"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Words of a record that would become part of a process.
+    """Words of a record, or of ``tuned.json``, that would become part of a process.
 
     Attributes
     ----------
     what:
-        :data:`PREFIX`, :data:`OPTIONS` or :data:`COMMAND`.
-    run, author:
-        Which run's record they stand in, and who says to have committed it.
+        :data:`PREFIX`, :data:`OPTIONS`, :data:`COMMAND` or :data:`TUNED`.
+    source:
+        For people: where they stand, and who says to have committed them.
     """
 
     what: str
     words: tuple[str, ...]
-    run: str
-    author: str
+    source: str
 
     def __str__(self) -> str:
-        return (
-            f"The record of the run {self.run}, committed by {self.author}, has the {self.what}: "
-            f"{shlex.join(self.words)}"
-        )
+        return f"{self.source}, has the {self.what}: {shlex.join(self.words)}"
 
 
 Ask = Callable[[Recorded], bool]
@@ -59,7 +59,7 @@ def refuse(recorded: Recorded) -> bool:
 
 @dataclass(frozen=True)
 class Gate:
-    """Where words of records pass into processes, in one repository.
+    """Where words of others pass into processes, in one repository.
 
     Attributes
     ----------
@@ -84,19 +84,44 @@ class Gate:
             They may not run.
         """
         author = author_of(self.repository, run)
-        recorded = Recorded(what, tuple(words), run.run, author)
-        known = not recorded.words or self.consents.holds(what, recorded.words)
+        source = f"The record of the run {run.run}, committed by {author}"
+        recorded = Recorded(what, tuple(words), source)
+        self._pass(recorded)
+        return recorded.words
+
+    def tuned(self, path: Path, entry: Tuned) -> None:
+        """Let an entry of ``systems/<name>/tuned.json`` pass that was found or agreed to here.
+
+        Raises
+        ------
+        UserError
+            It may not be used.
+        """
+        author = author_of_file(self.repository, path)
+        committed = f"last committed by {author}" if author else "not committed"
+        source = f"{path.relative_to(self.repository.root)}, {committed}"
+        self._pass(
+            Recorded(TUNED, tuned_words(entry), source),
+            otherwise="`mlrepo bench tune` finds your own; --threads leaves them out. ",
+        )
+
+    def _pass(self, recorded: Recorded, otherwise: str = "") -> None:
+        known = not recorded.words or self.consents.holds(recorded.what, recorded.words)
         if not known and not self.ask(recorded):
             raise UserError(
                 f"{recorded}. Nobody typed it on this machine or agreed to it, so it is not run.",
-                hint="Read it; --trust-prefix runs it with your rights, and remembers that here.",
+                hint=f"Read it; {otherwise}--trust-prefix runs it with your rights, and remembers "
+                "that here.",
             )
-        return recorded.words
+
+    def remember_tuned(self, entry: Tuned) -> None:
+        """Remember what tuning found here: runs use it without a question."""
+        self.consents.remember(TUNED, tuned_words(entry))
 
     def remember_typed(self, request: BenchRequest, redactor: Redactor) -> None:
         """Remember what the user typed: a record of it may then be repeated without a question.
 
-        What came from a record was agreed to before. Words are kept as the record will have them.
+        What came from others was agreed to before. Words are kept as the record will have them.
         """
         if not (request.replays or request.test):
             self.consents.remember(PREFIX, redactor.arguments(request.prefix)[0])
@@ -108,6 +133,12 @@ def own_prefix(record: RunRecord) -> tuple[str, ...]:
     prefix = tuple(record.backend.get("prefix") or ())
     profile = tuple((record.host.get("platform") or {}).get("prefix") or ())
     return prefix[len(profile) :] if prefix[: len(profile)] == profile else prefix
+
+
+def tuned_words(entry: Tuned) -> tuple[str, ...]:
+    """Return tuned settings as words: all that reaches the backend, and which backend."""
+    numbers = (f"threads={entry.threads}", f"max_batch={entry.max_batch}")
+    return (entry.backend, *numbers, *option_words(entry.options))
 
 
 def option_words(options: Mapping[str, str]) -> tuple[str, ...]:

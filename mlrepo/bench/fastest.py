@@ -128,6 +128,7 @@ def tune(
         timestamp(datetime.datetime.now(datetime.UTC)),
     )  # fmt: skip
     remember(tuned_file(bench.repository.systems, bench.settings["system"].value), entry)
+    bench.gate.remember_tuned(entry)
     return Tuning(entry, spec, note)
 
 

@@ -117,16 +117,7 @@ class BenchRequest:
                     f"{flag} must be a positive number, not {value}.", hint="Leave it out for the "
                     "default, which follows the rules of the round or is estimated."
                 )  # fmt: skip
-        for flag, number, most in (
-            ("--threads", self.threads, most_threads()),
-            ("--max-batchsize", self.max_batch, _LARGEST_BATCH),
-        ):
-            if number is not None and number > most:
-                raise UserError(
-                    f"{flag} {number} is more than {most}.",
-                    hint="So many would end the run for want of memory; leave it out for the "
-                    "default.",
-                )
+        self.refuse_too_many()
         if self.qps is not None and scenario in _STREAMS:
             raise UserError(
                 f"--qps does not apply to {scenario}: LoadGen sends the next query when the last "
@@ -159,6 +150,23 @@ class BenchRequest:
                     hint="A tag is a word; give --tag again for each further one.",
                 )
         return BenchRequest(**{**self.__dict__, "scenario": scenario})
+
+    def refuse_too_many(self) -> BenchRequest:
+        """Return the request; raise :class:`UserError` for numbers that no machine bears.
+
+        They are typed, or come with a repository in ``tuned.json``.
+        """
+        for flag, number, most in (
+            ("--threads", self.threads, most_threads()),
+            ("--max-batchsize", self.max_batch, _LARGEST_BATCH),
+        ):
+            if number is not None and number > most:
+                raise UserError(
+                    f"{flag} {number} is more than {most}.",
+                    hint="So many would end the run for want of memory; leave it out for the "
+                    "default.",
+                )
+        return self
 
     def loadgen_settings(self, model: str) -> dict[str, str]:
         """Return the settings that the flags stand for, by full LoadGen key."""

@@ -66,7 +66,7 @@ class Bench:
     home:
         Where this user's models, data sets and compiled models are kept.
     ask:
-        Asks the user whether words of a record may run.
+        Asks the user whether words of others may run.
     """
 
     repository: ResultsRepository
@@ -80,7 +80,7 @@ class Bench:
 
     @property
     def gate(self) -> Gate:
-        """What of records may run here."""
+        """What of others may run here."""
         return Gate(self.repository, self.ask)
 
     def run(
@@ -145,13 +145,18 @@ class Bench:
         Raises
         ------
         UserError
-            Benchmark, backend, model or data set are not here.
+            Benchmark, backend, model or data set are not here, or what was tuned may not be used.
         """
         inputs = gather_inputs(self.home, self._round(), request)
         request, tuned = self._with_tuned(request, inputs)
         if tuned:
             inputs = gather_inputs(self.home, self._round(), request)
         return request, inputs, tuned
+
+    def agree_to_tuned(self, request: BenchRequest) -> None:
+        """Ask about what was tuned for a run before anything is run; see :meth:`Gate.tuned`."""
+        if tuned_file(self.repository.systems, self.settings["system"].value).is_file():
+            self.prepare(request)
 
     def _with_tuned(
         self, request: BenchRequest, inputs: Inputs
@@ -171,12 +176,13 @@ class Bench:
         )
         if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
+        self.gate.tuned(path, found)
         # How many queries of Server may wait for each other depends on the latency bound.
         batch = None if request.scenario == "Server" else found.max_batch
         request = dataclasses.replace(
             request, threads=found.threads, max_batch=batch,
             backend_options={**spec.backend_options, **found.options},
-        )  # fmt: skip
+        ).refuse_too_many()  # fmt: skip
         value = json.dumps(dataclasses.asdict(found))
         origin = str(path.relative_to(self.repository.root))
         return request, {"tuned": {"value": value, "origin": origin}}

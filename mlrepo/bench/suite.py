@@ -222,14 +222,18 @@ def run_suite(
             left -= step.seconds
 
 
-def agree_to_prefixes(suite: Suite) -> None:
-    """Ask about the command prefixes of runs that tests will follow, before anything is run.
+def agree_to_words(suite: Suite) -> None:
+    """Ask about all words of others that will run, before anything is run.
+
+    Those are tuned settings, and the command prefixes of runs that tests will follow.
 
     Raises
     ------
     UserError
-        One may not run here: see :meth:`Gate.taken_over`.
+        One may not run here: see :class:`Gate`.
     """
+    for cell in (step.cell for step in suite.wanted if step.cell.mode != COMPLIANCE):
+        suite.bench.agree_to_tuned(replace(suite.request, scenario=cell.scenario, mode=cell.mode))
     rerun = {step.cell.scenario for step in suite.wanted if step.cell.mode == PERFORMANCE}
     tested = {step.cell.scenario for step in suite.wanted if step.cell.mode == COMPLIANCE}
     runs = list(recorded_runs(suite.bench.repository)) if tested - rerun else []

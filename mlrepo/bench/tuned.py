@@ -59,7 +59,7 @@ def read_tuned(path: Path) -> list[Tuned]:
         return [_checked(Tuned(**entry)) for entry in raw["tuned"]]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged: {error}.", hint="Remove it; `mlrepo bench tune` writes it."
         ) from error

@@ -24,6 +24,7 @@ from mlrepo.cli.bench_session import (
     print_run,
     run_one,
     run_values,
+    trust_option,
     typed_arguments,
     where_options,
 )
@@ -77,6 +78,7 @@ def command() -> None:
 @click.option("--set", "extra", multiple=True, callback=key_values, metavar="KEY=VALUE",
               help="Any other LoadGen setting (repeatable).")  # fmt: skip
 @model_options
+@trust_option
 @click.option(
     "--prefix", default="", help='A command before the benchmark, such as "numactl -N0 -m0".'
 )
@@ -118,7 +120,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
 
     if given["compliance"] and given["mode"].lower() != PERFORMANCE:
         raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
-    bench = open_bench(given, typed_arguments(ctx))
+    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     environ = dict(bench.environ)
     request = BenchRequest(
         workload=given["model"],

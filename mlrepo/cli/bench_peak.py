@@ -13,6 +13,7 @@ from mlrepo.cli.bench_session import (
     model_options,
     open_bench,
     run_one,
+    trust_option,
     typed_arguments,
     where_options,
 )
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
 @click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
 @model_options
+@trust_option
 @click.option("--auto/--no-auto", default=True, show_default=True,
               help="Go on with the next attempt when a confirming run is INVALID.")  # fmt: skip
 @click.option("--no-remember", is_flag=True, help="Leave the system's user.conf as it is.")
@@ -72,7 +74,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.record import PERFORMANCE
     from mlrepo.rounds import parse_scenario
 
-    bench = open_bench(given, typed_arguments(ctx))
+    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     request = BenchRequest(
         workload=given["model"],
         backend=given["backend"],

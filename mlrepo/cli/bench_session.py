@@ -44,17 +44,17 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
 _TRUST = click.option(
     "--trust-prefix",
     is_flag=True,
-    help="Run the command prefix and options of a record without asking: they were read before.",
+    help="Run what others recorded or tuned without asking: it was read before.",
 )
 
 
 def trust_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that agrees to what a record would run here."""
+    """Add the option that agrees to what others would run here."""
     return _TRUST(function)
 
 
 def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
-    """Return what asks whether words of a record may run: the flag, a terminal, else nobody."""
+    """Return what asks whether words of others may run: the flag, a terminal, else nobody."""
     from mlrepo.bench.consent import Gate
 
     def ask(recorded: Recorded) -> bool:
@@ -73,7 +73,7 @@ def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
 def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = False) -> Bench:
     """Return the session that the options and the repository's settings describe.
 
-    ``trusted`` agrees to what records would run here.
+    ``trusted`` agrees to what others would run here.
 
     Raises
     ------

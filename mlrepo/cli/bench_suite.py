@@ -82,7 +82,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
     """
     from mlrepo.bench.consent import COMMAND
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import agree_to_prefixes, parse_duration, plan_suite
+    from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
     from mlrepo.rounds import parse_scenario
 
     bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
@@ -116,7 +116,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         if given["as_json"]:
             print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
         return 0
-    agree_to_prefixes(planned)
+    agree_to_words(planned)
     return _run(planned, budget, auto=given["auto"], as_json=given["as_json"])
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
@@ -16,6 +17,7 @@ from mlrepo.repository.damage import damaged, problem_of, short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
+from mlrepo.repository.process import GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
 from mlrepo.repository.trailers import parse_result, parse_trailers, run_trailers
 
@@ -228,6 +230,14 @@ def author_of(repository: ResultsRepository, run: RecordedRun) -> str:
     """Return who says to have committed a run, as ``Name <address>``: a claim, not a proof."""
     author = repository.git[run.commit].author
     return f"{author.name} <{author.email}>"
+
+
+def author_of_file(repository: ResultsRepository, path: Path) -> str:
+    """Return who says to have committed a file last, as :func:`author_of`; '' for nobody."""
+    try:
+        return git("log", "-1", "--format=%an <%ae>", "--", str(path), cwd=repository.root).strip()
+    except GitError:  # a repository without a commit
+        return ""
 
 
 def readable_record(

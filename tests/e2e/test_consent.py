@@ -1,4 +1,4 @@
-"""What a record would run here is shown and refused, until the user agrees."""
+"""What others would run here is shown and refused, until the user agrees."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from driver import MLREPO, blob, environment, mlrepo
 from hostile_records import Hostile, push
 from samples import git
 
+from mlrepo.bench.tuned import Tuned, remember
 from mlrepo.record import RunRecord
 from mlrepo.repository.trailers import run_trailers
 
@@ -159,3 +160,62 @@ def test_a_record_that_is_not_what_its_commit_says_is_not_replayed(root: Path) -
     trailers = run_trailers(record) | {"MLRepo-Scenario": "Server"}
     [run] = push(root, "other", [Hostile("it", files, trailers)]).values()
     mlrepo(root, "bench", "replay", run, code=2).says("MLRepo-Scenario", "'Server'", "'Offline'")
+
+
+def _commit_tuned(root: Path, options: dict[str, str], threads: int = 2) -> None:
+    """Commit settings for the third party's backend, as a pull brings them."""
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "writing",
+           "--mode", "performance", "--count", "10", "--json", "--threads", "1")  # fmt: skip
+    record = mlrepo(root, *run, code=None).json["record"]
+    remember(
+        root / "systems" / "box" / "tuned.json",
+        Tuned(record["model"]["sha256"], "writing", record["backend"]["precision"], "Offline",
+              threads, 4, options),
+    )  # fmt: skip
+    git(root, "add", "systems")
+    git(root, "commit", "--quiet", "--no-verify", "--author=Mallory <m@example.org>", "-m", "Tune")
+
+
+@pytest.mark.parametrize("command", ["run", "peak", "suite"])
+def test_tuned_settings_of_others_reach_a_backend_only_with_consent(
+    root: Path, tmp_path: Path, command: str
+) -> None:
+    """They are committed beside the system; what the user chooses leaves them out."""
+    mark = tmp_path / "written"
+    _commit_tuned(root, {"file": str(mark)})
+    before = git(root, "for-each-ref")
+    what = ("bench", command, "--model", "digits", "--scenario", "Offline", "--backend", "writing")
+    more = {
+        "run": ("--mode", "performance", "--count", "10"),
+        "peak": ("--probe", "0.1", "--time", "0.1", "--no-remember"),
+        "suite": ("--quick", "--no-compliance"),
+    }[command]
+    refused = mlrepo(root, *what, *more, code=2)
+    refused.says(
+        "systems/box/tuned.json, last committed by Mallory <m@example.org>", "tuned settings",
+        "writing threads=2 max_batch=4", f"file={mark}", "--trust-prefix", "bench tune",
+    )  # fmt: skip
+    assert not mark.exists()
+    assert git(root, "for-each-ref") == before
+    if command == "run":
+        mlrepo(root, *what, *more, "--threads", "1", code=None)
+        assert not mark.exists()
+    mlrepo(root, *what, *more, "--trust-prefix", code=None)
+    assert mark.read_text() == "2"
+    mark.unlink()
+    again = ("bench", "run", *what[2:], "--mode", "accuracy")
+    mlrepo(root, *again, code=None)  # agreed to is agreed to
+    assert mark.read_text() == "2"
+    mark.unlink()
+    mlrepo(root, "bench", "replay", "latest", code=None)
+    assert mark.exists()
+    _commit_tuned(root, {"file": str(mark)}, threads=3)  # others than those that were agreed to
+    mlrepo(root, *again, code=2).says("threads=3")
+
+
+def test_tuned_numbers_that_no_machine_bears_are_refused(root: Path) -> None:
+    """Consent is no reason to end in the want of memory."""
+    _commit_tuned(root, {}, threads=1_000_000)
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "writing",
+           "--mode", "accuracy")  # fmt: skip
+    mlrepo(root, *run, "--trust-prefix", code=2).says("1000000 is more than")

@@ -13,7 +13,9 @@ import pytest
 from samples import sample_record
 
 import mlrepo
+from mlrepo.bench.consent import tuned_words
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.tuned import Tuned
 from mlrepo.errors import UserError
 from mlrepo.record import Metric, Placement, RunRecord, StoredLog
 from mlrepo.record_fields import RECORD, Use
@@ -63,6 +65,15 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
     assert set(_keywords(_PACKAGE / "bench" / "compliance.py", "BenchRequest")) <= from_records | {
         "model_file", "model_variant", "timeout",  # from the request of the test itself
     }  # fmt: skip
+
+
+def test_every_field_of_tuned_settings_is_classified() -> None:
+    """`tuned.json` comes with a clone: what reaches the backend is what is asked about."""
+    found_by, shown = {"model", "precision", "scenario"}, {"rate", "default_rate", "found"}
+    asked = {"backend": "b", "threads": 3, "max_batch": 5, "options": {"k": "v"}}
+    assert found_by | shown | set(asked) == {field.name for field in fields(Tuned)}
+    entry = Tuned(model="m", precision="fp32", scenario="Offline", **asked)
+    assert tuned_words(entry) == ("b", "threads=3", "max_batch=5", "k=v")
 
 
 def test_every_setting_of_a_repository_is_classified() -> None:

@@ -35,3 +35,11 @@ def test_a_value_of_another_form_is_named_as_damage(
     path.write_text(json.dumps(raw))
     with pytest.raises(UserError, match="is damaged"):
         read_tuned(path)
+
+
+def test_lists_without_end_are_named_as_damage(tmp_path: Path) -> None:
+    """A traceback would stop every run on the system."""
+    path = tmp_path / "tuned.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(UserError, match="is damaged"):
+        read_tuned(path)

@@ -162,6 +162,17 @@ class Chatty(_Quick):
         }
 
 
+class Writing(_Quick):
+    """Writes to the file that its option names, as one that loads a plugin would run it."""
+
+    name = "writing"
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Write what was asked for."""
+        if "file" in options.extra:
+            Path(options.extra["file"]).write_text(f"{options.threads}")
+
+
 class OddlyNamed(_Quick):
     """Has a name that cannot be a directory."""
 
