@@ -37,6 +37,7 @@ WHY: Mapping[str, str] = {
     "performance-validity": "LoadGen itself calls the run INVALID",
     "performance-loadgen-error": "LoadGen logged an error: the run is not what it was to be",
     "performance-seeds": "other seeds are another, perhaps an easier, load; " + _MEASURED,
+    "round-seeds": "each of these results breaks the round's rules already; this names the cause",
     "performance-latency": "the limit is what Server and MultiStream are about; " + _MEASURED,
     "performance-target-latency": "a run may not aim at a longer latency than the limit",
     "performance-early-stopping": "without it the percentile is not known well enough",

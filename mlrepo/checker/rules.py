@@ -208,6 +208,8 @@ RULES: Mapping[str, Rule] = _table(
          enforcement="PERF-SAMPLE-COUNT"),
     Rule("performance-seeds", "The seeds are the round's.", _RULES, _RERUN,
          enforcement="PERF-SEEDS"),
+    Rule("round-seeds", "Most results of a tree have the seeds of its round.", _RULES,
+         "Name the round that the results were measured for; or else run the benchmarks again."),
     Rule("performance-latency", "The 99th percentile is within the limit.", _RULES, _RERUN,
          enforcement="PERF-LAT99"),
     Rule("performance-target-latency", "The target latency is within the limit.", _RULES, _RERUN,

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mlrepo.checker.other_round import RULE
 from mlrepo.checker.report import Report, Result
 from mlrepo.errors import UserError
 from mlrepo.findings import Finding
@@ -103,7 +104,8 @@ def restricted(report: Report, only: str, profile: str) -> Report:
     findings = tuple(
         finding
         for finding in report.findings
-        if f"{finding.path}/".startswith(f"{only}/")
+        if finding.rule == RULE
+        or f"{finding.path}/".startswith(f"{only}/")
         or (finding.breaks(profile) and any(_concerns(finding, one) for one in unexplained))
     )
     return replace(report, results=results, findings=findings)

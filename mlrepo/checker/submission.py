@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from mlrepo.checker.copies import copied_descriptions, with_copies
 from mlrepo.checker.links import FollowedTree
+from mlrepo.checker.other_round import other_round
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.report import Report
 from mlrepo.checker.root import judge_root, rejected_places
@@ -47,6 +48,8 @@ def judge_submission(
         for result in sorted(whole.results, key=lambda result: result.path)
     )
     findings = (*whole.findings, *copied_descriptions(round, results))
+    if mistaken := other_round(tree, round, results):
+        findings = (mistaken, *findings)
     results = with_copies(round, results)
     return Report(round.name, results, findings, tuple(round.tables["summary_columns"]))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.check import check
+from mlrepo.checker.other_round import RULE as ROUND_SEEDS
 from mlrepo.checker.report import Result
 from mlrepo.checker.selection import Selection, refuse_unknown
 from mlrepo.errors import InvalidResult, UserError
@@ -95,7 +96,8 @@ class Importer:
         Raises
         ------
         UserError
-            The round has no detail logs (before v1.0), or there is no result.
+            The round has no detail logs (before v1.0), there is no result, or most results have the
+        seeds of another round.
         """
         self.refuse_oldest()
         divisions = self.round.tables["divisions"]
@@ -107,6 +109,11 @@ class Importer:
                 f"There is no result{of} of {self.round.name} in {self.label}.",
                 hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
                 "--round says by which layout they are read.",
+            )
+        if mistaken := next((f for f in report.findings if f.rule == ROUND_SEEDS), None):
+            raise UserError(
+                f"This is not {self.round.name}. {mistaken.message}",
+                hint="Nothing was recorded: records of a wrong round would be compared falsely.",
             )
         for result in report.results:
             before = len(self.left_out)

@@ -214,3 +214,14 @@ def test_a_damaged_log_is_recorded_as_invalid(root: Path, tmp_path: Path) -> Non
     invalid = [run["record"] for run in done["runs"] if run["record"]["validity"] == "INVALID"]
     assert [(r["scenario"], r["mode"]) for r in invalid] == [("Offline", "performance")]
     assert "not a LoadGen log line" in json.dumps(invalid[0]["reasons"])
+
+
+def test_results_of_another_round_are_not_recorded(root: Path, tmp_path: Path) -> None:
+    """A record says its round: a wrong one would be compared falsely for ever."""
+    submission = write_submission(tmp_path / "theirs", "v5.1")
+    refused = mlrepo(root, "import", str(submission.root), "--round", "v6.1", code=2)
+    refused.says("This is not v6.1", "have the seeds of v5.1", "use --round v5.1")
+    assert "exp/import" not in git(root, "for-each-ref")
+    reviewed = mlrepo(root, "review", str(submission.root), "--round", "v6.1", code=1).out
+    objections = reviewed.partition("## Objections\n\n")[2]
+    assert "results have the seeds of v5.1" in objections.splitlines()[0]
