@@ -129,6 +129,7 @@ def _entries(
         "samples_per_query": per_query,
         "target_qps": score,
         "target_latency_ns": 0,
+        "target_latency_percentile": 0.9 if scenario == "SingleStream" else 0.99,
         "min_duration_ms": _DURATION_MS,
         "max_duration_ms": 0,
         "min_query_count": {"Offline": 1, "SingleStream": 1024}.get(scenario, 270336),
@@ -147,6 +148,7 @@ def _entries(
     }
     head = {
         "loadgen_version": f"{submission.round.name[1:]} @ 0123456789",
+        "loadgen_build_date_utc": "2026-02-01T12:00:00",
         "test_datetime": "2026-03-01T12:00:00Z",
         "sut_name": "PySUT",
         "qsl_name": "PyQSL",
@@ -155,6 +157,9 @@ def _entries(
         **{f"requested_{key}": value for key, value in settings.items()},
         **{f"effective_{key}": value for key, value in settings.items()},
         "loaded_qsl_set": list(range(16)),
+        "generated_query_count": 1 if offline else round(score * 610),
+        "generated_samples_per_query": per_query,
+        "generated_query_duration": _DURATION_MS * 1_000_000,
         "power_begin": "03-01-2026 12:00:00.000",
         "power_end": "03-01-2026 12:11:10.000",
     }
@@ -182,9 +187,21 @@ def _entries(
         "result_max_latency_ns": longest,
         "result_mean_latency_ns": longest // 2 if offline else ns,
         **{f"result_{name}_percentile_latency_ns": value for name, value in latencies.items()},
+        **(_of_queries(ns) if scenario == "MultiStream" else {}),
         "num_errors": 0,
         "num_warnings": 0,
     }
+
+
+def _of_queries(ns: int) -> dict[str, int]:
+    """Return the latencies of queries of eight samples that take ``ns`` nanoseconds each."""
+    return {
+        "result_min_query_latency_ns": 8 * ns - 1000,
+        "result_max_query_latency_ns": 8 * ns + 5000,
+        "result_mean_query_latency_ns": 8 * ns,
+        **{f"result_{name}_percentile_per_query_latency_ns": 8 * ns + 10 * number
+           for number, name in enumerate(_PERCENTILES)},
+    }  # fmt: skip
 
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
@@ -209,8 +226,9 @@ def _summary(entries: Mapping[str, Any], seeds: Mapping[str, int]) -> str:
     if scenario == "SingleStream" and "90.00" in _result_key(entries):
         headline = f"90th percentile latency (ns) : {percentile}"
     parameters = "".join(f"{key} : {entries[f'effective_{key}']}\n" for key in seeds)
+    of = "percentile_per_query" if scenario == "MultiStream" else "percentile"
     latencies = "".join(
-        f"{name} percentile latency (ns)   : {entries[f'result_{name}_percentile_latency_ns']}\n"
+        f"{name} percentile latency (ns)   : {entries[f'result_{name}_{of}_latency_ns']}\n"
         for name in _PERCENTILES
     )
     return (

@@ -56,6 +56,8 @@ WHY: Mapping[str, str] = {
     "performance-percentile": "a median is another metric than the 99th percentile",
     "performance-max-duration": "a run that must stop before its minimum is no such run",
     "log-conflict": "LoadGen writes a value once; the second one was added",
+    "log-incomplete": "LoadGen writes these lines into each log: one that lacks them was changed, "
+    "and what they say cannot be held against the result; 50,000 published logs have them all",
     "accuracy-files": "a missing file proves nothing, a foreign one belongs to no run",
     "accuracy-data-set": "an accuracy of a part of the data set is another metric",
     "stand-in": "a pointer says nothing of the file that it points to",

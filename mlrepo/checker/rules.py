@@ -259,6 +259,8 @@ RULES: Mapping[str, Rule] = _table(
          "Say in the README why they differ, or run both again.", _WARN),
     Rule("log-conflict", "A key has one value in a log.", _RULES,
          "Restore the log from the run."),
+    Rule("log-incomplete", "A log has the lines that LoadGen writes into each.", _RULES,
+         "Restore the log from the run."),
     Rule("accuracy-missing", "The accuracy run has an accuracy.txt.", _CHECKER,
          "Run the accuracy script.",
          official="rejects the result"),

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from mlrepo.checker import consistency
+from mlrepo.checker import completeness, consistency
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.tokens import has_token_latencies
 from mlrepo.logs.moments import clock_moment, utc_moment
@@ -29,6 +29,7 @@ _MOST_TOKENS = {"llama3.1-8b": 128, "llama3.1-8b-edge": 128, "gpt-oss-120b": 140
                 "gptj-99": 69, "gptj-99.9": 69}  # fmt: skip
 _MORE_TOKENS = 1.1
 _CLEAN = ("", "NA")
+_SHOWN = 3
 _DAY = datetime.timedelta(days=1)
 # Between power_begin and UTC may lie a time zone.
 _ZONES = datetime.timedelta(hours=36)
@@ -45,6 +46,7 @@ PERFORMANCE_KEYS = frozenset(
         *DATES,
         *_AUDITED,
         *_ISSUES,
+        *completeness.KEYS,
         *consistency.KEYS,
         *SUMMARISED,
     }
@@ -56,6 +58,7 @@ ACCURACY_KEYS = frozenset(
         "effective_scenario",
         "loadgen_version",
         "loadgen_git_status_message",
+        *completeness.KEYS,
         *DATES,
     }
 )
@@ -71,6 +74,7 @@ def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], 
     test:
         The compliance test that it belongs to; empty for a result's own run.
     """
+    _judge_lines(scope, path, values, has_result=True)
     _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
     if not test:
         _judge_issue(scope, path, values)
@@ -143,8 +147,26 @@ def _judge_issue(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
 
 def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
     """Report a detail log in ``accuracy/`` that is not of an accuracy run."""
+    _judge_lines(scope, path, values, has_result=False)
     _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
     judge_run_dates(scope, path, values)
+
+
+def _judge_lines(
+    scope: Scope, path: str, values: Mapping[str, Any], *, has_result: bool
+) -> None:  # fmt: skip
+    absent = completeness.absent_lines(values, has_result=has_result)
+    if absent:
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        _report(
+            scope,
+            "log-incomplete",
+            path,
+            absent[0],
+            "Lines that LoadGen writes are missing, or their values are of another kind.",
+            f"{', '.join(absent[:_SHOWN])}{more}",
+            values.get(absent[0], "no such line"),
+        )
 
 
 def _judge_mode(scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str) -> None:
