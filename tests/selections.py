@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 from samples import sample_record, sample_run_id
 from submissions import BENCHMARK, SUBMITTER, SYSTEM, Submission, write_submission
 
+from mlrepo.digest import sha256_bytes
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, Placement, RunRecord
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, Placement, RunRecord, StoredLog
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import RUNS, Composition, Recorder
 from mlrepo.repository.trailers import commit_message
@@ -104,8 +106,24 @@ class Laboratory:
             configuration=configuration,
             placement=Placement(placed=False, reason="made for a test"),
         )
-        self.record(replace(record, **changes), files | dict(further or {}), experiment)
+        record = replace(record, **changes)
+        if mode != ACCURACY and record.result.value is not None:
+            files["mlperf_log_detail.txt"] = self._logged(files, scenario, record.result.value)
+        record = replace(record, logs={
+            name: StoredLog(sha256_bytes(data), len(data)) for name, data in files.items()
+            if name.startswith("mlperf_log_")
+        })  # fmt: skip
+        self.record(record, files | dict(further or {}), experiment)
         return run
+
+    def _logged(self, files: Mapping[str, bytes], scenario: str, value: float) -> bytes:
+        """Return the detail log with the result that the record has."""
+        round_ = self.submission.round
+        raw = value / round_.result_in_unit(scenario, 1.0)
+        key = round_.result_key(BENCHMARK, scenario)
+        pattern = rf'("key": "{re.escape(key)}", "value": )[^,]+'
+        log = files["mlperf_log_detail.txt"].decode()
+        return re.sub(pattern, lambda found: f"{found[1]}{raw!r}", log).encode()
 
     def record(self, record: RunRecord, files: Mapping[str, bytes], experiment: Experiment) -> None:
         """Record a run with its files, its user.conf and the description of its system."""

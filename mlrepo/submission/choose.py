@@ -92,6 +92,8 @@ class Chooser:
         The compliance tests that a benchmark needs in a scenario, outside the open division.
     load:
         Reads the record of a run.
+    prove:
+        Says how a run's logs contradict its record, or ''.
     quick:
         Whether runs shorter than the round asks are taken: for a rehearsal.
     named:
@@ -101,6 +103,7 @@ class Chooser:
     round: Round
     tests_of: Callable[[str, str], Sequence[str]]
     load: Callable[[RecordedRun], RunRecord]
+    prove: Callable[[RecordedRun, RunRecord], str]
     quick: bool = False
     named: frozenset[str] = frozenset()
 
@@ -277,8 +280,10 @@ class Chooser:
         record = self._read(run)
         if isinstance(record, str):
             return record
-        reason = why_not_eligible(record, self.round) or why_not_submitted(
-            record, self.round, quick=self.quick
+        reason = (
+            why_not_eligible(record, self.round)
+            or why_not_submitted(record, self.round, quick=self.quick)
+            or self.prove(run, record)
         )
         return reason or Candidate(run, record)
 

@@ -25,6 +25,7 @@ from mlrepo.submission.choose import Candidate, Chooser, ChosenResult, LeftOut
 from mlrepo.submission.compose import Composer, Composition
 from mlrepo.submission.departure import refuse_secrets
 from mlrepo.submission.infer import inferable
+from mlrepo.submission.proof import why_not_proved
 from mlrepo.submission.selection import (
     SelectedRun,
     Selection,
@@ -99,7 +100,11 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
             hint=_hint(wanted, round_, runs.values()),
         )
     follows = _Follows(round_)
-    chooser = Chooser(round_, follows.tests_of, load, wanted.quick, frozenset(named))
+
+    def prove(run: RecordedRun, record: RunRecord) -> str:
+        return why_not_proved(repository, run, record, round_)
+
+    chooser = Chooser(round_, follows.tests_of, load, prove, wanted.quick, frozenset(named))
     choice = chooser.choose(pool)
     chosen = [result for result in choice.results if not named or str(result.path) in named_paths]
     last = _last_results(repository, round_)

@@ -1,0 +1,48 @@
+"""Whether a run's record says what its logs say: records come from anybody, logs are submitted."""
+
+from __future__ import annotations
+
+import math
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import DETAIL_LOG
+from mlrepo.logs.detail import parse_detail
+from mlrepo.record import ACCURACY, VALID, Metric, RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import RecordedRun, read_file
+from mlrepo.rounds import Round
+
+
+def why_not_proved(
+    repository: ResultsRepository, run: RecordedRun, record: RunRecord, round_: Round
+) -> str:
+    """Return how the logs contradict the record of a VALID run, or an empty string.
+
+    The value of an accuracy is not compared: only its benchmark knows how its text spells it.
+    """
+    try:
+        for name, log in record.logs.items():
+            if sha256_bytes(read_file(repository, run, name)) != log.sha256:
+                return f"its {name} is not the one that its record names"
+        if record.mode == ACCURACY:
+            return ""
+        detail = parse_detail(read_file(repository, run, DETAIL_LOG), DETAIL_LOG)
+    except (UserError, ValueError) as error:
+        return f"its logs cannot be read: {error}"
+    raw = detail.number(round_.result_key(record.benchmark, record.scenario))
+    logged = round_.result(record.benchmark, record.scenario, raw)
+    if not _same(record.result, logged):
+        return f"its record says {record.result}, its {DETAIL_LOG} says {logged}"
+    validity = detail.values.get("result_validity")
+    return "" if validity == VALID else f"its {DETAIL_LOG} says {validity or 'nothing'}, not VALID"
+
+
+def _same(recorded: Metric, logged: Metric) -> bool:
+    first, second = recorded.value, logged.value
+    return (
+        first is not None
+        and second is not None
+        and recorded.unit == logged.unit
+        and math.isclose(first, second, rel_tol=1e-9)
+    )
