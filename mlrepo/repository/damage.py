@@ -39,6 +39,8 @@ def read_tip(repository: ResultsRepository, ref: str) -> pygit2.Oid | None:
         if reference is None:
             if file.is_file():
                 raise damaged(repository, ref, "its file is empty or broken")
+            if _is_lost(repository, ref):
+                raise damaged(repository, ref, "its reference is gone, and its reflog is not")
             return None
         target = reference.resolve().target
     except (pygit2.GitError, ValueError) as error:
@@ -68,6 +70,27 @@ def problem_of(repo: pygit2.Repository, commit: pygit2.Oid) -> str:
     return ""
 
 
+def reference_names(repository: ResultsRepository) -> list[str]:
+    """Return the full names of all references.
+
+    Raises
+    ------
+    UserError
+        ``packed-refs`` is broken.
+    """
+    import pygit2
+
+    try:
+        return list(repository.git.references)
+    except pygit2.GitError as error:
+        file = repository.common_dir / "packed-refs"
+        raise UserError(
+            f"The branches cannot be read: {error}.",
+            hint=f"Move {file} away. `git fetch` brings what a remote has; of another branch, "
+            f"the last line below {repository.common_dir / 'logs'} names its last commit.",
+        ) from error
+
+
 def short_name(ref: str) -> str:
     """Return what people call a branch."""
     return ref.removeprefix(_LOCAL).removeprefix(_REMOTE)
@@ -90,7 +113,7 @@ def refuse_if_in_the_way(repository: ResultsRepository, ref: str) -> None:
     """
     parts = ref.split("/")
     above = {"/".join(parts[:end]) for end in range(3, len(parts))}
-    for other in repository.git.references:
+    for other in reference_names(repository):
         if other in above or other.startswith(f"{ref}/"):
             name, wanted = other.removeprefix(_LOCAL), ref.removeprefix(_LOCAL)
             raise UserError(
@@ -107,6 +130,12 @@ def _is_empty(repository: ResultsRepository, ref: str) -> bool:
         return False
 
 
+def _is_lost(repository: ResultsRepository, ref: str) -> bool:
+    """Say whether a branch without a reference has a reflog: whoever deletes one, deletes both."""
+    log = repository.common_dir / "logs" / ref
+    return ref.startswith(_LOCAL) and log.is_file() and log.stat().st_size > 0
+
+
 def _way_out(repository: ResultsRepository, ref: str) -> str:
     file = repository.common_dir / ref
     remove = f"`rm {file}`" if file.is_file() else f"`git update-ref -d {ref}`"
@@ -114,6 +143,9 @@ def _way_out(repository: ResultsRepository, ref: str) -> str:
         return f"{remove}, then `git fetch`: the remote has it."
     name = ref.removeprefix(_LOCAL)
     good = _last_good(repository, ref)
+    if good is not None and not file.is_file() and _is_lost(repository, ref):
+        log = repository.common_dir / "logs" / ref
+        return f"`git branch {name} {good}` brings back its last commit; without {log} it is gone."
     if good is None:
         return (
             f"Its reflog names no commit that can be read. Fetch the branch from a remote or "

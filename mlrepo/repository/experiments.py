@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
-from mlrepo.repository.damage import DamagedBranch, read_tip
+from mlrepo.repository.damage import DamagedBranch, read_tip, reference_names
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.process import GitError, git
 from mlrepo.secret_scan import find_secrets
@@ -82,7 +82,13 @@ def _branches(repository: ResultsRepository) -> list[tuple[str, Experiment]]:
     common = repository.common_dir
     files = (*common.glob("refs/heads/exp/*"), *common.glob("refs/remotes/*/exp/*"))
     names = {file.relative_to(common).as_posix() for file in files if file.is_file()}
-    names.update(repository.git.references)
+    logs = common / "logs"
+    lost = (file for file in logs.glob("refs/heads/exp/*") if file.is_file())
+    names.update(file.relative_to(logs).as_posix() for file in lost)
+    try:
+        names.update(reference_names(repository))
+    except UserError as error:
+        repository.damage["packed-refs"] = error
     found = []
     for name in sorted(names, key=lambda ref: (not ref.startswith(_LOCAL), ref)):
         match = re.fullmatch(r"refs/(?:heads|remotes/[^/]+)/exp/([^/]+)", name)
@@ -105,7 +111,7 @@ def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2
     repo = repository.git
     fetched = [
         name
-        for name in repo.references
+        for name in reference_names(repository)
         if re.fullmatch(rf"refs/remotes/[^/]+/exp/{re.escape(experiment.name)}", name)
     ]
     if len(fetched) == 1:

@@ -21,7 +21,7 @@ from mlrepo.repository.commits import (
     until_made,
     write_commit,
 )
-from mlrepo.repository.damage import read_tip
+from mlrepo.repository.damage import read_tip, reference_names
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
@@ -149,7 +149,7 @@ def _tip(repository: ResultsRepository, round_name: str) -> pygit2.Oid | None:
     if local is not None:
         return local
     pattern = re.compile(rf"refs/remotes/[^/]+/{re.escape(branch_of(round_name))}")
-    fetched = [name for name in repository.git.references if pattern.fullmatch(name)]
+    fetched = [name for name in reference_names(repository) if pattern.fullmatch(name)]
     return read_tip(repository, fetched[0]) if len(fetched) == 1 else None
 
 

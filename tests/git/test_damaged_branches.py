@@ -66,6 +66,7 @@ def _lose(revision: str) -> Callable[[Path], None]:
 # What is done to the branch, and how many of its two runs can still be read.
 _DAMAGES: dict[str, tuple[Callable[[Path], None], int]] = {
     "an empty file": (_write(""), 0),
+    "no file": (lambda root: (root / ".git" / _BAD.ref).unlink(), 0),
     "a file of zeros": (_write("\0" * 41), 0),
     "no reference in the file": (_write("hello\n"), 0),
     "a dangling symbolic reference": (_write("ref: refs/heads/nowhere\n"), 0),
@@ -120,6 +121,22 @@ def test_the_others_go_on_and_the_way_out_is_one(
     assert read_tip(find_repository(results.root), _BAD.ref) is not None
     assert first in git(results.root, "log", "--format=%H", "exp/bad")
     assert _mlrepo(results.root, "log").returncode == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage\n", b"\0" * 300])
+def test_broken_packed_references_are_no_empty_repository(
+    results: ResultsRepository, recorder: Recorder, content: bytes
+) -> None:
+    """As a power cut leaves them: no "0 runs, all ok", and no bug of mlrepo."""
+    _record(recorder, _GOOD, 0)
+    git(results.root, "pack-refs", "--all")
+    (results.root / ".git" / "packed-refs").write_bytes(content)
+    for command in ("log", "status", "doctor"):
+        told = _mlrepo(results.root, command)
+        assert told.returncode == 1, told.stderr
+        assert "cannot be read" in told.stdout + told.stderr
+    for command in ("raw", "list"), ("show", "latest"), ("select", "--dry-run"):
+        assert _mlrepo(results.root, *command).returncode in (0, 1, 2)
 
 
 def test_an_object_of_one_run_lost_names_the_run(
