@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +131,7 @@ class Scope:
             what = ""
             if entry is not None and entry.kind is Kind.FILE:
                 with contextlib.suppress(Missing, OSError):
-                    what = stand_in(self.tree.read(path, HEAD))
+                    what = stand_in(self.tree.read(path, HEAD), posixpath.basename(path))
             self._stand_ins[path] = what
             if what:
                 self.report("stand-in", path, f"It is {what}, not the file itself.", official=False)
@@ -173,7 +174,7 @@ class Scope:
         """Return a small file as text, or None when it is missing or no UTF-8."""
         try:
             data = self.tree.read(path, limit)
-            if stand_in(data[:HEAD]):
+            if stand_in(data[:HEAD], posixpath.basename(path)):
                 self.report_stand_in(path)
             return data.decode("utf-8")
         except (Missing, UnicodeDecodeError):

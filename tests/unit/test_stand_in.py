@@ -55,3 +55,21 @@ def test_what_stands_in_for_a_file_is_named(data: bytes, what: str) -> None:
 def test_a_file_of_its_own_is_none(data: bytes) -> None:
     """Logs, descriptions and texts as LoadGen, scripts and people write them, whole or damaged."""
     assert stand_in(data) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\x1f\x8b\x08\x00\x00", "run.log.gz"),
+        (b"PK\x03\x04\x14\x00", "summary.xlsx"),
+        (b"<!DOCTYPE html>", "index.html"),
+        (b"<?xml version='1.0'?>", "pom.xml"),
+        ("a,b".encode("utf-16"), "table.csv"),
+    ],
+)
+def test_a_document_under_its_own_name_is_none(data: bytes, name: str) -> None:
+    """In the place of JSON or text it is, and a pointer is under every name."""
+    assert stand_in(data, name) == ""
+    for text in ("mlperf_log_detail.txt", "server.json", "user.conf", ""):
+        assert stand_in(data, text)
+    assert "Git LFS" in stand_in(_LFS, name)
