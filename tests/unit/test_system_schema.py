@@ -87,9 +87,11 @@ def test_a_zero_that_counts_as_empty_is_explained() -> None:
 
 
 def test_white_space_breaks_the_rules_but_not_the_official_verdict() -> None:
-    """The checker asks only whether the text has a length."""
-    (found,) = [p for p in _problems(cooling="  ") if p.field == "cooling"]
-    assert (found.breaks_official, found.breaks_strict) == (False, True)
+    """The checker asks only whether the text has a length; a warning where no table shows it."""
+    for field, breaks in (("framework", True), ("cooling", False)):
+        (found,) = [p for p in _problems(**{field: "  "}) if p.field == field]
+        assert (found.breaks_official, found.breaks_strict) == (False, breaks)
+        assert found.actual == "'  '"
 
 
 @pytest.mark.parametrize(
