@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -19,26 +16,18 @@ from mlrepo.checker.accuracy_facts import (
     judge_number,
     report_missing_metric,
 )
+from mlrepo.checker.accuracy_hash import HASH_LINE, judge_hash
 from mlrepo.checker.files import judge_file_list
 from mlrepo.checker.links import leads_elsewhere
 from mlrepo.checker.log_errors import errors_in, first_error_line
 from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.scope import Scope
-from mlrepo.logs.accuracy import is_truncated
 from mlrepo.logs.accuracy_text import Reading, lines_of, reading_of
 from mlrepo.logs.metric_pattern import metric_pattern
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.tree import Kind, Missing
-
-_HASH = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_EMPTY = hashlib.sha256(b"").hexdigest()
-_OTHER_LOG = (
-    "Put the log that was judged in its place, or run the accuracy script again; then "
-    "`mlrepo truncate` writes the hash."
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +85,9 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     _judge_log(scope, directory, text)
     logged = _judge_detail(scope, directory, text)
     if not has_extra_files(scope, directory):
-        scope.report("accuracy-extra-files", directory, "Images or videos are missing.")
+        # The checkers up to v5.1 ask for them in the closed division only.
+        scope.report("accuracy-extra-files", directory, "Images or videos are missing.",
+                     warns=scope.is_open and not is_modular(scope.round))  # fmt: skip
     if scope.is_open:
         _forgive(scope, before, bool(metrics))
     official = not any(finding.breaks_official for finding in scope.findings[before:])
@@ -166,7 +157,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
             match = pattern.match(line)
             if match:
                 _compare(scope, path, reading_of(metric, match, number), most=most)
-        has_hash = has_hash or bool(_HASH.match(line))
+        has_hash = has_hash or bool(HASH_LINE.match(line))
         if has_hash and len(reached) == len(checks):
             break
     if not many:
@@ -177,7 +168,8 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
         if metric not in metrics:
             report_missing_metric(scope, path, text, metric, pattern.pattern.pattern, least)
     if not has_hash:
-        scope.report("accuracy-hash", path, "There is no hash of the accuracy log.")
+        scope.report("accuracy-hash", path, "There is no hash of the accuracy log.",
+                     warns=not _truncates(scope.round))  # fmt: skip
     _judge_counts(scope, path, text)
     return metrics
 
@@ -222,6 +214,11 @@ def _judge_counts(scope: Scope, path: str, text: str) -> None:
             )  # fmt: skip
 
 
+def _truncates(round: Round) -> bool:
+    """Say whether logs are truncated: v0.5 knew no hash, of which only the checker of v0.7 asks."""
+    return round.version >= (0, 7)
+
+
 def _judge_log(scope: Scope, directory: str, text: str) -> None:
     path = f"{directory}/mlperf_log_accuracy.json"
     entry = scope.tree.entry(path)
@@ -236,7 +233,8 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
     limit = int(scope.round.tables["limits"]["accuracy_log_max_bytes"])
     if entry.size > limit:
         scope.report("accuracy-log", path, "The log is not truncated.",
-                     expected=f"<= {limit} bytes", actual=entry.size)  # fmt: skip
+                     expected=f"<= {limit} bytes", actual=entry.size,
+                     warns=not _truncates(scope.round))  # fmt: skip
         return
     try:
         data = scope.tree.read(path, limit)
@@ -247,39 +245,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
         scope.report("accuracy-log", path, "The log is empty.", official=False)
     judge_answers(scope, path, data)
     if not scope.report_stand_in(path):
-        _judge_hash(scope, f"{directory}/accuracy.txt", text, data)
-
-
-def _judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
-    """Strict: the text names one log, and where the log is whole, this one.
-
-    A truncated log tells nothing of the hash of the full one, also after a conversion of its line
-    ends, which does it no harm.
-    """
-    hashes = list(dict.fromkeys(_HASH.findall(text)))
-    own = hashlib.sha256(log).hexdigest()
-    if len(hashes) > 1:
-        scope.report(
-            "accuracy-hash", path, f"It names {len(hashes)} logs.", expected="one hash",
-            actual=", ".join(hashes), line=scope.line_of(path, f"hash={hashes[1]}"),
-            hint="Keep the hash of the log that was judged, and remove the others.", official=False,
-        )  # fmt: skip
-    elif _EMPTY in hashes and log.strip():
-        scope.report(
-            "accuracy-hash", path, "It is the hash of an empty file.", actual=_EMPTY,
-            line=scope.line_of(path, _EMPTY), hint=_OTHER_LOG, official=False,
-        )  # fmt: skip
-    elif hashes and not _SHA256.fullmatch(hashes[0]):
-        scope.report(
-            "accuracy-hash", path, "The hash is no SHA-256.", actual=hashes[0],
-            line=scope.line_of(path, f"hash={hashes[0]}"), hint=_OTHER_LOG, official=False,
-        )  # fmt: skip
-    elif hashes and hashes != [own] and not is_truncated(io.BytesIO(log), len(log)):
-        scope.report(
-            "accuracy-hash", path, "The hash is not that of the log.", expected=own,
-            actual=hashes[0], line=scope.line_of(path, f"hash={hashes[0]}"), hint=_OTHER_LOG,
-            official=False,
-        )  # fmt: skip
+        judge_hash(scope, f"{directory}/accuracy.txt", text, data)
 
 
 def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mlrepo.checker.accuracy_hash import warn_of_test
 from mlrepo.checker.compliance_runs import (
     KEYS,
     TestRun,
@@ -95,6 +96,7 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], perform
             runs |= _other_run(scope, path, test)
         good_performance = good and (good_performance or not binding)
         good_accuracy &= _judge_accuracy(scope, path, test, runs.get(test))
+        warn_of_test(scope, f"{path}/accuracy")
     own = TestRun("", _log(scope, f"{scope.path}/{_RUN}"), performance.scan)
     _judge_runs(scope, base, runs, own)
     return good_performance and good_accuracy

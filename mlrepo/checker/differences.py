@@ -33,7 +33,7 @@ WHY: Mapping[str, str] = {
     "system-text": "the results table shows the field as a text",
     "system-json": "of two values of a field each reader takes another one; NaN is no number",
     "measurements-missing": _MEASURED,
-    "measurements-incomplete": _MEASURED,
+    "measurements-incomplete": _MEASURED + "; a file under another system's name is a warning",
     "performance-validity": "LoadGen itself calls the run INVALID",
     "performance-loadgen-error": "LoadGen logged an error: the run is not what it was to be",
     "performance-seeds": "other seeds are another, perhaps an easier, load; " + _MEASURED,
@@ -67,7 +67,9 @@ WHY: Mapping[str, str] = {
     "accuracy-mode": "the log of another run says nothing about the accuracy",
     "accuracy-range": "such a number was not measured; the patterns of the official checkers read "
     "76 of 76,456 and take 764 % for enough",
-    "compliance": "the closed division asks for every test; up to v2.0 only the last one counted",
+    "compliance": "the closed division asks for every test; up to v2.0 only the last one counted. "
+    "Where the texts pass, a log that is missing beside them is a warning in those rounds, and so "
+    "is a broken line in one (`unreadable`)",
     "compliance-copied": "a copy of the performance run is no test",
     "compliance-unlike-performance": "TEST PASS stands for a tolerance that the scores exceed",
     "power-samples": "the mean of a part of the run is another power",
@@ -86,8 +88,12 @@ WHY_NOT: Mapping[str, str] = {
 
 # What strict rejects beyond those breaches of a rule that the official checkers reject too.
 PARTLY: Mapping[str, str] = {
-    "accuracy-hash": "two hashes, one that is no SHA-256, or that of another log: no official "
-    "checker ever compares it; the hash of a truncated log cannot be compared any more",
+    "accuracy-hash": "the hashes of two logs, one that is no SHA-256, or that of another log: no "
+    "official checker ever compares it; the hash of a truncated log cannot be compared any more. "
+    "Which of two logs reached the accuracy above them cannot be known: some published ones are "
+    "the text of another system or scenario with a line added. What official tools write besides "
+    "the hash of the log is a warning: the same again, the hash of the script's own line of "
+    "results (qwen3-vl), that of the truncated log (`truncate_accuracy_log.py` run twice)",
     "accuracy-log": "an empty log and a link: neither holds what was judged",
     "accuracy-files": "a link in the place of a file",
     "performance-log": "a log of a compliance test that cannot be computed with: up to v5.1 the "
@@ -100,6 +106,8 @@ PARTLY: Mapping[str, str] = {
     "compliance": "a log of TEST04-A or earlier tests that failed: up to v2.0 only the last test "
     "counts, and for nothing but a column",
     "performance-loadgen-error": "errors in a log whose num_errors is 0 (v5.1)",
+    "system-field-empty": "blanks in a field that the results table shows; in another one they are "
+    "a warning",
     "power-files": "a file of the measurement that is empty, or that is no JSON where it should be",
     "performance-target-latency": "an aim longer than the limit up to v1.1, where only the "
     "percentile is compared; " + _NAN,

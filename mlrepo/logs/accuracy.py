@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _HASH_LINE = re.compile(rb"(?m)(?:^|(?<=\r))[ \t]*hash=[^\r\n]*(?:\r?\n|\r)?")
 _HASH_VALUE = re.compile(rb"(?m)(?:^|(?<=\r))(?:\xef\xbb\xbf)?[ \t]*hash=([^\r\n]*)")
 # Where accuracy.txt did not end in a newline, the official script glues its line to the last.
 _GLUED = re.compile(rb"(?m)(?<=[^ \t\r\n])hash=([0-9A-Fa-f]{64})(?=[ \t]*\r?$)")
+# The scripts that hash what they print, print a few lines.
+_LARGEST_HASHED = 1 << 18
 # A hash by whatever function; what is shorter or no number names no log.
 _SOME_HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -91,11 +94,26 @@ def named_hashes(accuracy_txt: bytes) -> tuple[str, ...]:
     """Return what may be the hash of a log in ``accuracy.txt``, each once, in lower case.
 
     That is the value of every ``hash=`` line that holds a hash of whatever kind, and a SHA-256
-    that stands at the end of another line.
+    that stands at the end of another line; but none of :func:`hashes_of_lines`.
     """
     glued = [m[1].decode() for m in _GLUED.finditer(accuracy_txt)]
     values = (value.lower() for value in hash_lines(accuracy_txt) + glued)
-    return tuple(dict.fromkeys(value for value in values if _SOME_HASH.search(value)))
+    own = hashes_of_lines(accuracy_txt)
+    return tuple(
+        dict.fromkeys(value for value in values if _SOME_HASH.search(value) and value not in own)
+    )
+
+
+def hashes_of_lines(accuracy_txt: bytes) -> frozenset[str]:
+    """Return the SHA-256 of each line of a short text: those name no log.
+
+    The accuracy script of qwen3-vl (v6.0, ``mlperf_inf_mm_q3vl/evaluation.py``) writes the hash of
+    its line of results as ``hash=``, to which the official truncation adds that of the log.
+    """
+    if len(accuracy_txt) > _LARGEST_HASHED:
+        return frozenset()
+    lines = {line.rstrip(b"\r") for line in accuracy_txt.split(b"\n") if line.strip()}
+    return frozenset(hashlib.sha256(line).hexdigest() for line in lines)
 
 
 def with_hash_line(accuracy_txt: bytes, sha256: str) -> bytes:

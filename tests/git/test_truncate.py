@@ -312,3 +312,14 @@ def test_a_kill_between_any_two_steps_loses_nothing(tmp_path: Path, text: bytes)
             break
         assert ended.returncode == -signal.SIGKILL
     assert step > 12
+
+
+def test_the_hash_of_a_line_of_results_is_replaced(tmp_path: Path) -> None:
+    """The accuracy script of qwen3-vl writes it, without a newline; it names no log."""
+    line = b'{"f1": 0.7886741346065558}'
+    data = os.urandom(20_000)
+    text = b"Results\n\n" + line + b"\n\nhash=" + _sha256(line).encode()
+    log = _log(tmp_path / "accuracy", data, text)
+    assert truncate(log, tmp_path / "store").outcome is Outcome.TRUNCATED
+    written = log.with_name("accuracy.txt").read_text()
+    assert written == f"Results\n\n{line.decode()}\n\nhash={_sha256(data)}\n"
