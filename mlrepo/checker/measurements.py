@@ -9,6 +9,7 @@ from typing import Any
 
 from mlrepo.checker import tracebacks
 from mlrepo.checker.equal_issue import damaged_configuration
+from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
@@ -40,16 +41,29 @@ def judge_measurements(
         _judge_power_files(scope, directory)
     name = measurements_name(scope, list(files))
     if not name:
-        scope.report(
-            "measurements-incomplete", directory,
-            "The measurements file is missing.", expected=f"{scope.place.system}*.json",
-        )  # fmt: skip
+        _report_no_file(scope, directory, [each for each in files if each.endswith(".json")])
         return _passed(scope, before), None
     values = _read(scope, f"{directory}/{name}")
     if damaged := damaged_configuration(scope):
         scope.dies(damaged, "a line is no model.scenario.key = value")
     _judge_code(scope, name)
     return _passed(scope, before), values.get("weight_data_types")
+
+
+def _report_no_file(scope: Scope, directory: str, others: list[str]) -> None:
+    """Report that no file bears the system's name; a warning where one bears another name.
+
+    Published trees of v0.7 and v3.0 have such ones: the system was renamed after the files were
+    written. The checkers up to v3.0 log it and go on.
+    """
+    rule = "measurements-incomplete"
+    pattern = str(scope.round.tables["layout"]["measurements_json"])
+    warns = bool(others) and "*" in pattern and not RULES[rule].breaks(scope.round.name)
+    message = "No measurements file begins with the system's name." if warns else (
+        "The measurements file is missing."
+    )  # fmt: skip
+    scope.report(rule, directory, message, expected=f"{scope.place.system}*.json",
+                 actual=", ".join(others), warns=warns)  # fmt: skip
 
 
 def _judge_power_files(scope: Scope, directory: str) -> None:

@@ -35,6 +35,17 @@ _FREE = re.compile(
 _AWAY = ("gone", "directory", "link", "FIFO", "name")
 
 
+def _is_weighed_less(round_name: str, path: Path) -> bool:
+    """Say whether the round only warns, whatever becomes of the file.
+
+    Up to v1.1 there is no rule about links and empty directories, so that code is free, and of a
+    test that its texts pass the logs are not read.
+    """
+    if round_name not in ("v0.7", "v1.1"):
+        return False
+    return path.match("code/*/README.md") or path.match("TEST01/accuracy/*")
+
+
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A valid submission of each round."""
@@ -98,6 +109,7 @@ def test_each_corruption_of_a_file_is_found_and_named(
         away = any(word in corruption for word in _AWAY)
         # No audit of the benchmark is required yet, so that it may be absent.
         free = (free and not away) or (away and path.parent.name == "audit")
+        free = free or _is_weighed_less(round_name, path)
         if corruption not in HARMLESS and not free:
             assert not report.valid("strict"), path
             near = {str(path), *map(str, path.parents)} - {"."}

@@ -244,3 +244,24 @@ def test_a_description_says_each_thing_once_in_plain_json() -> None:
     ]  # fmt: skip
     assert document_problems(b'{"a": 1e5, "b": [1, 2]}') == ()
     assert document_problems(b"{") == document_problems(b"\xff") == ()
+
+
+@pytest.mark.parametrize(
+    ("division", "text", "breaks"),
+    [
+        ("open", "accuracy : 75.1 %\n", False),
+        ("closed", "accuracy : 75.1 %\n", True),
+        ("open", "accuracy: unknown\n", True),
+        ("open", "top1: 75.1\n", True),
+    ],
+)
+def test_an_open_accuracy_in_another_spelling_is_read_by_a_person(
+    tmp_path: Path, division: str, text: str, breaks: bool
+) -> None:
+    """There is no target in the open division, but the metric must be named, with a number."""
+    [own] = [
+        f for f in _judged(tmp_path, text=text, division=division, round_name="v1.1")
+        if f.rule == "accuracy-text"
+    ]  # fmt: skip
+    assert own.breaks_strict is breaks
+    assert own.breaks_official is (division == "closed")

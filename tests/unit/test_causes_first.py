@@ -88,3 +88,22 @@ def test_thousands_of_findings_of_one_kind_are_counted(tmp_path: Path) -> None:
     text = render(_checked(tmp_path, "v5.1"), "strict")
     assert text.count("tree-space: The name") == 50
     assert "tree-space: 250 more findings" in text
+
+
+@pytest.mark.parametrize(
+    ("round_name", "breaks"), [("v0.7", False), ("v3.0", False), ("v5.1", True)]
+)
+def test_measurements_under_another_system_s_name_are_shown(
+    tmp_path: Path, round_name: str, breaks: bool
+) -> None:
+    """Up to v3.0 the official checkers only log it; without any file it is an error everywhere."""
+    submission = write_submission(tmp_path, round_name)
+    file = submission.root / str(submission.round.measurements_file(submission.place("Offline")))
+    other = file.with_name("renamed.json")
+    file.rename(other)
+    report = check(DirectoryTree(tmp_path), submission.round)
+    [finding] = [f for f in report.all_findings() if f.rule == "measurements-incomplete"]
+    assert finding.breaks_strict is breaks
+    assert (finding.actual, finding.expected) == ("renamed.json", "alpha*.json")
+    other.unlink()
+    assert not check(DirectoryTree(tmp_path), submission.round).valid("strict")

@@ -306,6 +306,42 @@ def test_a_pass_of_an_invalid_run_is_refused(tmp_path: Path) -> None:
     assert found(submission) == {"compliance-text": True}
 
 
+@pytest.mark.parametrize(
+    ("round_name", "breaks"), [("v1.1", False), ("v2.0", False), ("v2.1", True)]
+)
+def test_a_broken_line_that_no_checker_of_the_round_reads_is_warned_of(
+    tmp_path: Path, round_name: str, breaks: bool
+) -> None:
+    """Published logs of v1.0 and v1.1 have a SUT's name with a line end in it; no log is none."""
+    submission = write_submission(tmp_path, round_name)
+    log = log_of(submission, "Offline", "TEST01")
+    change(log, (r'"key": "effective_test_mode"', r'"key": "\n'))
+    report = judged(submission)
+    own = [f for f in report.all_findings() if str(log).endswith(f.path) and "LoadGen" in f.message]
+    assert [f.breaks_strict for f in own] == [breaks]
+    assert report.valid("strict") is not breaks
+    log.write_text("")
+    assert not judged(submission).valid("strict")
+
+
+@pytest.mark.parametrize(
+    ("round_name", "breaks"), [("v1.1", False), ("v2.0", False), ("v2.1", True)]
+)
+def test_what_is_kept_of_a_test_that_passed_is_missed_as_the_round_counts(
+    tmp_path: Path, round_name: str, breaks: bool
+) -> None:
+    """Up to v2.0 only the texts count; where they do not pass, what is missing is an error."""
+    submission = write_submission(tmp_path, round_name)
+    test = submission.compliance("Offline", "TEST01")
+    for file in (test / "accuracy").iterdir():
+        file.unlink()
+    (test / "accuracy" / "notes.txt").write_text("lost\n")
+    rules = [f for f in judged(submission).all_findings() if "TEST01 lacks" in f.message]
+    assert [f.breaks_strict for f in rules] == [breaks]
+    (test / "verify_accuracy.txt").write_text("TEST FAIL\n")
+    assert not judged(submission).valid("strict")
+
+
 _TEST06 = "First token check pass: True\nEOS check pass: True\nSample length check pass: True\n"
 
 
