@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
-from mlrepo.bench.consent import PREFIX, own_prefix
 from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_probe
 from mlrepo.bench.request import BenchRequest
@@ -85,14 +84,15 @@ def prepare_test(
 ) -> BenchRequest:
     """Return the request of a test, with all that it is verified against.
 
-    Batch size, threads, prefix and LoadGen settings are those of the performance run. ``against``
-    names the runs, by mode, that the test is verified against; else they are the newest VALID ones.
+    Batch size, threads, prefix and LoadGen settings are those of the performance run, and so are
+    the backend's options where the request has none. ``against`` names the runs, by mode, that the
+    test is verified against; else they are the newest VALID ones.
 
     Raises
     ------
     UserError
         A run that it needs is missing, the full accuracy log is not on this machine, or the
-        performance run's command prefix may not run here.
+        performance run's command prefix or options may not run here.
     """
     repository, scenario = bench.repository, request.scenario
     identity = identity_of(bench.settings, request, backend_name(request.backend))
@@ -148,8 +148,8 @@ def prepare_test(
         model_file=request.model_file,
         model_variant=request.model_variant,
         precision=request.precision,
-        backend_options=request.backend_options,
-        prefix=bench.gate.taken_over(PREFIX, own_prefix(record), performance),
+        backend_options=request.backend_options or bench.gate.options(record, performance),
+        prefix=bench.gate.prefix(record, performance),
         timeout=request.timeout,
         tags=request.tags,
         test=prepared,

@@ -89,6 +89,16 @@ class Gate:
         self._pass(recorded)
         return recorded.words
 
+    def prefix(self, record: RunRecord, run: RecordedRun) -> tuple[str, ...]:
+        """Return the command prefix of a run's record: see :meth:`taken_over`."""
+        return self.taken_over(PREFIX, _own_prefix(record), run)
+
+    def options(self, record: RunRecord, run: RecordedRun) -> dict[str, str]:
+        """Return the backend options of a run's record: see :meth:`taken_over`."""
+        options = dict(record.backend.get("asked_options") or {})
+        self.taken_over(OPTIONS, option_words(options), run)
+        return options
+
     def tuned(self, path: Path, entry: Tuned) -> None:
         """Let an entry of ``systems/<name>/tuned.json`` pass that was found or agreed to here.
 
@@ -128,7 +138,7 @@ class Gate:
             self.consents.remember(OPTIONS, option_words(request.backend_options or {}))
 
 
-def own_prefix(record: RunRecord) -> tuple[str, ...]:
+def _own_prefix(record: RunRecord) -> tuple[str, ...]:
     """Return the command prefix that the user gave, without that of the platform profile."""
     prefix = tuple(record.backend.get("prefix") or ())
     profile = tuple((record.host.get("platform") or {}).get("prefix") or ())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.compliance import plan_tests, prepare_test
-from mlrepo.bench.consent import OPTIONS, PREFIX, option_words, own_prefix
 from mlrepo.bench.evidence import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
@@ -120,8 +119,6 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile) -> BenchRequest:
     backend, naming = record.backend, record.backend.get("naming") or {}
     conf = read_text(bench.repository, run, USER_CONF_FILE)
-    options = dict(backend.get("asked_options") or {})
-    bench.gate.taken_over(OPTIONS, option_words(options), run)
     told: dict[str, Any] = {
         name: str(record.model[name]) for name in _MODEL_TEXTS if name in record.model
     }
@@ -138,8 +135,8 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile
         max_batch=backend.get("max_batch"),
         threads=backend.get("threads"),
         precision=str(backend.get("precision") or "fp32"),
-        backend_options=options,
-        prefix=bench.gate.taken_over(PREFIX, own_prefix(record), run),
+        backend_options=bench.gate.options(record, run),
+        prefix=bench.gate.prefix(record, run),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
         framework_version=str(naming.get("version") or ""),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
 from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepare_test
 from mlrepo.bench.conclude import ConcludedRun
-from mlrepo.bench.consent import PREFIX, own_prefix
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.execute import Progress
 from mlrepo.bench.inputs import backend_name
@@ -225,7 +224,7 @@ def run_suite(
 def agree_to_words(suite: Suite) -> None:
     """Ask about all words of others that will run, before anything is run.
 
-    Those are tuned settings, and the command prefixes of runs that tests will follow.
+    Those are tuned settings, and the prefixes and options of runs that tests will follow.
 
     Raises
     ------
@@ -243,7 +242,9 @@ def agree_to_words(suite: Suite) -> None:
         run = newest_valid(runs, identity, PERFORMANCE)
         record = readable_record(suite.bench.repository, run, {}) if run is not None else None
         if run is not None and record is not None:
-            suite.bench.gate.taken_over(PREFIX, own_prefix(record), run)
+            suite.bench.gate.prefix(record, run)
+            if not suite.request.backend_options:
+                suite.bench.gate.options(record, run)
 
 
 def parse_duration(text: str) -> float:

@@ -47,8 +47,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     Each test is a run of its own with the settings of the newest VALID performance run, against
     which it is verified (TEST01 against the accuracy run too). A test of another benchmark is
-    refused. A command prefix that somebody else recorded is shown, and run only with your consent.
-    Exit code: 0 all passed, 1 one failed.
+    refused. A command prefix or backend options that somebody else recorded are shown, and run only
+    with your consent. Exit code: 0 all passed, 1 one failed.
 
     \b
     Example:

@@ -82,6 +82,17 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
     assert shown.startswith("digits Offline TEST04: ")
 
 
+def test_a_test_runs_with_the_options_of_its_performance_run(measured_copy: Path) -> None:
+    """Also with those that were tuned: with others it would not belong to the result."""
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
+           "--count", "1000", "--threads", "2", "--backend-opt", "streams=2", "--json")  # fmt: skip
+    record = mlrepo(measured_copy, *run).json["record"]
+    tested = _bench(measured_copy, "Offline", test="TEST04", code=None)
+    assert tested["reference"]["performance"] == record["run"]
+    assert tested["backend"]["asked_options"] == {"streams": "2"}
+    assert tested["configuration"] == record["configuration"]
+
+
 def test_test05_runs_with_the_seeds_of_its_round(root: Path) -> None:
     """LoadGen has dropped it: seeds are set explicitly, for the run and for the test."""
     run = ("--model", "digits", "--scenario", "Offline", "--backend", "patient", "--round", "v4.1",

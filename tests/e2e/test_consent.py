@@ -119,20 +119,22 @@ def test_a_record_names_no_model_file(root: Path, tmp_path: Path) -> None:
     assert done.json["record"]["validity"] != "FAILED"
 
 
+@pytest.mark.parametrize("what", ["command prefix", "backend options"])
 @pytest.mark.parametrize("command", ["compliance", "suite"])
-def test_a_test_does_not_take_over_a_prefix_in_silence(
-    measured_copy: Path, tmp_path: Path, command: str
+def test_a_test_does_not_take_over_words_in_silence(
+    measured_copy: Path, tmp_path: Path, command: str, what: str
 ) -> None:
     """A test runs as its performance run did, which may be somebody else's newest one."""
     log = mlrepo(measured_copy, "log", "--mode", "performance", "--scenario", "Offline", "--json")
     own = log.json["runs"][0]["run"]
     mark = tmp_path / "ran"
-    _push(measured_copy, own, "shared", **_prefix(mark))
-    what = ("--model", "digits", "--scenario", "Offline")
+    options = {"backend": {"asked_options": {"plugin": f"touch {mark}"}}}
+    _push(measured_copy, own, "shared", **(_prefix(mark) if "prefix" in what else options))
+    benchmark = ("--model", "digits", "--scenario", "Offline")
     more = ("--test", "TEST04") if command == "compliance" else ("--compliance", "--quick")
-    done = mlrepo(measured_copy, "bench", command, *what, *more, code=None)
+    done = mlrepo(measured_copy, "bench", command, *benchmark, *more, code=None)
     assert done.code == 2, done.out + done.err
-    done.says("command prefix", f"touch {mark}", "--trust-prefix")
+    done.says(what, f"touch {mark}", "--trust-prefix")
     assert not mark.exists()
 
 

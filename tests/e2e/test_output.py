@@ -142,10 +142,12 @@ def test_progress_on_a_terminal_is_one_line_that_goes_away(root: Path) -> None:
 
 def test_a_question_without_a_terminal_is_answered_with_no(root: Path) -> None:
     """Nobody is there to confirm: the command ends, nothing is deleted."""
-    (root / ".git" / "mlrepo" / "raw").mkdir(parents=True)
-    (root / ".git" / "mlrepo" / "raw" / ("0" * 64)).write_text("log")
-    mlrepo(root, "raw", "gc", code=130)
-    assert (root / ".git" / "mlrepo" / "raw" / ("0" * 64)).exists()
+    log = root / ".git" / "mlrepo" / "raw" / ("0" * 64)
+    log.parent.mkdir(parents=True)
+    log.write_text("log")
+    os.utime(log, (0, 0))  # a young one is not asked about
+    mlrepo(root, "raw", "gc", code=130).says("Delete for ever?")
+    assert log.exists()
 
 
 def test_a_progress_reader_that_goes_away_stops_no_run(root: Path) -> None:
