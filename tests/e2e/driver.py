@@ -210,8 +210,11 @@ def all_bytes(root: Path) -> bytes:
     return objects + waiting
 
 
-def as_another_machine(root: Path, run: str) -> str:
-    """Record a run as another machine would have, by Git's own means, and return its id."""
+def as_another_machine(root: Path, run: str, **changes: Any) -> str:
+    """Record a run as another machine would have, by Git's own means, and return its id.
+
+    ``changes`` go into those parts of its record: ``dataset={"fingerprint": …}``.
+    """
     work = root.parent / "work"
     git(root, "worktree", "add", "-q", str(work), "exp/box")
     other = "20991231T000000Z-abcdef"
@@ -219,6 +222,8 @@ def as_another_machine(root: Path, run: str) -> str:
     record = json.loads((work / "runs" / run / "run.json").read_text())
     record["host"]["host_processor_model_name"] = "Another CPU"
     record["run"] = other
+    for part, values in changes.items():
+        record[part] |= values
     (work / "runs" / other / "run.json").write_text(json.dumps(record))
     message = git(root, "log", "-1", "--format=%B", "exp/box")
     git(work, "add", ".")
