@@ -75,3 +75,15 @@ def walk(tree: Tree, path: str = "") -> Iterator[tuple[str, Entry]]:
         yield below, entry
         if entry.kind is Kind.DIRECTORY:
             yield from walk(tree, below)
+
+
+def other_case(tree: Tree, path: str) -> str:
+    """Return the path that differs from ``path`` in case only; an empty text if there is none."""
+    found = ""
+    for part in path.split("/"):
+        names = [entry.name for entry in tree.entries(found)]
+        alike = [name for name in names if name.lower() == part.lower()]
+        if not alike:
+            return ""
+        found = f"{found}/{part if part in alike else alike[0]}".lstrip("/")
+    return "" if found == path else found

@@ -9,7 +9,7 @@ from mlrepo.checker.modular import is_modular
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.system_problems import description_problems, parse_description
-from mlrepo.tree import Missing
+from mlrepo.tree import Missing, other_case
 
 _LARGEST = 4 << 20
 # Fields that the official checkers up to v5.1 put in lower case, or in quotes into their summary.
@@ -28,7 +28,11 @@ def judge_system(scope: Scope) -> bool:
         data = scope.tree.read(path, _LARGEST)
         description = parse_description(data)
     except (Missing, ValueError) as error:
-        scope.report("system-description", path, f"The system description {error}.")
+        if isinstance(error, Missing) and (found := other_case(scope.tree, path)):
+            scope.report("system-description", path, "The name of the description differs in case.",
+                         expected=path, actual=found, hint="Rename the file.")  # fmt: skip
+        else:
+            scope.report("system-description", path, f"The system description {error}.")
         if not isinstance(error, Missing) or scope.no_text(path):
             scope.dies(path, f"the system description {error}")
         elif is_modular(scope.round):

@@ -75,6 +75,21 @@ def test_results_stand_beside_those_of_the_last_round(
     mlrepo(root, "review", str(theirs.root)).says("| v5.1: 2600.25 samples/s | × 1 |", "× 2 |")
 
 
+def test_a_scenario_in_lower_case_stands_beside_the_last_round(root: Path, tmp_path: Path) -> None:
+    """Published trees write `offline`, `singlestream`; a record has LoadGen's spelling."""
+    last = write_submission(tmp_path / "last", "v2.0")
+    mlrepo(root, "import", str(last.root), "--round", "v2.0")
+    theirs = write_submission(tmp_path / "theirs", "v2.1")
+    for directory in [p for p in theirs.root.rglob("*") if p.name in theirs.scenarios]:
+        directory.rename(directory.with_name(directory.name.lower()))
+    done = mlrepo(root, "review", str(theirs.root), "--round", "v2.1", "--json", code=None).json
+    earlier = {one["path"].rpartition("/")[2]: one["earlier"] for one in done["results"]}
+    assert set(earlier) == {name.lower() for name in theirs.scenarios}
+    for scenario in last.scenarios:
+        assert earlier[scenario.lower()]["round"] == "v2.0"
+        assert earlier[scenario.lower()]["same_system"]
+
+
 def test_the_branch_of_a_pull_request_is_reviewed_for_what_it_adds(
     root: Path, theirs: Submission, tmp_path: Path
 ) -> None:

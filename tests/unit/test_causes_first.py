@@ -11,10 +11,11 @@ from submissions import SUBMITTER, SYSTEM, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
-from mlrepo.cli.rendering.text import render
+from mlrepo.cli.rendering import renderer, review_text
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from mlrepo.submission.review import Review, ReviewedResult
 
 
 def _checked(root: Path, round_name: str) -> Report:
@@ -85,9 +86,36 @@ def test_thousands_of_findings_of_one_kind_are_counted(tmp_path: Path) -> None:
     directory: Any = tmp_path / "closed" / SUBMITTER / "code" / "resnet50"
     for number in range(300):
         (directory / f"a {number}").write_text("x")
-    text = render(_checked(tmp_path, "v5.1"), "strict")
-    assert text.count("tree-space: The name") == 50
-    assert "tree-space: 250 more findings" in text
+    report = _checked(tmp_path, "v5.1")
+    results = tuple(ReviewedResult(result, None) for result in report.results)
+    review = Review(SUBMITTER, "v5.1", "theirs", report, results)
+    for text in (renderer("text")(report, "strict"), review_text.render(review)):
+        assert text.count("The name") == 50
+        assert "tree-space: 250 more findings" in text.replace("\\", "")
+    github = renderer("github")(report, "strict").splitlines()
+    assert sum(line.startswith("::error") for line in github) == 50
+    assert github[-2].startswith("tree-space: 250 more findings")
+    for name in ("json", "sarif"):  # programs get all
+        assert renderer(name)(report, "strict").count('"tree-space"') >= 300
+
+
+@pytest.mark.parametrize("name", ["{}.JSON", "{}.Json"])
+@pytest.mark.parametrize("round_name", ["v5.1", "v6.1"])
+def test_a_description_that_differs_in_case_only_is_named(
+    tmp_path: Path, round_name: str, name: str
+) -> None:
+    """It is found on the machine that it was written on, and nowhere else."""
+    write_submission(tmp_path, round_name)
+    path = _description(tmp_path)
+    other = path.with_name(name.format(SYSTEM.upper()))
+    path.rename(other)
+    (finding,) = _named(_checked(tmp_path, round_name), "system-description")
+    assert "case" in finding.message
+    assert finding.actual == str(other.relative_to(tmp_path))
+    assert "Rename" in finding.hint
+    other.parent.rename(path.parents[1] / "Systems")
+    (finding,) = _named(_checked(tmp_path, round_name), "system-description")
+    assert finding.actual == f"closed/{SUBMITTER}/Systems/{other.name}"
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,20 @@
 """Annotations that GitHub shows beside the changed lines of a pull request.
 
-GitHub shows ten errors and ten warnings of a step; the log of the step holds them all. Source of
+GitHub shows ten errors and ten warnings of a step; the log of the step holds the first 50 of each
+rule (:func:`~mlrepo.cli.rendering.reading.first_of_each_rule`) and counts the others. Source of
 syntax and escaping: the workflow commands of GitHub Actions (`::error file=…,line=…::message`).
 """
 
 from __future__ import annotations
 
 from mlrepo.checker.report import Report
-from mlrepo.cli.rendering.reading import encodable, findings_in_order, level, verdict_line
+from mlrepo.cli.rendering.reading import (
+    encodable,
+    findings_in_order,
+    first_of_each_rule,
+    level,
+    verdict_line,
+)
 from mlrepo.findings import Finding
 
 
@@ -15,7 +22,9 @@ def render(report: Report, profile: str) -> str:
     """Return one workflow command a finding, errors first, and the verdict as the last line."""
     found = findings_in_order(report, profile)
     found.sort(key=lambda finding: level(finding, profile))  # "error" < "warning"; stable
-    lines = [_command(finding, level(finding, profile)) for finding in found]
+    shown, more = first_of_each_rule(found)
+    lines = [_command(finding, level(finding, profile)) for finding in shown]
+    lines += [f"{line} (--format json has all)" for line in more]
     return "\n".join([*lines, verdict_line(report, profile)]) + "\n"
 
 

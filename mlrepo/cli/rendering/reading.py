@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Finding, Severity
 
 LEVELS = ("error", "warning")
+# More findings of one rule say nothing more to a person: one script may make thousands.
+_MOST_OF_A_RULE = 50
 
 
 def level(finding: Finding, profile: str) -> str:
@@ -39,6 +43,25 @@ def findings_in_order(report: Report, profile: str) -> list[Finding]:
             worst[f.path], f.path, LEVELS.index(level(f, profile)), f.line, f.rule, f.message,
         ),
     )  # fmt: skip
+
+
+def first_of_each_rule(findings: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
+    """Return the first findings of each rule, and a line for each rule that has more of them.
+
+    For what people read; what programs read (JSON, SARIF) has all findings.
+    """
+    seen: Counter[str] = Counter()
+    shown = []
+    for finding in findings:
+        seen[finding.rule] += 1
+        if seen[finding.rule] <= _MOST_OF_A_RULE:
+            shown.append(finding)
+    more = [
+        f"{rule}: {count - _MOST_OF_A_RULE} more findings like these"
+        for rule, count in seen.items()
+        if count > _MOST_OF_A_RULE
+    ]
+    return shown, more
 
 
 def encodable(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mlrepo.cli.rendering.reading import (
     findings_in_order,
+    first_of_each_rule,
     level,
     printed,
     verdict_line,
@@ -38,7 +39,10 @@ def render(review: Review) -> str:
     warnings = [finding for finding in found if level(finding, "strict") != "error"]
     for title, findings in (("Objections", errors), ("Remarks", warnings)):
         if findings:
-            parts += [f"## {title}", "\n".join(_finding(finding) for finding in findings)]
+            shown, more = first_of_each_rule(findings)
+            lines = [_finding(finding) for finding in shown]
+            lines += [f"- {plain(line)} (`--json` has all)" for line in more]
+            parts += [f"## {title}", "\n".join(lines)]
     if not found:
         parts.append("Nothing was found.")
     return "\n\n".join(parts) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -10,6 +9,7 @@ from mlrepo.checker.report import Report, Result
 from mlrepo.cli.render import style
 from mlrepo.cli.rendering.reading import (
     findings_in_order,
+    first_of_each_rule,
     level,
     printed,
     verdict_line,
@@ -17,39 +17,20 @@ from mlrepo.cli.rendering.reading import (
 from mlrepo.findings import Finding, visible
 
 _COLOURS = {"error": "red", "warning": "yellow"}
-# More findings of one rule say nothing more to a person: a wrong round makes thousands.
-_MOST_OF_A_RULE = 50
 _NUMBERS = ("RESULT",)
 
 
 def render(report: Report, profile: str) -> str:
     """Return the whole text with colours (the printer strips them where none are wanted)."""
     parts = [_table(report.results, profile)] if report.results else []
-    shown, more = _first_of_each_rule(findings_in_order(report, profile))
+    shown, more = first_of_each_rule(findings_in_order(report, profile))
     by_file = groupby(shown, key=lambda finding: finding.path)
     parts += ["\n".join(_of_file(path, list(found), profile)) for path, found in by_file]
     if more:
-        parts.append("\n".join(
-            f"{rule}: {count} more findings like these (--format json has all)"
-            for rule, count in more.items()
-        ))  # fmt: skip
+        parts.append("\n".join(f"{line} (--format json has all)" for line in more))
     colour = "green" if report.valid(profile) else "red"
     parts.append(style(verdict_line(report, profile), fg=colour, bold=True))
     return "\n\n".join(parts) + "\n"
-
-
-def _first_of_each_rule(findings: Sequence[Finding]) -> tuple[list[Finding], Counter[str]]:
-    """Return the first findings of each rule, and how many there are besides of which rules."""
-    seen: Counter[str] = Counter()
-    more: Counter[str] = Counter()
-    shown = []
-    for finding in findings:
-        seen[finding.rule] += 1
-        if seen[finding.rule] <= _MOST_OF_A_RULE:
-            shown.append(finding)
-        else:
-            more[finding.rule] += 1
-    return shown, more
 
 
 def _table(results: Sequence[Result], profile: str) -> str:
