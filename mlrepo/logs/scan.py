@@ -88,10 +88,11 @@ class DetailScan:
 
     def error_count(self, trusts_count: bool) -> int:
         """Return the number of errors; ``num_errors`` of the log wins where it is trusted."""
-        count = self.values.get("num_errors")
-        if trusts_count and isinstance(count, int):
-            return count
-        return len(self.errors)
+        if not trusts_count or "num_errors" not in self.values:
+            return len(self.errors)
+        count = self.values["num_errors"]
+        # Whatever is not 0 counts as errors there: a text, null, a list.
+        return count if isinstance(count, int) else int(count != 0)
 
 
 def scan_detail(stream: BinaryIO, wanted: Collection[str]) -> DetailScan:
@@ -266,12 +267,14 @@ class _Scanner:
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE) from error
             metadata = event.get("metadata")
-            whole = isinstance(key, str) and "value" in event and isinstance(metadata, dict)
+            whole = "value" in event and isinstance(metadata, dict)
             if not whole or "is_error" not in metadata:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE, loads=True)
             value = event["value"]
             self.found.has_events = True
-            name = self._keys.get(key.encode("utf-8", "surrogatepass"))
+            # A key that is no text is one that nobody asks for.
+            asked = isinstance(key, str) and key.encode("utf-8", "surrogatepass")
+            name = self._keys.get(asked) if asked else None
             if name is not None:
                 self._put(name, value, buffer, at)
             if metadata.get("is_error"):

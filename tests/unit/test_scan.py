@@ -45,6 +45,26 @@ def test_an_error_line_is_found_among_many() -> None:
     assert scan.error_count(trusts_count=True) == 1
 
 
+@pytest.mark.parametrize("key", ["null", "5", "true", "1.5"])
+def test_a_key_that_is_no_text_is_one_that_nobody_asks_for(key: str) -> None:
+    """No official parser minds it; a list or an object is none that any of them can load."""
+    line = f':::MLLOG {{"key": {key}, "value": 1, "metadata": {{"is_error": false}}}}\n'
+    scan = scan_detail(io.BytesIO(line.encode() + _line("a", 1)), ("a", "5"))
+    assert (scan.problem, scan.values) == ("", {"a": 1})
+    assert scan_detail(io.BytesIO(line.replace(key, "[5]", 1).encode()), ()).problem
+
+
+@pytest.mark.parametrize(
+    ("count", "errors"), [("0", 0), ("3", 3), ("null", 1), ("[]", 1), ('"x"', 1), ("0.0", 0)]
+)
+def test_a_count_of_errors_that_is_no_number_is_not_zero(count: str, errors: int) -> None:
+    """The checker that trusts the count only asks whether it is zero."""
+    line = _line("num_errors", 1).replace(b'"value": 1', b'"value": ' + count.encode())
+    scan = scan_detail(io.BytesIO(line), ("num_errors",))
+    assert scan.error_count(trusts_count=True) == errors
+    assert scan.error_count(trusts_count=False) == 0
+
+
 @pytest.mark.parametrize(
     "damage",
     [b":::MLLOG {\n", b":::MLLOG []\n", b"\xff\n", b":::MLLOG " + b"[" * 100_000 + b"\n",
