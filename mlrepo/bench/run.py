@@ -100,7 +100,7 @@ class Bench:
             The run could not be recorded; it waits in the spool.
         """
         request, inputs, tuned = self.prepare(request.checked())
-        self.gate.remember_typed(request, self.redactor)
+        typed = request
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_immovable(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
@@ -127,6 +127,7 @@ class Bench:
             except BaseException:
                 spooled.release()
                 raise
+        self.gate.remember_typed(typed, self.redactor)
         try:
             concluded = conclude(spooled, recorder, self.redactor)
         except KeyboardInterrupt as error:

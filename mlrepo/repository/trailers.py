@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord, is_run_id
+from mlrepo.record_fields import plain
 
 SUBJECT_WIDTH = 72
-# A message ends at a NUL for libgit2, escape sequences are for terminals, and no UTF-8 exists for
-# halves of surrogate pairs (how Python spells bytes of an argument that are not UTF-8).
-_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# A message ends at a NUL for libgit2, and escape sequences are for terminals.
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PREFIX = "MLRepo-"
 
 
@@ -96,7 +96,7 @@ def parse_result(text: str) -> Metric:
 
 
 def _one_line(text: str) -> str:
-    return _UNFIT.sub("?", " ".join(text.split()))
+    return _UNFIT.sub("?", " ".join(str(plain(text)).split()))
 
 
 def _shorten(subject: str) -> str:
@@ -105,5 +105,5 @@ def _shorten(subject: str) -> str:
 
 def _harmless(body: str) -> str:
     # A body line that looks like a trailer would be one, were the last paragraph ever lost.
-    lines = (_UNFIT.sub("?", line.rstrip()) for line in body.splitlines())
+    lines = (_UNFIT.sub("?", line.rstrip()) for line in str(plain(body)).splitlines())
     return "\n".join(re.sub(r"^(MLRepo-)", r"> \1", line) for line in lines)
