@@ -12,7 +12,7 @@ from samples import git
 
 from mlrepo.cli.main import main
 
-# Of some six thousand ways to spoil a run as many are tried; `make prove` tries them all.
+# Of some twelve thousand ways to spoil a run as many are tried; `make prove` tries them all.
 _SOME = 60
 _OF_ALL = (
     ("log",), ("log", "--json"), ("status",), ("status", "--json"), ("select", "--quick"),
