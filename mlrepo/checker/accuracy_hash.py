@@ -8,7 +8,8 @@ the hash of the log comes from official tools and does no harm, so that it is a 
   and wherever the line was lost), or the same log again.
 
 Two hashes of which each may be that of a log are an error: which of the two runs reached the
-accuracy above them cannot be known (published ones are a text copied from another system).
+accuracy above them cannot be known (some published ones are the text of another system or scenario
+with a line added).
 """
 
 from __future__ import annotations

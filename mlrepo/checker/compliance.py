@@ -42,6 +42,8 @@ from mlrepo.tree import Missing
 # Tests with a performance run of their own, by the first letters of their names.
 _WITH_RUN = ("TEST01", "TEST04", "TEST05")
 _RUN = "performance/run_1"
+# What TEST01 is judged by where its responses differ.
+_TEXTS = frozenset({"baseline_accuracy.txt", "compliance_accuracy.txt"})
 _DETAIL = "mlperf_log_detail.txt"
 _SUMMARY = "mlperf_log_summary.txt"
 
@@ -325,11 +327,14 @@ def _judge_test01(scope: Scope, path: str, sure: bool, *, files_matter: bool) ->
     ):  # fmt: skip
         return False
     if missing:
-        # Up to v2.0 the test that passed counts, and not what is kept of it.
+        # Up to v2.0 the texts count, and not what is kept beside them.
+        warns = not _is_binding(scope) and _TEXTS.isdisjoint(missing)
         scope.report(
             "compliance", directory, f"TEST01 lacks {', '.join(missing)}.",
-            official=None if files_matter else False, warns=sure and not _is_binding(scope),
+            official=None if files_matter else False, warns=warns,
         )  # fmt: skip
+        if warns and not sure:
+            _judge_delta(scope, directory, official=False)
         binding = files_matter and _is_binding(scope)
         return scope.exists(directory) if not binding else False
     return sure or _judge_delta(scope, directory)

@@ -340,6 +340,11 @@ def test_what_is_kept_of_a_test_that_passed_is_missed_as_the_round_counts(
     assert [f.breaks_strict for f in rules] == [breaks]
     (test / "verify_accuracy.txt").write_text("TEST FAIL\n")
     assert not judged(submission).valid("strict")
+    for score, near in (("76.400", True), ("70.000", False)):
+        for name, value in (("baseline", "76.456"), ("compliance", score)):
+            text = f"accuracy={value}%, good=38228, total=50000\n"
+            (test / "accuracy" / f"{name}_accuracy.txt").write_text(text)
+        assert judged(submission).valid("strict") is (near and not breaks)
 
 
 _TEST06 = "First token check pass: True\nEOS check pass: True\nSample length check pass: True\n"
