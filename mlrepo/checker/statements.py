@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ EARLY_STOPPING_TEXTS = (
     "early_stopping_ttft_result",
     "early_stopping_tpot_result",
 )
+# LoadGen of 3 February 2022 (5aae975fc4, 9e89b395dd) writes these as texts; published in v2.0.
+_QUOTED = frozenset({"result_query_count", "result_overlatency_query_count"})
+_COUNT = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Statements:
     def number(self, key: str) -> float:
         """Return a number of the log; NaN, which no comparison holds for, where it has none."""
         value = self.values.get(key)
+        if key in _QUOTED and isinstance(value, str) and _COUNT.fullmatch(value):
+            return float(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return math.nan
         try:

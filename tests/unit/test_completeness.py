@@ -62,3 +62,15 @@ def test_a_log_says_of_what_mode_date_and_loadgen_it_is(tmp_path: Path, run: str
     submission = write_submission(tmp_path, "v5.1")
     _edit(submission.result("Offline") / run / _DETAIL, key, _dropped)
     assert _rules(submission, "Offline") == {"log-incomplete"}
+
+
+def test_counts_that_a_loadgen_quoted_are_read(tmp_path: Path) -> None:
+    """Those of 3 February 2022 wrote two counts as texts: they are there, and held to the rest."""
+    submission = write_submission(tmp_path, "v2.0")
+    log = submission.result("Offline") / "performance" / "run_1" / _DETAIL
+    _edit(log, "result_query_count", _quoted)
+    assert _rules(submission, "Offline") == set()
+    _edit(log, "result_query_count", lambda line: line.replace('"value": "1"', '"value": "7"'))
+    assert "performance-contradiction" in _rules(submission, "Offline")
+    _edit(log, "result_query_count", lambda line: line.replace('"value": "7"', '"value": "one"'))
+    assert "log-incomplete" in _rules(submission, "Offline")
