@@ -264,10 +264,12 @@ def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)
         return {}
     if scan.problem:
-        scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=True)
-        if not (is_modular(scope.round) and scan.loads):
-            scope.dies(path, scan.problem, line=scan.problem_line)
-        return {}
+        stops = scan.stops(scope.round.version == (5, 1))
+        scope.report("unreadable", path, scan.problem, line=scan.problem_line, official=stops)
+        if stops:
+            if not (is_modular(scope.round) and scan.loads):
+                scope.dies(path, scan.problem, line=scan.problem_line)
+            return {}
     judge_log_start(scope, path)
     if not scan.has_events:
         scope.report("unreadable", path, "No line of it is LoadGen's.", official=False)

@@ -97,7 +97,8 @@ PARTLY: Mapping[str, str] = {
     "accuracy-log": "an empty log and a link: neither holds what was judged",
     "accuracy-files": "a link in the place of a file",
     "performance-log": "a log of a compliance test that cannot be computed with: up to v5.1 the "
-    "verdict on the test before counts for it",
+    "verdict on the test before counts for it; a line without value or error flag, which the "
+    "checker of v5.1 never looks at where num_errors is 0",
     "accuracy-loadgen-error": "errors in a log whose num_errors is 0: the checker of v5.1 takes "
     "the log's word for it",
     "accuracy-target": "a line below the target before one that reaches it: up to v3.0 only the "

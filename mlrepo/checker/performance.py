@@ -118,10 +118,12 @@ def _read(scope: Scope, directory: str, path: str) -> Run | None:
         scope.report("performance-log", path, "The detail log is missing.", official=True)
         return None
     if scan.problem:
-        scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=True)
+        stops = scan.stops(scope.round.version == (5, 1))
+        scope.report("performance-log", path, scan.problem, line=scan.problem_line, official=stops)
         if is_modular(scope.round) and not scan.loads:
             scope.dies(path, scan.problem, line=scan.problem_line)
-        return None
+        if stops:
+            return None
     judge_log_start(scope, path)
     for key, line in scan.conflicts.items():
         scope.report("log-conflict", path, f"{key} stands there with two values.", line=line,

@@ -94,6 +94,14 @@ class DetailScan:
         # Whatever is not 0 counts as errors there: a text, null, a list.
         return count if isinstance(count, int) else int(count != 0)
 
+    def stops(self, trusts_count: bool) -> bool:
+        """Say whether the official checker cannot go on with the log.
+
+        Where it trusts ``num_errors``, and that is 0, it never looks at what a line lacks.
+        """
+        trusted = trusts_count and "num_errors" in self.values and not self.error_count(True)
+        return bool(self.problem) and not (self.loads and trusted)
+
 
 def scan_detail(stream: BinaryIO, wanted: Collection[str]) -> DetailScan:
     """Scan the log; never raises for what stands in it.
@@ -268,13 +276,18 @@ class _Scanner:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE) from error
             metadata = event.get("metadata")
             whole = "value" in event and isinstance(metadata, dict)
-            if not whole or "is_error" not in metadata:
-                raise _Damaged(self.line(buffer, at) + place, _NO_LINE, loads=True)
-            value = event["value"]
-            self.found.has_events = True
             # A key that is no text is one that nobody asks for.
             asked = isinstance(key, str) and key.encode("utf-8", "surrogatepass")
             name = self._keys.get(asked) if asked else None
+            self.found.has_events = True
+            if not whole or "is_error" not in metadata:
+                if name is not None:
+                    raise _Damaged(self.line(buffer, at) + place, _NO_LINE, loads=True)
+                if not self.found.problem:
+                    self.found.problem = _NO_LINE
+                    self.found.problem_line = self.line(buffer, at) + place
+                continue
+            value = event["value"]
             if name is not None:
                 self._put(name, value, buffer, at)
             if metadata.get("is_error"):

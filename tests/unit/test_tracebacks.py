@@ -171,6 +171,9 @@ def test_a_traceback_is_foreseen_and_explained(
         ("v2.1", _logged('{"key": null, "value": 1, "metadata": {"is_error": false}}')),
         ("v4.1", _logged('{"key": 5, "value": 1, "metadata": {"is_error": false}}')),
         ("v6.0", _logged('{"key": 1.5, "value": 1, "metadata": {"is_error": false}}')),
+        # It takes the log's word for it that there are no errors, and looks at no line's flag.
+        ("v5.1", _logged('{"key": "a"}')),
+        ("v5.1", _logged('{"key": "a", "value": 1, "metadata": null}')),
     ],
 )
 def test_no_traceback_is_foreseen_where_the_official_checker_goes_on(
