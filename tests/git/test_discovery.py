@@ -21,11 +21,11 @@ from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.health import (
     OK,
     PROBLEM,
-    STALE_SECONDS,
     check_repository,
     remove_stale_locks,
 )
 from mlrepo.repository.history import recorded_runs
+from mlrepo.repository.leftovers import STALE_SECONDS
 from mlrepo.repository.spool import Spool
 
 

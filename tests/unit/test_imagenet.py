@@ -219,6 +219,8 @@ def test_damaged_pixels_are_found_by_runs_and_by_verify(tmp_path: Path) -> None:
 def test_pixels_and_digests_of_another_preparation_are_noticed(tmp_path: Path) -> None:
     """Files that fit each other but not the note, as a restored backup may leave them."""
     store, note = _prepared(tmp_path)
+    intact = PreparedImages(note).load(range(4))
+    fingerprint = PreparedImages(note).describe()["fingerprint"]
     other, theirs = _prepared(tmp_path / "other")
     (tmp_path / "other" / "val" / "ILSVRC2012_val_00000001.JPEG").write_bytes(
         (tmp_path / "other" / "val" / "ILSVRC2012_val_00000002.JPEG").read_bytes()
@@ -231,6 +233,21 @@ def test_pixels_and_digests_of_another_preparation_are_noticed(tmp_path: Path) -
         PreparedImages(note).load([0])
     with pytest.raises(InvalidResult, match="other images or pixels"):
         store.verify(2, _nothing)
+    again = PreparedImages(store.prepare("vgg", 2, _nothing))
+    np.testing.assert_array_equal(again.load(range(4)), intact)
+    assert store.verify(2, _nothing) == fingerprint
+
+
+def test_an_image_that_changed_is_prepared_again(tmp_path: Path) -> None:
+    """As the message of `verify` says; one that is gone stays as it was prepared."""
+    store, note = _prepared(tmp_path)
+    before = PreparedImages(note).load([3])
+    images = sorted((tmp_path / "val").glob("*.JPEG"))
+    images[1].write_bytes(images[0].read_bytes())
+    images[3].unlink()
+    data = PreparedImages(store.prepare("vgg", 2, _nothing))
+    np.testing.assert_array_equal(data.load([1]), data.load([0]))
+    np.testing.assert_array_equal(data.load([3]), before)
 
 
 def test_other_labels_make_another_fingerprint(tmp_path: Path) -> None:

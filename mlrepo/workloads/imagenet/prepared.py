@@ -111,7 +111,10 @@ class ImageNetStore:
             was done is kept.
         """
         images = self.require_images()
-        crops = replace(self._crops(way, images), writable=True)
+        crops = self._crops(way, images)
+        # A note that contradicts the files beside it: they may be another preparation's.
+        doubted = crops.note.exists() and bool(crops.problem())
+        crops = replace(crops, writable=True)
         try:
             crops.make()
         except OSError as error:
@@ -125,10 +128,10 @@ class ImageNetStore:
         def work(rows: npt.NDArray[np.int64]) -> list[str]:
             wrong = []
             for row in rows:
-                if crops.has(row):
+                file = images.files[row]
+                if crops.has(row) and _is_still_of(crops, row, images.directory / file, doubted):
                     continue
                 crops.note.unlink(missing_ok=True)
-                file = images.files[row]
                 try:
                     data = (images.directory / file).read_bytes()
                     crops.write(row, data, crop(data))
@@ -267,6 +270,14 @@ class PreparedImages:
             "preprocessing": self.description.stem,
             "fingerprint": self._crops.fingerprint,
         }
+
+
+def _is_still_of(crops: Crops, row: int, file: Path, doubted: bool) -> bool:
+    """Say whether a row that is done was made of the image; of one that is gone, unless doubted."""
+    try:
+        return crops.is_of(row, file.read_bytes())
+    except OSError:
+        return not doubted
 
 
 def _some(names: Sequence[str]) -> str:
