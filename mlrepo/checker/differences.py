@@ -100,7 +100,9 @@ PARTLY: Mapping[str, str] = {
     "verdict on the test before counts for it; a line without value or error flag, which the "
     "checker of v5.1 never looks at where num_errors is 0",
     "accuracy-loadgen-error": "errors in a log whose num_errors is 0: the checker of v5.1 takes "
-    "the log's word for it",
+    "the log's word for it; an error that the summary counts and the log lacks: LoadGen writes "
+    "every error that it counts into the log, so that the line was removed or the log is of "
+    "another run",
     "accuracy-target": "a line below the target before one that reaches it: up to v3.0 only the "
     "last line counts",
     "accuracy-text": "an accuracy that is not good divided by total",
