@@ -37,7 +37,7 @@ from mlrepo.logs.verify import (
     passed,
     passed_on_its_own_line,
 )
-from mlrepo.tree import Missing
+from mlrepo.tree import Kind, Missing
 
 # Tests with a performance run of their own, by the first letters of their names.
 _WITH_RUN = ("TEST01", "TEST04", "TEST05")
@@ -197,6 +197,14 @@ def _judge_run(scope: Scope, path: str, test: str, runs: _Runs | None) -> tuple[
     if not scope.exists(run):
         scope.report("compliance", run, f"{test} has no {_RUN} directory.")
         return False, DetailScan()
+    entry = scope.tree.entry(run)
+    if (
+        entry is not None
+        and entry.kind is Kind.FILE
+        and _is_binding(scope)
+        and not is_modular(scope.round)
+    ):
+        scope.dies(run, "it lists the logs in what is a file")
     wanted = scope.round.tables["required_files"]["compliance_performance"]
     missing = [name for name in wanted if name not in scope.files(run)]
     if missing:

@@ -66,6 +66,11 @@ def _judge_other_files(scope: Scope) -> bool:
     judge_name(scope, scope.root, scope.place.submitter)
     _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
     rejects = any(finding.breaks_official for finding in scope.findings)
+    if scope.round.version == (5, 1) and not rejects:
+        for name in ("measurements", "systems"):
+            entry = scope.tree.entry(f"{scope.root}/{name}")
+            if entry is None or entry.kind is not Kind.DIRECTORY:
+                scope.dies(f"{scope.root}/{name}", "it lists what is no directory")
     _judge_orphans(scope)
     texts = ("calibration.md", "documentation/calibration.md")
     asked = not scope.is_open and scope.round.version >= (5, 1)

@@ -275,12 +275,16 @@ class _Scanner:
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE) from error
             metadata = event.get("metadata")
-            whole = "value" in event and isinstance(metadata, dict)
+            whole = isinstance(metadata, dict) and "is_error" in metadata
             # A key that is no text is one that nobody asks for.
             asked = isinstance(key, str) and key.encode("utf-8", "surrogatepass")
             name = self._keys.get(asked) if asked else None
             self.found.has_events = True
-            if not whole or "is_error" not in metadata:
+            # A value is read where the key is asked for, or the line is an error.
+            lacks = "value" not in event
+            if lacks and whole and name is None and not metadata["is_error"]:
+                continue
+            if lacks or not whole:
                 if name is not None:
                     raise _Damaged(self.line(buffer, at) + place, _NO_LINE, loads=True)
                 if not self.found.problem:

@@ -8,6 +8,7 @@ that dies gives no verdict for anybody.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,7 @@ def test_a_traceback_is_foreseen_and_explained(
         ("v6.0", _logged('{"key": 1.5, "value": 1, "metadata": {"is_error": false}}')),
         # It takes the log's word for it that there are no errors, and looks at no line's flag.
         ("v5.1", _logged('{"key": "a"}')),
+        ("v2.1", _logged('{"key": "a", "metadata": {"is_error": false}}')),
         ("v5.1", _logged('{"key": "a", "value": 1, "metadata": null}')),
     ],
 )
@@ -205,3 +207,29 @@ def test_a_mapping_kills_only_where_it_is_asked(
         (home / kind / SYSTEM / "resnet50").rename(home / kind / SYSTEM / "my-net")
     report = check(DirectoryTree(tmp_path), submission.round)
     assert any(finding.rule == CRASH for finding in report.all_findings()) is dies
+
+
+@pytest.mark.parametrize(
+    ("round_name", "name", "dies"),
+    [("v5.1", "systems", True), ("v5.1", "measurements", True), ("v5.0", "systems", False)],
+)
+def test_a_directory_of_the_submitter_that_is_not_there(
+    tmp_path: Path, round_name: str, name: str, dies: bool
+) -> None:
+    """Only the checker of v5.1 lists it, to find what has no results."""
+    found = _crashes(tmp_path, round_name, lambda s: shutil.rmtree(s.root / "closed/Acme" / name))
+    assert any(finding.path == f"closed/Acme/{name}" for finding in found) is dies
+
+
+@pytest.mark.parametrize("round_name", ["v2.1", "v4.1", "v5.1"])
+def test_a_file_in_the_place_of_a_test_s_run(tmp_path: Path, round_name: str) -> None:
+    """Its checker lists the logs in it."""
+
+    def change(submission: Submission) -> None:
+        place = submission.place("Offline")
+        run = submission.root / str(submission.round.test_directory(place, "TEST01"))
+        shutil.rmtree(run / "performance/run_1")
+        (run / "performance/run_1").write_text("x")
+
+    assert any("what is a file" in finding.message for finding in _crashes(
+        tmp_path, round_name, change))  # fmt: skip
