@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -23,7 +23,7 @@ from mlrepo.checker.log_errors import errors_in, first_error_line
 from mlrepo.checker.modular import is_modular, judge_log_start
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy_text import Reading, lines_of, reading_of
-from mlrepo.logs.metric_pattern import metric_pattern
+from mlrepo.logs.metric_pattern import MetricPattern, metric_pattern
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
 from mlrepo.rounds import Round
@@ -159,6 +159,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
                 _compare(scope, path, reading_of(metric, match, number), most=most)
         has_hash = has_hash or bool(HASH_LINE.match(line))
         if has_hash and len(reached) == len(checks):
+            _judge_rest(scope, path, text, number, checks)
             break
     if not many:
         for metric, _, least in checks:
@@ -172,6 +173,19 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
                      warns=not _truncates(scope.round))  # fmt: skip
     _judge_counts(scope, path, text)
     return metrics
+
+
+def _judge_rest(
+    scope: Scope, path: str, text: str, read: int,
+    checks: Sequence[tuple[str, MetricPattern, float]],
+) -> None:  # fmt: skip
+    """Strict: hold the lines that the official checkers do not read to the targets, too."""
+    for number, line in enumerate(text.split("\n")[read:], start=read + 1):
+        for metric, pattern, least in checks:
+            match = pattern.match(line)
+            reading = reading_of(metric, match, number) if match else None
+            if reading is not None and reading.number is not None:
+                _compare(scope, path, reading, least=least, official=False)
 
 
 def _compare(

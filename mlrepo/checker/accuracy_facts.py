@@ -16,6 +16,8 @@ SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
 KEYS = ACCURACY_KEYS | {SAMPLE_COUNTS[1]}
 # What accuracy-imagenet.py prints.
 COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
+# What the scripts of the language models count.
+_GENERATED = re.compile(r"'gen_num': '?(\d+)")
 # Metrics that count what was answered, and all that may be of any size; the others are shares.
 LENGTHS = ("GEN_LEN", "TOKENS_PER_SAMPLE")
 _UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
@@ -161,7 +163,7 @@ def _sizes(scope: Scope) -> tuple[int, ...]:
 def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
     if count is None:
         return
-    for _, _, total in COUNTS.findall(text):
+    for total in (*(total for _, _, total in COUNTS.findall(text)), *_GENERATED.findall(text)):
         if len(total) < 18 and int(total) != count:
             _report_size(scope, log, "accuracy.txt counts other samples than the run had.",
                          total, count)  # fmt: skip
@@ -183,8 +185,10 @@ def _judge_summary(scope: Scope, path: str, errors: int) -> None:
     if not scope.exists(path):
         return  # which the list of files says
     text = scope.text(path, _LARGEST_SUMMARY) or ""
-    counted, mode = counted_errors(text), summary_fields(text).get("Mode")
-    if mode == "PerformanceOnly":
+    counted, fields = counted_errors(text), summary_fields(text)
+    mode = fields.get("Mode")
+    # A summary of accuracy alone has no result.
+    if mode == "PerformanceOnly" or (mode == "AccuracyOnly" and "Result is" in fields):
         scope.report("accuracy-mode", path, "The summary is of a performance run.",
                      line=scope.line_of(path, "Mode"), expected="AccuracyOnly", actual=mode,
                      official=False)  # fmt: skip

@@ -23,6 +23,7 @@ from mlrepo.checker.compliance_texts import (
     judge_test07,
     judge_test08,
     judge_test09,
+    judge_test_log,
     judge_verdict,
 )
 from mlrepo.checker.modular import is_modular
@@ -300,11 +301,13 @@ def _judge_accuracy(scope: Scope, path: str, test: str, run: TestRun | None) -> 
         else:
             judge_test06(scope, verdict, text)
             judge_test06_log(scope, f"{path}/accuracy/mlperf_log_accuracy.json")
+            judge_test_log(scope, test, f"{path}/accuracy/mlperf_log_accuracy.json")
         return not failed
     modular = _number(scope) >= (6, 0)
     sure = passed_on_its_own_line(text) if modular else passed(text)
     if sure:
         judge_verdict(scope, verdict, text)
+        judge_test_log(scope, test, f"{path}/accuracy/mlperf_log_accuracy.json")
         judge_responses(scope, verdict, text, expected_entries(run.values) if run else 0)
         if has_baseline(text):
             _judge_delta(scope, f"{path}/accuracy", official=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from mlrepo.checker.scope import Scope
@@ -44,11 +45,16 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
     return scope.findings
 
 
+def _folded(name: str) -> str:
+    """Return what file systems that know no case, or one form of an accent, take the name for."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Yield each name that differs in case only from one before it, and that one."""
     first: dict[str, str] = {}
     for entry in entries:
-        other = first.setdefault(entry.name.lower(), entry.name)
+        other = first.setdefault(_folded(entry.name), entry.name)
         if other != entry.name:
             yield entry.name, other
 

@@ -149,6 +149,16 @@ def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> 
     """Report a detail log in ``accuracy/`` that is not of an accuracy run."""
     _judge_lines(scope, path, values, has_result=False)
     _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
+    if values.get("effective_test_mode") == "AccuracyOnly" and "result_validity" in values:
+        _report(
+            scope,
+            "accuracy-mode",
+            path,
+            "result_validity",
+            "The log has a result, which an accuracy run has not.",
+            "no such line",
+            values["result_validity"],
+        )
     judge_run_dates(scope, path, values)
 
 
