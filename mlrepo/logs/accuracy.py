@@ -26,6 +26,8 @@ _HASH_LINE = re.compile(rb"(?m)(?:^|(?<=\r))[ \t]*hash=[^\r\n]*(?:\r?\n|\r)?")
 _HASH_VALUE = re.compile(rb"(?m)(?:^|(?<=\r))(?:\xef\xbb\xbf)?[ \t]*hash=([^\r\n]*)")
 # Where accuracy.txt did not end in a newline, the official script glues its line to the last.
 _GLUED = re.compile(rb"(?m)(?<=[^ \t\r\n])hash=([0-9A-Fa-f]{64})(?=[ \t]*\r?$)")
+# As people and other tools write the line, which the official checkers do not read.
+_SPELLED = re.compile(rb"(?im)^[ \t]*+hash[ \t]*+[:=][ \t]*+([0-9a-f]{64})(?=[ \t\r]*$)")
 # The scripts that hash what they print, print a few lines.
 _LARGEST_HASHED = 1 << 18
 # A hash by whatever function; what is shorter or no number names no log.
@@ -93,11 +95,11 @@ def names_only(accuracy_txt: bytes, sha256: str) -> bool:
 def named_hashes(accuracy_txt: bytes) -> tuple[str, ...]:
     """Return what may be the hash of a log in ``accuracy.txt``, each once, in lower case.
 
-    That is the value of every ``hash=`` line that holds a hash of whatever kind, and a SHA-256
-    that stands at the end of another line; but none of :func:`hashes_of_lines`.
+    That is the value of every ``hash=`` line that holds a hash of whatever kind, however it is
+    spelled, and a SHA-256 at the end of another line; but none of :func:`hashes_of_lines`.
     """
-    glued = [m[1].decode() for m in _GLUED.finditer(accuracy_txt)]
-    values = (value.lower() for value in hash_lines(accuracy_txt) + glued)
+    others = [m[1].decode() for form in (_GLUED, _SPELLED) for m in form.finditer(accuracy_txt)]
+    values = (value.lower() for value in hash_lines(accuracy_txt) + others)
     own = hashes_of_lines(accuracy_txt)
     return tuple(
         dict.fromkeys(value for value in values if _SOME_HASH.search(value) and value not in own)

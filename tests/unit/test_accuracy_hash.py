@@ -137,3 +137,10 @@ def test_v0_5_knew_neither_hash_nor_truncation(tmp_path: Path) -> None:
         found = {f.rule: f.breaks_strict for f in scope.findings if f.message.startswith("The")}
         assert found["accuracy-hash"] is breaks
         assert found["accuracy-log"] is breaks
+
+
+@pytest.mark.parametrize("line", ["hash = {}", "HASH={}", "Hash: {}", "\thash =\t{} \r"])
+def test_a_hash_is_named_however_it_is_spelled(line: str) -> None:
+    """Truncation then compares it instead of adding another one."""
+    text = f"accuracy=76.456%, good=38228, total=50000\n{line.format(_OTHER)}\n".encode()
+    assert named_hashes(text) == (_OTHER,)

@@ -387,15 +387,19 @@ def _answers(count: int, tokens: int = 3, first: str = "0A000000", size: int = 4
     return json.dumps(entries)
 
 
+_WHOLE = _answers(98, 4)
+
+
 @pytest.mark.parametrize(
     ("scenario", "text", "log", "rules"),
     [
-        ("Server", _TEST06, _answers(98, 4), []),
+        ("Server", _TEST06, _WHOLE, []),
+        ("Server", _TEST06, "", ["compliance-text"]),
         ("Offline", _TEST06.replace("pass: True", "pass: Skipped", 1), _answers(98, 4, ""), []),
-        ("Server", _TEST06.replace("pass: True", "pass: Skipped", 1), "", ["compliance-text"]),
-        ("Server", f"EOS check pass: False\n{_TEST06}", "", ["compliance-text"]),
-        ("Server", f"{_TEST06}Sample length check pass: Truest\n", "", ["compliance-text"]),
-        ("Server", f"{_TEST06}TEST06 verification failed\n", "", ["compliance-text"]),
+        ("Server", _TEST06.replace("pass: True", "pass: Skipped", 1), _WHOLE, ["compliance-text"]),
+        ("Server", f"EOS check pass: False\n{_TEST06}", _WHOLE, ["compliance-text"]),
+        ("Server", f"{_TEST06}Sample length check pass: Truest\n", _WHOLE, ["compliance-text"]),
+        ("Server", f"{_TEST06}TEST06 verification failed\n", _WHOLE, ["compliance-text"]),
         ("Server", _TEST06, _answers(0), ["compliance-partly"]),
         ("Server", _TEST06, _answers(10, 4), ["compliance-text"]),
         ("Server", _TEST06, _answers(98, 3), ["compliance-text"]),
