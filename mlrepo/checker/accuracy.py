@@ -258,7 +258,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> None:
     if not data.strip():
         scope.report("accuracy-log", path, "The log is empty.", official=False)
     judge_answers(scope, path, data)
-    if not scope.report_stand_in(path):
+    if not scope.report_stand_in(path, data):
         judge_hash(scope, f"{directory}/accuracy.txt", text, data)
 
 
@@ -272,7 +272,7 @@ def _judge_detail(scope: Scope, directory: str, text: str) -> Mapping[str, Any]:
                 scope.prints.append(("accuracy", digest_of_head(scope.tree.read(path, HEAD_SIZE))))
                 _judge_old_detail(scope, path, stream)
                 return {}
-            scan = scan_detail(stream, KEYS.union(wanted))
+            scan = scan_detail(stream, KEYS.union(wanted), first_only=True)
             scope.prints.append(("accuracy", scan.head))
     except Missing:
         scope.report("accuracy-loadgen-error", path, "The detail log is missing.", official=True)

@@ -231,7 +231,7 @@ def _read_form(scope: Scope, path: str) -> DetailScan:
         return DetailScan()
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, KEYS)
+            scan = scan_detail(stream, KEYS, first_only=True)
     except Missing as missing:
         scope.report("unreadable", path, f"It {missing}.", official=False)
         return DetailScan()

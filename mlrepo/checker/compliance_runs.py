@@ -171,9 +171,10 @@ def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set
 
 def _are_one(scan: DetailScan, other: DetailScan) -> bool:
     """Say whether two logs begin alike, or agree in two of three latencies."""
+    if scan.head == other.head != "":
+        return True
     pairs = zip(_latencies(scan.values), _latencies(other.values), strict=True)
-    same = sum(one == another > 0 for one, another in pairs)
-    return same >= 2 or scan.head == other.head != ""
+    return sum(one == another > 0 for one, another in pairs) >= 2
 
 
 def run_prints(name: str, scan: DetailScan) -> list[tuple[str, str]]:
@@ -262,7 +263,7 @@ def read_values(scope: Scope, path: str) -> Values:
     """Return the keys of a detail log that are looked at here; none of one that cannot be read."""
     try:
         with scope.tree.open(path) as stream:
-            scan = scan_detail(stream, KEYS)
+            scan = scan_detail(stream, KEYS, first_only=True)
     except Missing:
         return {}
     return {} if scan.problem else scan.values

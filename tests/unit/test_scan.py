@@ -38,6 +38,24 @@ def test_the_first_value_wins_and_the_other_is_told(wanted: tuple[str, ...]) -> 
     assert scan.conflicts == {"a": 20_002}
 
 
+def test_first_values_alone_are_looked_for_where_asked() -> None:
+    """What an accuracy log repeats for each part of the data set is no conflict."""
+    log = _line("a", 1) + _line("c", [0]) + _line("a", 2) + CLEAN + _line("b", "late")
+    scan = scan_detail(io.BytesIO(log), ("a", "b", "c"), first_only=True)
+    assert (scan.values, scan.conflicts) == ({"a": 1, "c": [0], "b": "late"}, {})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, -7, 0.25, -1e-05, 1e300, True, False, "", "1", "true", "a \\ \"b\"", "Müll\n", "x" * 200,
+     [1, 2, 3], [], {"a.cc": "0123"}, 10**30, None],
+)  # fmt: skip
+def test_a_value_is_what_json_says(value: object) -> None:
+    """Short and long, proved and not proved: type and digits are those of the line."""
+    found = scan_detail(io.BytesIO(_line("a", value)), ("a",)).values["a"]
+    assert (type(found), found) == (type(value), value)
+
+
 def test_an_error_line_is_found_among_many() -> None:
     """LoadGen's error flag counts wherever the line stands."""
     scan = scan_detail(io.BytesIO(CLEAN + _line("x", "boom", error=True) + CLEAN), ())
