@@ -25,11 +25,10 @@ SYSTEM = "system"
 """The name of the fingerprint of a system description."""
 
 
-def description_print(description: Mapping[str, Any]) -> tuple[str, str]:
+def description_print(description: Mapping[str, Any]) -> str:
     """Return the fingerprint of a system description."""
     text = json.dumps(description, sort_keys=True)
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10)
-    return SYSTEM, digest.hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
 
 def with_copies(round: Round, results: Sequence[Result]) -> tuple[Result, ...]:

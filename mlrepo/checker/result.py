@@ -9,7 +9,7 @@ from mlrepo.checker import rows, tracebacks
 from mlrepo.checker.accuracy import Accuracy, judge_accuracy
 from mlrepo.checker.compliance import judge_compliance, required_tests
 from mlrepo.checker.compliance_runs import run_prints
-from mlrepo.checker.copies import description_print
+from mlrepo.checker.copies import SYSTEM
 from mlrepo.checker.endpoints import is_endpoints, judge_endpoints
 from mlrepo.checker.endpoints_performance import SUMMARY, directory_of_endpoints
 from mlrepo.checker.files import judge_file_list
@@ -174,5 +174,5 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
         value=value, unit=unit if value is not None else "",
         accuracy=figures.accuracy, rows=rows.rows(scope, figures) if has_row else (),
         findings=tuple(scope.findings),
-        prints=(*scope.prints, description_print(scope.system)),
+        prints=(*scope.prints, (SYSTEM, scope.system_print)),
     )  # fmt: skip

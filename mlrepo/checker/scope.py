@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,9 @@ from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
 from mlrepo.stand_in import HEAD, stand_in
 from mlrepo.tree import Entry, Kind, Missing, Tree
+
+# Texts up to this size are kept while a result is judged: several judges ask for them.
+_KEPT = 64 << 10
 
 
 @dataclass
@@ -32,8 +34,8 @@ class Scope:
         In LoadGen's spelling; ``place.scenario`` is what the directory is called.
     category:
         ``system_type`` of the system description.
-    system:
-        The system description; empty until it is read.
+    system, system_print:
+        The system description and its fingerprint; empty until it is read.
     findings:
         What the judges reported.
     prints:
@@ -48,11 +50,13 @@ class Scope:
     scenario: str = ""
     category: str = ""
     system: Mapping[str, Any] = field(default_factory=dict)
+    system_print: str = ""
     findings: list[Finding] = field(default_factory=list)
     prints: list[tuple[str, str]] = field(init=False, default_factory=list)
     # Not handed on when a scope is copied: a copy may look at the tree through other eyes.
     _lines: dict[str, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
     _stand_ins: dict[str, str] = field(init=False, default_factory=dict, repr=False)
+    _texts: dict[tuple[str, int], str] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:
@@ -124,18 +128,25 @@ class Scope:
             return ""
         return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is no text in UTF-8"
 
-    def report_stand_in(self, path: str) -> bool:
-        """Report, once, a file that is only a pointer to the real one; return whether it is."""
+    def report_stand_in(self, path: str, data: bytes | None = None) -> bool:
+        """Report, once, a file that is only a pointer to the real one; return whether it is.
+
+        ``data``: the file's bytes where they have been read.
+        """
         if path not in self._stand_ins:
-            entry = self.tree.entry(path)
-            what = ""
-            if entry is not None and entry.kind is Kind.FILE:
-                with contextlib.suppress(Missing, OSError):
-                    what = stand_in(self.tree.read(path, HEAD), posixpath.basename(path))
+            name = path.rpartition("/")[2]
+            what = stand_in(self._head(path) if data is None else data, name)
             self._stand_ins[path] = what
             if what:
                 self.report("stand-in", path, f"It is {what}, not the file itself.", official=False)
         return bool(self._stand_ins[path])
+
+    def _head(self, path: str) -> bytes:
+        entry = self.tree.entry(path)
+        if entry is not None and entry.kind is Kind.FILE:
+            with contextlib.suppress(Missing, OSError):
+                return self.tree.read(path, HEAD)
+        return b""
 
     def line_of(self, path: str, text: str) -> int:
         """Return the first line of a file that holds the text; 0 when none does."""
@@ -172,13 +183,18 @@ class Scope:
 
     def text(self, path: str, limit: int = 16 << 20) -> str | None:
         """Return a small file as text, or None when it is missing or no UTF-8."""
+        known = self._texts.get((path, limit))
+        if known is not None:
+            return known
         try:
             data = self.tree.read(path, limit)
-            if stand_in(data[:HEAD], posixpath.basename(path)):
-                self.report_stand_in(path)
-            return data.decode("utf-8")
+            self.report_stand_in(path, data)
+            text = data.decode("utf-8")
         except (Missing, UnicodeDecodeError):
             return None
+        if len(data) <= _KEPT:
+            self._texts[path, limit] = text
+        return text
 
 
 def _short(value: object) -> str:

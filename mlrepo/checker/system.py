@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from mlrepo.checker import tracebacks
+from mlrepo.checker.copies import description_print
 from mlrepo.checker.modular import is_modular
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds.document_problems import document_problems
@@ -38,7 +39,7 @@ def judge_system(scope: Scope) -> bool:
         elif is_modular(scope.round):
             scope.dies(path, "it reads the system_type of a description that is not there")
         return False
-    scope.system = description
+    scope.system, scope.system_print = description, description_print(description)
     category = description.get("system_type")
     scope.category = category if isinstance(category, str) else ""
     place = scope.place
