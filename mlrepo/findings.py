@@ -76,6 +76,8 @@ def visible(text: str) -> str:
 
     A file name may hold a newline or a terminal's escape sequence.
     """
+    if text.isprintable():  # which says the same, and is asked of every name in a tree
+        return text
     return "".join(
         character
         if character == " " or unicodedata.category(character)[0] not in "CZ"

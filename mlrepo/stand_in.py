@@ -41,6 +41,9 @@ _NO_TEXT: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 # As the files end that a round asks for and that its checkers read.
 _TEXTS = (".json", ".txt", ".log", ".conf", ".config")
+# All of them begin with one of these bytes, but for the name of a file, which is short.
+_FIRST = frozenset(b"v./#<4P(B\0\x1f\xfd")
+_LONGEST_NAME = 262
 _UTF16 = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
@@ -53,17 +56,19 @@ def stand_in(head: bytes, name: str = "") -> str:
     Parameters
     ----------
     head:
-        The first :data:`HEAD` bytes of the file.
+        The file, of which the first :data:`HEAD` bytes are looked at.
     name:
         The file's name, which says whether it is JSON or text; without one it is.
     """
     is_text = not name or name.endswith(_TEXTS)
     head = head[:HEAD]
     text = _as_utf8(head)
-    start = text.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n").replace(b"\r\n", b"\n")
-    for pattern, what in (*_KINDS, *(_NO_TEXT if is_text else ())):
-        if pattern.match(start):
-            return what
+    start = text.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+    if start and (start[0] in _FIRST or len(start) <= _LONGEST_NAME):
+        start = start.replace(b"\r\n", b"\n")
+        for pattern, what in (*_KINDS, *(_NO_TEXT if is_text else ())):
+            if pattern.match(start):
+                return what
     return "" if text is head or not is_text else "text in UTF-16"
 
 

@@ -39,13 +39,18 @@ class FollowedTree:
         found = self.tree.entries(path)
         if not found and (real := self._real(path)) != path:
             path, found = real, self.tree.entries(real)
-        if not any(entry.kind is Kind.LINK for entry in found):
+        for entry in found:
+            if entry.kind is Kind.LINK:
+                break
+        else:
             return found
         return [self._followed(entry, posixpath.join(path, entry.name)) for entry in found]
 
     def entry(self, path: str) -> Entry | None:
         """Return what stands at the path, or None."""
         entry = self.tree.entry(path)
+        if entry is not None and entry.kind is not Kind.LINK:
+            return entry
         if entry is None:
             # Only a link on the way hides something from the view beneath.
             parent, _, name = path.rpartition("/")

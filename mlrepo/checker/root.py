@@ -52,6 +52,8 @@ def _folded(name: str) -> str:
 
 def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Yield each name that differs in case only from one before it, and that one."""
+    if len({entry.name.lower() for entry in entries}) == len(entries):
+        return
     first: dict[str, str] = {}
     for entry in entries:
         other = first.setdefault(_folded(entry.name), entry.name)

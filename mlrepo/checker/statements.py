@@ -56,6 +56,8 @@ class Statements:
     def number(self, key: str) -> float:
         """Return a number of the log; NaN, which no comparison holds for, where it has none."""
         value = self.values.get(key)
+        if value is None:
+            return math.nan
         if key in _QUOTED and isinstance(value, str) and _COUNT.fullmatch(value):
             return float(value)
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -41,6 +41,8 @@ def judge_summary(scope: Scope, directory: str, run: Run) -> None:
 def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, Any]) -> None:
     for key in _EARLY_STOPPING:
         logged = estimates(str(values.get(key, "")))
+        if not logged:
+            continue
         said = estimates(text)[: len(logged)]
         if said != logged:
             _report(scope, path, "Early stopping", key, said, logged)

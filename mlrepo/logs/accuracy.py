@@ -71,9 +71,7 @@ def is_truncated(stream: BinaryIO, size: int) -> bool:
         return False
     stream.seek(0)
     data = stream.read()
-    return (
-        _ANY_GAP.search(data) is not None or _ANY_GAP.search(data.replace(b"\0", b"")) is not None
-    )
+    return is_as_truncated(data) or _ANY_GAP.search(data.replace(b"\0", b"")) is not None
 
 
 def is_as_truncated(data: bytes) -> bool:

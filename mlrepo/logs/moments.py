@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import datetime
+import re
+
+_CLOCK = "%m-%d-%Y %H:%M:%S.%f"
+_USUAL_CLOCK = re.compile(r"([0-9]{2}-[0-9]{2})-([0-9]{4}) ([0-9:]{8}\.[0-9]{3}(?:[0-9]{3})?)")
+
+
+def parse_clock(text: str) -> datetime.datetime:
+    """Return a time as LoadGen's clock and the power daemon write it; raise :class:`ValueError`."""
+    # A power log holds thousands of times, which ISO 8601 reads ten times faster.
+    if usual := _USUAL_CLOCK.fullmatch(text):
+        return datetime.datetime.fromisoformat(f"{usual[2]}-{usual[1]} {usual[3]}")
+    return datetime.datetime.strptime(text, _CLOCK)
 
 
 def clock_moment(text: object) -> datetime.datetime | None:
     """Return ``power_begin`` or ``power_end``, in an unknown time zone; None for any other text."""
     try:
-        return datetime.datetime.strptime(str(text), "%m-%d-%Y %H:%M:%S.%f")
+        return parse_clock(str(text))
     except ValueError:
         return None
 

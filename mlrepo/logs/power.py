@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_FORMAT = "%m-%d-%Y %H:%M:%S.%f"
-_USUAL = re.compile(r"([0-9]{2}-[0-9]{2})-([0-9]{4}) ([0-9:]{8}\.[0-9]{3}(?:[0-9]{3})?)")
+from mlrepo.logs.moments import parse_clock
+
 _USUAL_LINE = (
     r"Time,[0-9-]{10} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3},"
     r"Watts,-?[0-9]{1,9}(?:\.[0-9]{1,9})?,[^\n]*+"
@@ -47,14 +47,7 @@ class PowerSamples:
 def parse_time(text: str, zone_seconds: float = 0) -> datetime:
     """Return a time as LoadGen and the daemon write it, shifted; raise :class:`ValueError`."""
     try:
-        # A power log holds thousands of times, which ISO 8601 reads ten times faster.
-        usual = _USUAL.fullmatch(text)
-        time = (
-            datetime.fromisoformat(f"{usual[2]}-{usual[1]} {usual[3]}")
-            if usual
-            else datetime.strptime(text, _FORMAT)
-        )
-        return time + timedelta(seconds=zone_seconds)
+        return parse_clock(text) + timedelta(seconds=zone_seconds)
     except (TypeError, OverflowError) as error:
         raise ValueError(f"{text!r} is no time: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -65,6 +66,7 @@ ALWAYS = ("Scenario", "Mode", "Result is", "Min duration satisfied", "Min querie
           "99.00 percentile latency (ns)", "min_duration (ms)")  # fmt: skip
 
 
+@functools.cache
 def logged_as(scenario: str) -> Mapping[str, str]:
     """Return the key of the detail log for each name that the summary of a scenario has."""
     of_query, per_query = ("query_", "per_query_") if scenario == "MultiStream" else ("", "")

@@ -63,7 +63,7 @@ class Round:
     name: str
     tables: Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def version(self) -> tuple[int, int]:
         """Return the name as two numbers, so that rounds compare."""
         major, minor = self.name[1:].split(".")
