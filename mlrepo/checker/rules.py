@@ -324,7 +324,7 @@ RULES: Mapping[str, Rule] = _table(
          "Look at the analyzer: a sample of no power is an error of measurement.", _WARN),
     Rule("power-session", "The files are those that the power session recorded.", _CHECKER,
          "Restore the files as they were measured, or measure power again.",
-         enforcement="POWER-WG-CHECK", since="v3.1"),
+         enforcement="POWER-WG-CHECK", since="v1.0"),
     Rule("power-not-verified", "PTDaemon's signatures are checked by the Power WG's tool.",
          _CHECKER, "Run the Power WG's checker.", _WARN),
     Rule("endpoints", "An endpoints result has its configuration and summaries.", _CHECKER,
