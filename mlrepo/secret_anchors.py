@@ -145,12 +145,34 @@ _HEX = b"0123456789abcdefABCDEF"
 
 
 def views(data: bytes) -> tuple[bytes, ...]:
-    """Return the bytes as they are and, where there are NULs, without them.
+    """Return the bytes as they are and, where they differ, as :data:`READINGS` have them."""
+    return tuple(dict.fromkeys(reading(data) for reading in READINGS))
 
-    So text in UTF-16 and UTF-32 is read, whichever byte comes first, with or without a mark, and
-    also where somebody appended it to a file in another encoding.
+
+def _as_they_are(data: bytes) -> bytes:
+    return data
+
+
+def _without_nuls(data: bytes) -> bytes:
+    """Read text in UTF-16 and UTF-32.
+
+    Whichever byte comes first, with or without a mark, and also where somebody appended it to a
+    file in another encoding.
     """
-    return (data, data.replace(b"\0", b"")) if b"\0" in data else (data,)
+    return data.replace(b"\0", b"") if b"\0" in data else data
+
+
+def _without_colours(data: bytes) -> bytes:
+    """Read what a terminal shows: `grep --color` writes an escape into the middle of a token."""
+    text = _without_nuls(data)
+    if b"\x1b" not in text:
+        return text
+    import re  # few files need it
+
+    return re.sub(rb"\x1b(?:\[[0-?]{0,64}[ -/]{0,4}[@-~]|[()][0-9A-Z])", b"", text)
+
+
+READINGS = (_as_they_are, _without_nuls, _without_colours)
 
 
 def possible_kinds(data: bytes, among: Collection[str] = KINDS) -> list[str]:

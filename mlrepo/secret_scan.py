@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlrepo.secret_anchors import KINDS, possible_kinds, views
+from mlrepo.secret_anchors import KINDS, READINGS, possible_kinds, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -54,13 +54,16 @@ def find_secrets(data: bytes, among: Collection[str] = KINDS) -> list[Secret]:
 def without_secrets(data: bytes) -> tuple[bytes, dict[str, int]]:
     """Return ``data`` with each credential masked, and how many of each kind.
 
-    Data without any come back as they are. Text in UTF-16 with one comes back without its NULs.
+    Data without any come back as they are. Text in UTF-16 with one comes back without its NULs,
+    and where a terminal's escapes are in a secret, without those.
     """
     from mlrepo.secret_patterns import MASK
 
     kinds = possible_kinds(data)
     counts: dict[str, int] = {}
-    for view in views(data) if kinds else ():
+    # One file may hold several readings: what is masked in one is read again in the next.
+    for reading in READINGS if kinds else ():
+        view = reading(data)
         spans = [(start, end, kind) for kind, _, start, end in _found(view, kinds)]
         if not spans:
             continue
@@ -70,7 +73,7 @@ def without_secrets(data: bytes) -> tuple[bytes, dict[str, int]]:
                 kept += [view[position : max(start, position)], MASK.encode()]
                 position = end
                 counts[kind] = counts.get(kind, 0) + 1
-        return b"".join([*kept, view[position:]]), counts
+        data = b"".join([*kept, view[position:]])
     return data, counts
 
 

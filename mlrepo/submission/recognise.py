@@ -37,6 +37,8 @@ _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ),
     ("a run's commit", r"^[ \t>]{0,9}MLRepo-Result: \S", b"MLRepo-Result"),
 )
+# What quotes a line: mail, Markdown, a patch. A log that is quoted is one all the same.
+_QUOTES = re.compile(rb"^[ \t]{0,40}[>+\-][ \t>+\-]{0,40}", re.MULTILINE)
 _MARKS = b"\xef\xbb\xbf\xff\xfe"  # of an encoding, at the begin of a file
 _PATTERNS = tuple(
     (kind, re.compile(pattern.encode(), re.MULTILINE), anchor) for kind, pattern, anchor in _SIGNS
@@ -47,6 +49,6 @@ def kind_of_result(data: bytes) -> str:
     """Return which kind of result a file, or a message, is or quotes; empty when it is none."""
     for view in (view.lstrip(_MARKS) for view in views(data)):
         for kind, pattern, anchor in _PATTERNS:
-            if anchor in view and pattern.search(view):
+            if anchor in view and (pattern.search(view) or pattern.search(_QUOTES.sub(b"", view))):
                 return kind
     return ""

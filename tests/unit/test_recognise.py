@@ -37,6 +37,7 @@ CODE = [
     'entry = {"qsl_idx": 0, "seq_id": i}\n',
     "The summary says whether the result is valid; accuracy=… and hash=… stand in accuracy.txt.\n",
     '{"schema": "mlrepo.tuned/1"}',
+    'def read():\n    """Read such lines:\n\n    :::MLLOG {"key": "x"}\n    """\n',
     "*.Offline.target_qps = 2600\n",
 ]
 _LOGS = ("mlperf_log_summary.txt", "mlperf_log_detail.txt", "mlperf_log_accuracy.json")
@@ -48,6 +49,14 @@ def test_a_result_is_known_in_any_encoding(name: str, encoding: str) -> None:
     """LoadGen's logs of all rounds, what is made of them, and mlrepo's own records."""
     assert kind_of_result(RESULTS[name].encode(encoding))
     assert kind_of_result(RESULTS[name].replace("\n", "\r\n").encode(encoding))
+
+
+@pytest.mark.parametrize("quote", ["> ", "+", "- ", " > > ", "\x1b[32m"])
+@pytest.mark.parametrize("name", ["summary", "detail log", "accuracy", "table", "power"])
+def test_a_quoted_result_is_one(name: str, quote: str) -> None:
+    """In mail, in Markdown, in a patch, and as a terminal coloured it."""
+    quoted = "".join(f"{quote}{line}\n" for line in RESULTS[name].splitlines())
+    assert kind_of_result(quoted.encode())
 
 
 @pytest.mark.parametrize("text", CODE)

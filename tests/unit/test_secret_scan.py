@@ -146,6 +146,28 @@ def test_words_that_look_alike_are_none(text: str) -> None:
     assert find_secrets(text.encode()) == []
 
 
+def test_a_colour_within_a_token_hides_nothing() -> None:
+    """As `grep --color` marks what was searched for, and newer terminals write colours."""
+    token = _token("ghp_", "A-Za-z0-9", 36)
+    for cut in (4, 20):
+        text = f"\x1b[01;31m\x1b[K{token[:cut]}\x1b[m\x1b[K{token[cut:]}\n".encode()
+        assert find_secrets(text) == [Secret("GitHub token", 1)]
+        assert without_secrets(text) == (b"<redacted>\n", {"GitHub token": 1})
+    wordlike = _token("hf_", "A-Za-z0-9", 34)
+    for before in ("\x1b[38:5:120m", "\x1b(B", "\x1b[38:2::10:20:30m"):
+        assert find_secrets(f"{before}{wordlike}".encode()) == [Secret("Hugging Face token", 1)]
+
+
+def test_every_reading_of_a_file_is_masked() -> None:
+    """A plain token, one appended in UTF-16, and one with a colour in it."""
+    tokens = [_token("ghp_", "A-Za-z0-9", 36) for _ in range(3)]
+    coloured = f"{tokens[2][:9]}\x1b[1m{tokens[2][9:]}"
+    data = f"{tokens[0]}\n".encode() + f"{tokens[1]}\n".encode("utf-16-le") + coloured.encode()
+    masked, counts = without_secrets(data)
+    assert masked == b"<redacted>\n" * 2 + b"<redacted>"
+    assert counts == {"GitHub token": 3}
+
+
 def test_a_line_can_be_allowed() -> None:
     """The mark lets its own line through, and no other."""
     token = dict(TRUE)["GitHub token"]
