@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrepo.cli.context import resolver
+from mlrepo.cli.context import not_empty, resolver
 from mlrepo.cli.rendering import FORMATS, renderer
 from mlrepo.cli.screen import harmless, unstyled, write_bytes
 from mlrepo.cli.tree_to_check import tree_to_check
@@ -29,8 +29,13 @@ _PROFILES = click.Choice(("strict", "official"))
 @click.option("--rev", metavar="REV", help="Judge a commit or branch, such as exp/first.")
 @click.option("--staged", is_flag=True, help="Judge what the next commit would hold.")
 @click.option("--round", "round_", metavar="ROUND", help="The rules, such as v5.1.")
-@click.option("--submitter", metavar="NAME", help="Judge only this submitter.")
-@click.option("--only", metavar="PATH", help="Judge only what lies below this path of the tree.")
+@click.option("--submitter", metavar="NAME", callback=not_empty, help="Judge only this submitter.")
+@click.option(
+    "--only",
+    metavar="PATH",
+    callback=not_empty,
+    help="Judge only what lies below this path of the tree.",
+)
 @click.option(
     "--profile",
     type=_PROFILES,

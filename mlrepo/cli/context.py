@@ -21,6 +21,13 @@ _COMMON_LOGINS = frozenset(
 )
 
 
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty name: an unset variable of a shell script would select everything."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; leave the option out for all.")
+    return value
+
+
 def current_repository() -> ResultsRepository:
     """Return the results repository around the working directory.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo import __version__
-from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.render import StepLine, print_json, print_table, verdict
 from mlrepo.errors import UserError
 
@@ -40,10 +40,12 @@ class _Imported:
 @click.command("import")
 @click.argument("source", metavar="PATH|URL")
 @click.option("--round", "round_", required=True, help="The round of the results, such as v1.1.")
-@click.option("--submitter", help="Only this submitter's; of bare logs: whose they are.")
+@click.option(
+    "--submitter", callback=not_empty, help="Only this submitter's; of bare logs: whose they are."
+)
 @click.option("--division", help="Of bare logs: their division.")
-@click.option("--system", help="Of bare logs: their system.")
-@click.option("--benchmark", help="Of bare logs: their benchmark.")
+@click.option("--system", callback=not_empty, help="Of bare logs: their system.")
+@click.option("--benchmark", callback=not_empty, help="Of bare logs: their benchmark.")
 @click.option("--experiment", help="The branch exp/NAME that gets the records "
               "(default: import-ROUND).")  # fmt: skip
 @click.option("--commands", is_flag=True, help="Print the command of today for every result.")

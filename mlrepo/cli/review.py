@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="PATH|REMOTE")
 @click.argument("branch", required=False)
 @click.option("--round", "round_", metavar="ROUND", help="The rules, such as v5.1.")
-@click.option("--submitter", metavar="NAME", help="Whose submission (default: the only one).")
+@click.option(
+    "--submitter",
+    metavar="NAME",
+    callback=not_empty,
+    help="Whose submission (default: the only one).",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the text to a file instead.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the review as JSON.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
 
@@ -29,11 +29,11 @@ _SHOWN = 20
               "(repeatable).")  # fmt: skip
 @click.option("--from", "branches", multiple=True, metavar="BRANCH",
               help="Only runs of this experiment branch (repeatable).")  # fmt: skip
-@click.option("--benchmark", help="Only results of this benchmark.")
-@click.option("--scenario", help="Only results of this scenario (any case).")
-@click.option("--system", help="Only results of this system.")
-@click.option("--division", help="Only results of this division.")
-@click.option("--submitter", help="Only results of this submitter.")
+@click.option("--benchmark", callback=not_empty, help="Only results of this benchmark.")
+@click.option("--scenario", callback=not_empty, help="Only results of this scenario (any case).")
+@click.option("--system", callback=not_empty, help="Only results of this system.")
+@click.option("--division", callback=not_empty, help="Only results of this division.")
+@click.option("--submitter", callback=not_empty, help="Only results of this submitter.")
 @click.option("--drop", multiple=True, metavar="RESULT",
               help="Take a result out again, named by the end of its path (repeatable).",
               )  # fmt: skip

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
 from mlrepo.errors import MlrepoError, UserError
+from mlrepo.paths import DIVISIONS
 
 if TYPE_CHECKING:
     from mlrepo.submission.truncate import Truncation
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("truncate")
 @click.argument("path", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--submitter", default="", help="Only the logs of this submitter.")
+@click.option("--submitter", callback=not_empty, help="Only the logs of this submitter.")
 @click.option("--backup", type=click.Path(path_type=Path), help="Also copy the full logs to DIR.")
 @click.option("--output", type=click.Path(path_type=Path), help="Truncate a copy of PATH in DIR.")
 @click.option("--clean", is_flag=True, help="Remove from --backup the logs that are kept anyway.")
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
     path: Path,
-    submitter: str,
+    submitter: str | None,
     backup: Path | None,
     output: Path | None,
     clean: bool,
@@ -64,8 +66,16 @@ def command(
             hint="Full logs are kept in the Git directory: use `mlrepo init --adopt` first; or say "
             "where they are kept: --backup DIR, or --output DIR for a truncated copy.",
         )
+    if backup and any(
+        backup.resolve().is_relative_to(path.resolve() / division) for division in DIVISIONS
+    ):
+        raise UserError(
+            f"{backup} lies inside the submission, and full logs would be part of it.",
+            hint="Choose a place outside of it.",
+        )
     if clean and backup and store:
         return _clean(backup, store / "raw", yes=yes)
+    submitter = submitter or ""
     _refuse_nothing(path, submitter)
     if output:
         with _copy_of(path, output, submitter) as copy:
@@ -90,7 +100,6 @@ def command(
 def _refuse_nothing(path: Path, submitter: str) -> None:
     """Raise UserError where there is no log to truncate."""
     from mlrepo.nearest import meant
-    from mlrepo.paths import DIVISIONS
     from mlrepo.submission.truncate import accuracy_logs
 
     if next(accuracy_logs(path, submitter), None) is not None:
@@ -130,8 +139,6 @@ def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
 
     When copying or the block fails, nothing is left.
     """
-    from mlrepo.paths import DIVISIONS
-
     if output.exists():
         raise UserError(f"{output} exists and is not overwritten.", hint="Choose another name.")
     if output.resolve().is_relative_to(path.resolve()):

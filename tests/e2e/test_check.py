@@ -358,6 +358,24 @@ def test_an_open_submitter_may_name_models_by_a_mapping(tmp_path: Path, round_na
         assert report.valid("official") == report.valid("strict") == valid, text
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", ".", "--submitter", ""),
+        ("check", ".", "--only", " "),
+        ("truncate", ".", "--submitter", ""),
+        ("review", ".", "--submitter", ""),
+        ("import", ".", "--round", "v5.1", "--submitter", ""),
+        ("select", "--system", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_selection_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """An unset variable of a shell script would select everything."""
+    (tmp_path / "open" / "Acme").mkdir(parents=True)
+    mlrepo(tmp_path, *arguments, code=2).says("it is empty", arguments[-2])
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "100000"])
 def test_a_number_of_workers_that_no_machine_has_is_refused(tmp_path: Path, workers: str) -> None:
     """A hundred thousand processes would end everything else on the machine."""

@@ -112,6 +112,8 @@ def test_what_cannot_be_is_refused(submission: Path, tmp_path: Path) -> None:
     mlrepo(submission, "truncate", "--clean", code=2).says("--backup")
     both = ("--backup", str(tmp_path / "a"), "--output", str(tmp_path / "b"))
     mlrepo(submission, "truncate", *both, code=2).says("exclude each other")
+    inside = ("--backup", str(submission / "closed" / "Org" / "full"))
+    mlrepo(submission, "truncate", *inside, code=2).says("inside the submission")
     (tmp_path / "plain").mkdir()
     said = mlrepo(tmp_path / "plain", "truncate", code=2)
     said.says("not in a git working tree", "adopt", "--backup", "--output")
