@@ -7,19 +7,25 @@ between: the locks of both are held, and a run that is not recorded yet stops ev
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlrepo.errors import Busy, UserError
+from mlrepo.repository.damage import reference_names
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.history import full_logs, recorded_runs
 from mlrepo.repository.locks import locked
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.spool import Spool
+from mlrepo.tree import Kind, walk
 
 _LOCK_TIMEOUT = 60.0
 _DAY = 86400.0
+_SUBMISSION = re.compile(r"refs/(?:heads|remotes/[^/]+)/submission/[^/]+")
+_SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,33 @@ class Garbage:
 def needed_logs(repository: ResultsRepository) -> dict[str, str]:
     """Return the SHA-256 of every full log that is needed, with its run's id or its file's path.
 
-    Needed is what a recorded run names, and what was truncated by hand or by the commit hook.
+    Needed is what a recorded run names, what a submission branch names although its runs' branch
+    may be gone, and what was truncated by hand or by the commit hook.
     """
-    return RawStore(repository.store / "raw").pinned() | {
-        sha256: run.run
-        for run in recorded_runs(repository)
-        for sha256 in full_logs(repository, run)
-    }
+    return (
+        RawStore(repository.store / "raw").pinned()
+        | _selected(repository)
+        | {
+            sha256: run.run
+            for run in recorded_runs(repository)
+            for sha256 in full_logs(repository, run)
+        }
+    )
+
+
+def _selected(repository: ResultsRepository) -> dict[str, str]:
+    """Return the SHA-256 that results on submission branches name, with the file that does."""
+    found: dict[str, str] = {}
+    for name in reference_names(repository):
+        if not _SUBMISSION.fullmatch(name):
+            continue
+        tree = CommitTree(repository.root, name)
+        for path, entry in walk(tree):
+            if entry.kind is Kind.FILE and entry.name == "accuracy.txt":
+                found |= {
+                    sha256.decode(): f"{name}:{path}" for sha256 in _SHA256.findall(tree.read(path))
+                }
+    return found
 
 
 def find_garbage(repository: ResultsRepository, days: float) -> Garbage:

@@ -136,3 +136,15 @@ def test_gc_keeps_young_logs_unless_told_otherwise(root: Path) -> None:
     os.utime(log, (0, log.stat().st_mtime - 15 * 86400))
     mlrepo(root, "raw", "gc", "--yes").says("Deleted 1 log")
     assert _kept(root) == set()
+
+
+def test_the_log_of_a_selected_result_is_kept_without_its_experiment(measured_copy: Path) -> None:
+    """The experiment's branch is gone; the submission still names the log by its hash."""
+    mlrepo(measured_copy, "select", "--quick")
+    tips = git(measured_copy, "for-each-ref", "--format=%(refname:short)", "refs/heads/exp").split()
+    texts = git(measured_copy, "grep", "-h", "^hash=", "submission/v6.1", "--", "*/accuracy.txt")
+    selected = {line.partition("hash=")[2] for line in texts.splitlines()} & _kept(measured_copy)
+    assert selected
+    git(measured_copy, "branch", "-D", *tips)
+    mlrepo(measured_copy, "raw", "gc", "--older-than", "0", "--yes")
+    assert _kept(measured_copy) == selected
