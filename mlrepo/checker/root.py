@@ -47,12 +47,12 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
 
 def _folded(name: str) -> str:
     """Return what file systems that know no case, or one form of an accent, take the name for."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Yield each name that differs in case only from one before it, and that one."""
-    if len({entry.name.lower() for entry in entries}) == len(entries):
+    if len({_folded(entry.name) for entry in entries}) == len(entries):
         return
     first: dict[str, str] = {}
     for entry in entries:

@@ -122,11 +122,12 @@ def test_throttling_and_stolen_time_during_a_run_are_told(tmp_path: Path) -> Non
         ({"steal_share": 0.02}, 1),
         ({"throttle_events": 1}, 1),
         ({"throttle_events": None}, 0),
+        ({"benchmarks": ["process 7 of alice"]}, 1),
     ],
     ids=str,
 )
 def test_each_limit_has_its_sentence(changes: dict[str, object], number: int) -> None:
     """A quiet machine has none."""
     quiet = {"others_cpus": 0.0, "others": [], "unseen_cpus": 0.0, "steal_share": 0.0,
-             "throttle_events": 0}  # fmt: skip
+             "throttle_events": 0, "benchmarks": []}  # fmt: skip
     assert len(disturbances({**quiet, **changes})) == number
