@@ -218,10 +218,14 @@ class Importer:
     ) -> ImportedRun | None:  # fmt: skip
         """Return the run; None, with the reason in ``left_out``, where no record can hold it."""
         files = {name: data for name, data in base.files.items() if data}
-        for path in _files_of(directory, kind):
-            data = self._bytes(path)
-            if data:
-                files[posixpath.basename(path)] = data
+        try:
+            for path in _files_of(directory, kind):
+                data = self._bytes(path)
+                if data:
+                    files[posixpath.basename(path)] = data
+        except InvalidResult as error:
+            self.left_out.append(LeftOut(called, error.message))
+            return None
         if base.system:
             files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
         files, redactions = masked_files(files, called)
@@ -235,8 +239,7 @@ class Importer:
         except UserError as error:
             self.left_out.append(LeftOut(called, error.message))
             return None
-        kept = {name: data for name, data in files.items() if len(data) <= MAX_BLOB_SIZE}
-        return ImportedRun(record, kept, facts.workflow)
+        return ImportedRun(record, files, facts.workflow)
 
     def _measurements(self, directory: str, place: Place) -> dict[str, Any]:
         name = self.round.measurements_file(place).name
@@ -248,6 +251,19 @@ class Importer:
         return {}
 
     def _bytes(self, path: str, limit: int = -1) -> bytes:
+        """Return a file's bytes, none of a missing one.
+
+        Raises
+        ------
+        InvalidResult
+            It is larger than a commit may hold; nothing of it is read.
+        """
+        entry = self.tree.entry(path)
+        if limit < 0 and entry is not None and entry.size > MAX_BLOB_SIZE:
+            raise InvalidResult(
+                f"{path} has {entry.size} bytes; a commit holds at most {MAX_BLOB_SIZE}.",
+                hint="`mlrepo truncate --output DIR` makes a copy with truncated accuracy logs.",
+            )
         try:
             return self.tree.read(path, limit)
         except Missing:
@@ -256,7 +272,7 @@ class Importer:
     def _json(self, path: str) -> dict[str, Any]:
         try:
             value = json.loads(self._bytes(path))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, InvalidResult):
             return {}
         return value if isinstance(value, dict) else {}
 

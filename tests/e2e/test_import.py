@@ -182,6 +182,21 @@ def test_what_is_left_out_is_told(root: Path, tmp_path: Path) -> None:
     assert one["path"] == "performance/ranging"
 
 
+@pytest.mark.parametrize("name", ["mlperf_log_detail.txt", "mlperf_log_accuracy.json"])
+def test_a_log_of_one_endless_line_is_left_out_unread(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    """Its size is asked first; the other runs go on."""
+    submission = write_submission(tmp_path / "theirs", "v5.1")
+    [run, *_] = sorted(submission.root.glob("closed/*/results/*/*/Offline/accuracy"))
+    with (run / name).open("wb") as stream:
+        stream.truncate(400 << 20)
+    done = mlrepo(root, "import", str(submission.root), "--round", "v5.1", "--json")
+    assert done.json["runs"]
+    [left] = [one for one in done.json["left_out"] if "accuracy" in one["path"]]
+    assert f"{name} has {400 << 20} bytes" in left["why"]
+
+
 def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> None:
     """Nothing there, nothing in it, a round without detail logs, a submitter without results."""
     submission = write_submission(tmp_path / "theirs", "v6.1")
