@@ -55,18 +55,13 @@ def parse_yaml(data: bytes) -> Any:
 def _values(node: Any, known: dict[int, int]) -> int:
     """Return for how many values a node of a parsed document stands, with all aliases written out.
 
-    Raises
-    ------
-    ValueError
-        It holds itself.
+    One that holds itself counts once inside of itself.
     """
     import yaml
 
     if id(node) in known:
-        if not known[id(node)]:
-            raise ValueError("an alias in it stands for what holds the alias")
         return known[id(node)]
-    known[id(node)] = 0
+    known[id(node)] = 1
     total = 1
     if isinstance(node, yaml.CollectionNode):
         for entry in node.value:
