@@ -118,6 +118,7 @@ def command(
     refuse_unknown(source.tree, rules.tables["divisions"], selection, source.label)
     # The process ends with the verdict: what cycles it makes are not worth looking for.
     gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
     report = check(
         source.tree, rules, submitter=selection.submitter, only=selection.only,
         workers=workers or len(os.sched_getaffinity(0)),
