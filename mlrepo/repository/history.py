@@ -289,6 +289,11 @@ def full_logs(repository: ResultsRepository, run: RecordedRun) -> list[str]:
         data = read_file(repository, run, "run.json")
     except UserError:
         return []
+    return digests_in(data)
+
+
+def digests_in(data: bytes) -> list[str]:
+    """Return everything in a text that looks like a SHA-256."""
     return [found.decode() for found in _SHA256.findall(data)]
 
 

@@ -16,7 +16,7 @@ from mlrepo.errors import Busy, UserError
 from mlrepo.repository.damage import reference_names
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
-from mlrepo.repository.history import full_logs, recorded_runs
+from mlrepo.repository.history import digests_in, full_logs, recorded_runs
 from mlrepo.repository.locks import locked
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.spool import Spool
@@ -25,7 +25,6 @@ from mlrepo.tree import Kind, walk
 _LOCK_TIMEOUT = 60.0
 _DAY = 86400.0
 _SUBMISSION = re.compile(r"refs/(?:heads|remotes/[^/]+)/submission/[^/]+")
-_SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -75,9 +74,7 @@ def _selected(repository: ResultsRepository) -> dict[str, str]:
         tree = CommitTree(repository.root, name)
         for path, entry in walk(tree):
             if entry.kind is Kind.FILE and entry.name == "accuracy.txt":
-                found |= {
-                    sha256.decode(): f"{name}:{path}" for sha256 in _SHA256.findall(tree.read(path))
-                }
+                found |= dict.fromkeys(digests_in(tree.read(path)), f"{name}:{path}")
     return found
 
 
