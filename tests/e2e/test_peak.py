@@ -44,9 +44,12 @@ def test_one_probe_is_enough_where_load_is_not_chosen(root: Path, scenario: str)
 
 
 def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
-    """A backend that sleeps a millisecond bears less than 1000 queries/s; the table tells all."""
+    """A backend that sleeps a millisecond bears less than 1000 queries/s; the table says all.
+
+    The budget leaves room for the steps down that a busy machine needs before a rate holds.
+    """
     arguments = ("--backend", "steady", "--max-latency", "0.1", "--qps", "300", "--time", "3",
-                 "--max-batchsize", "1", "--budget", "25s")  # fmt: skip
+                 "--max-batchsize", "1", "--budget", "70s")  # fmt: skip
     done = mlrepo(root, *PEAK, "Server", *arguments)
     done.says("probe 1 at 300 queries/s", "VALID", "confirming", "target_qps = ", "kept in")
     match = re.search(r"target_qps = ([\d.]+), confirmed by", done.out)
