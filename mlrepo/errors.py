@@ -6,6 +6,41 @@ raised that is not an :class:`MlrepoError` is a bug of mlrepo.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Self
+
+# How much of somebody else's text is kept, and how much of one line of it is shown as a message.
+LONGEST_REASON = 64 * 1024
+_LONGEST_LINE = 300
+_MOST_CAUSES = 5
+
+# Exceptions whose text alone says nothing: ``KeyError('weight')``.
+_BARE = (
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+    NameError,
+    ArithmeticError,
+    EOFError,
+)
+# Lines that say where, in the sources of a framework, and not why.
+_WHERE = re.compile(
+    r"(?:Exception from |Traceback \(|Stack trace|File \"|During handling|The above exception|"
+    r"FrontEnd API failed|Model wasn't fully|Summary:|# Metadata|While (?:executing|validating) |"
+    r"Check '|Caused by: \(|For (?:more|extended)|The following call|Original traceback|"
+    r"Weights only load failed|\[bt\]|[0-9]+: |[\W_]+\Z)"
+)
+# Words of a line that says why.
+_WHY = re.compile(
+    r"[A-Za-z](?:Error|Exception|Warning)\]?:? |Error\b|[Uu]nsupported|[Uu]nknown|[Ii]nvalid|"
+    r"[Ii]ncompatible|[Mm]issing|[Ff]ailed|not (?:supported|implemented|found|registered)|"
+    r"(?:is|does|are|has|was|were|can|could)(?: not |n't )|[Cc]annot |[Cc]ould not |[Uu]nable to|"
+    r"[Mm]ismatch|[Ee]xpect|[Rr]equire|must |[Nn]o conversion"
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}m")
+
 
 class MlrepoError(Exception):
     """An expected failure: one message for the user, one hint, one exit code.
@@ -16,14 +51,105 @@ class MlrepoError(Exception):
         What is wrong, naming the file, setting or argument.
     hint:
         What the user can do next.
+    detail:
+        The whole reason of somebody else's code, where it says more than the message.
     """
 
     exit_code = 70
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.detail = detail
+
+    @classmethod
+    def caused_by(cls, tried: str, error: BaseException, *, hint: str = "") -> Self:
+        """Return an error about what a framework, library or plugin raised.
+
+        Parameters
+        ----------
+        tried:
+            What was tried, and with which file or operator, without a final stop: "OpenVINO cannot
+            load resnet50.onnx".
+        error:
+            What was raised. Its most telling line follows ``tried``; all of it, at most
+            :data:`LONGEST_REASON` characters, is the ``detail``, which a run records and ``mlrepo
+            show`` prints.
+        hint:
+            What the user can do next.
+        """
+        whole = whole_reason(error)
+        line = telling_line(whole)
+        stop = "" if line.endswith((".", "!", "?")) else "."
+        return cls(f"{tried}: {line}{stop}", hint=hint, detail="" if whole == line else whole)
+
+
+def whole_reason(error: BaseException) -> str:
+    """Return all that an exception and its causes say, at most :data:`LONGEST_REASON` characters.
+
+    It never raises, whatever the exception's own methods do.
+    """
+    return _bounded("\n".join(dict.fromkeys(_reasons(error))), LONGEST_REASON, "\n[…]\n")
+
+
+def telling_line(text: str) -> str:
+    """Return the line of a framework's text that says why it failed, at most 300 characters.
+
+    That is not always the first or the last: many begin with the place in their own sources, and
+    end with advice. A line that ends with a colon takes the next one along.
+    """
+    lines = list(_lines(_bounded(text, LONGEST_REASON, "\n")))
+    telling = [line for line in lines if _WHY.search(line) and not line.endswith(":")]
+    # The last line of a traceback is its error, which comes before all advice elsewhere.
+    at = -1 if "Traceback (most recent call last)" in text else 0
+    found = (telling or lines or [text.strip() or "no reason given"])[at]
+    before = lines.index(found) - 1 if found in lines else -1
+    if before >= 0 and lines[before].endswith(":") and len(lines[before]) < _LONGEST_LINE / 2:
+        found = f"{lines[before]} {found}"
+    return _bounded("".join(c for c in found if c.isprintable()), _LONGEST_LINE, " … ")
+
+
+def _reasons(error: BaseException) -> Iterator[str]:
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return
+        said = _said(cause)
+        # One without a text is named only where no cause says more.
+        if said != type(cause).__name__ or cause.__cause__ is None:
+            yield said
+        cause = cause.__cause__
+
+
+def _said(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        said = error.message if isinstance(error, MlrepoError) else str(error)
+        notes = [str(note) for note in getattr(error, "__notes__", ())]
+    except Exception:  # code of others, and why it failed is not worth a second failure
+        return name
+    said = _COLOUR.sub("", _bounded(said, LONGEST_REASON, "\n[…]\n")).strip()
+    said = f"{name}: {said}" if said and isinstance(error, _BARE) else said or name
+    return "\n".join([said, *notes])
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines that may say why: without places, and the source lines below them."""
+    quoted = False
+    for line in _COLOUR.sub("", text).splitlines():
+        line = line.strip().removeprefix("-- ")
+        if line and not quoted and not _WHERE.match(line):
+            yield line
+        quoted = line.startswith('File "')
+
+
+def _bounded(text: str, most: int, between: str) -> str:
+    """Return a text, or the beginning and the end of one that is longer than ``most``."""
+    if len(text) <= most:
+        return text
+    half = (most - len(between)) // 2
+    return f"{text[:half]}{between}{text[-half:]}"
 
 
 class InvalidResult(MlrepoError):

@@ -35,9 +35,9 @@ def recorded_texts(
     system = read_json(directory / SYSTEM_FILE)
     if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # a mask took a quote with it
         files[SYSTEM_FILE] = _pretty(redacted_value(system, redactor, counts), indent=4)
-    traceback = _traceback(directory) + judgement.traceback
-    if traceback:
-        data = shortened_bytes(traceback.encode("utf-8", "backslashreplace"))
+    failure = _failure(directory) + judgement.traceback
+    if failure:
+        data = shortened_bytes(failure.encode("utf-8", "backslashreplace"))
         files[FAILURE_FILE] = redacted(data, redactor, counts)
     return files | {
         name: data if len(data) <= MAX_BLOB_SIZE else shortened_bytes(data)
@@ -88,5 +88,11 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _traceback(directory: Path) -> str:
-    return "".join(str(event.get("traceback", "")) for event in read_events(directory))
+def _failure(directory: Path) -> str:
+    """Return the whole reasons that frameworks gave, and tracebacks of what nobody expected."""
+    parts = (
+        str(event.get(name) or "")
+        for event in read_events(directory)
+        for name in ("detail", "traceback")
+    )
+    return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts if part)

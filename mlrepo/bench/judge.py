@@ -107,6 +107,8 @@ def _why_failed(directory: Path, outcome: Outcome | None) -> tuple[str, tuple[st
         reasons = [str(last["message"]), str(last.get("hint") or "")]
         if last.get("traceback"):
             reasons.append(_where_the_traceback_is(directory))
+        elif last.get("detail"):
+            reasons.append(f"`{_show_failure(directory)}` prints the whole reason.")
         return FAILED, tuple(reason for reason in reasons if reason)
     if outcome is None:
         return INTERRUPTED, (
@@ -121,7 +123,11 @@ def _why_failed(directory: Path, outcome: Outcome | None) -> tuple[str, tuple[st
 
 
 def _where_the_traceback_is(directory: Path) -> str:
-    return f"`mlrepo show {directory.name[-6:]} --log failure` prints the traceback."
+    return f"`{_show_failure(directory)}` prints the traceback."
+
+
+def _show_failure(directory: Path) -> str:
+    return f"mlrepo show {directory.name[-6:]} --log failure"
 
 
 def _last_words(directory: Path) -> str:

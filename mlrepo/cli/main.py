@@ -145,7 +145,7 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _usage(error)
     except MlrepoError as error:
-        _say(error.message, error.hint)
+        _say(error.message, error.hint, error.detail)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("Interrupted.", "")
@@ -179,8 +179,13 @@ def _usage(error: click.ClickException) -> int:
     return 2
 
 
-def _say(message: str, hint: str) -> None:
+def _say(message: str, hint: str, detail: str = "") -> None:
+    """Print what is wrong, the whole reason where a framework gave a longer one, and the hint."""
     click.echo(f"mlrepo: {message}", err=True)
+    if detail:
+        click.echo("  The whole reason:", err=True)
+        for line in detail.splitlines():
+            click.echo(f"  | {line}".rstrip(), err=True)
     if hint:
         click.echo(f"  {hint}", err=True)
 

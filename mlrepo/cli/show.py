@@ -27,6 +27,8 @@ _LOGS = {
     "failure": "failure.txt",
 }
 
+_MOST_LINES = 60
+
 
 @click.command("show")
 @click.argument("run", default="latest")
@@ -53,7 +55,22 @@ def command(run: str, log: str | None, as_json: bool) -> None:
     if as_json:
         print_json("mlrepo.show/1", {"commit": found.commit, "record": asdict(record)})
         return
-    _print_record(record, found.commit, file_names(repository, found))
+    files = file_names(repository, found)
+    _print_record(record, found.commit, files)
+    if _LOGS["failure"] in files:
+        _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
+
+
+def _print_failure(failure: bytes, run: str) -> None:
+    """Print the whole reason of a failure; of a very long one the beginning and the end."""
+    lines = failure.decode("utf-8", errors="replace").splitlines()
+    click.echo("  failure")
+    if len(lines) > _MOST_LINES:
+        left_out = len(lines) - _MOST_LINES
+        note = f"[{left_out} more lines: `mlrepo show {run[-6:]} --log failure`]"
+        lines = [*lines[: _MOST_LINES // 2], note, *lines[-_MOST_LINES // 2 :]]
+    for line in lines:
+        click.echo(f"    {line}".rstrip())
 
 
 def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlrepo.errors import MlrepoError
+from mlrepo.errors import MlrepoError, telling_line, whole_reason
 from mlrepo.harness.spec import EVENTS_FILE, PROGRESS_FILE
 
 _COUNTER = struct.Struct("<q")
@@ -55,6 +55,7 @@ class Reporter:
                 "failed",
                 message=error.message if isinstance(error, MlrepoError) else _summary(error),
                 hint=error.hint if isinstance(error, MlrepoError) else "",
+                detail=error.detail if isinstance(error, MlrepoError) else "",
                 expected=expected,
                 traceback="" if expected else "".join(traceback.format_exception(error)),
             )
@@ -71,5 +72,5 @@ def read_progress(directory: Path) -> int:
 
 
 def _summary(error: BaseException) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    name, line = type(error).__name__, telling_line(whole_reason(error))
+    return line if line.startswith(name) else f"{name}: {line}"

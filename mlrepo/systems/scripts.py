@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.errors import UserError
+from mlrepo.errors import UserError, telling_line
 from mlrepo.repository.files import write_atomically
 
 APPLY, RESTORE = "apply", "restore"
@@ -131,7 +131,7 @@ class Scripts:
         output = done.stdout.decode(errors="replace").strip()[-_KEPT_OUTPUT:]
         problem = f"exit code {done.returncode}" if done.returncode else ""
         if problem and output:
-            problem += f": {output.splitlines()[-1]}"
+            problem += f": {telling_line(output)}"
         return ScriptRun(name, sha256, action, output, problem)
 
     def discard(self, sha256: str) -> None:

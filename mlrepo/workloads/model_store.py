@@ -251,9 +251,9 @@ def inspect_onnx(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     except Exception as error:  # ORT's exceptions share no base class of their own
-        first = (str(error).strip() or repr(error)).splitlines()[0]
-        raise UserError(
-            f"{file} is no ONNX model that ONNX Runtime can load: {first}",
+        raise UserError.caused_by(
+            f"ONNX Runtime cannot load {file}",
+            error,
             hint="Export the model again; models of PyTorch are exported by torch.onnx.export.",
         ) from error
     inputs, outputs = session.get_inputs(), session.get_outputs()

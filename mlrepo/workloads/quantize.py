@@ -123,9 +123,9 @@ def _quantize(
     except UserError:
         raise
     except Exception as error:  # onnx and ONNX Runtime raise what they met, of any kind
-        last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
-        raise UserError(
-            f"ONNX Runtime cannot quantize {source.name}: {last}.",
+        raise UserError.caused_by(
+            f"ONNX Runtime cannot quantize {source.name}",
+            error,
             hint="Export the model with a newer opset, or use another method.",
         ) from error
     finally:

@@ -214,7 +214,7 @@ def test_a_model_with_a_class_only_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     """Nothing is registered."""
     (tmp_path / "m.onnx").write_bytes(content)
-    with pytest.raises(UserError, match="no ONNX model"):
+    with pytest.raises(UserError, match="ONNX Runtime cannot load"):
         ModelStore(tmp_path / "home").add("resnet50", "mine", tmp_path / "m.onnx")
     assert not (tmp_path / "home").exists()
 
