@@ -17,6 +17,7 @@ import numpy as np
 from mlrepo.backends import Array, BackendOptions, available_threads
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
+from mlrepo.model_files import find_model_files
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
 _PIPELINE = 6
@@ -169,7 +170,7 @@ class _TvmBackend(ABC):
 
     def _identity(self, model: Path) -> list[str]:
         """Return all that the code of a compiled model depends on, besides its tiles."""
-        parts = [self.name, sha256_file(model), str(self._batch), str(self._target)]
+        parts = [self.name, find_model_files(model).digest, str(self._batch), str(self._target)]
         parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
         return [*parts, str(_PIPELINE), str(self._threads), f"winograd={self._winograd}"]
 

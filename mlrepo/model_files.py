@@ -1,0 +1,307 @@
+"""A model is a set of files: which files belong to it, and one digest over all of them.
+
+An ONNX file names the files that hold its weights; OpenVINO's IR, sharded GGUF and safetensors
+have theirs by the convention of their names; a directory is all that it holds.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlrepo.digest import sha256_bytes, sha256_file
+from mlrepo.errors import UserError
+from mlrepo.onnx_tensors import NotOnnx, onnx_tensors
+
+# A file beside the named one that holds its weights: OpenVINO's IR, PaddlePaddle.
+_COMPANIONS = {".xml": ".bin", ".pdmodel": ".pdiparams"}
+# Without these letters an IR has no constants, and needs no weights.
+_IR_CONSTANT = b'type="Const"'
+_INDEX = ".index.json"
+_SHARD = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<total>[0-9]{5})(?P<suffix>\.\w+)\Z")
+# What Git and the Hugging Face downloader keep for themselves inside a model's directory.
+_BOOKKEEPING = (".git", ".cache")
+# A file that was written to so shortly ago can change again without another time stamp.
+_SETTLED_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of a model: its POSIX name relative to the model's directory, bytes, SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """All files of a model.
+
+    Attributes
+    ----------
+    entry:
+        The file or directory that backends are given.
+    root:
+        The directory that the names of the files are relative to.
+    files:
+        In the order of their names.
+    """
+
+    entry: Path
+    root: Path
+    files: tuple[ModelFile, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def digest(self) -> str:
+        """The identity of the model: of one file its SHA-256, of several that of their list.
+
+        The list has a line ``<sha256>  <name>`` for each file, as ``sha256sum`` prints it, sorted
+        by name. The files of a directory are listed even if there is only one.
+        """
+        if len(self.files) == 1 and self.root != self.entry:
+            return self.files[0].sha256
+        text = "".join(f"{file.sha256}  {file.name}\n" for file in self.files)
+        return sha256_bytes(text.encode("utf-8", "surrogateescape"))
+
+    def paths(self) -> list[Path]:
+        """Return where the files are, in their order."""
+        return [self.root / file.name for file in self.files]
+
+
+def find_model_files(entry: Path) -> ModelFiles:
+    """Return all files of a model and read each for its SHA-256.
+
+    ``entry`` is a file or a directory. A file that is hashed again and has not been changed since
+    is not read again.
+
+    Raises
+    ------
+    UserError
+        The model or a file that it needs is missing, too short, cannot be read, or is outside of
+        the model's directory.
+    """
+    entry = entry.absolute()
+    try:
+        names = model_file_names(entry)
+        root = entry if entry.is_dir() else entry.parent
+        return ModelFiles(entry, root, tuple(_described(root, name) for name in names))
+    except OSError as error:
+        raise _unreadable(entry, error) from error
+
+
+def model_file_names(entry: Path) -> tuple[str, ...]:
+    """Return the sorted names of a model's files without hashing them; see find_model_files."""
+    try:
+        if entry.is_dir():
+            names = set(_directory(entry))
+            for name in list(names):
+                names.update(_with_parts(entry, name))
+        else:
+            if not entry.exists():
+                raise _absent(entry)
+            names = set(_with_parts(entry.parent, entry.name))
+    except OSError as error:
+        raise _unreadable(entry, error) from error
+    return tuple(sorted(names))
+
+
+def stat_identity(paths: Iterable[Path]) -> tuple[tuple[int, ...], ...]:
+    """Return what a change of the files changes: device, inode, size, times of both changes."""
+    found = [path.stat() for path in paths]
+    return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+
+
+def _described(root: Path, name: str) -> ModelFile:
+    path = root / name
+    (identity,) = stat_identity([path])
+    sha256 = _remembered(path, identity) if _settled(identity) else sha256_file(path)
+    return ModelFile(name, identity[2], sha256)
+
+
+def _settled(identity: tuple[int, ...]) -> bool:
+    return time.time_ns() - max(identity[-2:]) > _SETTLED_NS
+
+
+@lru_cache(maxsize=4096)
+def _remembered(path: Path, identity: tuple[int, ...]) -> str:
+    return sha256_file(path)
+
+
+def _directory(root: Path) -> Iterator[str]:
+    """Yield the names of all files below a directory; every link must lead to a file inside."""
+    found = False
+    for above, directories, files in os.walk(root, onerror=_raise):
+        directories[:] = sorted(d for d in directories if d not in _BOOKKEEPING)
+        for name in (*files, *(d for d in directories if (Path(above) / d).is_symlink())):
+            path = Path(above) / name
+            relative = path.relative_to(root).as_posix()
+            _check_file(root, path, f"The model {root} holds {relative}, which")
+            found = True
+            yield relative
+    if not found:
+        raise UserError(f"The model {root} is an empty directory.", hint="Check the path.")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _with_parts(root: Path, name: str) -> Iterator[str]:
+    """Yield the name of a file below the root, and those of the files that it needs."""
+    path = root / name
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise UserError(f"The model file {path} is not a regular file.", hint="Check the path.")
+    yield name
+    folder = PurePosixPath(name).parent
+    suffix = path.suffix.lower()
+    shard = _SHARD.match(path.name)
+    if suffix in _COMPANIONS:
+        parts: Iterable[str] = _companion(path, _COMPANIONS[suffix])
+    elif path.name.endswith(_INDEX):
+        parts = _indexed(path)
+    elif shard:
+        parts = _shards(path, shard)
+    else:
+        parts = _external(path)
+    for part in parts:
+        yield str(folder / part)
+
+
+def _companion(path: Path, suffix: str) -> Iterator[str]:
+    weights = path.with_suffix(suffix)
+    if weights.exists() or weights.is_symlink():
+        _check_file(path.parent, weights, f"The model {path} has its weights in {weights}, which")
+        yield weights.name
+    elif suffix != ".bin" or _IR_CONSTANT in path.read_bytes():
+        raise UserError(
+            f"The model {path} has its weights in {weights.name}, and there is no such file "
+            "beside it.",
+            hint="Copy both files into one directory.",
+        )
+
+
+def _indexed(path: Path) -> Iterator[str]:
+    """Yield the files that an index of Hugging Face names (``weight_map``: tensor to file)."""
+    try:
+        weights: Any = json.loads(path.read_bytes())["weight_map"]
+        named = {str(file): str(tensor) for tensor, file in weights.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # some other index
+    for file, tensor in sorted(named.items()):
+        yield _inside(path, tensor, file, 0)
+
+
+def _shards(path: Path, shard: re.Match[str]) -> Iterator[str]:
+    total = int(shard["total"])
+    for number in range(1, total + 1):
+        name = f"{shard['stem']}-{number:05d}-of-{shard['total']}{shard['suffix']}"
+        what = f"The model {path} is one of {total} files; {name}"
+        _check_file(path.parent, path.with_name(name), what)
+        yield name
+
+
+def _external(path: Path) -> Iterator[str]:
+    """Yield the files that an ONNX file names; none for a file of another kind."""
+    (identity,) = stat_identity([path])
+    needed = _needed(path, identity) if _settled(identity) else _needed.__wrapped__(path, identity)
+    for location, (end, tensor) in sorted(needed.items()):
+        yield _inside(path, tensor, location, end)
+
+
+@lru_cache(maxsize=256)
+def _needed(path: Path, identity: tuple[int, ...]) -> Mapping[str, tuple[int, str]]:
+    """Return for each file of weights how many bytes are needed, and the tensor at the end."""
+    needed: dict[str, tuple[int, str]] = {}
+    try:
+        for tensor in onnx_tensors(path):
+            end = tensor.offset + max(tensor.length or 0, tensor.size)
+            if tensor.external and end > needed.get(tensor.location, (-1, ""))[0]:
+                needed[tensor.location] = (end, tensor.name)
+    except NotOnnx:
+        return {}  # what it is, its backend says
+    return needed
+
+
+def _inside(path: Path, tensor: str, location: str, end: int) -> str:
+    """Return the name of a file of weights relative to the model's directory.
+
+    ONNX (docs/ExternalData.md) allows relative POSIX paths without ``..`` only.
+    """
+    what = f"The model {path} has the weights {tensor!r} in {location!r}, which"
+    parts = PurePosixPath(location).parts
+    bad = not parts or location.startswith("/") or ".." in parts or "\\" in location
+    if bad or "\0" in location or re.match(r"[A-Za-z]:", location):
+        raise UserError(
+            f"{what} is not a path below the model's directory.",
+            hint="Save the model again with all its files in one directory.",
+        )
+    data = path.parent.joinpath(*parts)
+    _check_file(path.parent, data, what, beside=path)
+    size = data.stat().st_size
+    if size < end:
+        raise UserError(
+            f"{what} is too short: {size} bytes, needed are {end}.",
+            hint="Copy or export the model again; a file was cut, or belongs to another model.",
+        )
+    return "/".join(parts)
+
+
+def _check_file(root: Path, path: Path, what: str, beside: Path | None = None) -> None:
+    """Raise UserError if the path is no regular file inside of the root, links followed.
+
+    Where the model's own file is a link, too (``beside``), both may lead into one other directory.
+    """
+    hint = "Copy all files of the model into its directory."
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        gone = "is a link to nothing" if path.is_symlink() else "does not exist"
+        if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            gone = f"cannot be read: {error.strerror}"
+        raise UserError(f"{what} {gone}.", hint=hint) from error
+    roots = [root.resolve(), *_blobs(root)] + ([beside.resolve().parent] if beside else [])
+    if not any(real.is_relative_to(one) for one in roots):
+        raise UserError(f"{what} is a link out of the model's directory.", hint=hint)
+    if not real.is_file():
+        raise UserError(f"{what} is not a regular file.", hint=hint)
+
+
+def _blobs(root: Path) -> Iterator[Path]:
+    """Yield where the files are that a snapshot in the cache of Hugging Face links to.
+
+    It is built as ``<model>/snapshots/<revision>/…`` and ``<model>/blobs/<hash>``.
+    """
+    for above in root.resolve().parents:
+        if above.name == "snapshots":
+            yield above.with_name("blobs")
+
+
+def _absent(entry: Path) -> UserError:
+    if entry.is_symlink():
+        return UserError(
+            f"The model file {entry} is a link to nothing.", hint="Check where the link leads."
+        )
+    return UserError(f"The model file {entry} does not exist.", hint="Check the path.")
+
+
+def _unreadable(entry: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The model file {error.filename or entry} cannot be read: {error.strerror or error}.",
+        hint="Check the path and its permissions.",
+    )
