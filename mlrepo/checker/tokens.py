@@ -20,6 +20,12 @@ def has_token_latencies(round: Round, model: str) -> bool:
     return model in limits or (round.version >= (5, 1) and model in _WITHOUT_LIMITS)
 
 
+def counts_tokens(round: Round, model: str) -> bool:
+    """Say whether runs of the model log tokens: language models, and speech in tokens/s."""
+    keys = (round.result_key(model, scenario) for scenario in ("Offline", *_WITH_LIMITS))
+    return has_token_latencies(round, model) or any("token" in key for key in keys)
+
+
 def has_token_limits(round: Round, scenario: str) -> bool:
     """Say whether token latencies are limited in the scenario; up to v5.0 in all but Offline."""
     return scenario in _WITH_LIMITS if round.version >= (5, 1) else scenario != "Offline"

@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from mlrepo.checker.compliance import judge_compliance, required_tests
 from mlrepo.checker.performance import Run, judge_run
 from mlrepo.checker.scope import Scope
+from mlrepo.checker.tokens import counts_tokens
 from mlrepo.errors import UserError
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from mlrepo.layout.files import ACCURACY_TEXT
+from mlrepo.logs.detail import DetailLog
+from mlrepo.nearest import meant
+from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
-from mlrepo.rounds import Place
+from mlrepo.rounds import Place, Round
 from mlrepo.rounds.naming import official_model
 from mlrepo.submission.imported import ImportedRun, Importer, LeftOut, spelled
 from mlrepo.submission.imported_record import Kind, ResultFacts
@@ -57,9 +61,11 @@ def bare_runs(importer: Importer, identity: Identity) -> Iterator[ImportedRun]:
     Raises
     ------
     UserError
-        There is none, or a log does not say of which scenario it is.
+        There is none, a log does not say of which scenario it is, or the benchmark is unknown or
+        another than that of the logs.
     """
     importer.refuse_oldest()
+    _refuse_unknown(importer.round, identity)
     found = False
     for result in _results(importer, identity):
         for run in _imported(importer, identity, result):
@@ -79,6 +85,34 @@ def bare_runs(importer: Importer, identity: Identity) -> Iterator[ImportedRun]:
     )
 
 
+def _refuse_unknown(round_: Round, identity: Identity) -> None:
+    """Raise :class:`UserError` for a benchmark that the round and this machine do not know.
+
+    The open division takes models of any name.
+    """
+    name = identity.benchmark
+    own = plugin_names(WORKLOADS)
+    if identity.division == "open" or name in own or round_.official_benchmark(name):
+        return
+    known = {*round_.tables["models"], *round_.tables["model_aliases"], *own}
+    raise UserError(
+        f"{round_.name} has no benchmark {name!r} in the division {identity.division}.",
+        hint=f"{meant(name, known)} The open division takes other names: --division open.",
+    )
+
+
+def _refuse_tokens(round_: Round, benchmark: str, path: str, detail: DetailLog) -> None:
+    """Raise :class:`UserError` when the logs count tokens and the benchmark has none."""
+    model = round_.official_benchmark(benchmark)
+    if not model or not detail.values.get("requested_use_token_latencies"):
+        return
+    if not counts_tokens(round_, model):
+        raise UserError(
+            f"{path} counts tokens, but {benchmark} has none: it is the log of another benchmark.",
+            hint="Name the language model with --benchmark.",
+        )
+
+
 def _results(importer: Importer, identity: Identity) -> list[_Result]:
     results: dict[tuple[str, str, int], _Result] = {}
     for path, entry in walk(importer.tree):
@@ -92,6 +126,7 @@ def _results(importer: Importer, identity: Identity) -> list[_Result]:
                 f"{path} does not say of which scenario it is.",
                 hint="The log is damaged: take it out, and import the others.",
             )
+        _refuse_tokens(importer.round, identity.benchmark, path, detail)
         role = role_of(directory, detail, importer.round, identity.benchmark)
         if not role.mode:
             importer.left_out.append(LeftOut(directory or importer.label, role.why))

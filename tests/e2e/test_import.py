@@ -172,6 +172,23 @@ def test_bare_logs_are_read_with_what_the_command_says_of_them(root: Path, tmp_p
     assert accuracy["result"] == {"value": 76.456, "unit": "%"}
 
 
+def test_bare_logs_of_another_benchmark_are_refused(root: Path, tmp_path: Path) -> None:
+    """A name that neither the round nor mlrepo has, and tokens under a benchmark without them."""
+    logs = write_submission(tmp_path / "theirs", "v6.1").result("Offline")
+    asked = ("import", str(logs), "--round", "v6.1", "--dry-run", "--benchmark")
+    closed = ("--division", "closed")
+    mlrepo(root, *asked, "resnet500", *closed, code=2).says("'resnet500'", "Did you mean resnet50")
+    mlrepo(root, *asked, "ours", "--division", "open").says("ours")
+    log = logs / "performance" / "run_1" / "mlperf_log_detail.txt"
+    text = log.read_text()
+    last = text.rstrip().splitlines()[-1]
+    tokens = json.loads(last.removeprefix(":::MLLOG "))
+    tokens |= {"key": "requested_use_token_latencies", "value": True}
+    log.write_text(f"{text}:::MLLOG {json.dumps(tokens)}\n")
+    mlrepo(root, *asked, "resnet50", code=2).says("counts tokens", "performance/run_1/mlperf_log")
+    mlrepo(root, *asked, "llama3.1-8b").says("llama3.1-8b")
+
+
 def test_what_is_left_out_is_told(root: Path, tmp_path: Path) -> None:
     """A run that finds the range of a power analyzer is no result."""
     logs = write_submission(tmp_path / "theirs", "v6.1").result("Offline")
