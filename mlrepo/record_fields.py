@@ -177,6 +177,8 @@ RECORD: Mapping[str, Field] = {
     "backend.batch_seconds": Field(_table),
     "backend.batch_seconds.*": _NUMBER,
     "backend.max_rss": _NUMBER,
+    "backend.input": Field(_table),
+    "backend.input.*": _FREE,
     "backend.naming": Field(_table),
     "backend.naming.version": Field(_text, Use.PATH),
     "backend.naming.ext": Field(_text, Use.PATH),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input, onnx_inputs
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,30 +73,29 @@ class OnnxRuntimeBackend:
             ) from error
         self._session = self._sessions[0]
         self._pool = ThreadPoolExecutor(self._streams) if self._streams > 1 else None
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)":
-            found = ", ".join(f"{i.name}: {i.type}" for i in inputs)
-            raise UserError(
-                f"{model.name} takes ({found}); a model with one float32 input is needed.",
-                hint="Export the model with one image input.",
-            )
-        if self._streams > 1 and isinstance(inputs[0].shape[0], int):
+        self._inputs = [_spec(value, model) for value in self._session.get_inputs()]
+        spec = only_input(self._inputs, model)
+        if self._streams > 1 and spec.shape and spec.shape[0] is not None:
             raise UserError(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for {inputs[0].shape[0]}.",
+                f"{model.name} is for {spec.shape[0]}.",
                 hint="Leave out streams, or export the model with an open batch.",
             )
-        self._input = inputs[0].name
-        self._shape = tuple(d if isinstance(d, int) else None for d in inputs[0].shape)
+        self._input = spec.name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of the model's input, None where any size goes."""
-        return self._shape
+        return self._inputs[0].shape or ()
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What the model takes."""
+        return self._inputs
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a float32 batch; with streams, each runs a part of it."""
+        """Run a batch; with streams, each runs a part of it."""
         if self._pool is None or len(batch) < self._streams:
             return self._run(self._session, batch)
         parts = np.array_split(batch, self._streams)
@@ -138,6 +139,19 @@ def _provider(name: str) -> str:
             "tensorrt.",
         )
     return _PROVIDERS[name]
+
+
+def _spec(value: Any, model: Path) -> TensorSpec:
+    """Return an input; for ONNX Runtime a scalar and a tensor of open rank are the same."""
+    kind, _, element = value.type.removesuffix(")").partition("(")
+    name = numpy_name(element if kind == "tensor" else kind)
+    shape = tuple(d if isinstance(d, int) else None for d in value.shape)
+    if shape or importlib.util.find_spec("onnx") is None:
+        return TensorSpec(value.name, name, shape or None)
+    import onnx
+
+    written = onnx_inputs(onnx.load(str(model), load_external_data=False))
+    return next(one for one in written if one.name == value.name)
 
 
 def _target(provider: str) -> str:

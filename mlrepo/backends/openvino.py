@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input
 from mlrepo.errors import UserError
 
 # What is not quantized in an int8 model is computed in float32.
@@ -54,14 +55,12 @@ class OpenVinoBackend:
                 f"OpenVINO cannot load {model.name}: {last}",
                 hint="Check that the file is a complete ONNX model.",
             ) from error
-        if len(self._model.inputs) != 1:
-            raise UserError(f"{model.name} has {len(self._model.inputs)} inputs; one is needed.")
-        shape = self._model.inputs[0].get_partial_shape()
-        self._shape = tuple(d.get_length() if d.is_static else None for d in shape)
-        if self._streams > 1 and self._shape[0] is not None:
+        self._inputs = [_spec(value) for value in self._model.inputs]
+        spec = only_input(self._inputs, model)
+        if self._streams > 1 and spec.shape and spec.shape[0] is not None:
             raise UserError(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for {self._shape[0]}.",
+                f"{model.name} is for {spec.shape[0]}.",
                 hint="Leave out streams, or export the model with an open batch.",
             )
         self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
@@ -69,10 +68,15 @@ class OpenVinoBackend:
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of the model's input, None where any size goes."""
-        return self._shape
+        return self._inputs[0].shape or ()
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What the model takes."""
+        return self._inputs
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a float32 batch; with streams, each runs a part of it."""
+        """Run a batch; with streams, each runs a part of it."""
         if len(batch) < self._streams or self._streams == 1:
             return self._outputs(self._requests[0].infer([batch]))
         parts = np.array_split(batch, self._streams)
@@ -98,3 +102,13 @@ class OpenVinoBackend:
             "precision": self._precision,
             "options": {"threads": self._threads, "streams": self._streams},
         }
+
+
+def _spec(value: Any) -> TensorSpec:
+    """Return an input under its own name; that of the port may be a later one that was fused."""
+    dims = value.get_partial_shape()
+    shape = None
+    if dims.rank.is_static:
+        shape = tuple(d.get_length() if d.is_static else None for d in dims)
+    element = numpy_name(value.get_element_type().get_type_name())
+    return TensorSpec(value.get_node().get_friendly_name(), element, shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.backends.inputs import FLOAT32, TensorSpec
 from mlrepo.backends.torch_models import load_torch_model
 
 _MODES = ("script", "eager", "compile")
@@ -34,7 +35,8 @@ class PytorchBackend:
         self._autocast = options.precision == "bf16"
         self._static = self._mode == "compile"
         self._shape = shape
-        example = torch.zeros(shape)
+        self._type = getattr(module, "input_type", FLOAT32)
+        example = torch.zeros(shape, dtype=getattr(torch, self._type))
         scripted = isinstance(module, torch.jit.ScriptModule)
         if not scripted:
             module = module.to(memory_format=torch.channels_last)
@@ -53,8 +55,13 @@ class PytorchBackend:
         """The shape of the input; the batch is fixed only for ``mode=compile``."""
         return self._shape if self._static else (None, *self._shape[1:])
 
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What the model takes."""
+        return [TensorSpec("", self._type, self.input_shape)]
+
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a float32 batch."""
+        """Run a batch."""
         import torch
 
         with torch.inference_mode(), self._cast():

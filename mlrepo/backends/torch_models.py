@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mlrepo.backends.inputs import compiled_shape, only_input, onnx_inputs
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,9 +65,11 @@ def _from_onnx(path: Path) -> Any:
     from onnx import helper, numpy_helper
 
     try:
-        graph = onnx.load(str(path)).graph
+        proto = onnx.load(str(path))
     except DecodeError as error:
         raise ValueError(f"it is no ONNX model ({error})") from error
+    graph = proto.graph
+    spec = only_input(onnx_inputs(proto), path)
 
     class OnnxModule(torch.nn.Module):
         """The nodes of the graph, executed in order."""
@@ -88,10 +91,9 @@ def _from_onnx(path: Path) -> Any:
                 if node.op_type not in _OPERATORS:
                     raise ValueError(f"its operator {node.op_type} is not known to this backend")
                 self.steps.append((node.op_type, list(node.input), node.output[0], attributes))
-            weights = {weight.name for weight in graph.initializer}
-            self.source = next(v.name for v in graph.input if v.name not in weights)
-            image = next(v for v in graph.input if v.name == self.source)
-            self.image_shape = tuple(d.dim_value for d in image.type.tensor_type.shape.dim[1:])
+            self.source = spec.name
+            self.image_shape = compiled_shape(spec, 1, path)[1:]
+            self.input_type = spec.dtype
             self.results = [value.name for value in graph.output]
 
         def _keep(self, name: str, value: npt.NDArray[Any], number: int) -> None:

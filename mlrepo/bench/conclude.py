@@ -61,6 +61,9 @@ from mlrepo.systems.description import sut_name
 
 NOISE_FILE = "noise.json"
 
+# What a measurements file calls the types that samples are fed in beside float32.
+_INPUT_DATA_TYPES = {"float16": "fp16", "float64": "fp64"}
+
 # What content of a wrong kind raises; a lock, a full disk or a gc beside raise others.
 _UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
@@ -213,9 +216,13 @@ def _record(
         redacted_value(value, redactor, counts)
         for value in (finished.get("backend"), finished.get("dataset", {}), given["model"])
     )
+    fed = redacted_value(finished.get("input") or {}, redactor, counts)
+    if fed.get("type") in _INPUT_DATA_TYPES:
+        model = {**model, "input_data_types": _INPUT_DATA_TYPES[fed["type"]]}
     backend = {
         "name": spec.backend,
         **(described or {}),
+        "input": fed,
         "threads": spec.threads,
         "max_batch": spec.max_batch,
         "prefix": given["prefix"],

@@ -16,6 +16,7 @@ from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
+from mlrepo.harness.feed import plan_feed
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
@@ -57,11 +58,12 @@ def execute(
     _refuse_too_many(spec, settings, dataset)
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
     backend.load(Path(spec.model_file), _backend_options(spec, query))
-    static = _static_batch(backend, dataset, Path(spec.model_file))
-    fixed = static or spec.max_batch
+    feed = plan_feed(backend, dataset, Path(spec.model_file))
+    fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
-    library = SampleLibrary(dataset, max(buffer, settings.multi_stream_samples_per_query))
-    pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, static)
+    largest = max(buffer, settings.multi_stream_samples_per_query)
+    library = SampleLibrary(dataset, largest, feed.cast)
+    pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, feed.static_batch)
 
     loaded = list(range(min(dataset.total, max(64, query))))
     library.load(loaded)
@@ -91,6 +93,7 @@ def execute(
     reporter.event(
         "finished",
         backend=dict(backend.describe()),
+        input=dict(feed.describe()),
         dataset=dict(dataset.describe()),
         batch=pipeline.max_batch,
         max_rss=_peak_memory(),
@@ -181,28 +184,6 @@ def _write_estimates(
     found = warmup.estimates(conf, model, spec.scenario, times, query)
     conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", found)
     path.write_text(conf.text, encoding="utf-8")
-
-
-def _static_batch(backend: Backend, dataset: Dataset, model: Path) -> int | None:
-    """Return the model's own batch size, None when it takes any; check the rest of the shape."""
-    shape = backend.input_shape
-    if not shape:
-        return None
-    wanted = dataset.sample_shape
-    fits = len(shape) == len(wanted) + 1 and all(
-        have is None or have == want for have, want in zip(shape[1:], wanted, strict=True)
-    )
-    if not fits:
-        raise UserError(
-            f"The model {model.name} takes input of shape {_shape_text(shape)}, but the samples "
-            f"have the shape {_shape_text((None, *wanted))}.",
-            hint="Use a model exported for this benchmark; `batch` may be any size.",
-        )
-    return shape[0]
-
-
-def _shape_text(shape: tuple[int | None, ...]) -> str:
-    return "[" + ", ".join("batch" if size is None else str(size) for size in shape) + "]"
 
 
 def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError
+from mlrepo.harness.feed import plan_feed
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 
@@ -51,9 +52,11 @@ class Probe:
         self._spec = spec
         self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
         dataset = self._workload.open(spec.dataset)
-        self._samples = dataset.load(range(min(SAMPLES, dataset.total)))
         self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
         self._load()
+        feed = plan_feed(self._backend, dataset, Path(spec.model_file))
+        self._samples = feed.cast(dataset.load(range(min(SAMPLES, dataset.total))))
+        self._static_batch = feed.static_batch
 
     def _load(self) -> None:
         self._backend.load(
@@ -117,8 +120,7 @@ class Probe:
         return {}
 
     def _batch(self, batch: int) -> int:
-        shape = self._backend.input_shape
-        return (shape[0] if shape else None) or min(batch, len(self._samples))
+        return self._static_batch or min(batch, len(self._samples))
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,20 @@ class SampleLibrary:
     """The samples that LoadGen loaded, in the order in which it loaded them.
 
     A query of one sample or of consecutive ones (SingleStream, MultiStream) is a view; other
-    batches are gathered into one reused buffer.
+    batches are gathered into one reused buffer. ``cast`` makes of float32 samples what the model
+    takes, once, when they are loaded: that belongs to preprocessing, which is not measured.
     """
 
-    def __init__(self, dataset: Dataset, max_batch: int) -> None:
-        self._dataset = dataset
+    def __init__(
+        self,
+        dataset: Dataset,
+        max_batch: int,
+        cast: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] = lambda samples: samples,
+    ) -> None:
+        self._dataset, self._cast = dataset, cast
         self._row_of = np.full(dataset.total, -1, dtype=np.int64)
-        self._samples: npt.NDArray[Any] = np.empty((0, *dataset.sample_shape), np.float32)
-        self._scratch = np.empty((max_batch, *dataset.sample_shape), np.float32)
+        self._samples = cast(np.empty((0, *dataset.sample_shape), np.float32))
+        self._scratch = np.empty((max_batch, *dataset.sample_shape), self._samples.dtype)
 
     def load(self, indices: Sequence[int]) -> None:
         """Load samples; a sample named twice (MultiStream wraps around) is loaded once.
@@ -34,7 +40,7 @@ class SampleLibrary:
             The data set gives anything but one float32 array of the samples that were asked for.
         """
         unique = list(dict.fromkeys(indices))
-        self._samples = self._checked(self._dataset.load(unique), len(unique))
+        self._samples = self._cast(self._checked(self._dataset.load(unique), len(unique)))
         self._row_of[:] = -1
         self._row_of[np.asarray(unique, dtype=np.int64)] = np.arange(len(unique))
 

@@ -15,6 +15,13 @@ from typing import Any
 import numpy as np
 
 from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.backends.inputs import (
+    FLOAT32,
+    TensorSpec,
+    compiled_shape,
+    only_input,
+    onnx_inputs,
+)
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
@@ -54,6 +61,7 @@ class _TvmBackend(ABC):
         self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
         self._winograd = options.choice("winograd", ("on", "off"))
         self._batch = options.batch
+        self._type = FLOAT32
         self._unscheduled: list[str] = []
         self._model, self._cache = model, options.cache
         database = self._database()
@@ -63,6 +71,7 @@ class _TvmBackend(ABC):
         if path is not None and path.is_file():
             about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             self._shape, self._unscheduled = tuple(about["shape"]), about["unscheduled"]
+            self._type = about.get("type", FLOAT32)
             library = tvm.runtime.load_module(str(path))
         else:
             module, shape = self._import(model, self._batch)
@@ -81,8 +90,13 @@ class _TvmBackend(ABC):
         """The shape that the model was compiled for."""
         return self._shape
 
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What the model was compiled for."""
+        return [TensorSpec("", self._type, self._shape)]
+
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a float32 batch of exactly the size compiled for."""
+        """Run a batch of exactly the size compiled for."""
         found = self._main(self._tensor(np.ascontiguousarray(batch), self._cpu))
         return [found.numpy()] if hasattr(found, "numpy") else [part.numpy() for part in found]
 
@@ -179,7 +193,7 @@ class _TvmBackend(ABC):
         import tvm
 
         part = path.with_name(f"{path.stem}.{os.getpid()}.so")
-        about = {"shape": self._shape, "unscheduled": self._unscheduled}
+        about = {"shape": self._shape, "type": self._type, "unscheduled": self._unscheduled}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             compiled.export_library(str(part))
@@ -208,21 +222,13 @@ class TvmOnnxBackend(_TvmBackend):
             proto = onnx.load(str(model))
         except Exception as error:  # protobuf's errors differ with its implementation
             raise UserError(f"{model.name} is no ONNX model: {error}.") from error
-        weights = {weight.name for weight in proto.graph.initializer}
-        inputs = [value for value in proto.graph.input if value.name not in weights]
-        if len(inputs) != 1:
-            raise UserError(f"{model.name} has {len(inputs)} inputs; one image input is needed.")
-        dims = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim]
-        shape = (dims[0] or batch, *dims[1:])
-        if not all(shape):
-            raise UserError(
-                f"{model.name} leaves sizes of its input open: {dims}.",
-                hint="Only the batch may be open.",
-            )
+        spec = only_input(onnx_inputs(proto), model)
+        shape = compiled_shape(spec, batch, model)
+        self._type = spec.dtype
         self._batch = shape[0]
         try:
             module = from_onnx(
-                proto, shape_dict={inputs[0].name: list(shape)}, keep_params_in_input=False
+                proto, shape_dict={spec.name: list(shape)}, keep_params_in_input=False
             )
         except Exception as error:  # TVM raises what its importer met, of any kind
             raise UserError(
@@ -241,10 +247,11 @@ class TvmPytorchBackend(_TvmBackend):
         from mlrepo.backends.torch_models import load_torch_model
 
         loaded, shape = load_torch_model(model, batch)
+        self._type = getattr(loaded, "input_type", FLOAT32)
         import torch
         from tvm.relax.frontend.torch import from_exported_program
 
-        example = torch.zeros(shape)
+        example = torch.zeros(shape, dtype=getattr(torch, self._type))
         try:
             with torch.no_grad():
                 program = torch.export.export(loaded, (example,))

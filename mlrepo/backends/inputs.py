@@ -1,0 +1,159 @@
+"""What a model takes, as its backend reports it, and which of it can be fed with float32 samples.
+
+A backend only reports; what fits is decided here and in :mod:`mlrepo.harness.feed`, so that all
+backends, those of third parties included, refuse the same in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.backends import Backend
+
+FLOAT32 = "float32"
+# Element types that float32 samples become: the same number, or the nearest one. An integer would
+# lose the fraction and the sign, and numpy has no bfloat16.
+_FED = (FLOAT32, "float64", "float16")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input of a model.
+
+    Attributes
+    ----------
+    name:
+        The model's own name of it; '' where it has none.
+    dtype:
+        numpy's name of the element type, or the framework's word for what numpy has not
+        (``bfloat16``, ``string``, ``sequence``).
+    shape:
+        The batch first, None where any size goes; None as a whole where even the rank is open.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    def __str__(self) -> str:
+        shape = "of any shape" if self.shape is None else shape_text(self.shape)
+        return f"{self.name or 'input'}: {self.dtype} {shape}"
+
+
+def shape_text(shape: Sequence[int | None]) -> str:
+    """Return a shape for people; an open first dimension is the batch, others are ``?``."""
+    sizes = [("?" if place else "batch") if d is None else str(d) for place, d in enumerate(shape)]
+    return f"[{', '.join(sizes)}]"
+
+
+def reported_inputs(backend: Backend) -> Sequence[TensorSpec]:
+    """Return the inputs of a loaded model.
+
+    A backend without the optional ``inputs`` takes float32 in its ``input_shape``, where ``()`` is
+    any shape.
+
+    Raises
+    ------
+    UserError
+        The backend's ``inputs`` are something else.
+    """
+    found: Any = getattr(backend, "inputs", None)
+    if found is None:
+        return [TensorSpec("", FLOAT32, backend.input_shape or None)]
+    if not isinstance(found, Sequence) or not all(isinstance(one, TensorSpec) for one in found):
+        raise UserError(
+            f"The backend reports its model's inputs as {found!r}.",
+            hint="`inputs` must be a sequence of mlrepo.backends.inputs.TensorSpec.",
+        )
+    return found
+
+
+def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
+    """Return the one input of a model that float32 samples can be fed to.
+
+    Raises
+    ------
+    UserError
+        There is none or more than one, or its elements are of a type that would change the samples.
+    """
+    if len(inputs) != 1:
+        found = "; ".join(map(str, inputs))
+        raise UserError(
+            f"The model {model.name} has {len(inputs)} inputs"
+            + (f" ({found})" if found else "")
+            + "; one that takes the samples is needed.",
+            hint="Export the model with one input; what is constant belongs into its initializers.",
+        )
+    if inputs[0].dtype not in _FED:
+        raise UserError(
+            f"The model {model.name} takes elements of type {inputs[0].dtype} (input "
+            f"{inputs[0].name or 1}), but the samples are float32: their values would be changed.",
+            hint="Export the model with a float32 input.",
+        )
+    return inputs[0]
+
+
+def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]:
+    """Return the input's shape for a backend that compiles or traces for one size.
+
+    ``batch`` is taken where the model leaves the batch open.
+
+    Raises
+    ------
+    UserError
+        Another size is open, or one is zero.
+    """
+    first, *rest = spec.shape or (None, None)
+    sizes = (batch if first is None else first, *(0 if size is None else size for size in rest))
+    if not all(sizes):
+        raise UserError(
+            f"The model {model.name} leaves sizes of its input open ({spec}).",
+            hint="Only the batch may be open: this backend compiles for one size.",
+        )
+    return sizes
+
+
+def onnx_inputs(model: Any) -> list[TensorSpec]:
+    """Return the inputs of an ``onnx.ModelProto``, without initializers that are listed as inputs.
+
+    Before IR version 4 every initializer was listed.
+    """
+    weights = {weight.name for weight in model.graph.initializer}
+    weights |= {weight.values.name for weight in model.graph.sparse_initializer}
+    return [_onnx_spec(value) for value in model.graph.input if value.name not in weights]
+
+
+def _onnx_spec(value: Any) -> TensorSpec:
+    from onnx import TensorProto
+
+    kind = value.type.WhichOneof("value") or "unknown type"
+    if kind != "tensor_type":
+        return TensorSpec(value.name, kind.removesuffix("_type"), None)
+    tensor = value.type.tensor_type
+    element = TensorProto.DataType.Name(tensor.elem_type).lower()
+    shape = None
+    if tensor.HasField("shape"):
+        shape = tuple(
+            d.dim_value if d.WhichOneof("value") == "dim_value" else None for d in tensor.shape.dim
+        )
+    return TensorSpec(value.name, numpy_name(element), shape)
+
+
+# What frameworks call the element types that numpy calls otherwise.
+_NAMES = {
+    "float": FLOAT32, "f32": FLOAT32, "double": "float64", "f64": "float64", "f16": "float16",
+    "half": "float16", "bf16": "bfloat16", "boolean": "bool", "seq": "sequence",
+    **{f"{letter}{bits}": f"{word}{bits}"
+       for letter, word in (("i", "int"), ("u", "uint")) for bits in (4, 8, 16, 32, 64)},
+}  # fmt: skip
+
+
+def numpy_name(element: str) -> str:
+    """Return numpy's name of an element type of ONNX, ONNX Runtime, OpenVINO or PyTorch."""
+    return _NAMES.get(element, element)
