@@ -33,7 +33,7 @@ _BITS = {
     15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
 }  # fmt: skip
 
-_Span = tuple[int, int]
+Span = tuple[int, int]
 
 
 class NotOnnx(ValueError):
@@ -88,27 +88,28 @@ def onnx_tensors(path: Path) -> Iterator[OnnxTensor]:
 
 
 def _tensors(data: mmap.mmap) -> Iterator[OnnxTensor]:
-    pending: list[tuple[str, _Span]] = [("Model", (0, len(data)))]
+    pending: list[tuple[str, Span]] = [("Model", (0, len(data)))]
     graphs = 0
     while pending:
         message, span = pending.pop()
         if message == "Tensor":
-            yield _tensor(data, span)
+            yield read_tensor(data, span)
             continue
         ways = _WAYS[message]
         graphs += message == "Graph"
-        for number, kind, value in _fields(data, span):
+        for number, kind, value in fields(data, span):
             if kind == _BYTES and number in ways:
                 pending.append((ways[number], value))
     if not graphs:
         raise NotOnnx("it holds no graph")
 
 
-def _tensor(data: mmap.mmap, span: _Span) -> OnnxTensor:
+def read_tensor(data: mmap.mmap, span: Span) -> OnnxTensor:
+    """Return what a TensorProto says without its data."""
     shape: list[int] = []
     name, data_type, external = "", 0, False
     entries: dict[str, str] = {}
-    for number, kind, value in _fields(data, span):
+    for number, kind, value in fields(data, span):
         if number == _DIMS and kind == _VARINT:
             shape.append(value[0])
         elif number == _DIMS and kind == _BYTES:  # packed
@@ -121,9 +122,9 @@ def _tensor(data: mmap.mmap, span: _Span) -> OnnxTensor:
         elif number == _DATA_LOCATION and kind == _VARINT:
             external = value[0] == _EXTERNAL
         elif number == _NAME and kind == _BYTES:
-            name = _text(data, value)
+            name = read_text(data, value)
         elif number == _EXTERNAL_DATA and kind == _BYTES:
-            pair = {n: _text(data, v) for n, k, v in _fields(data, value) if k == _BYTES}
+            pair = {n: read_text(data, v) for n, k, v in fields(data, value) if k == _BYTES}
             entries[pair.get(_KEY, "")] = pair.get(_VALUE, "")
     return OnnxTensor(
         name, data_type, tuple(shape), external, entries.get("location", ""),
@@ -139,11 +140,12 @@ def _number(text: str | None) -> int | None:
     return int(text)
 
 
-def _text(data: mmap.mmap, span: _Span) -> str:
+def read_text(data: mmap.mmap, span: Span) -> str:
+    """Return the text at a span; bytes that are no UTF-8 become surrogates."""
     return data[span[0] : span[1]].decode("utf-8", "surrogateescape")
 
 
-def _fields(data: mmap.mmap, span: _Span) -> Iterator[tuple[int, int, _Span]]:
+def fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, int, Span]]:
     """Yield number, wire type and value of each field: the span of bytes, or (number, 0)."""
     at, end = span
     depth = 0

@@ -1,0 +1,235 @@
+"""What type the weights of a graph have: those of its layers, followed back to their constants.
+
+The rule, for ONNX and OpenVINO's IR alike:
+
+* A weight is a constant that a layer multiplies its input by: the kernel of a convolution, the
+  matrix of a product or of a recurrent layer, the table of an embedding. Biases, normalizations,
+  scales, zero points, shapes and indices are none, so that an int8 model with float biases is int8.
+* Its type is the narrowest one on its way from the constant to the layer. A matrix of int8 that is
+  dequantized is int8, a matrix of fp32 that is quantized or cast on the way has the type that it
+  is rounded to.
+* All types that weights have count, however few have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+# Bits of a number by the words of measurements files; what is not here is no weight.
+BITS = {
+    "fp64": 64, "fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "fp4": 4,
+    "int16": 16, "uint16": 16, "int8": 8, "uint8": 8, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
+}  # fmt: skip
+
+# The inputs of an operator that are weights if they are constant.
+_LAYERS: Mapping[str, tuple[int, ...]] = {
+    "Conv": (1,), "ConvTranspose": (1,), "DeformConv": (1,), "ConvInteger": (1,),
+    "FusedConv": (1,), "NhwcFusedConv": (1,), "QLinearConv": (3,),
+    "Gemm": (0, 1), "FusedGemm": (0, 1), "QGemm": (3,),
+    "MatMul": (0, 1), "FusedMatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
+    "MatMulIntegerToFloat": (0, 1), "DynamicQuantizeMatMul": (1,), "SparseToDenseMatMul": (0, 1),
+    "TransposeMatMul": (0, 1), "Einsum": (0, 1, 2),
+    "RNN": (1, 2), "GRU": (1, 2), "LSTM": (1, 2), "DynamicQuantizeLSTM": (1, 2),
+    "Attention": (1,), "QAttention": (1,), "LongformerAttention": (1, 3),
+    "Gather": (0,), "GatherElements": (0,), "GatherND": (0,),
+    "EmbedLayerNormalization": (2, 3, 4), "QEmbedLayerNormalization": (2, 3, 4),
+}  # fmt: skip
+# Weights of a few bits each, packed into bytes: the input, and the attribute with the bits.
+_PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "MatMulNBits": ((1,), "bits"),
+    "GatherBlockQuantized": ((0,), "bits"),
+    "QMoE": ((2, 5, 8), "expert_weight_bits"),
+}
+_ZERO_POINTS = {"MatMulNBits": 3, "GatherBlockQuantized": 3}
+# What passes on its first input, whatever the others are.
+_PASSING = frozenset({
+    "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Pad", "Expand",
+    "Tile", "Clip", "DequantizeLinear",
+})  # fmt: skip
+# What makes one constant of several.
+_JOINING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Concat", "Where", "Max", "Min"})
+# Operator sets whose operators are known: of others, each matrix is taken for a weight.
+_KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A constant, or an input or output: its type as a word, its shape (None: any size)."""
+
+    name: str
+    type: str
+    shape: tuple[int | None, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The numbers in it; an open size counts as one."""
+        total = 1
+        for size in self.shape:
+            total *= 1 if size is None else size
+        return total
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator.
+
+    Attributes
+    ----------
+    numbers:
+        Its attributes that are whole numbers.
+    to:
+        The type that it casts or quantizes to, where it says one.
+    constant:
+        The value of a ``Constant``.
+    """
+
+    op: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    domain: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    to: str = ""
+    constant: Tensor | None = None
+    graphs: Sequence[Graph] = ()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Operators and constants, and the names of what comes in; also the body of a function."""
+
+    nodes: Sequence[Node]
+    constants: Mapping[str, Tensor] = field(default_factory=dict)
+    inputs: Sequence[str] = ()
+
+
+Functions = Mapping[tuple[str, str], Graph]
+
+
+def weight_types(graph: Graph, functions: Functions | None = None) -> tuple[str, ...]:
+    """Return the types of a graph's weights, that of the most numbers first; none is unknown."""
+    counts: dict[str, int] = {}
+    seen: set[int] = set()
+    for found in _Scope(graph, functions or {}).weights():
+        # Two layers may share their weights.
+        if found.identity not in seen:
+            seen.add(found.identity)
+            counts[found.type] = counts.get(found.type, 0) + found.count
+    return tuple(sorted(counts, key=lambda word: (-counts[word], word)))
+
+
+def narrower(one: str, other: str) -> str:
+    """Return the type of fewer bits, the first of two of the same."""
+    return other if BITS.get(other, 64) < BITS.get(one, 64) else one
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A constant as it reaches a layer; ``identity`` is that of the tensor it was made of."""
+
+    type: str
+    count: int
+    identity: int
+    rank: int
+
+
+class _Scope:
+    """A graph, and where the names come from that it does not define itself."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        functions: Functions,
+        above: _Scope | None = None,
+        arguments: Mapping[str, str] | None = None,
+        depth: int = 0,
+    ) -> None:
+        self._graph, self._functions, self._above = graph, functions, above
+        # Of a function: its own name of an input to the caller's. A sub-graph sees all names.
+        self._arguments = arguments
+        self._depth = depth
+        self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
+        self._known: dict[str, _Found | None] = {}
+
+    def weights(self) -> Iterator[_Found]:
+        """Yield the weights of all layers, those of sub-graphs and functions included."""
+        if self._depth > 32:  # functions that call each other in a circle
+            return
+        for node in self._graph.nodes:
+            for graph in node.graphs:
+                yield from _Scope(graph, self._functions, self, None, self._depth + 1).weights()
+            body = self._functions.get((node.domain, node.op))
+            if body is not None:
+                names = dict(zip(body.inputs, node.inputs, strict=False))
+                yield from _Scope(body, self._functions, self, names, self._depth + 1).weights()
+            elif node.op in _PACKED:
+                yield from self._packed(node)
+            else:
+                yield from self._plain(node)
+
+    def _plain(self, node: Node) -> Iterator[_Found]:
+        known = node.domain in _KNOWN_DOMAINS
+        places = _LAYERS.get(node.op, () if known else tuple(range(len(node.inputs))))
+        for place in places:
+            found = self._constant(node.inputs[place]) if place < len(node.inputs) else None
+            if found and found.type in BITS and (known or found.rank > 1):
+                yield found
+
+    def _packed(self, node: Node) -> Iterator[_Found]:
+        places, attribute = _PACKED[node.op]
+        for place in places:
+            found = self._constant(node.inputs[place]) if place < len(node.inputs) else None
+            if found is None:
+                continue
+            bits = node.numbers.get(attribute, 4)
+            if BITS.get(found.type, 8) < 8:  # a type of its own, nothing packed
+                yield found
+                continue
+            # Without zero points the middle of the range is zero: signed numbers.
+            zeros = _ZERO_POINTS.get(node.op, len(node.inputs))
+            signed = zeros >= len(node.inputs) or not node.inputs[zeros]
+            word = f"{'' if signed else 'u'}int{bits}"
+            yield _Found(word, found.count * 8 // max(1, bits), found.identity, found.rank)
+
+    def _constant(self, name: str) -> _Found | None:
+        """Return what a name is if it is made of constants alone, else None."""
+        if name not in self._known:
+            self._known[name] = None  # while it is looked for: a circle has no constant
+            self._known[name] = self._look_up(name)
+        return self._known[name]
+
+    def _look_up(self, name: str) -> _Found | None:
+        if name in self._graph.constants:
+            return _of(self._graph.constants[name])
+        node = self._makers.get(name)
+        if node is not None:
+            return self._made(node)
+        if self._above is None or not name:
+            return None
+        if self._arguments is None:
+            return self._above._constant(name)
+        return self._above._constant(self._arguments.get(name, ""))
+
+    def _made(self, node: Node) -> _Found | None:
+        if node.constant is not None:
+            return _of(node.constant)
+        if node.op in _JOINING:
+            parts = [self._constant(name) for name in node.inputs if name]
+            found = [part for part in parts if part is not None]
+            whole = bool(found) and len(found) == len(parts)
+            return max(found, key=lambda part: part.count) if whole else None
+        if not node.inputs or node.op not in (*_PASSING, "Cast", "CastLike", "QuantizeLinear"):
+            return None
+        source = self._constant(node.inputs[0])
+        if source is None:
+            return None
+        to = node.to
+        if node.op == "QuantizeLinear" and not to:
+            zero = self._constant(node.inputs[2]) if len(node.inputs) > 2 else None
+            to = zero.type if zero else "uint8"
+        kind = narrower(source.type, to) if to else source.type
+        return _Found(kind, source.count, source.identity, source.rank)
+
+
+def _of(tensor: Tensor) -> _Found:
+    return _Found(tensor.type, tensor.count, id(tensor), len(tensor.shape))
