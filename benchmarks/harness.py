@@ -75,7 +75,7 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
     from mlrepo.harness.execution import execute
     from mlrepo.harness.spec import RunSpec
     from mlrepo.plugins import BACKENDS, load_plugin
-    from mlrepo.workloads import ModelFile, Workload
+    from mlrepo.workloads import Model, Workload
     from mlrepo.workloads.classification import judge_top1, top1
     from mlrepo.workloads.digits import DIGITS
 
@@ -83,7 +83,7 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
     null = arguments["backend"] == "null"
     workload = DIGITS if null else Workload(
         name="resnet50-noise", task="", follows="resnet", loadgen_model="noise",
-        performance_samples=_IMAGES, model=ModelFile("", Path(), ""),
+        performance_samples=_IMAGES, model=Model("", Path(), ""),
         open_dataset=RandomImages, postprocess=top1, judge=judge_top1,
     )  # fmt: skip
     spec = RunSpec(

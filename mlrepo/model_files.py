@@ -13,7 +13,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,14 +33,21 @@ _BOOKKEEPING = (".git", ".cache")
 # A file that was written to so shortly ago can change again without another time stamp.
 _SETTLED_NS = 2_000_000_000
 
+FileState = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model: its POSIX name relative to the model's directory, bytes, SHA-256."""
+    """One file of a model: its POSIX name relative to the model's directory, bytes, SHA-256.
+
+    ``state`` is what :func:`file_states` returned before it was read; empty where it had been
+    changed so shortly before that it could change again without another time stamp.
+    """
 
     name: str
     size: int
     sha256: str
+    state: FileState = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,15 @@ class ModelFiles:
         """Return where the files are, in their order."""
         return [self.root / file.name for file in self.files]
 
+    @property
+    def states(self) -> dict[str, FileState]:
+        """The state of each file by its name, to be compared with :func:`file_states`."""
+        return {file.name: file.state for file in self.files}
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the files as plain values: name, size and SHA-256 of each."""
+        return [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in self.files]
+
 
 def find_model_files(entry: Path) -> ModelFiles:
     """Return all files of a model and read each for its SHA-256.
@@ -97,8 +113,7 @@ def find_model_files(entry: Path) -> ModelFiles:
     """
     entry = entry.absolute()
     try:
-        names = model_file_names(entry)
-        root = entry if entry.is_dir() else entry.parent
+        names, root = model_file_names(entry), _root(entry)
         return ModelFiles(entry, root, tuple(_described(root, name) for name in names))
     except OSError as error:
         raise _unreadable(entry, error) from error
@@ -120,25 +135,43 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def stat_identity(paths: Iterable[Path]) -> tuple[tuple[int, ...], ...]:
-    """Return what a change of the files changes: device, inode, size, times of both changes."""
-    found = [path.stat() for path in paths]
-    return tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+def file_states(entry: Path) -> dict[str, FileState]:
+    """Return for each file of a model, by name, what every change of it changes.
+
+    Nothing is hashed. Raises :class:`UserError` as :func:`find_model_files` does.
+    """
+    entry = entry.absolute()
+    names, root = model_file_names(entry), _root(entry)
+    try:
+        return {name: _state(root / name) for name in names}
+    except OSError as error:
+        raise _unreadable(entry, error) from error
+
+
+def _root(entry: Path) -> Path:
+    return entry if entry.is_dir() else entry.parent
+
+
+def _state(path: Path) -> FileState:
+    """Return device, inode, size, and the times of the last changes of content and inode."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _described(root: Path, name: str) -> ModelFile:
     path = root / name
-    (identity,) = stat_identity([path])
-    sha256 = _remembered(path, identity) if _settled(identity) else sha256_file(path)
-    return ModelFile(name, identity[2], sha256)
+    state = _state(path)
+    if _settled(state):
+        return ModelFile(name, state[2], _remembered(path, state), state)
+    return ModelFile(name, state[2], sha256_file(path))
 
 
-def _settled(identity: tuple[int, ...]) -> bool:
-    return time.time_ns() - max(identity[-2:]) > _SETTLED_NS
+def _settled(state: FileState) -> bool:
+    return time.time_ns() - max(state[-2:]) > _SETTLED_NS
 
 
 @lru_cache(maxsize=4096)
-def _remembered(path: Path, identity: tuple[int, ...]) -> str:
+def _remembered(path: Path, state: FileState) -> str:
     return sha256_file(path)
 
 
@@ -218,14 +251,14 @@ def _shards(path: Path, shard: re.Match[str]) -> Iterator[str]:
 
 def _external(path: Path) -> Iterator[str]:
     """Yield the files that an ONNX file names; none for a file of another kind."""
-    (identity,) = stat_identity([path])
-    needed = _needed(path, identity) if _settled(identity) else _needed.__wrapped__(path, identity)
+    state = _state(path)
+    needed = _needed(path, state) if _settled(state) else _needed.__wrapped__(path, state)
     for location, (end, tensor) in sorted(needed.items()):
         yield _inside(path, tensor, location, end)
 
 
 @lru_cache(maxsize=256)
-def _needed(path: Path, identity: tuple[int, ...]) -> Mapping[str, tuple[int, str]]:
+def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
     """Return for each file of weights how many bytes are needed, and the tensor at the end."""
     needed: dict[str, tuple[int, str]] = {}
     try:

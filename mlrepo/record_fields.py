@@ -114,6 +114,16 @@ def _table(value: Any) -> str:
     return "" if isinstance(value, dict) else "is not an object"
 
 
+def _file(value: Any) -> str:
+    """A file of a model: its name, size and SHA-256."""
+    if not isinstance(value, dict):
+        return "is not an object"
+    problems = (
+        _text(value.get("name")), _count(value.get("size")), _SHA.problem(value.get("sha256")),
+    )  # fmt: skip
+    return next((said for said in problems if said), "")
+
+
 def _anything(value: Any) -> str:
     return ""
 
@@ -161,6 +171,8 @@ RECORD: Mapping[str, Field] = {
     "settings.*.origin": _ALWAYS,
     "model": _OBJECT,
     "model.sha256": Field(_matching(_SHA256, "a SHA-256", empty=True), Use.CHOICE),
+    "model.size": Field(_count),
+    "model.files": Field(_list_of(_file)),
     "model.*": _FREE,
     "dataset": _OBJECT,
     "dataset.fingerprint": Field(_anything, Use.CHOICE),

@@ -42,6 +42,8 @@ class ComplianceTest:
         TEST01: the full accuracy log of the accuracy run.
     conf:
         The ``user.conf`` of the performance run.
+    model:
+        The SHA-256 of the performance run's model; '' where its record has none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class ComplianceTest:
     target_latency: float | None
     accuracy_log: bytes
     conf: UserConf
+    model: str = ""
 
 
 def audits_of(round_: Round, workload: Workload, scenario: str) -> tuple[str, ...]:

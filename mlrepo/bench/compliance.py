@@ -137,6 +137,7 @@ def prepare_test(
         target_latency=target,
         accuracy_log=log,
         conf=parse_user_conf(conf, f"runs/{performance.run}/{USER_CONF_FILE}"),
+        model=str(record.model.get("sha256") or ""),
     )
     return BenchRequest(
         workload=request.workload,

@@ -25,7 +25,6 @@ from mlrepo.bench.tune import (
 from mlrepo.bench.tune import probes as start_probes
 from mlrepo.bench.tune import search as search_candidates
 from mlrepo.bench.tuned import Tuned, remember, tuned_file
-from mlrepo.digest import sha256_file
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness.probe import ProbeSpec
 from mlrepo.plugins import WORKLOADS, load_plugin
@@ -197,7 +196,7 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
         dataset=str(dataset or ""),
         cache=str(bench.home / "compiled"),
     )
-    return spec, sha256_file(model.path), parse_scenario(request.scenario)
+    return spec, model.files.digest, parse_scenario(request.scenario)
 
 
 def _tune_code(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
 from mlrepo.bench.request import BenchRequest
-from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
+from mlrepo.model_files import ModelFiles, model_file_names
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.record import PERFORMANCE
 from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
-from mlrepo.workloads import ModelFile, Workload
+from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel, variants
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.model_store import ModelStore, is_int8
@@ -32,7 +35,8 @@ class Inputs:
     """What a run is made of: benchmark, model, and the specification for the child."""
 
     workload: Workload
-    model: ModelFile
+    model: Model
+    files: ModelFiles
     spec: RunSpec
 
 
@@ -61,6 +65,8 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
             precision=request.precision,
         )
     )
+    files = model.files
+    _refuse_another_model(request, files)
     spec = RunSpec(
         workload=workload.name,
         backend=backend,
@@ -76,8 +82,27 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         backend_options=dict(request.backend_options or {}),
         dataset=str(find_dataset(home, workload, model) or ""),
         cache=str(home / "compiled"),
+        model_digest=files.digest,
+        model_states=files.states,
     )
-    return Inputs(workload, model, spec)
+    return Inputs(workload, model, files, spec)
+
+
+def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
+    """Raise :class:`UserError` when a run repeats or verifies one of another model."""
+    test, replays = request.test, request.replays
+    if test is not None and test.model not in ("", files.digest):
+        raise UserError(
+            f"{test.name} is verified against the run {test.reference[PERFORMANCE]}, whose model "
+            f"has the SHA-256 {test.model}; {files.entry} has {files.digest}.",
+            hint="Run performance and accuracy with this model first, or name the model of that "
+            "run.",
+        )
+    if replays is not None and replays.digest not in ("", files.digest):
+        raise UserError(
+            f"The model {files.entry} was changed: the run {replays.run} was of the SHA-256 "
+            f"{replays.digest}, now it has {files.digest}."
+        )
 
 
 def backend_name(text: str) -> str:
@@ -93,7 +118,7 @@ def find_model(
     *,
     backend: str = "onnx",
     precision: str = "",
-) -> ModelFile:
+) -> Model:
     """Return the model of a run: a file of the user's, a named variant, or the default.
 
     The precision int8 without a model named takes the benchmark's quantized one.
@@ -131,32 +156,38 @@ def find_model(
     return model
 
 
-def _substitute(workload: Workload, file: Path) -> ModelFile:
+def _substitute(workload: Workload, file: Path) -> Model:
     path = file.absolute()
-    if not path.is_file():
-        raise UserError(f"The model file {path} does not exist.", hint="Check --model-file.")
+    model_file_names(path)
     model = workload.model
     known = variants(workload.name)
-    return ModelFile(
+    return Model(
         name=path.stem,
         path=path,
         starting_weights_filename=path.name,
         retraining=model.retraining if model else "no",
-        weight_data_types=INT8 if is_int8(path) else "fp32",
+        weight_data_types=INT8 if path.is_file() and is_int8(path) else "fp32",
         preprocessing=known[0].preprocessing if known else "",
     )
 
 
 def find_same_model(
-    home: Path, workload: Workload, sha256: str, name: str, substitute: Path | None
-) -> ModelFile:
-    """Return the model whose file has the SHA-256: the user's file, or one of the benchmark's.
+    home: Path, workload: Workload, recorded: Mapping[str, Any], substitute: Path | None
+) -> Model:
+    """Return the model with the recorded SHA-256: the user's, or one of the benchmark's.
+
+    Parameters
+    ----------
+    recorded:
+        What the record says of its model: ``sha256``, ``file``, and ``files``, which the first
+        records had not.
 
     Raises
     ------
     UserError
         None has it.
     """
+    sha256, looked = str(recorded.get("sha256") or ""), []
     if substitute is not None:
         candidates = [find_model(home, workload, substitute, "")]
     elif workload.model is not None:
@@ -167,17 +198,35 @@ def find_same_model(
         stored = (store.get(model) for model in known)
         candidates = [one.model_file() for one in stored if one is not None]
     for model in candidates:
-        if model.path.is_file() and sha256_file(model.path) == sha256:
+        try:
+            files = model.files
+        except UserError as error:
+            looked.append(f"{model.path} ({error.message.removesuffix('.')})")
+            continue
+        if files.digest == sha256:
             return model
-    found = ", ".join(str(model.path) for model in candidates) or "none"
+        looked.append(f"{model.path}{_difference(files, recorded)}")
     raise UserError(
-        f"The recorded model {name} (SHA-256 {sha256}) is not here; looked at: {found}.",
+        f"The recorded model {recorded.get('file', '')} (SHA-256 {sha256}) is not here; looked at: "
+        f"{', '.join(looked) or 'none'}.",
         hint="`mlrepo model list` shows which models can be fetched; a file of your own is given "
         "with --model-file.",
     )
 
 
-def _embedded(model: ModelFile) -> ModelFile:
+def _difference(files: ModelFiles, recorded: Mapping[str, Any]) -> str:
+    """Return in brackets why a model of several files is not the recorded one, where it is near."""
+    before = {str(f.get("name")): f.get("sha256") for f in recorded.get("files") or ()}
+    here = {file.name: file.sha256 for file in files.files}
+    if not before and len(here) > 1 and recorded.get("sha256") in here.values():
+        return " (the record names only one of its files: nobody knows what the others were)"
+    if len({*before, *here}) < 2 or set(before.items()).isdisjoint(here.items()):
+        return ""
+    other = sorted(name for name in {*before, *here} if before.get(name) != here.get(name))
+    return f" (other or missing: {', '.join(other)})"
+
+
+def _embedded(model: Model) -> Model:
     if not model.path.is_file():
         raise UserError(
             f"The model file {model.path} does not exist.",
@@ -220,7 +269,7 @@ def can_read(backend: str, model: ReferenceModel) -> bool:
     return backend in READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
 
 
-def find_dataset(home: Path, workload: Workload, model: ModelFile) -> Path | None:
+def find_dataset(home: Path, workload: Workload, model: Model) -> Path | None:
     """Return where the data set lies prepared as the model needs it; None for an embedded one.
 
     Raises

@@ -26,7 +26,7 @@ from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.packages import installed_packages
-from mlrepo.workloads import ModelFile, Workload
+from mlrepo.workloads import Model, Workload
 
 REPLAY_TAG = "replay"
 # What a record says of its model in words; where the file lies, this machine says.
@@ -85,13 +85,7 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
         may not run here.
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
-    file = find_same_model(
-        bench.home,
-        workload,
-        str(record.model.get("sha256", "")),
-        str(record.model.get("file", "")),
-        model,
-    )
+    file = find_same_model(bench.home, workload, record.model, model)
     recorded_data = record.dataset.get("fingerprint")
     dataset = find_dataset(bench.home, workload, file)
     data = workload.open(str(dataset or "")).describe().get("fingerprint")
@@ -116,7 +110,7 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
     )
 
 
-def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile) -> BenchRequest:
+def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) -> BenchRequest:
     backend, naming = record.backend, record.backend.get("naming") or {}
     conf = read_text(bench.repository, run, USER_CONF_FILE)
     told: dict[str, Any] = {
@@ -125,6 +119,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: ModelFile
     recorded = RecordedInputs(
         record.run,
         replace(model, **told),
+        str(record.model.get("sha256") or ""),
         parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
     )
     request = BenchRequest(

@@ -13,7 +13,7 @@ from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
-from mlrepo.workloads import ModelFile
+from mlrepo.workloads import Model
 
 _STREAMS = ("SingleStream", "MultiStream")
 # Far more than ever pays; what is beyond ends a run for want of memory or of processes.
@@ -29,10 +29,14 @@ def most_threads() -> int:
 
 @dataclass(frozen=True)
 class RecordedInputs:
-    """A recorded run's id, model, and ``user.conf`` with its estimates: to be used as they are."""
+    """A recorded run's id, model, and ``user.conf`` with its estimates: to be used as they are.
+
+    ``digest`` is the recorded SHA-256 of the model.
+    """
 
     run: str
-    model: ModelFile
+    model: Model
+    digest: str
     conf: UserConf
 
 

@@ -23,7 +23,6 @@ from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
-from mlrepo.digest import sha256_file
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
@@ -47,7 +46,6 @@ from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.packages import installed_packages
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
-from mlrepo.workloads import ModelFile
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
 
 
@@ -114,11 +112,11 @@ class Bench:
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
-            about = self._about(request, inputs.model, conf, conf_source.removeprefix(root))
+            about = self._about(request, inputs, conf, conf_source.removeprefix(root))
             about["settings"] |= tuned
             _note_conversion(about["model"], inputs.spec)
             about["host"]["platform"] = self._platform(applied, about["redactions"])
-            spooled = self._spool(inputs.spec, about, conf, description, request.test)
+            spooled = self._spool(inputs, about, conf, description, request.test)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:
@@ -172,9 +170,7 @@ class Bench:
         if chosen or not path.is_file():
             return request, {}
         spec = inputs.spec
-        found = find_tuned(
-            path, sha256_file(inputs.model.path), spec.backend, spec.precision, spec.scenario
-        )
+        found = find_tuned(path, inputs.files.digest, spec.backend, spec.precision, spec.scenario)
         if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
         self.gate.tuned(path, found)
@@ -244,7 +240,7 @@ class Bench:
         return round_
 
     def _about(
-        self, request: BenchRequest, model: ModelFile, conf: UserConf, conf_source: str
+        self, request: BenchRequest, inputs: Inputs, conf: UserConf, conf_source: str
     ) -> dict[str, Any]:
         """Return what is known of the run before it starts, redacted: it lies on the disk."""
         counts: dict[str, int] = {}
@@ -259,6 +255,7 @@ class Bench:
             key: {"value": setting.value, "origin": setting.origin}
             for key, setting in self.settings.items()
         }
+        model = inputs.model
         settings["user.conf"] = {"value": json.dumps(conf.values), "origin": clean(conf_source)[0]}
         return {
             **{key: setting.value for key, setting in self.settings.items()},
@@ -279,8 +276,9 @@ class Bench:
             "model": {
                 "name": model.name,
                 "file": model.path.name,
-                "sha256": sha256_file(model.path),
-                "size": model.path.stat().st_size,
+                "sha256": inputs.files.digest,
+                "size": inputs.files.size,
+                "files": inputs.files.listed(),
                 "starting_weights_filename": model.starting_weights_filename,
                 "retraining": model.retraining,
                 "input_data_types": model.input_data_types,
@@ -297,13 +295,14 @@ class Bench:
 
     def _spool(
         self,
-        spec: RunSpec,
+        inputs: Inputs,
         about: dict[str, Any],
         conf: UserConf,
         system_json: bytes,
         test: ComplianceTest | None,
     ) -> SpooledRun:
         """Write the run's inputs into a new directory of the spool; all of them or none."""
+        spec = inputs.spec
         content = json.dumps({"run": spec.to_dict(), "record": about}, sort_keys=True)
         started = datetime.datetime.fromisoformat(about["started"])
         about["run"] = new_run_id(started, content.encode())
@@ -318,7 +317,7 @@ class Bench:
             SYSTEM_FILE: system_json,
             ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
         }
-        calibration = Path(spec.model_file).with_name(CALIBRATION_DOCUMENT)
+        calibration = inputs.model.document(CALIBRATION_DOCUMENT)
         if spec.precision == INT8 and calibration.is_file():
             files[CALIBRATION_DOCUMENT] = calibration.read_bytes()
         if test is not None:

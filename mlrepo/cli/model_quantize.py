@@ -62,7 +62,7 @@ def quantize(
         )
     finally:
         line.close()
-    document = stored.path.with_name(CALIBRATION_DOCUMENT)
+    document = stored.model_file().document(CALIBRATION_DOCUMENT)
     if as_json:
         values = {
             "name": stored.about.name, "path": str(stored.path), "sha256": stored.sha256,

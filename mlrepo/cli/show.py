@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,6 +62,16 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
 
 
+def _model(model: Mapping[str, Any]) -> str:
+    """Return what identifies a recorded model; each of its files where there are several."""
+    lines = [f"{model.get('file')}, sha256 {model.get('sha256')}"]
+    files = model.get("files") or ()
+    if len(files) > 1:
+        lines[0] += f" over {len(files)} files, {model.get('size')} bytes"
+        lines += [f"  {f['name']}, {f['size']} bytes, sha256 {f['sha256']}" for f in files]
+    return "\n".join(lines)
+
+
 def _print_failure(failure: bytes, run: str) -> None:
     """Print the whole reason of a failure; of a very long one the beginning and the end."""
     lines = failure.decode("utf-8", errors="replace").splitlines()
@@ -92,7 +103,7 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
         "system": f"{record.system} (results stand under {record.sut})",
         "backend": f"{backend.get('framework', backend.get('name'))}, "
         f"batch {backend.get('batch')}, options {json.dumps(backend.get('options', {}))}",
-        "model": f"{model.get('file')}, sha256 {model.get('sha256')}",
+        "model": _model(model),
         "data set": f"{data.get('name')}, {data.get('samples')} samples, "
         f"sha256 {data.get('fingerprint')}"
         if data

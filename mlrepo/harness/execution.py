@@ -17,6 +17,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import plan_feed
+from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
@@ -57,7 +58,10 @@ def execute(
     settings = _settings(spec, workload, directory)
     _refuse_too_many(spec, settings, dataset)
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
+    guard = ModelGuard(spec)
+    guard.before_loading()
     backend.load(Path(spec.model_file), _backend_options(spec, query))
+    guard.after_loading()
     feed = plan_feed(backend, dataset, Path(spec.model_file))
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
@@ -90,6 +94,7 @@ def execute(
     gc.collect()
     gc.disable()
     _run_loadgen(spec, workload, dataset, pipeline, settings, directory, reporter)
+    guard.after_run()
     reporter.event(
         "finished",
         backend=dict(backend.describe()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ class RunSpec:
         LoadGen's scenario, and ``performance``, ``accuracy``, ``compliance`` or ``speed``.
     model_file:
         Path of the model.
+    model_digest, model_states:
+        The identity of the model that the run is recorded with, and the state of its files by name
+        when they were hashed; an empty digest is not checked.
     threads, max_batch:
         The user's choice, or None.
     estimate:
@@ -65,6 +68,8 @@ class RunSpec:
     backend_options: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
     cache: str = ""
+    model_digest: str = ""
+    model_states: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> RunSpec:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlrepo.model_files import ModelFiles, find_model_files
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -41,10 +43,17 @@ class Dataset(Protocol):
 
 
 @dataclass(frozen=True)
-class ModelFile:
-    """A model file and what a measurements file must say of it (MLPerf submission rules).
+class Model:
+    """A model and what a measurements file must say of it (MLPerf submission rules).
 
-    ``preprocessing`` names the way a data set has to be prepared for it, where there are several.
+    Attributes
+    ----------
+    path:
+        The file or directory that a backend is given; ``files`` are all that belong to it.
+    preprocessing:
+        Names the way a data set has to be prepared for it, where there are several.
+    documents:
+        The directory of what is written about it; None where that is beside its files.
     """
 
     name: str
@@ -55,6 +64,17 @@ class ModelFile:
     weight_data_types: str = "fp32"
     weight_transformations: str = "no"
     preprocessing: str = ""
+    documents: Path | None = None
+
+    @property
+    def files(self) -> ModelFiles:
+        """All its files, hashed; :class:`UserError` where one is missing or unreadable."""
+        return find_model_files(self.path)
+
+    def document(self, name: str) -> Path:
+        """Return where a document about it is, such as that of its calibration."""
+        beside = self.path if self.path.is_dir() else self.path.parent
+        return (self.documents or beside) / name
 
     @property
     def precision(self) -> str:
@@ -117,7 +137,7 @@ class Workload:
     follows: str
     loadgen_model: str
     performance_samples: int
-    model: ModelFile | None
+    model: Model | None
     open_dataset: Callable[..., Dataset]
     postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
     judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]

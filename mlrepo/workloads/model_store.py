@@ -20,7 +20,7 @@ from typing import Any
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
-from mlrepo.workloads import ModelFile
+from mlrepo.workloads import Model
 from mlrepo.workloads.catalog import CATALOG, INT8, ReferenceModel, variants
 from mlrepo.workloads.download import download
 
@@ -47,10 +47,10 @@ class StoredModel:
     checked: bool
     added: bool = False
 
-    def model_file(self) -> ModelFile:
+    def model_file(self) -> Model:
         """Return what a run needs to know of it."""
         about = self.about
-        return ModelFile(
+        return Model(
             name=f"{about.benchmark}-{about.variant}",
             path=self.path,
             starting_weights_filename=about.starting_weights_filename,

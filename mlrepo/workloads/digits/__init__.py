@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
-from mlrepo.workloads import ModelFile, Workload
+from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.classification import judge_top1, top1
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ DIGITS = Workload(
     follows="resnet",
     loadgen_model="digits",
     performance_samples=500,
-    model=ModelFile(
+    model=Model(
         name="resnet8-digits",
         path=_HERE / "resnet8.onnx",
         starting_weights_filename="resnet8.onnx",

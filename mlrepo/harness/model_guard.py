@@ -1,0 +1,56 @@
+"""Whether the model that a run loads, and keeps, is the one that its record names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import RunSpec
+from mlrepo.model_files import FileState, file_states, find_model_files
+
+
+class ModelGuard:
+    """Compares a model's files with those that were hashed for the record.
+
+    The state of the files (device, inode, size, times) is compared; they are read again only where
+    it is another one.
+
+    Raises
+    ------
+    UserError
+        From each method: the files are not those of the record, or one cannot be read.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._entry, self._digest = Path(spec.model_file), spec.model_digest
+        self._states = {name: tuple(state) for name, state in spec.model_states.items()}
+
+    def before_loading(self) -> None:
+        """Refuse a model that was changed between its hashing and now."""
+        self._compare("before it was loaded")
+
+    def after_loading(self) -> None:
+        """Refuse a model whose files were touched while they were read: nobody knows what was."""
+        if self._digest and file_states(self._entry) != self._states:
+            raise self._changed("while it was loaded")
+
+    def after_run(self) -> None:
+        """Refuse a model that was changed during the run: a backend may map its files."""
+        self._compare("during the run")
+
+    def _compare(self, when: str) -> None:
+        if not self._digest:
+            return
+        states: dict[str, FileState] = file_states(self._entry)
+        if states == self._states:
+            return
+        if find_model_files(self._entry).digest != self._digest:
+            raise self._changed(when)
+        self._states = states
+
+    def _changed(self, when: str) -> UserError:
+        return UserError(
+            f"The model {self._entry} was changed {when}: it is not the recorded one, whose "
+            f"SHA-256 is {self._digest}.",
+            hint="Run again when nothing writes to the model's files.",
+        )
