@@ -1,4 +1,7 @@
-"""An INVALID run in plain words: which of LoadGen's conditions failed, by how much, what to change.
+"""A run in plain words: which of LoadGen's conditions failed, by how much, what to change.
+
+Of an accuracy run it is said when its score is far below the known one: the images may have been
+prepared in another way than the model was trained for.
 
 The conditions are those of ``PerformanceSummary`` in loadgen/results.cc of mlcommons/inference;
 how many queries LoadGen prepares is in the same place, and in :mod:`mlrepo.harness.warmup`.
@@ -6,6 +9,7 @@ how many queries LoadGen prepares is in the same place, and in :mod:`mlrepo.harn
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +17,9 @@ from typing import Any
 
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.request import BenchRequest
-from mlrepo.record import INVALID, PERFORMANCE, RunRecord, format_number
+from mlrepo.record import ACCURACY, INVALID, PERFORMANCE, RunRecord, format_number
+from mlrepo.workloads.catalog import ReferenceModel, variants
+from mlrepo.workloads.ways import WAY_NAMES
 
 # Attempts that --auto makes at most, the first included.
 MOST_ATTEMPTS = 6
@@ -24,6 +30,8 @@ _LATENCY_MARGIN = 0.8
 # A Server that is asked for less than this share of what it did under overload has room to queue.
 _SERVER_MARGIN = 0.85
 _OVERLOADED = 0.97
+# A score below this share of the known one is no matter of rounding or quantization.
+_FAR_BELOW = 0.9
 _MORE_QUERIES = re.compile(r"at least (\d+) (more )?queries")
 
 
@@ -51,7 +59,12 @@ class Advice:
 
 
 def advise(record: RunRecord) -> Advice:
-    """Explain a performance run that LoadGen called INVALID; nothing to say of other runs."""
+    """Explain a performance run that LoadGen called INVALID, or an accuracy far below the known.
+
+    There is nothing to say of other runs.
+    """
+    if record.mode == ACCURACY:
+        return Advice(tuple(_far_below(record)))
     if record.validity != INVALID or record.mode != PERFORMANCE:
         return Advice()
     reasons = " ".join(record.reasons)
@@ -99,6 +112,38 @@ def attempts(
         if not change:
             return
         request = next_request(request, change)
+
+
+def _far_below(record: RunRecord) -> Iterator[str]:
+    """Yield what may be wrong where the score is far below that of the benchmark's model.
+
+    A few samples say little: the bound is two standard deviations lower then.
+    """
+    way, found = str(record.dataset.get("preprocessing") or ""), record.result.value
+    reference = _reference(record)
+    judged = (record.accuracy or {}).get("judged")
+    if not way or found is None or reference is None or not isinstance(judged, int) or judged < 1:
+        return
+    known = reference.accuracy or 0.0
+    share = _FAR_BELOW * known / 100
+    if found / 100 + 2 * math.sqrt(share * (1 - share) / judged) >= share:
+        return
+    others = [name for name in WAY_NAMES if name != way]
+    yield (
+        f"{_number(found)} % on {judged} images is far below the {_number(known)} % of "
+        f"{reference.name}. The images were prepared in the way {way}. If the model was trained "
+        f"with others, name its way: --way {', '.join(others[:-1])} or {others[-1]}, with "
+        "--model-file or `mlrepo model add` (pytorch is that of torchvision; `mlrepo dataset "
+        "prepare imagenet2012 --way WAY` makes the images)."
+    )
+
+
+def _reference(record: RunRecord) -> ReferenceModel | None:
+    """Return the catalogue's model that the run was of, else the benchmark's; with a known score"""
+    known = [model for model in variants(record.benchmark) if model.accuracy is not None]
+    name = record.model.get("name")
+    own = (model for model in known if f"{model.benchmark}-{model.variant}" == name)
+    return next(own, known[0] if known else None)
 
 
 def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:

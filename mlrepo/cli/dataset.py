@@ -10,12 +10,10 @@ import click
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.render import StepLine, print_json, print_table
 from mlrepo.errors import UserError
+from mlrepo.workloads.ways import WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.workloads.imagenet.prepared import ImageNetStore
-
-# The names of mlrepo.workloads.imagenet.preprocess, without importing numpy for a --help.
-_WAYS = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 
 
 @click.group("dataset")
@@ -42,7 +40,7 @@ def list_(as_json: bool) -> None:
 
     store = _store("imagenet2012")
     images = store.images()
-    ways = [way for way in _WAYS if store.prepared(way)]
+    ways = store.all_prepared()
     count = len(images.files) if images else 0
     if as_json:
         values = {
@@ -98,14 +96,16 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
 @command.command("prepare")
 @click.argument("name")
 @click.option(
-    "--way", type=click.Choice(_WAYS), default="vgg", show_default=True,
+    "--way", type=click.Choice(WAY_NAMES), default="vgg", show_default=True,
     help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for models of torchvision, "
     "efficientnet-lite.",
 )  # fmt: skip
+@click.option("--size", type=click.IntRange(16, 2048), default=224, show_default=True,
+              help="Height and width of the images, 87.5 % of the resized short side.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 256),
               help="Threads (default: all usable CPUs).")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def prepare(name: str, way: str, threads: int | None, as_json: bool) -> None:
+def prepare(name: str, way: str, size: int, threads: int | None, as_json: bool) -> None:
     """Decode, resize and crop every image once into one file; an interrupted one goes on.
 
     \b
@@ -113,17 +113,19 @@ def prepare(name: str, way: str, threads: int | None, as_json: bool) -> None:
       mlrepo dataset prepare imagenet2012 --way vgg
     """
     from mlrepo.backends import available_threads
+    from mlrepo.workloads.imagenet.preprocess import prepared_name
 
     store = _store(name)
     line = StepLine(f"preparing {name}", unit="images")
     try:
-        done = store.prepare(way, threads or available_threads(), line.update)
+        done = store.prepare(prepared_name(way, size), threads or available_threads(), line.update)
     finally:
         line.close()
     if as_json:
-        print_json("mlrepo.dataset.prepare/1", {"name": name, "way": way, "path": str(done)})
+        values = {"name": name, "way": way, "size": size, "path": str(done)}
+        print_json("mlrepo.dataset.prepare/1", values)
         return
-    click.echo(f"{name} is prepared for {way}: {done.with_suffix('.u8')}")
+    click.echo(f"{name} is prepared for {way}, {size} by {size}: {done.with_suffix('.u8')}")
 
 
 @command.command("verify")

@@ -130,6 +130,8 @@ class Workload:
         Model outputs to one response per sample, shape [n], fixed item size.
     judge:
         Accuracy of the logged responses against the data set's labels.
+    classes:
+        How many scores a model may give so that the labels fit; empty where it does not matter.
     """
 
     name: str
@@ -142,7 +144,20 @@ class Workload:
     postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
     judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]
     dataset: str = ""
+    classes: tuple[int, ...] = ()
 
-    def open(self, prepared: str) -> Dataset:
-        """Open the data set; ``prepared`` is where a registered one lies, empty for another."""
-        return self.open_dataset(Path(prepared)) if prepared else self.open_dataset()
+    def open(self, prepared: str, layout: str = "", size: Sequence[int] = ()) -> Dataset:
+        """Open the data set; ``prepared`` is where a registered one lies, empty for another.
+
+        ``layout`` and ``size`` are those of a model that takes its images in another form than the
+        data set has (:func:`mlrepo.workloads.forms.in_form`).
+
+        Raises
+        ------
+        UserError
+            The data set is missing, damaged, or has no such form.
+        """
+        from mlrepo.workloads.forms import in_form
+
+        dataset = self.open_dataset(Path(prepared)) if prepared else self.open_dataset()
+        return in_form(dataset, layout, size)

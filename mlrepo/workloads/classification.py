@@ -6,9 +6,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlrepo.errors import InvalidResult
+from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import AccuracyEntry
-from mlrepo.workloads import Accuracy, Dataset
+from mlrepo.workloads import Accuracy, Dataset, Workload
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,9 +19,63 @@ _RESPONSE = struct.Struct("<i")
 
 
 def top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the class with the largest score per sample: scores [n, classes] to int32 [n]."""
-    classes: npt.NDArray[Any] = outputs[0].argmax(axis=1).astype(RESPONSE_DTYPE)
+    """Return the class with the largest score per sample, int32 [n]; see :func:`scores_of`."""
+    classes: npt.NDArray[Any] = scores_of(outputs).argmax(axis=1).astype(RESPONSE_DTYPE)
     return classes
+
+
+def scores_of(
+    outputs: Sequence[npt.NDArray[Any]], preferred: Sequence[int] = ()
+) -> npt.NDArray[Any]:
+    """Return the scores among a model's outputs, [n, classes].
+
+    They are the first output of floats with as many classes as are ``preferred``, else with any.
+    Models of convolutions alone give [n, classes, 1, 1], or [n, 1, 1, classes]: sizes of one are
+    left out.
+
+    Raises
+    ------
+    UserError
+        There is none.
+    """
+    found = [output for output in outputs if class_count(output.shape)]
+    if len(found) > 1:
+        found.sort(key=lambda o: (o.dtype.kind in "iu", class_count(o.shape) not in preferred))
+    if not found:
+        shapes = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs)
+        raise UserError(
+            f"The model gives {shapes or 'nothing'}; a score for each class is needed.",
+            hint="Export the model with its scores as an output: [batch, classes].",
+        )
+    return found[0].reshape(len(found[0]), -1)
+
+
+def class_count(shape: Sequence[int | None]) -> int:
+    """Return how many classes an output of this shape has scores of; 0 for none or an open size."""
+    if len(shape) < 2:
+        return 0
+    if len(shape) == 2:
+        return shape[1] or 0
+    sizes = [size for size in shape[1:] if size != 1]
+    return (sizes[0] or 0) if len(sizes) == 1 else 0
+
+
+def unlabelled(workload: Workload, shapes: Iterable[Sequence[int | None]]) -> str:
+    """Return why the labels do not fit a model whose outputs have these shapes; '' if they do.
+
+    What cannot be known from the shapes is no reason.
+    """
+    shapes = list(shapes)
+    counts = [count for count in map(class_count, shapes) if count]
+    if not workload.classes or not counts or set(counts) & set(workload.classes):
+        return ""
+    if any(None in shape[1:] for shape in shapes):
+        return ""
+    wanted = " or ".join(map(str, workload.classes))
+    return (
+        f"The model gives scores of {', '.join(map(str, counts))} classes, and the labels of "
+        f"{workload.name} are for {wanted}."
+    )
 
 
 def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:

@@ -137,3 +137,40 @@ def test_attempts_end_with_the_first_valid_run() -> None:
     assert [one.record.validity for _, one in tried] == ["INVALID", "INVALID", "VALID"]
     assert asked == [50.0, pytest.approx(77.0), pytest.approx(118.58)]
     assert len(list(attempts(run, request, most=1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "judged", "name", "far"),
+    [
+        (44.1, 50_000, "mine", True),
+        (75.7, 50_000, "mine", False),
+        # Below nine tenths of 76.456, but twelve images say little.
+        (58.333, 12, "mine", False),
+        (8.333, 12, "mine", True),
+        # Nine tenths of 76.014, not of the default's 76.456.
+        (68.35, 50_000, "resnet50-v1.5-pytorch", False),
+        (68.35, 50_000, "resnet50-v1.5-opset-11", True),
+    ],
+)
+def test_a_score_far_below_the_known_one_names_the_other_ways(
+    value: float, judged: int, name: str, far: bool
+) -> None:
+    """The way that was taken, and those that there are."""
+    record = sample_record(
+        benchmark="resnet50", mode="accuracy", result=Metric(value, "%"), model={"name": name},
+        dataset={"preprocessing": "vgg"}, accuracy={"judged": judged, "of": 50_000},
+    )  # fmt: skip
+    words = " ".join(advise(record).words)
+    assert bool(words) == far
+    if far:
+        assert "in the way vgg" in words
+        assert "--way mobilenet, pytorch or efficientnet-lite" in words
+        assert advise(record).change == {}
+
+
+def test_nothing_is_said_of_a_score_where_there_are_no_ways() -> None:
+    """Digits and random weights have none."""
+    record = sample_record(
+        benchmark="digits", mode="accuracy", result=Metric(1.0, "%"), accuracy={"judged": 500}
+    )
+    assert advise(record).words == ()

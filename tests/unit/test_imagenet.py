@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,14 @@ from photos import KINDS, write_photos
 from PIL import Image
 
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.workloads.classification import top1
+from mlrepo.workloads.forms import form_of, in_form
 from mlrepo.workloads.imagenet import RandomImages, imagenet_top1
 from mlrepo.workloads.imagenet.images import FULL_SET, find_images
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
+from mlrepo.workloads.imagenet.preprocess import WAYS, prepared_name
+from mlrepo.workloads.ways import WAY_NAMES
+from mlrepo.workloads.weights.graph import Tensor
 
 
 def _nothing(done: int, total: int) -> None:
@@ -281,10 +287,78 @@ def test_a_class_is_counted_from_the_first_that_is_no_background(classes: int, d
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_outputs_without_scores_are_refused() -> None:
+@pytest.mark.parametrize("shape", [(4,), (4, 10, 8, 8), (4, 1, 7, 10)])
+def test_outputs_without_scores_are_refused(shape: tuple[int, ...]) -> None:
     """The shapes are named."""
-    with pytest.raises(UserError, match="10"):
-        imagenet_top1([np.zeros((4, 10), np.float32)])
+    with pytest.raises(UserError, match=re.escape(str(list(shape)))):
+        imagenet_top1([np.zeros(shape, np.float32)])
+
+
+@pytest.mark.parametrize("shape", [(4, 1000), (4, 1000, 1, 1), (4, 1, 1, 1000), (4, 1, 1000)])
+def test_dimensions_of_one_beside_the_scores_are_left_out(shape: tuple[int, ...]) -> None:
+    """Models of convolutions alone keep them; a batch of one is no dimension of one."""
+    scores = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    wanted = scores.reshape(4, 1000).argmax(axis=1)
+    np.testing.assert_array_equal(imagenet_top1([scores]), wanted)
+    np.testing.assert_array_equal(top1([scores]), wanted)
+    np.testing.assert_array_equal(imagenet_top1([scores[:1]]), wanted[:1])
+
+
+@pytest.mark.parametrize("size", [64, 192, 299])
+@pytest.mark.parametrize("way", list(WAYS))
+def test_another_size_is_prepared_with_the_same_ratio(tmp_path: Path, way: str, size: int) -> None:
+    """The crop is 87.5 percent of the short side, and both are in the record."""
+    write_photos(tmp_path / "val", 2)
+    store = ImageNetStore(tmp_path / "home")
+    store.add(find_images(tmp_path / "val"))
+    name = prepared_name(way, size)
+    images = PreparedImages(store.prepare(name, 2, _nothing))
+    assert images.load([1, 0]).shape == (2, 3, size, size)
+    about = images.describe()
+    assert (about["preprocessing"], about["size"]) == (way, size)
+    assert abs(size / about["resized"] - 0.875) < 0.005
+    assert store.all_prepared() == [name]
+    with pytest.raises(UserError, match="not prepared") as refused:
+        store.require_prepared(prepared_name("vgg", 77))
+    assert "--way vgg --size 77" in refused.value.hint
+
+
+def test_the_names_of_ways_are_those_that_there_are() -> None:
+    """The command line knows them without numpy."""
+    assert tuple(WAYS) == WAY_NAMES
+
+
+def test_channels_last_are_the_same_numbers() -> None:
+    """In another order, contiguous."""
+    images = RandomImages(4).resized((32, 48))
+    last = in_form(RandomImages(4), "NHWC", (32, 48))
+    assert last.sample_shape == (32, 48, 3)
+    found = last.load([2, 1])
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found.transpose(0, 3, 1, 2), images.load([2, 1]))
+    assert last.describe()["layout"] == "NHWC"
+    assert last.describe()["fingerprint"] != RandomImages(4).describe()["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "size"),
+    [
+        ((None, 3, 224, 224), "", (224, 224)),
+        ((None, 224, 224, 3), "NHWC", (224, 224)),
+        ((8, 299, 192, 3), "NHWC", (299, 192)),
+        ((None, None, None, 3), "NHWC", ()),
+        ((None, None, None, None), "", ()),
+        ((None, 1, 8, 8), "", (8, 8)),
+        ((None, 8, 8, 1), "NHWC", (8, 8)),
+        # Nobody can tell: the channels are first unless the user says otherwise.
+        ((None, 3, 3, 3), "", (3, 3)),
+    ],
+)
+def test_the_layout_is_taken_from_a_shape_that_leaves_no_doubt(
+    shape: tuple[int | None, ...], layout: str, size: tuple[int, ...]
+) -> None:
+    """Where the channels are, and the size."""
+    assert form_of(Tensor("x", "fp32", shape)) == (layout, size)
 
 
 def test_generated_images_depend_on_their_index_alone() -> None:

@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mlrepo.digest import sha256_bytes
-from mlrepo.errors import UserError
 from mlrepo.workloads import Workload
 from mlrepo.workloads import catalog as models
-from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1
+from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1, scores_of
 from mlrepo.workloads.imagenet.images import CLASSES
 from mlrepo.workloads.imagenet.prepared import NAME, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import SIZE
 
 # The number of samples that mlperf.conf has LoadGen load for resnet50.
 _PERFORMANCE_SAMPLES = 1024
+# Scores that the labels fit: with a class of the background before them, or without.
+IMAGENET_CLASSES = (CLASSES, CLASSES + 1)
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,16 @@ class RandomImages:
     """
 
     total: int = _PERFORMANCE_SAMPLES
+    size: tuple[int, int] = (SIZE, SIZE)
+
+    def resized(self, size: tuple[int, int]) -> RandomImages:
+        """Return as many images of another height and width."""
+        return replace(self, size=size)
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Three channels of 224 by 224."""
-        return (3, SIZE, SIZE)
+        """Three channels, height, width."""
+        return (3, *self.size)
 
     @cached_property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -46,13 +52,14 @@ class RandomImages:
         return np.random.default_rng(0).integers(0, CLASSES, self.total)
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return the images, float32 [n, 3, 224, 224]."""
-        coarse = SIZE // 8
+        """Return the images, float32 [n, 3, height, width]."""
+        height, width = self.size
+        coarse = (3, -(-height // 8), -(-width // 8))
         out = np.empty((len(indices), *self.sample_shape), np.float32)
         for row, index in enumerate(indices):
             rng = np.random.default_rng([1, index])
-            values = rng.uniform(-120, 135, (3, coarse, coarse)).astype(np.float32)
-            out[row] = values.repeat(8, axis=1).repeat(8, axis=2)
+            values = rng.uniform(-120, 135, coarse).astype(np.float32)
+            out[row] = values.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
         return out
 
     def describe(self) -> Mapping[str, Any]:
@@ -65,26 +72,21 @@ class RandomImages:
 
 
 def imagenet_top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the class of each sample, 0 to 999, as int32 [n].
+    """Return the class of each sample, as int32 [n].
 
-    Scores have the shape [n, 1000], or [n, 1001] where class 0 is the background, as in models
-    that come from TensorFlow. An ArgMax inside of the model (an output of integers [n]) is used.
+    Of 1001 scores the first is the background, as in models that come from TensorFlow: it becomes
+    -1, the others 0 to 999. An ArgMax inside of the model (an output of integers [n]) is used.
 
     Raises
     ------
     UserError
-        No output holds scores of 1000 or 1001 classes.
+        No output holds scores.
     """
-    scores = next((o for o in outputs if o.ndim == 2 and o.shape[1] in (1000, 1001)), None)
-    if scores is None:
-        shapes = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs)
-        raise UserError(
-            f"The model gives {shapes}; scores of 1000 or 1001 classes are needed.",
-            hint="Export the model with its scores as an output.",
-        )
+    scores = scores_of(outputs, IMAGENET_CLASSES)
     classes = next((o for o in outputs if o.dtype.kind == "i" and o.size == len(scores)), None)
     found: npt.NDArray[Any] = scores.argmax(axis=1) if classes is None else classes.reshape(-1)
-    responses: npt.NDArray[Any] = (found - (scores.shape[1] - CLASSES)).astype(RESPONSE_DTYPE)
+    background = scores.shape[1] == CLASSES + 1
+    responses: npt.NDArray[Any] = (found - background).astype(RESPONSE_DTYPE)
     return responses
 
 
@@ -99,6 +101,7 @@ RESNET50 = Workload(
     dataset=NAME,
     postprocess=imagenet_top1,
     judge=judge_top1,
+    classes=IMAGENET_CLASSES,
 )
 
 # mlperf.conf knows no mobilenet; the rules treat it as resnet (the checker's model mapping), so

@@ -1,8 +1,10 @@
 """The files that hold a data set prepared in one way, and how it is known that they are whole.
 
 ``<way>.u8`` holds the images, [n, 224, 224, 3]; ``<way>.sha256`` two SHA-256 for each: of the image
-file and of its pixels; ``<way>.json`` is written last and names both lists by their digests. What
-the pixels are is never believed because a file says so: a row is done if its digest says so.
+file and of its pixels; ``<way>.json`` is written last and names both lists by their digests. Images
+of another size are ``<way>-<size>`` (:func:`~mlrepo.workloads.imagenet.preprocess.prepared_name`).
+What the
+pixels are is never believed because a file says so: a row is done if its digest says so.
 """
 
 from __future__ import annotations
@@ -22,9 +24,8 @@ import numpy.typing as npt
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.workloads.imagenet.images import LabelledImages
-from mlrepo.workloads.imagenet.preprocess import SIZE
+from mlrepo.workloads.imagenet.preprocess import SIZE, way_and_size
 
-IMAGE_SHAPE = (SIZE, SIZE, 3)
 _SHA256 = 32
 _ROW = np.dtype([("image", np.uint8, _SHA256), ("pixels", np.uint8, _SHA256)])
 
@@ -58,14 +59,25 @@ class Crops:
         return self.note.with_suffix(".sha256")
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        _, size = way_and_size(self.note.stem)
+        return (size, size, 3)
+
+    @property
     def total(self) -> int:
         """The number of images."""
         return len(self.images.files)
 
+    @property
+    def pixel_bytes(self) -> int:
+        """The size of the file with the pixels."""
+        return self.total * int(np.prod(self.image_shape))
+
     @cached_property
     def pixels(self) -> np.memmap[Any, np.dtype[np.uint8]]:
-        """The images, uint8 [total, 224, 224, 3]."""
-        return self._map(self.pixels_path, np.uint8, (self.total, *IMAGE_SHAPE))
+        """The images, uint8 [total, size, size, 3]."""
+        return self._map(self.pixels_path, np.uint8, (self.total, *self.image_shape))
 
     @cached_property
     def digests(self) -> np.memmap[Any, Any]:
@@ -147,9 +159,11 @@ class Crops:
     @property
     def way_out(self) -> str:
         """What makes the files whole again."""
+        way, size = way_and_size(self.note.stem)
+        other = "" if size == SIZE else f" --size {size}"
         return (
-            f"`mlrepo dataset prepare {self.note.parent.name} --way {self.note.stem}` makes what "
-            "is missing."
+            f"`mlrepo dataset prepare {self.note.parent.name} --way {way}{other}` makes what is "
+            "missing."
         )
 
     def _map(self, path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
@@ -163,8 +177,7 @@ class Crops:
         }
 
     def _size_of(self, path: Path) -> int:
-        row = _ROW.itemsize if path == self.digests_path else int(np.prod(IMAGE_SHAPE))
-        return self.total * row
+        return self.total * _ROW.itemsize if path == self.digests_path else self.pixel_bytes
 
 
 def _size(path: Path) -> int | None:

@@ -21,7 +21,12 @@ import numpy.typing as npt
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.workloads.imagenet.crops import Crops
 from mlrepo.workloads.imagenet.images import FULL_SET, LabelledImages
-from mlrepo.workloads.imagenet.preprocess import SIZE, UndecodableError, preprocessing
+from mlrepo.workloads.imagenet.preprocess import (
+    UndecodableError,
+    preprocessing,
+    short_side,
+    way_and_size,
+)
 
 NAME = "imagenet2012"
 _IMAGES = "images.json"
@@ -104,6 +109,8 @@ class ImageNetStore:
     def prepare(self, way: str, workers: int, on_progress: OnProgress) -> Path:
         """Prepare what is not yet prepared, with ``workers`` threads; return the description.
 
+        ``way`` is the name of a preparation: a way, with the size where that is another than 224.
+
         Raises
         ------
         UserError
@@ -120,9 +127,10 @@ class ImageNetStore:
         except OSError as error:
             raise UserError(
                 f"{crops.pixels_path} cannot be made: {error.strerror}.",
-                hint=f"It takes {crops.total * SIZE * SIZE * 3 / 1e9:.1f} GB; make room.",
+                hint=f"It takes {crops.pixel_bytes / 1e9:.1f} GB; make room.",
             ) from error
-        crop = preprocessing(way).crop
+        name, size = way_and_size(way)
+        crop = preprocessing(name).crop
         bad: list[str] = []
 
         def work(rows: npt.NDArray[np.int64]) -> list[str]:
@@ -134,7 +142,7 @@ class ImageNetStore:
                 crops.note.unlink(missing_ok=True)
                 try:
                     data = (images.directory / file).read_bytes()
-                    crops.write(row, data, crop(data))
+                    crops.write(row, data, crop(data, size))
                 except (OSError, UndecodableError) as error:
                     wrong.append(f"{file} ({error})")
             return wrong
@@ -203,13 +211,17 @@ class ImageNetStore:
             )
         return finished[0].fingerprint
 
+    def all_prepared(self) -> list[str]:
+        """Return the names of all whole preparations."""
+        return [path.stem for path in self._notes() if self.prepared(path.stem) is not None]
+
     def _notes(self) -> list[Path]:
         return [path for path in sorted(self.directory.glob("*.json")) if path.name != _IMAGES]
 
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """The prepared images as LoadGen's data set: float32 [3, 224, 224] made when loaded.
+    """The prepared images as LoadGen's data set: float32 [3, size, size] made when loaded.
 
     Attributes
     ----------
@@ -232,8 +244,9 @@ class PreparedImages:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Three channels of 224 by 224."""
-        return (3, SIZE, SIZE)
+        """Three channels of the prepared size."""
+        *size, channels = self._crops.image_shape
+        return (channels, *size)
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -241,7 +254,7 @@ class PreparedImages:
         return np.asarray(self._crops.images.labels, np.int64)
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return the inputs, float32 [n, 3, 224, 224].
+        """Return the inputs, float32 [n, 3, size, size].
 
         Raises
         ------
@@ -249,7 +262,8 @@ class PreparedImages:
             The pixels are not those that were prepared.
         """
         crops = self._crops
-        scale = preprocessing(self.description.stem).scale
+        way, _ = way_and_size(self.description.stem)
+        scale = preprocessing(way).scale
         out = np.empty((len(indices), *self.sample_shape), np.float32)
         for row, index in enumerate(indices):
             if not crops.has(index):
@@ -262,12 +276,18 @@ class PreparedImages:
         return out
 
     def describe(self) -> Mapping[str, Any]:
-        """Return name, sample count, completeness and fingerprint."""
+        """Return name, sample count, completeness, way and size, and fingerprint.
+
+        ``resized`` is the short side before the crop to ``size``.
+        """
+        way, size = way_and_size(self.description.stem)
         return {
             "name": "ImageNet 2012 validation",
             "samples": self.total,
             "complete": self.total == FULL_SET,
-            "preprocessing": self.description.stem,
+            "preprocessing": way,
+            "size": size,
+            "resized": short_side(size),
             "fingerprint": self._crops.fingerprint,
         }
 

@@ -2,6 +2,8 @@
 
 Each way has two halves: decoding, resizing and cropping give uint8 RGB [224, 224, 3], which is
 what the cache holds; scaling and layout give float32 [3, 224, 224], which is what a model takes.
+For another size all ways keep the ratio of the reference: the crop is 87.5 percent of the short
+side.
 The formulas are those of the reference implementation (vision/classification_and_detection);
 those of EfficientNet-Lite, which MLPerf does not know, are those of the package that brings its
 weights (efficientnet_lite_pytorch).
@@ -20,8 +22,8 @@ import numpy.typing as npt
 from mlrepo.errors import UserError
 
 SIZE = 224
-# The short side before the crop: 100 * 224 / 87.5.
-_SHORT_SIDE = 256
+# How much of the short side the crop is, in percent (resize_with_aspectratio of the reference).
+_CROP_PERCENT = 87.5
 
 Pixels = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
@@ -37,15 +39,26 @@ class Preprocessing:
 
     Attributes
     ----------
-    crop:
-        The content of an image file to uint8 RGB [224, 224, 3]; raises :class:`UndecodableError`.
+    cropped:
+        The content of an image file and a size to uint8 RGB [size, size, 3]; raises
+        :class:`UndecodableError`.
     scale:
-        uint8 [224, 224, 3] into a given float32 [3, 224, 224].
+        uint8 [size, size, 3] into a given float32 [3, size, size].
     """
 
     name: str
-    crop: Callable[[bytes], Pixels]
+    cropped: Callable[[bytes, int], Pixels]
     scale: Callable[[Pixels, Input], None]
+
+    def crop(self, data: bytes, size: int = SIZE) -> Pixels:
+        """Return the pixels of an image file, uint8 RGB [size, size, 3].
+
+        Raises
+        ------
+        UndecodableError
+            It cannot be decoded whole.
+        """
+        return self.cropped(data, size)
 
 
 def preprocessing(name: str) -> Preprocessing:
@@ -53,29 +66,46 @@ def preprocessing(name: str) -> Preprocessing:
     return WAYS[name]
 
 
-def _crop_vgg(data: bytes) -> Pixels:
-    return _crop_cv2(data, "INTER_AREA")
+def short_side(size: int) -> int:
+    """Return to what the short side is resized before a crop: 256 for 224."""
+    return int(100 * size / _CROP_PERCENT)
 
 
-def _crop_mobilenet(data: bytes) -> Pixels:
-    return _crop_cv2(data, "INTER_LINEAR")
+def prepared_name(way: str, size: int = SIZE) -> str:
+    """Return what a preparation is called: its way, with the size where that is another."""
+    return way if size == SIZE else f"{way}-{size}"
 
 
-def _crop_cv2(data: bytes, interpolation: str) -> Pixels:
+def way_and_size(name: str) -> tuple[str, int]:
+    """Return way and size of a preparation by its name."""
+    way, _, size = name.rpartition("-")
+    return (way, int(size)) if way and size.isdecimal() else (name, SIZE)
+
+
+def _crop_vgg(data: bytes, size: int) -> Pixels:
+    return _crop_cv2(data, size, "INTER_AREA")
+
+
+def _crop_mobilenet(data: bytes, size: int) -> Pixels:
+    return _crop_cv2(data, size, "INTER_LINEAR")
+
+
+def _crop_cv2(data: bytes, size: int, interpolation: str) -> Pixels:
     cv2 = _cv2()
     encoded = np.frombuffer(data, np.uint8)
     image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
     if image is None or _is_cut_off(data):
         raise UndecodableError("it cannot be decoded whole")
     height, width = image.shape[:2]
+    short = short_side(size)
     if height > width:
-        new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
+        new = (short, int(short * height / width))
     else:
-        new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
-    left, top = int((new[0] - SIZE) / 2), int((new[1] - SIZE) / 2)
-    image = _resize_corner(image, new, left + SIZE, top + SIZE, getattr(cv2, interpolation))
+        new = (int(short * width / height), short)
+    left, top = int((new[0] - size) / 2), int((new[1] - size) / 2)
+    image = _resize_corner(image, new, left + size, top + size, getattr(cv2, interpolation))
     # Decoded as BGR; resizing treats each channel alike, so that only the crop is reordered.
-    cropped: Pixels = cv2.cvtColor(image[top : top + SIZE, left : left + SIZE], cv2.COLOR_BGR2RGB)
+    cropped: Pixels = cv2.cvtColor(image[top : top + size, left : left + size], cv2.COLOR_BGR2RGB)
     return cropped
 
 
@@ -92,15 +122,15 @@ def _resize_corner(image: Any, new: tuple[int, int], right: int, bottom: int, ho
     return _cv2().resize(part, None, fx=x, fy=y, interpolation=how)
 
 
-def _crop_pytorch(data: bytes) -> Pixels:
-    return _crop_pil(data, "BILINEAR")
+def _crop_pytorch(data: bytes, size: int) -> Pixels:
+    return _crop_pil(data, size, "BILINEAR")
 
 
-def _crop_efficientnet_lite(data: bytes) -> Pixels:
-    return _crop_pil(data, "BICUBIC")
+def _crop_efficientnet_lite(data: bytes, size: int) -> Pixels:
+    return _crop_pil(data, size, "BICUBIC")
 
 
-def _crop_pil(data: bytes, filter_name: str) -> Pixels:
+def _crop_pil(data: bytes, size: int, filter_name: str) -> Pixels:
     """Resize and crop as torchvision does with a PIL image."""
     import io
 
@@ -114,13 +144,14 @@ def _crop_pil(data: bytes, filter_name: str) -> Pixels:
     except (OSError, SyntaxError, ValueError) as error:
         raise UndecodableError(str(error)) from error
     width, height = image.size
+    short = short_side(size)
     if width <= height:
-        new = (_SHORT_SIDE, int(_SHORT_SIDE * height / width))
+        new = (short, int(short * height / width))
     else:
-        new = (int(_SHORT_SIDE * width / height), _SHORT_SIDE)
+        new = (int(short * width / height), short)
     image = image.resize(new, Image.Resampling[filter_name])
-    left, top = round((new[0] - SIZE) / 2), round((new[1] - SIZE) / 2)
-    return np.asarray(image.crop((left, top, left + SIZE, top + SIZE)))
+    left, top = round((new[0] - size) / 2), round((new[1] - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
 _VGG_MEANS = np.array([123.68, 116.78, 103.94], np.float32)
