@@ -1,0 +1,334 @@
+"""What each backend understands: generated models through the harness, against ONNX Runtime.
+
+Each cell is an accuracy run of LoadGen over 8 samples in a process of its own, whose log holds all
+scores. The reference is ONNX Runtime without any optimization, batch by batch. A cell is
+
+- *equal*: no score is further away than the bound of the model's precision;
+- *refused*: the run ended with a sentence for the user before anything was measured;
+- *wrong*: it ran, and a score differs, or no float32 image fits the model at all;
+- *hang* (over ``--timeout``) or *crash* (a signal, or an exception that nobody expected).
+
+Usage::
+
+    python benchmarks/models.py [--only "TEXT;…"] [--backend NAME,…] [--json FILE]
+                                [--timeout 300] [--markdown] [--keep DIR] [--list]
+
+``--only`` takes models whose names hold one of the texts. The exit code is 1 where a cell is wrong,
+hangs or crashes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from architectures import architecture_models
+from form_models import form_models
+from onnx_builder import GeneratedModel, reference_scores
+from operator_models import operator_models
+
+BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
+EQUAL, REFUSED, WRONG, HANG, CRASH = "equal", "refused", "wrong", "hang", "crash"
+SAMPLES = 8
+# Frameworks that a backend's server imports once, before it makes a process per cell.
+_FRAMEWORKS = {
+    "onnx": ("onnxruntime",), "openvino": ("openvino",), "pytorch": ("torch", "onnx"),
+    "tvm-onnx": ("tvm", "onnx"), "tvm-pytorch": ("tvm", "torch", "onnx"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a backend did with a model, why, and in how many seconds."""
+
+    model: str
+    backend: str
+    outcome: str
+    why: str
+    seconds: float
+
+
+def all_models() -> Iterator[GeneratedModel]:
+    """Yield architectures, forms and operators."""
+    yield from architecture_models()
+    yield from form_models()
+    yield from operator_models()
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The samples of one model, as a data set."""
+
+    samples: npt.NDArray[np.float32]
+
+    @property
+    def total(self) -> int:
+        return len(self.samples)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return self.samples.shape[1:]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        return np.zeros(self.total, np.int64)
+
+    def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
+        return np.ascontiguousarray(self.samples[list(indices)])
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "generated", "samples": self.total}
+
+
+def all_scores(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the first output as one response per sample that holds all of its numbers."""
+    scores = np.asarray(outputs[0])
+    flat = np.ascontiguousarray(scores.reshape(len(scores), -1), np.float32)
+    return flat.view([("scores", "<f4", (flat.shape[1],))])[:, 0]
+
+
+def run_cell(backend_name: str, directory: Path) -> None:
+    """In a process of its own: one accuracy run through the harness, logged in ``directory``."""
+    from mlrepo.harness.events import Reporter
+    from mlrepo.harness.execution import execute
+    from mlrepo.harness.spec import RunSpec
+    from mlrepo.plugins import BACKENDS as GROUP
+    from mlrepo.plugins import load_plugin
+    from mlrepo.workloads import Workload
+    from mlrepo.workloads.classification import judge_top1
+
+    reporter = Reporter(directory)
+    try:
+        given = json.loads((directory / "cell.json").read_text())
+        images = _Images(np.load(directory / "images.npy"))
+        (directory / "user.conf").write_text("*.Offline.target_qps = 10\n")
+        workload = Workload(
+            "generated", "", "resnet", "resnet50", images.total, None, lambda: images,
+            all_scores, judge_top1,
+        )  # fmt: skip
+        spec = RunSpec(
+            "generated", backend_name, "Offline", "accuracy", given["model"], threads=1,
+            max_batch=images.total, estimate=False, precision=given["precision"],
+        )  # fmt: skip
+        execute(spec, workload, load_plugin(GROUP, backend_name)(), directory, reporter)
+    except BaseException as error:
+        reporter.fail(error)
+
+
+def serve(backend: str) -> None:
+    """Run the cells named on standard input, each in a process forked from this one."""
+    for framework in _FRAMEWORKS[backend]:
+        try:
+            __import__(framework)
+        except ImportError:  # the backend itself says how to install it
+            continue
+    for line in sys.stdin:
+        directory, seconds = json.loads(line)
+        print(json.dumps(_in_process(backend, Path(directory), seconds)), flush=True)
+
+
+def _in_process(backend: str, directory: Path, seconds: float) -> int | None:
+    """Return the exit status of a cell's process; None when it was still running at the end."""
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.chdir(directory)
+        console = os.open("console.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(console, 1)
+        os.dup2(console, 2)
+        run_cell(backend, directory)
+        os._exit(0)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+class Server:
+    """The process that runs a backend's cells one after the other."""
+
+    def __init__(self, backend: str, timeout: float) -> None:
+        self.backend, self._timeout = backend, timeout
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve", backend],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, model: GeneratedModel, path: Path, directory: Path) -> Cell:
+        """Run one cell in ``directory`` and judge what it left there."""
+        assert self._process.stdin and self._process.stdout
+        directory.mkdir()
+        images = model.images(SAMPLES)
+        np.save(directory / "images.npy", images)
+        given = {"model": str(path), "precision": model.precision}
+        (directory / "cell.json").write_text(json.dumps(given))
+        begin = time.monotonic()
+        self._process.stdin.write(json.dumps([str(directory), self._timeout]) + "\n")
+        self._process.stdin.flush()
+        status = json.loads(self._process.stdout.readline())
+        outcome, why = judge(model, path, images, directory, status)
+        took = round(time.monotonic() - begin, 2)
+        return Cell(model.name, self.backend, outcome, why, took)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def judge(
+    model: GeneratedModel,
+    path: Path,
+    images: npt.NDArray[np.float32],
+    directory: Path,
+    status: int | None,
+) -> tuple[str, str]:
+    """Return what a cell is, and why, from the files of its run."""
+    from mlrepo.harness.spec import read_events
+
+    if status is None:
+        return HANG, "it was still running at the end of its time"
+    last = list(read_events(directory))[-1:]
+    if not last or last[0]["event"] not in ("finished", "failed"):
+        return CRASH, f"the process ended with {status}"
+    if last[0]["event"] == "failed":
+        said = str(last[0]["message"])
+        return (REFUSED if last[0]["expected"] else CRASH), said
+    if model.refused:
+        return WRONG, "it ran, although no float32 image fits the model"
+    return _compared(model, path, images, directory)
+
+
+def _compared(
+    model: GeneratedModel, path: Path, images: npt.NDArray[np.float32], directory: Path
+) -> tuple[str, str]:
+    from mlrepo.logs.accuracy import parse_accuracy_log
+
+    wanted = reference_scores(path, images)
+    wanted = wanted.reshape(len(wanted), -1)
+    entries = list(parse_accuracy_log((directory / "mlperf_log_accuracy.json").read_bytes()))
+    found = np.full_like(wanted, np.nan)
+    for entry in entries:
+        scores = np.frombuffer(entry.data, "<f4")
+        if len(scores) != wanted.shape[1]:
+            return WRONG, f"it gave {len(scores)} scores where there are {wanted.shape[1]}"
+        found[entry.sample_index] = scores
+    apart = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    said = f"{apart:.1e} of the largest score away"
+    return (EQUAL if apart <= model.bound else WRONG), said
+
+
+def measure(options: argparse.Namespace, home: Path) -> Iterator[Cell]:
+    """Yield the cells that were asked for, model by model."""
+    servers = [Server(name, options.timeout) for name in options.backend]
+    try:
+        for number, model in enumerate(chosen_models(options.only)):
+            directory = home / f"{number:03}"
+            directory.mkdir(parents=True)
+            path = model.write(directory)
+            for server in servers:
+                cell = server.run(model, path, directory / server.backend)
+                print(
+                    f"{cell.model:<44} {cell.backend:<12} {cell.outcome:<8} {cell.seconds:6.1f} s"
+                    f"  {cell.why}",
+                    file=sys.stderr,
+                )
+                yield cell
+    finally:
+        for server in servers:
+            server.close()
+
+
+def chosen_models(only: Sequence[str]) -> Iterator[GeneratedModel]:
+    """Yield the models whose names hold one of the texts; all where there is none."""
+    for model in all_models():
+        if not only or any(text.lower() in model.name.lower() for text in only):
+            yield model
+
+
+def markdown(cells: Iterable[Cell], backends: Sequence[str]) -> str:
+    """Return a table of models and backends, and the reasons of all that is not equal."""
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        rows.setdefault(cell.model, {})[cell.backend] = cell
+    lines = ["| model | " + " | ".join(backends) + " |", "|---" * (len(backends) + 1) + "|"]
+    reasons: dict[str, list[str]] = {}
+    for model, found in rows.items():
+        words = []
+        for name in backends:
+            cell = found[name]
+            words.append(cell.outcome if cell.outcome == EQUAL else f"**{cell.outcome}**")
+            if cell.outcome != EQUAL:
+                reasons.setdefault(f"{name}: {cell.outcome}: {cell.why}", []).append(model)
+        lines.append(f"| {model} | " + " | ".join(words) + " |")
+    lines += ["", *(f"- {why} ({'; '.join(models)})" for why, models in reasons.items())]
+    return "\n".join(lines)
+
+
+def summary(cells: Iterable[Cell], backends: Sequence[str]) -> str:
+    """Return how many cells of each kind a backend has, one line each."""
+    counts = Counter((cell.backend, cell.outcome) for cell in cells)
+    kinds = (EQUAL, REFUSED, WRONG, HANG, CRASH)
+    head = f"{'backend':<12}" + "".join(f"{kind:>9}" for kind in kinds)
+    rows = (f"{name:<12}" + "".join(f"{counts[name, k]:>9}" for k in kinds) for name in backends)
+    return "\n".join([head, *rows])
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.replace(";", ",").split(",") if word]
+
+
+def main() -> int:
+    """Print the table; return 1 where a cell is wrong, hangs or crashes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
+    parser.add_argument("--only", type=_words, default=[])
+    parser.add_argument("--backend", type=_words, default=list(BACKENDS))
+    parser.add_argument("--timeout", type=float, default=300)
+    parser.add_argument("--json", type=Path, help="write the cells to this file")
+    parser.add_argument("--markdown", action="store_true", help="print the whole table")
+    parser.add_argument("--keep", type=Path, help="keep models and logs in this new directory")
+    parser.add_argument("--list", action="store_true", help="print the names of the models")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return 0
+    if options.list:
+        print("\n".join(model.name for model in chosen_models(options.only)))
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        cells = list(measure(options, options.keep or Path(directory)))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(cell) for cell in cells], indent=1) + "\n")
+    print(markdown(cells, options.backend) if options.markdown else summary(cells, options.backend))
+    return int(any(cell.outcome in (WRONG, HANG, CRASH) for cell in cells))
+
+
+class _Plain(argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())
