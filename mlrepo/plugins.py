@@ -13,11 +13,29 @@ from mlrepo.errors import UserError
 BACKENDS = "mlrepo.backends"
 WORKLOADS = "mlrepo.workloads"
 _KINDS = {BACKENDS: "backend", WORKLOADS: "benchmark"}
+# What pyproject.toml registers; for mlrepo run from its sources, which are no installed package.
+OWN = {
+    BACKENDS: {
+        "onnx": "mlrepo.backends.onnxruntime:OnnxRuntimeBackend",
+        "null": "mlrepo.backends.null:NullBackend",
+        "openvino": "mlrepo.backends.openvino:OpenVinoBackend",
+        "pytorch": "mlrepo.backends.pytorch:PytorchBackend",
+        "tvm-onnx": "mlrepo.backends.tvm:TvmOnnxBackend",
+        "tvm-pytorch": "mlrepo.backends.tvm:TvmPytorchBackend",
+    },
+    WORKLOADS: {
+        "digits": "mlrepo.workloads.digits:DIGITS",
+        "efficientnet-lite0": "mlrepo.workloads.imagenet:EFFICIENTNET_LITE0",
+        "mobilenet": "mlrepo.workloads.imagenet:MOBILENET",
+        "resnet50": "mlrepo.workloads.imagenet:RESNET50",
+        "resnet50-random": "mlrepo.workloads.imagenet:RESNET50_RANDOM",
+    },
+}
 
 
 def plugin_names(group: str) -> list[str]:
     """Return the names registered in an entry point group, sorted."""
-    return sorted({entry.name for entry in metadata.entry_points(group=group)})
+    return sorted(_entries(group))
 
 
 def load_plugin(group: str, name: str) -> Any:
@@ -29,7 +47,7 @@ def load_plugin(group: str, name: str) -> Any:
         The name is not registered, or its package cannot be imported here.
     """
     kind = _KINDS[group]
-    found = {entry.name: entry for entry in metadata.entry_points(group=group)}
+    found = _entries(group)
     if name not in found:
         raise UserError(
             f"There is no {kind} {name!r}.", hint=f"Use one of: {', '.join(sorted(found))}."
@@ -44,3 +62,8 @@ def load_plugin(group: str, name: str) -> Any:
             if package is None or package.name == "mlrepo"
             else f"It comes with {package.name} {package.version}; install what that needs.",
         ) from error
+
+
+def _entries(group: str) -> dict[str, metadata.EntryPoint]:
+    own = {name: metadata.EntryPoint(name, value, group) for name, value in OWN[group].items()}
+    return own | {entry.name: entry for entry in metadata.entry_points(group=group)}

@@ -5,7 +5,6 @@ A backend is found by name through the entry point group ``mlrepo.backends``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 
 Array = npt.NDArray[Any]
 
@@ -104,11 +104,5 @@ class Backend(Protocol):
 
 
 def available_threads() -> int:
-    """Return how many CPUs this process may use: affinity mask, cut by a cgroup v2 quota."""
-    cpus = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cpus = min(cpus, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):
-        pass  # no quota: "max", or no cgroup v2
-    return cpus
+    """Return how many threads a backend takes where the user names no number."""
+    return usable_cpus()

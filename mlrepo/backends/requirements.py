@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from importlib import metadata
 
+from mlrepo.distributions import installed_version, numbers_of, released
 from mlrepo.errors import UserError
 
 _ONNX = "onnx>=1.17"
@@ -40,7 +40,7 @@ _NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9A-Za-z.]+)")
 
 
 def missing(
-    requirements: Sequence[str], version_of: Callable[[str], str] = metadata.version
+    requirements: Sequence[str], version_of: Callable[[str], str | None] = installed_version
 ) -> list[str]:
     """Return the requirements that the current environment does not meet."""
     found = []
@@ -48,13 +48,13 @@ def missing(
         match = _NAME.fullmatch(requirement)
         assert match is not None, requirement
         name, relation, wanted = match.groups()
-        try:
-            have = version_of(name).partition("+")[0]  # "2.13.0+cpu" is 2.13.0
-        except metadata.PackageNotFoundError:
-            found.append(requirement)
+        have = version_of(name)
+        if have == "":  # a build from source that does not say its version: its user knows it
             continue
-        fits = have == wanted if relation == "==" else _numbers(have) >= _numbers(wanted)
-        if not fits:
+        exact = relation == "=="
+        if have is None or not (
+            released(have) == wanted if exact else numbers_of(have) >= numbers_of(wanted)
+        ):
             found.append(requirement)
     return found
 
@@ -68,7 +68,3 @@ def requirements_of(kind: str, table: dict[str, tuple[str, ...]], name: str) -> 
             "needs.",
         )
     return table[name]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

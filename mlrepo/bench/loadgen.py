@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlrepo.harness.loadgen import PACKAGE, embedded_seeds, installed_release
+from mlrepo.distributions import LOADGEN
+from mlrepo.harness.loadgen import embedded_seeds, installed_release
 from mlrepo.rounds import Round
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 
@@ -35,7 +36,7 @@ class LoadGenFit:
         return (
             f"LoadGen {self.installed} is installed, and {self.round} was run with {self.accepted}:"
             f" mlrepo sets the round's seeds, and all else is {self.installed}'s own. For a "
-            f"submission: pip install '{PACKAGE}=={last}'"
+            f"submission: pip install '{LOADGEN}=={last}'"
         )
 
 
@@ -47,4 +48,4 @@ def loadgen_fit(round_: Round) -> LoadGenFit:
         fits = embedded_seeds() == round_.seeds()
     releases = loadgen_releases(round_)
     accepted = "" if releases is None else f"{releases[0]} to {releases[1]}"
-    return LoadGenFit(round_.name, installed, fits, accepted)
+    return LoadGenFit(round_.name, installed or "built from source", fits, accepted)

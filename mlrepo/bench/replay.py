@@ -16,6 +16,7 @@ from mlrepo.bench.request import BenchRequest, RecordedInputs
 from mlrepo.bench.run import Bench
 from mlrepo.bench.suite import without_suite_tags
 from mlrepo.differences import Difference, differing, machine_facts
+from mlrepo.distributions import installed_packages
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
@@ -25,7 +26,6 @@ from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
-from mlrepo.systems.packages import installed_packages
 from mlrepo.workloads import Model, Workload
 
 REPLAY_TAG = "replay"

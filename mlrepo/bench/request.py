@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import ComplianceTest
 from mlrepo.errors import UserError
+from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
@@ -24,7 +24,7 @@ _THREADS_ANYWHERE = 64
 
 def most_threads() -> int:
     """Return how many threads may be asked for on this machine."""
-    return max(_THREADS_ANYWHERE, _THREADS_OF_A_CPU * (os.cpu_count() or 1))
+    return max(_THREADS_ANYWHERE, _THREADS_OF_A_CPU * machine_cpus())
 
 
 @dataclass(frozen=True)

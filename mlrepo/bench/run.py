@@ -23,6 +23,7 @@ from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
+from mlrepo.distributions import installed_packages
 from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
@@ -43,7 +44,6 @@ from mlrepo.systems.description import read_description, user_conf_of
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
-from mlrepo.systems.packages import installed_packages
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8

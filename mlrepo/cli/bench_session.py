@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlrepo import account
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import ProgressLine, print_headline
 
@@ -99,7 +100,7 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
         repository,
         settings,
         Experiment.parse(name),
-        dict(os.environ),
+        account.complete(os.environ),
         redactor(system),
         ("mlrepo", *argv),
         user_directory(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlrepo.account import expanded
 from mlrepo.cli.bench_session import (
     asker,
     before_runs,
@@ -162,7 +163,7 @@ def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
             "The suite's command holds something that was masked when it was recorded.",
             hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
         )
-    arguments = [str(Path(text).expanduser()) if text[:2] == "~/" else text for text in arguments]
+    arguments = [str(expanded(text)) if text[:2] == "~/" else text for text in arguments]
     arguments += ["--budget", budget] if budget else []
     arguments += ["--json"] if as_json else []
     arguments += ["--trust-prefix"] if trust_prefix else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import posixpath
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlrepo.cli.rendering import FORMATS, renderer
 from mlrepo.cli.screen import harmless, unstyled, write_bytes
 from mlrepo.cli.tree_to_check import tree_to_check
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.checker.report import Report
@@ -121,7 +121,7 @@ def command(
     click.get_current_context().call_on_close(gc.enable)
     report = check(
         source.tree, rules, submitter=selection.submitter, only=selection.only,
-        workers=workers or len(os.sched_getaffinity(0)),
+        workers=workers or usable_cpus(),
         store=None if no_cache else source.verdicts,
     )  # fmt: skip
     report = restricted(report, selection.only, chosen)

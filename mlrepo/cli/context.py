@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.account import data_directory, homes, logins
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.settings import Resolver
 
@@ -48,12 +48,12 @@ def _tell_damage(repository: ResultsRepository) -> None:
 def user_directory() -> Path:
     """Return where this user's models, data sets and compiled models are kept.
 
-    ``MLREPO_HOME``, else ``mlrepo`` below the data directory of the XDG specification.
+    ``MLREPO_HOME``, else ``mlrepo`` below the data directory of the XDG specification; where the
+    user has no home directory, a directory of its own for temporary files.
     """
     if home := os.environ.get("MLREPO_HOME"):
         return Path(home).absolute()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data).absolute() / "mlrepo"
+    return data_directory("mlrepo")
 
 
 def resolver(repository: ResultsRepository | None = None) -> Resolver:
@@ -66,14 +66,11 @@ def redactor(system: str = "") -> Redactor:
     # Its patterns take 10 ms to compile, which most commands need not spend.
     from mlrepo.redaction import Redactor, secret_values
 
-    account = pwd.getpwuid(os.getuid())
-    homes = {os.environ.get("HOME", ""), account.pw_dir}
-    users = {os.environ.get("USER", ""), os.environ.get("LOGNAME", ""), account.pw_name}
     host = os.uname().nodename
     hosts = {host, host.partition(".")[0]} - {"", "localhost", system}  # a system's name is public
     return Redactor(
-        homes=tuple(sorted(home for home in homes if len(home) > 1)),
-        users=tuple(sorted(user for user in users if user and user not in _COMMON_LOGINS)),
+        homes=tuple(sorted(map(str, homes()))),
+        users=tuple(sorted(logins() - _COMMON_LOGINS)),
         hosts=tuple(sorted(hosts, key=len, reverse=True)),
         host_label=f"<{system or 'host'}>",
         secrets=secret_values(os.environ),

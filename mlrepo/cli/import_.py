@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from mlrepo import __version__
 from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.render import StepLine, print_json, print_table, verdict
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
@@ -116,7 +116,7 @@ def _runs(
     from mlrepo.submission.imported_logs import Identity, bare_runs
 
     if importer.holds_divisions():
-        yield from importer.published(given["submitter"] or "", os.cpu_count() or 1)
+        yield from importer.published(given["submitter"] or "", usable_cpus())
         return
     settings = resolver(repository)
     if not given["benchmark"]:

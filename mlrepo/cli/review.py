@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import click
 from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.repository.history import RecordedRun
@@ -65,7 +65,7 @@ def command(
         name = _submitter(tree, changed, label, submitter)
         done = review(
             tree, load_round(_round(tree, label, round_)), name, label, _recorded(),
-            workers=len(os.sched_getaffinity(0)),
+            workers=usable_cpus(),
         )  # fmt: skip
     if as_json:
         print_json("mlrepo.review/1", _values(done))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.cli.rendering import renderer
 from mlrepo.cli.rendering.reading import verdict_line
+from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.checker.report import Result
@@ -40,7 +40,7 @@ def check_selection(
         repository,
         resolver(repository).require("round", round_).value,
         official_checker=official_checker,
-        workers=len(os.sched_getaffinity(0)),
+        workers=usable_cpus(),
     )
     if log is not None and verdict.official is not None:
         log.write_text(verdict.official.log, encoding="utf-8")

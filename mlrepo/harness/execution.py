@@ -6,7 +6,6 @@ LoadGen reads its embedded mlperf.conf once per process, so each run has a proce
 from __future__ import annotations
 
 import gc
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import plan_feed
+from mlrepo.harness.loadgen import installed_release
 from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
@@ -88,7 +88,7 @@ def execute(
         batch_seconds={str(size): seconds for size, seconds in times.items()},
         total=_samples_to_judge(spec, settings, dataset),
         min_duration=settings.min_duration_ms / 1e3,
-        loadgen=metadata.version("mlcommons-loadgen"),
+        loadgen=installed_release(),
     )
     # A collection in the middle of a query would show up as latency; nothing here makes cycles.
     gc.collect()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+from mlrepo.distributions import LOADGEN, installed_version
 
-PACKAGE = "mlcommons-loadgen"
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
 
 def installed_release() -> str:
-    """Return the version of the installed package."""
-    return metadata.version(PACKAGE)
+    """Return the version of the installed package; '' for a build that is no package."""
+    return installed_version(LOADGEN) or ""
 
 
 def embedded_seeds() -> dict[str, int]:

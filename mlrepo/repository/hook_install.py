@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from mlrepo.account import expanded
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.framework_hooks import (
@@ -238,7 +239,7 @@ def _foreign_directory(repository: ResultsRepository) -> Path | None:
     values = [value for origin, value in pairs if origin.startswith("file:")]
     if not values or not values[-1]:
         return None
-    directory = repository.root / Path(values[-1]).expanduser()
+    directory = repository.root / expanded(values[-1])
     if directory.name == "_" and directory.parent.name == ".husky":
         return directory.parent  # husky writes the directory anew; its hooks are beside it
     own = repository.common_dir / "hooks"

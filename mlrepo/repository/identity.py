@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.account import has_home
 from mlrepo.errors import UserError
 from mlrepo.repository.process import GitError, git
 
@@ -44,15 +45,27 @@ def git_identity(root: Path) -> Identity:
         )
     except GitError as error:
         raise UserError(
-            "Git does not know who you are, so nothing can be committed.",
-            hint='Run `git config --global user.name "Your Name"` and '
-            "`git config --global user.email you@example.com`.",
+            "Git does not know who you are, so nothing can be committed.", hint=_how_to_say()
         ) from error
     try:
         sign = git("config", "--type=bool", "--get", "commit.gpgSign", cwd=root).strip() == "true"
     except GitError:
         sign = False
     return Identity(author, committer, sign)
+
+
+def _how_to_say() -> str:
+    """Return what to do: Git's settings of a user are in a home directory, where there is one."""
+    if has_home():
+        return (
+            'Run `git config --global user.name "Your Name"` and '
+            "`git config --global user.email you@example.com`."
+        )
+    return (
+        "There is no home directory for Git's settings here: set GIT_AUTHOR_NAME, "
+        "GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL, or in the repository "
+        '`git config user.name "Your Name"` and `git config user.email you@example.com`.'
+    )
 
 
 def _person(ident: str) -> Person:

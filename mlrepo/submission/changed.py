@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.checker.round_of_tree import round_of
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 from mlrepo.repository.discovery import find_git_repository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.outgoing import PushedChange
@@ -65,7 +65,7 @@ def _judge(
     if note := note_on_own_rules(name, folder):
         print(note, file=sys.stderr)
     if paths is None:
-        workers = len(os.sched_getaffinity(0))
+        workers = usable_cpus()
         report = check(tree, round_, workers=workers, store=_verdicts(root))
     else:
         report = check_changes(tree, round_, paths, before=functools.cache(before))

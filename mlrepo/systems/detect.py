@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
+from mlrepo.limits import usable_cpus
 from mlrepo.systems.accelerators import accelerator_facts
 from mlrepo.systems.devices import device_facts
 from mlrepo.systems.machine import Detection, Fact, Machine
@@ -53,7 +53,7 @@ def host_facts(root: Path = Path("/")) -> dict[str, object]:
     """Return what a run record keeps of the host: no name, no serial number, no address."""
     detected = detect(root, tools=False).facts
     return {
-        "cpus_usable": len(os.sched_getaffinity(0)),
+        "cpus_usable": usable_cpus(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         **{field: fact.value for field, fact in sorted(detected.items())},

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlrepo.limits import machine_cpus
 from mlrepo.systems.machine import Machine
 
 _CPU = "sys/devices/system/cpu"
@@ -153,7 +154,7 @@ class NoiseMeter:
 def disturbances(report: Mapping[str, Any]) -> list[str]:
     """Return one sentence per thing that was beyond :data:`LIMITS`."""
     found = [f"another benchmark of mlrepo ran: {name}" for name in report["benchmarks"]]
-    cpus = os.cpu_count() or 1
+    cpus = machine_cpus()
     if report["others_cpus"] > LIMITS["others"] * cpus:
         found.append(f"other processes used {report['others_cpus']:.2f} of {cpus} CPUs")
     for other in report["others"]:

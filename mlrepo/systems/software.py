@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import platform
 import re
-from importlib import metadata
+from collections.abc import Iterator
 
+from mlrepo.distributions import LOADGEN, installed_name, installed_version
+from mlrepo.limits import cpu_quota, memory_limit
 from mlrepo.systems.machine import Fact, Machine
 from mlrepo.systems.processors import lscpu_values
 
 # Distributions that a system description names when they are there.
 _STACK = (
-    "onnxruntime", "onnxruntime-gpu", "torch", "tensorflow", "jax", "apache-tvm", "openvino",
-    "tensorrt", "vllm", "numpy", "mlcommons-loadgen",
+    "onnxruntime", "torch", "tensorflow", "jax", "apache-tvm", "openvino",
+    "tensorrt", "vllm", "numpy", LOADGEN,
 )  # fmt: skip
 _HYPERVISORS = (
     "KVM", "QEMU", "VMware", "VirtualBox", "Xen", "Microsoft Corporation", "Amazon EC2",
@@ -107,22 +109,11 @@ def _container(machine: Machine, facts: dict[str, Fact]) -> None:
         if named or groups:
             text = named or (groups[1] if groups else "")
             facts["container"] = Fact(text, "/run/systemd/container" if named else "/proc/1/cgroup")
-    quota = cpu_quota(machine)
+    quota, memory = cpu_quota(machine.root), memory_limit(machine.root)
     if quota is not None:
-        facts["cpu_quota"] = Fact(f"{quota:g} CPUs", "cgroup cpu.max or cpu.cfs_quota_us")
-
-
-def cpu_quota(machine: Machine) -> float | None:
-    """Return how many CPUs the control group may use, or None without a limit."""
-    quota, _, period = machine.text("sys/fs/cgroup/cpu.max").partition(" ")
-    if not quota:
-        quota = machine.text("sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-        period = machine.text("sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    try:
-        limit = int(quota) / int(period)
-    except (ValueError, ZeroDivisionError):
-        return None
-    return round(limit, 3) if limit > 0 else None
+        facts["cpu_quota"] = Fact(f"{quota.value:g} CPUs", quota.source)
+    if memory is not None:
+        facts["memory_limit"] = Fact(f"{memory.value / 1024**3:.1f} GiB", memory.source)
 
 
 def _python(machine: Machine, facts: dict[str, Fact]) -> None:
@@ -130,15 +121,15 @@ def _python(machine: Machine, facts: dict[str, Fact]) -> None:
     parts = [f"NVIDIA driver {driver}"] if driver else []
     if machine.is_this:
         parts.append(f"Python {platform.python_version()}")
-        parts += [f"{name} {version}" for name in _STACK if (version := _version(name))]
+        parts += list(_stack())
     if parts:
         source = "installed Python distributions" if machine.is_this else ""
         source += (", " if source and driver else "") + ("/sys/module/nvidia" if driver else "")
         facts["other_software_stack"] = Fact(", ".join(parts), source)
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
+def _stack() -> Iterator[str]:
+    for name in _STACK:
+        version = installed_version(name)
+        if version is not None:
+            yield f"{installed_name(name)} {version or 'of unknown version'}"

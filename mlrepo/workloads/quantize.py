@@ -13,10 +13,10 @@ import logging
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8, ReferenceModel
 
@@ -161,12 +161,16 @@ def _reader(name: str, calibration: Calibration, on_progress: OnProgress) -> Any
     return Reader()
 
 
+def _onnxruntime() -> str:
+    return installed_version("onnxruntime") or "of unknown version"
+
+
 def _about(
     base: ReferenceModel, name: str, method: str, calibration: Calibration
 ) -> ReferenceModel:
     done = (
         f"int8 by post-training static quantization: ONNX Runtime "
-        f"{metadata.version('onnxruntime')}, QDQ, weights per channel, ranges by {method} from "
+        f"{_onnxruntime()}, QDQ, weights per channel, ranges by {method} from "
         f"{len(calibration.indices)} images ({calibration.source})"
     )
     before = "" if base.weight_transformations == "no" else f"{base.weight_transformations}; "
@@ -196,7 +200,7 @@ def _document(
 - Calibration data: {len(calibration.indices)} images of {data["name"]}, prepared as for
   inference ({about.preprocessing}): {calibration.source}.
   SHA-256 of the names `{calibration.sha256}`.
-- Tool: ONNX Runtime {metadata.version("onnxruntime")}, `quantize_static` after `quant_pre_process`
+- Tool: ONNX Runtime {_onnxruntime()}, `quantize_static` after `quant_pre_process`
   (constants folded, batch normalization fused into convolutions).
 
 ## Quantization

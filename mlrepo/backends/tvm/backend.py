@@ -8,7 +8,6 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from mlrepo.backends.inputs import (
     onnx_inputs,
 )
 from mlrepo.digest import sha256_file
+from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
 
@@ -102,13 +102,13 @@ class _TvmBackend(ABC):
 
     def describe(self) -> Mapping[str, Any]:
         """Return framework, versions, target, batch and what had no schedule."""
-        version = metadata.version("apache-tvm")
+        version = installed_version("apache-tvm") or ""
         return {
             "name": self.name,
             "framework": f"TVM {version}",
             "framework_name": self.name,
             "framework_version": version,
-            "versions": {"apache-tvm-ffi": metadata.version("apache-tvm-ffi")},
+            "versions": {"apache-tvm-ffi": installed_version("apache-tvm-ffi") or ""},
             "target": "cpu",
             "precision": self._precision,
             "options": {
@@ -185,7 +185,7 @@ class _TvmBackend(ABC):
     def _identity(self, model: Path) -> list[str]:
         """Return all that the code of a compiled model depends on, besides its tiles."""
         parts = [self.name, find_model_files(model).digest, str(self._batch), str(self._target)]
-        parts += [metadata.version(name) for name in ("apache-tvm", "apache-tvm-ffi")]
+        parts += [installed_version(name) or "" for name in ("apache-tvm", "apache-tvm-ffi")]
         return [*parts, str(_PIPELINE), str(self._threads), f"winograd={self._winograd}"]
 
     def _keep(self, compiled: Any, path: Path) -> Any:

@@ -1,0 +1,96 @@
+"""Versions of installed Python packages, also where a package is not installed as one.
+
+A framework may be another distribution than the usual (``onnxruntime-gpu``), built from source
+and put on ``PYTHONPATH`` without a distribution, or have lost its ``dist-info``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module, metadata
+from importlib.util import find_spec
+
+LOADGEN = "mlcommons-loadgen"
+# By distribution: others that bring the same module, and that module.
+_SAME: dict[str, tuple[tuple[str, ...], str]] = {
+    "onnxruntime": (
+        (
+            "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml",
+            "onnxruntime-training", "onnxruntime-rocm", "onnxruntime-migraphx", "onnxruntime-qnn",
+            "onnxruntime-cann", "ort-nightly", "ort-nightly-gpu",
+        ),
+        "onnxruntime",
+    ),
+    LOADGEN: (("mlperf-loadgen", "mlperf_loadgen"), "mlperf_loadgen"),
+    "openvino": (("openvino-nightly",), "openvino"),
+    "apache-tvm": (("tvm", "mlc-ai-nightly-cpu", "mlc-ai-cpu"), "tvm"),
+    "apache-tvm-ffi": (("tvm-ffi",), "tvm_ffi"),
+    "opencv-python-headless": (
+        ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+        "cv2",
+    ),
+    "torch": (("torch-nightly",), "torch"),
+    "tensorflow": (("tensorflow-cpu", "tf-nightly"), "tensorflow"),
+    "numpy": ((), "numpy"),
+    "onnx": (("onnx-weekly",), "onnx"),
+    "pillow": (("pillow-simd",), "PIL"),
+}  # fmt: skip
+
+
+def installed_version(distribution: str) -> str | None:
+    """Return the version of a distribution, or of another one that brings the same module.
+
+    None where neither is here, and '' for a module whose version nothing tells.
+    """
+    others, module = _SAME.get(distribution, ((), ""))
+    for name in (distribution, *others):
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if version:  # a dist-info without METADATA has none
+            return version
+    return _version_of_module(module)
+
+
+def installed_name(distribution: str) -> str:
+    """Return under which name a distribution is installed, of those that bring the same module."""
+    names = (distribution, *_SAME.get(distribution, ((), ""))[0])
+    return next((name for name in names if _has_version(name)), distribution)
+
+
+def installed_packages() -> dict[str, str]:
+    """Return name and version of every installed distribution; never where it came from."""
+    found = {}
+    for distribution in metadata.distributions():
+        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        if name:
+            found[name] = version or ""
+    return found
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    """Return the first three numbers of a version: ``2.13.0a0+git1`` is 2, 13, 0."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def released(version: str) -> str:
+    """Return the release that a build belongs to: local and nightly parts are left out."""
+    return re.split(r"\+|\.?(?:dev|a|b|rc)\d", version, maxsplit=1)[0]
+
+
+def _has_version(distribution: str) -> bool:
+    try:
+        return bool(metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _version_of_module(name: str) -> str | None:
+    try:
+        if not name or (name not in sys.modules and find_spec(name) is None):
+            return None
+        return str(getattr(import_module(name), "__version__", ""))
+    except Exception:  # a module that cannot be imported is not here; its own import says why
+        return None
