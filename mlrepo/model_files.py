@@ -49,6 +49,10 @@ class ModelFile:
     sha256: str
     state: FileState = field(default=(), compare=False)
 
+    def listed(self) -> dict[str, Any]:
+        """Return name, size and SHA-256 as plain values."""
+        return {"name": self.name, "size": self.size, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class ModelFiles:
@@ -95,8 +99,8 @@ class ModelFiles:
         return {file.name: file.state for file in self.files}
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return the files as plain values: name, size and SHA-256 of each."""
-        return [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in self.files]
+        """Return the files as plain values, one object for each."""
+        return [file.listed() for file in self.files]
 
 
 def find_model_files(entry: Path) -> ModelFiles:

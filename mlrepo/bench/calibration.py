@@ -12,8 +12,8 @@ from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.model_store import StoredModel
 from mlrepo.workloads.quantize import Calibration
+from mlrepo.workloads.stored_model import StoredModel
 
 # How many generated images a model is calibrated with, where nobody says.
 _GENERATED = 32

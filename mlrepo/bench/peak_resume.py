@@ -41,8 +41,11 @@ class EarlierRuns:
         return self._taken not in ("", record.configuration)
 
 
-def earlier_runs(bench: Bench, scenario: str, benchmark: str) -> EarlierRuns:
-    """Return the runs of the newest search by the same command line that has no end."""
+def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> EarlierRuns:
+    """Return the runs of the newest search by the same command line that has no end.
+
+    ``model`` is the SHA-256 of the model: the same command line may mean other files by now.
+    """
     oldest = datetime.datetime.now(datetime.UTC) - _YOUNG
     found: list[RunRecord] = []
     wanted = {"Scenario": scenario, "Benchmark": benchmark, "Mode": PERFORMANCE}
@@ -57,6 +60,8 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str) -> EarlierRuns:
             break
         if tuple(record.argv) != tuple(bench.argv):
             continue
+        if record.model.get("sha256") != model:
+            break
         if record.validity == VALID and PROBE_TAG not in record.tags:
             break  # it confirmed a search: what is older belongs to that one
         if record.validity in (VALID, INVALID):

@@ -104,7 +104,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     earlier = EarlierRuns()
     if request.scenario == "Server" and not given["fresh"]:
-        earlier = earlier_runs(bench, request.scenario, request.workload)
+        digest = bench.prepare(request)[1].files.digest
+        earlier = earlier_runs(bench, request.scenario, request.workload, digest)
     if earlier.records:
         click.echo(f"Going on with {len(earlier.records)} runs of a search that was stopped; "
                    "--fresh begins anew.", err=True)  # fmt: skip

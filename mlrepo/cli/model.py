@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,15 +43,16 @@ def list_(as_json: bool) -> None:
         print_json("mlrepo.model.list/1", {"models": models})
         return
     print_table(
-        ("MODEL", "HERE", "FRAMEWORK", "TOP-1 %", "SUMMARY"),
+        ("MODEL", "HERE", "MB", "FILES", "FRAMEWORK", "TOP-1 %", "SUMMARY"),
         [
             (
-                m["name"], "yes" if m["path"] else "no", m["framework"],
+                m["name"], _here(m), "" if m["size"] is None else f"{m['size'] / 1e6:.1f}",
+                str(len(m["files"]) or ""), m["framework"],
                 "" if m["accuracy"] is None else f"{m['accuracy']:.3f}", m["summary"],
             )
             for m in models
         ],
-        right=(3,),
+        right=(2, 3, 5),
     )  # fmt: skip
 
 
@@ -70,6 +72,10 @@ def show(name: str, as_json: bool) -> None:
         print_json("mlrepo.model.show/1", values)
         return
     for key, value in values.items():
+        if key == "files":
+            for file in value:
+                click.echo(f"{key:26}{file['name']}, {file['size']} bytes, {file['sha256']}")
+            continue
         text = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
         click.echo(f"{key:26}{text}".rstrip())
 
@@ -101,9 +107,13 @@ def fetch(name: str, as_json: bool) -> None:
 @command.command("add")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--link", is_flag=True, help="Use the files where they are instead of a copy.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def add(name: str, file: Path, as_json: bool) -> None:
+def add(name: str, file: Path, link: bool, as_json: bool) -> None:
     """Register your own ONNX model as NAME: BENCHMARK/VARIANT. Inputs and outputs are checked.
+
+    All its files are copied, those with its weights too, or with --link used where they are; a
+    model whose files are changed later is refused.
 
     \b
     Example:
@@ -113,7 +123,7 @@ def add(name: str, file: Path, as_json: bool) -> None:
     if not slash:
         raise click.UsageError(f"NAME is BENCHMARK/VARIANT, such as resnet50/mine, not {name!r}.")
     store = _store()
-    stored = store.add(benchmark, variant, file)
+    stored = store.add(benchmark, variant, file, link=link)
     if as_json:
         print_json("mlrepo.model.add/1", _values(store, stored.about))
         return
@@ -121,6 +131,12 @@ def add(name: str, file: Path, as_json: bool) -> None:
 
 
 command.add_command(quantize)
+
+
+def _here(values: Mapping[str, Any]) -> str:
+    if not values["path"]:
+        return "no"
+    return "link" if values["linked"] else "yes"
 
 
 def _store() -> ModelStore:
@@ -138,7 +154,9 @@ def _values(store: ModelStore, model: ReferenceModel) -> dict[str, Any]:
         **asdict(model),
         "starting_weights_filename": model.starting_weights_filename,
         "path": str(stored.path) if stored else "",
-        "size": stored.path.stat().st_size if stored else None,
+        "size": stored.size if stored else None,
         "sha256": stored.sha256 if stored else "",
+        "files": [file.listed() for file in stored.listed()] if stored else [],
+        "linked": stored.linked if stored else False,
         "checked": stored.checked if stored else False,
     }

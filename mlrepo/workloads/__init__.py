@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Model:
         Names the way a data set has to be prepared for it, where there are several.
     documents:
         The directory of what is written about it; None where that is beside its files.
+    sha256:
+        The digest that its files must have; empty where any will do.
     """
 
     name: str
@@ -65,11 +68,25 @@ class Model:
     weight_transformations: str = "no"
     preprocessing: str = ""
     documents: Path | None = None
+    sha256: str = ""
 
     @property
     def files(self) -> ModelFiles:
-        """All its files, hashed; :class:`UserError` where one is missing or unreadable."""
-        return find_model_files(self.path)
+        """All its files, hashed.
+
+        Raises
+        ------
+        UserError
+            One is missing or unreadable, or they are not what they were.
+        """
+        files = find_model_files(self.path)
+        if self.sha256 not in ("", files.digest):
+            raise UserError(
+                f"The model {self.name} was changed since it was added or fetched: {self.path} had "
+                f"the SHA-256 {self.sha256}, now it has {files.digest}.",
+                hint="Put the old files back, or add these as another model: `mlrepo model add`.",
+            )
+        return files
 
     def document(self, name: str) -> Path:
         """Return where a document about it is, such as that of its calibration."""

@@ -1,65 +1,33 @@
 """The model files of this user: fetched, made on the spot or added, one directory for each.
 
-Layout: ``<home>/models/<benchmark>/<variant>/model.json`` beside the file that it names. A
-directory without ``model.json`` holds a download that is not complete.
+Layout: ``<home>/models/<benchmark>/<variant>/model.json`` beside the file that it names, or beside
+``files/`` for a model of several; a linked one is elsewhere. A directory without ``model.json``
+holds a download that is not complete.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
+from mlrepo.model_files import ModelFiles, find_model_files, model_file_names
 from mlrepo.paths import name_problem
-from mlrepo.workloads import Model
 from mlrepo.workloads.catalog import CATALOG, INT8, ReferenceModel, variants
 from mlrepo.workloads.download import download
+from mlrepo.workloads.staging import copy_model, whole_directory
+from mlrepo.workloads.stored_model import DESCRIPTION, StoredModel, read_stored
 
-_DESCRIPTION = "model.json"
+# Where models are written before they get their names; so deep that no glob takes one for a model.
+_STAGING = ".new"
 _INPUT_SHAPE = (3, 224, 224)
 _CLASSES = (1000, 1001)
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model that is here.
-
-    Attributes
-    ----------
-    checked:
-        Whether the file was compared with a published hash.
-    added:
-        Whether the user added it, instead of mlrepo fetching or making it.
-    """
-
-    about: ReferenceModel
-    path: Path
-    sha256: str
-    checked: bool
-    added: bool = False
-
-    def model_file(self) -> Model:
-        """Return what a run needs to know of it."""
-        about = self.about
-        return Model(
-            name=f"{about.benchmark}-{about.variant}",
-            path=self.path,
-            starting_weights_filename=about.starting_weights_filename,
-            retraining=about.retraining,
-            input_data_types=about.input_data_types,
-            weight_data_types=about.weight_data_types,
-            weight_transformations=about.weight_transformations,
-            preprocessing=about.preprocessing,
-        )
 
 
 @dataclass(frozen=True)
@@ -93,26 +61,15 @@ class ModelStore:
         )
 
     def get(self, model: ReferenceModel) -> StoredModel | None:
-        """Return the model if its file is here; raise :class:`UserError` if its entry is damaged"""
-        path = self._directory(model) / _DESCRIPTION
-        try:
-            raw: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            fields = dict(raw["about"])
-            about = replace(
-                ReferenceModel(**fields),
-                inputs=tuple(fields["inputs"]), outputs=tuple(fields["outputs"]),
-            )  # fmt: skip
-            stored = StoredModel(
-                about, path.parent / raw["file"], raw["sha256"], raw["checked"], raw["added"]
-            )
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} is damaged: {error!r}.",
-                hint=f"Remove {path.parent}, then fetch or add the model again.",
-            ) from error
-        return stored if stored.path.is_file() else None
+        """Return the model if its files are here; raise :class:`UserError` if its entry is damaged.
+
+        Whether they are still what they were, :attr:`Model.files` finds out.
+        """
+        stored = self._read(model)
+        return None if stored is None or stored.missing() else stored
+
+    def _read(self, model: ReferenceModel) -> StoredModel | None:
+        return read_stored(self._directory(model))
 
     def fetch(
         self,
@@ -148,9 +105,16 @@ class ModelStore:
         UserError
             It has to be fetched first.
         """
-        stored = self.get(model)
-        if stored is not None:
+        stored = self._read(model)
+        missing = stored.missing() if stored else ""
+        if stored is not None and not missing:
             return stored
+        if stored is not None and stored.added:
+            where = " is a link, and" if stored.linked else ""
+            raise UserError(
+                f"The model {model.name}{where} lacks its file {missing}.",
+                hint="Put the file back, or add the model again under the same name.",
+            )
         if model.made_here:
             return self.fetch(model)
         raise UserError(
@@ -158,13 +122,16 @@ class ModelStore:
             hint=f"`mlrepo model fetch {model.name}` gets it, or give a file with --model-file.",
         )
 
-    def add(self, benchmark: str, name: str, file: Path) -> StoredModel:
-        """Register a copy of the user's own ONNX model for a benchmark, under a new name.
+    def add(self, benchmark: str, name: str, file: Path, *, link: bool = False) -> StoredModel:
+        """Register the user's own ONNX model for a benchmark, under a new name.
+
+        All its files are copied, or with ``link`` used where they are.
 
         Raises
         ------
         UserError
-            The name is taken or bad, or the model does not fit the benchmark.
+            The name is taken or bad, a file of the model is missing, too short or outside of its
+            directory, or the model does not fit the benchmark.
         """
         default = variants(benchmark)
         if not default:
@@ -177,56 +144,73 @@ class ModelStore:
             preprocessing=default[0].preprocessing,
         )  # fmt: skip
         self.check_new(about)
+        model_file_names(file)
         inputs, outputs = inspect_onnx(file)
         types = INT8 if is_int8(file) else "fp32"
         about = replace(about, inputs=inputs, outputs=outputs, weight_data_types=types)
-        return self.register(about, file)
+        return self.register(about, file, link=link)
 
     def check_new(self, about: ReferenceModel) -> None:
         """Raise :class:`UserError` when the name of a new model is bad or taken."""
         problem = name_problem(about.variant)
         if problem:
             raise UserError(f"{about.variant!r} cannot be the name of a model: {problem}.")
-        if any(model.name == about.name for model in self.known()):
+        here = any(model.name == about.name for model in CATALOG) or self.get(about)
+        if here:
             raise UserError(f"There is a model {about.name} already.", hint="Use a new name.")
 
     def register(
-        self, about: ReferenceModel, file: Path, documents: Mapping[str, str] | None = None
+        self,
+        about: ReferenceModel,
+        file: Path,
+        documents: Mapping[str, str] | None = None,
+        *,
+        link: bool = False,
     ) -> StoredModel:
-        """Register a copy of a file as a new model; ``documents`` are texts to stand beside it."""
-        path = self._directory(about) / about.file_name
-        with _written_whole(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = _part_of(path)
-            shutil.copyfile(file, part)
+        """Register a model under a new name, with a copy of all its files or a link to them.
+
+        ``documents`` are texts about it. All of it is there afterwards, or nothing.
+
+        Raises
+        ------
+        UserError
+            The name was taken meanwhile, or something cannot be read or written.
+        """
+        files = find_model_files(file)
+        target = self._directory(about)
+        staging = self.home / "models" / _STAGING
+        with whole_directory(target, staging, lambda: self.check_new(about)) as directory:
+            entry = files.entry if link else directory / _place(about, files)
+            if not link:
+                copy_model(files, entry)
             for name, text in (documents or {}).items():
-                (path.parent / name).write_text(text, encoding="utf-8")
-            part.replace(path)
-        return self._register(about, path, checked=False, added=True)
+                (directory / name).write_text(text, encoding="utf-8")
+            path = entry if link else target / entry.relative_to(directory)
+            stored = StoredModel(
+                about, path, files.digest, False, True, link, files.files, target
+            )  # fmt: skip
+            (directory / DESCRIPTION).write_text(stored.description(), encoding="utf-8")
+        return stored
 
     def _register(
         self, about: ReferenceModel, path: Path, *, checked: bool, added: bool
     ) -> StoredModel:
-        stored = StoredModel(about, path, sha256_file(path), checked, added)
-        text = json.dumps(
-            {
-                "about": asdict(about), "file": path.name, "sha256": stored.sha256,
-                "checked": checked, "added": added,
-            },
-            indent=2,
+        files = find_model_files(path)
+        stored = StoredModel(
+            about, path, files.digest, checked, added, False, files.files, path.parent
         )  # fmt: skip
-        description = path.parent / _DESCRIPTION
+        description = path.parent / DESCRIPTION
         with _written_whole(description):
             part = _part_of(description)
-            part.write_text(text + "\n", encoding="utf-8")
+            part.write_text(stored.description(), encoding="utf-8")
             part.replace(description)
         return stored
 
     def _stored(self) -> list[StoredModel]:
         found: list[StoredModel] = []
-        for path in sorted((self.home / "models").glob(f"*/*/{_DESCRIPTION}")):
+        for path in sorted((self.home / "models").glob(f"*/*/{DESCRIPTION}")):
             name = ReferenceModel(path.parent.parent.name, path.parent.name, "", "", "", (), ())
-            stored = self.get(name)
+            stored = self._read(name)
             if stored is not None:
                 found.append(stored)
         return found
@@ -285,6 +269,16 @@ def is_int8(file: Path) -> bool:
     """
     content = file.read_bytes()
     return any(name in content for name in (b"DequantizeLinear", b"QLinearConv", b"ConvInteger"))
+
+
+def _place(about: ReferenceModel, files: ModelFiles) -> Path:
+    """Return where a model's entry is in its directory.
+
+    Several files keep their names, which they know each other by.
+    """
+    if len(files.files) == 1 and files.root != files.entry:
+        return Path(about.file_name)
+    return Path("files") / files.entry.name
 
 
 def _part_of(path: Path) -> Path:

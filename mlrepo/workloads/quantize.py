@@ -22,7 +22,8 @@ from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8, ReferenceModel
 
 if TYPE_CHECKING:
     from mlrepo.workloads import Dataset
-    from mlrepo.workloads.model_store import ModelStore, StoredModel
+    from mlrepo.workloads.model_store import ModelStore
+    from mlrepo.workloads.stored_model import StoredModel
 
 # Our name of a method of finding the range of an activation: ONNX Runtime's.
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
@@ -72,6 +73,7 @@ def quantize(
             "fp32 ONNX models are quantized.",
             hint="Name another model: `mlrepo model list`.",
         )
+    _ = base.model_file().files  # refuses files that are not those of the document
     with tempfile.TemporaryDirectory(prefix="mlrepo-quantize-") as directory:
         result = Path(directory) / "int8.onnx"
         _quantize(base.path, result, METHODS[method], calibration, on_progress)

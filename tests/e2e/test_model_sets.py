@@ -11,6 +11,8 @@ import onnx
 import pytest
 from driver import everything, mlrepo
 
+from mlrepo.bench.peak_resume import earlier_runs
+from mlrepo.cli.bench_session import open_bench
 from mlrepo.model_files import find_model_files
 from mlrepo.workloads.digits import DIGITS
 
@@ -94,3 +96,23 @@ def test_other_weights_are_another_model_everywhere(root: Path, model: Path) -> 
     assert after["configuration"] != performance["configuration"]
     wrong = _run(root, model, "--mode", "accuracy", code=None)
     assert wrong["result"]["value"] < 20 < 90 < accuracy["result"]["value"]
+
+
+def test_a_search_does_not_go_on_with_other_weights(
+    root: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line is the same, the model is not."""
+    record = _run(root, model, *_SHORT, "--tag", "probe")
+    monkeypatch.chdir(root)
+    given = dict.fromkeys(
+        ("round_", "division", "submitter", "category", "system", "platform", "experiment")
+    )
+    bench = open_bench(given, list(record["argv"][1:]))
+
+    def earlier() -> list[str]:
+        digest = find_model_files(model).digest
+        return [run.run for run in earlier_runs(bench, "Offline", "digits", digest).records]
+
+    assert earlier() == [record["run"]]
+    _replace_weights(model)
+    assert earlier() == []

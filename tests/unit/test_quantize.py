@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.images import find_images
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
-from mlrepo.workloads.model_store import ModelStore, StoredModel, is_int8
+from mlrepo.workloads.model_store import ModelStore, is_int8
 from mlrepo.workloads.quantize import METHODS, quantize
+from mlrepo.workloads.stored_model import StoredModel
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_an_old_opset_is_raised_first(home: Path, tmp_path: Path, opset: int) ->
 
 
 def test_what_cannot_be_quantized_is_refused_and_leaves_nothing(home: Path) -> None:
-    """A name that is taken, an int8 model, a damaged file."""
+    """A name that is taken, an int8 model, a damaged file, a file that was changed."""
     _quantized(home)
     with pytest.raises(UserError, match="already"):
         _quantized(home)
@@ -126,10 +128,17 @@ def test_what_cannot_be_quantized_is_refused_and_leaves_nothing(home: Path) -> N
     calibration = find_calibration(home, twice, str(home.parent / "list"), None)
     with pytest.raises(UserError, match="only fp32 ONNX models"):
         quantize(store, twice, "twice", "minmax", calibration)
-    _base(home).path.write_bytes(b"damaged")
+    base = _base(home)
+    (home / "damaged.onnx").write_bytes(b"damaged")
+    about = dataclasses.replace(base.about, variant="damaged")
+    damaged = store.register(about, home / "damaged.onnx")
     with pytest.raises(UserError, match="cannot quantize"):
-        _quantized(home, "damaged")
-    assert {path.name for path in (home / "models/resnet50").iterdir()} == {"tiny", "int8"}
+        quantize(store, damaged, "more", "minmax", calibration)
+    base.path.write_bytes(b"changed")
+    with pytest.raises(UserError, match="was changed since"):
+        _quantized(home, "changed")
+    left = {path.name for path in (home / "models/resnet50").iterdir()}
+    assert left == {"tiny", "int8", "damaged"}
 
 
 def test_the_lists_of_mlperf_are_known_to_the_byte() -> None:

@@ -1,0 +1,121 @@
+"""A directory that appears whole, with all files of a model, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.model_files import ModelFiles, find_model_files
+
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+@contextlib.contextmanager
+def whole_directory(
+    target: Path, staging: Path, refuse_taken: Callable[[], None]
+) -> Iterator[Path]:
+    """Give a new directory to write into, which becomes ``target`` at the end.
+
+    Parameters
+    ----------
+    staging:
+        A directory on the same file system. What a process left there when it was killed is
+        removed: each holds a lock on its own part.
+    refuse_taken:
+        Raises when what stands under ``target`` by then may not be replaced.
+
+    Raises
+    ------
+    UserError
+        Something could not be written; nothing is left.
+    """
+    own: Path | None = None
+    lock = -1
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+        _sweep(staging)
+        own = Path(tempfile.mkdtemp(dir=staging))
+        lock = _lock(own)
+        directory = own / "whole"
+        directory.mkdir()
+        yield directory
+        _move(directory, target, own / "replaced", refuse_taken)
+    except OSError as error:
+        raise UserError(
+            f"{target} cannot be written: {error.strerror or error}.",
+            hint="Make room, or the directory writable, then run the same command.",
+        ) from error
+    finally:
+        if own is not None:
+            shutil.rmtree(own, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                staging.rmdir()  # unless another process is at work
+        if lock >= 0:
+            os.close(lock)
+
+
+def copy_model(files: ModelFiles, entry: Path) -> None:
+    """Copy all files of a model so that it is at ``entry``, and read them again from there.
+
+    Raises
+    ------
+    UserError
+        The model was changed meanwhile.
+    OSError
+        Something could not be read or written.
+    """
+    for source in files.paths():
+        name = source.relative_to(files.root)
+        single = source == files.entry
+        target = entry if single else (entry if files.root == files.entry else entry.parent) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        with target.open("rb") as stream:
+            os.fsync(stream.fileno())
+    if find_model_files(entry).digest != files.digest:
+        raise UserError(
+            f"The model {files.entry} was changed while it was copied.",
+            hint="Run the same command when nothing writes to it.",
+        )
+
+
+def _move(directory: Path, target: Path, replaced: Path, refuse_taken: Callable[[], None]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            directory.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in _OCCUPIED:
+                raise
+        refuse_taken()
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(replaced)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _lock(directory: Path) -> int:
+    """Return the descriptor of a lock that ends with this process; -1 where there are none."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _sweep(staging: Path) -> None:
+    for left in staging.iterdir():
+        with contextlib.suppress(OSError):
+            lock = _lock(left)
+            if lock >= 0:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(lock)
