@@ -36,7 +36,7 @@ def list_(as_json: bool) -> None:
     Example:
       mlrepo dataset list
     """
-    from mlrepo.workloads.imagenet.images import FULL_SET
+    from mlrepo.workloads.imagenet.labels import FULL_SET
 
     store = _store("imagenet2012")
     images = store.images()
@@ -61,11 +61,12 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option(
     "--path", required=True, type=click.Path(path_type=Path),
-    help="Where the validation images are: flat, or in one folder per synset.",
+    help="Where the validation images are: flat, in one folder per synset, or as Kaggle has them.",
 )  # fmt: skip
 @click.option(
     "--labels", type=click.Path(path_type=Path),
-    help="Lines NAME CLASS (default: val_map.txt in or beside the directory, or the folders).",
+    help="Lines NAME CLASS, or Kaggle's LOC_val_solution.csv (default: val_map.txt in or beside "
+    "the directory, Kaggle's file, or the folders).",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
@@ -75,7 +76,8 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
     Example:
       mlrepo dataset add imagenet2012 --path /data/imagenet/val --labels val_map.txt
     """
-    from mlrepo.workloads.imagenet.images import FULL_SET, find_images
+    from mlrepo.workloads.imagenet.images import find_images
+    from mlrepo.workloads.imagenet.labels import FULL_SET
 
     store = _store(name)
     images = find_images(path, labels)
@@ -84,11 +86,12 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
         values = {"samples": len(images.files), "of": FULL_SET, "missing": images.missing}
         print_json("mlrepo.dataset.add/1", {"name": name, **values})
         return
-    click.echo(f"{name}: {len(images.files)} of {FULL_SET} images below {path}")
+    click.echo(f"{name}: {len(images.files)} of {FULL_SET} images below {images.directory}")
     if images.missing:
+        names = images.missing_names()
         click.echo(
-            f"A partial set: {images.missing} images are missing. Runs on it are for trying "
-            "things out; a submission needs all.",
+            f"A partial set: {images.missing} images are missing{f' ({names})' if names else ''}. "
+            "Runs on it are for trying things out; a submission needs all.",
             err=True,
         )
 
@@ -141,7 +144,7 @@ def verify(name: str, threads: int | None, as_json: bool) -> None:
       mlrepo dataset verify imagenet2012
     """
     from mlrepo.backends import available_threads
-    from mlrepo.workloads.imagenet.images import FULL_SET
+    from mlrepo.workloads.imagenet.labels import FULL_SET
 
     store = _store(name)
     line = StepLine(f"verifying {name}", unit="images")

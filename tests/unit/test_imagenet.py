@@ -15,7 +15,8 @@ from mlrepo.errors import InvalidResult, UserError
 from mlrepo.workloads.classification import top1
 from mlrepo.workloads.forms import form_of, in_form
 from mlrepo.workloads.imagenet import RandomImages, imagenet_top1
-from mlrepo.workloads.imagenet.images import FULL_SET, find_images
+from mlrepo.workloads.imagenet.images import find_images
+from mlrepo.workloads.imagenet.labels import FULL_SET
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import WAYS, prepared_name
 from mlrepo.workloads.ways import WAY_NAMES
@@ -93,6 +94,8 @@ def test_synset_folders_are_the_classes(tmp_path: Path) -> None:
     found = find_images(tmp_path)
     assert found.labels == tuple(range(999, -1, -1))
     (tmp_path / "n00000500" / "ILSVRC2012_val_00000500.JPEG").unlink()
+    assert find_images(tmp_path).labels[500] == 498
+    (tmp_path / "n00000500").rmdir()
     with pytest.raises(UserError, match="999 of 1000 synset folders"):
         find_images(tmp_path)
 

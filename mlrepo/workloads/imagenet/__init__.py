@@ -16,7 +16,7 @@ from mlrepo.digest import sha256_bytes
 from mlrepo.workloads import Workload
 from mlrepo.workloads import catalog as models
 from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1, scores_of
-from mlrepo.workloads.imagenet.images import CLASSES
+from mlrepo.workloads.imagenet.labels import CLASSES
 from mlrepo.workloads.imagenet.prepared import NAME, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import SIZE
 

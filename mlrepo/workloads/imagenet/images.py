@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlrepo.errors import UserError
+from mlrepo.workloads.imagenet.labels import (
+    CLASSES,
+    FULL_SET,
+    KAGGLE_LABELS,
+    SYNSET,
+    VAL_MAP,
+    classes_of_synsets,
+    label_file_near,
+    official_name,
+    read_labels,
+)
 
-# ILSVRC2012: so many validation images and classes.
-FULL_SET = 50_000
-CLASSES = 1000
-VAL_MAP = "val_map.txt"
 _SUFFIXES = (".jpeg", ".jpg", ".png")
-_SYNSET = re.compile(r"n\d{8}")
+_TRAINING = re.compile(r"n\d{8}_\d+\.\w+")
+# Where archives have the validation images, below the directory that they are unpacked in.
+_VALIDATION = ("ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val", "CLS-LOC/val")
+# What a Mac puts into archives beside each file, and everything hidden, is no image.
+_NOT_OURS = (".", "__MACOSX")
 _SHOWN = 5
 
 
@@ -40,13 +53,28 @@ class LabelledImages:
         """How many images the full set has more than this one."""
         return max(0, FULL_SET - len(self.files))
 
+    def missing_names(self) -> str:
+        """Return the first images of the full set that are not here; '' for names of others."""
+        stems = {PurePosixPath(file).stem for file in self.files}
+        absent = [name for n in range(1, FULL_SET + 1) if (name := official_name(n)) not in stems]
+        return _some(absent) if len(absent) == self.missing else ""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Image files by name, relative to the directory, and the synset folders that are there."""
+
+    by_name: Mapping[str, str]
+    synsets: frozenset[str]
+
 
 def find_images(directory: Path, label_file: Path | None = None) -> LabelledImages:
     """Find the images below ``directory``, flat or in one folder per synset, and label them.
 
-    Labels come from ``label_file``, else from a ``val_map.txt`` in the directory or beside it,
-    else from the folders, if there is one for each of the 1000 synsets: in sorted order they are
-    the classes. Every line of a label file is ``NAME CLASS``.
+    The directory may be the one that Kaggle's archive was unpacked in. Links to folders and to
+    files are followed. Labels come from ``label_file``, else from a ``val_map.txt`` in the
+    directory or beside it, else from Kaggle's file, else from the folders, if there is one for each
+    of the 1000 synsets: in sorted order they are the classes.
 
     Raises
     ------
@@ -55,96 +83,148 @@ def find_images(directory: Path, label_file: Path | None = None) -> LabelledImag
     """
     if not directory.is_dir():
         raise UserError(f"{directory} is not a directory.", hint="Check --path.")
-    paths = sorted(p for p in directory.rglob("*") if p.suffix.lower() in _SUFFIXES)
-    if not paths:
+    directory = _validation_directory(directory)
+    found = _find(directory)
+    if not found.by_name:
         raise UserError(
             f"There are no images below {directory} (looked for {', '.join(_SUFFIXES)}).",
-            hint="Give the directory that holds ILSVRC2012_val_00000001.JPEG and so on, or one "
+            hint=_archive_hint(directory)
+            or "Give the directory that holds ILSVRC2012_val_00000001.JPEG and so on, or one "
             "folder per synset.",
         )
-    by_name: dict[str, str] = {}
-    for path in paths:
-        relative = path.relative_to(directory).as_posix()
-        if by_name.setdefault(path.name, relative) != relative:
-            raise UserError(
-                f"{path.name} is there twice below {directory}: {by_name[path.name]} and "
-                f"{relative}.",
-                hint="Remove one of them.",
-            )
-    label_file = label_file or _label_file_near(directory)
+    label_file = label_file or label_file_near(directory)
     if label_file is None:
-        return _labelled_by_folder(directory, by_name)
+        return _labelled_by_folder(directory, found)
+    return _labelled_by_file(directory, found, label_file)
+
+
+def _validation_directory(directory: Path) -> Path:
+    """Return where the validation images are below a directory that holds more than these."""
+    for below in _VALIDATION:
+        if (directory / below).is_dir():
+            return directory / below
+    if (directory / "train").is_dir() and (directory / "val").is_dir():
+        return directory / "val"
+    return directory
+
+
+def _find(directory: Path) -> _Found:
+    by_name: dict[str, str] = {}
+    synsets: set[str] = set()
+    lost: list[str] = []
+    for folder, names in _walk(directory):
+        if SYNSET.fullmatch(folder.name):
+            synsets.add(folder.name)
+        for name in names:
+            path = folder / name
+            if path.suffix.lower() not in _SUFFIXES or path.is_dir():
+                continue
+            relative = path.relative_to(directory).as_posix()
+            if not path.is_file():
+                lost.append(relative)
+            elif by_name.setdefault(name, relative) != relative:
+                raise UserError(
+                    f"{name} is there twice below {directory}: {by_name[name]} and {relative}.",
+                    hint="Remove one of them.",
+                )
+    if lost:
+        raise UserError(
+            f"{len(lost)} images below {directory} are links to nothing: {_some(lost)}.",
+            hint="Mount or restore what they point to, then run the same command.",
+        )
+    return _Found(by_name, frozenset(synsets))
+
+
+def _walk(directory: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder once, in sorted order, with its files; links are followed, circles not."""
+
+    def unreadable(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename} cannot be read: {error.strerror}.", hint="Check its permissions."
+        ) from error
+
+    # A link to a folder above leads out of what was given.
+    seen = {(about.st_dev, about.st_ino) for about in map(Path.stat, directory.resolve().parents)}
+    for name, folders, files in os.walk(directory, onerror=unreadable, followlinks=True):
+        about = Path(name).stat()
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders[:] = sorted(folder for folder in folders if not folder.startswith(_NOT_OURS))
+        yield Path(name), sorted(file for file in files if not file.startswith(_NOT_OURS))
+
+
+def _archive_hint(directory: Path) -> str:
+    archives = sorted(p.name for p in directory.iterdir() if p.suffix in (".tar", ".zip", ".gz"))
+    return f"Unpack {archives[0]} first." if archives else ""
+
+
+def _labelled_by_file(directory: Path, found: _Found, label_file: Path) -> LabelledImages:
+    """Label by names; where a file's suffix is another than the label's, by what precedes it."""
     labels = read_labels(label_file)
-    unlabelled = sorted(set(by_name) - set(labels))
+    by_stem = {PurePosixPath(name).stem: name for name in found.by_name}
+    names = {
+        label: label if label in found.by_name else by_stem.get(PurePosixPath(label).stem, "")
+        for label in labels
+    }
+    unlabelled = sorted(set(found.by_name) - set(names.values()))
     if unlabelled:
         raise UserError(
-            f"{label_file} has no line for {len(unlabelled)} of {len(by_name)} images: "
+            f"{label_file} has no line for {len(unlabelled)} of {len(found.by_name)} images: "
             f"{_some(unlabelled)}.",
             hint="Give the label file of this set with --labels.",
         )
     # The label file may name the full set where only a part of the images is there.
-    present = [name for name in labels if name in by_name]
-    return LabelledImages(
-        directory, tuple(by_name[name] for name in present), tuple(labels[n] for n in present)
-    )
-
-
-def read_labels(path: Path) -> dict[str, int]:
-    """Read ``NAME CLASS`` lines in order; folders before the name are dropped.
-
-    Raises
-    ------
-    UserError
-        The file cannot be read, or a line is bad or named twice.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}.", hint="Check --labels.") from error
-    labels: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        words = line.split()
-        if len(words) != 2 or not words[1].isdecimal() or int(words[1]) >= CLASSES:
-            raise UserError(
-                f"{path}:{number}: {line.strip()!r} is not NAME CLASS with a class below "
-                f"{CLASSES}.",
-                hint="A line is like: ILSVRC2012_val_00000001.JPEG 65",
-            )
-        name = words[0].rpartition("/")[2]
-        if name in labels:
-            raise UserError(f"{path}:{number}: {name} is there twice.", hint="Remove one line.")
-        labels[name] = int(words[1])
-    if not labels:
-        raise UserError(f"{path} holds no labels.", hint="A line is: NAME CLASS")
-    return labels
-
-
-def _label_file_near(directory: Path) -> Path | None:
-    for path in (directory / VAL_MAP, directory.parent / VAL_MAP):
-        if path.is_file():
-            return path
-    return None
-
-
-def _labelled_by_folder(directory: Path, by_name: dict[str, str]) -> LabelledImages:
-    folders = sorted({relative.rpartition("/")[0] for relative in by_name.values()})
-    synsets = [name for name in folders if _SYNSET.fullmatch(name)]
-    if folders != synsets or len(synsets) != CLASSES:
-        found = f"{len(synsets)} of {CLASSES} synset folders" if synsets else "no label file"
+    present = [label for label in labels if names[label]]
+    if len(present) > len(found.by_name):
+        twice = sorted(label for label in present if names[label] != label)
         raise UserError(
-            f"The images below {directory} have no labels: there is {found}.",
-            hint=f"Put MLPerf's {VAL_MAP} (lines NAME CLASS) into the directory, or name it with "
-            "--labels FILE.",
+            f"{label_file} names an image twice: {_some(twice)}.", hint="Remove one line of each."
         )
-    classes = {name: number for number, name in enumerate(synsets)}
-    names = sorted(by_name)
-    files = tuple(by_name[name] for name in names)
+    classes = _classes(directory, found)
+    for label in present:
+        file = found.by_name[names[label]]
+        if classes.get(PurePosixPath(file).parent.name, labels[label]) != labels[label]:
+            raise UserError(
+                f"{label_file} says class {labels[label]} of {label}, but its folder {file} is "
+                f"class {classes[PurePosixPath(file).parent.name]}.",
+                hint="Give the label file of this set with --labels.",
+            )
     return LabelledImages(
-        directory, files, tuple(classes[file.rpartition("/")[0]] for file in files)
+        directory,
+        tuple(found.by_name[names[label]] for label in present),
+        tuple(labels[label] for label in present),
     )
 
 
-def _some(names: list[str]) -> str:
+def _classes(directory: Path, found: _Found) -> dict[str, int]:
+    return classes_of_synsets(sorted(found.synsets), [directory, directory.parent])
+
+
+def _labelled_by_folder(directory: Path, found: _Found) -> LabelledImages:
+    synset_of = {name: PurePosixPath(file).parent.name for name, file in found.by_name.items()}
+    classes = _classes(directory, found)
+    if not classes or any(synset not in classes for synset in synset_of.values()):
+        count = len(found.synsets)
+        have = f"{count} of {CLASSES} synset folders" if count else "no label file"
+        raise UserError(
+            f"The images below {directory} have no labels: there is {have}.",
+            hint=f"Put MLPerf's {VAL_MAP} (lines NAME CLASS) or Kaggle's {KAGGLE_LABELS} into the "
+            "directory, or name it with --labels FILE.",
+        )
+    if all(_TRAINING.fullmatch(name) for name in synset_of):
+        raise UserError(
+            f"The images below {directory} are those of the training: {_some(sorted(synset_of))}.",
+            hint="Give the directory of the validation images.",
+        )
+    names = sorted(synset_of)
+    return LabelledImages(
+        directory,
+        tuple(found.by_name[name] for name in names),
+        tuple(classes[synset_of[name]] for name in names),
+    )
+
+
+def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

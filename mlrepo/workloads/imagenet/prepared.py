@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.workloads.imagenet.crops import Crops
-from mlrepo.workloads.imagenet.images import FULL_SET, LabelledImages
+from mlrepo.workloads.imagenet.images import LabelledImages
+from mlrepo.workloads.imagenet.labels import FULL_SET
 from mlrepo.workloads.imagenet.preprocess import (
     UndecodableError,
     preprocessing,

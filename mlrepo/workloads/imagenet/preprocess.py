@@ -24,6 +24,8 @@ from mlrepo.errors import UserError
 SIZE = 224
 # How much of the short side the crop is, in percent (resize_with_aspectratio of the reference).
 _CROP_PERCENT = 87.5
+# Pillow's names of pixels of more than 8 bits per channel.
+_WIDE_MODES = ("I", "F")
 
 Pixels = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
@@ -135,14 +137,20 @@ def _crop_pil(data: bytes, size: int, filter_name: str) -> Pixels:
     import io
 
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise _missing("pillow", error) from error
     try:
         with Image.open(io.BytesIO(data)) as opened:
+            if opened.mode.startswith(_WIDE_MODES):  # what is over 255 would become white
+                raise UndecodableError(f"its pixels are of the mode {opened.mode}, not of 8 bits")
             image = opened.convert("RGB")
+    except UnidentifiedImageError as error:  # its text is the address of a buffer
+        raise UndecodableError("it is no image that Pillow knows") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise UndecodableError(str(error)) from error
+        if isinstance(error, UndecodableError):
+            raise
+        raise UndecodableError(f"it cannot be decoded whole: {error}") from error
     width, height = image.size
     short = short_side(size)
     if width <= height:
