@@ -27,13 +27,16 @@ class BackendOptions:
     threads:
         Threads that one inference may use.
     precision:
-        ``fp32``, ``bf16`` or ``int8``.
+        What is asked for: ``fp32``, ``bf16``, ``int8`` …; the model's own, unless the backend is to
+        convert it.
     batch:
         The batch size that a backend which compiles for one size should compile for.
     extra:
         The backend's own options (``--backend-opt``), by key.
     cache:
         A directory for what can be used again, such as compiled models; None for none.
+    model_precision:
+        The model's own precision, ``mixed`` where its weights have several types; '' if unknown.
     """
 
     threads: int | None = None
@@ -41,16 +44,21 @@ class BackendOptions:
     batch: int = 1
     extra: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
+    model_precision: str = ""
 
     def check(self, backend: str, *, precisions: Sequence[str], keys: Sequence[str] = ()) -> None:
         """Refuse a precision or an option that the backend does not have.
+
+        ``precisions`` are those that it converts to, and int8 where it has it. A model of other
+        types of its own (fp16, int4, mixed) is its framework's to accept or refuse.
 
         Raises
         ------
         UserError
             It names what there is.
         """
-        if self.precision not in precisions:
+        own = self.precision == self.model_precision and self.precision != "int8"
+        if self.precision not in precisions and not own:
             raise UserError(
                 f"The backend {backend} has no precision {self.precision!r}.",
                 hint=f"It has: {', '.join(precisions)}.",

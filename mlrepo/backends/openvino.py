@@ -45,7 +45,7 @@ class OpenVinoBackend:
                 {
                     "INFERENCE_NUM_THREADS": self._threads,
                     "NUM_STREAMS": self._streams,
-                    "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+                    "INFERENCE_PRECISION_HINT": _PRECISIONS.get(options.precision, "f32"),
                     "PERFORMANCE_HINT": "LATENCY" if self._streams == 1 else "THROUGHPUT",
                 },
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from mlrepo.bench.described import described
 from mlrepo.bench.inputs import find_dataset
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
@@ -31,13 +32,14 @@ def find_calibration(
         none; the data set is not prepared; fewer than ``count`` images are there.
     """
     workload: Workload = load_plugin(WORKLOADS, base.about.benchmark)
+    model = described(base.model_file(), workload, base.model_file().layout)
     if not workload.dataset:
         if text is not None:
             raise UserError(
                 f"{workload.name} runs on generated images: --calibration does not apply.",
                 hint="Leave it out.",
             )
-        dataset = workload.open("")
+        dataset = workload.open("", model.layout, model.size)
         indices = list(range(min(count or _GENERATED, dataset.total)))
         name = f"the first {len(indices)} generated images"
         return Calibration(dataset, indices, name, sha256_bytes(name.encode()))
@@ -47,7 +49,7 @@ def find_calibration(
             hint="--calibration mlperf-1 takes MLPerf's first list.",
         )
     chosen = calibration_list(text)
-    prepared = find_dataset(home, workload, base.model_file())
+    prepared = find_dataset(home, workload, model)
     if count is not None:
         if count > len(chosen.files):
             raise UserError(
@@ -57,4 +59,5 @@ def find_calibration(
         first = chosen.files[:count]
         chosen = replace(chosen, files=first, source=f"{chosen.source}, first {count}")
     indices = chosen.indices(ImageNetStore(home).require_images().files)
-    return Calibration(workload.open(str(prepared)), indices, chosen.source, chosen.sha256)
+    dataset = workload.open(str(prepared), model.layout, model.size)
+    return Calibration(dataset, indices, chosen.source, chosen.sha256)

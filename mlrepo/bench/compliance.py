@@ -148,6 +148,8 @@ def prepare_test(
         threads=record.backend.get("threads"),
         model_file=request.model_file,
         model_variant=request.model_variant,
+        way=request.way,
+        layout=request.layout,
         precision=request.precision,
         backend_options=request.backend_options or bench.gate.options(record, performance),
         prefix=bench.gate.prefix(record, performance),

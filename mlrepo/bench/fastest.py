@@ -11,6 +11,7 @@ from typing import Any
 
 from mlrepo.backends import available_threads
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
+from mlrepo.bench.described import BF16, FLOATS, run_precision
 from mlrepo.bench.inputs import backend_name, find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
@@ -140,14 +141,16 @@ def compare(
 ) -> list[Compared]:
     """Tune every backend and precision that can run the model here, and compare them in turns.
 
-    A backend that fails keeps its line, with the reason.
+    A model that is named runs in its own precision, and in bf16 where a backend converts floats;
+    else the benchmark's int8 model is compared, too. A backend that fails keeps its line, with the
+    reason.
 
     Raises
     ------
     UserError
         Not even the first can run.
     """
-    ways = [way for way in _COMPARED if _installed(way[0])]
+    ways = _ways(bench, request)
     tunings: list[Tuning] = []
     failed: list[Compared] = []
     for backend, precision in ways:
@@ -156,7 +159,7 @@ def compare(
             share = budget / len(ways)
             tunings.append(tune(bench, wanted, budget=share, on_progress=on_progress))
         except MlrepoError as error:
-            if (backend, precision) == _COMPARED[0]:
+            if (backend, precision) == ways[0]:
                 raise
             failed.append(Compared(backend, precision, "", 0.0, 0.0, 0.0, error.message))
     specs = [tuning.spec for tuning in tunings]
@@ -177,12 +180,24 @@ def compare(
     return sorted(found, key=lambda line: -line.rate) + failed
 
 
+def _ways(bench: Bench, request: BenchRequest) -> list[tuple[str, str]]:
+    """Return which backend is compared in which precision, the first of the table first."""
+    installed = [way for way in _COMPARED if _installed(way[0])]
+    if not (request.model_file or request.model_variant):
+        return installed
+    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    own = find_model(bench.home, workload, request.model_file, request.model_variant).precision
+    backends = dict.fromkeys(backend for backend, _ in installed)
+    converted = [way for way in installed if way[1] == BF16 and own in FLOATS]
+    return list(dict.fromkeys([*((backend, own) for backend in backends), *converted]))
+
+
 def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str, str]:
     workload: Workload = load_plugin(WORKLOADS, request.workload)
     backend = backend_name(request.backend)
     model = find_model(
         bench.home, workload, request.model_file, request.model_variant,
-        backend=backend, precision=request.precision,
+        backend=backend, precision=request.precision, way=request.way, layout=request.layout,
     )  # fmt: skip
     dataset = find_dataset(bench.home, workload, model)
     spec = ProbeSpec(
@@ -191,9 +206,12 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
         model_file=str(model.path),
         threads=0,
         batch=0,
-        precision=request.precision or model.precision,
+        precision=run_precision(model, request.precision),
+        model_precision=model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(dataset or ""),
+        layout=model.layout,
+        size=model.size,
         cache=str(bench.home / "compiled"),
     )
     return spec, model.files.digest, parse_scenario(request.scenario)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
+from mlrepo.bench.described import described, refuse_unlabelled, run_precision
 from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.model_files import ModelFiles, model_file_names
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
-from mlrepo.record import PERFORMANCE
+from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.catalog import INT8, ReferenceModel, variants
+from mlrepo.workloads.catalog import INT8, ReferenceModel
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.model_store import ModelStore, is_int8
+from mlrepo.workloads.imagenet.preprocess import prepared_name
+from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.ways import way_of
+from mlrepo.workloads.weights import precision_of, read_facts
 
 _ALIASES = {"onnxruntime": "onnx"}
 # Which of our backends read a model of a framework.
@@ -63,10 +67,14 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
             request.model_variant,
             backend=backend,
             precision=request.precision,
+            way=request.way,
+            layout=request.layout,
         )
     )
     files = model.files
     _refuse_another_model(request, files)
+    if request.mode == ACCURACY:
+        refuse_unlabelled(model, workload)
     spec = RunSpec(
         workload=workload.name,
         backend=backend,
@@ -78,9 +86,12 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         test=request.test.name if request.test else "",
         # Explicitly: the installed LoadGen may carry those of another round.
         seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
-        precision=request.precision or model.precision,
+        precision=run_precision(model, request.precision),
+        model_precision=model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(find_dataset(home, workload, model) or ""),
+        layout=model.layout,
+        size=model.size,
         cache=str(home / "compiled"),
         model_digest=files.digest,
         model_states=files.states,
@@ -118,10 +129,13 @@ def find_model(
     *,
     backend: str = "onnx",
     precision: str = "",
+    way: str = "",
+    layout: str = "",
 ) -> Model:
     """Return the model of a run: a file of the user's, a named variant, or the default.
 
-    The precision int8 without a model named takes the benchmark's quantized one.
+    The precision int8 without a model named takes the benchmark's quantized one. ``way`` and
+    ``layout`` are how it takes images, where that is not what is known of it.
 
     Raises
     ------
@@ -147,12 +161,10 @@ def find_model(
             variant = _quantized(store, workload.name, backend)
         name = f"{workload.name}/{variant}" if variant else workload.name
         model = store.require(store.find(name)).model_file()
-    if precision and (precision == INT8) != (model.precision == INT8):
-        raise UserError(
-            f"--precision {precision}: the model {model.name} is {model.precision}.",
-            hint="Leave out --precision, or name another model (`mlrepo model list`). "
-            f"{_how_to_quantize(workload)}",
-        )
+    if way:
+        model = replace(model, preprocessing=way_of(workload.name, model.path, way))
+    model = described(model, workload, layout or model.layout)
+    run_precision(model, precision, _how_to_quantize(workload))
     return model
 
 
@@ -160,14 +172,13 @@ def _substitute(workload: Workload, file: Path) -> Model:
     path = file.absolute()
     model_file_names(path)
     model = workload.model
-    known = variants(workload.name)
     return Model(
         name=path.stem,
         path=path,
         starting_weights_filename=path.name,
         retraining=model.retraining if model else "no",
-        weight_data_types=INT8 if path.is_file() and is_int8(path) else "fp32",
-        preprocessing=known[0].preprocessing if known else "",
+        weight_data_types="",
+        preprocessing=way_of(workload.name, path),
     )
 
 
@@ -204,7 +215,7 @@ def find_same_model(
             looked.append(f"{model.path} ({error.message.removesuffix('.')})")
             continue
         if files.digest == sha256:
-            return model
+            return _as_recorded(model, workload, recorded)
         looked.append(f"{model.path}{_difference(files, recorded)}")
     raise UserError(
         f"The recorded model {recorded.get('file', '')} (SHA-256 {sha256}) is not here; looked at: "
@@ -212,6 +223,14 @@ def find_same_model(
         hint="`mlrepo model list` shows which models can be fetched; a file of your own is given "
         "with --model-file.",
     )
+
+
+def _as_recorded(model: Model, workload: Workload, recorded: Mapping[str, Any]) -> Model:
+    """Return the model with the way and the layout that a record names; the first named none."""
+    way = str(recorded.get("preprocessing") or "")
+    if way:
+        model = replace(model, preprocessing=way_of(workload.name, model.path, way))
+    return described(model, workload, str(recorded.get("layout") or "") or model.layout)
 
 
 def _difference(files: ModelFiles, recorded: Mapping[str, Any]) -> str:
@@ -240,10 +259,7 @@ def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
     found = [
         model.variant
         for model in store.known()
-        if model.benchmark == benchmark
-        and model.weight_data_types == INT8
-        and can_read(backend, model)
-        and store.get(model) is not None
+        if model.benchmark == benchmark and can_read(backend, model) and _is_int8(store, model)
     ]
     if not found:
         raise UserError(
@@ -256,6 +272,15 @@ def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
             hint="Choose one with --model-variant.",
         )
     return found[0]
+
+
+def _is_int8(store: ModelStore, model: ReferenceModel) -> bool:
+    """Say whether a model is here whose weights are 8-bit integers, by its files."""
+    stored = store.get(model)
+    if stored is None:
+        return False
+    types = ",".join(read_facts(stored.path).weights) or model.weight_data_types
+    return precision_of(types) == INT8
 
 
 def _how_to_quantize(workload: Workload) -> str:
@@ -279,4 +304,11 @@ def find_dataset(home: Path, workload: Workload, model: Model) -> Path | None:
     """
     if not workload.dataset:
         return None
-    return ImageNetStore(home).require_prepared(model.preprocessing)
+    if len(set(model.size)) > 1:
+        raise UserError(
+            f"{model.name} takes images of {model.size[0]} by {model.size[1]}, and those of "
+            f"{workload.dataset} are prepared as squares.",
+            hint="Export the model for square images.",
+        )
+    name = prepared_name(model.preprocessing, *model.size[:1])
+    return ImageNetStore(home).require_prepared(name)

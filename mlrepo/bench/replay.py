@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.compliance import plan_tests, prepare_test
+from mlrepo.bench.described import BF16
 from mlrepo.bench.evidence import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
@@ -27,12 +28,13 @@ from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
 from mlrepo.workloads import Model, Workload
+from mlrepo.workloads.weights import UNKNOWN
 
 REPLAY_TAG = "replay"
-# What a record says of its model in words; where the file lies, this machine says.
+# What a record says of its model in words; where the file lies, this machine says, and what its
+# weights are, the file.
 _MODEL_TEXTS = (
-    "name", "starting_weights_filename", "retraining", "input_data_types", "weight_data_types",
-    "weight_transformations",
+    "name", "starting_weights_filename", "retraining", "weight_transformations",
 )  # fmt: skip
 _RECORDED = ("round", "division", "submitter", "category", "system", "platform")
 
@@ -85,10 +87,13 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
         may not run here.
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
-    file = find_same_model(bench.home, workload, record.model, model)
+    # The first records named the way only with the data set.
+    way = record.model.get("preprocessing") or record.dataset.get("preprocessing") or ""
+    file = find_same_model(bench.home, workload, {**record.model, "preprocessing": way}, model)
     recorded_data = record.dataset.get("fingerprint")
     dataset = find_dataset(bench.home, workload, file)
-    data = workload.open(str(dataset or "")).describe().get("fingerprint")
+    opened = workload.open(str(dataset or ""), file.layout, file.size)
+    data = opened.describe().get("fingerprint")
     if recorded_data and data != recorded_data:
         raise UserError(
             f"The data set of {record.benchmark} is not that of the record: its fingerprint is "
@@ -129,7 +134,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
         mode=record.mode,
         max_batch=backend.get("max_batch"),
         threads=backend.get("threads"),
-        precision=str(backend.get("precision") or "fp32"),
+        precision=_asked_precision(backend, model),
         backend_options=bench.gate.options(record, run),
         prefix=bench.gate.prefix(record, run),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
@@ -143,6 +148,12 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
     plan = plan_tests(record.round, request, (record.test,))
     tested = prepare_test(bench, plan, request, record.test, against=record.reference)
     return replace(request, test=tested.test)
+
+
+def _asked_precision(backend: Mapping[str, Any], model: Model) -> str:
+    """Return the precision to ask for: what the model's files say of themselves, none has to."""
+    recorded = str(backend.get("precision") or "")
+    return recorded if recorded == BF16 or model.weight_data_types == UNKNOWN else ""
 
 
 def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:

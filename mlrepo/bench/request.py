@@ -61,6 +61,8 @@ class BenchRequest:
         Refuse to start on a busy machine, and do not place a run that was disturbed.
     model_variant:
         Which model of the benchmark's, by name; empty for its default.
+    way, layout:
+        How images become the model's input, where that is not what is known of it.
     precision, backend_options:
         What the backend is asked for; an empty precision is the model's own.
     extra:
@@ -86,6 +88,8 @@ class BenchRequest:
     extra: Mapping[str, str] | None = None
     model_file: Path | None = None
     model_variant: str = ""
+    way: str = ""
+    layout: str = ""
     precision: str = ""
     backend_options: Mapping[str, str] | None = None
     prefix: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
+from mlrepo.workloads.weights import MIXED
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,8 @@ class Bench:
                 "input_data_types": model.input_data_types,
                 "weight_data_types": model.weight_data_types,
                 "weight_transformations": model.weight_transformations,
+                "preprocessing": model.preprocessing,
+                "layout": model.layout,
             },
             "source": source_state(self.repository),
             "host": host_facts(),
@@ -318,7 +321,7 @@ class Bench:
             ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
         }
         calibration = inputs.model.document(CALIBRATION_DOCUMENT)
-        if spec.precision == INT8 and calibration.is_file():
+        if spec.precision in (INT8, MIXED) and calibration.is_file():
             files[CALIBRATION_DOCUMENT] = calibration.read_bytes()
         if test is not None:
             files[AUDIT_FILE] = test.audit.encode()
@@ -345,7 +348,8 @@ def _note_conversion(model: dict[str, Any], spec: RunSpec) -> None:
         before = model["weight_transformations"]
         done = f"converted to bf16 by {spec.backend}"
         model["weight_data_types"] = "bf16"
-        model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
+        if done not in before:  # as in the record of a run that is repeated
+            model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:

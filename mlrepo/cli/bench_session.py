@@ -14,6 +14,7 @@ import click
 from mlrepo import account
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import ProgressLine, print_headline
+from mlrepo.workloads.ways import WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
     from mlrepo.repository.discovery import ResultsRepository
+
+# The names of mlrepo.workloads.forms, as they are typed.
+LAYOUTS = ("nchw", "nhwc")
 
 _WHERE = (
     click.option(
@@ -210,7 +214,24 @@ _MODEL = (
     click.option(
         "--model-variant", default="", help="Which model of the benchmark (mlrepo model list)."
     ),
-    click.option("--precision", default="", help="fp32, bf16 or int8 (default: the model's own)."),
+    click.option(
+        "--way",
+        type=click.Choice(WAY_NAMES),
+        default=None,
+        help="How images are prepared for the model (default: that of the model, pytorch for files "
+        "of PyTorch, else that of the benchmark).",
+    ),
+    click.option(
+        "--layout",
+        type=click.Choice(LAYOUTS, case_sensitive=False),
+        default=None,
+        help="Where the model takes the channels (default: as its input says, else nchw).",
+    ),
+    click.option(
+        "--precision",
+        default="",
+        help="fp32, bf16, int8 … (default: the model's own; a backend may convert to bf16).",
+    ),
     click.option(
         "--backend-opt",
         "backend_options",
@@ -238,6 +259,8 @@ def model_choice(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[s
     return {
         "model_file": given["model_file"] or (Path(legacy) if legacy else None),
         "model_variant": given["model_variant"],
+        "way": given["way"] or "",
+        "layout": given["layout"] or "",
         "precision": given["precision"],
         "backend_options": given["backend_options"],
     }

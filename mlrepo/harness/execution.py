@@ -54,7 +54,7 @@ def execute(
     MlrepoError
         Something the user can mend: model, data set, settings.
     """
-    dataset = workload.open(spec.dataset)
+    dataset = workload.open(spec.dataset, spec.layout, spec.size)
     settings = _settings(spec, workload, directory)
     _refuse_too_many(spec, settings, dataset)
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
@@ -172,6 +172,7 @@ def _backend_options(spec: RunSpec, query: int) -> BackendOptions:
     return BackendOptions(
         threads=spec.threads,
         precision=spec.precision,
+        model_precision=spec.model_precision,
         batch=spec.max_batch or batch,
         extra=spec.backend_options,
         cache=Path(spec.cache) if spec.cache else None,

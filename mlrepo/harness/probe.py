@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -42,6 +42,9 @@ class ProbeSpec:
     precision: str = "fp32"
     backend_options: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
+    layout: str = ""
+    size: Sequence[int] = ()
+    model_precision: str = ""
     cache: str = ""
 
 
@@ -51,7 +54,7 @@ class Probe:
     def __init__(self, spec: ProbeSpec) -> None:
         self._spec = spec
         self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
-        dataset = self._workload.open(spec.dataset)
+        dataset = self._workload.open(spec.dataset, spec.layout, spec.size)
         self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
         self._load()
         feed = plan_feed(self._backend, dataset, Path(spec.model_file))
@@ -64,6 +67,7 @@ class Probe:
             BackendOptions(
                 threads=self._spec.threads,
                 precision=self._spec.precision,
+                model_precision=self._spec.model_precision,
                 batch=self._spec.batch,
                 extra=self._spec.backend_options,
                 cache=Path(self._spec.cache) if self._spec.cache else None,

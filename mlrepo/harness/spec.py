@@ -50,6 +50,10 @@ class RunSpec:
         What the backend is asked for.
     dataset:
         Where a data set that the user registered lies prepared; empty for an embedded one.
+    layout, size:
+        How the model takes images, where that is not how the data set has them.
+    model_precision:
+        What the model's own weights are in one word, where that is known.
     cache:
         Directory where a backend keeps what can be used again.
     """
@@ -67,6 +71,9 @@ class RunSpec:
     precision: str = "fp32"
     backend_options: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
+    layout: str = ""
+    size: Sequence[int] = ()
+    model_precision: str = ""
     cache: str = ""
     model_digest: str = ""
     model_states: Mapping[str, Sequence[int]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ _AS_TYPED = {
     "--backend-opt": True,
     "--model-variant": True,
     "--model-file": True,
+    "--way": True,
+    "--layout": True,
     "--framework-version": True,
     "--framework-ext": True,
     "--skip-system-ext": False,

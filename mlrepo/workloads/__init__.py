@@ -57,6 +57,8 @@ class Model:
         The directory of what is written about it; None where that is beside its files.
     sha256:
         The digest that its files must have; empty where any will do.
+    layout, size:
+        How it takes images where that is not how the data set has them: ``NHWC``, height and width.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Model:
     preprocessing: str = ""
     documents: Path | None = None
     sha256: str = ""
+    layout: str = ""
+    size: tuple[int, ...] = ()
 
     @property
     def files(self) -> ModelFiles:
@@ -95,8 +99,10 @@ class Model:
 
     @property
     def precision(self) -> str:
-        """What it computes in, unless the backend is asked for another precision."""
-        return "int8" if self.weight_data_types == "int8" else "fp32"
+        """What its weights are in one word: ``fp32``, ``int8``, ``mixed`` where they differ."""
+        from mlrepo.workloads.weights import precision_of
+
+        return precision_of(self.weight_data_types)
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,13 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
     }  # fmt: skip
     typed = {
         "count", "time", "qps", "max_latency", "samples_per_query", "user_conf", "extra",
-        "model_file", "model_variant", "timeout", "place", "require_quiet",
+        "model_file", "model_variant", "way", "layout", "timeout", "place", "require_quiet",
     }  # fmt: skip
     assert from_records | typed == {field.name for field in fields(BenchRequest)}
     assert set(_keywords(_PACKAGE / "bench" / "replay.py", "BenchRequest")) <= from_records
     assert set(_keywords(_PACKAGE / "bench" / "compliance.py", "BenchRequest")) <= from_records | {
-        "model_file", "model_variant", "timeout",  # from the request of the test itself
+        # From the request of the test itself.
+        "model_file", "model_variant", "way", "layout", "timeout",
     }  # fmt: skip
 
 

@@ -1,0 +1,119 @@
+"""A model as its own files describe it, and what of that decides how a run feeds and judges it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlrepo.errors import MlrepoError, UserError
+from mlrepo.workloads import Model, Workload
+from mlrepo.workloads.classification import unlabelled
+from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
+from mlrepo.workloads.imagenet.prepared import NAME as IMAGENET
+from mlrepo.workloads.imagenet.preprocess import SIZE
+from mlrepo.workloads.weights import MIXED, UNKNOWN, ModelFacts, precision_of, read_facts
+
+BF16 = "bf16"
+# Models that a backend may compute in bf16; the others were rounded to less already.
+FLOATS = ("fp32", "fp16", BF16)
+
+
+def described(model: Model, workload: Workload, layout: str = "") -> Model:
+    """Return the model with the types, the layout and the size that its files say.
+
+    What the files do not say stays as it is: what is claimed for a model of the catalogue. A model
+    that nobody describes has ``unknown`` weights.
+
+    Raises
+    ------
+    UserError
+        The layout that was asked for contradicts the model's input.
+    """
+    facts = read_facts(model.path)
+    layout, size = _form(facts, workload, layout.upper(), model)
+    return replace(
+        model,
+        weight_data_types=",".join(facts.weights) or model.weight_data_types or UNKNOWN,
+        input_data_types=facts.input_data_types or model.input_data_types,
+        layout=layout,
+        size=size,
+    )
+
+
+def run_precision(model: Model, asked: str, hint: str = "") -> str:
+    """Return the precision of a run: that of the model, or bf16 where the backend converts to it.
+
+    Raises
+    ------
+    UserError
+        The model is of another precision than the one that is asked for.
+    """
+    own = model.precision
+    if not asked or asked == own:
+        return own
+    if model.weight_data_types == UNKNOWN or (asked == BF16 and own in FLOATS):
+        return asked
+    parts = [precision_of(word) for word in model.weight_data_types.split(",")]
+    if own == MIXED and asked in parts:
+        return own
+    kinds = f" ({model.weight_data_types})" if own == MIXED else ""
+    raise UserError(
+        f"--precision {asked}: the model {model.name} is {own}{kinds}.",
+        hint=f"Leave out --precision, or name another model (`mlrepo model list`). {hint}".strip(),
+    )
+
+
+def refuse_unlabelled(model: Model, workload: Workload) -> None:
+    """Raise :class:`UserError` where an accuracy run could not be judged by the labels."""
+    problem = unlabelled(workload, [output.shape for output in read_facts(model.path).outputs])
+    if problem:
+        raise UserError(
+            f"The accuracy of {model.name} cannot be judged: {problem}",
+            hint="Use --mode performance, or a model that was trained for these labels.",
+        )
+
+
+def _form(
+    facts: ModelFacts, workload: Workload, layout: str, model: Model
+) -> tuple[str, tuple[int, ...]]:
+    """Return layout and size in which the model takes images where they are not the data set's."""
+    if layout and layout not in LAYOUTS:
+        raise UserError(
+            f"There is no layout {layout!r}.", hint=f"Use one of: {', '.join(LAYOUTS)}."
+        )
+    native = _sample_shape(workload)
+    given = facts.inputs[0] if len(facts.inputs) == 1 else None
+    if len(native) != 3 or given is None or len(given.shape) != 4:
+        if layout == NHWC and native and len(native) != 3:
+            raise UserError(
+                f"The layout {layout} is for images, but samples of {workload.name} have "
+                f"{len(native)} dimensions.",
+                hint="Leave out --layout.",
+            )
+        return layout, ()
+    if not layout and _fits(given.shape[1:], native):
+        return "", ()
+    found, size = form_of(given, layout)
+    channels = given.shape[3 if found == NHWC else 1]
+    if channels not in (None, native[0]):
+        if layout:
+            raise UserError(
+                f"{model.path.name} takes {list(given.shape[1:])}: with the layout {layout} that "
+                f"would be {channels} channels, and images of {workload.name} have {native[0]}.",
+                hint="Leave out --layout, or give the other one.",
+            )
+        return "", ()  # the one check of shapes refuses it, with both sides named
+    return found, () if size == native[1:] else size
+
+
+def _sample_shape(workload: Workload) -> tuple[int, ...]:
+    """Return the shape of a benchmark's samples; () where its data set cannot be opened here."""
+    if workload.dataset == IMAGENET:
+        return (3, SIZE, SIZE)
+    try:
+        return tuple(workload.open("").sample_shape)
+    except (MlrepoError, OSError, ValueError, TypeError, AttributeError):
+        return ()  # the run says so
+
+
+def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    return all(have in (None, want) for have, want in zip(shape, wanted, strict=True))
