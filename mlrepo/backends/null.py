@@ -16,6 +16,8 @@ _CLASSES = 10
 class NullBackend:
     """Returns the same scores for every sample; its results say nothing about any model."""
 
+    computes = False
+
     def load(self, model: Path, options: BackendOptions) -> None:
         """Load nothing."""
         self._scores = np.zeros((1, _CLASSES), dtype=np.float32)

@@ -73,7 +73,7 @@ class OnnxRuntimeBackend:
             ) from error
         self._session = self._sessions[0]
         self._pool = ThreadPoolExecutor(self._streams) if self._streams > 1 else None
-        self._inputs = [_spec(value, model) for value in self._session.get_inputs()]
+        self._inputs = [read_input(value, model) for value in self._session.get_inputs()]
         spec = only_input(self._inputs, model)
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
             raise UserError(
@@ -141,8 +141,8 @@ def _provider(name: str) -> str:
     return _PROVIDERS[name]
 
 
-def _spec(value: Any, model: Path) -> TensorSpec:
-    """Return an input; for ONNX Runtime a scalar and a tensor of open rank are the same."""
+def read_input(value: Any, model: Path) -> TensorSpec:
+    """Return an input of a session, for which a scalar and an open rank are the same."""
     kind, _, element = value.type.removesuffix(")").partition("(")
     name = numpy_name(element if kind == "tensor" else kind)
     shape = tuple(d if isinstance(d, int) else None for d in value.shape)

@@ -156,6 +156,7 @@ def prepare_test(
         timeout=request.timeout,
         tags=request.tags,
         test=prepared,
+        agreement_check=request.agreement_check,
     )
 
 

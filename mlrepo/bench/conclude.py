@@ -223,6 +223,7 @@ def _record(
         "name": spec.backend,
         **(described or {}),
         "input": fed,
+        "agreement": started.get("agreement") or {},
         "threads": spec.threads,
         "max_batch": spec.max_batch,
         "prefix": given["prefix"],

@@ -93,6 +93,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         layout=model.layout,
         size=model.size,
         cache=str(home / "compiled"),
+        agreement_check=request.agreement_check,
         model_digest=files.digest,
         model_states=files.states,
     )

@@ -146,6 +146,7 @@ def _phase(last: Mapping[str, Any]) -> str:
         "nothing": "starting",
         "loading": "loading model and data",
         "warming": "warming up",
+        "comparing": "comparing scores",
         "started": "measuring",
         "finished": "ending",
     }.get(str(last["event"]), "running")

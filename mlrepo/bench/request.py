@@ -65,6 +65,8 @@ class BenchRequest:
         How images become the model's input, where that is not what is known of it.
     precision, backend_options:
         What the backend is asked for; an empty precision is the model's own.
+    agreement_check:
+        Whether the backend's scores are compared with ONNX Runtime's before LoadGen starts.
     extra:
         Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
@@ -102,6 +104,7 @@ class BenchRequest:
     framework_ext: str = ""
     skip_system_ext: bool = False
     require_quiet: bool = False
+    agreement_check: bool = True
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""

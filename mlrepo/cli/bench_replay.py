@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench_session import (
+    agreement_option,
     before_runs,
     exit_code,
     open_bench,
@@ -40,6 +41,7 @@ _MOST_TOLD = 12
 @click.option("--model-file", type=click.Path(path_type=Path),
               help="The recorded model, where it is not in the user's store.")  # fmt: skip
 @trust_option
+@agreement_option
 @click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print record and comparison as JSON.")
 @click.pass_context
@@ -52,6 +54,7 @@ def command(
     experiment: str | None,
     model_file: Path | None,
     trust_prefix: bool,
+    agreement_check: bool,
     check: bool,
     as_json: bool,
 ) -> int:
@@ -105,7 +108,8 @@ def command(
         return 0
     before_runs(bench)
     label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
-    done = run_one(bench, plan.request, f"replay {label}")
+    request = replace(plan.request, agreement_check=agreement_check)
+    done = run_one(bench, request, f"replay {label}")
     [comparison] = compare([find_side(repository, one) for one in (record.run, done.record.run)])
     if as_json:
         print_json(

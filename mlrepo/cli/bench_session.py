@@ -205,6 +205,21 @@ def key_values(
     return found
 
 
+_AGREEMENT = click.option(
+    "--no-agreement-check",
+    "agreement_check",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Do not compare the backend's scores with ONNX Runtime's; closed takes no such run.",
+)
+
+
+def agreement_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that leaves out the comparison of a backend's scores."""
+    return _AGREEMENT(function)
+
+
 _MODEL = (
     click.option(
         "--model-file",
@@ -240,6 +255,7 @@ _MODEL = (
         metavar="KEY=VALUE",
         help="An option of the backend's own (repeatable).",
     ),
+    _AGREEMENT,
 )
 
 
@@ -263,4 +279,5 @@ def model_choice(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[s
         "layout": given["layout"] or "",
         "precision": given["precision"],
         "backend_options": given["backend_options"],
+        "agreement_check": given["agreement_check"],
     }

@@ -22,6 +22,7 @@ _PHASES = {
     "starting": "starting",
     "loading": "loading model and data",
     "warming": "warming up",
+    "comparing": "comparing scores",
     "started": "measuring",
     "finished": "ending",
     "failed": "ending",
@@ -92,6 +93,8 @@ def verdict(validity: str) -> str:
 
 def print_headline(record: RunRecord) -> None:
     """Print what was run, its result and verdict, and the reasons of the verdict."""
+    from mlrepo.layout.eligibility import not_compared
+
     result = "" if record.result.value is None else f" {record.result}"
     title = style(
         f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}", bold=True
@@ -99,6 +102,8 @@ def print_headline(record: RunRecord) -> None:
     click.echo(f"{title} {verdict(record.validity)}")
     for reason in record.reasons:
         click.echo(f"  because {reason}")
+    if why := not_compared(record):
+        click.echo(f"  scores  not compared with the model's own: {why}")
 
 
 class ProgressLine:

@@ -72,6 +72,25 @@ def _model(model: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _agreement(backend: Mapping[str, Any]) -> str:
+    """Return what the backend's scores were compared with, and how near they are."""
+    found = backend.get("agreement") or {}
+    if not found.get("reference"):
+        return f"not compared: {found['why']}" if found.get("why") else "-"
+    batches = " and ".join(map(str, found.get("batches") or ()))
+    return (
+        f"{found.get('distance') or 0:.2g} from {found['reference']} ({found.get('type')} allows "
+        f"{found.get('bound') or 0:g}): {len(found.get('samples') or ())} samples, batches of "
+        f"{batches}"
+    )
+
+
+def _input(backend: Mapping[str, Any]) -> str:
+    """Return how the samples got into the model."""
+    fed = backend.get("input")
+    return (fed.get("cast") or "samples as they are") if fed else "-"
+
+
 def _print_failure(failure: bytes, run: str) -> None:
     """Print the whole reason of a failure; of a very long one the beginning and the end."""
     lines = failure.decode("utf-8", errors="replace").splitlines()
@@ -103,6 +122,8 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
         "system": f"{record.system} (results stand under {record.sut})",
         "backend": f"{backend.get('framework', backend.get('name'))}, "
         f"batch {backend.get('batch')}, options {json.dumps(backend.get('options', {}))}",
+        "scores": _agreement(backend),
+        "input": _input(backend),
         "model": _model(model),
         "data set": f"{data.get('name')}, {data.get('samples')} samples, "
         f"sha256 {data.get('fingerprint')}"

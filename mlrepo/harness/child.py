@@ -1,4 +1,4 @@
-"""The entry of a child process: ``python -m mlrepo.harness.child run|probe HOLDER``.
+"""The entry of a child process: ``python -m mlrepo.harness.child run|probe|reference HOLDER``.
 
 The process is bound to the mlrepo process HOLDER before it imports what takes a second: a parent
 that is killed meanwhile would leave a benchmark running beside the next one.
@@ -11,8 +11,12 @@ from importlib import import_module
 
 from mlrepo.lifetime import end_with, this_process
 
-RUN, PROBE = "run", "probe"
-_MODULES = {RUN: "mlrepo.harness.execution", PROBE: "mlrepo.harness.probe"}
+RUN, PROBE, REFERENCE = "run", "probe", "reference"
+_MODULES = {
+    RUN: "mlrepo.harness.execution",
+    PROBE: "mlrepo.harness.probe",
+    REFERENCE: "mlrepo.harness.reference",
+}
 
 
 def command(kind: str) -> list[str]:

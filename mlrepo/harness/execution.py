@@ -13,12 +13,13 @@ import mlperf_loadgen as lg
 
 from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import UserError
-from mlrepo.harness import warmup
+from mlrepo.harness import agreement, warmup
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.feed import plan_feed
+from mlrepo.harness.feed import Feed, plan_feed
 from mlrepo.harness.loadgen import installed_release
 from mlrepo.harness.model_guard import ModelGuard
-from mlrepo.harness.samples import SampleLibrary
+from mlrepo.harness.reference import Task
+from mlrepo.harness.samples import SampleLibrary, load_samples
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
@@ -60,16 +61,15 @@ def execute(
     query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
     guard = ModelGuard(spec)
     guard.before_loading()
-    backend.load(Path(spec.model_file), _backend_options(spec, query))
-    guard.after_loading()
-    feed = plan_feed(backend, dataset, Path(spec.model_file))
+    loaded = list(range(min(dataset.total, max(64, query))))
+    compared = agreement.spread(loaded)
+    feed, expected = _load(spec, backend, dataset, query, compared)
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
     largest = max(buffer, settings.multi_stream_samples_per_query)
     library = SampleLibrary(dataset, largest, feed.cast)
     pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, feed.static_batch)
 
-    loaded = list(range(min(dataset.total, max(64, query))))
     library.load(loaded)
     reporter.event("warming")
     times = warmup.measure_batches(pipeline, loaded, fixed, query)
@@ -79,6 +79,10 @@ def execute(
         return
     bound = settings.server_target_latency_ns / 1e9 if spec.scenario == "Server" else None
     pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
+    reporter.event("comparing")
+    kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
+    check = agreement.Check(spec.backend, pipeline.outputs, compared, kind)
+    agreed = check.run(expected, _batches(spec.scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query)
     settings = _settings(spec, workload, directory, reload=True)
 
@@ -88,6 +92,7 @@ def execute(
         batch_seconds={str(size): seconds for size, seconds in times.items()},
         total=_samples_to_judge(spec, settings, dataset),
         min_duration=settings.min_duration_ms / 1e3,
+        agreement=agreed,
         loadgen=installed_release(),
     )
     # A collection in the middle of a query would show up as latency; nothing here makes cycles.
@@ -103,6 +108,23 @@ def execute(
         batch=pipeline.max_batch,
         max_rss=_peak_memory(),
     )
+
+
+def _load(
+    spec: RunSpec, backend: Backend, dataset: Dataset, query: int, compared: list[int]
+) -> tuple[Feed, agreement.Expected]:
+    """Load the model; meanwhile another process computes what it should give."""
+    model = Path(spec.model_file)
+    with agreement.expectation(
+        model,
+        backend,
+        spec.backend,
+        Task(spec.model_file, spec.threads, spec.max_batch or agreement.SAMPLES),
+        lambda: load_samples(dataset, compared),
+        check=spec.agreement_check and spec.mode != SPEED,
+    ) as wait:
+        backend.load(model, _backend_options(spec, query))
+        return plan_feed(backend, dataset, model), wait()
 
 
 def _run_loadgen(
@@ -190,6 +212,13 @@ def _write_estimates(
     found = warmup.estimates(conf, model, spec.scenario, times, query)
     conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", found)
     path.write_text(conf.text, encoding="utf-8")
+
+
+def _batches(scenario: str, most: int, query: int) -> list[int]:
+    """Return the sizes of the batches that a run consists of, without those in between."""
+    if scenario == "SingleStream":
+        return [1]
+    return sorted({1, min(most, query) if scenario == "MultiStream" else most})
 
 
 def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:

@@ -12,6 +12,30 @@ from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
 
 
+def load_samples(dataset: Dataset, indices: Sequence[int]) -> npt.NDArray[Any]:
+    """Return samples if they are what models get: a gather would cast them in silence.
+
+    Raises
+    ------
+    UserError
+        The data set gives anything but one float32 array of the samples that were asked for.
+    """
+    samples: object = dataset.load(indices)
+    wanted = (len(indices), *dataset.sample_shape)
+    if not isinstance(samples, np.ndarray):
+        raise UserError(
+            f"The data set gives samples as {type(samples).__name__}.",
+            hint="One array is needed: a benchmark of several input tensors cannot run yet.",
+        )
+    if samples.shape != wanted or samples.dtype != np.float32:
+        raise UserError(
+            f"The data set gives samples of {samples.dtype} {list(samples.shape)} where "
+            f"float32 {list(wanted)} was asked for.",
+            hint="`load` must return each sample once, in the order of the indices.",
+        )
+    return samples
+
+
 class SampleLibrary:
     """The samples that LoadGen loaded, in the order in which it loaded them.
 
@@ -40,25 +64,9 @@ class SampleLibrary:
             The data set gives anything but one float32 array of the samples that were asked for.
         """
         unique = list(dict.fromkeys(indices))
-        self._samples = self._cast(self._checked(self._dataset.load(unique), len(unique)))
+        self._samples = self._cast(load_samples(self._dataset, unique))
         self._row_of[:] = -1
         self._row_of[np.asarray(unique, dtype=np.int64)] = np.arange(len(unique))
-
-    def _checked(self, samples: object, count: int) -> npt.NDArray[Any]:
-        """Return the samples if they are what models get: a gather would cast them in silence."""
-        wanted = (count, *self._dataset.sample_shape)
-        if not isinstance(samples, np.ndarray):
-            raise UserError(
-                f"The data set gives samples as {type(samples).__name__}.",
-                hint="One array is needed: a benchmark of several input tensors cannot run yet.",
-            )
-        if samples.shape != wanted or samples.dtype != np.float32:
-            raise UserError(
-                f"The data set gives samples of {samples.dtype} {list(samples.shape)} where "
-                f"float32 {list(wanted)} was asked for.",
-                hint="`load` must return each sample once, in the order of the indices.",
-            )
-        return samples
 
     def unload(self, indices: Sequence[int]) -> None:
         """Forget all samples: LoadGen unloads a set before it loads the next one."""

@@ -56,6 +56,8 @@ class RunSpec:
         What the model's own weights are in one word, where that is known.
     cache:
         Directory where a backend keeps what can be used again.
+    agreement_check:
+        Whether the backend's scores are compared with ONNX Runtime's first.
     """
 
     workload: str
@@ -75,6 +77,7 @@ class RunSpec:
     size: Sequence[int] = ()
     model_precision: str = ""
     cache: str = ""
+    agreement_check: bool = True
     model_digest: str = ""
     model_states: Mapping[str, Sequence[int]] = field(default_factory=dict)
 

@@ -60,12 +60,25 @@ class Pipeline:
         """
         count = len(batch)
         if self._static_batch is not None and count != self._static_batch:
-            padded = np.zeros((self._static_batch, *batch.shape[1:]), batch.dtype)
-            padded[:count] = batch
-            batch = padded
+            batch = self._filled(batch, self._static_batch)
         responses = self._postprocess(self._backend.predict(batch))
         self._check(responses, len(batch))
         return responses[:count]
+
+    def outputs(self, indices: Sequence[int]) -> list[npt.NDArray[Any]]:
+        """Return copies of the model's outputs for loaded samples, as :meth:`infer` gets them."""
+        batch = self.library.batch(self.library.rows(indices))
+        size = self._static_batch or len(batch)
+        if len(batch) != size:
+            batch = self._filled(batch, size)
+        found = [np.array(output) for output in self._backend.predict(batch)]
+        return [o[: len(indices)] if o.ndim and len(o) == size else o for o in found]
+
+    @staticmethod
+    def _filled(batch: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+        filled = np.zeros((size, *batch.shape[1:]), batch.dtype)
+        filled[: len(batch)] = batch
+        return filled
 
     def complete(self, ids: Sequence[int], responses: npt.NDArray[Any]) -> None:
         """Tell LoadGen the responses to the samples ``ids``."""

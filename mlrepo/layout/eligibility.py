@@ -17,6 +17,8 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
         return "the run is a probe of the peak search"
     if IMPORTED_TAG in record.tags:
         return "the run was imported"
+    if record.division == "closed" and (record.backend.get("agreement") or {}).get("waived"):
+        return f"closed takes no scores that nobody compared: {not_compared(record)}"
     noise = record.load.get("noise") or {}
     if noise.get("required_quiet") and noise.get("disturbances"):
         return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"
@@ -26,6 +28,14 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
             f"division ({record.category}) of {round_.name}"
         )
     return ""
+
+
+def not_compared(record: RunRecord) -> str:
+    """Return why the backend's scores were not compared with the model's own, or an empty string.
+
+    Runs of an older mlrepo say nothing of it.
+    """
+    return str((record.backend.get("agreement") or {}).get("why") or "")
 
 
 def why_not_submitted(record: RunRecord, round_: Round, *, quick: bool) -> str:

@@ -17,6 +17,7 @@ from mlrepo.layout.documents import (
     result_readme,
     system_description,
 )
+from mlrepo.layout.eligibility import not_compared
 from mlrepo.layout.files import logs_of, user_conf_path
 from mlrepo.paths import RepoPath
 from mlrepo.record import RunRecord
@@ -78,17 +79,19 @@ class Composer:
             lead = result.performance
             key = (lead.record.division, lead.record.submitter)
             submitters.setdefault(key, []).append(lead)
-        for (division, submitter), runs in submitters.items():
-            records = [run.record for run in runs]
+        for (division, submitter), leads in submitters.items():
+            records = [run.record for run in leads]
             root = RepoPath((division, submitter))
             own = self.head.entries(root)
             for name, existing in own.items():
                 if name not in _GENERATED:
                     self._content[root / name] = existing
             self._add_code(root, own, records)
-            self._add_calibration(root, runs)
+            self._add_calibration(root, leads)
             self._add_mapping(root, records)
-        self._add_notes_on_loadgen([run for result in results for run in result.runs])
+        runs = [run for result in results for run in result.runs]
+        self._add_notes_on_loadgen(runs)
+        self._add_notes_on_scores(runs)
         return Composition(self._content, tuple(self._notes))
 
     def _add_result(self, result: ChosenResult) -> None:
@@ -210,6 +213,15 @@ class Composer:
                 f"LoadGen {release} made {', '.join(ids)}; {own}. The round's seeds were set, all "
                 "else is that release's own."
             )
+
+    def _add_notes_on_scores(self, runs: Iterable[Candidate]) -> None:
+        """Say of which runs nobody knows that the backend computed the model."""
+        for candidate in runs:
+            if why := not_compared(candidate.record):
+                self._note(
+                    f"The scores of {candidate.run.run} were not compared with the model's own: "
+                    f"{why}."
+                )
 
     def _holds(self, path: RepoPath) -> bool:
         return path.name in self.head.entries(RepoPath(path.parts[:-1]))

@@ -59,12 +59,13 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
     typed = {
         "count", "time", "qps", "max_latency", "samples_per_query", "user_conf", "extra",
         "model_file", "model_variant", "way", "layout", "timeout", "place", "require_quiet",
+        "agreement_check",
     }  # fmt: skip
     assert from_records | typed == {field.name for field in fields(BenchRequest)}
     assert set(_keywords(_PACKAGE / "bench" / "replay.py", "BenchRequest")) <= from_records
     assert set(_keywords(_PACKAGE / "bench" / "compliance.py", "BenchRequest")) <= from_records | {
         # From the request of the test itself.
-        "model_file", "model_variant", "way", "layout", "timeout",
+        "model_file", "model_variant", "way", "layout", "timeout", "agreement_check",
     }  # fmt: skip
 
 
@@ -113,6 +114,7 @@ def test_processes_are_started_in_known_places_only() -> None:
         "bench/available.py",
         "bench/execute.py",  # the benchmark under its prefix: through the gate
         "bench/tune.py",
+        "harness/agreement.py",  # our own module with the model that the run has
         "lifetime.py",  # binds a child that another place starts to its parent
         "repository/process.py",  # git, never through a shell
         "submission/credentials.py",  # gh auth token

@@ -28,6 +28,7 @@ class Patient:
 
     name = "patient"
     calls = 0
+    computes = False
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Remember nothing."""
@@ -187,6 +188,86 @@ class WithoutFramework(_Quick):
     def describe(self) -> Mapping[str, Any]:
         """Return the least."""
         return {"name": "without-framework"}
+
+
+class Right(Patient):
+    """Computes the model with ONNX Runtime, as any backend of a third party might."""
+
+    name = "right"
+    computes = True
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Open a session."""
+        import onnxruntime
+
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            str(model), settings, providers=["CPUExecutionProvider"]
+        )
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return the scores, which a subclass makes wrong."""
+        name = self._session.get_inputs()[0].name
+        (scores,) = self._session.run(None, {name: batch})
+        return [self.change(scores)]
+
+    def change(self, scores: Array) -> Array:
+        """Leave the scores as they are."""
+        return scores
+
+
+class Seeing(Patient):
+    """Reads a format of its own."""
+
+    name = "seeing"
+    computes = True
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Return scores of a kind."""
+        return [batch.reshape(len(batch), -1)[:, :10]]
+
+
+class Scaled(Right):
+    """Gives scores that are a tenth too large."""
+
+    name = "scaled"
+
+    def change(self, scores: Array) -> Array:
+        """Multiply."""
+        return scores * np.float32(1.1)
+
+
+class Swapped(Right):
+    """Mixes up two classes."""
+
+    name = "swapped"
+
+    def change(self, scores: Array) -> Array:
+        """Exchange the columns."""
+        return scores[:, [0, 1, 2, 4, 3, 5, 6, 7, 8, 9]]
+
+
+class OneWrong(Right):
+    """Gives the last sample of a batch the scores of the one before."""
+
+    name = "one-wrong"
+
+    def change(self, scores: Array) -> Array:
+        """Copy a row."""
+        scores[-1] = scores[-2] if len(scores) > 1 else scores[-1]
+        return scores
+
+
+class NotNumbers(Right):
+    """Gives no number where it should be largest."""
+
+    name = "not-numbers"
+
+    def change(self, scores: Array) -> Array:
+        """Write over one class of each sample."""
+        scores[:, 0] = np.nan
+        return scores
 
 
 class _OtherLabels(DigitsDataset):

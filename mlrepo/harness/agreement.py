@@ -1,0 +1,225 @@
+"""Whether a backend computes the model: its first batch against ONNX Runtime, before LoadGen.
+
+A backend that drops an attribute, takes a library that was compiled from other weights, or mixes up
+the samples of a batch is as fast as a right one, and LoadGen's performance runs look at no answer.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mlrepo.backends import Array, Backend
+from mlrepo.errors import UserError, telling_line
+from mlrepo.harness import child
+from mlrepo.harness.distance import BOUNDS, farthest, loosest
+from mlrepo.harness.feed import Feed
+from mlrepo.harness.reference import Task, framework_of, read_answer, write_task
+from mlrepo.workloads.weights import read_facts
+
+# So many samples are compared; in a batch they come again and again, so that each row counts.
+SAMPLES = 4
+# The backend that is the reference.
+_ITSELF = "onnx"
+WAIVED = "--no-agreement-check"
+_HINT = (
+    "What it computes is not this model: use another backend, and report it to the authors of this "
+    f"one. {WAIVED} runs it all the same, and the record says so."
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the outputs for some samples should be.
+
+    Attributes
+    ----------
+    framework:
+        What computed them, with its version; '' where nothing did.
+    why:
+        Why nothing did; '' where the backend itself is what others are compared with.
+    waived:
+        Whether that was somebody's choice, not a want.
+    outputs:
+        Arrays [samples, ...].
+    """
+
+    framework: str = ""
+    why: str = ""
+    waived: bool = False
+    outputs: Sequence[Array] = ()
+
+
+@contextmanager
+def expectation(
+    model: Path,
+    backend: Backend,
+    name: str,
+    task: Task,
+    samples: Callable[[], Array],
+    *,
+    check: bool,
+) -> Iterator[Callable[[], Expected]]:
+    """Start computing what ``backend``, called ``name``, should give; yield what waits for it.
+
+    The process has ended when the outputs are there, and in any case after the block.
+    """
+    if name == _ITSELF:
+        yield Expected
+        return
+    computes = getattr(backend, "computes", True)
+    if not (check and computes and framework_of(model)):
+        why = WAIVED if computes else "this backend computes no model"
+        if check and computes:
+            why = f"no other framework here reads {model.name}"
+        yield lambda: Expected(why=why, waived=not (check and computes))
+        return
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as answer,
+        tempfile.TemporaryFile() as said,
+    ):
+        write_task(task, samples(), given)
+        process = subprocess.Popen(
+            child.command(child.REFERENCE), stdin=given, stdout=answer, stderr=said, process_group=0
+        )
+        try:
+            yield lambda: _answer(process, answer, said)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _answer(process: subprocess.Popen[bytes], answer: IO[bytes], said: IO[bytes]) -> Expected:
+    code = process.wait()
+    try:
+        told, outputs = read_answer(answer)
+    except (ValueError, OSError, EOFError, KeyError):
+        said.seek(0, os.SEEK_END)
+        said.seek(max(0, said.tell() - 4096))
+        last = telling_line(said.read().decode("utf-8", "replace"))
+        return Expected(why=f"what computes the right scores ended with code {code}: {last}")
+    return Expected(told.get("framework", ""), told.get("problem", ""), outputs=outputs)
+
+
+@dataclass(frozen=True)
+class Check:
+    """The comparison of one loaded backend.
+
+    Attributes
+    ----------
+    predict:
+        The backend's outputs for samples of the library by index.
+    samples:
+        The indices of the samples whose outputs are expected.
+    kind:
+        The type whose rounding is allowed, a key of :data:`~mlrepo.harness.distance.BOUNDS`.
+    """
+
+    name: str
+    predict: Callable[[Sequence[int]], Sequence[Array]]
+    samples: Sequence[int]
+    kind: str
+
+    def run(self, expected: Expected, batches: Sequence[int]) -> Mapping[str, Any]:
+        """Compare batches of some sizes; return what the record says of it.
+
+        Raises
+        ------
+        UserError
+            The backend gives something else, or nothing that can be used.
+        """
+        begin = time.perf_counter()
+        largest = 0.0
+        for size in batches:
+            for rows in _rows(len(self.samples), size):
+                indices = [self.samples[row] for row in rows]
+                outputs = self.predict(indices)
+                largest = max(largest, self._compare(outputs, expected, rows, size))
+                self._refuse_unusable(outputs, indices)
+        about = {"reference": expected.framework, "why": expected.why, "waived": expected.waived}
+        if not expected.framework:
+            return about
+        return {
+            **about,
+            "samples": list(self.samples),
+            "batches": list(batches),
+            "distance": largest,
+            "bound": BOUNDS[self.kind],
+            "type": self.kind,
+            "seconds": round(time.perf_counter() - begin, 3),
+        }
+
+    def _compare(
+        self, outputs: Sequence[Array], expected: Expected, rows: Sequence[int], size: int
+    ) -> float:
+        try:
+            worst = farthest(outputs, expected.outputs, rows, self.kind)
+        except ValueError as error:
+            raise UserError(
+                f"The backend {self.name} gives other outputs than {expected.framework}: {error}.",
+                hint=_HINT,
+            ) from error
+        if worst.distance <= BOUNDS[self.kind]:
+            return worst.distance
+        raise UserError(
+            f"The backend {self.name} gives {worst.found:.6g} where {expected.framework} gives "
+            f"{worst.wanted:.6g}: sample {self.samples[rows[worst.row]]}, row {worst.row} of a "
+            f"batch of {size}, score {worst.position} of output {worst.output}. The scores of that "
+            f"sample are {worst.distance:.2g} apart; {self.kind} allows {BOUNDS[self.kind]:g}.",
+            hint=_HINT,
+        )
+
+    def _refuse_unusable(self, outputs: Sequence[Array], indices: Sequence[int]) -> None:
+        """Refuse outputs that no class can be read from, whoever computed them."""
+        numbers = [o for o in outputs if o.dtype.kind in "fiub"]
+        if not numbers:
+            found = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs) or "no output"
+            raise UserError(
+                f"The model gives {found}; scores are needed.",
+                hint="Export the model with its scores as an output.",
+            )
+        for number, output in enumerate(numbers):
+            if output.dtype.kind != "f" or len(output) != len(indices) or not output.size:
+                continue
+            scores = output.reshape(len(indices), -1)
+            # The logarithm of zero is a score, as long as another class has a better one.
+            bad = np.isnan(scores).any(axis=1) | ~(scores.max(axis=1, initial=-np.inf) < np.inf)
+            bad |= ~np.isfinite(scores).any(axis=1)
+            if bad.any():
+                row = int(np.argmax(bad))
+                shown = scores[row][~np.isfinite(scores[row])][:1]
+                raise UserError(
+                    f"The model gives {shown[0] if len(shown) else 'no score'} for sample "
+                    f"{indices[row]} (row {row} of a batch of {len(indices)}, output {number}) on "
+                    f"the backend {self.name}: no class can be read from it.",
+                    hint="Check the model's weights, and whether it was made for other samples.",
+                )
+
+
+def _rows(samples: int, size: int) -> list[list[int]]:
+    """Return the batches of a size in which each sample is in at least one row."""
+    if size == 1:
+        return [[sample] for sample in range(samples)]
+    starts = range(0, samples, size)
+    return [[(start + row) % samples for row in range(size)] for start in starts]
+
+
+def spread(loaded: Sequence[int]) -> list[int]:
+    """Return the samples that are compared: some from the whole of those that are loaded."""
+    step = max(1, len(loaded) // SAMPLES)
+    return list(loaded[::step][:SAMPLES])
+
+
+def allowed_type(model: Path, precision: str, feed: Feed) -> str:
+    """Return the type whose rounding is allowed: of the model's own types and the one asked for."""
+    return loosest([precision, feed.spec.dtype, *read_facts(model).weights])

@@ -1,0 +1,154 @@
+"""The process that computes what a model should give: ONNX Runtime, or PyTorch as the file is.
+
+A process of its own, so that neither its memory nor its threads are there when LoadGen measures; it
+works while the backend loads. It reads a line of JSON and an array of samples from standard input,
+and writes a line of JSON and the arrays of the scores to standard output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mlrepo.backends import Array, available_threads
+from mlrepo.backends.inputs import TensorSpec, only_input
+from mlrepo.errors import MlrepoError
+
+ONNX_RUNTIME, PYTORCH = "ONNX Runtime", "PyTorch"
+_TORCH = (".pt2", ".pt", ".pth")
+# The only framework that reads these is the one that runs them.
+_OWN = {".xml": "OpenVINO"}
+
+Predict = Callable[[Array], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the process is asked for: a model, and how many samples at most go into one batch."""
+
+    model: str
+    threads: int | None
+    batch: int
+
+
+def framework_of(model: Path) -> str:
+    """Return what computes the scores of a model that a backend is held to; '' for nothing."""
+    if model.is_dir() or model.suffix in _OWN:
+        return ""
+    return PYTORCH if model.suffix in _TORCH else ONNX_RUNTIME
+
+
+def write_task(task: Task, samples: Array, stream: IO[bytes]) -> None:
+    """Write what the process reads."""
+    stream.write(json.dumps(dataclasses.asdict(task)).encode() + b"\n")
+    np.save(stream, samples, allow_pickle=False)
+    stream.seek(0)
+
+
+def read_answer(stream: IO[bytes]) -> tuple[dict[str, str], list[Array]]:
+    """Return what the process wrote: ``framework`` or ``problem``, and the scores.
+
+    Raises
+    ------
+    ValueError
+        It wrote something else, or nothing.
+    """
+    stream.seek(0)
+    told = json.loads(stream.readline())
+    scores = [] if told.get("problem") else np.load(io.BytesIO(stream.read()), allow_pickle=False)
+    return told, [scores[name] for name in scores]
+
+
+def main() -> None:
+    """Answer one task."""
+    # Frameworks print; what the parent reads must be ours alone.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    task = Task(**json.loads(sys.stdin.buffer.readline()))
+    samples = np.load(sys.stdin.buffer, allow_pickle=False)
+    arrays = io.BytesIO()
+    try:
+        name, outputs = _scores(task, samples)
+        np.savez(arrays, allow_pickle=False, **{f"{i:03}": o for i, o in enumerate(outputs)})
+        told = {"framework": name}
+    except MlrepoError as error:
+        told = {"problem": error.message}
+    except Exception as error:  # frameworks raise what they like; the run goes on without
+        tried = f"{framework_of(Path(task.model))} cannot run {Path(task.model).name}"
+        told = {"problem": MlrepoError.caused_by(tried, error).message}
+    out.write(json.dumps(told).encode() + b"\n" + arrays.getvalue())
+    out.flush()
+
+
+def _scores(task: Task, samples: Array) -> tuple[str, list[Array]]:
+    """Return the framework with its version, and the model's outputs for the samples."""
+    model = Path(task.model)
+    load = _torch if framework_of(model) == PYTORCH else _onnx
+    name, spec, predict = load(model, task)
+    samples = samples.astype(spec.dtype, copy=False)
+    static = spec.shape[0] if spec.shape else None
+    size = static or min(task.batch, len(samples))
+    parts: list[list[Array]] = []
+    for start in range(0, len(samples), size):
+        # A model for one batch size gets the samples again and again until the batch is full.
+        rows = np.arange(start, start + size) % len(samples)
+        found = [np.asarray(output) for output in predict(samples[rows])]
+        count = min(size, len(samples) - start)
+        parts.append([o[:count] if o.ndim and len(o) == size else o[:0] for o in found])
+    return name, [_numbers(np.concatenate(part)) for part in zip(*parts, strict=True)]
+
+
+def _numbers(output: Array) -> Array:
+    """Return an output; nothing of one that holds no numbers: there is no distance of texts."""
+    return output if output.dtype.kind in "fiub" else np.empty(0)
+
+
+def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
+    """Load a model without any optimisation: each operator as ONNX defines it.
+
+    Fused integer kernels of CPUs without VNNI saturate, which is no measure for others.
+    """
+    import onnxruntime
+
+    from mlrepo.backends.onnxruntime import read_input
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = task.threads or available_threads()
+    settings.inter_op_num_threads = 1
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(model), settings, providers=["CPUExecutionProvider"])
+    spec = only_input([read_input(value, model) for value in session.get_inputs()], model)
+
+    def predict(batch: Array) -> Sequence[Any]:
+        return session.run(None, {spec.name: batch})  # type: ignore[no-any-return]
+
+    return f"{ONNX_RUNTIME} {onnxruntime.__version__}", spec, predict
+
+
+def _torch(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
+    """Load a model of PyTorch's own and run it as it is: eagerly, in its own types."""
+    from mlrepo.backends.torch_models import load_torch_model
+
+    module, shape = load_torch_model(model, task.batch)
+    import torch
+
+    torch.set_num_threads(task.threads or available_threads())
+    spec = TensorSpec("", getattr(module, "input_type", "float32"), (None, *shape[1:]))
+
+    def predict(batch: Array) -> Sequence[Any]:
+        with torch.inference_mode():
+            found = module(torch.from_numpy(batch))
+        outputs = found if isinstance(found, (tuple, list)) else [found]
+        return [(o.float() if o.is_floating_point() else o).numpy() for o in outputs]
+
+    return f"{PYTORCH} {torch.__version__}", spec, predict
