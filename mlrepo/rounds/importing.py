@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import SCHEMA, import_map
+from mlrepo.rounds import SCHEMA, Round, import_map
 from mlrepo.rounds import checker_functions as functions
 from mlrepo.rounds.python_facts import NotAFact, constants
+from mlrepo.rounds.setting_classes import classes_in
+from mlrepo.rounds.setting_rules import setting_classes
 
 _SUBMISSION = "tools/submission"
 _PACKAGE = f"{_SUBMISSION}/submission_checker"
@@ -108,6 +110,10 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> Imported:
     importer = _Importer(name, rounds[name], known, trees)
     try:
         read = importer.tables()
+        read["settings"] = (
+            classes_in(checkout, Round(name, {}).version, read["early_stopping_scenarios"] or ())
+            or importer.inherited_settings()
+        )
     except (TypeError, AttributeError, LookupError, ValueError) as error:
         raise UserError(
             f"The tables of {name} in {path} have a shape that is not known: {error}.",
@@ -206,6 +212,11 @@ class _Importer:
             f"{name}: {why}" if (why := import_map.NOT_MAPPED.get(name)) else name
             for name in [*names, *lists]
         ]
+
+    def inherited_settings(self) -> Mapping[str, Any]:
+        """Return the classes of the newest round before, for a checkout without mlperf.conf."""
+        self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
+        return setting_classes(Round(self._name, {}))
 
     def _own(self, key: str, source: str) -> Any:
         self._used_keys.add(source)

@@ -13,7 +13,7 @@ import pytest
 from mlrepo.cli.main import main
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.rounds import load_round
+from mlrepo.rounds import known_rounds, load_round
 from mlrepo.rounds.importing import import_round
 from mlrepo.rounds.python_facts import constants
 
@@ -22,6 +22,7 @@ _NEW = "tools/submission/submission_checker"
 _NEW_FILES = tuple(
     f"{_NEW}/{name}.py" for name in ("constants", "results", "utils", "configuration/configuration")
 )
+_CONFIGURATIONS = frozenset({"loadgen/mlperf.conf", "mlperf.conf"})
 # A checker of a round to come, as small as can be, in the shape of the rounds before v6.0.
 SMALL = """
 import os
@@ -92,10 +93,11 @@ def _git(*arguments: str) -> bytes:
 
 def _checker_of(ref: str, root: Path) -> Path | None:
     """Write the files of the checker of a revision; None where it has none of a known shape."""
-    names = set(_git("ls-tree", "-r", "--name-only", ref, "tools/submission").decode().split())
+    folders = ("tools/submission", *_CONFIGURATIONS)
+    names = set(_git("ls-tree", "-r", "--name-only", ref, *folders).decode().split())
     for files in (_NEW_FILES, (_OLD,), (_OLDEST,)):
         if names.issuperset(files):
-            for path in files:
+            for path in (*files, *sorted(names & _CONFIGURATIONS)):
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_bytes(_git("show", f"{ref}:{path}"))
             return root
@@ -154,6 +156,30 @@ def test_a_new_round_needs_no_new_code(tmp_path: Path) -> None:
         "tiny": ["TEST01"],
         "tiny-99.9": ["TEST01", "TEST04", "TEST06"],
     }
+
+
+def test_the_classes_of_settings_come_from_mlperf_conf(tmp_path: Path) -> None:
+    """Its percentiles and switches; without the file they are those of the round before."""
+    checkout = _checkout(tmp_path, SMALL)
+    inherited = import_round(checkout)
+    assert inherited.tables["settings"] == load_round(known_rounds()[-1]).tables["settings"]
+    assert any(line.startswith("settings: there is no mlperf.conf") for line in inherited.missing)
+    (checkout / "mlperf.conf").write_text(
+        "# comment\n*.SingleStream.target_latency_percentile = 90\n"
+        "*.MultiStream.target_latency_percentile = 99\n*.MultiStream.samples_per_query = 16\n"
+        "*.Server.target_latency_percentile = 97.5\ntiny.Server.target_latency_percentile = 99.9\n"
+        "tiny.*.sample_concatenate_permutation = 1\n"
+    )
+    settings = import_round(checkout).tables["settings"]
+    assert settings["target_latency_percentile"]["Server"] == {
+        "class": "minimum", "value": 0.975, "per_model": {"tiny": 0.999}, "below": 1,
+    }  # fmt: skip
+    assert settings["samples_per_query"]["MultiStream"]["value"] == 16
+    assert settings["sample_concatenate_permutation"]["*"]["per_model"] == {"tiny": 1}
+    assert settings["min_query_count"]["Server"] == {"class": "free"}
+    (checkout / "mlperf.conf").write_text("*.Server.target_latency_percentile = many\n")
+    with pytest.raises(UserError, match=r"mlperf\.conf cannot be read"):
+        import_round(checkout)
 
 
 def test_what_could_not_be_mapped_is_told(tmp_path: Path) -> None:
