@@ -12,13 +12,41 @@ from mlrepo.checker.tokens import has_token_latencies
 from mlrepo.logs.moments import clock_moment, utc_moment
 from mlrepo.logs.summary import SUMMARISED
 from mlrepo.rounds.inference import sources_of
+from mlrepo.rounds.setting_rules import Subject, broken_in_log
 
 # A run of this mode makes both, one after the other.
 _BOTH = "SubmissionRun"
-_AUDITED = ("effective_accuracy_log_sampling_target", "effective_accuracy_log_probability")
-_ISSUES = ("effective_performance_issue_same", "effective_performance_issue_unique")
-# What a result's latency is the percentile of (inference_rules.adoc), and LoadGen's setting for it.
-_PERCENTILES = {"Server": 0.99, "MultiStream": 0.99, "SingleStream": 0.9}
+_SETTING = "performance-setting"
+_DRAWN = "The samples were not drawn as those of a performance run."
+_OF_TEST01 = "The run was made with the settings of TEST01."
+# The rule and the message for a setting whose class is broken; other rules judge the rest.
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "target_latency_percentile": (
+        "performance-percentile", "{scenario} is held to another percentile."),
+    "performance_issue_same": ("performance-mode", _DRAWN),
+    "performance_issue_unique": ("performance-mode", _DRAWN),
+    "accuracy_log_sampling_target": ("performance-audited", _OF_TEST01),
+    "accuracy_log_probability": ("performance-audited", _OF_TEST01),
+    "samples_per_query": (_SETTING, "The queries have another number of samples."),
+    "sample_concatenate_permutation": (
+        _SETTING, "The benchmark does not issue its samples equally often, but at random."),
+    "use_token_latencies": (
+        _SETTING, "The benchmark is held to its latency, not to those of tokens."),
+    "ttft_latency": (_SETTING, "The run aims at a longer latency than the limit."),
+    "tpot_latency": (_SETTING, "The run aims at a longer latency than the limit."),
+}  # fmt: skip
+_SETTINGS = (
+    "effective_target_latency_percentile",
+    "effective_performance_issue_same",
+    "effective_performance_issue_unique",
+    "effective_accuracy_log_sampling_target",
+    "effective_accuracy_log_probability",
+    "effective_samples_per_query",
+    "effective_sample_concatenate_permutation",
+    "requested_use_token_latencies",
+    "requested_server_ttft_latency",
+    "requested_server_tpot_latency",
+)
 _TOKEN_RATES = (
     ("tokens_per_second", "result_samples_per_second"),
     ("completed_tokens_per_second", "result_completed_samples_per_sec"),
@@ -40,12 +68,10 @@ PERFORMANCE_KEYS = frozenset(
     {
         "effective_test_mode",
         "effective_scenario",
-        "effective_target_latency_percentile",
         "loadgen_version",
         "loadgen_git_status_message",
         *DATES,
-        *_AUDITED,
-        *_ISSUES,
+        *_SETTINGS,
         *completeness.KEYS,
         *consistency.KEYS,
         *SUMMARISED,
@@ -76,21 +102,8 @@ def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], 
     """
     _judge_lines(scope, path, values, has_result=True)
     _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
-    if not test:
-        _judge_issue(scope, path, values)
+    _judge_classes(scope, path, values, test)
     scenario = str(values.get("effective_scenario"))
-    percentile = values.get("effective_target_latency_percentile")
-    least = _PERCENTILES.get(scenario, 0.0)
-    if isinstance(percentile, int | float) and not percentile >= least:
-        _report(
-            scope,
-            "performance-percentile",
-            path,
-            "effective_target_latency_percentile",
-            f"{scenario} is held to another percentile.",
-            f">= {least}",
-            percentile,
-        )
     _judge_percentile(scope, path, values, scenario)
     judge_run_dates(scope, path, values)
     for found in consistency.contradictions(values):
@@ -120,29 +133,25 @@ def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenar
         )
 
 
-def _judge_issue(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
-    for key in _ISSUES:
-        if values.get(key):
-            _report(
-                scope,
-                "performance-mode",
-                path,
-                key,
-                "The samples were not drawn as those of a performance run.",
-                False,
-                values[key],
-            )
-    for key in _AUDITED:
-        if values.get(key):
-            _report(
-                scope,
-                "performance-audited",
-                path,
-                key,
-                "The run was made with the settings of TEST01.",
-                0,
-                values[key],
-            )
+def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
+    """Hold the settings of a run to their classes in the round's data.
+
+    The tests' own settings are judged with the tests (`compliance-settings`); that a setting is off
+    which has to be on, `performance-equal-issue` and `performance-token-latency` say.
+    """
+    logged = str(values.get("effective_scenario"))
+    interactive = (scope.scenario, logged) == ("Interactive", "Server")
+    subject = Subject(
+        scope.round, scope.place.division, scope.model,
+        scope.scenario if interactive else logged, test,
+    )  # fmt: skip
+    for broken in broken_in_log(subject, values):
+        rule, message = _CLASSES.get(broken.key, ("", ""))
+        of_others = rule == _SETTING and (test or broken.bound == 1)
+        if rule and not of_others and broken.logged in values:
+            actual = values[broken.logged]
+            message = message.format(scenario=logged)
+            _report(scope, rule, path, broken.logged, message, broken.expected, actual)
 
 
 def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
