@@ -23,10 +23,11 @@ from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
-from mlrepo.logs.user_conf import UserConf, parse_user_conf
+from mlrepo.logs.user_conf import UserConf, parse_user_conf, read_user_conf
 from mlrepo.record import INVALID, PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.files import write_atomically
 from mlrepo.rounds import load_round
+from mlrepo.systems.description import user_conf_of
 
 # A search ends when its bounds are so near; the confirming run steps down by as much.
 RESOLUTION = 0.01
@@ -325,19 +326,21 @@ def _with(request: BenchRequest, key: str, value: float, seconds: float) -> Benc
     return replace(request, max_latency=value / 1e3, time=seconds)
 
 
-def remember(bench: Bench, request: BenchRequest, model: str, peak: Peak) -> Path:
+def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
     """Write the found value into the system's ``user.<round>.conf`` and return its path.
 
-    Lines of the same key are replaced, all others stay as they are.
+    Lines of the same key are replaced, all others stay as they are. The key has the benchmark's own
+    name: several may share what LoadGen calls them.
     """
     system, round_ = bench.settings["system"].value, bench.settings["round"].value
-    path = bench.repository.systems / system / f"user.{round_}.conf"
-    key = f"{model}.{request.scenario}.{peak.key}"
-    kept = ""
+    systems = bench.repository.systems
+    path = user_conf_of(systems, system, round_) or systems / system / f"user.{round_}.conf"
+    key = f"{request.workload}.{request.scenario}.{peak.key}"
+    conf = UserConf("", {})
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = "".join(line for line in lines if line.split()[:1] != [key])
-    conf: UserConf = parse_user_conf(kept, str(path))
+        text = read_user_conf(path).text.splitlines(keepends=True)
+        kept = "".join(line for line in text if line.split()[:1] != [key])
+        conf = parse_user_conf(kept, str(path))
     value = f"{peak.value:.8g}"
     conf = conf.with_lines("found by mlrepo bench peak", {key: value})
     try:

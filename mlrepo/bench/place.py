@@ -17,7 +17,7 @@ from mlrepo.layout.documents import (
     result_readme,
     system_description,
 )
-from mlrepo.layout.eligibility import difference, why_not_eligible
+from mlrepo.layout.eligibility import difference, why_no_result, why_not_eligible
 from mlrepo.layout.files import logs_of, place_of, user_conf_path
 from mlrepo.paths import RepoPath
 from mlrepo.record import MODES, PERFORMANCE, VALID, Placement, RunRecord
@@ -64,8 +64,10 @@ def place_run(
     """
     place = place_of(record)
     directory = round_.result_directory(place)
-    refusal = _refusal(record, round_, tip, place)
-    if record.validity not in (VALID, "INVALID") or (refusal and not force):
+    no_result = why_no_result(record, round_)
+    refusal = no_result or _refusal(record, round_, tip, place)
+    impossible = no_result or record.validity not in (VALID, "INVALID")
+    if impossible or (refusal and not force):
         return PlacedFiles(Placement(placed=False, reason=refusal), {}, {})
     placement = Placement(placed=True, path=str(directory), reason=refusal, forced=bool(refusal))
     links = _links(record, round_, tip)

@@ -10,7 +10,8 @@ from pathlib import Path
 from mlrepo.bench.audit import ComplianceTest
 from mlrepo.errors import UserError
 from mlrepo.limits import machine_cpus
-from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
+from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
+from mlrepo.logs.user_conf_effect import Names, fitted
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
 from mlrepo.workloads import Model
@@ -223,10 +224,13 @@ class BenchRequest:
             )
         return name
 
-    def compose_user_conf(self, model: str, base: Path | None) -> tuple[UserConf, str]:
+    def compose_user_conf(
+        self, model: str, base: Path | None, names: Names | None = None
+    ) -> tuple[UserConf, str]:
         """Return the run's ``user.conf`` and which file it is based on ('' for none).
 
-        ``--user-conf`` wins over ``base``, the system's own file for the round.
+        ``--user-conf`` wins over ``base``, the system's own file for the round; ``names`` are those
+        under which it may have settings for the run.
         """
         if self.test is not None:
             return self.test.conf, f"runs/{self.test.reference[PERFORMANCE]}/user.conf"
@@ -235,11 +239,6 @@ class BenchRequest:
         file = self.user_conf or base
         conf = UserConf("", {})
         if file is not None:
-            try:
-                conf = parse_user_conf(file.read_text(encoding="utf-8"), str(file))
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(
-                    f"{file} cannot be read: {error}.", hint="Check --user-conf."
-                ) from error
+            conf = fitted(read_user_conf(file), names or Names("", model), self.scenario, str(file))
         conf = conf.with_lines("set on the command line", self.loadgen_settings(model))
         return conf, str(file or "")

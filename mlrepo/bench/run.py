@@ -21,12 +21,14 @@ from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.request import BenchRequest
+from mlrepo.bench.settings import Rules, configure
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.distributions import installed_packages
-from mlrepo.errors import Busy, Interrupted, MlrepoError, UserError
+from mlrepo.errors import Busy, Interrupted, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
+from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
 from mlrepo.repository.commits import refuse_if_immovable
@@ -40,7 +42,7 @@ from mlrepo.repository.spool import Spool, SpooledRun
 from mlrepo.rounds import Round, load_round
 from mlrepo.settings import Resolved
 from mlrepo.systems.applied import Applied
-from mlrepo.systems.description import read_description, user_conf_of
+from mlrepo.systems.description import read_description
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
@@ -48,6 +50,10 @@ from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
 from mlrepo.workloads.weights import MIXED
+
+
+def _nobody(remark: str) -> None:
+    """Nobody is there to read remarks."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Bench:
         Where this user's models, data sets and compiled models are kept.
     ask:
         Asks the user whether words of others may run.
+    tell:
+        Gets each remark on the settings of a run before it starts.
     """
 
     repository: ResultsRepository
@@ -76,6 +84,7 @@ class Bench:
     argv: Sequence[str]
     home: Path
     ask: Ask = refuse
+    tell: Callable[[str], None] = _nobody
 
     @property
     def gate(self) -> Gate:
@@ -105,9 +114,10 @@ class Bench:
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value
-        base = user_conf_of(self.repository.systems, system, self.settings["round"].value)
-        conf, conf_source = request.compose_user_conf(inputs.workload.loadgen_model, base)
+        conf, conf_source, remarks = configure(request, inputs.workload, self._rules())
         root = f"{self.repository.root}/"
+        for remark in remarks:
+            self.tell(remark.replace(root, ""))
         profile = self._profile()
         description = read_description(self.repository.systems, system)
         _refuse_if_noisy(request)
@@ -152,6 +162,16 @@ class Bench:
         if tuned:
             inputs = gather_inputs(self.home, self._round(), request)
         return request, inputs, tuned
+
+    def check_settings(self, request: BenchRequest) -> None:
+        """Raise :class:`UserError` where :meth:`run` would for the settings of a run."""
+        configure(request.checked(), load_plugin(WORKLOADS, request.workload), self._rules())
+
+    def _rules(self) -> Rules:
+        return Rules(
+            self._round(), self.settings["division"].value, self.repository.systems,
+            self.settings["system"].value,
+        )  # fmt: skip
 
     def agree_to_tuned(self, request: BenchRequest) -> None:
         """Ask about what was tuned for a run before anything is run; see :meth:`Gate.tuned`."""
@@ -360,35 +380,6 @@ def _refuse_if_noisy(request: BenchRequest) -> None:
             f"The machine is not quiet: {'; '.join(noisy)}.",
             hint="End what disturbs and try again, or leave --require-quiet out: it is recorded.",
         )
-
-
-def recover(
-    repository: ResultsRepository, redactor: Redactor
-) -> tuple[list[ConcludedRun], list[tuple[str, MlrepoError]]]:
-    """Record the runs that dead processes left in the spool.
-
-    Returns
-    -------
-    The recorded runs, and the ids of those that could not be recorded with the reason; these stay.
-    """
-    spool = Spool(repository.store / "spool")
-    spool.sweep()
-    done: list[ConcludedRun] = []
-    failed: list[tuple[str, MlrepoError]] = []
-    for spooled in spool.orphans():
-        try:
-            if not (spooled.directory / SPEC_FILE).is_file():
-                spooled.discard()  # died before anything was started
-                continue
-            recorder = Recorder(repository, git_identity(repository.root))
-            done.append(conclude(spooled, recorder, redactor))
-        except MlrepoError as error:
-            failed.append((spooled.run_id, error))
-        except Exception as error:  # a bug that one old run meets must not stop all new ones
-            failed.append((spooled.run_id, UserError(f"{type(error).__name__}: {error}.")))
-        finally:
-            spooled.release()
-    return done, failed
 
 
 def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:

@@ -119,7 +119,8 @@ def plan_suite(
     Raises
     ------
     UserError
-        Nothing is required, or the backend does not run here: the estimate needs a short probe.
+        Nothing is required, the ``user.conf`` has a setting that no result has, or the backend does
+        not run here: the estimate needs a short probe.
     """
     round_ = load_round(bench.settings["round"].value)
     workload: Workload = load_plugin(WORKLOADS, request.workload)
@@ -131,6 +132,8 @@ def plan_suite(
             f"{bench.settings['category'].value}.",
             hint="Name the scenarios with --scenario, or another --category.",
         )
+    for scenario in wanted:
+        bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if tests is None else tests
     category = bench.settings["category"].value
     journal = Journal(recorded_runs(bench.repository))

@@ -70,7 +70,6 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.bench.peak_resume import EarlierRuns, earlier_runs
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import parse_duration
-    from mlrepo.plugins import WORKLOADS, load_plugin
     from mlrepo.record import PERFORMANCE
     from mlrepo.rounds import parse_scenario
 
@@ -115,8 +114,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     peak = search.find()
     path = None
     if peak.value is not None and peak.confirmed and not given["no_remember"]:
-        model = load_plugin(WORKLOADS, request.workload).loadgen_model
-        path = remember(bench, request, model, peak)
+        path = remember(bench, request, peak)
     if given["as_json"]:
         print_json("mlrepo.peak/1", _values(peak, path))
     else:

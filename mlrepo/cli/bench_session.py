@@ -109,7 +109,20 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
         ("mlrepo", *argv),
         user_directory(),
         asker(repository, trusted=trusted),
+        _teller(),
     )
+
+
+def _teller() -> Callable[[str], None]:
+    """Return what prints each remark once, however many runs it is about."""
+    told: set[str] = set()
+
+    def tell(remark: str) -> None:
+        if remark not in told:
+            told.add(remark)
+            click.echo(remark, err=True)
+
+    return tell
 
 
 def typed_arguments(ctx: click.Context) -> list[str]:
@@ -123,7 +136,7 @@ def before_runs(bench: Bench) -> None:
 
     That is a LoadGen made for another round, and another benchmark on this machine.
     """
-    from mlrepo.bench.run import recover
+    from mlrepo.bench.recover import recover
     from mlrepo.systems.noise import other_benchmarks
 
     tell_loadgen(bench)

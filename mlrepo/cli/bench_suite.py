@@ -136,7 +136,7 @@ def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
       mlrepo bench resume
     """
     from mlrepo.bench.consent import COMMAND, Gate
-    from mlrepo.bench.run import recover
+    from mlrepo.bench.recover import recover
     from mlrepo.bench.suite import began_of, last_suite
     from mlrepo.cli.context import current_repository, redactor
 

@@ -89,7 +89,7 @@ def _platform(repository: ResultsRepository) -> Check:
 
 
 def _recover(repository: object) -> list[str]:
-    from mlrepo.bench.run import recover
+    from mlrepo.bench.recover import recover
     from mlrepo.repository.discovery import ResultsRepository
 
     assert isinstance(repository, ResultsRepository)

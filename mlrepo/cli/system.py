@@ -225,7 +225,7 @@ def _asked(field: str, reason: str, of_base: str | None) -> str:
 @click.option("--power", is_flag=True, help="Also ask for the fields of power results.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
-    """Check a system's description, or all, against the rules of the round.
+    """Check a system's description and LoadGen settings, or all, against the round's rules.
 
     Exit code: 0 when none would be rejected, 1 otherwise.
 
@@ -233,6 +233,7 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
     Example:
       mlrepo system check laptop --here
     """
+    from mlrepo.bench.settings import Rules, conf_problems
     from mlrepo.rounds import load_round
     from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
@@ -259,6 +260,14 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
                  "hint": "Write what the machine is.", "breaks_official": False,
                  "breaks_strict": True}
             )  # fmt: skip
+        for message, refused in conf_problems(
+            Rules(round_, place["division"], repository.systems, system)
+        ):
+            found.append(
+                {"rule": "user-conf", "field": "", "expected": "", "actual": "", "hint": "",
+                 "message": message.replace(f"{repository.root}/", ""), "breaks_official": False,
+                 "breaks_strict": refused}
+            )  # fmt: skip
         results[system] = found
     broken = any(f["breaks_strict"] for found in results.values() for f in found)
     if as_json:
@@ -284,7 +293,8 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
             click.echo(f"{path}: nothing to object to")
         for f in found:
             word = style("error", fg="red") if f["breaks_strict"] else "warning"
-            click.echo(f"{path}: {word} {f['rule']}: {f['message']}")
+            where = "" if f["rule"] == "user-conf" else f"{path}: "
+            click.echo(f"{where}{word} {f['rule']}: {f['message']}")
             if f["rule"] in ("system-field-empty", "system-field-missing"):
                 click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
             elif f["expected"] or f["actual"]:

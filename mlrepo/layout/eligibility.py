@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 
 from mlrepo.differences import configuration, differing
+from mlrepo.logs.user_conf import KEYS, UserConf
 from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
 from mlrepo.rounds import Round
+from mlrepo.rounds.setting_rules import (
+    TOO_SMALL,
+    Broken,
+    Subject,
+    broken_in_conf,
+    broken_in_log,
+    loadgen_names,
+)
 
 
 def why_not_eligible(record: RunRecord, round_: Round) -> str:
@@ -27,7 +37,50 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "
             f"division ({record.category}) of {round_.name}"
         )
-    return ""
+    return why_no_result(record, round_)
+
+
+def why_no_result(record: RunRecord, round_: Round) -> str:
+    """Return which setting of LoadGen makes a run no result of its round at all, or ''.
+
+    Nobody can place such a run, not even by asking for it: its number is that of another load.
+    """
+    broken = next((one for one in _broken(record, round_) if one.key not in TOO_SMALL), None)
+    return "" if broken is None else _words(broken, round_)
+
+
+def _words(broken: Broken, round_: Round) -> str:
+    name = broken.logged or broken.key
+    return f"it ran with {name} = {broken.actual:g}, and {round_.name} asks for {broken.expected}"
+
+
+def _broken(record: RunRecord, round_: Round) -> Iterator[Broken]:
+    """Yield the settings of a performance run that no result has.
+
+    The record has LoadGen's effective settings; what these do not show, its ``user.conf`` does.
+    """
+    if record.mode == ACCURACY:
+        return
+    official = round_.official_benchmark(record.benchmark)
+    subject = Subject(round_, record.division, official, record.scenario, record.test)
+    effective: Mapping[str, object] = record.loadgen.get("effective") or {}
+    # Seeds are asked for where a run is selected: a branch may hold runs of another LoadGen.
+    shown = {f"effective_{key}": each for key, each in effective.items() if "_rng_" not in key}
+    yield from broken_in_log(subject, shown)
+    try:
+        values = dict(json.loads((record.settings.get("user.conf") or {}).get("value") or "{}"))
+        conf = UserConf("", {str(key): str(value) for key, value in values.items()})
+        names = (*loadgen_names(official), record.benchmark)
+        found = {
+            key: value
+            for key in KEYS
+            for name in names
+            if (value := conf.effective(name, record.scenario, key)) is not None
+        }
+        asked = list(broken_in_conf(subject, found))
+    except (ValueError, TypeError):  # no configuration that LoadGen could have read
+        return
+    yield from (one for one in asked if not one.logged.startswith("effective_"))
 
 
 def not_compared(record: RunRecord) -> str:
@@ -46,7 +99,7 @@ def why_not_submitted(record: RunRecord, round_: Round, *, quick: bool) -> str:
     """
     return (
         _wrong_loadgen(record, round_)
-        or ("" if quick else _too_short(record, round_))
+        or ("" if quick else _too_short(record, round_) or _too_small(record, round_))
         or _inaccurate(record, round_)
     )
 
@@ -77,6 +130,12 @@ def _too_short(record: RunRecord, round_: Round) -> str:
     if record.mode == ACCURACY or lasted is None or int(lasted) >= asked:
         return ""
     return f"the run was asked to last {int(lasted) / 1e3:g} s, the round asks {asked / 1e3:g} s"
+
+
+def _too_small(record: RunRecord, round_: Round) -> str:
+    """Too few queries or samples: the official checkers reject such a run."""
+    broken = next((one for one in _broken(record, round_) if one.key in TOO_SMALL), None)
+    return "" if broken is None else _words(broken, round_)
 
 
 def _inaccurate(record: RunRecord, round_: Round) -> str:

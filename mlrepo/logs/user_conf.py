@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from mlrepo.errors import UserError
 
@@ -37,6 +38,7 @@ EMBEDDED_ONLY = frozenset(
 # Keys that LoadGen reads with strtod; it cuts a fraction of any other without a word.
 _FRACTIONS_ALLOWED = frozenset({"target_latency", "target_qps", "target_latency_percentile"})
 _SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
+_PERCENTILE = "target_latency_percentile"
 # strtoull with base 0 reads 010 as eight.
 # What istream >> string splits at, in the C locale: no other white space of Unicode.
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
@@ -45,26 +47,32 @@ _DECIMAL = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.AS
 # The largest values that LoadGen keeps: it multiplies milliseconds to 64-bit nanoseconds.
 _LARGEST = {"ms": (2**63 - 1) // 10**6, "": 2**64 - 1}
 _LARGEST_OF_KEY = {"max_async_queries": 2**31 - 1}
+# The marks of other encodings than UTF-8, which has one, too, that is no part of the text.
+_OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
 class UserConf:
-    """The text of a ``user.conf`` and the value of each full key in it."""
+    """The text of a ``user.conf`` and the value of each full key in it.
+
+    Attributes
+    ----------
+    lines:
+        The number of the line that each key's value is from, where it came from a file.
+    notes:
+        What is odd about its lines, one sentence each.
+    """
 
     text: str
     values: Mapping[str, str]
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def effective(self, model: str, scenario: str, key: str) -> str | None:
         """Return the value LoadGen takes for ``key``, by its order of wildcards, or None."""
-        for candidate in (
-            f"{model}.{scenario}.{key}",
-            f"*.{scenario}.{key}",
-            f"{model}.*.{key}",
-            f"*.*.{key}",
-        ):
-            if candidate in self.values:
-                return self.values[candidate]
-        return None
+        found = (self.values[one] for one in looked_up(model, scenario, key) if one in self.values)
+        return next(found, None)
 
     def with_lines(self, comment: str, values: Mapping[str, str]) -> UserConf:
         """Return the configuration with further lines, which win over earlier ones."""
@@ -72,7 +80,44 @@ class UserConf:
             return self
         text = self.text if not self.text or self.text.endswith("\n") else self.text + "\n"
         text += f"# {comment}\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
-        return UserConf(text, {**self.values, **values})
+        return replace(self, text=text, values={**self.values, **values})
+
+
+def looked_up(model: str, scenario: str, key: str) -> tuple[str, ...]:
+    """Return the full keys under which LoadGen looks for a setting; the first that is there wins.
+
+    Source: ``lookupkv`` in ``FromConfig``.
+    """
+    places = (f"{model}.{scenario}", f"*.{scenario}", f"{model}.*", "*.*")
+    return tuple(f"{place}.{key}" for place in places)
+
+
+def read_user_conf(path: Path) -> UserConf:
+    """Read a ``user.conf``; a byte-order mark at the head of a line is no part of it.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, is no UTF-8, or :func:`parse_user_conf` refuses it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check --user-conf."
+        ) from error
+    encoding = _OTHER_MARKS.get(data[:2], "UTF-16" if b"\0" in data else "")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        encoding = encoding or "another encoding"
+    if encoding:
+        raise UserError(
+            f"{path} cannot be read: it is {encoding}, and LoadGen reads UTF-8.",
+            hint="Save it as UTF-8 text, or check --user-conf.",
+        )
+    plain = "\n".join(line.removeprefix(_MARK) for line in text.split("\n"))
+    return parse_user_conf(plain, str(path))
 
 
 def parse_user_conf(text: str, where: str) -> UserConf:
@@ -85,6 +130,8 @@ def parse_user_conf(text: str, where: str) -> UserConf:
         embedded mlperf.conf, or a value that it would cut.
     """
     values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    notes: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):
         words = _WORD.findall(line)
         if not words or words[0] == "#" or _is_skipped_comment(words):
@@ -95,8 +142,12 @@ def parse_user_conf(text: str, where: str) -> UserConf:
                 hint=_how_to_mend(words),
             )
         check_setting(words[0], words[2], f"{where}:{number}")
-        values[words[0]] = words[2]
-    return UserConf(text, values)
+        if words[0] in lines and values[words[0]] != words[2]:
+            notes.append(
+                f"{where}:{lines[words[0]]}: {words[0]} has no effect: line {number} sets it again."
+            )
+        values[words[0]], lines[words[0]] = words[2], number
+    return UserConf(text, values, lines, tuple(notes))
 
 
 def _is_skipped_comment(words: list[str]) -> bool:
@@ -141,6 +192,12 @@ def check_setting(full_key: str, value: str, where: str) -> None:
         raise UserError(
             f"{where}: {key} must be a number of at least 0, not {value!r}.", hint=f"Unit: {unit}."
         )
+    if key == _PERCENTILE and not 1 <= float(value) < 100:
+        raise UserError(
+            f"{where}: LoadGen reads {key} as percent: {value} is {value} %.",
+            hint=f"Write {float(value) * 100:.10g} for {float(value) * 100:.10g} %."
+            if 0 < float(value) < 1 else "It is at least 1 and less than 100, such as 99.",
+        )  # fmt: skip
     if key in _FRACTIONS_ALLOWED and not (key == "target_latency" and scenario in ("Server", "*")):
         return
     if not _WHOLE.fullmatch(value):

@@ -186,9 +186,27 @@ def read_description(systems: Path, name: str) -> bytes:
 
 
 def user_conf_of(systems: Path, name: str, round_: str) -> Path | None:
-    """Return the system's LoadGen settings for a round, or None when it has none."""
-    path = systems / name / f"user.{round_}.conf"
-    return path if path.is_file() else None
+    """Return the system's LoadGen settings for a round, or None when it has none.
+
+    The CK automation called the file ``user.1.1.conf``; where there are both, that one is not read.
+    """
+    files = (systems / name / f"user.{each}.conf" for each in (round_, round_.removeprefix("v")))
+    return next((path for path in files if path.is_file()), None)
+
+
+def unread_user_confs(systems: Path, name: str, round_: str) -> tuple[str, ...]:
+    """Return a note on each file that may be meant for LoadGen's settings and that is not read."""
+    read = user_conf_of(systems, name, round_)
+    wanted = f"user.{round_}.conf"
+    own = {wanted, f"user.{round_.removeprefix('v')}.conf"}
+    return tuple(
+        f"{path}: mlrepo does not read it; put its lines into {read.name if read else wanted}."
+        for path in sorted((systems / name).glob("user*.conf"))
+        if path != read and (path.name in own or not _OF_A_ROUND.fullmatch(path.name))
+    )
+
+
+_OF_A_ROUND = re.compile(r"user\.v?[0-9]+\.[0-9]+\.conf")
 
 
 def sut_name(

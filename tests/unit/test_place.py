@@ -139,6 +139,67 @@ def test_what_is_not_valid_is_placed_only_by_force_and_only_if_judged(
     assert bool(placed.links) is bool(placed.files) is expected
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "effective", "named"),
+    [
+        ({}, {"performance_issue_same": True}, "performance_issue_same = 1"),
+        ({}, {"performance_issue_unique": True}, "performance_issue_unique = 1"),
+        ({}, {"accuracy_log_sampling_target": 4096}, "accuracy_log_sampling_target = 4096"),
+        ({}, {"sample_concatenate_permutation": True}, "sample_concatenate_permutation = 1"),
+        ({"scenario": "SingleStream"}, {"target_latency_percentile": 0.5}, "asks for >= 0.9"),
+        ({"scenario": "MultiStream"}, {"target_latency_percentile": 99}, "asks for < 1"),
+        ({"scenario": "MultiStream"}, {"samples_per_query": 4}, "asks for 8"),
+        ({"division": "open", "benchmark": "digits", "scenario": "Server"},
+         {"target_latency_percentile": 0.0099}, "= 0.0099, and v6.1 asks for >= 0.99"),
+        ({"division": "open", "benchmark": "digits"}, {"performance_issue_same": True},
+         "performance_issue_same"),
+        ({"test": "TEST01", "scenario": "SingleStream"}, {"target_latency_percentile": 0.5},
+         "percentile"),
+    ],
+)  # fmt: skip
+def test_settings_that_no_result_has_keep_a_run_out_even_by_force(
+    changes: dict[str, Any], effective: dict[str, Any], named: str, force: bool
+) -> None:
+    """Also those of a record that an older version made, and of others."""
+    placed = _place(_record(**changes, loadgen={"effective": effective}), force=force)
+    assert not placed.placement.placed
+    assert not placed.links
+    assert named in placed.placement.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "effective"),
+    [
+        ({}, {"target_latency_percentile": 6.95e-310}),  # LoadGen leaves it so in Offline
+        ({}, {"samples_per_query": 24576, "min_duration_ms": 10}),
+        ({}, {"performance_issue_same_index": 3, "print_timestamps": True}),
+        ({"scenario": "SingleStream"}, {"target_latency_percentile": 0.999}),
+        ({"division": "open", "benchmark": "digits", "scenario": "Server"},
+         {"target_latency_ns": 10**10, "target_latency_percentile": 0.99}),
+        ({"division": "open", "scenario": "MultiStream"}, {"samples_per_query": 4}),
+        ({"test": "TEST04"}, {"performance_issue_same": True}),
+        ({"test": "TEST01"}, {"accuracy_log_sampling_target": 4096}),
+        ({"mode": "accuracy", "result": Metric(76.5, "%")}, {"accuracy_log_sampling_target": 9}),
+    ],
+)  # fmt: skip
+def test_settings_that_a_run_may_choose_are_placed(
+    changes: dict[str, Any], effective: dict[str, Any]
+) -> None:
+    """Free ones, those of tests in tests, and in open what open may choose."""
+    placement = _place(_record(**changes, loadgen={"effective": effective})).placement
+    assert (placement.placed, placement.reason) == (True, "")
+
+
+def test_what_the_log_does_not_show_is_read_in_the_recorded_user_conf() -> None:
+    """Token latencies take the place of the latency bound, and records do not have their line."""
+    conf = {"user.conf": {"value": '{"*.*.use_token_latencies": "1"}', "origin": ""}}
+    record = _record(settings=conf, loadgen={"effective": {}})
+    assert "use_token_latencies = 1" in _place(record).placement.reason
+    conf = {"user.conf": {"value": "[[", "origin": ""}}
+    assert _place(_record(settings=conf)).placement.placed
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -1,0 +1,167 @@
+"""Whether what a run is asked for is what a result of its round may have, before it starts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.bench.audit import official_name
+from mlrepo.bench.request import BenchRequest
+from mlrepo.errors import UserError
+from mlrepo.logs.user_conf import KEYS, UserConf, looked_up, read_user_conf
+from mlrepo.logs.user_conf_effect import Names, strange_lines
+from mlrepo.plugins import WORKLOADS, plugin_names
+from mlrepo.record import ACCURACY
+from mlrepo.rounds import SCENARIOS, Round
+from mlrepo.rounds.setting_rules import (
+    TOO_SMALL,
+    Broken,
+    Subject,
+    broken_in_conf,
+    loadgen_names,
+)
+from mlrepo.systems.description import unread_user_confs, user_conf_of
+from mlrepo.workloads import Workload
+
+
+def known_benchmarks(round_: Round) -> frozenset[str]:
+    """Return every name under which a ``user.conf`` of the round may have settings."""
+    official = round_.tables["models"]
+    of_loadgen = (
+        name
+        for model in official
+        for name in (*loadgen_names(model), *loadgen_names(model, "Interactive"))
+    )
+    return frozenset({
+        *plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"], *of_loadgen
+    })  # fmt: skip
+
+
+def names_of(workload: Workload, round_: Round) -> Names:
+    """Return the names under which a ``user.conf`` may have settings for a benchmark."""
+    official = round_.official_benchmark(workload.loadgen_model)
+    own = (workload.name, workload.loadgen_model, official)
+    return Names(
+        workload.name, workload.loadgen_model, official, known_benchmarks(round_) - set(own)
+    )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the settings of a run are held to, and where the system's own are."""
+
+    round: Round
+    division: str
+    systems: Path
+    system: str
+
+
+def configure(
+    request: BenchRequest, workload: Workload, rules: Rules
+) -> tuple[UserConf, str, tuple[str, ...]]:
+    """Return a run's ``user.conf``, which file it is from, and remarks for whoever asked for it.
+
+    A remark says which line has no effect, or why the run will never be placed.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read, or has a setting that no result of the round has.
+    """
+    where = rules.systems, rules.system, rules.round.name
+    names = names_of(workload, rules.round)
+    conf, source = request.compose_user_conf(workload.loadgen_model, user_conf_of(*where), names)
+    own = not (request.user_conf or request.test or request.replays)
+    unread = unread_user_confs(*where) if own else ()
+    return conf, source, (*unread, *conf.notes, *_refuse(request, conf, source, workload, rules))
+
+
+def _refuse(
+    request: BenchRequest, conf: UserConf, source: str, workload: Workload, rules: Rules
+) -> list[str]:
+    """Return why the run will not be placed, one sentence for each setting.
+
+    That is what the user typed for this run, and what a run that is repeated had. A setting from a
+    file, or of the run that a test is made of, is more often a mistake than an experiment.
+    """
+    if request.mode == ACCURACY:
+        return []
+    model, scenario = workload.loadgen_model, request.scenario
+    test = request.test.name if request.test else ""
+    official = official_name(rules.round, workload)
+    subject = Subject(rules.round, rules.division, official, scenario, test)
+    typed = request.loadgen_settings(model)
+    remarks = []
+    for broken in broken_in_conf(subject, _asked(conf, model, scenario)):
+        if broken.key in TOO_SMALL:
+            continue
+        full = _taken(conf, model, scenario, broken.key)
+        what = why_no_result(broken, conf.values[full], subject)
+        if full in typed or request.replays is not None:
+            remarks.append(f"{what} The run is recorded and never placed.")
+            continue
+        line = f":{conf.lines[full]}" if full in conf.lines else ""
+        raise UserError(
+            f"{source}{line}: {what}",
+            hint="Run the benchmark again without it: no test can be made of that run."
+            if test
+            else "Remove the line. For an experiment that is never placed, type "
+            f"--set {broken.key}={conf.values[full]} instead.",
+        )
+    return remarks
+
+
+def conf_problems(rules: Rules) -> list[tuple[str, bool]]:
+    """Return what is wrong with a system's LoadGen settings, and whether runs are refused for it.
+
+    They are judged for every benchmark of the round.
+    """
+    where = rules.systems, rules.system, rules.round.name
+    path = user_conf_of(*where)
+    found = [(note, False) for note in unread_user_confs(*where)]
+    return found + (list(_file_problems(path, rules.round, rules.division)) if path else [])
+
+
+def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[str, bool]]:
+    try:
+        conf = read_user_conf(path)
+    except UserError as error:
+        yield f"{error.message} {error.hint or ''}".rstrip(), True
+        return
+    yield from ((note, False) for note in strange_lines(conf, known_benchmarks(round_), str(path)))
+    found: dict[str, str] = {}
+    official = {
+        (model, name) for model in round_.tables["models"]
+        for name in (model, *loadgen_names(model))
+    }  # fmt: skip
+    own = {("", full.rsplit(".", 2)[0]) for full in conf.values}
+    for (model, name), scenario in itertools.product(sorted(official | own), SCENARIOS):
+        subject = Subject(round_, division, model, scenario)
+        for broken in broken_in_conf(subject, _asked(conf, name, scenario)):
+            full = _taken(conf, name, scenario, broken.key)
+            if broken.key not in TOO_SMALL:
+                what = why_no_result(broken, conf.values[full], subject)
+                found.setdefault(full, f"{path}:{conf.lines[full]}: {what}")
+    yield from ((what, True) for what in found.values())
+
+
+def why_no_result(broken: Broken, value: str, subject: Subject) -> str:
+    """Say what is wrong with a value of a ``user.conf``, in its unit."""
+    unit = KEYS.get(broken.key, "")
+    shown = f" {unit}" if unit and "|" not in unit else ""
+    return (
+        f"{broken.key} = {value} is no setting of a {subject.scenario} result of "
+        f"{subject.round.name} ({subject.division}): it is {broken.asked}{shown}."
+    )
+
+
+def _taken(conf: UserConf, model: str, scenario: str, key: str) -> str:
+    """Return the full key whose value LoadGen takes; there is one."""
+    return next(one for one in looked_up(model, scenario, key) if one in conf.values)
+
+
+def _asked(conf: UserConf, model: str, scenario: str) -> Mapping[str, str]:
+    values = ((key, conf.effective(model, scenario, key)) for key in KEYS)
+    return {key: value for key, value in values if value is not None}

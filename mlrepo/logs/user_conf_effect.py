@@ -1,0 +1,127 @@
+"""Which lines of a ``user.conf`` have an effect on a run, and which only seem to.
+
+LoadGen is silent about every line that it does not ask for. Here each such line gets a note with
+its number; and a benchmark's own name, which LoadGen may not know, works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from mlrepo.logs.user_conf import KEYS, UserConf, looked_up
+from mlrepo.nearest import meant
+
+_ANY = "*"
+# The scenarios in which FromConfig looks for a key (test_settings_internal.cc); all for the others.
+_READ_IN = {
+    "target_qps": ("Offline", "Server"),
+    "target_latency": ("SingleStream", "MultiStream", "Server"),
+    "target_latency_percentile": ("SingleStream", "MultiStream", "Server"),
+    "samples_per_query": ("MultiStream",),
+    **dict.fromkeys(
+        ("coalesce_queries", "max_async_queries", "ttft_latency", "tpot_latency"), ("Server",)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Under which names a run's settings may stand.
+
+    Attributes
+    ----------
+    benchmark:
+        The benchmark's own name.
+    loadgen:
+        What LoadGen is asked for.
+    official:
+        The official benchmark that LoadGen's name stands for; empty for none.
+    others:
+        All other benchmarks that somebody may have settings for.
+    """
+
+    benchmark: str
+    loadgen: str
+    official: str = ""
+    others: frozenset[str] = frozenset()
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names that mean this benchmark, the one that wins first."""
+        names = (self.benchmark, self.official, self.loadgen)
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
+def fitted(conf: UserConf, names: Names, scenario: str, where: str) -> UserConf:
+    """Return the configuration with the lines that LoadGen is to read, and a note on each other.
+
+    Lines under the benchmark's own name are repeated under LoadGen's. Lines for another scenario
+    get no note: a ``user.conf`` is for all of them. ``where`` is the file, for the notes.
+    """
+    seen: dict[str, str] = {}
+    notes = list(conf.notes)
+    for name in names.own:
+        for full in (key for key in conf.values if key.rsplit(".", 2)[0] == name):
+            asked = f"{names.loadgen}{full.removeprefix(name)}"
+            first = seen.setdefault(asked, full)
+            if conf.values[first] != conf.values[full]:
+                notes.append(_overridden(conf, full, first, where))
+    added = {asked: conf.values[full] for asked, full in seen.items() if asked != full}
+    fit = conf.with_lines(f"as LoadGen calls {names.benchmark}", added)
+    fit = replace(fit, lines={**conf.lines, **{key: conf.lines[seen[key]] for key in added}})
+    notes += _strange(conf, names, where)
+    notes += _unread(conf, names, where)
+    notes += _beaten(fit, names, scenario, where)
+    return replace(fit, notes=tuple(dict.fromkeys(notes)))
+
+
+def strange_lines(conf: UserConf, known: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return notes on the lines of a configuration that have no effect on any benchmark."""
+    names = Names("", "", others=frozenset(known))
+    return (*conf.notes, *_strange(conf, names, where, of_any=True), *_unread(conf, names, where))
+
+
+def _strange(conf: UserConf, names: Names, where: str, *, of_any: bool = False) -> Iterator[str]:
+    """Yield a note on each name of a benchmark that the run does not have."""
+    lines: dict[str, list[int]] = {}
+    for full in conf.values:
+        lines.setdefault(full.rsplit(".", 2)[0], []).append(conf.lines.get(full, 0))
+    for name in (name for name in lines if name not in (_ANY, *names.own)):
+        at = f"{where}:{', '.join(map(str, sorted(lines[name])))}"
+        if name not in names.others:
+            near = meant(name, {*names.own, *names.others})
+            yield f"{at}: no benchmark is called {name!r}, so this has no effect. {near}".rstrip()
+        elif not of_any:
+            yield f"{at}: {name} is not {names.benchmark}: this has no effect on the run."
+
+
+def _unread(conf: UserConf, names: Names, where: str) -> Iterator[str]:
+    """Yield a note on each line with a key that LoadGen or mlrepo never takes from there."""
+    for full in conf.values:
+        model, scenario, key = full.rsplit(".", 2)
+        if model not in (_ANY, *names.own, *names.others):
+            continue
+        at = f"{where}:{conf.lines.get(full, 0)}: {full}"
+        if key == "mode":
+            yield f"{at} has no effect: --mode says what a run does."
+        elif scenario not in (_ANY, *_READ_IN.get(key, (scenario,))):
+            yield f"{at} has no effect: LoadGen reads it for {', '.join(_READ_IN[key])} only."
+
+
+def _beaten(conf: UserConf, names: Names, scenario: str, where: str) -> Iterator[str]:
+    """Yield a note on each line of the run's scenario that a line with fewer wildcards beats."""
+    for key in KEYS:
+        lines = [one for one in looked_up(names.loadgen, scenario, key) if one in conf.lines]
+        for full in lines[1:]:
+            if conf.values[full] != conf.values[lines[0]] and scenario in _READ_IN.get(
+                key, (scenario,)
+            ):
+                yield _overridden(conf, full, lines[0], where)
+
+
+def _overridden(conf: UserConf, full: str, winner: str, where: str) -> str:
+    return (
+        f"{where}:{conf.lines.get(full, 0)}: {full} has no effect on this run: "
+        f"{winner} of line {conf.lines.get(winner, 0)} comes before it."
+    )
