@@ -135,7 +135,7 @@ command.add_command(quantize)
 
 def _here(values: Mapping[str, Any]) -> str:
     if not values["path"]:
-        return "no"
+        return "lost" if values["missing"] else "no"
     return "link" if values["linked"] else "yes"
 
 
@@ -148,7 +148,9 @@ def _store() -> ModelStore:
 def _values(store: ModelStore, model: ReferenceModel) -> dict[str, Any]:
     from dataclasses import asdict
 
-    stored = store.get(model)
+    entry = store.entry(model)
+    missing = entry.missing() if entry else ""
+    stored = None if missing else entry
     return {
         "name": model.name,
         **asdict(model),
@@ -158,5 +160,6 @@ def _values(store: ModelStore, model: ReferenceModel) -> dict[str, Any]:
         "sha256": stored.sha256 if stored else "",
         "files": [file.listed() for file in stored.listed()] if stored else [],
         "linked": stored.linked if stored else False,
+        "missing": missing,
         "checked": stored.checked if stored else False,
     }

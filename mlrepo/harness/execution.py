@@ -64,6 +64,7 @@ def execute(
     loaded = list(range(min(dataset.total, max(64, query))))
     compared = agreement.spread(loaded)
     feed, expected = _load(spec, backend, dataset, query, compared)
+    guard.after_loading()
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
     largest = max(buffer, settings.multi_stream_samples_per_query)

@@ -31,8 +31,9 @@ class ModelGuard:
 
     def after_loading(self) -> None:
         """Refuse a model whose files were touched while they were read: nobody knows what was."""
-        if self._digest and file_states(self._entry) != self._states:
-            raise self._changed("while it was loaded")
+        when = "while it was loaded"
+        if self._digest and self._now(when) != self._states:
+            raise self._changed(when)
 
     def after_run(self) -> None:
         """Refuse a model that was changed during the run: a backend may map its files."""
@@ -41,16 +42,22 @@ class ModelGuard:
     def _compare(self, when: str) -> None:
         if not self._digest:
             return
-        states: dict[str, FileState] = file_states(self._entry)
+        states = self._now(when)
         if states == self._states:
             return
         if find_model_files(self._entry).digest != self._digest:
             raise self._changed(when)
         self._states = states
 
-    def _changed(self, when: str) -> UserError:
+    def _now(self, when: str) -> dict[str, FileState]:
+        try:
+            return file_states(self._entry)
+        except UserError as error:
+            raise self._changed(when, f" {error.message}") from error
+
+    def _changed(self, when: str, how: str = "") -> UserError:
         return UserError(
             f"The model {self._entry} was changed {when}: it is not the recorded one, whose "
-            f"SHA-256 is {self._digest}.",
+            f"SHA-256 is {self._digest}.{how}",
             hint="Run again when nothing writes to the model's files.",
         )

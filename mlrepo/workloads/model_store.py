@@ -65,10 +65,11 @@ class ModelStore:
 
         Whether they are still what they were, :attr:`Model.files` finds out.
         """
-        stored = self._read(model)
+        stored = self.entry(model)
         return None if stored is None or stored.missing() else stored
 
-    def _read(self, model: ReferenceModel) -> StoredModel | None:
+    def entry(self, model: ReferenceModel) -> StoredModel | None:
+        """Return what was kept of the model, even if its files are not here any more."""
         return read_stored(self._directory(model))
 
     def fetch(
@@ -83,7 +84,7 @@ class ModelStore:
         RemoteUnavailable, UserError
             It cannot be had; a partial download is kept and continued by the next call.
         """
-        stored = self.get(model)
+        stored = self._whole(model)
         if stored is not None:
             return stored
         path = self._directory(model) / model.file_name
@@ -105,21 +106,28 @@ class ModelStore:
         UserError
             It has to be fetched first.
         """
-        stored = self._read(model)
-        missing = stored.missing() if stored else ""
-        if stored is not None and not missing:
+        stored = self._whole(model)
+        if stored is not None:
             return stored
-        if stored is not None and stored.added:
-            where = " is a link, and" if stored.linked else ""
-            raise UserError(
-                f"The model {model.name}{where} lacks its file {missing}.",
-                hint="Put the file back, or add the model again under the same name.",
-            )
         if model.made_here:
             return self.fetch(model)
         raise UserError(
             f"The model {model.name} is not here.",
             hint=f"`mlrepo model fetch {model.name}` gets it, or give a file with --model-file.",
+        )
+
+    def _whole(self, model: ReferenceModel) -> StoredModel | None:
+        """Return the model; refuse one of the user's of which a file is missing."""
+        stored = self.entry(model)
+        missing = stored.missing() if stored else ""
+        if stored is None or not missing:
+            return stored
+        if not stored.added:
+            return None
+        where = " is a link, and" if stored.linked else ""
+        raise UserError(
+            f"The model {model.name}{where} lacks its file {missing}.",
+            hint="Put the file back, or add the model again under the same name.",
         )
 
     def add(self, benchmark: str, name: str, file: Path, *, link: bool = False) -> StoredModel:
@@ -210,7 +218,7 @@ class ModelStore:
         found: list[StoredModel] = []
         for path in sorted((self.home / "models").glob(f"*/*/{DESCRIPTION}")):
             name = ReferenceModel(path.parent.parent.name, path.parent.name, "", "", "", (), ())
-            stored = self._read(name)
+            stored = self.entry(name)
             if stored is not None:
                 found.append(stored)
         return found

@@ -116,3 +116,13 @@ def test_a_search_does_not_go_on_with_other_weights(
     assert earlier() == [record["run"]]
     _replace_weights(model)
     assert earlier() == []
+
+
+def test_a_model_that_changes_while_it_is_loaded_fails_the_run(root: Path, model: Path) -> None:
+    """A backend that writes to the weights as it loads them; the reason is recorded."""
+    weights = model.with_name("digits.onnx.data")
+    record = _run(root, model, *_SHORT, "--backend", "writing", "--backend-opt", f"file={weights}",
+                  code=None)  # fmt: skip
+    assert record["validity"] == "FAILED"
+    assert "was changed while it was loaded" in record["reasons"][0]
+    assert record["model"]["sha256"] in record["reasons"][0]
