@@ -1,0 +1,236 @@
+"""An ONNX model as a PyTorch module: what is constant is computed once, the rest node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.inliner
+import torch
+
+from mlrepo.backends.inputs import TensorSpec, compiled_shape, only_input, onnx_inputs
+from mlrepo.backends.torch_onnx import (  # noqa: F401 - they register their operators
+    elementwise,
+    indexing,
+    layers,
+    quantized,
+    reductions,
+    resize,
+    shapes,
+    windows,
+)
+from mlrepo.backends.torch_onnx.nodes import HINT, Node, read_nodes, refused, to_tensor
+from mlrepo.backends.torch_onnx.registry import Unsupported, decisions
+from mlrepo.errors import UserError
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A node as the module runs it.
+
+    A source is ``("value", name)``, ``("buffer", name)``, or ``("number", the argument itself)``.
+    After the step the values in ``last`` are not needed any more.
+    """
+
+    run: Callable[..., Any]
+    keywords: Mapping[str, Any]
+    sources: tuple[tuple[str, Any], ...]
+    outputs: tuple[str, ...]
+    last: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What one batch size gives: constants made of shapes, decisions, the outputs' shapes."""
+
+    shaped: Mapping[str, Any]
+    decisions: Sequence[Any]
+    outputs: Sequence[tuple[int, ...]]
+
+
+class OnnxModule(torch.nn.Module):
+    """The nodes of a graph, executed in order.
+
+    Attributes
+    ----------
+    spec:
+        The input: its batch is None where the module runs any size as ONNX says it.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], constants: Mapping[str, Any], spec: TensorSpec,
+        results: Sequence[str],
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.spec = spec
+        self._buffer_of: dict[str, str] = {}
+        self._constants = constants
+        last: dict[str, int] = {name: i for i, node in enumerate(nodes) for name in node.inputs}
+        self.steps = []
+        for i, node in enumerate(nodes):
+            sources = tuple(self._source(node, k, name) for k, name in enumerate(node.inputs))
+            done = tuple(
+                {n for n in node.inputs if n and last[n] == i} - set(results) - set(constants)
+            )
+            self.steps.append(
+                _Step(node.operator.run, node.keywords(), sources, node.outputs, done)
+            )
+        self._results = tuple(
+            ("buffer", self._keep(name)) if name in constants else ("value", name)
+            for name in results
+        )
+        del self._constants
+
+    def _source(self, node: Node, index: int, name: str) -> tuple[str, Any]:
+        if not name:
+            return "number", None
+        if name not in self._constants:
+            return "value", name
+        given = node.argument(index, self._constants[name], constant=True)
+        return (
+            ("buffer", self._keep(name)) if isinstance(given, torch.Tensor) else ("number", given)
+        )
+
+    def _keep(self, name: str) -> str:
+        if name not in self._buffer_of:
+            self._buffer_of[name] = f"constant{len(self._buffer_of)}"
+            self.register_buffer(self._buffer_of[name], self._constants[name].contiguous())
+        return self._buffer_of[name]
+
+    def forward(self, x: Any) -> Any:
+        """Return the output for a batch, or a tuple of all."""
+        values: dict[str, Any] = {self.spec.name: x}
+        for step in self.steps:
+            given = [self._read(values, *source) for source in step.sources]
+            found = step.run(*given, **step.keywords)
+            results = found if isinstance(found, tuple) else (found,)
+            values.update(zip(step.outputs, results, strict=False))
+            for name in step.last:
+                values.pop(name, None)
+        found = tuple(self._read(values, *source) for source in self._results)
+        return found[0] if len(found) == 1 else found
+
+    def _read(self, values: Mapping[str, Any], kind: str, what: Any) -> Any:
+        if kind == "value":
+            return values[what]
+        return getattr(self, what) if kind == "buffer" else what
+
+
+def read_onnx(path: Path, batch: int) -> OnnxModule:
+    """Return a model as module, made for ``batch`` samples where the model leaves them open.
+
+    Raises
+    ------
+    UserError
+        The file is no ONNX model, takes something else than one image, or holds what cannot be
+        run exactly as ONNX says it: then operator, version and node are named.
+    """
+    model = _load(path)
+    spec = only_input(onnx_inputs(model), path)
+    shape = compiled_shape(spec, batch, path)
+    try:
+        constants = {one.name: to_tensor(one) for one in model.graph.initializer}
+    except Unsupported as error:
+        raise UserError(f"{path.name}: PyTorch cannot run it: {error}.") from error
+    nodes = read_nodes(path, model)
+    results = [value.name for value in model.graph.output]
+    graph = _Graph(path, spec, nodes, constants, results)
+    first = graph.try_batch(shape)
+    is_open = spec.shape is not None and spec.shape[0] is None and graph.takes_any(shape, first)
+    rest = [n for n in graph.nodes if not first.shaped.keys() >= set(filter(None, n.outputs))]
+    made = TensorSpec(spec.name, spec.dtype, (None if is_open else shape[0], *shape[1:]))
+    module = OnnxModule(rest, {**constants, **first.shaped}, made, results)
+    module.eval()
+    return module
+
+
+def _load(path: Path) -> Any:
+    try:
+        model = onnx.load(str(path))
+        if model.functions:
+            model = onnx.inliner.inline_local_functions(model)
+    except Exception as error:  # protobuf's errors differ with its implementation
+        raise UserError.caused_by(f"{path.name} cannot be read as an ONNX model", error) from error
+    if model.graph.sparse_initializer:
+        raise UserError(f"{path.name}: PyTorch cannot run it: its weights are sparse tensors.")
+    if not model.graph.output:
+        raise UserError(f"{path.name} is no ONNX model: its graph has no output.")
+    return model
+
+
+class _Graph:
+    """What is known of a graph before it runs; nodes that depend on constants alone are computed.
+
+    ``constants`` gets their results.
+    """
+
+    def __init__(
+        self, path: Path, spec: TensorSpec, nodes: Sequence[Node], constants: dict[str, Any],
+        results: Sequence[str],
+    ) -> None:  # fmt: skip
+        self._path, self._spec, self._constants, self._results = path, spec, constants, results
+        self.nodes = []
+        for node in nodes:
+            if all(name in constants for name in filter(None, node.inputs)):
+                constants.update(self._run(node, constants, constants))
+            else:
+                self.nodes.append(node)
+
+    def try_batch(self, shape: tuple[int, ...]) -> _Pass:
+        """Run the nodes for the shape and type of an image, without its numbers.
+
+        Raises
+        ------
+        UserError
+            A node cannot be run.
+        """
+        dtype = getattr(torch, self._spec.dtype)
+        image = torch.empty(shape, dtype=dtype, device="meta")
+        values = {**self._constants, self._spec.name: image}
+        known = dict.fromkeys(self._constants)
+        shaped: dict[str, Any] = {}
+        with decisions() as taken:
+            for node in self.nodes:
+                found = self._run(node, values, known)
+                values.update(found)
+                if not any(tensor.is_meta for tensor in found.values()):
+                    shaped.update(found)
+                    known.update(dict.fromkeys(found))
+        for name in self._results:
+            if name not in values:
+                raise UserError(f"{self._path.name}: nothing computes its output {name!r}.")
+        return _Pass(shaped, taken, [tuple(values[name].shape) for name in self._results])
+
+    def takes_any(self, shape: tuple[int, ...], first: _Pass) -> bool:
+        """Return whether what was computed for one batch size is the same for every other one."""
+        own = shape[0]
+        for batch in sorted({1, own + 1, 2 * own + 17, 1009} - {own}):
+            try:
+                other = self.try_batch((batch, *shape[1:]))
+            except UserError:
+                return False
+            same = all(torch.equal(one, other.shaped[name]) for name, one in first.shaped.items())
+            if not same or other.decisions != first.decisions:
+                return False
+            if any(sizes[:1] != (batch,) for sizes in other.outputs):
+                return False
+        return True
+
+    def _run(
+        self, node: Node, values: Mapping[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        absent = [name for name in filter(None, node.inputs) if name not in values]
+        if absent:
+            raise refused(self._path, node.label, f"nothing computes its input {absent[0]!r}")
+        tensors = [values[name] if name else None for name in node.inputs]
+        try:
+            found = node.run(tensors, [not name or name in known for name in node.inputs])
+        except Unsupported as error:
+            raise refused(self._path, node.label, error) from error
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+            tried = f"{self._path.name}: PyTorch cannot run its {node.label}"
+            raise UserError.caused_by(tried, error, hint=HINT) from error
+        return {name: tensor for name, tensor in zip(node.outputs, found, strict=False) if name}

@@ -1,0 +1,140 @@
+"""Which function runs which operator in which versions, and what it takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# ONNX's element types by number and by name, as far as PyTorch computes with them.
+TYPES: dict[int, torch.dtype] = {
+    1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32,
+    7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
+}  # fmt: skip
+TYPE_NAMES: dict[torch.dtype, str] = {
+    torch.float32: "float", torch.uint8: "uint8", torch.int8: "int8", torch.int16: "int16",
+    torch.int32: "int32", torch.int64: "int64", torch.bool: "bool", torch.float16: "float16",
+    torch.float64: "double", torch.bfloat16: "bfloat16",
+}  # fmt: skip
+
+
+class Unsupported(Exception):
+    """The operator of a node is known, but not with these attributes, types or inputs."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One function and what it takes.
+
+    Attributes
+    ----------
+    run:
+        Takes tensors (None for an input that is left out) and the attributes; returns a tensor, or
+        a tuple of them.
+    inputs:
+        The names of the positional parameters.
+    known:
+        Inputs that are given as Python's numbers and lists: their values decide about shapes.
+    numbers:
+        Constants of no dimension are given as Python's numbers, which is faster and as exact.
+    attributes:
+        The names of the attributes that it takes.
+    counts:
+        It takes the number of outputs that are used, as ``outputs``.
+    """
+
+    run: Callable[..., Any]
+    inputs: tuple[str, ...]
+    known: frozenset[str]
+    numbers: bool
+    attributes: frozenset[str]
+    counts: bool
+
+    def input_name(self, index: int) -> str:
+        """Return the name of an input; the last one may be given any number of times."""
+        return self.inputs[min(index, len(self.inputs) - 1)]
+
+
+_OPERATORS: dict[str, dict[int, Operator]] = {}
+
+
+def operator(
+    names: str, *versions: int, known: Sequence[str] = (), numbers: bool = False
+) -> Callable[[Function], Function]:
+    """Register a function for operators (separated by blanks) in the versions that changed them."""
+
+    def register(function: Function) -> Function:
+        parameters = inspect.signature(function).parameters.values()
+        keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        entry = Operator(
+            function, inputs, frozenset(known), numbers,
+            frozenset(keywords - {"outputs"}), "outputs" in keywords,
+        )  # fmt: skip
+        for name in names.split():
+            _OPERATORS.setdefault(name, {}).update(dict.fromkeys(versions, entry))
+        return function
+
+    return register
+
+
+def find_operator(name: str, version: int) -> Operator | None:
+    """Return what runs an operator as its version ``version`` says."""
+    return _OPERATORS.get(name, {}).get(version)
+
+
+def proved_versions(name: str) -> list[int]:
+    """Return the versions in which an operator can be run."""
+    return sorted(_OPERATORS.get(name, {}))
+
+
+def proved_operators() -> list[str]:
+    """Return the names of all operators that can be run in some version."""
+    return sorted(_OPERATORS)
+
+
+_decisions: ContextVar[list[Any] | None] = ContextVar("decisions", default=None)
+
+
+@contextmanager
+def decisions() -> Iterator[list[Any]]:
+    """Collect what :func:`fixed` returns within the block."""
+    taken: list[Any] = []
+    token = _decisions.set(taken)
+    try:
+        yield taken
+    finally:
+        _decisions.reset(token)
+
+
+def fixed(sizes: Sequence[Any]) -> list[int]:
+    """Return sizes as Python's numbers: the code that follows holds for these alone.
+
+    All else that is computed from ``x.shape`` stays open when the module is traced. What is fixed
+    is compared between batch sizes, so that a module that depends on its batch is known as such.
+    """
+    numbers = [int(size) for size in sizes]
+    taken = _decisions.get()
+    if taken is not None:
+        taken.append(numbers)
+    return numbers
+
+
+def axis_of(x: Any, axis: int) -> int:
+    """Return an axis counted from the front.
+
+    Raises
+    ------
+    Unsupported
+        The tensor has no such axis.
+    """
+    if not -x.dim() <= axis < max(1, x.dim()):
+        raise Unsupported(f"axis {axis} of a tensor with {x.dim()} dimensions")
+    return axis + x.dim() if axis < 0 else axis
