@@ -1,34 +1,70 @@
-"""Model files as PyTorch modules: exported programs, TorchScript, torchvision's ResNet-50, ONNX."""
+"""Model files as PyTorch modules: ONNX, exported programs, TorchScript, states of ResNet-50.
+
+Which it is, the content says; a name only decides about ONNX. Nothing that a file holds is run to
+read it: pickles are read for their tensors alone.
+"""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
-import numpy as np
-import numpy.typing as npt
-
-from mlrepo.backends.inputs import compiled_shape, only_input, onnx_inputs
+from mlrepo.backends.inputs import FLOAT32, TensorSpec, compiled_shape, only_input
 from mlrepo.errors import UserError
 
-if TYPE_CHECKING:
-    import torch
-
 _IMAGE_SHAPE = (3, 224, 224)
+_WAYS = (
+    "It reads: .onnx; .pt2 of torch.export.save; .pt of torch.jit.save; and .pth or .safetensors "
+    "with the weights of torchvision's ResNet-50."
+)
+# Where an archive of torch.export keeps what is unpickled as Python's objects.
+_OBJECTS = ("custom_obj_", "opaque_obj_")
 
 
-def load_torch_model(path: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
-    """Return an inference module and the shape of an input of ``batch`` samples.
+@dataclass(frozen=True)
+class TorchModel:
+    """A model as an inference module.
 
-    ``.onnx`` is rebuilt from PyTorch's own operators; ``.pt2`` is a program of ``torch.export``;
-    ``.pt`` is TorchScript; ``.pth`` is the state of torchvision's ResNet-50.
+    Attributes
+    ----------
+    module:
+        The module.
+    spec:
+        Its input; the batch is None where the module runs any size.
+    kind:
+        ``onnx``, or what :func:`torch_kind` says. A ``script`` can be run, but neither traced nor
+        exported.
+    """
+
+    module: Any
+    spec: TensorSpec
+    kind: str
+
+    def shape(self, batch: int, model: Path) -> tuple[int, ...]:
+        """Return the input's shape for ``batch`` samples, or for the batch that the model is for.
+
+        Raises
+        ------
+        UserError
+            Another size is open.
+        """
+        return compiled_shape(self.spec, batch, model)
+
+
+def load_torch_model(path: Path, batch: int) -> TorchModel:
+    """Return an inference module, made for ``batch`` samples where the model leaves them open.
 
     Raises
     ------
     UserError
-        PyTorch is missing, or the file is none of these, or uses an unknown operator.
+        PyTorch is missing, or the file is no model that it can run.
     """
     try:
         import torch
@@ -37,227 +73,110 @@ def load_torch_model(path: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
             f"PyTorch cannot be used here: {error}.",
             hint="`mlrepo bench prereq --backend pytorch` installs it.",
         ) from error
-    readers: dict[str, Callable[[], Any]] = {
-        ".onnx": lambda: _from_onnx(path),
-        ".pt2": lambda: torch.export.load(str(path)).module(),
-        ".pt": lambda: torch.jit.load(str(path), map_location="cpu").eval(),
-        ".pth": lambda: _resnet50(torch.load(path, map_location="cpu", weights_only=True)),
-    }
-    if path.suffix not in readers:
+    if path.suffix == ".onnx":
+        from mlrepo.backends.torch_onnx import read_onnx
+
+        module = read_onnx(path, batch)
+        return TorchModel(module, module.spec, "onnx")
+    kind = torch_kind(path)
+    if kind == "program":
+        return _program(path, batch)
+    if kind == "script":
+        with _reading(path, "TorchScript"):
+            script = torch.jit.load(str(path), map_location="cpu").eval()
+        return TorchModel(script, TensorSpec("", FLOAT32, None), kind)
+    from mlrepo.backends.torch_states import read_state, resnet50
+
+    spec = TensorSpec("", FLOAT32, (None, *_IMAGE_SHAPE))
+    return TorchModel(resnet50(path, read_state(path, kind)), spec, kind)
+
+
+def torch_kind(path: Path) -> str:
+    """Return ``program``, ``script``, ``state`` or ``safetensors``, as the content says.
+
+    Raises
+    ------
+    UserError
+        The file is none of these, or cannot be read.
+    """
+    if path.suffix == ".safetensors":
+        return "safetensors"
+    try:
+        if is_zipfile(path):
+            with ZipFile(path) as archive:
+                names = [PurePosixPath(name) for name in archive.namelist()]
+        else:
+            with path.open("rb") as stream:
+                start = stream.read(2)
+            # A pickle begins with its protocol: a state as torch.save wrote it before 1.6.
+            if start[:1] != b"\x80":
+                raise UserError(f"{path.name} is no file of PyTorch.", hint=_WAYS)
+            return "state"
+    except (OSError, BadZipFile) as error:
+        raise UserError.caused_by(f"{path.name} cannot be read", error, hint=_WAYS) from error
+    found = {name.name for name in names}
+    if "serialized_exported_program.json" in found or any(
+        name.match("models/*.json") for name in names
+    ):
+        return "program"
+    if "constants.pkl" in found:
+        return "script"
+    if "data.pkl" in found:
+        return "state"
+    raise UserError(f"{path.name} is an archive, but holds no model of PyTorch.", hint=_WAYS)
+
+
+def _program(path: Path, batch: int) -> TorchModel:
+    import torch
+
+    with ZipFile(path) as archive:
+        names = [PurePosixPath(name).name for name in archive.namelist()]
+    if any(name.startswith(_OBJECTS) for name in names):
         raise UserError(
-            f"PyTorch cannot read {path.name}.", hint=f"It reads: {', '.join(readers)}."
+            f"{path.name} holds Python's objects, which could only be read by running code of it.",
+            hint="Export the model again with tensors alone as its constants.",
         )
-    try:
-        module = readers[path.suffix]()
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        first = (str(error).strip() or repr(error)).splitlines()[0]
-        raise UserError(
-            f"PyTorch cannot load {path.name}: {first}", hint="Check that the file is complete."
-        ) from error
-    shape = getattr(module, "image_shape", _IMAGE_SHAPE)
-    return module, (batch, *shape)
-
-
-def _from_onnx(path: Path) -> Any:
-    import onnx
-    import torch
-    from google.protobuf.message import DecodeError
-    from onnx import helper, numpy_helper
-
-    try:
-        proto = onnx.load(str(path))
-    except DecodeError as error:
-        raise ValueError(f"it is no ONNX model ({error})") from error
-    graph = proto.graph
-    spec = only_input(onnx_inputs(proto), path)
-
-    class OnnxModule(torch.nn.Module):
-        """The nodes of the graph, executed in order."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.steps: list[tuple[str, list[str], str, dict[str, Any]]] = []
-            self.names: dict[str, str] = {}
-            # Shapes, axes and bounds as Python's numbers: a tensor's value is unknown to an export.
-            self.numbers: dict[str, Any] = {}
-            for number, weight in enumerate(graph.initializer):
-                self._keep(weight.name, numpy_helper.to_array(weight), number)
-            for node in graph.node:
-                attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-                if node.op_type == "Constant":
-                    value = numpy_helper.to_array(attributes["value"])
-                    self._keep(node.output[0], value, len(graph.initializer) + len(self.names))
-                    continue
-                if node.op_type not in _OPERATORS:
-                    raise ValueError(f"its operator {node.op_type} is not known to this backend")
-                self.steps.append((node.op_type, list(node.input), node.output[0], attributes))
-            self.source = spec.name
-            self.image_shape = compiled_shape(spec, 1, path)[1:]
-            self.input_type = spec.dtype
-            self.results = [value.name for value in graph.output]
-
-        def _keep(self, name: str, value: npt.NDArray[Any], number: int) -> None:
-            if value.ndim == 0 or value.dtype.kind == "i":
-                self.numbers[name] = value.tolist()
-                return
-            self.names[name] = f"weight{number}"
-            self.register_buffer(f"weight{number}", torch.from_numpy(np.array(value)))
-
-        def forward(self, x: torch.Tensor) -> Any:
-            values: dict[str, Any] = {self.source: x}
-
-            def get(name: str) -> Any:
-                if name in values or name in self.numbers:
-                    return values.get(name, self.numbers.get(name))
-                return getattr(self, self.names[name]) if name else None
-
-            for kind, inputs, output, attributes in self.steps:
-                values[output] = _OPERATORS[kind](attributes, *map(get, inputs))
-            found = [values[name] for name in self.results]
-            return found[0] if len(found) == 1 else tuple(found)
-
-    return OnnxModule().eval()
-
-
-def _conv(a: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> Any:
-    import torch.nn.functional as functional
-
-    x, padding = _padded(a, x, 0.0)
-    return functional.conv2d(
-        x, weight, bias, a.get("strides", [1, 1]), padding, a.get("dilations", [1, 1]),
-        a.get("group", 1),
-    )  # fmt: skip
-
-
-def _max_pool(a: dict[str, Any], x: Any) -> Any:
-    import torch.nn.functional as functional
-
-    x, padding = _padded(a, x, float("-inf"))
-    return functional.max_pool2d(
-        x, a["kernel_shape"], a.get("strides"), padding, ceil_mode=bool(a.get("ceil_mode", 0))
-    )
-
-
-def _padded(a: dict[str, Any], x: Any, value: float) -> tuple[Any, Sequence[int]]:
-    """Return the input and a symmetric padding; an asymmetric one is done here and now."""
-    import torch.nn.functional as functional
-
-    if a.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise ValueError("automatic padding is not known to this backend")
-    top, left, bottom, right = a.get("pads", [0, 0, 0, 0])
-    if (top, left) == (bottom, right):
-        return x, (top, left)
-    return functional.pad(x, (left, right, top, bottom), value=value), (0, 0)
-
-
-def _batch_norm(a: dict[str, Any], x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:
-    import torch.nn.functional as functional
-
-    return functional.batch_norm(x, mean, variance, scale, bias, eps=a.get("epsilon", 1e-5))
-
-
-def _gemm(a: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> Any:
-    x = x.t() if a.get("transA", 0) else x
-    product = a.get("alpha", 1.0) * (x @ (weight.t() if a.get("transB", 0) else weight))
-    return product if bias is None else product + a.get("beta", 1.0) * bias
-
-
-def _clip(a: dict[str, Any], x: Any, low: Any = None, high: Any = None) -> Any:
-    return x.clamp(a.get("min") if low is None else low, a.get("max") if high is None else high)
-
-
-def _arg_max(a: dict[str, Any], x: Any) -> Any:
-    return x.argmax(dim=a.get("axis", 0), keepdim=bool(a.get("keepdims", 1)))
-
-
-def _reduce_mean(a: dict[str, Any], x: Any, axes: Any = None) -> Any:
-    dims = a["axes"] if axes is None else axes
-    return x.mean(dim=list(dims), keepdim=bool(a.get("keepdims", 1)))
-
-
-def _squeeze(a: dict[str, Any], x: Any, axes: Any = None) -> Any:
-    dims = a["axes"] if axes is None else axes
-    return x.squeeze(tuple(dims))
-
-
-# What image classifiers are made of; each takes the node's attributes and its inputs.
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    "Add": lambda a, x, y: x + y,
-    "ArgMax": _arg_max,
-    "BatchNormalization": _batch_norm,
-    "Clip": _clip,
-    "Conv": _conv,
-    "Flatten": lambda a, x: x.flatten(a.get("axis", 1)),
-    "Gemm": _gemm,
-    "GlobalAveragePool": lambda a, x: x.mean(dim=(2, 3), keepdim=True),
-    "Identity": lambda a, x: x,
-    "MatMul": lambda a, x, y: x @ y,
-    "MaxPool": _max_pool,
-    "Mul": lambda a, x, y: x * y,
-    "ReduceMean": _reduce_mean,
-    "Relu": lambda a, x: x.relu(),
-    "Reshape": lambda a, x, shape: x.reshape(
-        [x.shape[i] if n == 0 else n for i, n in enumerate(shape)]
-    ),
-    "Sigmoid": lambda a, x: x.sigmoid(),
-    "Softmax": lambda a, x: x.softmax(a.get("axis", -1)),
-    "Squeeze": _squeeze,
-    "Transpose": lambda a, x: x.permute(a["perm"]),
-}
-
-
-def _resnet50(state: dict[str, Any]) -> Any:
-    """Build ResNet-50 v1.5 from the state of torchvision's model: its names, its architecture."""
-    import torch
-    from torch import nn
-
-    def conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-        return nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
-
-    class Bottleneck(nn.Module):
-        """Three convolutions beside a shortcut; the stride is in the second one (v1.5)."""
-
-        def __init__(self, cin: int, width: int, stride: int) -> None:
-            super().__init__()
-            self.conv1, self.bn1 = conv(cin, width, 1), nn.BatchNorm2d(width)
-            self.conv2, self.bn2 = conv(width, width, 3, stride), nn.BatchNorm2d(width)
-            self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
-            short = cin != 4 * width or stride != 1
-            self.downsample = (
-                nn.Sequential(conv(cin, 4 * width, 1, stride), nn.BatchNorm2d(4 * width))
-                if short
-                else nn.Identity()
+    with _reading(path, "an exported program"):
+        program = torch.export.load(str(path))
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    values = [nodes[name].meta["val"] for name in program.graph_signature.user_inputs]
+    spec = only_input([_spec(value) for value in values], path)
+    if spec.shape and spec.shape[0] is None:
+        limits = program.range_constraints.get(values[0].shape[0].node.expr)
+        if limits is not None and not limits.lower <= batch <= limits.upper:
+            raise UserError(
+                f"{path.name} was exported for batches of {limits.lower} to {limits.upper}; "
+                f"{batch} were asked for.",
+                hint="Choose --max-batch accordingly, or export the model with an open batch.",
             )
+        if limits is not None and limits.lower > 1:  # the last batches of a run are smaller
+            spec = TensorSpec(spec.name, spec.dtype, (batch, *spec.shape[1:]))
+    return TorchModel(program.module(), spec, "program")
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.bn1(self.conv1(x)).relu()
-            y = self.bn2(self.conv2(y)).relu()
-            y = self.bn3(self.conv3(y)) + self.downsample(x)
-            return torch.relu(y)
 
-    class ResNet50(nn.Module):
-        """ResNet-50 v1.5 under torchvision's names."""
+def _spec(value: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    return TensorSpec("", str(value.dtype).removeprefix("torch."), shape)
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1, self.bn1 = conv(3, 64, 7, 2), nn.BatchNorm2d(64)
-            cin = 64
-            for number, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 1):
-                stage = []
-                for block in range(blocks):
-                    stage.append(Bottleneck(cin, width, 2 if block == 0 and number > 1 else 1))
-                    cin = 4 * width
-                setattr(self, f"layer{number}", nn.Sequential(*stage))
-            self.fc = nn.Linear(cin, 1000)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.bn1(self.conv1(x)).relu()
-            x = torch.nn.functional.max_pool2d(x, 3, 2, 1)
-            for number in range(1, 5):
-                x = getattr(self, f"layer{number}")(x)
-            scores: torch.Tensor = self.fc(x.mean(dim=(2, 3)))
-            return scores
-
-    model = ResNet50()
-    model.load_state_dict(state)
-    return model.eval()
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[None]:
+    """Let PyTorch read a file without running code of it, and name what it raises."""
+    names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name, None) for name in names}
+    # torch.export.load unpickles without this guard where its own archive says so.
+    os.environ[names[0]] = "1"
+    level = logging.getLogger("torch.export").level
+    logging.getLogger("torch.export").setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except Exception as error:  # PyTorch raises what its readers met, of any kind
+        raise UserError.caused_by(
+            f"PyTorch cannot read {path.name} as {what}", error,
+            hint="Check that the file is complete, and of a version that this PyTorch reads.",
+        ) from error  # fmt: skip
+    finally:
+        logging.getLogger("torch.export").setLevel(level)
+        os.environ.pop(names[0])
+        os.environ.update({name: value for name, value in before.items() if value is not None})

@@ -246,15 +246,21 @@ class TvmPytorchBackend(_TvmBackend):
     def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
         from mlrepo.backends.torch_models import load_torch_model
 
-        loaded, shape = load_torch_model(model, batch)
-        self._type = getattr(loaded, "input_type", FLOAT32)
+        loaded = load_torch_model(model, batch)
+        if loaded.kind == "script":
+            raise UserError(
+                f"{model.name} is TorchScript, which TVM cannot import.",
+                hint="Export the model with torch.export, or use the backend pytorch.",
+            )
+        shape = loaded.shape(batch, model)
+        self._batch, self._type = shape[0], loaded.spec.dtype
         import torch
         from tvm.relax.frontend.torch import from_exported_program
 
         example = torch.zeros(shape, dtype=getattr(torch, self._type))
         try:
             with torch.no_grad():
-                program = torch.export.export(loaded, (example,))
+                program = torch.export.export(loaded.module, (example,))
             module = from_exported_program(
                 program, keep_params_as_input=False, unwrap_unit_return_tuple=True
             )
