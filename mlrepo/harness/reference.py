@@ -24,7 +24,7 @@ from mlrepo.backends.inputs import TensorSpec, only_input
 from mlrepo.errors import MlrepoError
 
 ONNX_RUNTIME, PYTORCH = "ONNX Runtime", "PyTorch"
-_TORCH = (".pt2", ".pt", ".pth")
+_TORCH = (".pt2", ".pt", ".pth", ".safetensors")
 # The only framework that reads these is the one that runs them.
 _OWN = {".xml": "OpenVINO"}
 
@@ -139,16 +139,15 @@ def _torch(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
     """Load a model of PyTorch's own and run it as it is: eagerly, in its own types."""
     from mlrepo.backends.torch_models import load_torch_model
 
-    module, shape = load_torch_model(model, task.batch)
+    loaded = load_torch_model(model, task.batch)
     import torch
 
     torch.set_num_threads(task.threads or available_threads())
-    spec = TensorSpec("", getattr(module, "input_type", "float32"), (None, *shape[1:]))
 
     def predict(batch: Array) -> Sequence[Any]:
         with torch.inference_mode():
-            found = module(torch.from_numpy(batch))
+            found = loaded.module(torch.from_numpy(batch))
         outputs = found if isinstance(found, (tuple, list)) else [found]
         return [(o.float() if o.is_floating_point() else o).numpy() for o in outputs]
 
-    return f"{PYTORCH} {torch.__version__}", spec, predict
+    return f"{PYTORCH} {torch.__version__}", loaded.spec, predict
