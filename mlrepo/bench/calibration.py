@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mlrepo.bench.described import described
 from mlrepo.bench.inputs import find_dataset
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
+from mlrepo.workloads.described import described
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.quantize import Calibration

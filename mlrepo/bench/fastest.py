@@ -11,7 +11,6 @@ from typing import Any
 
 from mlrepo.backends import available_threads
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
-from mlrepo.bench.described import BF16, FLOATS, run_precision
 from mlrepo.bench.inputs import backend_name, find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
@@ -32,6 +31,7 @@ from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import timestamp
 from mlrepo.rounds import parse_scenario
 from mlrepo.workloads import Workload
+from mlrepo.workloads.described import BF16, FLOATS, run_precision
 
 ALL = "all"
 # Those that compile for one batch and have code to search for instead of settings.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
-from mlrepo.bench.described import described, refuse_unlabelled, run_precision
 from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
@@ -19,11 +18,12 @@ from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel
+from mlrepo.workloads.described import described, refuse_unlabelled, run_precision
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.imagenet.preprocess import prepared_name
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.ways import way_of
-from mlrepo.workloads.weights import precision_of, read_facts
+from mlrepo.workloads.weights import precision_of
 
 _ALIASES = {"onnxruntime": "onnx"}
 # Which of our backends read a model of a framework.
@@ -31,6 +31,7 @@ READERS = {
     "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
     "pytorch": ("pytorch", "tvm-pytorch"),
     "torchscript": ("pytorch",),
+    "openvino": ("openvino",),
 }
 
 
@@ -278,10 +279,7 @@ def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
 def _is_int8(store: ModelStore, model: ReferenceModel) -> bool:
     """Say whether a model is here whose weights are 8-bit integers, by its files."""
     stored = store.get(model)
-    if stored is None:
-        return False
-    types = ",".join(read_facts(stored.path).weights) or model.weight_data_types
-    return precision_of(types) == INT8
+    return stored is not None and precision_of(stored.about.weight_data_types) == INT8
 
 
 def _how_to_quantize(workload: Workload) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.compliance import plan_tests, prepare_test
-from mlrepo.bench.described import BF16
 from mlrepo.bench.evidence import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
@@ -28,6 +27,7 @@ from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
 from mlrepo.workloads import Model, Workload
+from mlrepo.workloads.described import BF16
 from mlrepo.workloads.weights import UNKNOWN
 
 REPLAY_TAG = "replay"

@@ -14,7 +14,7 @@ import click
 from mlrepo import account
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import ProgressLine, print_headline
-from mlrepo.workloads.ways import WAY_NAMES
+from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
     from mlrepo.repository.discovery import ResultsRepository
-
-# The names of mlrepo.workloads.forms, as they are typed.
-LAYOUTS = ("nchw", "nhwc")
 
 _WHERE = (
     click.option(

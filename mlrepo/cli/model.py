@@ -11,6 +11,7 @@ import click
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.model_quantize import quantize
 from mlrepo.cli.render import StepLine, print_json, print_table
+from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.workloads.catalog import ReferenceModel
@@ -43,16 +44,17 @@ def list_(as_json: bool) -> None:
         print_json("mlrepo.model.list/1", {"models": models})
         return
     print_table(
-        ("MODEL", "HERE", "MB", "FILES", "FRAMEWORK", "TOP-1 %", "SUMMARY"),
+        ("MODEL", "HERE", "MB", "FILES", "FRAMEWORK", "WEIGHTS", "WAY", "TOP-1 %", "SUMMARY"),
         [
             (
                 m["name"], _here(m), "" if m["size"] is None else f"{m['size'] / 1e6:.1f}",
-                str(len(m["files"]) or ""), m["framework"],
+                str(len(m["files"]) or ""), m["framework"], m["weight_data_types"],
+                m["preprocessing"],
                 "" if m["accuracy"] is None else f"{m['accuracy']:.3f}", m["summary"],
             )
             for m in models
         ],
-        right=(2, 3, 5),
+        right=(2, 3, 7),
     )  # fmt: skip
 
 
@@ -107,10 +109,23 @@ def fetch(name: str, as_json: bool) -> None:
 @command.command("add")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--way", type=click.Choice(WAY_NAMES), default=None,
+    help="How images are prepared for it (default: pytorch for files of PyTorch, else that of the "
+    "benchmark).",
+)  # fmt: skip
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS, case_sensitive=False), default=None,
+    help="Where its input has the channels (default: as its shape says, else nchw).",
+)  # fmt: skip
 @click.option("--link", is_flag=True, help="Use the files where they are instead of a copy.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def add(name: str, file: Path, link: bool, as_json: bool) -> None:
-    """Register your own ONNX model as NAME: BENCHMARK/VARIANT. Inputs and outputs are checked.
+def add(
+    name: str, file: Path, way: str | None, layout: str | None, link: bool, as_json: bool
+) -> None:
+    """Register your own model as NAME: BENCHMARK/VARIANT. Inputs and outputs are checked.
+
+    FILE is an ONNX model, one of PyTorch (.pt2, .pt, .pth) or an OpenVINO IR (.xml).
 
     All its files are copied, those with its weights too, or with --link used where they are; a
     model whose files are changed later is refused.
@@ -123,11 +138,16 @@ def add(name: str, file: Path, link: bool, as_json: bool) -> None:
     if not slash:
         raise click.UsageError(f"NAME is BENCHMARK/VARIANT, such as resnet50/mine, not {name!r}.")
     store = _store()
-    stored = store.add(benchmark, variant, file, link=link)
+    stored = store.add(benchmark, variant, file, link=link, way=way or "", layout=layout or "")
     if as_json:
         print_json("mlrepo.model.add/1", _values(store, stored.about))
         return
-    click.echo(f"{stored.about.name}  {stored.path}")
+    about = stored.about
+    click.echo(f"{about.name}  {stored.path}")
+    click.echo(
+        f"weights {about.weight_data_types}, {about.layout}, images prepared in the way "
+        f"{about.preprocessing}"
+    )
 
 
 command.add_command(quantize)
@@ -153,7 +173,7 @@ def _values(store: ModelStore, model: ReferenceModel) -> dict[str, Any]:
     stored = None if missing else entry
     return {
         "name": model.name,
-        **asdict(model),
+        **asdict(stored.about if stored else model),
         "starting_weights_filename": model.starting_weights_filename,
         "path": str(stored.path) if stored else "",
         "size": stored.size if stored else None,

@@ -19,15 +19,15 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files, model_file_names
 from mlrepo.paths import name_problem
-from mlrepo.workloads.catalog import CATALOG, INT8, ReferenceModel, variants
+from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
 from mlrepo.workloads.download import download
+from mlrepo.workloads.inspection import inspect_model
 from mlrepo.workloads.staging import copy_model, whole_directory
 from mlrepo.workloads.stored_model import DESCRIPTION, StoredModel, read_stored
+from mlrepo.workloads.ways import way_of
 
 # Where models are written before they get their names; so deep that no glob takes one for a model.
 _STAGING = ".new"
-_INPUT_SHAPE = (3, 224, 224)
-_CLASSES = (1000, 1001)
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,21 @@ class ModelStore:
             hint="Put the file back, or add the model again under the same name.",
         )
 
-    def add(self, benchmark: str, name: str, file: Path, *, link: bool = False) -> StoredModel:
-        """Register the user's own ONNX model for a benchmark, under a new name.
+    def add(
+        self,
+        benchmark: str,
+        name: str,
+        file: Path,
+        *,
+        link: bool = False,
+        way: str = "",
+        layout: str = "",
+    ) -> StoredModel:
+        """Register the user's own model for a benchmark, under a new name.
 
-        All its files are copied, or with ``link`` used where they are.
+        All its files are copied, or with ``link`` used where they are. ``way`` is how images are
+        prepared for it and ``layout`` where its input has the channels; '' takes what is known of
+        such a file.
 
         Raises
         ------
@@ -149,13 +160,16 @@ class ModelStore:
             )
         about = ReferenceModel(
             benchmark, name, f"added from {file.name}", "", "onnx", (), (),
-            preprocessing=default[0].preprocessing,
+            preprocessing=way_of(benchmark, file, way),
         )  # fmt: skip
         self.check_new(about)
         model_file_names(file)
-        inputs, outputs = inspect_onnx(file)
-        types = INT8 if is_int8(file) else "fp32"
-        about = replace(about, inputs=inputs, outputs=outputs, weight_data_types=types)
+        found = inspect_model(file, layout)
+        about = replace(
+            about, framework=found.framework, inputs=found.inputs, outputs=found.outputs,
+            layout=found.layout, weight_data_types=found.facts.weight_data_types,
+            input_data_types=found.facts.input_data_types or about.input_data_types,
+        )  # fmt: skip
         return self.register(about, file, link=link)
 
     def check_new(self, about: ReferenceModel) -> None:
@@ -227,65 +241,13 @@ class ModelStore:
         return self.home / "models" / model.benchmark / model.variant
 
 
-def inspect_onnx(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of inputs and outputs of an image classifier; refuse any other model.
-
-    Raises
-    ------
-    UserError
-        The file is no ONNX model, or it does not map images [n, 3, 224, 224] to 1000 or 1001
-        scores or to a class.
-    """
-    import onnxruntime
-
-    if not file.is_file():
-        raise UserError(f"The model file {file} does not exist.", hint="Check the path.")
-    try:
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ORT's exceptions share no base class of their own
-        raise UserError.caused_by(
-            f"ONNX Runtime cannot load {file}",
-            error,
-            hint="Export the model again; models of PyTorch are exported by torch.onnx.export.",
-        ) from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    shape = inputs[0].shape if inputs else []
-    fits = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 4 and all(
-        not isinstance(have, int) or have == want
-        for have, want in zip(shape[1:], _INPUT_SHAPE, strict=True)
-    )  # fmt: skip
-    if not fits:
-        found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs) or "nothing"
-        raise UserError(
-            f"{file} takes {found}; the benchmark gives float32 [n, 3, 224, 224].",
-            hint="Export the model with one NCHW image input.",
-        )
-    if not any(len(o.shape) == 2 and o.shape[1] in _CLASSES for o in outputs):
-        found = ", ".join(f"{o.name} {o.type} {o.shape}" for o in outputs)
-        raise UserError(
-            f"{file} gives {found}; scores of 1000 or 1001 classes are needed.",
-            hint="Export the model with its scores as an output; a class alone does not tell "
-            "whether it is counted from 0 or, with a background class, from 1.",
-        )
-    return tuple(i.name for i in inputs), tuple(o.name for o in outputs)
-
-
-def is_int8(file: Path) -> bool:
-    """Return whether an ONNX model computes with 8-bit integers.
-
-    The names of operators stand in the file as they are, so that nothing has to be parsed.
-    """
-    content = file.read_bytes()
-    return any(name in content for name in (b"DequantizeLinear", b"QLinearConv", b"ConvInteger"))
-
-
 def _place(about: ReferenceModel, files: ModelFiles) -> Path:
     """Return where a model's entry is in its directory.
 
     Several files keep their names, which they know each other by.
     """
     if len(files.files) == 1 and files.root != files.entry:
-        return Path(about.file_name)
+        return Path(about.file_name).with_suffix(files.entry.suffix or ".onnx")
     return Path("files") / files.entry.name
 
 

@@ -12,6 +12,8 @@ from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFile
 from mlrepo.workloads import Model
 from mlrepo.workloads.catalog import ReferenceModel
+from mlrepo.workloads.forms import NCHW
+from mlrepo.workloads.weights import read_facts
 
 DESCRIPTION = "model.json"
 
@@ -84,6 +86,7 @@ class StoredModel:
             weight_data_types=about.weight_data_types,
             weight_transformations=about.weight_transformations,
             preprocessing=about.preprocessing,
+            layout="" if about.layout == NCHW else about.layout,
             documents=self.directory,
             sha256=self.sha256,
         )
@@ -105,6 +108,7 @@ def read_stored(directory: Path) -> StoredModel | None:
             ReferenceModel(**fields),
             inputs=tuple(fields["inputs"]), outputs=tuple(fields["outputs"]),
         )  # fmt: skip
+        about = _as_its_files_say(about, directory / raw["file"])
         files = tuple(ModelFile(**file) for file in raw.get("files") or ())
         return StoredModel(
             about, directory / raw["file"], raw["sha256"], raw["checked"], raw["added"],
@@ -121,3 +125,13 @@ def read_stored(directory: Path) -> StoredModel | None:
             f"{path} is damaged: {error!r}.",
             hint=f"Remove {directory}, then fetch or add the model again.",
         ) from error
+
+
+def _as_its_files_say(about: ReferenceModel, path: Path) -> ReferenceModel:
+    """Return the description with the types of the files: an older mlrepo took them for fp32."""
+    facts = read_facts(path)
+    return replace(
+        about,
+        weight_data_types=",".join(facts.weights) or about.weight_data_types,
+        input_data_types=facts.input_data_types or about.input_data_types,
+    )

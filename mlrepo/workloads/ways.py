@@ -10,6 +10,8 @@ from pathlib import Path
 from mlrepo.errors import UserError
 from mlrepo.workloads.catalog import variants
 
+# The layouts of mlrepo.workloads.forms, as they are typed.
+LAYOUTS = ("nchw", "nhwc")
 WAY_NAMES = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 # Endings of PyTorch's files, and the ways of models that come from TensorFlow.
 _TORCH = (".pt", ".pt2", ".pth")

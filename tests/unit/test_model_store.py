@@ -15,12 +15,13 @@ import numpy as np
 import onnx
 import pytest
 from models import tiny_classifier
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.errors import RemoteUnavailable, UserError
 from mlrepo.workloads.catalog import CATALOG, variants
 from mlrepo.workloads.download import download
 from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.ways import way_of
 
 _CONTENT = np.random.default_rng(0).bytes(3_000_000)
 _MD5 = hashlib.md5(_CONTENT).hexdigest()
@@ -190,11 +191,70 @@ def test_an_added_model_is_found_by_its_name(tmp_path: Path) -> None:
         store.add("resnet50", "mine", tmp_path / "m.onnx")
 
 
-def test_a_model_with_another_input_is_refused(tmp_path: Path) -> None:
-    """It says what the model takes."""
+def test_a_model_with_another_size_or_other_classes_is_added(tmp_path: Path) -> None:
+    """It runs for speed, on images of its size."""
+    path = tiny_classifier(tmp_path / "m.onnx", size=32, classes=10)
+    assert ModelStore(tmp_path).add("resnet50", "mine", path).about.layout == "NCHW"
+
+
+def test_a_model_with_other_channels_is_refused(tmp_path: Path) -> None:
+    """It says what the model takes, also when the layout that was named does not fit."""
     path = tiny_classifier(tmp_path / "m.onnx", size=32)
-    with pytest.raises(UserError, match="32"):
-        ModelStore(tmp_path).add("resnet50", "mine", path)
+    with pytest.raises(UserError, match=r"image fp32 \['n', 3, 32, 32\]"):
+        ModelStore(tmp_path).add("resnet50", "mine", path, layout="nhwc")
+    node = helper.make_node("Flatten", ["image"], ["scores"])
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 8, 8])
+    result = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 64])
+    graph = helper.make_graph([node], "g", [image], [result])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save_model(model, tmp_path / "grey.onnx")
+    with pytest.raises(UserError, match="1, 8, 8"):
+        ModelStore(tmp_path).add("resnet50", "mine", tmp_path / "grey.onnx")
+
+
+def test_an_entry_of_an_older_mlrepo_is_not_believed(tmp_path: Path) -> None:
+    """It took weights for fp32 that are not; what the file says is what is known."""
+    store = ModelStore(tmp_path / "home")
+    path = tiny_classifier(tmp_path / "m.onnx")
+    halved = onnx.load(path)
+    for node in halved.graph.node:
+        for place, name in enumerate(node.input):
+            if name in ("w1", "w2", "w3"):
+                node.input[place] = f"{name}_f"
+    for weight in halved.graph.initializer:
+        if weight.name in ("w1", "w2", "w3"):
+            half = numpy_helper.to_array(weight).astype(np.float16)
+            weight.CopyFrom(numpy_helper.from_array(half, weight.name))
+            cast = helper.make_node("Cast", [weight.name], [f"{weight.name}_f"], to=1)
+            halved.graph.node.insert(0, cast)
+    onnx.save_model(halved, path)
+    added = store.add("resnet50", "half", path)
+    description = added.path.parent / "model.json"
+    assert '"fp16"' in description.read_text()
+    description.write_text(description.read_text().replace('"fp16"', '"int8"'))
+    again = store.get(added.about)
+    assert again is not None
+    assert again.about.weight_data_types == "fp16"
+    assert again.model_file().precision == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "benchmark", "way"),
+    [
+        (".onnx", "resnet50", "vgg"), (".pth", "resnet50", "pytorch"),
+        (".pt2", "resnet50", "pytorch"), (".pt", "mobilenet", "pytorch"),
+        (".onnx", "mobilenet", "mobilenet"),
+        (".pth", "efficientnet-lite0", "efficientnet-lite"), (".onnx", "digits", ""),
+    ],
+)  # fmt: skip
+def test_the_way_is_that_of_the_framework(suffix: str, benchmark: str, way: str) -> None:
+    """Weights of torchvision were trained on images prepared as torchvision does it."""
+    assert way_of(benchmark, Path(f"m{suffix}")) == way
+    if way:
+        assert way_of(benchmark, Path(f"m{suffix}"), "mobilenet") == "mobilenet"
+    else:
+        with pytest.raises(UserError, match="does not apply"):
+            way_of(benchmark, Path(f"m{suffix}"), "vgg")
 
 
 def test_a_model_with_a_class_only_is_refused(tmp_path: Path) -> None:

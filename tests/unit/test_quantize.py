@@ -21,9 +21,10 @@ from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.images import find_images
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
-from mlrepo.workloads.model_store import ModelStore, is_int8
+from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.quantize import METHODS, quantize
 from mlrepo.workloads.stored_model import StoredModel
+from mlrepo.workloads.weights import read_facts
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def test_an_old_opset_is_raised_first(home: Path, tmp_path: Path, opset: int) ->
     base = ModelStore(home).add("resnet50", "old", model)
     calibration = find_calibration(home, base, str(home.parent / "list"), None)
     stored = quantize(ModelStore(home), base, "old-int8", "minmax", calibration)
-    assert is_int8(stored.path)
-    assert not is_int8(base.path)
+    assert read_facts(stored.path).weight_data_types == "int8"
+    assert read_facts(base.path).weight_data_types == "fp32"
 
 
 def test_what_cannot_be_quantized_is_refused_and_leaves_nothing(home: Path) -> None:
