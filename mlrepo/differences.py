@@ -53,6 +53,8 @@ def configuration(record: RunRecord) -> dict[str, str]:
         "result name": record.sut,
         "model": _text(record.model.get("sha256")),
         "data set": _text(record.dataset.get("fingerprint")),
+        "preparation": _text(record.dataset.get("preprocessing")),
+        "layout": _text(record.model.get("layout")),
         "backend": _text(backend.get("name")),
         "framework": _text(backend.get("framework")),
         "precision": _text(backend.get("precision")),

@@ -58,6 +58,7 @@ from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import Round, load_round
 from mlrepo.systems.description import sut_name
+from mlrepo.workloads.catalog import variants
 
 NOISE_FILE = "noise.json"
 
@@ -290,6 +291,7 @@ def _record(
                 "threads": spec.threads,
                 "max_batch": spec.max_batch,
                 "prefix": given["prefix"],
+                **_own_form(spec, model, dataset),
             }
         ),
         tool=given["tool"],
@@ -297,6 +299,26 @@ def _record(
         reference=(given.get("compliance") or {}).get("reference", {}),
         replays=given.get("replays", ""),
     )
+
+
+def _own_form(
+    spec: RunSpec, model: Mapping[str, Any], dataset: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return how images are prepared where that is not as the catalogue has it for the model.
+
+    What is as before says nothing: the digests of older records stay comparable.
+    """
+    known = variants(spec.workload)
+    own = [one for one in known if f"{one.benchmark}-{one.variant}" == model.get("name")]
+    way = dataset.get("preprocessing")
+    found: dict[str, Any] = {}
+    if known and way not in (None, (own or known)[0].preprocessing):
+        found["preprocessing"] = way
+    if model.get("layout"):
+        found["layout"] = model["layout"]
+    if spec.size:
+        found["size"] = list(spec.size)
+    return found
 
 
 def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import time
@@ -13,7 +14,7 @@ from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepa
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.execute import Progress
-from mlrepo.bench.inputs import backend_name
+from mlrepo.bench.inputs import backend_name, find_model
 from mlrepo.bench.matrix import (
     DONE,
     INFERRED,
@@ -34,7 +35,7 @@ from mlrepo.repository.history import RecordedRun, readable_record, recorded_run
 from mlrepo.repository.locks import hold_if_free
 from mlrepo.rounds import Round, load_round
 from mlrepo.rounds.inference import sources_of
-from mlrepo.workloads import Workload
+from mlrepo.workloads import Model, Workload
 
 SUITE_TAG = "suite"
 # A second tag tells when the suite began, as the id of a run does.
@@ -74,6 +75,18 @@ class Suite:
     quick: bool
     steps: tuple[Step, ...]
     began: str
+
+    @property
+    def model(self) -> Model | None:
+        """The model, None where it is not here."""
+        request = self.request
+        with contextlib.suppress(UserError):
+            return find_model(
+                self.bench.home, self.workload, request.model_file, request.model_variant,
+                backend=backend_name(request.backend), precision=request.precision,
+                way=request.way, layout=request.layout,
+            )  # fmt: skip
+        return None
 
     @property
     def wanted(self) -> tuple[Step, ...]:

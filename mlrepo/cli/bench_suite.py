@@ -24,6 +24,7 @@ from mlrepo.cli.bench_session import (
     typed_arguments,
     where_options,
 )
+from mlrepo.cli.model_words import model_words
 from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
 from mlrepo.errors import UserError
 
@@ -257,6 +258,9 @@ def _print_plan(planned: Suite) -> None:
         ],
         right=(3,),
     )
+    if (model := planned.model) is not None:
+        types, images = model_words(asdict(model), {}, model.precision)
+        click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
     wanted = len(planned.wanted)
     click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlrepo.cli.context import current_repository
+from mlrepo.cli.model_words import model_words
 from mlrepo.cli.render import print_headline, print_json
 from mlrepo.cli.screen import write_bytes
 
@@ -114,6 +115,7 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
     if placement.forced:
         placed += f" (although {placement.reason})"
     backend, model, data = record.backend, record.model, record.dataset
+    types, images = model_words(model, data, str(backend.get("precision") or ""))
     details = {
         "run": record.run,
         "commit": f"{commit} on exp/{record.experiment}",
@@ -125,6 +127,8 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
         "scores": _agreement(backend),
         "input": _input(backend),
         "model": _model(model),
+        "types": types,
+        **({"images": images} if images else {}),
         "data set": f"{data.get('name')}, {data.get('samples')} samples, "
         f"sha256 {data.get('fingerprint')}"
         if data
