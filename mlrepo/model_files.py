@@ -136,6 +136,13 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
             names = set(_with_parts(entry.parent, entry.name))
     except OSError as error:
         raise _unreadable(entry, error) from error
+    for name in names:
+        # The list that the digest is made of has a line for each.
+        if any(ord(char) < 32 for char in name):
+            raise UserError(
+                f"The model {entry} has a file whose name holds a control character: {name!r}.",
+                hint="Rename the file.",
+            )
     return tuple(sorted(names))
 
 

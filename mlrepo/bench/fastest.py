@@ -27,6 +27,7 @@ from mlrepo.bench.tune import search as search_candidates
 from mlrepo.bench.tuned import Tuned, remember, tuned_file
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness.probe import ProbeSpec
+from mlrepo.model_files import find_model_files
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import timestamp
 from mlrepo.rounds import parse_scenario
@@ -118,6 +119,11 @@ def tune(
         own = next(measured for measured in found if measured.candidate == tried[0])
         chosen, rate, default_rate = best.candidate, best.rate, own.rate
         note = f"{len(found)} settings measured"
+    if find_model_files(Path(spec.model_file)).digest != model_hash:
+        raise UserError(
+            f"The model {spec.model_file} was changed while it was tuned; nothing is kept.",
+            hint="Run the same command when nothing writes to its files.",
+        )
     spec = replace(
         spec, threads=chosen.threads, batch=chosen.batch,
         backend_options={**spec.backend_options, **chosen.options},

@@ -69,7 +69,7 @@ def _model(model: Mapping[str, Any]) -> str:
     files = model.get("files") or ()
     if len(files) > 1:
         lines[0] += f" over {len(files)} files, {model.get('size')} bytes"
-        lines += [f"  {f['name']}, {f['size']} bytes, sha256 {f['sha256']}" for f in files]
+        lines += [f"{'':12}{f['name']}, {f['size']} bytes, sha256 {f['sha256']}" for f in files]
     return "\n".join(lines)
 
 

@@ -279,6 +279,13 @@ def test_a_directory_is_all_that_it_holds(tmp_path: Path) -> None:
         find_model_files(tmp_path / "m")
 
 
+def test_a_name_that_would_be_two_lines_of_the_list_is_refused(tmp_path: Path) -> None:
+    """Else a file could be called like another one with its digest."""
+    (tmp_path / "a\nb").write_text("")
+    with pytest.raises(UserError, match=r"control character: 'a\\nb'"):
+        find_model_files(tmp_path)
+
+
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     """A wrong path, a link to nothing, a pipe, a file in the place of a directory."""
     (tmp_path / "link.onnx").symlink_to("nowhere.onnx")
