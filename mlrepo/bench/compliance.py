@@ -28,6 +28,7 @@ from mlrepo.repository.history import (
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.rounds import Round, load_round
 from mlrepo.settings import Resolved
+from mlrepo.shell import quoted, shell_command
 from mlrepo.workloads import Workload
 
 
@@ -166,11 +167,14 @@ def _needed(
     run = newest_valid(runs, identity, mode, other)
     if run is None:
         what = f"{identity['Benchmark']} {identity['Scenario']} {other or mode}"
-        command = f"compliance --test {other}" if other else f"run --mode {mode}"
+        kind = ("compliance", "--test", other) if other else ("run", "--mode", mode)
+        command = shell_command(
+            ("mlrepo", "bench", *kind, "--model", identity["Benchmark"], "--scenario",
+             identity["Scenario"], "--backend", identity["Backend"])
+        )  # fmt: skip
         raise UserError(
             f"{test} needs a VALID run of {what} to be verified against, and none is recorded.",
-            hint=f"Run first: mlrepo bench {command} --model {identity['Benchmark']} "
-            f"--scenario {identity['Scenario']} --backend {identity['Backend']}",
+            hint=f"Run first: {command}",
         )
     return run
 
@@ -186,7 +190,7 @@ def _full_log(repository: ResultsRepository, run: RecordedRun, record: RunRecord
             f"TEST01 needs the full accuracy log of the run {run.run}, and it is not kept on this "
             "machine.",
             hint="Run the test on the machine of the accuracy run, or repeat that run here: "
-            f"mlrepo bench run --mode accuracy --model {record.benchmark} "
-            f"--scenario {record.scenario}",
+            f"mlrepo bench run --mode accuracy --model {quoted(record.benchmark)} "
+            f"--scenario {quoted(record.scenario)}",
         )
     return RawStore(repository.store / "raw").read(stored.full_sha256)

@@ -9,7 +9,6 @@ without a question. Any other words are shown, and run only when the user agrees
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from mlrepo.redaction import Redactor
 from mlrepo.repository.consents import Consents
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, author_of, author_of_file
+from mlrepo.shell import shell_command
 
 PREFIX = "command prefix"
 OPTIONS = "backend options"
@@ -46,7 +46,7 @@ class Recorded:
     source: str
 
     def __str__(self) -> str:
-        return f"{self.source}, has the {self.what}: {shlex.join(self.words)}"
+        return f"{self.source}, has the {self.what}: {shell_command(self.words)}"
 
 
 Ask = Callable[[Recorded], bool]

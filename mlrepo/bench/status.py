@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.matrix import (
@@ -21,6 +20,7 @@ from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, recorded_runs
 from mlrepo.rounds import SCENARIOS, Round, load_round
+from mlrepo.shell import shell_command
 from mlrepo.workloads import Workload
 
 
@@ -47,7 +47,7 @@ class StatusRow:
         if not open_:
             return ""
         scenarios = dict.fromkeys(cell.scenario for cell in open_)
-        return shlex.join(
+        return shell_command(
             [
                 *("mlrepo", "bench", "suite", "--model", self.benchmark),
                 *("--backend", self.backend, "--system", self.system),

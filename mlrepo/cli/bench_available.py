@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.render import print_json, print_table
+from mlrepo.shell import shell_command
 
 
 @click.command("list")
@@ -86,7 +85,7 @@ def prereq(
     elif not lacking:
         click.echo(f"{name}: everything it needs is installed.")
     elif dry_run:
-        click.echo(shlex.join(command_line))
+        click.echo(shell_command(command_line))
     else:
         install(lacking)
         click.echo(f"installed {', '.join(lacking)}")

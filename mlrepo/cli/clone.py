@@ -10,6 +10,7 @@ from mlrepo.cli.context import resolver
 from mlrepo.errors import RemoteUnavailable
 from mlrepo.redaction import Redactor
 from mlrepo.settings import FILE_NAME
+from mlrepo.shell import quoted
 
 
 @click.command("clone")
@@ -43,7 +44,7 @@ def command(url: str, directory: Path | None) -> None:
     if not (root / FILE_NAME).exists():
         click.echo(
             f"It has no {FILE_NAME} yet. Turn it into a results repository with: "
-            f"cd {root} && mlrepo init --adopt --submitter NAME --division open"
+            f"cd {quoted(root)} && mlrepo init --adopt --submitter NAME --division open"
         )
 
 

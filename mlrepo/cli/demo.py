@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from mlrepo.cli.render import style
 from mlrepo.settings import FILE_NAME
+from mlrepo.shell import quoted, shell_command
 
 # What a demo is known by: nobody else is called so.
 _SUBMITTER, _SYSTEM = "Demo", "this-machine"
@@ -56,7 +56,7 @@ def command(directory: Path, seconds: float) -> int:
                 return code
             worst = max(worst, code)
     _run(*inside, "log", "-n", "8")
-    where = shlex.quote(str(directory))
+    where = quoted(directory)
     mlrepo = _command_name()
     click.echo(
         "Each line above is a commit. Look into the repository:\n"
@@ -75,7 +75,7 @@ def _run(*arguments: str) -> int:
     shown = list(arguments)
     if shown[0] == "-C":
         shown = shown[2:]
-    click.echo(style(f"$ mlrepo {shlex.join(shown)}", bold=True))
+    click.echo(style(f"$ mlrepo {shell_command(shown)}", bold=True))
     before = Path.cwd()
     code = main(list(arguments))
     os.chdir(before)
@@ -101,7 +101,7 @@ def _command_name() -> str:
     """Return how the user can call mlrepo: the name, or the path where it is not in PATH."""
     if shutil.which("mlrepo"):
         return "mlrepo"
-    return shlex.quote(str(Path(sys.executable).with_name("mlrepo")))
+    return quoted(Path(sys.executable).with_name("mlrepo"))
 
 
 def _ensure_identity() -> None:

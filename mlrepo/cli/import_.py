@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.render import StepLine, print_json, print_table, verdict
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
@@ -189,7 +189,7 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
     for one in measured:
         record = one.record
         click.echo(f"\n{record.system} {record.benchmark} {record.scenario}, today:")
-        text = shlex.join(one.command.arguments) if one.command.arguments else "(none)"
+        text = shell_command(one.command.arguments) if one.command.arguments else "(none)"
         click.echo(f"  {text}")
         for remark in one.command.remarks:
             click.echo(f"  # {remark}")

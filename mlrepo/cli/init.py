@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from mlrepo.cli.context import resolver
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
+from mlrepo.shell import shell_command
 
 
 @click.command("init")
@@ -90,7 +90,7 @@ def command(
     for line in hooks.lines():
         click.echo(f"  {line}")
     if not made.commit:
-        click.echo(f"Commit the new files: git add {shlex.join(made.written)} && git commit")
+        click.echo(f"Commit the new files: git add {shell_command(made.written)} && git commit")
     if name and still_open:
         click.echo(
             f"Fill in systems/{name}/system.json before you submit: {', '.join(still_open)}."

@@ -13,6 +13,7 @@ from mlrepo.cli.context import current_repository
 from mlrepo.cli.model_words import model_words
 from mlrepo.cli.render import print_headline, print_json
 from mlrepo.cli.screen import write_bytes
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
@@ -145,7 +146,7 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
         "redacted": ", ".join(f"{n} x {kind}" for kind, n in record.redactions.items()) or "-",
         "config": record.configuration,
         "placed": placed,
-        "command": " ".join(record.argv),
+        "command": shell_command(record.argv),
         "files": ", ".join(files),
     }
     for name, value in details.items():

@@ -12,6 +12,7 @@ from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_git_repository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
+from mlrepo.shell import shell_command
 from mlrepo.tree import Kind, Tree
 
 
@@ -85,7 +86,8 @@ def _judged(source: Source) -> Source:
     above = _root_above(Path(source.label)) if Path(source.label).is_dir() else None
     if above is not None:
         root, below = above
-        hint = f"To judge a part of a submission: `mlrepo check {root} --only {below}`."
+        command = shell_command(("mlrepo", "check", root, "--only", below))
+        hint = f"To judge a part of a submission: `{command}`."
     elif source.repository is not None and source.repository.settings_file.exists():
         hint = "Recorded runs stand on branches: `mlrepo check --rev exp/NAME` judges one."
     raise UserError(

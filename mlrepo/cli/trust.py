@@ -11,6 +11,7 @@ from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.cli.screen import harmless
 from mlrepo.errors import UserError
+from mlrepo.shell import quoted
 
 if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
@@ -58,7 +59,7 @@ def command(profile: str | None, hooks: bool, yes: bool, revoke: bool, as_json: 
         if script is None:
             raise UserError(
                 f"The profile {profile} has no script: there is nothing to trust.",
-                hint=f"`mlrepo platform show {profile}` prints it.",
+                hint=f"`mlrepo platform show {quoted(profile)}` prints it.",
             )
         if revoke:
             _revoke(scripts, script)

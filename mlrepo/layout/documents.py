@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mlrepo.findings import visible
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.markdown import code, plain
 from mlrepo.record import RunRecord
 from mlrepo.rounds import Round
+from mlrepo.shell import shell_command
 
 _MEASUREMENTS = (
     "input_data_types",
@@ -57,8 +56,8 @@ def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
         f"{plain(record.validity)} | `{record.run}` | {record.started} |"
         for record in records
     )
-    commands = [visible(shlex.join(bench_command(record))) for record in records]
-    typed = dict.fromkeys(code(shlex.join(record.argv)) for record in records if record.argv)
+    commands = [shell_command(bench_command(record)) for record in records]
+    typed = dict.fromkeys(f"`{shell_command(r.argv)}`" for r in records if r.argv)
     return (
         f"# {plain(f'{first.benchmark} {scenario} on {first.sut}')}\n\n{inferred}"
         "| run | result | verdict | id | began |\n|---|---|---|---|---|\n"
@@ -67,7 +66,7 @@ def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
         f"{_made_with(first)}\n"
         "## To repeat it\n\n"
         "The LoadGen settings stand in `user.conf` beside this file. In a results repository "
-        f"({code(shlex.join(init_command(first)))}):\n\n"
+        f"(`{shell_command(init_command(first))}`):\n\n"
         f"```\n{chr(10).join(commands)}\n```\n\n"
         f"Recorded by {', '.join(typed)}.\n"
     ).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlrepo.record import RunRecord
+from mlrepo.shell import shell_command
 
 # Options of a run that its record holds only as typed; whether a value follows.
 _AS_TYPED = {
@@ -55,7 +56,7 @@ def _how(record: RunRecord) -> Iterator[str]:
         yield from ("--platform", record.platform)
         prefix = prefix[len(platform.get("prefix") or []) :]
     if prefix and not record.test:
-        yield from ("--prefix", " ".join(prefix))
+        yield from ("--prefix", shell_command(prefix))
 
 
 def _typed(argv: Sequence[str]) -> Iterator[str]:

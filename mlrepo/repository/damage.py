@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.shell import quoted
 
 if TYPE_CHECKING:
     import pygit2
@@ -119,7 +120,8 @@ def refuse_if_in_the_way(repository: ResultsRepository, ref: str) -> None:
             raise UserError(
                 f"The branch {wanted} cannot be made beside the branch {name}: one would have to "
                 "be a file and a directory at once.",
-                hint=f"Rename that one (`git branch -m {name} NEW-NAME`), or use another name.",
+                hint=f"Rename that one (`git branch -m {quoted(name)} NEW-NAME`), or use another "
+                "name.",
             )
 
 
@@ -138,10 +140,10 @@ def _is_lost(repository: ResultsRepository, ref: str) -> bool:
 
 def _way_out(repository: ResultsRepository, ref: str) -> str:
     file = repository.common_dir / ref
-    remove = f"`rm {file}`" if file.is_file() else f"`git update-ref -d {ref}`"
+    remove = f"`rm {quoted(file)}`" if file.is_file() else f"`git update-ref -d {quoted(ref)}`"
     if ref.startswith(_REMOTE):
         return f"{remove}, then `git fetch`: the remote has it."
-    name = ref.removeprefix(_LOCAL)
+    name = quoted(ref.removeprefix(_LOCAL))
     good = _last_good(repository, ref)
     if good is not None and not file.is_file() and _is_lost(repository, ref):
         log = repository.common_dir / "logs" / ref

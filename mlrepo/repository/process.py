@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from mlrepo.errors import MlrepoError, UserError
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
@@ -34,7 +35,7 @@ class GitError(MlrepoError):
     def __init__(self, arguments: Sequence[str], returncode: int, stderr: str) -> None:
         said = stderr.strip() or f"exit code {returncode}"
         words = [_shown(argument) for argument in arguments]
-        super().__init__(f"`git {' '.join(words)}` failed: {said}")
+        super().__init__(f"`{shell_command(('git', *words))}` failed: {said}")
         self.returncode = returncode
         self.stderr = stderr.strip()
 

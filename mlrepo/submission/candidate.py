@@ -11,6 +11,7 @@ from mlrepo.errors import InvalidResult, UserError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
 from mlrepo.rounds import load_round
+from mlrepo.shell import quoted
 from mlrepo.submission.selection import Selection
 
 _SHOWN = 5
@@ -90,8 +91,8 @@ def checked(
         more = f"\n  … and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
         raise InvalidResult(
             f"{selection.branch} is not valid ({profile}), so nothing leaves.{shown}{more}",
-            hint=f"`mlrepo check --rev {selection.branch}` shows all; mend it and `mlrepo select` "
-            "again.",
+            hint=f"`mlrepo check --rev {quoted(selection.branch)}` shows all; mend it and "
+            "`mlrepo select` again.",
         )
     return Candidate(selection, submitter, report)
 

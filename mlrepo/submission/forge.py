@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from mlrepo.errors import UserError
 from mlrepo.repository.remotes import NO_ACCESS, Access, refuse_credentials
+from mlrepo.shell import quoted
 
 OPEN, CLOSED, MERGED = "open", "closed", "merged"
 _SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>(?!//).+)\Z")
@@ -225,8 +226,9 @@ class GitForge:
         raise UserError(
             f"The fork {self._fork.url} lacks the commit of the official {branch} that the "
             "submission stands on.",
-            hint=f"Bring its {branch} up to date: git fetch {self._official.url} {branch} && "
-            f"git push {self._fork.url} FETCH_HEAD:{branch}; then run the command again.",
+            hint=f"Bring its {branch} up to date: `git fetch {quoted(self._official.url)} "
+            f"{quoted(branch)} && git push {quoted(self._fork.url)} FETCH_HEAD:{quoted(branch)}`; "
+            "then run the command again.",
         )
 
     def push_options(self, proposal: Proposal) -> Sequence[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.lifetime import bound
+from mlrepo.shell import shell_command
 
 # Newest first; where the rounds before had it.
 _SCRIPTS = (
@@ -79,12 +80,14 @@ def run_official_checker(checkout: Path, submission: Path, round_name: str) -> O
     if missing:
         raise UserError(
             f"MLCommons' checker cannot start: the Python package {missing[1]} is missing.",
-            hint=f"Install it beside mlrepo: {sys.executable} -m pip install {missing[1]}",
+            hint=f"Install it beside mlrepo: "
+            f"{shell_command((sys.executable, '-m', 'pip', 'install', missing[1]))}",
         )
     if done.returncode == 2 and "--version" in log:
+        tags = shell_command(("git", "-C", checkout, "tag"))
         raise UserError(
             f"The checker {script} does not know the round {round_name}.",
-            hint=f"Check out the revision of the round (`git -C {checkout} tag`).",
+            hint=f"Check out the revision of the round (`{tags}`).",
         )
     return OfficialVerdict(done.returncode == 0, results, _last_word(log), log)
 

@@ -21,6 +21,7 @@ from mlrepo.repository.identity import Identity
 from mlrepo.repository.submission_branch import read_submission, write_submission
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
+from mlrepo.shell import quoted
 from mlrepo.submission.choose import Candidate, Chooser, ChosenResult, LeftOut
 from mlrepo.submission.compose import Composer, Composition
 from mlrepo.submission.departure import refuse_secrets
@@ -312,14 +313,15 @@ def _kept(
         if run_id not in runs:
             raise UserError(
                 f"The selected run {run_id} is on no experiment branch any more.",
-                hint=f"Fetch its branch, or let the result go: `mlrepo select --drop {path}`.",
+                hint="Fetch its branch, or let the result go: "
+                f"`mlrepo select --drop {quoted(path)}`.",
             )
         record = load(runs[run_id])
         found[record.test or record.mode] = Candidate(runs[run_id], record)
     if not {PERFORMANCE, ACCURACY} <= set(found):
         raise UserError(
             f"The last selection names no performance and accuracy run for {path}.",
-            hint=f"Let the result go, or decide it anew: `mlrepo select --drop {path}`.",
+            hint=f"Let the result go, or decide it anew: `mlrepo select --drop {quoted(path)}`.",
         )
     performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
     place = RepoPath.parse(path)

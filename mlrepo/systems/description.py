@@ -20,6 +20,7 @@ from mlrepo.rounds.system_problems import (
     parse_description,
 )
 from mlrepo.rounds.system_schema import system_schema
+from mlrepo.shell import quoted
 from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
 
@@ -154,7 +155,7 @@ def description_file(systems: Path, name: str) -> Path:
         raise UserError(
             f"There is no system {name!r}: {path} does not exist.",
             hint=f"Known systems: {', '.join(known) or 'none'}. "
-            f"`mlrepo system add {name}` describes this machine.",
+            f"`mlrepo system add {quoted(name)}` describes this machine.",
         )
     return path
 

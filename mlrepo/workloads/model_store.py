@@ -19,6 +19,7 @@ from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files, model_file_names
 from mlrepo.paths import name_problem
+from mlrepo.shell import quoted
 from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
 from mlrepo.workloads.download import download
 from mlrepo.workloads.inspection import inspect_model
@@ -113,7 +114,8 @@ class ModelStore:
             return self.fetch(model)
         raise UserError(
             f"The model {model.name} is not here.",
-            hint=f"`mlrepo model fetch {model.name}` gets it, or give a file with --model-file.",
+            hint=f"`mlrepo model fetch {quoted(model.name)}` gets it, or give a file with "
+            "--model-file.",
         )
 
     def _whole(self, model: ReferenceModel) -> StoredModel | None:

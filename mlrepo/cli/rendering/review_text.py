@@ -14,6 +14,7 @@ from mlrepo.cli.rendering.reading import (
 )
 from mlrepo.findings import Finding
 from mlrepo.markdown import code, plain
+from mlrepo.shell import quoted
 from mlrepo.submission.review import Review, ReviewedResult
 
 
@@ -31,7 +32,7 @@ def render(review: Review) -> str:
     if missing:
         parts.append(
             f"{len(missing)} of {len(review.results)} results have no earlier one recorded here; "
-            f"`mlrepo import URL --round R --submitter {plain(review.submitter)}` brings those of "
+            f"`mlrepo import URL --round R --submitter {quoted(review.submitter)}` brings those of "
             "a round."
         )
     found = findings_in_order(report, "strict")
