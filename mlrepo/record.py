@@ -32,6 +32,8 @@ MODES = (PERFORMANCE, ACCURACY)
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
+# The tag of a run with a setting that no result has: recorded, but never a result.
+EXPERIMENT_TAG = "no-result"
 # How many problems of one record are told.
 _MOST_TOLD = 3
 # The tag of a run that was read from published results: it is compared with, never submitted.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
 from mlrepo.bench.inputs import backend_name
-from mlrepo.bench.matrix import is_probe
+from mlrepo.bench.matrix import is_no_result
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
@@ -51,7 +51,9 @@ def newest_valid(
     """Return the newest VALID run of a result in one mode, or None; ``runs`` is newest first."""
     wanted = {**identity, "Mode": mode, "Test": test, "Validity": VALID}
     for run in runs:
-        if not is_probe(run) and all(run.trailer(name) == value for name, value in wanted.items()):
+        if not is_no_result(run) and all(
+            run.trailer(name) == value for name, value in wanted.items()
+        ):
             return run
     return None
 

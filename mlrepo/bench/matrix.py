@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrepo.bench.audit import audits_of, official_name, run_name
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, PROBE_TAG, VALID
+from mlrepo.record import ACCURACY, COMPLIANCE, EXPERIMENT_TAG, PERFORMANCE, PROBE_TAG, VALID
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
 from mlrepo.rounds.inference import sources_of
@@ -65,7 +65,7 @@ class Journal:
     def __init__(self, runs: Iterable[RecordedRun]) -> None:
         self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
         for run in runs:
-            if is_probe(run):
+            if is_no_result(run):
                 continue
             told = run.trailers.get  # for each of ten thousand runs
             kinds = self._runs.setdefault(tuple([told(name, "") for name in _RESULT_TRAILERS]), {})
@@ -127,9 +127,9 @@ def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[
     return tuple(found.values())
 
 
-def is_probe(run: RecordedRun) -> bool:
-    """Say whether a run only served the peak search."""
-    return PROBE_TAG in run.trailer("Tags").split(",")
+def is_no_result(run: RecordedRun) -> bool:
+    """Say whether a run is a probe, or has a setting that no result has."""
+    return not {PROBE_TAG, EXPERIMENT_TAG}.isdisjoint(run.trailer("Tags").split(","))
 
 
 def _cell(run: RecordedRun, state: str) -> Cell:

@@ -29,7 +29,7 @@ from mlrepo.errors import Busy, Interrupted, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import new_run_id, timestamp
+from mlrepo.record import EXPERIMENT_TAG, new_run_id, timestamp
 from mlrepo.redaction import Redactor, recorded_environment
 from mlrepo.repository.commits import refuse_if_immovable
 from mlrepo.repository.discovery import ResultsRepository
@@ -114,20 +114,22 @@ class Bench:
         _ = self.repository.git  # formats that cannot be written are refused before the benchmark
 
         system = self.settings["system"].value
-        conf, conf_source, remarks = configure(request, inputs.workload, self._rules())
+        asked = configure(request, inputs.workload, self._rules())
         root = f"{self.repository.root}/"
-        for remark in remarks:
+        for remark in (*asked.notes, *asked.no_result):
             self.tell(remark.replace(root, ""))
+        if asked.no_result:
+            request = dataclasses.replace(request, tags=(*request.tags, EXPERIMENT_TAG))
         profile = self._profile()
         description = read_description(self.repository.systems, system)
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
-            about = self._about(request, inputs, conf, conf_source.removeprefix(root))
+            about = self._about(request, inputs, asked.conf, asked.source.removeprefix(root))
             about["settings"] |= tuned
             _note_conversion(about["model"], inputs.spec)
             about["host"]["platform"] = self._platform(applied, about["redactions"])
-            spooled = self._spool(inputs, about, conf, description, request.test)
+            spooled = self._spool(inputs, about, asked.conf, description, request.test)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:

@@ -58,12 +58,28 @@ class Rules:
     system: str
 
 
-def configure(
-    request: BenchRequest, workload: Workload, rules: Rules
-) -> tuple[UserConf, str, tuple[str, ...]]:
-    """Return a run's ``user.conf``, which file it is from, and remarks for whoever asked for it.
+@dataclass(frozen=True)
+class Configured:
+    """What LoadGen is asked for.
 
-    A remark says which line has no effect, or why the run will never be placed.
+    Attributes
+    ----------
+    conf, source:
+        The run's ``user.conf``, and which file it is from; empty for none.
+    notes:
+        Which lines have no effect, one sentence each.
+    no_result:
+        Why the run will never be placed, one sentence for each setting; empty for most.
+    """
+
+    conf: UserConf
+    source: str
+    notes: tuple[str, ...]
+    no_result: tuple[str, ...]
+
+
+def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Configured:
+    """Return what LoadGen is asked for in a run, with what whoever asks for it should know.
 
     Raises
     ------
@@ -75,19 +91,20 @@ def configure(
     conf, source = request.compose_user_conf(workload.loadgen_model, user_conf_of(*where), names)
     own = not (request.user_conf or request.test or request.replays)
     unread = unread_user_confs(*where) if own else ()
-    return conf, source, (*unread, *conf.notes, *_refuse(request, conf, source, workload, rules))
+    no_result = _refuse(request, conf, source, workload, rules)
+    return Configured(conf, source, (*unread, *conf.notes), no_result)
 
 
 def _refuse(
     request: BenchRequest, conf: UserConf, source: str, workload: Workload, rules: Rules
-) -> list[str]:
+) -> tuple[str, ...]:
     """Return why the run will not be placed, one sentence for each setting.
 
     That is what the user typed for this run, and what a run that is repeated had. A setting from a
     file, or of the run that a test is made of, is more often a mistake than an experiment.
     """
     if request.mode == ACCURACY:
-        return []
+        return ()
     model, scenario = workload.loadgen_model, request.scenario
     test = request.test.name if request.test else ""
     official = official_name(rules.round, workload)
@@ -110,7 +127,7 @@ def _refuse(
             else "Remove the line. For an experiment that is never placed, type "
             f"--set {broken.key}={conf.values[full]} instead.",
         )
-    return remarks
+    return tuple(remarks)
 
 
 def conf_problems(rules: Rules) -> list[tuple[str, bool]]:

@@ -67,12 +67,23 @@ def test_an_experiment_is_recorded_and_never_placed(
     assert record["result"]["value"] > 0
     assert not record["placement"]["placed"]
     assert key in record["placement"]["reason"]
+    assert "no-result" in record["tags"]
     again = mlrepo(root, "bench", "replay", "latest", "--json", code=None)
     again.says("is recorded and never placed")
     assert key in again.json["record"]["placement"]["reason"]
     bench(root, "--max-batchsize", "8", "--threads", "1", "--scenario", record["scenario"])
     selected = mlrepo(root, "select", "--quick", "--dry-run", "--all", code=None)
     selected.says(record["run"], "and v6.1 asks for")
+
+
+def test_a_suite_and_a_test_pass_over_an_experiment(root: Path) -> None:
+    """It is no run of the suite that is done, and nothing that a test is verified against."""
+    mlrepo(root, *RUN, "--set", "performance_issue_same=1")
+    suite = ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--quick", "--plan")
+    steps = mlrepo(root, *suite, "--json").json["plan"]
+    assert {step["mode"]: step["state"] for step in steps}["performance"] == "missing"
+    test = ("bench", "compliance", "--model", "digits", "--scenario", "Offline", "--test", "TEST04")
+    mlrepo(root, *test, "--round", "v5.1", code=2).says("needs a VALID run", "none is recorded")
 
 
 def test_a_free_setting_is_free(root: Path) -> None:
