@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlrepo.bench.audit import ComplianceTest
 from mlrepo.errors import UserError
 from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
-from mlrepo.logs.user_conf_effect import Names, fitted
+from mlrepo.logs.user_conf_effect import Names, fitted, overruled
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
 from mlrepo.rounds import parse_scenario
 from mlrepo.workloads import Model
@@ -240,5 +240,7 @@ class BenchRequest:
         conf = UserConf("", {})
         if file is not None:
             conf = fitted(read_user_conf(file), names or Names("", model), self.scenario, str(file))
-        conf = conf.with_lines("set on the command line", self.loadgen_settings(model))
+        typed = self.loadgen_settings(model)
+        notes = (*conf.notes, *overruled(conf, typed, str(file)))
+        conf = replace(conf.with_lines("set on the command line", typed), notes=notes)
         return conf, str(file or "")

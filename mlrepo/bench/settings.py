@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.bench.audit import official_name
 from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import KEYS, UserConf, looked_up, read_user_conf
@@ -16,7 +15,7 @@ from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY
 from mlrepo.rounds import SCENARIOS, Round
 from mlrepo.rounds.setting_rules import (
-    TOO_SMALL,
+    TOO_SHORT,
     Broken,
     Subject,
     broken_in_conf,
@@ -107,12 +106,12 @@ def _refuse(
         return ()
     model, scenario = workload.loadgen_model, request.scenario
     test = request.test.name if request.test else ""
-    official = official_name(rules.round, workload)
+    official = rules.round.official_benchmark(workload.name)
     subject = Subject(rules.round, rules.division, official, scenario, test)
     typed = request.loadgen_settings(model)
     remarks = []
     for broken in broken_in_conf(subject, _asked(conf, model, scenario)):
-        if broken.key in TOO_SMALL:
+        if broken.key in TOO_SHORT:
             continue
         full = _taken(conf, model, scenario, broken.key)
         what = why_no_result(broken, conf.values[full], subject)
@@ -158,7 +157,7 @@ def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[s
         subject = Subject(round_, division, model, scenario)
         for broken in broken_in_conf(subject, _asked(conf, name, scenario)):
             full = _taken(conf, name, scenario, broken.key)
-            if broken.key not in TOO_SMALL:
+            if broken.key not in TOO_SHORT:
                 what = why_no_result(broken, conf.values[full], subject)
                 found.setdefault(full, f"{path}:{conf.lines[full]}: {what}")
     yield from ((what, True) for what in found.values())

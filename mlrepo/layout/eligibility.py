@@ -10,7 +10,8 @@ from mlrepo.logs.user_conf import KEYS, UserConf
 from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
 from mlrepo.rounds import Round
 from mlrepo.rounds.setting_rules import (
-    TOO_SMALL,
+    SAMPLES,
+    TOO_SHORT,
     Broken,
     Subject,
     broken_in_conf,
@@ -40,55 +41,64 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
     return why_no_result(record, round_)
 
 
-def why_no_result(record: RunRecord, round_: Round) -> str:
-    """Return which setting of LoadGen makes a run no result of its round at all, or ''.
-
-    Nobody can place such a run, not even by asking for it: its number is that of another load.
-    """
-    broken = next((one for one in _broken(record, round_) if one.key not in TOO_SMALL), None)
-    return "" if broken is None else _words(broken, round_)
-
-
-def _words(broken: Broken, round_: Round) -> str:
-    name = broken.logged or broken.key
-    return f"it ran with {name} = {broken.actual:g}, and {round_.name} asks for {broken.expected}"
-
-
-def _broken(record: RunRecord, round_: Round) -> Iterator[Broken]:
-    """Yield the settings of a performance run that no result has.
-
-    The record has LoadGen's effective settings; what these do not show, its ``user.conf`` does.
-    """
-    if record.mode == ACCURACY:
-        return
-    official = round_.official_benchmark(record.benchmark)
-    subject = Subject(round_, record.division, official, record.scenario, record.test)
-    effective: Mapping[str, object] = record.loadgen.get("effective") or {}
-    # Seeds are asked for where a run is selected: a branch may hold runs of another LoadGen.
-    shown = {f"effective_{key}": each for key, each in effective.items() if "_rng_" not in key}
-    yield from broken_in_log(subject, shown)
-    try:
-        values = dict(json.loads((record.settings.get("user.conf") or {}).get("value") or "{}"))
-        conf = UserConf("", {str(key): str(value) for key, value in values.items()})
-        names = (*loadgen_names(official), record.benchmark)
-        found = {
-            key: value
-            for key in KEYS
-            for name in names
-            if (value := conf.effective(name, record.scenario, key)) is not None
-        }
-        asked = list(broken_in_conf(subject, found))
-    except (ValueError, TypeError):  # no configuration that LoadGen could have read
-        return
-    yield from (one for one in asked if not one.logged.startswith("effective_"))
-
-
 def not_compared(record: RunRecord) -> str:
     """Return why the backend's scores were not compared with the model's own, or an empty string.
 
     Runs of an older mlrepo say nothing of it.
     """
     return str((record.backend.get("agreement") or {}).get("why") or "")
+
+
+def why_no_result(record: RunRecord, round_: Round) -> str:
+    """Return which setting of LoadGen makes a run no result of its round at all, or ''.
+
+    Nobody can place such a run, not even by asking for it: its number is that of another load. The
+    record has LoadGen's effective settings; what these do not show, its ``user.conf`` does.
+    """
+    ran = (one for one in _ran_with(record, round_) if one.key not in (*TOO_SHORT, SAMPLES))
+    asked = (
+        one
+        for one in _asked_for(record, round_)
+        if one.key == SAMPLES or not one.logged.startswith("effective_")
+    )
+    return _words(next(ran, None) or next(asked, None), round_)
+
+
+def _words(broken: Broken | None, round_: Round) -> str:
+    if broken is None:
+        return ""
+    name = broken.logged or broken.key
+    return f"it ran with {name} = {broken.actual:g}, and {round_.name} asks for {broken.expected}"
+
+
+def _subject(record: RunRecord, round_: Round) -> Subject:
+    official = round_.official_benchmark(record.benchmark)
+    return Subject(round_, record.division, official, record.scenario, record.test)
+
+
+def _ran_with(record: RunRecord, round_: Round) -> Iterator[Broken]:
+    """Yield the effective settings of a performance run that break a class."""
+    effective: Mapping[str, object] = record.loadgen.get("effective") or {}
+    # Seeds are asked for where a run is selected: a branch may hold runs of another LoadGen.
+    shown = {f"effective_{key}": each for key, each in effective.items() if "_rng_" not in key}
+    return broken_in_log(_subject(record, round_), shown if record.mode != ACCURACY else {})
+
+
+def _asked_for(record: RunRecord, round_: Round) -> Iterator[Broken]:
+    """Yield what the recorded ``user.conf`` of a performance run asks for and breaks a class."""
+    subject = _subject(record, round_)
+    name = loadgen_names(subject.benchmark)[0] or record.benchmark
+    try:
+        values = dict(json.loads((record.settings.get("user.conf") or {}).get("value") or "{}"))
+        conf = UserConf("", {str(key): str(value) for key, value in values.items()})
+        found = {
+            key: value
+            for key in KEYS
+            if (value := conf.effective(name, record.scenario, key)) is not None
+        }
+        yield from broken_in_conf(subject, found if record.mode != ACCURACY else {})
+    except (ValueError, TypeError):  # no configuration that LoadGen could have read
+        return
 
 
 def why_not_submitted(record: RunRecord, round_: Round, *, quick: bool) -> str:
@@ -134,8 +144,8 @@ def _too_short(record: RunRecord, round_: Round) -> str:
 
 def _too_small(record: RunRecord, round_: Round) -> str:
     """Too few queries or samples: the official checkers reject such a run."""
-    broken = next((one for one in _broken(record, round_) if one.key in TOO_SMALL), None)
-    return "" if broken is None else _words(broken, round_)
+    ran = (one for one in _ran_with(record, round_) if one.key in (*TOO_SHORT, SAMPLES))
+    return _words(next(ran, None), round_)
 
 
 def _inaccurate(record: RunRecord, round_: Round) -> str:

@@ -6,7 +6,7 @@ its number; and a benchmark's own name, which LoadGen may not know, works.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mlrepo.logs.user_conf import KEYS, UserConf, looked_up
@@ -74,6 +74,20 @@ def fitted(conf: UserConf, names: Names, scenario: str, where: str) -> UserConf:
     notes += _unread(conf, names, where)
     notes += _beaten(fit, names, scenario, where)
     return replace(fit, notes=tuple(dict.fromkeys(notes)))
+
+
+def overruled(conf: UserConf, typed: Mapping[str, str], where: str) -> tuple[str, ...]:
+    """Return a note on each line of a file that a setting of the command line takes the place of.
+
+    ``typed`` is by full key, with LoadGen's name of the benchmark and the scenario.
+    """
+    notes = []
+    for asked, value in typed.items():
+        lines = [one for one in looked_up(*asked.rsplit(".", 2)) if one in conf.lines]
+        if lines and conf.values[lines[0]] != value:
+            at = f"{where}:{conf.lines[lines[0]]}: {lines[0]}"
+            notes.append(f"{at} has no effect on this run: the command line makes it {value}.")
+    return tuple(notes)
 
 
 def strange_lines(conf: UserConf, known: Iterable[str], where: str) -> tuple[str, ...]:

@@ -13,13 +13,16 @@ from typing import Any
 from mlrepo.rounds import Round, known_rounds, load_round
 from mlrepo.rounds.setting_classes import FREE, MAXIMUM, MINIMUM
 
-TOO_SMALL = frozenset({"min_duration", "min_query_count", "performance_sample_count_override"})
-"""Settings that make a run too small for a submission; its number is no other number."""
+TOO_SHORT = frozenset({"min_duration", "min_query_count"})
+"""Settings that make a run too short for a submission; its load is that of a longer one."""
+SAMPLES = "performance_sample_count_override"
+"""How many samples are drawn from: what a data set has, where nobody asks for fewer."""
 # What an audit.config changes, and what it may shorten.
 _AUDITED = frozenset({
     "performance_issue_same", "performance_issue_unique", "accuracy_log_rng_seed",
     "accuracy_log_sampling_target", "accuracy_log_probability", "qsl_rng_seed",
-    "sample_index_rng_seed", "schedule_rng_seed", "sample_concatenate_permutation", *TOO_SMALL,
+    "sample_index_rng_seed", "schedule_rng_seed", "sample_concatenate_permutation",
+    SAMPLES, *TOO_SHORT,
 })  # fmt: skip
 Number = int | float
 # LoadGen multiplies in floating point: 99.9 times 0.01 is not 0.999.

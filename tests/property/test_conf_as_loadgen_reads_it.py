@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import EMBEDDED_ONLY, KEYS, UserConf, parse_user_conf
+from mlrepo.logs.user_conf_effect import Names, fitted
 
 _READER = Path(__file__).with_name("loadgen_reader.py")
 _SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
@@ -154,6 +155,21 @@ def test_loadgen_reads_what_mlrepo_accepts(
         assert math.isclose(float(found[name]), float(expected), rel_tol=1e-12), name
     for key in EMBEDDED_ONLY & set(found):
         assert found[key] == before[key]
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "resnet", "resnet50", "*"])
+@pytest.mark.parametrize("scenario", [*_SCENARIOS, "*"])
+def test_loadgen_reads_what_stands_under_the_benchmark_s_own_name(
+    loadgen: _LoadGen, name: str, scenario: str
+) -> None:
+    """It is asked for resnet50, and would pass over mobilenet's lines without a word."""
+    names = Names("mobilenet", "resnet50", "resnet")
+    conf = parse_user_conf(f"{name}.{scenario}.min_duration = 77", "x")
+    for asked in _SCENARIOS:
+        _, before, found = loadgen.read(fitted(conf, names, asked, "x").text, names.loadgen, asked)
+        takes = scenario in (asked, "*")
+        # Each file is looked up by itself: a wildcard here beats an exact line of mlperf.conf.
+        assert found["min_duration_ms"] == (77 if takes else before["min_duration_ms"])
 
 
 @given(_configurations)

@@ -178,6 +178,7 @@ def test_settings_that_no_result_has_keep_a_run_out_even_by_force(
         ({"division": "open", "benchmark": "digits", "scenario": "Server"},
          {"target_latency_ns": 10**10, "target_latency_percentile": 0.99}),
         ({"division": "open", "scenario": "MultiStream"}, {"samples_per_query": 4}),
+        ({"division": "open", "benchmark": "digits"}, {"performance_sample_count": 64}),
         ({"test": "TEST04"}, {"performance_issue_same": True}),
         ({"test": "TEST01"}, {"accuracy_log_sampling_target": 4096}),
         ({"mode": "accuracy", "result": Metric(76.5, "%")}, {"accuracy_log_sampling_target": 9}),
@@ -196,7 +197,11 @@ def test_what_the_log_does_not_show_is_read_in_the_recorded_user_conf() -> None:
     conf = {"user.conf": {"value": '{"*.*.use_token_latencies": "1"}', "origin": ""}}
     record = _record(settings=conf, loadgen={"effective": {}})
     assert "use_token_latencies = 1" in _place(record).placement.reason
-    conf = {"user.conf": {"value": "[[", "origin": ""}}
+    conf = {"user.conf": {"value": '{"resnet50.*.performance_sample_count_override": "1"}'}}
+    assert "performance_sample_count = 1, " in _place(_record(settings=conf)).placement.reason
+    conf = {"user.conf": {"value": '{"resnet.*.performance_issue_same": "1"}'}}
+    assert _place(_record(settings=conf)).placement.placed  # LoadGen was asked for resnet50
+    conf = {"user.conf": {"value": "[["}}
     assert _place(_record(settings=conf)).placement.placed
 
 

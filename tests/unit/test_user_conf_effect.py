@@ -8,7 +8,7 @@ import pytest
 
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import parse_user_conf, read_user_conf
-from mlrepo.logs.user_conf_effect import Names, fitted, strange_lines
+from mlrepo.logs.user_conf_effect import Names, fitted, overruled, strange_lines
 
 _OTHERS = frozenset({"digits", "resnet50-random", "bert-99", "bert", "efficientnet-lite0"})
 _MOBILENET = Names("mobilenet", "resnet50", "resnet", _OTHERS)
@@ -90,6 +90,15 @@ def test_a_line_without_effect_has_a_note_with_its_number(
 def test_a_line_with_effect_has_none(text: str) -> None:
     """A note that is always there is read by nobody."""
     assert _notes(text) == ()
+
+
+def test_what_the_command_line_overrules_is_noted() -> None:
+    """Not only what was typed: --count alone makes the duration 0."""
+    conf = parse_user_conf("*.*.min_duration = 1000\n*.Offline.target_qps = 5", "x.conf")
+    typed = {"m.Offline.min_duration": "0", "m.Offline.target_qps": "5"}
+    (note,) = overruled(conf, typed, "x.conf")
+    assert note.startswith("x.conf:1: *.*.min_duration has no effect")
+    assert note.endswith("the command line makes it 0.")
 
 
 def test_a_file_for_all_benchmarks_is_judged_without_one() -> None:
