@@ -130,7 +130,7 @@ def test_the_predecessor_s_file_name_is_read_and_others_are_named(root: Path) ->
     assert record["settings"]["user.conf"]["origin"] == "systems/box/user.6.1.conf"
     done.says("systems/box/user.conf: mlrepo does not read it")
     assert "user.5.1.conf" not in done.err
-    (system / "user.v6.1.conf").write_text(f"{text}14\n")
+    (system / "user.v6.1.conf").write_text("*.Offline.target_qps = 5\n")
     found = mlrepo(root, "system", "check", "box", "--json", code=None).json["systems"]["box"]
     notes = [each["message"] for each in found if each["rule"] == "user-conf"]
     assert [note.partition(":")[0] for note in notes] == [
