@@ -32,6 +32,8 @@ _SERVER_MARGIN = 0.85
 _OVERLOADED = 0.97
 # A score below this share of the known one is no matter of rounding or quantization.
 _FAR_BELOW = 0.9
+# Where no score is known: chance is one in a thousand classes.
+_NEAR_CHANCE = 0.05
 _MORE_QUERIES = re.compile(r"at least (\d+) (more )?queries")
 
 
@@ -122,18 +124,20 @@ def _far_below(record: RunRecord) -> Iterator[str]:
     way, found = str(record.dataset.get("preprocessing") or ""), record.result.value
     reference = _reference(record)
     judged = (record.accuracy or {}).get("judged")
-    if not way or found is None or reference is None or not isinstance(judged, int) or judged < 1:
+    if not way or found is None or not isinstance(judged, int) or judged < 1:
         return
-    known = reference.accuracy or 0.0
-    share = _FAR_BELOW * known / 100
+    known = reference.accuracy if reference else None
+    share = _FAR_BELOW * known / 100 if known else _NEAR_CHANCE
     if found / 100 + 2 * math.sqrt(share * (1 - share) / judged) >= share:
         return
-    others = [name for name in WAY_NAMES if name != way]
+    score = f"far below the {_number(known)} % of {reference.name}" if (
+        reference and known
+    ) else "hardly better than chance"  # fmt: skip
+    *others, last = (name for name in WAY_NAMES if name != way)
     yield (
-        f"{_number(found)} % on {judged} images is far below the {_number(known)} % of "
-        f"{reference.name}. The images were prepared in the way {way}. If the model was trained "
-        f"with others, name its way: --way {', '.join(others[:-1])} or {others[-1]}, with "
-        "--model-file or `mlrepo model add` (pytorch is that of torchvision; `mlrepo dataset "
+        f"{_number(found)} % on {judged} images is {score}. The images were prepared in the way "
+        f"{way}. If the model was trained with others, name its way: --way {', '.join(others)} or "
+        f"{last}, with --model-file or `mlrepo model add` (pytorch is that of torchvision; `mlrepo dataset "
         "prepare imagenet2012 --way WAY` makes the images)."
     )
 

@@ -14,8 +14,10 @@ from mlrepo.errors import MlrepoError, UserError
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.workloads import Workload
 from mlrepo.workloads.catalog import ReferenceModel
+from mlrepo.workloads.described import described
 from mlrepo.workloads.imagenet.prepared import NAME as IMAGENET
 from mlrepo.workloads.imagenet.prepared import ImageNetStore
+from mlrepo.workloads.imagenet.preprocess import prepared_name
 from mlrepo.workloads.model_store import ModelStore
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
@@ -99,7 +101,8 @@ def _inputs(
     home: Path, store: ModelStore, workload: Workload, model: ReferenceModel
 ) -> tuple[str, ...]:
     needed: tuple[str, ...] = ()
-    if store.get(model) is None:
+    stored = store.get(model)
+    if stored is None:
         if not model.made_here:
             needed += (f"mlrepo model fetch {model.name}",)
         elif missing(MODEL_REQUIREMENTS.get(model.benchmark, ())):
@@ -108,6 +111,11 @@ def _inputs(
         images = ImageNetStore(home)
         if images.images() is None:
             needed += (f"mlrepo dataset add {IMAGENET} --path DIR",)
-        if images.prepared(model.preprocessing) is None:
-            needed += (f"mlrepo dataset prepare {IMAGENET} --way {model.preprocessing}",)
+        name, other = model.preprocessing, ""
+        if stored is not None:
+            size = described(stored.model_file(), workload, stored.model_file().layout).size
+            if size:
+                name, other = prepared_name(name, size[0]), f" --size {size[0]}"
+        if images.prepared(name) is None:
+            needed += (f"mlrepo dataset prepare {IMAGENET} --way {model.preprocessing}{other}",)
     return needed

@@ -277,9 +277,10 @@ def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
 
 
 def _is_int8(store: ModelStore, model: ReferenceModel) -> bool:
-    """Say whether a model is here whose weights are 8-bit integers, by its files."""
+    """Say whether a model is here that has weights of 8-bit integers, by its files."""
     stored = store.get(model)
-    return stored is not None and precision_of(stored.about.weight_data_types) == INT8
+    types = stored.about.weight_data_types.split(",") if stored else []
+    return INT8 in map(precision_of, types)
 
 
 def _how_to_quantize(workload: Workload) -> str:

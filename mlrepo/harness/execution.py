@@ -6,12 +6,13 @@ LoadGen reads its embedded mlperf.conf once per process, so each run has a proce
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import mlperf_loadgen as lg
 
-from mlrepo.backends import Backend, BackendOptions
+from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.errors import UserError
 from mlrepo.harness import agreement, warmup
 from mlrepo.harness.events import Reporter
@@ -26,6 +27,7 @@ from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
 from mlrepo.workloads import Dataset, Workload
+from mlrepo.workloads.classification import unlabelled
 
 # Batch of Offline for backends that compile for one size: ResNet-50 gains nothing beyond 4.
 _COMPILED_BATCH = 4
@@ -72,6 +74,8 @@ def execute(
     pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, feed.static_batch)
 
     library.load(loaded)
+    if spec.mode == ACCURACY:
+        _refuse_unlabelled(workload, spec, pipeline.outputs(compared[:1]))
     reporter.event("warming")
     times = warmup.measure_batches(pipeline, loaded, fixed, query)
     if spec.mode == SPEED:
@@ -226,6 +230,18 @@ def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | N
     if spec.mode != ACCURACY:
         return None
     return settings.accuracy_sample_count_override or dataset.total
+
+
+def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Array]) -> None:
+    """Raise :class:`UserError` when the labels say nothing of such scores.
+
+    The parent has refused what the model's file says; not every file says it.
+    """
+    if problem := unlabelled(workload, [output.shape for output in outputs]):
+        raise UserError(
+            f"The accuracy of {Path(spec.model_file).name} cannot be judged: {problem}",
+            hint="Use --mode performance, or a model that was trained for these labels.",
+        )
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:

@@ -101,5 +101,8 @@ def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
 
 def _hint(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> str:
     if len(wanted) == 3 and _fits(shape[1:], (*wanted[1:], wanted[0])):
-        return "The model takes the channels last (NHWC), the samples have them first (NCHW)."
+        return (
+            "The model takes the channels last (NHWC), the samples have them first (NCHW): give "
+            "--layout nhwc."
+        )
     return "Use a model exported for this benchmark; `batch` may be any size."

@@ -19,7 +19,7 @@ _MEASUREMENTS = (
     "weight_data_types",
     "weight_transformations",
 )
-_UNQUANTIZED = ("fp32", "float32", "fp16", "bf16", "")
+_UNQUANTIZED = ("fp64", "fp32", "float32", "fp16", "float16", "bf16", "bfloat16", "")
 
 
 def measurements(record: RunRecord) -> bytes:
@@ -127,7 +127,8 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
         todo = "was drafted by `mlrepo model quantize`; read it before you submit."
         return "\n".join(texts).encode(), todo
     text = (
-        "# Calibration\n\nThese models are quantized:\n\n"
+        "# Calibration\n\nThese models are quantized, or their files do not say what their weights "
+        "are:\n\n"
         f"{chr(10).join(quantized)}\n\n"
         "The submitter describes here with which data and by which method their ranges were "
         "found.\n"

@@ -168,6 +168,17 @@ def test_a_score_far_below_the_known_one_names_the_other_ways(
         assert advise(record).change == {}
 
 
+@pytest.mark.parametrize(("value", "judged", "near"), [(0.1, 500, True), (0.0, 12, False)])
+def test_where_no_score_is_known_chance_is_the_bound(value: float, judged: int, near: bool) -> None:
+    """Nobody published one of EfficientNet-Lite0's weights; twelve images say nothing then."""
+    record = sample_record(
+        benchmark="efficientnet-lite0", mode="accuracy", result=Metric(value, "%"),
+        dataset={"preprocessing": "vgg"}, accuracy={"judged": judged},
+    )  # fmt: skip
+    words = " ".join(advise(record).words)
+    assert ("hardly better than chance" in words) == near
+
+
 def test_nothing_is_said_of_a_score_where_there_are_no_ways() -> None:
     """Digits and random weights have none."""
     record = sample_record(
