@@ -137,8 +137,8 @@ def _far_below(record: RunRecord) -> Iterator[str]:
     yield (
         f"{_number(found)} % on {judged} images is {score}. The images were prepared in the way "
         f"{way}. If the model was trained with others, name its way: --way {', '.join(others)} or "
-        f"{last}, with --model-file or `mlrepo model add` (pytorch is that of torchvision; `mlrepo dataset "
-        "prepare imagenet2012 --way WAY` makes the images)."
+        f"{last}, with --model-file or `mlrepo model add` (pytorch is that of torchvision; "
+        "`mlrepo dataset prepare imagenet2012 --way WAY` makes the images)."
     )
 
 

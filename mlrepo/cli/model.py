@@ -144,10 +144,8 @@ def add(
         return
     about = stored.about
     click.echo(f"{about.name}  {stored.path}")
-    click.echo(
-        f"weights {about.weight_data_types}, {about.layout}, images prepared in the way "
-        f"{about.preprocessing}"
-    )
+    way = f", images prepared in the way {about.preprocessing}" if about.preprocessing else ""
+    click.echo(f"weights {about.weight_data_types}, {about.layout}{way}")
 
 
 command.add_command(quantize)

@@ -17,10 +17,12 @@ def model_words(
     types = f"weights {weights}, inputs {model.get('input_data_types') or 'unknown'}"
     if precision and precision != weights:
         types += f", run as {precision}"
-    way = data.get("preprocessing") or model.get("preprocessing")
+    way = model.get("preprocessing") or data.get("preprocessing")
     parts = [f"prepared in the way {way}"] if way else []
-    if size := data.get("size"):
+    if isinstance(size := data.get("size"), int):
         parts.append(f"{size} by {size} cut from a short side of {data.get('resized')}")
+    elif isinstance(size, list):
+        parts.append(" by ".join(map(str, size)))
     if layout := model.get("layout"):
         parts.append(str(layout))
     return types, ", ".join(parts)

@@ -35,7 +35,8 @@ class ReferenceModel:
     inputs, outputs:
         Names of the tensors.
     preprocessing:
-        Name of the way images become its input (:mod:`mlrepo.workloads.imagenet.preprocess`).
+        Name of the way images become its input (:mod:`mlrepo.workloads.imagenet.preprocess`); empty
+        for one that gets generated images.
     accuracy:
         Top-1 in percent on all 50,000 images, as published; None for random weights.
     seed:
@@ -129,7 +130,7 @@ CATALOG: tuple[ReferenceModel, ...] = (
     ),
     ReferenceModel(
         RESNET50_RANDOM, "seed-0", "ResNet-50 v1.5 with random weights, for speed only",
-        "Apache-2.0", "onnx", ("input",), ("logits",), seed=0,
+        "Apache-2.0", "onnx", ("input",), ("logits",), preprocessing="", seed=0,
     ),
     ReferenceModel(
         EFFICIENTNET_LITE0, "imagenet", "EfficientNet-Lite0 with its ImageNet weights, fp32",

@@ -34,6 +34,8 @@ def described(model: Model, workload: Workload, layout: str = "") -> Model:
         model,
         weight_data_types=",".join(facts.weights) or model.weight_data_types or UNKNOWN,
         input_data_types=facts.input_data_types or model.input_data_types,
+        # An entry of an older mlrepo names a way for generated images, too.
+        preprocessing=model.preprocessing if workload.dataset else "",
         layout=layout,
         size=size,
     )

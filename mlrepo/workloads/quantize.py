@@ -200,7 +200,7 @@ def _document(
 - Model: {base.about.name}, starting weights {base.about.starting_weights_filename}.
   SHA-256 `{base.sha256}`.
 - Calibration data: {len(calibration.indices)} images of {data["name"]}, prepared as for
-  inference ({about.preprocessing}): {calibration.source}.
+  inference{f" ({about.preprocessing})" if about.preprocessing else ""}: {calibration.source}.
   SHA-256 of the names `{calibration.sha256}`.
 - Tool: ONNX Runtime {_onnxruntime()}, `quantize_static` after `quant_pre_process`
   (constants folded, batch normalization fused into convolutions).

@@ -30,16 +30,16 @@ def way_of(benchmark: str, file: Path, asked: str = "") -> str:
         There is no such way, or the benchmark has none.
     """
     known = variants(benchmark)
+    default = known[0].preprocessing if known else ""
     if asked and asked not in WAY_NAMES:
         raise UserError(f"There is no way {asked!r}.", hint=f"Use one of: {', '.join(WAY_NAMES)}.")
-    if asked and not known:
+    if asked and not default:
         raise UserError(
             f"--way does not apply to {benchmark}: its samples are prepared in one way.",
             hint="Leave it out.",
         )
-    if asked or not known:
+    if asked:
         return asked
-    default = known[0].preprocessing
     if file.suffix.lower() in _TORCH and default in _TENSORFLOW_WAYS:
         return "pytorch"
     return default

@@ -67,6 +67,7 @@ class RandomImages:
         return {
             "name": "generated images, random labels",
             "samples": self.total,
+            "size": list(self.size),
             "fingerprint": sha256_bytes(self.load([0]).tobytes() + self.labels.tobytes()),
         }
 
