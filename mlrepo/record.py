@@ -34,6 +34,7 @@ COMPLIANCE = "compliance"
 PROBE_TAG = "probe"
 # The tag of a run with a setting that no result has: recorded, but never a result.
 EXPERIMENT_TAG = "no-result"
+NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG})
 # How many problems of one record are told.
 _MOST_TOLD = 3
 # The tag of a run that was read from published results: it is compared with, never submitted.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrepo.bench.audit import audits_of, official_name, run_name
-from mlrepo.record import ACCURACY, COMPLIANCE, EXPERIMENT_TAG, PERFORMANCE, PROBE_TAG, VALID
+from mlrepo.record import ACCURACY, COMPLIANCE, NO_RESULT_TAGS, PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
 from mlrepo.rounds.inference import sources_of
@@ -129,7 +129,7 @@ def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[
 
 def is_no_result(run: RecordedRun) -> bool:
     """Say whether a run is a probe, or has a setting that no result has."""
-    return not {PROBE_TAG, EXPERIMENT_TAG}.isdisjoint(run.trailer("Tags").split(","))
+    return not NO_RESULT_TAGS.isdisjoint(run.trailer("Tags").split(","))
 
 
 def _cell(run: RecordedRun, state: str) -> Cell:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlrepo.differences import asked_settings, machine
 from mlrepo.errors import UserError
-from mlrepo.record import PROBE_TAG, VALID, RunRecord
+from mlrepo.record import NO_RESULT_TAGS, VALID, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.history import (
@@ -77,8 +77,8 @@ def _gather(
     found: dict[Kind, list[RunRecord]] = {}
     unreadable: dict[str, str] = {}
     for run in recorded_runs(repository, experiment):
-        probe = PROBE_TAG in run.trailer("Tags").split(",")
-        if probe or run.trailer("Validity") != VALID or not matches(run):
+        none = not NO_RESULT_TAGS.isdisjoint(run.trailer("Tags").split(","))
+        if none or run.trailer("Validity") != VALID or not matches(run):
             continue
         runs = found.setdefault(_kind(run), [])
         if runs and run.trailer("Configuration") != runs[0].configuration:

@@ -77,8 +77,12 @@ def test_an_experiment_is_recorded_and_never_placed(
 
 
 def test_a_suite_and_a_test_pass_over_an_experiment(root: Path) -> None:
-    """It is no run of the suite that is done, and nothing that a test is verified against."""
+    """It is no run of the suite that is done, and nothing that a test is verified against.
+
+    Nor is it compared with runs that it looks like: only its settings tell them apart.
+    """
     mlrepo(root, *RUN, "--set", "performance_issue_same=1")
+    mlrepo(root, "compare", "exp/box", "exp/box", code=2).says("No VALID run")
     suite = ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--quick", "--plan")
     steps = mlrepo(root, *suite, "--json").json["plan"]
     assert {step["mode"]: step["state"] for step in steps}["performance"] == "missing"
