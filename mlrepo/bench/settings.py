@@ -168,8 +168,8 @@ def why_no_result(broken: Broken, value: str, subject: Subject) -> str:
     unit = KEYS.get(broken.key, "")
     shown = f" {unit}" if unit and "|" not in unit else ""
     return (
-        f"{broken.key} = {value} is no setting of a {subject.scenario} result of "
-        f"{subject.round.name} ({subject.division}): it is {broken.asked}{shown}."
+        f"{broken.key} = {value} is not allowed in a result of {subject.round.name} "
+        f"({subject.division} {subject.scenario}): it must be {broken.asked}{shown}."
     )
 
 

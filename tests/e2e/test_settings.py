@@ -20,7 +20,7 @@ SERVER = ("--scenario", "Server", "--qps", "500", "--max-latency", "2")
     [
         ("*.Server.target_latency_percentile = 50", (":2", "= 50", "at least 99 %")),
         ("*.*.target_latency_percentile = 0.99", (":2", "0.99 %", "Write 99")),
-        ("*.*.performance_issue_same = 1", (":2", "performance_issue_same = 1", "it is 0")),
+        ("*.*.performance_issue_same = 1", (":2", "performance_issue_same = 1", "it must be 0")),
         ("digits.*.performance_issue_unique = 1", (":2", "performance_issue_unique")),
         ("*.Server.accuracy_log_sampling_target = 100", (":2", "accuracy_log_sampling_target")),
     ],
