@@ -16,13 +16,13 @@ from mlrepo.rounds.setting_rules import Subject, broken_in_log
 
 # A run of this mode makes both, one after the other.
 _BOTH = "SubmissionRun"
-_SETTING = "performance-setting"
+_SETTING, _PERCENTILE = "performance-setting", "performance-percentile"
 _DRAWN = "The samples were not drawn as those of a performance run."
 _OF_TEST01 = "The run was made with the settings of TEST01."
 # The rule and the message for a setting whose class is broken; other rules judge the rest.
 _CLASSES: Mapping[str, tuple[str, str]] = {
     "target_latency_percentile": (
-        "performance-percentile", "{scenario} is held to another percentile."),
+        _PERCENTILE, "{scenario} is held to another percentile."),
     "performance_issue_same": ("performance-mode", _DRAWN),
     "performance_issue_unique": ("performance-mode", _DRAWN),
     "accuracy_log_sampling_target": ("performance-audited", _OF_TEST01),
@@ -151,6 +151,8 @@ def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str
         if rule and not of_others and broken.logged in values:
             actual = values[broken.logged]
             message = message.format(scenario=logged)
+            if rule == _PERCENTILE and broken.bound <= round(actual * 100, 9) < 1:
+                message += f" Its user.conf has a fraction in the place of {actual * 1e4:.10g} %."
             _report(scope, rule, path, broken.logged, message, broken.expected, actual)
 
 

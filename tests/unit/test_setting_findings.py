@@ -58,6 +58,16 @@ def test_a_setting_that_no_result_has_is_found(
     assert _found(submission)[rule] is breaks
 
 
+def test_a_fraction_in_the_place_of_a_percentage_is_named(tmp_path: Path) -> None:
+    """Whoever wrote 0.9 reads what LoadGen made of it."""
+    submission = write_submission(tmp_path, "v5.1")
+    log = submission.result("SingleStream") / "performance" / "run_1" / _LOG
+    _set(log, "target_latency_percentile", 0.009)
+    report = check(DirectoryTree(submission.root), submission.round)
+    found = [f for r in report.results for f in r.findings if f.rule == "performance-percentile"]
+    assert ["has a fraction in the place of 90 %" in each.message for each in found] == [True]
+
+
 @pytest.mark.parametrize(
     ("scenario", "key", "value"),
     [
