@@ -128,6 +128,8 @@ def tune(
         spec, threads=chosen.threads, batch=chosen.batch,
         backend_options={**spec.backend_options, **chosen.options},
     )  # fmt: skip
+    if request.agreement_check:
+        _refuse_wrong(spec, bench.environ)
     entry = Tuned(
         model_hash, spec.backend, spec.precision, scenario, chosen.threads, chosen.batch,
         dict(chosen.options), round(rate, 3), round(default_rate, 3),
@@ -221,6 +223,18 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
         cache=str(bench.home / "compiled"),
     )
     return spec, model.files.digest, parse_scenario(request.scenario)
+
+
+def _refuse_wrong(spec: ProbeSpec, environ: Mapping[str, str]) -> None:
+    """Raise :class:`UserError` where what was found to be fastest does not compute the model."""
+    try:
+        with start_probes([spec], environ) as (process,):
+            process.ask("check")
+    except MlrepoError:
+        if spec.backend in _COMPILING:
+            with start_probes([spec], environ) as (process,):
+                process.ask("adopt", better=False)
+        raise
 
 
 def _tune_code(

@@ -67,6 +67,22 @@ class Feed:
         }  # fmt: skip
 
 
+def filled(batch: Array, size: int | None) -> Array:
+    """Return a batch with zeros up to the size that the model is made for; None for any size."""
+    if size is None or len(batch) == size:
+        return batch
+    full = np.zeros((size, *batch.shape[1:]), batch.dtype)
+    full[: len(batch)] = batch
+    return full
+
+
+def outputs_of(backend: Backend, batch: Array, static_batch: int | None) -> list[Array]:
+    """Return copies of the model's outputs for a batch, without those for what filled it up."""
+    whole = filled(batch, static_batch)
+    found = [np.array(output) for output in backend.predict(whole)]
+    return [o[: len(batch)] if o.ndim and len(o) == len(whole) else o for o in found]
+
+
 def plan_feed(backend: Backend, dataset: Dataset, model: Path) -> Feed:
     """Return how the data set's samples are fed to the loaded model.
 

@@ -22,7 +22,10 @@ import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError
-from mlrepo.harness.feed import plan_feed
+from mlrepo.harness import agreement
+from mlrepo.harness.feed import outputs_of, plan_feed
+from mlrepo.harness.reference import Task
+from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 
@@ -54,12 +57,13 @@ class Probe:
     def __init__(self, spec: ProbeSpec) -> None:
         self._spec = spec
         self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
-        dataset = self._workload.open(spec.dataset, spec.layout, spec.size)
+        self._dataset = self._workload.open(spec.dataset, spec.layout, spec.size)
         self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
         self._load()
-        feed = plan_feed(self._backend, dataset, Path(spec.model_file))
-        self._samples = feed.cast(dataset.load(range(min(SAMPLES, dataset.total))))
-        self._static_batch = feed.static_batch
+        self._feed = plan_feed(self._backend, self._dataset, Path(spec.model_file))
+        self._samples = self._feed.cast(
+            load_samples(self._dataset, range(min(SAMPLES, self._dataset.total)))
+        )
 
     def _load(self) -> None:
         self._backend.load(
@@ -96,6 +100,31 @@ class Probe:
             found.append(self._workload.postprocess(outputs))
         return {"classes": [int(value) for value in np.concatenate(found)]}
 
+    def check(self) -> dict[str, Any]:
+        """Compare the backend's scores with the model's own, as a run does.
+
+        Raises
+        ------
+        UserError
+            They are too far from each other.
+        """
+        spec, static = self._spec, self._feed.static_batch
+        model = Path(spec.model_file)
+        compared = agreement.spread(range(len(self._samples)))
+        task = Task(spec.model_file, spec.threads, static or agreement.SAMPLES)
+        with agreement.expectation(
+            model, self._backend, spec.backend, task,
+            lambda: load_samples(self._dataset, compared), check=True,
+        ) as wait:  # fmt: skip
+            expected = wait()
+
+        def predict(indices: Sequence[int]) -> list[npt.NDArray[Any]]:
+            return outputs_of(self._backend, self._samples[list(indices)], static)
+
+        kind = agreement.allowed_type(model, spec.precision, self._feed)
+        check = agreement.Check(spec.backend, predict, compared, kind)
+        return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
+
     def describe(self) -> dict[str, Any]:
         """Return what the backend tells of itself."""
         return {"backend": dict(self._backend.describe())}
@@ -124,7 +153,7 @@ class Probe:
         return {}
 
     def _batch(self, batch: int) -> int:
-        return self._static_batch or min(batch, len(self._samples))
+        return self._feed.static_batch or min(batch, len(self._samples))
 
 
 def main() -> None:

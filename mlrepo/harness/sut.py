@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mlrepo.backends import Array, Backend
 from mlrepo.errors import UserError
 from mlrepo.harness.events import Reporter
+from mlrepo.harness.feed import filled, outputs_of
 from mlrepo.harness.samples import SampleLibrary
 
 # The setter of ``QuerySampleResponse.id`` itself: mapped over a batch it costs two thirds of an
@@ -59,8 +60,8 @@ class Pipeline:
             The answers are not one item of one fixed size per sample.
         """
         count = len(batch)
-        if self._static_batch is not None and count != self._static_batch:
-            batch = self._filled(batch, self._static_batch)
+        if self._static_batch is not None:
+            batch = filled(batch, self._static_batch)
         responses = self._postprocess(self._backend.predict(batch))
         self._check(responses, len(batch))
         return responses[:count]
@@ -68,17 +69,7 @@ class Pipeline:
     def outputs(self, indices: Sequence[int]) -> list[npt.NDArray[Any]]:
         """Return copies of the model's outputs for loaded samples, as :meth:`infer` gets them."""
         batch = self.library.batch(self.library.rows(indices))
-        size = self._static_batch or len(batch)
-        if len(batch) != size:
-            batch = self._filled(batch, size)
-        found = [np.array(output) for output in self._backend.predict(batch)]
-        return [o[: len(indices)] if o.ndim and len(o) == size else o for o in found]
-
-    @staticmethod
-    def _filled(batch: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-        filled = np.zeros((size, *batch.shape[1:]), batch.dtype)
-        filled[: len(batch)] = batch
-        return filled
+        return outputs_of(self._backend, batch, self._static_batch)
 
     def complete(self, ids: Sequence[int], responses: npt.NDArray[Any]) -> None:
         """Tell LoadGen the responses to the samples ``ids``."""

@@ -134,3 +134,12 @@ def test_a_model_that_onnx_runtime_cannot_load_runs_with_a_remark(
         root, *BENCH, "--backend", "seeing", "--model-file", str(tmp_path / "theirs.onnx")
     )
     done.says("VALID", "not compared with the model's own: ONNX Runtime cannot run theirs.onnx")
+
+
+def test_tuning_remembers_nothing_of_a_backend_that_is_wrong(root: Path) -> None:
+    """What is fast and wrong is no setting for later runs, unless the user asks for it."""
+    tune = ("bench", "tune", "--model", "digits", "--backend", "scaled", "--budget", "1s")
+    done = mlrepo(root, *tune, code=2)
+    done.says("The backend scaled gives", "where ONNX Runtime")
+    assert not (root / "systems" / "box" / "tuned.json").exists()
+    mlrepo(root, *tune, "--no-agreement-check")
