@@ -11,10 +11,12 @@ scores. The reference is ONNX Runtime without any optimization, batch by batch. 
 Usage::
 
     python benchmarks/models.py [--only "TEXT;…"] [--backend NAME,…] [--json FILE]
-                                [--timeout 300] [--markdown] [--keep DIR] [--list]
+                                [--agreement-check] [--timeout 300] [--markdown] [--keep DIR]
+                                [--list]
 
-``--only`` takes models whose names hold one of the texts. The exit code is 1 where a cell is wrong,
-hangs or crashes.
+``--only`` takes models whose names hold one of the texts. Without ``--agreement-check``, what the
+backends do by themselves is seen; with it, what a user gets: what differs is refused. The exit code
+is 1 where a cell is wrong, hangs or crashes.
 """
 
 from __future__ import annotations
@@ -125,6 +127,7 @@ def run_cell(backend_name: str, directory: Path) -> None:
         spec = RunSpec(
             "generated", backend_name, "Offline", "accuracy", given["model"], threads=1,
             max_batch=images.total, estimate=False, precision=given["precision"],
+            agreement_check=given["agreement_check"],
         )  # fmt: skip
         execute(spec, workload, load_plugin(GROUP, backend_name)(), directory, reporter)
     except BaseException as error:
@@ -168,8 +171,8 @@ def _in_process(backend: str, directory: Path, seconds: float) -> int | None:
 class Server:
     """The process that runs a backend's cells one after the other."""
 
-    def __init__(self, backend: str, timeout: float) -> None:
-        self.backend, self._timeout = backend, timeout
+    def __init__(self, backend: str, options: argparse.Namespace) -> None:
+        self.backend, self._options = backend, options
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--serve", backend],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -181,10 +184,13 @@ class Server:
         directory.mkdir()
         images = model.images(SAMPLES)
         np.save(directory / "images.npy", images)
-        given = {"model": str(path), "precision": model.precision}
+        given = {
+            "model": str(path), "precision": model.precision,
+            "agreement_check": self._options.agreement_check,
+        }  # fmt: skip
         (directory / "cell.json").write_text(json.dumps(given))
         begin = time.monotonic()
-        self._process.stdin.write(json.dumps([str(directory), self._timeout]) + "\n")
+        self._process.stdin.write(json.dumps([str(directory), self._options.timeout]) + "\n")
         self._process.stdin.flush()
         status = json.loads(self._process.stdout.readline())
         outcome, why = judge(model, path, images, directory, status)
@@ -242,7 +248,7 @@ def _compared(
 
 def measure(options: argparse.Namespace, home: Path) -> Iterator[Cell]:
     """Yield the cells that were asked for, model by model."""
-    servers = [Server(name, options.timeout) for name in options.backend]
+    servers = [Server(name, options) for name in options.backend]
     try:
         for number, model in enumerate(chosen_models(options.only)):
             directory = home / f"{number:03}"
@@ -296,15 +302,16 @@ def summary(cells: Iterable[Cell], backends: Sequence[str]) -> str:
     return "\n".join([head, *rows])
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in text.replace(";", ",").split(",") if word]
+def _texts(text: str) -> list[str]:
+    return [part for part in text.split(";") if part]
 
 
 def main() -> int:
     """Print the table; return 1 where a cell is wrong, hangs or crashes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
-    parser.add_argument("--only", type=_words, default=[])
-    parser.add_argument("--backend", type=_words, default=list(BACKENDS))
+    parser.add_argument("--only", type=_texts, default=[])
+    parser.add_argument("--backend", type=lambda text: text.split(","), default=list(BACKENDS))
+    parser.add_argument("--agreement-check", action="store_true")
     parser.add_argument("--timeout", type=float, default=300)
     parser.add_argument("--json", type=Path, help="write the cells to this file")
     parser.add_argument("--markdown", action="store_true", help="print the whole table")

@@ -99,21 +99,27 @@ def _quantize(
             hint="`mlrepo bench prereq --backend onnx` installs it.",
         ) from error
     prepared = target.with_name("prepared.onnx")
+    tried, hint = f"onnx cannot load {source.name}", "Export the model with a newer opset."
     # It tells how to prepare a model, which has just been done.
     logging.getLogger().addFilter(_unprepared)
     try:
         model = onnx.load(str(source))
-        opset = next(entry.version for entry in model.opset_import if entry.domain == "")
+        opset = _opset_of(model)
         if opset < _OPSET:
+            tried = f"onnx cannot convert {source.name} from opset {opset} to {_OPSET}"
             model = onnx.version_converter.convert_version(model, _OPSET)
         weights = {weight.name for weight in model.graph.initializer}
-        name = next(value.name for value in model.graph.input if value.name not in weights)
+        given = next(value for value in model.graph.input if value.name not in weights)
+        batch = _batch_of(given)
+        tried = f"ONNX Runtime cannot prepare {source.name} for quantizing"
         quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
+        tried = f"ONNX Runtime cannot quantize {source.name}"
+        hint = f"Its input is {given.name} {_sizes(given)}; use another --method."
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does to each image
             quantize_static(
                 str(prepared),
                 str(target),
-                _reader(name, calibration, on_progress),
+                _reader(given.name, batch, calibration, on_progress),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -125,30 +131,43 @@ def _quantize(
     except UserError:
         raise
     except Exception as error:  # onnx and ONNX Runtime raise what they met, of any kind
-        raise UserError.caused_by(
-            f"ONNX Runtime cannot quantize {source.name}",
-            error,
-            hint="Export the model with a newer opset, or use another method.",
-        ) from error
+        raise UserError.caused_by(tried, error, hint=hint) from error
     finally:
         logging.getLogger().removeFilter(_unprepared)
+
+
+def _opset_of(model: Any) -> int:
+    versions = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
+    return max(versions, default=1)
+
+
+def _batch_of(given: Any) -> int:
+    """Return how many samples a model takes at once: its own batch, 1 where any goes."""
+    dims = given.type.tensor_type.shape.dim
+    return dims[0].dim_value or 1 if dims else 1
+
+
+def _sizes(given: Any) -> str:
+    dims = given.type.tensor_type.shape.dim
+    return f"[{', '.join(str(d.dim_value or d.dim_param or '?') for d in dims)}]"
 
 
 def _unprepared(record: logging.LogRecord) -> bool:
     return "pre-process" not in record.getMessage()
 
 
-def _reader(name: str, calibration: Calibration, on_progress: OnProgress) -> Any:
+def _reader(name: str, batch: int, calibration: Calibration, on_progress: OnProgress) -> Any:
+    """Return what feeds the samples, ``batch`` at a time; the first ones fill the last batch up."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
-        """One sample at a time, as ONNX Runtime asks for them."""
+        """One batch at a time, as ONNX Runtime asks for them."""
 
         def __init__(self) -> None:
             self._waiting = range(0)
 
         def __len__(self) -> int:
-            return len(calibration.indices)
+            return -(-len(calibration.indices) // batch)
 
         def set_range(self, start_index: int, end_index: int) -> None:
             self._waiting = range(start_index, end_index)
@@ -157,8 +176,11 @@ def _reader(name: str, calibration: Calibration, on_progress: OnProgress) -> Any
             if not self._waiting:
                 return None
             row, self._waiting = self._waiting[0], self._waiting[1:]
-            on_progress(row + 1, len(self))
-            return {name: calibration.dataset.load([calibration.indices[row]])}
+            rows = range(row * batch, (row + 1) * batch)
+            total = len(calibration.indices)
+            on_progress(min(rows.stop, total), total)
+            indices = [calibration.indices[row % total] for row in rows]
+            return {name: calibration.dataset.load(indices)}
 
     return Reader()
 

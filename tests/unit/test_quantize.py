@@ -119,6 +119,52 @@ def test_an_old_opset_is_raised_first(home: Path, tmp_path: Path, opset: int) ->
     assert read_facts(base.path).weight_data_types == "fp32"
 
 
+def test_a_model_of_a_fixed_batch_is_fed_its_batch(home: Path, tmp_path: Path) -> None:
+    """Three images for a batch of two: the first one fills the last batch up."""
+    path = tiny_classifier(tmp_path / "fixed.onnx")
+    proto = onnx.load(path)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 2
+    onnx.save_model(proto, path)
+    base = ModelStore(home).add("resnet50", "fixed", path)
+    calibration = find_calibration(home, base, str(home.parent / "list"), None)
+    seen: list[tuple[int, int]] = []
+    stored = quantize(
+        ModelStore(home), base, "fixed-int8", "minmax", calibration, lambda *at: seen.append(at)
+    )
+    open_batch = _quantized(home)
+    assert set(seen) == {(2, 3), (3, 3)}
+    images = PreparedImages(home / "datasets/imagenet2012/vgg.json").load([1, 3])
+    found, wanted = (
+        onnxruntime.InferenceSession(one.path).run(None, {"image": images})[0]
+        for one in (stored, open_batch)
+    )
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_failure_names_what_was_tried(home: Path, tmp_path: Path) -> None:
+    """With the whole reason of ONNX Runtime, and the input that the model has."""
+    base = ModelStore(home).add("resnet50", "whole", tiny_classifier(tmp_path / "whole.onnx"))
+    calibration = find_calibration(home, base, str(home.parent / "list"), None)
+    small = dataclasses.replace(calibration, dataset=_Small())
+    with pytest.raises(
+        UserError, match=r"ONNX Runtime cannot quantize .*invalid dimensions"
+    ) as caught:
+        quantize(ModelStore(home), base, "more", "minmax", small)
+    assert "[n, 3, 224, 224]" in caught.value.hint
+    assert "Got: 8 Expected: 224" in caught.value.message + caught.value.detail
+
+
+class _Small:
+    """Images of another size than the model's."""
+
+    def load(self, indices: list[int]) -> np.ndarray:
+        return np.zeros((len(indices), 3, 8, 8), np.float32)
+
+    def describe(self) -> dict[str, str]:
+        return {"name": "small"}
+
+
 def test_what_cannot_be_quantized_is_refused_and_leaves_nothing(home: Path) -> None:
     """A name that is taken, an int8 model, a damaged file, a file that was changed."""
     _quantized(home)
@@ -133,7 +179,7 @@ def test_what_cannot_be_quantized_is_refused_and_leaves_nothing(home: Path) -> N
     (home / "damaged.onnx").write_bytes(b"damaged")
     about = dataclasses.replace(base.about, variant="damaged")
     damaged = store.register(about, home / "damaged.onnx")
-    with pytest.raises(UserError, match="cannot quantize"):
+    with pytest.raises(UserError, match="onnx cannot load"):
         quantize(store, damaged, "more", "minmax", calibration)
     base.path.write_bytes(b"changed")
     with pytest.raises(UserError, match="was changed since"):

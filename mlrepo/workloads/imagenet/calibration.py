@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
+from mlrepo.workloads.imagenet.labels import decoded_lines, name_of
 
 # Name: the file of its numbers.
 _LISTS = {"mlperf-1": "calibration_1.txt", "mlperf-2": "calibration_2.txt"}
@@ -44,8 +45,9 @@ class CalibrationList:
         UserError
             Some are not there; they are named.
         """
-        rows = {file.rpartition("/")[2]: row for row, file in enumerate(files)}
-        absent = [name for name in self.files if name not in rows]
+        stems = {PurePosixPath(file).stem: row for row, file in enumerate(files)}
+        rows = {name: stems.get(PurePosixPath(name).stem, -1) for name in self.files}
+        absent = [name for name, row in rows.items() if row < 0]
         if absent:
             shown = ", ".join(absent[:_SHOWN]) + (", …" if len(absent) > _SHOWN else "")
             raise UserError(
@@ -70,14 +72,9 @@ def calibration_list(text: str) -> CalibrationList:
         numbers = (resources.files(__package__) / _LISTS[text]).read_text().split()
         return CalibrationList(text, tuple(f"ILSVRC2012_val_{int(n):08}.JPEG" for n in numbers))
     path = Path(text)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The calibration list {path} cannot be read: {error}.",
-            hint=f"Give a file of image names, or one of MLPerf's: {', '.join(_LISTS)}.",
-        ) from error
-    files = tuple(line.split()[0].rpartition("/")[2] for line in lines if line.strip())
+    known = ", ".join(_LISTS)
+    lines = decoded_lines(path, hint=f"Give a file of image names, or one of MLPerf's: {known}.")
+    files = tuple(name_of(line.split()[0]) for line in lines if line.strip())
     twice = next((name for number, name in enumerate(files) if name in files[:number]), None)
     if not files or twice:
         raise UserError(

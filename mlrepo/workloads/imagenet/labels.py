@@ -49,8 +49,8 @@ def read_labels(path: Path) -> dict[str, int]:
     UserError
         The file cannot be read, a line is bad or named twice, or its numbers are not classes.
     """
-    text = _decoded(path)
-    lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), start=1)]
+    text = decoded_lines(path, hint="Check --labels.")
+    lines = [(i, line.strip()) for i, line in enumerate(text, start=1)]
     lines = [(number, line) for number, line in lines if line]
     if not lines:
         raise UserError(f"{path} holds no labels.", hint="A line is: NAME CLASS")
@@ -95,24 +95,28 @@ def _mapped_synsets(directory: Path) -> list[str]:
     path = directory / KAGGLE_SYNSETS
     if not path.is_file():
         return []
-    known = sorted({line.split()[0] for line in _decoded(path).splitlines() if line.split()})
+    known = sorted({line.split()[0] for line in decoded_lines(path) if line.split()})
     return known if len(known) == CLASSES and all(map(SYNSET.fullmatch, known)) else []
 
 
-def _decoded(path: Path) -> str:
-    """Return the text of a file in UTF-8 or UTF-16, without its byte order mark."""
+def decoded_lines(path: Path, *, hint: str = "") -> list[str]:
+    """Return the lines of a text in UTF-8 or UTF-16, without its byte order mark.
+
+    Raises
+    ------
+    UserError
+        It cannot be read, or is in neither; ``hint`` says what to do.
+    """
     try:
         data = path.read_bytes()
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if wide else "utf-8-sig")
+        return data.decode("utf-16" if wide else "utf-8-sig").splitlines()
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror}.", hint="Check --labels."
-        ) from error
+        raise UserError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.",
-            hint="Give the label file with --labels.",
+            hint=hint,
         ) from error
 
 
@@ -135,7 +139,7 @@ def _lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Line]:
                 f"{path}:{number}: {line[:100]!r} is not NAME CLASS with a class below {CLASSES}.",
                 hint="A line is like: ILSVRC2012_val_00000001.JPEG 65",
             )
-        yield _Line(number, _last(words[0]), words[1])
+        yield _Line(number, name_of(words[0]), words[1])
 
 
 def _kaggle_lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Line]:
@@ -148,11 +152,12 @@ def _kaggle_lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Lin
                 f"{path}:{number}: {line[:100]!r} is not IMAGE,SYNSET and its box.",
                 hint=f"Unpack Kaggle's {KAGGLE_LABELS} again.",
             )
-        yield _Line(number, _last(name), synset)
+        yield _Line(number, name_of(name), synset)
 
 
-def _last(name: str) -> str:
-    return name.replace("\\", "/").rpartition("/")[2]
+def name_of(path: str) -> str:
+    """Return the last name of a path of any system."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _classes(path: Path, lines: Sequence[_Line]) -> Mapping[str, int]:
