@@ -241,6 +241,8 @@ class BenchRequest:
         if file is not None:
             conf = fitted(read_user_conf(file), names or Names("", model), self.scenario, str(file))
         typed = self.loadgen_settings(model)
-        notes = (*conf.notes, *overruled(conf, typed, str(file)))
-        conf = replace(conf.with_lines("set on the command line", typed), notes=notes)
+        notes = [*conf.notes, *overruled(conf, typed, str(file))]
+        if self.user_conf and conf.values and not conf.has_lines_for(self.scenario):
+            notes.append(f"{file}: no line of it is for {self.scenario}.")
+        conf = replace(conf.with_lines("set on the command line", typed), notes=tuple(notes))
         return conf, str(file or "")

@@ -68,7 +68,8 @@ def _words(broken: Broken | None, round_: Round) -> str:
     if broken is None:
         return ""
     name = broken.logged or broken.key
-    return f"it ran with {name} = {broken.actual:g}, and {round_.name} asks for {broken.expected}"
+    ran = int(broken.actual) if isinstance(broken.actual, bool) else broken.actual
+    return f"it ran with {name} = {ran}, and {round_.name} asks for {broken.expected}"
 
 
 def _subject(record: RunRecord, round_: Round) -> Subject:
@@ -97,7 +98,7 @@ def _asked_for(record: RunRecord, round_: Round) -> Iterator[Broken]:
             if (value := conf.effective(name, record.scenario, key)) is not None
         }
         yield from broken_in_conf(subject, found if record.mode != ACCURACY else {})
-    except (ValueError, TypeError):  # no configuration that LoadGen could have read
+    except (ValueError, TypeError, OverflowError):  # no configuration that LoadGen could have read
         return
 
 

@@ -74,6 +74,10 @@ class UserConf:
         found = (self.values[one] for one in looked_up(model, scenario, key) if one in self.values)
         return next(found, None)
 
+    def has_lines_for(self, scenario: str) -> bool:
+        """Say whether a line is for a scenario, or for any."""
+        return any(key.rsplit(".", 2)[-2] in (scenario, "*") for key in self.values)
+
     def with_lines(self, comment: str, values: Mapping[str, str]) -> UserConf:
         """Return the configuration with further lines, which win over earlier ones."""
         if not values:

@@ -201,6 +201,9 @@ def test_what_the_log_does_not_show_is_read_in_the_recorded_user_conf() -> None:
     assert "performance_sample_count = 1, " in _place(_record(settings=conf)).placement.reason
     conf = {"user.conf": {"value": '{"resnet.*.performance_issue_same": "1"}'}}
     assert _place(_record(settings=conf)).placement.placed  # LoadGen was asked for resnet50
+    huge = "9" * 4000
+    conf = {"user.conf": {"value": json.dumps({"*.*.target_latency_percentile": huge})}}
+    assert _place(_record(settings=conf, scenario="SingleStream")).placement.placed
     conf = {"user.conf": {"value": "[["}}
     assert _place(_record(settings=conf)).placement.placed
 
