@@ -84,10 +84,15 @@ def _bind(holder: str) -> int | None:
     return descriptor
 
 
-def _begin(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def end_with_parent(parent: int) -> None:
+    """End this process with the one that it was forked by, or now if that has ended."""
     _signal_at_parents_end()
     if os.getppid() != parent:
         os._exit(_ORPHANED)
+
+
+def _begin(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    end_with_parent(parent)
     if initializer is not None:
         initializer(*initargs)
 

@@ -5,7 +5,7 @@ A backend is found by name through the entry point group ``mlrepo.backends``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,8 @@ class BackendOptions:
         A directory for what can be used again, such as compiled models; None for none.
     model_precision:
         The model's own precision, ``mixed`` where its weights have several types; '' if unknown.
+    on_step:
+        Called with how many of how many parts are compiled, by a backend that compiles.
     """
 
     threads: int | None = None
@@ -45,6 +47,7 @@ class BackendOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     model_precision: str = ""
+    on_step: Callable[[int, int], None] = lambda done, total: None
 
     def check(self, backend: str, *, precisions: Sequence[str], keys: Sequence[str] = ()) -> None:
         """Refuse a precision or an option that the backend does not have.

@@ -40,7 +40,8 @@ class Progress:
     Attributes
     ----------
     phase:
-        ``starting``, ``loading``, ``warming``, ``started`` (measuring) or ``finished``.
+        ``starting``, ``loading``, ``compiling``, ``warming``, ``started`` (measuring) or
+        ``finished``.
     elapsed:
         Seconds since the phase began.
     fraction:
@@ -49,6 +50,8 @@ class Progress:
         Expected seconds left, when it can be told.
     samples:
         Samples completed.
+    steps:
+        What of the phase is done, in words: ``12 of 48 functions``.
     """
 
     phase: str
@@ -56,6 +59,7 @@ class Progress:
     samples: int
     fraction: float | None = None
     left: float | None = None
+    steps: str = ""
 
 
 def execute(
@@ -153,11 +157,17 @@ def _watch(
 
 def _progress(directory: Path) -> Progress:
     last: Mapping[str, object] = {"event": "starting", "time": time.time()}
+    begin = last
     for event in read_events(directory):
         last = event
+        if event["event"] != begin["event"]:
+            begin = event
     phase = str(last["event"])
-    elapsed = max(0.0, time.time() - float(str(last["time"])))
+    elapsed = max(0.0, time.time() - float(str(begin["time"])))
     samples = read_progress(directory)
+    if phase == "compiling":
+        steps = f"{last['done']} of {last['total']} functions"
+        return Progress(phase, elapsed, samples, steps=steps)
     if phase != "started":
         return Progress(phase, elapsed, samples)
     total, duration = last.get("total"), float(str(last.get("min_duration") or 0.0))

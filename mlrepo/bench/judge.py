@@ -145,6 +145,7 @@ def _phase(last: Mapping[str, Any]) -> str:
     return {
         "nothing": "starting",
         "loading": "loading model and data",
+        "compiling": "compiling the model",
         "warming": "warming up",
         "comparing": "comparing scores",
         "started": "measuring",

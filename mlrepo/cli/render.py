@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PHASES = {
     "starting": "starting",
     "loading": "loading model and data",
+    "compiling": "compiling",
     "warming": "warming up",
     "comparing": "comparing scores",
     "started": "measuring",
@@ -104,6 +105,9 @@ def print_headline(record: RunRecord) -> None:
         click.echo(f"  because {reason}")
     if why := not_compared(record):
         click.echo(f"  scores  not compared with the model's own: {why}")
+    options = record.backend.get("options")
+    if isinstance(options, Mapping) and options.get("fallback"):
+        click.echo(f"  note: a fallback compiled the model: {options['fallback']}")
 
 
 class ProgressLine:
@@ -146,7 +150,8 @@ class ProgressLine:
         click.echo(f"{_REDRAW}{text}", err=True, nl=False)
 
     def _rest(self, progress: Progress) -> str:
-        return f"  ({self._more(progress)})" if self._more else ""
+        more = (progress.steps, self._more(progress) if self._more else "")
+        return "".join(f"  ({words})" for words in more if words)
 
     def close(self) -> None:
         """Remove the line."""

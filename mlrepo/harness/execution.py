@@ -65,7 +65,8 @@ def execute(
     guard.before_loading()
     loaded = list(range(min(dataset.total, max(64, query))))
     compared = agreement.spread(loaded)
-    feed, expected = _load(spec, backend, dataset, query, compared)
+    options = _backend_options(spec, query, reporter)
+    feed, expected = _load(spec, backend, dataset, options, compared)
     guard.after_loading()
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
@@ -116,7 +117,11 @@ def execute(
 
 
 def _load(
-    spec: RunSpec, backend: Backend, dataset: Dataset, query: int, compared: list[int]
+    spec: RunSpec,
+    backend: Backend,
+    dataset: Dataset,
+    options: BackendOptions,
+    compared: list[int],
 ) -> tuple[Feed, agreement.Expected]:
     """Load the model; meanwhile another process computes what it should give."""
     model = Path(spec.model_file)
@@ -128,7 +133,7 @@ def _load(
         lambda: load_samples(dataset, compared),
         check=spec.agreement_check and spec.mode != SPEED,
     ) as wait:
-        backend.load(model, _backend_options(spec, query))
+        backend.load(model, options)
         return plan_feed(backend, dataset, model), wait()
 
 
@@ -193,7 +198,7 @@ def _settings(spec: RunSpec, workload: Workload, directory: Path, *, reload: boo
     return settings
 
 
-def _backend_options(spec: RunSpec, query: int) -> BackendOptions:
+def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOptions:
     """Return what the backend is asked for; the batch is for those that compile for one size."""
     batch = _COMPILED_BATCH if spec.scenario == "Offline" else query
     return BackendOptions(
@@ -203,6 +208,7 @@ def _backend_options(spec: RunSpec, query: int) -> BackendOptions:
         batch=spec.max_batch or batch,
         extra=spec.backend_options,
         cache=Path(spec.cache) if spec.cache else None,
+        on_step=lambda done, total: reporter.event("compiling", done=done, total=total),
     )
 
 

@@ -242,10 +242,11 @@ def test_arm_code_multiplies_vectors(tmp_path: Path) -> None:
     model = onnx.load(tiny_classifier(tmp_path / "m.onnx"))
     module = from_onnx(model, shape_dict={"image": [1, 3, 224, 224]})
     arm = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "neoverse-n1", "num-cores": 2}
-    compiled, without = pipeline.compile_module(module, tvm.target.Target(arm))
-    (code,) = (part for part in compiled.mod.imports if part.kind == "llvm")
+    compiled = pipeline.compile_module(module, tvm.target.Target(arm))
+    (code,) = (part for part in compiled.executable.mod.imports if part.kind == "llvm")
     text = code.inspect_source("asm")
-    assert not without
+    assert not compiled.unscheduled
+    assert not compiled.fallback
     assert "fmla\tv0.4s" in text
     assert "fmadd" not in text
 

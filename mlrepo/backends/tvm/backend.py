@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,40 @@ import numpy as np
 
 from mlrepo.backends import Array, BackendOptions, available_threads
 from mlrepo.backends.inputs import (
-    FLOAT32,
     TensorSpec,
     compiled_shape,
     only_input,
     onnx_inputs,
 )
+from mlrepo.backends.tvm.compiling import Died, OutOfTime, Report, work_within
+from mlrepo.backends.tvm.library import keep, kept, not_written, workplace
 from mlrepo.digest import sha256_file
 from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
-_PIPELINE = 6
-_OPTIONS = ("mcpu", "winograd")
+_PIPELINE = 7
+_BUDGET = "compile_budget"
+_OPTIONS = ("mcpu", "winograd", _BUDGET)
+# Seconds that compiling may take before TVM's own pipeline does it, which has the same time again.
+_DEFAULT_BUDGET = 600
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model as a Relax module, with the shape and the type of its input.
+
+    Attributes
+    ----------
+    widened:
+        Whether float16 or bfloat16 became float32.
+    """
+
+    module: Any
+    shape: tuple[int, ...]
+    type: str
+    widened: bool
 
 
 class _TvmBackend(ABC):
@@ -36,12 +58,16 @@ class _TvmBackend(ABC):
 
     name = ""
     _precisions: tuple[str, ...] = ("fp32",)
+    # Packages that decide what a model is read as, besides TVM.
+    _readers: tuple[str, ...] = ()
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Compile the model for ``options.batch`` samples, or load what was compiled before.
 
         Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one); ``winograd``,
-        on (default) or off: convolutions of 3 by 3 with fewer multiplications where that is faster.
+        on (default) or off: convolutions of 3 by 3 with fewer multiplications where that is faster;
+        ``compile_budget``, seconds after which TVM's own pipeline compiles the model, which is
+        quick to compile and slow to run.
         """
         options.check(self.name, precisions=self._precisions, keys=_OPTIONS)
         self._precision = options.precision
@@ -60,27 +86,22 @@ class _TvmBackend(ABC):
             ) from error
         self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
         self._winograd = options.choice("winograd", ("on", "off"))
-        self._batch = options.batch
-        self._type = FLOAT32
-        self._unscheduled: list[str] = []
+        self._budget = options.positive(_BUDGET, _DEFAULT_BUDGET)
+        self._asked_batch = options.batch
         self._model, self._cache = model, options.cache
         database = self._database()
         tiles = database.read() if database is not None and database.adopted else {}
         self._tiles = sha256_file(database.path) if database is not None and tiles else ""
-        path = self._library(model, options.cache)
-        if path is not None and path.is_file():
-            about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            self._shape, self._unscheduled = tuple(about["shape"]), about["unscheduled"]
-            self._type = about.get("type", FLOAT32)
+        with tempfile.TemporaryDirectory(prefix="mlrepo-tvm-") as nowhere:
+            path = self._library(options.cache or Path(nowhere))
+            about = kept(path) or self._compile(path, tiles, options.on_step)
             library = tvm.runtime.load_module(str(path))
-        else:
-            module, shape = self._import(model, self._batch)
-            self._shape = shape
-            compiled, self._unscheduled = pipeline.compile_module(
-                module, self._target, tiles, winograd=self._winograd == "on"
-            )
-            library = compiled if path is None else self._keep(compiled, path)
-        for name in self._unscheduled:
+        self._shape: tuple[int, ...] = tuple(about["shape"])
+        self._type: str = about["type"]
+        self._about = {name: about[name] for name in ("unscheduled", "fallback", "widened")}
+        if self._about["fallback"]:
+            warnings.warn(f"TVM's fallback runs the model: {self._about['fallback']}", stacklevel=2)
+        for name in self._about["unscheduled"]:
             warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
         self._tensor, self._cpu = tvm.runtime.tensor, tvm.cpu()
         self._main = relax.VirtualMachine(library, self._cpu)["main"]
@@ -101,7 +122,12 @@ class _TvmBackend(ABC):
         return [found.numpy()] if hasattr(found, "numpy") else [part.numpy() for part in found]
 
     def describe(self) -> Mapping[str, Any]:
-        """Return framework, versions, target, batch and what had no schedule."""
+        """Return framework, versions, target, batch and how the model was compiled.
+
+        Of the options, ``unscheduled`` names functions without a schedule of ours, ``fallback`` the
+        pipeline that compiled a model which the usual one does not, with the reason, and
+        ``widened`` says that float16 or bfloat16 is computed in float32.
+        """
         version = installed_version("apache-tvm") or ""
         return {
             "name": self.name,
@@ -114,11 +140,11 @@ class _TvmBackend(ABC):
             "options": {
                 "target": str(self._target),
                 "threads": self._threads,
-                "compiled_batch": self._batch,
+                "compiled_batch": self._shape[0],
                 "pipeline": _PIPELINE,
                 "winograd": self._winograd,
                 "tiles": self._tiles,
-                "unscheduled": self._unscheduled,
+                **self._about,
             },
         }
 
@@ -143,8 +169,8 @@ class _TvmBackend(ABC):
         if database is not None:
             own.take(database)
         own.adopt(True)
-        module, _ = self._import(self._model, self._batch)
-        layers = pipeline.layers_of(module, self._target, winograd=self._winograd == "on")
+        found = self._import(self._model, self._asked_batch)
+        layers = pipeline.layers_of(found.module, self._target, winograd=self._winograd == "on")
         lanes = pipeline.lanes(self._target)
         left = tuning.search(layers, own, self._target, lanes, seconds, on_progress)
         if database is not None:
@@ -168,44 +194,84 @@ class _TvmBackend(ABC):
         return Database(self._cache / f"tiles-{name}.json", about)
 
     @abstractmethod
-    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
-        """Return the Relax module and the shape of its input."""
+    def _import(self, model: Path, batch: int) -> Imported:
+        """Return the model as a Relax module."""
 
-    def _library(self, model: Path, cache: Path | None) -> Path | None:
+    def _library(self, directory: Path) -> Path:
         """Return where the compiled model belongs: its name holds all that it depends on.
 
-        A library must never change under one name: loading it again in one process gives the old.
+        The budget belongs to it: a slower fallback that is kept is not what more time would give.
         """
-        if cache is None:
-            return None
-        parts = [*self._identity(model), self._tiles]
+        parts = [*self._identity(self._model), self._tiles, f"{_BUDGET}={self._budget}"]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
-        return cache / f"{model.stem}-b{self._batch}-{digest}.so"
+        return directory / f"{self._model.stem}-b{self._asked_batch}-{digest}.so"
 
     def _identity(self, model: Path) -> list[str]:
         """Return all that the code of a compiled model depends on, besides its tiles."""
-        parts = [self.name, find_model_files(model).digest, str(self._batch), str(self._target)]
-        parts += [installed_version(name) or "" for name in ("apache-tvm", "apache-tvm-ffi")]
+        parts = [self.name, find_model_files(model).digest]
+        parts += [str(self._asked_batch), str(self._target)]
+        packages = ("apache-tvm", "apache-tvm-ffi", *self._readers)
+        parts += [installed_version(name) or "" for name in packages]
         return [*parts, str(_PIPELINE), str(self._threads), f"winograd={self._winograd}"]
 
-    def _keep(self, compiled: Any, path: Path) -> Any:
-        """Export the compiled model; return the library as later runs will load it."""
-        import tvm
+    def _compile(
+        self, path: Path, tiles: Mapping[str, Any], on_step: Callable[[int, int], None]
+    ) -> Mapping[str, Any]:
+        """Compile the model within the budget and keep it; return what is known of it.
 
-        part = path.with_name(f"{path.stem}.{os.getpid()}.so")
-        about = {"shape": self._shape, "type": self._type, "unscheduled": self._unscheduled}
+        Raises
+        ------
+        UserError
+            TVM cannot compile it, its own pipeline neither, or both take too long.
+        """
+        because = ""
+        with workplace(path) as part:
+            while True:
+                work = partial(self._compiled, part, tiles, because)
+                try:
+                    about = work_within(self._budget, work, on_step)
+                    break
+                except OutOfTime:
+                    again = f"the compile budget of {self._budget} s was spent"
+                except Died as died:
+                    again = str(died)
+                if because:
+                    raise UserError(
+                        f"TVM cannot compile {self._model.name}: {because}, and then {again} by "
+                        f"TVM's own pipeline, too.",
+                        hint=f"Give more time (--backend-opt {_BUDGET}=SECONDS), or use another "
+                        f"backend.",
+                    )
+                because = again
+            keep(part, path, about)
+        return about
+
+    def _compiled(
+        self, part: Path, tiles: Mapping[str, Any], because: str, on_step: Report
+    ) -> Mapping[str, Any]:
+        """Import and compile the model, in a process of its own, and export it to ``part``."""
+        from mlrepo.backends.tvm import pipeline
+
+        found = self._import(self._model, self._asked_batch)
+        compiled = pipeline.compile_module(
+            found.module,
+            self._target,
+            tiles,
+            winograd=self._winograd == "on",
+            because=because,
+            on_step=on_step,
+        )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            compiled.export_library(str(part))
-            path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
-            part.replace(path)
+            compiled.executable.export_library(str(part))
         except OSError as error:
-            part.unlink(missing_ok=True)
-            raise UserError(
-                f"The compiled model {path} cannot be written: {error.strerror}.",
-                hint="Make room, then run the same command.",
-            ) from error
-        return tvm.runtime.load_module(str(path))
+            raise not_written(part, error) from error
+        return {
+            "shape": found.shape,
+            "type": found.type,
+            "widened": found.widened,
+            "unscheduled": compiled.unscheduled,
+            "fallback": compiled.fallback,
+        }
 
 
 class TvmOnnxBackend(_TvmBackend):
@@ -213,51 +279,51 @@ class TvmOnnxBackend(_TvmBackend):
 
     name = "tvm-onnx"
     _precisions = ("fp32", "int8")
+    _readers = ("onnx",)
 
-    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
+    def _import(self, model: Path, batch: int) -> Imported:
         import onnx
-        from tvm.relax.frontend.onnx import from_onnx
+
+        from mlrepo.backends.tvm.onnx_graph import import_onnx
 
         try:
             proto = onnx.load(str(model))
         except Exception as error:  # protobuf's errors differ with its implementation
-            raise UserError(f"{model.name} is no ONNX model: {error}.") from error
+            raise UserError.caused_by(f"{model.name} is no ONNX model", error) from error
         spec = only_input(onnx_inputs(proto), model)
         shape = compiled_shape(spec, batch, model)
-        self._type = spec.dtype
-        self._batch = shape[0]
-        try:
-            module = from_onnx(
-                proto, shape_dict={spec.name: list(shape)}, keep_params_in_input=False
-            )
-        except Exception as error:  # TVM raises what its importer met, of any kind
-            raise UserError(
-                f"TVM cannot import {model.name}: {_last_line(error)}.",
-                hint="Use another opset of the model (mlrepo model list) or another backend.",
-            ) from error
-        return module, shape
+        module, widened = import_onnx(proto, spec.name, shape, model)
+        return Imported(module, shape, spec.dtype, widened)
 
 
 class TvmPytorchBackend(_TvmBackend):
     """PyTorch models through torch.export."""
 
     name = "tvm-pytorch"
+    _readers = ("torch",)
 
-    def _import(self, model: Path, batch: int) -> tuple[Any, tuple[int, ...]]:
+    def _import(self, model: Path, batch: int) -> Imported:
+        try:
+            import torch
+        except ImportError as error:
+            raise UserError(
+                f"PyTorch cannot be used here: {error}.",
+                hint=f"`mlrepo bench prereq --backend {self.name}` installs it.",
+            ) from error
+        from tvm.relax.frontend.torch import from_exported_program
+
         from mlrepo.backends.torch_models import load_torch_model
 
+        # OpenMP's threads do not live on in a fork, and would be waited for.
+        torch.set_num_threads(1)
         loaded = load_torch_model(model, batch)
         if loaded.kind == "script":
             raise UserError(
                 f"{model.name} is TorchScript, which TVM cannot import.",
                 hint="Export the model with torch.export, or use the backend pytorch.",
             )
-        shape = loaded.shape(batch, model)
-        self._batch, self._type = shape[0], loaded.spec.dtype
-        import torch
-        from tvm.relax.frontend.torch import from_exported_program
-
-        example = torch.zeros(shape, dtype=getattr(torch, self._type))
+        shape, kind = loaded.shape(batch, model), loaded.spec.dtype
+        example = torch.zeros(shape, dtype=getattr(torch, kind))
         try:
             with torch.no_grad():
                 program = torch.export.export(loaded.module, (example,))
@@ -265,12 +331,9 @@ class TvmPytorchBackend(_TvmBackend):
                 program, keep_params_as_input=False, unwrap_unit_return_tuple=True
             )
         except Exception as error:  # torch and TVM raise what they met, of any kind
-            raise UserError(
-                f"TVM cannot import {model.name}: {_last_line(error)}.",
+            raise UserError.caused_by(
+                f"TVM cannot import {model.name}",
+                error,
                 hint="Use the backend pytorch, or an ONNX model with tvm-onnx.",
             ) from error
-        return module, shape
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[-1][:300]
+        return Imported(module, shape, kind, False)

@@ -15,6 +15,9 @@ _PIXELS = (14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
 # Rows that one task computes: enough that few rows are padded twice.
 _ROWS = (28, 14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
 
+# Places of a kernel that are written one after the other, times the pixels above.
+_UNROLLED = 64
+
 
 def depthwise_conv2d(
     data: Any, kernel: Any, strides: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
@@ -65,7 +68,10 @@ def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     *_, pixels, channel, high, wide = schedule.get_loops(conv)
     schedule.reorder(high, wide, pixels, channel)
     schedule.vectorize(channel)
-    for loop in (high, wide, pixels):
+    kernel = int(schedule.get(high).extent) * int(schedule.get(wide).extent)
+    # A large kernel stays a loop: LLVM would take minutes for thousands of lines.
+    whole = (high, wide) if kernel <= _UNROLLED else ()
+    for loop in (*whole, pixels):
         schedule.unroll(loop)
     zeros = schedule.get_loops(schedule.decompose_reduction(conv, high))
     schedule.vectorize(zeros[-1])

@@ -9,15 +9,16 @@ docs/design/005-tvm-pipeline.md says how to follow TVM's next release.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import tvm
 from tvm import relax, topi
 from tvm.relax.transform.legalize_ops.nn import _nn_conv2d
-from tvm.s_tir import ScheduleError
 
 from mlrepo.backends.tvm import vnni
+from mlrepo.backends.tvm.blocks import blocking
 from mlrepo.backends.tvm.depthwise import depthwise_conv2d, schedule_depthwise_conv
 from mlrepo.backends.tvm.grouped import grouped_conv2d, merging
 from mlrepo.backends.tvm.integers import (
@@ -32,7 +33,6 @@ from mlrepo.backends.tvm.rewrites import (
     bound_by_constants,
     bound_value,
     is_constant,
-    operator_name,
     pack_constants,
     tensor_shape,
     tensor_type,
@@ -45,7 +45,6 @@ from mlrepo.backends.tvm.schedules import (
     schedule_spatial,
 )
 from mlrepo.backends.tvm.tuning import Layer, Tiled, find_layers, layer_key
-from mlrepo.backends.tvm.windows import channel_block
 from mlrepo.backends.tvm.winograd import (
     KERNEL,
     best_matrices,
@@ -56,7 +55,7 @@ from mlrepo.backends.tvm.winograd import (
     winograd_conv2d,
     winograd_kernel,
 )
-from mlrepo.errors import UserError
+from mlrepo.errors import UserError, telling_line, whole_reason
 
 # The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
 _BLOCKED = "blocked_conv2d"
@@ -110,32 +109,78 @@ def lanes(target_: Any) -> int:
     return 4
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled module.
+
+    Attributes
+    ----------
+    unscheduled:
+        The names of functions that have none of our schedules, and TVM's own order of loops.
+    fallback:
+        Which pipeline compiled it, with the reason; empty for the usual one.
+    """
+
+    executable: Any
+    unscheduled: list[str]
+    fallback: str = ""
+
+
+# The pipelines, in the order in which they are tried.
+_JOINED, _SEPARATE, TVM = "joined", "separate", "tvm"
+_CALLED = {
+    _SEPARATE: "each convolution blocked by itself",
+    TVM: "TVM's own pipeline",
+}
+
+
 def compile_module(
-    module: Any, target_: Any, tiles: Mapping[str, Tile] | None = None, *, winograd: bool = True
-) -> tuple[Any, list[str]]:
+    module: Any,
+    target_: Any,
+    tiles: Mapping[str, Tile] | None = None,
+    *,
+    winograd: bool = True,
+    because: str = "",
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+) -> Compiled:
     """Compile a module for a target; ``tiles`` are those found for its layers, by their keys.
 
-    ``winograd`` allows :mod:`mlrepo.backends.tvm.winograd` where it promises to be faster.
-
-    Returns
-    -------
-    The executable, and the names of functions that have none of our schedules.
+    ``winograd`` allows :mod:`mlrepo.backends.tvm.winograd` where it promises to be faster. What
+    TVM's passes refuse is compiled without them: first with each convolution in blocks by itself,
+    then by TVM's own pipeline, which runs many times slower; for a reason that is given as
+    ``because`` at once by that. ``on_step`` is given how many functions have their schedule.
 
     Raises
     ------
     UserError
-        TVM cannot compile it.
+        TVM's own pipeline cannot compile it either.
     """
-    try:
-        with target_:
-            fused = fuse(module, target_, winograd=winograd)
-            scheduled, without = _schedule(fused, lanes(target_), tiles or {})
-            return tvm.compile(scheduled, target=target_), without
-    except Exception as error:  # TVM's FFI raises errors of any kind
-        last = (str(error).strip() or repr(error)).splitlines()[-1][:300]
-        raise UserError(
-            f"TVM cannot compile the model: {last}.", hint="Use another backend."
-        ) from error
+    for pipeline in (TVM,) if because else (_JOINED, _SEPARATE, TVM):
+        called = _CALLED.get(pipeline)
+        try:
+            with target_:
+                if pipeline == TVM:
+                    scheduled, without = _as_tvm_does(module)
+                else:
+                    fused = fuse(module, target_, winograd=winograd, joined=pipeline == _JOINED)
+                    scheduled, without = _schedule(fused, lanes(target_), tiles or {}, on_step)
+                executable = tvm.compile(scheduled, target=target_)
+            return Compiled(executable, without, f"{called}: {because}" if called else "")
+        except Exception as error:  # TVM's FFI raises errors of any kind
+            if pipeline == TVM:
+                raise UserError.caused_by(
+                    "TVM cannot compile the model", error, hint="Use another backend."
+                ) from error
+            because = telling_line(whole_reason(error))
+    raise AssertionError("the last pipeline returns or raises")
+
+
+def _as_tvm_does(module: Any) -> tuple[Any, list[str]]:
+    """Return the module as TVM's own pipeline makes it, and the names of all its functions."""
+    plain = relax.transform.DecomposeOpsForInference()(module)
+    plain = relax.get_pipeline("zero")(plain)
+    functions = plain.functions.items()
+    return plain, [v.name_hint for v, one in functions if isinstance(one, tvm.tirx.PrimFunc)]
 
 
 def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer]:
@@ -151,10 +196,11 @@ def _multiplies_bytes(target_: Any) -> bool:
     return lanes(target_) == vnni.LANES and bool(has("avx512vnni", target_))
 
 
-def fuse(module: Any, target_: Any, *, winograd: bool = True) -> Any:
+def fuse(module: Any, target_: Any, *, winograd: bool = True, joined: bool = True) -> Any:
     """Return a module whose functions are fused and still have TVM's own order of loops.
 
-    ``target_`` must be TVM's current target.
+    ``target_`` must be TVM's current target. ``joined``: blocked layouts go on from convolution to
+    convolution; else each has its own, which costs time, but TVM's pass refuses many operators.
     """
     transform = relax.transform
     vector = lanes(target_)
@@ -167,7 +213,7 @@ def fuse(module: Any, target_: Any, *, winograd: bool = True) -> Any:
         pack_constants,
         merging(vector),
         widening(vector),
-        transform.ConvertLayout({}, _Blocks(vector)),
+        blocking(vector, joined=joined),
         pack_constants,
         transform.EliminateCommonSubexpr(),
         transform.LegalizeOps({"relax.nn.conv2d": partial(_legalize_conv2d, winograd)}),
@@ -179,40 +225,6 @@ def fuse(module: Any, target_: Any, *, winograd: bool = True) -> Any:
         transform.DeadCodeElimination(),
     ]
     return tvm.transform.Sequential(passes)(module)
-
-
-class _Blocks:
-    """ConvertLayout's question about an operator: in which layout shall it run?"""
-
-    def __init__(self, vector: int) -> None:
-        self._vector = vector
-
-    def __call__(self, call: Any) -> dict[str, list[str]]:
-        """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
-
-        Few input channels (the three of an image) make one block of their own. A depthwise
-        convolution keeps the block of its channels; blocks of another hold one group each.
-        """
-        # Other operators come here too, some without attributes: the name is asked first.
-        if operator_name(call) != "relax.nn.conv2d":
-            return {}
-        # Said outright: left open, it would take the blocked layout of what stands before it.
-        plain = {"relax.nn.conv2d": ["NCHW", "OIHW", "NCHW"]}
-        out_channels, in_channels = tensor_shape(call.args[1])[:2]
-        groups = int(call.attrs.groups)
-        outer = channel_block(out_channels, self._vector)
-        if groups == out_channels and in_channels == 1 and outer:
-            data, kernel = f"NCHW{outer}c", f"OIHW1i{outer}o"
-            return {"relax.nn.conv2d": [data, kernel, data]}
-        inner = channel_block(groups * in_channels, self._vector)
-        if groups != 1:
-            whole = inner and outer and not (in_channels % inner or out_channels // groups % outer)
-        else:
-            inner = inner or in_channels
-            whole = outer and inner <= self._vector
-        if not whole:
-            return plain
-        return {"relax.nn.conv2d": [f"NCHW{inner}c", f"OIHW{inner}i{outer}o", f"NCHW{outer}c"]}
 
 
 def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
@@ -269,13 +281,19 @@ def _legalize_winograd(builder: Any, call: Any) -> Any | None:
     )  # fmt: skip
 
 
-def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any, list[str]]:
+def _schedule(
+    module: Any, vector: int, tiles: Mapping[str, Tile], on_step: Callable[[int, int], None]
+) -> tuple[Any, list[str]]:
     """Give every function a schedule; name those that stay as TVM made them."""
     functions = dict(module.functions)
     without: list[str] = []
-    for variable, function in module.functions.items():
-        if not isinstance(function, tvm.tirx.PrimFunc):
-            continue
+    plain = [
+        (variable, function)
+        for variable, function in module.functions.items()
+        if isinstance(function, tvm.tirx.PrimFunc)
+    ]
+    for number, (variable, function) in enumerate(plain):
+        on_step(number, len(plain))
         kind = next((kind for kind in _SCHEDULES if kind in variable.name_hint), "")
         schedules = _SCHEDULES.get(kind, (schedule_spatial,))
         if kind in _TILED and (tile := tiles.get(layer_key(function))) is not None:
@@ -288,6 +306,7 @@ def _schedule(module: Any, vector: int, tiles: Mapping[str, Tile]) -> tuple[Any,
         if function.attrs and "global_symbol" in function.attrs:
             new = new.with_attr("global_symbol", function.attrs["global_symbol"])
         functions[variable] = new
+    on_step(len(plain), len(plain))
     return tvm.IRModule(functions, attrs=module.attrs), without
 
 
@@ -295,6 +314,6 @@ def _first_that_fits(schedules: Any, function: Any, vector: int) -> Any:
     for schedule in schedules:
         try:
             return schedule(function, vector)
-        except (ScheduleError, ValueError, RuntimeError):
-            continue  # TVM refuses a step: the function has another form than this schedule is for
+        except Exception:  # TVM's FFI raises errors of any kind
+            continue  # a step is refused: the function has another form than this schedule is for
     return None

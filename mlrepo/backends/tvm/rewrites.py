@@ -149,6 +149,15 @@ def operator_name(expression: Any) -> str:
     return name
 
 
+def called_operators(module: Any) -> set[str]:
+    """Return the names of the operators that the functions of a module call."""
+    names: set[str] = set()
+    for function in module.functions.values():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, lambda e: names.add(operator_name(e)))
+    return names
+
+
 def bound_value(expression: Any, owner: Any) -> Any:
     """Return what a variable stands for, else the expression; ``owner`` knows the bindings."""
     return owner.lookup_binding(expression) if isinstance(expression, relax.Var) else expression

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import tvm
 from tvm import s_tir
 
 # Pixels of a row that stay in registers, best first. With two blocks of channels, 8 pixels take
@@ -16,6 +19,9 @@ _UNROLLED_CHANNELS = 4
 # weights, these reuse most of what they load (measured 1.5 to 1.8 times as fast as 7 by 2).
 _AVX2_LANES = 8
 _FEW_REGISTERS = ((4, 2), (2, 4), (7, 1), (8, 1))
+
+# Loads in an expression that may still be written down more than once.
+_LARGEST_INLINED = 32
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,8 @@ def schedule_matmul(function: Any, vector: int) -> Any:
     """
     schedule, names, sum_ = begin_one_sum(function)
     product, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
+    if len(schedule.get_loops(product)) != 3:
+        raise ValueError("this is no product of two matrices, but of many, or of a vector")
     rows, columns = schedule.get_loops(last)[:2]
     count, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
     lanes = next(size for size in (vector, vector // 2, 1) if width % size == 0)
@@ -196,9 +204,7 @@ def schedule_spatial(function: Any, vector: int) -> Any:
     allows.
     """
     schedule = s_tir.Schedule(function)
-    for name in child_blocks(schedule)[:-1]:
-        if not is_reduction(schedule, name):
-            _try_inline(schedule, name)
+    _inline_all(schedule)
     for name in child_blocks(schedule):
         _schedule_block(schedule, name, vector)
     return schedule.mod["main"]
@@ -229,11 +235,42 @@ def _schedule_block(schedule: Any, name: str, vector: int) -> None:
         schedule.decompose_reduction(block, reduced[0])
 
 
-def _try_inline(schedule: Any, name: str) -> None:
+def _inline_all(schedule: Any) -> None:
+    """Inline what computes each element by itself, as long as the expressions stay small.
+
+    What is read twice is written twice: a chain of such, as of Swish, would grow without bound.
+    """
+    names = child_blocks(schedule)
+    bodies = {name: schedule.get(schedule.get_sblock(name)).body for name in names}
+    loads = {name: list(_loads(body)) for name, body in bodies.items()}
+    read = Counter(buffer for found in loads.values() for buffer in found)
+    sizes: dict[str, int] = {}
+    for name in names[:-1]:
+        size = 1 + sum(sizes.get(buffer, 1) for buffer in loads[name])
+        buffer = getattr(getattr(bodies[name], "buffer", None), "name", "")
+        small = size <= _LARGEST_INLINED or read[buffer] <= 1
+        if small and not is_reduction(schedule, name) and _try_inline(schedule, name):
+            sizes[buffer] = size
+
+
+def _loads(node: Any) -> Iterator[str]:
+    """Yield the names of the buffers that an expression or a store reads, each time it does."""
+    if hasattr(node, "indices") and hasattr(node, "source"):
+        yield node.source.name
+        return
+    for field in ("value", "a", "b", "condition", "true_value", "false_value"):
+        if isinstance(part := getattr(node, field, None), tvm.ir.Expr):
+            yield from _loads(part)
+    for part in getattr(node, "args", ()):
+        yield from _loads(part)
+
+
+def _try_inline(schedule: Any, name: str) -> bool:
     try:
         schedule.compute_inline(schedule.get_sblock(name))
     except s_tir.ScheduleError:
-        return  # read by a block that must see it whole: it keeps loops of its own
+        return False  # read by a block that must see it whole: it keeps loops of its own
+    return True
 
 
 def child_blocks(schedule: Any) -> list[str]:
