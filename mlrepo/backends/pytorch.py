@@ -45,7 +45,9 @@ class PytorchBackend:
         self._spec, self._module = loaded.spec, loaded.module
         if scripted:
             return
-        self._module.to(memory_format=torch.channels_last)
+        for tensor in (*self._module.parameters(), *self._module.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         shape = loaded.shape(options.batch, model)
         if self._mode == "compile":
             self._spec = replace(self._spec, shape=shape)
@@ -69,15 +71,25 @@ class PytorchBackend:
 
         module, dtype = self._module, getattr(torch, self._spec.dtype)
         with torch.inference_mode(), self._cast(), warnings.catch_warnings(action="ignore"):
-            traced = torch.jit.trace(module, torch.zeros(shape, dtype=dtype), check_trace=False)
-            traced = torch.jit.freeze(traced.eval())
-            if not self._autocast:
-                traced = torch.jit.optimize_for_inference(traced)
+            traced = self._fused(module, torch.zeros(shape, dtype=dtype))
             if check and self._spec.shape and self._spec.shape[0] is None:
                 other = torch.rand((shape[0] + 1, *shape[1:]), dtype=dtype)
                 if not _agree(module, traced, other):
                     self._spec = replace(self._spec, shape=shape)
         self._module = traced
+
+    def _fused(self, module: Any, example: Any) -> Any:
+        import torch
+
+        traced = torch.jit.trace(module, example, check_trace=False).eval()
+        if not self._autocast:
+            try:
+                fused = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+                fused(example)
+                return fused
+            except RuntimeError:
+                pass  # a fusion that does not know all forms of an operator
+        return torch.jit.freeze(traced)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import torch
@@ -207,12 +208,17 @@ def _thresholded_relu(x: Any, *, alpha: float = 1.0) -> Any:
 
 @operator("HardSigmoid", 6, 22)
 def _hard_sigmoid(x: Any, *, alpha: float = 0.2, beta: float = 0.5) -> Any:
-    return (alpha * x + beta).clamp(0, 1)
+    return (alpha * x + beta).clamp(0.0, 1.0)
 
 
 @operator("Gelu", 20)
 def _gelu(x: Any, *, approximate: str = "none") -> Any:
-    return functional.gelu(x, approximate=approximate)
+    if approximate == "none":
+        return functional.gelu(x)
+    if approximate != "tanh":
+        raise Unsupported(f"approximate {approximate}")
+    # TorchScript's optimization takes PyTorch's own for one by the error function.
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
 @operator("Swish", 24)

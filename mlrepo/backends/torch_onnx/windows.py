@@ -99,6 +99,10 @@ def _max_pool(
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     step, spread = [a.stride for a in axes], [a.dilation for a in axes]
     run = _MAX[len(axes)]
+    if max(spread) > 1:
+        # TorchScript's optimization takes the operator without indices for one without dilation.
+        x = pad_spatial(x, axes, -math.inf, bool(ceil_mode))
+        return run(x, list(kernel_shape), step, 0, spread, return_indices=True)[0]
     if _is_torch_s(axes):
         padding = [a.begin for a in axes]
         return run(x, list(kernel_shape), step, padding, spread, ceil_mode=bool(ceil_mode))
@@ -113,22 +117,18 @@ def _average_pool(
     pads: Sequence[int] | None = None, strides: Sequence[int] | None = None,
 ) -> Any:  # fmt: skip
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+    if count_include_pad and any(a.overhang(bool(ceil_mode)) for a in axes):
+        raise Unsupported("count_include_pad with windows beyond the padding, read differently")
     plain = all(a.dilation == 1 for a in axes)
     if plain and _is_torch_s(axes):
         return _AVERAGE[len(axes)](
             x, list(kernel_shape), [a.stride for a in axes], [a.begin for a in axes],
             bool(ceil_mode), bool(count_include_pad),
         )  # fmt: skip
-    # What counts: the image, and its padding if asked; never what a last window reaches beyond.
+    # What counts: the image, and its padding if asked.
     ones = x.new_ones([1, 1, *[a.size for a in axes]])
-    if count_include_pad:
-        ones = pad_spatial(ones, axes, 1.0)
-        inner = [Axis(a.size + a.begin + a.end, a.kernel, a.stride, a.dilation, 0, 0) for a in axes]
-        reach = [a.overhang(bool(ceil_mode)) for a in axes]
-        sides = [side for r in reversed(reach) for side in (0, r)]
-        count = _window_sums(functional.pad(ones, sides), inner)
-    else:
-        count = _window_sums(pad_spatial(ones, axes, 0.0, bool(ceil_mode)), axes)
+    padding = 1.0 if count_include_pad else 0.0
+    count = _window_sums(pad_spatial(ones, axes, padding, bool(ceil_mode)), axes)
     return _window_sums(pad_spatial(x, axes, 0.0, bool(ceil_mode)), axes) / count
 
 
