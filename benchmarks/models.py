@@ -12,7 +12,7 @@ Usage::
 
     python benchmarks/models.py [--only "TEXT;…"] [--backend NAME,…] [--json FILE]
                                 [--agreement-check] [--timeout 300] [--markdown] [--keep DIR]
-                                [--list]
+                                [--list] [--merge JSON …]
 
 ``--only`` takes models whose names hold one of the texts. Without ``--agreement-check``, what the
 backends do by themselves is seen; with it, what a user gets: what differs is refused. The exit code
@@ -45,9 +45,14 @@ from form_models import form_models
 from onnx_builder import GeneratedModel, reference_scores
 from operator_models import operator_models
 
+from mlrepo.markdown import code
+
 BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
 EQUAL, REFUSED, WRONG, HANG, CRASH = "equal", "refused", "wrong", "hang", "crash"
+_KINDS = (EQUAL, REFUSED, WRONG, HANG, CRASH)
 SAMPLES = 8
+# How much of a reason the table shows.
+_LONGEST = 220
 # Frameworks that a backend's server imports once, before it makes a process per cell.
 _FRAMEWORKS = {
     "onnx": ("onnxruntime",), "openvino": ("openvino",), "pytorch": ("torch", "onnx"),
@@ -274,31 +279,44 @@ def chosen_models(only: Sequence[str]) -> Iterator[GeneratedModel]:
             yield model
 
 
-def markdown(cells: Iterable[Cell], backends: Sequence[str]) -> str:
-    """Return a table of models and backends, and the reasons of all that is not equal."""
+def markdown(cells: Sequence[Cell], backends: Sequence[str]) -> str:
+    """Return the counts, the models that are not equal everywhere, and why."""
     rows: dict[str, dict[str, Cell]] = {}
     for cell in cells:
         rows.setdefault(cell.model, {})[cell.backend] = cell
-    lines = ["| model | " + " | ".join(backends) + " |", "|---" * (len(backends) + 1) + "|"]
+    counts = Counter((cell.backend, cell.outcome) for cell in cells)
+    lines = ["| backend | " + " | ".join(_KINDS) + " |", "|---" + "|---:" * len(_KINDS) + "|"]
+    lines += [
+        f"| {name} | " + " | ".join(str(counts[name, kind]) for kind in _KINDS) + " |"
+        for name in backends
+    ]
+    equal = [m for m, found in rows.items() if all(c.outcome == EQUAL for c in found.values())]
+    lines += ["", f"Equal on all ({len(equal)} of {len(rows)}): {'; '.join(equal)}.", ""]
+    lines += [
+        "| not equal on all | " + " | ".join(backends) + " |",
+        "|---" * (len(backends) + 1) + "|",
+    ]
     reasons: dict[str, list[str]] = {}
     for model, found in rows.items():
-        words = []
-        for name in backends:
-            cell = found[name]
-            words.append(cell.outcome if cell.outcome == EQUAL else f"**{cell.outcome}**")
+        if model in equal:
+            continue
+        words = (found[name].outcome for name in backends)
+        lines.append(
+            f"| {model} | " + " | ".join(w if w == EQUAL else f"**{w}**" for w in words) + " |"
+        )
+        for cell in found.values():
             if cell.outcome != EQUAL:
-                reasons.setdefault(f"{name}: {cell.outcome}: {cell.why}", []).append(model)
-        lines.append(f"| {model} | " + " | ".join(words) + " |")
-    lines += ["", *(f"- {why} ({'; '.join(models)})" for why, models in reasons.items())]
+                said = code(cell.why if len(cell.why) <= _LONGEST else f"{cell.why[:_LONGEST]}…")
+                reasons.setdefault(f"{cell.backend} {cell.outcome}: {said}", []).append(model)
+    lines += ["", *(f"- {why} ({'; '.join(models)})" for why, models in sorted(reasons.items()))]
     return "\n".join(lines)
 
 
 def summary(cells: Iterable[Cell], backends: Sequence[str]) -> str:
     """Return how many cells of each kind a backend has, one line each."""
     counts = Counter((cell.backend, cell.outcome) for cell in cells)
-    kinds = (EQUAL, REFUSED, WRONG, HANG, CRASH)
-    head = f"{'backend':<12}" + "".join(f"{kind:>9}" for kind in kinds)
-    rows = (f"{name:<12}" + "".join(f"{counts[name, k]:>9}" for k in kinds) for name in backends)
+    head = f"{'backend':<12}" + "".join(f"{kind:>9}" for kind in _KINDS)
+    rows = (f"{name:<12}" + "".join(f"{counts[name, k]:>9}" for k in _KINDS) for name in backends)
     return "\n".join([head, *rows])
 
 
@@ -317,6 +335,7 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true", help="print the whole table")
     parser.add_argument("--keep", type=Path, help="keep models and logs in this new directory")
     parser.add_argument("--list", action="store_true", help="print the names of the models")
+    parser.add_argument("--merge", type=Path, nargs="+", help="print what --json wrote instead")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -324,6 +343,12 @@ def main() -> int:
         return 0
     if options.list:
         print("\n".join(model.name for model in chosen_models(options.only)))
+        return 0
+    if options.merge:
+        # Of a cell that several files hold, the last one counts.
+        read = (Cell(**c) for path in options.merge for c in json.loads(path.read_text()))
+        cells = list({(cell.model, cell.backend): cell for cell in read}.values())
+        print(markdown(cells, options.backend))
         return 0
     with tempfile.TemporaryDirectory() as directory:
         cells = list(measure(options, options.keep or Path(directory)))
