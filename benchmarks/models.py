@@ -141,7 +141,7 @@ def run_cell(backend_name: str, directory: Path) -> None:
 
 def serve(backend: str) -> None:
     """Run the cells named on standard input, each in a process forked from this one."""
-    for framework in _FRAMEWORKS[backend]:
+    for framework in _FRAMEWORKS.get(backend, ()):
         try:
             __import__(framework)
         except ImportError:  # the backend itself says how to install it
