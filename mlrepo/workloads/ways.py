@@ -40,6 +40,6 @@ def way_of(benchmark: str, file: Path, asked: str = "") -> str:
         )
     if asked:
         return asked
-    if file.suffix.lower() in _TORCH and default in _TENSORFLOW_WAYS:
+    if any(part.lower() in _TORCH for part in file.suffixes) and default in _TENSORFLOW_WAYS:
         return "pytorch"
     return default

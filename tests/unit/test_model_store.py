@@ -244,6 +244,7 @@ def test_an_entry_of_an_older_mlrepo_is_not_believed(tmp_path: Path) -> None:
         (".onnx", "resnet50", "vgg"), (".pth", "resnet50", "pytorch"),
         (".pt2", "resnet50", "pytorch"), (".pt", "mobilenet", "pytorch"),
         (".onnx", "mobilenet", "mobilenet"), (".pth", "resnet50-random", ""),
+        (".pth.tar", "resnet50", "pytorch"),
         (".pth", "efficientnet-lite0", "efficientnet-lite"), (".onnx", "digits", ""),
     ],
 )  # fmt: skip

@@ -229,8 +229,8 @@ def test_states_and_programs_of_pytorch_are_read_without_it(tmp_path: Path) -> N
     torch.save(model.state_dict(), tmp_path / "d.pth")
     torch.save({"state_dict": model.state_dict(), "epoch": 1}, tmp_path / "e.pth")
     torch.save(model.state_dict(), tmp_path / "f.pth", _use_new_zipfile_serialization=False)
-    torch.save(model, tmp_path / "g.pth")
-    for name in ("a.pt2", "b.pt", "c.pt", "d.pth", "e.pth", "f.pth", "g.pth"):
+    torch.save(model, tmp_path / "g.pth.tar")
+    for name in ("a.pt2", "b.pt", "c.pt", "d.pth", "e.pth", "f.pth", "g.pth.tar"):
         assert read_facts(tmp_path / name).weight_data_types == "fp32", name
     program = read_facts(tmp_path / "a.pt2")
     assert [one.shape for one in program.inputs] == [(2, 3, 3, 3)]

@@ -93,7 +93,7 @@ def _file(model: Path) -> ModelFacts:
     try:
         found = read_onnx(model)
     except NotOnnx:
-        return ModelFacts()
+        return ModelFacts(*read_torch(model))  # whatever it is called: ``model.pth.tar``
     weights = weight_types(found.graph, found.functions)
     return ModelFacts(weights, found.inputs, found.outputs, found.producer)
 

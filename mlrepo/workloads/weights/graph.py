@@ -50,6 +50,8 @@ _PASSING = frozenset({
 # What makes one constant of several.
 _JOINING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Concat", "Where", "Max", "Min"})
 # Operator sets whose operators are known: of others, each matrix is taken for a weight.
+# Integers that were folded into a kernel; elsewhere these types are indices and shapes.
+_FOLDED = ("int32", "int64")
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
 
 
@@ -172,7 +174,10 @@ class _Scope:
         places = _LAYERS.get(node.op, () if known else tuple(range(len(node.inputs))))
         for place in places:
             found = self._constant(node.inputs[place]) if place < len(node.inputs) else None
-            if found and found.type in BITS and (known or found.rank > 1):
+            if found is None or not (known or found.rank > 1):
+                continue
+            folded = found.type in _FOLDED and node.op.startswith(("Conv", "MatMul"))
+            if found.type in BITS or folded:
                 yield found
 
     def _packed(self, node: Node) -> Iterator[_Found]:

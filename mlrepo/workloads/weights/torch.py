@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -38,6 +39,8 @@ _SAFETENSORS = {
     "F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8",
     "F4": "fp4", "I8": "int8", "U8": "uint8", "I16": "int16", "U16": "uint16",
 }  # fmt: skip
+# Where an exported program is in its archive; the second is that before PyTorch 2.8.
+_PROGRAM = re.compile(r"(?:/models/[^/]+\.json|serialized_exported_program\.json)\Z")
 _LARGEST_HEADER = 100_000_000
 _MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -95,7 +98,7 @@ def _types(tensors: list[Tensor]) -> tuple[str, ...]:
 
 def _zipped(archive: zipfile.ZipFile) -> TorchFile:
     names = archive.namelist()
-    program = next((name for name in names if name.endswith("/models/model.json")), "")
+    program = next((name for name in names if _PROGRAM.search(name)), "")
     if program:
         return _exported(archive, program, names)
     tensors: list[Tensor] = []
@@ -124,6 +127,10 @@ def _exported(archive: zipfile.ZipFile, program: str, names: list[str]) -> Torch
             tensors += [
                 _meta(key, one["tensor_meta"]) for key, one in config.items() if one["tensor_meta"]
             ]
+        elif name.rpartition("/")[2] == "serialized_state_dict.pt":  # before PyTorch 2.8
+            with archive.open(name) as stream, zipfile.ZipFile(stream) as state:
+                inner = next(one for one in state.namelist() if one.endswith("data.pkl"))
+                tensors += _tensors(state.open(inner))
     return TorchFile(
         _types(tensors),
         tuple(_meta(name, values[name]) for name in taken),
