@@ -67,8 +67,9 @@ class OnnxRuntimeBackend:
                 for _ in range(self._streams)
             ]
         except Exception as error:  # ORT's exceptions share no base class of their own
-            raise UserError(
-                f"ONNX Runtime cannot load {model.name}: {_first_line(error)}",
+            raise UserError.caused_by(
+                f"ONNX Runtime cannot load {model.name}",
+                error,
                 hint="Check that the file is a complete ONNX model of a supported opset.",
             ) from error
         self._session = self._sessions[0]
@@ -156,7 +157,3 @@ def read_input(value: Any, model: Path) -> TensorSpec:
 
 def _target(provider: str) -> str:
     return next(name for name, full in _PROVIDERS.items() if full == provider)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -50,10 +50,11 @@ class OpenVinoBackend:
                 },
             )
         except RuntimeError as error:
-            last = (str(error).strip() or repr(error)).splitlines()[-1]
-            raise UserError(
-                f"OpenVINO cannot load {model.name}: {last}",
-                hint="Check that the file is a complete ONNX model.",
+            raise UserError.caused_by(
+                f"OpenVINO cannot load {model.name}",
+                error,
+                hint="Check that the file is complete; an operator that is not known to OpenVINO "
+                "needs another backend.",
             ) from error
         self._inputs = [_spec(value) for value in self._model.inputs]
         spec = only_input(self._inputs, model)
