@@ -31,6 +31,7 @@ _LOGS = {
 }
 
 _MOST_LINES = 60
+_TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Traceback")
 
 
 @click.command("show")
@@ -94,8 +95,13 @@ def _input(backend: Mapping[str, Any]) -> str:
 
 
 def _print_failure(failure: bytes, run: str) -> None:
-    """Print the whole reason of a failure; of a very long one the beginning and the end."""
+    """Print the whole reason of a failure; of a very long one the beginning and the end.
+
+    A traceback is for those who ask for it: the reasons above say how.
+    """
     lines = failure.decode("utf-8", errors="replace").splitlines()
+    if lines and lines[0].startswith(_TRACEBACK):
+        return
     click.echo("  failure")
     if len(lines) > _MOST_LINES:
         left_out = len(lines) - _MOST_LINES

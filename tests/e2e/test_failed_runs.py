@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,25 @@ import mlrepo as package
 
 DIGITS = Path(package.__file__).parent / "workloads" / "digits"
 PERFORMANCE = ("--mode", "performance", "--count", "2000", "--qps", "1000")
+
+
+def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path) -> None:
+    """The message is its telling part; what it was made with can be pasted."""
+    file = tmp_path / "it's a $model.onnx"
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value], [
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 8, 8])])  # fmt: skip
+    opset = [helper.make_opsetid("", 99)]
+    onnx.save_model(helper.make_model(graph, opset_imports=opset, ir_version=10), file)
+    record = bench(root, "--model-file", str(file), code=1)
+    message = record["reasons"][0]
+    assert message.startswith("ONNX Runtime cannot load it's a $model.onnx: ")
+    assert message.endswith(".")
+    assert len(message) < 400
+    shown = mlrepo(root, "show", "latest").out
+    assert "operator schemas and or other functionality may change" in shown
+    command = next(line for line in shown.splitlines() if line.startswith("  command"))
+    assert shlex.split(command.removeprefix("  command"))[-2] == str(file)
 
 
 @pytest.mark.parametrize(
