@@ -6,6 +6,7 @@ does that for a program of somebody else.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
 _PR_SET_PDEATHSIG = 1
+# proc(5): from -1000, never, to 1000, always the first.
+_OOM_VICTIM = "1000"
 _ORPHANED = 1
 # Where in /proc/PID/stat, behind the name of the program, the time of its start is.
 _START = 19
@@ -48,6 +51,12 @@ def end_with(holder: str) -> None:
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def be_killed_first() -> None:
+    """Let the kernel choose this process where memory runs out: not mlrepo, which records that."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_VICTIM)
 
 
 def bound(command: Sequence[str]) -> list[str]:

@@ -96,14 +96,18 @@ def available_memory(root: Path = _ROOT) -> Limit | None:
 
 
 def memory_kills(root: Path = _ROOT) -> int:
-    """Return how many processes the kernel killed in this control group for want of memory."""
+    """Return how many processes the kernel killed for want of memory, as far as it can be seen.
+
+    Those of this control group, and those of the machine: only a change is of use.
+    """
     counts = []
     for group in _groups(root, "memory"):
         name = "memory.events" if group.version == 2 else "memory.oom_control"
         found = re.search(r"^oom_kill (\d+)$", group.text(name), re.MULTILINE)
         counts.append(int(found[1]) if found else 0)
     # A group of version 2 counts the groups below it, too.
-    return max(counts, default=0)
+    machine = re.search(r"^oom_kill (\d+)$", _text(root / "proc/vmstat"), re.MULTILINE)
+    return max(counts, default=0) + (int(machine[1]) if machine else 0)
 
 
 def _variables(root: Path, environ: Mapping[str, str] | None) -> Mapping[str, str]:

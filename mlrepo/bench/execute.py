@@ -20,6 +20,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness import child as entry
 from mlrepo.harness.events import read_progress
 from mlrepo.harness.spec import CONSOLE_FILE, read_events
+from mlrepo.limits import memory_kills
 from mlrepo.record import timestamp
 from mlrepo.repository.files import write_atomically
 from mlrepo.systems.noise import load_now
@@ -40,8 +41,8 @@ class Progress:
     Attributes
     ----------
     phase:
-        ``starting``, ``loading``, ``compiling``, ``warming``, ``started`` (measuring) or
-        ``finished``.
+        ``starting``, ``loading``, ``compiling``, ``warming``, ``comparing``, ``generating``
+        (LoadGen makes its list of queries), ``started`` (measuring) or ``finished``.
     elapsed:
         Seconds since the phase began.
     fraction:
@@ -83,6 +84,7 @@ def execute(
         How the child ended could not be written down; the directory is to be kept.
     """
     command = [*prefix, *entry.command(entry.RUN)]
+    kills = memory_kills()
     with _stop_requests() as stop, _console(directory) as console:
         child = _start(command, directory, environ, console)
         try:
@@ -90,7 +92,7 @@ def execute(
         finally:
             _end(child)
     ended = timestamp(datetime.datetime.now(datetime.UTC))
-    outcome = Outcome(child.returncode, stopped, ended, load_now())
+    outcome = Outcome(child.returncode, stopped, ended, load_now(), memory_kills() - kills)
     try:
         write_atomically(directory / OUTCOME_FILE, json.dumps(asdict(outcome)).encode())
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from mlrepo.bench.console import shortened
 from mlrepo.bench.verify import Verification, verify
 from mlrepo.errors import MlrepoError
+from mlrepo.harness.query_list import ADVICE
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
     CONSOLE_FILE,
@@ -31,6 +32,8 @@ from mlrepo.rounds import Round
 from mlrepo.workloads import Workload
 
 OUTCOME_FILE = "outcome.json"
+# How a process ends that the kernel killed, and how a shell that started it says so.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,15 @@ class Outcome:
         Exit status, negative for a signal.
     stopped:
         Why the parent stopped it: a signal name, ``timeout``, or an empty string.
+    memory_kills:
+        How many processes the kernel killed meanwhile for want of memory.
     """
 
     returncode: int
     stopped: str
     ended: str
     load: Mapping[str, Any]
+    memory_kills: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,20 @@ def _why_failed(directory: Path, outcome: Outcome | None) -> tuple[str, tuple[st
         return FAILED, (f"Stopped by --timeout while {_phase(last)}.",)
     if outcome.stopped:
         return INTERRUPTED, (f"Stopped by {outcome.stopped} while {_phase(last)}.",)
+    if outcome.memory_kills and outcome.returncode in _KILLED:
+        return FAILED, _out_of_memory(last)
     reasons = [f"{_death(outcome.returncode)} while {_phase(last)}.", _last_words(directory)]
     return FAILED, tuple(reason for reason in reasons if reason)
+
+
+def _out_of_memory(last: Mapping[str, Any]) -> tuple[str, str]:
+    queries = last.get("queries")
+    listed = f" LoadGen's list was {queries}." if queries else ""
+    advice = "Run it where more memory is available, or with a smaller --max-batchsize."
+    return (
+        f"Out of memory: the kernel killed the benchmark process while {_phase(last)}.{listed}",
+        ADVICE if last["event"] == "generating" else advice,
+    )
 
 
 def _where_the_traceback_is(directory: Path) -> str:
@@ -148,6 +166,7 @@ def _phase(last: Mapping[str, Any]) -> str:
         "compiling": "compiling the model",
         "warming": "warming up",
         "comparing": "comparing scores",
+        "generating": "generating queries",
         "started": "measuring",
         "finished": "ending",
     }.get(str(last["event"]), "running")

@@ -23,6 +23,7 @@ from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
+from mlrepo.harness.query_list import QueryListError
 from mlrepo.logs.user_conf import UserConf, parse_user_conf, read_user_conf
 from mlrepo.record import INVALID, PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.files import write_atomically
@@ -167,7 +168,13 @@ class Search:
         rate = self.request.qps
         record: RunRecord | None = None
         while len(self._points) < _MOST_PROBES and self._probe_affordable(rate):
-            record = self._probe(replace(self.request, qps=rate))
+            try:
+                record = self._probe(replace(self.request, qps=rate))
+            except QueryListError as error:
+                if not self._points:
+                    raise
+                upper = _upper(failed, low)
+                return self._peak("target_qps", low or None, upper, None, error.message)
             if record.validity not in (VALID, INVALID):
                 upper = _upper(failed, low)
                 return self._peak("target_qps", low or None, upper, None, explain(record))
@@ -209,7 +216,10 @@ class Search:
                 reason = f"{reason} The budget does not allow the full confirming run.".strip()
                 break
             request = _with(self.request, key, value, self.full)
-            record = self._run(request, f"confirming {value:.6g}", value)
+            try:
+                record = self._run(request, f"confirming {value:.6g}", value)
+            except QueryListError as error:
+                return self._peak(key, best, upper, None, error.message)
             if record.validity == VALID:
                 return self._peak(key, value, upper, record)
             if record.validity != INVALID:

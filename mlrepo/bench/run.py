@@ -20,6 +20,7 @@ from mlrepo.bench.consent import Ask, Gate, refuse
 from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
+from mlrepo.bench.query_list import refuse_long_list
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.settings import Rules, configure
 from mlrepo.bench.tuned import find_tuned, tuned_file
@@ -120,6 +121,8 @@ class Bench:
             self.tell(remark.replace(root, ""))
         if asked.no_result:
             request = dataclasses.replace(request, tags=(*request.tags, EXPERIMENT_TAG))
+        audit = request.test.audit if request.test else ""
+        refuse_long_list(inputs.spec, inputs.workload, asked.conf, audit)
         profile = self._profile()
         description = read_description(self.repository.systems, system)
         _refuse_if_noisy(request)

@@ -24,6 +24,7 @@ _PHASES = {
     "compiling": "compiling",
     "warming": "warming up",
     "comparing": "comparing scores",
+    "generating": "generating queries",
     "started": "measuring",
     "finished": "ending",
     "failed": "ending",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from mlrepo.lifetime import end_with, this_process
+from mlrepo.lifetime import be_killed_first, end_with, this_process
 
 RUN, PROBE, REFERENCE = "run", "probe", "reference"
 _MODULES = {
@@ -27,6 +27,7 @@ def command(kind: str) -> list[str]:
 def main() -> None:
     """Bind the process, then do what it is for."""
     end_with(sys.argv[2])
+    be_killed_first()
     import_module(_MODULES[sys.argv[1]]).main()
 
 

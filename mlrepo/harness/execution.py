@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import mlperf_loadgen as lg
 
 from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.errors import UserError
-from mlrepo.harness import agreement, warmup
+from mlrepo.harness import agreement, query_list, warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import Feed, plan_feed
-from mlrepo.harness.loadgen import installed_release
+from mlrepo.harness.loadgen import installed_release, read_settings
 from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.reference import Task
 from mlrepo.harness.samples import SampleLibrary, load_samples
@@ -89,18 +90,21 @@ def execute(
     kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
     check = agreement.Check(spec.backend, pipeline.outputs, compared, kind)
     agreed = check.run(expected, _batches(spec.scenario, pipeline.max_batch, query))
-    _write_estimates(spec, workload, directory, times, query)
-    settings = _settings(spec, workload, directory, reload=True)
+    _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
+    settings = _settings(spec, workload, directory)
 
-    reporter.event(
-        "started",
-        batch=pipeline.max_batch,
-        batch_seconds={str(size): seconds for size, seconds in times.items()},
-        total=_samples_to_judge(spec, settings, dataset),
-        min_duration=settings.min_duration_ms / 1e3,
-        agreement=agreed,
-        loadgen=installed_release(),
-    )
+    queries = _query_list(spec, workload, dataset, directory)
+    about = {
+        "batch": pipeline.max_batch,
+        "batch_seconds": {str(size): seconds for size, seconds in times.items()},
+        "total": _samples_to_judge(spec, settings, dataset),
+        "min_duration": settings.min_duration_ms / 1e3,
+        "agreement": agreed,
+        "loadgen": installed_release(),
+        "queries": str(queries),
+    }
+    reporter.event("generating", **about)
+    pipeline.at_first_query(lambda: reporter.event("started", **about))
     # A collection in the middle of a query would show up as latency; nothing here makes cycles.
     gc.collect()
     gc.disable()
@@ -170,32 +174,45 @@ def _run_loadgen(
     # LoadGen silently obeys an audit.config in the working directory: name the
     # test's own, or one that never exists.
     audit = str(directory / (AUDIT_FILE if spec.test else "no-audit.config"))
-    lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
+    try:
+        lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
+    except MemoryError as error:  # a limit of the process; beyond others, the kernel kills it
+        raise UserError(
+            "Memory ran out while LoadGen made the list of its queries, or while they ran.",
+            hint=query_list.ADVICE,
+        ) from error
     sut.close()
     lg.DestroyFastSUT(loadgen_sut)
     lg.DestroyQSL(loadgen_qsl)
 
 
-def _settings(spec: RunSpec, workload: Workload, directory: Path, *, reload: bool = False) -> Any:
-    """Return LoadGen's settings from its embedded mlperf.conf and then the user.conf.
-
-    The embedded file is honoured only by the first ``FromConfig`` of a process in its default
-    mode, so it is named explicitly (0), before the user.conf (2). Scenario and mode are set last:
-    a configuration file may set the mode.
-    """
-    settings = lg.TestSettings()
-    path = str(directory / USER_CONF_FILE)
-    for file, kind in (("", 0), (path, 2)):
-        code = settings.FromConfig(file, workload.loadgen_model, spec.scenario, kind)
-        if code != 0:
-            raise UserError(f"LoadGen cannot read {USER_CONF_FILE} (code {code}).")
+def _settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
+    path = directory / USER_CONF_FILE
+    settings = read_settings(workload.loadgen_model, spec.scenario, spec.mode, path)
     for name, seed in spec.seeds.items():
         setattr(settings, name, seed)
-    settings.scenario = getattr(lg.TestScenario, spec.scenario)
-    settings.mode = (
-        lg.TestMode.AccuracyOnly if spec.mode == ACCURACY else lg.TestMode.PerformanceOnly
-    )
     return settings
+
+
+def _list_settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
+    """Return the settings of which LoadGen makes its list: a test's own are among them."""
+    files = [directory / USER_CONF_FILE]
+    if spec.test:
+        files.append(directory / AUDIT_FILE)
+    return read_settings(workload.loadgen_model, spec.scenario, spec.mode, *files)
+
+
+def _query_list(
+    spec: RunSpec, workload: Workload, dataset: Dataset, directory: Path
+) -> query_list.QueryList:
+    """Return the list that LoadGen will make; raise :class:`UserError` where it does not fit."""
+    settings = _list_settings(spec, workload, directory)
+    accuracy = spec.mode == ACCURACY
+    samples = settings.accuracy_sample_count_override if accuracy else workload.performance_samples
+    loaded = min(dataset.total, samples or dataset.total)
+    found = query_list.planned(settings, spec.scenario, loaded, accuracy=accuracy)
+    query_list.refuse_too_long(found, settings, spec.scenario, loaded)
+    return found
 
 
 def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOptions:
@@ -213,7 +230,13 @@ def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOp
 
 
 def _write_estimates(
-    spec: RunSpec, workload: Workload, directory: Path, times: dict[int, float], query: int
+    spec: RunSpec,
+    workload: Workload,
+    directory: Path,
+    times: dict[int, float],
+    query: int,
+    pipeline: Pipeline,
+    loaded: list[int],
 ) -> None:
     if not spec.estimate:
         return
@@ -221,7 +244,16 @@ def _write_estimates(
     conf = parse_user_conf(path.read_text(encoding="utf-8"), USER_CONF_FILE)
     model = workload.loadgen_model
     found = warmup.estimates(conf, model, spec.scenario, times, query)
-    conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", found)
+    if spec.mode != ACCURACY:
+        settings = _list_settings(spec, workload, directory)
+        fastest = partial(warmup.fastest_query, pipeline, loaded, query)
+        samples = workload.performance_samples
+        found = {
+            key: query_list.fitted(value, settings, spec.scenario, samples, fastest)
+            for key, value in found.items()
+        }
+    texts = {key: warmup.as_text(value) for key, value in found.items()}
+    conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", texts)
     path.write_text(conf.text, encoding="utf-8")
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from mlrepo.distributions import LOADGEN, installed_version
+from mlrepo.errors import UserError
+from mlrepo.record import ACCURACY
 
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
@@ -10,6 +15,31 @@ SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 def installed_release() -> str:
     """Return the version of the installed package; '' for a build that is no package."""
     return installed_version(LOADGEN) or ""
+
+
+def read_settings(model: str, scenario: str, mode: str, *files: Path) -> Any:
+    """Return LoadGen's ``TestSettings`` from its embedded mlperf.conf and then each user.conf.
+
+    The embedded file is honoured only by the first ``FromConfig`` of a process in its default
+    mode, so it is named explicitly (0), before the others (2). Scenario and mode are set last: a
+    configuration file may set the mode.
+
+    Raises
+    ------
+    UserError
+        LoadGen cannot read a file.
+    """
+    import mlperf_loadgen as lg
+
+    settings = lg.TestSettings()
+    for file, kind in (("", 0), *((str(path), 2) for path in files)):
+        code = settings.FromConfig(file, model, scenario, kind)
+        if code != 0:
+            raise UserError(f"LoadGen cannot read {Path(file).name} (code {code}).")
+    settings.scenario = getattr(lg.TestScenario, scenario)
+    accuracy, performance = lg.TestMode.AccuracyOnly, lg.TestMode.PerformanceOnly
+    settings.mode = accuracy if mode == ACCURACY else performance
+    return settings
 
 
 def embedded_seeds() -> dict[str, int]:

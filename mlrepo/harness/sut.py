@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from collections import deque
@@ -48,6 +49,18 @@ class Pipeline:
         self._results: npt.NDArray[Any] | None = None
         self._pool: list[Any] = []
         self._response_type: np.dtype[Any] | None = None
+
+    def at_first_query(self, call: Callable[[], None]) -> None:
+        """Call ``call`` before the first query is executed; later ones cost nothing more."""
+
+        def first(name: str, *arguments: Any) -> None:
+            for shadow in ("run_one", "run"):
+                vars(self).pop(shadow, None)
+            call()
+            getattr(self, name)(*arguments)
+
+        for name in ("run_one", "run"):
+            vars(self)[name] = functools.partial(first, name)
 
     def infer(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return one response per sample of the batch, shape [len(batch)].

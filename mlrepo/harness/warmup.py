@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from statistics import median
 
+from mlrepo.harness.query_list import ESTIMATE_OFFLINE, ESTIMATE_STREAM
 from mlrepo.harness.sut import Pipeline
 from mlrepo.logs.user_conf import UserConf
 
@@ -16,6 +17,8 @@ _REPEATS = 5
 # What LoadGen and the completion of a sample cost at least (seconds; benchmarks/harness.py): a
 # backend that answers at once must not make LoadGen generate more samples than memory holds.
 _COMPLETION_SECONDS = 3e-7
+# How long single queries are timed where the list of queries is to be as short as it can be.
+_CLOSE_SECONDS = 1.0
 # A larger batch must be worth it by this factor, else the smaller one is kept.
 _WORTH = 1.03
 
@@ -68,6 +71,36 @@ def measure_batches(
     return times
 
 
+def estimated_setting(scenario: str) -> str:
+    """Return the setting of a scenario that the warm-up estimates where nobody gave it."""
+    return "target_qps" if scenario in ("Offline", "Server") else "target_latency"
+
+
+def as_text(value: float) -> str:
+    """Return a rate or latency as a ``user.conf`` has it."""
+    return f"{value:.6g}" if value < 1000 else f"{value:.0f}"
+
+
+def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
+    """Return the time in seconds that only one in ten queries of a second is faster than.
+
+    It is what a query takes while nothing disturbs: other processes make queries slower for a
+    time, and none faster. LoadGen's own part is added, by what it takes at least.
+    """
+    indices = [loaded[i % len(loaded)] for i in range(samples)]
+    rows = pipeline.library.rows(indices)
+    step = pipeline.max_batch
+    times: list[float] = []
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < _CLOSE_SECONDS or len(times) < _REPEATS:
+        start = time.perf_counter()
+        for first in range(0, samples, step):
+            pipeline.infer(pipeline.library.batch(rows[first : first + step]))
+        times.append(time.perf_counter() - start)
+    times.sort()
+    return times[len(times) // 10] + samples * _COMPLETION_SECONDS
+
+
 def choose_batch(
     times: Mapping[int, float], scenario: str, fixed: int | None, latency_bound: float | None
 ) -> int:
@@ -87,24 +120,27 @@ def choose_batch(
 
 def estimates(
     conf: UserConf, model: str, scenario: str, times: Mapping[int, float], query_samples: int
-) -> dict[str, str]:
+) -> dict[str, float]:
     """Return the LoadGen settings that the user left open, estimated from the warm-up.
 
     LoadGen generates its queries before a run: 1.1 times ``target_qps`` times the duration for
     Offline, twice the duration divided by ``target_latency`` for the streams. Too few make a run
-    INVALID, too many make it long or large; the factors leave room for a noisy machine.
+    INVALID, too many make it long or large (:mod:`mlrepo.harness.query_list`); the factors leave
+    room for a noisy machine.
     """
-    key = "target_qps" if scenario in ("Offline", "Server") else "target_latency"
+    key = estimated_setting(scenario)
     if conf.effective(model, scenario, key) is not None:
         return {}
     if scenario == "Offline":
-        value = 1.1 / min(t / batch + _COMPLETION_SECONDS for batch, t in times.items())
+        value = ESTIMATE_OFFLINE / min(
+            t / batch + _COMPLETION_SECONDS for batch, t in times.items()
+        )
     elif scenario == "Server":
         # A quarter of what one query after the other gives: a safe point, not the peak.
         value = 0.25 / times[1]
     elif scenario == "MultiStream":
         per_query = times.get(query_samples) or query_samples * times[max(times)] / max(times)
-        value = 0.9 * per_query * 1e3
+        value = ESTIMATE_STREAM * per_query * 1e3
     else:
-        value = 0.9 * times[1] * 1e3
-    return {f"{model}.{scenario}.{key}": f"{value:.6g}" if value < 1000 else f"{value:.0f}"}
+        value = ESTIMATE_STREAM * times[1] * 1e3
+    return {f"{model}.{scenario}.{key}": value}

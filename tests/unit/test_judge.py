@@ -150,6 +150,19 @@ def test_what_an_accuracy_log_can_lack(
     [
         ([], {"returncode": 1}, "FAILED", "ended with exit code 1 while starting"),
         (["loading"], {"returncode": -9}, "FAILED", "killed by SIGKILL (often the kernel"),
+        (
+            ["loading", {"event": "generating", "time": 0, "queries": "2e+07 queries"}],
+            {"returncode": -9, "memory_kills": 1},
+            "FAILED",
+            "Out of memory: the kernel killed the benchmark process while generating queries. "
+            "LoadGen's list was 2e+07 queries.",
+        ),
+        (
+            ["loading", "generating", "started"],
+            {"returncode": 137, "memory_kills": 2},
+            "FAILED",
+            "Out of memory",
+        ),
         (["loading"], {"returncode": -11}, "FAILED", "killed by SIGSEGV while loading"),
         (["loading"], {"returncode": -40}, "FAILED", "killed by signal 40"),
         (["loading", "warming"], {"returncode": 0}, "FAILED", "exit code 0 while warming up"),

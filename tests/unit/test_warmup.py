@@ -13,7 +13,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.sut import Pipeline
-from mlrepo.harness.warmup import choose_batch, estimates, measure_batches
+from mlrepo.harness.warmup import as_text, choose_batch, estimates, measure_batches
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
 from mlrepo.workloads.digits import DigitsDataset
 
@@ -88,8 +88,8 @@ def test_every_estimate_is_a_setting_that_loadgen_reads(scenario: str, scale: fl
     """From a backend that answers at once to one that takes minutes."""
     times = {size: seconds * scale for size, seconds in TIMES.items()}
     for key, value in estimates(NOTHING, "m", scenario, times, 8).items():
-        check_setting(key, value, "estimate")
-        assert float(value) > 0
+        check_setting(key, as_text(value), "estimate")
+        assert float(as_text(value)) > 0
 
 
 def test_a_backend_that_answers_at_once_fills_no_memory() -> None:

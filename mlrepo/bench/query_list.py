@@ -1,0 +1,36 @@
+"""What a run's settings make of LoadGen's list of queries, before anything is started."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from mlrepo.harness.loadgen import read_settings
+from mlrepo.harness.query_list import planned, planned_least, refuse_too_long
+from mlrepo.harness.spec import AUDIT_FILE, USER_CONF_FILE, RunSpec
+from mlrepo.harness.warmup import estimated_setting
+from mlrepo.logs.user_conf import UserConf
+from mlrepo.record import ACCURACY
+from mlrepo.workloads import Workload
+
+
+def refuse_long_list(spec: RunSpec, workload: Workload, conf: UserConf, audit: str) -> None:
+    """Raise :class:`~mlrepo.harness.query_list.QueryListError` for settings beyond memory.
+
+    Of a rate that the warm-up estimates nothing is known yet: the run itself makes it fit.
+    """
+    if spec.mode == ACCURACY:  # each sample of the data set once
+        return
+    with tempfile.TemporaryDirectory(prefix="mlrepo-settings-") as name:
+        files = [Path(name) / USER_CONF_FILE]
+        files[0].write_text(conf.text, encoding="utf-8")
+        if audit:
+            files.append(Path(name) / AUDIT_FILE)
+            files[1].write_text(audit, encoding="utf-8")
+        settings = read_settings(workload.loadgen_model, spec.scenario, spec.mode, *files)
+    key = estimated_setting(spec.scenario)
+    given = not spec.estimate or conf.effective(workload.loadgen_model, spec.scenario, key)
+    planner = planned if given else planned_least
+    loaded = workload.performance_samples
+    found = planner(settings, spec.scenario, loaded)
+    refuse_too_long(found, settings, spec.scenario, loaded)

@@ -1,0 +1,87 @@
+"""LoadGen's list of queries: refused where it does not fit, shown while it is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from driver import (
+    LONG,
+    children,
+    everything,
+    finish,
+    measuring_child,
+    mlrepo,
+    spooled,
+    start,
+)
+
+_RUN = ("bench", "run", "--model", "digits", "--backend", "null", "--mode", "performance")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--scenario", "Server", "--qps", "1e9"),
+        ("--scenario", "Offline", "--qps", "1e9"),
+        ("--scenario", "Offline", "--count", "100000000000"),
+        ("--scenario", "SingleStream", "--max-latency", "1e-9"),
+        ("--scenario", "MultiStream", "--set", "target_latency=0.0000001"),
+    ],
+    ids=lambda arguments: " ".join(arguments[1:]),
+)
+def test_a_list_beyond_memory_is_refused_before_anything_starts(
+    root: Path, arguments: tuple[str, ...]
+) -> None:
+    """With the arithmetic, and the option to change."""
+    before = everything(root)
+    done = mlrepo(root, *_RUN, *arguments, code=2)
+    option = arguments[2] if arguments[2] != "--set" else "target_latency"
+    done.says("list of its queries", "that are available", option)
+    assert everything(root) == before
+    assert not spooled(root)
+
+
+def test_a_peak_search_from_such_a_rate_is_refused_in_the_same_words(root: Path) -> None:
+    """Whatever starts a run: the check is the run's."""
+    common = ("--model", "digits", "--backend", "null", "--qps", "1e9")
+    done = mlrepo(root, "bench", "peak", "--scenario", "Server", *common, code=2)
+    done.says("list of its queries", "--qps")
+    assert not spooled(root)
+
+
+def test_what_the_child_may_not_take_is_a_failed_run(root: Path) -> None:
+    """The limit is the child's own; mlrepo lives on and records why, and what to do."""
+    prefix = "sh -c 'ulimit -v 1500000; exec \"$@\"' sh"
+    done = mlrepo(
+        root, *_RUN, "--scenario", "Server", "--qps", "100000", "--time", "60", "--prefix", prefix,
+        "--json", code=1,
+    )  # fmt: skip
+    record = done.json["record"]
+    assert record["validity"] == "FAILED"
+    assert "ulimit -v" in record["reasons"][0]
+    assert "--qps" in record["reasons"][1]
+
+
+def test_generating_queries_is_shown(root: Path) -> None:
+    """A minute without a word looks like a program that hangs."""
+    rate = ("--qps", "300000", "--time", "2")
+    done = mlrepo(root, *_RUN, "--scenario", "Server", *rate, "--json", code=None)
+    said = [line.partition(": ")[2] for line in done.err.splitlines()]
+    assert said.index("generating queries") < said.index("measuring")
+    assert done.json["record"]["backend"]["batch_seconds"]
+
+
+def test_the_kernel_would_choose_the_benchmark_first(root: Path) -> None:
+    """Neither mlrepo, which records what happened, nor the user's shell."""
+    process = start(root, *LONG)
+    try:
+        child = measuring_child(root)
+        assert Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "1000"
+        mine = Path(f"/proc/{os.getpid()}/oom_score_adj").read_text()
+        assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == mine
+    finally:
+        process.terminate()
+        finish(process)
+    assert not list(children(root))
