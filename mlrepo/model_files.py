@@ -27,6 +27,9 @@ _COMPANIONS = {".xml": ".bin", ".pdmodel": ".pdiparams"}
 # Without these letters an IR has no constants, and needs no weights.
 _IR_CONSTANT = b'type="Const"'
 _INDEX = ".index.json"
+# TensorFlow's graph of a checkpoint, and the files beside it that hold its variables.
+_CHECKPOINT = ".meta"
+_VARIABLES = re.compile(r"\.index|\.data-[0-9]{5}-of-[0-9]{5}")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<total>[0-9]{5})(?P<suffix>\.\w+)\Z")
 # What Git and the Hugging Face downloader keep for themselves inside a model's directory.
 _BOOKKEEPING = (".git", ".cache")
@@ -217,6 +220,12 @@ def _with_parts(root: Path, name: str) -> Iterator[str]:
     shard = _SHARD.match(path.name)
     if suffix in _COMPANIONS:
         parts: Iterable[str] = _companion(path, _COMPANIONS[suffix])
+    elif suffix == _CHECKPOINT:
+        parts = sorted(
+            beside.name
+            for beside in path.parent.iterdir()
+            if _VARIABLES.fullmatch(beside.name.removeprefix(path.stem))
+        )
     elif path.name.endswith(_INDEX):
         parts = _indexed(path)
     elif shard:

@@ -237,6 +237,14 @@ def test_openvino_ir_is_xml_and_bin(tmp_path: Path) -> None:
     assert _names(path) == ["net.xml"]
 
 
+def test_a_checkpoint_of_tensorflow_is_graph_and_variables(tmp_path: Path) -> None:
+    """OpenVINO reads it by the name of its graph; files of another checkpoint are not part of it"""
+    own = ["m.data-00000-of-00001", "m.index", "m.meta"]
+    for name in (*own, "m2.index", "m2.data-00000-of-00001", "m.pb", "checkpoint"):
+        (tmp_path / name).write_text(name)
+    assert _names(tmp_path / "m.meta") == own
+
+
 @pytest.mark.parametrize("entry", ["m-00002-of-00003.gguf", "."])
 def test_shards_belong_together(tmp_path: Path, entry: str) -> None:
     """Whichever is named, and in a directory; a missing one is named."""
