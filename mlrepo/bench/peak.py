@@ -204,9 +204,11 @@ class Search:
         return self._confirm("target_qps", low, upper)
 
     def _confirm(self, key: str, value: float, upper: float | None) -> Peak:
-        """Run at full length; a value that does not hold there is mended, in growing steps.
+        """Run at full length; a value that does not hold there is lowered, in growing steps.
 
-        Where none holds, the best known is what the probes found, and the last run says why.
+        A Server that fell behind in the full run is slower now than when it was probed: its next
+        rate is a little below what it did. Where none holds, the best known is what the probes
+        found, and the last run says why.
         """
         best = value
         reason = ""
@@ -228,6 +230,8 @@ class Search:
             reason += explain(record)
             if record.scenario == "Server":
                 upper, value = value, value / (1 + step)
+                if _overloaded(record):
+                    value = min(value, (record.result.value or 0.0) * _NEAR_CAPACITY)
                 step *= 2
                 continue
             change = advise(record).change

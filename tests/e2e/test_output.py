@@ -108,8 +108,9 @@ def test_without_a_terminal_output_is_plain_lines(root: Path) -> None:
     done = mlrepo(root, *BENCH, TERM="xterm")
     assert "\x1b" not in done.out + done.err
     assert "\r" not in done.out + done.err
-    assert _own(done.err.splitlines())[0] == "digits Offline accuracy: starting"
-    for line in done.err.splitlines():
+    lines = _own(done.err.splitlines())
+    assert lines[0] == "digits Offline accuracy: starting"
+    for line in lines:
         assert line.startswith("digits Offline accuracy: ")
 
 
