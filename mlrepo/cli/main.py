@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -156,6 +157,18 @@ def _run(arguments: list[str]) -> int:
         return _bug(error, arguments)
 
 
+class _Messages(io.FileIO):
+    """Standard error whose reader may go away: messages are lost then, never the work."""
+
+    def write(self, data: Any, /) -> int:
+        """Write all or a part of the bytes, to nowhere once nobody reads them."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
 def _prepare_streams() -> None:
     """Open /dev/null for streams that the caller closed (cron may); print any text somehow."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -163,6 +176,12 @@ def _prepare_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        messages = _Messages(sys.stderr.fileno(), "wb", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(messages), sys.stderr.encoding, "backslashreplace",
+            line_buffering=True,
+        )  # fmt: skip
 
 
 def _reader_went_away() -> int:

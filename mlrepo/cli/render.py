@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -125,11 +124,7 @@ class ProgressLine:
         self._drawn = 0.0
 
     def update(self, progress: Progress) -> None:
-        """Draw the progress, at most five times a second; a reader that went away stops no run."""
-        with contextlib.suppress(BrokenPipeError):
-            self._draw(progress)
-
-    def _draw(self, progress: Progress) -> None:
+        """Draw the progress, at most five times a second."""
         changed = progress.phase != self._phase
         self._phase = progress.phase
         if not self._terminal:
