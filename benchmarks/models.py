@@ -285,31 +285,32 @@ def markdown(cells: Sequence[Cell], backends: Sequence[str]) -> str:
     for cell in cells:
         rows.setdefault(cell.model, {})[cell.backend] = cell
     counts = Counter((cell.backend, cell.outcome) for cell in cells)
-    lines = ["| backend | " + " | ".join(_KINDS) + " |", "|---" + "|---:" * len(_KINDS) + "|"]
-    lines += [
-        f"| {name} | " + " | ".join(str(counts[name, kind]) for kind in _KINDS) + " |"
-        for name in backends
-    ]
+    lines = _row("backend", _KINDS) + _row("---", ["---:"] * len(_KINDS))
+    for name in backends:
+        lines += _row(name, [str(counts[name, kind]) for kind in _KINDS])
     equal = [m for m, found in rows.items() if all(c.outcome == EQUAL for c in found.values())]
-    lines += ["", f"Equal on all ({len(equal)} of {len(rows)}): {'; '.join(equal)}.", ""]
     lines += [
-        "| not equal on all | " + " | ".join(backends) + " |",
-        "|---" * (len(backends) + 1) + "|",
+        "",
+        f"Equal wherever it was run ({len(equal)} of {len(rows)}): {'; '.join(equal)}.",
+        "",
     ]
+    lines += _row("not equal", backends) + _row("---", ["---"] * len(backends))
     reasons: dict[str, list[str]] = {}
     for model, found in rows.items():
         if model in equal:
             continue
-        words = (found[name].outcome for name in backends)
-        lines.append(
-            f"| {model} | " + " | ".join(w if w == EQUAL else f"**{w}**" for w in words) + " |"
-        )
+        words = [found[name].outcome if name in found else "-" for name in backends]
+        lines += _row(model, [w if w in (EQUAL, "-") else f"**{w}**" for w in words])
         for cell in found.values():
             if cell.outcome != EQUAL:
                 said = code(cell.why if len(cell.why) <= _LONGEST else f"{cell.why[:_LONGEST]}…")
                 reasons.setdefault(f"{cell.backend} {cell.outcome}: {said}", []).append(model)
     lines += ["", *(f"- {why} ({'; '.join(models)})" for why, models in sorted(reasons.items()))]
     return "\n".join(lines)
+
+
+def _row(first: str, rest: Sequence[str]) -> list[str]:
+    return [f"| {' | '.join((first, *rest))} |"]
 
 
 def summary(cells: Iterable[Cell], backends: Sequence[str]) -> str:

@@ -93,6 +93,12 @@ def whole_reason(error: BaseException) -> str:
     return _bounded("\n".join(dict.fromkeys(_reasons(error))), LONGEST_REASON, "\n[…]\n")
 
 
+def error_line(error: BaseException) -> str:
+    """Return the type of an unexpected exception and the telling line of what it says."""
+    name, line = type(error).__name__, telling_line(whole_reason(error))
+    return line if line.startswith(name) else f"{name}: {line}"
+
+
 def telling_line(text: str) -> str:
     """Return the line of a framework's text that says why it failed, at most 300 characters.
 

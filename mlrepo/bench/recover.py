@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlrepo.bench.conclude import ConcludedRun, conclude
-from mlrepo.errors import MlrepoError, UserError
+from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness.spec import SPEC_FILE
 from mlrepo.redaction import Redactor
 from mlrepo.repository.discovery import ResultsRepository
@@ -35,7 +35,7 @@ def recover(
         except MlrepoError as error:
             failed.append((spooled.run_id, error))
         except Exception as error:  # a bug that one old run meets must not stop all new ones
-            failed.append((spooled.run_id, UserError(f"{type(error).__name__}: {error}.")))
+            failed.append((spooled.run_id, UserError(f"{error_line(error)}.")))
         finally:
             spooled.release()
     return done, failed

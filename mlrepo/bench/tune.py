@@ -147,7 +147,7 @@ class ProbeProcess:
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise UserError(answer["error"], hint=answer["hint"])
+            raise UserError(answer["error"], hint=answer["hint"], detail=answer["detail"])
         return answer
 
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlrepo.errors import MlrepoError, telling_line, whole_reason
+from mlrepo.errors import MlrepoError, error_line
 from mlrepo.harness.spec import EVENTS_FILE, PROGRESS_FILE
 
 _COUNTER = struct.Struct("<q")
@@ -53,7 +53,7 @@ class Reporter:
         try:
             self.event(
                 "failed",
-                message=error.message if isinstance(error, MlrepoError) else _summary(error),
+                message=error.message if isinstance(error, MlrepoError) else error_line(error),
                 hint=error.hint if isinstance(error, MlrepoError) else "",
                 detail=error.detail if isinstance(error, MlrepoError) else "",
                 expected=expected,
@@ -69,8 +69,3 @@ def read_progress(directory: Path) -> int:
         return int(_COUNTER.unpack((directory / PROGRESS_FILE).read_bytes())[0])
     except (OSError, struct.error):
         return 0
-
-
-def _summary(error: BaseException) -> str:
-    name, line = type(error).__name__, telling_line(whole_reason(error))
-    return line if line.startswith(name) else f"{name}: {line}"

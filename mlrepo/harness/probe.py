@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
-from mlrepo.errors import MlrepoError, UserError
+from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness import agreement
 from mlrepo.harness.feed import outputs_of, plan_feed
 from mlrepo.harness.reference import Task
@@ -171,9 +171,9 @@ def main() -> None:
                 request["out"] = out
             _say(out, getattr(probe, kind)(**request))
     except MlrepoError as error:
-        _say(out, {"error": error.message, "hint": error.hint})
+        _say(out, {"error": error.message, "hint": error.hint, "detail": error.detail})
     except Exception as error:
-        _say(out, {"error": f"{type(error).__name__}: {error}", "hint": ""})
+        _say(out, {"error": error_line(error), "hint": "", "detail": ""})
 
 
 def spec_line(spec: ProbeSpec) -> str:
