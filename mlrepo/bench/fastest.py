@@ -158,7 +158,7 @@ def compare(
     UserError
         Not even the first can run.
     """
-    ways = _ways(bench, request)
+    ways = compared_ways(bench.home, request)
     tunings: list[Tuning] = []
     failed: list[Compared] = []
     for backend, precision in ways:
@@ -188,13 +188,13 @@ def compare(
     return sorted(found, key=lambda line: -line.rate) + failed
 
 
-def _ways(bench: Bench, request: BenchRequest) -> list[tuple[str, str]]:
+def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
     """Return which backend is compared in which precision, the first of the table first."""
     installed = [way for way in _COMPARED if _installed(way[0])]
     if not (request.model_file or request.model_variant):
         return installed
     workload: Workload = load_plugin(WORKLOADS, request.workload)
-    own = find_model(bench.home, workload, request.model_file, request.model_variant).precision
+    own = find_model(home, workload, request.model_file, request.model_variant).precision
     backends = dict.fromkeys(backend for backend, _ in installed)
     converted = [way for way in installed if way[1] == BF16 and own in FLOATS]
     return list(dict.fromkeys([*((backend, own) for backend in backends), *converted]))

@@ -10,10 +10,13 @@ import onnx
 import onnxruntime
 import pytest
 from models import tiny_classifier
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from photos import write_photos
 
 from mlrepo.bench.calibration import find_calibration
+from mlrepo.bench.fastest import compared_ways
 from mlrepo.bench.inputs import find_model
+from mlrepo.bench.request import BenchRequest
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
@@ -225,3 +228,22 @@ def test_lists_and_counts_that_do_not_apply_are_refused(home: Path) -> None:
     with pytest.raises(UserError, match="more than the 3 images"):
         find_calibration(home, base, path, 4)
     assert list(find_calibration(home, base, path, 2).indices) == [1, 3]
+
+
+@pytest.mark.parametrize("kind", ["named int8", "named fp32", "not named"])
+def test_backends_are_compared_in_the_precision_of_a_model_that_is_named(
+    tmp_path: Path, kind: str
+) -> None:
+    """An int8 file is not refused because the first line of the table would be fp32."""
+    model = tiny_classifier(tmp_path / "m.onnx", size=32)
+    if kind == "named int8":
+        quantize_dynamic(model, model, weight_type=QuantType.QInt8)
+    request = BenchRequest(
+        "resnet50-random", "all", "Offline", "performance",
+        model_file=None if kind == "not named" else model,
+    )  # fmt: skip
+    ways = compared_ways(tmp_path / "home", request)
+    found = {precision for _, precision in ways}
+    assert ways[0] == ("onnx", "int8" if kind == "named int8" else "fp32")
+    assert ("int8" in found) == (kind != "named fp32")
+    assert ("fp32" in found) == (kind != "named int8")
