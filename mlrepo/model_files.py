@@ -162,6 +162,15 @@ def file_states(entry: Path) -> dict[str, FileState]:
         raise _unreadable(entry, error) from error
 
 
+def refuse_changed(entry: Path, states: Mapping[str, FileState]) -> None:
+    """Raise :class:`UserError` if the files of a model are not in these states any more."""
+    if file_states(entry) != states:
+        raise UserError(
+            f"The model {entry} was changed while it was read.",
+            hint="Run again when nothing writes to the model's files.",
+        )
+
+
 def _root(entry: Path) -> Path:
     return entry if entry.is_dir() else entry.parent
 

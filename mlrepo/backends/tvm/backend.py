@@ -27,7 +27,7 @@ from mlrepo.backends.tvm.library import keep, kept, not_written, workplace
 from mlrepo.digest import sha256_file
 from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
-from mlrepo.model_files import find_model_files
+from mlrepo.model_files import file_states, find_model_files, refuse_changed
 
 # Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
 _PIPELINE = 7
@@ -89,6 +89,7 @@ class _TvmBackend(ABC):
         self._budget = options.positive(_BUDGET, _DEFAULT_BUDGET)
         self._asked_batch = options.batch
         self._model, self._cache = model, options.cache
+        self._states = file_states(model)
         database = self._database()
         tiles = database.read() if database is not None and database.adopted else {}
         self._tiles = sha256_file(database.path) if database is not None and tiles else ""
@@ -243,6 +244,8 @@ class _TvmBackend(ABC):
                         f"backend.",
                     )
                 because = again
+            # A library is found by the digest of the files that were here at the beginning.
+            refuse_changed(self._model, self._states)
             keep(part, path, about)
         return about
 
