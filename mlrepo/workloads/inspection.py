@@ -11,7 +11,10 @@ from mlrepo.workloads.weights import ModelFacts, read_facts
 from mlrepo.workloads.weights.graph import Tensor
 
 # Which framework's a file is, by its name; all others are ONNX.
-_FRAMEWORKS = {".pt2": "pytorch", ".pth": "pytorch", ".pt": "torchscript", ".xml": "openvino"}
+_FRAMEWORKS = {
+    ".pt2": "pytorch", ".pth": "pytorch", ".safetensors": "pytorch", ".pt": "torchscript",
+    ".xml": "openvino",
+}  # fmt: skip
 _CHANNELS = 3
 _FLOATS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double)": "fp64"}
 _FED = tuple(_FLOATS.values())
@@ -41,7 +44,8 @@ def inspect_model(file: Path, layout: str = "") -> Inspected:
     UserError
         The file cannot be loaded, or does not map images of three channels to scores.
     """
-    framework = _FRAMEWORKS.get(file.suffix.lower(), "onnx")
+    endings = (_FRAMEWORKS.get(ending.lower()) for ending in file.suffixes)
+    framework = next(filter(None, endings), "onnx")
     facts = read_facts(file)
     if framework == "onnx":
         given, made = _opened(file)

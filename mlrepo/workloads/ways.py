@@ -14,7 +14,7 @@ from mlrepo.workloads.catalog import variants
 LAYOUTS = ("nchw", "nhwc")
 WAY_NAMES = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 # Endings of PyTorch's files, and the ways of models that come from TensorFlow.
-_TORCH = (".pt", ".pt2", ".pth")
+_TORCH = (".pt", ".pt2", ".pth", ".safetensors")
 _TENSORFLOW_WAYS = ("vgg", "mobilenet")
 
 

@@ -293,3 +293,29 @@ def test_every_downloaded_model_of_the_closed_division_has_a_published_hash() ->
     """Only MobileNet's were never published."""
     without = {model.benchmark for model in CATALOG if model.url and not model.md5}
     assert without == {"mobilenet"}
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"),
+    [("m.pt2", "pytorch"), ("m.pth", "pytorch"), ("m.pth.tar", "pytorch"), ("m.pt", "torchscript")],
+)
+def test_files_of_pytorch_are_added_with_its_way(tmp_path: Path, name: str, framework: str) -> None:
+    """Under their own ending, which says who can read them."""
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Conv2d(4, 10, 1)
+    ).eval()
+    path, image = tmp_path / name, torch.zeros(2, 3, 64, 64)
+    if name == "m.pt2":
+        torch.export.save(torch.export.export(model, (image,)), path)
+    elif name == "m.pt":
+        torch.jit.trace(model, image).save(path)
+    else:
+        torch.save(model.state_dict(), path)
+    added = ModelStore(tmp_path / "home").add("resnet50", "mine", path)
+    assert added.about.framework == framework
+    assert (added.about.preprocessing, added.about.weight_data_types) == ("pytorch", "fp32")
+    assert added.path.suffix == path.suffix
+    (tmp_path / "bad.pth").write_bytes(b"no model")
+    with pytest.raises(UserError, match="no weights that can be read"):
+        ModelStore(tmp_path / "home").add("resnet50", "bad", tmp_path / "bad.pth")
