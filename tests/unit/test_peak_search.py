@@ -13,6 +13,7 @@ from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.peak import Search
 from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
+from mlrepo.harness.query_list import QueryListError
 from mlrepo.record import Metric, RunRecord
 
 
@@ -85,6 +86,26 @@ def test_a_system_that_gets_worse_in_the_full_run_is_lowered_until_it_holds() ->
     assert peak.confirmed is not None
     assert peak.value is not None
     assert 0.85 * 900 <= peak.value <= 900
+
+
+def test_a_rate_whose_queries_memory_does_not_hold_ends_the_search() -> None:
+    """What is known then is kept, unconfirmed, with the reason; the first probe is refused."""
+    system = System(1e9)
+    small = system.run
+
+    def run(request: BenchRequest, label: str) -> ConcludedRun:
+        if (request.qps or 0.0) * (request.time or 0.0) > 1e6:
+            raise QueryListError("LoadGen makes the list of its queries before the run: too long.")
+        return small(request, label)
+
+    system.run = run  # type: ignore[method-assign]
+    peak = _search(system, qps=100.0).find()
+    assert peak.confirmed is None
+    assert peak.value is not None
+    assert 1000.0 < peak.value < 200_000.0
+    assert "list of its queries" in peak.reason
+    with pytest.raises(QueryListError):
+        _search(system, qps=1e9).find()
 
 
 def test_a_system_that_is_never_valid_ends_with_a_reason() -> None:
