@@ -37,7 +37,7 @@ LITTLE = 1 << 30
 # many times what the usual ones need at the least.
 _RESERVE, _LEAST_RESERVE = 1.25, 1.05
 # A list this near to a power of two is cut to it: 1.15 times what the fastest queries need.
-_NEARLY = 0.92
+_NEARLY, _BELOW = 0.92, 0.998
 # By scenario: LoadGen's setting of the expected rate or latency, and the unit of a ``user.conf``.
 _RATES = {
     "Offline": ("offline_expected_qps", 1.0),
@@ -188,7 +188,7 @@ def fitted(
         queries = list_of(share).queries
         below = 2 ** math.floor(math.log2(queries))
         if below >= queries * _NEARLY:  # the vector need not grow once more for so few
-            share = max(least, share * (below - 1) / queries)
+            share = max(least, share * _BELOW * below / queries)
     shortest = planned_least(settings, scenario, loaded)
     while list_of(share).size > free and share > least and list_of(share) != shortest:
         share = max(least, share * 0.95)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_a_long_list_of_a_stream_is_for_what_the_fastest_queries_need(memory: An
     assert queries == pytest.approx(1.25 * 600 / 48e-6)
     # 16.9 million are cut to a power of two: the vector of 2^25 would take 4 GB more.
     value = fitted(0.042, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 44.4e-6)
-    assert 2 * 600e3 / value == pytest.approx(2**24, rel=1e-3)
+    assert 0.995 * 2**24 < 1 + 2 * 600e3 / (math.floor(value * 1e6) / 1e6) < 2**24
     # A disturbed second must not make it shorter than what the warm-up found usual.
     value = fitted(0.045, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 1.0)
     assert 2 * 600e3 / value == pytest.approx(1.05 * 600 / 50e-6)
