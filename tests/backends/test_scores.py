@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.backends import Array, BackendOptions
+from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness import agreement
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
@@ -172,8 +174,10 @@ def test_a_library_that_was_compiled_from_other_weights_is_found(tmp_path: Path)
     _check(load_plugin(BACKENDS, "tvm-onnx")(), "tvm-onnx", model, batch=2)
     (new,) = set(cache.glob("*.so")) - {old}
     # A library must not change under the name under which this process has loaded it.
-    shutil.copytree(cache, tmp_path / "second" / "cache")
-    (tmp_path / "second" / "cache" / new.name).write_bytes((tmp_path / "old.so").read_bytes())
+    second = Path(shutil.copytree(cache, tmp_path / "second" / "cache")) / new.name
+    second.write_bytes((tmp_path / "old.so").read_bytes())
+    about = second.with_suffix(".json")
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"sha256": sha256_file(second)}))
     moved = shutil.copy(model, tmp_path / "second" / "m.onnx")
     with pytest.raises(UserError, match=r"tvm-onnx gives .* where ONNX Runtime"):
         _check(load_plugin(BACKENDS, "tvm-onnx")(), "tvm-onnx", Path(moved), batch=2)
