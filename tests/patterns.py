@@ -113,7 +113,8 @@ def all_uses() -> dict[str, Use]:
 
 
 def _modules() -> Iterator[ModuleType]:
-    for info in pkgutil.walk_packages(mlrepo.__path__, "mlrepo."):
+    # The first directory alone: in the sources there is a second one, which holds the first.
+    for info in pkgutil.walk_packages(mlrepo.__path__[:1], "mlrepo."):
         if info.name.rpartition(".")[2] == "__main__":
             continue
         try:
