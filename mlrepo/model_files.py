@@ -20,12 +20,15 @@ from typing import Any
 
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
-from mlrepo.onnx_tensors import NotOnnx, onnx_tensors
+from mlrepo.onnx_tensors import BadExternalData, NotOnnx, onnx_tensors
 
 # A file beside the named one that holds its weights: OpenVINO's IR, PaddlePaddle.
-_COMPANIONS = {".xml": ".bin", ".pdmodel": ".pdiparams"}
+_IR = ".xml"
+_COMPANIONS = {_IR: ".bin", ".pdmodel": ".pdiparams"}
 # Without these letters an IR has no constants, and needs no weights.
 _IR_CONSTANT = b'type="Const"'
+# OpenVINO knows its IR by the first bytes, whatever the file is called.
+_IR_HEADS = (b"<?xml", b"<net")
 _INDEX = ".index.json"
 # TensorFlow's graph of a checkpoint, and the files beside it that hold its variables.
 _CHECKPOINT = ".meta"
@@ -225,7 +228,7 @@ def _with_parts(root: Path, name: str) -> Iterator[str]:
         raise UserError(f"The model file {path} is not a regular file.", hint="Check the path.")
     yield name
     folder = PurePosixPath(name).parent
-    suffix = path.suffix.lower()
+    suffix = _IR if is_openvino_ir(path) else path.suffix.lower()
     shard = _SHARD.match(path.name)
     if suffix in _COMPANIONS:
         parts: Iterable[str] = _companion(path, _COMPANIONS[suffix])
@@ -243,6 +246,18 @@ def _with_parts(root: Path, name: str) -> Iterator[str]:
         parts = _external(path)
     for part in parts:
         yield str(folder / part)
+
+
+def is_openvino_ir(path: Path) -> bool:
+    """Return whether a file is OpenVINO's IR, by its name or as OpenVINO sees it.
+
+    Raises :class:`OSError` where it cannot be read.
+    """
+    if path.suffix.lower() == _IR:
+        return True
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_IR_HEADS)
 
 
 def _companion(path: Path, suffix: str) -> Iterator[str]:
@@ -297,6 +312,11 @@ def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
                 needed[tensor.location] = (end, tensor.name)
     except NotOnnx:
         return {}  # what it is, its backend says
+    except BadExternalData as error:
+        raise UserError(
+            f"The model {path} has weights in another file, but not where: {error}.",
+            hint="Save the model again with the package onnx.",
+        ) from error
     return needed
 
 

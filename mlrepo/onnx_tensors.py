@@ -40,6 +40,10 @@ class NotOnnx(ValueError):
     """The bytes are no ONNX model."""
 
 
+class BadExternalData(ValueError):
+    """A model says where weights are in words that its readers understand differently."""
+
+
 @dataclass(frozen=True)
 class OnnxTensor:
     """One tensor of a model.
@@ -77,6 +81,8 @@ def onnx_tensors(path: Path) -> Iterator[OnnxTensor]:
     ------
     NotOnnx
         The file is no protobuf message with a graph.
+    BadExternalData
+        The place of a tensor's data is no number: some readers take ``+0`` for one, some do not.
     OSError
         It cannot be read.
     """
@@ -136,7 +142,7 @@ def _number(text: str | None) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise NotOnnx(f"{text!r} is no number of bytes")
+        raise BadExternalData(f"{text!r} is no number of bytes")
     return int(text)
 
 

@@ -151,7 +151,7 @@ def read_input(value: Any, model: Path) -> TensorSpec:
         return TensorSpec(value.name, name, shape or None)
     import onnx
 
-    written = onnx_inputs(onnx.load(str(model), load_external_data=False))
+    written = onnx_inputs(onnx.load(str(model), format="protobuf", load_external_data=False))
     return next(one for one in written if one.name == value.name)
 
 

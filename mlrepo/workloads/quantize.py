@@ -103,7 +103,7 @@ def _quantize(
     # It tells how to prepare a model, which has just been done.
     logging.getLogger().addFilter(_unprepared)
     try:
-        model = onnx.load(str(source))
+        model = onnx.load(str(source), format="protobuf")
         opset = _opset_of(model)
         if opset < _OPSET:
             tried = f"onnx cannot convert {source.name} from opset {opset} to {_OPSET}"

@@ -88,3 +88,16 @@ def test_nothing_is_kept_of_weights_that_changed_while_they_were_compiled(tmp_pa
     with pytest.raises(UserError, match="was changed while it was read"):
         Disturbed().load(path, BackendOptions(threads=1, batch=2, cache=cache))
     assert not list(cache.glob("*.so"))
+
+
+@pytest.mark.parametrize("ending", ["textproto", "json", "onnxtxt"])
+def test_a_model_as_text_is_refused(ending: str, tmp_path: Path) -> None:
+    """The package onnx reads it by its ending; which files belong to it, nothing else could say."""
+    pytest.importorskip("tvm")
+    _write(tmp_path / "m.onnx", 1)
+    path = tmp_path / f"m.{ending}"
+    onnx.save(onnx.load(tmp_path / "m.onnx", load_external_data=False), path)
+    with pytest.raises(UserError, match="is no ONNX model"):
+        load_plugin(BACKENDS, "tvm-onnx")().load(
+            path, BackendOptions(batch=2, cache=tmp_path / "c")
+        )

@@ -271,6 +271,33 @@ def test_an_index_of_safetensors_names_the_files(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["config.json", "model.safetensors.index.json", "one", "two"]
 
 
+@pytest.mark.parametrize("offset", ["+0", " 0", "-0", "0x0", "1.0"])
+def test_a_place_of_weights_that_only_some_readers_understand_is_refused(
+    tmp_path: Path, offset: str
+) -> None:
+    """TVM and OpenVINO take ``+0``, ONNX Runtime does not: the file is not left out for it."""
+    (tmp_path / "w").write_bytes(bytes(16))
+    tensor = _outside("1", "w")
+    tensor.external_data[1].value = offset
+    path = _save(tmp_path / "m.onnx", tensor)
+    with pytest.raises(UserError, match=r"has weights in another file, but not where: .*number"):
+        find_model_files(path)
+
+
+@pytest.mark.parametrize("head", ['<?xml version="1.0"?>\n', "", "\ufeff \n"])
+def test_openvino_ir_is_known_by_its_content_as_openvino_knows_it(
+    tmp_path: Path, head: str
+) -> None:
+    """OpenVINO reads an IR of any name, and takes the file of weights beside it."""
+    path = tmp_path / "net.model"
+    text = f'{head}<net name="n"><layers><layer id="0" type="Const"/></layers></net>'
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"has its weights in net\.bin, and there is no such file"):
+        find_model_files(path)
+    (tmp_path / "net.bin").write_bytes(b"weights")
+    assert _names(path) == ["net.bin", "net.model"]
+
+
 def test_a_directory_is_all_that_it_holds(tmp_path: Path) -> None:
     """Also when that is one file; bookkeeping of Git and of the downloader is not part of it."""
     (tmp_path / "m/sub").mkdir(parents=True)

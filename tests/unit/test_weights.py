@@ -61,7 +61,9 @@ def _write(
         (TensorProto.INT4, "int4"), (TensorProto.UINT4, "uint4"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("way", ["direct", "Constant", "DequantizeLinear", "Cast", "external"])
+@pytest.mark.parametrize(
+    "way", ["direct", "Constant", "DequantizeLinear", "Cast", "external", "Split"]
+)
 def test_a_matrix_has_the_type_that_it_is_stored_in(
     tmp_path: Path, kind: int, word: str, way: str
 ) -> None:
@@ -80,6 +82,8 @@ def test_a_matrix_has_the_type_that_it_is_stored_in(
         nodes.append(helper.make_node(way, ["r", "s"], ["f"], axis=1))
     elif way == "Cast":
         nodes.append(helper.make_node(way, ["r"], ["f"], to=TensorProto.FLOAT))
+    elif way == "Split":
+        nodes.append(helper.make_node(way, ["r"], ["f", "g"]))
     else:
         nodes.append(helper.make_node("Identity", ["r"], ["f"]))
     nodes.append(helper.make_node("Gemm", ["x", "f", "b"], ["y"]))

@@ -149,7 +149,7 @@ def read_onnx(path: Path, batch: int) -> OnnxModule:
 
 def _load(path: Path) -> Any:
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(str(path), format="protobuf")
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except Exception as error:  # protobuf's errors differ with its implementation

@@ -290,7 +290,7 @@ class TvmOnnxBackend(_TvmBackend):
         from mlrepo.backends.tvm.onnx_graph import import_onnx
 
         try:
-            proto = onnx.load(str(model))
+            proto = onnx.load(str(model), format="protobuf")
         except Exception as error:  # protobuf's errors differ with its implementation
             raise UserError.caused_by(f"{model.name} is no ONNX model", error) from error
         spec = only_input(onnx_inputs(proto), model)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.model_files import is_openvino_ir
 from mlrepo.onnx_tensors import NotOnnx
 from mlrepo.workloads.weights.graph import Tensor, weight_types
 from mlrepo.workloads.weights.onnx import read_onnx
@@ -83,7 +84,7 @@ def precision_of(weight_data_types: str) -> str:
 
 def _file(model: Path) -> ModelFacts:
     suffix = model.suffix.lower()
-    if suffix == ".xml":
+    if is_openvino_ir(model):
         graph, inputs, outputs = read_openvino(model)
         return ModelFacts(weight_types(graph), inputs, outputs)
     if suffix == ".safetensors":

@@ -45,7 +45,7 @@ _ZERO_POINTS = {"MatMulNBits": 3, "GatherBlockQuantized": 3}
 # What passes on its first input, whatever the others are.
 _PASSING = frozenset({
     "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Pad", "Expand",
-    "Tile", "Clip", "DequantizeLinear",
+    "Tile", "Clip", "DequantizeLinear", "Split", "Dropout", "Neg", "Abs",
 })  # fmt: skip
 # What makes one constant of several.
 _JOINING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Concat", "Where", "Max", "Min"})
