@@ -7,6 +7,7 @@ of the protobuf encoding (protobuf.dev/programming-guides/encoding).
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,11 +87,18 @@ def onnx_tensors(path: Path) -> Iterator[OnnxTensor]:
     OSError
         It cannot be read.
     """
+    with mapped(path) as data:
+        yield from _tensors(data)
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Map a file for reading; raise :class:`NotOnnx` where it is empty."""
     with path.open("rb") as stream:
         if not stream.seek(0, 2):
             raise NotOnnx("it is empty")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield from _tensors(data)
+            yield data
 
 
 def _tensors(data: mmap.mmap) -> Iterator[OnnxTensor]:

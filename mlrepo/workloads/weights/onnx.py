@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrepo.onnx_tensors import NotOnnx, Span, fields, read_tensor, read_text
+from mlrepo.onnx_tensors import NotOnnx, Span, fields, mapped, read_tensor, read_text
 from mlrepo.workloads.weights.graph import Functions, Graph, Node, Tensor
 
 # TensorProto.DataType by the words of measurements files; all kinds of fp8 are one word there.
@@ -42,11 +42,8 @@ def read_onnx(path: Path) -> OnnxFile:
     OSError
         It cannot be read.
     """
-    with path.open("rb") as stream:
-        if not stream.seek(0, 2):
-            raise NotOnnx("it is empty")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Reader(data).model()
+    with mapped(path) as data:
+        return _Reader(data).model()
 
 
 class _Reader:
