@@ -176,12 +176,12 @@ def _prepare_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        messages = _Messages(sys.stderr.fileno(), "wb", closefd=False)
+    raw = getattr(getattr(sys.stderr, "buffer", None), "raw", None)
+    if type(raw) is io.FileIO:
+        messages = io.BufferedWriter(_Messages(raw.fileno(), "wb", closefd=False))
         sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(messages), sys.stderr.encoding, "backslashreplace",
-            line_buffering=True,
-        )  # fmt: skip
+            messages, sys.stderr.encoding, "backslashreplace", line_buffering=True
+        )
 
 
 def _reader_went_away() -> int:

@@ -80,6 +80,7 @@ def test_what_a_pass_refuses_is_compiled_without_it_and_said(tmp_path: Path) -> 
         about = backend.describe()["options"]
         assert about["fallback"].startswith("each convolution blocked by itself: ")
         assert not about["unscheduled"]
+    assert backend.tune(0.5, lambda **_: None)["layers"] == 1
 
 
 def test_a_compiler_that_dies_leaves_the_model_to_tvm_s_own_pipeline(

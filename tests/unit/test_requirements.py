@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -49,10 +48,8 @@ def test_every_backend_of_ours_is_listed() -> None:
 def test_versions_are_compared_as_numbers(requirement: str, have: str | None, lacks: bool) -> None:
     """A pin is exact, a local label does not count, 1.9 is older than 1.17."""
 
-    def version_of(name: str) -> str:
+    def version_of(name: str) -> str | None:
         assert name == requirement.partition("=")[0].rstrip(">")
-        if have is None:
-            raise metadata.PackageNotFoundError(name)
         return have
 
     assert missing([requirement], version_of) == ([requirement] if lacks else [])

@@ -8,6 +8,7 @@ docs/design/005-tvm-pipeline.md says how to follow TVM's next release.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from mlrepo.backends.tvm.integers import (
 )
 from mlrepo.backends.tvm.odd_channels import widening
 from mlrepo.backends.tvm.rewrites import (
+    axes_from_the_front,
     bound_by_constants,
     bound_value,
     is_constant,
@@ -184,10 +186,15 @@ def _as_tvm_does(module: Any) -> tuple[Any, list[str]]:
 
 
 def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer]:
-    """Return the blocked convolutions of a module, whose tiles can be chosen."""
-    with target_:
-        fused = fuse(module, target_, winograd=winograd)
-        return find_layers(fused, _TILED, lanes(target_))
+    """Return the blocked convolutions of a module, whose tiles can be chosen.
+
+    They are those of the first pipeline that does not fail; TVM's own has none.
+    """
+    for pipeline in (_JOINED, _SEPARATE):
+        with contextlib.suppress(Exception), target_:  # TVM's FFI raises errors of any kind
+            fused = fuse(module, target_, winograd=winograd, joined=pipeline == _JOINED)
+            return find_layers(fused, _TILED, lanes(target_))
+    return []
 
 
 def _multiplies_bytes(target_: Any) -> bool:
@@ -207,6 +214,7 @@ def fuse(module: Any, target_: Any, *, winograd: bool = True, joined: bool = Tru
     passes = [
         transform.DecomposeOpsForInference(),
         transform.CanonicalizeBindings(),
+        axes_from_the_front,
         bound_by_constants,
         *([integer_convolutions] if _multiplies_bytes(target_) else []),
         arithmetic,

@@ -66,6 +66,25 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
 
 
 @relax.expr_functor.mutator
+class _Axes(relax.PyExprMutator):  # type: ignore[misc]
+    """Counts the axis of a concatenation or a split from the front.
+
+    ConvertLayout takes one that is counted from the end as it is into a layout with one axis more.
+    """
+
+    def visit_call_(self, call: Any) -> Any:
+        """Return the call, or the same with another axis."""
+        call = self.visit_expr_post_order(call)
+        name = operator_name(call)
+        if name not in ("relax.concat", "relax.split") or int(call.attrs.axis) >= 0:
+            return call
+        if name == "relax.concat":
+            return relax.op.concat(call.args[0], int(call.attrs.axis) + len(tensor_shape(call)))
+        axis = int(call.attrs.axis) + len(tensor_shape(call.args[0]))
+        return relax.op.split(call.args[0], call.attrs.indices_or_sections, axis)
+
+
+@relax.expr_functor.mutator
 class _Packed(relax.PyExprMutator):  # type: ignore[misc]
     """Computes reshaped, transposed, blocked and dequantized constants with numpy.
 
@@ -191,4 +210,5 @@ def is_constant(value: Any) -> bool:
 
 
 bound_by_constants = rewrite(_Bounds)
+axes_from_the_front = rewrite(_Axes)
 pack_constants = rewrite(_Packed)

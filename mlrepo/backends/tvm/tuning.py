@@ -221,6 +221,8 @@ def search(
             return len(waiting) - number
         times = _measure(layer, target, vector)
         default = layer.tiles[0]
+        if default not in times:
+            continue  # its schedule does not fit, and another without tiles takes its place
         best = min(times, key=lambda tile: times[tile])
         if times[best] > _WORTH * times[default]:
             best = default
