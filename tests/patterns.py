@@ -113,8 +113,7 @@ def all_uses() -> dict[str, Use]:
 
 
 def _modules() -> Iterator[ModuleType]:
-    # The first directory alone: in the sources there is a second one, which holds the first.
-    for info in pkgutil.walk_packages(mlrepo.__path__[:1], "mlrepo."):
+    for info in pkgutil.walk_packages(mlrepo.__path__, "mlrepo."):
         if info.name.rpartition(".")[2] == "__main__":
             continue
         try:
