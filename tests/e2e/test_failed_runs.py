@@ -165,7 +165,7 @@ def _model(path: Path, *, shape: list[object], outputs: str = "batch") -> Path:
     [
         (["batch", 3, 224, 224], "batch", ("[batch, 3, 224, 224]", "[batch, 1, 8, 8]")),
         (["batch", 64], "batch", ("[batch, 64]", "[batch, 1, 8, 8]")),
-        (["batch", 1, 8, 9], "batch", ("[batch, 1, 8, 9]", "exported for this benchmark")),
+        (["batch", 1, 8, 9], "batch", ("images of 8 by 9", "the data set has 8 by 8")),
         (["batch", 1, 8, 8], "sum", ("1 outputs for a batch of 2", "first dimension")),
     ],
     ids=["an ImageNet model", "flat input", "one column more", "loses the batch"],
