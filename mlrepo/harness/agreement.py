@@ -191,7 +191,7 @@ class Check:
                 hint="Export the model with its scores as an output.",
             )
         for number, output in enumerate(numbers):
-            if output.dtype.kind != "f" or len(output) != len(indices) or not output.size:
+            if output.dtype.kind != "f" or output.shape[:1] != (len(indices),) or not output.size:
                 continue
             scores = output.reshape(len(indices), -1)
             # The logarithm of zero is a score, as long as another class has a better one.

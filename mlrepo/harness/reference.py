@@ -104,13 +104,30 @@ def _scores(task: Task, samples: Array) -> tuple[str, list[Array]]:
         rows = np.arange(start, start + size) % len(samples)
         found = [np.asarray(output) for output in predict(samples[rows])]
         count = min(size, len(samples) - start)
-        parts.append([o[:count] if o.ndim and len(o) == size else o[:0] for o in found])
-    return name, [_numbers(np.concatenate(part)) for part in zip(*parts, strict=True)]
+        parts.append([_of_samples(output, size, count) for output in found])
+    outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    if static is None and size > 1:
+        # An output that is as long as this batch by chance is of another length for one sample.
+        alone = [np.asarray(output) for output in predict(samples[:1])]
+        outputs = [
+            output if len(_of_samples(one, 1, 1)) else _NOTHING
+            for output, one in zip(outputs, alone, strict=True)
+        ]
+    return name, outputs
 
 
-def _numbers(output: Array) -> Array:
-    """Return an output; nothing of one that holds no numbers: there is no distance of texts."""
-    return output if output.dtype.kind in "fiub" else np.empty(0)
+_NOTHING = np.empty(0)
+
+
+def _of_samples(output: Array, size: int, count: int) -> Array:
+    """Return the first ``count`` rows of an output for a batch; nothing of what has no such rows.
+
+    Neither a number for the whole batch nor a table beside the scores is compared, and there is no
+    distance of texts.
+    """
+    if output.dtype.kind not in "fiub" or not output.ndim or len(output) != size:
+        return _NOTHING
+    return output[:count]
 
 
 def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:

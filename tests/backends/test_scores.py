@@ -152,6 +152,39 @@ def test_models_for_one_batch_are_fed_it(batch: Any, tmp_path: Path) -> None:
     assert found["samples"] == [0, 16, 32, 48]
 
 
+@pytest.mark.parametrize(
+    ("node", "element"),
+    [
+        (("ReduceMax", ["y"], {"keepdims": 0}), TensorProto.FLOAT),
+        (("Size", ["y"], {}), TensorProto.INT64),
+        (("Identity", ["table"], {}), TensorProto.FLOAT),
+        (("NonZero", ["y"], {}), TensorProto.INT64),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_output_beside_the_scores_that_is_of_no_sample_is_not_compared(
+    node: tuple[str, list[str], dict[str, int]], element: int, batch: int, tmp_path: Path
+) -> None:
+    """A number for the whole batch; a table that is as long as the compared samples are many.
+
+    The scores are compared all the same.
+    """
+    path = _write(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    kind, inputs, attributes = node
+    model.graph.node.append(helper.make_node(kind, inputs, ["beside"], **attributes))
+    table = np.arange(agreement.SAMPLES, dtype=np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(table, "table"))
+    model.graph.output.append(helper.make_tensor_value_info("beside", element, None))
+    onnx.save_model(model, path)
+    found = _check(load_plugin(BACKENDS, "onnx")(), "theirs", path, batch=batch)
+    assert found["reference"].startswith("ONNX Runtime")
+    assert found["distance"] < 1e-5
+    with pytest.raises(UserError, match="theirs gives 1 where"):
+        _check(_Constant(), "theirs", path, batch=batch)
+
+
 def test_a_model_of_float16_is_held_to_float16(tmp_path: Path) -> None:
     """OpenVINO computes it in float32, ONNX Runtime rounds after every operator."""
     if importlib.util.find_spec("openvino") is None:
