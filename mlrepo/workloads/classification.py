@@ -38,9 +38,10 @@ def scores_of(
     UserError
         There is none.
     """
-    if len(outputs) == 1 and outputs[0].ndim == 2:
+    if len(outputs) == 1 and outputs[0].ndim == 2 and outputs[0].shape[1] != 1:
         return outputs[0]  # of each batch that is measured
-    found = [output for output in outputs if class_count(output.shape)]
+    # The largest of one score is always the first: a class that the model chose, not its scores.
+    found = [output for output in outputs if class_count(output.shape) > 1]
     if len(found) > 1:
         found.sort(key=lambda o: (o.dtype.kind in "iu", class_count(o.shape) not in preferred))
     if not found:

@@ -290,11 +290,12 @@ def test_a_class_is_counted_from_the_first_that_is_no_background(classes: int, d
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 10, 8, 8), (4, 1, 7, 10)])
+@pytest.mark.parametrize("shape", [(4,), (4, 10, 8, 8), (4, 1, 7, 10), (4, 1), (4, 1, 1, 1)])
 def test_outputs_without_scores_are_refused(shape: tuple[int, ...]) -> None:
-    """The shapes are named."""
-    with pytest.raises(UserError, match=re.escape(str(list(shape)))):
-        imagenet_top1([np.zeros(shape, np.float32)])
+    """The shapes are named. The largest of one number would be class 0 for every sample."""
+    for judge in (imagenet_top1, top1):
+        with pytest.raises(UserError, match=re.escape(str(list(shape)))):
+            judge([np.zeros(shape, np.float32)])
 
 
 @pytest.mark.parametrize("shape", [(4, 1000), (4, 1000, 1, 1), (4, 1, 1, 1000), (4, 1, 1000)])
