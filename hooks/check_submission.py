@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from mlrepo.hooks import verdict
-
 from mlrepo.repository.first_look import on_experiment_branch
 from mlrepo.repository.outgoing import pushed_change, staged
 

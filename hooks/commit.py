@@ -7,7 +7,6 @@ from pathlib import Path
 
 from mlrepo.hooks import verdict
 from mlrepo.hooks.pre_commit import LOG, WATCHED
-
 from mlrepo.repository.first_look import Change, on_experiment_branch
 from mlrepo.repository.outgoing import Outgoing, OutgoingBlob, staged
 
@@ -35,7 +34,6 @@ def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
     if not logs:
         return []
     from mlrepo.hooks.truncate_accuracy_log import mend
-
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
     from mlrepo.submission.truncate import is_target
 
@@ -58,7 +56,6 @@ def _descriptions(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
     if not any(blob.path.startswith(WATCHED) and "systems/" in blob.path for blob in blobs):
         return []
     from mlrepo.hooks.check_system import judge
-
     from mlrepo.repository.outgoing import read_blobs
     from mlrepo.systems.outgoing import is_description
 

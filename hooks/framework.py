@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from mlrepo.hooks import verdict
-
 from mlrepo.repository.framework_hooks import FRAMEWORK_CONFIGURATION
 
 _WAY_OUT = (

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from mlrepo.hooks import verdict
-
 from mlrepo.repository.outgoing import OutgoingBlob
 
 

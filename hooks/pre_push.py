@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from mlrepo.hooks import verdict
-
 from mlrepo.findings import visible
+from mlrepo.hooks import verdict
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.outgoing import pushed, pushed_change
 

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlrepo.hooks import verdict
-
 from mlrepo.errors import MlrepoError
+from mlrepo.hooks import verdict
 
 
 def main() -> int:

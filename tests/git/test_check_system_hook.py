@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlrepo.hooks.check_system import judge
 from samples import git
 
+from mlrepo.hooks.check_system import judge
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.rounds import load_round
 from mlrepo.systems.outgoing import is_description

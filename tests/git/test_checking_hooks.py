@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlrepo.hooks.pre_commit import WATCHED
-from mlrepo.templates import render
 from samples import git, tried
 from submissions import Submission, put_full_log, write_submission
 
+from mlrepo.hooks.pre_commit import WATCHED
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.hook_install import install_hooks
+from mlrepo.templates import render
 
 Break = Callable[[str], str]
 # What a commit must not wait for; cerberus explains, so a sound description needs none.

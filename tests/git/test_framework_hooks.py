@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mlrepo.templates import render
 from samples import git, tried
 from submissions import Submission, put_full_log, write_submission
 
@@ -22,6 +21,7 @@ from mlrepo.repository.hook_install import (
     missing_hooks,
     outdated_hooks,
 )
+from mlrepo.templates import render
 
 _CONFIGURATION = ".pre-commit-config.yaml"
 _BIN = Path(sys.executable).parent
