@@ -154,7 +154,7 @@ def find_model(
             f"The benchmark {workload.name} has one model only.", hint="Leave out --model-variant."
         )
     if substitute is not None:
-        model = _substitute(workload, substitute)
+        model = _substitute(workload, substitute, backend)
     elif workload.model is not None:
         model = _embedded(workload.model)
     else:
@@ -170,9 +170,14 @@ def find_model(
     return model
 
 
-def _substitute(workload: Workload, file: Path) -> Model:
+def _substitute(workload: Workload, file: Path, backend: str) -> Model:
     path = file.absolute()
     model_file_names(path)
+    if path.is_dir() and backend in BACKEND_REQUIREMENTS:
+        raise UserError(
+            f"--model-file {file} is a directory, and the backend {backend} reads files.",
+            hint="Name the model's own file in it, such as its .onnx or .xml.",
+        )
     model = workload.model
     return Model(
         name=path.stem,

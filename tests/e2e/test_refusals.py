@@ -65,7 +65,7 @@ SERVER = ("--scenario", "Server", *PERFORMANCE)
         (("--experiment", "a..b"), ("'a..b'", "..")),
         (("--experiment", "é"), ("'é'", "letters")),
         (("--experiment", "a" * 65), ("64",)),
-        (("--model-file", "absent.onnx"), ("absent.onnx does not exist", "--model-file")),
+        (("--model-file", "absent.onnx"), ("absent.onnx does not exist", "Check the path")),
         (("--model-file", "systems"), ("systems", "--model-file")),
         (("--user-conf", "absent.conf"), ("absent.conf", "--user-conf")),
         (("--user-conf", "README.md"), ("README.md:3", "LoadGen setting")),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlrepo.harness.samples import SampleLibrary
-from mlrepo.harness.warmup import choose_batch, estimates
+from mlrepo.harness.warmup import as_text, choose_batch, estimates
 from mlrepo.logs.user_conf import UserConf, check_setting
 
 _TOTAL = 16
@@ -73,5 +73,5 @@ def test_every_estimate_is_readable(times: dict[int, float], scenario: str, quer
     found = estimates(UserConf("", {}), "m", scenario, times, query)
     assert len(found) == 1
     for key, value in found.items():
-        check_setting(key, value, "estimate")
-        assert float(value) > 0
+        check_setting(key, as_text(value), "estimate")
+        assert float(as_text(value)) > 0

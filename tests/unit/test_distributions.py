@@ -24,7 +24,9 @@ from mlrepo.plugins import OWN, plugin_names
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Install a distribution, alone on the path, by name and version ('' for a broken one)."""
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))  # what is imported here stays here
+    # What is imported here stays here, and what other tests imported is not found.
+    imported = {k: m for k, m in sys.modules.items() if k not in ("openvino", "onnxruntime", "tvm")}
+    monkeypatch.setattr(sys, "modules", imported)
 
     def install(name: str, version: str) -> None:
         info = tmp_path / f"{name.replace('-', '_')}-{version or '0'}.dist-info"
