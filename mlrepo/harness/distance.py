@@ -114,6 +114,8 @@ def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Pl
         return Place(float("inf"), *at)
     finite = right[np.isfinite(right)]
     spread = float(np.linalg.norm(finite - finite.mean())) if finite.size > 1 else 0.0
+    if spread > _NOISE * float(np.linalg.norm(finite)) and not np.ptp(mine):
+        return Place(float("inf"), *at)  # small numbers that a framework takes for zero
     scale = max(spread, _NOISE * float(np.linalg.norm(finite)), _ZERO / BOUNDS[kind])
     if right.size == 1:
         scale = max(scale, float(np.abs(finite).sum()))

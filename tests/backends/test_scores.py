@@ -59,6 +59,7 @@ def test_scores_that_hardly_differ_may_differ_by_rounding() -> None:
     assert _distance((offset * (1 + 2e-7))[_ROWS], offset) < BOUNDS["fp32"]
     assert _distance(np.full((6, 10), 1e-9), np.zeros((4, 10))) < BOUNDS["fp32"]
     assert _distance(np.full((6, 10), 1e-2), np.zeros((4, 10))) > BOUNDS["fp32"]
+    assert _distance(np.zeros((6, 10)), np.tile(np.arange(10) * 1e-40, (4, 1))) > BOUNDS["int8"]
 
 
 def test_numbers_that_are_none_are_infinitely_far() -> None:
