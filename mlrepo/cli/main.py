@@ -176,7 +176,8 @@ def _prepare_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    raw = getattr(getattr(sys.stderr, "buffer", None), "raw", None)
+    buffer = getattr(sys.stderr, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # PYTHONUNBUFFERED leaves out what is between them
     if type(raw) is io.FileIO:
         messages = io.BufferedWriter(_Messages(raw.fileno(), "wb", closefd=False))
         sys.stderr = io.TextIOWrapper(

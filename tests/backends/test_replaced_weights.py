@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 from mlrepo.backends import BackendOptions
 from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
+from mlrepo.backends.tvm.backend import TvmOnnxBackend
 from mlrepo.errors import UserError
 from mlrepo.plugins import BACKENDS, load_plugin
 
@@ -68,22 +69,20 @@ def test_replaced_weights_give_their_own_answers(name: str, tmp_path: Path) -> N
     assert len(list(cache.glob("m-b2-*.so"))) == 2
 
 
+class Disturbed(TvmOnnxBackend):
+    """Somebody writes other weights once these were read."""
+
+    def _import(self, model: Path, batch: int) -> Any:
+        found = super()._import(model, batch)
+        model.with_name("m.onnx.data").unlink()
+        _write(model, 2)
+        return found
+
+
 def test_nothing_is_kept_of_weights_that_changed_while_they_were_compiled(tmp_path: Path) -> None:
     """Later runs would find the library by the digest of the old weights."""
     pytest.importorskip("tvm")
-    from mlrepo.backends.tvm import TvmOnnxBackend
-
     path, cache = tmp_path / "m.onnx", tmp_path / "cache"
-
-    class Disturbed(TvmOnnxBackend):
-        """Somebody writes other weights once these were read."""
-
-        def _import(self, model: Path, batch: int) -> Any:
-            found = super()._import(model, batch)
-            path.with_name("m.onnx.data").unlink()
-            _write(path, 2)
-            return found
-
     _write(path, 1)
     with pytest.raises(UserError, match="was changed while it was read"):
         Disturbed().load(path, BackendOptions(threads=1, batch=2, cache=cache))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +15,10 @@ from onnx import NodeProto, helper
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
+from other_process import Dies, DiesInOurPipeline, answer, crash, refuse, sleep_long
+
 from mlrepo.backends import BackendOptions
 from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
-from mlrepo.backends.tvm import pipeline
 from mlrepo.backends.tvm.backend import TvmOnnxBackend
 from mlrepo.backends.tvm.compiling import Died, OutOfTime, work_within
 from mlrepo.bench.execute import _progress
@@ -32,29 +31,16 @@ _SHAPE = (16, 8, 8)
 def test_work_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     """Also while it is in code that no exception reaches; its steps have arrived."""
     steps: list[tuple[int, int]] = []
-
-    def work(report: Any) -> Mapping[str, Any]:
-        (tmp_path / "pid").write_text(str(os.getpid()))
-        report(3, 8)
-        time.sleep(600)
-        return {}
-
+    note = tmp_path / "pid"
     with pytest.raises(OutOfTime):
-        work_within(5.0, work, lambda *step: steps.append(step))
+        work_within(10.0, partial(sleep_long, note), lambda *step: steps.append(step))
     assert steps == [(3, 8)]
     with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+        os.kill(int(note.read_text()), 0)
 
 
 def test_a_crash_and_an_error_in_the_other_process_are_told() -> None:
     """A compiler that is killed for its memory does not take the run along."""
-
-    def crash(_: Any) -> Mapping[str, Any]:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        return {}
-
-    def refuse(_: Any) -> Mapping[str, Any]:
-        raise UserError("No.", hint="Do this.", detail="All of it.")
 
     def nothing(done: int, total: int) -> None: ...
 
@@ -63,7 +49,20 @@ def test_a_crash_and_an_error_in_the_other_process_are_told() -> None:
     with pytest.raises(UserError, match="No") as caught:
         work_within(60, refuse, nothing)
     assert (caught.value.hint, caught.value.detail) == ("Do this.", "All of it.")
-    assert work_within(60, lambda _: {"a": [1]}, nothing) == {"a": [1]}
+    assert work_within(60, answer, nothing) == {"a": [1]}
+
+
+def test_compiling_does_not_wait_for_threads_that_ran_here(tmp_path: Path) -> None:
+    """A fork of a process in which PyTorch and TVM have computed with threads waits for ever."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(2)
+    torch.randn(2000, 2000) @ torch.randn(2000, 2000)
+    path = _layers(
+        tmp_path, [helper.make_node("Conv", ["image", "w"], ["scores"])], {"w": (16, 16, 3, 3)}
+    )
+    for cache in (tmp_path / "first", tmp_path / "second"):
+        about = _agrees(path, BackendOptions(batch=2, threads=2, cache=cache)).describe()
+        assert not about["options"]["fallback"]
 
 
 def test_what_a_pass_refuses_is_compiled_without_it_and_said(tmp_path: Path) -> None:
@@ -83,31 +82,20 @@ def test_what_a_pass_refuses_is_compiled_without_it_and_said(tmp_path: Path) -> 
     assert backend.tune(0.5, lambda **_: None)["layers"] == 1
 
 
-def test_a_compiler_that_dies_leaves_the_model_to_tvm_s_own_pipeline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compiler_that_dies_leaves_the_model_to_tvm_s_own_pipeline(tmp_path: Path) -> None:
     """As one that takes too long; the record says so, and another budget is another library."""
-
-    def die(*_: Any, **__: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
     nodes = [helper.make_node("Conv", ["image", "w"], ["scores"])]
     path = _layers(tmp_path, nodes, {"w": (16, 16, 3, 3)})
     options = BackendOptions(batch=2, threads=1, cache=tmp_path / "cache")
-    with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "fuse", die)
-        backend = _agrees(path, options)
-    about = backend.describe()["options"]
+    about = _agrees(path, options, DiesInOurPipeline()).describe()["options"]
     assert about["fallback"].startswith(
         "TVM's own pipeline: the compiling process ended by SIGKILL"
     )
     assert about["unscheduled"]
     again = _agrees(path, replace(options, extra={"compile_budget": "900"}))
     assert not again.describe()["options"]["fallback"]
-    with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "compile_module", die)
-        with pytest.raises(UserError, match="cannot compile") as caught:
-            _agrees(path, replace(options, extra={"compile_budget": "901"}))
+    with pytest.raises(UserError, match="cannot compile") as caught:
+        _agrees(path, replace(options, extra={"compile_budget": "901"}), Dies())
     assert "compile_budget" in caught.value.hint
     assert len(list((tmp_path / "cache").glob("*.so"))) == 2
 
@@ -178,10 +166,12 @@ def _layers(
     return write_layers(directory / "m.onnx", nodes, weights, _SHAPE)
 
 
-def _agrees(path: Path, options: BackendOptions) -> TvmOnnxBackend:
+def _agrees(
+    path: Path, options: BackendOptions, backend: TvmOnnxBackend | None = None
+) -> TvmOnnxBackend:
     """Return the backend with a model that gives ONNX Runtime's scores."""
     image = np.random.default_rng(3).standard_normal((2, *_SHAPE)).astype(np.float32)
-    backend, wanted = TvmOnnxBackend(), OnnxRuntimeBackend()
+    backend, wanted = backend or TvmOnnxBackend(), OnnxRuntimeBackend()
     backend.load(path, options)
     wanted.load(path, BackendOptions(threads=1))
     np.testing.assert_allclose(

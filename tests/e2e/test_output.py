@@ -152,12 +152,14 @@ def test_a_question_without_a_terminal_is_answered_with_no(root: Path) -> None:
 
 
 @pytest.mark.parametrize("more", ["", "--round v5.1"], ids=["progress", "remark"])
-def test_a_reader_that_goes_away_stops_no_run(root: Path, more: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_reader_that_goes_away_stops_no_run(root: Path, more: str, unbuffered: str) -> None:
     """``2>&1 | head`` may lose the messages of a benchmark, never the benchmark.
 
     For an older round the first of them is a remark on LoadGen.
     """
-    done = _shell(root, f"mlrepo {shlex.join(BENCH)} {more} 2>&1 | true")
+    command = f"mlrepo {shlex.join(BENCH)} {more} 2>&1 | true"
+    done = _shell(root, command, PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (0, "")
     assert [run["validity"] for run in mlrepo(root, "log", "--json").json["runs"]] == ["VALID"]
 

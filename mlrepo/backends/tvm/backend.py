@@ -84,7 +84,8 @@ class _TvmBackend(ABC):
                 f"Apache TVM cannot be used here: {error}.",
                 hint=f"`mlrepo bench prereq --backend {self.name}` installs it.",
             ) from error
-        self._target = pipeline.target(options.extra.get("mcpu"), self._threads)
+        self._mcpu = options.extra.get("mcpu")
+        self._target = pipeline.target(self._mcpu, self._threads)
         self._winograd = options.choice("winograd", ("on", "off"))
         self._budget = options.positive(_BUDGET, _DEFAULT_BUDGET)
         self._asked_batch = options.batch
@@ -106,6 +107,11 @@ class _TvmBackend(ABC):
             warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
         self._tensor, self._cpu = tvm.runtime.tensor, tvm.cpu()
         self._main = relax.VirtualMachine(library, self._cpu)["main"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the process that compiles needs: all but TVM's own objects."""
+        own = ("_target", "_tensor", "_cpu", "_main")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -258,7 +264,7 @@ class _TvmBackend(ABC):
         found = self._import(self._model, self._asked_batch)
         compiled = pipeline.compile_module(
             found.module,
-            self._target,
+            pipeline.target(self._mcpu, self._threads),
             tiles,
             winograd=self._winograd == "on",
             because=because,

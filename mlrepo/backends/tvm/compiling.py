@@ -1,20 +1,24 @@
 """Work in a process of its own, within a time: TVM cannot be interrupted while it compiles.
 
-The process is a fork: it has TVM loaded already, and a crash of LLVM or an end by the kernel for
-its memory is an error here, too, that can be answered.
+A crash of LLVM or an end by the kernel for its memory is an error here, too, that can be answered.
+The process is a new one and no fork: the threads of TVM, OpenMP and PyTorch that have run here
+would be missing in a fork, which waits for them for ever.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pickle
 import select
 import signal
+import subprocess
+import sys
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from mlrepo.errors import MlrepoError, UserError, whole_reason
 from mlrepo.lifetime import end_with_parent
@@ -41,7 +45,7 @@ def work_within(
     Parameters
     ----------
     work:
-        Is given a function for its steps: how many are done, of how many.
+        Is given a function for its steps: how many are done, of how many. It is pickled.
     on_step:
         Is given the same here.
 
@@ -55,33 +59,34 @@ def work_within(
         ``work`` raised it, or something else that became one.
     """
     reading, writing = os.pipe()
-    parent = os.getpid()
-    with warnings.catch_warnings():
-        # Python warns of threads, which may hold locks: those that run here (parent-watch, and the
-        # idle ones of ONNX Runtime, OpenMP and TVM) hold none that compiling takes.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _answer(parent, writing, work)
+    command = [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(writing)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(writing,))
     os.close(writing)
-    status: int | None = None
     try:
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError), child.stdin as stream:
+            pickle.dump(sys.path, stream)
+            pickle.dump(work, stream)
         return _wait(reading, seconds, on_step)
     except EOFError:
-        status = os.waitpid(child, 0)[1]
-        code = os.waitstatus_to_exitcode(status)
+        code = child.wait()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         raise Died(f"the compiling process ended {how}") from None
     finally:
         os.close(reading)
-        if status is None:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        child.kill()
+        child.wait()
 
 
-def _answer(parent: int, writing: int, work: Callable[[Report], Mapping[str, Any]]) -> NoReturn:
-    """Work, and write the steps and the result; never return into what the fork copied."""
+def main() -> None:
+    """Do the work of the process that started this one."""
+    end_with_parent(int(sys.argv[1]))
+    sys.path[:] = pickle.load(sys.stdin.buffer)
+    _answer(int(sys.argv[2]), pickle.load(sys.stdin.buffer))
+
+
+def _answer(writing: int, work: Callable[[Report], Mapping[str, Any]]) -> None:
+    """Work, and write the steps and the result."""
     last = 0.0
 
     def report(done: int, total: int) -> None:
@@ -91,7 +96,6 @@ def _answer(parent: int, writing: int, work: Callable[[Report], Mapping[str, Any
             _write(writing, {"step": [done, total]})
 
     try:
-        end_with_parent(parent)
         _write(writing, {"result": work(report)})
     except MlrepoError as error:
         said = {"message": error.message, "hint": error.hint, "detail": error.detail}
@@ -99,8 +103,6 @@ def _answer(parent: int, writing: int, work: Callable[[Report], Mapping[str, Any
     except BaseException as error:
         traceback.print_exc()
         _write(writing, {"error": {"message": whole_reason(error), "hint": "", "detail": ""}})
-    finally:
-        os._exit(0)
 
 
 def _write(descriptor: int, message: Mapping[str, Any]) -> None:
@@ -129,3 +131,7 @@ def _wait(reading: int, seconds: float, on_step: Report) -> Mapping[str, Any]:
             else:
                 result: Mapping[str, Any] = message["result"]
                 return result
+
+
+if __name__ == "__main__":
+    main()
