@@ -22,6 +22,8 @@ from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.onnx_tensors import BadExternalData, NotOnnx, onnx_tensors
 
+TORCH_SUFFIXES = (".pt", ".pt2", ".pth", ".safetensors")
+"""How the names of PyTorch's own files end, in lower case."""
 # A file beside the named one that holds its weights: OpenVINO's IR, PaddlePaddle.
 _IR = ".xml"
 _COMPANIONS = {_IR: ".bin", ".pdmodel": ".pdiparams"}

@@ -22,9 +22,9 @@ import numpy as np
 from mlrepo.backends import Array, available_threads
 from mlrepo.backends.inputs import TensorSpec, only_input
 from mlrepo.errors import MlrepoError
+from mlrepo.model_files import TORCH_SUFFIXES
 
 ONNX_RUNTIME, PYTORCH = "ONNX Runtime", "PyTorch"
-_TORCH = (".pt2", ".pt", ".pth", ".safetensors")
 # The only framework that reads these is the one that runs them.
 _OWN = {".xml": "OpenVINO"}
 
@@ -45,7 +45,7 @@ def framework_of(model: Path) -> str:
     suffix = model.suffix.lower()
     if model.is_dir() or suffix in _OWN:
         return ""
-    return PYTORCH if suffix in _TORCH else ONNX_RUNTIME
+    return PYTORCH if suffix in TORCH_SUFFIXES else ONNX_RUNTIME
 
 
 def write_task(task: Task, samples: Array, stream: IO[bytes]) -> None:

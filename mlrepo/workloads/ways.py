@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlrepo.errors import UserError
+from mlrepo.model_files import TORCH_SUFFIXES
 from mlrepo.workloads.catalog import variants
 
 # The layouts of mlrepo.workloads.forms, as they are typed.
 LAYOUTS = ("nchw", "nhwc")
 WAY_NAMES = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 # Endings of PyTorch's files, and the ways of models that come from TensorFlow.
-_TORCH = (".pt", ".pt2", ".pth", ".safetensors")
 _TENSORFLOW_WAYS = ("vgg", "mobilenet")
 
 
@@ -40,6 +40,7 @@ def way_of(benchmark: str, file: Path, asked: str = "") -> str:
         )
     if asked:
         return asked
-    if any(part.lower() in _TORCH for part in file.suffixes) and default in _TENSORFLOW_WAYS:
+    of_torch = any(part.lower() in TORCH_SUFFIXES for part in file.suffixes)
+    if of_torch and default in _TENSORFLOW_WAYS:
         return "pytorch"
     return default
