@@ -30,7 +30,7 @@ prove: $(VENV)/tested
 
 # 20,000 broken submissions: no traceback.
 fuzz: $(VENV)/tested
-	$(BIN)/python benchmarks/fuzz_checker.py
+	$(BIN)/python -m benchmarks.fuzz_checker
 
 docs: $(VENV)/tested
 	$(BIN)/python docs/generate.py

@@ -15,8 +15,8 @@ and only those that it dies of are left out.
 
 Usage::
 
-    python benchmarks/agreement.py TREE ROUND --checker submission_checker.py [-- ARGUMENT…]
-    python benchmarks/agreement.py TREE ROUND --log official.log --csv summary.csv
+    python -m benchmarks.agreement TREE ROUND --checker submission_checker.py [-- ARGUMENT…]
+    python -m benchmarks.agreement TREE ROUND --log official.log --csv summary.csv
 """
 
 from __future__ import annotations
@@ -106,8 +106,11 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--checker", type=Path, help="the official checker to run")
     parser.add_argument("--log", type=Path, help="what it printed")
     parser.add_argument("--csv", type=Path, help="its summary.csv")
-    parser.add_argument("--skip-root-files", action="store_true",
-                        help=f"as {_IGNORE_ROOT} does, of which the log is")  # fmt: skip
+    parser.add_argument(
+        "--skip-root-files",
+        action="store_true",
+        help=f"as {_IGNORE_ROOT} does, of which the log is",
+    )
     parser.add_argument("--each-submitter", action="store_true", help="run it for each one alone")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options, extra = parser.parse_known_args()
@@ -141,8 +144,19 @@ def _run_official(
 
 def _run_once(options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path) -> None:
     checker = options.checker.resolve()
-    command = [sys.executable, "-c", _SORTED, str(checker), "--input", ".",
-               "--version", options.round, "--csv", str(table), *extra]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        _SORTED,
+        str(checker),
+        "--input",
+        ".",
+        "--version",
+        options.round,
+        "--csv",
+        str(table),
+        *extra,
+    ]
     environ = {**os.environ, "PYTHONPATH": str(checker.parent)}
     with log.open("wb") as out:
         subprocess.run(command, cwd=options.tree, stdout=out, stderr=out, env=environ, check=False)

@@ -6,10 +6,10 @@ less. Everything runs on models made here: ResNet-50 with random weights, Effici
 
 Usage::
 
-    python benchmarks/backends.py loadgen [--backends onnx,openvino,…] [--rounds 5] [--seconds 20]
-    python benchmarks/backends.py speed [--model resnet50-random] [--batch 4] [--rounds 7]
-    python benchmarks/backends.py compile [--model resnet50-random] [--batch 4]
-    python benchmarks/backends.py prepare [--images 64] [--rounds 5]
+    python -m benchmarks.backends loadgen [--backends onnx,openvino,…] [--rounds 5] [--seconds 20]
+    python -m benchmarks.backends speed [--model resnet50-random] [--batch 4] [--rounds 7]
+    python -m benchmarks.backends compile [--model resnet50-random] [--batch 4]
+    python -m benchmarks.backends prepare [--images 64] [--rounds 5]
 
 ``--home DIR`` keeps models and compiled code (default: made anew); ``speed`` compares every backend
 and precision with onnx in fp32, TVM also as tuned by ``mlrepo bench tune`` in the same home.
@@ -30,22 +30,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-_HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE))
-
-from harness import quiet_rounds  # noqa: E402 - a sibling of this script
-
-from mlrepo.bench.tune import probes  # noqa: E402
-from mlrepo.errors import MlrepoError  # noqa: E402
-from mlrepo.harness.probe import ProbeSpec  # noqa: E402
-from mlrepo.workloads.imagenet import RandomImages  # noqa: E402
-from mlrepo.workloads.model_store import ModelStore  # noqa: E402
-from mlrepo.workloads.quantize import Calibration, quantize  # noqa: E402
+from benchmarks.harness import quiet_rounds
+from mlrepo.bench.tune import probes
+from mlrepo.errors import MlrepoError
+from mlrepo.harness.probe import ProbeSpec
+from mlrepo.workloads.imagenet import RandomImages
+from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.quantize import Calibration, quantize
 
 _BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
 _MORE_PRECISIONS = {
-    "onnx": ("int8",), "openvino": ("bf16", "int8"), "pytorch": ("bf16",), "tvm-onnx": ("int8",),
-}  # fmt: skip
+    "onnx": ("int8",),
+    "openvino": ("bf16", "int8"),
+    "pytorch": ("bf16",),
+    "tvm-onnx": ("int8",),
+}
 # Whatever the model: this one runs on generated images.
 _WORKLOAD = "resnet50-random"
 
@@ -94,15 +93,24 @@ def loadgen_result(spec: ProbeSpec, scenario: str, conf: Mapping[str, float]) ->
         text = "".join(f"*.{scenario}.{key} = {value:.10g}\n" for key, value in conf.items())
         (directory / "user.conf").write_text(text)
         given = {
-            "workload": spec.workload, "backend": spec.backend, "scenario": scenario,
-            "mode": "performance", "model_file": spec.model_file, "threads": spec.threads,
-            "max_batch": spec.batch, "precision": spec.precision, "cache": spec.cache,
-        }  # fmt: skip
+            "workload": spec.workload,
+            "backend": spec.backend,
+            "scenario": scenario,
+            "mode": "performance",
+            "model_file": spec.model_file,
+            "threads": spec.threads,
+            "max_batch": spec.batch,
+            "precision": spec.precision,
+            "cache": spec.cache,
+        }
         script = str(Path(__file__).resolve())
         done = subprocess.run(
             [sys.executable, script, "--child", json.dumps(given)],
-            cwd=directory, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             sys.exit(f"{spec.backend} failed: {(directory / 'events.jsonl').read_text()}")
         detail = parse_detail((directory / "mlperf_log_detail.txt").read_bytes())
@@ -121,8 +129,11 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
                 # A process of its own for each round: only what has ended is known as ours.
                 with probes([spec], os.environ) as (process,):
                     bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)["rate"]
-                conf = {"min_duration": options.seconds * 1e3, "target_qps": bare / 1.1,
-                        "min_query_count": 1}  # fmt: skip
+                conf = {
+                    "min_duration": options.seconds * 1e3,
+                    "target_qps": bare / 1.1,
+                    "min_query_count": 1,
+                }
                 through = float(loadgen_result(spec, "Offline", conf)["samples_per_second"])
                 rows.append(through / bare)
                 return f"{spec.backend}: bare {bare:.2f}  LoadGen {through:.2f}"
@@ -137,8 +148,10 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
 def speed(options: argparse.Namespace, home: Path) -> None:
     """Print the speed of every backend and precision ÷ onnx fp32, by wall and by CPU time."""
     files = model_files(home, options.model, int8=True)
-    specs = {f"{name} {precision}": make_spec(options, home, name, precision, files)
-             for name, precision in ways(options.backends)}  # fmt: skip
+    specs = {
+        f"{name} {precision}": make_spec(options, home, name, precision, files)
+        for name, precision in ways(options.backends)
+    }
     for name in ("tvm-onnx", "tvm-pytorch"):
         tuned = specs.get(f"{name} fp32")
         if tuned is not None:  # the database of tiles lies beside the compiled models
@@ -161,8 +174,10 @@ def speed(options: argparse.Namespace, home: Path) -> None:
             median(own / other for own, other in zip(kind[name], kind[first], strict=True))
             for kind in (wall, cpu)
         ]
-        print(f"{name:24} {median(wall[name]):9.2f} samples/s   wall {ratios[0]:.3f}   "
-              f"CPU {ratios[1]:.3f}")  # fmt: skip
+        print(
+            f"{name:24} {median(wall[name]):9.2f} samples/s   wall {ratios[0]:.3f}   "
+            f"CPU {ratios[1]:.3f}"
+        )
 
 
 def compile_times(options: argparse.Namespace, home: Path) -> None:
@@ -184,8 +199,10 @@ def compile_times(options: argparse.Namespace, home: Path) -> None:
             for what, bound in (("cold", 15), ("from the cache", 1)):
                 done = subprocess.run(
                     [sys.executable, "-W", "ignore", "-c", script, json.dumps(given)],
-                    capture_output=True, text=True, check=True,
-                )  # fmt: skip
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
                 wall, cpu = map(float, done.stdout.split())
                 print(f"{name} {what}: {wall:.2f} s, {cpu:.2f} s of CPU   (bound: <= {bound} s)")
 
@@ -227,11 +244,15 @@ def prepare(options: argparse.Namespace, home: Path) -> None:
             for path in files:
                 way.crop(path.read_bytes())
 
-        times = {f.__name__: [_cpu(f) for _ in range(options.rounds)]
-                 for f in (reference, ours, only_crop)}  # fmt: skip
+        times = {
+            f.__name__: [_cpu(f) for _ in range(options.rounds)]
+            for f in (reference, ours, only_crop)
+        }
     best = {name: min(values) / options.images * 1e3 for name, values in times.items()}
-    print(f"reference {best['reference']:.3f} ms, ours {best['ours']:.3f} ms, of it once for the "
-          f"cache {best['only_crop']:.3f} ms of CPU per image")  # fmt: skip
+    print(
+        f"reference {best['reference']:.3f} ms, ours {best['ours']:.3f} ms, of it once for the "
+        f"cache {best['only_crop']:.3f} ms of CPU per image"
+    )
     print(f"ours / reference = {best['ours'] / best['reference']:.3f}   (bound: <= 0.83)")
     print(f"50,000 images on 2 cores: {best['only_crop'] * 25:.0f} s of work   (bound: <= 60 s)")
 
@@ -245,8 +266,11 @@ def _cpu(function: Callable[[], None]) -> float:
 def ways(backends: str) -> list[tuple[str, str]]:
     """Return backends, named with commas between them, and precisions, onnx first."""
     names = ["onnx", *(name for name in backends.split(",") if name != "onnx")]
-    return [(name, precision) for name in names
-            for precision in ("fp32", *_MORE_PRECISIONS.get(name, ()))]  # fmt: skip
+    return [
+        (name, precision)
+        for name in names
+        for precision in ("fp32", *_MORE_PRECISIONS.get(name, ()))
+    ]
 
 
 def make_spec(
@@ -255,9 +279,14 @@ def make_spec(
     """Return how a backend runs the model of a precision; other than int8 is that of fp32."""
     model = files["int8" if precision == "int8" else "fp32"]
     return ProbeSpec(
-        _WORKLOAD, name, str(model), options.threads, options.batch, precision,
+        _WORKLOAD,
+        name,
+        str(model),
+        options.threads,
+        options.batch,
+        precision,
         cache=str(home / "compiled"),
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

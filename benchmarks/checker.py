@@ -9,7 +9,7 @@ alone and its share of what several hold.
 
 Usage::
 
-    python benchmarks/checker.py TREE ROUND --checker submission_checker.py [--runs 3] [--dir DIR]
+    python -m benchmarks.checker TREE ROUND --checker submission_checker.py [--runs 3] [--dir DIR]
 """
 
 from __future__ import annotations
@@ -45,9 +45,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.dir) as directory:
         scratch = Path(directory)
         official = [
-            sys.executable, str(given.checker), "--input", str(given.tree), "--version",
-            given.round, "--csv", str(scratch / "summary.csv"),
-        ]  # fmt: skip
+            sys.executable,
+            str(given.checker),
+            "--input",
+            str(given.tree),
+            "--version",
+            given.round,
+            "--csv",
+            str(scratch / "summary.csv"),
+        ]
         _beside(given.tree, [*check, "--no-cache"], official, given.runs)
         _remembering(given.tree, check, scratch / "results", given.runs)
 

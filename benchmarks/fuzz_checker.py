@@ -3,7 +3,7 @@
 Each tree is the valid submission of a round with one to three files broken (tests/corruptions.py).
 After each check the broken files are put back. A failure is printed with the seed that repeats it.
 
-Usage: ``python benchmarks/fuzz_checker.py [--trees 20000] [--seed 0]`` (`make fuzz`)
+Usage: ``python -m benchmarks.fuzz_checker [--trees 20000] [--seed 0]`` (`make fuzz`)
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ import time
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from corruptions import CORRUPTIONS
-from endpoints_submissions import write_endpoints
-from submissions import write_submission
-
 from mlrepo.checker.check import check
-from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.corruptions import CORRUPTIONS
+from tests.endpoints_submissions import write_endpoints
+from tests.submissions import write_submission
 
 _ENDPOINTS = "v6.1 endpoints"
 _ROUNDS = ("v0.7", "v1.0", "v1.1", "v2.1", "v4.1", "v5.1", "v6.1", _ENDPOINTS)

@@ -7,11 +7,11 @@ own, and the median over the rounds is quoted. A round during which other proces
 
 Usage::
 
-    python benchmarks/harness.py offline [--backend onnx] [--rounds 5] [--seconds 20]
+    python -m benchmarks.harness offline [--backend onnx] [--rounds 5] [--seconds 20]
         [--inference CHECKOUT --reference-python VENV/bin/python]
-    python benchmarks/harness.py single-stream [--rounds 5] [--seconds 20]
-    python benchmarks/harness.py null [--rounds 5]
-    python benchmarks/harness.py startup [--rounds 21]
+    python -m benchmarks.harness single-stream [--rounds 5] [--seconds 20]
+    python -m benchmarks.harness null [--rounds 5]
+    python -m benchmarks.harness startup [--rounds 21]
 
 needs ``pip install onnx`` for the ResNet-50 model (made on the spot, random weights).
 """
@@ -81,16 +81,31 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
 
     directory = Path.cwd()
     null = arguments["backend"] == "null"
-    workload = DIGITS if null else Workload(
-        name="resnet50-noise", task="", follows="resnet", loadgen_model="noise",
-        performance_samples=_IMAGES, model=Model("", Path(), ""),
-        open_dataset=RandomImages, postprocess=top1, judge=judge_top1,
-    )  # fmt: skip
+    workload = (
+        DIGITS
+        if null
+        else Workload(
+            name="resnet50-noise",
+            task="",
+            follows="resnet",
+            loadgen_model="noise",
+            performance_samples=_IMAGES,
+            model=Model("", Path(), ""),
+            open_dataset=RandomImages,
+            postprocess=top1,
+            judge=judge_top1,
+        )
+    )
     spec = RunSpec(
-        workload.name, arguments["backend"], arguments["scenario"], "performance",
-        arguments["model"], arguments["threads"], arguments["batch"],
+        workload.name,
+        arguments["backend"],
+        arguments["scenario"],
+        "performance",
+        arguments["model"],
+        arguments["threads"],
+        arguments["batch"],
         backend_options=arguments["options"],
-    )  # fmt: skip
+    )
     backend = load_plugin(BACKENDS, spec.backend)()
     execute(spec, workload, backend, directory, Reporter(directory))
 
@@ -141,9 +156,14 @@ def bare(model: Path, batch: int, threads: int, seconds: float) -> dict[str, flo
 
 
 def ours(
-    model: Path | None, scenario: str, batch: int | None, threads: int,
-    conf: Mapping[str, float], options: Mapping[str, str] | None = None, backend: str = "onnx",
-) -> dict[str, Any]:  # fmt: skip
+    model: Path | None,
+    scenario: str,
+    batch: int | None,
+    threads: int,
+    conf: Mapping[str, float],
+    options: Mapping[str, str] | None = None,
+    backend: str = "onnx",
+) -> dict[str, Any]:
     """Return the numeric results of LoadGen's detail log through the harness."""
     from mlrepo.logs.detail import parse_detail
 
@@ -152,9 +172,13 @@ def ours(
         lines = (f"*.{scenario}.{key} = {value:.10g}\n" for key, value in conf.items())
         (directory / "user.conf").write_text("".join(lines))
         given = {
-            "backend": backend if model else "null", "scenario": scenario, "batch": batch,
-            "threads": threads, "model": str(model), "options": dict(options or {}),
-        }  # fmt: skip
+            "backend": backend if model else "null",
+            "scenario": scenario,
+            "batch": batch,
+            "threads": threads,
+            "model": str(model),
+            "options": dict(options or {}),
+        }
         _spawn("ours", given, directory)
         return parse_detail((directory / "mlperf_log_detail.txt").read_bytes()).group("result_")
 
@@ -212,21 +236,29 @@ def offline(options: argparse.Namespace, model: Path) -> None:
         result = ours(model, "Offline", batch, threads, conf, more, options.backend)
         row = [loop, float(result["samples_per_second"])]
         if options.inference:
-            from reference_harness import run_reference
+            from benchmarks.reference_harness import run_reference
 
             row.append(
                 run_reference(
-                    options.inference, options.reference_python, model, work,
-                    samples=_IMAGES, duration_s=options.seconds, batch=None, threads=None,
+                    options.inference,
+                    options.reference_python,
+                    model,
+                    work,
+                    samples=_IMAGES,
+                    duration_s=options.seconds,
+                    batch=None,
+                    threads=None,
                 )
-            )  # fmt: skip
+            )
         rows.append(tuple(row))
         names = ("bare", "ours", "reference")
         return "  ".join(f"{n} {v:.2f}" for n, v in zip(names, row, strict=False)) + " images/s"
 
     quiet_rounds(options, one, rows)
-    print(f"ours ({options.backend}) / bare onnx = {median(r[1] / r[0] for r in rows):.3f}   "
-          "(bound for onnx: >= 0.98)")  # fmt: skip
+    print(
+        f"ours ({options.backend}) / bare onnx = {median(r[1] / r[0] for r in rows):.3f}   "
+        "(bound for onnx: >= 0.98)"
+    )
     if options.inference:
         ratio = median(r[1] / r[2] for r in rows)
         print(f"ours ({options.backend}) / reference = {ratio:.3f}   (bound: >= 1.3)")
@@ -261,8 +293,10 @@ def null(options: argparse.Namespace) -> None:
         return f"{rates[-1]:,.0f} samples/s"
 
     quiet_rounds(options, one, rates)
-    print(f"null backend = {median(rates):,.0f} samples/s, best {max(rates):,.0f}"
-          "   (bound: >= 2,000,000)")  # fmt: skip
+    print(
+        f"null backend = {median(rates):,.0f} samples/s, best {max(rates):,.0f}"
+        "   (bound: >= 2,000,000)"
+    )
 
 
 def startup(options: argparse.Namespace) -> None:
@@ -305,7 +339,6 @@ def main() -> None:
     if options.figure in ("null", "startup"):
         {"null": null, "startup": startup}[options.figure](options)
         return
-    sys.path.insert(0, str(_HERE))
     from mlrepo.workloads.resnet50 import write_resnet50
 
     with tempfile.TemporaryDirectory() as directory:

@@ -10,7 +10,7 @@ CPU seconds are those of all processes of the commit; starting Python alone is p
 Truncation of a log of ``--size`` MiB is timed beside ``sha256sum`` of the same file, each in a
 process of its own, with its peak memory.
 
-Usage: ``python benchmarks/hooks.py [--files 49000] [--commits 20] [--size 1024] [--dir DIR]``
+Usage: ``python -m benchmarks.hooks [--files 49000] [--commits 20] [--size 1024] [--dir DIR]``
 """
 
 from __future__ import annotations
@@ -25,15 +25,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from submissions import write_submission
-
 from mlrepo.repository.discovery import find_repository
 from mlrepo.repository.hook_install import install_hooks
+from tests.submissions import write_submission
 
 _TRUNCATE = (
-    "import sys; from pathlib import Path; from mlrepo.submission.truncate import truncate; "
+    "import sys; from pathlib import Path; from mlrepo.guard.truncate import truncate; "
     "truncate(Path(sys.argv[1]), Path(sys.argv[2]))"
 )
 

@@ -10,7 +10,7 @@ scores. The reference is ONNX Runtime without any optimization, batch by batch. 
 
 Usage::
 
-    python benchmarks/models.py [--only "TEXT;…"] [--backend NAME,…] [--json FILE]
+    python -m benchmarks.models [--only "TEXT;…"] [--backend NAME,…] [--json FILE]
                                 [--agreement-check] [--timeout 300] [--markdown] [--keep DIR]
                                 [--list] [--merge JSON …]
 
@@ -38,14 +38,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from architectures import architecture_models
-from form_models import form_models
-from onnx_builder import GeneratedModel, reference_scores
-from operator_models import operator_models
-
 from mlrepo.markdown import code
+from tests.architectures import architecture_models
+from tests.form_models import form_models
+from tests.onnx_builder import GeneratedModel, reference_scores
+from tests.operator_models import operator_models
 
 BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
 EQUAL, REFUSED, WRONG, HANG, CRASH = "equal", "refused", "wrong", "hang", "crash"
@@ -55,9 +52,12 @@ SAMPLES = 8
 _LONGEST = 220
 # Frameworks that a backend's server imports once, before it makes a process per cell.
 _FRAMEWORKS = {
-    "onnx": ("onnxruntime",), "openvino": ("openvino",), "pytorch": ("torch", "onnx"),
-    "tvm-onnx": ("tvm", "onnx"), "tvm-pytorch": ("tvm", "torch", "onnx"),
-}  # fmt: skip
+    "onnx": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "pytorch": ("torch", "onnx"),
+    "tvm-onnx": ("tvm", "onnx"),
+    "tvm-pytorch": ("tvm", "torch", "onnx"),
+}
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,28 @@ def run_cell(backend_name: str, directory: Path) -> None:
         images = _Images(np.load(directory / "images.npy"))
         (directory / "user.conf").write_text("*.Offline.target_qps = 10\n")
         workload = Workload(
-            "generated", "", "resnet", "resnet50", images.total, None, lambda: images,
-            all_scores, judge_top1,
-        )  # fmt: skip
+            "generated",
+            "",
+            "resnet",
+            "resnet50",
+            images.total,
+            None,
+            lambda: images,
+            all_scores,
+            judge_top1,
+        )
         spec = RunSpec(
-            "generated", backend_name, "Offline", "accuracy", given["model"], threads=1,
-            max_batch=images.total, estimate=False, precision=given["precision"],
+            "generated",
+            backend_name,
+            "Offline",
+            "accuracy",
+            given["model"],
+            threads=1,
+            max_batch=images.total,
+            estimate=False,
+            precision=given["precision"],
             agreement_check=given["agreement_check"],
-        )  # fmt: skip
+        )
         execute(spec, workload, load_plugin(GROUP, backend_name)(), directory, reporter)
     except BaseException as error:
         reporter.fail(error)
@@ -180,8 +194,10 @@ class Server:
         self.backend, self._options = backend, options
         self._process = subprocess.Popen(
             [sys.executable, __file__, "--serve", backend],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, model: GeneratedModel, path: Path, directory: Path) -> Cell:
         """Run one cell in ``directory`` and judge what it left there."""
@@ -190,9 +206,10 @@ class Server:
         images = model.images(SAMPLES)
         np.save(directory / "images.npy", images)
         given = {
-            "model": str(path), "precision": model.precision,
+            "model": str(path),
+            "precision": model.precision,
             "agreement_check": self._options.agreement_check,
-        }  # fmt: skip
+        }
         (directory / "cell.json").write_text(json.dumps(given))
         begin = time.monotonic()
         self._process.stdin.write(json.dumps([str(directory), self._options.timeout]) + "\n")

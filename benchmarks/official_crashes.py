@@ -11,7 +11,7 @@ mlcommons/inference has it: ``tools/submission/submission_checker.py`` (``submis
 to v4.0), and ``tools/submission/submission_checker/main.py`` from v6.0 on. It needs numpy, and
 from v6.0 on pandas.
 
-Usage: ``python benchmarks/official_crashes.py v5.1 CHECKER [--every 20] [--only REGEX]``
+Usage: ``python -m benchmarks.official_crashes v5.1 CHECKER [--every 20] [--only REGEX]``
 
 About 6,000 trees a round, 0.2 to 0.8 s each: ``--every`` takes a sample.
 """
@@ -34,14 +34,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from submissions import write_submission
-
 from mlrepo.checker.check import check
 from mlrepo.findings import CRASH
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Round, load_round
+from tests.submissions import write_submission
 
 Change = Callable[[Path], None]
 Bytes = Iterator[tuple[str, bytes]]
@@ -52,13 +49,36 @@ _REPEATED = (
     r"|mlperf_log_summary)|mlperf_log_(accuracy|summary)|calibration|code/.*README"
 )
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 5, 1.5, "", [], ["a"], {}, {"a": 1}, "N/A", "0", 0, "x", "true", -1, "1e9",
-)  # fmt: skip
+    None,
+    True,
+    False,
+    5,
+    1.5,
+    "",
+    [],
+    ["a"],
+    {},
+    {"a": 1},
+    "N/A",
+    "0",
+    0,
+    "x",
+    "true",
+    -1,
+    "1e9",
+)
 # Fields of a system description that the submissions of the tests leave out.
 _MORE_FIELDS = (
-    "is_network", "system_power_only", "sw_notes", "hw_notes", "framework", "operating_system",
-    "network_type", "other_software_stack", "not_known",
-)  # fmt: skip
+    "is_network",
+    "system_power_only",
+    "sw_notes",
+    "hw_notes",
+    "framework",
+    "operating_system",
+    "network_type",
+    "other_software_stack",
+    "not_known",
+)
 _DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
     "spaces": lambda data: b"  \n",
@@ -71,20 +91,27 @@ _DAMAGES: Mapping[str, Callable[[bytes], bytes]] = {
     "nul": lambda data: data + b"\0\0",
     "crlf": lambda data: data.replace(b"\n", b"\r\n"),
     "cr": lambda data: data.replace(b"\n", b"\r"),
-    "pointer": lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:"
-    + b"a" * 64 + b"\nsize 123456\n",
+    "pointer": lambda data: (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 123456\n"
+    ),
     "first line": lambda data: b"hello\n" + data,
     "last line": lambda data: data + b"a line without equals\n",
     "two equals": lambda data: data + b"a = b = c\n",
     "only equals": lambda data: b"a\n= = =\nx=1=2\n*.*.a=\n",
     "fail": lambda data: data.replace(b"PASS", b"FAIL"),
-}  # fmt: skip
+}
 _DOCUMENTS = ("null", "[]", "5", '"x"', "{}", "[1]", "true", '["a", "b"]', '[{"a": 1}]')
 _TAILS = ("NaN", "1" * 5_000, "[" * 3_000 + "]" * 3_000, '"\\ud800"')
 _ACCURACIES = ("1.2.3", ".", "nan", "np.float64(99)", "764", "", "1e5", "99.9.", "٩٩")
 _FINE = '"metadata": {"is_error": false}'
 _EVENTS = (
-    "5", "null", "[]", '"x"', "{}", '{"key": "a"}', '{"key": "a", "value": 1}',
+    "5",
+    "null",
+    "[]",
+    '"x"',
+    "{}",
+    '{"key": "a"}',
+    '{"key": "a", "value": 1}',
     '{"key": "a", "value": 1, "metadata": {}}',
     '{"key": "a", "value": 1, "metadata": null}',
     '{"key": "a", "value": 1, "metadata": [1]}',
@@ -99,12 +126,39 @@ _EVENTS = (
     '{"key": "a", "value": 1, "metadata": {"is_error": false}} x',
     '{"key": "a", "value": 1',
     f'{{"key": "a", "value": {"1" * 5_000}, {_FINE}}}',
-)  # fmt: skip
-_LOGGED = ("null", '"x"', "0", "-1", "[]", "{}", "true", "NaN", "1e400", '"5"', '""', '"Server"',
-           '"MultiStream"', '"Offline"', '"Interactive"')  # fmt: skip
+)
+_LOGGED = (
+    "null",
+    '"x"',
+    "0",
+    "-1",
+    "[]",
+    "{}",
+    "true",
+    "NaN",
+    "1e400",
+    '"5"',
+    '""',
+    '"Server"',
+    '"MultiStream"',
+    '"Offline"',
+    '"Interactive"',
+)
 _EVENT = re.compile(rb':::MLLOG \{"key": "(\w+)", "value": (.*), "time_ms"')
-_NAMES = ("zzz", ".dot", "a b", "x\\y", "__pycache__", "resnet", "mobilenet", "bert-99", "Server",
-          "Offline", "MultiStream", "Interactive")  # fmt: skip
+_NAMES = (
+    "zzz",
+    ".dot",
+    "a b",
+    "x\\y",
+    "__pycache__",
+    "resnet",
+    "mobilenet",
+    "bert-99",
+    "Server",
+    "Offline",
+    "MultiStream",
+    "Interactive",
+)
 
 
 class Outcome(NamedTuple):
@@ -144,8 +198,10 @@ def main() -> int:
             shutil.rmtree(tree)
     for difference, names in sorted(found.items()):
         print(f"{difference} [{len(names)}]", *names[:_SHOWN], sep="\n    ")
-    print(f"{options.round}: {count} trees, the official checker died of {deaths}, "
-          f"{sum(map(len, found.values()))} differ")  # fmt: skip
+    print(
+        f"{options.round}: {count} trees, the official checker died of {deaths}, "
+        f"{sum(map(len, found.values()))} differ"
+    )
     return 1 if found else 0
 
 
@@ -189,8 +245,15 @@ def _official(script: Path) -> Callable[[Path, str, Path], Outcome]:
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
             os.chdir(tree)
-            sys.argv = ["checker", "--input", ".", "--version", round_name, "--csv",
-                        str(scratch / "summary.csv")]  # fmt: skip
+            sys.argv = [
+                "checker",
+                "--input",
+                ".",
+                "--version",
+                round_name,
+                "--csv",
+                str(scratch / "summary.csv"),
+            ]
             os.write(writer, _ending(module.main, script).encode("utf-8", "replace"))
         finally:
             os._exit(0)

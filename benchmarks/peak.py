@@ -1,6 +1,6 @@
 """The peak search of Server on the embedded workload, against a dense grid and against LoadGen.
 
-    python benchmarks/peak.py [--full 60] [--probe 5] [--start 1000] [--latency 0.01]
+    python -m benchmarks.peak [--full 60] [--probe 5] [--start 1000] [--latency 0.01]
         [--grid 9] [--rounds 3] [--find-peak]
 
 Three things are done in one repository on one machine, in turns:
@@ -75,8 +75,18 @@ def _common(asked: argparse.Namespace) -> tuple[str, ...]:
 
 def search(root: Path, asked: argparse.Namespace) -> tuple[float, float]:
     """Run ``bench peak`` and return the found rate and the wall seconds."""
-    command = ("bench", "peak", *_common(asked), "--qps", str(asked.start),
-               "--probe", str(asked.probe), "--time", str(asked.full), "--no-remember")  # fmt: skip
+    command = (
+        "bench",
+        "peak",
+        *_common(asked),
+        "--qps",
+        str(asked.start),
+        "--probe",
+        str(asked.probe),
+        "--time",
+        str(asked.full),
+        "--no-remember",
+    )
     begin = time.monotonic()
     done = subprocess.run(
         [*MLREPO, *command, "--json"], cwd=root, capture_output=True, text=True, check=False
@@ -101,8 +111,18 @@ def grid(root: Path, asked: argparse.Namespace, found: float) -> float:
     valid: Counter[float] = Counter()
     for number in range(asked.rounds):
         for rate in rates if number % 2 == 0 else reversed(rates):
-            run = ("bench", "run", *_common(asked), "--mode", "performance", "--qps", f"{rate:.6g}",
-                   "--time", str(asked.full), "--json")  # fmt: skip
+            run = (
+                "bench",
+                "run",
+                *_common(asked),
+                "--mode",
+                "performance",
+                "--qps",
+                f"{rate:.6g}",
+                "--time",
+                str(asked.full),
+                "--json",
+            )
             done = subprocess.run(
                 [*MLREPO, *run], cwd=root, capture_output=True, text=True, check=False
             )
@@ -121,10 +141,18 @@ def loadgen(root: Path, asked: argparse.Namespace, seconds: float) -> None:
     """Time LoadGen's FindPeakPerformance from the same start, as long as patience lasts."""
     directory = root.parent / "find-peak"
     directory.mkdir()
-    given = {"start": asked.start, "full": asked.full, "latency": asked.latency,
-             "threads": asked.threads}  # fmt: skip
-    command = [sys.executable, str(Path(__file__).absolute()), "--find-peak-child",
-               json.dumps(given)]  # fmt: skip
+    given = {
+        "start": asked.start,
+        "full": asked.full,
+        "latency": asked.latency,
+        "threads": asked.threads,
+    }
+    command = [
+        sys.executable,
+        str(Path(__file__).absolute()),
+        "--find-peak-child",
+        json.dumps(given),
+    ]
     begin = time.monotonic()
     child = subprocess.Popen(command, cwd=directory)
     try:
@@ -142,8 +170,10 @@ def loadgen(root: Path, asked: argparse.Namespace, seconds: float) -> None:
     if not note and "Found peak" not in "".join(messages):
         print("LoadGen's search gave up, so there is no time to compare with")
         return
-    print(f"time of the search ÷ LoadGen's: {seconds / took:.3f}{' at most' if note else ''} "
-          "(bound 0.333)")  # fmt: skip
+    print(
+        f"time of the search ÷ LoadGen's: {seconds / took:.3f}{' at most' if note else ''} "
+        "(bound 0.333)"
+    )
 
 
 def find_peak(given: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ for each, with fsync of every object and of the branch, as ``mlrepo bench`` reco
 The time is that of ``Recorder.record``: all that happens between the end of a benchmark and the
 moment its result is safe.
 
-Usage: ``python benchmarks/record.py [--files 5000,50000] [--runs 60] [--notebook 200] [--dir DIR]``
+Usage: ``python -m benchmarks.record [--files 5000,50000] [--runs 60] [--notebook 200] [--dir DIR]``
 """
 
 from __future__ import annotations
@@ -154,12 +154,24 @@ def record(recorder: Recorder, number: int) -> float:
         RepoPath((RUNS, run, name)): _log(chance, size) for name, size in _RUN_FILES.items()
     }
     about = RunRecord(
-        run=run, started="2026-11-23T12:00:00Z", ended="2026-11-23T12:10:00Z", experiment="bench",
-        round="v6.1", division="closed", submitter="Acme", category="edge", system="alpha",
-        sut="alpha-onnx", benchmark="resnet50", scenario="Offline", mode=PERFORMANCE,
-        validity=VALID, result=Metric(885.05, "samples/s"), backend={"name": "onnx"},
+        run=run,
+        started="2026-11-23T12:00:00Z",
+        ended="2026-11-23T12:10:00Z",
+        experiment="bench",
+        round="v6.1",
+        division="closed",
+        submitter="Acme",
+        category="edge",
+        system="alpha",
+        sut="alpha-onnx",
+        benchmark="resnet50",
+        scenario="Offline",
+        mode=PERFORMANCE,
+        validity=VALID,
+        result=Metric(885.05, "samples/s"),
+        backend={"name": "onnx"},
         placement=Placement(placed=True, path=_PLACE),
-    )  # fmt: skip
+    )
     place = RepoPath.parse(f"{_PLACE}/performance/run_1")
     composition = Composition(
         message=commit_message(about),

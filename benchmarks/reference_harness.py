@@ -31,7 +31,7 @@ b66003e1 of August 2026, LoadGen 6.0.17):
 LoadGen's settings for ``resnet50`` (600 s, at least 24576 samples) are overridden by a user.conf
 that this module writes, so the result is a measurement and not a valid MLPerf result.
 
-Usage: ``python benchmarks/reference_harness.py --inference CHECKOUT --python VENV/bin/python
+Usage: ``python -m benchmarks.reference_harness --inference CHECKOUT --python VENV/bin/python
 --model MODEL.onnx --work DIR [--samples N] [--duration S] [--batch N] [--threads N]``
 """
 

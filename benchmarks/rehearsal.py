@@ -1,6 +1,6 @@
 """A whole submission at full length, judged by mlrepo and by MLCommons' own checker.
 
-    python benchmarks/rehearsal.py --work DIR --inference CHECKOUT [--images 50000] [--backend onnx]
+    python -m benchmarks.rehearsal --work DIR --inference CHECKOUT [--images 50000] [--backend onnx]
 
 Open division, edge, EfficientNet-Lite0 with its ImageNet weights, all scenarios of the round at the
 round's durations, on an ImageNet-shaped set of small JPEGs with labels that is generated: about an
@@ -56,15 +56,29 @@ def main() -> int:
     mlrepo(work, "dataset", "prepare", "imagenet2012", "--way", "efficientnet-lite")
     mlrepo(work, "model", "fetch", MODEL)
     if not root.exists():
-        mlrepo(work, "init", str(root), "--submitter", "Rehearsal", "--division", "open",
-               "--category", "edge", "--round", options.round, "--system", "box")  # fmt: skip
+        mlrepo(
+            work,
+            "init",
+            str(root),
+            "--submitter",
+            "Rehearsal",
+            "--division",
+            "open",
+            "--category",
+            "edge",
+            "--round",
+            options.round,
+            "--system",
+            "box",
+        )
         describe(root)
     mlrepo(root, "bench", "suite", "--model", MODEL, "--backend", options.backend, *quick)
     mlrepo(root, "status")
     mlrepo(root, "select", *quick)
     checker = ("--official-checker", str(options.inference.resolve()))
-    code = mlrepo(root, "submit", "--check", *checker, "--log", str(work / "official.log"),
-                  required=False)  # fmt: skip
+    code = mlrepo(
+        root, "submit", "--check", *checker, "--log", str(work / "official.log"), required=False
+    )
     print((work / "official.log").read_text(errors="replace")[-400:])
     return code
 
@@ -97,8 +111,10 @@ def write_images(directory: Path, count: int) -> None:
     begin = time.monotonic()
     step = 500
     with ProcessPoolExecutor() as pool:
-        for _ in pool.map(_write_some, [(directory, first, min(first + step, count))
-                                        for first in range(0, count, step)]):  # fmt: skip
+        for _ in pool.map(
+            _write_some,
+            [(directory, first, min(first + step, count)) for first in range(0, count, step)],
+        ):
             pass
     lines = [f"{_name(number)} {number * 37 % _CLASSES}\n" for number in range(count)]
     labels.write_text("".join(lines))

@@ -7,7 +7,7 @@ single images.
 
 Usage::
 
-    python benchmarks/scenarios.py [--backends onnx,openvino,…] [--rounds 3] [--seconds 6]
+    python -m benchmarks.scenarios [--backends onnx,openvino,…] [--rounds 3] [--seconds 6]
         [--home DIR]
 
 ``--home DIR`` keeps models and compiled code (default: made anew).
@@ -17,24 +17,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-_HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE))
-
-from backends import (  # noqa: E402 - a sibling of this script
+from benchmarks.backends import (
     loadgen_result,
     make_spec,
     model_files,
     ways,
 )
-
-from mlrepo.bench.tune import QUERY_SAMPLES, probes  # noqa: E402
-from mlrepo.harness.probe import ProbeSpec  # noqa: E402
+from mlrepo.bench.tune import QUERY_SAMPLES, probes
+from mlrepo.harness.probe import ProbeSpec
 
 _OFFLINE_BATCH = 4
 # LoadGen's name of the figure, in what it is told, and whether more is better.

@@ -1,6 +1,6 @@
 """Time of ``mlrepo select`` of 60 results out of 1,000 runs on 10 branches (bound: 1 s).
 
-    python benchmarks/selection.py [--runs 1000] [--files 49000] [--repeat 7]
+    python -m benchmarks.selection [--runs 1000] [--files 49000] [--repeat 7]
 
 The repository holds 49,000 files of others, as an official one does. It is made with ``git
 fast-import``: each run is one commit with records and logs of real size. Every selection is made
@@ -23,13 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from samples import sample_record, sample_run_id
-
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, Placement, RunRecord, configuration_digest
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import load_round
+from tests.samples import sample_record, sample_run_id
 
 BRANCHES = 10
 SCENARIOS = ("Offline", "SingleStream", "MultiStream")
@@ -72,14 +69,21 @@ def main() -> None:
 
 
 def git(
-    root: Path, *arguments: str, stdin: bytes | None = None, check: bool = True,
+    root: Path,
+    *arguments: str,
+    stdin: bytes | None = None,
+    check: bool = True,
     environ: dict[str, str] | None = None,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """Run git and return what it prints."""
     return subprocess.run(
-        ["git", *arguments], cwd=root, input=stdin, check=check, capture_output=True,
+        ["git", *arguments],
+        cwd=root,
+        input=stdin,
+        check=check,
+        capture_output=True,
         env={**os.environ, **(environ or {})},
-    ).stdout  # fmt: skip
+    ).stdout
 
 
 def mlrepo(root: Path, *arguments: str) -> None:

@@ -1,6 +1,6 @@
 """Time of ``mlrepo status`` over many branches and runs (bound: 1,000 and 10,000 in 1 s).
 
-    python benchmarks/status.py [--branches 1000] [--runs 10000] [--repeat 5]
+    python -m benchmarks.status [--branches 1000] [--runs 10000] [--repeat 5]
 
 A repository is made with ``git fast-import``: each run is one commit with the trailers and the
 files of a real one. Printed are the wall and the CPU seconds of the whole command, best and median.
@@ -20,12 +20,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from samples import sample_record, sample_run_id
-
 from mlrepo.record import Placement, configuration_digest
 from mlrepo.repository.trailers import commit_message
+from tests.samples import sample_record, sample_run_id
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream")
 

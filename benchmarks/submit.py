@@ -1,6 +1,6 @@
 """What `mlrepo submit` sends for one result to a large official repository, and what it costs.
 
-    python benchmarks/submit.py [--files 49103] [--repeat 3]
+    python -m benchmarks.submit [--files 49103] [--repeat 3]
 
 The official repository is generated, served by a real Git server over smart HTTP, and forked. The
 peer is what submitters do today: clone (shallow), check out, copy the directory, `git add`, commit,
@@ -16,17 +16,13 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
-
-from driver import MLREPO, environment
-from forge_world import (
+from tests.e2e.driver import MLREPO, environment
+from tests.e2e.forge_world import (
     BRANCH,
     FORK,
     OFFICIAL,
@@ -37,9 +33,9 @@ from forge_world import (
     open_world,
     put_selection,
 )
-from github_double import allow
-from samples import git
-from submissions import SUBMITTER
+from tests.github_double import allow
+from tests.samples import git
+from tests.submissions import SUBMITTER
 
 _PERSON = {
     f"GIT_{role}_{what}": value

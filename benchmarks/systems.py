@@ -6,7 +6,7 @@ figures are of one process: detection on a composed machine with 224 CPUs and 8 
 applying, verifying and restoring a profile on a tree of the kernel's files. Bounds: ``system
 detect`` 1 s, ``system list --past`` 0.2 s, apply + verify + restore 0.5 s.
 
-Usage: ``python benchmarks/systems.py [--rounds 15] [--cpus 128]``
+Usage: ``python -m benchmarks.systems [--rounds 15] [--cpus 128]``
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ from mlrepo.systems.tuning import Tuner
 _MLREPO = (sys.executable, "-m", "mlrepo.cli.main")
 _BARE = (sys.executable, "-c", "pass")
 _STATE = {
-    "governor": "performance", "frequency_max": "max", "frequency_min": "max", "turbo": False,
-    "smt": False, "transparent_hugepages": "never", "swappiness": 1,
-}  # fmt: skip
+    "governor": "performance",
+    "frequency_max": "max",
+    "frequency_min": "max",
+    "turbo": False,
+    "smt": False,
+    "transparent_hugepages": "never",
+    "swappiness": 1,
+}
 
 
 def main() -> None:
@@ -63,8 +68,10 @@ def _commands(rounds: int) -> None:
     for name, seen in costs.items():
         wall, cpu = (statistics.median(column) for column in zip(*seen, strict=True))
         best = min(wall for wall, _ in seen)
-        print(f"  {name:<26} wall {wall:6.3f} s (best {best:.3f})   CPU {cpu:6.3f} s   "
-              f"÷ bare {wall / bare:5.1f}")  # fmt: skip
+        print(
+            f"  {name:<26} wall {wall:6.3f} s (best {best:.3f})   CPU {cpu:6.3f} s   "
+            f"÷ bare {wall / bare:5.1f}"
+        )
 
 
 def _cost(command: tuple[str, ...]) -> tuple[float, float]:
@@ -80,8 +87,7 @@ def _cost(command: tuple[str, ...]) -> tuple[float, float]:
 
 
 def _in_process(directory: Path, rounds: int, cpus: int) -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    import machines
+    from tests import machines
 
     gpus = machines.eight_gpus(directory / "gpus")
     tuner = Tuner(Machine(machines.tunable(directory / "tunable", cpus)), directory / "store")
@@ -97,8 +103,10 @@ def _in_process(directory: Path, rounds: int, cpus: int) -> None:
         (f"apply + verify + restore, {cpus} CPUs", apply_and_restore),
     ):
         walls, seconds = zip(*_timed(work, rounds), strict=True)
-        print(f"  {name:<38} wall {statistics.median(walls):6.3f} s (best {min(walls):.3f})   "
-              f"CPU {statistics.median(seconds):6.3f} s")  # fmt: skip
+        print(
+            f"  {name:<38} wall {statistics.median(walls):6.3f} s (best {min(walls):.3f})   "
+            f"CPU {statistics.median(seconds):6.3f} s"
+        )
 
 
 def _timed(work: Callable[[], object], rounds: int) -> Iterator[tuple[float, float]]:

@@ -13,7 +13,7 @@ from mlrepo.checker import differences
 from mlrepo.checker.differences import LIMITS, PARTLY, WHY, WHY_NOT
 from mlrepo.checker.rules import RULES, Rule
 from mlrepo.cli.main import cli
-from mlrepo.cli.rule_texts import effects_by_round
+from mlrepo.cli.submission.rule_texts import effects_by_round
 from mlrepo.settings import SETTINGS
 
 TARGET = Path(__file__).parent / "reference.md"

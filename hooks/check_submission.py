@@ -26,8 +26,8 @@ def main() -> int:
 
 
 def _judge(round_: str | None, profile: str | None) -> list[str]:
-    from mlrepo.submission.changed import judge_branch, judge_index
-    from mlrepo.submission.guard import settings_for_hooks
+    from mlrepo.guard.changed import judge_branch, judge_index
+    from mlrepo.guard.contents import settings_for_hooks
 
     root = Path.cwd()
     flags = {"MLREPO_ROUND": round_, "MLREPO_PROFILE": profile}

@@ -21,7 +21,7 @@ def _judge(changes: list[Change] | None) -> list[str]:
     change = staged(root, changes)
     messages = _truncate(root, change.blobs)
     if change.blobs:
-        from mlrepo.submission.guard import large_files, secrets_in, secrets_in_names
+        from mlrepo.guard.contents import large_files, secrets_in, secrets_in_names
 
         messages += large_files(change.blobs) + secrets_in(root, change.blobs)
         messages += secrets_in_names("the file", [blob.path for blob in change.blobs])
@@ -33,9 +33,9 @@ def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
     logs = [b for b in blobs if b.path.startswith(WATCHED) and b.path.endswith(LOG)]
     if not logs:
         return []
+    from mlrepo.guard.truncate import is_target
     from mlrepo.hooks.truncate_accuracy_log import mend
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
-    from mlrepo.submission.truncate import is_target
 
     messages = []
     for blob in logs:
@@ -66,8 +66,8 @@ def _descriptions(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
 def _findings(root: Path, change: Outgoing) -> list[str]:
     if not any(path.startswith(WATCHED) for path in change.paths) or on_experiment_branch():
         return []
-    from mlrepo.submission.changed import judge_index
-    from mlrepo.submission.guard import settings_for_hooks
+    from mlrepo.guard.changed import judge_index
+    from mlrepo.guard.contents import settings_for_hooks
 
     index_file = os.environ.get("GIT_INDEX_FILE", "")
     settings = settings_for_hooks(root, os.environ)

@@ -15,7 +15,7 @@ def main() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.submission.guard import large_files
+    from mlrepo.guard.contents import large_files
 
     files = [name for name in sys.argv[1:] if Path(name).is_file()]
     return large_files([OutgoingBlob(name, "", Path(name).stat().st_size) for name in files])

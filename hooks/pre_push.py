@@ -34,14 +34,14 @@ def main() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.submission.embargo import embargo_in_force
-    from mlrepo.submission.guard import (
+    from mlrepo.guard.contents import (
         first_result,
         large_files,
         refused_by,
         secrets_in,
         secrets_in_names,
     )
+    from mlrepo.guard.embargo import embargo_in_force
 
     remote, url = sys.argv[1], sys.argv[2]
     root = Path.cwd()
@@ -81,8 +81,8 @@ def _findings(root: Path, remote: str, update: _Update) -> list[str]:
     change = pushed_change(root, remote, update.local, update.there)
     if not any(path.startswith(_WATCHED) for path in change.paths):
         return []
-    from mlrepo.submission.changed import judge_branch
-    from mlrepo.submission.guard import settings_for_hooks
+    from mlrepo.guard.changed import judge_branch
+    from mlrepo.guard.contents import settings_for_hooks
 
     return judge_branch(root, update.local, change, settings_for_hooks(root, os.environ))
 

@@ -14,7 +14,7 @@ def main() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.submission.guard import secret_messages, secrets_in_names
+    from mlrepo.guard.contents import secret_messages, secrets_in_names
 
     files = [Path(name) for name in sys.argv[1:]]
     return secrets_in_names("the file", sys.argv[1:]) + [

@@ -18,9 +18,9 @@ def main() -> int:
 
 def mend(root: Path, names: Sequence[str]) -> list[str]:
     """Truncate the logs below ``root``; return one message for each file changed or refused."""
+    from mlrepo.guard.truncate import Outcome, is_target, truncate
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
     from mlrepo.repository.discovery import find_git_repository
-    from mlrepo.submission.truncate import Outcome, is_target, truncate
 
     repository = find_git_repository(root)
     if repository is None:

@@ -14,12 +14,23 @@ from mlrepo.record import RunRecord
 
 # The facts about a host that tell which machine it is; others, such as free memory, come and go.
 _MACHINE = (
-    "machine", "number_of_nodes", "host_processor_model_name", "host_processors_per_node",
-    "host_processor_core_count", "host_processor_vcpu_count", "threads_per_core", "cpus_usable",
-    "host_processor_caches", "host_memory_capacity", "accelerators_per_node",
-    "accelerator_model_name", "accelerator_memory_capacity", "virtualisation", "container",
+    "machine",
+    "number_of_nodes",
+    "host_processor_model_name",
+    "host_processors_per_node",
+    "host_processor_core_count",
+    "host_processor_vcpu_count",
+    "threads_per_core",
+    "cpus_usable",
+    "host_processor_caches",
+    "host_memory_capacity",
+    "accelerators_per_node",
+    "accelerator_model_name",
+    "accelerator_memory_capacity",
+    "virtualisation",
+    "container",
     "operating_system",
-)  # fmt: skip
+)
 # LoadGen's effective settings that are estimated in the warm-up, and the setting that gives them:
 # LoadGen tells the expected latency of a stream as a rate.
 _ESTIMATED = {

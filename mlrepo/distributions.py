@@ -16,9 +16,16 @@ LOADGEN = "mlcommons-loadgen"
 _SAME: dict[str, tuple[tuple[str, ...], str]] = {
     "onnxruntime": (
         (
-            "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml",
-            "onnxruntime-training", "onnxruntime-rocm", "onnxruntime-migraphx", "onnxruntime-qnn",
-            "onnxruntime-cann", "ort-nightly", "ort-nightly-gpu",
+            "onnxruntime-gpu",
+            "onnxruntime-openvino",
+            "onnxruntime-directml",
+            "onnxruntime-training",
+            "onnxruntime-rocm",
+            "onnxruntime-migraphx",
+            "onnxruntime-qnn",
+            "onnxruntime-cann",
+            "ort-nightly",
+            "ort-nightly-gpu",
         ),
         "onnxruntime",
     ),
@@ -35,7 +42,7 @@ _SAME: dict[str, tuple[tuple[str, ...], str]] = {
     "numpy": ((), "numpy"),
     "onnx": (("onnx-weekly",), "onnx"),
     "pillow": (("pillow-simd",), "PIL"),
-}  # fmt: skip
+}
 
 
 def installed_version(distribution: str) -> str | None:

@@ -20,19 +20,48 @@ _WAYS: Mapping[str, Mapping[int, str]] = {
     "Function": {7: "Node", 11: "Attribute"},
     "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
     "Node": {5: "Attribute"},
-    "Attribute": {5: "Tensor", 6: "Graph", 10: "Tensor", 11: "Graph",
-                  22: "SparseTensor", 23: "SparseTensor"},
+    "Attribute": {
+        5: "Tensor",
+        6: "Graph",
+        10: "Tensor",
+        11: "Graph",
+        22: "SparseTensor",
+        23: "SparseTensor",
+    },
     "SparseTensor": {1: "Tensor", 2: "Tensor"},
-}  # fmt: skip
+}
 _DIMS, _DATA_TYPE, _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 13, 14
 _KEY, _VALUE = 1, 2
 _EXTERNAL = 1
 _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
 # Bits of an element by TensorProto.DataType; texts (8) have no fixed size.
 _BITS = {
-    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64,
-    15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
-}  # fmt: skip
+    1: 32,
+    2: 8,
+    3: 8,
+    4: 16,
+    5: 16,
+    6: 32,
+    7: 64,
+    9: 8,
+    10: 16,
+    11: 64,
+    12: 32,
+    13: 64,
+    14: 64,
+    15: 128,
+    16: 16,
+    17: 8,
+    18: 8,
+    19: 8,
+    20: 8,
+    21: 4,
+    22: 4,
+    23: 4,
+    24: 8,
+    25: 2,
+    26: 2,
+}
 
 Span = tuple[int, int]
 
@@ -141,9 +170,14 @@ def read_tensor(data: mmap.mmap, span: Span) -> OnnxTensor:
             pair = {n: read_text(data, v) for n, k, v in fields(data, value) if k == _BYTES}
             entries[pair.get(_KEY, "")] = pair.get(_VALUE, "")
     return OnnxTensor(
-        name, data_type, tuple(shape), external, entries.get("location", ""),
-        _number(entries.get("offset")) or 0, _number(entries.get("length")),
-    )  # fmt: skip
+        name,
+        data_type,
+        tuple(shape),
+        external,
+        entries.get("location", ""),
+        _number(entries.get("offset")) or 0,
+        _number(entries.get("length")),
+    )
 
 
 def _number(text: str | None) -> int | None:

@@ -119,8 +119,10 @@ def _file(value: Any) -> str:
     if not isinstance(value, dict):
         return "is not an object"
     problems = (
-        _text(value.get("name")), _count(value.get("size")), _SHA.problem(value.get("sha256")),
-    )  # fmt: skip
+        _text(value.get("name")),
+        _count(value.get("size")),
+        _SHA.problem(value.get("sha256")),
+    )
     return next((said for said in problems if said), "")
 
 

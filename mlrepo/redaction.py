@@ -21,23 +21,87 @@ from mlrepo.secret_patterns import ESCAPED, MASK, SECRET_PATTERNS
 # Only variables that steer threads, kernels, devices and frameworks; never "everything but". A name
 # that ends in "_" stands for all names that begin with it ("LANG" must not let LANGCHAIN_… pass).
 RECORDED_VARIABLES: tuple[str, ...] = (
-    "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "DNNL_", "ONEDNN_", "MALLOC_",
-    "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_", "HIP_VISIBLE_DEVICES", "NUMEXPR_", "TBB_", "LD_PRELOAD",
-    "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONMALLOC", "LANG", "LC_ALL", "TZ",
-)  # fmt: skip
+    "OMP_",
+    "MKL_",
+    "KMP_",
+    "GOMP_",
+    "OPENBLAS_",
+    "BLIS_",
+    "DNNL_",
+    "ONEDNN_",
+    "MALLOC_",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_",
+    "HIP_VISIBLE_DEVICES",
+    "NUMEXPR_",
+    "TBB_",
+    "LD_PRELOAD",
+    "PYTHONHASHSEED",
+    "PYTHONOPTIMIZE",
+    "PYTHONMALLOC",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+)
 _RECORDED_PREFIXES = tuple(name for name in RECORDED_VARIABLES if name.endswith("_"))
 # Frameworks log in to hubs and registries too. Of theirs only names with a word of steering count.
 _FRAMEWORKS = ("ORT_", "ONNXRUNTIME_", "TVM_", "TORCH_", "PYTORCH_", "ATEN_", "OPENVINO_", "OV_")
 _STEERING = frozenset(
     {
-        "ALLOC", "ALLOW", "ARCH", "ARENA", "BATCH", "BIND", "BLAS", "CACHE", "CACHING", "COMPILE",
-        "CONF", "CORES", "CPU", "CUDA", "CUDNN", "DEBUG", "DEVICE", "DEVICES", "DISABLE",
-        "DISABLED", "ENABLE", "ENABLED", "FP16", "GPU", "HIP", "INDUCTOR", "INT8", "ISA", "JIT",
-        "KERNEL", "LEVEL", "LOG", "LOGS", "MEMORY", "MKLDNN", "NNPACK", "NUM", "OMP", "OPT",
-        "PRECISION", "PROFILE", "PROFILING", "STREAMS", "TENSORRT", "TF32", "THREAD", "THREADING",
-        "THREADS", "TRT", "VERBOSE", "WARP", "WORKSPACE",
+        "ALLOC",
+        "ALLOW",
+        "ARCH",
+        "ARENA",
+        "BATCH",
+        "BIND",
+        "BLAS",
+        "CACHE",
+        "CACHING",
+        "COMPILE",
+        "CONF",
+        "CORES",
+        "CPU",
+        "CUDA",
+        "CUDNN",
+        "DEBUG",
+        "DEVICE",
+        "DEVICES",
+        "DISABLE",
+        "DISABLED",
+        "ENABLE",
+        "ENABLED",
+        "FP16",
+        "GPU",
+        "HIP",
+        "INDUCTOR",
+        "INT8",
+        "ISA",
+        "JIT",
+        "KERNEL",
+        "LEVEL",
+        "LOG",
+        "LOGS",
+        "MEMORY",
+        "MKLDNN",
+        "NNPACK",
+        "NUM",
+        "OMP",
+        "OPT",
+        "PRECISION",
+        "PROFILE",
+        "PROFILING",
+        "STREAMS",
+        "TENSORRT",
+        "TF32",
+        "THREAD",
+        "THREADING",
+        "THREADS",
+        "TRT",
+        "VERBOSE",
+        "WARP",
+        "WORKSPACE",
     }
-)  # fmt: skip
+)
 
 # A shorter value of an environment variable would tear holes into ordinary words.
 _SHORTEST = 8
@@ -222,9 +286,12 @@ def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
     forms: set[str] = set()
     for secret in filter(None, secrets):
         forms |= {
-            secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1],
-            repr(secret)[1:-1], secret.replace("'", "'\"'\"'"),
-        }  # fmt: skip
+            secret,
+            json.dumps(secret)[1:-1],
+            json.dumps(secret, ensure_ascii=False)[1:-1],
+            repr(secret)[1:-1],
+            secret.replace("'", "'\"'\"'"),
+        }
         data = secret.encode("utf-8", "surrogateescape")
         quoted = {quote(data, safe=""), quote(data), quote_plus(data)}
         forms |= quoted | {re.sub("%..", lambda match: match[0].lower(), form) for form in quoted}

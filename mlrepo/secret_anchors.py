@@ -66,7 +66,7 @@ TOKENS: tuple[tuple[str, str, str, int], ...] = (
     ("OpenShift token", "sha256~", _WORD, 43),
     ("Clojars token", "CLOJARS_", _LETTERS, 60),
     ("ReadMe key", "rdme_", _LETTERS, 70),
-)  # fmt: skip
+)
 
 # The same of those that begin as a longer word may end (disk-…, task_…): only where such a word
 # cannot be, see :mod:`mlrepo.redaction`.
@@ -96,7 +96,7 @@ WORDLIKE_TOKENS: tuple[tuple[str, str, str, int], ...] = (
     ("Figma token", "figd_ figu_", _WORD, 36),
     ("Fly.io token", "fo1_ fm1r_ fm1a_ fm2_", _WORD + "+/=", 40),
     ("Adobe secret", "p8e-", _LETTERS, 32),
-)  # fmt: skip
+)
 
 _URL = "credentials in a URL"
 

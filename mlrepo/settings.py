@@ -82,42 +82,100 @@ def _date(text: str) -> str:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
-        "round", "the MLPerf Inference round, such as v6.1", "--round", "VERSION", "v6.1",
+        "round",
+        "the MLPerf Inference round, such as v6.1",
+        "--round",
+        "VERSION",
+        "v6.1",
         parse=_round,
     ),
     Setting(
-        "division", "closed, open or network", "--division", "DIVISION", None,
-        ("closed", "open", "network"), parse=str.lower,
+        "division",
+        "closed, open or network",
+        "--division",
+        "DIVISION",
+        None,
+        ("closed", "open", "network"),
+        parse=str.lower,
     ),
-    Setting("submitter", "your organisation, as MLCommons spells it", "--submitter", "SUBMITTER",
-            parse=_name),
     Setting(
-        "category", "edge, datacenter or datacenter,edge", "--category", "CATEGORY", "edge",
-        ("edge", "datacenter", "datacenter,edge"), parse=_category,
+        "submitter",
+        "your organisation, as MLCommons spells it",
+        "--submitter",
+        "SUBMITTER",
+        parse=_name,
     ),
-    Setting("system", "the default system: a directory below systems/", "--system", "SYSTEM",
-            parse=_name),
-    Setting("platform", "the platform profile of every run: see `mlrepo platform list`",
-            "--platform", default="none", parse=_name),
+    Setting(
+        "category",
+        "edge, datacenter or datacenter,edge",
+        "--category",
+        "CATEGORY",
+        "edge",
+        ("edge", "datacenter", "datacenter,edge"),
+        parse=_category,
+    ),
+    Setting(
+        "system",
+        "the default system: a directory below systems/",
+        "--system",
+        "SYSTEM",
+        parse=_name,
+    ),
+    Setting(
+        "platform",
+        "the platform profile of every run: see `mlrepo platform list`",
+        "--platform",
+        default="none",
+        parse=_name,
+    ),
     Setting("official.repository", "URL of the official repository that gets the pull request"),
     Setting("official.branch", "its branch", default="main"),
-    Setting("official.visibility", "public or private", default="public",
-            choices=("public", "private"), parse=str.lower),
-    Setting("official.fork", "where the branch of the pull request is pushed: OWNER, OWNER/NAME or "
-            "a URL; on GitHub by default your own fork, made when there is none", "--fork"),
-    Setting("official.forge", "what the official repository lives on: github, gitlab, or git for "
-            "any other server; by default told from its URL",
-            choices=("github", "gitlab", "git"), parse=str.lower),
-    Setting("official.api_url", "root of the GitHub REST API; by default https://api.github.com or "
-            "https://HOST/api/v3"),
+    Setting(
+        "official.visibility",
+        "public or private",
+        default="public",
+        choices=("public", "private"),
+        parse=str.lower,
+    ),
+    Setting(
+        "official.fork",
+        "where the branch of the pull request is pushed: OWNER, OWNER/NAME or "
+        "a URL; on GitHub by default your own fork, made when there is none",
+        "--fork",
+    ),
+    Setting(
+        "official.forge",
+        "what the official repository lives on: github, gitlab, or git for "
+        "any other server; by default told from its URL",
+        choices=("github", "gitlab", "git"),
+        parse=str.lower,
+    ),
+    Setting(
+        "official.api_url",
+        "root of the GitHub REST API; by default https://api.github.com or https://HOST/api/v3",
+    ),
     Setting("embargo", "no result may become public before this date (YYYY-MM-DD)", parse=_date),
-    Setting("private_remotes", "names or URLs of Git remotes that the public cannot read, "
-            "separated by commas; results may go there before the embargo ends"),
-    Setting("profile", "which verdict `mlrepo check` and the hooks go by: strict or official",
-            "--profile", default="strict", choices=("strict", "official"), parse=str.lower),
-    Setting("hooks", "which Git hooks are laid: plain, pre-commit (the framework), or auto",
-            default="auto", choices=("auto", "plain", "pre-commit"), parse=str.lower),
-)  # fmt: skip
+    Setting(
+        "private_remotes",
+        "names or URLs of Git remotes that the public cannot read, "
+        "separated by commas; results may go there before the embargo ends",
+    ),
+    Setting(
+        "profile",
+        "which verdict `mlrepo check` and the hooks go by: strict or official",
+        "--profile",
+        default="strict",
+        choices=("strict", "official"),
+        parse=str.lower,
+    ),
+    Setting(
+        "hooks",
+        "which Git hooks are laid: plain, pre-commit (the framework), or auto",
+        default="auto",
+        choices=("auto", "plain", "pre-commit"),
+        parse=str.lower,
+    ),
+)
 
 _BY_KEY = {setting.key: setting for setting in SETTINGS}
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from onnx_builder import CLASSES, GeneratedModel, Graph
+
+from tests.onnx_builder import CLASSES, GeneratedModel, Graph
 
 
 def _batch(g: Graph, x: str) -> str:
@@ -342,9 +343,13 @@ def inception(g: Graph) -> str:
     )
     five = conv(conv(x, 16, 8, (1, 1)), 8, 8, (5, 5))
     x = g.node(
-        "Concat", conv(x, 16, 8, (1, 1)), five, conv(conv(x, 16, 8, (3, 3)), 8, 8, (3, 3)),
-        conv(pooled, 16, 8, (1, 1)), axis=1,
-    )  # fmt: skip
+        "Concat",
+        conv(x, 16, 8, (1, 1)),
+        five,
+        conv(conv(x, 16, 8, (3, 3)), 8, 8, (3, 3)),
+        conv(pooled, 16, 8, (1, 1)),
+        axis=1,
+    )
     seven = conv(conv(conv(x, 32, 8, (1, 1)), 8, 8, (1, 7)), 8, 16, (7, 1))
     x = g.node("Concat", conv(x, 32, 16, (1, 1)), seven, axis=1)
     reduced = conv(x, 32, 16, (3, 3), strides=[2, 2], pads=[0] * 4)
@@ -355,12 +360,20 @@ def inception(g: Graph) -> str:
 
 
 _ARCHITECTURES = (
-    ("ViT", 14, vit), ("ViT", 17, vit), ("DeiT", 14, deit), ("Swin", 14, swin),
-    ("ConvNeXt", 14, convnext), ("ConvNeXt", 17, convnext), ("DenseNet", 13, densenet),
-    ("EfficientNet-TF", 13, efficientnet_tf), ("MobileNetV3", 13, mobilenet_v3),
-    ("MobileNetV3", 14, mobilenet_v3), ("ShuffleNet", 13, shufflenet),
-    ("SqueezeNet", 13, squeezenet), ("Inception", 13, inception),
-)  # fmt: skip
+    ("ViT", 14, vit),
+    ("ViT", 17, vit),
+    ("DeiT", 14, deit),
+    ("Swin", 14, swin),
+    ("ConvNeXt", 14, convnext),
+    ("ConvNeXt", 17, convnext),
+    ("DenseNet", 13, densenet),
+    ("EfficientNet-TF", 13, efficientnet_tf),
+    ("MobileNetV3", 13, mobilenet_v3),
+    ("MobileNetV3", 14, mobilenet_v3),
+    ("ShuffleNet", 13, shufflenet),
+    ("SqueezeNet", 13, squeezenet),
+    ("Inception", 13, inception),
+)
 
 
 def architecture_models() -> Iterator[GeneratedModel]:

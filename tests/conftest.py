@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from samples import git
 
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
+from tests.samples import git
 
 _FOREIGN = ("GIT_", "MLREPO_", "CK_MLPERF_INFERENCE_", "XDG_", "SSH_", "GPG_")
 # Where test data lie that are no part of the project.
@@ -112,8 +112,10 @@ def small_mount(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root can mount a small disk")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
     try:

@@ -110,8 +110,27 @@ def _renamed(path: Path, name: str) -> None:
 # Broken in these ways a file may still be what a rule allows, so that nothing need be found: the
 # corrupted place may be one that no rule reads, or the file one that may hold any text.
 HARMLESS = frozenset(
-    {"truncated", "bytes flipped", "latin-1 byte", "NUL bytes", "gigantic line", "duplicate line",
-     "lines shuffled", "NaN", "infinity", "huge float", "huge integer", "null", "list", "object",
-     "lone surrogate", "escape sequence", "CRLF", "CR only", "BOM", "other separators",
-     "deep JSON value"}
-)  # fmt: skip
+    {
+        "truncated",
+        "bytes flipped",
+        "latin-1 byte",
+        "NUL bytes",
+        "gigantic line",
+        "duplicate line",
+        "lines shuffled",
+        "NaN",
+        "infinity",
+        "huge float",
+        "huge integer",
+        "null",
+        "list",
+        "object",
+        "lone surrogate",
+        "escape sequence",
+        "CRLF",
+        "CR only",
+        "BOM",
+        "other separators",
+        "deep JSON value",
+    }
+)

@@ -8,7 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from onnx import TensorProto, helper
-from onnx_builder import CLASSES, GeneratedModel, Graph
+
+from tests.onnx_builder import CLASSES, GeneratedModel, Graph
 
 _Body = Callable[[Graph, str], str]
 _IMAGE = (3, 16, 16)
@@ -96,9 +97,16 @@ def _qlinear(g: Graph, x: str) -> str:
     weights = g.const(np.random.default_rng(1).integers(-100, 100, (8, 3, 3, 3)), np.int8)
     about = g.const(np.array(0.003), np.float32), g.const(np.array(0), np.int8)
     y = g.node(
-        "QLinearConv", g.node("QuantizeLinear", x, scale, zero), scale, zero, weights, *about,
-        scale, zero, pads=[1] * 4,
-    )  # fmt: skip
+        "QLinearConv",
+        g.node("QuantizeLinear", x, scale, zero),
+        scale,
+        zero,
+        weights,
+        *about,
+        scale,
+        zero,
+        pads=[1] * 4,
+    )
     return g.head(g.node("DequantizeLinear", y, scale, zero))
 
 
@@ -199,13 +207,22 @@ def form_models() -> Iterator[GeneratedModel]:
     yield _made_open(_make("Open height and width", _pooled))
     yield _two_outputs()
     yield _make("Float16", dtype=np.float16, bound=_HALF)
-    yield _make("Float16 between casts", _cast(TensorProto.FLOAT16, _plain), dtype=np.float16,
-                takes=TensorProto.FLOAT, bound=_HALF)  # fmt: skip
+    yield _make(
+        "Float16 between casts",
+        _cast(TensorProto.FLOAT16, _plain),
+        dtype=np.float16,
+        takes=TensorProto.FLOAT,
+        bound=_HALF,
+    )
     yield _make("Float16 weights", _cast_weights(np.float16))
     yield _make("Bfloat16 weights", _cast_weights(ml_dtypes.bfloat16))
     yield _make("Double", _products, dtype=np.float64)
-    yield _make("Double between casts", _cast(TensorProto.DOUBLE, _products), dtype=np.float64,
-                takes=TensorProto.FLOAT)  # fmt: skip
+    yield _make(
+        "Double between casts",
+        _cast(TensorProto.DOUBLE, _products),
+        dtype=np.float64,
+        takes=TensorProto.FLOAT,
+    )
     quantized = {"bound": _EIGHT_BITS, "precision": "int8"}
     yield _make("QDQ uint8", _qdq(np.uint8, 120, per_channel=False), **quantized)
     yield _make("QDQ int8", _qdq(np.int8, 3, per_channel=False), **quantized)

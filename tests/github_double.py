@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
-from git_server import Answer, GitServer
+
+from tests.git_server import Answer, GitServer
 
 _DESCRIPTION = Path(__file__).parent / "data" / "github" / "openapi.json"
 _DOCUMENTATION = "https://docs.github.com/rest"
@@ -139,8 +140,10 @@ class GitHubDouble:
         if source is None:
             return _NOT_FOUND
         if not self.forking:
-            return 403, {"message": "The repository exists, but forking is disabled.",
-                         "documentation_url": _DOCUMENTATION}  # fmt: skip
+            return 403, {
+                "message": "The repository exists, but forking is disabled.",
+                "documentation_url": _DOCUMENTATION,
+            }
         owner = content.get("organization") or login
         full_name = f"{owner}/{content.get('name') or names['repo']}"
         known = self.repositories.get(full_name.lower())
@@ -158,9 +161,11 @@ class GitHubDouble:
         mine, theirs = self.server.path(fork.full_name), self.server.path(fork.parent)
         ref = f"refs/heads/{branch}"
         done = subprocess.run(
-            ["git", "fetch", "--quiet", theirs, f"{ref}:{ref}"], cwd=mine, check=False,
+            ["git", "fetch", "--quiet", theirs, f"{ref}:{ref}"],
+            cwd=mine,
+            check=False,
             capture_output=True,
-        )  # fmt: skip
+        )
         if done.returncode:
             return 409, {"message": "There are merge conflicts", "documentation_url": ""}
         return 200, {
@@ -173,11 +178,12 @@ class GitHubDouble:
         pulls = self.pulls.get("{owner}/{repo}".format(**names).lower(), [])
         state = query.get("state", "open")
         found = [
-            pull for pull in pulls
+            pull
+            for pull in pulls
             if state in ("all", pull.state)
             and query.get("head", pull.head).lower() == pull.head.lower()
             and query.get("base", pull.base) == pull.base
-        ]  # fmt: skip
+        ]
         found.sort(key=lambda pull: pull.number, reverse=query.get("direction") == "desc")
         return 200, [self._pull(pull, names, "pull-request-simple") for pull in found]
 
@@ -201,10 +207,14 @@ class GitHubDouble:
         if any(pull.state == "open" for pull in same):
             return _unprocessable(f"A pull request already exists for {content['head']}.")
         pull = Pull(
-            sum(map(len, self.pulls.values())) + 1, content["title"], content.get("body", ""),
-            content.get("draft", False), content["head"], next(filter(None, heads)),
+            sum(map(len, self.pulls.values())) + 1,
+            content["title"],
+            content.get("body", ""),
+            content.get("draft", False),
+            content["head"],
+            next(filter(None, heads)),
             content["base"],
-        )  # fmt: skip
+        )
         pulls.append(pull)
         return 201, self._pull(pull, names, "pull-request")
 
@@ -255,17 +265,24 @@ class GitHubDouble:
 
 def allow(bare: Path) -> None:
     """Let a bare repository be used as forges let theirs: partial clones, pushes over HTTP."""
-    for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant", "http.receivepack",
-                "uploadpack.advertiseObjectInfo"):  # fmt: skip
+    for key in (
+        "uploadpack.allowFilter",
+        "uploadpack.allowAnySHA1InWant",
+        "http.receivepack",
+        "uploadpack.advertiseObjectInfo",
+    ):
         _git("config", key, "true", cwd=bare)
 
 
 def tip(bare: Path, branch: str) -> str:
     """Return the commit of a branch; empty when there is none."""
     done = subprocess.run(
-        ["git", "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"], cwd=bare,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["git", "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"],
+        cwd=bare,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout.strip()
 
 

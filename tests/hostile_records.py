@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samples import git, sample_run_id
+from tests.samples import git, sample_run_id
 
 # What may stand where a text, a number, a list or an object is expected.
 VALUES: Mapping[str, Any] = {
@@ -37,9 +37,25 @@ VALUES: Mapping[str, Any] = {
     "odd object": {"\x1b[31m": {"../x": [True]}},
     "deep": None,  # see _deep
 }
-_TRAILERS = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario", "Mode",
-             "Result", "Validity", "Tags", "Duration", "Configuration", "Test", "Reference",
-             "Placed", "Experiment")  # fmt: skip
+_TRAILERS = (
+    "Round",
+    "Division",
+    "Submitter",
+    "System",
+    "Backend",
+    "Benchmark",
+    "Scenario",
+    "Mode",
+    "Result",
+    "Validity",
+    "Tags",
+    "Duration",
+    "Configuration",
+    "Test",
+    "Reference",
+    "Placed",
+    "Experiment",
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +80,20 @@ def hostile_runs(files: Mapping[str, bytes], trailers: Mapping[str, str]) -> Ite
             changed = {**trailers, f"MLRepo-{name}": _line(VALUES[kind])}
             yield Hostile(f"trailer {name} {kind}", dict(files), changed)
     for name in files:
-        for kind, data in (("absent", None), ("empty", b""), ("bytes", b"\xff\xfe\0\x1b[2J"),
-                           ("deep", b"[" * 50_000), ("list", b"[1]"), ("scalar", b"1"),
-                           ("mllog", b':::MLLOG {"key": 1, "value": 1e999, "metadata": {}}\n'),
-                           ("mllog list", b":::MLLOG []\n")):  # fmt: skip
+        for kind, data in (
+            ("absent", None),
+            ("empty", b""),
+            ("bytes", b"\xff\xfe\0\x1b[2J"),
+            ("deep", b"[" * 50_000),
+            ("list", b"[1]"),
+            ("scalar", b"1"),
+            ("mllog", b':::MLLOG {"key": 1, "value": 1e999, "metadata": {}}\n'),
+            ("mllog list", b":::MLLOG []\n"),
+        ):
             kept = {key: value for key, value in files.items() if key != name}
-            yield Hostile(f"file {name} {kind}", kept | ({} if data is None else {name: data}),
-                          dict(trailers))  # fmt: skip
+            yield Hostile(
+                f"file {name} {kind}", kept | ({} if data is None else {name: data}), dict(trailers)
+            )
     yield Hostile("encoding", dict(files), dict(trailers), encoding="x-no-such-encoding")
 
 
@@ -86,9 +109,13 @@ def _paths(value: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 
 
 def _changed(
-    files: Mapping[str, bytes], trailers: Mapping[str, str], record: Any, path: tuple[str, ...],
-    kind: str, value: Any,
-) -> Hostile:  # fmt: skip
+    files: Mapping[str, bytes],
+    trailers: Mapping[str, str],
+    record: Any,
+    path: tuple[str, ...],
+    kind: str,
+    value: Any,
+) -> Hostile:
     changed = copy.deepcopy(record)
     place = changed
     for key in path[:-1]:
@@ -98,8 +125,7 @@ def _changed(
     else:
         place[path[-1]] = "@deep@" if kind == "deep" else value
     text = json.dumps(changed).replace('"@deep@"', "[" * 300 + "]" * 300)
-    return Hostile(f"{'.'.join(path)} {kind}", {**files, "run.json": text.encode()},
-                   dict(trailers))  # fmt: skip
+    return Hostile(f"{'.'.join(path)} {kind}", {**files, "run.json": text.encode()}, dict(trailers))
 
 
 def push(root: Path, branch: str, runs: list[Hostile]) -> dict[str, str]:
@@ -116,10 +142,8 @@ def push(root: Path, branch: str, runs: list[Hostile]) -> dict[str, str]:
         trailers = {"MLRepo-Run": run_id, **run.trailers}
         trailers["MLRepo-Run"] = run_id
         message = "hostile\n\n" + "".join(f"{k}: {v}\n" for k, v in trailers.items())
-        stream.append(
-            f"commit {ref}\ncommitter Mallory <m@example.org> {1_800_000_000 + number} +0000\n"
-            .encode()
-        )  # fmt: skip
+        committer = f"Mallory <m@example.org> {1_800_000_000 + number} +0000"
+        stream.append(f"commit {ref}\ncommitter {committer}\n".encode())
         if run.encoding:
             stream.append(f"encoding {run.encoding}\n".encode())
         stream.append(_data(message.encode("utf-8", "replace")))
@@ -132,8 +156,9 @@ def push(root: Path, branch: str, runs: list[Hostile]) -> dict[str, str]:
             stream.append(f"M 100644 inline runs/{run_id}/{name}\n".encode() + _data(content))
     import subprocess
 
-    subprocess.run(["git", "fast-import", "--quiet", "--force"], cwd=root, input=b"".join(stream),
-                   check=True)  # fmt: skip
+    subprocess.run(
+        ["git", "fast-import", "--quiet", "--force"], cwd=root, input=b"".join(stream), check=True
+    )
     return ids
 
 

@@ -45,9 +45,15 @@ def files_of(root: Path) -> dict[str, bytes]:
 
 
 def processors(
-    *, sockets: int, cores: int, threads: int, caches: dict[str, tuple[str, int]],
-    top: str = "3500000", nodes: int = 1, node_kib: int = 131_000_000,
-) -> dict[str, str]:  # fmt: skip
+    *,
+    sockets: int,
+    cores: int,
+    threads: int,
+    caches: dict[str, tuple[str, int]],
+    top: str = "3500000",
+    nodes: int = 1,
+    node_kib: int = 131_000_000,
+) -> dict[str, str]:
     """Return the CPU files of a machine; ``caches``: by ``1 Data``, size and CPUs sharing one."""
     files = {}
     total = sockets * cores
@@ -64,9 +70,11 @@ def processors(
             level, _, word = kind.partition(" ")
             cache = f"{base}/cache/index{index}"
             files |= {
-                f"{cache}/level": level, f"{cache}/type": word, f"{cache}/size": size,
+                f"{cache}/level": level,
+                f"{cache}/type": word,
+                f"{cache}/size": size,
                 f"{cache}/shared_cpu_list": f"group {core // sharing}",
-            }  # fmt: skip
+            }
         if top:
             files[f"{base}/cpufreq/cpuinfo_max_freq"] = top
             files[f"{base}/cpufreq/cpuinfo_min_freq"] = "800000"
@@ -102,11 +110,20 @@ def _modules(number: int, size: str, kind: str, speed: int) -> str:
 
 def xeon(root: Path) -> Path:
     """Two sockets of Xeon Platinum 8380 as root: dmidecode answers."""
-    caches = {"1 Data": ("48K", 1), "1 Instruction": ("32K", 1), "2 Unified": ("1280K", 1),
-              "3 Unified": ("61440K", 40)}  # fmt: skip
+    caches = {
+        "1 Data": ("48K", 1),
+        "1 Instruction": ("32K", 1),
+        "2 Unified": ("1280K", 1),
+        "3 Unified": ("61440K", 40),
+    }
     files = processors(sockets=2, cores=40, threads=2, caches=caches, top="3400000", nodes=2)
-    files |= _common("Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", "avx512f",
-                     "Ubuntu 22.04.5 LTS", "5.15.0-126-generic", 527_000_000)  # fmt: skip
+    files |= _common(
+        "Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz",
+        "avx512f",
+        "Ubuntu 22.04.5 LTS",
+        "5.15.0-126-generic",
+        527_000_000,
+    )
     files |= {
         "commands/dmidecode_-t_17": _modules(16, "32 GB", "DDR4", 3200),
         "commands/dmidecode_-t_16": "Physical Memory Array\n\tError Correction Type: Multi-bit ECC",
@@ -129,12 +146,22 @@ def xeon(root: Path) -> Path:
 
 def epyc(root: Path) -> Path:
     """Two EPYC 9375F without SMT, one NUMA node each, not root: 755 GiB a node as numactl told."""
-    caches = {"1 Data": ("48K", 1), "1 Instruction": ("32K", 1), "2 Unified": ("1024K", 1),
-              "3 Unified": ("32768K", 4)}  # fmt: skip
-    files = processors(sockets=2, cores=32, threads=1, caches=caches, top="4819336", nodes=2,
-                       node_kib=791_829_504)  # fmt: skip
-    files |= _common("AMD EPYC 9375F 32-Core Processor", "avx512f", "Debian GNU/Linux 13 (trixie)",
-                     "6.17.2-1-pve", 1_584_432_000)  # fmt: skip
+    caches = {
+        "1 Data": ("48K", 1),
+        "1 Instruction": ("32K", 1),
+        "2 Unified": ("1024K", 1),
+        "3 Unified": ("32768K", 4),
+    }
+    files = processors(
+        sockets=2, cores=32, threads=1, caches=caches, top="4819336", nodes=2, node_kib=791_829_504
+    )
+    files |= _common(
+        "AMD EPYC 9375F 32-Core Processor",
+        "avx512f",
+        "Debian GNU/Linux 13 (trixie)",
+        "6.17.2-1-pve",
+        1_584_432_000,
+    )
     for controller in range(2):
         files[f"sys/devices/system/edac/mc/mc{controller}/ce_count"] = "0"
     return write(root, files)
@@ -142,11 +169,17 @@ def epyc(root: Path) -> Path:
 
 def arm_board(root: Path) -> Path:
     """A Raspberry Pi 5: no model name in cpuinfo, lscpu knows it; an SD card, no firmware."""
-    caches = {"1 Data": ("64K", 1), "1 Instruction": ("64K", 1), "2 Unified": ("512K", 1),
-              "3 Unified": ("2048K", 4)}  # fmt: skip
+    caches = {
+        "1 Data": ("64K", 1),
+        "1 Instruction": ("64K", 1),
+        "2 Unified": ("512K", 1),
+        "3 Unified": ("2048K", 4),
+    }
     files = processors(sockets=1, cores=4, threads=1, caches=caches, top="2400000")
-    features = ("fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm "
-                "lrcpc dcpop asimddp")  # fmt: skip
+    features = (
+        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm "
+        "lrcpc dcpop asimddp"
+    )
     cpus = [
         f"processor\t: {cpu}\nBogoMIPS\t: 108.00\nFeatures\t: {features}\n"
         "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x4\nCPU part\t: 0xd0b\n"
@@ -154,17 +187,38 @@ def arm_board(root: Path) -> Path:
         for cpu in range(4)
     ]
     board = "Raspberry Pi 5 Model B Rev 1.0"
-    lscpu = {"lscpu": [
-        {"field": "Architecture:", "data": "aarch64", "children": [
-            {"field": "CPU op-mode(s):", "data": "32-bit, 64-bit"},
-            {"field": "Byte Order:", "data": "Little Endian"}]},
-        {"field": "CPU(s):", "data": "4", "children": [
-            {"field": "On-line CPU(s) list:", "data": "0-3"}]},
-        {"field": "Vendor ID:", "data": "ARM", "children": [
-            {"field": "Model name:", "data": "Cortex-A76", "children": [
-                {"field": "Model:", "data": "1"}, {"field": "Stepping:", "data": "r4p1"},
-                {"field": "CPU max MHz:", "data": "2400.0000"}]}]},
-    ]}  # fmt: skip
+    lscpu = {
+        "lscpu": [
+            {
+                "field": "Architecture:",
+                "data": "aarch64",
+                "children": [
+                    {"field": "CPU op-mode(s):", "data": "32-bit, 64-bit"},
+                    {"field": "Byte Order:", "data": "Little Endian"},
+                ],
+            },
+            {
+                "field": "CPU(s):",
+                "data": "4",
+                "children": [{"field": "On-line CPU(s) list:", "data": "0-3"}],
+            },
+            {
+                "field": "Vendor ID:",
+                "data": "ARM",
+                "children": [
+                    {
+                        "field": "Model name:",
+                        "data": "Cortex-A76",
+                        "children": [
+                            {"field": "Model:", "data": "1"},
+                            {"field": "Stepping:", "data": "r4p1"},
+                            {"field": "CPU max MHz:", "data": "2400.0000"},
+                        ],
+                    }
+                ],
+            },
+        ]
+    }
     files |= {
         "proc/cpuinfo": "\n".join([*cpus, f"Revision\t: d04170\nModel\t\t: {board}"]),
         "proc/meminfo": "MemTotal:        8245536 kB",
@@ -207,8 +261,9 @@ def container(root: Path) -> Path:
 def virtual(root: Path) -> Path:
     """A virtual machine: a flag, a virtual disk and card, and time that the host takes away."""
     files = processors(sockets=1, cores=2, threads=1, caches={"1 Data": ("32K", 1)}, top="")
-    files |= _common("Intel(R) Xeon(R) Processor", "hypervisor avx2", "Alpine Linux v3.20",
-                     "6.6.1", 4_000_000)  # fmt: skip
+    files |= _common(
+        "Intel(R) Xeon(R) Processor", "hypervisor avx2", "Alpine Linux v3.20", "6.6.1", 4_000_000
+    )
     files |= {
         "proc/stat": "cpu  1000 0 500 8000 0 0 0 500 0 0",
         "proc/loadavg": "0.50 0.40 0.30 1/100 1234",
@@ -232,12 +287,28 @@ def eight_gpus(root: Path) -> Path:
         "nvmlDeviceGetMaxClockInfo": {"0": 1980, "2": 2619},
         "nvmlDeviceGetVbiosVersion": "96.00.5E.00.01",
     }
-    caches = {"1 Data": ("48K", 1), "1 Instruction": ("32K", 1), "2 Unified": ("2048K", 1),
-              "3 Unified": ("107520K", 56)}  # fmt: skip
-    files = processors(sockets=2, cores=56, threads=2, caches=caches, top="3800000", nodes=2,
-                       node_kib=1_056_000_000)  # fmt: skip
-    files |= _common("Intel(R) Xeon(R) Platinum 8480C", "amx_int8", "Ubuntu 22.04.4 LTS",
-                     "5.15.0-1053-nvidia", 2_113_000_000)  # fmt: skip
+    caches = {
+        "1 Data": ("48K", 1),
+        "1 Instruction": ("32K", 1),
+        "2 Unified": ("2048K", 1),
+        "3 Unified": ("107520K", 56),
+    }
+    files = processors(
+        sockets=2,
+        cores=56,
+        threads=2,
+        caches=caches,
+        top="3800000",
+        nodes=2,
+        node_kib=1_056_000_000,
+    )
+    files |= _common(
+        "Intel(R) Xeon(R) Platinum 8480C",
+        "amx_int8",
+        "Ubuntu 22.04.4 LTS",
+        "5.15.0-1053-nvidia",
+        2_113_000_000,
+    )
     answers = {"nvmlSystemGetDriverVersion": "550.90.07", "devices": [gpu] * 8}
     files["commands/nvml.json"] = json.dumps(answers)
     for number in range(8):

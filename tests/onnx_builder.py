@@ -55,9 +55,12 @@ class GeneratedModel:
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
         onnx.save_model(
-            proto, path, save_as_external_data=self.external, location="model.onnx.data",
+            proto,
+            path,
+            save_as_external_data=self.external,
+            location="model.onnx.data",
             size_threshold=0,
-        )  # fmt: skip
+        )
         return path
 
     def images(self, count: int = 8) -> Array:
@@ -126,9 +129,13 @@ class Graph:
         """Add a node of several outputs."""
         names = [self._new(kind.lower()) for _ in range(outputs)]
         node = helper.make_node(
-            kind, list(inputs), names, name=f"/block/{kind}_{self._number}", domain=domain,
+            kind,
+            list(inputs),
+            names,
+            name=f"/block/{kind}_{self._number}",
+            domain=domain,
             **attributes,
-        )  # fmt: skip
+        )
         if domain:
             self._domains.setdefault(domain, 1)
         self._nodes.append(node)
@@ -145,25 +152,41 @@ class Graph:
         return name
 
     def conv(
-        self, x: str, channels: int, out: int, kernel: int = 3, stride: int = 1, group: int = 1,
+        self,
+        x: str,
+        channels: int,
+        out: int,
+        kernel: int = 3,
+        stride: int = 1,
+        group: int = 1,
         **attributes: Any,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add a convolution with weights and bias; padded to the size of its input, or by half."""
         attributes = {"pads": [kernel // 2] * 4, **attributes}
         if "auto_pad" in attributes:
             del attributes["pads"]
         return self.node(
-            "Conv", x, self.weight(out, channels // group, kernel, kernel),
-            self.weight(out, scale=0.1), kernel_shape=[kernel] * 2, strides=[stride] * 2,
-            group=group, **attributes,
-        )  # fmt: skip
+            "Conv",
+            x,
+            self.weight(out, channels // group, kernel, kernel),
+            self.weight(out, scale=0.1),
+            kernel_shape=[kernel] * 2,
+            strides=[stride] * 2,
+            group=group,
+            **attributes,
+        )
 
     def batch_norm(self, x: str, channels: int) -> str:
         """Add a batch normalization with statistics of its own."""
         return self.node(
-            "BatchNormalization", x, self.positive(channels), self.weight(channels, scale=0.1),
-            self.weight(channels, scale=0.1), self.positive(channels), epsilon=1e-5,
-        )  # fmt: skip
+            "BatchNormalization",
+            x,
+            self.positive(channels),
+            self.weight(channels, scale=0.1),
+            self.weight(channels, scale=0.1),
+            self.positive(channels),
+            epsilon=1e-5,
+        )
 
     def linear(self, x: str, inputs: int, outputs: int) -> str:
         """Add a matrix product with bias, as exporters of PyTorch write it for tokens."""
@@ -190,8 +213,9 @@ class Graph:
         )
         feeds = {}
         for value in session.get_inputs():
-            sizes = [d if isinstance(d, int) else 2 if i == 0 else 16
-                     for i, d in enumerate(value.shape)]  # fmt: skip
+            sizes = [
+                d if isinstance(d, int) else 2 if i == 0 else 16 for i, d in enumerate(value.shape)
+            ]
             feeds[value.name] = np.zeros(sizes, _NUMPY[value.type])
         found: Array = session.run([name], feeds)[0]
         return found
@@ -219,11 +243,13 @@ class Graph:
         )
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._domains.items()]
         return helper.make_model(
-            graph, opset_imports=opsets, functions=self._functions,
-            ir_version=10 if self._functions else max(
-                8, min(11, helper.find_min_ir_version_for(opsets[:1]))
-            ),
-        )  # fmt: skip
+            graph,
+            opset_imports=opsets,
+            functions=self._functions,
+            ir_version=10
+            if self._functions
+            else max(8, min(11, helper.find_min_ir_version_for(opsets[:1]))),
+        )
 
     def finish(self, *outputs: str, open_batch: bool = True) -> Any:
         """Return the checked model; its outputs have the types and sizes that they come in."""
@@ -260,6 +286,10 @@ def reference_scores(path: Path, images: Array) -> Array:
 
 
 _NUMPY = {
-    "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(int8)": np.int8,
-}  # fmt: skip
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int64)": np.int64,
+    "tensor(int8)": np.int8,
+}

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from onnx_builder import GeneratedModel, Graph
+
+from tests.onnx_builder import GeneratedModel, Graph
 
 _Make = Callable[[Graph, str], str]
 
@@ -330,15 +331,20 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("MaxPool uneven pads", (12,), _pool("MaxPool", strides=[2, 2], pads=[0, 0, 1, 1])),
     ("MaxPool with places", (12,), _max_pool_places),
     ("AveragePool without strides", (11,), _pool("AveragePool")),
-    ("AveragePool pads counted", (11,),
-     _pool("AveragePool", strides=[2, 2], pads=[1] * 4, count_include_pad=1)),
+    (
+        "AveragePool pads counted",
+        (11,),
+        _pool("AveragePool", strides=[2, 2], pads=[1] * 4, count_include_pad=1),
+    ),
     ("AveragePool pads left out", (11,), _pool("AveragePool", strides=[2, 2], pads=[1] * 4)),
     ("AveragePool uneven pads", (11,), _pool("AveragePool", strides=[2, 2], pads=[0, 0, 1, 1])),
-    ("AveragePool SAME_UPPER", (11,),
-     _pool("AveragePool", strides=[2, 2], auto_pad="SAME_UPPER")),
+    ("AveragePool SAME_UPPER", (11,), _pool("AveragePool", strides=[2, 2], auto_pad="SAME_UPPER")),
     ("AveragePool ceil", (19,), _pool("AveragePool", strides=[2, 2], ceil_mode=1)),
-    ("AveragePool ceil, pads counted", (19,),
-     _pool("AveragePool", strides=[2, 2], ceil_mode=1, pads=[1] * 4, count_include_pad=1)),
+    (
+        "AveragePool ceil, pads counted",
+        (19,),
+        _pool("AveragePool", strides=[2, 2], ceil_mode=1, pads=[1] * 4, count_include_pad=1),
+    ),
     ("AveragePool dilated", (19,), _pool("AveragePool", dilations=[2, 2])),
     ("LpPool", (11, 18), _pool("LpPool", p=2, strides=[2, 2])),
     ("GlobalMaxPool", (11,), _one("GlobalMaxPool")),
@@ -352,13 +358,24 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("Conv VALID", (11,), _conv(auto_pad="VALID")),
     ("Conv uneven pads", (11,), _conv(pads=[0, 1, 2, 0])),
     ("Conv uneven strides", (11,), _conv(strides=[1, 3], pads=[1, 0, 1, 0])),
-    ("Conv 1-D", (11,), lambda g, x: g.node(
-        "Conv", g.node("Reshape", x, g.const([0, 8, 256])), g.weight(4, 8, 5), strides=[2])),
-    ("Conv 3-D", (11,), lambda g, x: g.node(
-        "Conv", g.node("Unsqueeze", x, axes=[1]), g.weight(2, 1, 3, 3, 3))),
+    (
+        "Conv 1-D",
+        (11,),
+        lambda g, x: g.node(
+            "Conv", g.node("Reshape", x, g.const([0, 8, 256])), g.weight(4, 8, 5), strides=[2]
+        ),
+    ),
+    (
+        "Conv 3-D",
+        (11,),
+        lambda g, x: g.node("Conv", g.node("Unsqueeze", x, axes=[1]), g.weight(2, 1, 3, 3, 3)),
+    ),
     ("ConvTranspose", (11,), _conv_transpose(strides=[2, 2])),
-    ("ConvTranspose output padding", (11,),
-     _conv_transpose(strides=[2, 2], pads=[1] * 4, output_padding=[1, 1])),
+    (
+        "ConvTranspose output padding",
+        (11,),
+        _conv_transpose(strides=[2, 2], pads=[1] * 4, output_padding=[1, 1]),
+    ),
     ("ConvTranspose grouped", (11,), _conv_transpose(group=2, strides=[2, 2])),
     ("ConvTranspose output shape", (11,), _conv_transpose(strides=[2, 2], output_shape=[32, 32])),
     ("ConvTranspose SAME_UPPER", (11,), _conv_transpose(strides=[2, 2], auto_pad="SAME_UPPER")),
@@ -369,10 +386,16 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("ReduceMean over pixels", (11,), _reduce("ReduceMean", [2, 3], given=False)),
     ("ReduceMean over pixels", (18,), _reduce("ReduceMean", [-1, -2], given=True, keepdims=0)),
     ("ReduceMean over all axes", (13, 18), _over_the_batch),
-    ("ReduceMean of a constant", (13,), lambda g, x: g.node(
-        "Mul", x, g.node("ReduceMean", g.positive(3, 4), keepdims=0))),
-    ("ReduceMean over no axes", (18,),
-     _reduce("ReduceMean", None, given=True, noop_with_empty_axes=1)),
+    (
+        "ReduceMean of a constant",
+        (13,),
+        lambda g, x: g.node("Mul", x, g.node("ReduceMean", g.positive(3, 4), keepdims=0)),
+    ),
+    (
+        "ReduceMean over no axes",
+        (18,),
+        _reduce("ReduceMean", None, given=True, noop_with_empty_axes=1),
+    ),
     ("ReduceSum", (11,), _reduce("ReduceSum", [1], given=False, keepdims=0)),
     ("ReduceSum", (13,), _reduce("ReduceSum", [1], given=True, keepdims=0)),
     ("ReduceMax", (13,), _reduce("ReduceMax", [1], given=False)),
@@ -383,34 +406,66 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("ReduceProd", (13,), _reduce("ReduceProd", [1], given=False)),
     ("Resize nearest", (11, 13), _resize(mode="nearest", nearest_mode="floor", **_ASYMMETRIC)),
     ("Resize nearest by default", (13,), _resize(mode="nearest")),
-    ("Resize nearest to a size", (13,),
-     _resize(True, mode="nearest", nearest_mode="round_prefer_ceil", **_HALF)),
+    (
+        "Resize nearest to a size",
+        (13,),
+        _resize(True, mode="nearest", nearest_mode="round_prefer_ceil", **_HALF),
+    ),
     ("Resize linear", (11, 13, 18), _resize(mode="linear", **_HALF)),
     ("Resize linear to a size", (13,), _resize(True, mode="linear", **_HALF)),
-    ("Resize linear, corners", (13,),
-     _resize(mode="linear", coordinate_transformation_mode="align_corners")),
+    (
+        "Resize linear, corners",
+        (13,),
+        _resize(mode="linear", coordinate_transformation_mode="align_corners"),
+    ),
     ("Resize linear, asymmetric", (13,), _resize(mode="linear", **_ASYMMETRIC)),
     ("Resize cubic", (13,), _resize(mode="cubic", **_HALF)),
-    ("Resize cubic as PyTorch", (13,), _resize(
-        mode="cubic", cubic_coeff_a=-0.5, coordinate_transformation_mode="pytorch_half_pixel")),
-    ("Resize linear, antialias", (18,), lambda g, x: g.node(
-        "Resize", x, "", g.const([1, 1, 0.5, 0.5], np.float32), mode="linear", antialias=1)),
-    ("Upsample", (9,), lambda g, x: g.node(
-        "Upsample", x, g.const([1, 1, 2, 2], np.float32), mode="nearest")),
-    ("Pad as attribute", (10,),
-     _one("Pad", pads=[0, 0, 1, 2, 0, 0, 3, 1], mode="constant", value=0.5)),
+    (
+        "Resize cubic as PyTorch",
+        (13,),
+        _resize(
+            mode="cubic", cubic_coeff_a=-0.5, coordinate_transformation_mode="pytorch_half_pixel"
+        ),
+    ),
+    (
+        "Resize linear, antialias",
+        (18,),
+        lambda g, x: g.node(
+            "Resize", x, "", g.const([1, 1, 0.5, 0.5], np.float32), mode="linear", antialias=1
+        ),
+    ),
+    (
+        "Upsample",
+        (9,),
+        lambda g, x: g.node("Upsample", x, g.const([1, 1, 2, 2], np.float32), mode="nearest"),
+    ),
+    (
+        "Pad as attribute",
+        (10,),
+        _one("Pad", pads=[0, 0, 1, 2, 0, 0, 3, 1], mode="constant", value=0.5),
+    ),
     ("Pad constant", (11, 13), _pad("constant", 0.5)),
     ("Pad constant by default", (13,), _pad("constant")),
     ("Pad reflect", (13,), _pad("reflect")),
     ("Pad edge", (13,), _pad("edge")),
     ("Pad wrap", (19,), _pad("wrap")),
     ("Pad negative", (13,), _pad("constant", 0.0, (-1, 2, -2, 0))),
-    ("Pad by axes", (18,), lambda g, x: g.node(
-        "Pad", x, g.const([1, 2]), g.scalar(1.5), g.const([3]), mode="constant")),
+    (
+        "Pad by axes",
+        (18,),
+        lambda g, x: g.node(
+            "Pad", x, g.const([1, 2]), g.scalar(1.5), g.const([3]), mode="constant"
+        ),
+    ),
     ("LayerNormalization", (17,), _layer_norm),
     ("LayerNormalization in parts", (13,), _layer_norm_of_parts),
-    ("RMSNormalization", (23,), lambda g, x: g.node(
-        "RMSNormalization", g.node("Transpose", x, perm=[0, 2, 3, 1]), g.positive(8), axis=-1)),
+    (
+        "RMSNormalization",
+        (23,),
+        lambda g, x: g.node(
+            "RMSNormalization", g.node("Transpose", x, perm=[0, 2, 3, 1]), g.positive(8), axis=-1
+        ),
+    ),
     ("GroupNormalization", (21,), _scaled("GroupNormalization", num_groups=4)),
     ("InstanceNormalization", (11,), _scaled("InstanceNormalization")),
     ("BatchNormalization", (7, 9, 15), lambda g, x: g.batch_norm(x, 8)),
@@ -437,8 +492,11 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("Swish", (11,), lambda g, x: g.node("Mul", x, g.node("Sigmoid", x))),
     ("Swish", (24,), _one("Swish")),
     ("Sin", (11,), _one("Sin")),
-    ("Exp, Log, Sqrt", (11,), lambda g, x: g.node(
-        "Log", g.node("Sqrt", g.node("Add", g.node("Exp", x), g.scalar(1.0))))),
+    (
+        "Exp, Log, Sqrt",
+        (11,),
+        lambda g, x: g.node("Log", g.node("Sqrt", g.node("Add", g.node("Exp", x), g.scalar(1.0)))),
+    ),
     ("Clip by attributes", (6,), _clip(-0.5, 0.8, given=False)),
     ("Clip from below, attribute", (6,), _clip(0.1, None, given=False)),
     ("Clip by inputs", (11, 13), _clip(-0.5, 0.8, given=True)),
@@ -464,18 +522,36 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("Slice", (10, 13), _slice([1, 2], [7, -1], [1, 2], None)),
     ("Slice with steps", (13,), _slice([-1, 0], [-9, 100], [1, 3], [-2, 3])),
     ("Gather", (11, 13), _gather_channels),
-    ("GatherElements", (13,), lambda g, x: g.node(
-        "Add", x, g.node("GatherElements", g.weight(8, 16), g.const([[5, 2] * 8]), axis=0))),
-    ("GatherND", (13,), lambda g, x: g.node(
-        "Transpose", g.node("GatherND", g.node("Transpose", x, perm=[1, 2, 3, 0]),
-                            g.const([[1, 2], [7, -1]])), perm=[2, 0, 1])),
+    (
+        "GatherElements",
+        (13,),
+        lambda g, x: g.node(
+            "Add", x, g.node("GatherElements", g.weight(8, 16), g.const([[5, 2] * 8]), axis=0)
+        ),
+    ),
+    (
+        "GatherND",
+        (13,),
+        lambda g, x: g.node(
+            "Transpose",
+            g.node(
+                "GatherND", g.node("Transpose", x, perm=[1, 2, 3, 0]), g.const([[1, 2], [7, -1]])
+            ),
+            perm=[2, 0, 1],
+        ),
+    ),
     ("ScatterND", (13,), _scatter),
     ("Concat by a negative axis", (11,), lambda g, x: g.node("Concat", x, x, axis=-3)),
     ("Expand", (13,), _expand),
     ("Expand a class token", (13,), _class_token),
     ("Tile", (13,), _indexed("Tile", [1, 2, 1, 3])),
-    ("Transpose by default", (13,), lambda g, x: g.node(
-        "MatMul", g.node("Flatten", x, axis=1), g.node("Transpose", g.weight(12, 2048)))),
+    (
+        "Transpose by default",
+        (13,),
+        lambda g, x: g.node(
+            "MatMul", g.node("Flatten", x, axis=1), g.node("Transpose", g.weight(12, 2048))
+        ),
+    ),
     ("DepthToSpace DCR", (11, 13), _one("DepthToSpace", blocksize=2)),
     ("DepthToSpace CRD", (11,), _one("DepthToSpace", blocksize=2, mode="CRD")),
     ("SpaceToDepth", (11, 13), _one("SpaceToDepth", blocksize=2)),
@@ -484,16 +560,32 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("ArgMin", (13,), lambda g, x: g.node("Cast", g.node("ArgMin", g.image, axis=-1), to=1)),
     ("TopK", (11,), _top_k),
     ("CumSum", (11, 14), lambda g, x: g.node("CumSum", x, g.const(np.array(2)))),
-    ("CumSum exclusive, reverse", (14,), lambda g, x: g.node(
-        "CumSum", x, g.const(np.array(-1)), exclusive=1, reverse=1)),
+    (
+        "CumSum exclusive, reverse",
+        (14,),
+        lambda g, x: g.node("CumSum", x, g.const(np.array(-1)), exclusive=1, reverse=1),
+    ),
     ("Reshape by a chain of shapes", (13,), _shape_chain),
     ("Reshape with 0 and -1", (13,), _indexed("Reshape", [0, -1, 4])),
-    ("Shape of a part", (15,), lambda g, x: g.node("Reshape", x, g.node(
-        "Concat", g.node("Shape", x, start=0, end=2), g.const([-1]), axis=0))),
-    ("Flatten at axis 2", (11,), lambda g, x: g.node(
-        "Reshape", g.node("Flatten", x, axis=2), g.const([-1, 8, 256]))),
-    ("Flatten at a negative axis", (13,), lambda g, x: g.node(
-        "Reshape", g.node("Flatten", x, axis=-1), g.const([-1, 8, 256]))),
+    (
+        "Shape of a part",
+        (15,),
+        lambda g, x: g.node(
+            "Reshape",
+            x,
+            g.node("Concat", g.node("Shape", x, start=0, end=2), g.const([-1]), axis=0),
+        ),
+    ),
+    (
+        "Flatten at axis 2",
+        (11,),
+        lambda g, x: g.node("Reshape", g.node("Flatten", x, axis=2), g.const([-1, 8, 256])),
+    ),
+    (
+        "Flatten at a negative axis",
+        (13,),
+        lambda g, x: g.node("Reshape", g.node("Flatten", x, axis=-1), g.const([-1, 8, 256])),
+    ),
     ("Squeeze, Unsqueeze by attribute", (11,), _squeeze(given=False)),
     ("Squeeze, Unsqueeze by input", (13,), _squeeze(given=True)),
     ("Range", (11,), _range),
@@ -503,15 +595,33 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("Sequence", (11,), _sequence),
     ("Constant of floats", (13,), _attributes_as_constants),
     ("Cast to integers", (13,), lambda g, x: g.node("Cast", g.node("Cast", g.image, to=6), to=1)),
-    ("Floor, Ceil, Round", (11,), lambda g, x: g.node(
-        "Sum", *[g.node(kind, g.node("Mul", g.image, g.scalar(2.1)))
-                 for kind in ("Floor", "Ceil", "Round")])),
+    (
+        "Floor, Ceil, Round",
+        (11,),
+        lambda g, x: g.node(
+            "Sum",
+            *[
+                g.node(kind, g.node("Mul", g.image, g.scalar(2.1)))
+                for kind in ("Floor", "Ceil", "Round")
+            ],
+        ),
+    ),
     ("Mod of floats", (13,), lambda g, x: g.node("Mod", g.image, g.scalar(0.7), fmod=1)),
     ("Sign, Abs, Neg", (13,), lambda g, x: g.node("Mul", _sign(g), g.node("Abs", x))),
     ("Div", (13,), _binary("Div")),
-    ("Div of integers", (13,), lambda g, x: g.node("Cast", g.node(
-        "Div", g.node("Cast", g.node("Mul", g.image, g.scalar(9.0)), to=7),
-        g.const(np.array(2))), to=1)),
+    (
+        "Div of integers",
+        (13,),
+        lambda g, x: g.node(
+            "Cast",
+            g.node(
+                "Div",
+                g.node("Cast", g.node("Mul", g.image, g.scalar(9.0)), to=7),
+                g.const(np.array(2)),
+            ),
+            to=1,
+        ),
+    ),
     ("Sub, broadcast", (13,), _binary("Sub", shape=(16,))),
     ("Pow", (13,), lambda g, x: g.node("Pow", g.node("Abs", x), g.scalar(1.7))),
     ("Pow of a negative base", (13,), lambda g, x: g.node("Pow", x, g.scalar(3.0))),
@@ -520,10 +630,20 @@ OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (
     ("Min", (8,), _many("Min")),
     ("Mean", (13,), _many("Mean")),
     ("Sum", (13,), _many("Sum")),
-    ("And, Not", (13,), lambda g, x: g.node("Cast", g.node(
-        "And", g.node("Less", g.image, g.scalar(0.5)),
-        g.node("Not", g.node("Less", g.image, g.scalar(-0.5)))), to=1)),
-)  # fmt: skip
+    (
+        "And, Not",
+        (13,),
+        lambda g, x: g.node(
+            "Cast",
+            g.node(
+                "And",
+                g.node("Less", g.image, g.scalar(0.5)),
+                g.node("Not", g.node("Less", g.image, g.scalar(-0.5))),
+            ),
+            to=1,
+        ),
+    ),
+)
 
 
 def _sign(g: Graph) -> str:

@@ -239,9 +239,13 @@ def _match(tree: Any) -> str:
 
 
 _CATEGORIES = {
-    sre.CATEGORY_DIGIT: "0", sre.CATEGORY_NOT_DIGIT: "a ", sre.CATEGORY_SPACE: " \n",
-    sre.CATEGORY_NOT_SPACE: "a", sre.CATEGORY_WORD: "a0_", sre.CATEGORY_NOT_WORD: " -",
-}  # fmt: skip
+    sre.CATEGORY_DIGIT: "0",
+    sre.CATEGORY_NOT_DIGIT: "a ",
+    sre.CATEGORY_SPACE: " \n",
+    sre.CATEGORY_NOT_SPACE: "a",
+    sre.CATEGORY_WORD: "a0_",
+    sre.CATEGORY_NOT_WORD: " -",
+}
 
 
 def _members(items: Any) -> list[str]:

@@ -21,34 +21,65 @@ from mlrepo.systems.nvml import read_gpus_from
 
 _CPU = "sys/devices/system/cpu"
 FILES = (
-    "proc/cpuinfo", "proc/meminfo", "proc/stat", "proc/loadavg", "proc/mounts", "proc/1/cgroup",
-    "proc/sys/kernel/osrelease", "proc/device-tree/model", "proc/driver/nvidia/gpus/*/information",
-    "etc/os-release", ".dockerenv", "run/.containerenv", "run/systemd/container",
-    f"{_CPU}/present", f"{_CPU}/online", f"{_CPU}/smt/control", f"{_CPU}/cpufreq/boost",
-    f"{_CPU}/intel_pstate/no_turbo", f"{_CPU}/cpu[0-9]*/topology/physical_package_id",
-    f"{_CPU}/cpu[0-9]*/topology/core_id", f"{_CPU}/cpu[0-9]*/topology/thread_siblings_list",
+    "proc/cpuinfo",
+    "proc/meminfo",
+    "proc/stat",
+    "proc/loadavg",
+    "proc/mounts",
+    "proc/1/cgroup",
+    "proc/sys/kernel/osrelease",
+    "proc/device-tree/model",
+    "proc/driver/nvidia/gpus/*/information",
+    "etc/os-release",
+    ".dockerenv",
+    "run/.containerenv",
+    "run/systemd/container",
+    f"{_CPU}/present",
+    f"{_CPU}/online",
+    f"{_CPU}/smt/control",
+    f"{_CPU}/cpufreq/boost",
+    f"{_CPU}/intel_pstate/no_turbo",
+    f"{_CPU}/cpu[0-9]*/topology/physical_package_id",
+    f"{_CPU}/cpu[0-9]*/topology/core_id",
+    f"{_CPU}/cpu[0-9]*/topology/thread_siblings_list",
     *(f"{_CPU}/cpu[0-9]*/cache/index*/{n}" for n in ("level", "type", "size", "shared_cpu_list")),
-    f"{_CPU}/cpu[0-9]*/cpufreq/cpuinfo_*_freq", f"{_CPU}/cpu[0-9]*/cpufreq/scaling_governor",
-    f"{_CPU}/cpufreq/policy*/scaling_*", f"{_CPU}/cpufreq/policy*/cpuinfo_*_freq",
+    f"{_CPU}/cpu[0-9]*/cpufreq/cpuinfo_*_freq",
+    f"{_CPU}/cpu[0-9]*/cpufreq/scaling_governor",
+    f"{_CPU}/cpufreq/policy*/scaling_*",
+    f"{_CPU}/cpufreq/policy*/cpuinfo_*_freq",
     f"{_CPU}/cpu[0-9]*/thermal_throttle/*_throttle_count",
-    "sys/class/thermal/thermal_zone*/temp", "sys/devices/system/node/node[0-9]*/cpulist",
-    "sys/devices/system/node/node[0-9]*/meminfo", "sys/devices/system/edac/mc/mc[0-9]*/ce_count",
-    "sys/block/*/size", "sys/block/*/removable", "sys/block/*/queue/rotational",
+    "sys/class/thermal/thermal_zone*/temp",
+    "sys/devices/system/node/node[0-9]*/cpulist",
+    "sys/devices/system/node/node[0-9]*/meminfo",
+    "sys/devices/system/edac/mc/mc[0-9]*/ce_count",
+    "sys/block/*/size",
+    "sys/block/*/removable",
+    "sys/block/*/queue/rotational",
     *(f"sys/class/net/*/{name}" for name in ("type", "speed", "flags", "carrier")),
-    *(f"sys/class/dmi/id/{name}" for name in ("bios_vendor", "bios_version", "bios_date",
-                                              "sys_vendor", "product_name")),
-    "sys/bus/pci/devices/*/class", "sys/bus/pci/devices/*/vendor",
-    "sys/bus/pci/devices/*/device", "sys/hypervisor/type",
-    "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/cpu/cpu.cfs_*_us", "sys/module/nvidia/version",
-    "sys/kernel/mm/transparent_hugepage/enabled", "proc/sys/vm/swappiness",
-)  # fmt: skip
+    *(
+        f"sys/class/dmi/id/{name}"
+        for name in ("bios_vendor", "bios_version", "bios_date", "sys_vendor", "product_name")
+    ),
+    "sys/bus/pci/devices/*/class",
+    "sys/bus/pci/devices/*/vendor",
+    "sys/bus/pci/devices/*/device",
+    "sys/hypervisor/type",
+    "sys/fs/cgroup/cpu.max",
+    "sys/fs/cgroup/cpu/cpu.cfs_*_us",
+    "sys/module/nvidia/version",
+    "sys/kernel/mm/transparent_hugepage/enabled",
+    "proc/sys/vm/swappiness",
+)
 DIRECTORIES = ("sys/class/net/*/device", "sys/class/net/*/wireless", "sys/class/dmi/id")
 NODES = ("dev/nvidia[0-9]*", "dev/kfd", "dev/accel/*", "dev/dri/render*")
 COMMANDS = (
-    ("lscpu", "-J"), ("dmidecode", "-t", "16"), ("dmidecode", "-t", "17"),
-    ("dmidecode", "-t", "39"), ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json"),
+    ("lscpu", "-J"),
+    ("dmidecode", "-t", "16"),
+    ("dmidecode", "-t", "17"),
+    ("dmidecode", "-t", "39"),
+    ("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json"),
     ("xpu-smi", "discovery", "-j"),
-)  # fmt: skip
+)
 _IDENTITY = re.compile(r"^(\s*(?:Serial Number|Serial|Asset Tag|GPU UUID)\s*:).*$", re.MULTILINE)
 
 

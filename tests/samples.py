@@ -49,9 +49,15 @@ def git(cwd: Path, *arguments: str, ok: bool = True, stdin: str | None = None) -
 def tried(cwd: Path, *arguments: str, **environ: str) -> tuple[int, str]:
     """Run ``git`` with changes to the environment; return its exit code and all that it says."""
     done = subprocess.run(
-        ["git", *arguments], cwd=cwd, env=os.environ | environ, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
+        ["git", *arguments],
+        cwd=cwd,
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

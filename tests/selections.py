@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from samples import sample_record, sample_run_id
-from submissions import BENCHMARK, SUBMITTER, SYSTEM, Submission, write_submission
-
 from mlrepo.digest import sha256_bytes
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
@@ -19,6 +16,8 @@ from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, Placement, 
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import RUNS, Composition, Recorder
 from mlrepo.repository.trailers import commit_message
+from tests.samples import sample_record, sample_run_id
+from tests.submissions import BENCHMARK, SUBMITTER, SYSTEM, Submission, write_submission
 
 BOX = Experiment("box")
 MODEL = {
@@ -41,9 +40,12 @@ class Laboratory:
         self._numbers = itertools.count(1)
 
     def result(
-        self, scenario: str, configuration: str = "a", experiment: Experiment = BOX,
+        self,
+        scenario: str,
+        configuration: str = "a",
+        experiment: Experiment = BOX,
         **changes: Any,
-    ) -> dict[str, str]:  # fmt: skip
+    ) -> dict[str, str]:
         """Record a whole result and return the ids of its runs by mode or test."""
         ids = {
             ACCURACY: self.run(scenario, ACCURACY, "", {}, configuration, experiment),
@@ -57,10 +59,16 @@ class Laboratory:
         return ids
 
     def run(
-        self, scenario: str, mode: str, test: str = "", reference: Mapping[str, str] | None = None,
-        configuration: str = "a", experiment: Experiment = BOX,
-        further: Mapping[str, bytes] | None = None, **changes: Any,
-    ) -> str:  # fmt: skip
+        self,
+        scenario: str,
+        mode: str,
+        test: str = "",
+        reference: Mapping[str, str] | None = None,
+        configuration: str = "a",
+        experiment: Experiment = BOX,
+        further: Mapping[str, bytes] | None = None,
+        **changes: Any,
+    ) -> str:
         """Record one run with ``further`` files; ``changes`` are fields of the record. Its id."""
         round_ = self.submission.round
         result = self.submission.result(scenario)
@@ -109,10 +117,14 @@ class Laboratory:
         record = replace(record, **changes)
         if mode != ACCURACY and record.result.value is not None:
             files["mlperf_log_detail.txt"] = self._logged(files, scenario, record.result.value)
-        record = replace(record, logs={
-            name: StoredLog(sha256_bytes(data), len(data)) for name, data in files.items()
-            if name.startswith("mlperf_log_")
-        })  # fmt: skip
+        record = replace(
+            record,
+            logs={
+                name: StoredLog(sha256_bytes(data), len(data))
+                for name, data in files.items()
+                if name.startswith("mlperf_log_")
+            },
+        )
         self.record(record, files | dict(further or {}), experiment)
         return run
 

@@ -33,9 +33,13 @@ _AUDITS: Mapping[str, Mapping[str, Any]] = {
     "TEST05": _TEST05_SEEDS,
 }
 _AUDIT_KEYS = (
-    "accuracy_log_rng_seed", "accuracy_log_probability", "accuracy_log_sampling_target",
-    "performance_issue_unique", "performance_issue_same", "performance_issue_same_index",
-)  # fmt: skip
+    "accuracy_log_rng_seed",
+    "accuracy_log_probability",
+    "accuracy_log_sampling_target",
+    "performance_issue_unique",
+    "performance_issue_same",
+    "performance_issue_same_index",
+)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,13 @@ class Submission:
         layout = str(self.round.tables["layout"]["compliance"])
         place = self.place(scenario)
         return self.root / layout.format(
-            division=place.division, submitter=place.submitter, system=place.system,
-            model=place.benchmark, scenario=place.scenario, TEST=test,
-        )  # fmt: skip
+            division=place.division,
+            submitter=place.submitter,
+            system=place.system,
+            model=place.benchmark,
+            scenario=place.scenario,
+            TEST=test,
+        )
 
     def tests(self, scenario: str) -> tuple[str, ...]:
         """Return the compliance tests that the round demands."""
@@ -108,9 +116,15 @@ def detail_log(entries: Mapping[str, Any]) -> str:
             "time_ms": number / 8,
             "namespace": "mlperf::logging",
             "event_type": "POINT_IN_TIME",
-            "metadata": {"is_error": False, "is_warning": False, "file": "f.cc", "line_no": 1,
-                         "pid": 1, "tid": 1},
-        }  # fmt: skip
+            "metadata": {
+                "is_error": False,
+                "is_warning": False,
+                "file": "f.cc",
+                "line_no": 1,
+                "pid": 1,
+                "tid": 1,
+            },
+        }
         lines.append(f":::MLLOG {json.dumps(line)}\n")
     return "".join(lines)
 
@@ -199,9 +213,11 @@ def _of_queries(ns: int) -> dict[str, int]:
         "result_min_query_latency_ns": 8 * ns - 1000,
         "result_max_query_latency_ns": 8 * ns + 5000,
         "result_mean_query_latency_ns": 8 * ns,
-        **{f"result_{name}_percentile_per_query_latency_ns": 8 * ns + 10 * number
-           for number, name in enumerate(_PERCENTILES)},
-    }  # fmt: skip
+        **{
+            f"result_{name}_percentile_per_query_latency_ns": 8 * ns + 10 * number
+            for number, name in enumerate(_PERCENTILES)
+        },
+    }
 
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
@@ -296,9 +312,13 @@ def _result_key(entries: Mapping[str, Any]) -> str:
 
 
 def _write_logs(
-    directory: Path, submission: Submission, scenario: str, mode: str, score: float,
+    directory: Path,
+    submission: Submission,
+    scenario: str,
+    mode: str,
+    score: float,
     audit: Mapping[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     entries = _entries(submission, scenario, mode, score, audit or {})
     if not submission.round.has_detail_log():
         _write(directory / "mlperf_log_detail.txt", _old_detail_log(entries))

@@ -147,11 +147,21 @@ def _onnx_spec(value: Any) -> TensorSpec:
 
 # What frameworks call the element types that numpy calls otherwise.
 _NAMES = {
-    "float": FLOAT32, "f32": FLOAT32, "double": "float64", "f64": "float64", "f16": "float16",
-    "half": "float16", "bf16": "bfloat16", "boolean": "bool", "seq": "sequence",
-    **{f"{letter}{bits}": f"{word}{bits}"
-       for letter, word in (("i", "int"), ("u", "uint")) for bits in (4, 8, 16, 32, 64)},
-}  # fmt: skip
+    "float": FLOAT32,
+    "f32": FLOAT32,
+    "double": "float64",
+    "f64": "float64",
+    "f16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+    "boolean": "bool",
+    "seq": "sequence",
+    **{
+        f"{letter}{bits}": f"{word}{bits}"
+        for letter, word in (("i", "int"), ("u", "uint"))
+        for bits in (4, 8, 16, 32, 64)
+    },
+}
 
 
 def numpy_name(element: str) -> str:

@@ -57,9 +57,10 @@ class PytorchBackend:
                 self._trace(shape, check=loaded.kind == "program")
             except Exception as error:  # PyTorch raises what its operators met, of any kind
                 raise UserError.caused_by(
-                    f"PyTorch cannot run {model.name}", error,
+                    f"PyTorch cannot run {model.name}",
+                    error,
                     hint="Use the backend onnx for an ONNX model; else export the model again.",
-                ) from error  # fmt: skip
+                ) from error
 
     def _trace(self, shape: tuple[int, ...], *, check: bool) -> None:
         """Replace the module by its trace, frozen and fused.

@@ -173,9 +173,10 @@ def _reading(path: Path, what: str) -> Iterator[None]:
             yield
     except Exception as error:  # PyTorch raises what its readers met, of any kind
         raise UserError.caused_by(
-            f"PyTorch cannot read {path.name} as {what}", error,
+            f"PyTorch cannot read {path.name} as {what}",
+            error,
             hint="Check that the file is complete, and of a version that this PyTorch reads.",
-        ) from error  # fmt: skip
+        ) from error
     finally:
         logging.getLogger("torch.export").setLevel(level)
         os.environ.pop(names[0])

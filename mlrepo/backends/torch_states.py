@@ -17,9 +17,18 @@ from mlrepo.errors import UserError
 
 # Under which names training scripts keep the state in their checkpoints.
 _INSIDE = (
-    "state_dict", "model_state_dict", "model", "module", "net", "ema", "model_ema", "ema_model",
-    "state_dict_ema", "ema_state_dict", "params",
-)  # fmt: skip
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "net",
+    "ema",
+    "model_ema",
+    "ema_model",
+    "state_dict_ema",
+    "ema_state_dict",
+    "params",
+)
 # What wrappers put before every name: DataParallel, AveragedModel (EMA), torch.compile, Lightning.
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _COUNTERS = ("num_batches_tracked", "n_averaged")
@@ -28,9 +37,12 @@ _ONLY = (
     "with its code: torch.export.save(torch.export.export(model, (x,)), 'model.pt2'), or as ONNX."
 )
 _SAFETENSORS = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
     "I64": torch.int64,
-}  # fmt: skip
+}
 _LONGEST_HEADER = 100_000_000
 
 
@@ -139,11 +151,15 @@ def resnet50(path: Path, state: Mapping[str, Any]) -> Any:
     differences = [
         ("lacks", [name for name in wanted if name not in state]),
         ("has beside", [name for name in state if name not in wanted]),
-        ("has in another shape", [
-            f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}"
-            for name in wanted if name in state and state[name].shape != wanted[name].shape
-        ]),
-    ]  # fmt: skip
+        (
+            "has in another shape",
+            [
+                f"{name} {list(state[name].shape)} for {list(wanted[name].shape)}"
+                for name in wanted
+                if name in state and state[name].shape != wanted[name].shape
+            ],
+        ),
+    ]
     if any(names for _, names in differences):
         said = "; ".join(f"it {verb} {_few(names)}" for verb, names in differences if names)
         raise UserError(f"{path.name} is no state of ResNet-50: {said}.", hint=_ONLY)

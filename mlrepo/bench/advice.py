@@ -55,8 +55,12 @@ class Advice:
     @property
     def options(self) -> str:
         """The change as command-line options."""
-        flags = {"qps": "--qps", "max_latency": "--max-latency", "count": "--count",
-                 "time": "--time"}  # fmt: skip
+        flags = {
+            "qps": "--qps",
+            "max_latency": "--max-latency",
+            "count": "--count",
+            "time": "--time",
+        }
         return " ".join(f"{flags[key]} {value:.6g}" for key, value in self.change.items())
 
 
@@ -89,8 +93,12 @@ def explain(record: RunRecord) -> str:
 
 def next_request(request: BenchRequest, change: Mapping[str, Any]) -> BenchRequest:
     """Return the request with a change, which also replaces what ``--set`` said of the same."""
-    settings = {"qps": "target_qps", "max_latency": "target_latency", "count": "min_query_count",
-                "time": "min_duration"}  # fmt: skip
+    settings = {
+        "qps": "target_qps",
+        "max_latency": "target_latency",
+        "count": "min_query_count",
+        "time": "min_duration",
+    }
     doomed = {settings[key] for key in change}
     extra = {
         key: value
@@ -130,9 +138,11 @@ def _far_below(record: RunRecord) -> Iterator[str]:
     share = _FAR_BELOW * known / 100 if known else _NEAR_CHANCE
     if found / 100 + 2 * math.sqrt(share * (1 - share) / judged) >= share:
         return
-    score = f"far below the {_number(known)} % of {reference.name}" if (
-        reference and known
-    ) else "hardly better than chance"  # fmt: skip
+    score = (
+        f"far below the {_number(known)} % of {reference.name}"
+        if (reference and known)
+        else "hardly better than chance"
+    )
     *others, last = (name for name in WAY_NAMES if name != way)
     yield (
         f"{_number(found)} % on {judged} images is {score}. The images were prepared in the way "

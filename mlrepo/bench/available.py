@@ -64,13 +64,15 @@ def combinations(home: Path) -> list[Combination]:
             continue
         found += [
             Combination(
-                name, model.variant, backend,
+                name,
+                model.variant,
+                backend,
                 _prereq(backend, packages[backend]) + _inputs(home, store, workload, model),
             )
             for model in models
             for backend in backends
             if can_read(backend, model)
-        ]  # fmt: skip
+        ]
     return found
 
 

@@ -171,9 +171,18 @@ def _needed(
         what = f"{identity['Benchmark']} {identity['Scenario']} {other or mode}"
         kind = ("compliance", "--test", other) if other else ("run", "--mode", mode)
         command = shell_command(
-            ("mlrepo", "bench", *kind, "--model", identity["Benchmark"], "--scenario",
-             identity["Scenario"], "--backend", identity["Backend"])
-        )  # fmt: skip
+            (
+                "mlrepo",
+                "bench",
+                *kind,
+                "--model",
+                identity["Benchmark"],
+                "--scenario",
+                identity["Scenario"],
+                "--backend",
+                identity["Backend"],
+            )
+        )
         raise UserError(
             f"{test} needs a VALID run of {what} to be verified against, and none is recorded.",
             hint=f"Run first: {command}",

@@ -39,10 +39,17 @@ ALL = "all"
 _COMPILING = ("tvm-onnx", "tvm-pytorch")
 # What is compared under --backend all; the first is what the others are compared with.
 _COMPARED = (
-    ("onnx", "fp32"), ("onnx", "int8"), ("openvino", "fp32"), ("openvino", "bf16"),
-    ("openvino", "int8"), ("pytorch", "fp32"), ("pytorch", "bf16"), ("tvm-onnx", "fp32"),
-    ("tvm-onnx", "int8"), ("tvm-pytorch", "fp32"),
-)  # fmt: skip
+    ("onnx", "fp32"),
+    ("onnx", "int8"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+    ("pytorch", "fp32"),
+    ("pytorch", "bf16"),
+    ("tvm-onnx", "fp32"),
+    ("tvm-onnx", "int8"),
+    ("tvm-pytorch", "fp32"),
+)
 _ROUNDS = 3
 _WARM_SECONDS, _TURN_SECONDS = 0.3, 1.5
 
@@ -125,16 +132,25 @@ def tune(
             hint="Run the same command when nothing writes to its files.",
         )
     spec = replace(
-        spec, threads=chosen.threads, batch=chosen.batch,
+        spec,
+        threads=chosen.threads,
+        batch=chosen.batch,
         backend_options={**spec.backend_options, **chosen.options},
-    )  # fmt: skip
+    )
     if request.agreement_check:
         _refuse_wrong(spec, bench.environ)
     entry = Tuned(
-        model_hash, spec.backend, spec.precision, scenario, chosen.threads, chosen.batch,
-        dict(chosen.options), round(rate, 3), round(default_rate, 3),
+        model_hash,
+        spec.backend,
+        spec.precision,
+        scenario,
+        chosen.threads,
+        chosen.batch,
+        dict(chosen.options),
+        round(rate, 3),
+        round(default_rate, 3),
         timestamp(datetime.datetime.now(datetime.UTC)),
-    )  # fmt: skip
+    )
     remember(tuned_file(bench.repository.systems, bench.settings["system"].value), entry)
     bench.gate.remember_tuned(entry)
     return Tuning(entry, spec, note)
@@ -204,9 +220,15 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
     workload: Workload = load_plugin(WORKLOADS, request.workload)
     backend = backend_name(request.backend)
     model = find_model(
-        bench.home, workload, request.model_file, request.model_variant,
-        backend=backend, precision=request.precision, way=request.way, layout=request.layout,
-    )  # fmt: skip
+        bench.home,
+        workload,
+        request.model_file,
+        request.model_variant,
+        backend=backend,
+        precision=request.precision,
+        way=request.way,
+        layout=request.layout,
+    )
     dataset = find_dataset(bench.home, workload, model)
     spec = ProbeSpec(
         workload=workload.name,
@@ -243,8 +265,9 @@ def _tune_code(
     """Let the backend search, then take turns with its default code; rates and a note."""
 
     def show(**values: Any) -> None:
-        on_progress(f"{values['done']} of {values['total']} layers, {values['best']}",
-                    values["left"])  # fmt: skip
+        on_progress(
+            f"{values['done']} of {values['total']} layers, {values['best']}", values["left"]
+        )
 
     with start_probes([spec], bench.environ) as (process,):
         path = str(database.absolute()) if database is not None else ""

@@ -26,9 +26,16 @@ _BACKENDS = (
 # Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
 # like.
 _FLAGS = frozenset(
-    {"--qps", "--time", "--count", "--max-latency", "--max-batchsize", "--threads",
-     "--samples-per-query"}
-)  # fmt: skip
+    {
+        "--qps",
+        "--time",
+        "--count",
+        "--max-latency",
+        "--max-batchsize",
+        "--threads",
+        "--samples-per-query",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,11 @@ REPLAY_TAG = "replay"
 # What a record says of its model in words; where the file lies, this machine says, and what its
 # weights are, the file.
 _MODEL_TEXTS = (
-    "name", "starting_weights_filename", "retraining", "weight_transformations",
-)  # fmt: skip
+    "name",
+    "starting_weights_filename",
+    "retraining",
+    "weight_transformations",
+)
 _RECORDED = ("round", "division", "submitter", "category", "system", "platform")
 
 

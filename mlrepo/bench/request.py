@@ -126,9 +126,10 @@ class BenchRequest:
         ):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UserError(
-                    f"{flag} must be a positive number, not {value}.", hint="Leave it out for the "
-                    "default, which follows the rules of the round or is estimated."
-                )  # fmt: skip
+                    f"{flag} must be a positive number, not {value}.",
+                    hint="Leave it out for the "
+                    "default, which follows the rules of the round or is estimated.",
+                )
         self.refuse_too_many()
         if self.qps is not None and scenario in _STREAMS:
             raise UserError(

@@ -174,9 +174,11 @@ class Bench:
 
     def _rules(self) -> Rules:
         return Rules(
-            self._round(), self.settings["division"].value, self.repository.systems,
+            self._round(),
+            self.settings["division"].value,
+            self.repository.systems,
             self.settings["system"].value,
-        )  # fmt: skip
+        )
 
     def agree_to_tuned(self, request: BenchRequest) -> None:
         """Ask about what was tuned for a run before anything is run; see :meth:`Gate.tuned`."""
@@ -203,9 +205,11 @@ class Bench:
         # How many queries of Server may wait for each other depends on the latency bound.
         batch = None if request.scenario == "Server" else found.max_batch
         request = dataclasses.replace(
-            request, threads=found.threads, max_batch=batch,
+            request,
+            threads=found.threads,
+            max_batch=batch,
             backend_options={**spec.backend_options, **found.options},
-        ).refuse_too_many()  # fmt: skip
+        ).refuse_too_many()
         value = json.dumps(dataclasses.asdict(found))
         origin = str(path.relative_to(self.repository.root))
         return request, {"tuned": {"value": value, "origin": origin}}

@@ -33,9 +33,9 @@ def known_benchmarks(round_: Round) -> frozenset[str]:
         for model in official
         for name in (*loadgen_names(model), *loadgen_names(model, "Interactive"))
     )
-    return frozenset({
-        *plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"], *of_loadgen
-    })  # fmt: skip
+    return frozenset(
+        {*plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"], *of_loadgen}
+    )
 
 
 def names_of(workload: Workload, round_: Round) -> Names:
@@ -149,9 +149,10 @@ def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[s
     yield from ((note, False) for note in strange_lines(conf, known_benchmarks(round_), str(path)))
     found: dict[str, str] = {}
     official = {
-        (model, name) for model in round_.tables["models"]
+        (model, name)
+        for model in round_.tables["models"]
         for name in (model, *loadgen_names(model))
-    }  # fmt: skip
+    }
     own = {("", full.rsplit(".", 2)[0]) for full in conf.values}
     for (model, name), scenario in itertools.product(sorted(official | own), SCENARIOS):
         subject = Subject(round_, division, model, scenario)

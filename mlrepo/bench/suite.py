@@ -82,10 +82,15 @@ class Suite:
         request = self.request
         with contextlib.suppress(UserError):
             return find_model(
-                self.bench.home, self.workload, request.model_file, request.model_variant,
-                backend=backend_name(request.backend), precision=request.precision,
-                way=request.way, layout=request.layout,
-            )  # fmt: skip
+                self.bench.home,
+                self.workload,
+                request.model_file,
+                request.model_variant,
+                backend=backend_name(request.backend),
+                precision=request.precision,
+                way=request.way,
+                layout=request.layout,
+            )
         return None
 
     @property

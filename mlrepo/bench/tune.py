@@ -193,9 +193,11 @@ def search(
             key = (candidate.threads, json.dumps(dict(candidate.options)))
             if key not in groups:
                 spec = replace(
-                    base, threads=candidate.threads, batch=candidate.batch,
+                    base,
+                    threads=candidate.threads,
+                    batch=candidate.batch,
                     backend_options={**base.backend_options, **candidate.options},
-                )  # fmt: skip
+                )
                 process = ProbeProcess(spec, environ)
                 stack.callback(process.close)
                 try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.submitter import judge_entry
+from mlrepo.checker.walk.submitter import judge_entry
 from mlrepo.findings import Finding
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Kind, Tree

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mlrepo.checker.report import Report
 from mlrepo.checker.selection import Selection
-from mlrepo.checker.submission import judge_submission
 from mlrepo.checker.verdicts import Store, Verdicts
+from mlrepo.checker.walk.submission import judge_submission
 from mlrepo.rounds import Round
 from mlrepo.tree import Tree
 

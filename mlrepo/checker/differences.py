@@ -83,7 +83,7 @@ WHY: Mapping[str, str] = {
     "for",
     "compliance-text": "no verification script writes TEST PASS below such numbers",
     "compliance-other-run": "a test of another scenario or result says nothing about this one",
-}  # fmt: skip
+}
 
 # Why strict only warns of what an official checker rejects.
 WHY_NOT: Mapping[str, str] = {

@@ -41,12 +41,17 @@ def other_round(tree: Tree, round: Round, results: Sequence[Result]) -> Finding 
         if name != round.name and 2 * count > len(results):
             known = RULES[RULE]
             return Finding(
-                rule=RULE, severity=known.severity, path="",
+                rule=RULE,
+                severity=known.severity,
+                path="",
                 message=f"{count} of {len(results)} results have the seeds of {name}: if they were "
                 f"measured for that round, use --round {name}.",
-                expected=round.name, actual=name, hint=known.hint,
-                breaks_official=False, breaks_strict=known.breaks_strict,
-            )  # fmt: skip
+                expected=round.name,
+                actual=name,
+                hint=known.hint,
+                breaks_official=False,
+                breaks_strict=known.breaks_strict,
+            )
     return None
 
 

@@ -96,9 +96,15 @@ def _table(*rules: Rule) -> Mapping[str, Rule]:
 
 
 _BREAKING = (
-    "invalid", "crash", "NoResults", "each result", "all scenarios", "submitter rejected",
-    "division rejected", "everything rejected",
-)  # fmt: skip
+    "invalid",
+    "crash",
+    "NoResults",
+    "each result",
+    "all scenarios",
+    "submitter rejected",
+    "division rejected",
+    "everything rejected",
+)
 _WARN = Severity.WARNING
 _RERUN = "Run the benchmark again with the round's settings."
 

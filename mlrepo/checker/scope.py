@@ -79,10 +79,18 @@ class Scope:
         return "/".join([self.root, kind, *(name for name in names if name)])
 
     def report(
-        self, rule: str, path: str, message: str, *, line: int = 0,
-        expected: object = "", actual: object = "", hint: str = "", official: bool | None = None,
+        self,
+        rule: str,
+        path: str,
+        message: str,
+        *,
+        line: int = 0,
+        expected: object = "",
+        actual: object = "",
+        hint: str = "",
+        official: bool | None = None,
         warns: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add a finding; ``official`` and ``hint`` override what the table says of the rule.
 
         ``warns``: what is found breaks the rule so slightly that strict only warns of it.
@@ -94,12 +102,18 @@ class Scope:
             self.report_stand_in(path)
         self.findings.append(
             Finding(
-                rule=rule, severity=severity, path=path, message=message, line=line,
-                expected=_short(expected), actual=_short(actual), hint=hint or known.hint,
+                rule=rule,
+                severity=severity,
+                path=path,
+                message=message,
+                line=line,
+                expected=_short(expected),
+                actual=_short(actual),
+                hint=hint or known.hint,
                 breaks_official=known.breaks(self.round.name) if official is None else official,
                 breaks_strict=severity is Severity.ERROR,
             )
-        )  # fmt: skip
+        )
         if official is None and known.effect(self.round.name) == "crash":
             self.dies(path, f"it cannot go on from a breach of {rule}")
 

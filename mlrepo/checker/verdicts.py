@@ -125,9 +125,14 @@ class Verdicts:
             return None
 
     def keep(
-        self, tree: Tree, unit: str, roots: Sequence[str], arguments: object, outcome: Outcome,
+        self,
+        tree: Tree,
+        unit: str,
+        roots: Sequence[str],
+        arguments: object,
+        outcome: Outcome,
         asked: Asked,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Keep the outcome, unless something changed so lately that it may change unseen."""
         key = self._key(tree, roots, arguments)
         if key and all(answer for _, _, answer in asked):

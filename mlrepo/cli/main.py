@@ -19,48 +19,69 @@ from mlrepo.errors import MlrepoError
 # name: (module, one line of help). The modules are imported only when their command is used, so
 # that `mlrepo --help` does not pay for any; a test holds that the lines are the commands' own.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("mlrepo.cli.init", "Make a results repository, or turn a directory into one."),
-    "clone": ("mlrepo.cli.clone", "Get a results repository from a URL."),
-    "config": ("mlrepo.cli.config", "Read and change the settings of the repository."),
-    "doctor": ("mlrepo.cli.doctor", "Check the repository and the machine, and mend what can be."),
-    "demo": ("mlrepo.cli.demo", "Show the whole path on the embedded benchmark."),
-    "system": ("mlrepo.cli.system", "Describe the systems that are measured."),
-    "platform": ("mlrepo.cli.platform", "Set the machine up for measuring, and put it back."),
+    "init": (
+        "mlrepo.cli.repository.init",
+        "Make a results repository, or turn a directory into one.",
+    ),
+    "clone": ("mlrepo.cli.repository.clone", "Get a results repository from a URL."),
+    "config": ("mlrepo.cli.repository.config", "Read and change the settings of the repository."),
+    "doctor": (
+        "mlrepo.cli.repository.doctor",
+        "Check the repository and the machine, and mend what can be.",
+    ),
+    "demo": ("mlrepo.cli.repository.demo", "Show the whole path on the embedded benchmark."),
+    "system": ("mlrepo.cli.machine.system", "Describe the systems that are measured."),
+    "platform": (
+        "mlrepo.cli.machine.platform",
+        "Set the machine up for measuring, and put it back.",
+    ),
     "trust": (
-        "mlrepo.cli.trust",
+        "mlrepo.cli.machine.trust",
         "Let the script of a platform profile run on this machine.",
     ),
-    "model": ("mlrepo.cli.model", "Get and register the models that benchmarks run."),
-    "dataset": ("mlrepo.cli.dataset", "Register and prepare the data sets that benchmarks need."),
-    "bench": ("mlrepo.cli.bench", "Run LoadGen benchmarks and record each run as a commit."),
+    "model": ("mlrepo.cli.models.model", "Get and register the models that benchmarks run."),
+    "dataset": (
+        "mlrepo.cli.models.dataset",
+        "Register and prepare the data sets that benchmarks need.",
+    ),
+    "bench": ("mlrepo.cli.bench.group", "Run LoadGen benchmarks and record each run as a commit."),
     "status": (
-        "mlrepo.cli.status",
+        "mlrepo.cli.records.status",
         "Show which runs of the round are done, INVALID, stale, too short or missing.",
     ),
-    "log": ("mlrepo.cli.log", "List the recorded runs, newest first."),
-    "show": ("mlrepo.cli.show", "Show everything about one run, or print one of its logs."),
-    "compare": ("mlrepo.cli.compare", "Compare runs, results or branches side by side."),
-    "select": ("mlrepo.cli.select", "Take recorded runs into the submission of the round."),
-    "pack": ("mlrepo.cli.pack", "Pack what is selected for a round into one file."),
-    "check": ("mlrepo.cli.check", "Judge a submission by the rules of its round."),
+    "log": ("mlrepo.cli.records.log", "List the recorded runs, newest first."),
+    "show": ("mlrepo.cli.records.show", "Show everything about one run, or print one of its logs."),
+    "compare": ("mlrepo.cli.records.compare", "Compare runs, results or branches side by side."),
+    "select": (
+        "mlrepo.cli.submission.select",
+        "Take recorded runs into the submission of the round.",
+    ),
+    "pack": ("mlrepo.cli.submission.pack", "Pack what is selected for a round into one file."),
+    "check": ("mlrepo.cli.submission.check", "Judge a submission by the rules of its round."),
     "submit": (
-        "mlrepo.cli.submit",
+        "mlrepo.cli.submission.submit",
         "Open the pull request that submits what is selected for a round.",
     ),
     "review": (
-        "mlrepo.cli.review",
+        "mlrepo.cli.submission.review",
         "Review somebody else's submission, and write the text to paste.",
     ),
     "import": (
-        "mlrepo.cli.import_",
+        "mlrepo.cli.submission.import_",
         "Read published results, or LoadGen logs, into the records of this repository.",
     ),
-    "round": ("mlrepo.cli.round", "Show the rules of each round, and import those of a new one."),
+    "round": (
+        "mlrepo.cli.repository.round",
+        "Show the rules of each round, and import those of a new one.",
+    ),
     "truncate": (
-        "mlrepo.cli.truncate",
+        "mlrepo.cli.submission.truncate",
         "Truncate the accuracy logs of a submission, keeping the full ones.",
     ),
-    "raw": ("mlrepo.cli.raw", "Handle the full accuracy logs that commits hold truncated."),
+    "raw": (
+        "mlrepo.cli.repository.raw",
+        "Handle the full accuracy logs that commits hold truncated.",
+    ),
 }
 
 # Errors of the machine that the operating system reports without naming a file, and what to do.

@@ -62,9 +62,10 @@ class Feed:
             "name": self.spec.name,
             "type": self.spec.dtype,
             "shape": None if self.spec.shape is None else list(self.spec.shape),
-            "cast": "" if self.spec.dtype == FLOAT32 else
-            f"float32 samples {'widened' if kept else 'rounded'} to {self.spec.dtype}",
-        }  # fmt: skip
+            "cast": ""
+            if self.spec.dtype == FLOAT32
+            else f"float32 samples {'widened' if kept else 'rounded'} to {self.spec.dtype}",
+        }
 
 
 def filled(batch: Array, size: int | None) -> Array:

@@ -113,9 +113,13 @@ class Probe:
         compared = agreement.spread(range(len(self._samples)))
         task = Task(spec.model_file, spec.threads, static or agreement.SAMPLES)
         with agreement.expectation(
-            model, self._backend, spec.backend, task,
-            lambda: load_samples(self._dataset, compared), check=True,
-        ) as wait:  # fmt: skip
+            model,
+            self._backend,
+            spec.backend,
+            task,
+            lambda: load_samples(self._dataset, compared),
+            check=True,
+        ) as wait:
             expected = wait()
 
         def predict(indices: Sequence[int]) -> list[npt.NDArray[Any]]:

@@ -18,9 +18,12 @@ def place_of(record: RunRecord, scenario: str = "") -> Place:
     ``scenario`` is that of the result where it is inferred from a run of another one.
     """
     return Place(
-        record.division, record.submitter, record.sut, record.benchmark,
+        record.division,
+        record.submitter,
+        record.sut,
+        record.benchmark,
         scenario or record.scenario,
-    )  # fmt: skip
+    )
 
 
 def logs_directory(record: RunRecord, place: Place, round_: Round) -> RepoPath:

@@ -25,8 +25,14 @@ def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str,
 
     A compliance test follows its performance run and takes that run's settings.
     """
-    what = ("--model", record.benchmark, "--backend", str(record.backend.get("name", "")),
-            "--scenario", record.scenario)  # fmt: skip
+    what = (
+        "--model",
+        record.benchmark,
+        "--backend",
+        str(record.backend.get("name", "")),
+        "--scenario",
+        record.scenario,
+    )
     if record.test:
         return ("mlrepo", "bench", "compliance", *what, "--test", record.test, *_how(record))
     mode = ("--mode", record.mode, "--user-conf", user_conf)
@@ -36,10 +42,20 @@ def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str,
 def init_command(record: RunRecord) -> tuple[str, ...]:
     """Return the command that makes a results repository in which the run can be repeated."""
     return (
-        "mlrepo", "init", "results", "--submitter", record.submitter,
-        "--division", record.division, "--category", record.category,
-        "--round", record.round, "--system", record.system,
-    )  # fmt: skip
+        "mlrepo",
+        "init",
+        "results",
+        "--submitter",
+        record.submitter,
+        "--division",
+        record.division,
+        "--category",
+        record.category,
+        "--round",
+        record.round,
+        "--system",
+        record.system,
+    )
 
 
 def _how(record: RunRecord) -> Iterator[str]:

@@ -66,7 +66,7 @@ def truncated(stream: BinaryIO, size: int) -> bytes:
 def is_truncated(stream: BinaryIO, size: int) -> bool:
     """Say whether a log of ``size`` bytes was truncated, by whatever tool, and even if it was
     converted afterwards (line ends, encoding): the gap is in it, which no full log holds.
-    """  # fmt: skip
+    """
     if size > _LARGEST_TRUNCATED:
         return False
     stream.seek(0)

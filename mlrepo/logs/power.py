@@ -84,10 +84,13 @@ def samples_between(
     positive = [value for value in watts if value > 0]
     counted = positive if positive_only else watts
     return PowerSamples(
-        count=len(counted), mean_watts=_mean(counted), total=len(watts),
-        times=len({time for time, _ in samples}), positive=len(positive),
+        count=len(counted),
+        mean_watts=_mean(counted),
+        total=len(watts),
+        times=len({time for time, _ in samples}),
+        positive=len(positive),
         mean_positive=_mean(positive),
-    )  # fmt: skip
+    )
 
 
 def _mean(values: list[float]) -> float:

@@ -29,18 +29,30 @@ _TEXT = rb'"' + _PLAIN + rb'(?:\\["\\/bfnrt]' + _PLAIN + rb')*+"'
 _TEXTS = rb"\{(?:" + _TEXT + rb": ?" + _TEXT + rb"(?:, ?" + _TEXT + rb": ?" + _TEXT + rb")*+)?\}"
 _INTRO = re.escape(_HEAD) + _PLAIN + _COLON
 _REST = (
-    _AFTER + _INTEGER + rb"\.[0-9]++"
+    _AFTER
+    + _INTEGER
+    + rb"\.[0-9]++"
     + re.escape(
         b', "namespace": "mlperf::logging", "event_type": "POINT_IN_TIME", "metadata": '
         b'{"is_error": false, "is_warning": '
     )
-    + rb'(?:false|true), "file": "' + _PLAIN
+    + rb'(?:false|true), "file": "'
+    + _PLAIN
     + rb'", "line_no": [0-9]++, "pid": [0-9]++, "tid": [0-9]++\}\}\n'
-)  # fmt: skip
+)
 _LINES = (
-    rb"(?:" + _INTRO + rb"(?:" + _NUMBER + rb"|" + _TEXT + rb"|true|false|" + _TEXTS + rb")"
-    + _REST + rb")*+"
-)  # fmt: skip
+    rb"(?:"
+    + _INTRO
+    + rb"(?:"
+    + _NUMBER
+    + rb"|"
+    + _TEXT
+    + rb"|true|false|"
+    + _TEXTS
+    + rb")"
+    + _REST
+    + rb")*+"
+)
 # Both end where a line is not proved, or where its list begins: group 2 is that line so far.
 _FROM_LINE = re.compile(rb"()" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")
 _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=\[))?+")

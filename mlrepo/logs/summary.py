@@ -12,12 +12,24 @@ _ESTIMATE = re.compile(r"Early stopping [\d.]{1,8}th percentile estimate: (\d{1,
 _ERRORS = re.compile(r"^(No|\d{1,9}) (?:errors|ERRORS?) encountered", re.MULTILINE)
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
 _SETTINGS = (
-    "samples_per_query", "target_qps", "max_async_queries", "min_query_count", "max_query_count",
-    "qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed", "accuracy_log_rng_seed",
-    "accuracy_log_probability", "accuracy_log_sampling_target", "print_timestamps",
-    "performance_issue_unique", "performance_issue_same", "performance_issue_same_index",
-    "performance_sample_count", "accuracy_sample_count",
-)  # fmt: skip
+    "samples_per_query",
+    "target_qps",
+    "max_async_queries",
+    "min_query_count",
+    "max_query_count",
+    "qsl_rng_seed",
+    "sample_index_rng_seed",
+    "schedule_rng_seed",
+    "accuracy_log_rng_seed",
+    "accuracy_log_probability",
+    "accuracy_log_sampling_target",
+    "print_timestamps",
+    "performance_issue_unique",
+    "performance_issue_same",
+    "performance_issue_same_index",
+    "performance_sample_count",
+    "accuracy_sample_count",
+)
 # What the summary calls a key of the detail log (results.cc and test_settings_internal.cc of
 # LoadGen 1.0 to 6.0); the latencies are those of queries in MultiStream.
 _KEYS: Mapping[str, str] = {
@@ -62,8 +74,15 @@ _KEYS: Mapping[str, str] = {
     "max_duration (ms)": "effective_max_duration_ms",
 }
 # Lines that every version of LoadGen writes after a performance run.
-ALWAYS = ("Scenario", "Mode", "Result is", "Min duration satisfied", "Min queries satisfied",
-          "99.00 percentile latency (ns)", "min_duration (ms)")  # fmt: skip
+ALWAYS = (
+    "Scenario",
+    "Mode",
+    "Result is",
+    "Min duration satisfied",
+    "Min queries satisfied",
+    "99.00 percentile latency (ns)",
+    "min_duration (ms)",
+)
 
 
 @functools.cache

@@ -16,25 +16,45 @@ from mlrepo.errors import UserError
 
 # Keys that FromConfig reads from a user.conf, with their unit.
 KEYS: Mapping[str, str] = {
-    "mode": "", "min_duration": "ms", "max_duration": "ms", "min_query_count": "queries",
-    "max_query_count": "queries", "performance_sample_count_override": "samples",
-    "accuracy_sample_count_override": "samples", "target_latency": "ms", "target_qps": "1/s",
-    "target_latency_percentile": "%", "samples_per_query": "samples", "coalesce_queries": "0|1",
-    "max_async_queries": "queries", "performance_issue_unique": "0|1",
-    "performance_issue_same": "0|1", "performance_issue_same_index": "sample",
-    "sample_concatenate_permutation": "0|1", "print_timestamps": "0|1",
-    "accuracy_log_rng_seed": "", "accuracy_log_sampling_target": "samples",
-    "use_token_latencies": "0|1", "ttft_latency": "ms", "tpot_latency": "ms",
-    "infer_token_latencies": "0|1", "token_latency_scaling_factor": "",
-}  # fmt: skip
+    "mode": "",
+    "min_duration": "ms",
+    "max_duration": "ms",
+    "min_query_count": "queries",
+    "max_query_count": "queries",
+    "performance_sample_count_override": "samples",
+    "accuracy_sample_count_override": "samples",
+    "target_latency": "ms",
+    "target_qps": "1/s",
+    "target_latency_percentile": "%",
+    "samples_per_query": "samples",
+    "coalesce_queries": "0|1",
+    "max_async_queries": "queries",
+    "performance_issue_unique": "0|1",
+    "performance_issue_same": "0|1",
+    "performance_issue_same_index": "sample",
+    "sample_concatenate_permutation": "0|1",
+    "print_timestamps": "0|1",
+    "accuracy_log_rng_seed": "",
+    "accuracy_log_sampling_target": "samples",
+    "use_token_latencies": "0|1",
+    "ttft_latency": "ms",
+    "tpot_latency": "ms",
+    "infer_token_latencies": "0|1",
+    "token_latency_scaling_factor": "",
+}
 # Keys that it reads only from the mlperf.conf embedded in LoadGen.
 EMBEDDED_ONLY = frozenset(
     {
-        "qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed", "accuracy_log_probability",
-        "test05", "test05_qsl_rng_seed", "test05_sample_index_rng_seed",
+        "qsl_rng_seed",
+        "sample_index_rng_seed",
+        "schedule_rng_seed",
+        "accuracy_log_probability",
+        "test05",
+        "test05_qsl_rng_seed",
+        "test05_sample_index_rng_seed",
         "test05_schedule_rng_seed",
     }
-)  # fmt: skip
+)
 # Keys that LoadGen reads with strtod; it cuts a fraction of any other without a word.
 _FRACTIONS_ALLOWED = frozenset({"target_latency", "target_qps", "target_latency_percentile"})
 _SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
@@ -200,8 +220,9 @@ def check_setting(full_key: str, value: str, where: str) -> None:
         raise UserError(
             f"{where}: LoadGen reads {key} as percent: {value} is {value} %.",
             hint=f"Write {float(value) * 100:.10g} for {float(value) * 100:.10g} %."
-            if 0 < float(value) < 1 else "It is at least 1 and less than 100, such as 99.",
-        )  # fmt: skip
+            if 0 < float(value) < 1
+            else "It is at least 1 and less than 100, such as 99.",
+        )
     if key in _FRACTIONS_ALLOWED and not (key == "target_latency" and scenario in ("Server", "*")):
         return
     if not _WHOLE.fullmatch(value):

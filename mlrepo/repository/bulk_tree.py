@@ -34,10 +34,18 @@ def write_tree(quarantine: Quarantine, content: Mapping[RepoPath, bytes | Existi
     environ = {"GIT_DIR": str(quarantine.directory)}
     try:
         git_bytes(
-            "-c", config, "-c", "fastimport.unpackLimit=0",
-            "fast-import", "--quiet", "--force", "--done",
-            cwd=root, stdin=stream, extra=environ,
-        )  # fmt: skip
+            "-c",
+            config,
+            "-c",
+            "fastimport.unpackLimit=0",
+            "fast-import",
+            "--quiet",
+            "--force",
+            "--done",
+            cwd=root,
+            stdin=stream,
+            extra=environ,
+        )
         return git_bytes("rev-parse", f"{_REF}^{{tree}}", cwd=root, extra=environ).decode().strip()
     except GitError as error:  # such as a pack that a gc removed while it was read
         raise MovedError(error.message) from error

@@ -118,9 +118,15 @@ def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2
         return read_tip(repository, fetched[0])
     try:
         added = git(
-            "log", "--diff-filter=A", "--format=%H", "--reverse", "HEAD", "--", FILE_NAME,
+            "log",
+            "--diff-filter=A",
+            "--format=%H",
+            "--reverse",
+            "HEAD",
+            "--",
+            FILE_NAME,
             cwd=repository.root,
-        ).split()  # fmt: skip
+        ).split()
     except GitError:
         return None  # HEAD is unborn
     return repo[added[0]].id if added else None

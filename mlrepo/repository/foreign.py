@@ -62,15 +62,34 @@ def fetched(url: str, branch: str = "") -> Iterator[ForeignCommit]:
         wanted = ["--branch", branch] if branch else []
         try:
             git(
-                "clone", "--quiet", "--bare", "--depth", "2", "--single-branch", "--no-tags",
-                "-c", "transfer.fsckObjects=true", *wanted, "--", url, str(directory),
+                "clone",
+                "--quiet",
+                "--bare",
+                "--depth",
+                "2",
+                "--single-branch",
+                "--no-tags",
+                "-c",
+                "transfer.fsckObjects=true",
+                *wanted,
+                "--",
+                url,
+                str(directory),
                 cwd=Path(name),
-            )  # fmt: skip
+            )
             commit = git("rev-parse", "HEAD", cwd=directory).strip()
             changed = git(
-                "diff-tree", "-r", "-z", "--root", "--name-only", "--no-commit-id", "-m",
-                "--first-parent", commit, cwd=directory,
-            )  # fmt: skip
+                "diff-tree",
+                "-r",
+                "-z",
+                "--root",
+                "--name-only",
+                "--no-commit-id",
+                "-m",
+                "--first-parent",
+                commit,
+                cwd=directory,
+            )
         except GitError as error:
             shown = shown_url(url)
             what = f"The branch {branch} of {shown}" if branch else shown

@@ -19,16 +19,34 @@ FRAMEWORK_CONFIGURATION = ".pre-commit-config.yaml"
 _WHAT = "hooks"
 # mlrepo's own are entry points of its package, and these keys of a hook run nothing.
 _OWN = (
-    "mlrepo-truncate-accuracy-log", "mlrepo-check-submission", "mlrepo-large-files",
-    "mlrepo-secrets", "mlrepo-check-system",
-)  # fmt: skip
+    "mlrepo-truncate-accuracy-log",
+    "mlrepo-check-submission",
+    "mlrepo-large-files",
+    "mlrepo-secrets",
+    "mlrepo-check-system",
+)
 _HARMLESS = frozenset(
     {
-        "id", "name", "entry", "language", "alias", "description", "files", "exclude", "types",
-        "types_or", "exclude_types", "require_serial", "pass_filenames", "stages", "always_run",
-        "verbose", "fail_fast", "minimum_pre_commit_version",
+        "id",
+        "name",
+        "entry",
+        "language",
+        "alias",
+        "description",
+        "files",
+        "exclude",
+        "types",
+        "types_or",
+        "exclude_types",
+        "require_serial",
+        "pass_filenames",
+        "stages",
+        "always_run",
+        "verbose",
+        "fail_fast",
+        "minimum_pre_commit_version",
     }
-)  # fmt: skip
+)
 # Configurations have a few KiB; a larger one is not read, and so not trusted.
 _LARGEST = 1 << 16
 

@@ -222,9 +222,13 @@ class CommitTree(_ListedTree):
     def __init__(self, directory: Path, rev: str) -> None:
         try:
             [name] = git_bytes(
-                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{tree}}",
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{rev}^{{tree}}",
                 cwd=directory,
-            ).split()  # fmt: skip
+            ).split()
         except GitError as error:
             raise UserError(
                 f"{rev!r} names no commit of this repository.",

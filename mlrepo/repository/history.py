@@ -28,9 +28,20 @@ if TYPE_CHECKING:
 # What a commit says of its run to find it by: the record must say the same.
 _IDENTITY = tuple(
     f"MLRepo-{name}"
-    for name in ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario",
-                 "Mode", "Test", "Validity", "Configuration")
-)  # fmt: skip
+    for name in (
+        "Round",
+        "Division",
+        "Submitter",
+        "System",
+        "Backend",
+        "Benchmark",
+        "Scenario",
+        "Mode",
+        "Test",
+        "Validity",
+        "Configuration",
+    )
+)
 _SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 

@@ -134,10 +134,16 @@ class OfficialCopy:
         sign = ("-S",) if identity.sign else ()
         # In the results repository, whose configuration names the key, but into the copy.
         made = git_bytes(
-            "commit-tree", *sign, "-p", base, tree, cwd=self.home, stdin=message.encode(),
+            "commit-tree",
+            *sign,
+            "-p",
+            base,
+            tree,
+            cwd=self.home,
+            stdin=message.encode(),
             environ=os.environ | who,
             extra={"GIT_OBJECT_DIRECTORY": str(self.directory / "objects")},
-        )  # fmt: skip
+        )
         return made.decode().strip()
 
     def date_of(self, commit: str) -> str:
@@ -178,9 +184,15 @@ class OfficialCopy:
     def _changed(self, commit: str) -> Sequence[tuple[str, str]]:
         """Return path and letter (A, D, M, T) of each file that the commit changes."""
         fields = self._git(
-            "diff-tree", "-r", "-z", "--no-renames", "--no-commit-id", "--name-status",
-            f"{commit}^1", commit,
-        ).split("\0")  # fmt: skip
+            "diff-tree",
+            "-r",
+            "-z",
+            "--no-renames",
+            "--no-commit-id",
+            "--name-status",
+            f"{commit}^1",
+            commit,
+        ).split("\0")
         return list(zip(fields[1::2], fields[0:-1:2], strict=True))
 
     def _with(self, base: str, path: str, directories: Mapping[str, str]) -> str:
@@ -198,9 +210,13 @@ class OfficialCopy:
             entries[name] = f"040000 tree {self._with(oid if 'tree' in kind else '', name, inner)}"
         listing = "".join(f"{entry}\t{name}\0" for name, entry in entries.items())
         return git(
-            "mktree", "-z", "--missing", cwd=self.directory,
-            stdin=listing.encode(errors="surrogateescape"), environ=os.environ | NO_FETCH,
-        ).strip()  # fmt: skip
+            "mktree",
+            "-z",
+            "--missing",
+            cwd=self.directory,
+            stdin=listing.encode(errors="surrogateescape"),
+            environ=os.environ | NO_FETCH,
+        ).strip()
 
     def _entries(self, tree: str) -> list[tuple[str, str]]:
         records = self._git("ls-tree", "-z", "--full-tree", tree).split("\0")[:-1]

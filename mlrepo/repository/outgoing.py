@@ -83,10 +83,17 @@ def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChan
         path: None
         for base in bases or [_empty_tree(root)]
         for path in git(
-            "diff-tree", "-r", "-z", "--name-only", "--no-renames", base, local,
-            cwd=root, in_hook=True,
+            "diff-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "--no-renames",
+            base,
+            local,
+            cwd=root,
+            in_hook=True,
         ).split("\0")[:-1]
-    }  # fmt: skip
+    }
     return PushedChange(tuple(bases), tuple(paths))
 
 
@@ -113,27 +120,40 @@ def pushed(root: Path, url: str, updates: Sequence[tuple[str, str]]) -> Outgoing
         known |= _present(_tips_of(url, root), root)
     asked = [*wanted, *(f"^{oid}" for oid in sorted(known))]
     listed = git_bytes(
-        "rev-list", "--objects", "--stdin", cwd=root, in_hook=True,
+        "rev-list",
+        "--objects",
+        "--stdin",
+        cwd=root,
+        in_hook=True,
         stdin="".join(f"{revision}\n" for revision in asked).encode(),
-    )  # fmt: skip
+    )
     return _outgoing(listed, root)
 
 
 def added(root: Path, commit: str, base: str) -> Outgoing:
     """Return what ``commit`` and its ancestors bring that ``base`` and its ancestors lack."""
     listed = git_bytes(
-        "rev-list", "--objects", "--end-of-options", commit, f"^{base}", cwd=root,
+        "rev-list",
+        "--objects",
+        "--end-of-options",
+        commit,
+        f"^{base}",
+        cwd=root,
         environ=os.environ | NO_FETCH,
-    )  # fmt: skip
+    )
     return _outgoing(listed, root)
 
 
 def held_by(root: Path, paths: Mapping[str, str]) -> Outgoing:
     """Return the files and directories of ``paths`` (object ids to paths) with all in them."""
     listed = git_bytes(
-        "rev-list", "--objects", "--stdin", cwd=root, stdin="\n".join(paths).encode(),
+        "rev-list",
+        "--objects",
+        "--stdin",
+        cwd=root,
+        stdin="\n".join(paths).encode(),
         environ=os.environ | NO_FETCH,
-    )  # fmt: skip
+    )
     found = _outgoing(listed, root)
     blobs = tuple(blob._replace(path=paths.get(blob.oid, blob.path)) for blob in found.blobs)
     return found._replace(blobs=blobs)
@@ -157,9 +177,12 @@ def files_at(root: Path, revisions: Sequence[str], path: str) -> list[bytes | No
     """Return a file of each commit, None where there is no such commit or file."""
     asked = "".join(f"{revision}:{path}\n" for revision in revisions)
     answer = git_bytes(
-        "cat-file", "--batch", cwd=root, stdin=asked.encode("utf-8", "surrogateescape"),
+        "cat-file",
+        "--batch",
+        cwd=root,
+        stdin=asked.encode("utf-8", "surrogateescape"),
         in_hook=True,
-    )  # fmt: skip
+    )
     found: list[bytes | None] = []
     start = 0
     for _ in revisions:
@@ -218,9 +241,13 @@ def _present(oids: Iterable[str], root: Path) -> set[str]:
     """Return those of the objects that are here."""
     asked = "".join(f"{oid}\n" for oid in oids).encode()
     lines = git(
-        "cat-file", "--batch-check", cwd=root, stdin=asked, in_hook=True,
+        "cat-file",
+        "--batch-check",
+        cwd=root,
+        stdin=asked,
+        in_hook=True,
         environ=os.environ | NO_FETCH,
-    ).splitlines()  # fmt: skip
+    ).splitlines()
     return {line.split(" ")[0] for line in lines if not line.endswith(" missing")}
 
 

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 # Variables by which Git tells a hook where it runs. A command about another repository that
 # inherits them would write the wrong index (pre-commit issue 300).
 _LOCAL_VARIABLES = (
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX",
-    "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE",
-)  # fmt: skip
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+)
 # What a partial clone left out stays out.
 NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
 # Questions and answers of this many objects fit the pipes' buffers, so neither side waits for ever.
@@ -212,6 +218,8 @@ def _environment(environ: Mapping[str, str], *, in_hook: bool = False) -> dict[s
     kept = {key: value for key, value in environ.items() if in_hook or key not in _LOCAL_VARIABLES}
     # A push sends the objects themselves, not what refs/replace shows in their place.
     return kept | {
-        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
         "LC_ALL": "C",
-    }  # fmt: skip
+    }

@@ -181,10 +181,14 @@ class Recorder:
         parents = [] if parent is None else [parent]
         commit = write_commit(quarantine, self.identity, composition.message, new_tree, parents)
         publish_commit(
-            quarantine, self.identity, experiment.ref,
-            expected=tip, commit=commit, message=composition.message,
+            quarantine,
+            self.identity,
+            experiment.ref,
+            expected=tip,
+            commit=commit,
+            message=composition.message,
             objects=[*new_objects(quarantine.git, new_tree, tree)],
-        )  # fmt: skip
+        )
         return Recorded(str(commit))
 
     def _restore(

@@ -71,7 +71,7 @@ _REFUSALS: tuple[tuple[str, type[MlrepoError], str], ...] = (
         "Check the URL and the branch; a private repository does not exist for those who may not "
         "see it.",
     ),
-)  # fmt: skip
+)
 _TRY_AGAIN = "Check the network and run the command again: it goes on where it stopped."
 
 
@@ -144,8 +144,10 @@ class Remote:
         if not self.url.startswith(("http://", "https://")):
             return False
         nobody = (
-            ("credential.helper", ""), ("core.askPass", ""), (f"http.{self.url}.extraHeader", "")
-        )  # fmt: skip
+            ("credential.helper", ""),
+            ("core.askPass", ""),
+            (f"http.{self.url}.extraHeader", ""),
+        )
         # The home holds .netrc, which git cannot be told to leave alone.
         environ = _without_askpass() | {"HOME": os.devnull}
         environ |= _configuration(environ, (*self.settings, *nobody))
@@ -165,9 +167,14 @@ class Remote:
             return True
         try:
             common = git(
-                "fetch", "--negotiate-only", f"--negotiation-tip={commit}", "--", self.url,
-                cwd=self.directory, environ=self._environ(),
-            )  # fmt: skip
+                "fetch",
+                "--negotiate-only",
+                f"--negotiation-tip={commit}",
+                "--",
+                self.url,
+                cwd=self.directory,
+                environ=self._environ(),
+            )
         except GitError as error:
             if "acknowledgments" in error.stderr:
                 return False  # git 2.39 says so when nothing is common
@@ -206,11 +213,20 @@ class Remote:
         """
         ref = f"refs/heads/{branch}"
         _, said = self._git(
-            "push to", "-c", "push.negotiate=true", "-c", "pack.useSparse=false", "push",
-            "--no-signed", "--recurse-submodules=no",
+            "push to",
+            "-c",
+            "push.negotiate=true",
+            "-c",
+            "pack.useSparse=false",
+            "push",
+            "--no-signed",
+            "--recurse-submodules=no",
             *(f"--push-option={option}" for option in options),
-            f"--force-with-lease={ref}:{expected}", "--", self.url, f"{commit}:{ref}",
-        )  # fmt: skip
+            f"--force-with-lease={ref}:{expected}",
+            "--",
+            self.url,
+            f"{commit}:{ref}",
+        )
         lines = (line for line in said.splitlines() if line.startswith("remote:"))
         return printable("\n".join(line.removeprefix("remote:").strip() for line in lines)).strip()
 
@@ -253,9 +269,14 @@ def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
     """
     try:
         listed = git(
-            "config", "--local", "--includes", "-z", "--get-regexp",
-            r"^(http|credential|url|ssh)\.|^core\.(sshcommand|askpass|gitproxy)$", cwd=home,
-        )  # fmt: skip
+            "config",
+            "--local",
+            "--includes",
+            "-z",
+            "--get-regexp",
+            r"^(http|credential|url|ssh)\.|^core\.(sshcommand|askpass|gitproxy)$",
+            cwd=home,
+        )
     except GitError:
         return ()  # none is set
     pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
@@ -308,9 +329,12 @@ def credential_of(url: str, directory: Path) -> str:
     question = f"protocol={parts.scheme}\nhost={parts.netloc}\npath={parts.path[1:]}\n\n"
     try:
         answer = git(
-            "credential", "fill", cwd=directory, stdin=question.encode(),
+            "credential",
+            "fill",
+            cwd=directory,
+            stdin=question.encode(),
             environ=_without_askpass() | {"GCM_INTERACTIVE": "never"},
-        )  # fmt: skip
+        )
     except GitError:
         return ""
     found = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)

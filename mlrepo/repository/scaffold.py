@@ -142,9 +142,15 @@ def clone(url: str, directory: Path) -> Path:
     existed = directory.exists()
     try:
         git(
-            "clone", "--quiet", "-c", "transfer.fsckObjects=true", "--", url, str(directory),
+            "clone",
+            "--quiet",
+            "-c",
+            "transfer.fsckObjects=true",
+            "--",
+            url,
+            str(directory),
             cwd=Path.cwd(),
-        )  # fmt: skip
+        )
     except GitError as error:
         if not existed:
             shutil.rmtree(directory, ignore_errors=True)
@@ -158,9 +164,13 @@ def clone(url: str, directory: Path) -> Path:
 def _git_init(directory: Path) -> None:
     environ = {**os.environ, "GIT_DEFAULT_REF_FORMAT": "files"}
     git(
-        "init", "--quiet", "--initial-branch=main", "--object-format=sha1", cwd=directory,
+        "init",
+        "--quiet",
+        "--initial-branch=main",
+        "--object-format=sha1",
+        cwd=directory,
         environ=environ,
-    )  # fmt: skip
+    )
     # Refuse malformed objects from whatever remote this repository is pushed to and fetched from.
     git("config", "transfer.fsckObjects", "true", cwd=directory)
 

@@ -25,9 +25,15 @@ def source_state(repository: ResultsRepository) -> dict[str, Any]:
     if state["dirty"]:
         # Without the option `git diff` writes the user's index, also where optional locks are off.
         diff = git(
-            "-c", "diff.autoRefreshIndex=false",
-            "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", cwd=root,
-        )  # fmt: skip
+            "-c",
+            "diff.autoRefreshIndex=false",
+            "diff",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--binary",
+            "HEAD",
+            cwd=root,
+        )
         state["diff_sha256"] = hashlib.sha256(diff.encode(errors="surrogateescape")).hexdigest()
     return state
 
@@ -38,8 +44,14 @@ def collect_garbage(repository: ResultsRepository) -> None:
         # Each record is a pack: with Git's limit of 50 packs the next benchmarks would run beside a
         # gc too often.
         git(
-            "-c", "gc.pruneExpire=2.weeks.ago", "-c", "gc.autoPackLimit=500",
-            "gc", "--auto", "--quiet", cwd=repository.root,
-        )  # fmt: skip
+            "-c",
+            "gc.pruneExpire=2.weeks.ago",
+            "-c",
+            "gc.autoPackLimit=500",
+            "gc",
+            "--auto",
+            "--quiet",
+            cwd=repository.root,
+        )
     except GitError:
         return  # another gc runs, or it failed: nothing that a recorded run depends on

@@ -138,9 +138,14 @@ def _put(
     parents = [] if parent is None else [parent]
     commit = write_commit(quarantine, identity, message, tree, parents)
     publish_commit(
-        quarantine, identity, ref,
-        expected=local, commit=commit, objects=objects, message=message,
-    )  # fmt: skip
+        quarantine,
+        identity,
+        ref,
+        expected=local,
+        commit=commit,
+        objects=objects,
+        message=message,
+    )
     return _commit(repo, commit)
 
 

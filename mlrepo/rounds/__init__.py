@@ -197,8 +197,10 @@ class Round:
         """
         patterns: Mapping[str, str] = self.tables["accuracy_pattern"]
         limits = self.tables.get("accuracy_upper_limit") or {}
-        bounds = [*self.accuracy_targets(benchmark, scenario),
-                  *(limits.get(self.official_benchmark(benchmark)) or ())]  # fmt: skip
+        bounds = [
+            *self.accuracy_targets(benchmark, scenario),
+            *(limits.get(self.official_benchmark(benchmark)) or ()),
+        ]
         own = dict.fromkeys(bound["metric"] for bound in bounds)
         return {metric: patterns[metric] for metric in own or patterns}
 
@@ -261,10 +263,14 @@ class Round:
     def _path(self, kind: str, place: Place, test: str = "") -> RepoPath:
         return RepoPath.parse(
             str(self.tables["layout"][kind]).format(
-                division=place.division, submitter=place.submitter, system=place.system,
-                model=place.benchmark, scenario=place.scenario, TEST=test,
+                division=place.division,
+                submitter=place.submitter,
+                system=place.system,
+                model=place.benchmark,
+                scenario=place.scenario,
+                TEST=test,
             )
-        )  # fmt: skip
+        )
 
 
 @functools.cache

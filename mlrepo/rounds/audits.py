@@ -37,10 +37,17 @@ TESTS = tuple(_SETTINGS)
 """The tests that any round knows."""
 # Benchmarks for which TEST01 logs fewer responses: each response is large.
 _TEST01_TARGETS: Mapping[str, int] = {
-    "ssd-small": 1024, "ssd-large": 256, "retinanet": 256, "3d-unet-99": 64, "3d-unet-99.9": 64,
-    "yolo-95": 64, "yolo-99": 64, "pointpainting": 256, "stable-diffusion-xl": 128,
+    "ssd-small": 1024,
+    "ssd-large": 256,
+    "retinanet": 256,
+    "3d-unet-99": 64,
+    "3d-unet-99.9": 64,
+    "yolo-95": 64,
+    "yolo-99": 64,
+    "pointpainting": 256,
+    "stable-diffusion-xl": 128,
     "wan-2.2-t2v-a14b": 50,
-}  # fmt: skip
+}
 OUTPUT_TOKENS: Mapping[str, tuple[float, float]] = {
     "gpt-oss-120b": (1150.38, 1406.02),
     "e2e-rag-qna": (246.43, 301.19),

@@ -45,7 +45,11 @@ def _repeated(key: str, before: object, after: object) -> FieldProblem:
     harmless = before == after or not before or not after
     texts = tuple(str(each)[:_SHORT] for each in (before, after))
     return FieldProblem(
-        "system-repeated" if harmless else "system-json", key, f"The field {key} is there twice.",
-        "one value", f"{texts[0]!r}, then {texts[1]!r}", f'Remove one of the two "{key}".',
+        "system-repeated" if harmless else "system-json",
+        key,
+        f"The field {key} is there twice.",
+        "one value",
+        f"{texts[0]!r}, then {texts[1]!r}",
+        f'Remove one of the two "{key}".',
         breaks_strict=not harmless,
-    )  # fmt: skip
+    )

@@ -32,12 +32,13 @@ CONSTANTS: Mapping[str, tuple[str, ...]] = {
     "availabilities": ("VALID_AVAILABILITIES", "VALID_STATUS"),
     "system_desc_optional_known": ("SYSTEM_DESC_OPTIONAL_FIELDS",),
     "system_desc_power_fields": (
-        "SYSTEM_DESC_REQUIRED_FIELDS_POWER", "SYSTEM_DESC_REQUIED_FIELDS_POWER",
+        "SYSTEM_DESC_REQUIRED_FIELDS_POWER",
+        "SYSTEM_DESC_REQUIED_FIELDS_POWER",
     ),
     "system_desc_network_fields": ("SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE",),
     "system_desc_nonempty": ("SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS",),
     "measurements_required": ("SYSTEM_IMP_REQUIRED_FILES",),
-}  # fmt: skip
+}
 REQUIRED_FILES: Mapping[str, str] = {
     "performance": "REQUIRED_PERF_FILES",
     "performance_optional": "OPTIONAL_PERF_FILES",

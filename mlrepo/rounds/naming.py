@@ -10,15 +10,19 @@ from mlrepo.rounds import Round
 
 # (since, first round without it, texts in the name, what the checker takes it for)
 _GUESSES = (
-    ((0, 5), (2, 1), ("ssdlite", "ssd-inception", "yolo", "ssd-mobilenet", "ssd-resnet50"),
-     "ssd-small"),
+    (
+        (0, 5),
+        (2, 1),
+        ("ssdlite", "ssd-inception", "yolo", "ssd-mobilenet", "ssd-resnet50"),
+        "ssd-small",
+    ),
     ((0, 5), (99, 0), ("mobilenet",), "mobilenet"),
     ((0, 5), (99, 0), ("efficientnet",), "resnet"),
     ((2, 0), (99, 0), ("resnet50",), "resnet"),
     ((0, 5), (2, 1), ("rcnn",), "ssd-small"),
     ((2, 1), (99, 0), ("bert-99.9",), "bert-99.9"),
     ((2, 1), (99, 0), ("bert-99",), "bert-99"),
-)  # fmt: skip
+)
 
 
 def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> str:

@@ -99,13 +99,18 @@ def _classes(
         "scenario": {"logged": "effective_scenario", "*": _FREE},
         "mode": {"logged": "effective_test_mode", "*": {"class": FORBIDDEN}},
         "target_latency_percentile": {
-            "scale": 0.01, "Offline": _FREE, **{each: percentile(each) for each in streams},
+            "scale": 0.01,
+            "Offline": _FREE,
+            **{each: percentile(each) for each in streams},
         },
         "samples_per_query": {
-            "MultiStream": _samples_per_query(conf, round_), "*": _FREE,
+            "MultiStream": _samples_per_query(conf, round_),
+            "*": _FREE,
         },
         "target_latency": {
-            "logged": "effective_target_latency_ns", "scale": _NS_PER_MS, "*": _FREE,
+            "logged": "effective_target_latency_ns",
+            "scale": _NS_PER_MS,
+            "*": _FREE,
             "Server": {"class": MAXIMUM, "table": "latency_limit_ns", **_CLOSED},
         },
         "min_duration": {
@@ -114,8 +119,11 @@ def _classes(
         },
         "min_query_count": {
             "*": {"class": MINIMUM, "table": "min_queries"},
-            "Offline": {"class": MINIMUM, "table": "offline_min_samples_per_query",
-                        "logged": "effective_samples_per_query"},
+            "Offline": {
+                "class": MINIMUM,
+                "table": "offline_min_samples_per_query",
+                "logged": "effective_samples_per_query",
+            },
             **dict.fromkeys(early, _FREE),
         },
         "performance_sample_count_override": {
@@ -131,24 +139,46 @@ def _classes(
         **{key: {"logged": "", **off} for key in _TEST05},
         "use_token_latencies": {
             "logged": "requested_use_token_latencies",
-            "*": {"class": PRESCRIBED, "value": 0, "per_model": models("use_token_latencies"),
-                  **_CLOSED},
+            "*": {
+                "class": PRESCRIBED,
+                "value": 0,
+                "per_model": models("use_token_latencies"),
+                **_CLOSED,
+            },
         },
         "sample_concatenate_permutation": {
-            "*": {"class": PRESCRIBED, "value": 0,
-                  "per_model": models("sample_concatenate_permutation"), **_CLOSED},
+            "*": {
+                "class": PRESCRIBED,
+                "value": 0,
+                "per_model": models("sample_concatenate_permutation"),
+                **_CLOSED,
+            },
         },
         "infer_token_latencies": {
             "logged": "",
-            "*": {"class": PRESCRIBED, "value": 0, "per_model": models("infer_token_latencies"),
-                  **_CLOSED},
+            "*": {
+                "class": PRESCRIBED,
+                "value": 0,
+                "per_model": models("infer_token_latencies"),
+                **_CLOSED,
+            },
         },
-        **{f"{name}_latency": {
-            "logged": f"requested_server_{name}_latency", "scale": _NS_PER_MS, "*": _FREE,
-            "Server": {"class": MAXIMUM, "table": "llm_latency_limit_ns", "part": name, **_CLOSED},
-        } for name in ("ttft", "tpot")},
+        **{
+            f"{name}_latency": {
+                "logged": f"requested_server_{name}_latency",
+                "scale": _NS_PER_MS,
+                "*": _FREE,
+                "Server": {
+                    "class": MAXIMUM,
+                    "table": "llm_latency_limit_ns",
+                    "part": name,
+                    **_CLOSED,
+                },
+            }
+            for name in ("ttft", "tpot")
+        },
         **{key: {"logged": logged, "*": _FREE} for key, logged in _FREE_KEYS.items()},
-    }  # fmt: skip
+    }
     return {key: {"logged": f"effective_{key}", **found[key]} for key in sorted(found)}
 
 
@@ -163,8 +193,11 @@ def _samples_per_query(
 
 
 _TEST05 = (
-    "test05", "test05_qsl_rng_seed", "test05_sample_index_rng_seed", "test05_schedule_rng_seed",
-)  # fmt: skip
+    "test05",
+    "test05_qsl_rng_seed",
+    "test05_sample_index_rng_seed",
+    "test05_schedule_rng_seed",
+)
 # With the line of the detail log that shows them. A run that ends early by max_async_queries, or
 # has too few queries by max_query_count, is INVALID in LoadGen's own words; max_duration is held
 # against min_duration (`performance-max-duration`). Queries that LoadGen coalesces because they are

@@ -18,12 +18,21 @@ TOO_SHORT = frozenset({"min_duration", "min_query_count"})
 SAMPLES = "performance_sample_count_override"
 """How many samples are drawn from: what a data set has, where nobody asks for fewer."""
 # What an audit.config changes, and what it may shorten.
-_AUDITED = frozenset({
-    "performance_issue_same", "performance_issue_unique", "accuracy_log_rng_seed",
-    "accuracy_log_sampling_target", "accuracy_log_probability", "qsl_rng_seed",
-    "sample_index_rng_seed", "schedule_rng_seed", "sample_concatenate_permutation",
-    SAMPLES, *TOO_SHORT,
-})  # fmt: skip
+_AUDITED = frozenset(
+    {
+        "performance_issue_same",
+        "performance_issue_unique",
+        "accuracy_log_rng_seed",
+        "accuracy_log_sampling_target",
+        "accuracy_log_probability",
+        "qsl_rng_seed",
+        "sample_index_rng_seed",
+        "schedule_rng_seed",
+        "sample_concatenate_permutation",
+        SAMPLES,
+        *TOO_SHORT,
+    }
+)
 Number = int | float
 # LoadGen multiplies in floating point: 99.9 times 0.01 is not 0.999.
 _ROUNDING = 1e-9

@@ -24,11 +24,22 @@ _CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
 _COUNT_HINT = 'Write the number alone, the text "0" where there is none; words go into hw_notes.'
 # What the official summary, and so the results table, shows of a description.
 _SHOWN = (
-    "status", "system_type", "submitter", "division", "system_name", "number_of_nodes",
-    "host_processor_model_name", "host_processors_per_node", "host_processor_core_count",
-    "accelerator_model_name", "accelerators_per_node", "framework", "operating_system",
-    "hw_notes", "sw_notes",
-)  # fmt: skip
+    "status",
+    "system_type",
+    "submitter",
+    "division",
+    "system_name",
+    "number_of_nodes",
+    "host_processor_model_name",
+    "host_processors_per_node",
+    "host_processor_core_count",
+    "accelerator_model_name",
+    "accelerators_per_node",
+    "framework",
+    "operating_system",
+    "hw_notes",
+    "sw_notes",
+)
 _THREADS_PER_CORE = (1, 2, 4, 8)
 
 
@@ -207,51 +218,76 @@ def _problems_of(
         meant = re.sub(r"\s", "", str(value).lower())
         return [
             FieldProblem(
-                f"system-{field.removeprefix('system_')}", field,
+                f"system-{field.removeprefix('system_')}",
+                field,
                 f"{field} is none that the round knows.",
-                f"one of: {', '.join(rules['allowed'])}", _short(value),
+                f"one of: {', '.join(rules['allowed'])}",
+                _short(value),
                 f'Write "{meant}".' if meant in rules["allowed"] else "Write one of them.",
                 breaks_official=True,
             )
-        ]  # fmt: skip
+        ]
     found = []
     if "filled" in broken:
         hint = "Write what it is, or N/A." if field not in COUNT_FIELDS else _COUNT_HINT
         found.append(
             FieldProblem(
-                "system-field-empty", field, f"{field} must not be empty.", "a text",
+                "system-field-empty",
+                field,
+                f"{field} must not be empty.",
+                "a text",
                 # Blanks are a text for the official checkers; the results table shows nothing.
-                _short(value) if not value else repr(value), hint, breaks_official=not value,
+                _short(value) if not value else repr(value),
+                hint,
+                breaks_official=not value,
                 breaks_strict=not value or field in _SHOWN,
             )
-        )  # fmt: skip
+        )
     elif "text" in broken:
         found.append(
-            FieldProblem("system-text", field, f"{field} is no text and no number.",
-                         "a text or a number", _short(value), "Write it as one text.",
-                         breaks_strict=field in _SHOWN)
-        )  # fmt: skip
+            FieldProblem(
+                "system-text",
+                field,
+                f"{field} is no text and no number.",
+                "a text or a number",
+                _short(value),
+                "Write it as one text.",
+                breaks_strict=field in _SHOWN,
+            )
+        )
     if "count" in broken:
         found.append(
-            FieldProblem("system-count", field, f"{field} is no whole number.", "a whole number",
-                         _short(value), _COUNT_HINT,
-                         breaks_strict=False)
-        )  # fmt: skip
+            FieldProblem(
+                "system-count",
+                field,
+                f"{field} is no whole number.",
+                "a whole number",
+                _short(value),
+                _COUNT_HINT,
+                breaks_strict=False,
+            )
+        )
     return found
 
 
 def _missing(round_: Round, field: str) -> FieldProblem:
     if field in (round_.tables.get("system_desc_power_fields") or ()):
         return FieldProblem(
-            "system-power-field", field, f"The field {field} is missing.",
+            "system-power-field",
+            field,
+            f"The field {field} is missing.",
             hint=f'Add "{field}": power results have it, though no official checker has asked yet.',
             breaks_strict=False,
-        )  # fmt: skip
+        )
     return FieldProblem(
-        "system-field-missing", field, f"The field {field} is missing.",
-        hint=f'Add "{field}". {_COUNT_HINT}' if field in COUNT_FIELDS else
-        f'Add "{field}"; N/A where there is none.', breaks_official=True,
-    )  # fmt: skip
+        "system-field-missing",
+        field,
+        f"The field {field} is missing.",
+        hint=f'Add "{field}". {_COUNT_HINT}'
+        if field in COUNT_FIELDS
+        else f'Add "{field}"; N/A where there is none.',
+        breaks_official=True,
+    )
 
 
 def _place_problems(
@@ -264,16 +300,29 @@ def _place_problems(
         # Since v6.0 the official checker compares in lower case.
         same = round_.version >= (6, 0) and str(stated).lower() == division.lower()
         found.append(
-            FieldProblem("system-division", "division", "The division is not that of the path.",
-                         division, _short(stated), f'Write "{division}".',
-                         breaks_official=not same)
-        )  # fmt: skip
+            FieldProblem(
+                "system-division",
+                "division",
+                "The division is not that of the path.",
+                division,
+                _short(stated),
+                f'Write "{division}".',
+                breaks_official=not same,
+            )
+        )
     stated = description.get("submitter")
     if submitter and "submitter" in description and str(stated).lower() != submitter.lower():
         found.append(
-            FieldProblem("system-submitter", "submitter", "The submitter is not that of the path.",
-                         submitter, _short(stated), f'Write "{submitter}".', breaks_official=True)
-        )  # fmt: skip
+            FieldProblem(
+                "system-submitter",
+                "submitter",
+                "The submitter is not that of the path.",
+                submitter,
+                _short(stated),
+                f'Write "{submitter}".',
+                breaks_official=True,
+            )
+        )
     if division and round_.tables.get("system_desc_network_fields"):
         found += _network_mode(description.get("is_network"), division)
     return found
@@ -287,12 +336,15 @@ def _network_mode(stated: Any, division: str) -> list[FieldProblem]:
         return []
     return [
         FieldProblem(
-            "network-mode", "is_network", "is_network is not what the division says.",
-            'the text "true"' if wanted else 'the text "false", or no such field', _short(stated),
+            "network-mode",
+            "is_network",
+            "is_network is not what the division says.",
+            'the text "true"' if wanted else 'the text "false", or no such field',
+            _short(stated),
             "The network division measures over a network, the closed one does not.",
             breaks_official=True,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _contradictions(description: Mapping[str, Any]) -> list[FieldProblem]:
@@ -304,36 +356,44 @@ def _contradictions(description: Mapping[str, Any]) -> list[FieldProblem]:
     if number is not None and (number > 0) != named:
         found.append(
             FieldProblem(
-                "system-accelerators", "accelerators_per_node",
+                "system-accelerators",
+                "accelerators_per_node",
                 "The number of accelerators and their model contradict each other.",
                 "a model where there are accelerators, none where there are none",
                 f"{number} × {_short(description.get('accelerator_model_name'))}",
-                "Mend one of the two.", breaks_strict=False,
+                "Mend one of the two.",
+                breaks_strict=False,
             )
-        )  # fmt: skip
+        )
     sockets, cores = counts["host_processors_per_node"], counts["host_processor_core_count"]
     told = _CORES_IN_NAME.search(str(description.get("host_processor_model_name") or ""))
     if told and cores and cores != int(told[1]):
         found.append(
             FieldProblem(
-                "system-cores", "host_processor_core_count",
-                "The number of cores is not what the processor's name says.", told[1], str(cores),
-                _what_was_counted(cores, int(told[1]), sockets or 1), breaks_strict=False,
+                "system-cores",
+                "host_processor_core_count",
+                "The number of cores is not what the processor's name says.",
+                told[1],
+                str(cores),
+                _what_was_counted(cores, int(told[1]), sockets or 1),
+                breaks_strict=False,
             )
-        )  # fmt: skip
+        )
     threads = _count(description, "host_processor_vcpu_count")
     if sockets and cores and threads:
         possible = [sockets * cores * each for each in _THREADS_PER_CORE]
         if threads not in possible:
             found.append(
                 FieldProblem(
-                    "system-vcpus", "host_processor_vcpu_count",
+                    "system-vcpus",
+                    "host_processor_vcpu_count",
                     "The logical CPUs are not processors × cores of one × threads of a core.",
-                    f"{sockets} × {cores} × 1 or 2", str(threads),
+                    f"{sockets} × {cores} × 1 or 2",
+                    str(threads),
                     "host_processor_core_count counts the physical cores of one processor.",
                     breaks_strict=False,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -353,10 +413,16 @@ def _count(description: Mapping[str, Any], field: str) -> int | None:
 def _unknown(round_: Round, description: Mapping[str, Any]) -> list[FieldProblem]:
     known = known_fields(round_)
     return [
-        FieldProblem("system-unknown-field", field, f"The field {field!r} is unknown.",
-                     hint="Mend the name, or remove the field.", breaks_strict=False)
-        for field in description if field not in known
-    ]  # fmt: skip
+        FieldProblem(
+            "system-unknown-field",
+            field,
+            f"The field {field!r} is unknown.",
+            hint="Mend the name, or remove the field.",
+            breaks_strict=False,
+        )
+        for field in description
+        if field not in known
+    ]
 
 
 def _short(value: Any) -> str:

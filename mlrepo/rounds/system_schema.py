@@ -50,8 +50,12 @@ def system_schema(
     availabilities = list(round_.tables["availabilities"])
     if round_.name == "v0.7":  # whose checker knows this wording of rdi too
         availabilities.append(_LONG_RDI)
-    schema["status"] = {"required": True, "type": "string", "coerce": "lower",
-                        "allowed": availabilities}  # fmt: skip
+    schema["status"] = {
+        "required": True,
+        "type": "string",
+        "coerce": "lower",
+        "allowed": availabilities,
+    }
     if types := round_.tables.get("system_types"):
         # Rejected where it is missing also by rounds that do not list it among the fields.
         schema["system_type"] = {"required": True, "type": "string", "allowed": list(types)}
@@ -61,9 +65,11 @@ def system_schema(
 def known_fields(round_: Round) -> frozenset[str]:
     """Return every field that the round's checker knows, required or not."""
     tables = (
-        "system_desc_required", "system_desc_optional_known", "system_desc_power_fields",
+        "system_desc_required",
+        "system_desc_optional_known",
+        "system_desc_power_fields",
         "system_desc_network_fields",
-    )  # fmt: skip
+    )
     named = {field for name in tables for field in round_.tables.get(name) or ()}
     return frozenset(named | {"status", "system_type"})
 

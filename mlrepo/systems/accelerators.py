@@ -10,14 +10,25 @@ from typing import Any
 from mlrepo.systems.machine import Fact, Machine
 
 _DEVICE_NODES = (
-    "nvidia[0-9]*", "kfd", "accel/*", "dri/render*", "habanalabs*", "davinci*", "neuron[0-9]*",
-)  # fmt: skip
+    "nvidia[0-9]*",
+    "kfd",
+    "accel/*",
+    "dri/render*",
+    "habanalabs*",
+    "davinci*",
+    "neuron[0-9]*",
+)
 _VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
 _FIELDS = (
-    "accelerator_model_name", "accelerator_memory_capacity", "accelerator_memory_configuration",
-    "accelerator_frequency", "accelerator_host_interconnect", "accelerator_interconnect",
-    "accelerator_interconnect_topology", "accelerator_on-chip_memories",
-)  # fmt: skip
+    "accelerator_model_name",
+    "accelerator_memory_capacity",
+    "accelerator_memory_configuration",
+    "accelerator_frequency",
+    "accelerator_host_interconnect",
+    "accelerator_interconnect",
+    "accelerator_interconnect_topology",
+    "accelerator_on-chip_memories",
+)
 
 
 def accelerator_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
@@ -81,9 +92,10 @@ def _nvidia_driver(machine: Machine) -> dict[str, Fact]:
 def _amd(machine: Machine, problems: list[str]) -> dict[str, Fact]:
     answer = machine.ask("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")
     cards = [
-        card for name, card in _json(answer.text).items()
+        card
+        for name, card in _json(answer.text).items()
         if name.startswith("card") and isinstance(card, dict)
-    ]  # fmt: skip
+    ]
     if not cards:
         problems.append(answer.problem or "rocm-smi lists no card")
         return {}
@@ -110,9 +122,11 @@ def _intel(machine: Machine, problems: list[str]) -> dict[str, Fact]:
 
 def _counted(names: list[str], source: str) -> dict[str, Fact]:
     kinds = Counter(names)
-    text = next(iter(kinds)) if len(kinds) == 1 else " + ".join(
-        f"{number} × {name}" for name, number in kinds.items()
-    )  # fmt: skip
+    text = (
+        next(iter(kinds))
+        if len(kinds) == 1
+        else " + ".join(f"{number} × {name}" for name, number in kinds.items())
+    )
     return {
         "accelerators_per_node": Fact(str(len(names)), source),
         "accelerator_model_name": Fact(text, source),

@@ -55,8 +55,12 @@ def agrees(field: str, written: Any, detected: str) -> bool:
     ours, theirs = _words(text), _words(detected)
     if field == "operating_system":  # "Ubuntu 22.04" is what "Ubuntu 22.04.5 LTS" is
         return all(any(word.startswith(own) for word in theirs) for own in ours)
-    if field in ("other_software_stack", "host_processor_caches", "host_networking",
-                 "host_network_card_count"):  # fmt: skip
+    if field in (
+        "other_software_stack",
+        "host_processor_caches",
+        "host_networking",
+        "host_network_card_count",
+    ):
         return _figures(text) <= _figures(detected) and bool(ours & theirs)
     more = ours - theirs
     # Further words may stand in a name whose model number is known, but no further number:

@@ -52,10 +52,17 @@ class NewDescription:
 
 
 def new_description(
-    round_: Round, *, division: str, submitter: str, category: str, name: str,
-    facts: Mapping[str, Fact], base: Mapping[str, Any] | None = None,
-    chosen: Mapping[str, str] | None = None, power: bool = False,
-) -> NewDescription:  # fmt: skip
+    round_: Round,
+    *,
+    division: str,
+    submitter: str,
+    category: str,
+    name: str,
+    facts: Mapping[str, Fact],
+    base: Mapping[str, Any] | None = None,
+    chosen: Mapping[str, str] | None = None,
+    power: bool = False,
+) -> NewDescription:
     """Return a description with every field of the round: chosen, given, detected, or empty.
 
     Those of the network division and of power results (``power``) are added where they apply.

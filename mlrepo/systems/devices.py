@@ -10,9 +10,13 @@ from mlrepo.systems.machine import Fact, Machine
 _PORTS = ("number_of_type_nics_installed", "nics_enabled_os", "nics_enabled_connected")
 # PCI Code and ID Assignment Specification, base class 01h.
 _CONTROLLERS = {
-    "0x0100": "SCSI", "0x0101": "IDE", "0x0104": "RAID", "0x0106": "SATA", "0x0107": "SAS",
+    "0x0100": "SCSI",
+    "0x0101": "IDE",
+    "0x0104": "RAID",
+    "0x0106": "SATA",
+    "0x0107": "SAS",
     "0x0108": "NVMe",
-}  # fmt: skip
+}
 _NO_DISK = re.compile(r"(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock)")
 
 

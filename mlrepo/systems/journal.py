@@ -54,9 +54,11 @@ class Journal:
                 raise ValueError("it names a file that is no setting of the kernel")
             script = raw.get("script")
             return Entry(
-                str(raw["owner"]), str(raw["profile"]), before,
+                str(raw["owner"]),
+                str(raw["profile"]),
+                before,
                 (str(script[0]), str(script[1])) if script else None,
-            )  # fmt: skip
+            )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

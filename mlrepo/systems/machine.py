@@ -127,10 +127,15 @@ def _run(command: Sequence[str]) -> Answer:
         return Answer(problem=f"{name} is not installed")
     try:
         done = subprocess.run(
-            [program, *command[1:]], capture_output=True, text=True, errors="replace",
-            timeout=_COMMAND_SECONDS, stdin=subprocess.DEVNULL, check=False,
+            [program, *command[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_COMMAND_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
             env={"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
-        )  # fmt: skip
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Answer(problem=f"{name}: {error}")
     if done.returncode != 0:

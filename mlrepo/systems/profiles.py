@@ -109,9 +109,13 @@ def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
     if not isinstance(raw.get("required", False), bool):
         raise UserError(f"{where}: required must be true or false.", hint="Mend the line.")
     return Profile(
-        name, str(raw.get("summary", "")), raw.get("required", False), state, pin,
+        name,
+        str(raw.get("summary", "")),
+        raw.get("required", False),
+        state,
+        pin,
         _script(raw["script"], where, own) if "script" in raw else None,
-    )  # fmt: skip
+    )
 
 
 def _script(name: Any, where: str, own: Path) -> Script:

@@ -119,10 +119,15 @@ class Scripts:
             return ScriptRun(name, sha256, action, problem="it is not trusted")
         try:
             done = subprocess.run(
-                [copy, action], cwd=self.directory, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
-                start_new_session=True, check=False,
-            )  # fmt: skip
+                [copy, action],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=SECONDS,
+                start_new_session=True,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return ScriptRun(name, sha256, action, problem=f"it took more than {SECONDS:.0f} s")
         except OSError as error:

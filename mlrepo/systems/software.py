@@ -13,13 +13,30 @@ from mlrepo.systems.processors import lscpu_values
 
 # Distributions that a system description names when they are there.
 _STACK = (
-    "onnxruntime", "torch", "tensorflow", "jax", "apache-tvm", "openvino",
-    "tensorrt", "vllm", "numpy", LOADGEN,
-)  # fmt: skip
+    "onnxruntime",
+    "torch",
+    "tensorflow",
+    "jax",
+    "apache-tvm",
+    "openvino",
+    "tensorrt",
+    "vllm",
+    "numpy",
+    LOADGEN,
+)
 _HYPERVISORS = (
-    "KVM", "QEMU", "VMware", "VirtualBox", "Xen", "Microsoft Corporation", "Amazon EC2",
-    "Google Compute Engine", "Bochs", "Parallels", "Firecracker",
-)  # fmt: skip
+    "KVM",
+    "QEMU",
+    "VMware",
+    "VirtualBox",
+    "Xen",
+    "Microsoft Corporation",
+    "Amazon EC2",
+    "Google Compute Engine",
+    "Bochs",
+    "Parallels",
+    "Firecracker",
+)
 
 
 def software_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
@@ -43,9 +60,7 @@ def _operating_system(machine: Machine, facts: dict[str, Fact], unknown: dict[st
     name = release.get("PRETTY_NAME")
     if name:
         source = "/etc/os-release" + (", /proc/sys/kernel/osrelease" if kernel else "")
-        facts["operating_system"] = Fact(
-            f"{name}, Linux {kernel}" if kernel else name, source
-        )  # fmt: skip
+        facts["operating_system"] = Fact(f"{name}, Linux {kernel}" if kernel else name, source)
     else:
         unknown["operating_system"] = "/etc/os-release names none"
 

@@ -61,11 +61,15 @@ class _Lite(OnnxGraph):
         before = (side - stride) // 2
         after = side - stride - before
         return self.add(
-            "Conv", (x, weight, bias), name,
-            kernel_shape=[side, side], strides=[stride, stride],
-            pads=[before, before, after, after], dilations=[1, 1],
+            "Conv",
+            (x, weight, bias),
+            name,
+            kernel_shape=[side, side],
+            strides=[stride, stride],
+            pads=[before, before, after, after],
+            dilations=[1, 1],
             group=len(kernel) if kernel.shape[1] == 1 else 1,
-        )  # fmt: skip
+        )
 
     def relu6(self, x: str) -> str:
         """Append a clip to [0, 6]."""

@@ -12,9 +12,12 @@ from mlrepo.workloads.weights.graph import Tensor
 
 # Which framework's a file is, by its name; all others are ONNX.
 _FRAMEWORKS = {
-    ".pt2": "pytorch", ".pth": "pytorch", ".safetensors": "pytorch", ".pt": "torchscript",
+    ".pt2": "pytorch",
+    ".pth": "pytorch",
+    ".safetensors": "pytorch",
+    ".pt": "torchscript",
     ".xml": "openvino",
-}  # fmt: skip
+}
 _CHANNELS = 3
 _FLOATS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double)": "fp64"}
 _FED = tuple(_FLOATS.values())
@@ -83,13 +86,14 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     given, made = (
         tuple(
             Tensor(
-                value.name, _FLOATS.get(value.type, value.type),
+                value.name,
+                _FLOATS.get(value.type, value.type),
                 tuple(size if isinstance(size, int) else None for size in value.shape),
             )
             for value in values
         )
         for values in (session.get_inputs(), session.get_outputs())
-    )  # fmt: skip
+    )
     return given, made
 
 

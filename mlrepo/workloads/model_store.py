@@ -161,17 +161,27 @@ class ModelStore:
                 hint=f"Use one of: {', '.join(dict.fromkeys(m.benchmark for m in CATALOG))}.",
             )
         about = ReferenceModel(
-            benchmark, name, f"added from {file.name}", "", "onnx", (), (),
+            benchmark,
+            name,
+            f"added from {file.name}",
+            "",
+            "onnx",
+            (),
+            (),
             preprocessing=way_of(benchmark, file, way),
-        )  # fmt: skip
+        )
         self.check_new(about)
         model_file_names(file)
         found = inspect_model(file, layout)
         about = replace(
-            about, framework=found.framework, inputs=found.inputs, outputs=found.outputs,
-            layout=found.layout, weight_data_types=found.facts.weight_data_types,
+            about,
+            framework=found.framework,
+            inputs=found.inputs,
+            outputs=found.outputs,
+            layout=found.layout,
+            weight_data_types=found.facts.weight_data_types,
             input_data_types=found.facts.input_data_types or about.input_data_types,
-        )  # fmt: skip
+        )
         return self.register(about, file, link=link)
 
     def check_new(self, about: ReferenceModel) -> None:
@@ -210,9 +220,7 @@ class ModelStore:
             for name, text in (documents or {}).items():
                 (directory / name).write_text(text, encoding="utf-8")
             path = entry if link else target / entry.relative_to(directory)
-            stored = StoredModel(
-                about, path, files.digest, False, True, link, files.files, target
-            )  # fmt: skip
+            stored = StoredModel(about, path, files.digest, False, True, link, files.files, target)
             (directory / DESCRIPTION).write_text(stored.description(), encoding="utf-8")
         return stored
 
@@ -222,7 +230,7 @@ class ModelStore:
         files = find_model_files(path)
         stored = StoredModel(
             about, path, files.digest, checked, added, False, files.files, path.parent
-        )  # fmt: skip
+        )
         description = path.parent / DESCRIPTION
         with _written_whole(description):
             part = _part_of(description)

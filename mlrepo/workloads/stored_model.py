@@ -68,10 +68,14 @@ class StoredModel:
         """Return the content of its ``model.json``."""
         file = str(self.path if self.linked else self.path.relative_to(self.directory))
         values = {
-            "about": asdict(self.about), "file": file, "sha256": self.sha256,
+            "about": asdict(self.about),
+            "file": file,
+            "sha256": self.sha256,
             "files": [file.listed() for file in self.files],
-            "checked": self.checked, "added": self.added, "linked": self.linked,
-        }  # fmt: skip
+            "checked": self.checked,
+            "added": self.added,
+            "linked": self.linked,
+        }
         return json.dumps(values, indent=2) + "\n"
 
     def model_file(self) -> Model:
@@ -106,14 +110,21 @@ def read_stored(directory: Path) -> StoredModel | None:
         fields = dict(raw["about"])
         about = replace(
             ReferenceModel(**fields),
-            inputs=tuple(fields["inputs"]), outputs=tuple(fields["outputs"]),
-        )  # fmt: skip
+            inputs=tuple(fields["inputs"]),
+            outputs=tuple(fields["outputs"]),
+        )
         about = _as_its_files_say(about, directory / raw["file"])
         files = tuple(ModelFile(**file) for file in raw.get("files") or ())
         return StoredModel(
-            about, directory / raw["file"], raw["sha256"], raw["checked"], raw["added"],
-            bool(raw.get("linked")), files, directory,
-        )  # fmt: skip
+            about,
+            directory / raw["file"],
+            raw["sha256"],
+            raw["checked"],
+            raw["added"],
+            bool(raw.get("linked")),
+            files,
+            directory,
+        )
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -46,9 +46,15 @@ def read_torch_state(path: Path) -> dict[str, npt.NDArray[Any]]:
                 storages[key].read(stream)
         return {name: tensor.array() for name, tensor in tensors.items()}
     except (
-        OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, struct.error,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        struct.error,
         pickle.UnpicklingError,
-    ) as error:  # fmt: skip
+    ) as error:
         raise UserError(
             f"{path} does not hold the weights of a PyTorch module: {error}.",
             hint="Install the package that it belongs to again.",

@@ -55,8 +55,20 @@ def number(value: Any, kind: str = "float32") -> Any:
 
 def cases() -> Iterator[Case]:
     """Yield all cases."""
-    for family in (_elementwise, _logic, _activations, _layers, _norms, _pools, _shapes,
-                   _indexing, _padding, _reductions, _resizing, _quantized):  # fmt: skip
+    for family in (
+        _elementwise,
+        _logic,
+        _activations,
+        _layers,
+        _norms,
+        _pools,
+        _shapes,
+        _indexing,
+        _padding,
+        _reductions,
+        _resizing,
+        _quantized,
+    ):
         for kind, inputs, since, until, outputs, attributes in family():
             for version in proved_versions(kind):
                 if since <= version <= until:
@@ -171,8 +183,19 @@ def _logic() -> Iterator[Any]:
 
 def _activations() -> Iterator[Any]:
     x = floats(3, 4, 5, low=-8, high=8)
-    for kind in ("Softplus", "Softsign", "HardSwish", "Mish", "Elu", "Selu", "LeakyRelu",
-                 "ThresholdedRelu", "HardSigmoid", "Gelu", "Swish"):  # fmt: skip
+    for kind in (
+        "Softplus",
+        "Softsign",
+        "HardSwish",
+        "Mish",
+        "Elu",
+        "Selu",
+        "LeakyRelu",
+        "ThresholdedRelu",
+        "HardSigmoid",
+        "Gelu",
+        "Swish",
+    ):
         yield _case(kind, x)
     for kind in ("Elu", "LeakyRelu", "ThresholdedRelu", "Swish"):
         yield _case(kind, x, alpha=0.3)
@@ -202,13 +225,15 @@ def _layers() -> Iterator[Any]:
     yield _case("ConvTranspose", image, weight)
     yield _case("ConvTranspose", image, weight, floats(3), strides=[2, 2], pads=[1, 1, 1, 1])
     yield _case("ConvTranspose", image, weight, floats(3), strides=[2, 3], output_padding=[1, 2])
-    yield _case("ConvTranspose", image, weight, strides=[2, 2], pads=[0, 1, 2, 0],
-                output_padding=[1, 0])  # fmt: skip
+    yield _case(
+        "ConvTranspose", image, weight, strides=[2, 2], pads=[0, 1, 2, 0], output_padding=[1, 0]
+    )
     yield _case("ConvTranspose", image, weight, dilations=[2, 2], strides=[2, 1])
     yield _case("ConvTranspose", image, floats(4, 3, 3, 3), group=2, strides=[2, 2])
     yield _case("ConvTranspose", image, weight, floats(3), strides=[2, 2], output_shape=[18, 16])
-    yield _case("ConvTranspose", image, weight, strides=[3, 2], output_shape=[26, 15],
-                auto_pad="SAME_UPPER")  # fmt: skip
+    yield _case(
+        "ConvTranspose", image, weight, strides=[3, 2], output_shape=[26, 15], auto_pad="SAME_UPPER"
+    )
     yield _case("ConvTranspose", image, weight, strides=[2, 2], auto_pad="VALID")
     yield _case("ConvTranspose", floats(3, 4, 9), floats(4, 3, 3), floats(3), strides=[2])
     yield _case("ConvTranspose", floats(3, 2, 5, 6, 4), floats(2, 3, 2, 3, 2), strides=[2, 1, 2])
@@ -391,8 +416,9 @@ def _indexing() -> Iterator[Any]:
     yield _case("GatherND", x, np.array([[0, 1], [2, -1]], np.int64))
     yield _case("GatherND", x, np.array([[[0, 1, 5]], [[1, 1, 0]]], np.int64))
     yield _case("GatherND", x, np.array([[1], [-2], [0]], np.int64), since=12, batch_dims=1)
-    yield _case("GatherND", x, np.array([[[1, 0]], [[2, 3]], [[0, 0]]], np.int64), since=12,
-                batch_dims=1)  # fmt: skip
+    yield _case(
+        "GatherND", x, np.array([[[1, 0]], [[2, 3]], [[0, 0]]], np.int64), since=12, batch_dims=1
+    )
     yield _case("ScatterElements", x, ints(0, 4, -2).reshape(3, 1, 1), floats(3, 1, 1), axis=1)
     yield _case("ScatterND", x, np.array([[0, 1], [1, -1]], np.int64), floats(2, 6))
     yield _case("OneHot", whole(3, 4, low=-5, high=4), number(5, "int64"), ints(0, 1))
@@ -432,8 +458,18 @@ def _padding() -> Iterator[Any]:
 
 def _reductions() -> Iterator[Any]:
     x = floats(3, 4, 5, 6, low=0.5)
-    for kind in ("ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceL1",
-                 "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"):  # fmt: skip
+    for kind in (
+        "ReduceSum",
+        "ReduceMean",
+        "ReduceProd",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
+        "ReduceLogSum",
+        "ReduceLogSumExp",
+    ):
         old = 11 if kind == "ReduceSum" else 13
         for axes in ([1], [2, 3], [3, 1], [1, 2, 3]):
             for keepdims in (0, 1):
@@ -482,18 +518,47 @@ def _resizing() -> Iterator[Any]:
             if way == "align_corners" and scales[3] == 0.6:
                 continue
             for mode in ("nearest", "linear", "cubic"):
-                yield _case("Resize", x, nothing, given, since=11, mode=mode,
-                            coordinate_transformation_mode=way)  # fmt: skip
+                yield _case(
+                    "Resize",
+                    x,
+                    nothing,
+                    given,
+                    since=11,
+                    mode=mode,
+                    coordinate_transformation_mode=way,
+                )
         for way in ("floor", "ceil", "round_prefer_ceil"):
-            yield _case("Resize", x, nothing, given, since=11, nearest_mode=way,
-                        coordinate_transformation_mode="asymmetric")  # fmt: skip
-        yield _case("Resize", x, nothing, given, since=19, mode="linear",
-                    coordinate_transformation_mode="half_pixel_symmetric")  # fmt: skip
+            yield _case(
+                "Resize",
+                x,
+                nothing,
+                given,
+                since=11,
+                nearest_mode=way,
+                coordinate_transformation_mode="asymmetric",
+            )
+        yield _case(
+            "Resize",
+            x,
+            nothing,
+            given,
+            since=19,
+            mode="linear",
+            coordinate_transformation_mode="half_pixel_symmetric",
+        )
     for mode in ("nearest", "linear", "cubic"):
         yield _case("Resize", x, nothing, nothing, ints(3, 2, 7, 9), since=11, mode=mode)
         yield _case("Resize", x, None, None, ints(7, 9), since=18, mode=mode, axes=[2, 3])
-    yield _case("Resize", x, nothing, np.array([1, 1, 2, 2], np.float32), since=11, mode="cubic",
-                cubic_coeff_a=-0.5, exclude_outside=1)  # fmt: skip
+    yield _case(
+        "Resize",
+        x,
+        nothing,
+        np.array([1, 1, 2, 2], np.float32),
+        since=11,
+        mode="cubic",
+        cubic_coeff_a=-0.5,
+        exclude_outside=1,
+    )
 
 
 def _quantized() -> Iterator[Any]:
@@ -509,8 +574,12 @@ def _quantized() -> Iterator[Any]:
         yield _case("DequantizeLinear", bytes_, number(0.25))
         yield _case("DequantizeLinear", bytes_, scale, zero, since=13, axis=1)
     yield _case("QuantizeLinear", x, number(0.25))
-    yield _case("QuantizeLinear", np.arange(-8, 8).reshape(2, 8).astype("f") / 2, number(1.0),
-                number(0, "int8"))  # fmt: skip
+    yield _case(
+        "QuantizeLinear",
+        np.arange(-8, 8).reshape(2, 8).astype("f") / 2,
+        number(1.0),
+        number(0, "int8"),
+    )
     yield _case("DequantizeLinear", whole(3, 4, kind="int32"), scale, since=13, axis=1)
     yield _case("DynamicQuantizeLinear", x, outputs=3)
     yield _case("DynamicQuantizeLinear", abs(x) + 1, outputs=3)

@@ -6,7 +6,6 @@ Where a framework is missing its tests are skipped; `make test` installs all.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from models import tiny_classifier
 
 from mlrepo.backends import BackendOptions
 from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
@@ -25,8 +23,7 @@ from mlrepo.workloads.imagenet import RandomImages
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.quantize import Calibration, quantize
 from mlrepo.workloads.resnet50 import write_resnet50
-
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+from tests.models import tiny_classifier
 
 _MODULES = {
     "openvino": ("openvino",),
@@ -326,7 +323,7 @@ def _torchvision_state() -> dict[str, Any]:
 def test_a_run_in_every_scenario_is_valid(name: str, scenario: str, tmp_path: Path) -> None:
     """On digits, whose accuracy is known; tail batches of compiled models are filled up."""
     _need(name)
-    from driver import mlrepo
+    from tests.e2e.driver import mlrepo
 
     mlrepo(
         tmp_path, "init", "results", "--submitter", "Acme", "--division", "open", "--system", "box"
@@ -334,8 +331,19 @@ def test_a_run_in_every_scenario_is_valid(name: str, scenario: str, tmp_path: Pa
     root = tmp_path / "results"
     home = str(tmp_path / "home")
     # One thread: on a busy machine, two that wait for each other after every operator take minutes.
-    run = ("bench", "run", "--model", "digits", "--backend", name, "--scenario", scenario,
-           "--threads", "1", "--json")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--backend",
+        name,
+        "--scenario",
+        scenario,
+        "--threads",
+        "1",
+        "--json",
+    )
     record = mlrepo(root, *run, "--mode", "accuracy", MLREPO_HOME=home).json["record"]
     assert record["result"]["value"] == pytest.approx(99.4)
     bound = ("--max-latency", "2", "--qps", "200") if scenario == "Server" else ()

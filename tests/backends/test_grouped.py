@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import write_layers
 from onnx import helper
+
+from tests.models import write_layers
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
@@ -24,17 +25,24 @@ from mlrepo.backends.tvm.grouped import merge_groups
 def _grouped(path: Path, inputs: int, outputs: int, groups: int, stride: int) -> Path:
     """Write 3 channels → 1x1 → Relu → a grouped 3x3 with bias → Relu."""
     weights = {
-        "w0": (inputs, 3, 1, 1), "w1": (outputs, inputs // groups, 3, 3), "b1": (outputs,),
-    }  # fmt: skip
+        "w0": (inputs, 3, 1, 1),
+        "w1": (outputs, inputs // groups, 3, 3),
+        "b1": (outputs,),
+    }
     nodes = [
         helper.make_node("Conv", ["image", "w0"], ["a"], kernel_shape=[1, 1]),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node(
-            "Conv", ["b", "w1", "b1"], ["c"], kernel_shape=[3, 3], pads=[1, 0, 2, 1],
-            strides=[stride] * 2, group=groups,
+            "Conv",
+            ["b", "w1", "b1"],
+            ["c"],
+            kernel_shape=[3, 3],
+            pads=[1, 0, 2, 1],
+            strides=[stride] * 2,
+            group=groups,
         ),
         helper.make_node("Relu", ["c"], ["scores"]),
-    ]  # fmt: skip
+    ]
     return write_layers(path, nodes, weights, (3, 12, 11))
 
 

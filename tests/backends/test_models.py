@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from architectures import architecture_models
-from form_models import form_models
-from onnx_builder import GeneratedModel, reference_scores
-from operator_models import operator_models
+
+from tests.architectures import architecture_models
+from tests.form_models import form_models
+from tests.onnx_builder import GeneratedModel, reference_scores
+from tests.operator_models import operator_models
 
 _RIGHT = ("equal", "refused")
 _SCRIPT = Path(__file__).parents[2] / "benchmarks" / "models.py"
@@ -91,11 +92,22 @@ def test_the_table_names_each_outcome(tmp_path: Path) -> None:
     cells = tmp_path / "cells.json"
     done = subprocess.run(
         [
-            sys.executable, str(_SCRIPT), "--only", "A plain classifier;Takes uint8",
-            "--backend", "onnx", "--json", str(cells), "--markdown", "--keep", str(tmp_path / "k"),
+            sys.executable,
+            str(_SCRIPT),
+            "--only",
+            "A plain classifier;Takes uint8",
+            "--backend",
+            "onnx",
+            "--json",
+            str(cells),
+            "--markdown",
+            "--keep",
+            str(tmp_path / "k"),
         ],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found = {cell["model"]: cell for cell in json.loads(cells.read_text())}
     assert found["A plain classifier, opset 13"]["outcome"] == "equal"
@@ -107,9 +119,13 @@ def test_the_table_names_each_outcome(tmp_path: Path) -> None:
 
 # What a backend once got wrong in silence, or still does by itself; and a right one.
 _TELLING = (
-    "Softmax by default, opset 11", "MaxPool without strides, opset 11", "LRN, opset 13",
-    "ConvTranspose output shape, opset 11", "Takes uint8, opset 13", "Gemm scaled, opset 11",
-)  # fmt: skip
+    "Softmax by default, opset 11",
+    "MaxPool without strides, opset 11",
+    "LRN, opset 13",
+    "ConvTranspose output shape, opset 11",
+    "Takes uint8, opset 13",
+    "Gemm scaled, opset 11",
+)
 
 
 @pytest.mark.parametrize("backend", ["openvino", "pytorch"])
@@ -120,11 +136,19 @@ def test_what_is_not_equal_is_refused(backend: str, tmp_path: Path) -> None:
     cells = tmp_path / "cells.json"
     subprocess.run(
         [
-            sys.executable, str(_SCRIPT), "--only", ";".join(_TELLING), "--backend", backend,
-            "--agreement-check", "--json", str(cells),
+            sys.executable,
+            str(_SCRIPT),
+            "--only",
+            ";".join(_TELLING),
+            "--backend",
+            backend,
+            "--agreement-check",
+            "--json",
+            str(cells),
         ],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+    )
     found = {cell["model"]: cell for cell in json.loads(cells.read_text())}
     assert set(found) == set(_TELLING)
     assert {c["model"]: c["why"] for c in found.values() if c["outcome"] not in _RIGHT} == {}

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import write_layers
 from onnx import helper
+
+from tests.models import write_layers
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 

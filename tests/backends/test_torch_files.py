@@ -97,8 +97,11 @@ def test_the_content_says_what_a_file_is(tmp_path: Path) -> None:
     _program(tmp_path / "m.pt2", None).rename(tmp_path / "program.pt")
     kinds = {path.name: torch_kind(path) for path in tmp_path.iterdir()}
     assert kinds == {
-        "script.pth": "script", "state.pt": "state", "old.pt": "state", "program.pt": "program",
-    }  # fmt: skip
+        "script.pth": "script",
+        "state.pt": "state",
+        "old.pt": "state",
+        "program.pt": "program",
+    }
     backend = _backend(tmp_path / "script.pth")
     assert backend.inputs[0].shape is None
     np.testing.assert_allclose(backend.predict(_IMAGES)[0], _wanted(6), rtol=1e-4, atol=1e-5)
@@ -125,12 +128,16 @@ _STATE = {"a.weight": torch.ones(2, 2), "a.num_batches_tracked": torch.tensor(3)
         _STATE,
         {"state_dict": _STATE, "epoch": 3, "args": argparse.Namespace(lr=0.1)},
         {"model": {f"module.{name}": one for name, one in _STATE.items()}},
-        {"model_ema": {"n_averaged": torch.tensor(2),
-                       **{f"module.{n}": one for n, one in _STATE.items()}}},
+        {
+            "model_ema": {
+                "n_averaged": torch.tensor(2),
+                **{f"module.{n}": one for n, one in _STATE.items()},
+            }
+        },
         {f"_orig_mod.module.{name}": one for name, one in _STATE.items()},
     ],
     ids=["plain", "checkpoint", "DataParallel", "EMA", "compiled"],
-)  # fmt: skip
+)
 def test_the_state_inside_a_checkpoint_is_found(checkpoint: Any, tmp_path: Path) -> None:
     """Without the prefixes of wrappers, and without counters."""
     torch.save(checkpoint, tmp_path / "m.pth")
@@ -214,11 +221,13 @@ def test_another_architecture_is_told_by_a_few_names(tmp_path: Path) -> None:
 def test_safetensors_are_read_as_a_state(tmp_path: Path) -> None:
     """Names, shapes, types and numbers; a cut file is named."""
     numbers = np.arange(6, dtype="<f4").tobytes() + np.array([0x3F80, 0x4000], "<u2").tobytes()
-    header = json.dumps({
-        "__metadata__": {"format": "pt"},
-        "a.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
-        "a.bias": {"dtype": "BF16", "shape": [2], "data_offsets": [24, 28]},
-    }).encode()  # fmt: skip
+    header = json.dumps(
+        {
+            "__metadata__": {"format": "pt"},
+            "a.weight": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+            "a.bias": {"dtype": "BF16", "shape": [2], "data_offsets": [24, 28]},
+        }
+    ).encode()
     whole = len(header).to_bytes(8, "little") + header + numbers
     (tmp_path / "m.safetensors").write_bytes(whole)
     state = read_state(tmp_path / "m.safetensors", "safetensors")

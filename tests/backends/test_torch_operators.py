@@ -20,8 +20,6 @@ from onnx.reference import ReferenceEvaluator
 torch = pytest.importorskip("torch")
 ort = pytest.importorskip("onnxruntime")
 
-from operator_cases import Case, cases  # noqa: E402
-
 from mlrepo.backends import BackendOptions  # noqa: E402
 from mlrepo.backends.pytorch import PytorchBackend  # noqa: E402
 from mlrepo.backends.torch_onnx import read_onnx  # noqa: E402
@@ -31,6 +29,7 @@ from mlrepo.backends.torch_onnx.registry import (  # noqa: E402
     proved_versions,
 )
 from mlrepo.errors import UserError  # noqa: E402
+from tests.backends.operator_cases import Case, cases  # noqa: E402
 
 # Where the reference evaluator of onnx 1.23 contradicts ONNX's text and ONNX Runtime.
 _REFERENCE_FAULTS = {
@@ -69,9 +68,12 @@ def _model(case: Case) -> onnx.ModelProto:
 
 
 def _graph(
-    nodes: Sequence[Any], shape: Sequence[int], outputs: Sequence[str], constants: Sequence[Any],
+    nodes: Sequence[Any],
+    shape: Sequence[int],
+    outputs: Sequence[str],
+    constants: Sequence[Any],
     opset: int,
-) -> onnx.ModelProto:  # fmt: skip
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         list(nodes),
         "one",
@@ -188,8 +190,10 @@ def _made(kind: str, version: int) -> list[Any]:
     if kind == "ConstantOfShape":
         value = numpy_helper.from_array(np.array([3], np.int64))
         return [_NODE(kind, ["sizes"], ["y"]), _NODE(kind, ["sizes"], ["y"], value=value)]
-    return [_NODE(kind, [f"{one}{t}" for one in ("from", "to", "by")], ["y"])
-            for t in ("int64", "float32")]  # fmt: skip
+    return [
+        _NODE(kind, [f"{one}{t}" for one in ("from", "to", "by")], ["y"])
+        for t in ("int64", "float32")
+    ]
 
 
 @pytest.mark.parametrize("kind", _MADE)
@@ -227,26 +231,66 @@ _AXES = numpy_helper.from_array(np.array([1], np.int64), "axes")
         ([_NODE("Add", ["x", "axes"], ["y"])], 17, "input 2 is int64, another one float"),
         ([_NODE("Relu", ["x"], ["w"]), _NODE("Relu", ["w"], ["y"])], 17, "'w' a second time"),
         ([_NODE("Relu", ["x"], ["y"])], 99, "knows none in that opset"),
-        ([_NODE("ReduceMax", ["x"], ["m"]), _NODE("Cast", ["m"], ["r"], to=7),
-          _NODE("Expand", ["x", "r"], ["y"])], 13, "'shape' depends on the image"),
-        ([_NODE("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1,
-                count_include_pad=1)], 19, "beyond the padding"),
-        ([_NODE("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[2, 2],
-                auto_pad="SAME_UPPER")], 12, "SAME_UPPER with dilations"),
+        (
+            [
+                _NODE("ReduceMax", ["x"], ["m"]),
+                _NODE("Cast", ["m"], ["r"], to=7),
+                _NODE("Expand", ["x", "r"], ["y"]),
+            ],
+            13,
+            "'shape' depends on the image",
+        ),
+        (
+            [
+                _NODE(
+                    "AveragePool",
+                    ["x"],
+                    ["y"],
+                    kernel_shape=[3, 3],
+                    strides=[2, 2],
+                    ceil_mode=1,
+                    count_include_pad=1,
+                )
+            ],
+            19,
+            "beyond the padding",
+        ),
+        (
+            [
+                _NODE(
+                    "MaxPool",
+                    ["x"],
+                    ["y"],
+                    kernel_shape=[2, 2],
+                    dilations=[2, 2],
+                    auto_pad="SAME_UPPER",
+                )
+            ],
+            12,
+            "SAME_UPPER with dilations",
+        ),
         ([_NODE("ConvTranspose", ["x", "w2"], ["y"], auto_pad="SAME_LOWER")], 11, "SAME_LOWER"),
         ([_NODE("Resize", ["x", "", "s"], ["y"], mode="linear", antialias=1)], 18, "antialias"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_proved_is_refused_by_name(
     nodes: list[Any], opset: int, said: str, tmp_path: Path
 ) -> None:
     """Operator, opset or version, node, and what it is about."""
-    constants = [_W, _W2, _AXES, numpy_helper.from_array(np.array(True), "t"),
-                 numpy_helper.from_array(np.ones(4, np.float32), "s")]  # fmt: skip
+    constants = [
+        _W,
+        _W2,
+        _AXES,
+        numpy_helper.from_array(np.array(True), "t"),
+        numpy_helper.from_array(np.ones(4, np.float32), "s"),
+    ]
     graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 8, 8])],
-        [onnx.ValueInfoProto(name=name) for name in nodes[-1].output], constants,
-    )  # fmt: skip
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 8, 8])],
+        [onnx.ValueInfoProto(name=name) for name in nodes[-1].output],
+        constants,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     onnx.save_model(model, tmp_path / "m.onnx")
     with pytest.raises(UserError) as caught:
@@ -258,8 +302,9 @@ def test_what_is_not_proved_is_refused_by_name(
 
 def test_a_graph_inside_a_node_is_refused_by_name(tmp_path: Path) -> None:
     """`If`, `Loop` and `Scan` are not run."""
-    branch = helper.make_graph([_NODE("Relu", ["x"], ["b"])], "b", [],
-                               [helper.make_tensor_value_info("b", 1, None)])  # fmt: skip
+    branch = helper.make_graph(
+        [_NODE("Relu", ["x"], ["b"])], "b", [], [helper.make_tensor_value_info("b", 1, None)]
+    )
     node = _NODE("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch)
     constant = numpy_helper.from_array(np.array(True), "c")
     onnx.save_model(_graph([node], (2,), ["y"], [constant], 17), tmp_path / "m.onnx")
@@ -270,9 +315,13 @@ def test_a_graph_inside_a_node_is_refused_by_name(tmp_path: Path) -> None:
 def test_functions_of_the_model_are_run_as_their_nodes(tmp_path: Path) -> None:
     """As exporters write them: a domain of its own, nodes of ONNX inside."""
     function = helper.make_function(
-        "mine", "Twice", ["a"], ["b"], [_NODE("Add", ["a", "a"], ["b"])],
+        "mine",
+        "Twice",
+        ["a"],
+        ["b"],
+        [_NODE("Add", ["a", "a"], ["b"])],
         [helper.make_opsetid("", 17)],
-    )  # fmt: skip
+    )
     model = _graph([_NODE("Relu", ["x"], ["y"])], (2,), ["y"], [], 17)
     model.functions.append(function)
     model.opset_import.append(helper.make_opsetid("mine", 1))
@@ -338,8 +387,11 @@ def test_weights_of_half_precision_are_cast_as_the_model_says(kind: str, tmp_pat
     """A cast of the image before and of the scores behind, as converters write them."""
     to = {"float16": 10, "bfloat16": 16}[kind]
     weight = helper.make_tensor("w", to, [2, 2], [0.5, 0.25, -1.0, 3.0])
-    nodes = [_NODE("Cast", ["x"], ["h"], to=to), _NODE("MatMul", ["h", "w"], ["m"]),
-             _NODE("Cast", ["m"], ["y"], to=1)]  # fmt: skip
+    nodes = [
+        _NODE("Cast", ["x"], ["h"], to=to),
+        _NODE("MatMul", ["h", "w"], ["m"]),
+        _NODE("Cast", ["m"], ["y"], to=1),
+    ]
     onnx.save_model(_graph(nodes, (2,), ["y"], [weight], 17), tmp_path / "m.onnx")
     image = np.array([[1, 2], [0.5, -1], [4, 8]], np.float32)
     wanted = image @ np.array([[0.5, 0.25], [-1, 3]], np.float32)

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import tiny_classifier, write_layers
 from onnx import NodeProto, helper
 
-pytest.importorskip("tvm", reason="tvm is not installed")
+from tests.models import tiny_classifier, write_layers
 
-from other_process import Dies, DiesInOurPipeline, answer, crash, refuse, sleep_long
+pytest.importorskip("tvm", reason="tvm is not installed")
 
 from mlrepo.backends import BackendOptions
 from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
@@ -24,6 +23,7 @@ from mlrepo.backends.tvm.compiling import Died, OutOfTime, work_within
 from mlrepo.bench.execute import _progress
 from mlrepo.errors import UserError
 from mlrepo.harness.events import Reporter
+from tests.other_process import Dies, DiesInOurPipeline, answer, crash, refuse, sleep_long
 
 _SHAPE = (16, 8, 8)
 

@@ -38,16 +38,36 @@ def _number(value: float) -> np.ndarray:
 
 # Constants that the operators below read.
 _VALUES: Mapping[str, np.ndarray] = {
-    "channel": _f(16, 1, 1), "kernel": _f(16, 16, 3, 3), "transposed": _f(16, 8, 3, 3),
-    "positive": np.abs(_f(16)), "of_channels": _f(16), "matrix": _f(10, 20), "many": _f(16, 10, 6),
-    "rows": _f(8, 960), "bias": _f(8), "low": _number(-0.2), "high": _number(0.6),
-    "zero": _number(0), "two": np.array(2, np.int64), "three": _ints(3),
-    "half": _number(0.5), "no": np.array(False), "axes": _ints(2, 3), "last": _ints(-1),
-    "shape": _ints(0, -1, 10), "starts": _ints(-1, 1), "ends": _ints(-100, 9),
-    "of_axes": _ints(1, 3), "steps": _ints(-2, 3), "around": _ints(0, 0, 1, 2, 0, 0, 3, 4),
-    "scales": np.array([1, 1, 2, 2], np.float32), "parts": _ints(6, 10), "minus": _ints(-1),
-    "indices": _ints(0, -1, 3), "mask": np.arange(10) % 2 == 0,
-}  # fmt: skip
+    "channel": _f(16, 1, 1),
+    "kernel": _f(16, 16, 3, 3),
+    "transposed": _f(16, 8, 3, 3),
+    "positive": np.abs(_f(16)),
+    "of_channels": _f(16),
+    "matrix": _f(10, 20),
+    "many": _f(16, 10, 6),
+    "rows": _f(8, 960),
+    "bias": _f(8),
+    "low": _number(-0.2),
+    "high": _number(0.6),
+    "zero": _number(0),
+    "two": np.array(2, np.int64),
+    "three": _ints(3),
+    "half": _number(0.5),
+    "no": np.array(False),
+    "axes": _ints(2, 3),
+    "last": _ints(-1),
+    "shape": _ints(0, -1, 10),
+    "starts": _ints(-1, 1),
+    "ends": _ints(-100, 9),
+    "of_axes": _ints(1, 3),
+    "steps": _ints(-2, 3),
+    "around": _ints(0, 0, 1, 2, 0, 0, 3, 4),
+    "scales": np.array([1, 1, 2, 2], np.float32),
+    "parts": _ints(6, 10),
+    "minus": _ints(-1),
+    "indices": _ints(0, -1, 3),
+    "mask": np.arange(10) % 2 == 0,
+}
 
 
 def _everywhere() -> dict[str, list[NodeProto]]:
@@ -66,22 +86,41 @@ def _everywhere() -> dict[str, list[NodeProto]]:
         "counted": [_node("AveragePool", ["x"], ["counted"], **padded, count_include_pad=1)],
         "same": [_node("AveragePool", ["x"], ["same"], **pool, auto_pad="SAME_UPPER")],
         "conv": [_node("Conv", ["x", "kernel"], ["conv"], **padded)],
-        "same_conv": [_node("Conv", ["x", "kernel"], ["same_conv"], strides=[2, 2],
-                            auto_pad="SAME_LOWER")],
-        "up": [_node("ConvTranspose", ["x", "transposed"], ["up"], **padded,
-                     output_padding=[1, 1])],
-        "sized": [_node("ConvTranspose", ["x", "transposed"], ["sized"], strides=[2, 2],
-                        output_shape=[12, 20])],
-        "norm": [_node("BatchNormalization",
-                       ["x", "of_channels", "of_channels", "of_channels", "positive"], ["norm"])],
-        "instance": [_node("InstanceNormalization", ["x", "of_channels", "of_channels"],
-                           ["instance"])],
+        "same_conv": [
+            _node("Conv", ["x", "kernel"], ["same_conv"], strides=[2, 2], auto_pad="SAME_LOWER")
+        ],
+        "up": [
+            _node("ConvTranspose", ["x", "transposed"], ["up"], **padded, output_padding=[1, 1])
+        ],
+        "sized": [
+            _node(
+                "ConvTranspose",
+                ["x", "transposed"],
+                ["sized"],
+                strides=[2, 2],
+                output_shape=[12, 20],
+            )
+        ],
+        "norm": [
+            _node(
+                "BatchNormalization",
+                ["x", "of_channels", "of_channels", "of_channels", "positive"],
+                ["norm"],
+            )
+        ],
+        "instance": [
+            _node("InstanceNormalization", ["x", "of_channels", "of_channels"], ["instance"])
+        ],
         "matmul": [_node("MatMul", ["x", "matrix"], ["matmul"])],
         "batched": [_node("MatMul", ["x", "many"], ["batched"])],
-        "squared": [_node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]),
-                    _node("MatMul", ["x", "t"], ["squared"])],
-        "gemm": [_node("Flatten", ["x"], ["flat"]),
-                 _node("Gemm", ["flat", "rows", "bias"], ["gemm"], alpha=0.5, beta=2.0, transB=1)],
+        "squared": [
+            _node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]),
+            _node("MatMul", ["x", "t"], ["squared"]),
+        ],
+        "gemm": [
+            _node("Flatten", ["x"], ["flat"]),
+            _node("Gemm", ["flat", "rows", "bias"], ["gemm"], alpha=0.5, beta=2.0, transB=1),
+        ],
         "sum": [_node("Sum", ["x", "channel", "x"], ["sum"])],
         "largest": [_node("Max", ["x", "channel", "zero"], ["largest"])],
         "where": [_node("Where", ["mask", "x", "half"], ["where"])],
@@ -97,11 +136,15 @@ def _everywhere() -> dict[str, list[NodeProto]]:
         ],
         "filled": [
             _node("Shape", ["x"], ["filled_sizes"]),
-            _node("ConstantOfShape", ["filled_sizes"], ["twos"],
-                  value=numpy_helper.from_array(np.array([2], np.float32))),
+            _node(
+                "ConstantOfShape",
+                ["filled_sizes"],
+                ["twos"],
+                value=numpy_helper.from_array(np.array([2], np.float32)),
+            ),
             _node("Mul", ["x", "twos"], ["filled"]),
         ],
-    }  # fmt: skip
+    }
 
 
 def _of_set(opset: int) -> dict[str, list[NodeProto]]:
@@ -123,26 +166,42 @@ def _of_set(opset: int) -> dict[str, list[NodeProto]]:
         found |= {
             "reduced": [_node("ReduceMean", ["x"], ["reduced"], axes=[2, 3])],
             "all": [_node("ReduceMean", ["x"], ["m"]), _node("Add", ["x", "m"], ["all"])],
-            "halves": [_node("Split", ["x"], ["s1", "s2"], axis=1, split=[6, 10]),
-                       _node("Concat", ["s2", "s1"], ["halves"], axis=1)],
-            "squeezed": [_node("GlobalAveragePool", ["x"], ["g"]),
-                         _node("Squeeze", ["g"], ["squeezed"], axes=[2, 3])],
-        }  # fmt: skip
+            "halves": [
+                _node("Split", ["x"], ["s1", "s2"], axis=1, split=[6, 10]),
+                _node("Concat", ["s2", "s1"], ["halves"], axis=1),
+            ],
+            "squeezed": [
+                _node("GlobalAveragePool", ["x"], ["g"]),
+                _node("Squeeze", ["g"], ["squeezed"], axes=[2, 3]),
+            ],
+        }
     if opset >= 10:
         found |= {
-            "dilated": [_node("MaxPool", ["x"], ["dilated"], kernel_shape=[3, 3],
-                              dilations=[2, 2])],
-            "ceil": [_node("MaxPool", ["x"], ["ceil"], kernel_shape=[3, 3], strides=[2, 2],
-                           ceil_mode=1)],
-            "mean_ceil": [_node("AveragePool", ["x"], ["mean_ceil"], kernel_shape=[3, 3],
-                                strides=[2, 2], ceil_mode=1)],
+            "dilated": [
+                _node("MaxPool", ["x"], ["dilated"], kernel_shape=[3, 3], dilations=[2, 2])
+            ],
+            "ceil": [
+                _node("MaxPool", ["x"], ["ceil"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+            ],
+            "mean_ceil": [
+                _node(
+                    "AveragePool",
+                    ["x"],
+                    ["mean_ceil"],
+                    kernel_shape=[3, 3],
+                    strides=[2, 2],
+                    ceil_mode=1,
+                )
+            ],
             "stepped": [_node("Slice", ["x", "starts", "ends", "of_axes", "steps"], ["stepped"])],
-        }  # fmt: skip
+        }
     if opset >= 13:
         found |= {
             "reduced": [_node("ReduceSum", ["x", "last"], ["reduced"], keepdims=0)],
-            "halves": [_node("Split", ["x", "parts"], ["s1", "s2"], axis=1),
-                       _node("Concat", ["s2", "s1"], ["halves"], axis=1)],
+            "halves": [
+                _node("Split", ["x", "parts"], ["s1", "s2"], axis=1),
+                _node("Concat", ["s2", "s1"], ["halves"], axis=1),
+            ],
             "clip": [_node("Clip", ["x", "", "high"], ["clip"])],
             "pad": [_node("Pad", ["x", "around", "half"], ["pad"])],
             "mirrored": [_node("Pad", ["x", "around"], ["mirrored"], mode="reflect")],
@@ -150,10 +209,12 @@ def _of_set(opset: int) -> dict[str, list[NodeProto]]:
             "dropped": [_node("Dropout", ["x", "half", "no"], ["dropped", "ones"])],
             "masked": [_node("Cast", ["ones"], ["masked"], **one)],
             "whole_power": [_node("Pow", ["x", "two"], ["whole_power"])],
-            "class": [_node("ArgMax", ["x"], ["a"], axis=1),
-                      _node("Cast", ["a"], ["class"], **one)],
+            "class": [
+                _node("ArgMax", ["x"], ["a"], axis=1),
+                _node("Cast", ["a"], ["class"], **one),
+            ],
             "best": [_node("TopK", ["x", "three"], ["best", "_"])],
-        }  # fmt: skip
+        }
     if opset >= 18:
         found |= {
             "all": [_node("ReduceMean", ["x"], ["m"]), _node("Add", ["x", "m"], ["all"])],
@@ -209,16 +270,22 @@ def test_operators_are_those_of_onnx_runtime(opset: int, tmp_path: Path) -> None
     [
         (_node("Celu", ["x"], ["y"]), 17, "operator Celu of operator set 17|ONNX: Celu"),
         (_node("TopK", ["x", "three"], ["y", "i"]), 10, "operator TopK of operator set 10"),
-        (_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], name="p"), 17,
-         r"MaxPool of operator set 17 \(node p\): indices"),
+        (
+            _node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2], name="p"),
+            17,
+            r"MaxPool of operator set 17 \(node p\): indices",
+        ),
         (_node("Dropout", ["x"], ["y", "i"]), 10, "Dropout of operator set 10: the mask"),
         (_node("ReduceL2", ["x"], ["y"], noop_with_empty_axes=1), 18, "ReduceL2 .*noop_with"),
-        (_node("QuickGelu", ["x"], ["y"], domain="com.microsoft"), 17,
-         "operator com.microsoft.QuickGelu of operator set 1"),
+        (
+            _node("QuickGelu", ["x"], ["y"], domain="com.microsoft"),
+            17,
+            "operator com.microsoft.QuickGelu of operator set 1",
+        ),
         (_node("Resize", ["x", "", "scales"], ["y"], mode="linear", antialias=1), 18, "antialias"),
     ],
     ids=lambda value: getattr(value, "op_type", ""),
-)  # fmt: skip
+)
 def test_what_would_be_wrong_is_refused_by_name(
     node: NodeProto, opset: int, said: str, tmp_path: Path
 ) -> None:
@@ -235,11 +302,13 @@ def test_what_does_not_depend_on_the_input_is_a_value(tmp_path: Path) -> None:
     """Chains of shapes, constant conditions, and weights that are cast or transposed."""
     branches = {
         name: helper.make_graph(
-            [_node(kind, ["x"], [f"{name}/y"])], name, [],
+            [_node(kind, ["x"], [f"{name}/y"])],
+            name,
+            [],
             [helper.make_tensor_value_info(f"{name}/y", TensorProto.FLOAT, None)],
         )
         for name, kind in (("then_branch", "Relu"), ("else_branch", "Neg"))
-    }  # fmt: skip
+    }
     nodes = {
         **{name: _everywhere()[name] for name in ("chain", "filled")},
         "taken": [
@@ -252,8 +321,12 @@ def test_what_does_not_depend_on_the_input_is_a_value(tmp_path: Path) -> None:
     set_batch(model, "image", (2, *_SHAPE))
     fold_constants(model)
     assert [node.op_type for node in model.graph.node] == [
-        "Conv", "Reshape", "Mul", "Neg", "Identity",
-    ]  # fmt: skip
+        "Conv",
+        "Reshape",
+        "Mul",
+        "Neg",
+        "Identity",
+    ]
     values = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     assert values["flat_sizes"].tolist() == [2, -1]
     assert values["twos"].shape == (2, *_SHAPE)

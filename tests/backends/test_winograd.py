@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from models import write_layers
 from onnx import helper
+
+from tests.models import write_layers
 
 pytest.importorskip("tvm", reason="tvm is not installed")
 
@@ -22,20 +23,32 @@ from mlrepo.errors import UserError
 
 
 def _residual_block(
-    path: Path, *, size: tuple[int, int] = (14, 14), pads: tuple[int, ...] = (1, 1, 1, 1),
-    stride: int = 1, dilation: int = 1, channels: int = 32,
-) -> Path:  # fmt: skip
+    path: Path,
+    *,
+    size: tuple[int, int] = (14, 14),
+    pads: tuple[int, ...] = (1, 1, 1, 1),
+    stride: int = 1,
+    dilation: int = 1,
+    channels: int = 32,
+) -> Path:
     """Write 3 channels → 1x1 → 3x3 with bias, an addition where shapes allow, and a Relu."""
     weights = {
-        "w0": (channels, 3, 1, 1), "w1": (channels, channels, 3, 3), "b1": (channels,),
-    }  # fmt: skip
+        "w0": (channels, 3, 1, 1),
+        "w1": (channels, channels, 3, 3),
+        "b1": (channels,),
+    }
     nodes = [
         helper.make_node("Conv", ["image", "w0"], ["a"], kernel_shape=[1, 1]),
         helper.make_node(
-            "Conv", ["a", "w1", "b1"], ["b"], kernel_shape=[3, 3], pads=pads,
-            strides=[stride] * 2, dilations=[dilation] * 2,
+            "Conv",
+            ["a", "w1", "b1"],
+            ["b"],
+            kernel_shape=[3, 3],
+            pads=pads,
+            strides=[stride] * 2,
+            dilations=[dilation] * 2,
         ),
-    ]  # fmt: skip
+    ]
     last = "b"
     if (pads, stride, dilation) == ((1, 1, 1, 1), 1, 1):
         nodes.append(helper.make_node("Add", ["b", "a"], ["c"]))
@@ -70,9 +83,13 @@ def _names(path: Path, batch: int, mcpu: str, *, winograd: bool = True) -> list[
     ids=str,
 )
 def test_every_shape_is_right(
-    mcpu: str, shape: dict[str, Any], outputs: int, by_rows: bool, tmp_path: Path,
+    mcpu: str,
+    shape: dict[str, Any],
+    outputs: int,
+    by_rows: bool,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Tiles that stick out, padding on one side, no padding, lanes that few channels leave half."""
     monkeypatch.setattr(pipeline, "best_matrices", lambda *_: MATRICES[outputs])
     monkeypatch.setattr(pipeline, "runs_by_rows", lambda *_: by_rows)

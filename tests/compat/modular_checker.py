@@ -45,9 +45,13 @@ def run_modular_checker(checkout: Path, root: Path, round_name: str, table: Path
     table.unlink(missing_ok=True)
     done = subprocess.run(
         [sys.executable, str(main), "--input", ".", "--version", round_name, "--csv", str(table)],
-        cwd=root, capture_output=True, text=True, errors="replace", check=False,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+    )
     lines = done.stderr.splitlines()
     crash = lines[-1] if any(line.startswith("Traceback") for line in lines) else ""
     found = [match for line in lines if (match := _LINE.search(line))]

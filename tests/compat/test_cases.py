@@ -112,8 +112,11 @@ _PUBLISHED: dict[str, Callable[[Report], bool]] = {
 def _names(*kinds: str) -> list[str]:
     if not _CASES.is_dir():
         return []
-    return sorted(path.parent.name for path in _CASES.glob("*/tree.tar.xz")
-                  if path.parent.name.startswith(kinds))  # fmt: skip
+    return sorted(
+        path.parent.name
+        for path in _CASES.glob("*/tree.tar.xz")
+        if path.parent.name.startswith(kinds)
+    )
 
 
 _NOTED = _names("crash-", "miss-", "parity-", "silent-", "alarm-")

@@ -11,15 +11,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from endpoints_mutations import MUTATIONS
-from endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
-from modular_checker import run_modular_checker
-from recorded_endpoints import BASES, RECORDED
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.compat.endpoints_mutations import MUTATIONS
+from tests.compat.modular_checker import run_modular_checker
+from tests.compat.recorded_endpoints import BASES, RECORDED
+from tests.endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
 
 _CHECKOUT = Path(os.environ.get("MLREPO_INFERENCE", "no checkout"))
 _has_checkout = (_CHECKOUT / "tools" / "submission" / "submission_checker" / "main.py").is_file()

@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from modular_checker import run_modular_checker
-from mutations import MUTATIONS, Base
-from submissions import BENCHMARK, SUBMITTER, SYSTEM, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.repository.trees import DirectoryTree
+from tests.compat.modular_checker import run_modular_checker
+from tests.compat.mutations import MUTATIONS, Base
+from tests.submissions import BENCHMARK, SUBMITTER, SYSTEM, write_submission
 
 _CHECKOUT = Path(os.environ.get("MLREPO_INFERENCE", "no checkout"))
 _MAIN = _CHECKOUT / "tools" / "submission" / "submission_checker" / "main.py"

@@ -11,13 +11,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mutations import MUTATIONS, Base
-from recorded_mutations import RECORDED
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.compat.mutations import MUTATIONS, Base
+from tests.compat.recorded_mutations import RECORDED
 
 _SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[2].parent / "shared"))
 _CORPUS = _SHARED / "corpus"
@@ -30,9 +30,10 @@ _SYSTEMS = {
     ("v1.1", "SingleStream"): ("FuriosaAI", "warboy_intel"),
     ("v1.1", "Server"): ("Qualcomm", "g292_z43_q16-qaic-v1.5.6-aic100"),
     ("v5.1", "Offline"): (
-        "GATEOverflow", "GATEOverflow_AMD_AM5-reference-cpu-tf_v2.19.0-default_config",
+        "GATEOverflow",
+        "GATEOverflow_AMD_AM5-reference-cpu-tf_v2.19.0-default_config",
     ),
-}  # fmt: skip
+}
 _SYSTEMS["v5.1", "SingleStream"] = _SYSTEMS["v5.1", "Offline"]
 _KINDS = ("results", "measurements", "compliance", "systems")
 
@@ -44,14 +45,19 @@ ACCEPTED = {
     "41-required-scenario-missing Server": "Server is optional where Offline is submitted (v1.1)",
     **{
         f"{mutation} Offline v1.1": "the rules about the tree begin with v3.0: a warning before"
-        for mutation in ("48-broken-symlink", "49-symlink-loop-dir", "51-file-with-space",
-                         "52-empty-dir", "61-huge-detail-log")
+        for mutation in (
+            "48-broken-symlink",
+            "49-symlink-loop-dir",
+            "51-file-with-space",
+            "52-empty-dir",
+            "61-huge-detail-log",
+        )
     },
     "58-notes-with-quote-comma-newline": "any text may stand in the notes",
     "64-stray-file-in-results": "no rule of these rounds speaks of files beside the systems",
     "65-no-results-dir-submitter": "a submitter may publish code only",
     "67-hash-before-accuracy-order": "the order of the lines is nobody's rule",
-}  # fmt: skip
+}
 
 # The official checker follows the link to a file outside the tree, so that its verdict is that of
 # the machine it runs on: such a link is broken wherever the tree is sent to.
@@ -59,8 +65,12 @@ _OF_THE_MACHINE = {("v5.1", "69-accuracy-log-file-is-symlink-outside")}
 
 
 def _accepted(round_name: str, mutation: str, scenario: str) -> bool:
-    keys = (mutation, f"{mutation} {scenario}", f"{mutation} {scenario} {round_name}",
-            f"{mutation} {round_name}")  # fmt: skip
+    keys = (
+        mutation,
+        f"{mutation} {scenario}",
+        f"{mutation} {scenario} {round_name}",
+        f"{mutation} {round_name}",
+    )
     return any(key in ACCEPTED for key in keys)
 
 
@@ -101,9 +111,14 @@ def _mutated(
     ids=[f"{row[0]}-{row[2]}-{row[1]}" for row in RECORDED],
 )
 def test_a_mutation_is_judged_as_the_rules_say(
-    pristine: Path, tmp_path: Path, round_name: str, mutation: str, scenario: str,
-    official: str, count: int,
-) -> None:  # fmt: skip
+    pristine: Path,
+    tmp_path: Path,
+    round_name: str,
+    mutation: str,
+    scenario: str,
+    official: str,
+    count: int,
+) -> None:
     """Strict: by the rules, with a reason. Official: as the round's checker did, where it did."""
     report = _mutated(pristine, tmp_path, round_name, mutation, scenario)
     found = [*report.findings, *(f for result in report.results for f in result.findings)]

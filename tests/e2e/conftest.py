@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import mlrepo
-from forge_world import World, make_world, open_world
-from samples import git
+
+from tests.e2e.driver import mlrepo
+from tests.e2e.forge_world import World, make_world, open_world
+from tests.samples import git
 
 # Queries of a performance run: what early stopping needs (64, 662), and not many more.
 COUNTS = {"Offline": "1000", "SingleStream": "100", "MultiStream": "700", "Server": "700"}
@@ -21,9 +22,16 @@ def scaffold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``mlrepo init`` makes, once for all tests of this process."""
     root = tmp_path_factory.mktemp("scaffold") / "results"
     mlrepo(
-        root.parent, "init", "results", "--submitter", "Acme", "--division", "open",
-        "--system", "box",
-    )  # fmt: skip
+        root.parent,
+        "init",
+        "results",
+        "--submitter",
+        "Acme",
+        "--division",
+        "open",
+        "--system",
+        "box",
+    )
     return root
 
 
@@ -67,9 +75,16 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 def _measure(root: Path) -> None:
     """Make runs whose verdict does not depend on how busy this machine is."""
     mlrepo(
-        root.parent, "init", root.name, "--submitter", "Acme", "--division", "open",
-        "--system", "box",
-    )  # fmt: skip
+        root.parent,
+        "init",
+        root.name,
+        "--submitter",
+        "Acme",
+        "--division",
+        "open",
+        "--system",
+        "box",
+    )
     for scenario, count in COUNTS.items():
         run = ("bench", "run", "--model", "digits", "--scenario", scenario, "--tag", "first")
         mlrepo(root, *run, "--mode", "accuracy", "--tag", "judged")

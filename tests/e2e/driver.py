@@ -14,16 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samples import git
+from tests.samples import git
 
 MLREPO = (sys.executable, "-m", "mlrepo.cli.main")
 THIRDPARTY = Path(__file__).parent / "thirdparty"
 BENCH = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "accuracy")
 # A backend that takes its time and a run that would last a minute: something to disturb.
 LONG = (
-    "bench", "run", "--model", "digits", "--backend", "patient", "--scenario", "SingleStream",
-    "--mode", "performance", "--time", "60", "--max-batchsize", "1",
-)  # fmt: skip
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--backend",
+    "patient",
+    "--scenario",
+    "SingleStream",
+    "--mode",
+    "performance",
+    "--time",
+    "60",
+    "--max-batchsize",
+    "1",
+)
 
 
 @dataclass(frozen=True)

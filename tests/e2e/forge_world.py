@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from driver import Done, mlrepo
-from git_server import GitServer
-from github_double import GitHubDouble, allow, tip
-from samples import git, sample_run_id
-from submissions import SUBMITTER, write_submission
-
-from mlrepo.submission.selection import SelectedRun, selection_message
+from mlrepo.proposal.selected import SelectedRun, selection_message
+from tests.e2e.driver import Done, mlrepo
+from tests.git_server import GitServer
+from tests.github_double import GitHubDouble, allow, tip
+from tests.samples import git, sample_run_id
+from tests.submissions import SUBMITTER, write_submission
 
 ROUND, TOKEN, LOGIN = "v6.1", "secret-of-ada-0123456789", "ada"
 OFFICIAL, FORK = "mlcommons/submissions_inference_6_1", f"{LOGIN}/submissions_inference_6_1"
@@ -75,8 +74,17 @@ class World:
 def make_world(base: Path) -> None:
     """Make a valid submission of v6.1, select it, and publish an official repository."""
     root = base / "results"
-    mlrepo(base, "init", "results", "--submitter", SUBMITTER, "--division", "closed",
-           "--system", "alpha")  # fmt: skip
+    mlrepo(
+        base,
+        "init",
+        "results",
+        "--submitter",
+        SUBMITTER,
+        "--division",
+        "closed",
+        "--system",
+        "alpha",
+    )
     select(root, base / "tree")
     publish(base / "upstream", base / "git" / f"{OFFICIAL}.git")
 
@@ -131,8 +139,11 @@ def publish(work: Path, bare: Path, files: Mapping[str, str] | None = None) -> s
         git(bare.parent, "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
         allow(bare)
         git(bare.parent, "init", "--quiet", "--initial-branch=main", str(work))
-        files = {"README.md": "# Submissions\n", "closed/Other/results/x/log.txt": FOREIGN,
-                 "open/Other/code/run.sh": "true\n"}  # fmt: skip
+        files = {
+            "README.md": "# Submissions\n",
+            "closed/Other/results/x/log.txt": FOREIGN,
+            "open/Other/code/run.sh": "true\n",
+        }
     for name, text in (files or {}).items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(text)

@@ -7,11 +7,24 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from driver import BENCH, bench, mlrepo
 from onnx import TensorProto, helper, numpy_helper
 
-PERFORMANCE = ("bench", "run", "--model", "digits", "--scenario", "Offline",
-               "--mode", "performance", "--count", "500", "--qps", "500")  # fmt: skip
+from tests.e2e.driver import BENCH, bench, mlrepo
+
+PERFORMANCE = (
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--scenario",
+    "Offline",
+    "--mode",
+    "performance",
+    "--count",
+    "500",
+    "--qps",
+    "500",
+)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +70,10 @@ def test_a_run_without_the_check_says_so_and_closed_does_not_take_it(root: Path)
     record = mlrepo(root, "show", "latest", "--json").json["record"]
     assert record["placement"]["placed"]
     assert record["backend"]["agreement"] == {
-        "reference": "", "why": "--no-agreement-check", "waived": True,
-    }  # fmt: skip
+        "reference": "",
+        "why": "--no-agreement-check",
+        "waived": True,
+    }
     mlrepo(root, "show", "latest").says("not compared: --no-agreement-check")
     mlrepo(root, *PERFORMANCE, *waived)
     mlrepo(root, "select", "--quick").says(f"The scores of {record['run']} were not compared")
@@ -81,19 +96,21 @@ def _nan_model(path: Path, kind: str) -> Path:
     if kind == "log of zero":
         weights[:, 3] = -100
         nodes += [
-            helper.make_node("Softmax", ["scores"], ["p"]), helper.make_node("Log", ["p"], ["y"])
-        ]  # fmt: skip
+            helper.make_node("Softmax", ["scores"], ["p"]),
+            helper.make_node("Log", ["p"], ["y"]),
+        ]
     elif kind == "text":
         nodes.append(helper.make_node("Cast", ["scores"], ["y"], to=TensorProto.STRING))
         element = TensorProto.STRING
     else:
         nodes.append(helper.make_node("Identity", ["scores"], ["y"]))
     graph = helper.make_graph(
-        nodes, "g",
+        nodes,
+        "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])],
         [helper.make_tensor_value_info(output, element, None)],
         [numpy_helper.from_array(weights, "w")],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save_model(model, path)
     return path

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import BENCH, bench, blob, branch_files, everything, mlrepo, spooled
-from samples import git
 
 from mlrepo.rounds import SCENARIOS, load_round
+from tests.e2e.driver import BENCH, bench, blob, branch_files, everything, mlrepo, spooled
+from tests.samples import git
 
 PERFORMANCE = ("--mode", "performance", "--count", "500", "--qps", "500")
 ONE = "open/Acme/results/box-onnxruntime-cpu/digits"
@@ -129,13 +129,17 @@ def test_placed_files_stand_in_the_layout_of_the_round_and_share_blobs(measured:
         expected |= {
             f"{base}/{name}"
             for name in (
-                "README.md", "measurements.json", "user.conf",
-                "accuracy/accuracy.txt", "accuracy/mlperf_log_accuracy.json",
-                "accuracy/mlperf_log_detail.txt", "accuracy/mlperf_log_summary.txt",
+                "README.md",
+                "measurements.json",
+                "user.conf",
+                "accuracy/accuracy.txt",
+                "accuracy/mlperf_log_accuracy.json",
+                "accuracy/mlperf_log_detail.txt",
+                "accuracy/mlperf_log_summary.txt",
                 "performance/run_1/mlperf_log_detail.txt",
                 "performance/run_1/mlperf_log_summary.txt",
             )
-        }  # fmt: skip
+        }
     assert placed == expected
     in_runs = {files[path] for path in files if path.startswith("runs/")}
     for path in placed:
@@ -250,14 +254,20 @@ def test_recording_leaves_the_working_tree_alone(root: Path) -> None:
             {"target_latency_percentile": 0.975},
         ),
         (
-            ("--scenario", "Offline", "--count", "9", "--set",
-             "digits.*.performance_sample_count_override=64"),
+            (
+                "--scenario",
+                "Offline",
+                "--count",
+                "9",
+                "--set",
+                "digits.*.performance_sample_count_override=64",
+            ),
             {"performance_sample_count_override": "64"},
             {"performance_sample_count": 64},
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)  # fmt: skip
+)
 def test_every_setting_of_the_user_is_seen_and_takes_effect(
     root: Path, arguments: tuple[str, ...], settings: dict[str, str], effective: dict[str, float]
 ) -> None:
@@ -328,8 +338,11 @@ def test_an_invalid_performance_run_says_why_in_plain_words(root: Path) -> None:
     record = mlrepo(root, "show", "latest", "--json").json["record"]
     assert record["result"]["value"] > 0
     assert record["placement"] == {
-        "placed": False, "path": "", "reason": "the run is INVALID", "forced": False,
-    }  # fmt: skip
+        "placed": False,
+        "path": "",
+        "reason": "the run is INVALID",
+        "forced": False,
+    }
     body = git(root, "log", "-1", "--format=%b", "exp/box")
     assert "Min duration not satisfied" in body
 
@@ -384,9 +397,21 @@ def test_a_benchmark_that_the_division_does_not_have_is_recorded_not_placed(root
 def test_names_of_scenario_mode_and_backend_are_forgiving(root: Path) -> None:
     """Case, dashes and the names of the older tools are understood, the record is canonical."""
     done = mlrepo(
-        root, "bench", "run", "--model", "digits", "--framework", "onnxruntime", "--scenario",
-        "SINGLE-stream", "--mode", "Accuracy", "--json", "--experiment", "exp/named",
-    )  # fmt: skip
+        root,
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--framework",
+        "onnxruntime",
+        "--scenario",
+        "SINGLE-stream",
+        "--mode",
+        "Accuracy",
+        "--json",
+        "--experiment",
+        "exp/named",
+    )
     record = done.json["record"]
     assert (record["scenario"], record["mode"]) == ("SingleStream", "accuracy")
     assert (record["backend"]["name"], record["experiment"]) == ("onnx", "named")

@@ -8,19 +8,19 @@ import shutil
 from pathlib import Path
 
 import pytest
-from driver import mlrepo
-from samples import git
-from submissions import SUBMITTER, Submission, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.rules import RULES
 from mlrepo.cli.main import main
-from mlrepo.cli.rendering import FORMATS
+from mlrepo.cli.submission.rendering import FORMATS
+from mlrepo.guard.changed import judge_index
+from mlrepo.guard.contents import settings_for_hooks
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
-from mlrepo.submission.changed import judge_index
-from mlrepo.submission.guard import settings_for_hooks
+from tests.e2e.driver import mlrepo
+from tests.samples import git
+from tests.submissions import SUBMITTER, Submission, write_submission
 
 
 @pytest.fixture
@@ -99,8 +99,16 @@ def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
     assert _check(submission.root, "--round", "v6.1", "--submitter", SUBMITTER, "--quiet") == 1
 
 
-@pytest.mark.parametrize("more", [(), ("--json",), ("--quiet",), ("--profile", "official"),
-                                  *(("--format", name) for name in FORMATS)])  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("--json",),
+        ("--quiet",),
+        ("--profile", "official"),
+        *(("--format", name) for name in FORMATS),
+    ],
+)
 @pytest.mark.parametrize(
     ("selected", "message"),
     [
@@ -119,9 +127,12 @@ def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
     ],
 )
 def test_a_selection_that_matches_nothing_is_no_success(
-    submission: Submission, capsys: pytest.CaptureFixture[str],
-    selected: tuple[str, ...], message: str, more: tuple[str, ...],
-) -> None:  # fmt: skip
+    submission: Submission,
+    capsys: pytest.CaptureFixture[str],
+    selected: tuple[str, ...],
+    message: str,
+    more: tuple[str, ...],
+) -> None:
     """Exit code 2, the nearest names, and no verdict that a script could take for one."""
     (submission.root / "README.md").write_text("# Results\n")
     (submission.root / "open" / "Empty" / "code").mkdir(parents=True)
@@ -238,12 +249,17 @@ def test_a_repository_never_replaces_the_rules_of_a_shipped_round(
     after = _check("--workers", 1), capsys.readouterr()
     assert (after[0], after[1].out) == before and before[0] == 1
     assert "rounds/v6.1.json is ignored" in after[1].err
-    paths = [path.relative_to(results.root).as_posix()
-             for path in submission.result("Offline").rglob("*") if path.is_file()]  # fmt: skip
+    paths = [
+        path.relative_to(results.root).as_posix()
+        for path in submission.result("Offline").rglob("*")
+        if path.is_file()
+    ]
     git(results.root, "add", "closed")
     settings = settings_for_hooks(results.root, {"MLREPO_ROUND": "v6.1"})
-    assert any("accuracy-target" in line for line in judge_index(
-        results.root, paths, index_file="", settings=settings))  # fmt: skip
+    assert any(
+        "accuracy-target" in line
+        for line in judge_index(results.root, paths, index_file="", settings=settings)
+    )
     assert "rounds/v6.1.json is ignored" in capsys.readouterr().err
 
 
@@ -262,9 +278,12 @@ def test_a_repository_never_replaces_the_rules_of_a_shipped_round(
     ],
 )
 def test_what_cannot_be_judged_is_a_usage_error_that_names_the_way_out(
-    submission: Submission, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    arguments: list[str], message: str,
-) -> None:  # fmt: skip
+    submission: Submission,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
     """Exit code 2 and one message."""
     monkeypatch.chdir(submission.root.parent)
     assert _check(*arguments) == 2
@@ -307,9 +326,13 @@ def test_a_finding_names_the_line_in_the_log(
     """In a detail log of JSON lines, and in the text summary of v0.7."""
     for round_name, name, before, after in (
         ("v0.7", "mlperf_log_summary.txt", "min_query_count : 1024", "min_query_count : 1023"),
-        ("v5.1", "mlperf_log_detail.txt", '"early_stopping_met", "value": true',
-         '"early_stopping_met", "value": false'),
-    ):  # fmt: skip
+        (
+            "v5.1",
+            "mlperf_log_detail.txt",
+            '"early_stopping_met", "value": true',
+            '"early_stopping_met", "value": false',
+        ),
+    ):
         submission = write_submission(tmp_path / round_name, round_name)
         log = submission.result("SingleStream") / "performance" / "run_1" / name
         text = log.read_text()
@@ -354,8 +377,13 @@ def test_an_open_submitter_may_name_models_by_a_mapping(tmp_path: Path, round_na
         for path in home.glob(f"{SUBMITTER}/{kind}/**/resnet50"):
             path.rename(path.with_name("my-net"))
     mapping = home / SUBMITTER / "model_mapping.json"
-    for text, valid in (('{"my-net": "resnet"}', True), ('{"other": "resnet"}', False),
-                        ("[]", False), ("{", False), ('{"my-net": 7}', False)):  # fmt: skip
+    for text, valid in (
+        ('{"my-net": "resnet"}', True),
+        ('{"other": "resnet"}', False),
+        ("[]", False),
+        ("{", False),
+        ('{"my-net": 7}', False),
+    ):
         mapping.write_text(text)
         report = check(DirectoryTree(tmp_path), submission.round)
         assert report.valid("official") == report.valid("strict") == valid, text

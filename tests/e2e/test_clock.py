@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import finish, measuring_child, mlrepo, start
+
+from tests.e2e.driver import finish, measuring_child, mlrepo, start
 
 DAY = 86_400
 
@@ -16,8 +17,20 @@ def test_a_clock_that_jumps_during_a_run(root: Path, tmp_path: Path, days: int) 
     clock = tmp_path / "clock"
     clock.write_text("0")
     jumping = {"MLREPO_TEST_CLOCK": str(clock)}
-    offline = ("bench", "run", "--model", "digits", "--backend", "patient", "--scenario",
-               "SingleStream", "--mode", "performance", "--time", "3")  # fmt: skip
+    offline = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--backend",
+        "patient",
+        "--scenario",
+        "SingleStream",
+        "--mode",
+        "performance",
+        "--time",
+        "3",
+    )
     running = start(root, *offline, **jumping)
     measuring_child(root)
     clock.write_text(str(days * DAY))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import BENCH, bench, mlrepo, refs
-from samples import git
+
+from tests.e2e.driver import BENCH, bench, mlrepo, refs
+from tests.samples import git
 
 
 def test_a_clone_sees_the_runs_of_the_remote_and_adds_its_own(root: Path, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from driver import as_another_machine, mlrepo
-from samples import git
+from tests.e2e.driver import as_another_machine, mlrepo
+from tests.samples import git
 
 RUN = ("bench", "run", "--model", "digits", "--backend", "patient", "--mode", "performance")
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from driver import blob, branch_files, mlrepo
-from samples import git
 
 from mlrepo.rounds import SCENARIOS, load_round
+from tests.e2e.driver import blob, branch_files, mlrepo
+from tests.samples import git
 
 
 def _bench(root: Path, scenario: str, *more: str, code: int | None = 0, test: str) -> dict:  # type: ignore[type-arg]
@@ -52,13 +52,22 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
     The backend sleeps for each batch: its speed does not depend on what else the machine does.
     """
     run = (
-        "bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "patient",
-        "--max-batchsize", "50",
-    )  # fmt: skip
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--backend",
+        "patient",
+        "--max-batchsize",
+        "50",
+    )
     mlrepo(root, *run, "--mode", "accuracy")
     for _attempt in range(4):  # even a sleep may take 10 % longer for a moment
-        done = mlrepo(root, *run, "--mode", "performance", "--time", "1", "--compliance",
-                      "--json", code=None)  # fmt: skip
+        done = mlrepo(
+            root, *run, "--mode", "performance", "--time", "1", "--compliance", "--json", code=None
+        )
         records = [test["record"] for test in done.json.get("tests", [])]
         if done.code == 0:
             break
@@ -70,9 +79,10 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
     logs = {f"performance/run_1/mlperf_log_{name}.txt" for name in ("summary", "detail")}
     assert names == {
         *(f"TEST01/{name}" for name in logs | {"verify_accuracy.txt", "verify_performance.txt"}),
-        "TEST01/accuracy/mlperf_log_accuracy.json", "TEST01/accuracy/accuracy.txt",
+        "TEST01/accuracy/mlperf_log_accuracy.json",
+        "TEST01/accuracy/accuracy.txt",
         *(f"TEST04/{name}" for name in logs | {"verify_performance.txt"}),
-    }  # fmt: skip
+    }
     full = records[0]["logs"]["mlperf_log_accuracy.json"]["full_sha256"]
     assert blob(root, f"{result}/TEST01/accuracy/accuracy.txt").decode() == f"hash={full}\n"
     text = blob(root, f"{result}/TEST04/verify_performance.txt").decode()
@@ -84,8 +94,23 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
 
 def test_a_test_runs_with_the_options_of_its_performance_run(measured_copy: Path) -> None:
     """Also with those that were tuned: with others it would not belong to the result."""
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-           "--count", "1000", "--threads", "2", "--backend-opt", "streams=2", "--json")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "performance",
+        "--count",
+        "1000",
+        "--threads",
+        "2",
+        "--backend-opt",
+        "streams=2",
+        "--json",
+    )
     record = mlrepo(measured_copy, *run).json["record"]
     tested = _bench(measured_copy, "Offline", test="TEST04", code=None)
     assert tested["reference"]["performance"] == record["run"]
@@ -95,8 +120,17 @@ def test_a_test_runs_with_the_options_of_its_performance_run(measured_copy: Path
 
 def test_test05_runs_with_the_seeds_of_its_round(root: Path) -> None:
     """LoadGen has dropped it: seeds are set explicitly, for the run and for the test."""
-    run = ("--model", "digits", "--scenario", "Offline", "--backend", "patient", "--round", "v4.1",
-           "--json")  # fmt: skip
+    run = (
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--backend",
+        "patient",
+        "--round",
+        "v4.1",
+        "--json",
+    )
     performance = ("--mode", "performance", "--count", "500", "--max-batchsize", "50")
     reference = mlrepo(root, "bench", "run", *run, *performance).json["record"]
     done = mlrepo(root, "bench", "compliance", *run, "--test", "TEST05", code=None)
@@ -165,8 +199,18 @@ def test_a_lost_accuracy_log_is_named(measured_copy: Path) -> None:
 
 def test_a_test_of_other_benchmarks_is_refused(measured_copy: Path) -> None:
     """TEST06 is for language models; the tests that belong are named."""
-    done = mlrepo(measured_copy, "bench", "compliance", "--model", "digits", "--scenario",
-                  "Offline", "--test", "TEST06", code=2)  # fmt: skip
+    done = mlrepo(
+        measured_copy,
+        "bench",
+        "compliance",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--test",
+        "TEST06",
+        code=2,
+    )
     done.says("TEST06 does not belong to digits Offline in v6.1", "TEST01, TEST04")
 
 

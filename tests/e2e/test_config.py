@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from driver import BENCH, bench, mlrepo
+
+from tests.e2e.driver import BENCH, bench, mlrepo
 
 
 def test_set_get_and_unset_keep_the_comments(root: Path) -> None:

@@ -9,16 +9,28 @@ from typing import Any
 
 import pexpect
 import pytest
-from driver import MLREPO, blob, environment, mlrepo
-from hostile_records import Hostile, push
-from samples import git
 
 from mlrepo.bench.tuned import Tuned, remember
 from mlrepo.record import RunRecord
 from mlrepo.repository.trailers import run_trailers
+from tests.e2e.driver import MLREPO, blob, environment, mlrepo
+from tests.hostile_records import Hostile, push
+from tests.samples import git
 
-_RUN = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "onnx",
-        "--mode", "performance", "--count", "100")  # fmt: skip
+_RUN = (
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--scenario",
+    "Offline",
+    "--backend",
+    "onnx",
+    "--mode",
+    "performance",
+    "--count",
+    "100",
+)
 
 
 def _push(root: Path, run: str, branch: str, **changes: Any) -> str:
@@ -76,9 +88,14 @@ def test_a_terminal_is_asked_and_no_is_the_default(root: Path, tmp_path: Path) -
     command = [*MLREPO, "bench", "replay", run, "--on-this-system"]
     for answer, ran in (("", False), ("y", True)):
         child = pexpect.spawn(
-            command[0], command[1:], cwd=str(root), env=environment(), timeout=60, encoding="utf-8",
+            command[0],
+            command[1:],
+            cwd=str(root),
+            env=environment(),
+            timeout=60,
+            encoding="utf-8",
             dimensions=(50, 500),
-        )  # fmt: skip
+        )
         child.expect_exact(f"touch {mark}")
         child.expect_exact("with your rights?")
         child.sendline(answer)
@@ -142,8 +159,17 @@ def test_the_command_of_somebody_elses_suite_is_not_resumed_in_silence(root: Pat
     """One's own is; the same words typed here are one's own."""
     mlrepo(root, *_RUN)
     own = mlrepo(root, "show", "--json").json["record"]
-    argv = ["mlrepo", "bench", "suite", "--model", "digits", "--scenario", "Offline",
-            "--model-file", "/tmp/evil.onnx"]  # fmt: skip
+    argv = [
+        "mlrepo",
+        "bench",
+        "suite",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--model-file",
+        "/tmp/evil.onnx",
+    ]
     _push(root, own["run"], "shared", argv=argv, tags=["suite"])
     mlrepo(root, "bench", "resume", code=2).says(
         "command line", "--model-file /tmp/evil.onnx", "Mallory", "--trust-prefix"
@@ -166,14 +192,36 @@ def test_a_record_that_is_not_what_its_commit_says_is_not_replayed(root: Path) -
 
 def _commit_tuned(root: Path, options: dict[str, str], threads: int = 2) -> None:
     """Commit settings for the third party's backend, as a pull brings them."""
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "writing",
-           "--mode", "performance", "--count", "10", "--json", "--threads", "1")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--backend",
+        "writing",
+        "--mode",
+        "performance",
+        "--count",
+        "10",
+        "--json",
+        "--threads",
+        "1",
+    )
     record = mlrepo(root, *run, code=None).json["record"]
     remember(
         root / "systems" / "box" / "tuned.json",
-        Tuned(record["model"]["sha256"], "writing", record["backend"]["precision"], "Offline",
-              threads, 4, options),
-    )  # fmt: skip
+        Tuned(
+            record["model"]["sha256"],
+            "writing",
+            record["backend"]["precision"],
+            "Offline",
+            threads,
+            4,
+            options,
+        ),
+    )
     git(root, "add", "systems")
     git(root, "commit", "--quiet", "--no-verify", "--author=Mallory <m@example.org>", "-m", "Tune")
 
@@ -194,9 +242,13 @@ def test_tuned_settings_of_others_reach_a_backend_only_with_consent(
     }[command]
     refused = mlrepo(root, *what, *more, code=2)
     refused.says(
-        "systems/box/tuned.json, last committed by Mallory <m@example.org>", "tuned settings",
-        "writing threads=2 max_batch=4", f"file={mark}", "--trust-prefix", "bench tune",
-    )  # fmt: skip
+        "systems/box/tuned.json, last committed by Mallory <m@example.org>",
+        "tuned settings",
+        "writing threads=2 max_batch=4",
+        f"file={mark}",
+        "--trust-prefix",
+        "bench tune",
+    )
     assert not mark.exists()
     assert git(root, "for-each-ref") == before
     if command == "run":
@@ -218,6 +270,16 @@ def test_tuned_settings_of_others_reach_a_backend_only_with_consent(
 def test_tuned_numbers_that_no_machine_bears_are_refused(root: Path) -> None:
     """Consent is no reason to end in the want of memory."""
     _commit_tuned(root, {}, threads=1_000_000)
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--backend", "writing",
-           "--mode", "accuracy")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--backend",
+        "writing",
+        "--mode",
+        "accuracy",
+    )
     mlrepo(root, *run, "--trust-prefix", code=2).says("1000000 is more than")

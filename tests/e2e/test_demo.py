@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from driver import everything, finish, mlrepo, start, until
-from samples import git
+from tests.e2e.driver import everything, finish, mlrepo, start, until
+from tests.samples import git
 
 
 def test_the_demo_makes_a_repository_with_eight_runs_and_works_again(tmp_path: Path) -> None:

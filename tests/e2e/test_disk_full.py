@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from driver import BENCH, branch_files, mlrepo, refs, spooled
-from samples import git
+
+from tests.e2e.driver import BENCH, branch_files, mlrepo, refs, spooled
+from tests.samples import git
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_init_on_a_full_disk_leaves_no_directory(small_disk: Path) -> None:
     filler = _leave(small_disk, 16 * 1024)
     done = mlrepo(
         small_disk.parent, "init", "second", "--submitter", "Acme", "--division", "open", code=None
-    )  # fmt: skip
+    )
     assert done.code == 2, done.out + done.err
     assert "bug" not in done.err
     assert sorted(p.name for p in small_disk.parent.iterdir()) == ["filler", "results"]

@@ -7,8 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from driver import bench, everything, mlrepo, refs
-from samples import git
+from tests.e2e.driver import bench, everything, mlrepo, refs
+from tests.samples import git
 
 
 def test_a_sound_repository_is_ok_and_left_alone(measured_copy: Path) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from driver import (
+from onnx import TensorProto, helper, numpy_helper
+
+import mlrepo as package
+from tests.e2e.driver import (
     BENCH,
     LONG,
     MLREPO,
@@ -28,10 +31,7 @@ from driver import (
     spooled,
     start,
 )
-from onnx import TensorProto, helper, numpy_helper
-from samples import git
-
-import mlrepo as package
+from tests.samples import git
 
 DIGITS = Path(package.__file__).parent / "workloads" / "digits"
 PERFORMANCE = ("--mode", "performance", "--count", "2000", "--qps", "1000")
@@ -41,8 +41,12 @@ def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path)
     """The message is its telling part; what it was made with can be pasted."""
     file = tmp_path / "it's a $model.onnx"
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value], [
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 8, 8])])  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [value],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 8, 8])],
+    )
     opset = [helper.make_opsetid("", 99)]
     onnx.save_model(helper.make_model(graph, opset_imports=opset, ir_version=10), file)
     record = bench(root, "--model-file", str(file), code=1)
@@ -119,8 +123,12 @@ def _printed(root: Path, *arguments: str) -> str:
     """Return what a command prints, which may be a traceback that the user asked for."""
     return subprocess.run(
         [*MLREPO, *arguments],
-        cwd=root, env=environment(), capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])

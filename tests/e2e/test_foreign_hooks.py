@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from driver import MLREPO, environment, mlrepo
-from samples import git, tried
+
+from tests.e2e.driver import MLREPO, environment, mlrepo
+from tests.samples import git, tried
 
 _CONFIGURATION = ".pre-commit-config.yaml"
 _FOREIGN = """\
@@ -66,9 +67,14 @@ def test_a_terminal_is_asked(root: Path, tmp_path: Path) -> None:
     _offer(root, _FOREIGN)
     for answer, kind in (("", "plain"), ("y", "pre-commit")):
         child = pexpect.spawn(
-            MLREPO[0], [*MLREPO[1:], "clone", str(root), kind], cwd=str(tmp_path),
-            env=environment(), timeout=60, encoding="utf-8", dimensions=(50, 400),
-        )  # fmt: skip
+            MLREPO[0],
+            [*MLREPO[1:], "clone", str(root), kind],
+            cwd=str(tmp_path),
+            env=environment(),
+            timeout=60,
+            encoding="utf-8",
+            dimensions=(50, 400),
+        )
         child.expect_exact("format: sh -c")
         child.expect_exact("Lay them?")
         child.sendline(answer)
@@ -82,15 +88,17 @@ def test_a_terminal_is_asked(root: Path, tmp_path: Path) -> None:
     [
         ("entry: mlrepo-secrets", "entry: sh -c mlrepo-secrets"),
         ("entry: mlrepo-secrets", "entry: mlrepo-secrets\n        args: [--config, x]"),
-        ("entry: mlrepo-secrets\n        language: system",
-         "entry: mlrepo-secrets\n        language: python"),
+        (
+            "entry: mlrepo-secrets\n        language: system",
+            "entry: mlrepo-secrets\n        language: python",
+        ),
         ("  - repo: local", "  - repo: https://example.org/mlrepo\n    rev: v1"),
         ("repos:", "a: &a [x, x]\nb: *a\nrepos:"),
         ("repos:", "repos: [[["),
         ("repos:", "# " + "x" * 70_000 + "\nrepos:"),
     ],
     ids=["entry", "arguments", "language", "repository", "aliases", "no YAML", "large"],
-)  # fmt: skip
+)
 def test_what_only_looks_like_mlrepo_s_is_foreign(
     root: Path, tmp_path: Path, old: str, new: str
 ) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from driver import blob, everything, mlrepo
-from models import tiny_classifier
 from onnx import TensorProto, helper, numpy_helper
-from photos import write_photos
+
+from tests.e2e.driver import blob, everything, mlrepo
+from tests.models import tiny_classifier
+from tests.photos import write_photos
 
 _SHORT = ("--mode", "performance", "--count", "1", "--scenario", "SingleStream", "--json")
 _ACCURACY = ("--scenario", "Offline", "--mode", "accuracy", "--json")
@@ -70,13 +71,23 @@ def _half(path: Path) -> Path:
 def test_channels_last_give_the_same_answers(root: Path, home: Path, tmp_path: Path) -> None:
     """The layout is seen in the shape, recorded and shown; scores of four dimensions are read."""
     first = _run(
-        root, home, "--model", "resnet50", "--model-file",
-        str(tiny_classifier(tmp_path / "first.onnx")), *_ACCURACY,
-    )  # fmt: skip
+        root,
+        home,
+        "--model",
+        "resnet50",
+        "--model-file",
+        str(tiny_classifier(tmp_path / "first.onnx")),
+        *_ACCURACY,
+    )
     last = _run(
-        root, home, "--model", "resnet50", "--model-file",
-        str(_channels_last(tmp_path / "last.onnx")), *_ACCURACY,
-    )  # fmt: skip
+        root,
+        home,
+        "--model",
+        "resnet50",
+        "--model-file",
+        str(_channels_last(tmp_path / "last.onnx")),
+        *_ACCURACY,
+    )
     assert last["validity"] == first["validity"], last["reasons"]
     assert last["accuracy"] == first["accuracy"]
     assert (first["model"]["layout"], last["model"]["layout"]) == ("", "NHWC")
@@ -98,9 +109,19 @@ def test_another_size_runs_on_images_of_that_size(root: Path, home: Path, tmp_pa
     assert (record["dataset"]["size"], record["dataset"]["resized"]) == (64, 73)
     before = everything(root)
     mlrepo(
-        root, "bench", "run", "--model", "resnet50", "--model-file", labelled, "--way", "pytorch",
-        *_ACCURACY, code=2, MLREPO_HOME=str(home),
-    ).says("dataset prepare imagenet2012 --way pytorch --size 64")  # fmt: skip
+        root,
+        "bench",
+        "run",
+        "--model",
+        "resnet50",
+        "--model-file",
+        labelled,
+        "--way",
+        "pytorch",
+        *_ACCURACY,
+        code=2,
+        MLREPO_HOME=str(home),
+    ).says("dataset prepare imagenet2012 --way pytorch --size 64")
     assert everything(root) == before
 
 
@@ -111,9 +132,17 @@ def test_other_classes_run_for_speed_and_are_not_judged(
     model = str(tiny_classifier(tmp_path / "ten.onnx", classes=10))
     before = everything(root)
     mlrepo(
-        root, "bench", "run", "--model", "resnet50", "--model-file", model, *_ACCURACY, code=2,
+        root,
+        "bench",
+        "run",
+        "--model",
+        "resnet50",
+        "--model-file",
+        model,
+        *_ACCURACY,
+        code=2,
         MLREPO_HOME=str(home),
-    ).says("scores of 10 classes", "1000 or 1001", "--mode performance")  # fmt: skip
+    ).says("scores of 10 classes", "1000 or 1001", "--mode performance")
     assert everything(root) == before
     record = _run(root, home, "--model", "resnet50", "--model-file", model, *_SHORT)
     assert record["metrics"]
@@ -130,16 +159,23 @@ def test_the_way_is_recorded_shown_and_repeated(root: Path, home: Path, tmp_path
         "prepared in the way pytorch", "far below the 76.456 %", "--way vgg, mobilenet"
     )
     again = mlrepo(
-        root, "bench", "replay", record["run"], "--model-file", model, "--json", code=None,
+        root,
+        "bench",
+        "replay",
+        record["run"],
+        "--model-file",
+        model,
+        "--json",
+        code=None,
         MLREPO_HOME=str(home),
-    ).json["record"]  # fmt: skip
+    ).json["record"]
     assert again["dataset"]["preprocessing"] == "pytorch"
     assert again["accuracy"] == record["accuracy"]
     plan = ("bench", "suite", "--model", "resnet50", "--model-file", model, "--plan", "--quick")
     mlrepo(root, *plan, "--scenario", "Offline", MLREPO_HOME=str(home)).says("in the way vgg")
-    mlrepo(
-        root, "bench", "run", "--model", "digits", "--way", "vgg", *_ACCURACY, code=2
-    ).says("--way does not apply")  # fmt: skip
+    mlrepo(root, "bench", "run", "--model", "digits", "--way", "vgg", *_ACCURACY, code=2).says(
+        "--way does not apply"
+    )
 
 
 def test_an_added_model_keeps_its_way_and_its_layout(
@@ -149,17 +185,25 @@ def test_an_added_model_keeps_its_way_and_its_layout(
     model = str(_channels_last(tmp_path / "m.onnx"))
     environ = {"MLREPO_HOME": str(home)}
     mlrepo(
-        root, "model", "add", "resnet50/last", model, "--way", "pytorch", "--layout", "nhwc",
+        root,
+        "model",
+        "add",
+        "resnet50/last",
+        model,
+        "--way",
+        "pytorch",
+        "--layout",
+        "nhwc",
         **environ,
-    ).says("weights fp32, NHWC", "in the way pytorch")  # fmt: skip
+    ).says("weights fp32, NHWC", "in the way pytorch")
     mlrepo(root, "model", "show", "resnet50/last", **environ).says("NHWC", "pytorch")
     mlrepo(root, "model", "list", **environ).says("resnet50/last", "pytorch")
     record = _run(root, home, "--model", "resnet50", "--model-variant", "last", *_ACCURACY)
     assert record["accuracy"]["judged"] == 12
     assert (record["model"]["layout"], record["model"]["preprocessing"]) == ("NHWC", "pytorch")
-    mlrepo(
-        root, "model", "add", "resnet50/no", model, "--layout", "nchw", code=2, **environ
-    ).says("photo fp32 ['n', 224, 224, 3]")  # fmt: skip
+    mlrepo(root, "model", "add", "resnet50/no", model, "--layout", "nchw", code=2, **environ).says(
+        "photo fp32 ['n', 224, 224, 3]"
+    )
 
 
 def test_the_record_says_what_the_weights_are(root: Path, home: Path, tmp_path: Path) -> None:
@@ -173,6 +217,16 @@ def test_the_record_says_what_the_weights_are(root: Path, home: Path, tmp_path: 
     assert json.loads(blob(root, path))["weight_data_types"] == "fp16"
     for asked in ("fp32", "int8"):
         mlrepo(
-            root, "bench", "run", "--model", "resnet50", "--model-file", model, "--precision",
-            asked, *_ACCURACY, code=2, MLREPO_HOME=str(home),
-        ).says("half is fp16")  # fmt: skip
+            root,
+            "bench",
+            "run",
+            "--model",
+            "resnet50",
+            "--model-file",
+            model,
+            "--precision",
+            asked,
+            *_ACCURACY,
+            code=2,
+            MLREPO_HOME=str(home),
+        ).says("half is fp16")

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from driver import mlrepo
-from submissions import write_submission
+
+from tests.e2e.driver import mlrepo
+from tests.submissions import write_submission
 
 
 def _spoil(tree: Path, key: str, value: str) -> None:

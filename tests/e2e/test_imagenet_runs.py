@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from driver import blob, mlrepo
-from models import tiny_classifier
-from photos import write_photos
 
 from mlrepo.workloads.imagenet.prepared import PreparedImages
+from tests.e2e.driver import blob, mlrepo
+from tests.models import tiny_classifier
+from tests.photos import write_photos
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_accuracy_is_that_of_the_model_on_the_images(root: Path, home: Path) -> None:
     """Counted here by another way, from the same photographs."""
     record = mlrepo(
-        root, "bench", "run", "--model", "resnet50", "--model-variant", "tiny", "--scenario",
-        "Offline", "--mode", "accuracy", "--backend-opt", "streams=1", "--json",
+        root,
+        "bench",
+        "run",
+        "--model",
+        "resnet50",
+        "--model-variant",
+        "tiny",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "accuracy",
+        "--backend-opt",
+        "streams=1",
+        "--json",
         MLREPO_HOME=str(home),
-    ).json["record"]  # fmt: skip
+    ).json["record"]
     data = PreparedImages(home / "datasets" / "imagenet2012" / "vgg.json")
     session = onnxruntime.InferenceSession(home / "models/resnet50/tiny/resnet50-tiny.onnx")
     classes = session.run(None, {"image": data.load(range(12))})[0].argmax(axis=1) - 1
@@ -55,13 +67,30 @@ def test_streams_give_the_same_answers(root: Path, home: Path) -> None:
     """Parts of a batch are put together in order, whatever the size of the last one."""
     found = [
         mlrepo(
-            root, "bench", "run", "--model", "resnet50", "--model-variant", "tiny", "--scenario",
-            "Offline", "--mode", "accuracy", "--threads", "2", "--max-batchsize", "5",
-            "--backend-opt", f"streams={streams}", "--experiment", f"s{streams}", "--json",
+            root,
+            "bench",
+            "run",
+            "--model",
+            "resnet50",
+            "--model-variant",
+            "tiny",
+            "--scenario",
+            "Offline",
+            "--mode",
+            "accuracy",
+            "--threads",
+            "2",
+            "--max-batchsize",
+            "5",
+            "--backend-opt",
+            f"streams={streams}",
+            "--experiment",
+            f"s{streams}",
+            "--json",
             MLREPO_HOME=str(home),
         ).json["record"]
         for streams in (1, 2)
-    ]  # fmt: skip
+    ]
     first, second = (record["accuracy"] for record in found)
     assert first == second
     assert found[1]["backend"]["options"]["streams"] == 2
@@ -77,9 +106,20 @@ def test_a_run_of_a_quantized_model_keeps_how_it_was_quantized(
     images.write_text("".join(f"ILSVRC2012_val_{number:08}.JPEG\n" for number in (1, 2, 3)))
     mlrepo(root, "model", "quantize", "resnet50/tiny", "--calibration", str(images), **environ)
     record = mlrepo(
-        root, "bench", "run", "--model", "resnet50", "--precision", "int8", "--scenario",
-        "Offline", "--mode", "accuracy", "--json", **environ,
-    ).json["record"]  # fmt: skip
+        root,
+        "bench",
+        "run",
+        "--model",
+        "resnet50",
+        "--precision",
+        "int8",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "accuracy",
+        "--json",
+        **environ,
+    ).json["record"]
     assert record["model"]["weight_data_types"] == "int8"
     draft = (home / "models/resnet50/tiny-int8/calibration.md").read_bytes()
     assert blob(root, f"runs/{record['run']}/calibration.md") == draft
@@ -90,8 +130,17 @@ def test_efficientnet_lite0_classifies_photographs_with_its_own_preprocessing(
     root: Path, home: Path
 ) -> None:
     """The model is made at the first run; its measurements are those of the catalogue."""
-    run = ("bench", "run", "--model", "efficientnet-lite0", "--scenario", "Offline", "--mode",
-           "accuracy", "--json")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "efficientnet-lite0",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "accuracy",
+        "--json",
+    )
     environ = {"MLREPO_HOME": str(home)}
     mlrepo(root, *run, code=2, **environ).says("--way efficientnet-lite")
     mlrepo(root, "dataset", "prepare", "imagenet2012", "--way", "efficientnet-lite", **environ)
@@ -127,9 +176,17 @@ def test_what_is_missing_is_said_with_the_command_that_gets_it(
 ) -> None:
     """Before anything is started."""
     mlrepo(
-        root, "bench", "run", *arguments, "--scenario", "Offline", "--mode", "accuracy",
-        code=2, MLREPO_HOME=str(home),
-    ).says(*words)  # fmt: skip
+        root,
+        "bench",
+        "run",
+        *arguments,
+        "--scenario",
+        "Offline",
+        "--mode",
+        "accuracy",
+        code=2,
+        MLREPO_HOME=str(home),
+    ).says(*words)
 
 
 def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
@@ -137,8 +194,18 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
 ) -> None:
     """MobileNet takes its images in another way than ResNet-50."""
     model = tiny_classifier(tmp_path / "m.onnx")
-    run = ("bench", "run", "--model", "mobilenet", "--model-file", str(model), "--scenario",
-           "Offline", "--mode", "accuracy")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "mobilenet",
+        "--model-file",
+        str(model),
+        "--scenario",
+        "Offline",
+        "--mode",
+        "accuracy",
+    )
     mlrepo(root, *run, code=2, MLREPO_HOME=str(home)).says("--way mobilenet")
     mlrepo(root, *run, code=2, MLREPO_HOME=str(tmp_path)).says("dataset add imagenet2012")
 

@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from driver import all_bytes, everything, mlrepo
-from samples import git
-from submissions import write_submission
+
+from tests.e2e.driver import all_bytes, everything, mlrepo
+from tests.samples import git
+from tests.submissions import write_submission
 
 SHARED = Path(os.environ.get("MLREPO_SHARED", "/nonexistent"))
 OCTOML = SHARED / "corpus" / "v1.1"
@@ -24,9 +25,12 @@ def test_octoml_s_submission_of_2021_is_read_with_its_command_of_today(root: Pat
     command = next(line.strip() for line in done.out.splitlines() if "--qps 900" in line)
     assert command.startswith("mlrepo bench run --model resnet50 --backend pytorch")
     for words in (
-        "--scenario Offline --mode performance", "--model-variant v1.5-pytorch-int8",
-        "--time 610", "--max-batchsize 1", "--system aws-m5zn.6xlarge-tvm",
-    ):  # fmt: skip
+        "--scenario Offline --mode performance",
+        "--model-variant v1.5-pytorch-int8",
+        "--time 610",
+        "--max-batchsize 1",
+        "--system aws-m5zn.6xlarge-tvm",
+    ):
         assert words in command
     done.says("MLPERF_TVM_USE_DNNL=YES has no equivalent", "TVM v0.8-dev (DNNL) ran it then")
     logged = mlrepo(root, "log", "--benchmark", "resnet50", "--mode", "performance", "--json").json
@@ -50,9 +54,10 @@ def test_a_submission_becomes_one_record_for_each_run(root: Path, tmp_path: Path
         for kind in ("performance", "accuracy", *submission.tests(scenario))
     }
     [offline] = [
-        run["record"] for run in done["runs"]
+        run["record"]
+        for run in done["runs"]
         if run["record"]["scenario"] == "Offline" and run["record"]["mode"] == "performance"
-    ]  # fmt: skip
+    ]
     assert offline["result"] == {"value": 2600.25, "unit": "samples/s"}
     assert offline["validity"] == "VALID"
     assert offline["started"] == "2026-03-01T12:00:00Z"
@@ -160,9 +165,19 @@ def test_bare_logs_are_read_with_what_the_command_says_of_them(root: Path, tmp_p
     logs = submission.result("SingleStream")
     mlrepo(root, "import", str(logs), "--round", "v6.1", code=2).says("--benchmark NAME")
     done = mlrepo(
-        root, "import", str(logs), "--round", "v6.1", "--benchmark", "resnet50",
-        "--system", "rig", "--experiment", "rig", "--json",
-    ).json  # fmt: skip
+        root,
+        "import",
+        str(logs),
+        "--round",
+        "v6.1",
+        "--benchmark",
+        "resnet50",
+        "--system",
+        "rig",
+        "--experiment",
+        "rig",
+        "--json",
+    ).json
     records = [run["record"] for run in done["runs"]]
     performance = [r for r in records if r["mode"] == "performance"]
     assert {r["scenario"] for r in records} == {"SingleStream"}

@@ -9,15 +9,20 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from driver import BENCH, bench, branch_files, mlrepo
-from samples import git
+
+from tests.e2e.driver import BENCH, bench, branch_files, mlrepo
+from tests.samples import git
 
 GIVEN = ("--submitter", "Acme", "--division", "open")
 SCAFFOLD = {
-    ".gitattributes", ".gitignore", ".pre-commit-config.yaml", "README.md", "mlrepo.toml",
+    ".gitattributes",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "README.md",
+    "mlrepo.toml",
     "systems/box/system.json",
     "systems/box/user.v6.1.conf",
-}  # fmt: skip
+}
 
 
 def _hashes(directory: Path) -> dict[str, str]:
@@ -46,9 +51,20 @@ def test_init_makes_a_repository_with_one_commit(tmp_path: Path) -> None:
 def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
     """Round, division, submitter, category and system stand in mlrepo.toml and description."""
     mlrepo(
-        tmp_path, "init", "r", "--submitter", "AcmeInc", "--division", "Closed", "--category",
-        "edge,datacenter", "--round", "5.1", "--system", "big-box",
-    )  # fmt: skip
+        tmp_path,
+        "init",
+        "r",
+        "--submitter",
+        "AcmeInc",
+        "--division",
+        "Closed",
+        "--category",
+        "edge,datacenter",
+        "--round",
+        "5.1",
+        "--system",
+        "big-box",
+    )
     settings = tomllib.loads((tmp_path / "r" / "mlrepo.toml").read_text())
     assert settings == {
         "round": "v5.1",
@@ -67,10 +83,22 @@ def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
 def test_a_name_that_the_round_refuses_is_refused_when_it_is_given(tmp_path: Path) -> None:
     """A space or a leading dot costs the whole submission since v3.0, after all measuring."""
     for name, round_name, code in (
-        ("Acme Inc", "v5.1", 2), (".acme", "v6.1", 2), ("Acme Inc", "v2.1", 0),
-    ):  # fmt: skip
-        done = mlrepo(tmp_path, "init", f"{round_name}{code}{name[:1]}", "--submitter", name,
-                      "--division", "open", "--round", round_name, code=code)  # fmt: skip
+        ("Acme Inc", "v5.1", 2),
+        (".acme", "v6.1", 2),
+        ("Acme Inc", "v2.1", 0),
+    ):
+        done = mlrepo(
+            tmp_path,
+            "init",
+            f"{round_name}{code}{name[:1]}",
+            "--submitter",
+            name,
+            "--division",
+            "open",
+            "--round",
+            round_name,
+            code=code,
+        )
         assert code == 0 or "refuses every submission" in done.err
 
 
@@ -82,9 +110,17 @@ def test_every_line_of_the_template_can_be_used_as_it_is(root: Path) -> None:
     settings = mlrepo(root, "config", "list", "--json").json["settings"]
     from_file = {key for key, found in settings.items() if found and found["origin"] == path.name}
     assert from_file >= {
-        "official.repository", "official.branch", "official.visibility", "embargo",
-        "private_remotes", "profile", "hooks", "round", "division", "submitter",
-    }  # fmt: skip
+        "official.repository",
+        "official.branch",
+        "official.visibility",
+        "embargo",
+        "private_remotes",
+        "profile",
+        "hooks",
+        "round",
+        "division",
+        "submitter",
+    }
     assert settings["embargo"]["value"] == "2027-04-01"
 
 

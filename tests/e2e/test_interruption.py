@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from driver import (
+
+from tests.e2e.driver import (
     BENCH,
     LONG,
     MLREPO,
@@ -28,7 +29,7 @@ from driver import (
     start,
     until,
 )
-from samples import git
+from tests.samples import git
 
 
 def _recorded(root: Path) -> list[tuple[str, str]]:

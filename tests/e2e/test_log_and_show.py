@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import BENCH, MLREPO, bench, blob, environment, mlrepo
-from samples import git
+
+from tests.e2e.driver import BENCH, MLREPO, bench, blob, environment, mlrepo
+from tests.samples import git
 
 
 def _runs(root: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -51,9 +52,16 @@ def test_filters_choose_runs(measured: Path, arguments: tuple[str, ...], expecte
     if expected:
         lines = text.out.splitlines()
         assert lines[0].split() == [
-            "RUN", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT",
+            "RUN",
+            "SYSTEM",
+            "BACKEND",
+            "BENCHMARK",
+            "SCENARIO",
+            "MODE",
+            "RESULT",
+            "VERDICT",
             "TAGS",
-        ]  # fmt: skip
+        ]
         assert [line.split()[0] for line in lines[1:]] == [run["run"] for run in runs]
     else:
         text.says("No run matches", "mlrepo bench run")
@@ -86,11 +94,19 @@ def test_the_newest_run_comes_first_with_all_that_scripts_need(measured: Path) -
     newest = runs[0]
     assert newest["commit"] == git(measured, "rev-parse", "exp/box").strip()
     expected = {
-        "experiment": "box", "round": "v6.1", "division": "open", "submitter": "Acme",
-        "system": "box", "backend": "onnx", "benchmark": "digits", "scenario": "Server",
-        "mode": "performance", "validity": "VALID", "tags": ["first"],
+        "experiment": "box",
+        "round": "v6.1",
+        "division": "open",
+        "submitter": "Acme",
+        "system": "box",
+        "backend": "onnx",
+        "benchmark": "digits",
+        "scenario": "Server",
+        "mode": "performance",
+        "validity": "VALID",
+        "tags": ["first"],
         "placed": "open/Acme/results/box-onnxruntime-cpu/digits/Server",
-    }  # fmt: skip
+    }
     assert {key: newest[key] for key in expected} == expected
     assert newest["result"]["unit"] == "queries/s"
     assert newest["result"]["value"] > 0
@@ -162,11 +178,22 @@ def test_show_tells_everything_about_a_run(measured: Path) -> None:
     """Result, verdict, versions, settings, host, load, command and files are on one page."""
     shown = mlrepo(measured, "show", "latest")
     shown.says(
-        "digits Server performance:", "queries/s VALID", "exp/box", "v6.1 open edge, Acme",
-        "ONNX Runtime 1.", "resnet8.onnx, sha256", "scikit-learn digits", "500 samples", "6.",
-        "CPUs usable", "load", "mlrepo bench run --model digits", "mlperf_log_summary.txt",
-        "99.00_percentile_latency", "first",
-    )  # fmt: skip
+        "digits Server performance:",
+        "queries/s VALID",
+        "exp/box",
+        "v6.1 open edge, Acme",
+        "ONNX Runtime 1.",
+        "resnet8.onnx, sha256",
+        "scikit-learn digits",
+        "500 samples",
+        "6.",
+        "CPUs usable",
+        "load",
+        "mlrepo bench run --model digits",
+        "mlperf_log_summary.txt",
+        "99.00_percentile_latency",
+        "first",
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,8 +216,11 @@ def test_each_log_is_printed_byte_for_byte(
     run = _runs(measured, "--mode", "accuracy")[0]["run"]
     printed = subprocess.run(
         [*MLREPO, "show", run, "--log", log],
-        cwd=measured, env=environment(), capture_output=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=measured,
+        env=environment(),
+        capture_output=True,
+        check=True,
+    ).stdout
     assert printed == blob(measured, f"runs/{run}/{file}")
     assert printed.startswith(start)
 

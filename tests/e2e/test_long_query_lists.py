@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from driver import (
+
+from tests.e2e.driver import (
     LONG,
     children,
     everything,
@@ -55,9 +56,19 @@ def test_what_the_child_may_not_take_is_a_failed_run(root: Path) -> None:
     """The limit is the child's own; mlrepo lives on and records why, and what to do."""
     prefix = "sh -c 'ulimit -v 1500000; exec \"$@\"' sh"
     done = mlrepo(
-        root, *_RUN, "--scenario", "Server", "--qps", "100000", "--time", "60", "--prefix", prefix,
-        "--json", code=1,
-    )  # fmt: skip
+        root,
+        *_RUN,
+        "--scenario",
+        "Server",
+        "--qps",
+        "100000",
+        "--time",
+        "60",
+        "--prefix",
+        prefix,
+        "--json",
+        code=1,
+    )
     record = done.json["record"]
     assert record["validity"] == "FAILED"
     assert "ulimit -v" in record["reasons"][0]

@@ -9,12 +9,12 @@ from typing import Any
 
 import onnx
 import pytest
-from driver import everything, mlrepo
 
 from mlrepo.bench.peak_resume import earlier_runs
-from mlrepo.cli.bench_session import open_bench
+from mlrepo.cli.bench.session import open_bench
 from mlrepo.model_files import find_model_files
 from mlrepo.workloads.digits import DIGITS
+from tests.e2e.driver import everything, mlrepo
 
 _RUN = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--json")
 _SHORT = ("--mode", "performance", "--count", "1000")
@@ -27,9 +27,12 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "model" / "digits.onnx"
     path.parent.mkdir()
     onnx.save_model(
-        onnx.load(DIGITS.model.path), path, save_as_external_data=True,
-        location="digits.onnx.data", size_threshold=0,
-    )  # fmt: skip
+        onnx.load(DIGITS.model.path),
+        path,
+        save_as_external_data=True,
+        location="digits.onnx.data",
+        size_threshold=0,
+    )
     return path
 
 
@@ -76,9 +79,13 @@ def test_other_weights_are_another_model_everywhere(root: Path, model: Path) -> 
     performance = _run(root, model, *_SHORT)
     digest = performance["model"]["sha256"]
     tuned = {
-        "model": digest, "backend": "onnx", "precision": "fp32", "scenario": "Offline",
-        "threads": 1, "max_batch": 3,
-    }  # fmt: skip
+        "model": digest,
+        "backend": "onnx",
+        "precision": "fp32",
+        "scenario": "Offline",
+        "threads": 1,
+        "max_batch": 3,
+    }
     file = root / "systems" / "box" / "tuned.json"
     file.write_text(json.dumps({"schema": "mlrepo.tuned/1", "tuned": [tuned]}))
     assert _run(root, model, *_SHORT, "--trust-prefix")["backend"]["max_batch"] == 3
@@ -121,8 +128,9 @@ def test_a_search_does_not_go_on_with_other_weights(
 def test_a_model_that_changes_while_it_is_loaded_fails_the_run(root: Path, model: Path) -> None:
     """A backend that writes to the weights as it loads them; the reason is recorded."""
     weights = model.with_name("digits.onnx.data")
-    record = _run(root, model, *_SHORT, "--backend", "writing", "--backend-opt", f"file={weights}",
-                  code=None)  # fmt: skip
+    record = _run(
+        root, model, *_SHORT, "--backend", "writing", "--backend-opt", f"file={weights}", code=None
+    )
     assert record["validity"] == "FAILED"
     assert "was changed while it was loaded" in record["reasons"][0]
     assert record["model"]["sha256"] in record["reasons"][0]

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import click
 import pytest
-from driver import BENCH, MLREPO, environment
 
 from mlrepo.cli.main import cli
+from tests.e2e.driver import BENCH, MLREPO, environment
 
 _UID = 12345
 # The interpreter may be below a directory of root: reading is allowed, writing is not.
 _AS_NOBODY = (
-    "setpriv", f"--reuid={_UID}", f"--regid={_UID}", "--clear-groups",
-    "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
-)  # fmt: skip
+    "setpriv",
+    f"--reuid={_UID}",
+    f"--regid={_UID}",
+    "--clear-groups",
+    "--inh-caps=+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+)
 # By command, arguments with which it does something, or refuses for a reason of its own.
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "init": ("other", "--submitter", "Acme", "--division", "open", "--system", "s"),
@@ -45,8 +49,16 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "dataset prepare": ("imagenet2012",),
     "dataset verify": ("imagenet2012",),
     "bench compliance": ("--model", "digits", "--backend", "onnx", "--scenario", "Offline"),
-    "bench peak": ("--model", "digits", "--backend", "onnx", "--scenario", "Offline",
-                   "--budget", "1"),
+    "bench peak": (
+        "--model",
+        "digits",
+        "--backend",
+        "onnx",
+        "--scenario",
+        "Offline",
+        "--budget",
+        "1",
+    ),
     "bench prereq": ("--backend", "onnx", "--dry-run"),
     "bench replay": ("latest",),
     "bench run": (*BENCH[2:], "--backend", "onnx"),
@@ -58,7 +70,7 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "round show": ("v6.1",),
     "import": ("/nonexistent", "--round", "v6.0"),
     "compare": ("latest", "latest"),
-}  # fmt: skip
+}
 
 
 def _works() -> bool:
@@ -93,9 +105,14 @@ def _run(
             environ |= {f"GIT_{role}_NAME": None, f"GIT_{role}_EMAIL": None}
     done = subprocess.run(
         [*_AS_NOBODY, *MLREPO, *arguments],
-        cwd=cwd, env=environment(**environ), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=cwd,
+        env=environment(**environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     said = f"{' '.join(arguments)}: {done.returncode}\n{done.stdout[-1500:]}{done.stderr}"
     assert done.returncode in (0, 1, 2, 69), said
     assert "Traceback" not in done.stdout + done.stderr, said

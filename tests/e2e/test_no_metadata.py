@@ -40,9 +40,14 @@ def test_everything_works_without_a_dist_info(packages: Path, tmp_path: Path) ->
 
     def run(cwd: Path, *arguments: str) -> str:
         done = subprocess.run(
-            [_BASE, "-m", "mlrepo.cli.main", *arguments], cwd=cwd, env=environ,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            [_BASE, "-m", "mlrepo.cli.main", *arguments],
+            cwd=cwd,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

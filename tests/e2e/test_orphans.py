@@ -12,12 +12,22 @@ import time
 from pathlib import Path
 
 import pytest
-from driver import BENCH, LONG, MLREPO, environment, finish, measuring_child, mlrepo, start, until
 
 import mlrepo as package
 from mlrepo.harness import child
 from mlrepo.lifetime import bound
 from mlrepo.systems import noise
+from tests.e2e.driver import (
+    BENCH,
+    LONG,
+    MLREPO,
+    environment,
+    finish,
+    measuring_child,
+    mlrepo,
+    start,
+    until,
+)
 
 PACKAGE = Path(package.__file__).parent
 ENDINGS = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP]
@@ -189,8 +199,10 @@ def test_a_check_that_is_ended_leaves_no_worker(tmp_path: Path, ending: signal.S
         (run / "mlperf_log_detail.txt").write_text(':::MLLOG {"key": "x"}\n' * 400_000)
     process = subprocess.Popen(
         [*MLREPO, "check", str(tmp_path), "--round", "v5.1", "--workers", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
     workers = until(lambda: _children(process.pid), "workers")
     process.send_signal(ending)
     assert process.stdout is not None

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from driver import BENCH, MLREPO, environment, mlrepo
+
+from tests.e2e.driver import BENCH, MLREPO, environment, mlrepo
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[mK]")
 
@@ -20,8 +21,12 @@ def _shell(root: Path, command: str, **environ: str) -> subprocess.CompletedProc
     text = command.replace("mlrepo", shlex.join(MLREPO), 1)
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", text],
-        cwd=root, env=environment(**environ), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env=environment(**environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _terminal(root: Path, *arguments: str, **environ: str) -> tuple[str, int]:
@@ -194,8 +199,12 @@ def test_a_bug_leaves_a_report_and_one_line(root: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=root, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 70
     assert "Traceback" not in done.stderr
     assert "This is a bug of mlrepo: AssertionError: unforeseen" in done.stderr

@@ -8,8 +8,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from driver import branch_files, mlrepo, start, until
-from samples import git
+
+from tests.e2e.driver import branch_files, mlrepo, start, until
+from tests.samples import git
 
 PEAK = ("bench", "peak", "--model", "digits", "--probe", "1", "--scenario")
 
@@ -48,8 +49,20 @@ def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
 
     On a machine that becomes slower all the time no rate is confirmed, and none is kept.
     """
-    arguments = ("--backend", "steady", "--max-latency", "0.1", "--qps", "300", "--time", "3",
-                 "--max-batchsize", "1", "--budget", "45s")  # fmt: skip
+    arguments = (
+        "--backend",
+        "steady",
+        "--max-latency",
+        "0.1",
+        "--qps",
+        "300",
+        "--time",
+        "3",
+        "--max-batchsize",
+        "1",
+        "--budget",
+        "45s",
+    )
     done = mlrepo(root, *PEAK, "Server", *arguments, code=None)
     done.says("probe 1 at 300 queries/s", "VALID", "confirming", "target_qps = ")
     kept = "digits.Server.target_qps" in (root / "systems/box/user.v6.1.conf").read_text()
@@ -62,9 +75,24 @@ def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
 
 def test_a_killed_search_goes_on_after_its_last_probe(root: Path) -> None:
     """kill -9 in the third probe: no rate is probed anew, and --fresh forgets."""
-    arguments = (*PEAK, "Server", "--backend", "steady", "--max-latency", "0.1", "--qps", "300",
-                 "--time", "2", "--max-batchsize", "1", "--budget", "30s", "--no-remember",
-                 "--json")  # fmt: skip
+    arguments = (
+        *PEAK,
+        "Server",
+        "--backend",
+        "steady",
+        "--max-latency",
+        "0.1",
+        "--qps",
+        "300",
+        "--time",
+        "2",
+        "--max-batchsize",
+        "1",
+        "--budget",
+        "30s",
+        "--no-remember",
+        "--json",
+    )
 
     def recorded() -> list[str]:
         return (
@@ -88,8 +116,21 @@ def test_a_killed_search_goes_on_after_its_last_probe(root: Path) -> None:
 
 def test_a_system_that_gets_worse_after_the_probe_is_told(root: Path) -> None:
     """Probes have 2000 queries and end before it tires; the full run is INVALID, and is told."""
-    arguments = ("--backend", "tiring", "--max-latency", "0.06", "--qps", "300", "--time", "12",
-                 "--max-batchsize", "1", "--budget", "45s", "--no-auto")  # fmt: skip
+    arguments = (
+        "--backend",
+        "tiring",
+        "--max-latency",
+        "0.06",
+        "--qps",
+        "300",
+        "--time",
+        "12",
+        "--max-batchsize",
+        "1",
+        "--budget",
+        "45s",
+        "--no-auto",
+    )
     before = (root / "systems" / "box" / "user.v6.1.conf").read_text()
     done = mlrepo(root, *PEAK, "Server", *arguments, code=1)
     done.says("not confirmed", "did not hold what the probe did", "latency bound does not hold")
@@ -117,17 +158,44 @@ def test_a_search_that_finds_nothing_valid_ends_within_its_budget(root: Path) ->
 
 def test_an_invalid_run_comes_with_advice(root: Path) -> None:
     """In plain words: which condition failed, by how much, and what to change."""
-    run = ("bench", "run", "--model", "digits", "--backend", "patient", "--scenario", "Server",
-           "--mode", "performance", "--count", "30", "--qps", "30",
-           "--max-latency", "0.001")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--backend",
+        "patient",
+        "--scenario",
+        "Server",
+        "--mode",
+        "performance",
+        "--count",
+        "30",
+        "--qps",
+        "30",
+        "--max-latency",
+        "0.001",
+    )
     mlrepo(root, *run, code=1).says("latency bound does not hold", "1 ms allowed", "lower --qps")
     mlrepo(root, "show", "latest").says("advice", "latency bound does not hold")
 
 
 def test_auto_makes_the_right_next_attempt(root: Path) -> None:
     """Every attempt is recorded; the last one counts for the exit code."""
-    run = ("bench", "run", "--model", "digits", "--scenario", "SingleStream", "--mode",
-           "performance", "--time", "1", "--max-latency", "0.5")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "SingleStream",
+        "--mode",
+        "performance",
+        "--time",
+        "1",
+        "--max-latency",
+        "0.5",
+    )
     mlrepo(root, *run, code=1).says("ran out of queries", "lower --max-latency")
     mlrepo(root, *run, "--auto").says("next --max-latency")
     runs = mlrepo(root, "log", "--json").json["runs"]

@@ -7,11 +7,23 @@ import os
 from pathlib import Path
 
 import pytest
-from driver import mlrepo
+
+from tests.e2e.driver import mlrepo
 
 _SWAPPINESS = Path("/proc/sys/vm/swappiness")
-_RUN = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-        "--count", "1000", "--json")  # fmt: skip
+_RUN = (
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--scenario",
+    "Offline",
+    "--mode",
+    "performance",
+    "--count",
+    "1000",
+    "--json",
+)
 
 
 def test_profiles_are_listed_added_used_and_found(root: Path) -> None:

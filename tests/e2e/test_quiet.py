@@ -15,10 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import MLREPO, environment, everything, mlrepo
 
-_RUN = ("bench", "run", "--model", "digits", "--scenario", "SingleStream", "--mode", "performance",
-        "--time", "4", "--require-quiet", "--json")  # fmt: skip
+from tests.e2e.driver import MLREPO, environment, everything, mlrepo
+
+_RUN = (
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--scenario",
+    "SingleStream",
+    "--mode",
+    "performance",
+    "--time",
+    "4",
+    "--require-quiet",
+    "--json",
+)
 _SPIN = "import time; print(1, flush=True); end = time.time() + 300\nwhile time.time() < end: pass"
 _ROOM = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
 _STILL = "cat /proc/stat > $0 && mount --bind $0 /proc/stat"
@@ -47,10 +60,20 @@ def neighbour() -> Iterator[None]:
 def _alone(root: Path, script: str = ":") -> dict[str, Any]:
     """Run the benchmark and a shell script beside it, alone, and return the record."""
     done = subprocess.run(
-        [*_ROOM, f'{_STILL} || exit 99; {{ {script}; }} & "$@"', root.parent / "stat", *MLREPO,
-         *_RUN],
-        cwd=root, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            *_ROOM,
+            f'{_STILL} || exit 99; {{ {script}; }} & "$@"',
+            root.parent / "stat",
+            *MLREPO,
+            *_RUN,
+        ],
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)["record"]
     return found

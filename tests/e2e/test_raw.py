@@ -7,8 +7,17 @@ import os
 import subprocess
 from pathlib import Path
 
-from driver import LONG, MLREPO, bench, environment, finish, measuring_child, mlrepo, start
-from samples import git
+from tests.e2e.driver import (
+    LONG,
+    MLREPO,
+    bench,
+    environment,
+    finish,
+    measuring_child,
+    mlrepo,
+    start,
+)
+from tests.samples import git
 
 
 def _kept(root: Path) -> set[str]:
@@ -116,8 +125,12 @@ def test_gc_keeps_what_a_run_needs_that_was_recorded_during_the_question(root: P
     git(root, "branch", "-D", "exp/box")
     asking = subprocess.Popen(
         [*MLREPO, "raw", "gc", "--older-than", "0"],
-        cwd=root, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=root,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert asking.stdout is not None
     assert asking.stdout.readline().startswith("1 log (")
     again = bench(root)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driver import BENCH, MLREPO, bench, environment, everything, mlrepo, spooled
-from samples import git
+
+from tests.e2e.driver import BENCH, MLREPO, bench, environment, everything, mlrepo, spooled
+from tests.samples import git
 
 PERFORMANCE = ("--mode", "performance")
 SINGLE = ("--scenario", "SingleStream", *PERFORMANCE)
@@ -172,10 +173,14 @@ def test_without_a_git_identity_nothing_is_started(root: Path, tmp_path: Path) -
     before = everything(root)
     nobody = dict.fromkeys(
         [
-            "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
-            "GIT_CONFIG_GLOBAL", "EMAIL",
+            "GIT_AUTHOR_NAME",
+            "GIT_AUTHOR_EMAIL",
+            "GIT_COMMITTER_NAME",
+            "GIT_COMMITTER_EMAIL",
+            "GIT_CONFIG_GLOBAL",
+            "EMAIL",
         ]
-    )  # fmt: skip
+    )
     home = tmp_path / "empty-home"
     home.mkdir()
     done = mlrepo(root, *BENCH, code=2, HOME=str(home), **nobody)
@@ -275,8 +280,13 @@ def test_a_deleted_working_directory_is_named(root: Path) -> None:
         gone.mkdir()
         done = subprocess.run(
             ["sh", "-c", f'rmdir ../gone && exec "$@" {command}', "sh", *MLREPO],
-            cwd=gone, env=environment(), capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            cwd=gone,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 2, f"{command}: {done.stderr}"
         assert "directory" in done.stderr
 
@@ -286,8 +296,13 @@ def test_a_limit_of_the_machine_is_named(root: Path, limit: str, word: str) -> N
     """What the operating system refuses is for the user to change, and is no bug."""
     done = subprocess.run(
         ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *MLREPO, *BENCH],
-        cwd=root, env=environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 2, done.stderr
     assert word in done.stderr
     mlrepo(root, "doctor", "--fix")  # what was measured is recorded without the limit

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import as_another_machine, blob, everything, mlrepo
 
 from mlrepo.workloads.digits import DIGITS
+from tests.e2e.driver import as_another_machine, blob, everything, mlrepo
 
 
 def _record(root: Path, run: str = "latest") -> dict[str, Any]:
@@ -18,8 +18,22 @@ def _record(root: Path, run: str = "latest") -> dict[str, Any]:
 
 def test_a_replay_repeats_settings_model_and_data(root: Path) -> None:
     """The user.conf is the recorded one to the byte, with what was estimated then."""
-    run = ("bench", "run", "--model", "digits", "--scenario", "SingleStream", "--mode",
-           "performance", "--count", "100", "--threads", "1", "--tag", "mine")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "SingleStream",
+        "--mode",
+        "performance",
+        "--count",
+        "100",
+        "--threads",
+        "1",
+        "--tag",
+        "mine",
+    )
     mlrepo(root, *run, "--backend-opt", "streams=1", "--framework-ext", "x")
     first = _record(root)
     done = mlrepo(root, "bench", "replay", first["run"][-6:], "--json")
@@ -55,8 +69,18 @@ def test_accuracy_runs_and_tests_can_be_replayed(measured_copy: Path, mode: str)
         run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", mode)
         mlrepo(measured_copy, *run, "--count", "100", code=1)
     first = _record(measured_copy)
-    performance = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode",
-                   "performance", "--count", "1000")  # fmt: skip
+    performance = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "performance",
+        "--count",
+        "1000",
+    )
     mlrepo(measured_copy, *performance)
     mlrepo(measured_copy, "bench", "replay", first["run"], code=None)
     again = _record(measured_copy)
@@ -68,14 +92,28 @@ def test_accuracy_runs_and_tests_can_be_replayed(measured_copy: Path, mode: str)
 
 def test_another_machine_is_refused_unless_asked_for(root: Path) -> None:
     """What differs is told; `--on-this-system` runs it as this machine's own system."""
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-           "--count", "1000")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "performance",
+        "--count",
+        "1000",
+    )
     mlrepo(root, *run)
     foreign = as_another_machine(root, _record(root)["run"])
     before = everything(root)
     done = mlrepo(root, "bench", "replay", foreign, code=2)
-    done.says("The machine is not that of the record", "host_processor_model_name",
-              "Another CPU then", "--on-this-system")  # fmt: skip
+    done.says(
+        "The machine is not that of the record",
+        "host_processor_model_name",
+        "Another CPU then",
+        "--on-this-system",
+    )
     mlrepo(root, "bench", "replay", foreign, "--check").says("Another CPU then")
     assert everything(root) == before
     shutil.copytree(root / "systems" / "box", root / "systems" / "desk")
@@ -95,8 +133,20 @@ def test_a_model_that_is_not_the_recorded_one_is_refused(root: Path, tmp_path: P
     original = DIGITS.model.path.read_bytes()
     # A further field of the protocol buffer that nobody reads: other bytes, the same model.
     model.write_bytes(original + b"\x72\x00")
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-           "--count", "1000", "--model-file", str(model))  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "performance",
+        "--count",
+        "1000",
+        "--model-file",
+        str(model),
+    )
     mlrepo(root, *run)
     moved = tmp_path / "moved.onnx"
     model.rename(moved)

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from driver import BENCH, bench, everything, mlrepo, spooled
 
 from mlrepo.rounds import load_round
 from mlrepo.rounds.setting_rules import setting_classes
+from tests.e2e.driver import BENCH, bench, everything, mlrepo, spooled
 
 RUN = (*BENCH, "--mode", "performance", "--count", "100", "--max-batchsize", "8", "--threads", "1")
 SERVER = ("--scenario", "Server", "--qps", "500", "--max-latency", "2")
@@ -98,8 +98,11 @@ def test_a_free_setting_is_free(root: Path) -> None:
     record = done.json["record"]
     assert record["placement"]["placed"] or record["validity"] != "VALID"
     classes = setting_classes(load_round("v6.1"))
-    logged = {rule.get("logged", entry["logged"]) for entry in classes.values()
-              for rule in (entry, *(v for v in entry.values() if isinstance(v, dict)))}  # fmt: skip
+    logged = {
+        rule.get("logged", entry["logged"])
+        for entry in classes.values()
+        for rule in (entry, *(v for v in entry.values() if isinstance(v, dict)))
+    }
     assert {f"effective_{name}" for name in record["loadgen"]["effective"]} <= logged
 
 
@@ -113,10 +116,12 @@ def test_lines_without_effect_are_named_before_the_run(root: Path) -> None:
     done = mlrepo(root, *RUN, "--user-conf", "mine.conf", "--json")
     assert done.json["record"]["loadgen"]["effective"]["performance_sample_count"] == 12
     done.says(
-        "mine.conf:2: no benchmark is called 'digit'", "Did you mean digits",
-        "mine.conf:3: resnet is not digits", "mine.conf:4: *.Offline.target_latency",
+        "mine.conf:2: no benchmark is called 'digit'",
+        "Did you mean digits",
+        "mine.conf:3: resnet is not digits",
+        "mine.conf:4: *.Offline.target_latency",
         "mine.conf:5: no benchmark is called 'Digits'",
-    )  # fmt: skip
+    )
     assert "mine.conf:1" not in done.err
 
 
@@ -138,6 +143,7 @@ def test_the_predecessor_s_file_name_is_read_and_others_are_named(root: Path) ->
     found = mlrepo(root, "system", "check", "box", "--json", code=None).json["systems"]["box"]
     notes = [each["message"] for each in found if each["rule"] == "user-conf"]
     assert [note.partition(":")[0] for note in notes] == [
-        "systems/box/user.6.1.conf", "systems/box/user.conf",
-    ]  # fmt: skip
+        "systems/box/user.6.1.conf",
+        "systems/box/user.conf",
+    ]
     assert json.dumps(notes).count("user.v6.1.conf") == 2

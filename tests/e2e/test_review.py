@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from driver import everything, mlrepo
-from samples import git
-from submissions import Submission, write_submission
+
+from tests.e2e.driver import everything, mlrepo
+from tests.samples import git
+from tests.submissions import Submission, write_submission
 
 
 @pytest.fixture
@@ -61,8 +62,12 @@ def test_results_stand_beside_those_of_the_last_round(
     last = write_submission(tmp_path / "last", "v5.1")
     log = last.result("SingleStream") / "performance" / "run_1" / "mlperf_log_detail.txt"
     text = log.read_text()
-    log.write_text(text.replace('"early_stopping_latency_ss", "value": 1251000',
-                                '"early_stopping_latency_ss", "value": 2502000'))  # fmt: skip
+    log.write_text(
+        text.replace(
+            '"early_stopping_latency_ss", "value": 1251000',
+            '"early_stopping_latency_ss", "value": 2502000',
+        )
+    )
     assert log.read_text() != text
     mlrepo(root, "import", str(last.root), "--round", "v5.1")
     done = mlrepo(root, "review", str(theirs.root), "--json").json

@@ -8,7 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from driver import (
+
+from mlrepo.workloads.digits import DIGITS
+from tests.e2e.driver import (
     BENCH,
     LONG,
     all_bytes,
@@ -19,9 +21,7 @@ from driver import (
     spooled,
     start,
 )
-from samples import git
-
-from mlrepo.workloads.digits import DIGITS
+from tests.samples import git
 
 # Of the form that the issuers document, and of nobody. In parts, so that no scanner of source code
 # takes this file for a leak.
@@ -155,9 +155,16 @@ def test_home_user_and_host_names_are_replaced(root: Path, tmp_path: Path) -> No
     (home / "x").write_text('#!/bin/sh\nexec "$@"\n')
     (home / "x").chmod(0o755)
     mlrepo(
-        root, *BENCH, "--prefix", prefix, "--tag", "ada-lovelace",
-        HOME=str(home), USER="ada-lovelace", GIT_CONFIG_GLOBAL="/dev/null",
-    )  # fmt: skip
+        root,
+        *BENCH,
+        "--prefix",
+        prefix,
+        "--tag",
+        "ada-lovelace",
+        HOME=str(home),
+        USER="ada-lovelace",
+        GIT_CONFIG_GLOBAL="/dev/null",
+    )
     _assert_kept_out(root, "ada-lovelace")
     run = mlrepo(root, "log", "--json").json["runs"][0]["run"]
     console = blob(root, f"runs/{run}/console.txt").decode()

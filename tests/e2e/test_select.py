@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
-from samples import git
+
+from tests.e2e.driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
+from tests.samples import git
 
 _RESULT = "open/Acme/results/box-onnxruntime-cpu/digits"
 
@@ -113,10 +114,15 @@ def test_refused_selections_say_what_to_do(measured_copy: Path, tmp_path: Path) 
 def test_a_name_without_an_identity_stops_before_anything(measured_copy: Path) -> None:
     """Git's own advice stands in the message."""
     mlrepo(
-        measured_copy, "select", "--quick", code=2,
-        GIT_AUTHOR_NAME=None, GIT_AUTHOR_EMAIL=None, GIT_COMMITTER_NAME=None,
+        measured_copy,
+        "select",
+        "--quick",
+        code=2,
+        GIT_AUTHOR_NAME=None,
+        GIT_AUTHOR_EMAIL=None,
+        GIT_COMMITTER_NAME=None,
         GIT_COMMITTER_EMAIL=None,
-    ).says("does not know who you are", "git config")  # fmt: skip
+    ).says("does not know who you are", "git config")
 
 
 def test_two_clones_pack_the_same_bytes(selected: Path, tmp_path: Path) -> None:
@@ -205,9 +211,15 @@ def test_a_secret_is_not_selected_and_not_packed(selected: Path, name: str) -> N
     git(selected, "add", "open/Acme/src")
     tree = git(selected, "write-tree").strip()
     commit = git(
-        selected, "commit-tree", "-p", "submission/v6.1", "-F", "-", tree,
+        selected,
+        "commit-tree",
+        "-p",
+        "submission/v6.1",
+        "-F",
+        "-",
+        tree,
         stdin=git(selected, "log", "-1", "--format=%B", "submission/v6.1"),
-    ).strip()  # fmt: skip
+    ).strip()
     git(selected, "update-ref", "refs/heads/submission/v6.1", commit)
     packed = mlrepo(selected, "pack", code=2)
     packed.says("looks like a secret", "nothing was packed")
@@ -226,14 +238,20 @@ def test_an_encrypted_file_is_opened_with_openssl(selected: Path) -> None:
     assert sealed.read_bytes().startswith(b"Salted__")
     command = [*done["open_with"].split()[:-2], "-pass", "env:SECRET"]
     opened = subprocess.run(
-        command, cwd=selected, env={**os.environ, "SECRET": "correct horse"}, check=True,
+        command,
+        cwd=selected,
+        env={**os.environ, "SECRET": "correct horse"},
+        check=True,
         capture_output=True,
-    ).stdout  # fmt: skip
+    ).stdout
     assert opened == (selected / "Acme-v6.1.tar.gz").read_bytes()
     wrong = subprocess.run(
-        command, cwd=selected, env={**os.environ, "SECRET": "wrong"}, check=False,
+        command,
+        cwd=selected,
+        env={**os.environ, "SECRET": "wrong"},
+        check=False,
         capture_output=True,
-    )  # fmt: skip
+    )
     assert wrong.stdout != opened
 
 
@@ -248,9 +266,13 @@ def test_without_a_terminal_the_passphrase_comes_from_elsewhere(selected: Path) 
 def test_the_passphrase_is_asked_for_twice_on_a_terminal(selected: Path) -> None:
     """What is typed is not shown; two that differ are asked for again."""
     terminal = pexpect.spawn(
-        MLREPO[0], [*MLREPO[1:], "pack", "--encrypt"], cwd=str(selected), env=environment(),
-        timeout=60, encoding="utf-8",
-    )  # fmt: skip
+        MLREPO[0],
+        [*MLREPO[1:], "pack", "--encrypt"],
+        cwd=str(selected),
+        env=environment(),
+        timeout=60,
+        encoding="utf-8",
+    )
     for asked, typed in (
         ("Passphrase:", "correct horse"),
         ("Repeat for confirmation:", "correct house"),

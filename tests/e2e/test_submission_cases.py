@@ -8,13 +8,15 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from driver import Done, mlrepo
-from samples import git
+
+from tests.e2e.driver import Done, mlrepo
+from tests.samples import git
 
 _CASES = (
     Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
-    / "cases" / "submission"
-)  # fmt: skip
+    / "cases"
+    / "submission"
+)
 _RESULT = (
     "closed/GATEOverflow/results/GATEOverflow_AMD_AM5-reference-cpu-tf_v2.19.0-default_config/"
     "resnet50/offline"
@@ -37,9 +39,11 @@ def _content(tree: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize(
     ("case", "what"),
-    [("hash-overwritten-crlf", "truncated log that was changed"),
-     ("hash-overwritten-lfs-pointer", "Git LFS pointer")],
-)  # fmt: skip
+    [
+        ("hash-overwritten-crlf", "truncated log that was changed"),
+        ("hash-overwritten-lfs-pointer", "Git LFS pointer"),
+    ],
+)
 def test_a_named_hash_is_not_overwritten(tmp_path: Path, case: str, what: str) -> None:
     """Both hashes and what lies there are told; nothing changes."""
     tree = _unpacked(case, tmp_path)
@@ -70,8 +74,18 @@ def test_only_a_path_is_judged(tmp_path: Path) -> None:
 
 
 def _imported(root: Path, tree: Path, round_name: str) -> Done:
-    return mlrepo(root, "import", str(tree), "--round", round_name, "--benchmark", "resnet50",
-                  "--system", "x", "--json")  # fmt: skip
+    return mlrepo(
+        root,
+        "import",
+        str(tree),
+        "--round",
+        round_name,
+        "--benchmark",
+        "resnet50",
+        "--system",
+        "x",
+        "--json",
+    )
 
 
 def test_an_accuracy_is_no_year(root: Path, tmp_path: Path) -> None:
@@ -85,6 +99,9 @@ def test_tests_are_imported_as_tests(root: Path, tmp_path: Path) -> None:
     done = _imported(root, _unpacked("import-of-tests", tmp_path), "v6.1").json
     records = [run["record"] for run in done["runs"]]
     assert {record["test"] or record["mode"] for record in records} == {
-        "performance", "accuracy", "TEST01", "TEST04",
-    }  # fmt: skip
+        "performance",
+        "accuracy",
+        "TEST01",
+        "TEST04",
+    }
     assert {record["validity"] for record in records} == {"VALID"}

@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 
 import pytest
-from selections import Laboratory
 
-from mlrepo.cli.submission_check import check_selection
+from mlrepo.cli.submission.verdicts import check_selection
 from mlrepo.errors import UserError
+from mlrepo.proposal.verdict import judge_selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import load_round
-from mlrepo.submission.select import plan_selection, write_plan
-from mlrepo.submission.verdict import judge_selection
-from mlrepo.submission.wanted import Wanted
+from mlrepo.selection.select import plan_selection, write_plan
+from mlrepo.selection.wanted import Wanted
+from tests.selections import Laboratory
 
 INFERENCE = Path(os.environ.get("MLREPO_INFERENCE", "/nonexistent"))
 needs_checkout = pytest.mark.skipif(
@@ -46,9 +46,13 @@ def selected(
 
 
 def _select(
-    results: ResultsRepository, recorder: Recorder, scratch: Path, round_: str, *,
+    results: ResultsRepository,
+    recorder: Recorder,
+    scratch: Path,
+    round_: str,
+    *,
     infer: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     laboratory = Laboratory(recorder, scratch / "scratch", round_)
     for scenario in ("SingleStream",) if infer else laboratory.submission.scenarios:
         laboratory.result(scenario)

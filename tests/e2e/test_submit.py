@@ -9,8 +9,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driver import MLREPO, environment, everything, mlrepo
-from forge_world import (
+
+from mlrepo.record import PERFORMANCE, Metric
+from mlrepo.repository.discovery import find_repository
+from mlrepo.repository.experiments import Experiment
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.recorder import Recorder
+from tests.e2e.driver import MLREPO, environment, everything, mlrepo
+from tests.e2e.forge_world import (
     BRANCH,
     FOREIGN,
     FORK,
@@ -24,16 +30,10 @@ from forge_world import (
     publish,
     select,
 )
-from github_double import allow, tip
-from samples import git
-from selections import Laboratory
-from submissions import SUBMITTER
-
-from mlrepo.record import PERFORMANCE, Metric
-from mlrepo.repository.discovery import find_repository
-from mlrepo.repository.experiments import Experiment
-from mlrepo.repository.identity import git_identity
-from mlrepo.repository.recorder import Recorder
+from tests.github_double import allow, tip
+from tests.samples import git
+from tests.selections import Laboratory
+from tests.submissions import SUBMITTER
 
 
 def _others(before: dict[str, str]) -> dict[str, str]:
@@ -104,9 +104,12 @@ def test_what_select_took_is_submitted_and_no_other_run(world: World, tmp_path: 
     for scenario in laboratory.submission.scenarios:
         laboratory.result(scenario)
     slow = laboratory.run(
-        "Offline", PERFORMANCE, experiment=Experiment("slow"), result=Metric(1.0, "samples/s"),
+        "Offline",
+        PERFORMANCE,
+        experiment=Experiment("slow"),
+        result=Metric(1.0, "samples/s"),
         configuration="b",
-    )  # fmt: skip
+    )
     described = tmp_path / "tree" / "closed" / SUBMITTER / "systems" / "alpha.json"
     shutil.copy(described, world.root / "systems" / "alpha" / "system.json")
     git(world.root, "commit", "--quiet", "--all", "--message", "Describe the system")
@@ -160,10 +163,16 @@ def test_a_dry_run_tells_every_step_and_sends_nothing(world: World) -> None:
     """No fork, no push, no request; each step is there with its state."""
     done = world.submit("--dry-run", "--json")
     assert [(step["name"], step["state"]) for step in done.json["steps"]] == [
-        ("selection", "done"), ("check", "done"), ("base", "done"), ("commit", "done"),
-        ("scan", "done"), ("embargo", "done"), ("fork", "to do"), ("push", "to do"),
+        ("selection", "done"),
+        ("check", "done"),
+        ("base", "done"),
+        ("commit", "done"),
+        ("scan", "done"),
+        ("embargo", "done"),
+        ("fork", "to do"),
+        ("push", "to do"),
         ("pull request", "to do"),
-    ]  # fmt: skip
+    ]
     assert not world.fork.exists()
     assert not [line for line in world.server.lines() if line.startswith(("POST /api", "PATCH"))]
     assert not [line for line in world.server.lines() if "receive-pack" in line]
@@ -286,8 +295,9 @@ def test_a_repository_cannot_send_the_token_to_its_own_server(world: World) -> N
         name = f"MLREPO_{key.upper().replace('.', '_')}"
         mlrepo(world.root, "config", "set", key, str(world.settings[name]))
     from_file: dict[str, str | None] = {
-        "MLREPO_OFFICIAL_REPOSITORY": None, "MLREPO_OFFICIAL_API_URL": None,
-    }  # fmt: skip
+        "MLREPO_OFFICIAL_REPOSITORY": None,
+        "MLREPO_OFFICIAL_API_URL": None,
+    }
     world.submit(code=2, **from_file).says("no token", "GH_HOST")
     assert world.server.requests == []
     world.submit(**from_file, GH_HOST=world.server.url.removeprefix("http://"))
@@ -343,9 +353,10 @@ def test_a_file_over_the_limit_stays_here(world: World, tmp_path: Path) -> None:
 def test_results_wait_for_the_embargo(world: World) -> None:
     """A public repository is told from a private one by the forge, whatever the settings say."""
     early: dict[str, str | None] = {
-        "MLREPO_EMBARGO": "2999-01-01", "MLREPO_OFFICIAL_VISIBILITY": "private",
+        "MLREPO_EMBARGO": "2999-01-01",
+        "MLREPO_OFFICIAL_VISIBILITY": "private",
         "MLREPO_PRIVATE_REMOTES": f"{world.server.url}/{OFFICIAL}.git",
-    }  # fmt: skip
+    }
     world.submit(code=2, **early).says("Anybody can read", "2999-01-01")
     assert not world.fork.exists()
     world.github.repositories[OFFICIAL].private = True
@@ -376,9 +387,15 @@ def test_on_a_terminal_the_user_is_asked(world: World, answer: str, code: int) -
     master, slave = pty.openpty()
     os.write(master, f"{answer}\n".encode())
     ran = subprocess.run(
-        [*MLREPO, "submit", "--round", ROUND], cwd=world.root, env=environment(**world.settings),
-        stdin=slave, stdout=subprocess.PIPE, stderr=slave, timeout=60, check=False,
-    )  # fmt: skip
+        [*MLREPO, "submit", "--round", ROUND],
+        cwd=world.root,
+        env=environment(**world.settings),
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        timeout=60,
+        check=False,
+    )
     os.close(slave)
     said = os.read(master, 1 << 16).decode()
     os.close(master)
@@ -392,10 +409,16 @@ def test_two_at_once_do_it_once(world: World) -> None:
     """The second one waits a second, then says who holds the lock."""
     command = [*MLREPO, "submit", "--yes", "--round", ROUND]
     both = [
-        subprocess.Popen(command, cwd=world.root, env=environment(**world.settings),
-                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            cwd=world.root,
+            env=environment(**world.settings),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     codes = sorted(process.wait(60) for process in both)
     assert codes in ([0, 0], [0, 75]), [process.communicate()[1] for process in both]
     one_of_each(world)
@@ -407,9 +430,10 @@ def test_another_git_server_gets_the_branch_and_people_the_link(world: World) ->
     hook.write_text("#!/bin/sh\necho 'Create a pull request: https://example.org/new' >&2\n")
     hook.chmod(0o755)
     plain: dict[str, str | None] = {
-        "MLREPO_OFFICIAL_REPOSITORY": str(world.official), "MLREPO_OFFICIAL_API_URL": None,
+        "MLREPO_OFFICIAL_REPOSITORY": str(world.official),
+        "MLREPO_OFFICIAL_API_URL": None,
         "GH_TOKEN": None,
-    }  # fmt: skip
+    }
     world.submit(code=2, **plain).says("no fork to push to", "official.fork")
     done = world.submit("--fork", str(world.official), **plain)
     done.says("https://example.org/new", "open it by hand", BRANCH)
@@ -430,25 +454,33 @@ def test_gitlab_opens_the_request_by_push_options(world: World) -> None:
     hook.chmod(0o755)
     git(world.official, "config", "receive.advertisePushOptions", "true")
     world.submit(
-        "--fork", str(world.official), MLREPO_OFFICIAL_REPOSITORY=str(world.official),
-        MLREPO_OFFICIAL_FORGE="gitlab", MLREPO_OFFICIAL_API_URL=None,
-    )  # fmt: skip
+        "--fork",
+        str(world.official),
+        MLREPO_OFFICIAL_REPOSITORY=str(world.official),
+        MLREPO_OFFICIAL_FORGE="gitlab",
+        MLREPO_OFFICIAL_API_URL=None,
+    )
     options = told.read_text().splitlines()
     assert options[:2] == ["merge_request.create", "merge_request.target=main"]
     assert options[-1] == "merge_request.draft"
     assert [option.partition("=")[0] for option in options] == [
-        "merge_request.create", "merge_request.target", "merge_request.title",
-        "merge_request.description", "merge_request.draft",
-    ]  # fmt: skip
+        "merge_request.create",
+        "merge_request.target",
+        "merge_request.title",
+        "merge_request.description",
+        "merge_request.draft",
+    ]
     assert "| Offline | 2600.25 samples/s |" in options[3]
 
 
 def test_an_anonymous_reader_proves_a_server_public(world: World) -> None:
     """Where no API tells, an anonymous look does; the settings cannot talk it away."""
     environ: dict[str, str | None] = {
-        "MLREPO_OFFICIAL_FORGE": "git", "MLREPO_EMBARGO": "2999-01-01",
-        "MLREPO_OFFICIAL_VISIBILITY": "private", "MLREPO_OFFICIAL_API_URL": None,
-    }  # fmt: skip
+        "MLREPO_OFFICIAL_FORGE": "git",
+        "MLREPO_EMBARGO": "2999-01-01",
+        "MLREPO_OFFICIAL_VISIBILITY": "private",
+        "MLREPO_OFFICIAL_API_URL": None,
+    }
     fork = f"{world.server.url}/{OFFICIAL}"
     world.submit("--fork", fork, code=2, **environ).says("Anybody can read", OFFICIAL)
     assert tip(world.official, BRANCH) == ""
@@ -468,10 +500,13 @@ def test_the_repository_s_own_configuration_holds(world: World, tmp_path: Path) 
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     allowed.write_text(f"lea@example.org {key.with_suffix('.pub').read_text()}")
     for name, value in (
-        ("user.name", "Lea Local"), ("user.email", "lea@example.org"), ("gpg.format", "ssh"),
-        ("user.signingKey", str(key)), ("commit.gpgSign", "true"),
+        ("user.name", "Lea Local"),
+        ("user.email", "lea@example.org"),
+        ("gpg.format", "ssh"),
+        ("user.signingKey", str(key)),
+        ("commit.gpgSign", "true"),
         (f"url.{world.server.url}/.insteadOf", "https://forge.example.org/"),
-    ):  # fmt: skip
+    ):
         git(world.root, "config", name, value)
     nobody: dict[str, str | None] = dict.fromkeys(
         f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
@@ -486,17 +521,25 @@ def test_the_repository_s_own_configuration_holds(world: World, tmp_path: Path) 
     )
     world.server.may_push = lambda login, full_name: login == LOGIN
     world.submit(
-        "--fork", url, MLREPO_OFFICIAL_REPOSITORY=url, MLREPO_OFFICIAL_API_URL=None,
-        GH_TOKEN=None, **nobody,
-    )  # fmt: skip
+        "--fork",
+        url,
+        MLREPO_OFFICIAL_REPOSITORY=url,
+        MLREPO_OFFICIAL_API_URL=None,
+        GH_TOKEN=None,
+        **nobody,
+    )
     git(world.official, "config", "gpg.ssh.allowedSignersFile", str(allowed))
     assert "Good" in git(world.official, "verify-commit", BRANCH, ok=False)
     assert git(world.official, "log", "-1", "--format=%an", BRANCH) == "Lea Local\n"
     assert {request.token for request in world.server.requests} == {"", "local"}
     world.submit(
-        "--fork", url, MLREPO_OFFICIAL_REPOSITORY=url, MLREPO_OFFICIAL_API_URL=None,
-        GH_TOKEN=None, **nobody,
-    ).says("done before push")  # fmt: skip
+        "--fork",
+        url,
+        MLREPO_OFFICIAL_REPOSITORY=url,
+        MLREPO_OFFICIAL_API_URL=None,
+        GH_TOKEN=None,
+        **nobody,
+    ).says("done before push")
 
 
 @pytest.mark.parametrize("lock", ["shallow.lock", "config.lock", "refs/official/main.lock"])

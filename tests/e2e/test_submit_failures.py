@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import finish, start, until
-from forge_world import (
+
+from tests.e2e.driver import finish, start, until
+from tests.e2e.forge_world import (
     BRANCH,
     FORK,
     LOGIN,
@@ -24,9 +25,9 @@ from forge_world import (
     publish,
     select,
 )
-from git_server import AFTER, Answer, Fault, reset, slow, status
-from github_double import tip
-from samples import git
+from tests.git_server import AFTER, Answer, Fault, reset, slow, status
+from tests.github_double import tip
+from tests.samples import git
 
 _API = r" /api/v3/repos/[^/]+/[^/]+"
 # Each request of a submission that finds nothing yet, in order.
@@ -49,19 +50,32 @@ FAULTS: Mapping[str, tuple[Callable[[Any], Answer | bool | None], int, tuple[str
     "403": (status(403, b'{"message": "Must have push access"}'), 69, ("token",)),
     "404": (status(404, b'{"message": "Not Found"}'), 69, ("not found",)),
     "limit": (
-        status(403, _LIMITED, X_RateLimit_Remaining="0", X_RateLimit_Reset=_RESET), 69,
+        status(403, _LIMITED, X_RateLimit_Remaining="0", X_RateLimit_Reset=_RESET),
+        69,
         ("limit exceeded",),
     ),
     "500": (status(500, b'{"message": "Server Error"}'), 69, ("500", "run the command again")),
     "502": (status(502, b"<html>Bad gateway</html>"), 69, ("502", "run the command again")),
     "reset": (reset, 69, ("run the command again",)),
-}  # fmt: skip
+}
 _DIAGONAL = [
-    ("official", "401"), ("official", "limit"), ("base", "404"), ("base", "500"),
-    ("user", "reset"), ("list", "502"), ("ask fork", "403"), ("make fork", "403"),
-    ("make fork", "500"), ("read fork", "401"), ("push", "403"), ("push", "reset"),
-    ("open", "limit"), ("open", "500"), ("open", "404"), ("open", "reset"),
-]  # fmt: skip
+    ("official", "401"),
+    ("official", "limit"),
+    ("base", "404"),
+    ("base", "500"),
+    ("user", "reset"),
+    ("list", "502"),
+    ("ask fork", "403"),
+    ("make fork", "403"),
+    ("make fork", "500"),
+    ("read fork", "401"),
+    ("push", "403"),
+    ("push", "reset"),
+    ("open", "limit"),
+    ("open", "500"),
+    ("open", "404"),
+    ("open", "reset"),
+]
 
 
 def _fails_then_completes(world: World, step: str, name: str) -> None:
@@ -246,16 +260,18 @@ def test_a_fork_that_takes_too_long_is_found_by_the_next_run(world: World) -> No
         ("echo 'GH006: Protected branch update failed' >&2; exit 1", 2, ("GH006", "own rules")),
         ("echo 'policy 7: no pushes today' >&2; exit 1", 2, ("policy 7", "own rules")),
         (
-            "echo 'GH001: Large files detected' >&2; exit 1", 2,
+            "echo 'GH001: Large files detected' >&2; exit 1",
+            2,
             ("GH001", "does not take so much"),
         ),
         (
-            "echo 'GH013: push protection found a secret' >&2; exit 1", 2,
+            "echo 'GH013: push protection found a secret' >&2; exit 1",
+            2,
             ("GH013", "revoke it"),
         ),
     ],
     ids=["protected", "declined", "over size", "secret"],
-)  # fmt: skip
+)
 def test_a_push_that_the_remote_refuses(
     world: World, script: str, code: int, words: tuple[str, ...]
 ) -> None:
@@ -314,8 +330,9 @@ def test_a_base_that_moves_meanwhile_needs_nothing(world: World, tmp_path: Path)
         return move
 
     world.server.faults = [
-        Fault(STEPS["make fork"], moves("Second")), Fault(STEPS["open"], moves("Third")),
-    ]  # fmt: skip
+        Fault(STEPS["make fork"], moves("Second")),
+        Fault(STEPS["open"], moves("Third")),
+    ]
     world.submit()
     one_of_each(world)
 
@@ -352,8 +369,9 @@ def test_a_plain_fork_without_the_base_is_told_and_nothing_of_others_is_sent(
     shutil.copytree(world.official, world.fork)
     publish(tmp_path / "upstream", world.official, {"open/Third/x.txt": "third\n"})
     plain: dict[str, str | None] = {
-        "MLREPO_OFFICIAL_REPOSITORY": str(world.official), "MLREPO_OFFICIAL_API_URL": None,
-    }  # fmt: skip
+        "MLREPO_OFFICIAL_REPOSITORY": str(world.official),
+        "MLREPO_OFFICIAL_API_URL": None,
+    }
     world.submit("--fork", str(world.fork), code=2, **plain).says("lacks the commit", "git fetch")
     git(world.fork, "fetch", "--quiet", str(world.official), "main:main")
     world.submit("--fork", str(world.fork), **plain)

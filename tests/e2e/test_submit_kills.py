@@ -9,9 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driver import MLREPO, environment
-from forge_world import FORK, OFFICIAL, ROUND, World, one_of_each
-from git_server import AFTER, BEFORE, Fault
+
+from tests.e2e.driver import MLREPO, environment
+from tests.e2e.forge_world import FORK, OFFICIAL, ROUND, World, one_of_each
+from tests.git_server import AFTER, BEFORE, Fault
 
 # What changes something elsewhere: the fork, the branch, the request.
 _CHANGING = {
@@ -24,9 +25,14 @@ _COMMAND = [*MLREPO, "submit", "--yes", "--round", ROUND, "--timeout", "5", "--w
 
 def _start(world: World, **environ: str | None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        _COMMAND, cwd=world.root, env=environment(**(world.settings | environ)), text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        _COMMAND,
+        cwd=world.root,
+        env=environment(**(world.settings | environ)),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _killed_by_server(world: World, pattern: str, when: str, skip: int = 0) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import finish, mlrepo, spooled, start, until
+
+from tests.e2e.driver import finish, mlrepo, spooled, start, until
 
 SUITE = ("bench", "suite", "--model", "digits", "--quick", "--scenario")
 
@@ -78,10 +79,14 @@ def test_the_quick_suite_is_rejected_only_for_what_it_is(root: Path) -> None:
     """
     description = root / "systems" / "box" / "system.json"
     filled = json.loads(description.read_text()) | {
-        "status": "available", "cooling": "air", "host_memory_configuration": "1 x 16 GB",
-        "host_networking": "Ethernet", "host_networking_topology": "N/A",
-        "host_storage_type": "SSD", "host_storage_capacity": "100 GB",
-    }  # fmt: skip
+        "status": "available",
+        "cooling": "air",
+        "host_memory_configuration": "1 x 16 GB",
+        "host_networking": "Ethernet",
+        "host_networking_topology": "N/A",
+        "host_storage_type": "SSD",
+        "host_storage_capacity": "100 GB",
+    }
     description.write_text(json.dumps(filled))
     mlrepo(root, "bench", "suite", "--model", "digits", "--quick")
     runs = _runs(root)
@@ -122,10 +127,14 @@ def test_the_time_left_is_told_for_run_and_suite(root: Path) -> None:
     Whatever the verdict: a machine that is busy during the estimate alone makes a run too short.
     """
     done = mlrepo(root, *SUITE, "Offline", code=None)
-    assert re.search(r"^\[1/2\] digits Offline accuracy: starting  \(suite \d+ s left\)$",
-                     done.err, re.MULTILINE)  # fmt: skip
-    assert re.search(r"^\[2/2\] digits Offline performance: measuring  \(suite \d+ s left\)$",
-                     done.err, re.MULTILINE)  # fmt: skip
+    assert re.search(
+        r"^\[1/2\] digits Offline accuracy: starting  \(suite \d+ s left\)$", done.err, re.MULTILINE
+    )
+    assert re.search(
+        r"^\[2/2\] digits Offline performance: measuring  \(suite \d+ s left\)$",
+        done.err,
+        re.MULTILINE,
+    )
 
 
 def test_an_invalid_run_of_a_suite_is_mended_with_auto(root: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pexpect
-from driver import MLREPO, environment, mlrepo
+
+from tests.e2e.driver import MLREPO, environment, mlrepo
 
 _PAST = "v1.1/open/OctoML/aws-m5zn.6xlarge-tvm"
 
@@ -84,9 +85,14 @@ def test_set_refuses_what_is_no_field(root: Path) -> None:
 
 def _terminal(root: Path, *arguments: str) -> Any:
     return pexpect.spawn(
-        MLREPO[0], [*MLREPO[1:], *arguments], cwd=root, encoding="utf-8", timeout=30,
-        env=environment(TERM="dumb"), dimensions=(50, 200),
-    )  # fmt: skip
+        MLREPO[0],
+        [*MLREPO[1:], *arguments],
+        cwd=root,
+        encoding="utf-8",
+        timeout=30,
+        env=environment(TERM="dumb"),
+        dimensions=(50, 200),
+    )
 
 
 def test_on_a_terminal_each_open_field_is_asked_for(root: Path) -> None:
@@ -94,8 +100,12 @@ def test_on_a_terminal_each_open_field_is_asked_for(root: Path) -> None:
     terminal = _terminal(root, "system", "add", "desk", "--base", _PAST)
     answers = {"cooling": " liquid ", "host_networking_topology": "N/A"}
     asked = []
-    while terminal.expect([r"\n?(\w[\w-]*): [^\r]+\r\n(?:  [^\r]+\r\n)*  value \(empty: later\): ",
-                           "wrote "]) == 0:  # fmt: skip
+    while (
+        terminal.expect(
+            [r"\n?(\w[\w-]*): [^\r]+\r\n(?:  [^\r]+\r\n)*  value \(empty: later\): ", "wrote "]
+        )
+        == 0
+    ):
         field = terminal.match[1]
         asked.append(field)
         if field == "cooling":
@@ -159,8 +169,19 @@ def test_settings_beside_the_description_are_those_of_every_run(root: Path) -> N
     """``user.<round>.conf`` of the system, for its round only."""
     conf = root / "systems" / "box" / "user.v6.1.conf"
     conf.write_text("*.Offline.min_query_count = 1\n*.Offline.min_duration = 1234\n")
-    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-           "--count", "1000", "--json")  # fmt: skip
+    run = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "Offline",
+        "--mode",
+        "performance",
+        "--count",
+        "1000",
+        "--json",
+    )
     record = json.loads(mlrepo(root, *run, code=None).out)["record"]
     assert "1234" in record["settings"]["user.conf"]["value"]
     assert record["settings"]["user.conf"]["origin"] == "systems/box/user.v6.1.conf"

@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from driver import mlrepo
-from samples import git
+
+from tests.e2e.driver import mlrepo
+from tests.samples import git
 
 _RESULT = "closed/Org/results/box/resnet50/Offline/accuracy"
 

@@ -10,10 +10,21 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from driver import LONG, MLREPO, environment, finish, gone, measuring_child, mlrepo, start
 
-_RUN = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "performance",
-        "--count", "1000")  # fmt: skip
+from tests.e2e.driver import LONG, MLREPO, environment, finish, gone, measuring_child, mlrepo, start
+
+_RUN = (
+    "bench",
+    "run",
+    "--model",
+    "digits",
+    "--scenario",
+    "Offline",
+    "--mode",
+    "performance",
+    "--count",
+    "1000",
+)
 
 
 @pytest.fixture
@@ -37,9 +48,13 @@ def test_a_script_runs_after_it_was_read_and_trusted(root: Path, state: Path) ->
     refused.says("not set by the platform profile lab", "lab.sh: it is not trusted", "mlrepo trust")
     for answer, code in (("n", 130), ("y", 0)):
         terminal = pexpect.spawn(
-            MLREPO[0], [*MLREPO[1:], "trust", "lab"], cwd=root, encoding="utf-8", timeout=20,
+            MLREPO[0],
+            [*MLREPO[1:], "trust", "lab"],
+            cwd=root,
+            encoding="utf-8",
+            timeout=20,
             env=environment(PAGER="cat", TERM="dumb"),
-        )  # fmt: skip
+        )
         terminal.expect_exact("#!/bin/sh")
         terminal.expect_exact("SHA-256")
         terminal.expect_exact("Trust it?")
@@ -51,8 +66,9 @@ def test_a_script_runs_after_it_was_read_and_trusted(root: Path, state: Path) ->
         assert listed["schema"] == "mlrepo.trust/1"
         assert [entry["name"] for entry in listed["scripts"]] == ["lab.sh"] * (answer == "y")
     secret = "hunter2-is-no-password"
-    done = mlrepo(root, *_RUN, "--platform", "lab", "--json", USER="ada-lovelace", KEY=secret,
-                  API_KEY=secret)  # fmt: skip
+    done = mlrepo(
+        root, *_RUN, "--platform", "lab", "--json", USER="ada-lovelace", KEY=secret, API_KEY=secret
+    )
     platform = json.loads(done.out)["record"]["host"]["platform"]
     assert platform["problems"] == []
     assert platform["script"]["action"] == "apply"
@@ -75,7 +91,7 @@ def test_what_cannot_be_trusted_is_told(root: Path, state: Path) -> None:
 
 def test_a_clone_trusts_nothing(root: Path, state: Path, tmp_path: Path) -> None:
     """Trust lies under the Git directory of the one who read the script."""
-    from samples import git
+    from tests.samples import git
 
     mlrepo(root, "trust", "lab", "--yes")
     git(root, "add", "platforms")
@@ -135,9 +151,13 @@ def test_an_impatient_second_ctrl_c_does_not_cut_the_restoring_in_two(
     script.write_text(script.read_text().replace("[", "sleep 1\n[", 1))
     mlrepo(root, "trust", "lab", "--yes")
     terminal = pexpect.spawn(
-        MLREPO[0], [*MLREPO[1:], *LONG, "--platform", "lab"], cwd=root, encoding="utf-8",
-        timeout=60, env=environment(TERM="xterm"),
-    )  # fmt: skip
+        MLREPO[0],
+        [*MLREPO[1:], *LONG, "--platform", "lab"],
+        cwd=root,
+        encoding="utf-8",
+        timeout=60,
+        env=environment(TERM="xterm"),
+    )
     child = measuring_child(root)
     terminal.sendintr()
     gone(child)

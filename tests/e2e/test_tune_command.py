@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from driver import finish, mlrepo, start, until
+
+from tests.e2e.driver import finish, mlrepo, start, until
 
 TUNE = ("bench", "tune", "--model", "digits", "--backend", "onnx", "--budget", "1s")
 RUN = ("bench", "run", "--model", "digits", "--scenario", "offline", "--mode", "accuracy")
@@ -35,8 +36,17 @@ def test_later_runs_use_what_was_found_and_record_it(root: Path) -> None:
 def test_another_scenario_is_not_touched(root: Path) -> None:
     """What is fast for Offline may be slow for a single query."""
     mlrepo(root, *TUNE)
-    other = ("bench", "run", "--model", "digits", "--scenario", "singlestream", "--mode",
-             "accuracy", "--json")  # fmt: skip
+    other = (
+        "bench",
+        "run",
+        "--model",
+        "digits",
+        "--scenario",
+        "singlestream",
+        "--mode",
+        "accuracy",
+        "--json",
+    )
     assert "tuned" not in mlrepo(root, *other).json["record"]["settings"]
 
 
@@ -57,8 +67,12 @@ def test_all_backends_end_in_one_table(
     arguments = (*TUNE[:4], "--backend", "all", "--budget", "2s", "--json")
     ran = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        cwd=root, capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert ran.returncode == 0, ran.stderr
     compared = json.loads(ran.stdout)["compared"]
     lines = {(line["backend"], line["precision"]): line for line in compared}

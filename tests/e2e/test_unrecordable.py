@@ -10,8 +10,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from driver import BENCH, LONG, blob, finish, measuring_child, mlrepo, spooled, start
-from samples import git
+from tests.e2e.driver import BENCH, LONG, blob, finish, measuring_child, mlrepo, spooled, start
+from tests.samples import git
 
 _TOO_LARGE = 60_000_000
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from samples import git
-from submissions import Submission, write_submission
 
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.hook_install import HOOKS, install_hooks, missing_hooks
+from tests.samples import git
+from tests.submissions import Submission, write_submission
 
 
 @pytest.fixture

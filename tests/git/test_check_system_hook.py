@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import git
 
 from mlrepo.hooks.check_system import judge
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.rounds import load_round
 from mlrepo.systems.outgoing import is_description
+from tests.samples import git
 
 _DRAFT = "systems/box/system.json"
 _PLACED = "closed/Acme/systems/box-onnxruntime-cpu.json"
@@ -25,10 +25,15 @@ _PROGRAM = Path(sys.executable).parent / "mlrepo-check-system"
 
 def _description(**changes: Any) -> bytes:
     whole: dict[str, Any] = dict.fromkeys(load_round("v6.1").system_fields(), "N/A") | {
-        "division": "closed", "submitter": "Acme", "status": "available", "system_type": "edge",
-        "number_of_nodes": "1", "host_processors_per_node": "1", "accelerators_per_node": "0",
+        "division": "closed",
+        "submitter": "Acme",
+        "status": "available",
+        "system_type": "edge",
+        "number_of_nodes": "1",
+        "host_processors_per_node": "1",
+        "accelerators_per_node": "0",
         "host_processor_core_count": "4",
-    }  # fmt: skip
+    }
     return json.dumps(whole | changes).encode()
 
 
@@ -93,9 +98,12 @@ def test_the_program_says_what_breaks_and_ends_with_1(results: ResultsRepository
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [_PROGRAM, _PLACED, "no-such-file"], cwd=results.root, capture_output=True, text=True,
+            [_PROGRAM, _PLACED, "no-such-file"],
+            cwd=results.root,
+            capture_output=True,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
 
     done = run()
     assert done.returncode == 1
@@ -141,9 +149,17 @@ def test_both_lists_of_hooks_name_the_files_that_are_judged() -> None:
     texts = (own.read_text(), render("results_repo/pre-commit-config.yaml", {}).decode())
     for text in texts:
         (pattern,) = re.findall(r"entry: mlrepo-check-system(?:.|\n)*?files: (\S+)", text)
-        for name in (_DRAFT, _PLACED, "systems/box.json", "open/A/systems/b.json", "README.md",
-                     "systems/box/other.json", "open/A/systems/b/c.json", "x/systems/b.json",
-                     "runs/1/system.json"):  # fmt: skip
+        for name in (
+            _DRAFT,
+            _PLACED,
+            "systems/box.json",
+            "open/A/systems/b.json",
+            "README.md",
+            "systems/box/other.json",
+            "open/A/systems/b/c.json",
+            "x/systems/b.json",
+            "runs/1/system.json",
+        ):
             assert bool(re.match(pattern, name)) is is_description(name), name
 
 

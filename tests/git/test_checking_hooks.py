@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import git, tried
-from submissions import Submission, put_full_log, write_submission
 
 from mlrepo.hooks.pre_commit import WATCHED
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.hook_install import install_hooks
 from mlrepo.templates import render
+from tests.samples import git, tried
+from tests.submissions import Submission, put_full_log, write_submission
 
 Break = Callable[[str], str]
 # What a commit must not wait for; cerberus explains, so a sound description needs none.
@@ -198,8 +198,16 @@ def test_a_submodule_and_its_superproject_are_judged(
     git(tmp_path, "init", "--quiet", "--initial-branch=main", str(above))
     (above / "mlrepo.toml").write_text('round = "v6.1"\n')
     install_hooks(find_repository(above), "plain")
-    git(above, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add",
-        str(submission.root), "inner results")  # fmt: skip
+    git(
+        above,
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(submission.root),
+        "inner results",
+    )
     assert tried(above, "commit", "-m", "add the submodule")[0] == 0
     inner = above / "inner results"
     install_hooks(find_repository(inner), "plain")

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from samples import git, sample_files, sample_run_id
 
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import file_names, read_file, recorded_runs
+from tests.samples import git, sample_files, sample_run_id
 
 _WRITER = Path(__file__).with_name("writer.py")
 _PROCESSES = 8

@@ -9,9 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import git, sample_composition, sample_files, sample_run_id
 from test_concurrency import start_writer
-from writer import record_spooled
 
 from mlrepo.errors import Busy
 from mlrepo.repository import commits
@@ -20,6 +18,8 @@ from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.spool import Spool
+from tests.git.writer import record_spooled
+from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 _EXPERIMENT = Experiment("killed")
 

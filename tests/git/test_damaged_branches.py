@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import git, sample_composition, sample_files, sample_run_id
 
 from mlrepo.errors import UserError
 from mlrepo.repository import commits
@@ -22,6 +21,7 @@ from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.raw_garbage import find_garbage
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.submission_branch import read_submission
+from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 _GOOD, _BAD = Experiment("good"), Experiment("bad")
 
@@ -179,8 +179,13 @@ def test_a_branch_in_the_way_is_named_before_measuring(
 def _mlrepo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mlrepo.cli.main", *arguments],
-        cwd=root, env=os.environ, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=root,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_damaged_submission_branch_is_named(results: ResultsRepository) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import git, sample_run_id
 from test_recording import open_recorder, record
 
 from mlrepo.errors import UserError
@@ -27,6 +26,7 @@ from mlrepo.repository.health import (
 from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.leftovers import STALE_SECONDS
 from mlrepo.repository.spool import Spool
+from tests.samples import git, sample_run_id
 
 
 def test_the_repository_is_found_from_below(results: ResultsRepository) -> None:
@@ -46,9 +46,10 @@ def test_the_repository_is_found_from_a_relative_path(
 
 
 def test_variables_of_a_hook_do_not_lead_elsewhere(
-    results: ResultsRepository, make_repository: Callable[..., ResultsRepository],
+    results: ResultsRepository,
+    make_repository: Callable[..., ResultsRepository],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Git sets GIT_DIR and GIT_INDEX_FILE for hooks; commands about other trees ignore it."""
     other = make_repository("other")
     monkeypatch.setenv("GIT_DIR", str(other.git_dir))
@@ -193,9 +194,14 @@ def test_health_tells_a_commit_whose_trailers_were_changed(results: ResultsRepos
     commit = record(open_recorder(results.root), sample_run_id(0)).commit
     content = git(results.root, "cat-file", "commit", commit)
     forged = git(
-        results.root, "hash-object", "-t", "commit", "-w", "--stdin",
+        results.root,
+        "hash-object",
+        "-t",
+        "commit",
+        "-w",
+        "--stdin",
         stdin=content.replace("885.05 samples/s", "999.99 samples/s"),
-    ).strip()  # fmt: skip
+    ).strip()
     git(results.root, "update-ref", Experiment("tuning").ref, forged)
     (found,) = [
         c for c in check_repository(results, records=True, hooks="plain") if c.name == "records"

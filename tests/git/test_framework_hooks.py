@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import git, tried
-from submissions import Submission, put_full_log, write_submission
 
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.hook_install import (
@@ -22,6 +20,8 @@ from mlrepo.repository.hook_install import (
     outdated_hooks,
 )
 from mlrepo.templates import render
+from tests.samples import git, tried
+from tests.submissions import Submission, put_full_log, write_submission
 
 _CONFIGURATION = ".pre-commit-config.yaml"
 _BIN = Path(sys.executable).parent

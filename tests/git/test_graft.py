@@ -9,11 +9,11 @@ import pygit2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import git
 
 from mlrepo.paths import RepoPath
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.graft import find_blob, graft
+from tests.samples import git
 
 # Names whose order differs between files and directories: git sorts a directory as "name/".
 _NAMES = st.sampled_from(["a", "a.b", "a-b", "a b", "a0", "ab", "A", "b", "runs", "x+y", "=", "z"])

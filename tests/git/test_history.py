@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import git, sample_files, sample_record, sample_run_id
 from test_recording import clone, open_recorder, record
 
 from mlrepo.errors import UserError
@@ -23,6 +22,7 @@ from mlrepo.repository.history import (
 )
 from mlrepo.repository.recorder import Composition, Recorder
 from mlrepo.repository.trailers import commit_message
+from tests.samples import git, sample_files, sample_record, sample_run_id
 
 _A, _B = Experiment("a"), Experiment("b")
 

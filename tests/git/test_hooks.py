@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import git, tried
-from submissions import Submission, put_full_log
 
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.hook_install import install_hooks
+from tests.samples import git, tried
+from tests.submissions import Submission, put_full_log
 
 TOKEN = "ghp_" + "a1B2" * 9
 FULL = b"0123456789" * 2000

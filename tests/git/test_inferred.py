@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from samples import sample_files, sample_record, sample_run_id
 
 from mlrepo.bench.status import StatusRow, round_status
 from mlrepo.paths import RepoPath
@@ -18,6 +17,7 @@ from mlrepo.repository.recorder import Composition, Recorder
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import load_round
 from mlrepo.rounds.inference import inferred_result, sources_of
+from tests.samples import sample_files, sample_record, sample_run_id
 
 VALUES = {
     "result_qps_without_loadgen_overhead": 250.0,

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import git, sample_record, tried
 
+from mlrepo.guard.embargo import embargo_in_force
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trailers import commit_message
-from mlrepo.submission.embargo import embargo_in_force
+from tests.samples import git, sample_record, tried
 
 TOKEN = "ghp_" + "a1B2" * 9
 PASSWORD = base64.b32encode(b"hunter22hunter22").decode()
@@ -142,11 +142,21 @@ def _words_in_the_revision(root: Path) -> str:
 @pytest.mark.parametrize(
     "make",
     [
-        _annotated, _message, _author, _tag_at_blob, _tag_at_tag_at_blob, _tag_at_tree, _note,
-        _replaced, _replaced_commit, _symbolic_link, _file_name, _directory_name,
+        _annotated,
+        _message,
+        _author,
+        _tag_at_blob,
+        _tag_at_tag_at_blob,
+        _tag_at_tree,
+        _note,
+        _replaced,
+        _replaced_commit,
+        _symbolic_link,
+        _file_name,
+        _directory_name,
         _words_in_the_revision,
     ],
-)  # fmt: skip
+)
 def test_a_secret_anywhere_in_what_leaves_is_refused(
     hooked: ResultsRepository, remote: str, make: Callable[[Path], str]
 ) -> None:
@@ -324,9 +334,19 @@ def _record_elsewhere(root: Path) -> str:
 
 
 _EARLY = [
-    _subtree, _single_log, _annotated_log, _copy, _history, _upper_case, _under_another_directory,
-    _utf_16, _accuracy_log, _message_of_a_run, _tag_quotes_a_log, _record_elsewhere,
-]  # fmt: skip
+    _subtree,
+    _single_log,
+    _annotated_log,
+    _copy,
+    _history,
+    _upper_case,
+    _under_another_directory,
+    _utf_16,
+    _accuracy_log,
+    _message_of_a_run,
+    _tag_quotes_a_log,
+    _record_elsewhere,
+]
 
 
 @pytest.mark.parametrize("make", _EARLY)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from samples import git, sample_composition, sample_files, sample_run_id
 
 from mlrepo.paths import RepoPath
 from mlrepo.repository.discovery import ResultsRepository, find_repository
@@ -17,6 +16,7 @@ from mlrepo.repository.history import RecordedRun, read_file, recorded_runs
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.submission_branch import write_submission
+from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 _EXPERIMENT = Experiment("pruned")
 _PRUNING = {

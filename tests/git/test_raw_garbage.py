@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mlrepo.guard.truncate import truncate
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.raw_garbage import delete_garbage, find_garbage
 from mlrepo.repository.raw_store import RawStore
-from mlrepo.submission.truncate import truncate
 
 
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])

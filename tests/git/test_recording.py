@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import git, sample_composition, sample_files, sample_record, sample_run_id
 
 from mlrepo.paths import RepoPath
 from mlrepo.record import RunRecord
@@ -18,6 +17,7 @@ from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import find_run, load_record, recorded_runs
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import RUNS, Composition, Recorded, Recorder, Tip
+from tests.samples import git, sample_composition, sample_files, sample_record, sample_run_id
 
 _EXPERIMENT = Experiment("tuning")
 _PLACE = "closed/Acme/results/alpha/resnet50/Offline"

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from samples import git, sample_composition, sample_files, sample_run_id
-from writer import record_spooled, spool_run
 
 from mlrepo.errors import Busy, UserError
 from mlrepo.paths import RepoPath
@@ -25,6 +23,8 @@ from mlrepo.repository.identity import git_identity
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.recorder import RUNS, Composition, Recorder, Tip
 from mlrepo.repository.spool import Spool
+from tests.git.writer import record_spooled, spool_run
+from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 _EXPERIMENT = Experiment("tuning")
 

@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from samples import git, sample_record, sample_run_id
-from selections import BOX, Laboratory
-from submissions import SUBMITTER
 
 from mlrepo.checker.check import check
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import DETAIL_LOG
+from mlrepo.proposal.selected import Selection, read_selection
 from mlrepo.record import (
     ACCURACY,
     COMPLIANCE,
@@ -32,9 +30,11 @@ from mlrepo.repository.history import find_run, load_record, read_file
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import load_round
-from mlrepo.submission.select import Plan, plan_selection, write_plan
-from mlrepo.submission.selection import Selection, read_selection
-from mlrepo.submission.wanted import Wanted
+from mlrepo.selection.select import Plan, plan_selection, write_plan
+from mlrepo.selection.wanted import Wanted
+from tests.samples import git, sample_record, sample_run_id
+from tests.selections import BOX, Laboratory
+from tests.submissions import SUBMITTER
 
 _V61 = load_round("v6.1")
 _OFFLINE = f"closed/{SUBMITTER}/results/alpha/resnet50/Offline"
@@ -248,8 +248,9 @@ def test_a_named_run_is_taken_and_the_other_results_are_kept(
     assert [planned.state for planned in plan.results] == ["changed", "kept"]
     write_plan(results, git_identity(results.root), plan)
     assert {run.run for run in read_selection(results, "v6.1").runs} == {
-        *slow.values(), *stream.values(),
-    }  # fmt: skip
+        *slow.values(),
+        *stream.values(),
+    }
     assert _taken(_plan(results)) == {"Offline": fast, "SingleStream": better}
     assert _taken(_plan(results, runs=(slow[PERFORMANCE],), only=True)) == {"Offline": slow}
 
@@ -458,8 +459,11 @@ def test_inferred_results_are_taken_on_request_and_valid(
     tree = git(results.root, "ls-tree", "-r", selection.commit).splitlines()
     logs = {path: blob for blob, path in (line.split("\t") for line in tree) if ".txt" in path}
     for scenario in ("Offline", "MultiStream"):
-        copied = {path.replace("SingleStream", scenario): logs[path] for path in logs
-                  if "/SingleStream/" in path}  # fmt: skip
+        copied = {
+            path.replace("SingleStream", scenario): logs[path]
+            for path in logs
+            if "/SingleStream/" in path
+        }
         assert copied == {path: logs[path] for path in logs if f"/{scenario}/" in path}
     [readme] = [p for p in _files(results, selection) if p.endswith("Offline/README.md")]
     assert "infers this result from runs of SingleStream" in git(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samples import git
-
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.source import collect_garbage, source_state
+from tests.samples import git
 
 
 def test_a_clean_tree_is_its_commit(results: ResultsRepository) -> None:

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import sample_run_id
 
 from mlrepo.errors import UserError
 from mlrepo.repository.locks import locked
 from mlrepo.repository.spool import Spool
+from tests.samples import sample_run_id
 
 _RUN = sample_run_id(1)
 _OWNER = (

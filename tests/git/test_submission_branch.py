@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from samples import git, sample_run_id
 from test_recording import clone
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
+from mlrepo.proposal.selected import SelectedRun, read_selection, selection_message
 from mlrepo.repository.commit_view import DIRECTORY, Existing, view_head
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.submission_branch import SubmissionCommit, write_submission
-from mlrepo.submission.selection import SelectedRun, read_selection, selection_message
+from tests.samples import git, sample_run_id
 
 _PLACE = "open/Acme/results/alpha with space/digits/Offline"
 

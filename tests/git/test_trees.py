@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import git
 
 from mlrepo.errors import UserError
 from mlrepo.repository import trees
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.tree import Entry, Kind, Missing, Tree, walk
+from tests.samples import git
 
 _LARGE = b"0123456789abcdef" * (1 << 20) + b"end"
 
@@ -143,8 +143,10 @@ def test_the_index_is_seen_not_the_working_tree(root: Path, tmp_path: Path) -> N
     other = tmp_path / "other-index"
     subprocess.run(
         ["git", "read-tree", "HEAD"],
-        cwd=root, env=os.environ | {"GIT_INDEX_FILE": str(other)}, check=True,
-    )  # fmt: skip
+        cwd=root,
+        env=os.environ | {"GIT_INDEX_FILE": str(other)},
+        check=True,
+    )
     assert _oid(IndexTree(root, other), "a/b") == before
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from mlrepo.errors import UserError
+from mlrepo.guard.truncate import TARGET, Outcome, accuracy_logs, truncate
 from mlrepo.logs.accuracy import GAP, TRUNCATED_SIZE, names_only
-from mlrepo.submission.truncate import TARGET, Outcome, accuracy_logs, truncate
 
 # Python announces each of these before it asks the system.
 _KILL = """
 import os, signal, sys
 from pathlib import Path
-from mlrepo.submission import truncate
+from mlrepo.guard import truncate
 left = int(sys.argv[3])
 CHANGES = {"os.rename", "os.link", "os.remove", "os.chmod", "os.mkdir", "shutil.copyfile"}
 def hook(event, arguments):
@@ -153,7 +153,7 @@ def test_what_is_no_log_is_refused_where_no_hash_is_named(tmp_path: Path, what: 
     "line",
     [b"\nhash=%s\n", b"\r\nhash=%s\r\n", b"\rhash=%s\r", b"hash=%s", b"\n\thash=%s  \n"],
     ids=["LF", "CRLF", "CR", "glued", "blanks"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("spelled", [str.lower, str.upper])
 def test_a_named_hash_is_found_however_it_is_written(
     tmp_path: Path, line: bytes, spelled: Callable[[str], str]
@@ -240,12 +240,15 @@ def test_without_accuracy_txt_only_tests_are_truncated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "closed/Acme/results/s/m/Offline/accuracy", "network/Acme/results/s/m/Server/accuracy",
+        "closed/Acme/results/s/m/Offline/accuracy",
+        "network/Acme/results/s/m/Server/accuracy",
         "closed/Acme/compliance/s/m/Offline/TEST01/accuracy",
-        "open/Acme/compliance/s/m/Offline/TEST01", "closed/Acme/results/s/m/Server/TEST01/accuracy",
-        "closed/Acme/results/s/m/Offline/TEST07/accuracy", "open/A B/results/s/m/Offline/TEST09",
+        "open/Acme/compliance/s/m/Offline/TEST01",
+        "closed/Acme/results/s/m/Server/TEST01/accuracy",
+        "closed/Acme/results/s/m/Offline/TEST07/accuracy",
+        "open/A B/results/s/m/Offline/TEST09",
     ],
-)  # fmt: skip
+)
 def test_the_logs_that_the_rounds_truncate_are_found(tmp_path: Path, place: str) -> None:
     """In all divisions; also below a part of the submission, and in a copy of a part."""
     log = _log(tmp_path / place, b"[]")
@@ -262,16 +265,20 @@ def test_the_logs_that_the_rounds_truncate_are_found(tmp_path: Path, place: str)
 @pytest.mark.parametrize(
     "place",
     [
-        "closed/Acme/results/s/m/Offline/performance/run_1", "closed/Acme/results/s/m/Offline",
+        "closed/Acme/results/s/m/Offline/performance/run_1",
+        "closed/Acme/results/s/m/Offline",
         "closed/Acme/results/s/m/Offline/performance/accuracy",
         *(f"closed/Acme/compliance/s/m/Offline/TEST{n}/accuracy" for n in ("04", "06", "07", "09")),
         *(f"closed/Acme/results/s/m/Offline/TEST{n}/accuracy" for n in ("04", "06", "08", "04-A")),
-        "closed/Acme/compliance/s/m/Offline/TEST06", "closed/Acme/results/s/m/Offline/TEST06",
+        "closed/Acme/compliance/s/m/Offline/TEST06",
+        "closed/Acme/results/s/m/Offline/TEST06",
         "closed/Acme/compliance/s/m/Offline/TEST01/performance/run_1",
-        "closed/Acme/code/m/accuracy", "closed/Acme/src/results/s/m/Offline/accuracy",
-        "runs/20261128T120000Z-abcdef/accuracy", "closed/Acme/audit/s/m/Offline/TEST01/accuracy",
+        "closed/Acme/code/m/accuracy",
+        "closed/Acme/src/results/s/m/Offline/accuracy",
+        "runs/20261128T120000Z-abcdef/accuracy",
+        "closed/Acme/audit/s/m/Offline/TEST01/accuracy",
     ],
-)  # fmt: skip
+)
 def test_other_logs_are_left_alone(tmp_path: Path, place: str) -> None:
     """Of tests that the round's tool does not truncate, of performance runs, of the code."""
     _log(tmp_path / place, b"[]")

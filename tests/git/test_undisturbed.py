@@ -6,11 +6,10 @@ import os
 import stat
 from pathlib import Path
 
-from samples import git, sample_composition, sample_files, sample_run_id
-
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import Recorder
+from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 # What recording may change below the Git directory.
 _OURS = ("objects", "refs/heads/exp", "logs/refs/heads/exp", "mlrepo")

@@ -11,14 +11,13 @@ import itertools
 import os
 from pathlib import Path
 
-from samples import sample_composition, sample_files, sample_run_id
-
 from mlrepo.paths import RepoPath
 from mlrepo.repository.discovery import find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import RUNS, Recorded, Recorder
 from mlrepo.repository.spool import Spool, SpooledRun
+from tests.samples import sample_composition, sample_files, sample_run_id
 
 
 def main() -> None:

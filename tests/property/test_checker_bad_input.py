@@ -9,17 +9,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from corruptions import CORRUPTIONS, HARMLESS
-from endpoints_submissions import write_endpoints
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from submissions import write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
-from mlrepo.cli.rendering import FORMATS, renderer
+from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.corruptions import CORRUPTIONS, HARMLESS
+from tests.endpoints_submissions import write_endpoints
+from tests.submissions import write_submission
 
 _ENDPOINTS = "v6.1 endpoints"
 _ROUNDS = ("v0.7", "v1.1", "v5.1", "v6.1", _ENDPOINTS)
@@ -113,8 +113,10 @@ def test_each_corruption_of_a_file_is_found_and_named(
         if corruption not in HARMLESS and not free:
             assert not report.valid("strict"), path
             near = {str(path), *map(str, path.parents)} - {"."}
-            assert any(finding.path in near or finding.path.startswith(f"{path.parent}/")
-                       for finding in found), (path, found)  # fmt: skip
+            assert any(
+                finding.path in near or finding.path.startswith(f"{path.parent}/")
+                for finding in found
+            ), (path, found)
         for entry in root.rglob("*"):
             if not entry.is_symlink():
                 entry.chmod(0o700)
@@ -141,8 +143,11 @@ def test_a_file_without_permission_is_named(tmp_path: Path, round_name: str) -> 
     log.chmod(0)
     report = _judge(tmp_path, round_name)
     assert not report.valid("strict")
-    assert any(finding.path.endswith("mlperf_log_detail.txt")
-               for result in report.results for finding in result.findings)  # fmt: skip
+    assert any(
+        finding.path.endswith("mlperf_log_detail.txt")
+        for result in report.results
+        for finding in result.findings
+    )
 
 
 @settings(

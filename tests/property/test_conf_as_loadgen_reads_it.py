@@ -67,10 +67,31 @@ _values = st.one_of(
     st.integers(0, 2**64).map(str),
     st.floats(0, 1e12, allow_nan=False).map(repr),
     st.floats(0, 1e5, allow_nan=False).map(lambda x: f"{x:.3f}"),
-    st.sampled_from(["0", "00", "010", "08", "1e3", ".5", "5.", "1E2", "1e+2", "0x10", "+5", "-0",
-                     "nan", "inf", "1_000", "١٢", "0b1", "1e400", "1e-400",
-                     "18446744073709551616"]),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            "0",
+            "00",
+            "010",
+            "08",
+            "1e3",
+            ".5",
+            "5.",
+            "1E2",
+            "1e+2",
+            "0x10",
+            "+5",
+            "-0",
+            "nan",
+            "inf",
+            "1_000",
+            "١٢",
+            "0b1",
+            "1e400",
+            "1e-400",
+            "18446744073709551616",
+        ]
+    ),
+)
 _keys = st.tuples(
     st.sampled_from((*_MODELS, "*")),
     st.sampled_from((*_SCENARIOS, "*")),
@@ -82,13 +103,30 @@ _assignments = st.tuples(
 ).map(lambda t: f"{t[0] if len(t[0]) > 1 else ''}{t[1]}{t[2]}={t[3]}{t[4]}{t[5]}")
 _odd_lines = st.one_of(
     st.sampled_from(
-        ["", "  ", "# comment", "#", "#glued", "#glued = 5", "#two words", "# a = b", "##", "a=5",
-         "digits.Offline.target_qps=5", "digits.Offline.target_qps = 5 # comment", "= 5", "a = b",
-         "*.*.min_duration = 5 6", "digits.Offline.min_duration =", "digits.Offline.min_duration",
-         "digits.Offline.min_duration\u00a0= 5", "digits.Offline.min_duration\x0b=\x0c5"]
+        [
+            "",
+            "  ",
+            "# comment",
+            "#",
+            "#glued",
+            "#glued = 5",
+            "#two words",
+            "# a = b",
+            "##",
+            "a=5",
+            "digits.Offline.target_qps=5",
+            "digits.Offline.target_qps = 5 # comment",
+            "= 5",
+            "a = b",
+            "*.*.min_duration = 5 6",
+            "digits.Offline.min_duration =",
+            "digits.Offline.min_duration",
+            "digits.Offline.min_duration\u00a0= 5",
+            "digits.Offline.min_duration\x0b=\x0c5",
+        ]
     ),
     st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=30),
-)  # fmt: skip
+)
 _configurations = st.lists(st.one_of(_assignments, _assignments, _odd_lines), max_size=5).map(
     "\n".join
 )

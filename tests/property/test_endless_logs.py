@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.tree import Entry
+from tests.submissions import Submission, write_submission
 
 
 class _Endless(io.RawIOBase):
@@ -84,9 +84,13 @@ def _judged(submission: Submission, run: str) -> Report:
 
 @pytest.mark.parametrize(
     ("round_name", "run"),
-    [("v0.7", "performance/run_1"), ("v0.7", "accuracy"), ("v6.1", "performance/run_1"),
-     ("v6.1", "accuracy")],
-)  # fmt: skip
+    [
+        ("v0.7", "performance/run_1"),
+        ("v0.7", "accuracy"),
+        ("v6.1", "performance/run_1"),
+        ("v6.1", "accuracy"),
+    ],
+)
 def test_a_long_log_takes_no_more_memory(tmp_path: Path, round_name: str, run: str) -> None:
     """A clean log is valid, and is never held whole."""
     report = _judged(write_submission(tmp_path, round_name), run)

@@ -7,23 +7,34 @@ import random
 from pathlib import Path
 
 import pytest
-from hostile_records import Hostile, hostile_runs, push
-from samples import git
 
 from mlrepo.cli.main import main
+from tests.hostile_records import Hostile, hostile_runs, push
+from tests.samples import git
 
 # Of some twelve thousand ways to spoil a run as many are tried; `make prove` tries them all.
 _SOME = 60
 _OF_ALL = (
-    ("log",), ("log", "--json"), ("status",), ("status", "--json"), ("select", "--quick"),
-    ("doctor",), ("raw", "list"), ("raw", "gc", "--yes"), ("bench", "resume"),
+    ("log",),
+    ("log", "--json"),
+    ("status",),
+    ("status", "--json"),
+    ("select", "--quick"),
+    ("doctor",),
+    ("raw", "list"),
+    ("raw", "gc", "--yes"),
+    ("bench", "resume"),
     ("compare", "exp/hostile", "exp/box"),
     ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--plan"),
-)  # fmt: skip
+)
 _OF_ONE = (
-    ("show",), ("show", "--json"), ("bench", "replay", "--check", "--on-this-system"),
-    ("compare", "latest"), ("raw", "export"), ("select", "--dry-run", "--run"),
-)  # fmt: skip
+    ("show",),
+    ("show", "--json"),
+    ("bench", "replay", "--check", "--on-this-system"),
+    ("compare", "latest"),
+    ("raw", "export"),
+    ("select", "--dry-run", "--run"),
+)
 
 
 @pytest.fixture(scope="module")

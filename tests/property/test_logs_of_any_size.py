@@ -47,10 +47,21 @@ def test_truncation_keeps_both_ends_and_is_idempotent(size: int, pattern: bytes)
 
 
 _line = st.one_of(
-    st.sampled_from([b"accuracy=99.400%, good=497, total=500", b"hash=old", b"hash=", b"  hash=x",
-                     b"hash = x", b"xhash=y", b"a hash=b", b"", b"\r"]),
+    st.sampled_from(
+        [
+            b"accuracy=99.400%, good=497, total=500",
+            b"hash=old",
+            b"hash=",
+            b"  hash=x",
+            b"hash = x",
+            b"xhash=y",
+            b"a hash=b",
+            b"",
+            b"\r",
+        ]
+    ),
     st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")),
-)  # fmt: skip
+)
 _text = st.tuples(
     st.lists(_line, max_size=6), st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([b"", b"\n"])
 ).map(lambda t: t[1].join(t[0]) + t[2])

@@ -7,10 +7,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from patterns import Use, all_uses
 
 from mlrepo.logs.metric_pattern import LONGEST_LINE, metric_pattern
 from mlrepo.rounds import known_rounds, load_round
+from tests.patterns import Use, all_uses
 
 USES = all_uses()
 
@@ -44,9 +44,12 @@ def test_a_pattern_that_is_not_linear_is_found(pattern: str, method: str) -> Non
 def test_the_patterns_of_the_package_are_found() -> None:
     """By name, in a table, and where one is written into a call."""
     for beginning in (
-        "mlrepo.logs.summary._CONDITION", "mlrepo.systems.memory:", "mlrepo.stand_in._KINDS[",
-        "mlrepo.redaction.SECRET_PATTERNS[", "v6.0 ",
-    ):  # fmt: skip
+        "mlrepo.logs.summary._CONDITION",
+        "mlrepo.systems.memory:",
+        "mlrepo.stand_in._KINDS[",
+        "mlrepo.redaction.SECRET_PATTERNS[",
+        "v6.0 ",
+    ):
         assert any(where.startswith(beginning) for where in USES), beginning
 
 
@@ -57,10 +60,28 @@ _OFFICIAL = sorted(
         for text in load_round(name).tables["accuracy_pattern"].values()
     }
 )
-_WORDS = st.sampled_from([
-    "accuracy", '{"accuracy', '"', ":", " ", "=", "\t", "1", "0.", "76.5", "%", ".", "x", "\xa0",
-    "'rouge1':", "mAP=", "AUC=", "F1",
-])  # fmt: skip
+_WORDS = st.sampled_from(
+    [
+        "accuracy",
+        '{"accuracy',
+        '"',
+        ":",
+        " ",
+        "=",
+        "\t",
+        "1",
+        "0.",
+        "76.5",
+        "%",
+        ".",
+        "x",
+        "\xa0",
+        "'rouge1':",
+        "mAP=",
+        "AUC=",
+        "F1",
+    ]
+)
 
 
 @given(st.lists(_WORDS, max_size=12).map("".join))

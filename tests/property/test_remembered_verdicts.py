@@ -8,11 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from corruptions import CORRUPTIONS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import git
-from submissions import write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
@@ -22,6 +19,9 @@ from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
 from mlrepo.rounds import load_round
+from tests.corruptions import CORRUPTIONS
+from tests.samples import git
+from tests.submissions import write_submission
 
 _ROUNDS = ("v1.1", "v5.1", "v6.1")
 

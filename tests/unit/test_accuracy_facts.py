@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.checker.accuracy import judge_accuracy
-from mlrepo.checker.run_facts import judge_pair, judge_run_dates, judge_tokens
+from mlrepo.checker.accuracy.judge import judge_accuracy
+from mlrepo.checker.runs.run_facts import judge_pair, judge_run_dates, judge_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
@@ -43,10 +43,16 @@ def _detail(**changes: object) -> str:
 
 
 def _judged(
-    root: Path, *, text: str = _TEXT, log: bytes = _LOG, summary: str = _SUMMARY,
+    root: Path,
+    *,
+    text: str = _TEXT,
+    log: bytes = _LOG,
+    summary: str = _SUMMARY,
     round_name: str = "v5.0",
-    division: str = "closed", benchmark: str = "resnet", **changes: object,
-) -> list[Finding]:  # fmt: skip
+    division: str = "closed",
+    benchmark: str = "resnet",
+    **changes: object,
+) -> list[Finding]:
     place = Place(division, "Acme", "alpha", "resnet50", "Offline")
     scope = Scope(DirectoryTree(root), load_round(round_name), place, benchmark, "Offline")
     directory = root / scope.path / "accuracy"
@@ -87,11 +93,14 @@ def test_a_number_that_was_not_measured_is_refused(tmp_path: Path, rule: str, te
 @pytest.mark.parametrize(
     ("text", "line", "actual"),
     [
-        ("INFO: done\n{'rouge1': np.float64(38.78), 'rouge2': '15.9'}\n", 2,
-         "rouge1': np.float64(38.78)"),
+        (
+            "INFO: done\n{'rouge1': np.float64(38.78), 'rouge2': '15.9'}\n",
+            2,
+            "rouge1': np.float64(38.78)",
+        ),
         ("INFO: done\n", 0, ""),
     ],
-)  # fmt: skip
+)
 def test_a_metric_in_another_spelling_is_shown_with_its_line(
     tmp_path: Path, text: str, line: int, actual: str
 ) -> None:
@@ -142,12 +151,17 @@ def test_answers_of_another_benchmark_are_refused(
     [
         ({"result_tokens_per_second": 2945.0, "result_samples_per_second": 10.0}, False),
         ({"result_tokens_per_second": 5890.0, "result_samples_per_second": 10.0}, True),
-        ({"result_completed_tokens_per_second": 3900.0,
-          "result_completed_samples_per_sec": 10.0}, True),
+        (
+            {
+                "result_completed_tokens_per_second": 3900.0,
+                "result_completed_samples_per_sec": 10.0,
+            },
+            True,
+        ),
         ({"result_tokens_per_second": "many", "result_samples_per_second": 0}, False),
         ({}, False),
     ],
-)  # fmt: skip
+)
 def test_tokens_that_no_answer_has_are_refused(
     tmp_path: Path, values: dict[str, object], is_more: bool
 ) -> None:
@@ -201,11 +215,13 @@ def test_the_summary_of_the_accuracy_run_is_looked_at(tmp_path: Path) -> None:
         ("run-date", {"test_datetime": "2999-01-01T00:00:00Z"}),
         ("run-date", {"test_datetime": "2025-02-11T00:00:00Z"}),
         ("run-date", {"test_datetime": "2025-01-30T00:00:00Z", "loadgen_build_date_utc": "?"}),
-        ("performance-contradiction",
-         {"test_datetime": "2025-03-13T13:29:06Z", "power_begin": "02-13-2025 21:29:06.000"}),
+        (
+            "performance-contradiction",
+            {"test_datetime": "2025-03-13T13:29:06Z", "power_begin": "02-13-2025 21:29:06.000"},
+        ),
         ("loadgen-modified", {"loadgen_git_status_message": " M loadgen.cc"}),
     ],
-)  # fmt: skip
+)
 def test_a_run_of_an_impossible_date_or_loadgen_is_told(
     tmp_path: Path, rule: str, changes: dict[str, object]
 ) -> None:
@@ -240,8 +256,10 @@ def test_a_description_says_each_thing_once_in_plain_json() -> None:
     document = b'{"a": 1, "b": NaN, "c": {"d": "x", "d": "y"}, "e": "passive", "e": ""}'
     found = [(each.rule, each.field, each.breaks_strict) for each in document_problems(document)]
     assert found == [
-        ("system-json", "", True), ("system-json", "d", True), ("system-repeated", "e", False)
-    ]  # fmt: skip
+        ("system-json", "", True),
+        ("system-json", "d", True),
+        ("system-repeated", "e", False),
+    ]
     assert document_problems(b'{"a": 1e5, "b": [1, 2]}') == ()
     assert document_problems(b"{") == document_problems(b"\xff") == ()
 
@@ -260,8 +278,9 @@ def test_an_open_accuracy_in_another_spelling_is_read_by_a_person(
 ) -> None:
     """There is no target in the open division, but the metric must be named, with a number."""
     [own] = [
-        f for f in _judged(tmp_path, text=text, division=division, round_name="v1.1")
+        f
+        for f in _judged(tmp_path, text=text, division=division, round_name="v1.1")
         if f.rule == "accuracy-text"
-    ]  # fmt: skip
+    ]
     assert own.breaks_strict is breaks
     assert own.breaks_official is (division == "closed")

@@ -6,15 +6,15 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from submissions import Submission, write_submission
 
-from mlrepo.checker.accuracy import judge_accuracy
+from mlrepo.checker.accuracy.judge import judge_accuracy
 from mlrepo.checker.check import check
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.logs.accuracy import GAP, hashes_of_lines, named_hashes
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
+from tests.submissions import Submission, write_submission
 
 _OTHER = hashlib.sha256(b"the full log of another run").hexdigest()
 _SHA1 = hashlib.sha1(b"the full log", usedforsecurity=False).hexdigest()
@@ -85,9 +85,15 @@ def test_only_hashes_of_two_logs_are_refused_beside_a_truncated_one(
 
 @pytest.mark.parametrize(
     ("hashes", "breaks"),
-    [(["OWN"], None), (["LINE", "OWN"], False), (["OWN", "OWN"], False), (["LINE"], True),
-     ([_OTHER], True), (["OWN", _OTHER], True)],
-)  # fmt: skip
+    [
+        (["OWN"], None),
+        (["LINE", "OWN"], False),
+        (["OWN", "OWN"], False),
+        (["LINE"], True),
+        ([_OTHER], True),
+        (["OWN", _OTHER], True),
+    ],
+)
 def test_a_whole_log_is_the_named_one(
     tmp_path: Path, hashes: list[str], breaks: bool | None
 ) -> None:

@@ -32,13 +32,24 @@ def test_the_first_entry_of_a_sample_counts() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"[", b"{}x", b"5", b"null", b'[{"qsl_idx": 1}]', b'[{"data": "00"}]', b"[5]",
-        b'[{"qsl_idx": "x", "data": "00"}]', b'[{"qsl_idx": 1, "data": "0"}]',
-        b'[{"qsl_idx": 1, "data": 5}]', b'[{"qsl_idx": null, "data": "00"}]', b"\xff",
-        b'[{"qsl_idx": Infinity, "data": "00"}]', b"[" * 100_000,
+        b"",
+        b"[",
+        b"{}x",
+        b"5",
+        b"null",
+        b'[{"qsl_idx": 1}]',
+        b'[{"data": "00"}]',
+        b"[5]",
+        b'[{"qsl_idx": "x", "data": "00"}]',
+        b'[{"qsl_idx": 1, "data": "0"}]',
+        b'[{"qsl_idx": 1, "data": 5}]',
+        b'[{"qsl_idx": null, "data": "00"}]',
+        b"\xff",
+        b'[{"qsl_idx": Infinity, "data": "00"}]',
+        b"[" * 100_000,
         b'[{"qsl_idx": 1, "data": "00"}\n\n...\n\n, {"qsl_idx": 2, "data": "00"}]',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_accuracy_log_is_invalid_with_a_hint(data: bytes) -> None:
     """Damage or a truncated log is a finding, never a crash."""
     with pytest.raises(InvalidResult, match=r"acc\.json is not a LoadGen accuracy log") as caught:

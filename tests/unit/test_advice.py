@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from samples import sample_record
 
 from mlrepo.bench.advice import advise, attempts, next_request
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.request import BenchRequest
 from mlrepo.record import Metric, RunRecord
+from tests.samples import sample_record
 
 SLOW = "Performance constraints not satisfied"
 SHORT = "Min duration not satisfied"
@@ -33,9 +33,14 @@ def _invalid(
 def test_an_offline_run_that_was_too_short() -> None:
     """LoadGen prepared samples for 100 per second, and the system did 150."""
     record = _invalid(
-        "Offline", SHORT, result=150.0, metrics={"query_count": 1.0},
-        samples_per_query=66_000, min_duration_ms=600_000, target_qps=100,
-    )  # fmt: skip
+        "Offline",
+        SHORT,
+        result=150.0,
+        metrics={"query_count": 1.0},
+        samples_per_query=66_000,
+        min_duration_ms=600_000,
+        target_qps=100,
+    )
     advice = advise(record)
     assert advice.words == (
         "LoadGen ran out of samples. It lasted 440 s, and 600 s are needed. It prepared them for "
@@ -48,9 +53,13 @@ def test_an_offline_run_that_was_too_short() -> None:
 def test_a_stream_that_ran_out_of_queries(mean: str) -> None:
     """The expected latency was longer than the real one."""
     record = _invalid(
-        "SingleStream", SHORT, result=5.0, metrics={mean: 2.0, "query_count": 150_000.0},
-        min_duration_ms=600_000, target_qps=250,
-    )  # fmt: skip
+        "SingleStream",
+        SHORT,
+        result=5.0,
+        metrics={mean: 2.0, "query_count": 150_000.0},
+        min_duration_ms=600_000,
+        target_qps=250,
+    )
     advice = advise(record)
     assert "It lasted 300 s, and 600 s are needed" in advice.words[0]
     assert "for 4 ms per query, and the system took 2 ms" in advice.words[0]
@@ -84,19 +93,26 @@ def test_a_server_that_was_too_slow() -> None:
         ("Only processed 100 queries. Need to process at least 662 queries for …", 695),
         ("Processed 100 queries. Would need to run at least 562 more queries, with …", 695),
     ],
-)  # fmt: skip
+)
 def test_too_few_queries_for_the_percentile(text: str, count: int) -> None:
     """LoadGen says how many it needs, in all or more; the shortest duration stays."""
-    record = _invalid("Server", FEW, text, result=9.0, metrics={"query_count": 100.0},
-                      min_duration_ms=10_000)  # fmt: skip
+    record = _invalid(
+        "Server", FEW, text, result=9.0, metrics={"query_count": 100.0}, min_duration_ms=10_000
+    )
     assert advise(record).change == {"count": count, "time": 10.0}
     assert "needs 662 at least" in advise(record).words[0]
 
 
 def test_a_run_that_a_limit_cut_short_has_no_next_attempt() -> None:
     """No other target mends it: the limit has to go."""
-    record = _invalid("Offline", SHORT, result=150.0, metrics={"query_count": 1.0},
-                      max_query_count=10, min_duration_ms=600_000)  # fmt: skip
+    record = _invalid(
+        "Offline",
+        SHORT,
+        result=150.0,
+        metrics={"query_count": 1.0},
+        max_query_count=10,
+        min_duration_ms=600_000,
+    )
     assert advise(record).change == {}
     assert "Remove max_query_count" in advise(record).words[0]
 
@@ -128,8 +144,14 @@ def test_attempts_end_with_the_first_valid_run() -> None:
         if asked[-1] > 100:
             return ConcludedRun(sample_record(), "0" * 40)
         did = 1.4 * asked[-1]
-        record = _invalid("Offline", SHORT, result=did, metrics={"query_count": 1.0},
-                          samples_per_query=10, min_duration_ms=1000)  # fmt: skip
+        record = _invalid(
+            "Offline",
+            SHORT,
+            result=did,
+            metrics={"query_count": 1.0},
+            samples_per_query=10,
+            min_duration_ms=1000,
+        )
         return ConcludedRun(record, "0" * 40)
 
     request = BenchRequest("digits", "onnx", "Offline", "performance", qps=50.0)
@@ -157,9 +179,13 @@ def test_a_score_far_below_the_known_one_names_the_other_ways(
 ) -> None:
     """The way that was taken, and those that there are."""
     record = sample_record(
-        benchmark="resnet50", mode="accuracy", result=Metric(value, "%"), model={"name": name},
-        dataset={"preprocessing": "vgg"}, accuracy={"judged": judged, "of": 50_000},
-    )  # fmt: skip
+        benchmark="resnet50",
+        mode="accuracy",
+        result=Metric(value, "%"),
+        model={"name": name},
+        dataset={"preprocessing": "vgg"},
+        accuracy={"judged": judged, "of": 50_000},
+    )
     words = " ".join(advise(record).words)
     assert bool(words) == far
     if far:
@@ -172,9 +198,12 @@ def test_a_score_far_below_the_known_one_names_the_other_ways(
 def test_where_no_score_is_known_chance_is_the_bound(value: float, judged: int, near: bool) -> None:
     """Nobody published one of EfficientNet-Lite0's weights; twelve images say nothing then."""
     record = sample_record(
-        benchmark="efficientnet-lite0", mode="accuracy", result=Metric(value, "%"),
-        dataset={"preprocessing": "vgg"}, accuracy={"judged": judged},
-    )  # fmt: skip
+        benchmark="efficientnet-lite0",
+        mode="accuracy",
+        result=Metric(value, "%"),
+        dataset={"preprocessing": "vgg"},
+        accuracy={"judged": judged},
+    )
     words = " ".join(advise(record).words)
     assert ("hardly better than chance" in words) == near
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submissions import SUBMITTER, SYSTEM, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
-from mlrepo.cli.rendering import renderer, review_text
+from mlrepo.cli.submission.rendering import renderer, review_text
+from mlrepo.exchange.review import Review, ReviewedResult
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
-from mlrepo.submission.review import Review, ReviewedResult
+from tests.submissions import SUBMITTER, SYSTEM, write_submission
 
 
 def _checked(root: Path, round_name: str) -> Report:

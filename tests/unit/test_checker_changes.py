@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.checker.changes import check_changes
 from mlrepo.repository.trees import DirectoryTree
+from tests.submissions import Submission, write_submission
 
 _HOME = "closed/Acme"
 _OFFLINE = f"{_HOME}/results/alpha/resnet50/Offline"
@@ -31,9 +31,11 @@ def _found(
     if not earlier.exists():
         write_submission(earlier, submission.round.name)
     report = check_changes(
-        DirectoryTree(submission.root), submission.round, paths,
+        DirectoryTree(submission.root),
+        submission.round,
+        paths,
         before=lambda: DirectoryTree(earlier),
-    )  # fmt: skip
+    )
     rules = {finding.rule for finding in report.all_findings() if finding.breaks_strict}
     return rules, {result.path for result in report.results}
 
@@ -121,7 +123,14 @@ def test_names_are_judged_where_they_are_new(submission: Submission) -> None:
 def test_what_is_no_result_leads_nowhere(submission: Submission) -> None:
     """Other files, removed files, and files of the root."""
     paths = (
-        "README.md", "runs/1/run.json", "closed", "closed/Acme", f"{_HOME}/README.md",
-        f"{_HOME}/systems", f"{_HOME}/results", f"{_HOME}/src/gone.py", f"{_HOME}/code/resnet50/x",
-    )  # fmt: skip
+        "README.md",
+        "runs/1/run.json",
+        "closed",
+        "closed/Acme",
+        f"{_HOME}/README.md",
+        f"{_HOME}/systems",
+        f"{_HOME}/results",
+        f"{_HOME}/src/gone.py",
+        f"{_HOME}/code/resnet50/x",
+    )
     assert _found(submission, *paths) == (set(), set())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.checker.compliance import judge_compliance, required_tests
-from mlrepo.checker.compliance_runs import KEYS
-from mlrepo.checker.performance import Run
+from mlrepo.checker.compliance.judge import judge_compliance, required_tests
+from mlrepo.checker.compliance.runs import KEYS
+from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.repository.trees import DirectoryTree

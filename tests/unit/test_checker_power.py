@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.checker.power import has_power, judge_power
+from mlrepo.checker.power.judge import has_power, judge_power
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.detail import parse_detail
 from mlrepo.repository.trees import DirectoryTree
@@ -26,11 +26,14 @@ pytestmark = pytest.mark.skipif(
     [
         ("Qualcomm", "g292_z43_q16-qaic-v1.5.6-aic100", "server", "Server", 1790.9826666666677),
         (
-            "Krai", "xavier-power.0-fan.cool-armnn-v21.05-neon", "singlestream", "SingleStream",
+            "Krai",
+            "xavier-power.0-fan.cool-armnn-v21.05-neon",
+            "singlestream",
+            "SingleStream",
             1.3344915474902863,
         ),
     ],
-)  # fmt: skip
+)
 def test_the_metric_is_the_official_one(
     submitter: str, system: str, directory: str, scenario: str, official: float
 ) -> None:

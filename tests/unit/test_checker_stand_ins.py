@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.logs.accuracy import GAP
 from mlrepo.repository.trees import DirectoryTree
+from tests.submissions import Submission, write_submission
 
 _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 + b"\nsize 123\n"
 _RESULT = "closed/Acme/results/alpha/resnet50/Offline"
@@ -41,9 +41,12 @@ def _check(submission: Submission) -> Report:
 @pytest.mark.parametrize("file", _FILES.values(), ids=list(_FILES))
 @pytest.mark.parametrize(
     ("data", "what"),
-    [(_LFS, "Git LFS pointer"), (b"/annex/objects/MD5-s3--4d\n", "git-annex pointer"),
-     (b"<html>Sign in</html>", "HTML page")],
-)  # fmt: skip
+    [
+        (_LFS, "Git LFS pointer"),
+        (b"/annex/objects/MD5-s3--4d\n", "git-annex pointer"),
+        (b"<html>Sign in</html>", "HTML page"),
+    ],
+)
 def test_a_stand_in_is_named_first(
     submission: Submission, file: str, data: bytes, what: str
 ) -> None:
@@ -52,8 +55,10 @@ def test_a_stand_in_is_named_first(
     report = _check(submission)
     found = [finding for finding in report.all_findings() if finding.path == file]
     assert (found[0].rule, found[0].breaks_strict, found[0].breaks_official) == (
-        "stand-in", True, False,
-    )  # fmt: skip
+        "stand-in",
+        True,
+        False,
+    )
     assert what in found[0].message
     assert "git lfs pull" in found[0].hint
     assert [finding.rule for finding in dict.fromkeys(found)].count("stand-in") == 1

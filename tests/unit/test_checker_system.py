@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from mlrepo.checker.documents.system import judge_system
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.system import judge_system
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, known_rounds, load_round
 from mlrepo.rounds.system_problems import description_problems
@@ -25,9 +25,11 @@ def scope_of(root: Path, round_: str, changes: dict[str, Any], division: str = "
     round_data = load_round(round_)
     description: dict[str, Any] = dict.fromkeys(round_data.system_fields(), "1")
     description |= {
-        "division": "closed", "submitter": "ACME", "status": "Available",
+        "division": "closed",
+        "submitter": "ACME",
+        "status": "Available",
         "system_type": "edge",
-    }  # fmt: skip
+    }
     description |= changes
     kept = {key: value for key, value in description.items() if value is not _ABSENT}
     systems = root / division / "Acme" / "systems"
@@ -76,9 +78,15 @@ def test_an_empty_field_is_rejected_since_v3_1(tmp_path: Path, change: dict[str,
 
 @pytest.mark.parametrize(
     ("division", "stated", "accepted"),
-    [("closed", _ABSENT, True), ("closed", "False", True), ("closed", "true", False),
-     ("closed", True, False), ("network", "True", True), ("network", _ABSENT, False)],
-)  # fmt: skip
+    [
+        ("closed", _ABSENT, True),
+        ("closed", "False", True),
+        ("closed", "true", False),
+        ("closed", True, False),
+        ("network", "True", True),
+        ("network", _ABSENT, False),
+    ],
+)
 def test_is_network_is_what_the_division_says(
     tmp_path: Path, division: str, stated: Any, accepted: bool
 ) -> None:
@@ -106,13 +114,18 @@ def test_every_rule_about_descriptions_stands_in_the_checkers_table() -> None:
     """With the same severity, so that `check`, `system check` and the hook never disagree."""
     round_ = load_round("v6.1")
     bad: dict[str, Any] = dict.fromkeys(round_.system_fields(), "1") | {
-        "status": "x", "system_type": "x", "cooling": "", "sw_notes": [], "number_of_nodes": "two",
-        "accelerator_model_name": "N/A", "host_processor_model_name": "EPYC 64-Core",
-        "host_processor_vcpu_count": "3", "is_network": "false", "colour": "red",
-    }  # fmt: skip
-    found = description_problems(
-        round_, bad, division="network", submitter="Acme", power=True
-    )  # fmt: skip
+        "status": "x",
+        "system_type": "x",
+        "cooling": "",
+        "sw_notes": [],
+        "number_of_nodes": "two",
+        "accelerator_model_name": "N/A",
+        "host_processor_model_name": "EPYC 64-Core",
+        "host_processor_vcpu_count": "3",
+        "is_network": "false",
+        "colour": "red",
+    }
+    found = description_problems(round_, bad, division="network", submitter="Acme", power=True)
     assert {problem.rule for problem in found} == {
         rule for rule in RULES if rule.startswith("system-")
     } - _OF_THE_FILE | {"network-mode"}
@@ -142,7 +155,7 @@ def test_a_sound_description_does_not_need_cerberus(tmp_path: Path) -> None:
     scope_of(tmp_path, "v6.1", {})
     code = (
         "import sys; from pathlib import Path; from mlrepo.checker.scope import Scope; "
-        "from mlrepo.checker.system import judge_system; from mlrepo.rounds import *; "
+        "from mlrepo.checker.documents.system import judge_system; from mlrepo.rounds import *; "
         "from mlrepo.repository.trees import DirectoryTree; "
         f"s = Scope(DirectoryTree(Path({str(tmp_path)!r})), load_round('v6.1'), "
         "Place('closed', 'Acme', 'alpha', '')); assert judge_system(s); "

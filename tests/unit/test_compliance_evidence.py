@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.checker.check import check
-from mlrepo.checker.compliance import judge_compliance
-from mlrepo.checker.performance import Run
+from mlrepo.checker.compliance.judge import judge_compliance
 from mlrepo.checker.report import Report
+from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
+from tests.submissions import Submission, write_submission
 
 _DETAIL = "performance/run_1/mlperf_log_detail.txt"
 _SUMMARY = "performance/run_1/mlperf_log_summary.txt"
@@ -153,8 +153,11 @@ def test_a_reference_of_another_scenario_is_refused_and_a_rerun_is_warned_of(
     text = submission.compliance("Offline", "TEST01") / "verify_performance.txt"
     change(text, (r"reference score = .*", "reference score = 2650.5"))
     assert found(submission) == {"compliance-reference": False}
-    change(text, (r"reference score = .*", "reference score = 800.0"), (r"test score = .*",
-           "test score = 801.0"))  # fmt: skip
+    change(
+        text,
+        (r"reference score = .*", "reference score = 800.0"),
+        (r"test score = .*", "test score = 801.0"),
+    )
     (finding, *_) = [
         f
         for r in judged(submission).results
@@ -213,15 +216,24 @@ def _replace(old: str, new: str) -> Callable[[str], str]:
         ("verify_performance.txt", _replace("TEST PASS", "NO TEST PASS HERE"), 4),
         ("verify_performance.txt", _replace("TEST PASS", "TEST PASSED"), 4),
         ("verify_accuracy.txt", _replace("\nTEST PASS", "\nTEST FAIL\nTEST PASS"), 9),
-        ("verify_accuracy.txt", _replace("log_data_mismatch = 0\nnum_missing",
-                                         "log_data_mismatch = 5000\nnum_missing"), 7),
-        ("verify_accuracy.txt", _replace("num_perf_log_qsl_idx_match = 4083",
-                                         "num_perf_log_qsl_idx_match = 0"), 5),
-        ("verify_accuracy.txt", _replace("num_perf_log_qsl_idx_match = 4083",
-                                         "num_perf_log_qsl_idx_match = 90"), 5),
+        (
+            "verify_accuracy.txt",
+            _replace("log_data_mismatch = 0\nnum_missing", "log_data_mismatch = 5000\nnum_missing"),
+            7,
+        ),
+        (
+            "verify_accuracy.txt",
+            _replace("num_perf_log_qsl_idx_match = 4083", "num_perf_log_qsl_idx_match = 0"),
+            5,
+        ),
+        (
+            "verify_accuracy.txt",
+            _replace("num_perf_log_qsl_idx_match = 4083", "num_perf_log_qsl_idx_match = 90"),
+            5,
+        ),
         ("verify_accuracy.txt", lambda text: "TEST PASS\n", 0),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("round_name", ["v1.1", "v5.1"])
 def test_a_pass_beside_what_is_none_is_refused(
     tmp_path: Path, round_name: str, name: str, edit: Callable[[str], str], line: int
@@ -249,9 +261,15 @@ def test_a_comparison_with_a_baseline_follows_a_failed_verification(tmp_path: Pa
     submission = write_submission(tmp_path, "v1.1")
     directory = submission.compliance("Offline", "TEST01")
     text = directory / "verify_accuracy.txt"
-    change(text, ("log_data_mismatch = 0\nnum_missing", "log_data_mismatch = 3\nnum_missing"),
-           ("^TEST PASS", "TEST FAIL\n\nVerifying accuracy via baseline comparison...\n"
-            "threshold accuracy: 99.0%\nTEST PASS"))  # fmt: skip
+    change(
+        text,
+        ("log_data_mismatch = 0\nnum_missing", "log_data_mismatch = 3\nnum_missing"),
+        (
+            "^TEST PASS",
+            "TEST FAIL\n\nVerifying accuracy via baseline comparison...\n"
+            "threshold accuracy: 99.0%\nTEST PASS",
+        ),
+    )
     assert found(submission) == {"compliance": True}
     for name in ("baseline", "compliance"):
         (directory / f"accuracy/{name}_accuracy.txt").write_text(
@@ -277,9 +295,14 @@ def test_a_comparison_with_a_baseline_follows_a_failed_verification(tmp_path: Pa
     ],
 )
 def test_scores_are_held_to_the_tolerance_of_their_test(
-    tmp_path: Path, round_name: str, test: str, scenario: str, reference: float, score: float,
+    tmp_path: Path,
+    round_name: str,
+    test: str,
+    scenario: str,
+    reference: float,
+    score: float,
     passes: bool,
-) -> None:  # fmt: skip
+) -> None:
     """As the round's verify_performance.py holds them."""
     submission = write_submission(tmp_path, round_name)
     (submission.compliance(scenario, test) / "verify_performance.txt").write_text(
@@ -380,10 +403,15 @@ _GOOD = {
 
 def _answers(count: int, tokens: int = 3, first: str = "0A000000", size: int = 4) -> str:
     entries = [
-        {"seq_id": n, "qsl_idx": n, "data": "0A000000" + "0B000000" * (size - 1),
-         "token_data": first, "token_count": tokens + (n == count - 1) * (size - tokens)}
+        {
+            "seq_id": n,
+            "qsl_idx": n,
+            "data": "0A000000" + "0B000000" * (size - 1),
+            "token_data": first,
+            "token_count": tokens + (n == count - 1) * (size - tokens),
+        }
         for n in range(count)
-    ]  # fmt: skip
+    ]
     return json.dumps(entries)
 
 
@@ -440,14 +468,19 @@ def test_the_bounds_are_the_audits_and_not_those_in_the_text(
 
 @pytest.mark.parametrize(
     ("line", "other"),
-    [("num_ne_mismatch = 0", "num_ne_mismatch = 7"), ("num_ne_mismatch = 0", ""),
-     ("num_matched = 4039", "num_matched = 0"),
-     ("tolerance = 0.10%", "tolerance = 50.00%")],
-)  # fmt: skip
+    [
+        ("num_ne_mismatch = 0", "num_ne_mismatch = 7"),
+        ("num_ne_mismatch = 0", ""),
+        ("num_matched = 4039", "num_matched = 0"),
+        ("tolerance = 0.10%", "tolerance = 50.00%"),
+    ],
+)
 def test_test08_passes_by_its_numbers(tmp_path: Path, line: str, other: str) -> None:
     """As TEST01 does, with a tolerance that its script has as an option."""
-    text = ("num_acc_log_entries = 349823\nnum_perf_log_entries = 4039\nnum_matched = 4039\n"
-            "num_unmatched = 0\nnum_ne_mismatch = 0\ntolerance = 0.10%\n\nTEST PASS\n")  # fmt: skip
+    text = (
+        "num_acc_log_entries = 349823\nnum_perf_log_entries = 4039\nnum_matched = 4039\n"
+        "num_unmatched = 0\nnum_ne_mismatch = 0\ntolerance = 0.10%\n\nTEST PASS\n"
+    )
     place = Place("closed", "Acme", "box", "dlrm-v3", "Offline")
     for root, content in ((tmp_path / "a", text), (tmp_path / "b", text.replace(line, other))):
         file = root / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"

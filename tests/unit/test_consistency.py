@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlrepo.checker.consistency import contradictions
+from mlrepo.checker.runs.consistency import contradictions
 from mlrepo.logs.summary import counted_errors, estimates, logged_as, summary_fields
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
@@ -37,9 +37,11 @@ def _log(scenario: str, **changes: Any) -> dict[str, Any]:
 
 def _latencies(*values: int, query: str = "") -> dict[str, int]:
     per = "per_" if query else ""
-    names = [f"result_min_{query}latency_ns",
-             *(f"result_{p}_percentile_{per}{query}latency_ns" for p in _PERCENTILES),
-             f"result_max_{query}latency_ns"]  # fmt: skip
+    names = [
+        f"result_min_{query}latency_ns",
+        *(f"result_{p}_percentile_{per}{query}latency_ns" for p in _PERCENTILES),
+        f"result_max_{query}latency_ns",
+    ]
     return dict(zip(names, values, strict=True))
 
 
@@ -62,8 +64,9 @@ _OF: dict[str, dict[str, Any]] = {
         "early_stopping_result": _TEXT,
     },
     "MultiStream": {
-        **_latencies(5000000, 6000000, 7000000, 7100000, 7200000, 7300000, 7400000, 9000000,
-                     query="query_"),
+        **_latencies(
+            5000000, 6000000, 7000000, 7100000, 7200000, 7300000, 7400000, 9000000, query="query_"
+        ),
         "result_query_count": 100000,
         "generated_query_count": 100000,
         "result_mean_query_latency_ns": 6100000,
@@ -95,7 +98,7 @@ _OF: dict[str, dict[str, Any]] = {
         "result_samples_per_second": 700416 / 700,
         "effective_min_sample_count": 24576,
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("scenario", _OF)
@@ -112,20 +115,35 @@ def test_what_loadgen_writes_agrees_with_itself(scenario: str) -> None:
         ("Server", "performance-contradiction", {"result_perf_constraints_met": False}),
         ("Server", "performance-contradiction", {"early_stopping_met": False}),
         ("Server", "performance-contradiction", {"result_invalid_reason": "Reduce target QPS."}),
-        ("Server", "performance-contradiction",
-         {"early_stopping_result": " * Run unsuccessful.  * Processed 700000 queries."}),
-        ("SingleStream", "performance-contradiction",
-         {"early_stopping_result": " * Only processed 10 queries."}),
+        (
+            "Server",
+            "performance-contradiction",
+            {"early_stopping_result": " * Run unsuccessful.  * Processed 700000 queries."},
+        ),
+        (
+            "SingleStream",
+            "performance-contradiction",
+            {"early_stopping_result": " * Only processed 10 queries."},
+        ),
         ("Offline", "performance-contradiction", {"requested_test_mode": "AccuracyOnly"}),
         ("Offline", "performance-contradiction", {"result_samples_per_second": 2000.0}),
         ("Offline", "performance-contradiction", {"result_samples_per_second": 1000.0}),
         ("Offline", "performance-contradiction", {"result_max_latency_ns": 55 * 10**10}),
-        ("Offline", "performance-min-duration",
-         {"result_max_latency_ns": 3 * 10**11, "result_samples_per_second": 700416 / 300}),
+        (
+            "Offline",
+            "performance-min-duration",
+            {"result_max_latency_ns": 3 * 10**11, "result_samples_per_second": 700416 / 300},
+        ),
         ("Offline", "performance-min-queries", {"effective_min_sample_count": 800000}),
         ("Server", "performance-contradiction", {"result_completed_samples_per_sec": 1299.9}),
-        ("Server", "performance-contradiction",
-         {"result_completed_samples_per_sec": 1299.9, "result_scheduled_samples_per_sec": 1300.0}),
+        (
+            "Server",
+            "performance-contradiction",
+            {
+                "result_completed_samples_per_sec": 1299.9,
+                "result_scheduled_samples_per_sec": 1300.0,
+            },
+        ),
         ("Server", "performance-contradiction", {"result_completed_tokens_per_second": 9999.0}),
         ("Server", "performance-contradiction", {"result_overlatency_query_count": 9000}),
         ("Server", "performance-min-queries", {"result_query_count": 10}),
@@ -137,18 +155,23 @@ def test_what_loadgen_writes_agrees_with_itself(scenario: str) -> None:
         ("SingleStream", "performance-contradiction", {"early_stopping_latency_ss": 920000}),
         ("SingleStream", "performance-contradiction", {"early_stopping_latency_ms": 1300000}),
         ("SingleStream", "performance-contradiction", {"result_mean_latency_ns": 325000}),
-        ("SingleStream", "performance-contradiction",
-         {"result_qps_without_loadgen_overhead": 3000.0}),
-        ("SingleStream", "performance-contradiction",
-         {"result_qps_with_loadgen_overhead": 1600.0}),
-        ("SingleStream", "performance-contradiction",
-         {"result_90.00_percentile_latency_ns": 450000}),
+        (
+            "SingleStream",
+            "performance-contradiction",
+            {"result_qps_without_loadgen_overhead": 3000.0},
+        ),
+        ("SingleStream", "performance-contradiction", {"result_qps_with_loadgen_overhead": 1600.0}),
+        (
+            "SingleStream",
+            "performance-contradiction",
+            {"result_90.00_percentile_latency_ns": 450000},
+        ),
         ("SingleStream", "performance-min-duration", {"result_query_count": 800000}),
         ("MultiStream", "performance-contradiction", {"early_stopping_latency_ms": 3000000}),
         ("MultiStream", "performance-min-duration", {"result_query_count": 40000}),
         ("MultiStream", "performance-min-duration", {"power_end": "02-13-2025 23:34:19.012"}),
     ],
-)  # fmt: skip
+)
 def test_an_edited_line_contradicts_the_others(
     scenario: str, rule: str, changes: dict[str, Any]
 ) -> None:

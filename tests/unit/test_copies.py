@@ -8,16 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from endpoints_submissions import write_endpoints
-from submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 from mlrepo.checker.check import check
-from mlrepo.checker.copies import with_copies
+from mlrepo.checker.documents.copies import with_copies
 from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Severity
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
 from mlrepo.rounds import load_round
+from tests.endpoints_submissions import write_endpoints
+from tests.submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 _ROUNDS = ["v0.7", "v1.1", "v3.1", "v5.1", "v6.1"]
 _PARTS = ("performance", "accuracy")
@@ -69,9 +69,11 @@ def test_a_run_of_another_system_is_named_at_both(
     """Whichever of a result's runs it is, in every layout."""
     submission = write_submission(tmp_path, round_name)
     add_system(submission, "beta")
-    own = submission.compliance("Offline", part) if part == "TEST01" else (
-        submission.result("Offline") / part
-    )  # fmt: skip
+    own = (
+        submission.compliance("Offline", part)
+        if part == "TEST01"
+        else (submission.result("Offline") / part)
+    )
     beta = Path(str(own).replace(f"/{SYSTEM}/", "/beta/"))
     shutil.rmtree(beta)
     shutil.copytree(own, beta)
@@ -80,8 +82,10 @@ def test_a_run_of_another_system_is_named_at_both(
         str(submission.result("Offline").relative_to(tmp_path)).replace(f"/{SYSTEM}/", "/beta/"),
     ]
     name = "performance/run_1" if part == "performance" else ""
-    places = [str((own if not name else own / "run_1").relative_to(tmp_path)),
-              str((beta if not name else beta / "run_1").relative_to(tmp_path))]  # fmt: skip
+    places = [
+        str((own if not name else own / "run_1").relative_to(tmp_path)),
+        str((beta if not name else beta / "run_1").relative_to(tmp_path)),
+    ]
     assert copies(judged(submission)) == {(places[0], results[1]), (places[1], results[0])}
 
 
@@ -127,11 +131,18 @@ def test_within_a_system_only_other_benchmarks_are_warned_of(
     """One run serves both accuracy levels, and the scenarios that follow from it."""
     results = [
         Result(
-            f"closed/Acme/results/alpha/{name}/{scenario}", "closed", "Acme", "alpha", name,
-            scenario, official=True, strict=True, prints=(("performance/run_1", "ab"),),
+            f"closed/Acme/results/alpha/{name}/{scenario}",
+            "closed",
+            "Acme",
+            "alpha",
+            name,
+            scenario,
+            official=True,
+            strict=True,
+            prints=(("performance/run_1", "ab"),),
         )
         for name, scenario in ((benchmark, "Offline"), (other, "SingleStream"))
-    ]  # fmt: skip
+    ]
     warned = with_copies(load_round("v5.1"), results)
     assert sum(len(result.findings) for result in warned) == count
 

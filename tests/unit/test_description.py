@@ -27,9 +27,13 @@ from mlrepo.systems.machine import Fact
 
 def _new(name: str, facts: dict[str, Fact] | None = None) -> dict[str, Any]:
     return new_description(
-        load_round(name), division="open", submitter="Acme", category="edge", name="box",
+        load_round(name),
+        division="open",
+        submitter="Acme",
+        category="edge",
+        name="box",
         facts=facts or {},
-    ).values  # fmt: skip
+    ).values
 
 
 @pytest.mark.parametrize("name", known_rounds())
@@ -171,9 +175,15 @@ def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
         "cooling": "",
     }
     made = new_description(
-        load_round("v6.1"), division="open", submitter="Acme", category="edge", name="box",
-        facts=_FACTS, base=base, chosen={"cooling": "air", "host_processors_per_node": "2"},
-    )  # fmt: skip
+        load_round("v6.1"),
+        division="open",
+        submitter="Acme",
+        category="edge",
+        name="box",
+        facts=_FACTS,
+        base=base,
+        chosen={"cooling": "air", "host_processors_per_node": "2"},
+    )
     assert made.values["host_processor_model_name"] == "Intel Xeon Platinum 8380"
     assert made.values["host_memory_capacity"] == "512GB"
     assert made.values["host_processor_core_count"] == "40"
@@ -183,8 +193,10 @@ def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
     assert made.values["cooling"] == "air"
     (contradiction,) = made.contradicted
     assert (contradiction.field, contradiction.written, contradiction.detected) == (
-        "host_processor_core_count", "56", "40",
-    )  # fmt: skip
+        "host_processor_core_count",
+        "56",
+        "40",
+    )
     assert made.not_taken == {"host_storage_type": "NVMe SSD"}
     assert made.overruled == ()
 
@@ -192,10 +204,15 @@ def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
 def test_what_the_user_sets_stands_and_is_told_to_contradict() -> None:
     """The user may know better than a sensor; nobody else may."""
     made = new_description(
-        load_round("v6.1"), division="open", submitter="Acme", category="edge", name="box",
-        facts=_FACTS, base={"host_processor_core_count": 56},
+        load_round("v6.1"),
+        division="open",
+        submitter="Acme",
+        category="edge",
+        name="box",
+        facts=_FACTS,
+        base={"host_processor_core_count": 56},
         chosen={"host_processor_core_count": "80"},
-    )  # fmt: skip
+    )
     assert made.values["host_processor_core_count"] == "80"
     assert [c.written for c in made.overruled] == ["80"]
     assert made.contradicted == ()
@@ -210,14 +227,30 @@ def test_what_the_user_sets_stands_and_is_told_to_contradict() -> None:
         ("accelerators_per_node", "8", "0", False),
         ("accelerator_model_name", "", "N/A", True),
         ("accelerator_model_name", "NVIDIA A100", "N/A", False),
-        ("host_processor_model_name", "Xeon Platinum 8380",
-         _FACTS["host_processor_model_name"].value, True),
-        ("host_processor_model_name", "Xeon Platinum 8380H",
-         _FACTS["host_processor_model_name"].value, False),
-        ("host_processor_model_name", "Xeon Gold 6248",
-         _FACTS["host_processor_model_name"].value, False),
-        ("host_processor_model_name", "Intel Xeon Platinum 8252C", "Intel(R) Xeon(R) Processor",
-         False),
+        (
+            "host_processor_model_name",
+            "Xeon Platinum 8380",
+            _FACTS["host_processor_model_name"].value,
+            True,
+        ),
+        (
+            "host_processor_model_name",
+            "Xeon Platinum 8380H",
+            _FACTS["host_processor_model_name"].value,
+            False,
+        ),
+        (
+            "host_processor_model_name",
+            "Xeon Gold 6248",
+            _FACTS["host_processor_model_name"].value,
+            False,
+        ),
+        (
+            "host_processor_model_name",
+            "Intel Xeon Platinum 8252C",
+            "Intel(R) Xeon(R) Processor",
+            False,
+        ),
         ("host_memory_capacity", "512 GB", "503.5 GiB usable", True),
         ("host_memory_capacity", "0.5 TB", "503.5 GiB usable", True),
         ("host_memory_capacity", "384GB", "503.5 GiB usable", False),
@@ -228,7 +261,7 @@ def test_what_the_user_sets_stands_and_is_told_to_contradict() -> None:
         ("accelerator_memory_capacity", "80GB", "80 GiB", True),
         ("accelerator_memory_capacity", "40 GB", "80 GiB", False),
     ],
-)  # fmt: skip
+)
 def test_wordings_agree_only_when_both_can_be_true(
     field: str, written: Any, detected: str, same: bool
 ) -> None:
@@ -243,9 +276,12 @@ def test_a_file_is_judged_before_a_run_fills_its_framework() -> None:
         (problem,) = draft_problems(data, round_)
         assert (problem.rule, problem.breaks_official) == ("system-description", True)
     empty = dict.fromkeys(round_.system_fields(), "x") | {
-        "framework": "", "status": "available", "system_type": "edge", "division": "open",
+        "framework": "",
+        "status": "available",
+        "system_type": "edge",
+        "division": "open",
         "submitter": "acme",
-    }  # fmt: skip
+    }
     found = draft_problems(json.dumps(empty).encode(), round_, division="open", submitter="Acme")
     assert not any(problem.breaks_strict for problem in found)
     found = draft_problems(json.dumps(empty).encode(), round_, division="closed", submitter="B")

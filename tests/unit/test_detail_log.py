@@ -17,9 +17,15 @@ def _line(key: str, value: object, *, error: bool = False, number: int = 1) -> b
         "time_ms": 0.0,
         "namespace": "mlperf::logging",
         "event_type": "POINT_IN_TIME",
-        "metadata": {"is_error": error, "is_warning": False, "file": "loadgen.cc",
-                     "line_no": number, "pid": 1, "tid": 1},
-    }  # fmt: skip
+        "metadata": {
+            "is_error": error,
+            "is_warning": False,
+            "file": "loadgen.cc",
+            "line_no": number,
+            "pid": 1,
+            "tid": 1,
+        },
+    }
     return b":::MLLOG " + json.dumps(event).encode() + b"\n"
 
 
@@ -84,9 +90,20 @@ def test_thousands_of_repeated_warnings_hide_nothing() -> None:
         b":::MLLOG \xff\xfe{}",
         b':::MLLOG {"key": "b", "value": ' + b"9" * 5000 + b', "metadata": {}}',
     ],
-    ids=["cut", "empty", "list", "number", "no key", "no value", "no metadata", "metadata",
-         "deep", "bytes", "huge number"],
-)  # fmt: skip
+    ids=[
+        "cut",
+        "empty",
+        "list",
+        "number",
+        "no key",
+        "no value",
+        "no metadata",
+        "metadata",
+        "deep",
+        "bytes",
+        "huge number",
+    ],
+)
 def test_a_damaged_line_is_invalid_with_its_number(line: bytes) -> None:
     """Damage is a finding with file and line, never a crash."""
     with pytest.raises(InvalidResult, match=r"x\.txt:3 is not a LoadGen log line"):

@@ -8,14 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import machines
 import pytest
-from record_machine import nvml_answers, record
 
 from mlrepo.systems.detect import detect, host_facts
 from mlrepo.systems.machine import Detection, Machine
 from mlrepo.systems.noise import load_now
 from mlrepo.systems.nvml import Gpu, RecordedNvml, read_gpus_from
+from tests import machines
+from tests.record_machine import nvml_answers, record
 
 
 def _values(found: Detection) -> dict[str, str]:
@@ -206,9 +206,11 @@ def test_older_dmidecode_has_other_names(tmp_path: Path) -> None:
 
 def test_power_supplies_as_dmidecode_tells_them(tmp_path: Path) -> None:
     """Number and rating of those that are there, maker and model beside them."""
-    block = ("Handle 0x{0:04X}, DMI type 39, 22 bytes\nSystem Power Supply\n\tPower Unit Group: 1\n"
-             "\tLocation: PSU{0}\n\tManufacturer: DELL\n\tModel Part Number: 0CMPGMA01\n"
-             "\tMax Power Capacity: 1400 W\n\tStatus: {1}\n\tType: Switching")  # fmt: skip
+    block = (
+        "Handle 0x{0:04X}, DMI type 39, 22 bytes\nSystem Power Supply\n\tPower Unit Group: 1\n"
+        "\tLocation: PSU{0}\n\tManufacturer: DELL\n\tModel Part Number: 0CMPGMA01\n"
+        "\tMax Power Capacity: 1400 W\n\tStatus: {1}\n\tType: Switching"
+    )
     states = ("Present, OK", "Present, OK", "Not Present")
     text = "\n\n".join(block.format(n, state) for n, state in enumerate(states))
     values = _values(detect(machines.write(tmp_path, {"commands/dmidecode_-t_39": text})))
@@ -219,8 +221,11 @@ def test_power_supplies_as_dmidecode_tells_them(tmp_path: Path) -> None:
 def test_a_coprocessor_is_an_accelerator_unless_it_does_cryptography(tmp_path: Path) -> None:
     """NEC's vector engines count, Intel's QuickAssist does not."""
     device = "sys/bus/pci/devices/0000:1b:00.0"
-    files = {f"{device}/class": "0x0b4000", f"{device}/vendor": "0x1bcf",
-             f"{device}/device": "0x001c"}  # fmt: skip
+    files = {
+        f"{device}/class": "0x0b4000",
+        f"{device}/vendor": "0x1bcf",
+        f"{device}/device": "0x001c",
+    }
     found = detect(machines.write(tmp_path / "ve", files))
     assert "1 × PCI vendor 0x1bcf" in found.unknown["accelerators_per_node"]
     files |= {f"{device}/vendor": "0x8086", f"{device}/device": "0x4940"}
@@ -310,14 +315,26 @@ def test_uneven_sockets_have_no_core_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "garbage", "model name:", "MemTotal: many kB", "{}", "[1]"])
 def test_files_of_another_form_are_no_facts(tmp_path: Path, text: str) -> None:
     """An empty or strange file is no fact and no crash; each lost field has its reason."""
-    names = ("proc/cpuinfo", "proc/meminfo", "etc/os-release", "commands/lscpu_-J",
-             "commands/dmidecode_-t_17", "sys/block/sda/size", "sys/fs/cgroup/cpu.max",
-             "commands/xpu-smi_discovery_-j")  # fmt: skip
+    names = (
+        "proc/cpuinfo",
+        "proc/meminfo",
+        "etc/os-release",
+        "commands/lscpu_-J",
+        "commands/dmidecode_-t_17",
+        "sys/block/sda/size",
+        "sys/fs/cgroup/cpu.max",
+        "commands/xpu-smi_discovery_-j",
+    )
     found = detect(machines.write(tmp_path, dict.fromkeys(names, text)))
     told = {field for field, fact in found.facts.items() if fact.value not in ("N/A", "0", "1")}
     assert told == set()
-    for field in ("host_processor_model_name", "host_memory_capacity", "operating_system",
-                  "host_storage_capacity", "host_memory_configuration"):  # fmt: skip
+    for field in (
+        "host_processor_model_name",
+        "host_memory_capacity",
+        "operating_system",
+        "host_storage_capacity",
+        "host_memory_configuration",
+    ):
         assert found.unknown[field]
 
 
@@ -360,10 +377,21 @@ def _nvml(**answers: Any) -> Any:
 
         return call
 
-    names = ("Init", "Shutdown", "SystemGetDriverVersion", "DeviceGetCount",
-             "DeviceGetHandleByIndex", "DeviceGetName", "DeviceGetMemoryInfo",
-             "DeviceGetMaxPcieLinkGeneration", "DeviceGetMaxPcieLinkWidth", "DeviceGetEccMode",
-             "DeviceGetNvLinkState", "DeviceGetMaxClockInfo", "DeviceGetVbiosVersion")  # fmt: skip
+    names = (
+        "Init",
+        "Shutdown",
+        "SystemGetDriverVersion",
+        "DeviceGetCount",
+        "DeviceGetHandleByIndex",
+        "DeviceGetName",
+        "DeviceGetMemoryInfo",
+        "DeviceGetMaxPcieLinkGeneration",
+        "DeviceGetMaxPcieLinkWidth",
+        "DeviceGetEccMode",
+        "DeviceGetNvLinkState",
+        "DeviceGetMaxClockInfo",
+        "DeviceGetVbiosVersion",
+    )
     functions = {f"nvml{name}": function(name) for name in names}
     return SimpleNamespace(
         NVMLError=_NvmlError, NVML_CLOCK_GRAPHICS=0, NVML_CLOCK_MEM=2, **functions
@@ -372,18 +400,28 @@ def _nvml(**answers: Any) -> Any:
 
 def test_nvml_functions_that_refuse_leave_their_field_empty() -> None:
     """A device may refuse any question; names may be bytes."""
-    base = {"Init": None, "Shutdown": None, "SystemGetDriverVersion": b"550.1",
-            "DeviceGetCount": 1, "DeviceGetHandleByIndex": "h", "DeviceGetName": b"T4"}  # fmt: skip
+    base = {
+        "Init": None,
+        "Shutdown": None,
+        "SystemGetDriverVersion": b"550.1",
+        "DeviceGetCount": 1,
+        "DeviceGetHandleByIndex": "h",
+        "DeviceGetName": b"T4",
+    }
     found = read_gpus_from(_nvml(**base))
     assert found.driver == "550.1"
     assert found.devices == (Gpu("T4"),)
     full = read_gpus_from(
         _nvml(
-            **base, DeviceGetMemoryInfo=SimpleNamespace(total=16), DeviceGetEccMode=[1, 1],
-            DeviceGetMaxPcieLinkGeneration=3, DeviceGetMaxPcieLinkWidth=16,
-            DeviceGetNvLinkState=1, DeviceGetMaxClockInfo=1590,
+            **base,
+            DeviceGetMemoryInfo=SimpleNamespace(total=16),
+            DeviceGetEccMode=[1, 1],
+            DeviceGetMaxPcieLinkGeneration=3,
+            DeviceGetMaxPcieLinkWidth=16,
+            DeviceGetNvLinkState=1,
+            DeviceGetMaxClockInfo=1590,
         )
-    )  # fmt: skip
+    )
     assert full.devices == (Gpu("T4", 16, 1590, 1590, "PCIe Gen3 x16", 18, "enabled"),)
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
 
 from mlrepo.checker.check import check
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
 
 _SCORES = "accuracy/accuracy_results.json"
 _SUMMARY = "performance/result_summary.json"
@@ -65,14 +65,22 @@ def _summary(**changes: Any) -> Callable[[Path], None]:
     [
         ("datacenter", "deepseek-r1", "Interactive", _config("type: interactive", "type: online")),
         ("edge", "qwen3.6-27b", "SingleStream", _config("type: singlestream", "type: online")),
-        ("edge", "qwen3.6-27b", "SingleStream",
-         _config("type: poisson", "type: concurrency\n    target_concurrency: 1")),
+        (
+            "edge",
+            "qwen3.6-27b",
+            "SingleStream",
+            _config("type: poisson", "type: concurrency\n    target_concurrency: 1"),
+        ),
         ("edge", "qwen3.6-27b", "SingleStream", _score(score=0.8723618090452261)),
-        ("datacenter", "deepseek-r1", "Server",
-         _score(score=81.42661804922516, output_sequence_lengths={"avg": 3743.29})),
+        (
+            "datacenter",
+            "deepseek-r1",
+            "Server",
+            _score(score=81.42661804922516, output_sequence_lengths={"avg": 3743.29}),
+        ),
         ("datacenter", "qwen3-vl-235b-a22b", "Server", _score(score=0.7874153796727632)),
     ],
-)  # fmt: skip
+)
 def test_what_was_published_is_valid(
     tmp_path: Path, category: str, model: str, scenario: str, change: Callable[[Path], None]
 ) -> None:
@@ -83,29 +91,58 @@ def test_what_was_published_is_valid(
 @pytest.mark.parametrize(
     ("rule", "category", "model", "scenario", "change"),
     [
-        ("performance-scenario", "edge", "qwen3.6-27b", "SingleStream",
-         _config("type: poisson", "type: concurrency\n    target_concurrency: 8")),
-        ("performance-scenario", "edge", "qwen3.6-27b", "SingleStream",
-         _config("type: singlestream", "type: offline")),
-        ("performance-scenario", "datacenter", "deepseek-r1", "Offline",
-         _config("type: offline", "type: online")),
+        (
+            "performance-scenario",
+            "edge",
+            "qwen3.6-27b",
+            "SingleStream",
+            _config("type: poisson", "type: concurrency\n    target_concurrency: 8"),
+        ),
+        (
+            "performance-scenario",
+            "edge",
+            "qwen3.6-27b",
+            "SingleStream",
+            _config("type: singlestream", "type: offline"),
+        ),
+        (
+            "performance-scenario",
+            "datacenter",
+            "deepseek-r1",
+            "Offline",
+            _config("type: offline", "type: online"),
+        ),
         ("accuracy-target", "edge", "qwen3.6-27b", "SingleStream", _score(score=0.8523)),
         # A benchmark's scorer writes percents: this is less than one percent.
         ("accuracy-target", "datacenter", "deepseek-r1", "Server", _score(score=0.81)),
-        ("accuracy-target", "datacenter", "deepseek-r1", "Server",
-         _score(output_sequence_lengths={"avg": 3000.0})),
-        ("accuracy-target", "datacenter", "deepseek-r1", "Server",
-         _score(output_sequence_lengths={"avg": 9000.0})),
+        (
+            "accuracy-target",
+            "datacenter",
+            "deepseek-r1",
+            "Server",
+            _score(output_sequence_lengths={"avg": 3000.0}),
+        ),
+        (
+            "accuracy-target",
+            "datacenter",
+            "deepseek-r1",
+            "Server",
+            _score(output_sequence_lengths={"avg": 9000.0}),
+        ),
         ("accuracy-range", "edge", "qwen3.6-27b", "SingleStream", _score(score=872.4)),
         ("accuracy-range", "datacenter", "qwen3-vl-235b-a22b", "Server", _score(score=7.8)),
         ("endpoints", "datacenter", "deepseek-r1", "Server", _score(complete=False)),
         ("endpoints", "datacenter", "deepseek-r1", "Server", _summary(complete=False)),
     ],
-)  # fmt: skip
+)
 def test_what_the_rules_forbid_is_refused(
-    tmp_path: Path, rule: str, category: str, model: str, scenario: str,
+    tmp_path: Path,
+    rule: str,
+    category: str,
+    model: str,
+    scenario: str,
     change: Callable[[Path], None],
-) -> None:  # fmt: skip
+) -> None:
     """By its own rule, at a line of the file that says it."""
     found = _judged(tmp_path, category, model, scenario, change)
     assert {each.rule for each in found} == {rule}
@@ -114,7 +151,8 @@ def test_what_the_rules_forbid_is_refused(
 
 def test_a_length_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A lone score is held to its own metric; nobody knows the other one."""
-    found = _judged(tmp_path, "datacenter", "deepseek-r1", "Server",
-                    _score(output_sequence_lengths={}))  # fmt: skip
+    found = _judged(
+        tmp_path, "datacenter", "deepseek-r1", "Server", _score(output_sequence_lengths={})
+    )
     assert [(each.rule, each.breaks_strict) for each in found] == [("accuracy-not-verified", False)]
     assert "TOKENS_PER_SAMPLE" in found[0].message

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from mlrepo.errors import Busy, InvalidResult, MlrepoError, NotThere, Unanswered, UserError
+from mlrepo.forge.choice import forge_for
+from mlrepo.forge.forge import Address, GitForge, GitLab, Proposal
+from mlrepo.forge.github import GitHub
+from mlrepo.guard.departure import refuse_early, refuse_unfit
 from mlrepo.repository.outgoing import Outgoing, OutgoingBlob
 from mlrepo.repository.process import GitError
 from mlrepo.repository.remotes import Access, BaseMissing, remote_error
 from mlrepo.settings import Resolver
-from mlrepo.submission.departure import refuse_early, refuse_unfit
-from mlrepo.submission.forge import Address, GitForge, GitLab, Proposal
-from mlrepo.submission.forge_choice import forge_for
-from mlrepo.submission.github import GitHub
 
 _GITHUB = "https://github.com/mlcommons/inference_results_v6.1"
 
@@ -26,12 +26,16 @@ _GITHUB = "https://github.com/mlcommons/inference_results_v6.1"
         (f"{_GITHUB}.git", "https://github.com", "github.com", "mlcommons/inference_results_v6.1"),
         ("git@github.com:mlcommons/x.git", "", "github.com", "mlcommons/x"),
         ("ssh://git@ghe.example.org:2222/a/b", "", "ghe.example.org", "a/b"),
-        ("https://gitlab.example.org:8443/group/sub/project/", "https://gitlab.example.org:8443",
-         "gitlab.example.org", "sub/project"),
+        (
+            "https://gitlab.example.org:8443/group/sub/project/",
+            "https://gitlab.example.org:8443",
+            "gitlab.example.org",
+            "sub/project",
+        ),
         ("/srv/git/official.git", "", "", "git/official"),
         ("file:///srv/git/official.git", "", "", "git/official"),
     ],
-)  # fmt: skip
+)
 def test_an_address_is_read_from_every_spelling_of_git(
     url: str, origin: str, host: str, full_name: str
 ) -> None:
@@ -57,12 +61,19 @@ def test_an_address_that_would_run_or_tell_something_is_refused(url: str) -> Non
         ({"official.repository": "https://gitlab.com/a/b"}, GitLab),
         ({"official.repository": "https://gitlab.example.org/a/b"}, GitLab),
         ({"official.repository": "https://git.example.org/a/b"}, GitForge),
-        ({"official.repository": "https://git.example.org/a/b",
-          "official.forge": "gitlab"}, GitLab),
-        ({"official.repository": "https://git.example.org/a/b",
-          "official.api_url": "https://git.example.org/api/v3"}, GitHub),
+        (
+            {"official.repository": "https://git.example.org/a/b", "official.forge": "gitlab"},
+            GitLab,
+        ),
+        (
+            {
+                "official.repository": "https://git.example.org/a/b",
+                "official.api_url": "https://git.example.org/api/v3",
+            },
+            GitHub,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_forge_is_told_from_the_settings(
     settings: dict[str, str], kind: type, tmp_path: Path
 ) -> None:
@@ -75,8 +86,13 @@ def test_the_forge_is_told_from_the_settings(
 
 def test_a_token_is_not_sent_in_clear_text(tmp_path: Path) -> None:
     """Neither to an API nor by git, unless nobody listens on the way."""
-    resolver = Resolver({}, {"official.repository": "http://git.example.org/a/b",
-                             "official.api_url": "https://git.example.org/api/v3"})  # fmt: skip
+    resolver = Resolver(
+        {},
+        {
+            "official.repository": "http://git.example.org/a/b",
+            "official.api_url": "https://git.example.org/api/v3",
+        },
+    )
     with pytest.raises(UserError, match="not encrypted"):
         forge_for(resolver, {"GH_TOKEN": "x"}, tmp_path, timeout=1.0)
 
@@ -102,13 +118,16 @@ def test_access_is_handed_to_git_beside_what_the_environment_sets() -> None:
         ("! [remote rejected] a -> b (shallow update not allowed)", BaseMissing, "up to date"),
         ("remote: error: GH013: Repository rule violations", UserError, "revoke"),
         ("fatal: Authentication failed for 'https://x/'", MlrepoError, "token"),
-        ("fatal: unable to access 'https://x/': The requested URL returned error: 403",
-         MlrepoError, "token"),
+        (
+            "fatal: unable to access 'https://x/': The requested URL returned error: 403",
+            MlrepoError,
+            "token",
+        ),
         ("remote: Repository not found.", NotThere, "Check the URL"),
         ("fatal: unable to access 'https://x/': Could not resolve host: x", Unanswered, "again"),
         ("error: RPC failed; HTTP 502 curl 22", Unanswered, "again"),
     ],
-)  # fmt: skip
+)
 def test_what_git_says_is_told_with_what_it_means(
     said: str, kind: type[MlrepoError], way_out: str
 ) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from photos import KINDS, write_photos
 from PIL import Image
 
 from mlrepo.errors import InvalidResult, UserError
@@ -21,6 +20,7 @@ from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import WAYS, prepared_name
 from mlrepo.workloads.ways import WAY_NAMES
 from mlrepo.workloads.weights.graph import Tensor
+from tests.photos import KINDS, write_photos
 
 
 def _nothing(done: int, total: int) -> None:
@@ -46,9 +46,9 @@ def _as_the_reference_does(path: Path, way: str) -> np.ndarray:
     image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     height, width, _ = image.shape
     side = int(100.0 * 224 / 87.5)
-    size = (side, int(side * height / width)) if height > width else (
-        int(side * width / height), side
-    )  # fmt: skip
+    size = (
+        (side, int(side * height / width)) if height > width else (int(side * width / height), side)
+    )
     interpolation = cv2.INTER_AREA if way == "vgg" else cv2.INTER_LINEAR
     image = cv2.resize(image, size, interpolation=interpolation)
     left, top = int((image.shape[1] - 224) / 2), int((image.shape[0] - 224) / 2)

@@ -105,9 +105,10 @@ def _kaggle(root: Path, *, mapping: bool = True, synsets: list[str] | None = Non
     images = _touch(root / "ILSVRC" / "Data" / "CLS-LOC" / "val")
     rows = [
         f"{official_name(i)},{name} 85 1 499 272 {name} 1 1 2 2 \n"
-        for i, name in zip((3, 1, 2), synsets or [_SYNSETS[9], _SYNSETS[0], _SYNSETS[999]],
-                           strict=True)
-    ]  # fmt: skip
+        for i, name in zip(
+            (3, 1, 2), synsets or [_SYNSETS[9], _SYNSETS[0], _SYNSETS[999]], strict=True
+        )
+    ]
     (root / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n" + "".join(rows))
     if mapping:
         lines = [f"{name} a name, and another\n" for name in _SYNSETS]

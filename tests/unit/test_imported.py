@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.errors import UserError
+from mlrepo.exchange.imported import Importer
+from mlrepo.exchange.imported_logs import Identity, bare_runs
 from mlrepo.record import RunRecord
 from mlrepo.repository.trailers import run_trailers
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
-from mlrepo.submission.imported import Importer
-from mlrepo.submission.imported_logs import Identity, bare_runs
+from tests.submissions import Submission, write_submission
 
 _DETAIL = "mlperf_log_detail.txt"
 _ROUGE = (
@@ -60,24 +60,45 @@ def logs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("round_name", "benchmark", "text", "value", "unit"),
     [
-        ("v5.1", "resnet50", "ILSVRC2012_val_3.JPEG, expected: 230, found 229\n"
-         "accuracy=76.456%, good=38228, total=50000\n", 76.456, "%"),
+        (
+            "v5.1",
+            "resnet50",
+            "ILSVRC2012_val_3.JPEG, expected: 230, found 229\n"
+            "accuracy=76.456%, good=38228, total=50000\n",
+            76.456,
+            "%",
+        ),
         ("v5.1", "bert-99", '{"exact_match": 83.67, "f1": 90.884}\n', 90.884, "F1"),
-        ("v5.1", "retinanet", "Average Precision  (AP) @[ IoU=0.50:0.95 ] = 0.375\nmAP=37.552%\n",
-         37.552, "%"),
+        (
+            "v5.1",
+            "retinanet",
+            "Average Precision  (AP) @[ IoU=0.50:0.95 ] = 0.375\nmAP=37.552%\n",
+            37.552,
+            "%",
+        ),
         ("v5.1", "retinanet", "mAP=37.552\n", 37.552, "mAP"),
         ("v6.1", "yolo-95", "mAP=50.9\n", 50.9, "mAP"),
         ("v5.1", "rgat", '{"accuracy": 0.7286, "total": 788379}\n', 0.7286, "acc"),
         ("v5.1", "dlrm-v2-99", "AUC=80.31\n", 80.31, "AUC"),
-        ("v5.1", "3d-unet-99", "Accuracy: mean = 0.86170, kidney = 0.93, tumor = 0.79\n", 0.8617,
-         "DICE"),
+        (
+            "v5.1",
+            "3d-unet-99",
+            "Accuracy: mean = 0.86170, kidney = 0.93, tumor = 0.79\n",
+            0.8617,
+            "DICE",
+        ),
         ("v5.1", "whisper", "Word Error Rate: 2.07%, accuracy=97.93%\n", 97.93, "%"),
         ("v5.1", "llama3.1-8b", _ROUGE, 38.7792, "ROUGE1"),
         ("v5.1", "my-own-model", '{"exact_match": 83.67, "f1": 90.884}\n', 90.884, "F1"),
-        ("v5.1", "resnet50", "accuracy=75.1%, good=1, total=2\r\raccuracy=76.456%, good=1\r",
-         76.456, "%"),
+        (
+            "v5.1",
+            "resnet50",
+            "accuracy=75.1%, good=1, total=2\r\raccuracy=76.456%, good=1\r",
+            76.456,
+            "%",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_accuracy_is_the_metric_of_the_benchmark(
     logs: Path, round_name: str, benchmark: str, text: str, value: float, unit: str
 ) -> None:
@@ -93,9 +114,12 @@ def test_all_metrics_of_a_benchmark_are_recorded(logs: Path) -> None:
     (logs / "accuracy/accuracy.txt").write_text(_ROUGE)
     record = _by_kind(_bare(logs / "accuracy", "v5.1", "llama3.1-8b"))["accuracy"]
     assert {name: metric.value for name, metric in record.metrics.items()} == {
-        "ROUGE1": 38.7792, "ROUGE2": 15.9075, "ROUGEL": 24.4957, "ROUGELSUM": 35.793,
+        "ROUGE1": 38.7792,
+        "ROUGE2": 15.9075,
+        "ROUGEL": 24.4957,
+        "ROUGELSUM": 35.793,
         "GEN_LEN": 8167644,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("text", ["", "no metric here, but 2012 and 1\n", "accuracy=1.2.3%\n"])

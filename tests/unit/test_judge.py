@@ -28,9 +28,13 @@ def _detail(**values: Any) -> str:
 
 
 GOOD = _detail(
-    loadgen_version="6.0.17", result_validity="VALID", result_samples_per_second=885.05,
-    result_mean_latency_ns=2_500_000, result_query_count=1, early_stopping_latency_ss=1_500_000,
-)  # fmt: skip
+    loadgen_version="6.0.17",
+    result_validity="VALID",
+    result_samples_per_second=885.05,
+    result_mean_latency_ns=2_500_000,
+    result_query_count=1,
+    early_stopping_latency_ss=1_500_000,
+)
 
 
 def _run(

@@ -13,9 +13,20 @@ import pytest
 from mlrepo.cli.main import COMMANDS, cli
 
 _HEAVY = (
-    "pygit2", "numpy", "cerberus", "rich", "onnxruntime", "mlperf_loadgen", "torch", "tvm",
-    "tomlkit", "mlrepo.repository", "mlrepo.bench", "json", "subprocess",
-)  # fmt: skip
+    "pygit2",
+    "numpy",
+    "cerberus",
+    "rich",
+    "onnxruntime",
+    "mlperf_loadgen",
+    "torch",
+    "tvm",
+    "tomlkit",
+    "mlrepo.repository",
+    "mlrepo.bench",
+    "json",
+    "subprocess",
+)
 
 
 def _loaded(code: str) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import machines
 import pytest
 
 from mlrepo.limits import (
@@ -14,6 +13,7 @@ from mlrepo.limits import (
     memory_limit,
     usable_cpus,
 )
+from tests import machines
 
 _V2 = "31 23 0:28 {shown} /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate"
 _V1 = "\n".join(
@@ -60,7 +60,9 @@ def test_the_smallest_limit_on_the_way_to_the_root_counts(tmp_path: Path) -> Non
     """systemd: the quota is the slice's, the memory limit its user's, the scope has none."""
     scope = "user.slice/user-1000.slice/session-2.scope"
     root = _machine(
-        tmp_path, f"0::/{scope}", _V2,
+        tmp_path,
+        f"0::/{scope}",
+        _V2,
         {
             f"{scope}/cpu.max": "max 100000",
             f"{scope}/memory.max": "max",
@@ -72,7 +74,7 @@ def test_the_smallest_limit_on_the_way_to_the_root_counts(tmp_path: Path) -> Non
             "user.slice/cpu.max": "150000 100000",
             "user.slice/memory.max": str(8 * _GIB),
         },
-    )  # fmt: skip
+    )
     quota, memory, left = cpu_quota(root), memory_limit(root), available_memory(root)
     assert quota is not None
     assert (quota.value, quota.source) == (1.5, "/sys/fs/cgroup/user.slice/cpu.max")
@@ -97,7 +99,9 @@ def test_the_first_version_of_control_groups(tmp_path: Path, group: str, shown: 
     """Each controller has a tree of its own; a job's limit is above its step."""
     job = "slurm/uid_7/job_9/" if group.startswith("/slurm") else ""
     root = _machine(
-        tmp_path, f"4:memory:{group}\n3:cpu,cpuacct:{group}\n1:name=systemd:/x\n0::/", _V1,
+        tmp_path,
+        f"4:memory:{group}\n3:cpu,cpuacct:{group}\n1:name=systemd:/x\n0::/",
+        _V1,
         {
             f"cpu,cpuacct/{job}cpu.cfs_quota_us": "250000",
             f"cpu,cpuacct/{job}cpu.cfs_period_us": "100000",
@@ -107,7 +111,7 @@ def test_the_first_version_of_control_groups(tmp_path: Path, group: str, shown: 
             "memory/slurm/memory.limit_in_bytes": "9223372036854771712",
         },
         shown,
-    )  # fmt: skip
+    )
     quota, memory, left = cpu_quota(root), memory_limit(root), available_memory(root)
     assert quota is not None
     assert quota.value == 2.5
@@ -124,9 +128,11 @@ def test_both_versions_side_by_side(tmp_path: Path) -> None:
     """The hybrid layout: the second version is mounted, and limits nothing."""
     unified = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw"
     root = _machine(
-        tmp_path, "4:memory:/a\n3:cpu,cpuacct:/a\n0::/a", f"{_V1}\n{unified}",
+        tmp_path,
+        "4:memory:/a\n3:cpu,cpuacct:/a\n0::/a",
+        f"{_V1}\n{unified}",
         {"memory/a/memory.limit_in_bytes": "4096", "unified/a/cgroup.procs": ""},
-    )  # fmt: skip
+    )
     memory = memory_limit(root)
     assert memory is not None
     assert memory.value == 4096

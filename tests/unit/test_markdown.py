@@ -6,15 +6,24 @@ import re
 from dataclasses import replace
 
 import pytest
-from samples import sample_record
 
 from mlrepo.layout.documents import calibration, code_readme, result_readme
 from mlrepo.markdown import code, plain
+from tests.samples import sample_record
 
 _HOSTILE = (
-    "<script>alert(1)</script>", "[x](javascript:alert(1))", "![](http://x/p.png)", "a|b",
-    "`rm -rf`", "```\n# title", "@everyone", "\u202egnp", "\x1b[31m", "a\n\n# b", "**bold**",
-)  # fmt: skip
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1))",
+    "![](http://x/p.png)",
+    "a|b",
+    "`rm -rf`",
+    "```\n# title",
+    "@everyone",
+    "\u202egnp",
+    "\x1b[31m",
+    "a\n\n# b",
+    "**bold**",
+)
 
 
 @pytest.mark.parametrize("text", _HOSTILE, ids=ascii)
@@ -33,15 +42,25 @@ def test_markup_of_others_is_text(text: str) -> None:
 def test_the_documents_of_a_submission_hold_no_markup_of_others(text: str) -> None:
     """Whatever field of a record it stands in."""
     record = sample_record(
-        sut=text, benchmark=text, scenario=text, validity=text, tool=text, platform=text,
+        sut=text,
+        benchmark=text,
+        scenario=text,
+        validity=text,
+        tool=text,
+        platform=text,
         argv=("mlrepo", text),
-        model={"file": text, "sha256": text, "weight_data_types": text,
-               "weight_transformations": text, "starting_weights_filename": text},
+        model={
+            "file": text,
+            "sha256": text,
+            "weight_data_types": text,
+            "weight_transformations": text,
+            "starting_weights_filename": text,
+        },
         dataset={"name": text, "samples": text, "fingerprint": text},
         backend={"name": text, "framework": text, "prefix": [text]},
         host={"other_software_stack": text, "operating_system": text},
         loadgen={"version": text},
-    )  # fmt: skip
+    )
     harmless = replace(record, **dict.fromkeys(("sut", "benchmark", "validity"), "x"))
     documents = (result_readme([record], text), code_readme([record]), calibration([record], {})[0])
     same = (

@@ -13,12 +13,12 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models import tiny_classifier
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
 from mlrepo.onnx_tensors import NotOnnx, onnx_tensors
+from tests.models import tiny_classifier
 
 _INFO = helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])
 
@@ -99,9 +99,17 @@ def _training(model: ModelProto, tensor: TensorProto) -> None:
 
 
 _PLACES: list[Callable[[ModelProto, TensorProto], None]] = [
-    _initializer, _constant, _branch, _list_of_graphs, _list_of_tensors, _function,
-    _default_of_a_function, _sparse, _sparse_constant, _training,
-]  # fmt: skip
+    _initializer,
+    _constant,
+    _branch,
+    _list_of_graphs,
+    _list_of_tensors,
+    _function,
+    _default_of_a_function,
+    _sparse,
+    _sparse_constant,
+    _training,
+]
 
 
 def _save(path: Path, *tensors: TensorProto, place: Callable[..., None] = _initializer) -> Path:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import onnx
 import pytest
-from models import tiny_classifier
 
 from mlrepo.errors import UserError
 from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.spec import RunSpec
 from mlrepo.model_files import find_model_files
+from tests.models import tiny_classifier
 
 
 @pytest.fixture
@@ -26,9 +26,14 @@ def weights(tmp_path: Path) -> Path:
 def _guard(weights: Path) -> ModelGuard:
     files = find_model_files(weights.with_name("tiny.onnx"))
     spec = RunSpec(
-        "w", "b", "Offline", "performance", str(files.entry),
-        model_digest=files.digest, model_states=files.states,
-    )  # fmt: skip
+        "w",
+        "b",
+        "Offline",
+        "performance",
+        str(files.entry),
+        model_digest=files.digest,
+        model_states=files.states,
+    )
     return ModelGuard(spec)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import tiny_classifier
 from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.errors import RemoteUnavailable, UserError
@@ -22,6 +21,7 @@ from mlrepo.workloads.catalog import CATALOG, variants
 from mlrepo.workloads.download import download
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.ways import way_of
+from tests.models import tiny_classifier
 
 _CONTENT = np.random.default_rng(0).bytes(3_000_000)
 _MD5 = hashlib.md5(_CONTENT).hexdigest()
@@ -241,13 +241,17 @@ def test_an_entry_of_an_older_mlrepo_is_not_believed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "benchmark", "way"),
     [
-        (".onnx", "resnet50", "vgg"), (".pth", "resnet50", "pytorch"),
-        (".pt2", "resnet50", "pytorch"), (".pt", "mobilenet", "pytorch"),
-        (".onnx", "mobilenet", "mobilenet"), (".pth", "resnet50-random", ""),
+        (".onnx", "resnet50", "vgg"),
+        (".pth", "resnet50", "pytorch"),
+        (".pt2", "resnet50", "pytorch"),
+        (".pt", "mobilenet", "pytorch"),
+        (".onnx", "mobilenet", "mobilenet"),
+        (".pth", "resnet50-random", ""),
         (".pth.tar", "resnet50", "pytorch"),
-        (".pth", "efficientnet-lite0", "efficientnet-lite"), (".onnx", "digits", ""),
+        (".pth", "efficientnet-lite0", "efficientnet-lite"),
+        (".onnx", "digits", ""),
     ],
-)  # fmt: skip
+)
 def test_the_way_is_that_of_the_framework(suffix: str, benchmark: str, way: str) -> None:
     """Weights of torchvision were trained on images prepared as torchvision does it."""
     assert way_of(benchmark, Path(f"m{suffix}")) == way

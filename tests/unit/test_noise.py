@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import machines
 import psutil
 import pytest
 
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, disturbances, load_now, read_sensors
+from tests import machines
 
 _BUSY = "import time; print(1, flush=True); end = time.time() + 20\nwhile time.time() < end: pass"
 
@@ -128,6 +128,12 @@ def test_throttling_and_stolen_time_during_a_run_are_told(tmp_path: Path) -> Non
 )
 def test_each_limit_has_its_sentence(changes: dict[str, object], number: int) -> None:
     """A quiet machine has none."""
-    quiet = {"others_cpus": 0.0, "others": [], "unseen_cpus": 0.0, "steal_share": 0.0,
-             "throttle_events": 0, "benchmarks": []}  # fmt: skip
+    quiet = {
+        "others_cpus": 0.0,
+        "others": [],
+        "unseen_cpus": 0.0,
+        "steal_share": 0.0,
+        "throttle_events": 0,
+        "benchmarks": [],
+    }
     assert len(disturbances({**quiet, **changes})) == number

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 from mlrepo.checker.check import check
-from mlrepo.checker.equal_issue import KEY, damaged_configuration, judge_equal_issue
-from mlrepo.checker.measurements import judge_measurements
+from mlrepo.checker.documents.measurements import judge_measurements
 from mlrepo.checker.report import Report, Result
-from mlrepo.checker.rows import Figures, rows
+from mlrepo.checker.runs.equal_issue import KEY, damaged_configuration, judge_equal_issue
 from mlrepo.checker.scope import Scope
+from mlrepo.checker.walk.rows import Figures, rows
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
+from tests.submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 _DETAIL = "performance/run_1/mlperf_log_detail.txt"
 
@@ -253,8 +253,14 @@ def scope(tmp_path: Path) -> Callable[..., Scope]:
 
     def make(round_name: str, **fields: Any) -> Scope:
         place = Place("closed", "Acme", "alpha", "3d-unet-99", "Offline")
-        found = Scope(DirectoryTree(tmp_path), load_round(round_name), place, model="3d-unet-99",
-                      scenario="Offline", **fields)  # fmt: skip
+        found = Scope(
+            DirectoryTree(tmp_path),
+            load_round(round_name),
+            place,
+            model="3d-unet-99",
+            scenario="Offline",
+            **fields,
+        )
         (tmp_path / found.below("measurements")).mkdir(parents=True, exist_ok=True)
         return found
 
@@ -278,9 +284,13 @@ _ON = "3d-unet.*.sample_concatenate_permutation = 1\n"
     ],
 )
 def test_equal_issue_of_v4_1_stands_in_the_configuration(
-    scope: Callable[..., Scope], tmp_path: Path,
-    logged: object, conf: str, official: bool, strict: bool,
-) -> None:  # fmt: skip
+    scope: Callable[..., Scope],
+    tmp_path: Path,
+    logged: object,
+    conf: str,
+    official: bool,
+    strict: bool,
+) -> None:
     """Its LoadGen logs no such key, and its checker takes no log that has one for it."""
     for name in ("mlperf.conf", "user.conf"):
         here = scope("v4.1")
@@ -330,8 +340,10 @@ def test_a_power_result_describes_its_analyzer(
     for pattern in patterns:
         (place / pattern.replace(".*", ".md")).write_text("range: auto")
     judge_measurements(after, with_power=True)
-    named = [[f for f in each.findings if "is missing" in f.message and ".*" in f.message]
-             for each in (before, after)]  # fmt: skip
+    named = [
+        [f for f in each.findings if "is missing" in f.message and ".*" in f.message]
+        for each in (before, after)
+    ]
     assert [len(each) for each in named] == [len(patterns), 0]
     assert all(finding.breaks_official for finding in named[0])
     (place / patterns[1].replace(".*", ".md")).write_text("")

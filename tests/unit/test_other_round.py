@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from submissions import write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.checker.selection import restricted
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.submissions import write_submission
 
 
 def told(root: Path, round_name: str) -> list[Finding]:
@@ -22,9 +22,16 @@ def told(root: Path, round_name: str) -> list[Finding]:
 
 @pytest.mark.parametrize(
     ("measured", "asked"),
-    [("v5.1", "v6.1"), ("v6.1", "v5.1"), ("v6.0", "v6.1"), ("v1.1", "v6.1"), ("v5.1", "v1.1"),
-     ("v0.7", "v5.1"), ("v1.0", "v0.7")],
-)  # fmt: skip
+    [
+        ("v5.1", "v6.1"),
+        ("v6.1", "v5.1"),
+        ("v6.0", "v6.1"),
+        ("v1.1", "v6.1"),
+        ("v5.1", "v1.1"),
+        ("v0.7", "v5.1"),
+        ("v1.0", "v0.7"),
+    ],
+)
 def test_the_round_of_the_seeds_is_named(tmp_path: Path, measured: str, asked: str) -> None:
     """Once for the whole tree, whatever the layout and the form of the logs, and first of all."""
     write_submission(tmp_path, measured)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import git
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath, name_problem
+from tests.samples import git
 
 _TRICKY = 'abZ09._+@=(),- gitGIT~/\\:*?"<>|\n\t\0é\u200c'
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from samples import sample_record
 
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.peak import Search
@@ -15,6 +14,7 @@ from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
 from mlrepo.harness.query_list import QueryListError
 from mlrepo.record import Metric, RunRecord
+from tests.samples import sample_record
 
 
 class System:

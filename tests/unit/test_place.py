@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from samples import sample_record
 
 from mlrepo.bench.place import PlacedFiles, place_run
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric, RunRecord, configuration_digest
 from mlrepo.rounds import load_round
+from tests.samples import sample_record
 
 ROUND = load_round("v6.1")
 SYSTEM = b'{"system_name": "alpha", "cooling": "air", "framework": ""}'
@@ -40,8 +40,13 @@ class MemoryTree:
 
     def add(self, record: RunRecord, placed: PlacedFiles) -> None:
         """Record a run as the recorder does."""
-        for name in ("mlperf_log_summary.txt", "mlperf_log_detail.txt", "mlperf_log_accuracy.json",
-                     "accuracy.txt", "user.conf"):  # fmt: skip
+        for name in (
+            "mlperf_log_summary.txt",
+            "mlperf_log_detail.txt",
+            "mlperf_log_accuracy.json",
+            "accuracy.txt",
+            "user.conf",
+        ):
             self.files[f"runs/{record.run}/{name}"] = f"{record.run} {name}".encode()
         self.files[f"runs/{record.run}/run.json"] = record.to_json()
         for target, source in placed.links.items():
@@ -83,9 +88,12 @@ def test_a_valid_accuracy_run_brings_its_logs_and_accuracy_txt() -> None:
     placed = _place(accuracy, tip)
     names = {str(target).removeprefix(f"{RESULT}/") for target in placed.links}
     assert names == {
-        "accuracy/accuracy.txt", "accuracy/mlperf_log_accuracy.json",
-        "accuracy/mlperf_log_detail.txt", "accuracy/mlperf_log_summary.txt", "user.conf",
-    }  # fmt: skip
+        "accuracy/accuracy.txt",
+        "accuracy/mlperf_log_accuracy.json",
+        "accuracy/mlperf_log_detail.txt",
+        "accuracy/mlperf_log_summary.txt",
+        "user.conf",
+    }
     tip.add(accuracy, placed)
     performance = _record(SECOND)
     tip.add(performance, _place(performance, tip))
@@ -150,14 +158,23 @@ def test_what_is_not_valid_is_placed_only_by_force_and_only_if_judged(
         ({"scenario": "SingleStream"}, {"target_latency_percentile": 0.5}, "asks for >= 0.9"),
         ({"scenario": "MultiStream"}, {"target_latency_percentile": 99}, "asks for < 1"),
         ({"scenario": "MultiStream"}, {"samples_per_query": 4}, "asks for 8"),
-        ({"division": "open", "benchmark": "digits", "scenario": "Server"},
-         {"target_latency_percentile": 0.0099}, "= 0.0099, and v6.1 asks for >= 0.99"),
-        ({"division": "open", "benchmark": "digits"}, {"performance_issue_same": True},
-         "performance_issue_same"),
-        ({"test": "TEST01", "scenario": "SingleStream"}, {"target_latency_percentile": 0.5},
-         "percentile"),
+        (
+            {"division": "open", "benchmark": "digits", "scenario": "Server"},
+            {"target_latency_percentile": 0.0099},
+            "= 0.0099, and v6.1 asks for >= 0.99",
+        ),
+        (
+            {"division": "open", "benchmark": "digits"},
+            {"performance_issue_same": True},
+            "performance_issue_same",
+        ),
+        (
+            {"test": "TEST01", "scenario": "SingleStream"},
+            {"target_latency_percentile": 0.5},
+            "percentile",
+        ),
     ],
-)  # fmt: skip
+)
 def test_settings_that_no_result_has_keep_a_run_out_even_by_force(
     changes: dict[str, Any], effective: dict[str, Any], named: str, force: bool
 ) -> None:
@@ -175,15 +192,17 @@ def test_settings_that_no_result_has_keep_a_run_out_even_by_force(
         ({}, {"samples_per_query": 24576, "min_duration_ms": 10}),
         ({}, {"performance_issue_same_index": 3, "print_timestamps": True}),
         ({"scenario": "SingleStream"}, {"target_latency_percentile": 0.999}),
-        ({"division": "open", "benchmark": "digits", "scenario": "Server"},
-         {"target_latency_ns": 10**10, "target_latency_percentile": 0.99}),
+        (
+            {"division": "open", "benchmark": "digits", "scenario": "Server"},
+            {"target_latency_ns": 10**10, "target_latency_percentile": 0.99},
+        ),
         ({"division": "open", "scenario": "MultiStream"}, {"samples_per_query": 4}),
         ({"division": "open", "benchmark": "digits"}, {"performance_sample_count": 64}),
         ({"test": "TEST04"}, {"performance_issue_same": True}),
         ({"test": "TEST01"}, {"accuracy_log_sampling_target": 4096}),
         ({"mode": "accuracy", "result": Metric(76.5, "%")}, {"accuracy_log_sampling_target": 9}),
     ],
-)  # fmt: skip
+)
 def test_settings_that_a_run_may_choose_are_placed(
     changes: dict[str, Any], effective: dict[str, Any]
 ) -> None:
@@ -300,15 +319,23 @@ def test_the_files_of_a_result_say_what_was_measured() -> None:
     record = _record(
         argv=("mlrepo", "bench", "run", "--tag", "two words"),
         backend={"framework": "ONNX Runtime 1.32.0"},
-        model={"file": "r50.onnx", "sha256": "0" * 64, "retraining": "no",
-               "starting_weights_filename": "r50.onnx", "weight_data_types": "fp32"},
-    )  # fmt: skip
+        model={
+            "file": "r50.onnx",
+            "sha256": "0" * 64,
+            "retraining": "no",
+            "starting_weights_filename": "r50.onnx",
+            "weight_data_types": "fp32",
+        },
+    )
     files = {str(path): data for path, data in _place(record).files.items()}
     measurements = json.loads(files[f"{RESULT}/measurements.json"])
     assert set(measurements) == {
-        "input_data_types", "retraining", "starting_weights_filename", "weight_data_types",
+        "input_data_types",
+        "retraining",
+        "starting_weights_filename",
+        "weight_data_types",
         "weight_transformations",
-    }  # fmt: skip
+    }
     assert measurements["retraining"] == "no"
     readme = files[f"{RESULT}/README.md"].decode()
     assert "mlrepo bench run --tag 'two words'" in readme
@@ -316,6 +343,9 @@ def test_the_files_of_a_result_say_what_was_measured() -> None:
     assert FIRST in readme
     system = json.loads(files["closed/Acme/systems/alpha-onnx.json"])
     assert system == {
-        "system_name": "alpha", "cooling": "air", "framework": "ONNX Runtime 1.32.0",
-        "division": "closed", "submitter": "Acme",
-    }  # fmt: skip
+        "system_name": "alpha",
+        "cooling": "air",
+        "framework": "ONNX Runtime 1.32.0",
+        "division": "closed",
+        "submitter": "Acme",
+    }

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from submissions import Submission, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.repository.trees import DirectoryTree
+from tests.submissions import Submission, write_submission
 
 _BEGIN = datetime(2026, 3, 1, 12, 0, 0)
 _SECONDS = 610
@@ -46,10 +46,12 @@ def measured(root: Path, round_name: str = "v3.0", watts: float = 9.5) -> Submis
 
 def _write_samples(path: Path, watts: list[float], step: int = 1) -> None:
     times = (_BEGIN + timedelta(seconds=number * step + 0.5) for number in range(len(watts)))
-    path.write_text("".join(
-        f"Time,{time.strftime(_FORMAT)[:-3]},Watts,{value:f},Volts,230.0,Amps,0.1,PF,0.9,Mark,run\n"
-        for time, value in zip(times, watts, strict=True)
-    ))  # fmt: skip
+    path.write_text(
+        "".join(
+            f"Time,{time.strftime(_FORMAT)[:-3]},Watts,{value:f},Volts,230.0,Amps,0.1,PF,0.9,Mark,run\n"
+            for time, value in zip(times, watts, strict=True)
+        )
+    )
 
 
 def _edit(path: Path, edit: Callable[[str], str]) -> None:
@@ -100,9 +102,12 @@ def test_a_sample_a_minute_is_too_few(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "time"),
-    [("power_begin", "03-01-2026 12:09:00.000"), ("power_begin", "03-01-2026 12:00:20.000"),
-     ("power_end", "03-01-2026 12:08:10.000")],
-)  # fmt: skip
+    [
+        ("power_begin", "03-01-2026 12:09:00.000"),
+        ("power_begin", "03-01-2026 12:00:20.000"),
+        ("power_end", "03-01-2026 12:08:10.000"),
+    ],
+)
 def test_a_window_shorter_than_the_run_is_refused(tmp_path: Path, key: str, time: str) -> None:
     """The warm-up, or the hottest minutes, are part of the run."""
     submission = measured(tmp_path)

@@ -31,8 +31,9 @@ def test_a_damaged_line_is_a_value_error(line: str) -> None:
         samples_between(line, begin, end)
 
 
-@pytest.mark.parametrize("text", ["09-01-2021 12:03:04.125", "09-01-2021 12:03:04.125678",
-                                  "9-1-2021 1:2:3.5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text", ["09-01-2021 12:03:04.125", "09-01-2021 12:03:04.125678", "9-1-2021 1:2:3.5"]
+)
 def test_a_time_is_what_strptime_reads(text: str) -> None:
     """The short way gives the very time of the format's definition."""
     assert parse_time(text) == datetime.strptime(text, "%m-%d-%Y %H:%M:%S.%f")
@@ -40,9 +41,14 @@ def test_a_time_is_what_strptime_reads(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["13-01-2021 12:03:04.125", "02-30-2021 12:03:04.125", "09-01-2021 12::0304.125",
-     "09-01-2021 24:03:04.125", ""],
-)  # fmt: skip
+    [
+        "13-01-2021 12:03:04.125",
+        "02-30-2021 12:03:04.125",
+        "09-01-2021 12::0304.125",
+        "09-01-2021 24:03:04.125",
+        "",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     """Neither way reads a day or an hour that does not exist."""
     with pytest.raises(ValueError):
@@ -51,9 +57,13 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    ["Time,09-02-2021 10:00:02.500,Watts,1,x\n", "Time,09-01-2021 10:00:02.5,Watts,30,x\n",
-     "Time,09-01-2021 10:00:02.500,Watts,3e1,x\n", ""],
-)  # fmt: skip
+    [
+        "Time,09-02-2021 10:00:02.500,Watts,1,x\n",
+        "Time,09-01-2021 10:00:02.5,Watts,30,x\n",
+        "Time,09-01-2021 10:00:02.500,Watts,3e1,x\n",
+        "",
+    ],
+)
 def test_an_unusual_line_changes_no_other(odd: str) -> None:
     """A file of one day and form is read in one go; any other gives the same, line by line."""
     begin, end = parse_time("09-01-2021 10:00:00.000"), parse_time("09-01-2021 10:00:03.000")

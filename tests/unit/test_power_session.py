@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
-from mlrepo.checker.power_session import judge_session
+from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.scope import Scope
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import Place, load_round
 
 _RUN_FILES = ("mlperf_log_detail.txt", "mlperf_log_summary.txt", "spl.txt")
-_FILES = ["power/client.log", "power/server.log", "power/ptd_logs.txt",
-          *(f"{run}/{name}" for run in ("ranging", "run_1") for name in _RUN_FILES)]  # fmt: skip
+_FILES = [
+    "power/client.log",
+    "power/server.log",
+    "power/ptd_logs.txt",
+    *(f"{run}/{name}" for run in ("ranging", "run_1") for name in _RUN_FILES),
+]
 
 
 def _scope(root: Path, round_name: str) -> Scope:
@@ -35,9 +39,15 @@ def session(tmp_path: Path) -> Path:
         (home / name).write_text(f"content of {name}\n")
         sums[name] = hashlib.sha1((home / name).read_bytes()).hexdigest()
     record = {
-        "version": 1, "timezone": 0, "modules": {}, "sources": {}, "messages": [],
-        "uuid": {"client": "a", "server": "b"}, "session_name": "s", "phases": {},
-    }  # fmt: skip
+        "version": 1,
+        "timezone": 0,
+        "modules": {},
+        "sources": {},
+        "messages": [],
+        "uuid": {"client": "a", "server": "b"},
+        "session_name": "s",
+        "phases": {},
+    }
     for end in ("client", "server"):
         text = json.dumps(record | {"results": sums})
         (home / "power" / f"{end}.json").write_text(text)
@@ -52,8 +62,10 @@ def _change(session: Path, end: str, **values: Any) -> None:
 def _found(root: Path, round_name: str = "v4.1") -> list[tuple[str, bool, bool]]:
     scope = _scope(root, round_name)
     judge_session(scope)
-    return [(f.path.rpartition("performance/")[2], f.breaks_official, f.breaks_strict)
-            for f in scope.findings]  # fmt: skip
+    return [
+        (f.path.rpartition("performance/")[2], f.breaks_official, f.breaks_strict)
+        for f in scope.findings
+    ]
 
 
 def test_a_sound_session_has_no_finding(session: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlrepo.checker.report import Report, Result
-from mlrepo.submission.proposal_text import (
+from mlrepo.delivery.proposal_text import (
     BEGIN,
     END,
     body_of,
@@ -12,7 +12,7 @@ from mlrepo.submission.proposal_text import (
     merged_body,
     title_of,
 )
-from mlrepo.submission.selection import SelectedRun, Selection
+from mlrepo.proposal.selected import SelectedRun, Selection
 
 
 def _selection(commit: str = "c" * 40) -> Selection:
@@ -27,12 +27,20 @@ def _selection(commit: str = "c" * 40) -> Selection:
 def _report(count: int = 1) -> Report:
     results = tuple(
         Result(
-            "open/Acme/results/s|x/digits/Offline" + str(number or ""), "open", "Acme", "s|x",
-            "digits", "Offline", official=True, strict=number % 2 == 0, value=885.0512345,
-            unit="samples/s", accuracy="acc: 75.8\n",
+            "open/Acme/results/s|x/digits/Offline" + str(number or ""),
+            "open",
+            "Acme",
+            "s|x",
+            "digits",
+            "Offline",
+            official=True,
+            strict=number % 2 == 0,
+            value=885.0512345,
+            unit="samples/s",
+            accuracy="acc: 75.8\n",
         )
         for number in range(count)
-    )  # fmt: skip
+    )
     return Report("v6.1", results)
 
 

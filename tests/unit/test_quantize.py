@@ -9,9 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import tiny_classifier
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from photos import write_photos
 
 from mlrepo.bench.calibration import find_calibration
 from mlrepo.bench.fastest import compared_ways
@@ -28,6 +26,8 @@ from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.quantize import METHODS, quantize
 from mlrepo.workloads.stored_model import StoredModel
 from mlrepo.workloads.weights import read_facts
+from tests.models import tiny_classifier
+from tests.photos import write_photos
 
 
 @pytest.fixture
@@ -239,9 +239,12 @@ def test_backends_are_compared_in_the_precision_of_a_model_that_is_named(
     if kind == "named int8":
         quantize_dynamic(model, model, weight_type=QuantType.QInt8)
     request = BenchRequest(
-        "resnet50-random", "all", "Offline", "performance",
+        "resnet50-random",
+        "all",
+        "Offline",
+        "performance",
         model_file=None if kind == "not named" else model,
-    )  # fmt: skip
+    )
     ways = compared_ways(tmp_path / "home", request)
     found = {precision for _, precision in ways}
     assert ways[0] == ("onnx", "int8" if kind == "named int8" else "fp32")

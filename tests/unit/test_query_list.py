@@ -73,8 +73,10 @@ def _settings(scenario: str, **values: Any) -> Any:
 def _generated(tmp_path: Path, scenario: str, **values: Any) -> dict[str, int]:
     done = subprocess.run(
         [sys.executable, "-c", _RUN, scenario, json.dumps(values), str(tmp_path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, int] = json.loads(done.stdout)
     return found
 
@@ -85,18 +87,28 @@ def _generated(tmp_path: Path, scenario: str, **values: Any) -> dict[str, int]:
         ("SingleStream", {"single_stream_expected_latency_ns": 500.0}),
         ("SingleStream", {"single_stream_expected_latency_ns": 1e9, "min_query_count": 150_000}),
         ("MultiStream", {"multi_stream_expected_latency_ns": 4000.0}),
-        ("MultiStream", {"multi_stream_expected_latency_ns": 30000.0,
-                         "multi_stream_samples_per_query": 50}),
+        (
+            "MultiStream",
+            {"multi_stream_expected_latency_ns": 30000.0, "multi_stream_samples_per_query": 50},
+        ),
         ("Server", {"server_target_qps": 1.5e6}),
         ("Server", {"server_target_qps": 2e8, "min_duration_ms": 1, "min_query_count": 1}),
         ("Offline", {"offline_expected_qps": 5e6}),
-        ("SingleStream", {"single_stream_expected_latency_ns": 1e5,
-                          "sample_concatenate_permutation": True}),
-        ("MultiStream", {"multi_stream_expected_latency_ns": 1e5, "performance_issue_unique": True,
-                         "multi_stream_samples_per_query": 10}),
+        (
+            "SingleStream",
+            {"single_stream_expected_latency_ns": 1e5, "sample_concatenate_permutation": True},
+        ),
+        (
+            "MultiStream",
+            {
+                "multi_stream_expected_latency_ns": 1e5,
+                "performance_issue_unique": True,
+                "multi_stream_samples_per_query": 10,
+            },
+        ),
         ("Offline", {"offline_expected_qps": 1e5, "performance_issue_unique": True}),
     ],
-)  # fmt: skip
+)
 def test_it_is_the_list_that_loadgen_makes(
     tmp_path: Path, scenario: str, values: dict[str, Any]
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from growth import growth
-from samples import sample_record
-from submissions import write_submission
 
+from mlrepo.guard.embargo import is_result_path
+from mlrepo.guard.recognise import kind_of_result
 from mlrepo.repository.trailers import commit_message
-from mlrepo.submission.embargo import is_result_path
-from mlrepo.submission.recognise import kind_of_result
+from tests.growth import growth
+from tests.samples import sample_record
+from tests.submissions import write_submission
 
 RESULTS = {
     "summary": "====\nMLPerf Results Summary\n====\nSUT name : x\nResult is : INVALID\n",
@@ -81,12 +81,17 @@ def test_the_logs_of_a_submission_are_known_wherever_they_are(
 @pytest.mark.parametrize(
     ("path", "early"),
     [
-        ("runs", True), ("runs/1/x", True), ("closed/Acme/results/x", True),
-        ("OPEN/Acme/Measurements/x", True), ("old/network/Acme/compliance/x", True),
-        ("closed/Acme/code/x", False), ("docs/runs.md", False), ("closed/Acme/systems/x", False),
+        ("runs", True),
+        ("runs/1/x", True),
+        ("closed/Acme/results/x", True),
+        ("OPEN/Acme/Measurements/x", True),
+        ("old/network/Acme/compliance/x", True),
+        ("closed/Acme/code/x", False),
+        ("docs/runs.md", False),
+        ("closed/Acme/systems/x", False),
         ("results/x", False),
     ],
-)  # fmt: skip
+)
 def test_a_result_is_known_by_its_path(path: str, early: bool) -> None:
     """Also in capitals and below another directory: what is in it may be of any form."""
     assert is_result_path(path) is early

@@ -9,7 +9,6 @@ from dataclasses import asdict, fields
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import sample_record
 
 from mlrepo.errors import UserError
 from mlrepo.record import (
@@ -21,6 +20,7 @@ from mlrepo.record import (
     new_run_id,
     timestamp,
 )
+from tests.samples import sample_record
 
 _BERLIN = datetime.timezone(datetime.timedelta(hours=2))
 _TEXT = st.text(st.characters(min_codepoint=0, max_codepoint=0x2030), max_size=8)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import sample_record
 
 import mlrepo
 from mlrepo.bench.consent import tuned_words
@@ -21,6 +20,7 @@ from mlrepo.record import Metric, Placement, RunRecord, StoredLog
 from mlrepo.record_fields import RECORD, Use
 from mlrepo.settings import SETTINGS
 from mlrepo.systems.profiles import _PIN, _STATE, _TOP
+from tests.samples import sample_record
 
 _PACKAGE = Path(mlrepo.__file__).parent
 
@@ -29,8 +29,12 @@ def test_every_field_of_a_record_is_classified() -> None:
     """A new field needs a form and a use before it can be read."""
     named = {name.split(".")[0] for name in RECORD}
     assert named == {field.name for field in fields(RunRecord)}
-    for above, kind in (("result", Metric), ("metrics.*", Metric), ("logs.*", StoredLog),
-                        ("placement", Placement)):  # fmt: skip
+    for above, kind in (
+        ("result", Metric),
+        ("metrics.*", Metric),
+        ("logs.*", StoredLog),
+        ("placement", Placement),
+    ):
         below = {name.removeprefix(f"{above}.") for name in RECORD if name.startswith(f"{above}.")}
         assert {name for name in below if "." not in name and name != "*"} == {
             field.name for field in fields(kind)
@@ -51,22 +55,51 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
     """What a replay or a test takes from a record; all else is typed by the user or left out."""
     from_records = {
         # Checked by form, or a choice among what is here.
-        "workload", "backend", "scenario", "mode", "max_batch", "threads", "precision", "tags",
-        "test", "replays", "framework_version", "framework_ext", "skip_system_ext",
+        "workload",
+        "backend",
+        "scenario",
+        "mode",
+        "max_batch",
+        "threads",
+        "precision",
+        "tags",
+        "test",
+        "replays",
+        "framework_version",
+        "framework_ext",
+        "skip_system_ext",
         # Through the gate.
-        "prefix", "backend_options",
-    }  # fmt: skip
+        "prefix",
+        "backend_options",
+    }
     typed = {
-        "count", "time", "qps", "max_latency", "samples_per_query", "user_conf", "extra",
-        "model_file", "model_variant", "way", "layout", "timeout", "place", "require_quiet",
+        "count",
+        "time",
+        "qps",
+        "max_latency",
+        "samples_per_query",
+        "user_conf",
+        "extra",
+        "model_file",
+        "model_variant",
+        "way",
+        "layout",
+        "timeout",
+        "place",
+        "require_quiet",
         "agreement_check",
-    }  # fmt: skip
+    }
     assert from_records | typed == {field.name for field in fields(BenchRequest)}
     assert set(_keywords(_PACKAGE / "bench" / "replay.py", "BenchRequest")) <= from_records
     assert set(_keywords(_PACKAGE / "bench" / "compliance.py", "BenchRequest")) <= from_records | {
         # From the request of the test itself.
-        "model_file", "model_variant", "way", "layout", "timeout", "agreement_check",
-    }  # fmt: skip
+        "model_file",
+        "model_variant",
+        "way",
+        "layout",
+        "timeout",
+        "agreement_check",
+    }
 
 
 def test_every_field_of_tuned_settings_is_classified() -> None:
@@ -82,14 +115,24 @@ def test_every_setting_of_a_repository_is_classified() -> None:
     """`mlrepo.toml` comes with a clone: which of its values end in a URL, a path or a process."""
     urls = {
         # Given to git behind `--`; git runs no `ext::` URL unless the user's configuration says so.
-        "official.repository", "official.fork", "private_remotes",
-        # Gets a token only when it was stored for its very host (mlrepo.submission.credentials).
+        "official.repository",
+        "official.fork",
+        "private_remotes",
+        # Gets a token only when it was stored for its very host (mlrepo.forge.credentials).
         "official.api_url",
-    }  # fmt: skip
+    }
     paths = {"submitter", "system", "platform"}  # one component each: `_name`
     refs = {"official.branch"}
-    choices = {"round", "division", "category", "official.visibility", "official.forge", "profile",
-               "hooks", "embargo"}  # fmt: skip
+    choices = {
+        "round",
+        "division",
+        "category",
+        "official.visibility",
+        "official.forge",
+        "profile",
+        "hooks",
+        "embargo",
+    }
     assert urls | paths | refs | choices == {setting.key for setting in SETTINGS}
     for setting in SETTINGS:
         if setting.key in paths:
@@ -103,9 +146,15 @@ def test_every_key_of_a_platform_profile_is_classified() -> None:
     assert set(_PIN) == {"cpus", "numa_node"}  # the words of a prefix, made of numbers
     # What is written into files of the kernel: choices and numbers.
     assert set(_STATE) == {
-        "governor", "frequency_min", "frequency_max", "turbo", "smt", "online",
-        "transparent_hugepages", "swappiness",
-    }  # fmt: skip
+        "governor",
+        "frequency_min",
+        "frequency_max",
+        "turbo",
+        "smt",
+        "online",
+        "transparent_hugepages",
+        "swappiness",
+    }
 
 
 def test_processes_are_started_in_known_places_only() -> None:
@@ -118,8 +167,8 @@ def test_processes_are_started_in_known_places_only() -> None:
         "harness/agreement.py",  # our own module with the model that the run has
         "lifetime.py",  # binds a child that another place starts to its parent
         "repository/process.py",  # git, never through a shell
-        "submission/credentials.py",  # gh auth token
-        "submission/official_checker.py",  # as the user asked
+        "forge/credentials.py",  # gh auth token
+        "proposal/official_checker.py",  # as the user asked
         "systems/machine.py",
         "systems/scripts.py",  # what `mlrepo trust` knows by its hash
     }

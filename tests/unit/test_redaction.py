@@ -8,7 +8,6 @@ import shlex
 from urllib.parse import quote, quote_plus
 
 import pytest
-from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from mlrepo.redaction import (
     secret_values,
     shown_url,
 )
+from tests.growth import growth
 
 # For each pattern: texts with a secret in "«»", which must go, and texts that must stay.
 _SAMPLES: dict[str, tuple[list[str], list[str]]] = {

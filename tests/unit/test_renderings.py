@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.rules import RULES
-from mlrepo.cli.rendering import FORMATS, renderer
 from mlrepo.cli.screen import unstyled
+from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.findings import Finding, Severity
 from mlrepo.rounds import load_round
 
@@ -48,8 +48,20 @@ def _row(notes: str) -> dict[str, object]:
 _FAULTY = Report(
     "v1.1",
     (
-        _result("Offline", strict=False, findings=(_finding(f"{_PLACE}/Offline/log.txt", line=7,
-                expected="VALID", actual=_NASTY, hint="Run again", breaks_official=False),)),
+        _result(
+            "Offline",
+            strict=False,
+            findings=(
+                _finding(
+                    f"{_PLACE}/Offline/log.txt",
+                    line=7,
+                    expected="VALID",
+                    actual=_NASTY,
+                    hint="Run again",
+                    breaks_official=False,
+                ),
+            ),
+        ),
         _result("SingleStream", rows=(_row(_NASTY),), accuracy="76.456"),
     ),
     (
@@ -57,7 +69,7 @@ _FAULTY = Report(
         _finding("", breaks_strict=True),
     ),
     _COLUMNS,
-)  # fmt: skip
+)
 
 
 def _text(report: Report, profile: str = "strict") -> str:

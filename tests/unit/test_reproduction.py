@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 import pytest
-from samples import sample_record
 
 from mlrepo.bench.legacy import todays_command
-from mlrepo.cli.bench import command as bench
-from mlrepo.cli.init import command as init
+from mlrepo.cli.bench.group import command as bench
+from mlrepo.cli.repository.init import command as init
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from tests.samples import sample_record
 
 _OCTOML = {
     "env": {
@@ -37,11 +37,25 @@ def test_everything_that_was_chosen_is_chosen_again(mode: str) -> None:
     """Threads, batch, precision, prefix, and what the record holds only as typed."""
     record = sample_record(
         mode=mode,
-        argv=("mlrepo", "bench", "run", "--backend-opt", "streams=2", "--model-variant=v1",
-              "--skip-system-ext", "--time", "3"),
-        backend={"name": "openvino", "precision": "bf16", "threads": 4, "max_batch": 8,
-                 "prefix": ["numactl", "-N0"]},
-    )  # fmt: skip
+        argv=(
+            "mlrepo",
+            "bench",
+            "run",
+            "--backend-opt",
+            "streams=2",
+            "--model-variant=v1",
+            "--skip-system-ext",
+            "--time",
+            "3",
+        ),
+        backend={
+            "name": "openvino",
+            "precision": "bf16",
+            "threads": 4,
+            "max_batch": 8,
+            "prefix": ["numactl", "-N0"],
+        },
+    )
     found = _parsed(bench_command(record, "my.conf"))
     assert found["model"] == "resnet50"
     assert (found["backend"], found["scenario"], found["mode"]) == ("openvino", "Offline", mode)
@@ -121,8 +135,9 @@ def test_a_benchmark_that_nothing_runs_has_no_command() -> None:
     """The remark says whether the benchmark or the framework is missing."""
     unknown = todays_command(_published("TVM", "x.onnx", benchmark="rnnt"), {}, "v6.1")
     assert (unknown.arguments, unknown.remarks) == (
-        (), ("no installed benchmark is called rnnt",),
-    )  # fmt: skip
+        (),
+        ("no installed benchmark is called rnnt",),
+    )
     foreign = todays_command(_published("TensorRT 8", "resnet50.plan"), {}, "v6.1")
     assert foreign.arguments == ()
     assert foreign.remarks == ("no backend of mlrepo is TensorRT 8",)

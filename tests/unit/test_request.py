@@ -124,9 +124,12 @@ def test_the_user_s_file_wins_over_the_system_s(tmp_path: Path) -> None:
 def test_a_file_of_other_scenarios_is_named(tmp_path: Path) -> None:
     """One file may serve all scenarios; one given for a run that has none of its own is a slip."""
     file = tmp_path / "x.conf"
-    for text, noted in (("*.Server.target_qps = 1", True), ("*.*.min_duration = 1", False),
-                        ("*.Server.target_qps = 1\n*.Offline.target_qps = 2", False),
-                        ("# nothing", False)):  # fmt: skip
+    for text, noted in (
+        ("*.Server.target_qps = 1", True),
+        ("*.*.min_duration = 1", False),
+        ("*.Server.target_qps = 1\n*.Offline.target_qps = 2", False),
+        ("# nothing", False),
+    ):
         file.write_text(text)
         conf, _ = _request(user_conf=file).compose_user_conf("digits", None)
         assert [note for note in conf.notes if "no line of it is for Offline" in note] == (

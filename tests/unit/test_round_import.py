@@ -73,11 +73,21 @@ def _checkout(root: Path, text: str) -> Path:
 
 _OLDEST = "tools/submission/submission-checker.py"
 _SHIPPED = {
-    "v0.5": "cd105ff3", "v0.7": "cd105ff3", "v1.0": "8b58587c", "v1.1": "c5b89189",
-    "v2.0": "33894a19", "v2.1": "318cb131", "v3.0": "fd6486a0", "v3.1": "ce189bda",
-    "v4.0": "e39003a9", "v4.1": "379ee534", "v5.0": "7bf59976", "v5.1": "6776245e",
-    "v6.0": "b66003e1", "v6.1": "b66003e1",
-}  # fmt: skip
+    "v0.5": "cd105ff3",
+    "v0.7": "cd105ff3",
+    "v1.0": "8b58587c",
+    "v1.1": "c5b89189",
+    "v2.0": "33894a19",
+    "v2.1": "318cb131",
+    "v3.0": "fd6486a0",
+    "v3.1": "ce189bda",
+    "v4.0": "e39003a9",
+    "v4.1": "379ee534",
+    "v5.0": "7bf59976",
+    "v5.1": "6776245e",
+    "v6.0": "b66003e1",
+    "v6.1": "b66003e1",
+}
 
 
 def _git(*arguments: str) -> bytes:
@@ -172,8 +182,11 @@ def test_the_classes_of_settings_come_from_mlperf_conf(tmp_path: Path) -> None:
     )
     settings = import_round(checkout).tables["settings"]
     assert settings["target_latency_percentile"]["Server"] == {
-        "class": "minimum", "value": 0.975, "per_model": {"tiny": 0.999}, "below": 1,
-    }  # fmt: skip
+        "class": "minimum",
+        "value": 0.975,
+        "per_model": {"tiny": 0.999},
+        "below": 1,
+    }
     assert settings["samples_per_query"]["MultiStream"]["value"] == 16
     assert settings["sample_concatenate_permutation"]["*"]["per_model"] == {"tiny": 1}
     assert settings["min_query_count"]["Server"] == {"class": "free"}

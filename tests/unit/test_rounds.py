@@ -8,9 +8,21 @@ from mlrepo.errors import UserError
 from mlrepo.rounds import SCENARIOS, Place, known_rounds, load_round, parse_scenario
 
 ROUNDS = (
-    "v0.5", "v0.7", "v1.0", "v1.1", "v2.0", "v2.1", "v3.0", "v3.1", "v4.0", "v4.1", "v5.0",
-    "v5.1", "v6.0", "v6.1",
-)  # fmt: skip
+    "v0.5",
+    "v0.7",
+    "v1.0",
+    "v1.1",
+    "v2.0",
+    "v2.1",
+    "v3.0",
+    "v3.1",
+    "v4.0",
+    "v4.1",
+    "v5.0",
+    "v5.1",
+    "v6.0",
+    "v6.1",
+)
 PLACE = Place("closed", "Acme Inc", "box-onnx", "resnet50", "Offline")
 _RESULT = "closed/Acme Inc/results/box-onnx/resnet50/Offline"
 

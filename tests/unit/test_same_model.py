@@ -21,9 +21,12 @@ def model(tmp_path: Path) -> Path:
     assert DIGITS.model is not None
     path = tmp_path / "m.onnx"
     onnx.save_model(
-        onnx.load(DIGITS.model.path), path, save_as_external_data=True,
-        all_tensors_to_one_file=False, size_threshold=30_000,
-    )  # fmt: skip
+        onnx.load(DIGITS.model.path),
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=False,
+        size_threshold=30_000,
+    )
     assert len(find_model_files(path).files) > 2
     return path
 

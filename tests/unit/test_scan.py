@@ -12,11 +12,20 @@ from mlrepo.logs.scan import scan_detail
 
 def _line(key: str, value: object, *, error: bool = False) -> bytes:
     event = {
-        "key": key, "value": value, "time_ms": 0.1, "namespace": "mlperf::logging",
+        "key": key,
+        "value": value,
+        "time_ms": 0.1,
+        "namespace": "mlperf::logging",
         "event_type": "POINT_IN_TIME",
-        "metadata": {"is_error": error, "is_warning": False, "file": "a.cc", "line_no": 1,
-                     "pid": 1, "tid": 1},
-    }  # fmt: skip
+        "metadata": {
+            "is_error": error,
+            "is_warning": False,
+            "file": "a.cc",
+            "line_no": 1,
+            "pid": 1,
+            "tid": 1,
+        },
+    }
     return b":::MLLOG " + json.dumps(event).encode() + b"\n"
 
 
@@ -47,9 +56,27 @@ def test_first_values_alone_are_looked_for_where_asked() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, -7, 0.25, -1e-05, 1e300, True, False, "", "1", "true", "a \\ \"b\"", "Müll\n", "x" * 200,
-     [1, 2, 3], [], {"a.cc": "0123"}, 10**30, None],
-)  # fmt: skip
+    [
+        0,
+        -7,
+        0.25,
+        -1e-05,
+        1e300,
+        True,
+        False,
+        "",
+        "1",
+        "true",
+        'a \\ "b"',
+        "Müll\n",
+        "x" * 200,
+        [1, 2, 3],
+        [],
+        {"a.cc": "0123"},
+        10**30,
+        None,
+    ],
+)
 def test_a_value_is_what_json_says(value: object) -> None:
     """Short and long, proved and not proved: type and digits are those of the line."""
     found = scan_detail(io.BytesIO(_line("a", value)), ("a",)).values["a"]
@@ -85,9 +112,15 @@ def test_a_count_of_errors_that_is_no_number_is_not_zero(count: str, errors: int
 
 @pytest.mark.parametrize(
     "damage",
-    [b":::MLLOG {\n", b":::MLLOG []\n", b"\xff\n", b":::MLLOG " + b"[" * 100_000 + b"\n",
-     b':::MLLOG {"key": 1, "value": 2, "metadata": {}}\n', _line("a", 1)[:50]],
-)  # fmt: skip
+    [
+        b":::MLLOG {\n",
+        b":::MLLOG []\n",
+        b"\xff\n",
+        b":::MLLOG " + b"[" * 100_000 + b"\n",
+        b':::MLLOG {"key": 1, "value": 2, "metadata": {}}\n',
+        _line("a", 1)[:50],
+    ],
+)
 def test_a_damaged_line_is_a_problem_with_its_number(damage: bytes) -> None:
     """Every damage names its line."""
     scan = scan_detail(io.BytesIO(CLEAN + damage), ("a",))

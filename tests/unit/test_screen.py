@@ -18,10 +18,29 @@ from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.cli.screen import Door, doors, harmless, own
 
 _HOSTILE = (
-    "\x1b[2J", "\x1b]0;title\x07", "\x1b]8;;http://x\x1b\\", "\x9b31m", "\r", "\x08", "\x7f", "\0",
-    "\u202egnp", "\u2066", "\u200f", "\u061c", "\u200b", "\u2060", "\ufeff", "\xad", "\u2028",
-    "\u2029", "\x85", "\udc80", "\U000e0041", "\U000e0001",
-)  # fmt: skip
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://x\x1b\\",
+    "\x9b31m",
+    "\r",
+    "\x08",
+    "\x7f",
+    "\0",
+    "\u202egnp",
+    "\u2066",
+    "\u200f",
+    "\u061c",
+    "\u200b",
+    "\u2060",
+    "\ufeff",
+    "\xad",
+    "\u2028",
+    "\u2029",
+    "\x85",
+    "\udc80",
+    "\U000e0041",
+    "\U000e0001",
+)
 
 
 class _Terminal(io.StringIO):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import machines
 import pytest
 
 from mlrepo.errors import Busy, UserError
@@ -15,6 +14,7 @@ from mlrepo.systems.machine import Machine
 from mlrepo.systems.profiles import Profile, load_profile
 from mlrepo.systems.scripts import Script
 from mlrepo.systems.tuning import Tuner
+from tests import machines
 
 
 @pytest.fixture

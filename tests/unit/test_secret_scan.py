@@ -8,12 +8,12 @@ import random
 import string
 
 import pytest
-from growth import growth
 
 from mlrepo.redaction import Redactor
 from mlrepo.secret_anchors import KINDS, TOKENS, WORDLIKE_TOKENS, possible_kinds
 from mlrepo.secret_patterns import SECRET_PATTERNS
 from mlrepo.secret_scan import Secret, find_secrets, without_secrets
+from tests.growth import growth
 
 # Kind: a true sample, and one that looks alike. Written in halves, so that no scanner of this
 # project's own history takes them for real.
@@ -56,13 +56,22 @@ MORE = [
     ("webhook", "https://discord.com/api/webhooks/123456789012345678/" + "aB3-_" * 12),
 ]
 _LOOKALIKES = [
-    "ghp_short", "glpat-short", "AKIAabcdefgh12345678", "xoxb-123", "AIza" + "b" * 20,
+    "ghp_short",
+    "glpat-short",
+    "AKIAabcdefgh12345678",
+    "xoxb-123",
+    "AIza" + "b" * 20,
     "pypi-package",
-    "hf_transformers", "sk-container-of-the-estimator", "disk-usage-of-machine-12345678901234567",
-    "task_test_1234567890abcdefgh", "0123SK0123456789abcdef0123456789abcdef",
-    "npm_config_registry_of_this_machine_and_others", "monkey-0123456789abcdef0123456789abcdef",
-    "DISKAKIAABCDEFGH12345678", "ASIAQKC3VSFJE7ZW472ZOAXX2T7JTCLZBN5BYEOAE7E67F5Z",
-]  # fmt: skip
+    "hf_transformers",
+    "sk-container-of-the-estimator",
+    "disk-usage-of-machine-12345678901234567",
+    "task_test_1234567890abcdefgh",
+    "0123SK0123456789abcdef0123456789abcdef",
+    "npm_config_registry_of_this_machine_and_others",
+    "monkey-0123456789abcdef0123456789abcdef",
+    "DISKAKIAABCDEFGH12345678",
+    "ASIAQKC3VSFJE7ZW472ZOAXX2T7JTCLZBN5BYEOAE7E67F5Z",
+]
 
 
 def _token(prefix: str, characters: str, shortest: int) -> str:
@@ -70,11 +79,13 @@ def _token(prefix: str, characters: str, shortest: int) -> str:
     letters = "".join(
         chain
         for part, chain in (
-            ("A-Z", string.ascii_uppercase), ("a-z", string.ascii_lowercase), ("0-9", "0123456789"),
+            ("A-Z", string.ascii_uppercase),
+            ("a-z", string.ascii_lowercase),
+            ("0-9", "0123456789"),
             ("a-f", "abcdef"),
         )
         if part in characters
-    )  # fmt: skip
+    )
     chosen = random.Random(prefix)
     return prefix + "7" + "".join(chosen.choice(letters) for _ in range(shortest - 1))
 
@@ -85,12 +96,23 @@ TRUE = [
     for prefix in prefixes.split()
 ]
 _BEFORE = {
-    "start": "", "space": "x ", "quote": '"', "newline in JSON": "first\\n", "tab in JSON": "a\\t",
-    "colour": "\x1b[31m", "two colours": "\x1b[1;32m", "colour in JSON": "\\u001b[0m",
-    "colour in Python": "\\x1b[38;5;202m", "cleared line": "\x1b[2K", "underscore": "my_",
+    "start": "",
+    "space": "x ",
+    "quote": '"',
+    "newline in JSON": "first\\n",
+    "tab in JSON": "a\\t",
+    "colour": "\x1b[31m",
+    "two colours": "\x1b[1;32m",
+    "colour in JSON": "\\u001b[0m",
+    "colour in Python": "\\x1b[38;5;202m",
+    "cleared line": "\x1b[2K",
+    "underscore": "my_",
     "equals": "x=",
-    "percent": "a%0A", "quoted-printable": "a=0A", "bracket": "(", "dash": "a-",
-}  # fmt: skip
+    "percent": "a%0A",
+    "quoted-printable": "a=0A",
+    "bracket": "(",
+    "dash": "a-",
+}
 _ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
 
 
@@ -197,11 +219,28 @@ def test_a_plain_link_is_not_searched_for_a_password() -> None:
 
 
 _PIECES = [
-    "eyJ-", "_eyJ", "eyJaaaaaaaa.", "-----BEGIN ", "-----BEGIN A PRIVATE KEY-----", "://a", "SG.",
+    "eyJ-",
+    "_eyJ",
+    "eyJaaaaaaaa.",
+    "-----BEGIN ",
+    "-----BEGIN A PRIVATE KEY-----",
+    "://a",
+    "SG.",
     "sk-",
-    "\\nsk-", "[0mkey-", "machine a ", "authorization:", '"auth":', '"username":"a",', "xoxb-",
-    "1234567890:AA", "sig=", "AKIA", "cookie:", "a@://", "Authorization: Bearer ",
-]  # fmt: skip
+    "\\nsk-",
+    "[0mkey-",
+    "machine a ",
+    "authorization:",
+    '"auth":',
+    '"username":"a",',
+    "xoxb-",
+    "1234567890:AA",
+    "sig=",
+    "AKIA",
+    "cookie:",
+    "a@://",
+    "Authorization: Bearer ",
+]
 
 
 @pytest.mark.parametrize("piece", _PIECES)

@@ -31,15 +31,22 @@ def test_every_setting_has_a_class_in_every_round_and_scenario(name: str) -> Non
         for scenario in _SCENARIOS:
             rule = entry.get(scenario) or entry["*"]
             assert rule["class"] in CLASSES
-            assert "value" in rule or rule.get("table") in round_.tables or key == "mode" or (
-                rule["class"] == "free"
-            )  # fmt: skip
+            assert (
+                "value" in rule
+                or rule.get("table") in round_.tables
+                or key == "mode"
+                or (rule["class"] == "free")
+            )
 
 
 def _subject(
-    scenario: str, *, division: str = "closed", benchmark: str = "resnet", round_: str = "v6.1",
+    scenario: str,
+    *,
+    division: str = "closed",
+    benchmark: str = "resnet",
+    round_: str = "v6.1",
     test: str = "",
-) -> Subject:  # fmt: skip
+) -> Subject:
     return Subject(load_round(round_), division, benchmark, scenario, test)
 
 
@@ -63,12 +70,17 @@ def _subject(
         (_subject("Offline", benchmark="whisper"), {"sample_concatenate_permutation": "0"}, "1"),
         (_subject("Server", benchmark="resnet"), {"use_token_latencies": "1"}, "0"),
         (_subject("Server", benchmark="gpt-oss-120b"), {"use_token_latencies": "1"}, ""),
-        (_subject("Server", benchmark="llama2-70b-99.9"), {"ttft_latency": "2001"},
-         "at most 2000"),
-        (_subject("Interactive", benchmark="llama2-70b-99.9"), {"ttft_latency": "500"},
-         "at most 450"),
-        (_subject("SingleStream", benchmark="pointpainting", round_="v5.1"),
-         {"target_latency_percentile": "99"}, "at least 99.9"),
+        (_subject("Server", benchmark="llama2-70b-99.9"), {"ttft_latency": "2001"}, "at most 2000"),
+        (
+            _subject("Interactive", benchmark="llama2-70b-99.9"),
+            {"ttft_latency": "500"},
+            "at most 450",
+        ),
+        (
+            _subject("SingleStream", benchmark="pointpainting", round_="v5.1"),
+            {"target_latency_percentile": "99"},
+            "at least 99.9",
+        ),
         (_subject("SingleStream"), {"min_duration": "599999"}, "at least 600000"),
         (_subject("Offline"), {"performance_sample_count_override": "1023"}, "at least 1024"),
         (_subject("Offline"), {"min_query_count": "24575"}, "at least 24576"),
@@ -78,7 +90,7 @@ def _subject(
         (_subject("Server"), {"coalesce_queries": "1", "max_async_queries": "200"}, ""),
         (_subject("Offline"), {"target_latency_percentile": "50"}, ""),  # LoadGen asks for none
     ],
-)  # fmt: skip
+)
 def test_a_configuration_is_held_to_the_classes(
     subject: Subject, conf: dict[str, str], asked: str
 ) -> None:
@@ -90,13 +102,21 @@ def test_a_log_is_held_to_the_same_classes() -> None:
     """In the log's units; a seed of 64 bits is compared to the last."""
     subject = _subject("Server")
     seed = subject.round.seeds()["schedule_rng_seed"]
-    good = {"effective_target_latency_percentile": 0.99, "effective_schedule_rng_seed": seed,
-            "effective_target_latency_ns": 15_000_000, "effective_performance_issue_same": False,
-            "effective_min_duration_ms": 600_000}  # fmt: skip
+    good = {
+        "effective_target_latency_percentile": 0.99,
+        "effective_schedule_rng_seed": seed,
+        "effective_target_latency_ns": 15_000_000,
+        "effective_performance_issue_same": False,
+        "effective_min_duration_ms": 600_000,
+    }
     assert list(broken_in_log(subject, good)) == []
-    bad = {"effective_target_latency_percentile": 0.0099, "effective_schedule_rng_seed": seed - 1,
-           "effective_target_latency_ns": 15_000_001, "effective_performance_issue_same": True,
-           "effective_min_duration_ms": 599_999}  # fmt: skip
+    bad = {
+        "effective_target_latency_percentile": 0.0099,
+        "effective_schedule_rng_seed": seed - 1,
+        "effective_target_latency_ns": 15_000_001,
+        "effective_performance_issue_same": True,
+        "effective_min_duration_ms": 599_999,
+    }
     assert {broken.logged: broken.actual for broken in broken_in_log(subject, bad)} == bad
     assert list(broken_in_log(subject, {"effective_target_latency_percentile": "half"})) == []
 
@@ -114,5 +134,6 @@ def test_the_names_are_those_of_mlperf_conf() -> None:
     assert loadgen_names("resnet")[0] == "resnet50"
     assert loadgen_names("3d-unet-99.9")[0] == "3d-unet"
     assert loadgen_names("llama3.1-8b", "Interactive")[:2] == (
-        "llama3_1-8b-interactive", "llama3_1-8b",
-    )  # fmt: skip
+        "llama3_1-8b-interactive",
+        "llama3_1-8b",
+    )

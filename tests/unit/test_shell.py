@@ -10,16 +10,37 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import sample_record
 
 from mlrepo.layout.documents import result_readme
 from mlrepo.shell import quoted, shell_command
+from tests.samples import sample_record
 
 _WORDS = (
-    "", "plain", "two words", "it's", '"$HOME"', "$(rm -rf ~)", "`id`", "a\nb", "tab\there", "~/x",
-    "*.onnx", "a;b|c&d", "\\n", "-", "--set=a b", "#x", "!x", "é 模型", "\x1b[31m", "\x07" + "1",
-    "\u202egnp", "a\rb", "=x", "{a,b}",
-)  # fmt: skip
+    "",
+    "plain",
+    "two words",
+    "it's",
+    '"$HOME"',
+    "$(rm -rf ~)",
+    "`id`",
+    "a\nb",
+    "tab\there",
+    "~/x",
+    "*.onnx",
+    "a;b|c&d",
+    "\\n",
+    "-",
+    "--set=a b",
+    "#x",
+    "!x",
+    "é 模型",
+    "\x1b[31m",
+    "\x07" + "1",
+    "\u202egnp",
+    "a\rb",
+    "=x",
+    "{a,b}",
+)
 _SHELL = shutil.which("bash") or ""
 
 

@@ -34,7 +34,7 @@ _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 +
         ('[\n{ "seq_id" : 0'.encode("utf-16"), "text in UTF-16"),
         ('{"submitter": "Org"}'.encode("utf-16-be"), "text in UTF-16"),
     ],
-)  # fmt: skip
+)
 def test_what_stands_in_for_a_file_is_named(data: bytes, what: str) -> None:
     """Also after a conversion of line ends or encoding, and whatever follows the first bytes."""
     assert what in stand_in(data)
@@ -43,15 +43,30 @@ def test_what_stands_in_for_a_file_is_named(data: bytes, what: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\0", b"[\n]\n", b"[]", b'[\n{ "seq_id" : 0, "qsl_idx" : 46960, "data" : "00" },\n',
-        b':::MLLOG {"key": "loadgen_version", "value": "5.1 @ 4d4d"}\n', b'{"submitter": "Org"}',
+        b"",
+        b"\0",
+        b"[\n]\n",
+        b"[]",
+        b'[\n{ "seq_id" : 0, "qsl_idx" : 46960, "data" : "00" },\n',
+        b':::MLLOG {"key": "loadgen_version", "value": "5.1 @ 4d4d"}\n',
+        b'{"submitter": "Org"}',
         b"================================================\nMLPerf Results Summary\n",
-        b"accuracy=76.456%, good=38228, total=50000\n\nhash=4d4d\n", b"TEST PASS\n", b"TEST PASS",
-        b"Verifying performance.\nreference score = 12.5\n", b"\n\n", b"*.Server.target_qps = 10\n",
-        b"pid : tid : ts\n1 : 2 : 3ns : LoadGen Version 1.0\n", b"\xff\xfe"[:1], b"{}", b"null",
-        b"x" * 5000, b'{"mAP": 37.5, "file": "../a.json"}', b"\xef\xbb\xbf{}", b"mAP=37.5\n",
+        b"accuracy=76.456%, good=38228, total=50000\n\nhash=4d4d\n",
+        b"TEST PASS\n",
+        b"TEST PASS",
+        b"Verifying performance.\nreference score = 12.5\n",
+        b"\n\n",
+        b"*.Server.target_qps = 10\n",
+        b"pid : tid : ts\n1 : 2 : 3ns : LoadGen Version 1.0\n",
+        b"\xff\xfe"[:1],
+        b"{}",
+        b"null",
+        b"x" * 5000,
+        b'{"mAP": 37.5, "file": "../a.json"}',
+        b"\xef\xbb\xbf{}",
+        b"mAP=37.5\n",
     ],
-)  # fmt: skip
+)
 def test_a_file_of_its_own_is_none(data: bytes) -> None:
     """Logs, descriptions and texts as LoadGen, scripts and people write them, whole or damaged."""
     assert stand_in(data) == ""

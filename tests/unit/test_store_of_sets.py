@@ -11,11 +11,11 @@ from pathlib import Path
 
 import onnx
 import pytest
-from models import tiny_classifier
 
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
 from mlrepo.workloads.model_store import ModelStore
+from tests.models import tiny_classifier
 
 
 @pytest.fixture
@@ -36,8 +36,10 @@ def test_all_files_are_copied_under_their_names(model: Path, tmp_path: Path) -> 
     files = find_model_files(model)
     stored = ModelStore(tmp_path / "home").add("resnet50", "mine", model)
     assert _files(tmp_path / "home/models/resnet50/mine") == {
-        "model.json", "files/net.onnx", "files/weights/all",
-    }  # fmt: skip
+        "model.json",
+        "files/net.onnx",
+        "files/weights/all",
+    }
     (model.parent / "weights/all").unlink()
     found = ModelStore(tmp_path / "home")
     again = found.require(found.find("resnet50/mine"))
@@ -119,8 +121,11 @@ def _half_way(home: Path, model: Path) -> subprocess.Popen[str]:
     """A process that is adding the model and has copied one of two files."""
     process = subprocess.Popen(
         [sys.executable, "-c", _ADD, str(home), str(model)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "copied\n"
     return process

@@ -55,9 +55,9 @@ def test_every_published_description_gets_the_verdict_of_its_round(system: PastS
         assert _judged(system, description, round_) == _official(system, description, round_)
 
 
-_SOUND = past_system("v6.1/" + next(
-    s.name.removeprefix("v6.1/") for s in past_systems() if s.round == "v6.1"
-))  # fmt: skip
+_SOUND = past_system(
+    "v6.1/" + next(s.name.removeprefix("v6.1/") for s in past_systems() if s.round == "v6.1")
+)
 
 
 @pytest.mark.parametrize("field", load_round("v6.1").system_fields())
@@ -101,15 +101,21 @@ def test_white_space_breaks_the_rules_but_not_the_official_verdict() -> None:
         ({"number_of_nodes": True}, "system-text"),
         ({"accelerators_per_node": "8", "accelerator_model_name": "N/A"}, "system-accelerators"),
         ({"accelerators_per_node": "0", "accelerator_model_name": "T4"}, "system-accelerators"),
-        ({"host_processor_model_name": "AMD EPYC 7742 64-Core Processor",
-          "host_processors_per_node": 2, "host_processor_core_count": 128}, "system-cores"),
+        (
+            {
+                "host_processor_model_name": "AMD EPYC 7742 64-Core Processor",
+                "host_processors_per_node": 2,
+                "host_processor_core_count": 128,
+            },
+            "system-cores",
+        ),
         ({"colour": "red"}, "system-unknown-field"),
         ({"status": "Sold out"}, "system-status"),
         ({"system_type": "phone"}, "system-type"),
         ({"cooling": {"kind": "air"}}, "system-text"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_each_rule_finds_its_violation(changes: dict[str, Any], rule: str) -> None:
     """And nothing else finds it."""
     before = {problem.rule for problem in _problems()}
@@ -125,9 +131,11 @@ def test_logical_cpus_are_processors_times_cores_times_threads(
 ) -> None:
     """However the numbers are written; where one is missing nothing is compared."""
     found = _problems(
-        host_processors_per_node=sockets, host_processor_core_count=cores,
-        host_processor_vcpu_count=threads, host_processor_model_name="x",
-    )  # fmt: skip
+        host_processors_per_node=sockets,
+        host_processor_core_count=cores,
+        host_processor_vcpu_count=threads,
+        host_processor_model_name="x",
+    )
     assert ("system-vcpus" in {problem.rule for problem in found}) is wrong
 
 
@@ -138,9 +146,10 @@ def test_logical_cpus_are_processors_times_cores_times_threads(
 def test_cores_that_the_name_of_the_processor_denies(cores: int, advice: str) -> None:
     """What was counted instead is told where it can be: all sockets, or logical CPUs."""
     found = _problems(
-        host_processors_per_node=2, host_processor_core_count=cores,
+        host_processors_per_node=2,
+        host_processor_core_count=cores,
         host_processor_model_name="AMD EPYC 7742 64-Core Processor",
-    )  # fmt: skip
+    )
     hints = [problem.hint for problem in found if problem.rule == "system-cores"]
     assert bool(hints) is bool(advice)
     assert all(advice in hint for hint in hints)
@@ -162,10 +171,14 @@ def test_power_and_network_results_need_further_fields() -> None:
 
 
 _values = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 200), st.floats(), st.text(" 0aX", max_size=4),
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 200),
+    st.floats(),
+    st.text(" 0aX", max_size=4),
     st.sampled_from(["0", " 8 ", "2 (big)", "available", "Available", "edge", "N/A", "closed"]),
     st.lists(st.just("edge"), max_size=1),
-)  # fmt: skip
+)
 
 
 @given(
@@ -195,9 +208,19 @@ def test_an_empty_description_misses_every_field_of_its_round(name: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("2", 2), (" 64 ", 64), (2.0, 2), (3, 3), ("N/A", "N/A"), ("2.5", "2.5"), ("", ""),
-     ("-1", "-1"), (None, None), ("1e3", "1e3")],
-)  # fmt: skip
+    [
+        ("2", 2),
+        (" 64 ", 64),
+        (2.0, 2),
+        (3, 3),
+        ("N/A", "N/A"),
+        ("2.5", "2.5"),
+        ("", ""),
+        ("-1", "-1"),
+        (None, None),
+        ("1e3", "1e3"),
+    ],
+)
 def test_only_unambiguous_texts_become_numbers(value: Any, number: Any) -> None:
     """The published files mix 2, "2" and "2 (big)"."""
     assert coerced_count(value) == number

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submissions import SYSTEM, Submission, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.findings import CRASH, Finding
 from mlrepo.repository.trees import DirectoryTree
+from tests.submissions import SYSTEM, Submission, write_submission
 
 Change = Callable[[Submission], None]
 
@@ -231,5 +231,6 @@ def test_a_file_in_the_place_of_a_test_s_run(tmp_path: Path, round_name: str) ->
         shutil.rmtree(run / "performance/run_1")
         (run / "performance/run_1").write_text("x")
 
-    assert any("what is a file" in finding.message for finding in _crashes(
-        tmp_path, round_name, change))  # fmt: skip
+    assert any(
+        "what is a file" in finding.message for finding in _crashes(tmp_path, round_name, change)
+    )

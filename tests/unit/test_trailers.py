@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import sample_record
 
 from mlrepo.record import ACCURACY, FAILED, Metric, Placement
 from mlrepo.repository.trailers import (
@@ -14,6 +13,7 @@ from mlrepo.repository.trailers import (
     parse_trailers,
     run_trailers,
 )
+from tests.samples import sample_record
 
 _HOSTILE = st.text("xM \n\r\t\0\x0b\x0c\x1b\x1c\x85\u2028\udcff:-", max_size=10) | st.sampled_from(
     [

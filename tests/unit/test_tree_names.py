@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from submissions import SUBMITTER, SYSTEM, write_submission
 
 from mlrepo.checker.check import check
 from mlrepo.findings import Severity
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import load_round
+from tests.submissions import SUBMITTER, SYSTEM, write_submission
 
 
 def _found(root: Path, round_name: str) -> dict[str, Severity]:

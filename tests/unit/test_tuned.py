@@ -17,12 +17,19 @@ _FOUND = Tuned("0" * 64, "onnx", "fp32", "Offline", 2, 32, {"streams": "1"}, 2.0
 @pytest.mark.parametrize(
     "changes",
     [
-        {"threads": "2"}, {"threads": 0}, {"threads": 10**12}, {"max_batch": None},
-        {"max_batch": True}, {"options": ["a"]}, {"options": {"a": 1}}, {"backend": ["onnx"]},
-        {"model": None}, {"more": 1},
+        {"threads": "2"},
+        {"threads": 0},
+        {"threads": 10**12},
+        {"max_batch": None},
+        {"max_batch": True},
+        {"options": ["a"]},
+        {"options": {"a": 1}},
+        {"backend": ["onnx"]},
+        {"model": None},
+        {"more": 1},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_value_of_another_form_is_named_as_damage(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:

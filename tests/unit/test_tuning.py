@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import machines
 import pytest
 
 from mlrepo.errors import Busy, UserError
@@ -26,12 +25,18 @@ from mlrepo.systems.profiles import (
     profile_files,
 )
 from mlrepo.systems.tuning import Tuner
+from tests import machines
 
 _POLICY = "sys/devices/system/cpu/cpufreq/policy0"
 _FULL = {
-    "governor": "performance", "frequency_max": "max", "frequency_min": 3000, "turbo": False,
-    "smt": False, "transparent_hugepages": "never", "swappiness": 1,
-}  # fmt: skip
+    "governor": "performance",
+    "frequency_max": "max",
+    "frequency_min": 3000,
+    "turbo": False,
+    "smt": False,
+    "transparent_hugepages": "never",
+    "swappiness": 1,
+}
 
 
 @pytest.fixture
@@ -49,11 +54,12 @@ def tuner(root: Path, tmp_path: Path) -> Tuner:
 def _state(root: Path) -> dict[str, str]:
     """Return every file of the machine; the kernel would show the chosen word in brackets."""
     return {
-        str(path.relative_to(root)): Machine(root).text(str(path.relative_to(root)))
+        str(path.relative_to(root)): Machine(root)
+        .text(str(path.relative_to(root)))
         .replace("always [madvise] never", "madvise")
         for path in sorted(root.rglob("*"))
         if path.is_file()
-    }  # fmt: skip
+    }
 
 
 def test_a_profile_is_applied_verified_recorded_and_restored(root: Path, tuner: Tuner) -> None:
@@ -110,8 +116,10 @@ def test_a_killed_run_is_undone_by_the_next_command(root: Path, tuner: Tuner) ->
         assert child.stdout.readline() == "applied\n"
         assert tuner.left_behind() == ""
         assert tuner.recover() is None
-        with pytest.raises(Busy, match="Another mlrepo run"), \
-                tuner.applied(Profile("x", state={"swappiness": 9})):  # fmt: skip
+        with (
+            pytest.raises(Busy, match="Another mlrepo run"),
+            tuner.applied(Profile("x", state={"swappiness": 9})),
+        ):
             raise AssertionError("two runs at once")
         child.send_signal(signal.SIGKILL)
     assert _state(root) != before
@@ -286,10 +294,15 @@ def test_pinning_needs_no_root_and_names_what_is_missing(tuner: Tuner) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", '{"owner": "run"}', '{"owner": "run", "profile": "x", "before": 3}',
-     '{"owner": "run", "profile": "x", "before": {"etc/passwd": "x"}}',
-     '{"owner": "run", "profile": "x", "before": {"sys/../etc/x": "x"}}'],
-)  # fmt: skip
+    [
+        "{",
+        "[]",
+        '{"owner": "run"}',
+        '{"owner": "run", "profile": "x", "before": 3}',
+        '{"owner": "run", "profile": "x", "before": {"etc/passwd": "x"}}',
+        '{"owner": "run", "profile": "x", "before": {"sys/../etc/x": "x"}}',
+    ],
+)
 def test_a_damaged_journal_is_named_and_never_written_from(tuner: Tuner, text: str) -> None:
     """A journal that names other files than the kernel's settings is refused whole."""
     tuner.directory.mkdir(parents=True)

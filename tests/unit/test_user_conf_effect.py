@@ -68,7 +68,7 @@ def test_the_own_name_wins_over_that_which_several_share() -> None:
         ("resnet50.*.min_duration = 1\n*.Offline.min_duration = 2", ("x.conf:1: ", "of line 2")),
         ("\ufeff*.Offline.target_qps = 5", ("x.conf:1: ",)),
     ],
-)  # fmt: skip
+)
 def test_a_line_without_effect_has_a_note_with_its_number(
     text: str, words: tuple[str, ...]
 ) -> None:
@@ -110,9 +110,11 @@ def test_a_file_for_all_benchmarks_is_judged_without_one() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xef\xbb\xbf*.Offline.target_qps = 5\n",
-     b"\xef\xbb\xbf# head\r\n\xef\xbb\xbf*.Offline.target_qps = 5\r\n"],
-)  # fmt: skip
+    [
+        b"\xef\xbb\xbf*.Offline.target_qps = 5\n",
+        b"\xef\xbb\xbf# head\r\n\xef\xbb\xbf*.Offline.target_qps = 5\r\n",
+    ],
+)
 def test_a_byte_order_mark_is_no_part_of_a_name(data: bytes, tmp_path: Path) -> None:
     """Editors write it, and files that were joined have several; LoadGen would read it as text."""
     (tmp_path / "x.conf").write_bytes(data)

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-from models import tiny_classifier
 from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.workloads.weights import ModelFacts, precision_of, read_facts
+from tests.models import tiny_classifier
 
 _Array = npt.NDArray[Any]
 _SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
@@ -40,13 +40,17 @@ def _write(
     functions: Sequence[onnx.FunctionProto] = (),
 ) -> ModelFacts:
     graph = helper.make_graph(
-        list(nodes), "g",
+        list(nodes),
+        "g",
         [helper.make_tensor_value_info("x", kind, ["n", 64])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 64])],
         initializer=list(tensors),
-    )  # fmt: skip
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1),
-              helper.make_opsetid("local", 1)]  # fmt: skip
+    )
+    opsets = [
+        helper.make_opsetid("", 21),
+        helper.make_opsetid("com.microsoft", 1),
+        helper.make_opsetid("local", 1),
+    ]
     model = helper.make_model(graph, opset_imports=opsets, functions=list(functions))
     onnx.save_model(model, path)
     return read_facts(path)
@@ -55,12 +59,17 @@ def _write(
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
-        (TensorProto.FLOAT, "fp32"), (TensorProto.FLOAT16, "fp16"), (TensorProto.BFLOAT16, "bf16"),
-        (TensorProto.FLOAT8E4M3FN, "fp8"), (TensorProto.FLOAT8E5M2, "fp8"),
-        (TensorProto.INT8, "int8"), (TensorProto.UINT8, "uint8"),
-        (TensorProto.INT4, "int4"), (TensorProto.UINT4, "uint4"),
+        (TensorProto.FLOAT, "fp32"),
+        (TensorProto.FLOAT16, "fp16"),
+        (TensorProto.BFLOAT16, "bf16"),
+        (TensorProto.FLOAT8E4M3FN, "fp8"),
+        (TensorProto.FLOAT8E5M2, "fp8"),
+        (TensorProto.INT8, "int8"),
+        (TensorProto.UINT8, "uint8"),
+        (TensorProto.INT4, "int4"),
+        (TensorProto.UINT4, "uint4"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     "way", ["direct", "Constant", "DequantizeLinear", "Cast", "external", "Split"]
 )
@@ -102,9 +111,10 @@ def test_a_matrix_has_the_type_that_it_is_stored_in(
 def test_a_float_matrix_that_is_rounded_on_the_way_has_the_narrow_type(tmp_path: Path) -> None:
     """Quantization-aware training leaves floats with QuantizeLinear behind them."""
     tensors = [
-        _tensor("w", TensorProto.FLOAT, (64, 64)), _tensor("s", TensorProto.FLOAT, (1,)),
+        _tensor("w", TensorProto.FLOAT, (64, 64)),
+        _tensor("s", TensorProto.FLOAT, (1,)),
         _tensor("z", TensorProto.INT8, (1,)),
-    ]  # fmt: skip
+    ]
     nodes = [
         helper.make_node("QuantizeLinear", ["w", "s", "z"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["f"]),
@@ -130,18 +140,26 @@ def test_packed_weights_have_the_bits_that_their_operator_says(
         _tensor("z", TensorProto.UINT8, (64,)),
     ]
     node = helper.make_node(
-        "MatMulNBits", ["x", "w", "s", *(["z"] if zeros else [])], ["y"], domain="com.microsoft",
-        K=64, N=64, bits=bits, block_size=32,
-    )  # fmt: skip
+        "MatMulNBits",
+        ["x", "w", "s", *(["z"] if zeros else [])],
+        ["y"],
+        domain="com.microsoft",
+        K=64,
+        N=64,
+        bits=bits,
+        block_size=32,
+    )
     assert _write(tmp_path / "m.onnx", [node], tensors).weight_data_types == word
 
 
 def test_several_types_are_all_said_that_of_the_most_numbers_first(tmp_path: Path) -> None:
     """A layer that was left in floats is not hidden by the others, nor an only int8 one."""
     tensors = [
-        _tensor("a", TensorProto.INT8, (64, 64)), _tensor("s", TensorProto.FLOAT, (1,)),
-        _tensor("b", TensorProto.FLOAT16, (64, 2)), _tensor("c", TensorProto.FLOAT, (2, 64)),
-    ]  # fmt: skip
+        _tensor("a", TensorProto.INT8, (64, 64)),
+        _tensor("s", TensorProto.FLOAT, (1,)),
+        _tensor("b", TensorProto.FLOAT16, (64, 2)),
+        _tensor("c", TensorProto.FLOAT, (2, 64)),
+    ]
     nodes = [
         helper.make_node("DequantizeLinear", ["a", "s"], ["f"]),
         helper.make_node("MatMul", ["x", "f"], ["p"]),
@@ -158,17 +176,22 @@ def test_layers_inside_of_branches_and_functions_count(tmp_path: Path) -> None:
     """Exporters of PyTorch write functions; a branch sees the constants around it."""
     matrix, flag = _tensor("w", TensorProto.FLOAT16, (64, 64)), _tensor("c", TensorProto.BOOL, ())
     body = helper.make_function(
-        "local", "Layer", ["a", "k"], ["o"],
+        "local",
+        "Layer",
+        ["a", "k"],
+        ["o"],
         [helper.make_node("Identity", ["k"], ["i"]), helper.make_node("MatMul", ["a", "i"], ["o"])],
         [helper.make_opsetid("", 21)],
-    )  # fmt: skip
+    )
     call = helper.make_node("Layer", ["x", "w"], ["y"], domain="local")
     found = _write(tmp_path / "f.onnx", [call], [matrix], functions=[body])
     assert found.weight_data_types == "fp16"
     branch = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["o"])], "then", [],
+        [helper.make_node("MatMul", ["x", "w"], ["o"])],
+        "then",
+        [],
         [helper.make_tensor_value_info("o", TensorProto.FLOAT16, ["n", 64])],
-    )  # fmt: skip
+    )
     either = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
     assert _write(tmp_path / "i.onnx", [either], [matrix, flag]).weight_data_types == "fp16"
 
@@ -196,8 +219,14 @@ def test_what_onnx_runtime_quantizes_is_int8(tmp_path: Path, form: str) -> None:
     if form == "dynamic":
         quantize_dynamic(source, target, weight_type=QuantType.QInt8)
     else:
-        quantize_static(source, target, Reader(), quant_format=QuantFormat[form],
-                        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)  # fmt: skip
+        quantize_static(
+            source,
+            target,
+            Reader(),
+            quant_format=QuantFormat[form],
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
     found = read_facts(target)
     assert found.weight_data_types == "int8"
     assert precision_of(found.weight_data_types) == "int8"
@@ -225,7 +254,7 @@ def test_states_and_programs_of_pytorch_are_read_without_it(tmp_path: Path) -> N
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4, 9)
-    ).eval()  # fmt: skip
+    ).eval()
     image = torch.zeros(2, 3, 3, 3)
     torch.export.save(torch.export.export(model, (image,)), tmp_path / "a.pt2")
     torch.jit.trace(model, image).save(tmp_path / "b.pt")
@@ -279,8 +308,10 @@ def test_an_openvino_ir_says_what_its_constants_are(tmp_path: Path) -> None:
 
 def test_safetensors_are_read_by_their_header(tmp_path: Path) -> None:
     """The numbers are not looked at."""
-    header = b'{"w":{"dtype":"BF16","shape":[4,4],"data_offsets":[0,32]},' \
-             b'"b":{"dtype":"F32","shape":[4],"data_offsets":[32,48]}}'  # fmt: skip
+    header = (
+        b'{"w":{"dtype":"BF16","shape":[4,4],"data_offsets":[0,32]},'
+        b'"b":{"dtype":"F32","shape":[4],"data_offsets":[32,48]}}'
+    )
     (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     assert read_facts(tmp_path / "m.safetensors").weight_data_types == "bf16"
     assert read_facts(tmp_path).weight_data_types == "bf16"

@@ -13,33 +13,59 @@ from mlrepo.backends.torch_onnx.registry import TYPES, Unsupported, operator
 
 # Operators of one input that PyTorch has under the same meaning.
 _SAME: dict[str, tuple[Any, ...]] = {
-    "Abs": (torch.abs, 6, 13), "Neg": (torch.neg, 6, 13), "Ceil": (torch.ceil, 6, 13),
-    "Floor": (torch.floor, 6, 13), "Sqrt": (torch.sqrt, 6, 13), "Exp": (torch.exp, 6, 13),
-    "Log": (torch.log, 6, 13), "Tanh": (torch.tanh, 6, 13), "Sigmoid": (torch.sigmoid, 6, 13),
-    "Reciprocal": (torch.reciprocal, 6, 13), "Relu": (torch.relu, 6, 13, 14),
-    "Erf": (torch.erf, 9, 13), "Sign": (torch.sign, 9, 13), "Not": (torch.logical_not, 1),
-    "IsNaN": (torch.isnan, 9, 13, 20), "Round": (torch.round, 11, 22),
-    "Sin": (torch.sin, 7, 22), "Cos": (torch.cos, 7, 22), "Tan": (torch.tan, 7, 22),
-    "Asin": (torch.asin, 7, 22), "Acos": (torch.acos, 7, 22), "Atan": (torch.atan, 7, 22),
-    "Sinh": (torch.sinh, 9, 22), "Cosh": (torch.cosh, 9, 22), "Asinh": (torch.asinh, 9, 22),
-    "Acosh": (torch.acosh, 9, 22), "Atanh": (torch.atanh, 9, 22),
-    "Softplus": (functional.softplus, 1, 22), "Softsign": (functional.softsign, 1, 22),
-    "HardSwish": (functional.hardswish, 14, 22), "Mish": (functional.mish, 18, 22),
+    "Abs": (torch.abs, 6, 13),
+    "Neg": (torch.neg, 6, 13),
+    "Ceil": (torch.ceil, 6, 13),
+    "Floor": (torch.floor, 6, 13),
+    "Sqrt": (torch.sqrt, 6, 13),
+    "Exp": (torch.exp, 6, 13),
+    "Log": (torch.log, 6, 13),
+    "Tanh": (torch.tanh, 6, 13),
+    "Sigmoid": (torch.sigmoid, 6, 13),
+    "Reciprocal": (torch.reciprocal, 6, 13),
+    "Relu": (torch.relu, 6, 13, 14),
+    "Erf": (torch.erf, 9, 13),
+    "Sign": (torch.sign, 9, 13),
+    "Not": (torch.logical_not, 1),
+    "IsNaN": (torch.isnan, 9, 13, 20),
+    "Round": (torch.round, 11, 22),
+    "Sin": (torch.sin, 7, 22),
+    "Cos": (torch.cos, 7, 22),
+    "Tan": (torch.tan, 7, 22),
+    "Asin": (torch.asin, 7, 22),
+    "Acos": (torch.acos, 7, 22),
+    "Atan": (torch.atan, 7, 22),
+    "Sinh": (torch.sinh, 9, 22),
+    "Cosh": (torch.cosh, 9, 22),
+    "Asinh": (torch.asinh, 9, 22),
+    "Acosh": (torch.acosh, 9, 22),
+    "Atanh": (torch.atanh, 9, 22),
+    "Softplus": (functional.softplus, 1, 22),
+    "Softsign": (functional.softsign, 1, 22),
+    "HardSwish": (functional.hardswish, 14, 22),
+    "Mish": (functional.mish, 18, 22),
     "BitwiseNot": (torch.bitwise_not, 18),
     "Identity": (lambda x: x, 1, 13, 14, 16, 19, 21, 23, 24, 25),
-}  # fmt: skip
+}
 # Operators of two inputs, with broadcasting.
 _PAIRS: dict[str, tuple[Any, ...]] = {
-    "Add": (torch.add, 7, 13, 14), "Sub": (torch.sub, 7, 13, 14), "Mul": (torch.mul, 7, 13, 14),
-    "Equal": (torch.eq, 7, 11, 13, 19), "Greater": (torch.gt, 7, 9, 13),
-    "Less": (torch.lt, 7, 9, 13), "GreaterOrEqual": (torch.ge, 12, 16),
+    "Add": (torch.add, 7, 13, 14),
+    "Sub": (torch.sub, 7, 13, 14),
+    "Mul": (torch.mul, 7, 13, 14),
+    "Equal": (torch.eq, 7, 11, 13, 19),
+    "Greater": (torch.gt, 7, 9, 13),
+    "Less": (torch.lt, 7, 9, 13),
+    "GreaterOrEqual": (torch.ge, 12, 16),
     "LessOrEqual": (torch.le, 12, 16),
-}  # fmt: skip
+}
 _LOGIC: dict[str, tuple[Any, ...]] = {
-    "And": (torch.logical_and, 7), "Or": (torch.logical_or, 7), "Xor": (torch.logical_xor, 7),
-    "BitwiseAnd": (torch.bitwise_and, 18), "BitwiseOr": (torch.bitwise_or, 18),
+    "And": (torch.logical_and, 7),
+    "Or": (torch.logical_or, 7),
+    "Xor": (torch.logical_xor, 7),
+    "BitwiseAnd": (torch.bitwise_and, 18),
+    "BitwiseOr": (torch.bitwise_or, 18),
     "BitwiseXor": (torch.bitwise_xor, 18),
-}  # fmt: skip
+}
 
 
 def _one(function: Any) -> Any:
@@ -136,10 +162,11 @@ def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
         return x
     if isinstance(low, torch.Tensor) != isinstance(high, torch.Tensor) and None not in (low, high):
         low, high = (
-            bound if isinstance(bound, torch.Tensor)
+            bound
+            if isinstance(bound, torch.Tensor)
             else torch.full((), bound, dtype=x.dtype, device=x.device)
             for bound in (low, high)
-        )  # fmt: skip
+        )
     return torch.clamp(x, low, high)
 
 
@@ -196,8 +223,9 @@ def _elu(x: Any, *, alpha: float = 1.0) -> Any:
 
 
 @operator("Selu", 6, 22)
-def _selu(x: Any, *, alpha: float = 1.67326319217681884765625,
-          gamma: float = 1.05070102214813232421875) -> Any:  # fmt: skip
+def _selu(
+    x: Any, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875
+) -> Any:
     return gamma * functional.elu(x, alpha)
 
 

@@ -20,9 +20,12 @@ def _slice_attributes(
 
 @operator("Slice", 10, 11, 13, known=("starts", "ends", "axes", "steps"))
 def _slice(
-    x: Any, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None = None,
+    x: Any,
+    starts: Sequence[int],
+    ends: Sequence[int],
+    axes: Sequence[int] | None = None,
     steps: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     dims = range(len(starts)) if axes is None else [axis_of(x, axis) for axis in axes]
     for start, end, dim, step in zip(starts, ends, dims, steps or [1] * len(starts), strict=True):
         if step > 0:
@@ -111,9 +114,13 @@ def _pad_attributes(
 
 @operator("Pad", 11, 13, 18, 19, 21, 23, 24, 25, known=("pads", "value", "axes"))
 def _pad(
-    x: Any, pads: Sequence[int], value: Any = None, axes: Sequence[int] | None = None, *,
+    x: Any,
+    pads: Sequence[int],
+    value: Any = None,
+    axes: Sequence[int] | None = None,
+    *,
     mode: str = "constant",
-) -> Any:  # fmt: skip
+) -> Any:
     dims = list(range(x.dim())) if axes is None else [axis_of(x, axis) for axis in axes]
     sides = dict(zip(dims, zip(pads[: len(dims)], pads[len(dims) :], strict=True), strict=True))
     if mode == "constant":

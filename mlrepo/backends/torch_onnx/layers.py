@@ -13,17 +13,25 @@ from mlrepo.backends.torch_onnx.windows import Axis, pad_spatial, window_axes
 
 _CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _TRANSPOSED = {
-    1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d,
-}  # fmt: skip
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
 
 
 @operator("Conv", 1, 11, 22)
 def _conv(
-    x: Any, weight: Any, bias: Any = None, *, auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None, group: int = 1,
-    kernel_shape: Sequence[int] | None = None, pads: Sequence[int] | None = None,
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     axes = _axes(x, weight, kernel_shape, strides, dilations, pads, auto_pad)
     padding: list[int] = [axis.begin for axis in axes]
     if any(axis.begin != axis.end for axis in axes):
@@ -35,12 +43,19 @@ def _conv(
 
 @operator("ConvTranspose", 1, 11, 22)
 def _conv_transpose(
-    x: Any, weight: Any, bias: Any = None, *, auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None, group: int = 1,
-    kernel_shape: Sequence[int] | None = None, output_padding: Sequence[int] | None = None,
-    output_shape: Sequence[int] | None = None, pads: Sequence[int] | None = None,
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     if auto_pad in ("SAME_UPPER", "SAME_LOWER") and output_shape is None:
         raise Unsupported(f"auto_pad {auto_pad}, which runtimes read differently")
     axes = _axes(x, weight, kernel_shape, strides, dilations, pads, "NOTSET")
@@ -69,9 +84,14 @@ def _conv_transpose(
 
 
 def _axes(
-    x: Any, weight: Any, kernel: Sequence[int] | None, strides: Sequence[int] | None,
-    dilations: Sequence[int] | None, pads: Sequence[int] | None, auto_pad: str,
-) -> list[Axis]:  # fmt: skip
+    x: Any,
+    weight: Any,
+    kernel: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    auto_pad: str,
+) -> list[Axis]:
     sizes = fixed(weight.shape[2:])
     if kernel is not None and list(kernel) != sizes:
         raise Unsupported(f"kernel_shape {list(kernel)} for weights of {sizes}")
@@ -82,9 +102,15 @@ def _axes(
 
 @operator("Gemm", 7, 9, 11, 13)
 def _gemm(
-    a: Any, b: Any, c: Any = None, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0,
+    a: Any,
+    b: Any,
+    c: Any = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
     transB: int = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     if not a.is_floating_point() and (alpha, beta) != (1, 1):
         raise Unsupported("alpha or beta with integers")
     a = a.t() if transA else a
@@ -109,9 +135,16 @@ def _einsum(*xs: Any, equation: str) -> Any:
 
 @operator("BatchNormalization", 7)
 def _batch_norm_spatial(
-    x: Any, scale: Any, bias: Any, mean: Any, variance: Any, *, epsilon: float = 1e-5,
-    momentum: float = 0.9, spatial: int = 1,
-) -> Any:  # fmt: skip
+    x: Any,
+    scale: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    spatial: int = 1,
+) -> Any:
     if not spatial:
         raise Unsupported("spatial=0")
     return functional.batch_norm(x, mean, variance, scale, bias, eps=epsilon)
@@ -119,9 +152,16 @@ def _batch_norm_spatial(
 
 @operator("BatchNormalization", 9, 14, 15)
 def _batch_norm(
-    x: Any, scale: Any, bias: Any, mean: Any, variance: Any, *, epsilon: float = 1e-5,
-    momentum: float = 0.9, training_mode: int = 0,
-) -> Any:  # fmt: skip
+    x: Any,
+    scale: Any,
+    bias: Any,
+    mean: Any,
+    variance: Any,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+) -> Any:
     if training_mode:
         raise Unsupported("training_mode")
     return functional.batch_norm(x, mean, variance, scale, bias, eps=epsilon)
@@ -142,9 +182,15 @@ def _group_norm(
 
 @operator("LayerNormalization", 17)
 def _layer_norm(
-    x: Any, scale: Any, bias: Any = None, *, axis: int = -1, epsilon: float = 1e-5,
-    stash_type: int = 1, outputs: int = 1,
-) -> Any:  # fmt: skip
+    x: Any,
+    scale: Any,
+    bias: Any = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+    outputs: int = 1,
+) -> Any:
     _single(stash_type)
     axis = axis_of(x, axis)
     sizes = fixed(x.shape[axis:])

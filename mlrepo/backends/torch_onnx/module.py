@@ -61,9 +61,12 @@ class OnnxModule(torch.nn.Module):
     """
 
     def __init__(
-        self, nodes: Sequence[Node], constants: Mapping[str, Any], spec: TensorSpec,
+        self,
+        nodes: Sequence[Node],
+        constants: Mapping[str, Any],
+        spec: TensorSpec,
         results: Sequence[str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.spec = spec
         self._buffer_of: dict[str, str] = {}
@@ -168,9 +171,13 @@ class _Graph:
     """
 
     def __init__(
-        self, path: Path, spec: TensorSpec, nodes: Sequence[Node], constants: dict[str, Any],
+        self,
+        path: Path,
+        spec: TensorSpec,
+        nodes: Sequence[Node],
+        constants: dict[str, Any],
         results: Sequence[str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._path, self._spec, self._constants, self._results = path, spec, constants, results
         self.nodes = []
         for node in nodes:

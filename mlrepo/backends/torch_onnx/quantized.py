@@ -29,9 +29,16 @@ def _to_integer(x: Any, zero: Any, dtype: Any) -> Any:
 
 @operator("QuantizeLinear", 10, 13, 19, 21, 23, 24, 25)
 def _quantize(
-    x: Any, scale: Any, zero: Any = None, *, axis: int = 1, block_size: int = 0,
-    output_dtype: int = 0, precision: int = 0, saturate: int = 1,
-) -> Any:  # fmt: skip
+    x: Any,
+    scale: Any,
+    zero: Any = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    output_dtype: int = 0,
+    precision: int = 0,
+    saturate: int = 1,
+) -> Any:
     """``saturate`` concerns floats of eight bits alone."""
     if block_size or output_dtype or precision:
         raise Unsupported("block_size, output_dtype or precision")
@@ -43,9 +50,14 @@ def _quantize(
 
 @operator("DequantizeLinear", 10, 13, 19, 21, 23, 24, 25)
 def _dequantize(
-    x: Any, scale: Any, zero: Any = None, *, axis: int = 1, block_size: int = 0,
+    x: Any,
+    scale: Any,
+    zero: Any = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
     output_dtype: int = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     if block_size or output_dtype:
         raise Unsupported("block_size or output_dtype")
     whole = x.to(torch.int32)

@@ -87,8 +87,10 @@ def _hardmax(x: Any, axis: int) -> Any:
 
 
 for _name, _along in {
-    "Softmax": _softmax, "LogSoftmax": _log_softmax, "Hardmax": _hardmax,
-}.items():  # fmt: skip
+    "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
+    "Hardmax": _hardmax,
+}.items():
 
     @operator(_name, 1, 11)
     def _over_the_rest(x: Any, *, axis: int = 1, _along: Any = _along) -> Any:

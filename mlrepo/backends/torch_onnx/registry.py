@@ -15,14 +15,29 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # ONNX's element types by number and by name, as far as PyTorch computes with them.
 TYPES: dict[int, torch.dtype] = {
-    1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32,
-    7: torch.int64, 9: torch.bool, 10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
-}  # fmt: skip
+    1: torch.float32,
+    2: torch.uint8,
+    3: torch.int8,
+    5: torch.int16,
+    6: torch.int32,
+    7: torch.int64,
+    9: torch.bool,
+    10: torch.float16,
+    11: torch.float64,
+    16: torch.bfloat16,
+}
 TYPE_NAMES: dict[torch.dtype, str] = {
-    torch.float32: "float", torch.uint8: "uint8", torch.int8: "int8", torch.int16: "int16",
-    torch.int32: "int32", torch.int64: "int64", torch.bool: "bool", torch.float16: "float16",
-    torch.float64: "double", torch.bfloat16: "bfloat16",
-}  # fmt: skip
+    torch.float32: "float",
+    torch.uint8: "uint8",
+    torch.int8: "int8",
+    torch.int16: "int16",
+    torch.int32: "int32",
+    torch.int64: "int64",
+    torch.bool: "bool",
+    torch.float16: "float16",
+    torch.float64: "double",
+    torch.bfloat16: "bfloat16",
+}
 
 
 class Unsupported(Exception):
@@ -75,9 +90,13 @@ def operator(
         keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
         inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         entry = Operator(
-            function, inputs, frozenset(known), numbers,
-            frozenset(keywords - {"outputs"}), "outputs" in keywords,
-        )  # fmt: skip
+            function,
+            inputs,
+            frozenset(known),
+            numbers,
+            frozenset(keywords - {"outputs"}),
+            "outputs" in keywords,
+        )
         for name in names.split():
             _OPERATORS.setdefault(name, {}).update(dict.fromkeys(versions, entry))
         return function

@@ -23,9 +23,13 @@ def _upsample_attribute(x: Any, *, scales: Sequence[float], mode: str = "nearest
 @operator("Upsample", 9, known=("scales",))
 def _upsample(x: Any, scales: Sequence[float], *, mode: str = "nearest") -> Any:
     return _resize(
-        x, None, scales, mode=mode, coordinate_transformation_mode="asymmetric",
+        x,
+        None,
+        scales,
+        mode=mode,
+        coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
-    )  # fmt: skip
+    )
 
 
 @operator("Resize", 10, known=("scales",))
@@ -37,13 +41,21 @@ def _resize_by_scales(x: Any, scales: Sequence[float], *, mode: str = "nearest")
 
 @operator("Resize", 11, 13, 18, 19, known=("roi", "scales", "sizes"))
 def _resize(
-    x: Any, roi: Any = None, scales: Sequence[float] | None = None,
-    sizes: Sequence[int] | None = None, *, antialias: int = 0, axes: Sequence[int] | None = None,
-    coordinate_transformation_mode: str = "half_pixel", cubic_coeff_a: float = -0.75,
-    exclude_outside: int = 0, extrapolation_value: float = 0.0,
-    keep_aspect_ratio_policy: str = "stretch", mode: str = "nearest",
+    x: Any,
+    roi: Any = None,
+    scales: Sequence[float] | None = None,
+    sizes: Sequence[int] | None = None,
+    *,
+    antialias: int = 0,
+    axes: Sequence[int] | None = None,
+    coordinate_transformation_mode: str = "half_pixel",
+    cubic_coeff_a: float = -0.75,
+    exclude_outside: int = 0,
+    extrapolation_value: float = 0.0,
+    keep_aspect_ratio_policy: str = "stretch",
+    mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
-) -> Any:  # fmt: skip
+) -> Any:
     """``roi`` and ``extrapolation_value`` concern tf_crop_and_resize alone, which is refused."""
     if antialias or keep_aspect_ratio_policy != "stretch":
         raise Unsupported("antialias or keep_aspect_ratio_policy")

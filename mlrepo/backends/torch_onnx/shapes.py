@@ -15,10 +15,13 @@ _SHAPED = (13, 19, 21, 23, 24, 25)
 
 @operator("Constant", 1, 9, 11, 12, *_SHAPED)
 def _constant(
-    *, value: Any = None, value_float: float | None = None,
-    value_floats: Sequence[float] | None = None, value_int: int | None = None,
+    *,
+    value: Any = None,
+    value_float: float | None = None,
+    value_floats: Sequence[float] | None = None,
+    value_int: int | None = None,
     value_ints: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """Texts and sparse tensors are refused."""
     if value is not None:
         return value
@@ -117,9 +120,13 @@ def _split(x: Any, split: Sequence[int] | None = None, *, axis: int = 0, outputs
 
 @operator("Split", 18, known=("split",))
 def _split_uneven(
-    x: Any, split: Sequence[int] | None = None, *, axis: int = 0, num_outputs: int = 0,
+    x: Any,
+    split: Sequence[int] | None = None,
+    *,
+    axis: int = 0,
+    num_outputs: int = 0,
     outputs: int,
-) -> Any:  # fmt: skip
+) -> Any:
     """Without sizes all parts are equal but the last, which may be smaller."""
     if split is not None:
         return tuple(x.split(list(split), axis))

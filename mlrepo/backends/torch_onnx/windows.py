@@ -43,9 +43,13 @@ class Axis:
 
 
 def window_axes(
-    x: Any, kernel: Sequence[int], strides: Sequence[int] | None,
-    dilations: Sequence[int] | None, pads: Sequence[int] | None, auto_pad: str,
-) -> list[Axis]:  # fmt: skip
+    x: Any,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    auto_pad: str,
+) -> list[Axis]:
     """Return the spatial axes of ``x`` ([n, channels, …]) with strides and padding filled in.
 
     Raises
@@ -91,10 +95,16 @@ def _is_torch_s(axes: Sequence[Axis]) -> bool:
 
 @operator("MaxPool", 1, 8, 10, 11, 12, 22)
 def _max_pool(
-    x: Any, *, kernel_shape: Sequence[int], auto_pad: str = "NOTSET", ceil_mode: int = 0,
-    dilations: Sequence[int] | None = None, pads: Sequence[int] | None = None,
-    storage_order: int = 0, strides: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+    x: Any,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    storage_order: int = 0,
+    strides: Sequence[int] | None = None,
+) -> Any:
     """``storage_order`` concerns the second output alone, which is refused."""
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     step, spread = [a.stride for a in axes], [a.dilation for a in axes]
@@ -112,19 +122,29 @@ def _max_pool(
 
 @operator("AveragePool", 7, 10, 11, 19, 22)
 def _average_pool(
-    x: Any, *, kernel_shape: Sequence[int], auto_pad: str = "NOTSET", ceil_mode: int = 0,
-    count_include_pad: int = 0, dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None, strides: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+    x: Any,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Any:
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     if count_include_pad and any(a.overhang(bool(ceil_mode)) for a in axes):
         raise Unsupported("count_include_pad with windows beyond the padding, read differently")
     plain = all(a.dilation == 1 for a in axes)
     if plain and _is_torch_s(axes):
         return _AVERAGE[len(axes)](
-            x, list(kernel_shape), [a.stride for a in axes], [a.begin for a in axes],
-            bool(ceil_mode), bool(count_include_pad),
-        )  # fmt: skip
+            x,
+            list(kernel_shape),
+            [a.stride for a in axes],
+            [a.begin for a in axes],
+            bool(ceil_mode),
+            bool(count_include_pad),
+        )
     # What counts: the image, and its padding if asked.
     ones = x.new_ones([1, 1, *[a.size for a in axes]])
     padding = 1.0 if count_include_pad else 0.0
@@ -133,9 +153,14 @@ def _average_pool(
 
 
 def _pool_axes(
-    x: Any, kernel: Sequence[int], strides: Sequence[int] | None, dilations: Sequence[int] | None,
-    pads: Sequence[int] | None, auto_pad: str, ceil_mode: int,
-) -> list[Axis]:  # fmt: skip
+    x: Any,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    auto_pad: str,
+    ceil_mode: int,
+) -> list[Axis]:
     if x.dim() - 2 not in _MAX or not x.is_floating_point():
         raise Unsupported(f"{x.dim()} dimensions of {x.dtype}")
     if ceil_mode and auto_pad != "NOTSET":
@@ -148,9 +173,13 @@ def _window_sums(x: Any, axes: Sequence[Axis]) -> Any:
     kernel = [a.kernel for a in axes]
     planes = x.flatten(0, 1).unsqueeze(1)
     sums = _CONVOLUTIONS[len(axes)](
-        planes, x.new_ones([1, 1, *kernel]), None, [a.stride for a in axes], 0,
+        planes,
+        x.new_ones([1, 1, *kernel]),
+        None,
+        [a.stride for a in axes],
+        0,
         [a.dilation for a in axes],
-    )  # fmt: skip
+    )
     return sums.squeeze(1).unflatten(0, (x.shape[0], x.shape[1]))
 
 
@@ -166,10 +195,16 @@ def _global_max_pool(x: Any) -> Any:
 
 @operator("LpPool", 11, 18, 22)
 def _lp_pool(
-    x: Any, *, kernel_shape: Sequence[int], auto_pad: str = "NOTSET", ceil_mode: int = 0,
-    dilations: Sequence[int] | None = None, p: int = 2, pads: Sequence[int] | None = None,
+    x: Any,
+    *,
+    kernel_shape: Sequence[int],
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Sequence[int] | None = None,
+    p: int = 2,
+    pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     powers = x.abs().pow(p)
     return _window_sums(pad_spatial(powers, axes, 0.0, bool(ceil_mode)), axes).pow(1 / p)

@@ -92,9 +92,15 @@ class _Separate(relax.PyExprMutator):  # type: ignore[misc]
         blocked = relax.op.nn.conv2d(
             emit(relax.op.layout_transform(call.args[0], _pixels(inner))),
             emit(relax.op.layout_transform(call.args[1], _weights(by_inner, outer))),
-            attributes.strides, attributes.padding, attributes.dilation, attributes.groups,
-            data, kernel, out, attributes.out_dtype or None,
-        )  # fmt: skip
+            attributes.strides,
+            attributes.padding,
+            attributes.dilation,
+            attributes.groups,
+            data,
+            kernel,
+            out,
+            attributes.out_dtype or None,
+        )
         batch, channels, high, wide = tensor_shape(call)
         # [n, c/v, h, w, v] to [n, c/v, v, h, w], whose middle is the channels.
         plain = emit(relax.op.permute_dims(emit(blocked), (0, 1, 4, 2, 3)))

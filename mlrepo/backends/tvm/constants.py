@@ -26,10 +26,21 @@ from onnx.reference import ReferenceEvaluator
 Value = npt.NDArray[Any]
 
 # Operators that stay: they have no value, or the pipeline turns them into integer arithmetic.
-_KEPT = frozenset({
-    "QuantizeLinear", "DequantizeLinear", "If", "Loop", "Scan", "Bernoulli", "Multinomial",
-    "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
-})  # fmt: skip
+_KEPT = frozenset(
+    {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "If",
+        "Loop",
+        "Scan",
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
 # Bytes of a value that shape inference may look into, such as a shape; weights are only typed.
 _SMALL = 1024
 # Bytes of a value that takes the place of operators: a constant that is expanded stays expanded.

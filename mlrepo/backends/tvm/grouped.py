@@ -81,9 +81,13 @@ def merge_groups(
 
 
 def grouped_conv2d(
-    groups: int, data: Any, kernel: Any, strides: Sequence[int], padding: Sequence[int],
+    groups: int,
+    data: Any,
+    kernel: Any,
+    strides: Sequence[int],
+    padding: Sequence[int],
     dilation: Sequence[int],
-) -> Any:  # fmt: skip
+) -> Any:
     """Return the convolution of [n, i/v, h, w, v] with OIHW<v>i<u>o in groups: [n, o/u, h, w, u].
 
     ``padding`` is top, left, bottom, right.
@@ -100,14 +104,17 @@ def grouped_conv2d(
         (data.shape[0], blocks, rows, columns, out_lanes),
         lambda n, o, i, j, lane: te.sum(
             padded[
-                n, o // of_group * inner + c // lanes, i * strides[0] + y * dilation[0],
-                j * strides[1] + x * dilation[1], c % lanes,
+                n,
+                o // of_group * inner + c // lanes,
+                i * strides[0] + y * dilation[0],
+                j * strides[1] + x * dilation[1],
+                c % lanes,
             ]
             * kernel[o, c // lanes, y, x, c % lanes, lane],
             axis=[c, y, x],
         ),
         name="grouped",
-    )  # fmt: skip
+    )
 
 
 def merging(vector: int) -> Any:

@@ -181,14 +181,17 @@ def integer_conv2d(
         (data.shape[0], blocks, rows, columns, lanes),
         lambda n, o, i, j, lane: te.sum(
             padded[
-                n, c, i * strides[0] + y * dilation[0], j * strides[1] + x * dilation[1],
+                n,
+                c,
+                i * strides[0] + y * dilation[0],
+                j * strides[1] + x * dilation[1],
                 s * vnni.STEP + k,
             ].astype("int32")
             * kernel[o, c, y, x, s, lane, k].astype("int32"),
             axis=[c, y, x, s, k],
         ),
         name="integer_conv",
-    )  # fmt: skip
+    )
 
 
 def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:

@@ -281,12 +281,13 @@ def _legalize_winograd(builder: Any, call: Any) -> Any | None:
     threads = int(tvm.target.Target.current().attrs["num-cores"])
     by_rows = runs_by_rows(matrices, batch, rows, *channels, threads)
     return builder.call_te(
-        partial(winograd_conv2d, matrices), call.args[0],
+        partial(winograd_conv2d, matrices),
+        call.args[0],
         relax.const(winograd_kernel(kernel.value.numpy(), matrices)),
         [int(size) for size in call.attrs.padding],
         primfunc_name_hint=_WINOGRAD_ROWS if by_rows else _WINOGRAD_STAGES,
         primfunc_attrs={"op_pattern": _OUTPUT_FUSABLE},
-    )  # fmt: skip
+    )
 
 
 def _schedule(

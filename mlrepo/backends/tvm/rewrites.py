@@ -188,10 +188,17 @@ def convolution_like(
     """Return a convolution of ``data`` with the strides, padding and layouts of ``call``."""
     attributes = call.attrs
     return relax.op.nn.conv2d(
-        data, relax.const(kernel), attributes.strides, attributes.padding, attributes.dilation,
-        groups, attributes.data_layout, attributes.kernel_layout, attributes.out_layout,
+        data,
+        relax.const(kernel),
+        attributes.strides,
+        attributes.padding,
+        attributes.dilation,
+        groups,
+        attributes.data_layout,
+        attributes.kernel_layout,
+        attributes.out_layout,
         dtype or attributes.out_dtype or None,
-    )  # fmt: skip
+    )
 
 
 def tensor_shape(expression: Any) -> list[int]:

@@ -18,10 +18,16 @@ from mlrepo.backends.tvm.constants import constant
 
 # ONNX Runtime's own operators that the importer knows. "Attention" is one of these for the
 # importer, but another operator where it has ONNX's own domain.
-_MICROSOFT = frozenset({
-    "Attention", "BiasGelu", "EmbedLayerNormalization", "FastGelu", "Gelu",
-    "SkipLayerNormalization",
-})  # fmt: skip
+_MICROSOFT = frozenset(
+    {
+        "Attention",
+        "BiasGelu",
+        "EmbedLayerNormalization",
+        "FastGelu",
+        "Gelu",
+        "SkipLayerNormalization",
+    }
+)
 _ONNX = ("", "ai.onnx")
 # ONNX says now that these do their arithmetic on each element where nothing is reduced; older
 # texts, ONNX Runtime and TVM differ.
@@ -128,11 +134,15 @@ def _resize(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[N
     name = scale or graph.add(f"{node.output[0]}/scales", np.array(scales, np.float32))
     return [
         helper.make_node(
-            "Resize", [node.input[0], "", name], node.output, node.name,
-            mode=attributes.get("mode", b"nearest").decode(), nearest_mode="floor",
+            "Resize",
+            [node.input[0], "", name],
+            node.output,
+            node.name,
+            mode=attributes.get("mode", b"nearest").decode(),
+            nearest_mode="floor",
             coordinate_transformation_mode="asymmetric",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _transposed(

@@ -14,9 +14,13 @@ def channel_block(channels: int, vector: int) -> int:
 
 
 def windows(
-    data: Any, kernel: tuple[Any, Any], strides: Sequence[int], padding: Sequence[int],
-    dilation: Sequence[int], more: int = 0,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+    data: Any,
+    kernel: tuple[Any, Any],
+    strides: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    more: int = 0,
+) -> tuple[Any, Any, Any]:
     """Return [n, c/v, h, w, v] padded with zeros, and the rows and columns of the output.
 
     ``kernel`` is height and width, ``padding`` is top, left, bottom, right; ``more`` channels are

@@ -181,8 +181,11 @@ def _classes(path: Path, lines: Sequence[_Line]) -> Mapping[str, int]:
 
 def _refuse_numbers_of_images(path: Path, by_name: Mapping[str, str]) -> None:
     """Refuse Kaggle's ``ImageSets/CLS-LOC/val.txt``, whose lines are numbered from 1."""
-    own = sum(name.partition(".")[0] == official_name(int(label))
-              for name, label in by_name.items() if label.isdecimal())  # fmt: skip
+    own = sum(
+        name.partition(".")[0] == official_name(int(label))
+        for name, label in by_name.items()
+        if label.isdecimal()
+    )
     if own == len(by_name) and own >= _NUMBERED:
         raise UserError(
             f"{path} gives each image its own number, not its class.",

@@ -18,23 +18,56 @@ from dataclasses import dataclass, field
 
 # Bits of a number by the words of measurements files; what is not here is no weight.
 BITS = {
-    "fp64": 64, "fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "fp4": 4,
-    "int16": 16, "uint16": 16, "int8": 8, "uint8": 8, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
-}  # fmt: skip
+    "fp64": 64,
+    "fp32": 32,
+    "fp16": 16,
+    "bf16": 16,
+    "fp8": 8,
+    "fp4": 4,
+    "int16": 16,
+    "uint16": 16,
+    "int8": 8,
+    "uint8": 8,
+    "int4": 4,
+    "uint4": 4,
+    "int2": 2,
+    "uint2": 2,
+}
 
 # The inputs of an operator that are weights if they are constant.
 _LAYERS: Mapping[str, tuple[int, ...]] = {
-    "Conv": (1,), "ConvTranspose": (1,), "DeformConv": (1,), "ConvInteger": (1,),
-    "FusedConv": (1,), "NhwcFusedConv": (1,), "QLinearConv": (3,),
-    "Gemm": (0, 1), "FusedGemm": (0, 1), "QGemm": (3,),
-    "MatMul": (0, 1), "FusedMatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3),
-    "MatMulIntegerToFloat": (0, 1), "DynamicQuantizeMatMul": (1,), "SparseToDenseMatMul": (0, 1),
-    "TransposeMatMul": (0, 1), "Einsum": (0, 1, 2),
-    "RNN": (1, 2), "GRU": (1, 2), "LSTM": (1, 2), "DynamicQuantizeLSTM": (1, 2),
-    "Attention": (1,), "QAttention": (1,), "LongformerAttention": (1, 3),
-    "Gather": (0,), "GatherElements": (0,), "GatherND": (0,),
-    "EmbedLayerNormalization": (2, 3, 4), "QEmbedLayerNormalization": (2, 3, 4),
-}  # fmt: skip
+    "Conv": (1,),
+    "ConvTranspose": (1,),
+    "DeformConv": (1,),
+    "ConvInteger": (1,),
+    "FusedConv": (1,),
+    "NhwcFusedConv": (1,),
+    "QLinearConv": (3,),
+    "Gemm": (0, 1),
+    "FusedGemm": (0, 1),
+    "QGemm": (3,),
+    "MatMul": (0, 1),
+    "FusedMatMul": (0, 1),
+    "MatMulInteger": (0, 1),
+    "QLinearMatMul": (0, 3),
+    "MatMulIntegerToFloat": (0, 1),
+    "DynamicQuantizeMatMul": (1,),
+    "SparseToDenseMatMul": (0, 1),
+    "TransposeMatMul": (0, 1),
+    "Einsum": (0, 1, 2),
+    "RNN": (1, 2),
+    "GRU": (1, 2),
+    "LSTM": (1, 2),
+    "DynamicQuantizeLSTM": (1, 2),
+    "Attention": (1,),
+    "QAttention": (1,),
+    "LongformerAttention": (1, 3),
+    "Gather": (0,),
+    "GatherElements": (0,),
+    "GatherND": (0,),
+    "EmbedLayerNormalization": (2, 3, 4),
+    "QEmbedLayerNormalization": (2, 3, 4),
+}
 # Weights of a few bits each, packed into bytes: the input, and the attribute with the bits.
 _PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
     "MatMulNBits": ((1,), "bits"),
@@ -43,10 +76,26 @@ _PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
 }
 _ZERO_POINTS = {"MatMulNBits": 3, "GatherBlockQuantized": 3}
 # What passes on its first input, whatever the others are.
-_PASSING = frozenset({
-    "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Pad", "Expand",
-    "Tile", "Clip", "DequantizeLinear", "Split", "Dropout", "Neg", "Abs",
-})  # fmt: skip
+_PASSING = frozenset(
+    {
+        "Identity",
+        "Transpose",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Pad",
+        "Expand",
+        "Tile",
+        "Clip",
+        "DequantizeLinear",
+        "Split",
+        "Dropout",
+        "Neg",
+        "Abs",
+    }
+)
 # What makes one constant of several.
 _JOINING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Concat", "Where", "Max", "Min"})
 # Operator sets whose operators are known: of others, each matrix is taken for a weight.

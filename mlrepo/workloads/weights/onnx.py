@@ -15,10 +15,30 @@ from mlrepo.workloads.weights.graph import Functions, Graph, Node, Tensor
 
 # TensorProto.DataType by the words of measurements files; all kinds of fp8 are one word there.
 TYPES = {
-    1: "fp32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "text",
-    9: "bool", 10: "fp16", 11: "fp64", 12: "uint32", 13: "uint64", 16: "bf16", 17: "fp8", 18: "fp8",
-    19: "fp8", 20: "fp8", 21: "uint4", 22: "int4", 23: "fp4", 25: "uint2", 26: "int2",
-}  # fmt: skip
+    1: "fp32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "text",
+    9: "bool",
+    10: "fp16",
+    11: "fp64",
+    12: "uint32",
+    13: "uint64",
+    16: "bf16",
+    17: "fp8",
+    18: "fp8",
+    19: "fp8",
+    20: "fp8",
+    21: "uint4",
+    22: "int4",
+    23: "fp4",
+    25: "uint2",
+    26: "int2",
+}
 _VARINT, _BYTES = 0, 2
 
 

@@ -9,25 +9,59 @@ from xml.etree import ElementTree
 from mlrepo.workloads.weights.graph import Graph, Node, Tensor
 
 _TYPES = {
-    "f64": "fp64", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "f8e4m3": "fp8", "f8e5m2": "fp8",
-    "f4e2m1": "fp4", "nf4": "fp4", "i8": "int8", "u8": "uint8", "i4": "int4", "u4": "uint4",
-    "i2": "int2", "u2": "uint2", "i16": "int16", "u16": "uint16", "i32": "int32", "i64": "int64",
+    "f64": "fp64",
+    "f32": "fp32",
+    "f16": "fp16",
+    "bf16": "bf16",
+    "f8e4m3": "fp8",
+    "f8e5m2": "fp8",
+    "f4e2m1": "fp4",
+    "nf4": "fp4",
+    "i8": "int8",
+    "u8": "uint8",
+    "i4": "int4",
+    "u4": "uint4",
+    "i2": "int2",
+    "u2": "uint2",
+    "i16": "int16",
+    "u16": "uint16",
+    "i32": "int32",
+    "i64": "int64",
     "boolean": "bool",
-}  # fmt: skip
+}
 # Layers by the names of ONNX, with the inputs that are weights in ONNX's places.
 _LAYERS = {
-    "Convolution": "Conv", "GroupConvolution": "Conv", "ConvolutionBackpropData": "Conv",
-    "GroupConvolutionBackpropData": "Conv", "DeformableConvolution": "DeformConv",
-    "MatMul": "MatMul", "FullyConnected": "MatMul", "Gather": "Gather", "Einsum": "Einsum",
-    "Convert": "Cast", "ConvertLike": "CastLike", "FakeQuantize": "QuantizeLinear",
-    "Multiply": "Mul", "Subtract": "Sub", "Divide": "Div", "Add": "Add", "Concat": "Concat",
-    "Reshape": "Reshape", "Transpose": "Transpose", "Squeeze": "Squeeze", "Unsqueeze": "Unsqueeze",
-}  # fmt: skip
+    "Convolution": "Conv",
+    "GroupConvolution": "Conv",
+    "ConvolutionBackpropData": "Conv",
+    "GroupConvolutionBackpropData": "Conv",
+    "DeformableConvolution": "DeformConv",
+    "MatMul": "MatMul",
+    "FullyConnected": "MatMul",
+    "Gather": "Gather",
+    "Einsum": "Einsum",
+    "Convert": "Cast",
+    "ConvertLike": "CastLike",
+    "FakeQuantize": "QuantizeLinear",
+    "Multiply": "Mul",
+    "Subtract": "Sub",
+    "Divide": "Div",
+    "Add": "Add",
+    "Concat": "Concat",
+    "Reshape": "Reshape",
+    "Transpose": "Transpose",
+    "Squeeze": "Squeeze",
+    "Unsqueeze": "Unsqueeze",
+}
 # Where the two matrices of a recurrent layer are: X, states, (lengths,) W, R.
 _RECURRENT = {
-    "LSTMSequence": (4, 5), "GRUSequence": (3, 4), "RNNSequence": (3, 4),
-    "LSTMCell": (3, 4), "GRUCell": (2, 3), "RNNCell": (2, 3),
-}  # fmt: skip
+    "LSTMSequence": (4, 5),
+    "GRUSequence": (3, 4),
+    "RNNSequence": (3, 4),
+    "LSTMCell": (3, 4),
+    "GRUCell": (2, 3),
+    "RNNCell": (2, 3),
+}
 
 
 class OpenVinoFile(NamedTuple):

@@ -18,27 +18,66 @@ from typing import IO, Any, NamedTuple
 from mlrepo.workloads.weights.graph import BITS, Tensor
 
 _STORAGES = {
-    "DoubleStorage": "fp64", "FloatStorage": "fp32", "HalfStorage": "fp16",
-    "BFloat16Storage": "bf16", "CharStorage": "int8", "ByteStorage": "uint8",
-    "ShortStorage": "int16", "QInt8Storage": "int8", "QUInt8Storage": "uint8",
-    "QUInt4x2Storage": "uint4", "QUInt2x4Storage": "uint2",
-}  # fmt: skip
+    "DoubleStorage": "fp64",
+    "FloatStorage": "fp32",
+    "HalfStorage": "fp16",
+    "BFloat16Storage": "bf16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "ShortStorage": "int16",
+    "QInt8Storage": "int8",
+    "QUInt8Storage": "uint8",
+    "QUInt4x2Storage": "uint4",
+    "QUInt2x4Storage": "uint2",
+}
 # ``torch.dtype`` by its name: what newer types are saved with.
 _DTYPES = {
-    "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int8": "int8",
-    "uint8": "uint8", "int16": "int16", "uint16": "uint16", "float8_e4m3fn": "fp8",
-    "float8_e5m2": "fp8", "float8_e4m3fnuz": "fp8", "float8_e5m2fnuz": "fp8",
-    "float4_e2m1fn_x2": "fp4", "int4": "int4", "uint4": "uint4",
-}  # fmt: skip
+    "float64": "fp64",
+    "float32": "fp32",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "int8": "int8",
+    "uint8": "uint8",
+    "int16": "int16",
+    "uint16": "uint16",
+    "float8_e4m3fn": "fp8",
+    "float8_e5m2": "fp8",
+    "float8_e4m3fnuz": "fp8",
+    "float8_e5m2fnuz": "fp8",
+    "float4_e2m1fn_x2": "fp4",
+    "int4": "int4",
+    "uint4": "uint4",
+}
 # ScalarType of an exported program (torch/_export/serde/schema.py).
 _SCALARS = {
-    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "fp16", 7: "fp32", 8: "fp64",
-    13: "bf16", 28: "uint16", 29: "fp8", 30: "fp8", 31: "fp8", 32: "fp8",
-}  # fmt: skip
+    1: "uint8",
+    2: "int8",
+    3: "int16",
+    4: "int32",
+    5: "int64",
+    6: "fp16",
+    7: "fp32",
+    8: "fp64",
+    13: "bf16",
+    28: "uint16",
+    29: "fp8",
+    30: "fp8",
+    31: "fp8",
+    32: "fp8",
+}
 _SAFETENSORS = {
-    "F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8",
-    "F4": "fp4", "I8": "int8", "U8": "uint8", "I16": "int16", "U16": "uint16",
-}  # fmt: skip
+    "F64": "fp64",
+    "F32": "fp32",
+    "F16": "fp16",
+    "BF16": "bf16",
+    "F8_E4M3": "fp8",
+    "F8_E5M2": "fp8",
+    "F4": "fp4",
+    "I8": "int8",
+    "U8": "uint8",
+    "I16": "int16",
+    "U16": "uint16",
+}
 # Where an exported program is in its archive; the second is that before PyTorch 2.8.
 _PROGRAM = re.compile(r"(?:/models/[^/]+\.json|serialized_exported_program\.json)\Z")
 _LARGEST_HEADER = 100_000_000
@@ -213,9 +252,18 @@ class _Reader(pickle.Unpickler):
         try:
             return self.load()
         except (
-            pickle.UnpicklingError, EOFError, AttributeError, TypeError, IndexError, KeyError,
-            struct.error, OverflowError, ImportError, RecursionError, MemoryError,
-        ) as error:  # fmt: skip
+            pickle.UnpicklingError,
+            EOFError,
+            AttributeError,
+            TypeError,
+            IndexError,
+            KeyError,
+            struct.error,
+            OverflowError,
+            ImportError,
+            RecursionError,
+            MemoryError,
+        ) as error:
             raise ValueError(f"it is no pickle of tensors: {error}") from error
 
     def find_class(self, module: str, name: str) -> Any:
@@ -236,8 +284,10 @@ class _Reader(pickle.Unpickler):
 
     def _tensor(self, kind: object, shape: object) -> _Thing:
         word = _STORAGES.get(str(kind)) or _DTYPES.get(str(kind), "")
-        sizes = tuple(size for size in shape if isinstance(size, int)) if isinstance(
-            shape, tuple | list
-        ) else ()  # fmt: skip
+        sizes = (
+            tuple(size for size in shape if isinstance(size, int))
+            if isinstance(shape, tuple | list)
+            else ()
+        )
         self._found.append(Tensor("", word, sizes))
         return _Thing()

@@ -23,9 +23,18 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/pulls/{pull_number}": ("patch",),
 }
 _DROPPED = {
-    "description", "summary", "examples", "example", "externalDocs", "x-github", "tags",
-    "operationId", "x-github-breaking-changes", "headers", "title",
-}  # fmt: skip
+    "description",
+    "summary",
+    "examples",
+    "example",
+    "externalDocs",
+    "x-github",
+    "tags",
+    "operationId",
+    "x-github-breaking-changes",
+    "headers",
+    "title",
+}
 
 
 def main() -> None:
@@ -47,15 +56,20 @@ def main() -> None:
     json.dump(
         {
             "openapi": whole["openapi"],
-            "info": {"title": whole["info"]["title"], "version": version,
-                     "license": whole["info"]["license"]},
+            "info": {
+                "title": whole["info"]["title"],
+                "version": version,
+                "license": whole["info"]["license"],
+            },
             "paths": paths,
             "components": {
                 kind: dict(sorted(parts.items())) for kind, parts in sorted(components.items())
             },
         },
-        sys.stdout, indent=1, ensure_ascii=False,
-    )  # fmt: skip
+        sys.stdout,
+        indent=1,
+        ensure_ascii=False,
+    )
     print()
 
 

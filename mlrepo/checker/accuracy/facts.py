@@ -1,0 +1,258 @@
+"""Strict: the accuracy that is named was measured, on the whole data set, by this run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.runs.run_facts import ACCURACY_KEYS, judge_accuracy_facts
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.summary import counted_errors, summary_fields
+
+# What counts the samples of an accuracy run, the more exact first.
+SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
+# What is read of an accuracy run's log.
+KEYS = ACCURACY_KEYS | {SAMPLE_COUNTS[1]}
+# What accuracy-imagenet.py prints.
+COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
+# What the scripts of the language models count.
+_GENERATED = re.compile(r"'gen_num': '?(\d+)")
+# Metrics that count what was answered, and all that may be of any size; the others are shares.
+LENGTHS = ("GEN_LEN", "TOKENS_PER_SAMPLE")
+_UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
+# What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
+_GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
+# The word that a pattern looks for, behind its first signs.
+_WORD = re.compile(r"[A-Za-z][\w-]{2,}")
+_SHOWN = 60
+_DIGIT = re.compile(r"[0-9]")
+_PLAIN_NUMBER = (
+    "Print the metric as a plain decimal number: float() takes numpy's scalar types off, which "
+    "numpy 2 prints as np.float64(…)."
+)
+_LARGEST_SUMMARY = 1 << 20
+# An answer as LoadGen writes it into mlperf_log_accuracy.json.
+_ANSWER = re.compile(rb'"qsl_idx" : (\d{1,18}), "data" : "([0-9A-Fa-f]*)"')
+# Bytes of an answer: one class of 32 or 64 bits, or seven numbers of 32 bits for each object.
+_CLASSES = ("resnet", "mobilenet", "rgat")
+_OBJECTS = ("ssd-small", "ssd-large", "retinanet", "yolo-95", "yolo-99")
+# Samples of the data sets by which the rounds that name no size measure accuracy
+# (inference_rules.adoc and the benchmarks' own READMEs).
+_SIZES: Mapping[str, int] = {
+    "resnet": 50000,
+    "mobilenet": 50000,
+    "ssd-small": 5000,
+    "ssd-large": 5000,
+    "retinanet": 24781,
+    "rnnt": 2513,
+    "bert-99": 10833,
+    "bert-99.9": 10833,
+    "dlrm-99": 330067,
+    "dlrm-99.9": 330067,
+    "dlrm-v2-99": 330067,
+    "dlrm-v2-99.9": 330067,
+    "gptj-99": 13368,
+    "gptj-99.9": 13368,
+    "stable-diffusion-xl": 5000,
+    "llama2-70b-99": 24576,
+    "llama2-70b-99.9": 24576,
+    "mixtral-8x7b": 15000,
+    "llama3.1-405b": 8313,
+    "rgat": 788379,
+    "pointpainting": 39987,
+}
+
+
+def judge_number(
+    scope: Scope, path: str, number: int, metric: str, match: re.Match[str], least: float
+) -> None:
+    """Report a metric that cannot have its value, or of which only the beginning is read.
+
+    Parameters
+    ----------
+    number:
+        The line of accuracy.txt.
+    match:
+        Of the round's pattern; its first group is the value.
+    least:
+        The target, which tells shares of 1 from percents.
+    """
+    if _GOES_ON.match(match.string, match.end(1)):
+        scope.report(
+            "accuracy-range",
+            path,
+            f"{metric} is not a plain decimal number.",
+            line=number,
+            expected="such as 76.456",
+            actual=match.string[match.start(1) : match.end(1) + 8],
+            official=False,
+        )
+    try:
+        possible = is_possible(metric, float(match[1]), least)
+    except ValueError:  # which is reported as no number
+        return
+    if not possible:
+        scope.report(
+            "accuracy-range",
+            path,
+            f"{metric} cannot be as great.",
+            line=number,
+            expected="a share of 1 or of 100",
+            actual=match[1],
+            official=False,
+        )
+
+
+def report_missing_metric(
+    scope: Scope, path: str, text: str, metric: str, pattern: str, least: float
+) -> None:
+    """Report a metric that the round's pattern reads nowhere, with the line that names it."""
+    word = _WORD.search(pattern)
+    name = word[0] if word else metric
+    number, line = next(
+        ((at, line) for at, line in enumerate(text.split("\n"), start=1) if name in line), (0, "")
+    )
+    message = f"There is no {metric} in it."
+    shown = line[line.find(name) :][:_SHOWN] if number else ""
+    if number:
+        message = f"{metric} is not written as the round's pattern reads it."
+    # The open division has no target, so that a value which a person can read is enough there.
+    warns = scope.is_open and scope.round.version < (5, 0) and bool(_DIGIT.search(shown))
+    scope.report(
+        "accuracy-text",
+        path,
+        message,
+        line=number,
+        expected=f"a number >= {least}",
+        actual=shown,
+        hint=_PLAIN_NUMBER if number else "",
+        warns=warns,
+    )
+
+
+def is_possible(metric: str, value: float, least: float) -> bool:
+    """Say whether a metric can have the value; of shares of 1 some scripts print the percents."""
+    if metric in _UNBOUNDED or value <= 1:
+        return True
+    return 100 * least <= value <= 100 if least <= 1 else value <= 100
+
+
+def judge_accuracy_run(
+    scope: Scope, directory: str, text: str, values: Mapping[str, Any], errors: int
+) -> None:
+    """Report what the logs in ``accuracy/`` say against the accuracy that ``text`` names.
+
+    Parameters
+    ----------
+    text:
+        accuracy.txt.
+    values, errors:
+        What the detail log says, and how many errors it shows.
+    """
+    log = f"{directory}/mlperf_log_detail.txt"
+    judge_accuracy_facts(scope, log, values)
+    _judge_sizes(scope, log, text, values.get(SAMPLE_COUNTS[1]))
+    _judge_summary(scope, f"{directory}/mlperf_log_summary.txt", errors)
+
+
+def judge_answers(scope: Scope, path: str, log: bytes) -> None:
+    """Report a log of another benchmark: its answers have another form, its data set more samples.
+
+    ``log`` is mlperf_log_accuracy.json, truncated or not.
+    """
+    if scope.is_open:
+        return
+    sizes = _sizes(scope)
+    for index, data in _ANSWER.findall(log):
+        length = len(data) // 2
+        is_other = (
+            (scope.model in _CLASSES and length not in (4, 8))
+            or (scope.model in _OBJECTS and length % 28)
+            or (sizes and int(index) >= max(sizes))
+        )
+        if is_other:
+            scope.report(
+                "accuracy-answers",
+                path,
+                "The log holds answers of another benchmark.",
+                expected=f"qsl_idx below {max(sizes)}" if sizes else "",
+                actual=f"qsl_idx {int(index)} with {length} bytes",
+                official=False,
+            )
+            return
+
+
+def _sizes(scope: Scope) -> tuple[int, ...]:
+    """Return how many samples the benchmark's data set has; several where its versions differ."""
+    if scope.model.startswith("3d-unet"):
+        # BraTS 2019 until v1.1; KiTS 2019, with or without its smallest case, since v2.0.
+        return (67,) if scope.round.version < (2, 0) else (42, 43)
+    stated = (scope.round.tables.get("dataset_size") or {}).get(scope.model)
+    size = stated if isinstance(stated, int) else _SIZES.get(scope.model)
+    return () if size is None else (size,)
+
+
+def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
+    if count is None:
+        return
+    for total in (*(total for _, _, total in COUNTS.findall(text)), *_GENERATED.findall(text)):
+        if len(total) < 18 and int(total) != count:
+            _report_size(
+                scope, log, "accuracy.txt counts other samples than the run had.", total, count
+            )
+    if scope.is_open or scope.round.accuracy_samples(scope.model, scope.scenario) is not None:
+        return
+    sizes = _sizes(scope)
+    if sizes and count not in sizes:
+        _report_size(scope, log, "The run does not cover the data set.", sizes[-1], count)
+
+
+def _report_size(scope: Scope, log: str, message: str, expected: object, actual: object) -> None:
+    scope.report(
+        "accuracy-data-set",
+        log,
+        message,
+        line=scope.line_of(log, f'"{SAMPLE_COUNTS[1]}"'),
+        expected=expected,
+        actual=actual,
+        official=False,
+    )
+
+
+def _judge_summary(scope: Scope, path: str, errors: int) -> None:
+    if not scope.exists(path):
+        return  # which the list of files says
+    text = scope.text(path, _LARGEST_SUMMARY) or ""
+    counted, fields = counted_errors(text), summary_fields(text)
+    mode = fields.get("Mode")
+    # A summary of accuracy alone has no result.
+    if mode == "PerformanceOnly" or (mode == "AccuracyOnly" and "Result is" in fields):
+        scope.report(
+            "accuracy-mode",
+            path,
+            "The summary is of a performance run.",
+            line=scope.line_of(path, "Mode"),
+            expected="AccuracyOnly",
+            actual=mode,
+            official=False,
+        )
+    if counted is None:
+        scope.report(
+            "accuracy-summary",
+            path,
+            "It does not say whether errors were encountered.",
+            expected="No errors encountered during test.",
+            actual="" if text.strip() else "an empty file",
+            official=False,
+        )
+    elif counted and not errors:
+        scope.report(
+            "accuracy-loadgen-error",
+            path,
+            "LoadGen counted errors that its detail log lacks.",
+            line=scope.line_of(path, " encountered. See detailed log"),
+            expected=f"{counted} lines with is_error true",
+            actual="none",
+            official=False,
+        )

@@ -1,0 +1,170 @@
+"""Strict: ``accuracy.txt`` names one log, the one beside it.
+
+No official checker compares a hash: it asks for one line ``hash=``. What a text may hold besides
+the hash of the log comes from official tools and does no harm, so that it is a warning:
+
+* the accuracy script of qwen3-vl writes the hash of the line with the results;
+* ``truncate_accuracy_log.py``, run twice, names the truncated log (up to v6.1 of TEST07 and TEST09,
+  and wherever the line was lost), or the same log again.
+
+Two hashes of which each may be that of a log are an error: which of the two runs reached the
+accuracy above them cannot be known (some published ones are the text of another system or scenario
+with a line added).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Container, Mapping, Sequence
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.accuracy import hashes_of_lines, is_truncated
+from mlrepo.tree import Missing
+
+HASH_LINE = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_EMPTY = hashlib.sha256(b"").hexdigest()
+_LOG = "mlperf_log_accuracy.json"
+_OTHER_LOG = (
+    "Put the log that was judged in its place, or run the accuracy script again; then "
+    "`mlrepo truncate` writes the hash."
+)
+_NO_HASH, _OF_NOTHING, _OF_TRUNCATED, _OF_LINE = (
+    "no SHA-256",
+    "of an empty file",
+    "of the truncated log",
+    "of a line of this text",
+)
+_ITSELF = "names the truncated log itself, so that nothing says which full log was judged"
+
+
+def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
+    """Hold the hashes in ``text`` of accuracy.txt at ``path`` against the log beside it.
+
+    A truncated log tells nothing of the hash of the full one, also after a conversion of its line
+    ends, which does it no harm.
+    """
+    values = HASH_LINE.findall(text)
+    if not values:
+        return  # which is reported where the line is looked for
+    own, cut = hashlib.sha256(log).hexdigest(), is_truncated(io.BytesIO(log), len(log))
+    lines = hashes_of_lines(text.encode())
+    kinds = {value: _kind(value, lines, own if cut else "") for value in values}
+    logs = [value for value, kind in kinds.items() if not kind]
+    if len(logs) > 1:
+        scope.report(
+            "accuracy-hash",
+            path,
+            f"It names {len(logs)} logs.",
+            expected="one hash",
+            actual=", ".join(logs),
+            line=scope.line_of(path, f"hash={logs[1]}"),
+            hint="Keep the hash of the log that was judged, and remove the others.",
+            official=False,
+        )
+    elif logs and not cut and logs[0] != own:
+        _report_wrong(scope, path, "The hash is not that of the log.", logs[0], own)
+    elif logs and len(values) > 1:
+        _warn_of_lines(scope, path, values, kinds)
+    elif not logs:
+        _judge_no_log(scope, path, kinds, log, own, cut=cut)
+
+
+def warn_of_test(scope: Scope, directory: str) -> None:
+    """Warn of a test whose accuracy.txt in ``directory`` names its truncated log itself."""
+    path = f"{directory}/accuracy.txt"
+    if not (scope.exists(path) and scope.exists(f"{directory}/{_LOG}")):
+        return
+    try:
+        log = scope.tree.read(f"{directory}/{_LOG}", 1 << 16)
+    except Missing:
+        return
+    own = hashlib.sha256(log).hexdigest()
+    values = set(HASH_LINE.findall(scope.text(path) or ""))
+    if values == {own} and is_truncated(io.BytesIO(log), len(log)):
+        _warn_of_itself(scope, path, own)
+
+
+def _kind(value: str, lines: Container[str], truncated: str) -> str:
+    """Return what a hash is of that is no log; '' where it may be that of the full log."""
+    if not _SHA256.fullmatch(value):
+        return _NO_HASH
+    if value == _EMPTY:
+        return _OF_NOTHING
+    if value == truncated:
+        return _OF_TRUNCATED
+    return _OF_LINE if value in lines else ""
+
+
+def _judge_no_log(
+    scope: Scope, path: str, kinds: Mapping[str, str], log: bytes, own: str, *, cut: bool
+) -> None:
+    """Report a text of whose hashes none is that of a log."""
+    by_kind = {kind: value for value, kind in reversed(tuple(kinds.items()))}
+    if _OF_TRUNCATED in by_kind:
+        _warn_of_itself(scope, path, by_kind[_OF_TRUNCATED])
+    elif _OF_LINE in by_kind and cut:
+        _report_wrong(
+            scope,
+            path,
+            "It names no log: the hash is that of one of its own lines.",
+            by_kind[_OF_LINE],
+            warns=True,
+        )
+    elif _OF_LINE in by_kind:
+        _report_wrong(scope, path, "The hash is not that of the log.", by_kind[_OF_LINE], own)
+    elif _OF_NOTHING in by_kind:
+        # Of an empty log it is the hash, and the log is reported.
+        if log.strip():
+            _report_wrong(scope, path, "It is the hash of an empty file.", _EMPTY)
+    else:
+        _report_wrong(scope, path, "The hash is no SHA-256.", by_kind[_NO_HASH])
+
+
+def _report_wrong(
+    scope: Scope, path: str, message: str, value: str, own: str = "", *, warns: bool = False
+) -> None:
+    scope.report(
+        "accuracy-hash",
+        path,
+        message,
+        expected=own,
+        actual=value,
+        line=scope.line_of(path, f"hash={value}"),
+        hint=_OTHER_LOG,
+        official=False,
+        warns=warns,
+    )
+
+
+def _warn_of_itself(scope: Scope, path: str, own: str) -> None:
+    scope.report(
+        "accuracy-hash",
+        path,
+        f"It {_ITSELF}.",
+        expected="the hash of the full log",
+        actual=own,
+        line=scope.line_of(path, f"hash={own}"),
+        official=False,
+        warns=True,
+        hint="Put the full log in its place again and run `mlrepo truncate`.",
+    )
+
+
+def _warn_of_lines(
+    scope: Scope, path: str, values: Sequence[str], kinds: Mapping[str, str]
+) -> None:
+    said = ", ".join(f"{value} ({kind})" if kind else value for value, kind in kinds.items())
+    scope.report(
+        "accuracy-hash",
+        path,
+        f"It has {len(values)} lines with a hash, and names one log.",
+        expected="one line",
+        actual=said,
+        line=scope.line_of(path, "hash="),
+        official=False,
+        hint="Keep the line that names the log.",
+        warns=True,
+    )

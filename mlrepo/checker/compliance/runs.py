@@ -1,0 +1,390 @@
+"""Strict: the run of a compliance test is that test, of this result, verified against this result.
+
+Of the numbers of a test, those in the logs are believed; a text that names others was written about
+another run. That is a warning as long as it may be a rerun, and an error where it is certain: the
+number of another scenario, or one that no rerun gives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.scan import DetailScan, scan_detail
+from mlrepo.logs.verify import Score, scores
+from mlrepo.rounds.audits import (
+    ISSUE_SAME,
+    ISSUE_UNIQUE,
+    RNG_SEED,
+    SAMPLING_TARGET,
+    STREAMS,
+    TEST05_SEEDS,
+    audit_settings,
+    tolerance,
+)
+from mlrepo.tree import Missing
+
+Values = Mapping[str, Any]
+
+_RUN = "performance/run_1"
+_PROBABILITY = "accuracy_log_probability"
+_LATENCIES = tuple(f"result_{name}_latency_ns" for name in ("min", "mean", "max"))
+# What the scripts of one round or another compare: first as detail logs call it, then as summaries.
+_SCORES: Mapping[str, tuple[str, ...]] = {
+    "SingleStream": (
+        "early_stopping_latency_ss",
+        "result_90.00_percentile_latency_ns",
+        "result_99.90_percentile_latency_ns",
+        "90th percentile latency (ns)",
+    ),
+    "MultiStream": (
+        "early_stopping_latency_ms",
+        "result_99.00_percentile_per_query_latency_ns",
+        "result_99.00_percentile_latency_ns",
+        "result_90.00_percentile_latency_ns",
+        "effective_samples_per_query",
+        "Samples per query",
+    ),
+    "Server": (
+        "result_completed_samples_per_sec",
+        "result_scheduled_samples_per_sec",
+        "Scheduled samples per second",
+    ),
+    "Offline": ("result_samples_per_second", "Samples per second"),
+}
+KEYS = frozenset(
+    {
+        *_LATENCIES,
+        *(key for keys in _SCORES.values() for key in keys if "_" in key),
+        *(
+            f"effective_{key}"
+            for key in (
+                RNG_SEED,
+                SAMPLING_TARGET,
+                _PROBABILITY,
+                ISSUE_SAME,
+                ISSUE_UNIQUE,
+                "performance_issue_same_index",
+                *TEST05_SEEDS,
+            )
+        ),
+        "effective_scenario",
+        "effective_test_mode",
+        "effective_target_latency_ns",
+        "result_validity",
+        "loadgen_version",
+        "result_query_count",
+        "generated_query_count",
+        "generated_samples_per_query",
+    }
+)
+"""What is read in the detail log of a test and of the performance run that it belongs to."""
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """The run of a test: its name, the path of its log, and what the log says."""
+
+    test: str
+    path: str
+    scan: DetailScan
+
+    @property
+    def values(self) -> Values:
+        """Return the values of the log."""
+        return self.scan.values
+
+
+def judge_settings(scope: Scope, run: TestRun) -> None:
+    """Report a run without the settings that make it this test."""
+    values, test = run.values, run.test
+    wanted = audit_settings(test, scope.model)
+    if _is_of_older_audit(test, values):
+        scope.report(
+            "compliance-older-audit",
+            run.path,
+            f"{test} ran with the settings of v0.5.",
+            line=_line(scope, run, RNG_SEED),
+            expected=_texts(wanted),
+        )
+        return
+    # The logs of TEST07 and TEST09 do not show it even where it was set.
+    if not test.startswith(("TEST07", "TEST09")):
+        wanted = {ISSUE_SAME: 0, ISSUE_UNIQUE: 0, **wanted}
+    if scope.round.has_detail_log() and values.get("effective_test_mode") != "PerformanceOnly":
+        scope.report(
+            "compliance-settings",
+            run.path,
+            f"{test} is not run in performance mode.",
+            line=_line(scope, run, "test_mode"),
+            expected="PerformanceOnly",
+            actual=values.get("effective_test_mode", "absent"),
+        )
+    logged = {key: values.get(f"effective_{key}") for key in wanted}
+    wrong = [key for key, value in wanted.items() if not _obeys(key, logged[key], value)]
+    if wrong:
+        scope.report(
+            "compliance-settings",
+            run.path,
+            f"The run is not {test}.",
+            line=_line(scope, run, wrong[0]),
+            expected=_texts({key: wanted[key] for key in wrong}),
+            actual=_texts({key: logged[key] for key in wrong}),
+        )
+    if test == "TEST05" and not scope.round.tables.get("test05_seeds"):
+        _judge_old_test05(scope, run)
+
+
+def _obeys(key: str, logged: Any, wanted: int) -> bool:
+    if not isinstance(logged, int | float):
+        # The summaries of v0.7 say it in words.
+        logged = {"true": 1, "false": 0}.get(str(logged), -1)
+    return bool(logged >= wanted if key == SAMPLING_TARGET else logged == wanted)
+
+
+def _is_of_older_audit(test: str, values: Values) -> bool:
+    probability = values.get(f"effective_{_PROBABILITY}")
+    return test == "TEST01" and isinstance(probability, int | float) and 0 < probability <= 1
+
+
+def _judge_old_test05(scope: Scope, run: TestRun) -> None:
+    """Judge the seeds up to v2.0, whose checkers do not; later ones are judged with the run's."""
+    ours = scope.round.tables["seeds"]
+    logged = {name: run.values.get(f"effective_{name}") for name in TEST05_SEEDS}
+    same = [name for name, seed in logged.items() if seed == ours.get(name)]
+    if same or None in logged.values():
+        scope.report(
+            "compliance-settings",
+            run.path,
+            "The run is not TEST05.",
+            line=_line(scope, run, same[0] if same else next(iter(TEST05_SEEDS))),
+            expected="other seeds than the round's",
+            actual=", ".join(same) or "no seeds",
+        )
+    elif logged != TEST05_SEEDS:
+        scope.report(
+            "compliance-older-audit",
+            run.path,
+            "TEST05 ran with seeds of its own.",
+            line=_line(scope, run, "qsl_rng_seed"),
+            expected=_texts(TEST05_SEEDS),
+        )
+
+
+def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
+    """Report a test of another scenario, latency bound or LoadGen than its performance run's."""
+    scenario, own = (str(each.values.get("effective_scenario", "")) for each in (run, performance))
+    allowed = {own, scope.scenario, "Server" if scope.scenario == "Interactive" else own}
+    if own and scenario not in allowed:
+        scope.report(
+            "compliance-other-run",
+            run.path,
+            f"{run.test} ran another scenario.",
+            line=_line(scope, run, "effective_scenario"),
+            expected=own,
+            actual=scenario,
+        )
+    bound, limit = (each.values.get("effective_target_latency_ns") for each in (run, performance))
+    if scenario == own == "Server" and bound != limit:
+        scope.report(
+            "compliance-other-run",
+            run.path,
+            f"{run.test} ran with another target latency than the performance run.",
+            line=_line(scope, run, "effective_target_latency_ns"),
+            expected=limit,
+            actual=bound,
+        )
+    built, by = (each.values.get("loadgen_version") for each in (run, performance))
+    if by and built != by:
+        scope.report(
+            "compliance-loadgen",
+            run.path,
+            f"Another LoadGen ran {run.test} than the performance run.",
+            line=_line(scope, run, "loadgen_version"),
+            expected=by,
+            actual=built,
+        )
+
+
+def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set[str]:
+    """Report and name tests that show the latencies of another run of this result.
+
+    Two runs never agree to the nanosecond: so a copy is found whatever was changed in it besides.
+    """
+    copied: set[str] = set()
+    before = [performance]
+    for run in runs:
+        other = next((each for each in before if _are_one(each.scan, run.scan)), None)
+        if other is not None:
+            copied.add(run.test)
+            name = other.test or "the performance run"
+            scope.report("compliance-copied", run.path, f"{run.test} holds the log of {name}.")
+        before.append(run)
+    return copied
+
+
+def _are_one(scan: DetailScan, other: DetailScan) -> bool:
+    """Say whether two logs begin alike, or agree in two of three latencies."""
+    if scan.head == other.head != "":
+        return True
+    pairs = zip(_latencies(scan.values), _latencies(other.values), strict=True)
+    return sum(one == another > 0 for one, another in pairs) >= 2
+
+
+def run_prints(name: str, scan: DetailScan) -> list[tuple[str, str]]:
+    """Return what tells a run from all others: how its log begins, and its latencies."""
+    latencies = _latencies(scan.values)
+    prints = [(name, scan.head)] if scan.head else []
+    if all(latencies):
+        prints.append((name, "-".join(f"{latency:.0f}" for latency in latencies)))
+    return prints
+
+
+def _latencies(values: Values) -> tuple[float, ...]:
+    return tuple(_number(values, key) for key in _LATENCIES)
+
+
+def judge_scores(
+    scope: Scope, path: str, text: str, pairs: Mapping[str, TestRun], test: str
+) -> None:
+    """Hold the scores of ``verify_performance.txt`` against the logs and the test's tolerance.
+
+    Parameters
+    ----------
+    path, text:
+        The text.
+    pairs:
+        The run that each of the scores is of, by the score's name.
+    test:
+        The test's name.
+    """
+    found = scores(text)
+    missing = [name for name in pairs if name not in found]
+    if missing:
+        scope.report(
+            "compliance-reference",
+            path,
+            "The verification names no scores.",
+            expected=", ".join(f"{name} score" for name in missing),
+        )
+        return
+    for name, run in pairs.items():
+        _judge_origin(scope, path, name, found[name], run)
+    reference, score = (found[name].value for name in pairs)
+    scenario = next(iter(pairs.values())).values.get("effective_scenario") or scope.scenario
+    _judge_tolerance(scope, path, test, str(scenario), (reference, score))
+
+
+def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun) -> None:
+    """Compare a score with the log that it should be from."""
+    scenario = str(run.values.get("effective_scenario"))
+    own = results(run.values, scenario)
+    if not own or any(score.equals(number) for number in own):
+        return
+    other = _other_scenario(scope, score) if name == "reference" else ""
+    # Where the result follows from a run of another scenario, the test has one of its own.
+    inferred = scenario != scope.scenario and scope.scenario != "Interactive"
+    certain = bool(other) or (
+        not inferred and not any(score.value / 2 <= number <= score.value * 2 for number in own)
+    )
+    scope.report(
+        "compliance-other-run" if certain else "compliance-reference",
+        path,
+        f"The {name} score is that of {other or 'another run'}.",
+        line=scope.line_of(path, f"{name[1:]} score"),
+        expected=f"{own[0]:g}",
+        actual=f"{score.value:g}",
+    )
+
+
+def results(values: Values, scenario: str) -> list[float]:
+    """Return what a verification may call the score of a run; latencies also as rates."""
+    found = [_number(values, key) for key in _SCORES.get(scenario, ())]
+    numbers = [number for number in found if number > 0]
+    return numbers + ([1e9 / n for n in numbers] if scenario in STREAMS else [])
+
+
+def _other_scenario(scope: Scope, score: Score) -> str:
+    """Return the scenario of the benchmark whose result the score is; empty if there is none."""
+    benchmark = scope.path.rpartition("/")[0]
+    for name in scope.directories(benchmark):
+        path = f"{benchmark}/{name}/{_RUN}/mlperf_log_detail.txt"
+        if name == scope.place.scenario or not scope.round.has_detail_log():
+            continue
+        values = read_values(scope, path)
+        scenario = str(values.get("effective_scenario"))
+        # Scenarios of one benchmark may come near each other: nothing but all digits counts.
+        if any(score.equals(number, digits=1e-5) for number in results(values, scenario)):
+            return name
+    return ""
+
+
+def read_values(scope: Scope, path: str) -> Values:
+    """Return the keys of a detail log that are looked at here; none of one that cannot be read."""
+    try:
+        with scope.tree.open(path) as stream:
+            scan = scan_detail(stream, KEYS, first_only=True)
+    except Missing:
+        return {}
+    return {} if scan.problem else scan.values
+
+
+def _judge_tolerance(
+    scope: Scope, path: str, test: str, scenario: str, pair: tuple[float, float]
+) -> None:
+    """Hold reference and score against the tolerance that the TEST PASS below them stands for.
+
+    Of TEST04 only a run that is faster fails; of TEST05 since v3.1 only one that is slower.
+    """
+    reference, score = pair
+    stream = scenario in STREAMS
+    allowed = tolerance(test, scenario, reference)
+    low, high = 1 - allowed, 1 + allowed
+    if test == "TEST04":  # which compares rates, and then allows every stream a fifth
+        low, high = 0.0, 1.2 if stream else high
+    elif test == "TEST04-A":
+        low, high = (low, math.inf) if scenario == "SingleStream" else (0.0, high)
+    elif test == "TEST05" and scope.round.version >= (3, 1):
+        low, high = (0.0, high) if stream else (low, math.inf)
+    if not low * reference <= score <= high * reference:
+        scope.report(
+            "compliance-unlike-performance",
+            path,
+            f"{test} and the performance run differ.",
+            line=scope.line_of(path, "est score"),
+            actual=f"{score:g}",
+            expected=f"{low * reference:g} to {high * reference:g}",
+        )
+
+
+def expected_entries(values: Values) -> float:
+    """Return how many responses LoadGen logs in such a run, about; 0 where that is unknown."""
+    target = _number(values, f"effective_{SAMPLING_TARGET}")
+    names = ("result_query_count", "generated_query_count", "generated_samples_per_query")
+    issued, generated, samples = (_number(values, name) for name in names)
+    return min(target * issued / generated, issued * samples) if generated > 0 else 0.0
+
+
+def _number(values: Values, key: str) -> float:
+    """Return a positive finite number of a log, or 0."""
+    value = values.get(key)
+    try:
+        number = float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:  # more digits than any result has
+        return 0.0
+    return number if 0 < number < math.inf else 0.0
+
+
+def _line(scope: Scope, run: TestRun, key: str) -> int:
+    if scope.round.has_detail_log() and not key.startswith(("effective_", "loadgen_")):
+        key = f"effective_{key}"
+    return scope.line_of(run.path, key)
+
+
+def _texts(settings: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{key} = {'absent' if value is None else value}" for key, value in settings.items()
+    )

@@ -1,0 +1,1 @@
+"""Judges of the documents beside the logs: descriptions, measurements, files."""

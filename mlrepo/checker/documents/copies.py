@@ -1,0 +1,119 @@
+"""Warn of runs and descriptions that several systems show: known only when all have been judged.
+
+LoadGen measures in nanoseconds, so two runs never agree: a log in two systems was measured on at
+most one of them. Within a system copies are honest: bert-99 and bert-99.9 may show one run, a
+scenario may follow from that of another, and a closed result may be shown in the open division too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mlrepo.checker.report import Result
+from mlrepo.checker.rules import RULES
+from mlrepo.findings import Finding
+from mlrepo.rounds import Place, Round
+
+_LEVEL = re.compile(r"-9[59](?:\.9)?$")
+SYSTEM = "system"
+"""The name of the fingerprint of a system description."""
+
+
+def description_print(description: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a system description."""
+    text = json.dumps(description, sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+def with_copies(round: Round, results: Sequence[Result]) -> tuple[Result, ...]:
+    """Return the results, each with a warning for every other one whose runs it shows."""
+    owners: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        for name, fingerprint in result.prints:
+            if fingerprint and name != SYSTEM:
+                owners[fingerprint].append(result)
+    return tuple(
+        replace(result, findings=(*result.findings, *found))
+        if (found := tuple(_copies(round, result, owners)))
+        else result
+        for result in results
+    )
+
+
+def _copies(
+    round: Round, result: Result, owners: Mapping[str, Sequence[Result]]
+) -> Iterator[Finding]:
+    shared: dict[str, list[str]] = defaultdict(list)
+    for name, fingerprint in result.prints:
+        others = [other.path for other in owners.get(fingerprint, ()) if _differ(result, other)]
+        if others and name not in shared[min(others)]:
+            shared[min(others)].append(name)
+    for other, names in shared.items():
+        if names:
+            yield _warning(
+                "run-copied",
+                _path(round, result, names[0]),
+                f"Another result shows the same: {', '.join(names)}.",
+                other,
+            )
+
+
+def _differ(one: Result, other: Result) -> bool:
+    if (one.submitter, one.system) != (other.submitter, other.system):
+        return True
+    return _LEVEL.sub("", one.benchmark) != _LEVEL.sub("", other.benchmark)
+
+
+def _path(round: Round, result: Result, name: str) -> str:
+    """Return the directory of a run of the result; tests have a tree of their own up to v5.1."""
+    if not name.startswith("TEST"):
+        return f"{result.path}/{name}"
+    layout = str(round.tables["layout"]["compliance"])
+    return layout.format(
+        division=result.division,
+        submitter=result.submitter,
+        system=result.system,
+        model=result.benchmark,
+        scenario=result.scenario,
+        TEST=name,
+    )
+
+
+def copied_descriptions(round: Round, results: Sequence[Result]) -> Iterator[Finding]:
+    """Yield a warning for each system of a submitter that is described as another one is."""
+    systems: dict[tuple[str, str], dict[str, Result]] = defaultdict(dict)
+    for result in results:
+        for name, fingerprint in result.prints:
+            if name == SYSTEM:
+                systems[result.submitter, fingerprint].setdefault(result.system, result)
+    for same in systems.values():
+        first, *others = sorted(same)
+        for name in others:
+            result = same[name]
+            place = Place(result.division, result.submitter, name, "")
+            yield _warning(
+                "system-copied",
+                str(round.system_file(place)),
+                "The description is also that of another system.",
+                first,
+            )
+
+
+def _warning(rule: str, path: str, message: str, other: str) -> Finding:
+    known = RULES[rule]
+    return Finding(
+        rule=rule,
+        severity=known.severity,
+        path=path,
+        message=message,
+        actual=other,
+        hint=known.hint,
+        breaks_official=False,
+        breaks_strict=known.breaks_strict,
+    )

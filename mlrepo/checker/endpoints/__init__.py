@@ -1,0 +1,1 @@
+"""Judges of results measured against an endpoint (v6.1 and later)."""

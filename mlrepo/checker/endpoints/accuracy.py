@@ -1,0 +1,154 @@
+"""The rules of an accuracy run, on the scores of an endpoints run instead of accuracy.txt."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlrepo.checker.accuracy.facts import LENGTHS, is_possible
+from mlrepo.checker.accuracy.judge import has_extra_files, judge_sample_count
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.endpoints import Values, accuracy_entries, scores, value_at
+
+SCORES = "accuracy/accuracy_results.json"
+# The official checker holds only this benchmark's endpoints to its target.
+_HELD_TO_TARGET = "qwen3-vl-235b-a22b"
+# Of these the harness writes a share of 1, and the round's target is in percent: the scorers
+# bfcl_v4, vbench and pass_at_1 of mlcommons/endpoints. Those of DeepSeek-R1 and ROUGE are percents.
+_FRACTIONS = ("qwen3.6-27b", "wan-2.2-t2v-a14b", "gpt-oss-120b")
+_UNPRINTED = str.maketrans({",": " ", '"': None, "{": None, "}": None})
+
+
+def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> str:
+    """Report what is wrong; return the accuracy as the official summary prints it."""
+    path, printed = f"{scope.path}/{SCORES}", ""
+    found = scores(results)
+    if not found:
+        scope.report("accuracy-text", path, "It holds no score.", official=True)
+    else:
+        printed = json.dumps(found[0]).translate(_UNPRINTED).strip()
+        _judge_targets(scope, path, results)
+    errors = values.get("num_errors")
+    if errors is not None and errors.value:
+        scope.report(
+            "accuracy-loadgen-error",
+            path,
+            "Samples failed.",
+            expected=0,
+            actual=errors.value,
+            line=scope.line_of(path, f'"{errors.name}"'),
+            official=True,
+        )
+    judge_sample_count(scope, path, {key: each.value for key, each in values.items()})
+    if not has_extra_files(scope, f"{scope.path}/accuracy"):
+        scope.report(
+            "accuracy-extra-files",
+            f"{scope.path}/accuracy",
+            "Images or videos are missing.",
+            official=True,
+        )
+    return printed
+
+
+def _judge_targets(scope: Scope, path: str, results: Any) -> None:
+    """Hold each score to its target; what cannot be compared is named, never passed over."""
+    if scope.is_open:
+        return
+    official = scope.model == _HELD_TO_TARGET
+    entries = accuracy_entries(results)
+    entry: Mapping[str, Any] = entries[0] if len(entries) == 1 else {}
+    targets = scope.round.accuracy_targets(scope.model, scope.scenario)
+    for at, target in enumerate(targets):
+        metric, least = target["metric"], target["min"]
+        number = _measured(entry, metric, is_own=at == 0)
+        if number is None and official:
+            number = _named(scores(results)[0], metric)
+        if number is None:
+            rule = "accuracy-text" if official else "accuracy-not-verified"
+            scope.report(
+                rule,
+                path,
+                f"No score can be compared with the target of {metric}.",
+                line=scope.line_of(path, '"score"'),
+                expected=f">= {least}",
+                actual=_said(entries),
+                official=official,
+            )
+            continue
+        if metric not in LENGTHS and scope.model in _FRACTIONS and number <= 1:
+            number *= 100
+        _compare(scope, path, metric, number, least, official=official)
+
+
+def _said(entries: Sequence[Mapping[str, Any]]) -> object:
+    return entries[0]["score"] if len(entries) == 1 else f"{len(entries)} scores of accuracy"
+
+
+def _compare(
+    scope: Scope, path: str, metric: str, number: float, least: float, *, official: bool
+) -> None:
+    is_length = metric in LENGTHS
+    limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
+    most = next((limit["max"] for limit in limits if limit["metric"] == metric), math.inf)
+    line = scope.line_of(path, '"output_sequence_lengths"' if is_length else '"score"')
+    what = "The length of the answers" if is_length else "The score"
+    if not number >= least:
+        scope.report(
+            "accuracy-target",
+            path,
+            f"{what} misses the target of {metric}.",
+            line=line,
+            expected=f">= {least}",
+            actual=number,
+            official=official,
+        )
+    elif number > most:
+        scope.report(
+            "accuracy-target",
+            path,
+            f"{what} exceeds the limit of {metric}.",
+            line=line,
+            expected=f"<= {most}",
+            actual=number,
+            official=False,
+        )
+    elif not is_possible(metric, number, least):
+        scope.report(
+            "accuracy-range",
+            path,
+            "The score cannot be as great.",
+            line=line,
+            expected="a share of 1 or of 100",
+            actual=number,
+            official=False,
+        )
+
+
+def _measured(entry: Mapping[str, Any], metric: str, *, is_own: bool) -> float | None:
+    """Return what an entry says of a metric: a lone score is that of the benchmark's own one."""
+    score = entry.get("score")
+    if isinstance(score, dict):
+        return _named(score, metric)
+    if metric == "TOKENS_PER_SAMPLE":
+        return _number(value_at(entry, "output_sequence_lengths.avg"))
+    return _number(score) if is_own else None
+
+
+def _named(score: Any, metric: str) -> float | None:
+    """Return the entry of an object that names the metric; a lone score as it is."""
+    if not isinstance(score, dict):
+        return _number(score)
+    known = {str(name).lower(): value for name, value in score.items()}
+    names = (metric.lower(), metric.split("_")[-1].lower(), "f1", "score", "accuracy")
+    return next((n for n in (_number(known.get(name)) for name in names) if n is not None), None)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,1 @@
+"""What only the official checkers do: what they load, and what they die of."""

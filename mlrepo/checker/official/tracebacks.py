@@ -1,0 +1,129 @@
+"""What each round's official checker dies of: values of a kind that its code does not expect.
+
+Each function returns why, as the end of a sentence that begins "The official checker dies here:",
+and '' where it goes on. The checkers up to v5.1 die of a description before they look at a result;
+all die of a valid result whose row of the summary they cannot write, and of no invalid one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.rounds import Round
+
+_PRINTED = (
+    "status",
+    "system_type",
+    "system_name",
+    "number_of_nodes",
+    "host_processor_model_name",
+    "host_processors_per_node",
+    "host_processor_core_count",
+    "accelerator_model_name",
+    "accelerators_per_node",
+    "framework",
+    "operating_system",
+    "hw_notes",
+    "sw_notes",
+)
+_NO_TEXT = "the field {} is no text"
+
+
+def of_description(round: Round, description: Mapping[str, Any]) -> str:
+    """Return why the checker dies when it judges a system description; it may reject it before."""
+    if not (1, 0) <= round.version < (6, 0):
+        return ""
+    status = description.get("status")
+    if not isinstance(status, str):
+        return _NO_TEXT.format("status")
+    types = round.tables.get("system_types") or ()
+    if status.lower() not in round.tables["availabilities"] or (
+        types and description.get("system_type") not in types
+    ):
+        return ""
+    over_network = description.get("is_network")
+    if round.version >= (2, 1) and over_network is not None and not isinstance(over_network, str):
+        return _NO_TEXT.format("is_network")
+    return "" if isinstance(description.get("submitter"), str) else _NO_TEXT.format("submitter")
+
+
+def of_row(round: Round, system: Mapping[str, Any], weights: Any, *, has_power: bool) -> str:
+    """Return why the checker dies when it writes the row of a valid result.
+
+    ``weights`` are the ``weight_data_types`` of the measurements.
+    """
+    if round.version < (1, 0):
+        return ""
+    modular = round.version >= (6, 0)
+    return (
+        (_of_counts(system) if modular else _of_texts(round, system))
+        or _of_notes(round, system)
+        or _of_weights(round, weights, has_power=has_power)
+        or _of_surrogates(system)
+    )
+
+
+def _of_texts(round: Round, system: Mapping[str, Any]) -> str:
+    for field in ("system_name", "host_processor_model_name", "accelerator_model_name"):
+        if not isinstance(system.get(field), str):
+            return _NO_TEXT.format(field)
+    for field in ("framework", "operating_system"):
+        if not isinstance(system.get(field, ""), str):
+            return _NO_TEXT.format(field)
+    return ""
+
+
+def _of_counts(system: Mapping[str, Any]) -> str:
+    for field in ("number_of_nodes", "accelerators_per_node"):
+        try:
+            int(system[field])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return f"the field {field} is no whole number"
+    return ""
+
+
+def _of_notes(round: Round, system: Mapping[str, Any]) -> str:
+    hardware, software = system.get("hw_notes", ""), system.get("sw_notes")
+    if software and not isinstance(software, str):
+        return _NO_TEXT.format("sw_notes")
+    # Up to v2.0 the notes are joined whatever the first ones are.
+    joined = bool(software) and (bool(hardware) or round.version <= (2, 0))
+    alone = not software and round.version < (6, 0)
+    if (joined or alone) and not isinstance(hardware, str):
+        return _NO_TEXT.format("hw_notes")
+    return ""
+
+
+def _of_weights(round: Round, weights: Any, *, has_power: bool) -> str:
+    quoted = round.version == (5, 0) or (round.version == (5, 1) and has_power)
+    if quoted and not isinstance(weights, str):
+        return "weight_data_types of the measurements is no text"
+    return ""
+
+
+def _of_surrogates(system: Mapping[str, Any]) -> str:
+    for field in _PRINTED:
+        if isinstance(system.get(field), str):
+            try:
+                system[field].encode("utf-8")
+            except UnicodeEncodeError:
+                return f"the field {field} holds half a character, which no file can"
+    return ""
+
+
+def of_measurements(round: Round, values: Any) -> str:
+    """Return why the checker dies when it looks for the fields of the measurements."""
+    if round.version >= (6, 0):  # which catches whatever goes wrong in a check
+        return ""
+    if round.version >= (5, 0) and not (
+        isinstance(values, Mapping) and "weight_data_types" in values
+    ):
+        return "it reads the field weight_data_types, which is not there"
+    try:
+        for field in round.tables["measurements_required"]:
+            if field in values and round.version >= (3, 1):
+                values[field]
+    except TypeError:
+        return "it is no JSON object"
+    return ""

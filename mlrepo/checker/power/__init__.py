@@ -1,0 +1,1 @@
+"""Judges of power measurements."""

@@ -1,0 +1,115 @@
+"""Strict: the power of the whole run was measured, once a second, and the files say something.
+
+The daemon samples once a second ("500000 samples at 1000ms", as the Power WG's checker wants it).
+On 9,514 published results of v1.0 to v5.1 the samples are 99.8 to 100.2 % of the seconds, and the
+windows 99.99 to 101.2 % of the runs of Server and Offline, up to 126 % of those of the streams,
+whose queries may be short.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.power import PowerSamples
+from mlrepo.tree import Missing
+
+_LEAST_SHARE = 0.99
+# How much samples of no power may change the mean before somebody could have meant it.
+_CHANGE = 0.01
+_SHORTEST = 0.99
+_LONGEST = {"Offline": 1.05, "Server": 1.05}
+_LONGEST_STREAM = 1.5
+_LARGEST = 64 << 20
+
+
+def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float) -> None:
+    """Judge number and sign of the samples inside the window of ``seconds``."""
+    least = _LEAST_SHARE * seconds - 2
+    if samples.times < least:
+        scope.report(
+            "power-samples",
+            path,
+            "There is not a sample for each second of the run.",
+            expected=f">= {least:.0f}",
+            actual=samples.times,
+        )
+    wrong = samples.total - samples.positive
+    if not wrong:
+        return
+    if abs(samples.mean_watts - samples.mean_positive) > _CHANGE * samples.mean_positive:
+        scope.report(
+            "power-samples",
+            path,
+            "Samples of no power or less change the mean.",
+            expected=f"{samples.mean_positive:.6g} W without them",
+            actual=f"{samples.mean_watts:.6g} W with {wrong} of them",
+        )
+    else:
+        scope.report(
+            "power-not-positive",
+            path,
+            "Some samples are of no power or less.",
+            actual=f"{wrong} of {samples.total}",
+        )
+
+
+def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> None:
+    """Hold the window from power_begin to power_end against the duration of the run."""
+    path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
+    duration = _duration(detail)
+    longest = _LONGEST.get(str(detail.get("effective_scenario")), _LONGEST_STREAM) * duration
+    if not duration or _SHORTEST * duration <= seconds <= longest:
+        return
+    short = seconds < duration
+    scope.report(
+        "power-samples",
+        path,
+        "Power was not measured during the whole run."
+        if short
+        else "Power was measured long after or before the run.",
+        line=scope.line_of(path, '"power_begin"'),
+        actual=f"{seconds:.0f} s",
+        expected=f">= {duration:.0f} s" if short else f"<= {longest:.0f} s",
+    )
+
+
+def _duration(detail: Mapping[str, Any]) -> float:
+    """Return the seconds that the run took by its own figures; 0 where they do not say it."""
+    scenario = detail.get("effective_scenario")
+    queries = _number(detail, "result_query_count")
+    if scenario == "Offline":  # all samples are asked for at the beginning
+        return _number(detail, "result_max_latency_ns") / 1e9
+    if scenario == "Server":
+        rate = _number(detail, "result_completed_samples_per_sec")
+        return queries / rate if rate else 0.0
+    per_query = _number(detail, "result_mean_query_latency_ns")
+    return queries * (per_query or _number(detail, "result_mean_latency_ns")) / 1e9
+
+
+def _number(detail: Mapping[str, Any], key: str) -> float:
+    value = detail.get(key)
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return 0.0
+
+
+def judge_contents(scope: Scope, directory: str, names: Sequence[str]) -> None:
+    """Report files of a power measurement that are empty, or no JSON under such a name."""
+    for name in names:
+        path = f"{directory}/{name}"
+        entry = scope.tree.entry(path)
+        if entry is not None and entry.size == 0:
+            scope.report("power-files", path, "The file is empty.", official=False)
+        elif name.endswith(".json") and not _is_object(scope, path):
+            scope.report("power-files", path, "It is not a JSON object.", official=False)
+
+
+def _is_object(scope: Scope, path: str) -> bool:
+    try:
+        return isinstance(json.loads(scope.tree.read(path, _LARGEST)), dict)
+    except (Missing, ValueError, RecursionError):
+        return False

@@ -1,0 +1,204 @@
+"""Power: the files of a power run, its window, and the metric (rules W1 and W2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from mlrepo.checker.power.evidence import judge_contents, judge_samples, judge_window
+from mlrepo.checker.power.session import judge_session
+from mlrepo.checker.runs.numbers import Unjudgeable
+from mlrepo.checker.runs.performance import compute_result
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.walk.rows import describes_power_supplies
+from mlrepo.logs.endpoints import parse_config
+from mlrepo.logs.power import PowerSamples, parse_time, samples_between
+from mlrepo.logs.scan import digest_of_head
+from mlrepo.tree import Missing
+
+_POWER = "performance/power"
+_RUNS = ("performance/run_1", "performance/ranging")
+_LARGEST = 256 << 20
+# Their checker knows time zones, and their LoadGen does not write the number of queries.
+_FIRST_ROUNDS = ("v1.0", "v1.1")
+
+
+def has_power(scope: Scope) -> bool:
+    """Say whether the result comes with a power measurement."""
+    return scope.exists(f"{scope.path}/{_POWER}")
+
+
+def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
+    """Judge the power measurement of a result and return its metric, or None when none is read.
+
+    Parameters
+    ----------
+    scope:
+        The result.
+    detail:
+        The values of the performance run's detail log.
+
+    Returns
+    -------
+    float or None
+        Watts for Offline and Server; energy per query or sample for the others, in Joules up to
+        v2.1 and in millijoules since v3.0.
+    """
+    _judge_files(scope)
+    _judge_ranging(scope)
+    judge_session(scope)
+    scope.report(
+        "power-not-verified",
+        f"{scope.path}/{_POWER}",
+        "The messages and the log of the power daemon were not verified.",
+        official=False,
+    )
+    path = f"{scope.path}/{_RUNS[0]}/spl.txt"
+    try:
+        client, server = _zones(scope)
+        begin = parse_time(detail["power_begin"], client)
+        end = parse_time(detail["power_end"], client)
+        data = scope.tree.read(path, _LARGEST)
+        scope.prints.append((_POWER, digest_of_head(data)))
+        text = data.decode("utf-8")
+        samples = samples_between(
+            text,
+            begin,
+            end,
+            server,
+            samples_only=scope.round.version >= (4, 0),
+            positive_only=scope.round.version >= (3, 1),
+        )
+        seconds = (end - begin).total_seconds()
+        if not samples.count:
+            raise ValueError(_no_samples(samples, begin, end))
+        judge_samples(scope, path, samples, seconds)
+        judge_window(scope, seconds, detail)
+        return _metric(scope, samples.mean_watts, seconds, detail)
+    except KeyError as error:
+        scope.report("power-window", path, f"The detail log has no {error.args[0]}.")
+    except (Missing, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
+        scope.report("power-window", path, f"The power cannot be read: {error}.")
+    return None
+
+
+def _no_samples(samples: PowerSamples, begin: datetime, end: datetime) -> str:
+    if samples.total:
+        return f"all {samples.total} samples between {begin} and {end} are <= 0 watts"
+    return f"no sample is between {begin} and {end}"
+
+
+def design_power(scope: Scope) -> Any:
+    """Return the watts of the power supplies that a system needs, or None (v6.1 and later).
+
+    From the field ``system_power_capacity`` of the system description, or else summed up from
+    ``systems/<system>_power.yaml``: in each part with ``PSUs`` and ``Min PSUs Needed`` the largest
+    capacities of as many as are needed.
+    """
+    if not describes_power_supplies(scope.round):
+        return None
+    if "system_power_capacity" in scope.system:
+        return scope.system["system_power_capacity"]
+    path = f"{scope.root}/systems/{scope.place.system}_power.yaml"
+    if not scope.exists(path):
+        return None
+    try:
+        return _capacity(parse_config(scope.tree.read(path, _LARGEST)))
+    except (Missing, ValueError, TypeError, AttributeError, RecursionError) as error:
+        scope.report("power-files", path, f"The power supplies cannot be read: {error}.")
+        return None
+
+
+def _capacity(part: Any) -> Any:
+    if isinstance(part, list):
+        return sum(_capacity(each) for each in part)
+    if not isinstance(part, dict):
+        return 0
+    names = {str(name).lower(): name for name in part}
+    if {"psus", "min psus needed"} <= set(names):
+        supplies = part[names["psus"]]
+        watts = sorted((each.get("PowerCapacityWatts", 0) for each in supplies), reverse=True)
+        return sum(watts[: part[names["min psus needed"]]])
+    return sum(_capacity(each) for each in part.values())
+
+
+def _judge_files(scope: Scope) -> None:
+    required = scope.round.tables["required_files"]
+    run = [*required["performance"], *required["power_run"]]
+    for directory, wanted, optional in (
+        *((run_directory, run, required["performance_optional"]) for run_directory in _RUNS),
+        (_POWER, required["power_dir"], []),
+    ):
+        path = f"{scope.path}/{directory}"
+        present = scope.files(path)
+        missing = [name for name in wanted if name not in present]
+        allowed = {*wanted, *optional, *required["always_optional"]}
+        extra = sorted(set(present) - allowed)
+        if missing or extra:
+            scope.report(
+                "power-files",
+                path,
+                "The files are not those of a power run.",
+                expected=", ".join(wanted),
+                actual="; ".join(
+                    f"{word} {', '.join(names)}"
+                    for word, names in (("without", missing), ("also", extra))
+                    if names
+                ),
+            )
+        own = [name for name in wanted if name in present and name not in required["performance"]]
+        judge_contents(scope, path, own)
+
+
+def _judge_ranging(scope: Scope) -> None:
+    """Report a ranging run whose result cannot be computed; from v3.1 to v5.1 it rejects."""
+    path = f"{scope.path}/{_RUNS[1]}/mlperf_log_detail.txt"
+    if not scope.exists(path):
+        return  # _judge_files says so
+    try:
+        compute_result(scope, path)
+    except Unjudgeable as error:
+        scope.report(
+            "power-window",
+            path,
+            f"The ranging run cannot be read: {error}",
+            official=(3, 1) <= scope.round.version < (6, 0),
+        )
+
+
+def _zones(scope: Scope) -> tuple[float, float]:
+    """Return what is added to the clocks of client and server, in seconds (UTC since v2.0)."""
+    if scope.round.name not in _FIRST_ROUNDS:
+        return 0, 0
+    client, server = (_zone(scope, f"{scope.path}/{_POWER}/{n}.json") for n in ("client", "server"))
+    return client, server
+
+
+def _zone(scope: Scope, path: str) -> float:
+    try:
+        return float(json.loads(scope.tree.read(path, _LARGEST).decode("utf-8"))["timezone"])
+    except (KeyError, RecursionError) as error:
+        raise ValueError(f"{path} has no timezone") from error
+
+
+def _metric(scope: Scope, watts: float, seconds: float, detail: Mapping[str, Any]) -> float:
+    if scope.scenario not in ("SingleStream", "MultiStream"):
+        return watts
+    if scope.round.name not in _FIRST_ROUNDS:
+        unit = 1000 if scope.round.tables["power_units"]["SingleStream"] == "millijoules" else 1
+        energy = watts * seconds * unit / int(detail["result_query_count"])
+        # A MultiStream result may be inferred from a SingleStream log: eight samples a query.
+        inferred = scope.scenario == "MultiStream" and _log_scenario(detail) == "SingleStream"
+        return energy * 8 if inferred else energy
+    if scope.scenario == "SingleStream":
+        samples = float(detail["result_qps_with_loadgen_overhead"]) * seconds
+    else:
+        queries = float(detail["generated_query_count"])
+        samples = queries * float(detail["generated_samples_per_query"])
+    return watts * seconds / samples
+
+
+def _log_scenario(detail: Mapping[str, Any]) -> str:
+    return str(detail.get("effective_scenario", ""))

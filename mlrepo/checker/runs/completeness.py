@@ -1,0 +1,119 @@
+"""Strict: LoadGen writes all of its lines into a detail log; whoever drops one hides what it says.
+
+The rules that hold lines against each other are silent where one of them is absent. So the lines
+that every published log of v1.0 to v6.0 has, more than 50,000 of them, have to be there, numbers
+as numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlrepo.checker.runs.statements import Statements
+
+_PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
+# What the rules read of the log of an accuracy run.
+_TEXTS = (
+    "loadgen_version",
+    "loadgen_build_date_utc",
+    "test_datetime",
+    "effective_scenario",
+    "effective_test_mode",
+)
+_SAMPLES = "qsl_reported_total_count"
+_RUN_TEXTS = ("power_begin", "power_end")
+_RUN_SWITCHES = (
+    "effective_performance_issue_unique",
+    "effective_performance_issue_same",
+    "result_min_duration_met",
+    "result_min_queries_met",
+)
+_RUN_NUMBERS = (
+    "effective_samples_per_query",
+    "effective_target_qps",
+    "effective_target_latency_ns",
+    "effective_target_latency_percentile",
+    "effective_min_duration_ms",
+    "effective_max_duration_ms",
+    "effective_min_query_count",
+    "effective_max_query_count",
+    "effective_min_sample_count",
+    "effective_accuracy_log_probability",
+    "effective_accuracy_log_sampling_target",
+    "effective_performance_sample_count",
+    "generated_query_count",
+    "generated_samples_per_query",
+    "generated_query_duration",
+)
+_LATENCIES = (
+    *(f"result_{name}_latency_ns" for name in ("min", "mean", "max")),
+    *(f"result_{name}_percentile_latency_ns" for name in _PERCENTILES),
+)
+_OF_SCENARIO: Mapping[str, tuple[str, ...]] = {
+    "Offline": ("result_samples_per_second",),
+    "Server": ("result_scheduled_samples_per_sec", "result_completed_samples_per_sec"),
+    "SingleStream": ("result_qps_with_loadgen_overhead", "result_qps_without_loadgen_overhead"),
+    "MultiStream": tuple(f"result_{name}_percentile_per_query_latency_ns" for name in _PERCENTILES),
+}
+# LoadGen writes them since it stops early, which is since v2.0.
+_SINCE_EARLY_STOPPING: Mapping[str, tuple[str, ...]] = {
+    "Server": ("result_overlatency_query_count",),
+    "MultiStream": tuple(f"result_{name}_query_latency_ns" for name in ("min", "mean", "max")),
+}
+_EARLY_STOPPING = "early_stopping_met"
+_TOKENS = "requested_use_token_latencies"
+_OF_TOKENS = ("result_completed_tokens_per_second", "result_token_throughput_with_loadgen_overhead")
+
+KEYS = frozenset(
+    {
+        *_TEXTS,
+        _SAMPLES,
+        *_RUN_TEXTS,
+        *_RUN_SWITCHES,
+        *_RUN_NUMBERS,
+        *_LATENCIES,
+        *_OF_TOKENS,
+        _EARLY_STOPPING,
+        _TOKENS,
+        "result_validity",
+        "result_query_count",
+        *(key for keys in _OF_SCENARIO.values() for key in keys),
+        *(key for keys in _SINCE_EARLY_STOPPING.values() for key in keys),
+    }
+)
+
+
+def absent_lines(values: Mapping[str, Any], *, has_result: bool) -> list[str]:
+    """Return the keys that LoadGen writes into each log and that have no value of their kind here.
+
+    Parameters
+    ----------
+    values:
+        What the log says of :data:`KEYS`.
+    has_result:
+        The log is of a performance run.
+    """
+    log = Statements(values)
+    texts = [*_TEXTS, *(_RUN_TEXTS if has_result else ())]
+    numbers = [_SAMPLES, *(_run_numbers(values) if has_result else ())]
+    switches = _RUN_SWITCHES if has_result else ()
+    return [
+        *(key for key in texts if not isinstance(values.get(key), str)),
+        *(key for key in switches if not isinstance(values.get(key), bool)),
+        *(key for key in (_TOKENS, _EARLY_STOPPING) if isinstance(values.get(key), str)),
+        *(key for key in numbers if math.isnan(log.number(key))),
+    ]
+
+
+def _run_numbers(values: Mapping[str, Any]) -> Iterator[str]:
+    scenario = str(values.get("effective_scenario"))
+    yield from _RUN_NUMBERS
+    yield from _LATENCIES
+    yield from _OF_SCENARIO.get(scenario, ())
+    if _EARLY_STOPPING in values:
+        yield "result_query_count"
+        yield from _SINCE_EARLY_STOPPING.get(scenario, ())
+    if scenario == "Server" and values.get(_TOKENS):
+        yield from _OF_TOKENS

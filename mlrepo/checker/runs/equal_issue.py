@@ -1,0 +1,129 @@
+"""Equal issue: samples of unequal cost must be asked equally often (v4.1 and later).
+
+LoadGen logs the setting as ``effective_sample_concatenate_permutation``; the one of v4.1 does not.
+The official checker of that round therefore looks for it in ``mlperf.conf`` and ``user.conf`` too,
+and believes a log only where it holds the text ``"true"``, which no LoadGen writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.scope import Scope
+from mlrepo.rounds import Round
+
+KEY = "effective_sample_concatenate_permutation"
+_SETTING = "sample_concatenate_permutation"
+_FILES = ("mlperf.conf", "user.conf")
+_LARGEST = 1 << 20
+
+
+def is_asked(scope: Scope, model: str) -> bool:
+    """Say whether the round asks the model for equal issue in the scope's division."""
+    required = scope.round.tables.get("equal_issue_required") or {}
+    return model in (required.get(scope.place.division) or ())
+
+
+def judge_equal_issue(
+    scope: Scope, path: str, values: Mapping[str, Any], *, line: int, test: str
+) -> bool:
+    """Judge a run by its log's values; return whether the official checker takes its result.
+
+    ``test`` is the compliance test it belongs to. The checker of v4.1 asks no test for equal issue.
+    """
+    if not is_asked(scope, scope.model):
+        return True
+    logged = values.get(KEY)
+    reads_configuration = _reads_configuration(scope.round)
+    configured = reads_configuration and is_configured(scope)
+    issued = logged in (True, "true") if logged is not None else configured
+    official = logged == True  # noqa: E712 - the official checkers compare: 1 is true as well
+    if reads_configuration:
+        official = bool(test) or configured or logged == "true"
+    if not issued:
+        scope.report(
+            "performance-equal-issue",
+            path,
+            "Samples are not issued equally often.",
+            line=line,
+            expected=f"{KEY} true",
+            official=not official,
+        )
+    elif not official:
+        scope.report(
+            "performance-equal-issue-configured",
+            scope.below("measurements"),
+            "No configuration asks for equal issue.",
+            expected=f"{_SETTING} = 1 in {' or '.join(_FILES)}",
+            official=True,
+        )
+    return official or not reads_configuration
+
+
+def is_configured(scope: Scope) -> bool:
+    """Say whether the result's configuration asks for equal issue; a damaged one does not."""
+    try:
+        return _configured(scope)
+    except ValueError:
+        return False
+
+
+def damaged_configuration(scope: Scope) -> str:
+    """Return the file of settings that the checker of v4.1 dies of; empty where it reads all."""
+    if not _reads_configuration(scope.round) or not is_asked(scope, scope.place.benchmark):
+        return ""
+    try:
+        _configured(scope)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _reads_configuration(round: Round) -> bool:
+    return round.version == (4, 1)
+
+
+def _configured(scope: Scope) -> bool:
+    """Read the files as the checker of v4.1 does; the later one wins.
+
+    Raises
+    ------
+    ValueError
+        A line is no ``model.scenario.key = value``, or the file no text; the message is its path.
+    """
+    if not is_asked(scope, scope.place.benchmark):
+        return False
+    directory = scope.below("measurements")
+    asks = False
+    for name in _FILES:
+        path = f"{directory}/{name}"
+        if name not in scope.files(directory):
+            continue
+        text = scope.text(path, _LARGEST)
+        try:
+            said = None if text is None else _setting(scope, text)
+        except ValueError as error:
+            raise ValueError(path) from error
+        if text is None:
+            raise ValueError(path)
+        asks = asks if said is None else said
+    return asks
+
+
+def _setting(scope: Scope, text: str) -> bool | None:
+    """Return whether the first line that fits asks for equal issue; None where none fits."""
+    model = scope.place.benchmark.replace("-99.9", "").replace("-99", "")
+    for line in text.replace(" ", "").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        full_key, value = line.split("=")
+        its_model, scenario, key = full_key.split(".")
+        if (
+            key == _SETTING
+            and its_model in (model, "*")
+            and scenario in (scope.place.scenario, "*")
+            and value.isnumeric()
+        ):
+            return int(value) == 1
+    return None

@@ -1,0 +1,348 @@
+"""Strict: which run a detail log is of: its mode, its settings, its dates, its LoadGen."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.runs import completeness, consistency
+from mlrepo.checker.runs.tokens import has_token_latencies
+from mlrepo.checker.scope import Scope
+from mlrepo.logs.moments import clock_moment, utc_moment
+from mlrepo.logs.summary import SUMMARISED
+from mlrepo.rounds.inference import sources_of
+from mlrepo.rounds.setting_rules import Subject, broken_in_log
+
+# A run of this mode makes both, one after the other.
+_BOTH = "SubmissionRun"
+_SETTING, _PERCENTILE = "performance-setting", "performance-percentile"
+_DRAWN = "The samples were not drawn as those of a performance run."
+_OF_TEST01 = "The run was made with the settings of TEST01."
+# The rule and the message for a setting whose class is broken; other rules judge the rest.
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "target_latency_percentile": (_PERCENTILE, "{scenario} is held to another percentile."),
+    "performance_issue_same": ("performance-mode", _DRAWN),
+    "performance_issue_unique": ("performance-mode", _DRAWN),
+    "accuracy_log_sampling_target": ("performance-audited", _OF_TEST01),
+    "accuracy_log_probability": ("performance-audited", _OF_TEST01),
+    "samples_per_query": (_SETTING, "The queries have another number of samples."),
+    "sample_concatenate_permutation": (
+        _SETTING,
+        "The benchmark does not issue its samples equally often, but at random.",
+    ),
+    "use_token_latencies": (
+        _SETTING,
+        "The benchmark is held to its latency, not to those of tokens.",
+    ),
+    "ttft_latency": (_SETTING, "The run aims at a longer latency than the limit."),
+    "tpot_latency": (_SETTING, "The run aims at a longer latency than the limit."),
+}
+_SETTINGS = (
+    "effective_target_latency_percentile",
+    "effective_performance_issue_same",
+    "effective_performance_issue_unique",
+    "effective_accuracy_log_sampling_target",
+    "effective_accuracy_log_probability",
+    "effective_samples_per_query",
+    "effective_sample_concatenate_permutation",
+    "requested_use_token_latencies",
+    "requested_server_ttft_latency",
+    "requested_server_tpot_latency",
+)
+_TOKEN_RATES = (
+    ("tokens_per_second", "result_samples_per_second"),
+    ("completed_tokens_per_second", "result_completed_samples_per_sec"),
+)
+# Tokens of a sample where accuracy.txt counts none: the longest answer asked for, the bound of
+# TEST09, and what LoadGen multiplies samples by.
+_MOST_TOKENS = {
+    "llama3.1-8b": 128,
+    "llama3.1-8b-edge": 128,
+    "gpt-oss-120b": 1406.02,
+    "gptj-99": 69,
+    "gptj-99.9": 69,
+}
+_MORE_TOKENS = 1.1
+_CLEAN = ("", "NA")
+_SHOWN = 3
+_DAY = datetime.timedelta(days=1)
+# Between power_begin and UTC may lie a time zone.
+_ZONES = datetime.timedelta(hours=36)
+
+DATES = ("test_datetime", "loadgen_build_date_utc", "loadgen_git_commit_date", "power_begin")
+# What is read of a performance run's log.
+PERFORMANCE_KEYS = frozenset(
+    {
+        "effective_test_mode",
+        "effective_scenario",
+        "loadgen_version",
+        "loadgen_git_status_message",
+        *DATES,
+        *_SETTINGS,
+        *completeness.KEYS,
+        *consistency.KEYS,
+        *SUMMARISED,
+    }
+)
+# What is read of an accuracy run's log.
+ACCURACY_KEYS = frozenset(
+    {
+        "effective_test_mode",
+        "effective_scenario",
+        "loadgen_version",
+        "loadgen_git_status_message",
+        *completeness.KEYS,
+        *DATES,
+    }
+)
+
+
+def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
+    """Report a log that is not of a performance run, has other settings or contradicts itself.
+
+    Parameters
+    ----------
+    path:
+        The detail log; ``values`` is what it says.
+    test:
+        The compliance test that it belongs to; empty for a result's own run.
+    """
+    _judge_lines(scope, path, values, has_result=True)
+    _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
+    _judge_classes(scope, path, values, test)
+    scenario = str(values.get("effective_scenario"))
+    _judge_percentile(scope, path, values, scenario)
+    judge_run_dates(scope, path, values)
+    for found in consistency.contradictions(values):
+        _report(scope, found.rule, path, found.key, found.message, found.expected, found.actual)
+
+
+def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenario: str) -> None:
+    """Hold the 99th percentile itself to the limit where only the latency aimed at is."""
+    tables, key = scope.round.tables, "result_99.00_percentile_latency_ns"
+    limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
+    if (
+        limit
+        and scenario == "Server"
+        and scenario in (tables.get("early_stopping_scenarios") or ())
+        and not has_token_latencies(scope.round, scope.model)
+        and isinstance(values.get(key), int | float)
+        and not values[key] <= limit
+    ):
+        _report(
+            scope,
+            "performance-latency",
+            path,
+            key,
+            "The 99th percentile latency is too long.",
+            f"<= {limit} ns",
+            values[key],
+        )
+
+
+def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
+    """Hold the settings of a run to their classes in the round's data.
+
+    The tests' own settings are judged with the tests (`compliance-settings`); that a setting is off
+    which has to be on, `performance-equal-issue` and `performance-token-latency` say.
+    """
+    logged = str(values.get("effective_scenario"))
+    interactive = (scope.scenario, logged) == ("Interactive", "Server")
+    subject = Subject(
+        scope.round,
+        scope.place.division,
+        scope.model,
+        scope.scenario if interactive else logged,
+        test,
+    )
+    for broken in broken_in_log(subject, values):
+        rule, message = _CLASSES.get(broken.key, ("", ""))
+        of_others = rule == _SETTING and (test or broken.bound == 1)
+        if rule and not of_others and broken.logged in values:
+            actual = values[broken.logged]
+            message = message.format(scenario=logged)
+            if rule == _PERCENTILE and broken.bound <= round(actual * 100, 9) < 1:
+                message += f" Its user.conf has a fraction in the place of {actual * 1e4:.10g} %."
+            _report(scope, rule, path, broken.logged, message, broken.expected, actual)
+
+
+def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    """Report a detail log in ``accuracy/`` that is not of an accuracy run."""
+    _judge_lines(scope, path, values, has_result=False)
+    _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
+    if values.get("effective_test_mode") == "AccuracyOnly" and "result_validity" in values:
+        _report(
+            scope,
+            "accuracy-mode",
+            path,
+            "result_validity",
+            "The log has a result, which an accuracy run has not.",
+            "no such line",
+            values["result_validity"],
+        )
+    judge_run_dates(scope, path, values)
+
+
+def _judge_lines(scope: Scope, path: str, values: Mapping[str, Any], *, has_result: bool) -> None:
+    absent = completeness.absent_lines(values, has_result=has_result)
+    if absent:
+        more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+        _report(
+            scope,
+            "log-incomplete",
+            path,
+            absent[0],
+            "Lines that LoadGen writes are missing, or their values are of another kind.",
+            f"{', '.join(absent[:_SHOWN])}{more}",
+            values.get(absent[0], "no such line"),
+        )
+
+
+def _judge_mode(scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str) -> None:
+    mode = values.get("effective_test_mode")
+    if mode not in (None, wanted, _BOTH):
+        _report(
+            scope,
+            rule,
+            path,
+            "effective_test_mode",
+            "The log is of a run of another mode.",
+            wanted,
+            mode,
+        )
+
+
+def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
+    """Report dates that cannot be, and a LoadGen that was built from changed sources."""
+    if "test_datetime" not in values:
+        return
+    text = values["test_datetime"]
+    run, built, committed = (utc_moment(values.get(key)) for key in DATES[:3])
+    clock = clock_moment(values.get("power_begin"))
+    if run is None:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "It is not a date.",
+            "such as 2025-02-13T15:33:18Z",
+            text,
+        )
+    elif clock is not None and abs(run - clock.replace(tzinfo=datetime.UTC)) > _ZONES:
+        _report(
+            scope,
+            "performance-contradiction",
+            path,
+            "test_datetime",
+            "The run is dated otherwise than it began.",
+            f"about {clock:%Y-%m-%d}",
+            text,
+        )
+    elif run > datetime.datetime.now(datetime.UTC) + _DAY:
+        _report(
+            scope, "run-date", path, "test_datetime", "The run is dated in the future.", "", text
+        )
+    elif built is not None and run < built - _DAY:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "The run is dated before its LoadGen was built.",
+            f">= {built:%Y-%m-%d}",
+            text,
+        )
+    elif committed is not None and run < committed - _DAY:
+        _report(
+            scope,
+            "run-date",
+            path,
+            "test_datetime",
+            "The run is dated before its LoadGen was written.",
+            f">= {committed:%Y-%m-%d}",
+            text,
+        )
+    status = str(values.get("loadgen_git_status_message") or "").strip()
+    if status not in _CLEAN:
+        _report(
+            scope,
+            "loadgen-modified",
+            path,
+            "loadgen_git_status_message",
+            "LoadGen was built from changed sources.",
+            "",
+            status,
+        )
+
+
+def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[str, Any]) -> None:
+    """Report an accuracy run that is of another LoadGen or scenario than the performance run."""
+    path = f"{scope.path}/accuracy/mlperf_log_detail.txt"
+    key = "loadgen_version"
+    pair = performance.get(key), accuracy.get(key)
+    if None not in pair and pair[0] != pair[1]:
+        _report(
+            scope,
+            "loadgen-differs",
+            path,
+            key,
+            "The accuracy run was made with another LoadGen than the performance run.",
+            *pair,
+        )
+    key = "effective_scenario"
+    run, own = str(performance.get(key)), accuracy.get(key)
+    if own is None or run == "None" or own in (run, scope.scenario):
+        return
+    if own not in sources_of(scope.round, scope.scenario, scope.category):
+        _report(
+            scope,
+            "accuracy-scenario",
+            path,
+            key,
+            "The accuracy run is of another scenario than the performance run.",
+            run,
+            own,
+        )
+
+
+def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str) -> None:
+    """Hold the tokens of a performance run against those that its samples can have.
+
+    Both runs answer the same data set: in 900 published results the performance run has at most
+    2 % more tokens a sample than the accuracy run, and none more than its benchmark allows.
+    """
+    path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
+    for prefix, samples in _TOKEN_RATES:
+        for infix in ("", "inferred_"):
+            tokens = f"result_{infix}{prefix}"
+            try:
+                rate = float(values[tokens]) / float(values[samples])
+                known = float(tokens_per_sample or _MOST_TOKENS.get(scope.model, "?"))
+            except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+                continue
+            if rate > _MORE_TOKENS * known:
+                _report(
+                    scope,
+                    "performance-tokens",
+                    path,
+                    tokens,
+                    "The samples have more tokens than they can.",
+                    f"about {known:g} a sample",
+                    f"{rate:g} a sample",
+                )
+
+
+def _report(
+    scope: Scope, rule: str, path: str, key: str, message: str, expected: object, actual: object
+) -> None:
+    scope.report(
+        rule,
+        path,
+        message,
+        line=scope.line_of(path, f'"{key}"'),
+        expected=expected,
+        actual=actual,
+        official=False,
+    )

@@ -1,0 +1,196 @@
+"""Judge one result: measurements, accuracy, performance, power, compliance."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mlrepo.checker.accuracy.judge import Accuracy, judge_accuracy
+from mlrepo.checker.compliance.judge import judge_compliance, required_tests
+from mlrepo.checker.compliance.runs import run_prints
+from mlrepo.checker.documents.copies import SYSTEM
+from mlrepo.checker.documents.files import judge_file_list
+from mlrepo.checker.documents.measurements import judge_measurements
+from mlrepo.checker.endpoints.judge import is_endpoints, judge_endpoints
+from mlrepo.checker.endpoints.performance import SUMMARY, directory_of_endpoints
+from mlrepo.checker.official import tracebacks
+from mlrepo.checker.official.loading import judge_loading
+from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.power.judge import design_power, has_power, judge_power
+from mlrepo.checker.report import Result
+from mlrepo.checker.runs.performance import Run, judge_run
+from mlrepo.checker.runs.run_facts import judge_pair, judge_tokens
+from mlrepo.checker.runs.summary import judge_summary
+from mlrepo.checker.scope import Scope
+from mlrepo.checker.walk import rows
+from mlrepo.checker.walk.links import link_on_the_way
+from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
+from mlrepo.tree import Kind, Missing
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A judged result and the errors that the official checker counts at it."""
+
+    result: Result
+    errors: int
+
+
+@dataclass(frozen=True)
+class _Performance:
+    official: bool
+    run: Run
+    power: float = 0.0
+    errors: int = 0
+    has_power: bool = False
+
+
+def judge_result(scope: Scope, errors: int) -> Judged:
+    """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
+    if is_endpoints(scope):
+        return Judged(_judge_endpoints(scope), errors)
+    if link := link_on_the_way(scope.tree, scope.path):
+        scope.report("tree-symlink", link, "The result is reached by a link.", official=False)
+    measured, weights = judge_measurements(scope, with_power=has_power(scope))
+    stops = scope.round.version >= (3, 1) and not measured
+    seen = len(scope.findings)
+    accuracy = judge_accuracy(scope)
+    seen = seen if stops else len(scope.findings)
+    performance = _judge_performance(scope)
+    judge_pair(scope, performance.run.scan.values, accuracy.logged)
+    tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
+    judge_tokens(scope, performance.run.scan.values, tokens.value if tokens else "")
+    binding = scope.round.version >= (2, 1)
+    complies = scope.is_open or judge_compliance(
+        scope, lambda directory, test: judge_run(scope, directory, test), performance.run
+    )
+    judge_loading(scope, required_tests(scope), judged=True)
+    if stops or accuracy.stops:
+        scope.forget_crashes(seen)
+    errors += _errors(scope, accuracy, performance)
+    official = (
+        performance.official
+        and accuracy.official
+        and not accuracy.stops
+        and not stops
+        and (complies or not binding)
+    )
+    run = performance.run
+    figures = rows.Figures(
+        value=run.printed,
+        accuracy=accuracy.text,
+        power=performance.power,
+        compliance=int(complies),
+        errors=errors,
+        inferred=run.inferred,
+        weight_data_types=weights,
+        design_power=design_power(scope) if performance.has_power else None,
+    )
+    return Judged(_result(scope, official, figures, run.value), errors)
+
+
+def _judge_endpoints(scope: Scope) -> Result:
+    measured, weights = judge_measurements(scope, needless=("user.conf",))
+    run = judge_endpoints(scope)
+    with suppress(Missing):
+        data = scope.tree.read(f"{scope.path}/{SUMMARY}", HEAD_SIZE)
+        scope.prints.append((SUMMARY, digest_of_head(data)))
+    metric, sound = 0.0, True
+    if has_power(scope):
+        # A run against an endpoint logs no window of power: no metric is ever read.
+        before = len(scope.findings)
+        metric = judge_power(scope, {}) or 0.0
+        sound = not any(finding.breaks_official for finding in scope.findings[before:])
+    return _result(
+        scope,
+        measured and run.official and sound,
+        rows.Figures(
+            value=run.value,
+            accuracy=run.accuracy,
+            power=metric,
+            compliance=1,
+            errors=0,
+            inferred=run.inferred,
+            weight_data_types=weights,
+            scenario=directory_of_endpoints(scope),
+        ),
+        run.value,
+    )
+
+
+def _errors(scope: Scope, accuracy: Accuracy, performance: _Performance) -> int:
+    """Return the errors that the official checker counts at the result, by the summary's column.
+
+    Issues of the measurements count even where they bind nothing. Where the checker goes on to the
+    next result it counts no more.
+    """
+    ends = scope.round.version >= (3, 1)
+    issues = any(
+        finding.rule.startswith("measurements-") and (ends or finding.rule != "measurements-empty")
+        for finding in scope.findings
+    )
+    if (issues and ends) or accuracy.stops:
+        return 1
+    return issues + (accuracy.counts and not accuracy.official) + performance.errors
+
+
+def _judge_performance(scope: Scope) -> _Performance:
+    names = ["run_1"]
+    if scope.place.scenario == "Server" and scope.round.version < (1, 0):
+        names = [f"run_{number}" for number in range(1, 6)]
+    with_power = has_power(scope)
+    run, metric, errors, official = Run(), 0.0, 0, False
+    for name in names:
+        directory = f"{scope.path}/performance/{name}"
+        entry = scope.tree.entry(directory)
+        if entry is None or entry.kind is not Kind.DIRECTORY:
+            scope.report(
+                "performance-missing", directory, "The run is missing.", official=name == "run_1"
+            )
+            if entry is not None and entry.kind is Kind.FILE and not is_modular(scope.round):
+                scope.dies(directory, "it lists the logs in what is a file")
+            continue
+        more = scope.round.tables["required_files"]["power_run"] if with_power else ()
+        listed = judge_file_list(scope, directory, "performance", more)
+        run = judge_run(scope, directory)
+        scope.prints += run_prints(f"performance/{name}", run.scan)
+        judge_summary(scope, directory, run)
+        valid = run.official
+        if with_power:
+            before = len(scope.findings)
+            measured = judge_power(scope, run.scan.values)
+            sound = not any(finding.breaks_official for finding in scope.findings[before:])
+            metric = measured if sound and measured is not None else 0.0
+            valid = valid and sound
+        official = official or (valid and listed)
+        errors += listed and not valid
+    return _Performance(official, run, metric, errors, with_power)
+
+
+def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | None) -> Result:
+    place = scope.place
+    # A result of zero counts as none; the modular checker writes its row all the same.
+    unit = scope.round.unit(scope.scenario, scope.model)
+    has_row = official and value is not None and (bool(figures.value) or is_modular(scope.round))
+    why = has_row and tracebacks.of_row(
+        scope.round, scope.system, figures.weight_data_types, has_power=figures.power > 0
+    )
+    if why:
+        scope.dies(f"{scope.root}/systems/{place.system}.json", why)
+        official = has_row = False
+    return Result(
+        path=scope.path,
+        division=place.division,
+        submitter=place.submitter,
+        system=place.system,
+        benchmark=place.benchmark,
+        scenario=place.scenario,
+        official=official and bool(figures.value),
+        strict=not any(f.breaks_strict for f in scope.findings),
+        value=value,
+        unit=unit if value is not None else "",
+        accuracy=figures.accuracy,
+        rows=rows.rows(scope, figures) if has_row else (),
+        findings=tuple(scope.findings),
+        prints=(*scope.prints, (SYSTEM, scope.system_print)),
+    )

@@ -1,0 +1,90 @@
+"""Judge what no submitter owns: stray files of the root and of the divisions."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from mlrepo.checker.scope import Scope
+from mlrepo.findings import Finding
+from mlrepo.rounds import Place, Round
+from mlrepo.tree import Entry, Kind, Tree
+
+_NO_SUBMISSION = (".git", ".github", "assets")
+# What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
+_SETTINGS_FILE = "mlrepo.toml"
+_RESULTS_REPOSITORY = (
+    _SETTINGS_FILE,
+    "runs",
+    "systems",
+    "platforms",
+    "rounds",
+    ".gitignore",
+    ".gitattributes",
+    ".pre-commit-config.yaml",
+)
+
+
+def judge_root(tree: Tree, round: Round) -> list[Finding]:
+    """Report stray files of the root and of the divisions."""
+    scope = Scope(tree, round, Place("", "", "", ""))
+    divisions = round.tables["divisions"]
+    entries = tree.entries("")
+    is_ours = any(entry.name == _SETTINGS_FILE for entry in entries)
+    for entry in entries:
+        if is_ours and entry.name in _RESULTS_REPOSITORY:
+            continue
+        if entry.kind is Kind.DIRECTORY:
+            if entry.name in divisions:
+                for name, first in alike_but_for_case(tree.entries(entry.name)):
+                    scope.report(
+                        "tree-case",
+                        f"{entry.name}/{name}",
+                        official=False,
+                        message=f"It differs from {first} in case only.",
+                    )
+                for below in tree.entries(entry.name):
+                    if below.kind is Kind.FILE:
+                        scope.report(
+                            "tree-division-files",
+                            f"{entry.name}/{below.name}",
+                            "The file belongs to no submitter.",
+                        )
+            elif entry.name not in _NO_SUBMISSION:
+                scope.report("tree-division", entry.name, "It is no division.")
+        elif not entry.name.endswith((".md", ".pdf")):
+            scope.report(
+                "tree-root-files",
+                entry.name,
+                "The file belongs to no submitter.",
+                official=None if entry.kind is Kind.FILE else False,
+            )
+    return scope.findings
+
+
+def _folded(name: str) -> str:
+    """Return what file systems that know no case, or one form of an accent, take the name for."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
+def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield each name that differs in case only from one before it, and that one."""
+    if len({_folded(entry.name) for entry in entries}) == len(entries):
+        return
+    first: dict[str, str] = {}
+    for entry in entries:
+        other = first.setdefault(_folded(entry.name), entry.name)
+        if other != entry.name:
+            yield entry.name, other
+
+
+def rejected_places(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return the beginnings of the paths of results that stray files make the checker skip.
+
+    A file in the root ends its walk (an empty text), one beside the submitters that of a division.
+    """
+    return tuple(
+        finding.path.rpartition("/")[0] + "/" if "/" in finding.path else ""
+        for finding in findings
+        if finding.breaks_official
+    )

@@ -1,0 +1,162 @@
+"""``mlrepo bench replay``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrepo.cli.bench.session import (
+    agreement_option,
+    before_runs,
+    exit_code,
+    open_bench,
+    print_run,
+    run_one,
+    run_values,
+    trust_option,
+    typed_arguments,
+)
+from mlrepo.cli.context import current_repository
+from mlrepo.cli.records.compare import comparison_values, print_comparison
+from mlrepo.cli.render import print_json
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.bench.consent import Recorded
+    from mlrepo.bench.replay import Replay
+    from mlrepo.differences import Difference
+
+_MOST_TOLD = 12
+
+
+@click.command("replay")
+@click.argument("run")
+@click.option(
+    "--on-this-system",
+    is_flag=True,
+    help="Also on another machine: the run is recorded as --system.",
+)
+@click.option("--system", help="With --on-this-system: its name (default: the repository's).")
+@click.option("--experiment", help="The branch that gets the commit (default: the system).")
+@click.option(
+    "--model-file",
+    type=click.Path(path_type=Path),
+    help="The recorded model, where it is not in the user's store.",
+)
+@trust_option
+@agreement_option
+@click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print record and comparison as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run: str,
+    on_this_system: bool,
+    system: str | None,
+    experiment: str | None,
+    model_file: Path | None,
+    trust_prefix: bool,
+    agreement_check: bool,
+    check: bool,
+    as_json: bool,
+) -> int:
+    """Run again exactly what a record says, and compare the two.
+
+    RUN is a run id, a part of one, a commit, or `latest`. Model and data set must be the recorded
+    ones to the byte; LoadGen's settings are those that the run had, estimates included. What else
+    differs on this machine is told before it starts. A command prefix or backend options that were
+    not typed on this machine are shown, and run only with your consent. Exit code: 0 VALID, 1
+    INVALID or failed.
+
+    \b
+    Example:
+      mlrepo bench replay 3fa9c1
+      mlrepo bench replay 3fa9c1 --on-this-system
+    """
+    from mlrepo.bench.replay import plan_replay, recorded_settings
+    from mlrepo.report.comparison import compare
+    from mlrepo.report.sides import find_side
+    from mlrepo.repository.history import find_run, load_record
+
+    if system and not on_this_system:
+        raise UserError(
+            "--system belongs to --on-this-system: a replay is recorded as the recorded system.",
+            hint="Give both, or neither.",
+        )
+    repository = current_repository()
+    found = find_run(repository, run)
+    record = load_record(repository, found)
+    settings = recorded_settings(record)
+    given: dict[str, str | None] = {key: setting.value for key, setting in settings.items()}
+    given |= {"round_": record.round, "experiment": experiment}
+    if on_this_system:
+        given["system"] = system
+        del settings["system"]
+    bench = open_bench(given, typed_arguments(ctx), trusted=trust_prefix)
+    bench = replace(bench, settings={**bench.settings, **settings})
+    if check:
+        bench = replace(bench, ask=_show)
+    plan = plan_replay(bench, found, record, model_file)
+    _tell(plan)
+    if plan.machine and not on_this_system and not check:
+        raise UserError(
+            f"This machine is not the one of {record.run} ({record.system}).",
+            hint="`--on-this-system` runs it all the same, recorded as this repository's system; "
+            "`--system NAME` says as which.",
+        )
+    if check:
+        if as_json:
+            print_json("mlrepo.replay/1", {"differences": _differences(plan)})
+        return 0
+    before_runs(bench)
+    label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
+    request = replace(plan.request, agreement_check=agreement_check)
+    done = run_one(bench, request, f"replay {label}")
+    [comparison] = compare([find_side(repository, one) for one in (record.run, done.record.run)])
+    if as_json:
+        print_json(
+            "mlrepo.replay/1",
+            {
+                **run_values(done),
+                "differences": _differences(plan),
+                "comparison": comparison_values(comparison),
+            },
+        )
+    else:
+        print_run(done)
+        print_comparison(comparison)
+    return exit_code(done.record.validity)
+
+
+def _show(recorded: Recorded) -> bool:
+    """Show what the record would run; with --check nothing runs."""
+    click.echo(f"{recorded}. A replay would run it, and asks before.", err=True)
+    return True
+
+
+def _tell(plan: Replay) -> None:
+    """Tell on standard error what differs on this machine from the recorded run."""
+    for what, differences in (("machine", plan.machine), ("software", plan.software)):
+        if not differences:
+            click.echo(f"The {what} is that of the record.", err=True)
+            continue
+        click.echo(f"The {what} is not that of the record:", err=True)
+        for difference in differences[:_MOST_TOLD]:
+            then, now = difference.values
+            click.echo(f"  {difference.name}: {then or '-'} then, {now or '-'} here", err=True)
+        if len(differences) > _MOST_TOLD:
+            click.echo(f"  and {len(differences) - _MOST_TOLD} more", err=True)
+
+
+def _differences(plan: Replay) -> dict[str, list[dict[str, str]]]:
+    def values(differences: tuple[Difference, ...]) -> list[dict[str, str]]:
+        return [
+            {"name": one.name, "recorded": one.values[0], "here": one.values[1]}
+            for one in differences
+        ]
+
+    return {"machine": values(plan.machine), "software": values(plan.software)}

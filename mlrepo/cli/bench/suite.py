@@ -1,0 +1,288 @@
+"""``mlrepo bench suite`` and ``mlrepo bench resume``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlrepo.account import expanded
+from mlrepo.cli.bench.session import (
+    asker,
+    before_runs,
+    exit_code,
+    model_choice,
+    model_options,
+    open_bench,
+    run_values,
+    tell_loadgen,
+    trust_option,
+    typed_arguments,
+    where_options,
+)
+from mlrepo.cli.models.words import model_words
+from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.bench.conclude import ConcludedRun
+    from mlrepo.bench.execute import Progress
+    from mlrepo.bench.suite import Step, Suite
+
+
+@click.command("suite")
+@click.option("--model", required=True, help="The benchmark, such as digits.")
+@click.option(
+    "--backend", "--framework", default="onnx", show_default=True, help="What executes it."
+)
+@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario (repeatable).")
+@click.option("--plan", is_flag=True, help="Print what would be run, and run nothing.")
+@click.option(
+    "--rerun",
+    type=click.Choice(["missing", "invalid", "all"]),
+    default="missing",
+    show_default=True,
+    help="What is run: all without a VALID run, only those that were run and "
+    "are not VALID, or all.",
+)
+@click.option(
+    "--compliance/--no-compliance",
+    "tests",
+    default=None,
+    help="With or without the compliance tests (default: as the division asks).",
+)
+@click.option("--quick", is_flag=True, help="Shorten the runs; not for a submission.")
+@click.option(
+    "--infer", is_flag=True, help="Leave out scenarios that the round infers from others."
+)
+@click.option(
+    "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
+)
+@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@click.option("--since", default="", hidden=True, help="When the suite that is resumed began.")
+@where_options
+@click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
+@click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
+@click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
+@click.option(
+    "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
+)
+@model_options
+@trust_option
+@click.option("--timeout", type=float, help="Stop a run after this many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
+@click.pass_context
+def suite(ctx: click.Context, /, **given: Any) -> int:
+    """Run everything that the round asks of a benchmark, and record each run.
+
+    Runs that Git has already are not repeated. Stopped in any way, `mlrepo bench resume` goes on
+    with the first run that has no VALID commit. Exit code: 0 all VALID, 1 otherwise.
+
+    \b
+    Example:
+      mlrepo bench suite --model digits --backend onnx --plan
+      mlrepo bench suite --model digits --backend onnx --quick
+    """
+    from mlrepo.bench.consent import COMMAND
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
+    from mlrepo.rounds import parse_scenario
+
+    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
+    bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
+    budget = parse_duration(given["budget"]) if given["budget"] else None
+    request = BenchRequest(
+        workload=given["model"],
+        backend=given["backend"],
+        scenario="",
+        mode="",
+        max_batch=given["max_batchsize"],
+        threads=given["threads"],
+        user_conf=given["user_conf"],
+        **model_choice(given, bench.environ),
+        timeout=given["timeout"],
+        tags=given["tags"],
+    )
+    if given["plan"]:
+        tell_loadgen(bench)
+    else:
+        before_runs(bench)
+    scenarios = tuple(dict.fromkeys(parse_scenario(text) for text in given["scenarios"]))
+    planned = plan_suite(
+        bench,
+        request,
+        scenarios,
+        tests=given["tests"],
+        quick=given["quick"],
+        rerun=given["rerun"],
+        infer=given["infer"],
+        since=given["since"],
+    )
+    if not given["as_json"]:
+        _print_plan(planned)
+    if given["plan"]:
+        if given["as_json"]:
+            print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
+        return 0
+    agree_to_words(planned)
+    return _run(planned, budget, auto=given["auto"], as_json=given["as_json"])
+
+
+@click.command("resume")
+@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@trust_option
+@click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
+def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
+    """Go on with the suite that was stopped, with the first run that has no VALID commit.
+
+    The newest run of a suite on any experiment branch tells its command; nothing else is kept. A
+    command that was not typed on this machine is shown, and run only with your consent.
+
+    \b
+    Example:
+      mlrepo bench resume
+    """
+    from mlrepo.bench.consent import COMMAND, Gate
+    from mlrepo.bench.recover import recover
+    from mlrepo.bench.suite import began_of, last_suite
+    from mlrepo.cli.context import current_repository, redactor
+
+    repository = current_repository()
+    recover(repository, redactor())
+    unreadable: dict[str, str] = {}
+    last = last_suite(repository, unreadable)
+    for problem in unreadable.values():
+        click.echo(f"Passed over: {problem}", err=True)
+    if last is None:
+        raise UserError(
+            "No run of a suite is recorded: there is nothing to resume.",
+            hint="`mlrepo bench suite --model M --backend B` begins one.",
+        )
+    run, record = last
+    arguments = _repeated(record.argv)
+    gate = Gate(repository, asker(repository, trusted=trust_prefix))
+    gate.taken_over(COMMAND, arguments, run)
+    began = began_of(record)
+    if began:
+        arguments += ["--since", began]
+    if any("<redacted>" in text or "<user>" in text for text in arguments):
+        raise UserError(
+            "The suite's command holds something that was masked when it was recorded.",
+            hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
+        )
+    arguments = [str(expanded(text)) if text[:2] == "~/" else text for text in arguments]
+    arguments += ["--budget", budget] if budget else []
+    arguments += ["--json"] if as_json else []
+    arguments += ["--trust-prefix"] if trust_prefix else []
+    typed = ["bench", "suite", *arguments]
+    with suite.make_context("suite", list(arguments), obj=typed) as context:
+        code: int = suite.invoke(context)
+    return code
+
+
+def _repeated(argv: Sequence[str]) -> list[str]:
+    """Return the arguments of a suite that going on with it repeats."""
+    dropped = {"--budget": 1, "--json": 0, "--since": 1, "--trust-prefix": 0}
+    return _without(tuple(argv[3:]), dropped)
+
+
+def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:
+    """Return the arguments without some options, each with so many values."""
+    kept: list[str] = []
+    skip = 0
+    for text in arguments:
+        if skip:
+            skip -= 1
+        elif text.partition("=")[0] in options:
+            skip = 0 if "=" in text else options[text]
+        else:
+            kept.append(text)
+    return kept
+
+
+def _run(planned: Suite, budget: float | None, *, auto: bool, as_json: bool) -> int:
+    from mlrepo.bench.suite import run_suite
+    from mlrepo.errors import UserError as Refused
+
+    number = len(planned.wanted)
+    codes: dict[int, int] = {}
+    done: list[dict[str, Any]] = []
+    lines: list[ProgressLine] = []
+
+    def on_step(index: int, step: Step, left: float) -> Callable[[Progress], None]:
+        label = f"[{index}/{number}] {planned.workload.name} {step.cell.scenario} {step.cell.name}"
+        begin = time.monotonic()
+
+        def suite_left(progress: Progress) -> str:
+            spent = time.monotonic() - begin
+            mine = max(0.0, step.seconds - spent) if progress.left is None else progress.left
+            return f"suite {_duration(max(0.0, left - step.seconds + mine))} left"
+
+        lines.append(ProgressLine(label, more=suite_left))
+        return lines[-1].update
+
+    for step, ended in run_suite(planned, budget=budget, on_step=on_step, auto=auto):
+        lines[-1].close()
+        if isinstance(ended, Refused):
+            click.echo(f"{step.cell.scenario} {step.cell.name}: {ended.message}", err=True)
+            codes[len(lines)] = 1
+            continue
+        done.append(run_values(ended))
+        if not as_json:
+            _print_run(ended)
+        codes[len(lines)] = exit_code(ended.record.validity)  # the last attempt of a step counts
+        if codes[len(lines)] == 130:
+            click.echo("Stopped; `mlrepo bench resume` goes on.", err=True)
+            break
+    worst = max(codes.values(), default=0)
+    if as_json:
+        print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": done})
+    return worst
+
+
+def _print_run(done: ConcludedRun) -> None:
+    from mlrepo.bench.advice import advise
+
+    print_headline(done.record)
+    for words in advise(done.record).words:
+        click.echo(f"  advice  {words}")
+    if not done.record.placement.placed:
+        click.echo(f"  not placed: {done.record.placement.reason}")
+
+
+def _print_plan(planned: Suite) -> None:
+    print_table(
+        ("SCENARIO", "RUN", "STATE", "ABOUT"),
+        [
+            (
+                step.cell.scenario,
+                step.cell.name,
+                step.cell.state if not step.wanted else f"{step.cell.state}, to run",
+                _duration(step.seconds) if step.wanted else "",
+            )
+            for step in planned.steps
+        ],
+        right=(3,),
+    )
+    if (model := planned.model) is not None:
+        types, images = model_words(asdict(model), {}, model.precision)
+        click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
+    wanted = len(planned.wanted)
+    click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
+
+
+def _plan_values(planned: Suite) -> list[dict[str, Any]]:
+    return [
+        {**asdict(step.cell), "wanted": step.wanted, "seconds": step.seconds}
+        for step in planned.steps
+    ]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,82 @@
+"""``mlrepo model quantize``: an int8 model from an fp32 one."""
+
+from __future__ import annotations
+
+import click
+
+from mlrepo.cli.context import user_directory
+from mlrepo.cli.render import StepLine, print_json
+from mlrepo.errors import UserError
+
+# The names of mlrepo.workloads.quantize.METHODS, without importing it for a --help.
+_METHODS = ("minmax", "entropy", "percentile")
+
+
+@click.command("quantize")
+@click.argument("name")
+@click.option(
+    "--calibration",
+    metavar="LIST",
+    help="mlperf-1, mlperf-2 (MLPerf's lists of 500 images), or a file of image names.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(_METHODS),
+    default="minmax",
+    show_default=True,
+    help="How the range of an activation is found.",
+)
+@click.option("--count", type=int, help="Use only the first COUNT images of the list.")
+@click.option("--as", "variant", help="Name of the new variant (default: VARIANT-int8).")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def quantize(
+    name: str,
+    calibration: str | None,
+    method: str,
+    count: int | None,
+    variant: str | None,
+    as_json: bool,
+) -> None:
+    """Quantize an ONNX model to int8 with calibration images; --precision int8 then runs it.
+
+    NAME is BENCHMARK/VARIANT, or a benchmark for its default. The images of the list are taken
+    from the registered data set, prepared as the model needs it. A benchmark on generated images
+    takes no list: its first images are used. The draft of the calibration document that a closed
+    submission owes is written beside the model.
+
+    \b
+    Example:
+      mlrepo model quantize resnet50 --calibration mlperf-1
+    """
+    from mlrepo.bench.calibration import find_calibration
+    from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
+    from mlrepo.workloads.model_store import ModelStore
+    from mlrepo.workloads.quantize import quantize as run
+
+    if count is not None and count < 1:
+        raise UserError(f"--count {count}: a positive number is needed.")
+    home = user_directory()
+    store = ModelStore(home)
+    base = store.require(store.find(name))
+    found = find_calibration(home, base, calibration, count)
+    line = StepLine(f"calibrating {base.about.name}", unit="images")
+    try:
+        stored = run(
+            store, base, variant or f"{base.about.variant}-int8", method, found, line.update
+        )
+    finally:
+        line.close()
+    document = stored.model_file().document(CALIBRATION_DOCUMENT)
+    if as_json:
+        values = {
+            "name": stored.about.name,
+            "path": str(stored.path),
+            "sha256": stored.sha256,
+            "weight_transformations": stored.about.weight_transformations,
+            "document": str(document),
+            "images": len(found.indices),
+        }
+        print_json("mlrepo.model.quantize/1", values)
+        return
+    click.echo(f"{stored.about.name}  {stored.path}")
+    click.echo(f"Draft of calibration.md, which a closed submission owes: {document}", err=True)

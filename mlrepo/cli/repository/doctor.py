@@ -1,0 +1,103 @@
+"""``mlrepo doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrepo.cli.context import current_repository, redactor, resolver
+from mlrepo.cli.render import print_json, style
+from mlrepo.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.health import Check
+
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+@click.command("doctor")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Record runs left in the spool, remove what crashes left, install hooks.",
+)
+@click.option("--quick", is_flag=True, help="Do not compare every record with its commit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def command(fix: bool, quick: bool, as_json: bool) -> int:
+    """Check the repository and the machine, and mend what can be.
+
+    Exit code: 0 when nothing is wrong, 1 when a problem remains.
+
+    \b
+    Example:
+      mlrepo doctor --fix
+    """
+    from mlrepo.repository.health import PROBLEM, check_repository, remove_stale_locks
+    from mlrepo.repository.hook_install import install_hooks
+    from mlrepo.repository.leftovers import remove_leftovers
+
+    repository = current_repository()
+    settings = resolver(repository)
+    for setting in SETTINGS:
+        settings.find(setting.key)  # a malformed value is reported as such
+    kind = settings.require("hooks").value
+    mended: list[str] = []
+    if fix:
+        removed = [*remove_stale_locks(repository), *remove_leftovers(repository)]
+        mended = [f"removed {path}" for path in removed]
+        mended += install_hooks(repository, kind).lines()
+        mended += _recover(repository)
+    mended += _restore_platform(repository) if fix else []
+    checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
+    repository.damage.clear()  # the checks say it
+    if as_json:
+        print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
+    else:
+        for line in mended:
+            click.echo(line)
+        for check in checks:
+            word = style(f"{check.status:<8}", fg=_COLOURS[check.status])
+            click.echo(f"{word} {check.name:<9} {check.found}")
+            if check.hint:
+                click.echo(f"{'':<19}{check.hint}")
+    return 1 if any(check.status == PROBLEM for check in checks) else 0
+
+
+def _restore_platform(repository: ResultsRepository) -> list[str]:
+    """Put back what a dead run left set on this machine."""
+    from mlrepo.systems.machine import Machine
+    from mlrepo.systems.tuning import Tuner
+
+    changes = Tuner(Machine(), repository.store / "platform").recover()
+    return [f"restored {change.label}" for change in changes or () if not change.problem]
+
+
+def _platform(repository: ResultsRepository) -> Check:
+    from mlrepo.repository.health import OK, PROBLEM, Check
+    from mlrepo.systems.machine import Machine
+    from mlrepo.systems.tuning import Tuner
+
+    tuner = Tuner(Machine(), repository.store / "platform")
+    left = tuner.left_behind()
+    if left:
+        return Check(
+            "platform",
+            PROBLEM,
+            f"A run that died left the profile {left} applied.",
+            "`mlrepo doctor --fix` restores the machine.",
+        )
+    applied = tuner.applied_by_user()
+    return Check("platform", OK, f"{applied} is applied" if applied else "as it was found")
+
+
+def _recover(repository: object) -> list[str]:
+    from mlrepo.bench.recover import recover
+    from mlrepo.repository.discovery import ResultsRepository
+
+    assert isinstance(repository, ResultsRepository)
+    system = resolver(repository).find("system")
+    done, failed = recover(repository, redactor(system.value if system else ""))
+    lines = [f"recorded the run {c.record.run} ({c.record.validity})" for c in done]
+    return lines + [f"the run {run_id} cannot be recorded: {e.message}" for run_id, e in failed]

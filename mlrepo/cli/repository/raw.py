@@ -1,0 +1,136 @@
+"""``mlrepo raw``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mlrepo.cli.context import current_repository
+from mlrepo.cli.render import print_json, print_table
+from mlrepo.errors import UserError
+
+
+@click.group("raw")
+def command() -> None:
+    """Handle the full accuracy logs that commits hold truncated.
+
+    \b
+    Example:
+      mlrepo raw list
+      mlrepo raw export latest
+    """
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the logs as JSON.")
+def list_(as_json: bool) -> None:
+    """List the full logs that are kept on this machine, and the runs they belong to.
+
+    \b
+    Example:
+      mlrepo raw list
+    """
+    from mlrepo.repository.raw_garbage import needed_logs
+    from mlrepo.repository.raw_store import RawStore
+
+    repository = current_repository()
+    entries = RawStore(repository.store / "raw").entries()
+    runs = needed_logs(repository)
+    if as_json:
+        logs = [{"sha256": sha, "size": size, "run": runs.get(sha)} for sha, size in entries]
+        print_json("mlrepo.raw/1", {"logs": logs})
+        return
+    if not entries:
+        click.echo("No full log is kept here: no accuracy log had to be truncated.", err=True)
+        return
+    print_table(
+        ("SHA-256", "BYTES", "RUN"),
+        [(sha, str(size), runs.get(sha, "none")) for sha, size in entries],
+        right=(1,),
+    )
+
+
+@command.command("export")
+@click.argument("run")
+@click.option("--output", type=click.Path(path_type=Path), help="The file to write.")
+def export(run: str, output: Path | None) -> None:
+    """Write the full accuracy log of a run to a file, verified against its SHA-256.
+
+    \b
+    Example:
+      mlrepo raw export latest --output full.json
+    """
+    from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+    from mlrepo.repository.history import find_run, load_record
+    from mlrepo.repository.raw_store import RawStore
+
+    repository = current_repository()
+    record = load_record(repository, find_run(repository, run))
+    # The names of LoadGen's files, never those that a record gives: it may be anybody's.
+    full = {
+        name: log
+        for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+        if (log := record.logs.get(name)) is not None and log.full_sha256
+    }
+    if not full:
+        raise UserError(
+            f"No log of the run {record.run} was truncated; the commit holds them whole.",
+            hint=f"`mlrepo show {record.run[-6:]} --log accuracy` prints the accuracy log.",
+        )
+    for name, log in full.items():
+        target = output or Path(f"{record.run}-{name}")
+        RawStore(repository.store / "raw").export(log.full_sha256, target)
+        click.echo(f"wrote {target} ({log.full_size} bytes)")
+
+
+@command.command("gc")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(min=0),
+    default=14.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Keep what was added later than this, as `git gc` keeps young objects.",
+)
+def gc(yes: bool, days: float) -> None:
+    """Delete the full logs that no recorded run on any experiment branch names.
+
+    \b
+    Example:
+      mlrepo raw gc
+    """
+    from mlrepo.repository.raw_garbage import delete_garbage, find_garbage
+
+    repository = current_repository()
+    garbage = find_garbage(repository, days)
+    if garbage.young:
+        click.echo(
+            f"{_logs(garbage.young)} that no recorded run names, but added less than {days:g} days "
+            "ago, stay: --older-than 0 deletes young ones, too."
+        )
+    if not garbage.old:
+        click.echo(
+            "Every other full log belongs to a recorded run; nothing to delete."
+            if garbage.young
+            else "Every full log belongs to a recorded run; nothing to delete."
+        )
+        return
+    click.echo(
+        f"{_logs(len(garbage.old))} ({garbage.size} bytes) that no recorded run on this machine "
+        "names."
+    )
+    if not yes:
+        click.confirm("Delete for ever?", abort=True)
+    # Asking takes time: a run may have been recorded, or a log truncated, that needs one of them.
+    gone = delete_garbage(repository, days, garbage)
+    click.echo(f"Deleted {_logs(len(gone.old))}.")
+    kept = len(garbage.old) - len(gone.old)
+    if kept:
+        click.echo(f"{_logs(kept)} {'stays' if kept == 1 else 'stay'}: needed since the question.")
+
+
+def _logs(number: int) -> str:
+    return "1 log" if number == 1 else f"{number} logs"

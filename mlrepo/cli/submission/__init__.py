@@ -1,0 +1,1 @@
+"""Commands about submissions: ours and those of others."""

@@ -1,0 +1,115 @@
+"""``mlrepo pack``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.render import print_json, style
+from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.exchange.pack import Packed
+
+_VARIABLE = "MLREPO_PASSPHRASE"
+
+
+@click.command("pack")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A .tar.gz or .zip file, or a directory (default: SUBMITTER-ROUND.tar.gz).",
+)
+@click.option("--encrypt", is_flag=True, help="Encrypt the file under a passphrase.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Read the passphrase from the first line of a file.",
+)
+@click.option("--round", "round_", metavar="ROUND", help="The round (default: the repository's).")
+@click.option("--force", is_flag=True, help="Write over another file.")
+@click.option("--json", "as_json", is_flag=True, help="Print paths and digests as JSON.")
+def command(
+    output: Path | None,
+    encrypt: bool,
+    passphrase_file: Path | None,
+    round_: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Pack what is selected for a round into one file.
+
+    The same selection gives the same bytes on every machine. A manifest beside the file names the
+    commit, the runs, and every file with its SHA-256. Whether the submission is valid, `mlrepo
+    submit --check` says.
+
+    An encrypted file is opened with openssl; its passphrase is asked for, or read from the
+    variable MLREPO_PASSPHRASE or a file, never from the command line.
+
+    \b
+    Example:
+      mlrepo pack
+      mlrepo pack -o /mnt/upload/submission.zip
+      mlrepo pack --encrypt
+    """
+    from mlrepo.exchange.pack import pack
+
+    if passphrase_file is not None and not encrypt:
+        raise UserError("--passphrase-file belongs to --encrypt.", hint="Add --encrypt.")
+    repository = current_repository()
+    packed = pack(
+        repository,
+        resolver(repository).require("round", round_).value,
+        output,
+        passphrase=_passphrase(passphrase_file) if encrypt else None,
+        overwrite=force,
+    )
+    if as_json:
+        print_json("mlrepo.pack/1", _values(packed))
+        return
+    click.echo(
+        f"{style(str(packed.path), bold=True)}: {packed.files} files of "
+        f"{packed.selection.branch}, commit {packed.selection.commit[:10]}, {packed.size} bytes",
+    )
+    click.echo(f"  SHA-1    {packed.sha1}")
+    click.echo(f"  SHA-256  {packed.sha256}")
+    click.echo(f"  manifest {packed.manifest}")
+    if packed.open_with:
+        click.echo(f"  open it with: {packed.open_with}")
+
+
+def _passphrase(file: Path | None) -> bytes:
+    if file is not None:
+        lines = file.read_bytes().splitlines()
+        return lines[0] if lines else b""
+    if os.environ.get(_VARIABLE):
+        return os.environ[_VARIABLE].encode("utf-8", "surrogateescape")
+    if not sys.stdin.isatty():
+        raise UserError(
+            "There is no terminal to ask for the passphrase on.",
+            hint=f"Set {_VARIABLE}, or use --passphrase-file FILE.",
+        )
+    text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return text.encode()
+
+
+def _values(packed: Packed) -> dict[str, Any]:
+    return {
+        "round": packed.selection.round,
+        "commit": packed.selection.commit,
+        "file": str(packed.path),
+        "manifest": str(packed.manifest),
+        "size": packed.size,
+        "sha1": packed.sha1,
+        "sha256": packed.sha256,
+        "files": packed.files,
+        "open_with": packed.open_with or None,
+    }

@@ -1,0 +1,204 @@
+"""The steps that change something at a forge: the fork, the branch, the pull request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from mlrepo.delivery.proposal_text import describes, merged_body
+from mlrepo.delivery.steps import DONE, DONE_BEFORE, TO_DO, UNDER_WAY
+from mlrepo.errors import Busy, MlrepoError, NotThere, Unanswered, UserError
+from mlrepo.forge.forge import CLOSED, OPEN, Forge, ForgeRepository, Proposal, PullRequest
+from mlrepo.repository.official import OfficialCopy
+from mlrepo.repository.remotes import BaseMissing, Remote
+
+_ATTEMPTS = 3
+_LONGEST_PAUSE = 10.0
+_SHORT = 10
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Brings one commit to a forge, each step only if asking says that it is not done.
+
+    Attributes
+    ----------
+    forge:
+        Where to.
+    copy:
+        Holds the commit and the base it stands on.
+    proposal:
+        The branch, and what the pull request says.
+    say:
+        Called with name, state and details of each step.
+    """
+
+    forge: Forge
+    copy: OfficialCopy
+    proposal: Proposal
+    say: Callable[[str, str, str], None]
+
+    def fork(self, fork: ForgeRepository | None, *, wait: float) -> ForgeRepository:
+        """Return the fork once git can read it; have it made if there is none.
+
+        Raises
+        ------
+        Busy
+            It is not ready after ``wait`` seconds.
+        """
+        existed, asked, told = fork is not None, False, False
+        deadline, pause = time.monotonic() + wait, 0.5
+        while True:
+            if fork is not None and self._ready(fork, existed=existed):
+                self.say("fork", DONE_BEFORE if existed else DONE, fork.address.url)
+                return fork
+            if fork is None and not asked:
+                asked = _taken(self.forge.make_fork)
+            if not told:
+                self.say("fork", UNDER_WAY, f"{self.forge.fork_name()} is being made")
+                told = True
+            if time.monotonic() > deadline:
+                raise Busy(
+                    f"The fork {self.forge.fork_name()} is not ready after {wait:.0f} s.",
+                    hint="Forges copy in the background. Run the command again in a minute: it "
+                    "goes on here. --wait SECONDS waits longer.",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            fork = self.forge.fork()
+
+    def push(self, fork: ForgeRepository, commit: str, tip: str) -> str:
+        """Move the branch of the fork from ``tip`` ('': none) to ``commit``.
+
+        Returns
+        -------
+        str
+            What the remote said.
+        """
+        remote = self.copy.remote(fork.address.url, self.forge.access)
+        branch, said = self.proposal.branch, ""
+        where = f"{branch} stands at {commit[:_SHORT]}"
+        if commit == tip:
+            self.say("push", DONE_BEFORE, where)
+            return ""
+        base = self.copy.parents(commit)[0]
+        if not remote.has(base):
+            self._update_fork(remote, base)
+
+        def push() -> None:
+            nonlocal said
+            options = self.forge.push_options(self.proposal)
+            said = remote.push(commit, branch, expected=tip, options=options)
+
+        def pushed() -> bool | None:
+            return remote.branches().get(branch) == commit or None
+
+        try:
+            _achieve(pushed, push)
+        except BaseMissing:
+            # It has the base somewhere, as forks share objects, but behind none of its branches.
+            self._update_fork(remote, base)
+            _achieve(pushed, push)
+        self.say("push", DONE, where)
+        return said
+
+    def request(self) -> PullRequest | None:
+        """Return the one open request, with a text that tells of this selection."""
+        forge, proposal = self.forge, self.proposal
+        if not forge.opens_requests:
+            self.say("pull request", TO_DO, forge.link(proposal))
+            return None
+        request, state = _achieve(
+            lambda: open_request(forge, proposal), lambda: forge.open_pull_request(proposal)
+        )
+        if not describes(request.body, proposal.body):
+            body = merged_body(request.body, proposal.body)
+            forge.update_pull_request(request, replace(proposal, body=body))
+            state = DONE
+        self.say("pull request", state, request.url)
+        return request
+
+    def _ready(self, fork: ForgeRepository, *, existed: bool) -> bool:
+        """Say whether git can read the fork; a new one must have the branch to stand on."""
+        try:
+            there = self.copy.remote(fork.address.url, self.forge.access).branches()
+        except NotThere:
+            if not self.forge.makes_forks:
+                raise
+            return False
+        if existed:
+            return bool(there) or not self.forge.makes_forks
+        return self.proposal.target in there
+
+    def _update_fork(self, remote: Remote, base: str) -> None:
+        """Have the fork get the base from the official repository.
+
+        What it lacks, a push would have to send along: other submitters' results.
+        """
+        target = self.proposal.target
+        self.forge.update_fork(target)
+        if not remote.has(base):
+            raise Busy(
+                f"The fork {remote.url} still lacks {base[:_SHORT]} of {target}.",
+                hint="Run the command again in a minute.",
+            )
+        self.say("fork", DONE, f"its {target} was brought up to date")
+
+
+def open_request(forge: Forge, proposal: Proposal) -> PullRequest | None:
+    """Return the open request of the branch, or None.
+
+    Raises
+    ------
+    UserError
+        The last one was closed without being merged: what now is for people to decide.
+    """
+    request = forge.pull_request(proposal)
+    if request is not None and request.state == CLOSED:
+        raise UserError(
+            f"The pull request {request.url} of this branch was closed without being merged.",
+            hint="Reopen it there and run the command again, or submit with --branch NAME.",
+        )
+    return request if request is not None and request.state == OPEN else None
+
+
+def _achieve(ask: Callable[[], _Found | None], act: Callable[[], None]) -> tuple[_Found, str]:
+    """Act until asking finds it done; after a failure that tells nothing, ask before acting again.
+
+    That somebody was faster tells nothing either: it may have been an earlier run's own push.
+
+    Raises
+    ------
+    MlrepoError
+        What the last attempt failed with.
+    """
+    failure: MlrepoError | None = None
+    for attempt in range(_ATTEMPTS):
+        found = ask()
+        if found is not None:
+            return found, DONE if attempt else DONE_BEFORE
+        time.sleep(attempt)
+        try:
+            act()
+            failure = None
+        except (Unanswered, Busy) as error:
+            failure = error
+    found = ask()
+    if found is not None:
+        return found, DONE
+    raise failure or Busy(
+        "The forge took the request but does not show it yet.",
+        hint="Run the command again in a minute: it looks first.",
+    )
+
+
+def _taken(act: Callable[[], None]) -> bool:
+    """Act, and say whether it was taken; False when nobody knows."""
+    try:
+        act()
+    except Unanswered:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Results of others: imported, reviewed, packed to be sent."""

@@ -1,0 +1,327 @@
+"""Published results as records of runs: read by the checker, and judged by its findings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.checker.check import check
+from mlrepo.checker.other_round import RULE as ROUND_SEEDS
+from mlrepo.checker.report import Result
+from mlrepo.checker.selection import Selection, refuse_unknown
+from mlrepo.errors import InvalidResult, UserError
+from mlrepo.exchange.imported_masks import masked_facts, masked_files, refuse_secret_names
+from mlrepo.exchange.imported_record import Found, Kind, ResultFacts, Source, record_of
+from mlrepo.findings import Finding
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
+from mlrepo.layout.files import ACCURACY_TEXT, VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.logs.accuracy_text import read_metrics
+from mlrepo.logs.detail import DetailLog, parse_detail
+from mlrepo.logs.metrics import loadgen_metrics
+from mlrepo.paths import DIVISIONS
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
+from mlrepo.repository.recorder import MAX_BLOB_SIZE
+from mlrepo.rounds import SCENARIOS, Place, Round
+from mlrepo.tree import Kind as EntryKind
+from mlrepo.tree import Missing, Tree
+
+_WORKFLOW_INPUT = "ck-workflow-input.json"
+_SYSTEM_JSON = "system.json"
+# Texts of tests that are judged by their answers alone.
+_VERIFICATIONS = (VERIFY_ACCURACY, VERIFY_PERFORMANCE, "verify_output_len.txt")
+_LARGEST_TEXT = 64 << 20
+# Breaches that say of a run that it is not what it is called, or none at all. Others, such as a
+# target that is missed, are matters of a submission, not of a record.
+_UNTRUE = (
+    "stand-in",
+    "unreadable",
+    "log-conflict",
+    "performance-mode",
+    "performance-result",
+    "accuracy-mode",
+    "accuracy-range",
+)
+# A test is what its verification says, and from v2.1 on also what LoadGen says of its run: before,
+# LoadGen calls many tests INVALID, and the checker does not judge their runs.
+_FAILED = (
+    *_UNTRUE,
+    "compliance",
+    "performance-validity",
+    "performance-loadgen-error",
+    "performance-log",
+)
+
+
+@dataclass(frozen=True)
+class ImportedRun:
+    """A run to be recorded.
+
+    Attributes
+    ----------
+    files:
+        What goes beside ``run.json``, by name.
+    workflow:
+        What the automation of 2021 (CK) was asked for, where that was published with the result.
+    """
+
+    record: RunRecord
+    files: Mapping[str, bytes]
+    workflow: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A directory of logs, or a result, that no record is made of."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Reads one source.
+
+    Attributes
+    ----------
+    label:
+        Where the tree comes from, for the records.
+    tool:
+        Name and version of what imports.
+    left_out:
+        What was found and not imported, so far.
+    """
+
+    tree: Tree
+    round: Round
+    label: str
+    experiment: str
+    tool: str
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def published(self, submitter: str = "", workers: int = 1) -> Iterator[ImportedRun]:
+        """Yield the runs of a results repository, of one submitter or all.
+
+        Raises
+        ------
+        UserError
+            The round has no detail logs (before v1.0), there is no result, or most results have the
+        seeds of another round.
+        """
+        self.refuse_oldest()
+        divisions = self.round.tables["divisions"]
+        refuse_unknown(self.tree, divisions, Selection(submitter), self.label)
+        report = check(self.tree, self.round, submitter=submitter, workers=workers)
+        if not report.results:
+            of = f" of {submitter}" if submitter else ""
+            raise UserError(
+                f"There is no result{of} of {self.round.name} in {self.label}.",
+                hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
+                "--round says by which layout they are read.",
+            )
+        if mistaken := next((f for f in report.findings if f.rule == ROUND_SEEDS), None):
+            raise UserError(
+                f"This is not {self.round.name}. {mistaken.message}",
+                hint="Nothing was recorded: records of a wrong round would be compared falsely.",
+            )
+        for result in report.results:
+            before = len(self.left_out)
+            runs = list(self._result(result))
+            if not runs and len(self.left_out) == before:
+                self.left_out.append(LeftOut(result.path, f"it holds no {DETAIL_LOG}"))
+            yield from runs
+
+    def holds_divisions(self) -> bool:
+        """Say whether the tree is that of a results repository."""
+        entries = (self.tree.entry(division) for division in DIVISIONS)
+        return any(entry is not None and entry.kind is EntryKind.DIRECTORY for entry in entries)
+
+    def refuse_oldest(self) -> None:
+        """Raise :class:`UserError` for a round whose logs are of another form."""
+        if not self.round.has_detail_log():
+            raise UserError(
+                f"Results of {self.round.name} cannot be imported: its logs are of another form.",
+                hint="Rounds from v1.0 on can.",
+            )
+
+    def run(
+        self,
+        base: ResultFacts,
+        directory: str,
+        kind: Kind,
+        findings: Iterable[Finding],
+        result: Metric | None = None,
+        called: str = "",
+    ) -> ImportedRun | None:
+        """Return the run whose logs lie in ``directory``; None where there is no detail log.
+
+        Parameters
+        ----------
+        findings:
+            What the checker found at the result.
+        result:
+            The result as the checker reads it; None to read it from the log.
+        called:
+            What the directory is called in messages, if not by its path.
+        """
+        if self.tree.entry(f"{directory}/{DETAIL_LOG}") is None:
+            return None
+        detail = self.detail(directory)
+        if kind.mode == ACCURACY:
+            metrics = self._accuracy(base.place, directory)
+            nothing = Metric(None, "")
+            found = Found(next(iter(metrics.values()), nothing), metrics)
+        else:
+            place = base.place
+            logged = spelled(str(detail.values.get("effective_scenario") or place.scenario))
+            raw = detail.number(self.round.result_key(place.benchmark, logged))
+            read = self.round.result(place.benchmark, logged, raw)
+            found = Found(result or read, loadgen_metrics(detail))
+        found = dataclasses.replace(found, reasons=_reasons(directory, kind, findings))
+        return self._imported(base, directory, kind, detail, found, called or directory)
+
+    def detail(self, directory: str) -> DetailLog:
+        """Return the detail log in a directory; one that is damaged holds an error alone."""
+        path = f"{directory}/{DETAIL_LOG}"
+        try:
+            return parse_detail(self._bytes(path), path)
+        except InvalidResult as error:
+            return DetailLog({}, (error.message,))
+
+    def _result(self, result: Result) -> Iterator[ImportedRun]:
+        place = Place(
+            result.division, result.submitter, result.system, result.benchmark, result.scenario
+        )
+        measured = str(self.round.measurements_directory(place))
+        system = self._json(str(self.round.system_file(place)))
+        base = ResultFacts(
+            dataclasses.replace(place, scenario=spelled(result.scenario)),
+            str(system.get("system_type", "")),
+            system,
+            self._measurements(measured, place),
+            self._json(f"{measured}/{_WORKFLOW_INPUT}"),
+            {USER_CONF_FILE: self._bytes(f"{measured}/{USER_CONF_FILE}")},
+            result.path,
+        )
+        measured_value = Metric(result.value, result.unit) if result.value is not None else None
+        kinds = [Kind(PERFORMANCE), Kind(ACCURACY)]
+        if result.division != "open":
+            tests = self.round.compliance_tests(result.benchmark, base.place.scenario)
+            kinds += [Kind(COMPLIANCE, test) for test in tests]
+        for kind in kinds:
+            directory = (
+                f"{self.round.test_directory(place, kind.test)}/performance/run_1"
+                if kind.test
+                else str(self.round.run_directory(place, kind.mode))
+            )
+            value = measured_value if kind.mode == PERFORMANCE else None
+            run = self.run(base, directory, kind, result.findings, value)
+            if run is not None:
+                yield run
+
+    def _accuracy(self, place: Place, directory: str) -> dict[str, Metric]:
+        """Return the metrics in the accuracy text, as the checker reads them."""
+        data = self._bytes(f"{directory}/{ACCURACY_TEXT}", _LARGEST_TEXT)
+        patterns = self.round.accuracy_patterns(place.benchmark, place.scenario)
+        readings = read_metrics(data.decode("utf-8", "replace"), patterns)
+        return {name: Metric(one.number, one.unit) for name, one in readings.items()}
+
+    def _imported(
+        self,
+        base: ResultFacts,
+        directory: str,
+        kind: Kind,
+        detail: DetailLog,
+        found: Found,
+        called: str,
+    ) -> ImportedRun | None:
+        """Return the run; None, with the reason in ``left_out``, where no record can hold it."""
+        files = {name: data for name, data in base.files.items() if data}
+        try:
+            for path in _files_of(directory, kind):
+                data = self._bytes(path)
+                if data:
+                    files[posixpath.basename(path)] = data
+        except InvalidResult as error:
+            self.left_out.append(LeftOut(called, error.message))
+            return None
+        if base.system:
+            files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
+        files, redactions = masked_files(files, called)
+        facts = masked_facts(base)
+        source = Source(self.round, self.label, self.experiment, self.tool)
+        record = record_of(facts, source, kind, detail, found, files)
+        record = dataclasses.replace(record, redactions=redactions)
+        refuse_secret_names(record)
+        try:
+            record = RunRecord.from_json(record.to_json(), "What was found")
+        except UserError as error:
+            self.left_out.append(LeftOut(called, error.message))
+            return None
+        return ImportedRun(record, files, facts.workflow)
+
+    def _measurements(self, directory: str, place: Place) -> dict[str, Any]:
+        name = self.round.measurements_file(place).name
+        if "*" not in str(self.round.tables["layout"]["measurements_json"]):
+            return self._json(f"{directory}/{name}")
+        for entry in self.tree.entries(directory):
+            if entry.name.startswith(place.system) and entry.name.endswith(".json"):
+                return self._json(f"{directory}/{entry.name}")
+        return {}
+
+    def _bytes(self, path: str, limit: int = -1) -> bytes:
+        """Return a file's bytes, none of a missing one.
+
+        Raises
+        ------
+        InvalidResult
+            It is larger than a commit may hold; nothing of it is read.
+        """
+        entry = self.tree.entry(path)
+        if limit < 0 and entry is not None and entry.size > MAX_BLOB_SIZE:
+            raise InvalidResult(
+                f"{path} has {entry.size} bytes; a commit holds at most {MAX_BLOB_SIZE}.",
+                hint="`mlrepo truncate --output DIR` makes a copy with truncated accuracy logs.",
+            )
+        try:
+            return self.tree.read(path, limit)
+        except Missing:
+            return b""
+
+    def _json(self, path: str) -> dict[str, Any]:
+        try:
+            value = json.loads(self._bytes(path))
+        except (ValueError, RecursionError, InvalidResult):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def spelled(scenario: str) -> str:
+    """Return a directory's scenario in LoadGen's spelling; rounds have more than we run."""
+    known = {name.lower(): name for name in SCENARIOS}
+    return known.get(scenario.lower(), scenario)
+
+
+def _reasons(directory: str, kind: Kind, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return why the checker takes a run for none, or a test for one that did not pass."""
+    base = posixpath.dirname(posixpath.dirname(directory)) if kind.test else directory
+    return tuple(
+        f"{finding.path.removeprefix(base).lstrip('/') or posixpath.basename(base)}: "
+        f"{finding.message}"
+        for finding in findings
+        if finding.breaks_strict
+        and f"{finding.path}/".startswith(f"{base}/")
+        and finding.rule.startswith(_FAILED if kind.test else _UNTRUE)
+    )
+
+
+def _files_of(directory: str, kind: Kind) -> Iterator[str]:
+    yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))
+    if kind.mode == ACCURACY:
+        yield from (f"{directory}/{name}" for name in (ACCURACY_LOG, ACCURACY_TEXT))
+    if kind.test:
+        root = posixpath.dirname(posixpath.dirname(directory))
+        yield from (f"{root}/{name}" for name in _VERIFICATIONS)

@@ -1,0 +1,208 @@
+"""Bare LoadGen logs of another harness as records of runs.
+
+Each directory with a detail log is a run, and its log says of what kind. What belongs to one
+result is shown to the checker in the layout of the round, so that a compliance test is judged here
+as it is in a submission.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mlrepo.checker.compliance.judge import judge_compliance, required_tests
+from mlrepo.checker.runs.performance import Run, judge_run
+from mlrepo.checker.runs.tokens import counts_tokens
+from mlrepo.checker.scope import Scope
+from mlrepo.errors import UserError
+from mlrepo.exchange.imported import ImportedRun, Importer, LeftOut, spelled
+from mlrepo.exchange.imported_record import Kind, ResultFacts
+from mlrepo.exchange.log_roles import result_directory, role_of, test_directory
+from mlrepo.exchange.placed_tree import PlacedTree
+from mlrepo.findings import Finding
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+from mlrepo.layout.files import ACCURACY_TEXT
+from mlrepo.logs.detail import DetailLog
+from mlrepo.nearest import meant
+from mlrepo.plugins import WORKLOADS, plugin_names
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from mlrepo.rounds import Place, Round
+from mlrepo.rounds.naming import official_model
+from mlrepo.tree import Kind as EntryKind
+from mlrepo.tree import walk
+
+_LOGS = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a directory of bare LoadGen logs does not say of itself."""
+
+    division: str
+    submitter: str
+    category: str
+    system: str
+    benchmark: str
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Runs that belong together, by kind, each with the directory of its logs."""
+
+    scenario: str
+    runs: dict[Kind, str] = field(default_factory=dict)
+
+
+def bare_runs(importer: Importer, identity: Identity) -> Iterator[ImportedRun]:
+    """Yield a run for each directory of LoadGen logs that is a result or a test.
+
+    Raises
+    ------
+    UserError
+        There is none, a log does not say of which scenario it is, or the benchmark is unknown or
+        another than that of the logs.
+    """
+    importer.refuse_oldest()
+    _refuse_unknown(importer.round, identity)
+    found = False
+    for result in _results(importer, identity):
+        for run in _imported(importer, identity, result):
+            found = True
+            yield run
+    if found:
+        return
+    if importer.left_out:
+        told = "; ".join(f"{one.path}: {one.why}" for one in importer.left_out[:3])
+        raise UserError(
+            f"No log in {importer.label} is of a performance or accuracy run or a test: {told}.",
+            hint="Name the directory that holds the runs of a result.",
+        )
+    raise UserError(
+        f"There is neither a results repository nor a {DETAIL_LOG} in {importer.label}.",
+        hint="Name the directory that holds closed/ or open/, or one of LoadGen's logs.",
+    )
+
+
+def _refuse_unknown(round_: Round, identity: Identity) -> None:
+    """Raise :class:`UserError` for a benchmark that the round and this machine do not know.
+
+    The open division takes models of any name.
+    """
+    name = identity.benchmark
+    own = plugin_names(WORKLOADS)
+    if identity.division == "open" or name in own or round_.official_benchmark(name):
+        return
+    known = {*round_.tables["models"], *round_.tables["model_aliases"], *own}
+    raise UserError(
+        f"{round_.name} has no benchmark {name!r} in the division {identity.division}.",
+        hint=f"{meant(name, known)} The open division takes other names: --division open.",
+    )
+
+
+def _refuse_tokens(round_: Round, benchmark: str, path: str, detail: DetailLog) -> None:
+    """Raise :class:`UserError` when the logs count tokens and the benchmark has none."""
+    model = round_.official_benchmark(benchmark)
+    if not model or not detail.values.get("requested_use_token_latencies"):
+        return
+    if not counts_tokens(round_, model):
+        raise UserError(
+            f"{path} counts tokens, but {benchmark} has none: it is the log of another benchmark.",
+            hint="Name the language model with --benchmark.",
+        )
+
+
+def _results(importer: Importer, identity: Identity) -> list[_Result]:
+    results: dict[tuple[str, str, int], _Result] = {}
+    for path, entry in walk(importer.tree):
+        if entry.kind is not EntryKind.FILE or entry.name != DETAIL_LOG:
+            continue
+        directory = posixpath.dirname(path)
+        detail = importer.detail(directory)
+        scenario = str(detail.values.get("effective_scenario") or "")
+        if not scenario:
+            raise UserError(
+                f"{path} does not say of which scenario it is.",
+                hint="The log is damaged: take it out, and import the others.",
+            )
+        _refuse_tokens(importer.round, identity.benchmark, path, detail)
+        role = role_of(directory, detail, importer.round, identity.benchmark)
+        if not role.mode:
+            importer.left_out.append(LeftOut(directory or importer.label, role.why))
+            continue
+        kind, number = Kind(role.mode, role.test), 0
+        root = result_directory(directory)
+        while kind in results.setdefault((root, scenario, number), _Result(scenario)).runs:
+            number += 1
+        results[root, scenario, number].runs[kind] = directory
+    return list(results.values())
+
+
+def _imported(importer: Importer, identity: Identity, result: _Result) -> Iterator[ImportedRun]:
+    place = Place(
+        identity.division,
+        identity.submitter,
+        identity.system,
+        identity.benchmark,
+        spelled(result.scenario),
+    )
+    # Tests are asked for in the closed division; where the logs are recorded is another matter.
+    shown = dataclasses.replace(place, division="closed")
+    placed = PlacedTree(importer.tree, _places(importer, shown, result))
+    findings = _findings(importer, identity.category, placed, shown, result)
+    reader = dataclasses.replace(importer, tree=placed)
+    base = ResultFacts(place, identity.category, {}, {}, {}, {})
+    for kind, directory in result.runs.items():
+        run = reader.run(
+            dataclasses.replace(base, path=directory),
+            _directory(importer, shown, kind),
+            kind,
+            findings,
+            called=directory,
+        )
+        if run is not None:
+            yield run
+
+
+def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, str]:
+    """Return where the logs are shown, and beside those of a test all that may verify it."""
+    places = {}
+    for kind, directory in result.runs.items():
+        if kind.test:
+            test = str(importer.round.test_directory(place, kind.test))
+            places[test] = test_directory(directory)
+        # Not the directory: in the layout of a submission nothing else may lie beside logs.
+        for name in (*_LOGS, *((ACCURACY_TEXT,) if kind.mode == ACCURACY else ())):
+            file = f"{directory}/{name}".lstrip("/")
+            if importer.tree.entry(file) is not None:
+                places[f"{_directory(importer, place, kind)}/{name}"] = file
+    return places
+
+
+def _directory(importer: Importer, place: Place, kind: Kind) -> str:
+    if kind.test:
+        return f"{importer.round.test_directory(place, kind.test)}/performance/run_1"
+    return str(importer.round.run_directory(place, kind.mode))
+
+
+def _findings(
+    importer: Importer, category: str, placed: PlacedTree, place: Place, result: _Result
+) -> list[Finding]:
+    """Return what the checker finds at the runs, by the paths of the layout."""
+    round_ = importer.round
+    model = official_model(round_, place.benchmark, {})
+    scope = Scope(placed, round_, place, model=model, scenario=place.scenario, category=category)
+    if model not in round_.tables["models"]:
+        return scope.findings
+    own = Run()
+    if Kind(PERFORMANCE) in result.runs:
+        own = judge_run(scope, _directory(importer, place, Kind(PERFORMANCE)))
+    if any(kind.mode == COMPLIANCE for kind in result.runs):
+        judge_compliance(scope, lambda directory, test: judge_run(scope, directory, test), own)
+    for kind in result.runs:
+        if kind.test and kind.test not in required_tests(scope):
+            path = str(round_.test_directory(place, kind.test))
+            message = f"{round_.name} has no {kind.test} of {place.benchmark} {place.scenario}."
+            scope.report("compliance", path, message, official=False)
+    return scope.findings

@@ -1,0 +1,192 @@
+"""The record of a run that another harness made, from its logs and what stands beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+from mlrepo.logs.detail import DetailLog
+from mlrepo.logs.summary import invalid_reasons
+from mlrepo.record import (
+    ACCURACY,
+    IMPORTED_TAG,
+    INVALID,
+    VALID,
+    Metric,
+    Placement,
+    RunRecord,
+    StoredLog,
+    configuration_digest,
+    new_run_id,
+    timestamp,
+)
+from mlrepo.record_fields import well_formed
+from mlrepo.rounds import Place, Round
+
+_ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where runs are imported from (``label``), to which branch, and by what."""
+
+    round: Round
+    label: str
+    experiment: str
+    tool: str
+
+
+@dataclass(frozen=True)
+class ResultFacts:
+    """What the runs of one result share.
+
+    Attributes
+    ----------
+    system, measurements:
+        The description of the system and the measurements file; empty where there is none.
+    workflow:
+        The input of the automation of 2021 (CK), where it was published.
+    files:
+        Files of the result that each of its runs gets, by name.
+    path:
+        The result in the tree it comes from.
+    """
+
+    place: Place
+    category: str
+    system: Mapping[str, Any]
+    measurements: Mapping[str, Any]
+    workflow: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    path: str = ""
+
+
+class Kind(NamedTuple):
+    """Mode of a run, and the compliance test that it is."""
+
+    mode: str
+    test: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read of a run.
+
+    Attributes
+    ----------
+    result:
+        Its value is None where the logs have none.
+    metrics:
+        Everything else that was measured, by name.
+    reasons:
+        Why the run is INVALID, besides what LoadGen says of itself.
+    """
+
+    result: Metric
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
+def record_of(
+    facts: ResultFacts,
+    source: Source,
+    kind: Kind,
+    detail: DetailLog,
+    found: Found,
+    files: Mapping[str, bytes],
+) -> RunRecord:
+    """Return the record of a run.
+
+    Its id comes from path, kind and detail log alone, so that the same run has the same id from
+    whichever copy it is read.
+    """
+    mode, test = kind
+    began = str(detail.values.get("test_datetime") or "")
+    started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
+    content = f"{facts.path}/{mode}/{test}/{sha256_bytes(files.get(DETAIL_LOG, b''))}"
+    # A test is what its verification says: in old rounds LoadGen calls many of them INVALID.
+    reasons = [*found.reasons, *([] if test else _invalid(mode, detail, found.result, files))]
+    place, system = facts.place, facts.system
+    framework = str(system.get("framework", ""))
+    weights = str(facts.measurements.get("starting_weights_filename", ""))
+    effective = well_formed("loadgen.effective", detail.group("effective_"))
+    return RunRecord(
+        run=new_run_id(started, content.encode()),
+        started=timestamp(started),
+        ended=timestamp(started),
+        experiment=source.experiment,
+        round=source.round.name,
+        division=place.division,
+        submitter=place.submitter,
+        category=facts.category,
+        system=place.system,
+        sut=place.system,
+        benchmark=place.benchmark,
+        scenario=place.scenario,
+        mode=mode,
+        validity=INVALID if reasons else VALID,
+        result=found.result,
+        metrics=found.metrics,
+        reasons=tuple(dict.fromkeys(reasons)),
+        tags=(IMPORTED_TAG,),
+        model={**well_formed("model", facts.measurements), "file": posixpath.basename(weights)},
+        backend={"name": _short_name(framework), "framework": framework},
+        loadgen={
+            "version": detail.version,
+            "effective": effective,
+            "requested": well_formed("loadgen.requested", detail.group("requested_")),
+            "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
+            "errors": list(detail.errors),
+        },
+        logs={
+            name: StoredLog(sha256_bytes(files[name]), len(files[name]))
+            for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+            if name in files
+        },
+        source={"imported": source.label, "path": facts.path},
+        host=well_formed("host", {k: text for k, text in system.items() if isinstance(text, str)}),
+        configuration=configuration_digest(
+            {
+                "round": source.round.name,
+                "place": [*dataclasses.astuple(place)],
+                "framework": framework,
+                "weights": weights,
+            }
+        ),
+        placement=Placement(placed=False, reason=f"imported from {source.label}"),
+        tool=source.tool,
+        test=test,
+    )
+
+
+def _invalid(mode: str, detail: DetailLog, result: Metric, files: Mapping[str, bytes]) -> list[str]:
+    reasons = [f"LoadGen error: {error}" for error in detail.errors]
+    if mode != ACCURACY and detail.values.get("result_validity") != VALID:
+        summary = files.get(SUMMARY_LOG, b"").decode("utf-8", "replace")
+        reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)
+    if result.value is None:
+        reasons.append("It has no result.")
+    return reasons
+
+
+def _moment(text: str) -> datetime.datetime:
+    """Return when a run began; a log that does not say so begins with the era."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return _ERA
+    known = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return known if 1970 < known.year < 9999 else _ERA
+
+
+def _short_name(framework: str) -> str:
+    """Return the first word of a framework's name, for tables."""
+    words = re.split(r"[^A-Za-z0-9.]+", framework.strip())
+    return words[0].lower() if words and words[0] else "unknown"

@@ -1,0 +1,126 @@
+"""What a directory of LoadGen's logs is: a performance or accuracy run, or which compliance test.
+
+The log itself says it: the mode, and the settings that the ``audit.config`` of a test adds. The
+names of directories only decide what logs cannot tell: that a run found the range of a power
+analyzer, and which of several tests with the same settings it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mlrepo.logs.detail import DetailLog
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from mlrepo.rounds import Round
+from mlrepo.rounds.audits import (
+    ISSUE_SAME,
+    ISSUE_UNIQUE,
+    SAMPLING_TARGET,
+    TEST05_SEEDS,
+    TESTS,
+    audit_settings,
+)
+
+_TEST = re.compile(r"TEST[0-9]{2}(?:-[AB])?")
+# "offline-test01" beside settings of a test; without them it may be the first try of anything.
+_LIKE_A_TEST = re.compile(r"(?i)(?<![A-Z0-9])TEST[0-9]{2}(?:-[AB](?![A-Z0-9]))?(?![0-9])")
+_MODES = {"PerformanceOnly": PERFORMANCE, "AccuracyOnly": ACCURACY}
+_SWITCHES = (SAMPLING_TARGET, ISSUE_SAME, ISSUE_UNIQUE, "accuracy_log_probability")
+# Directories between those of a result or a test and its logs.
+_RUN_DIRECTORY = re.compile(r"performance|accuracy|run_[0-9]{1,4}|ranging", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a run is.
+
+    Attributes
+    ----------
+    mode:
+        As in a record; empty where the run is no result of any kind.
+    test:
+        The compliance test.
+    why:
+        Why it is no result.
+    """
+
+    mode: str = ""
+    test: str = ""
+    why: str = ""
+
+
+def role_of(directory: str, detail: DetailLog, round_: Round, benchmark: str) -> Role:
+    """Return what the run is whose logs lie in ``directory``; see :class:`Role`."""
+    names = directory.split("/")
+    if "ranging" in (name.lower() for name in names):
+        return Role(why="it finds the range of a power analyzer")
+    mode = _MODES.get(str(detail.values.get("effective_test_mode")), "")
+    if not mode:
+        return Role(why=f"its mode is {detail.values.get('effective_test_mode') or 'not logged'}")
+    test = next((name for name in reversed(names) if _TEST.fullmatch(name)), "")
+    if mode == ACCURACY and test:
+        return Role(why=f"it belongs to {test}, whose run is the one of performance")
+    if mode == ACCURACY or not (test or _is_audit(detail, round_)):
+        return Role(mode)
+    if not test:
+        found = list(_tests_by_settings(detail, round_, benchmark))
+        named = [one.upper() for name in names for one in _LIKE_A_TEST.findall(name)]
+        found = [test for test in found if test in named] or found
+        if len(found) != 1:
+            of = f"{' or '.join(found)}" if found else f"no test of {round_.name}"
+            return Role(
+                why=f"it has settings of a compliance test, of {of}; call its directory "
+                "after the test"
+            )
+        test = found[0]
+    return Role(COMPLIANCE, test)
+
+
+def result_directory(directory: str) -> str:
+    """Return the directory that a run's own, its test's and those between them lie in."""
+    names = directory.split("/")
+    while names and (_RUN_DIRECTORY.fullmatch(names[-1]) or _TEST.fullmatch(names[-1])):
+        names.pop()
+    return "/".join(names)
+
+
+def test_directory(directory: str) -> str:
+    """Return the directory in which the verification of a test's run lies."""
+    names = directory.split("/")
+    while names and _RUN_DIRECTORY.fullmatch(names[-1]):
+        names.pop()
+    return "/".join(names)
+
+
+def _is_audit(detail: DetailLog, round_: Round) -> bool:
+    """Say whether a run has settings that only the ``audit.config`` of a test makes."""
+    return any(detail.values.get(f"effective_{key}") for key in _SWITCHES) or _has_seeds(
+        detail, _test05_seeds(round_)
+    )
+
+
+def _tests_by_settings(detail: DetailLog, round_: Round, benchmark: str) -> Iterator[str]:
+    official = round_.official_benchmark(benchmark)
+    tables = round_.tables["compliance_tests"]
+    entries = [tables.get(official)] if tables.get(official) else list(tables.values())
+    lists = [
+        tests
+        for one in entries
+        for tests in (one.values() if isinstance(one, Mapping) else [one or ()])
+    ]
+    for test in sorted({test for tests in lists for test in tests} & set(TESTS)):
+        wanted = audit_settings(test, official)
+        # LoadGen writes switches as true and false.
+        obeyed = all(detail.values.get(f"effective_{key}") == wanted[key] for key in wanted)
+        if obeyed if wanted else _has_seeds(detail, _test05_seeds(round_)):
+            yield test
+
+
+def _test05_seeds(round_: Round) -> Mapping[str, int]:
+    return round_.test05_seeds() or TEST05_SEEDS
+
+
+def _has_seeds(detail: DetailLog, seeds: Mapping[str, int]) -> bool:
+    return all(detail.values.get(f"effective_{name}") == seed for name, seed in seeds.items())

@@ -1,0 +1,1 @@
+"""Which recorded runs make up a submission, and its branch written from them."""

@@ -1,0 +1,250 @@
+"""The content of a submission: logs of the chosen runs, and what is generated around them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlrepo.errors import UserError
+from mlrepo.harness.spec import USER_CONF_FILE
+from mlrepo.layout.documents import (
+    calibration,
+    code_readme,
+    measurements,
+    model_mapping,
+    result_readme,
+    system_description,
+)
+from mlrepo.layout.eligibility import not_compared
+from mlrepo.layout.files import logs_of, user_conf_path
+from mlrepo.paths import RepoPath
+from mlrepo.record import RunRecord
+from mlrepo.repository.commit_view import CommitView, Existing
+from mlrepo.repository.recorder import RUNS
+from mlrepo.rounds import Round
+from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
+from mlrepo.selection.choose import Candidate, ChosenResult
+from mlrepo.systems.description import open_fields
+from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
+
+# What a submission generates; anything else below DIVISION/SUBMITTER is the submitter's own.
+_GENERATED = frozenset({"results", "measurements", "compliance", "systems"})
+_SYSTEM_JSON = "system.json"
+_MODEL_MAPPING = "model_mapping.json"
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The files of a submission, and what the submitter should know of them."""
+
+    content: Mapping[RepoPath, bytes | Existing]
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Composer:
+    """Makes the content of a submission.
+
+    Attributes
+    ----------
+    view:
+        Returns the tree of the commit that recorded a run.
+    head:
+        The commit that holds what the submitter wrote: descriptions of systems, and whatever
+        stands below ``<division>/<submitter>/`` besides results.
+    follows:
+        The official benchmark whose rules a benchmark follows, or ''.
+    """
+
+    round: Round
+    view: Callable[[Candidate], CommitView]
+    head: CommitView
+    follows: Callable[[str], str]
+    _content: dict[RepoPath, bytes | Existing] = field(default_factory=dict)
+    _notes: dict[str, None] = field(default_factory=dict)
+
+    def compose(self, results: Sequence[ChosenResult]) -> Composition:
+        """Return the content for the results.
+
+        Raises
+        ------
+        UserError
+            A recorded run lacks a file, or a JSON file that the submitter wrote is damaged.
+        """
+        submitters: dict[tuple[str, str], list[Candidate]] = {}
+        for result in results:
+            self._add_result(result)
+            lead = result.performance
+            key = (lead.record.division, lead.record.submitter)
+            submitters.setdefault(key, []).append(lead)
+        for (division, submitter), leads in submitters.items():
+            records = [run.record for run in leads]
+            root = RepoPath((division, submitter))
+            own = self.head.entries(root)
+            for name, existing in own.items():
+                if name not in _GENERATED:
+                    self._content[root / name] = existing
+            self._add_code(root, own, records)
+            self._add_calibration(root, leads)
+            self._add_mapping(root, records)
+        runs = [run for result in results for run in result.runs]
+        self._add_notes_on_loadgen(runs)
+        self._add_notes_on_scores(runs)
+        return Composition(self._content, tuple(self._notes))
+
+    def _add_result(self, result: ChosenResult) -> None:
+        place = result.place
+        for candidate in result.runs:
+            files = self._files(candidate)
+            for path, name in logs_of(candidate.record, place, self.round).items():
+                self._content[path] = _file_of(candidate, files, name)
+        performance = result.performance
+        files = self._files(performance)
+        conf = _file_of(performance, files, USER_CONF_FILE)
+        self._content[user_conf_path(place, self.round)] = conf
+        directory = self.round.measurements_directory(place)
+        records = [candidate.record for candidate in result.runs]
+        self._content[self.round.measurements_file(place)] = measurements(performance.record)
+        self._content[directory / "README.md"] = result_readme(records, result.scenario)
+        system_file = self.round.system_file(place)
+        if system_file not in self._content:
+            self._content[system_file] = self._description(performance)
+
+    def _files(self, candidate: Candidate) -> Mapping[str, Existing]:
+        return self.view(candidate).entries(RepoPath((RUNS, candidate.run.run)))
+
+    def _read_own(self, candidate: Candidate, name: str) -> bytes | None:
+        return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
+
+    def _description(self, candidate: Candidate) -> bytes:
+        """Return the system's description: as it stands today, for what the run could not know.
+
+        A description is mended after the runs, too; where it now says otherwise than the run's,
+        the submitter is told.
+        """
+        record = candidate.record
+        recorded = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
+        path = RepoPath(("systems", record.system, _SYSTEM_JSON))
+        today = self.head.read(path)
+        old = _object(recorded, f"{RUNS}/{record.run}/{_SYSTEM_JSON}")
+        new = old if today is None else _object(today, str(path))
+        changed = [
+            key for key, value in old.items() if str(value).strip() and new.get(key) != value
+        ]
+        if changed:
+            self._note(
+                f"{path} says otherwise than when {record.run} was recorded: {', '.join(changed)}."
+            )
+        missing = open_fields(self.round, new)
+        if missing:
+            self._note(f"{path} lacks {', '.join(missing)}: fill it in and commit it.")
+        return system_description(record, json.dumps(new).encode())
+
+    def _add_code(
+        self, root: RepoPath, own: Mapping[str, Existing], records: Iterable[RunRecord]
+    ) -> None:
+        layout = str(self.round.tables["layout"]["code"])
+        by_path: dict[RepoPath, list[RunRecord]] = {}
+        for record in records:
+            path = RepoPath.parse(
+                layout.format(
+                    division=root.parts[0], submitter=root.parts[1], model=record.benchmark
+                )
+            )
+            by_path.setdefault(path, []).append(record)
+        for path, used_by in by_path.items():
+            directory = path.parts[2]
+            if directory in own and (len(path.parts) == 3 or self._holds(path)):
+                continue
+            self._content[path / "README.md"] = code_readme(used_by)
+
+    def _add_calibration(self, root: RepoPath, runs: Iterable[Candidate]) -> None:
+        """Closed and network submissions have a calibration document (MLPerf submission rules)."""
+        if root.parts[0] == "open":
+            return
+        places = (root / "calibration.md", root / "documentation/calibration.md")
+        if any(self._holds(path) for path in places):
+            return
+        path = places[self.round.version >= (6, 0)]
+        drafts = {
+            str(run.record.model.get("sha256")): text.decode(errors="replace")
+            for run in runs
+            if (text := self._read_own(run, CALIBRATION_DOCUMENT)) is not None
+        }
+        self._content[path], todo = calibration([run.record for run in runs], drafts)
+        if todo:
+            self._note(f"{path} {todo}")
+
+    def _add_mapping(self, root: RepoPath, records: Iterable[RunRecord]) -> None:
+        if root.parts[0] != "open":
+            return
+        path = root / _MODEL_MAPPING
+        written = self.head.read(path)
+        own = {} if written is None else _object(written, str(path))
+        benchmarks = {record.benchmark: self.follows(record.benchmark) for record in records}
+        made = model_mapping(own, benchmarks, self.round)
+        if made is not None:
+            self._content[path] = made
+        for name in sorted(benchmarks):
+            if not self.round.official_benchmark(name) and not (own.get(name) or benchmarks[name]):
+                self._note(
+                    f"Which official benchmark {name} follows is not known: write it into {path}, "
+                    "commit it and select again."
+                )
+
+    def _add_notes_on_loadgen(self, runs: Iterable[Candidate]) -> None:
+        """Say which runs another release of LoadGen made, although with the round's seeds.
+
+        The checkers only look at the seeds, which `mlrepo bench` sets in any release; a reviewer
+        of the round may look further.
+        """
+        made: dict[str, list[str]] = {}
+        for candidate in runs:
+            release = str(candidate.record.loadgen.get("package") or "")
+            if has_seeds_of(self.round, release) is False:
+                made.setdefault(release, []).append(candidate.run.run)
+        releases = loadgen_releases(self.round)
+        for release, ids in made.items():
+            own = (
+                f"{self.round.name} has {' to '.join(releases)}" if releases else "not the round's"
+            )
+            self._note(
+                f"LoadGen {release} made {', '.join(ids)}; {own}. The round's seeds were set, all "
+                "else is that release's own."
+            )
+
+    def _add_notes_on_scores(self, runs: Iterable[Candidate]) -> None:
+        """Say of which runs nobody knows that the backend computed the model."""
+        for candidate in runs:
+            if why := not_compared(candidate.record):
+                self._note(
+                    f"The scores of {candidate.run.run} were not compared with the model's own: "
+                    f"{why}."
+                )
+
+    def _holds(self, path: RepoPath) -> bool:
+        return path.name in self.head.entries(RepoPath(path.parts[:-1]))
+
+    def _note(self, text: str) -> None:
+        self._notes.setdefault(text)
+
+
+def _file_of(candidate: Candidate, files: Mapping[str, Existing], name: str) -> Existing:
+    if name not in files:
+        raise UserError(
+            f"The run {candidate.run.run} has no {name}.",
+            hint=f"It has: {', '.join(files) or 'nothing'}. `mlrepo doctor` checks the branches.",
+        )
+    return files[name]
+
+
+def _object(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not JSON: {error}.", hint="Mend and commit it.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where} is no JSON object.", hint="Mend and commit it.")
+    return value

@@ -1,1 +1,0 @@
-"""What leaves the laboratory: truncated logs, and the guards of commit and push."""
