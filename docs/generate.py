@@ -103,7 +103,7 @@ def _differences() -> list[str]:
     ]
 
 
-def _named(difference: differences.Difference) -> str:
+def _named(difference: differences.ProfileDifference) -> str:
     return f"`{difference.rule.id}` | {', '.join(difference.rounds)}"
 
 

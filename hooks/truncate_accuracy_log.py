@@ -18,7 +18,7 @@ def main() -> int:
 
 def mend(root: Path, names: Sequence[str]) -> list[str]:
     """Truncate the logs below ``root``; return one message for each file changed or refused."""
-    from mlrepo.guard.truncate import Outcome, is_target, truncate
+    from mlrepo.guard.truncate import Treatment, is_target, truncate
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
     from mlrepo.repository.discovery import find_git_repository
 
@@ -36,12 +36,12 @@ def mend(root: Path, names: Sequence[str]) -> list[str]:
             messages.append(f"{error.message} {error.hint}")
             continue
         both = shlex.join([name, str(Path(name).with_name("accuracy.txt"))])
-        if done.outcome is Outcome.TRUNCATED:
+        if done.outcome is Treatment.TRUNCATED:
             messages.append(
                 f"truncated {name} ({done.size} → {TRUNCATED_SIZE} bytes); the full log is kept "
                 f"in {repository.store / 'raw' / done.sha256}. Then: git add {both}"
             )
-        elif done.outcome is Outcome.HASHED:
+        elif done.outcome is Treatment.HASHED:
             messages.append(f"{name}: the hash line was written. Then: git add {both}")
     return messages
 

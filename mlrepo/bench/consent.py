@@ -30,7 +30,7 @@ TUNED = "tuned settings"
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedWords:
     """Words of a record, or of ``tuned.json``, that would become part of a process.
 
     Attributes
@@ -49,10 +49,10 @@ class Recorded:
         return f"{self.source}, has the {self.what}: {shell_command(self.words)}"
 
 
-Ask = Callable[[Recorded], bool]
+Ask = Callable[[RecordedWords], bool]
 
 
-def refuse(recorded: Recorded) -> bool:
+def refuse(recorded: RecordedWords) -> bool:
     """Agree to nothing: what happens where nobody can be asked."""
     return False
 
@@ -85,7 +85,7 @@ class Gate:
         """
         author = author_of(self.repository, run)
         source = f"The record of the run {run.run}, committed by {author}"
-        recorded = Recorded(what, tuple(words), source)
+        recorded = RecordedWords(what, tuple(words), source)
         self._pass(recorded)
         return recorded.words
 
@@ -111,11 +111,11 @@ class Gate:
         committed = f"last committed by {author}" if author else "not committed"
         source = f"{path.relative_to(self.repository.root)}, {committed}"
         self._pass(
-            Recorded(TUNED, tuned_words(entry), source),
+            RecordedWords(TUNED, tuned_words(entry), source),
             otherwise="`mlrepo bench tune` finds your own; --threads leaves them out. ",
         )
 
-    def _pass(self, recorded: Recorded, otherwise: str = "") -> None:
+    def _pass(self, recorded: RecordedWords, otherwise: str = "") -> None:
         known = not recorded.words or self.consents.holds(recorded.what, recorded.words)
         if not known and not self.ask(recorded):
             raise UserError(

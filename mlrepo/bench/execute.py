@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from mlrepo.bench.console import Console
-from mlrepo.bench.judge import OUTCOME_FILE, Outcome
+from mlrepo.bench.judge import OUTCOME_FILE, ChildExit
 from mlrepo.errors import UserError
 from mlrepo.harness import child as entry
 from mlrepo.harness.events import read_progress
@@ -70,7 +70,7 @@ def execute(
     prefix: Sequence[str] = (),
     timeout: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Outcome:
+) -> ChildExit:
     """Run the specification in ``directory`` and write down how the child ended.
 
     The child has a session of its own, so that Ctrl-C reaches only the parent, which then stops
@@ -92,7 +92,7 @@ def execute(
         finally:
             _end(child)
     ended = timestamp(datetime.datetime.now(datetime.UTC))
-    outcome = Outcome(child.returncode, stopped, ended, load_now(), memory_kills() - kills)
+    outcome = ChildExit(child.returncode, stopped, ended, load_now(), memory_kills() - kills)
     try:
         write_atomically(directory / OUTCOME_FILE, json.dumps(asdict(outcome)).encode())
     except OSError as error:

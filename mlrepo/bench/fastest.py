@@ -18,7 +18,7 @@ from mlrepo.bench.tune import (
     DEFAULT_BATCH,
     QUERY_SAMPLES,
     WORTH,
-    Candidate,
+    TuneSetting,
     candidates,
     choose,
 )
@@ -118,7 +118,7 @@ def tune(
         batch = request.max_batch or QUERY_SAMPLES.get(scenario, DEFAULT_BATCH)
         spec = replace(spec, threads=threads, batch=batch)
         rate, default_rate, note = _tune_code(bench, spec, budget, database, on_progress)
-        chosen = Candidate(threads, batch)
+        chosen = TuneSetting(threads, batch)
     else:
         tried = candidates(spec.backend, scenario, threads, request.max_batch)
         found = search_candidates(spec, tried, bench.environ, budget, on_progress)
@@ -193,7 +193,7 @@ def compare(
         Compared(
             spec.backend,
             spec.precision,
-            str(Candidate(spec.threads, spec.batch, spec.backend_options)),
+            str(TuneSetting(spec.threads, spec.batch, spec.backend_options)),
             median(rates[row]),
             median(own / first for own, first in zip(rates[row], rates[0], strict=True)),
             _agreement(classes[row], classes[0]),

@@ -37,7 +37,7 @@ _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ChildExit:
     """How the child ended, as the parent saw it; absent when the parent died first.
 
     Attributes
@@ -72,10 +72,10 @@ class Judgement:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read_outcome(directory: Path) -> Outcome | None:
+def read_outcome(directory: Path) -> ChildExit | None:
     """Return the outcome that the parent wrote, or None."""
     try:
-        return Outcome(**json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8")))
+        return ChildExit(**json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError, RecursionError):  # absent, or damaged
         return None
 
@@ -102,7 +102,7 @@ def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
         return Judgement(FAILED, nothing, reasons, traceback=trace)
 
 
-def _why_failed(directory: Path, outcome: Outcome | None) -> tuple[str, tuple[str, ...]] | None:
+def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[str, ...]] | None:
     """Return validity and reasons when the child did not end well, else None."""
     last: Mapping[str, Any] = {"event": "nothing"}
     for event in read_events(directory):

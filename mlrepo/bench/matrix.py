@@ -59,7 +59,7 @@ class Cell:
         return run_name(self.mode, self.test)
 
 
-class Journal:
+class RunsByResult:
     """All recorded runs, by result and by kind of run; newest first."""
 
     def __init__(self, runs: Iterable[RecordedRun]) -> None:

@@ -8,7 +8,7 @@ from mlrepo.bench.matrix import (
     DONE,
     INFERRED,
     Cell,
-    Journal,
+    RunsByResult,
     runs_of,
     scenarios_of,
     with_inferred,
@@ -66,7 +66,7 @@ def round_status(
     Compliance tests belong to all divisions but open. A benchmark that is not installed here has
     the runs without tests of the scenarios that were run.
     """
-    journal = Journal(recorded_runs(repository))
+    journal = RunsByResult(recorded_runs(repository))
     by_row: dict[tuple[str, ...], set[str]] = {}
     names = ("Division", "Submitter", "System", "Backend", "Benchmark")
     for identity in journal.results():
@@ -103,7 +103,7 @@ def round_status(
     return rows
 
 
-def _with_inferred_result(repository: ResultsRepository, journal: Journal, cell: Cell) -> Cell:
+def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, cell: Cell) -> Cell:
     """Return the cell with the result that follows from the run of another scenario."""
     if cell.state != INFERRED or cell.mode != PERFORMANCE:
         return cell

@@ -21,7 +21,7 @@ from mlrepo.bench.matrix import (
     MISSING,
     STALE,
     Cell,
-    Journal,
+    RunsByResult,
     runs_of,
     scenarios_of,
 )
@@ -48,7 +48,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedRun:
     """One run of the plan: what stands of it in Git, whether it is to be run, and for how long."""
 
     cell: Cell
@@ -73,7 +73,7 @@ class Suite:
     round: Round
     workload: Workload
     quick: bool
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedRun, ...]
     began: str
 
     @property
@@ -94,7 +94,7 @@ class Suite:
         return None
 
     @property
-    def wanted(self) -> tuple[Step, ...]:
+    def wanted(self) -> tuple[PlannedRun, ...]:
         """The steps that are to be run."""
         return tuple(step for step in self.steps if step.wanted)
 
@@ -154,7 +154,7 @@ def plan_suite(
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if tests is None else tests
     category = bench.settings["category"].value
-    journal = Journal(recorded_runs(bench.repository))
+    journal = RunsByResult(recorded_runs(bench.repository))
     planned: list[tuple[Cell, bool]] = []
     for scenario in wanted:
         identity = identity_of(
@@ -174,7 +174,8 @@ def plan_suite(
             planned.append((cell, needed))
     seconds = _estimates(bench, request, round_, workload, journal, planned, quick=quick)
     steps = tuple(
-        Step(cell, needed, took) for (cell, needed), took in zip(planned, seconds, strict=True)
+        PlannedRun(cell, needed, took)
+        for (cell, needed), took in zip(planned, seconds, strict=True)
     )
     return Suite(
         bench,
@@ -191,9 +192,9 @@ def run_suite(
     suite: Suite,
     *,
     budget: float | None,
-    on_step: Callable[[int, Step, float], Callable[[Progress], None]],
+    on_step: Callable[[int, PlannedRun, float], Callable[[Progress], None]],
     auto: bool = False,
-) -> Iterator[tuple[Step, ConcludedRun | UserError]]:
+) -> Iterator[tuple[PlannedRun, ConcludedRun | UserError]]:
     """Run the wanted steps one after the other and yield how each ended.
 
     A step that cannot be started (a test whose performance run did not become VALID) is yielded
@@ -319,7 +320,7 @@ def _estimates(
     request: BenchRequest,
     round_: Round,
     workload: Workload,
-    journal: Journal,
+    journal: RunsByResult,
     planned: Sequence[tuple[Cell, bool]],
     *,
     quick: bool,
@@ -340,7 +341,7 @@ def _estimates(
     return found
 
 
-def _took(bench: Bench, journal: Journal, cell: Cell) -> float | None:
+def _took(bench: Bench, journal: RunsByResult, cell: Cell) -> float | None:
     """Return how long the run of a cell took, or None when it has none that ended well."""
     if not cell.run or cell.state not in (DONE, STALE):
         return None

@@ -38,7 +38,7 @@ _FEW = 8
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TuneSetting:
     """One way to run a model."""
 
     threads: int
@@ -54,7 +54,7 @@ class Candidate:
 class Measured:
     """A candidate and the samples per second of its turns."""
 
-    candidate: Candidate
+    candidate: TuneSetting
     rates: list[float] = field(default_factory=list)
 
     @property
@@ -63,7 +63,7 @@ class Measured:
         return median(self.rates) if self.rates else 0.0
 
 
-def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> list[Candidate]:
+def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> list[TuneSetting]:
     """Return what is worth trying, the backend's default first.
 
     Fewer threads than CPUs are tried too: two of one core share its arithmetic.
@@ -71,16 +71,16 @@ def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> 
     fixed = batch or QUERY_SAMPLES.get(scenario)
     batches = (fixed,) if fixed else _BATCHES
     counts = sorted({threads, max(1, threads // 2)}, reverse=True)
-    found = [Candidate(count, size) for count in counts for size in batches]
+    found = [TuneSetting(count, size) for count in counts for size in batches]
     if backend in _STREAMS:
         found += [
-            Candidate(threads, size, {"streams": str(streams)})
+            TuneSetting(threads, size, {"streams": str(streams)})
             for streams in range(2, threads + 1)
             if threads % streams == 0
             for size in batches
             if size >= streams
         ]
-    default = Candidate(threads, fixed or DEFAULT_BATCH)
+    default = TuneSetting(threads, fixed or DEFAULT_BATCH)
     return [default, *(candidate for candidate in found if candidate != default)]
 
 
@@ -167,7 +167,7 @@ def probes(specs: Sequence[ProbeSpec], environ: Mapping[str, str]) -> Iterator[l
 
 def search(
     base: ProbeSpec,
-    tried: Sequence[Candidate],
+    tried: Sequence[TuneSetting],
     environ: Mapping[str, str],
     budget: float,
     on_progress: Callable[[str, float], None] = lambda best, left: None,
@@ -238,7 +238,7 @@ def _is_useless(batch: int, others: Sequence[Measured]) -> bool:
     return batch > _FEW and half <= WORTH * quarter
 
 
-def choose(found: Sequence[Measured], default: Candidate) -> Measured:
+def choose(found: Sequence[Measured], default: TuneSetting) -> Measured:
     """Return the best candidate; the default unless another is faster by more than noise."""
     own = next(measured for measured in found if measured.candidate == default)
     best = found[0]

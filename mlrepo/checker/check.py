@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlrepo.checker.report import Report
-from mlrepo.checker.selection import Selection
+from mlrepo.checker.selection import CheckSelection
 from mlrepo.checker.verdicts import Store, Verdicts
 from mlrepo.checker.walk.submission import judge_submission
 from mlrepo.rounds import Round
@@ -37,5 +37,5 @@ def check(
         Where verdicts are remembered from check to check; None to judge all anew.
     """
     verdicts = None if store is None else Verdicts(round, store)
-    selection = Selection(submitter, only)
+    selection = CheckSelection(submitter, only)
     return judge_submission(tree, round, selection, workers=workers, verdicts=verdicts)

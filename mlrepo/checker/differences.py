@@ -147,7 +147,7 @@ LIMITS = (
 
 
 @dataclass(frozen=True)
-class Difference:
+class ProfileDifference:
     """One rule and the rounds in which the profiles differ about it.
 
     Attributes
@@ -162,7 +162,7 @@ class Difference:
     rounds: tuple[str, ...]
 
 
-def only_strict() -> Iterator[Difference]:
+def only_strict() -> Iterator[ProfileDifference]:
     """Yield the rules whose breach strict rejects and the official checker accepts."""
     for rule in RULES.values():
         if rule.breaks_strict and not rule.official.startswith("rejects"):
@@ -172,16 +172,16 @@ def only_strict() -> Iterator[Difference]:
                 if rule.severity_in(name) is Severity.ERROR and not rule.breaks(name)
             ]
             if names:
-                yield Difference(rule, _spans(names))
+                yield ProfileDifference(rule, _spans(names))
 
 
-def only_official() -> Iterator[Difference]:
+def only_official() -> Iterator[ProfileDifference]:
     """Yield the rules whose breach the official checker rejects and strict only warns of."""
     for rule in RULES.values():
         if rule.severity is Severity.WARNING:
             names = [name for name in _rounds(rule.since) if rule.breaks(name)]
             if names:
-                yield Difference(rule, _spans(names))
+                yield ProfileDifference(rule, _spans(names))
 
 
 def _rounds(since: str) -> list[str]:

@@ -17,7 +17,7 @@ _LAYOUT = "Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO
 
 
 @dataclass(frozen=True)
-class Selection:
+class CheckSelection:
     """What of a tree is judged.
 
     Attributes
@@ -48,7 +48,9 @@ def within(path: str, only: str) -> bool:
     return not only or f"{path}/".startswith(f"{only}/") or f"{only}/".startswith(f"{path}/")
 
 
-def refuse_unknown(tree: Tree, divisions: Sequence[str], selection: Selection, label: str) -> None:
+def refuse_unknown(
+    tree: Tree, divisions: Sequence[str], selection: CheckSelection, label: str
+) -> None:
     """Raise :class:`UserError` where the tree holds nothing of what is selected.
 
     Parameters
@@ -56,9 +58,9 @@ def refuse_unknown(tree: Tree, divisions: Sequence[str], selection: Selection, l
     label:
         What the tree is called in the message.
     """
-    everybody = Selection().submitters(tree, divisions)
+    everybody = CheckSelection().submitters(tree, divisions)
     submitter, only = selection.submitter, selection.only
-    if submitter and not Selection(submitter).submitters(tree, divisions):
+    if submitter and not CheckSelection(submitter).submitters(tree, divisions):
         raise UserError(
             f"There is no result of {submitter} in {label}.",
             hint=meant(submitter, {path.partition("/")[2] for path in everybody}),
@@ -76,7 +78,7 @@ def refuse_unknown(tree: Tree, divisions: Sequence[str], selection: Selection, l
         )
 
 
-def refuse_nothing(report: Report, profile: str, selection: Selection, label: str) -> None:
+def refuse_nothing(report: Report, profile: str, selection: CheckSelection, label: str) -> None:
     """Raise :class:`UserError` where no result was judged: that is no success.
 
     Where the whole tree was asked about, or a path, what is wrong with it is a verdict.

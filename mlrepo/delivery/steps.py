@@ -54,7 +54,7 @@ class Departure:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeliveryPlan:
     """What is asked for.
 
     Attributes

@@ -16,8 +16,8 @@ from mlrepo.delivery.steps import (
     DONE,
     DONE_BEFORE,
     TO_DO,
+    DeliveryPlan,
     Departure,
-    Plan,
     Step,
     Submitted,
 )
@@ -50,7 +50,7 @@ class Submitting:
     """
 
     repository: ResultsRepository
-    plan: Plan
+    plan: DeliveryPlan
     make_forge: Callable[[], Forge]
     tell: Callable[[Step], None]
     confirm: Callable[[Departure], None]

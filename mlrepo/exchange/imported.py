@@ -12,10 +12,16 @@ from typing import Any
 from mlrepo.checker.check import check
 from mlrepo.checker.other_round import RULE as ROUND_SEEDS
 from mlrepo.checker.report import Result
-from mlrepo.checker.selection import Selection, refuse_unknown
+from mlrepo.checker.selection import CheckSelection, refuse_unknown
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.exchange.imported_masks import masked_facts, masked_files, refuse_secret_names
-from mlrepo.exchange.imported_record import Found, Kind, ResultFacts, Source, record_of
+from mlrepo.exchange.imported_record import (
+    FoundResult,
+    ImportSource,
+    ResultFacts,
+    RunKind,
+    record_of,
+)
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.layout.files import ACCURACY_TEXT, VERIFY_ACCURACY, VERIFY_PERFORMANCE
@@ -74,7 +80,7 @@ class ImportedRun:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedLogs:
     """A directory of logs, or a result, that no record is made of."""
 
     path: str
@@ -100,7 +106,7 @@ class Importer:
     label: str
     experiment: str
     tool: str
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[SkippedLogs] = field(default_factory=list)
 
     def published(self, submitter: str = "", workers: int = 1) -> Iterator[ImportedRun]:
         """Yield the runs of a results repository, of one submitter or all.
@@ -113,7 +119,7 @@ class Importer:
         """
         self.refuse_oldest()
         divisions = self.round.tables["divisions"]
-        refuse_unknown(self.tree, divisions, Selection(submitter), self.label)
+        refuse_unknown(self.tree, divisions, CheckSelection(submitter), self.label)
         report = check(self.tree, self.round, submitter=submitter, workers=workers)
         if not report.results:
             of = f" of {submitter}" if submitter else ""
@@ -131,7 +137,7 @@ class Importer:
             before = len(self.left_out)
             runs = list(self._result(result))
             if not runs and len(self.left_out) == before:
-                self.left_out.append(LeftOut(result.path, f"it holds no {DETAIL_LOG}"))
+                self.left_out.append(SkippedLogs(result.path, f"it holds no {DETAIL_LOG}"))
             yield from runs
 
     def holds_divisions(self) -> bool:
@@ -151,7 +157,7 @@ class Importer:
         self,
         base: ResultFacts,
         directory: str,
-        kind: Kind,
+        kind: RunKind,
         findings: Iterable[Finding],
         result: Metric | None = None,
         called: str = "",
@@ -173,13 +179,13 @@ class Importer:
         if kind.mode == ACCURACY:
             metrics = self._accuracy(base.place, directory)
             nothing = Metric(None, "")
-            found = Found(next(iter(metrics.values()), nothing), metrics)
+            found = FoundResult(next(iter(metrics.values()), nothing), metrics)
         else:
             place = base.place
             logged = spelled(str(detail.values.get("effective_scenario") or place.scenario))
             raw = detail.number(self.round.result_key(place.benchmark, logged))
             read = self.round.result(place.benchmark, logged, raw)
-            found = Found(result or read, loadgen_metrics(detail))
+            found = FoundResult(result or read, loadgen_metrics(detail))
         found = dataclasses.replace(found, reasons=_reasons(directory, kind, findings))
         return self._imported(base, directory, kind, detail, found, called or directory)
 
@@ -207,10 +213,10 @@ class Importer:
             result.path,
         )
         measured_value = Metric(result.value, result.unit) if result.value is not None else None
-        kinds = [Kind(PERFORMANCE), Kind(ACCURACY)]
+        kinds = [RunKind(PERFORMANCE), RunKind(ACCURACY)]
         if result.division != "open":
             tests = self.round.compliance_tests(result.benchmark, base.place.scenario)
-            kinds += [Kind(COMPLIANCE, test) for test in tests]
+            kinds += [RunKind(COMPLIANCE, test) for test in tests]
         for kind in kinds:
             directory = (
                 f"{self.round.test_directory(place, kind.test)}/performance/run_1"
@@ -233,9 +239,9 @@ class Importer:
         self,
         base: ResultFacts,
         directory: str,
-        kind: Kind,
+        kind: RunKind,
         detail: DetailLog,
-        found: Found,
+        found: FoundResult,
         called: str,
     ) -> ImportedRun | None:
         """Return the run; None, with the reason in ``left_out``, where no record can hold it."""
@@ -246,20 +252,20 @@ class Importer:
                 if data:
                     files[posixpath.basename(path)] = data
         except InvalidResult as error:
-            self.left_out.append(LeftOut(called, error.message))
+            self.left_out.append(SkippedLogs(called, error.message))
             return None
         if base.system:
             files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
         files, redactions = masked_files(files, called)
         facts = masked_facts(base)
-        source = Source(self.round, self.label, self.experiment, self.tool)
+        source = ImportSource(self.round, self.label, self.experiment, self.tool)
         record = record_of(facts, source, kind, detail, found, files)
         record = dataclasses.replace(record, redactions=redactions)
         refuse_secret_names(record)
         try:
             record = RunRecord.from_json(record.to_json(), "What was found")
         except UserError as error:
-            self.left_out.append(LeftOut(called, error.message))
+            self.left_out.append(SkippedLogs(called, error.message))
             return None
         return ImportedRun(record, files, facts.workflow)
 
@@ -305,7 +311,7 @@ def spelled(scenario: str) -> str:
     return known.get(scenario.lower(), scenario)
 
 
-def _reasons(directory: str, kind: Kind, findings: Iterable[Finding]) -> tuple[str, ...]:
+def _reasons(directory: str, kind: RunKind, findings: Iterable[Finding]) -> tuple[str, ...]:
     """Return why the checker takes a run for none, or a test for one that did not pass."""
     base = posixpath.dirname(posixpath.dirname(directory)) if kind.test else directory
     return tuple(
@@ -318,7 +324,7 @@ def _reasons(directory: str, kind: Kind, findings: Iterable[Finding]) -> tuple[s
     )
 
 
-def _files_of(directory: str, kind: Kind) -> Iterator[str]:
+def _files_of(directory: str, kind: RunKind) -> Iterator[str]:
     yield from (f"{directory}/{name}" for name in (SUMMARY_LOG, DETAIL_LOG))
     if kind.mode == ACCURACY:
         yield from (f"{directory}/{name}" for name in (ACCURACY_LOG, ACCURACY_TEXT))

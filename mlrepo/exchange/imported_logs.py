@@ -17,8 +17,8 @@ from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.tokens import counts_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.errors import UserError
-from mlrepo.exchange.imported import ImportedRun, Importer, LeftOut, spelled
-from mlrepo.exchange.imported_record import Kind, ResultFacts
+from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs, spelled
+from mlrepo.exchange.imported_record import ResultFacts, RunKind
 from mlrepo.exchange.log_roles import result_directory, role_of, test_directory
 from mlrepo.exchange.placed_tree import PlacedTree
 from mlrepo.findings import Finding
@@ -37,7 +37,7 @@ _LOGS = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
 
 
 @dataclass(frozen=True)
-class Identity:
+class LogOrigin:
     """What a directory of bare LoadGen logs does not say of itself."""
 
     division: str
@@ -52,10 +52,10 @@ class _Result:
     """Runs that belong together, by kind, each with the directory of its logs."""
 
     scenario: str
-    runs: dict[Kind, str] = field(default_factory=dict)
+    runs: dict[RunKind, str] = field(default_factory=dict)
 
 
-def bare_runs(importer: Importer, identity: Identity) -> Iterator[ImportedRun]:
+def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
     """Yield a run for each directory of LoadGen logs that is a result or a test.
 
     Raises
@@ -85,7 +85,7 @@ def bare_runs(importer: Importer, identity: Identity) -> Iterator[ImportedRun]:
     )
 
 
-def _refuse_unknown(round_: Round, identity: Identity) -> None:
+def _refuse_unknown(round_: Round, identity: LogOrigin) -> None:
     """Raise :class:`UserError` for a benchmark that the round and this machine do not know.
 
     The open division takes models of any name.
@@ -113,7 +113,7 @@ def _refuse_tokens(round_: Round, benchmark: str, path: str, detail: DetailLog) 
         )
 
 
-def _results(importer: Importer, identity: Identity) -> list[_Result]:
+def _results(importer: Importer, identity: LogOrigin) -> list[_Result]:
     results: dict[tuple[str, str, int], _Result] = {}
     for path, entry in walk(importer.tree):
         if entry.kind is not EntryKind.FILE or entry.name != DETAIL_LOG:
@@ -129,9 +129,9 @@ def _results(importer: Importer, identity: Identity) -> list[_Result]:
         _refuse_tokens(importer.round, identity.benchmark, path, detail)
         role = role_of(directory, detail, importer.round, identity.benchmark)
         if not role.mode:
-            importer.left_out.append(LeftOut(directory or importer.label, role.why))
+            importer.left_out.append(SkippedLogs(directory or importer.label, role.why))
             continue
-        kind, number = Kind(role.mode, role.test), 0
+        kind, number = RunKind(role.mode, role.test), 0
         root = result_directory(directory)
         while kind in results.setdefault((root, scenario, number), _Result(scenario)).runs:
             number += 1
@@ -139,7 +139,7 @@ def _results(importer: Importer, identity: Identity) -> list[_Result]:
     return list(results.values())
 
 
-def _imported(importer: Importer, identity: Identity, result: _Result) -> Iterator[ImportedRun]:
+def _imported(importer: Importer, identity: LogOrigin, result: _Result) -> Iterator[ImportedRun]:
     place = Place(
         identity.division,
         identity.submitter,
@@ -180,7 +180,7 @@ def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, s
     return places
 
 
-def _directory(importer: Importer, place: Place, kind: Kind) -> str:
+def _directory(importer: Importer, place: Place, kind: RunKind) -> str:
     if kind.test:
         return f"{importer.round.test_directory(place, kind.test)}/performance/run_1"
     return str(importer.round.run_directory(place, kind.mode))
@@ -196,8 +196,8 @@ def _findings(
     if model not in round_.tables["models"]:
         return scope.findings
     own = Run()
-    if Kind(PERFORMANCE) in result.runs:
-        own = judge_run(scope, _directory(importer, place, Kind(PERFORMANCE)))
+    if RunKind(PERFORMANCE) in result.runs:
+        own = judge_run(scope, _directory(importer, place, RunKind(PERFORMANCE)))
     if any(kind.mode == COMPLIANCE for kind in result.runs):
         judge_compliance(scope, lambda directory, test: judge_run(scope, directory, test), own)
     for kind in result.runs:

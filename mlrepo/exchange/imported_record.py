@@ -34,7 +34,7 @@ _ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclass(frozen=True)
-class Source:
+class ImportSource:
     """Where runs are imported from (``label``), to which branch, and by what."""
 
     round: Round
@@ -68,7 +68,7 @@ class ResultFacts:
     path: str = ""
 
 
-class Kind(NamedTuple):
+class RunKind(NamedTuple):
     """Mode of a run, and the compliance test that it is."""
 
     mode: str
@@ -76,7 +76,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundResult:
     """What was read of a run.
 
     Attributes
@@ -96,10 +96,10 @@ class Found:
 
 def record_of(
     facts: ResultFacts,
-    source: Source,
-    kind: Kind,
+    source: ImportSource,
+    kind: RunKind,
     detail: DetailLog,
-    found: Found,
+    found: FoundResult,
     files: Mapping[str, bytes],
 ) -> RunRecord:
     """Return the record of a run.

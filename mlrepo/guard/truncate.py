@@ -60,7 +60,7 @@ _JUDGE_AGAIN = (
 )
 
 
-class Outcome(Enum):
+class Treatment(Enum):
     """What was done to an accuracy log."""
 
     TRUNCATED = "truncated"
@@ -72,7 +72,7 @@ class Truncation(NamedTuple):
     """One accuracy log: what was done, its size before, the SHA-256 of the full log."""
 
     path: Path
-    outcome: Outcome
+    outcome: Treatment
     size: int
     sha256: str
 
@@ -138,7 +138,7 @@ def truncate(
             sha256 = _compared(path, named, _CHANGED if cut else stand_in(head))
         if cut or size <= TRUNCATED_SIZE:
             written = _write_hash(path, text, sha256)
-            outcome = Outcome.HASHED if written else Outcome.UNCHANGED
+            outcome = Treatment.HASHED if written else Treatment.UNCHANGED
             return Truncation(path, outcome, size, sha256)
         full_logs.keep(path, sha256, str(origin or path))
         _write_hash(path, text, sha256)
@@ -146,7 +146,7 @@ def truncate(
             short = truncated(stream, size)
         write_atomically(path, short)
         path.chmod(0o644)  # the store may share the full log's inode, and has it read-only
-        return Truncation(path, Outcome.TRUNCATED, size, sha256)
+        return Truncation(path, Treatment.TRUNCATED, size, sha256)
 
 
 def _accuracy_text(path: Path) -> bytes:

@@ -114,7 +114,7 @@ def _answer(process: subprocess.Popen[bytes], answer: IO[bytes], said: IO[bytes]
 
 
 @dataclass(frozen=True)
-class Check:
+class AgreementCheck:
     """The comparison of one loaded backend.
 
     Attributes

@@ -25,7 +25,7 @@ _WORDS = {"float64": "fp64", "float32": "fp32", "float16": "fp16"}
 
 
 @dataclass(frozen=True)
-class Place:
+class Farthest:
     """Where scores are farthest from what they should be.
 
     Attributes
@@ -52,7 +52,7 @@ def loosest(types: Iterable[str]) -> str:
 
 def farthest(
     found: Sequence[Array], wanted: Sequence[Array], rows: Sequence[int], kind: str
-) -> Place:
+) -> Farthest:
     """Return where the outputs of a batch differ most from the right ones.
 
     Parameters
@@ -71,7 +71,7 @@ def farthest(
     ValueError
         An output has another number of scores per sample, with both numbers.
     """
-    worst = Place(0.0, 0, 0, 0, 0.0, 0.0)
+    worst = Farthest(0.0, 0, 0, 0, 0.0, 0.0)
     for number, (mine, right) in enumerate(zip(found, wanted, strict=False)):
         if not len(right) or right.dtype.kind not in "fiub":
             continue
@@ -86,7 +86,9 @@ def farthest(
     return worst
 
 
-def _of_classes(found: Array, wanted: Array, rows: Sequence[int], kind: str, output: int) -> Place:
+def _of_classes(
+    found: Array, wanted: Array, rows: Sequence[int], kind: str, output: int
+) -> Farthest:
     """Compare classes that the model itself chose: rounding changes some, of scores that are near.
 
     Where it may, the distance is what is beyond half of the samples.
@@ -97,10 +99,10 @@ def _of_classes(found: Array, wanted: Array, rows: Sequence[int], kind: str, out
     if BOUNDS[kind] > BOUNDS["fp32"]:
         share = max(0.0, 2 * share - 1)
     row = int(wrong[0]) if len(wrong) else 0
-    return Place(share, row, output, 0, float(mine[row]), float(right[row]))
+    return Farthest(share, row, output, 0, float(mine[row]), float(right[row]))
 
 
-def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Place:
+def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Farthest:
     mine, right = (np.ravel(a).astype(np.float64) for a in (found, wanted))
     # The last step of scores that are quantized is rounding.
     step = 1.0 if wanted.dtype.kind in "iu" and wanted.dtype.itemsize == 1 else 0.0
@@ -111,12 +113,12 @@ def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Pl
     position = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
     at = (row, output, position, float(mine[position]), float(right[position]))
     if not np.isfinite(difference).all():
-        return Place(float("inf"), *at)
+        return Farthest(float("inf"), *at)
     finite = right[np.isfinite(right)]
     spread = float(np.linalg.norm(finite - finite.mean())) if finite.size > 1 else 0.0
     if spread > _NOISE * float(np.linalg.norm(finite)) and not np.ptp(mine):
-        return Place(float("inf"), *at)  # small numbers that a framework takes for zero
+        return Farthest(float("inf"), *at)  # small numbers that a framework takes for zero
     scale = max(spread, _NOISE * float(np.linalg.norm(finite)), _ZERO / BOUNDS[kind])
     if right.size == 1:
         scale = max(scale, float(np.abs(finite).sum()))
-    return Place(float(np.linalg.norm(difference)) / scale, *at)
+    return Farthest(float(np.linalg.norm(difference)) / scale, *at)

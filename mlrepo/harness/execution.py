@@ -88,7 +88,7 @@ def execute(
     pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
     reporter.event("comparing")
     kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
-    check = agreement.Check(spec.backend, pipeline.outputs, compared, kind)
+    check = agreement.AgreementCheck(spec.backend, pipeline.outputs, compared, kind)
     agreed = check.run(expected, _batches(spec.scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
     settings = _settings(spec, workload, directory)

@@ -126,7 +126,7 @@ class Probe:
             return outputs_of(self._backend, self._samples[list(indices)], static)
 
         kind = agreement.allowed_type(model, spec.precision, self._feed)
-        check = agreement.Check(spec.backend, predict, compared, kind)
+        check = agreement.AgreementCheck(spec.backend, predict, compared, kind)
         return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
 
     def describe(self) -> dict[str, Any]:

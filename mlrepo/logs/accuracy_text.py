@@ -10,7 +10,7 @@ from mlrepo.logs.metric_pattern import metric_pattern
 
 
 @dataclass(frozen=True)
-class Reading:
+class MetricReading:
     """One metric as the text has it.
 
     Attributes
@@ -40,16 +40,16 @@ class Reading:
             return None
 
 
-def reading_of(metric: str, match: re.Match[str], line: int = 0) -> Reading:
+def reading_of(metric: str, match: re.Match[str], line: int = 0) -> MetricReading:
     """Return what the pattern of a metric found on a line."""
     rest = match.string[match.end(1) :]
-    return Reading(metric, match[1], "%" if rest.startswith("%") else metric, line)
+    return MetricReading(metric, match[1], "%" if rest.startswith("%") else metric, line)
 
 
-def read_metrics(text: str, patterns: Mapping[str, str]) -> dict[str, Reading]:
+def read_metrics(text: str, patterns: Mapping[str, str]) -> dict[str, MetricReading]:
     """Return each metric of ``patterns`` that the text holds, as its last line has it."""
     compiled = {metric: metric_pattern(pattern) for metric, pattern in patterns.items()}
-    found: dict[str, Reading] = {}
+    found: dict[str, MetricReading] = {}
     for number, line in enumerate(lines_of(text), start=1):
         for metric, pattern in compiled.items():
             match = pattern.match(line)

@@ -53,7 +53,7 @@ _OLD_LAYOUT = {
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedRound:
     """A round's tables and what the import could not do.
 
     Attributes
@@ -77,7 +77,7 @@ class Imported:
         return str(self.tables["version"])
 
 
-def import_round(checkout: Path, name: str = "", ref: str = "") -> Imported:
+def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound:
     """Read the tables of one round.
 
     Parameters
@@ -121,7 +121,7 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> Imported:
         ) from error
     source = {"repo": "mlcommons/inference", "ref": ref, "path": path}
     tables = {"schema": SCHEMA, "version": name, "source": source, **read}
-    return Imported(tables, tuple(importer.missing), (*importer.unread(), *refused))
+    return ImportedRound(tables, tuple(importer.missing), (*importer.unread(), *refused))
 
 
 def _parse(checkout: Path) -> tuple[str, list[ast.Module]]:

@@ -28,7 +28,7 @@ _ACCURACY: _Kind = (ACCURACY, "")
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SelectableRun:
     """A recorded run with its record."""
 
     run: RecordedRun
@@ -44,12 +44,12 @@ class ChosenResult:
 
     path: RepoPath
     scenario: str
-    performance: Candidate
-    accuracy: Candidate
-    tests: tuple[Candidate, ...] = ()
+    performance: SelectableRun
+    accuracy: SelectableRun
+    tests: tuple[SelectableRun, ...] = ()
 
     @property
-    def runs(self) -> tuple[Candidate, ...]:
+    def runs(self) -> tuple[SelectableRun, ...]:
         """All its runs."""
         return (self.performance, self.accuracy, *self.tests)
 
@@ -250,14 +250,14 @@ class Chooser:
         return problem
 
     def _tests(
-        self, variant: _Variant, performance: Candidate, accuracy: Candidate
-    ) -> tuple[Candidate, ...] | str:
+        self, variant: _Variant, performance: SelectableRun, accuracy: SelectableRun
+    ) -> tuple[SelectableRun, ...] | str:
         """Return the compliance tests that were verified against the two runs, or what lacks."""
         record = performance.record
         if record.division == "open":
             return ()
         stands = {PERFORMANCE: record.run, ACCURACY: accuracy.record.run}
-        found: list[Candidate] = []
+        found: list[SelectableRun] = []
         # TEST04-B first: TEST04-A was compared with it.
         tests = self.tests_of(record.benchmark, record.scenario)
         for test in sorted(tests, key=lambda test: test.replace("-B", "-0")):
@@ -276,7 +276,7 @@ class Chooser:
                 return problem
         return tuple(found)
 
-    def _fit(self, run: RecordedRun) -> Candidate | str:
+    def _fit(self, run: RecordedRun) -> SelectableRun | str:
         record = self._read(run)
         if isinstance(record, str):
             return record
@@ -285,7 +285,7 @@ class Chooser:
             or why_not_submitted(record, self.round, quick=self.quick)
             or self.prove(run, record)
         )
-        return reason or Candidate(run, record)
+        return reason or SelectableRun(run, record)
 
     def _preferred(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
         """Return the newest first; only the named ones where there are such."""

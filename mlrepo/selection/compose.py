@@ -25,7 +25,7 @@ from mlrepo.repository.commit_view import CommitView, Existing
 from mlrepo.repository.recorder import RUNS
 from mlrepo.rounds import Round
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
-from mlrepo.selection.choose import Candidate, ChosenResult
+from mlrepo.selection.choose import ChosenResult, SelectableRun
 from mlrepo.systems.description import open_fields
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
@@ -36,7 +36,7 @@ _MODEL_MAPPING = "model_mapping.json"
 
 
 @dataclass(frozen=True)
-class Composition:
+class ComposedSubmission:
     """The files of a submission, and what the submitter should know of them."""
 
     content: Mapping[RepoPath, bytes | Existing]
@@ -59,13 +59,13 @@ class Composer:
     """
 
     round: Round
-    view: Callable[[Candidate], CommitView]
+    view: Callable[[SelectableRun], CommitView]
     head: CommitView
     follows: Callable[[str], str]
     _content: dict[RepoPath, bytes | Existing] = field(default_factory=dict)
     _notes: dict[str, None] = field(default_factory=dict)
 
-    def compose(self, results: Sequence[ChosenResult]) -> Composition:
+    def compose(self, results: Sequence[ChosenResult]) -> ComposedSubmission:
         """Return the content for the results.
 
         Raises
@@ -73,7 +73,7 @@ class Composer:
         UserError
             A recorded run lacks a file, or a JSON file that the submitter wrote is damaged.
         """
-        submitters: dict[tuple[str, str], list[Candidate]] = {}
+        submitters: dict[tuple[str, str], list[SelectableRun]] = {}
         for result in results:
             self._add_result(result)
             lead = result.performance
@@ -92,7 +92,7 @@ class Composer:
         runs = [run for result in results for run in result.runs]
         self._add_notes_on_loadgen(runs)
         self._add_notes_on_scores(runs)
-        return Composition(self._content, tuple(self._notes))
+        return ComposedSubmission(self._content, tuple(self._notes))
 
     def _add_result(self, result: ChosenResult) -> None:
         place = result.place
@@ -112,13 +112,13 @@ class Composer:
         if system_file not in self._content:
             self._content[system_file] = self._description(performance)
 
-    def _files(self, candidate: Candidate) -> Mapping[str, Existing]:
+    def _files(self, candidate: SelectableRun) -> Mapping[str, Existing]:
         return self.view(candidate).entries(RepoPath((RUNS, candidate.run.run)))
 
-    def _read_own(self, candidate: Candidate, name: str) -> bytes | None:
+    def _read_own(self, candidate: SelectableRun, name: str) -> bytes | None:
         return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
 
-    def _description(self, candidate: Candidate) -> bytes:
+    def _description(self, candidate: SelectableRun) -> bytes:
         """Return the system's description: as it stands today, for what the run could not know.
 
         A description is mended after the runs, too; where it now says otherwise than the run's,
@@ -160,7 +160,7 @@ class Composer:
                 continue
             self._content[path / "README.md"] = code_readme(used_by)
 
-    def _add_calibration(self, root: RepoPath, runs: Iterable[Candidate]) -> None:
+    def _add_calibration(self, root: RepoPath, runs: Iterable[SelectableRun]) -> None:
         """Closed and network submissions have a calibration document (MLPerf submission rules)."""
         if root.parts[0] == "open":
             return
@@ -194,7 +194,7 @@ class Composer:
                     "commit it and select again."
                 )
 
-    def _add_notes_on_loadgen(self, runs: Iterable[Candidate]) -> None:
+    def _add_notes_on_loadgen(self, runs: Iterable[SelectableRun]) -> None:
         """Say which runs another release of LoadGen made, although with the round's seeds.
 
         The checkers only look at the seeds, which `mlrepo bench` sets in any release; a reviewer
@@ -215,7 +215,7 @@ class Composer:
                 "else is that release's own."
             )
 
-    def _add_notes_on_scores(self, runs: Iterable[Candidate]) -> None:
+    def _add_notes_on_scores(self, runs: Iterable[SelectableRun]) -> None:
         """Say of which runs nobody knows that the backend computed the model."""
         for candidate in runs:
             if why := not_compared(candidate.record):
@@ -231,7 +231,7 @@ class Composer:
         self._notes.setdefault(text)
 
 
-def _file_of(candidate: Candidate, files: Mapping[str, Existing], name: str) -> Existing:
+def _file_of(candidate: SelectableRun, files: Mapping[str, Existing], name: str) -> Existing:
     if name not in files:
         raise UserError(
             f"The run {candidate.run.run} has no {name}.",

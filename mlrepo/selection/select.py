@@ -29,8 +29,8 @@ from mlrepo.repository.identity import Identity
 from mlrepo.repository.submission_branch import read_submission, write_submission
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
-from mlrepo.selection.choose import Candidate, Chooser, ChosenResult, LeftOut
-from mlrepo.selection.compose import Composer, Composition
+from mlrepo.selection.choose import Chooser, ChosenResult, LeftOut, SelectableRun
+from mlrepo.selection.compose import ComposedSubmission, Composer
 from mlrepo.selection.infer import inferable
 from mlrepo.selection.proof import why_not_proved
 from mlrepo.selection.wanted import Wanted
@@ -52,7 +52,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SelectionPlan:
     """A selection that is not written yet.
 
     Attributes
@@ -69,11 +69,11 @@ class Plan:
     results: tuple[Planned, ...]
     dropped: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
-    composition: Composition
+    composition: ComposedSubmission
     message: str
 
 
-def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted) -> Plan:
+def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted) -> SelectionPlan:
     """Decide what is selected; nothing is written.
 
     Raises
@@ -154,7 +154,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         )
         for result in results
     )
-    return Plan(
+    return SelectionPlan(
         round_,
         tuple(planned),
         tuple(sorted(set(last) - set(by_path))),
@@ -164,7 +164,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     )
 
 
-def write_plan(repository: ResultsRepository, identity: Identity, plan: Plan) -> Selection:
+def write_plan(repository: ResultsRepository, identity: Identity, plan: SelectionPlan) -> Selection:
     """Put a plan on the branch; one that stands there already changes nothing."""
     name = plan.round.name
     content = plan.composition.content
@@ -308,7 +308,7 @@ def _kept(
     load: Callable[[RecordedRun], RunRecord],
 ) -> ChosenResult:
     """Return a result of the last selection, made of the same runs."""
-    found: dict[str, Candidate] = {}
+    found: dict[str, SelectableRun] = {}
     for run_id in ids:
         if run_id not in runs:
             raise UserError(
@@ -317,7 +317,7 @@ def _kept(
                 f"`mlrepo select --drop {quoted(path)}`.",
             )
         record = load(runs[run_id])
-        found[record.test or record.mode] = Candidate(runs[run_id], record)
+        found[record.test or record.mode] = SelectableRun(runs[run_id], record)
     if not {PERFORMANCE, ACCURACY} <= set(found):
         raise UserError(
             f"The last selection names no performance and accuracy run for {path}.",

@@ -20,7 +20,7 @@ _NOTHING = frozenset({"", "na", "n", "none", "no", "0", "-"})
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class FieldMismatch:
     """A field whose written value is not what the machine tells."""
 
     field: str
@@ -31,10 +31,10 @@ class Contradiction:
 
 def contradictions(
     description: Mapping[str, Any], facts: Mapping[str, Fact]
-) -> tuple[Contradiction, ...]:
+) -> tuple[FieldMismatch, ...]:
     """Return the fields of a description that the detected facts contradict, in its order."""
     return tuple(
-        Contradiction(field, str(value), facts[field].value, facts[field].source)
+        FieldMismatch(field, str(value), facts[field].value, facts[field].source)
         for field, value in description.items()
         if field in facts
         and str(value if value is not None else "").strip()

@@ -21,7 +21,7 @@ from mlrepo.rounds.system_problems import (
 )
 from mlrepo.rounds.system_schema import system_schema
 from mlrepo.shell import quoted
-from mlrepo.systems.agreement import Contradiction, contradictions, says_as_much
+from mlrepo.systems.agreement import FieldMismatch, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
 
 # What a description cannot have detected: the run or the layout says it.
@@ -46,9 +46,9 @@ class NewDescription:
     """
 
     values: dict[str, Any]
-    contradicted: tuple[Contradiction, ...] = ()
+    contradicted: tuple[FieldMismatch, ...] = ()
     not_taken: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    overruled: tuple[Contradiction, ...] = ()
+    overruled: tuple[FieldMismatch, ...] = ()
 
 
 def new_description(

@@ -14,7 +14,7 @@ RUN, USER = "run", "user"
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """What is applied and what to put back.
 
     Attributes
@@ -39,7 +39,7 @@ class Journal:
 
     path: Path
 
-    def read(self) -> Entry | None:
+    def read(self) -> JournalEntry | None:
         """Return what is applied, or None.
 
         Raises
@@ -53,7 +53,7 @@ class Journal:
             if not all(map(_is_knob, before)):
                 raise ValueError("it names a file that is no setting of the kernel")
             script = raw.get("script")
-            return Entry(
+            return JournalEntry(
                 str(raw["owner"]),
                 str(raw["profile"]),
                 before,
@@ -67,7 +67,7 @@ class Journal:
                 hint="Remove it after setting governor and frequencies by hand.",
             ) from error
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Write what is to be put back, synced to the disk."""
         write_atomically(self.path, (json.dumps(vars(entry), indent=1) + "\n").encode())
 

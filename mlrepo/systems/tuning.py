@@ -19,7 +19,7 @@ from pathlib import Path
 from mlrepo.errors import Busy, UserError
 from mlrepo.repository.locks import hold_if_free
 from mlrepo.systems.applied import Applied, Change
-from mlrepo.systems.journal import RUN, USER, Entry, Journal
+from mlrepo.systems.journal import RUN, USER, Journal, JournalEntry
 from mlrepo.systems.knobs import Knob, knobs, read_knob, write_knob
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.profiles import Profile, cpu_numbers
@@ -160,7 +160,7 @@ class Tuner:
                     before[knob.path] = read_knob(self.machine, knob.path) or ""
             held = {path: text for path, text in before.items() if text}
             started = (kept.name, kept.sha256) if kept else None
-            self.journal.write(Entry(owner, profile.name, held, started))
+            self.journal.write(JournalEntry(owner, profile.name, held, started))
             for knob in planned:
                 if before.get(knob.path) and read_knob(self.machine, knob.path) != knob.wanted:
                     reasons[knob.path] = write_knob(self.machine, knob.path, knob.wanted)
@@ -211,7 +211,7 @@ class Tuner:
         with _undisturbed():
             return self._put_back(left)
 
-    def _put_back(self, left: Entry) -> tuple[Change, ...]:
+    def _put_back(self, left: JournalEntry) -> tuple[Change, ...]:
         changes = self._undo_script(left.script)
         before = dict(reversed(list(left.before.items())))
         found = {path: read_knob(self.machine, path) or "" for path in before}

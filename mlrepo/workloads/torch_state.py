@@ -37,12 +37,12 @@ def read_torch_state(path: Path) -> dict[str, npt.NDArray[Any]]:
     storages: dict[str, _Storage] = {}
     try:
         with path.open("rb") as stream:
-            if _Reader(stream, storages).load() != _MAGIC:
+            if _StateReader(stream, storages).load() != _MAGIC:
                 raise ValueError("it has another format")
             for _ in ("version", "machine"):
-                _Reader(stream, storages).load()
-            tensors = _Reader(stream, storages).load()
-            for key in _Reader(stream, storages).load():
+                _StateReader(stream, storages).load()
+            tensors = _StateReader(stream, storages).load()
+            for key in _StateReader(stream, storages).load():
                 storages[key].read(stream)
         return {name: tensor.array() for name, tensor in tensors.items()}
     except (
@@ -100,7 +100,7 @@ def _tensor(
     return _Tensor(storage, offset, shape, strides)
 
 
-class _Reader(pickle.Unpickler):
+class _StateReader(pickle.Unpickler):
     """Unpickles containers, numbers and tensors, and nothing else."""
 
     def __init__(self, stream: IO[bytes], storages: dict[str, _Storage]) -> None:

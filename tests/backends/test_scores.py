@@ -136,7 +136,7 @@ def _check(backend: Any, name: str, model: Path, batch: int, precision: str = "f
         return outputs_of(backend, feed.cast(data.load(indices)), feed.static_batch)
 
     kind = agreement.allowed_type(model, precision, feed)
-    return agreement.Check(name, predict, compared, kind).run(
+    return agreement.AgreementCheck(name, predict, compared, kind).run(
         expected, sorted({1, feed.static_batch or batch})
     )
 

@@ -30,7 +30,7 @@ from mlrepo.repository.history import find_run, load_record, read_file
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import load_round
-from mlrepo.selection.select import Plan, plan_selection, write_plan
+from mlrepo.selection.select import SelectionPlan, plan_selection, write_plan
 from mlrepo.selection.wanted import Wanted
 from tests.samples import git, sample_record, sample_run_id
 from tests.selections import BOX, Laboratory
@@ -46,7 +46,7 @@ def laboratory(recorder: Recorder, tmp_path: Path) -> Laboratory:
     return Laboratory(recorder, tmp_path / "scratch")
 
 
-def _plan(repository: ResultsRepository, **wanted: object) -> Plan:
+def _plan(repository: ResultsRepository, **wanted: object) -> SelectionPlan:
     return plan_selection(repository, _V61, Wanted(**wanted))  # type: ignore[arg-type]
 
 
@@ -54,7 +54,7 @@ def _select(repository: ResultsRepository, **wanted: object) -> Selection:
     return write_plan(repository, git_identity(repository.root), _plan(repository, **wanted))
 
 
-def _taken(plan: Plan) -> dict[str, dict[str, str]]:
+def _taken(plan: SelectionPlan) -> dict[str, dict[str, str]]:
     """Return the runs of each result: scenario to kind to id."""
     return {
         planned.result.path.name: {
@@ -64,7 +64,7 @@ def _taken(plan: Plan) -> dict[str, dict[str, str]]:
     }
 
 
-def _reasons(plan: Plan) -> dict[str, str]:
+def _reasons(plan: SelectionPlan) -> dict[str, str]:
     return {out.run.run: out.reason for out in plan.left_out}
 
 

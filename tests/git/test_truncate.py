@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mlrepo.errors import UserError
-from mlrepo.guard.truncate import TARGET, Outcome, accuracy_logs, truncate
+from mlrepo.guard.truncate import TARGET, Treatment, accuracy_logs, truncate
 from mlrepo.logs.accuracy import GAP, TRUNCATED_SIZE, names_only
 
 # Python announces each of these before it asks the system.
@@ -56,7 +56,7 @@ def test_a_small_log_is_left_alone_but_named(tmp_path: Path, size: int) -> None:
     """Up to 8199 bytes nothing is cut; accuracy.txt names the log, once, on a line of its own."""
     data = os.urandom(size)
     log = _log(tmp_path / "accuracy", data)
-    for expected in (Outcome.HASHED, Outcome.UNCHANGED):
+    for expected in (Treatment.HASHED, Treatment.UNCHANGED):
         assert truncate(log, tmp_path / "store").outcome is expected
         assert log.read_bytes() == data
         text = log.with_name("accuracy.txt").read_text()
@@ -73,7 +73,7 @@ def test_a_large_log_is_kept_named_and_cut(tmp_path: Path, data: bytes, text: by
     """The full log is kept, old hash lines go, and doing it again changes nothing."""
     log = _log(tmp_path / "a b'c" / "accuracy", data, text)
     done = truncate(log, tmp_path / "store")
-    assert (done.outcome, done.size, done.sha256) == (Outcome.TRUNCATED, len(data), _sha256(data))
+    assert (done.outcome, done.size, done.sha256) == (Treatment.TRUNCATED, len(data), _sha256(data))
     assert log.read_bytes() == data[:4096] + GAP + data[-4096:]
     assert log.stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "store" / "raw" / done.sha256).read_bytes() == data
@@ -81,7 +81,7 @@ def test_a_large_log_is_kept_named_and_cut(tmp_path: Path, data: bytes, text: by
     assert written.count(b"hash=") == 1
     assert written.endswith(f"hash={done.sha256}\n".encode())
     again = truncate(log, tmp_path / "store")
-    assert (again.outcome, again.sha256) == (Outcome.UNCHANGED, done.sha256)
+    assert (again.outcome, again.sha256) == (Treatment.UNCHANGED, done.sha256)
 
 
 def test_a_hash_that_was_lost_is_found_by_the_kept_log(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_named_hash_is_found_however_it_is_written(
         text = b"accuracy=76.0" + line % spelled(_sha256(hashed)).encode()
         log = _log(tmp_path / name / "accuracy", _FULL, text)
         if name == "same":
-            assert truncate(log, tmp_path / "store").outcome is Outcome.TRUNCATED
+            assert truncate(log, tmp_path / "store").outcome is Treatment.TRUNCATED
             written = log.with_name("accuracy.txt").read_bytes()
             assert written.startswith(b"accuracy=76.0")
             assert names_only(written, _sha256(_FULL))
@@ -327,6 +327,6 @@ def test_the_hash_of_a_line_of_results_is_replaced(tmp_path: Path) -> None:
     data = os.urandom(20_000)
     text = b"Results\n\n" + line + b"\n\nhash=" + _sha256(line).encode()
     log = _log(tmp_path / "accuracy", data, text)
-    assert truncate(log, tmp_path / "store").outcome is Outcome.TRUNCATED
+    assert truncate(log, tmp_path / "store").outcome is Treatment.TRUNCATED
     written = log.with_name("accuracy.txt").read_text()
     assert written == f"Results\n\n{line.decode()}\n\nhash={_sha256(data)}\n"

@@ -11,7 +11,7 @@ import pytest
 
 from mlrepo.errors import UserError
 from mlrepo.exchange.imported import Importer
-from mlrepo.exchange.imported_logs import Identity, bare_runs
+from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
 from mlrepo.record import RunRecord
 from mlrepo.repository.trailers import run_trailers
 from mlrepo.repository.trees import DirectoryTree
@@ -30,7 +30,7 @@ def _importer(root: Path, round_name: str) -> Importer:
 
 
 def _bare(root: Path, round_name: str, benchmark: str, division: str = "open") -> list[RunRecord]:
-    identity = Identity(division, "Org", "edge", "box", benchmark)
+    identity = LogOrigin(division, "Org", "edge", "box", benchmark)
     return [run.record for run in bare_runs(_importer(root, round_name), identity)]
 
 
@@ -227,7 +227,7 @@ def test_what_is_no_run_of_a_result_is_left_out_and_told(logs: Path, mode: str) 
     shutil.copytree(logs / "performance/run_1", logs / "peak")
     _set(logs / "peak" / _DETAIL, effective_test_mode=mode)
     importer = _importer(logs, "v6.1")
-    identity = Identity("open", "Org", "edge", "box", "resnet50")
+    identity = LogOrigin("open", "Org", "edge", "box", "resnet50")
     assert len(list(bare_runs(importer, identity))) == 4
     assert {one.path for one in importer.left_out} == {"performance/ranging", "peak"}
     assert any(mode in one.why for one in importer.left_out)

@@ -22,7 +22,7 @@ from mlrepo.backends.torch_onnx import (  # noqa: F401 - they register their ope
     shapes,
     windows,
 )
-from mlrepo.backends.torch_onnx.nodes import HINT, Node, read_nodes, refused, to_tensor
+from mlrepo.backends.torch_onnx.nodes import HINT, TorchNode, read_nodes, refused, to_tensor
 from mlrepo.backends.torch_onnx.registry import Unsupported, decisions
 from mlrepo.errors import UserError
 
@@ -62,7 +62,7 @@ class OnnxModule(torch.nn.Module):
 
     def __init__(
         self,
-        nodes: Sequence[Node],
+        nodes: Sequence[TorchNode],
         constants: Mapping[str, Any],
         spec: TensorSpec,
         results: Sequence[str],
@@ -87,7 +87,7 @@ class OnnxModule(torch.nn.Module):
         )
         del self._constants
 
-    def _source(self, node: Node, index: int, name: str) -> tuple[str, Any]:
+    def _source(self, node: TorchNode, index: int, name: str) -> tuple[str, Any]:
         if not name:
             return "number", None
         if name not in self._constants:
@@ -174,7 +174,7 @@ class _Graph:
         self,
         path: Path,
         spec: TensorSpec,
-        nodes: Sequence[Node],
+        nodes: Sequence[TorchNode],
         constants: dict[str, Any],
         results: Sequence[str],
     ) -> None:
@@ -227,7 +227,7 @@ class _Graph:
         return True
 
     def _run(
-        self, node: Node, values: Mapping[str, Any], known: Mapping[str, Any]
+        self, node: TorchNode, values: Mapping[str, Any], known: Mapping[str, Any]
     ) -> dict[str, Any]:
         absent = [name for name in filter(None, node.inputs) if name not in values]
         if absent:

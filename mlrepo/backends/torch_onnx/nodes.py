@@ -27,7 +27,7 @@ _SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 @dataclass(frozen=True)
-class Node:
+class TorchNode:
     """A node that can be run; ``""`` among the names is an input or output that is left out."""
 
     label: str
@@ -117,7 +117,7 @@ class Node:
                     raise Unsupported(f"{role} {index + 1} is {name}, which ONNX does not allow")
 
 
-def read_nodes(path: Path, model: Any) -> list[Node]:
+def read_nodes(path: Path, model: Any) -> list[TorchNode]:
     """Return the nodes that the outputs of the graph need, in order.
 
     Raises
@@ -128,7 +128,7 @@ def read_nodes(path: Path, model: Any) -> list[Node]:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     needed = {value.name for value in model.graph.output}
     given = {value.name for value in (*model.graph.input, *model.graph.initializer)}
-    nodes: list[Node] = []
+    nodes: list[TorchNode] = []
     for proto in reversed(model.graph.node):
         if needed.isdisjoint(proto.output):
             continue
@@ -146,7 +146,7 @@ def refused(path: Path, label: str, reason: object) -> UserError:
     return UserError(f"{path.name}: PyTorch cannot run its {label}: {reason}.", hint=HINT)
 
 
-def _node(path: Path, proto: Any, opset: int) -> Node:
+def _node(path: Path, proto: Any, opset: int) -> TorchNode:
     where = f"node {proto.name!r}" if proto.name else f"node that computes {proto.output[0]!r}"
     domain = proto.domain if proto.domain not in ("", "ai.onnx") else ""
     kind = f"{domain}::{proto.op_type}" if domain else proto.op_type
@@ -182,7 +182,7 @@ def _node(path: Path, proto: Any, opset: int) -> Node:
         raise refused(path, label, reason)
     if not schema.min_input <= len(proto.input) <= schema.max_input:
         raise refused(path, label, f"it has {len(proto.input)} inputs")
-    return Node(
+    return TorchNode(
         label, proto.op_type, operator, schema, attributes, tuple(proto.input), tuple(proto.output)
     )
 

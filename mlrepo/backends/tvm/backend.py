@@ -38,7 +38,7 @@ _DEFAULT_BUDGET = 600
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedModel:
     """A model as a Relax module, with the shape and the type of its input.
 
     Attributes
@@ -201,7 +201,7 @@ class _TvmBackend(ABC):
         return Database(self._cache / f"tiles-{name}.json", about)
 
     @abstractmethod
-    def _import(self, model: Path, batch: int) -> Imported:
+    def _import(self, model: Path, batch: int) -> ImportedModel:
         """Return the model as a Relax module."""
 
     def _library(self, directory: Path) -> Path:
@@ -290,7 +290,7 @@ class TvmOnnxBackend(_TvmBackend):
     _precisions = ("fp32", "int8")
     _readers = ("onnx",)
 
-    def _import(self, model: Path, batch: int) -> Imported:
+    def _import(self, model: Path, batch: int) -> ImportedModel:
         import onnx
 
         from mlrepo.backends.tvm.onnx_graph import import_onnx
@@ -302,7 +302,7 @@ class TvmOnnxBackend(_TvmBackend):
         spec = only_input(onnx_inputs(proto), model)
         shape = compiled_shape(spec, batch, model)
         module, widened = import_onnx(proto, spec.name, shape, model)
-        return Imported(module, shape, spec.dtype, widened)
+        return ImportedModel(module, shape, spec.dtype, widened)
 
 
 class TvmPytorchBackend(_TvmBackend):
@@ -311,7 +311,7 @@ class TvmPytorchBackend(_TvmBackend):
     name = "tvm-pytorch"
     _readers = ("torch",)
 
-    def _import(self, model: Path, batch: int) -> Imported:
+    def _import(self, model: Path, batch: int) -> ImportedModel:
         try:
             import torch
         except ImportError as error:
@@ -345,4 +345,4 @@ class TvmPytorchBackend(_TvmBackend):
                 error,
                 hint="Use the backend pytorch, or an ONNX model with tvm-onnx.",
             ) from error
-        return Imported(module, shape, kind, False)
+        return ImportedModel(module, shape, kind, False)

@@ -19,7 +19,7 @@ from mlrepo.backends.tvm.constants import (
     set_batch,
     static_shapes,
 )
-from mlrepo.backends.tvm.spellings import Graph, Refused, spell
+from mlrepo.backends.tvm.spellings import GraphView, RefusedNode, spell
 from mlrepo.errors import UserError
 
 _NARROW = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -71,12 +71,12 @@ def import_onnx(
 def _spell_all(model: ModelProto, path: Path) -> None:
     graph = model.graph
     values = {tensor.name: tensor for tensor in graph.initializer}
-    around = Graph(_opset(model), values, static_shapes(model))
+    around = GraphView(_opset(model), values, static_shapes(model))
     nodes: list[NodeProto] = []
     for node in graph.node:
         try:
             nodes += spell(node, around)
-        except Refused as reason:
+        except RefusedNode as reason:
             raise UserError(
                 f"TVM cannot import {path.name}, {_called(node, model)}: {reason}.", hint=_HINT
             ) from reason

@@ -34,12 +34,12 @@ _ONNX = ("", "ai.onnx")
 _ARITHMETIC = ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare")
 
 
-class Refused(Exception):
+class RefusedNode(Exception):
     """TVM would compute something else than the operator of this node."""
 
 
 @dataclass
-class Graph:
+class GraphView:
     """What a spelling may ask about the graph around a node.
 
     Attributes
@@ -66,10 +66,10 @@ class Graph:
         return name
 
 
-Spelling = Callable[[NodeProto, dict[str, Any], Graph], Sequence[NodeProto] | None]
+Spelling = Callable[[NodeProto, dict[str, Any], GraphView], Sequence[NodeProto] | None]
 
 
-def spell(node: NodeProto, graph: Graph) -> Sequence[NodeProto]:
+def spell(node: NodeProto, graph: GraphView) -> Sequence[NodeProto]:
     """Return what the importer is to read for a node: itself, mostly.
 
     Raises
@@ -79,7 +79,7 @@ def spell(node: NodeProto, graph: Graph) -> Sequence[NodeProto]:
     """
     known = node.domain in _ONNX and node.op_type not in ("Attention", *_FOREIGN)
     if not known and not (node.domain == "com.microsoft" and node.op_type in _MICROSOFT):
-        raise Refused("TVM's importer has no such operator")
+        raise RefusedNode("TVM's importer has no such operator")
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     spelling = _SPELLINGS.get(node.op_type)
     new = spelling(node, attributes, graph) if spelling and node.domain in _ONNX else None
@@ -89,22 +89,24 @@ def spell(node: NodeProto, graph: Graph) -> Sequence[NodeProto]:
 _FOREIGN = _MICROSOFT - {"Attention", "Gelu"}
 
 
-def _dropout(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[NodeProto] | None:
+def _dropout(
+    node: NodeProto, attributes: dict[str, Any], graph: GraphView
+) -> list[NodeProto] | None:
     """Nothing is dropped in inference; the mask, where it is read, is all ones."""
     training = graph.value(node.input[2]) if len(node.input) > 2 and node.input[2] else False
     if training is None or np.any(training):
-        raise Refused("training mode")
+        raise RefusedNode("training mode")
     nodes = [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
     if len(node.output) < 2 or not node.output[1]:
         return nodes
     # Before version 12, ONNX does not say what it is in inference, and runtimes differ.
     if graph.opset < 12 or node.input[0] not in graph.shapes:
-        raise Refused("the mask as an output")
+        raise RefusedNode("the mask as an output")
     mask = graph.add(f"{node.output[1]}/ones", np.ones(graph.shapes[node.input[0]], np.bool_))
     return [*nodes, helper.make_node("Identity", [mask], [node.output[1]])]
 
 
-def _slice(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[NodeProto] | None:
+def _slice(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
     """Before version 10 the bounds were attributes."""
     if graph.opset >= 10:
         return None
@@ -117,17 +119,19 @@ def _slice(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[No
     return [helper.make_node("Slice", [node.input[0], *names], node.output, node.name)]
 
 
-def _resize(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[NodeProto] | None:
+def _resize(
+    node: NodeProto, attributes: dict[str, Any], graph: GraphView
+) -> list[NodeProto] | None:
     """Upsample, and Resize before version 11: coordinates are multiplied, nearest is below."""
     if node.op_type == "Resize" and graph.opset >= 11:
         for name in ("antialias", "exclude_outside"):
             if attributes.get(name):
-                raise Refused(name)
+                raise RefusedNode(name)
         if (
             "axes" in attributes
             or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch"
         ):
-            raise Refused("axes or an aspect ratio that is kept")
+            raise RefusedNode("axes or an aspect ratio that is kept")
         return None
     scales = attributes.get("scales")
     scale = node.input[1] if scales is None else ""
@@ -146,7 +150,7 @@ def _resize(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[N
 
 
 def _transposed(
-    node: NodeProto, attributes: dict[str, Any], graph: Graph
+    node: NodeProto, attributes: dict[str, Any], graph: GraphView
 ) -> list[NodeProto] | None:
     """The importer ignores the shape that is asked for: it becomes padding, as ONNX says."""
     asked = attributes.pop("output_shape", None)
@@ -154,7 +158,7 @@ def _transposed(
         return None
     shape, kernel = graph.shapes.get(node.input[0]), graph.shapes.get(node.input[1])
     if shape is None or kernel is None:
-        raise Refused("output_shape of an input of unknown shape")
+        raise RefusedNode("output_shape of an input of unknown shape")
     spatial = len(shape) - 2
     ones, zeros = [1] * spatial, [0] * spatial
     lower = attributes.pop("auto_pad", b"NOTSET") != b"SAME_UPPER"
@@ -165,14 +169,14 @@ def _transposed(
         more = attributes.get("output_padding", zeros)[axis]
         total = stride * (shape[2 + axis] - 1) + more + window - asked[-spatial:][axis]
         if total < 0:
-            raise Refused("output_shape larger than what is computed")
+            raise RefusedNode("output_shape larger than what is computed")
         begin.append(total - total // 2 if lower else total // 2)
         end.append(total - begin[-1])
     attributes["pads"] = begin + end
     return [helper.make_node(node.op_type, node.input, node.output, node.name, **attributes)]
 
 
-def _power(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[NodeProto] | None:
+def _power(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
     """An exponent of another type becomes one of the base's, which it is raised in."""
     exponent = graph.value(node.input[1])
     if exponent is None or exponent.dtype == np.float32:
@@ -184,12 +188,12 @@ def _power(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[No
     ]
 
 
-def _reduction(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> None:
+def _reduction(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> None:
     if attributes.get("noop_with_empty_axes") and node.op_type in _ARITHMETIC:
-        raise Refused("noop_with_empty_axes")
+        raise RefusedNode("noop_with_empty_axes")
 
 
-def _sum(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> list[NodeProto] | None:
+def _sum(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
     """The importer stacks the terms, which costs memory and no layout survives."""
     if len(node.input) == 1:
         return [helper.make_node("Identity", node.input, node.output, node.name)]
@@ -204,21 +208,21 @@ def _chain(operator: str, node: NodeProto) -> Iterator[NodeProto]:
         last = name
 
 
-def _top_k(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> None:
+def _top_k(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> None:
     if graph.opset == 10:
-        raise Refused("its version of operator set 10")
+        raise RefusedNode("its version of operator set 10")
 
 
-def _batch_normalization(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> None:
+def _batch_normalization(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> None:
     if attributes.get("training_mode") or not attributes.get("spatial", 1):
-        raise Refused("training mode, or statistics for each element")
+        raise RefusedNode("training mode, or statistics for each element")
     if any(node.output[1:]):
-        raise Refused("statistics as outputs")
+        raise RefusedNode("statistics as outputs")
 
 
-def _pooling(node: NodeProto, attributes: dict[str, Any], graph: Graph) -> None:
+def _pooling(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> None:
     if any(node.output[1:]):
-        raise Refused("indices as an output")
+        raise RefusedNode("indices as an output")
 
 
 _SPELLINGS: Mapping[str, Spelling] = {

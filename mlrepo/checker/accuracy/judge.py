@@ -22,7 +22,7 @@ from mlrepo.checker.official.modular import is_modular, judge_log_start
 from mlrepo.checker.runs.log_errors import errors_in, first_error_line
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.links import leads_elsewhere
-from mlrepo.logs.accuracy_text import Reading, lines_of, reading_of
+from mlrepo.logs.accuracy_text import MetricReading, lines_of, reading_of
 from mlrepo.logs.metric_pattern import MetricPattern, metric_pattern
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head, scan_detail
@@ -31,7 +31,7 @@ from mlrepo.tree import Kind, Missing
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class AccuracyJudgement:
     """What an accuracy run is worth.
 
     Attributes
@@ -55,7 +55,7 @@ class Accuracy:
     stops: bool = False
     logged: Mapping[str, Any] = field(default_factory=dict)
     counts: bool = True
-    metrics: Mapping[str, Reading] = field(default_factory=dict)
+    metrics: Mapping[str, MetricReading] = field(default_factory=dict)
 
 
 def has_many_metrics(round: Round) -> bool:
@@ -63,23 +63,23 @@ def has_many_metrics(round: Round) -> bool:
     return round.version >= (3, 1)
 
 
-def judge_accuracy(scope: Scope) -> Accuracy:
+def judge_accuracy(scope: Scope) -> AccuracyJudgement:
     """Judge ``accuracy/`` of the result."""
     directory = f"{scope.path}/accuracy"
     path = f"{directory}/accuracy.txt"
     stops = scope.round.version >= (4, 1)
     if not scope.exists(path):
         scope.report("accuracy-missing", path, "accuracy.txt is missing.", official=True)
-        return Accuracy(False, stops=stops, counts=stops)
+        return AccuracyJudgement(False, stops=stops, counts=stops)
     if not judge_file_list(scope, directory, "accuracy"):
-        return Accuracy(False, stops=True)
+        return AccuracyJudgement(False, stops=True)
     before = len(scope.findings)
     text = scope.text(path, 64 << 20)
     if text is None:
         why = scope.no_text(path)
         scope.report("unreadable", path, f"It cannot be read: {why}.", official=True)
         scope.dies(path, why)
-        return Accuracy(False)
+        return AccuracyJudgement(False)
     text = "\n".join(lines_of(text))
     metrics = _judge_text(scope, path, text)
     _judge_log(scope, directory, text)
@@ -95,7 +95,7 @@ def judge_accuracy(scope: Scope) -> Accuracy:
     if scope.is_open:
         _forgive(scope, before, bool(metrics))
     official = not any(finding.breaks_official for finding in scope.findings[before:])
-    return Accuracy(official, _printed(scope, metrics), logged=logged, metrics=metrics)
+    return AccuracyJudgement(official, _printed(scope, metrics), logged=logged, metrics=metrics)
 
 
 def _forgive(scope: Scope, before: int, has_metrics: bool) -> None:
@@ -126,7 +126,7 @@ def has_extra_files(scope: Scope, directory: str) -> bool:
     return True
 
 
-def _printed(scope: Scope, metrics: Mapping[str, Reading]) -> str:
+def _printed(scope: Scope, metrics: Mapping[str, MetricReading]) -> str:
     """Return the metrics as the official summary has them: up to v4.1 the first one's number."""
     if scope.round.version >= (5, 0):
         return "  ".join(f"{metric}: {one.value}" for metric, one in metrics.items())
@@ -135,7 +135,7 @@ def _printed(scope: Scope, metrics: Mapping[str, Reading]) -> str:
     return first.value if first else "None"
 
 
-def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
+def _judge_text(scope: Scope, path: str, text: str) -> dict[str, MetricReading]:
     """Report what accuracy.txt lacks; return the metrics in it as printed."""
     targets = scope.round.accuracy_targets(scope.model, scope.scenario)
     limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
@@ -143,7 +143,7 @@ def _judge_text(scope: Scope, path: str, text: str) -> dict[str, Reading]:
     many = has_many_metrics(scope.round)
     checks = [(t["metric"], metric_pattern(patterns[t["metric"]]), t["min"]) for t in targets]
     uppers = [(u["metric"], metric_pattern(patterns[u["metric"]]), u["max"]) for u in limits]
-    metrics: dict[str, Reading] = {}
+    metrics: dict[str, MetricReading] = {}
     has_hash = False
     reached: set[str] = set()
     for number, line in enumerate(text.split("\n"), start=1):
@@ -202,7 +202,7 @@ def _judge_rest(
 def _compare(
     scope: Scope,
     path: str,
-    reading: Reading,
+    reading: MetricReading,
     *,
     least: float = -math.inf,
     most: float = math.inf,

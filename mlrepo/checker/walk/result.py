@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mlrepo.checker.accuracy.judge import Accuracy, judge_accuracy
+from mlrepo.checker.accuracy.judge import AccuracyJudgement, judge_accuracy
 from mlrepo.checker.compliance.judge import judge_compliance, required_tests
 from mlrepo.checker.compliance.runs import run_prints
 from mlrepo.checker.documents.copies import SYSTEM
@@ -118,7 +118,7 @@ def _judge_endpoints(scope: Scope) -> Result:
     )
 
 
-def _errors(scope: Scope, accuracy: Accuracy, performance: _Performance) -> int:
+def _errors(scope: Scope, accuracy: AccuracyJudgement, performance: _Performance) -> int:
     """Return the errors that the official checker counts at the result, by the summary's column.
 
     Issues of the measurements count even where they bind nothing. Where the checker goes on to the

@@ -11,7 +11,7 @@ from mlrepo.checker.documents.copies import copied_descriptions, with_copies
 from mlrepo.checker.other_round import other_round
 from mlrepo.checker.outcome import Outcome, joined
 from mlrepo.checker.report import Report
-from mlrepo.checker.selection import Selection, within
+from mlrepo.checker.selection import CheckSelection, within
 from mlrepo.checker.verdicts import Asked, TracedTree, Verdicts
 from mlrepo.checker.walk.links import FollowedTree
 from mlrepo.checker.walk.root import judge_root, rejected_places
@@ -22,7 +22,7 @@ from mlrepo.tree import Kind, Tree
 
 
 def judge_submission(
-    tree: Tree, round: Round, selection: Selection, *, workers: int, verdicts: Verdicts | None
+    tree: Tree, round: Round, selection: CheckSelection, *, workers: int, verdicts: Verdicts | None
 ) -> Report:
     """Judge a tree; see :func:`mlrepo.checker.check.check`."""
     tree = FollowedTree(tree)

@@ -25,7 +25,7 @@ from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.bench.consent import Recorded
+    from mlrepo.bench.consent import RecordedWords
     from mlrepo.bench.replay import Replay
     from mlrepo.differences import Difference
 
@@ -132,7 +132,7 @@ def command(
     return exit_code(done.record.validity)
 
 
-def _show(recorded: Recorded) -> bool:
+def _show(recorded: RecordedWords) -> bool:
     """Show what the record would run; with --check nothing runs."""
     click.echo(f"{recorded}. A replay would run it, and asks before.", err=True)
     return True

@@ -18,7 +18,7 @@ from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
-    from mlrepo.bench.consent import Ask, Recorded
+    from mlrepo.bench.consent import Ask, RecordedWords
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
     from mlrepo.repository.discovery import ResultsRepository
@@ -59,7 +59,7 @@ def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
     """Return what asks whether words of others may run: the flag, a terminal, else nobody."""
     from mlrepo.bench.consent import Gate
 
-    def ask(recorded: Recorded) -> bool:
+    def ask(recorded: RecordedWords) -> bool:
         if not trusted:
             if not (sys.stdin.isatty() and sys.stderr.isatty()):
                 return False

@@ -31,7 +31,7 @@ from mlrepo.errors import UserError
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.execute import Progress
-    from mlrepo.bench.suite import Step, Suite
+    from mlrepo.bench.suite import PlannedRun, Suite
 
 
 @click.command("suite")
@@ -213,7 +213,7 @@ def _run(planned: Suite, budget: float | None, *, auto: bool, as_json: bool) -> 
     done: list[dict[str, Any]] = []
     lines: list[ProgressLine] = []
 
-    def on_step(index: int, step: Step, left: float) -> Callable[[Progress], None]:
+    def on_step(index: int, step: PlannedRun, left: float) -> Callable[[Progress], None]:
         label = f"[{index}/{number}] {planned.workload.name} {step.cell.scenario} {step.cell.name}"
         begin = time.monotonic()
 

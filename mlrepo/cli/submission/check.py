@@ -103,7 +103,7 @@ def command(
         )
     from mlrepo.checker.check import check
     from mlrepo.checker.round_of_tree import round_of
-    from mlrepo.checker.selection import Selection, refuse_nothing, refuse_unknown, restricted
+    from mlrepo.checker.selection import CheckSelection, refuse_nothing, refuse_unknown, restricted
     from mlrepo.rounds import load_round, note_on_own_rules
 
     source = tree_to_check(path, rev=rev, staged=staged)
@@ -111,7 +111,7 @@ def command(
     settings = resolver(source.repository)
     round_name = round_of(source.tree, settings, label=source.label, flag=round_, folder=folder)
     chosen = settings.require("profile", profile).value
-    selection = Selection(submitter or "", _path_in(source.tree, only or ""))
+    selection = CheckSelection(submitter or "", _path_in(source.tree, only or ""))
     rules = load_round(round_name, folder)
     if note := note_on_own_rules(round_name, folder):
         click.echo(note, err=True)

@@ -114,7 +114,7 @@ def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
 def _runs(
     importer: Importer, repository: ResultsRepository, given: dict[str, Any]
 ) -> Iterator[ImportedRun]:
-    from mlrepo.exchange.imported_logs import Identity, bare_runs
+    from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
 
     if importer.holds_divisions():
         yield from importer.published(given["submitter"] or "", usable_cpus())
@@ -127,7 +127,7 @@ def _runs(
         )
     yield from bare_runs(
         importer,
-        Identity(
+        LogOrigin(
             settings.require("division", given["division"]).value,
             settings.require("submitter", given["submitter"]).value,
             settings.require("category").value,

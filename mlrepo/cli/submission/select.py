@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlrepo.proposal.selected import Selection
     from mlrepo.repository.history import RecordedRun
     from mlrepo.selection.choose import LeftOut
-    from mlrepo.selection.select import Plan, Planned
+    from mlrepo.selection.select import Planned, SelectionPlan
     from mlrepo.selection.wanted import Wanted
 
 _COLOURS = {"new": "green", "changed": "yellow"}
@@ -128,7 +128,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     )
 
 
-def _print(plan: Plan, selection: Selection | None, *, show_all: bool) -> None:
+def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) -> None:
     if plan.results:
         print_table(
             ("", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
@@ -193,7 +193,7 @@ def _left_out_row(run: RecordedRun, reason: str) -> tuple[str, ...]:
     )
 
 
-def _values(plan: Plan, selection: Selection | None) -> dict[str, Any]:
+def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, Any]:
     return {
         "round": plan.round.name,
         "written": selection is not None,

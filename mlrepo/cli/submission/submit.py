@@ -101,7 +101,7 @@ def command(
         from mlrepo.cli.submission.verdicts import check_selection
 
         return check_selection(round_, official_checker, log, as_json=as_json)
-    from mlrepo.delivery.steps import Plan
+    from mlrepo.delivery.steps import DeliveryPlan
     from mlrepo.delivery.submit import Submitting
     from mlrepo.forge.choice import forge_for
     from mlrepo.guard.embargo import embargo_in_force
@@ -112,7 +112,7 @@ def command(
     embargo = embargo_in_force(repository.root, os.environ)
     for line in embargo.lifted:
         click.echo(f"Note: {line}.", err=True)
-    plan = Plan(
+    plan = DeliveryPlan(
         round=settings.require("round", round_).value,
         submitter=submitter or "",
         target=settings.require("official.branch").value,

@@ -17,7 +17,7 @@ from mlrepo.tree import Kind, Tree
 
 
 @dataclass(frozen=True)
-class Source:
+class TreeToCheck:
     """A tree to judge and where it came from.
 
     Attributes
@@ -48,7 +48,7 @@ class Source:
         return VerdictFiles(self.repository.store / "verdicts" / view)
 
 
-def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source:
+def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeToCheck:
     """Return the tree that the command line asks for; raise :class:`UserError` if there is none."""
     if rev is not None or staged:
         from mlrepo.repository.git_trees import CommitTree, IndexTree
@@ -61,8 +61,10 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source
                 hint="cd into the repository, or name a directory: `mlrepo check DIR`.",
             )
         if rev is None:
-            return _judged(Source(IndexTree(repository.root), "the index", repository))
-        return _judged(Source(CommitTree(repository.root, rev), f"the commit {rev}", repository))
+            return _judged(TreeToCheck(IndexTree(repository.root), "the index", repository))
+        return _judged(
+            TreeToCheck(CommitTree(repository.root, rev), f"the commit {rev}", repository)
+        )
     start = path or Path.cwd()
     if not start.is_dir():
         what = "is not a directory" if start.exists() else "does not exist"
@@ -76,10 +78,10 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> Source
         raise UserError(
             f"{start} cannot be read: {error.strerror}.", hint="Check its permissions."
         ) from error
-    return _judged(Source(DirectoryTree(start), str(start), repository))
+    return _judged(TreeToCheck(DirectoryTree(start), str(start), repository))
 
 
-def _judged(source: Source) -> Source:
+def _judged(source: TreeToCheck) -> TreeToCheck:
     if _holds_divisions(source.tree):
         return source
     hint = "Name the directory that holds closed/, open/ or network/."

@@ -61,7 +61,7 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ImageFiles:
     """Image files by name, relative to the directory, and the synset folders that are there."""
 
     by_name: Mapping[str, str]
@@ -108,7 +108,7 @@ def _validation_directory(directory: Path) -> Path:
     return directory
 
 
-def _find(directory: Path) -> _Found:
+def _find(directory: Path) -> _ImageFiles:
     by_name: dict[str, str] = {}
     synsets: set[str] = set()
     lost: list[str] = []
@@ -132,7 +132,7 @@ def _find(directory: Path) -> _Found:
             f"{len(lost)} images below {directory} are links to nothing: {_some(lost)}.",
             hint="Mount or restore what they point to, then run the same command.",
         )
-    return _Found(by_name, frozenset(synsets))
+    return _ImageFiles(by_name, frozenset(synsets))
 
 
 def _walk(directory: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -160,7 +160,7 @@ def _archive_hint(directory: Path) -> str:
     return f"Unpack {archives[0]} first." if archives else ""
 
 
-def _labelled_by_file(directory: Path, found: _Found, label_file: Path) -> LabelledImages:
+def _labelled_by_file(directory: Path, found: _ImageFiles, label_file: Path) -> LabelledImages:
     """Label by names; where a file's suffix is another than the label's, by what precedes it."""
     labels = read_labels(label_file)
     by_stem = {PurePosixPath(name).stem: name for name in found.by_name}
@@ -198,11 +198,11 @@ def _labelled_by_file(directory: Path, found: _Found, label_file: Path) -> Label
     )
 
 
-def _classes(directory: Path, found: _Found) -> dict[str, int]:
+def _classes(directory: Path, found: _ImageFiles) -> dict[str, int]:
     return classes_of_synsets(sorted(found.synsets), [directory, directory.parent])
 
 
-def _labelled_by_folder(directory: Path, found: _Found) -> LabelledImages:
+def _labelled_by_folder(directory: Path, found: _ImageFiles) -> LabelledImages:
     synset_of = {name: PurePosixPath(file).parent.name for name, file in found.by_name.items()}
     classes = _classes(directory, found)
     if not classes or any(synset not in classes for synset in synset_of.values()):

@@ -175,7 +175,7 @@ def narrower(one: str, other: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Constant:
     """A constant as it reaches a layer; ``identity`` is that of the tensor it was made of."""
 
     type: str
@@ -200,9 +200,9 @@ class _Scope:
         self._arguments = arguments
         self._depth = depth
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
-        self._known: dict[str, _Found | None] = {}
+        self._known: dict[str, _Constant | None] = {}
 
-    def weights(self) -> Iterator[_Found]:
+    def weights(self) -> Iterator[_Constant]:
         """Yield the weights of all layers, those of sub-graphs and functions included."""
         if self._depth > 32:  # functions that call each other in a circle
             return
@@ -218,7 +218,7 @@ class _Scope:
             else:
                 yield from self._plain(node)
 
-    def _plain(self, node: Node) -> Iterator[_Found]:
+    def _plain(self, node: Node) -> Iterator[_Constant]:
         known = node.domain in _KNOWN_DOMAINS
         places = _LAYERS.get(node.op, () if known else tuple(range(len(node.inputs))))
         for place in places:
@@ -229,7 +229,7 @@ class _Scope:
             if found.type in BITS or folded:
                 yield found
 
-    def _packed(self, node: Node) -> Iterator[_Found]:
+    def _packed(self, node: Node) -> Iterator[_Constant]:
         places, attribute = _PACKED[node.op]
         for place in places:
             found = self._constant(node.inputs[place]) if place < len(node.inputs) else None
@@ -243,16 +243,16 @@ class _Scope:
             zeros = _ZERO_POINTS.get(node.op, len(node.inputs))
             signed = zeros >= len(node.inputs) or not node.inputs[zeros]
             word = f"{'' if signed else 'u'}int{bits}"
-            yield _Found(word, found.count * 8 // max(1, bits), found.identity, found.rank)
+            yield _Constant(word, found.count * 8 // max(1, bits), found.identity, found.rank)
 
-    def _constant(self, name: str) -> _Found | None:
+    def _constant(self, name: str) -> _Constant | None:
         """Return what a name is if it is made of constants alone, else None."""
         if name not in self._known:
             self._known[name] = None  # while it is looked for: a circle has no constant
             self._known[name] = self._look_up(name)
         return self._known[name]
 
-    def _look_up(self, name: str) -> _Found | None:
+    def _look_up(self, name: str) -> _Constant | None:
         if name in self._graph.constants:
             return _of(self._graph.constants[name])
         node = self._makers.get(name)
@@ -264,7 +264,7 @@ class _Scope:
             return self._above._constant(name)
         return self._above._constant(self._arguments.get(name, ""))
 
-    def _made(self, node: Node) -> _Found | None:
+    def _made(self, node: Node) -> _Constant | None:
         if node.constant is not None:
             return _of(node.constant)
         if node.op in _JOINING:
@@ -282,8 +282,8 @@ class _Scope:
             zero = self._constant(node.inputs[2]) if len(node.inputs) > 2 else None
             to = zero.type if zero else "uint8"
         kind = narrower(source.type, to) if to else source.type
-        return _Found(kind, source.count, source.identity, source.rank)
+        return _Constant(kind, source.count, source.identity, source.rank)
 
 
-def _of(tensor: Tensor) -> _Found:
-    return _Found(tensor.type, tensor.count, id(tensor), len(tensor.shape))
+def _of(tensor: Tensor) -> _Constant:
+    return _Constant(tensor.type, tensor.count, id(tensor), len(tensor.shape))

@@ -63,10 +63,10 @@ def read_onnx(path: Path) -> OnnxFile:
         It cannot be read.
     """
     with mapped(path) as data:
-        return _Reader(data).model()
+        return _OnnxReader(data).model()
 
 
-class _Reader:
+class _OnnxReader:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
 

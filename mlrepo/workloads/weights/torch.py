@@ -184,16 +184,16 @@ def _meta(name: str, meta: dict[str, Any]) -> Tensor:
 
 def _legacy(stream: IO[bytes]) -> list[Tensor]:
     """Read the form before 1.6: a magic number, a version, a machine, then the object."""
-    if _Reader(stream, []).read() != _MAGIC:
+    if _TypeReader(stream, []).read() != _MAGIC:
         raise ValueError("it is no file of torch.save")
     for _ in ("version", "machine"):
-        _Reader(stream, []).read()
+        _TypeReader(stream, []).read()
     return _tensors(stream)
 
 
 def _tensors(stream: IO[bytes]) -> list[Tensor]:
     found: list[Tensor] = []
-    _Reader(stream, found).read()
+    _TypeReader(stream, found).read()
     return found
 
 
@@ -234,7 +234,7 @@ class _Named(str):
         return self
 
 
-class _Reader(pickle.Unpickler):
+class _TypeReader(pickle.Unpickler):
     """Unpickles numbers, texts and containers; tensors leave type and shape, all else nothing."""
 
     def __init__(self, stream: IO[bytes], found: list[Tensor]) -> None:
