@@ -38,7 +38,7 @@ from typing import Any
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.tree import Entry, Kind, Tree
 
 # "… INFO] Results closed/… 2634.18" and "… ERROR] NoResults closed/…"; the modular checker names
@@ -86,7 +86,7 @@ def main() -> int:
     tree: Tree = DirectoryTree(options.tree)
     if _IGNORE_ROOT in extra or options.skip_root_files:
         tree = _WithoutRootFiles(tree)
-    report = check(tree, load_round(options.round), workers=options.workers)
+    report = check(tree, SHIPPED[options.round], workers=options.workers)
     print(f"{options.round}: {len(report.results)} results in {time.perf_counter() - start:.1f} s")
     if died:
         print(f"the official checker dies of {', '.join(sorted(died))}")
@@ -126,7 +126,7 @@ def _run_official(
     if not options.each_submitter:
         _run_once(options, extra, log, table)
         return set()
-    divisions = load_round(options.round).tables["divisions"]
+    divisions = SHIPPED[options.round].tables["divisions"]
     names = {path.name for each in divisions for path in (options.tree / each).glob("*/")}
     died: set[str] = set()
     part, rows = log.with_name("part.log"), table.with_name("part.csv")

@@ -20,7 +20,7 @@ from pathlib import Path
 from mlrepo.checker.check import check
 from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.corruptions import CORRUPTIONS
 from tests.endpoints_submissions import write_endpoints
 from tests.submissions import write_submission
@@ -66,7 +66,7 @@ def _broken(scratch: Path, files: dict[str, dict[Path, bytes]], rng: random.Rand
     try:
         for path in chosen:
             CORRUPTIONS[rng.choice(sorted(CORRUPTIONS))](path, rng)
-        report = check(DirectoryTree(scratch / name), load_round(name.split(" ")[0]))
+        report = check(DirectoryTree(scratch / name), SHIPPED[name.split(" ")[0]])
         for profile in ("strict", "official"):
             renderer(rng.choice(FORMATS))(report, profile).encode("utf-8")
         return not report.valid("strict")

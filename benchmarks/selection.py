@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, Placement, RunRecord, configuration_digest
 from mlrepo.repository.trailers import commit_message
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.samples import sample_record, sample_run_id
 
 BRANCHES = 10
@@ -149,7 +149,7 @@ def history(runs: int) -> Iterator[bytes]:
 
 def real_size(run: str, result: int, mode: str, number: int) -> RunRecord:
     """Return a record with as much in it as a real one."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     scenario = SCENARIOS[result % len(SCENARIOS)]
     system = f"box{result // len(SCENARIOS)}"
     unit = "%" if mode == ACCURACY else round_.unit(scenario)

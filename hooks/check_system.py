@@ -21,12 +21,12 @@ def judge(root: Path, files: Iterable[tuple[str, bytes]]) -> list[str]:
     The round is that of ``MLREPO_ROUND`` or of ``mlrepo.toml`` in ``root``.
     """
     from mlrepo.repository.discovery import read_settings
-    from mlrepo.rounds import load_round
+    from mlrepo.rounds import Rounds
     from mlrepo.settings import FILE_NAME, Resolver
     from mlrepo.systems.outgoing import refused_descriptions
 
     settings = Resolver(os.environ, read_settings(root / FILE_NAME))
-    round_ = load_round(settings.require("round").value, root / "rounds")
+    round_ = Rounds.of_repository(root)[settings.require("round").value]
     return refused_descriptions(files, round_)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import mlrepo
 from mlrepo.logs.metric_pattern import LONGEST_LINE, metric_pattern
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import SHIPPED
 
 _CALLS = {"compile", "match", "search", "fullmatch", "findall", "finditer", "sub", "subn", "split"}
 _ENDS = ("", "!", "\n!", "\0")
@@ -98,8 +98,8 @@ def all_uses() -> dict[str, Use]:
             for inner, pattern in _held(value):
                 found[f"{module.__name__}.{name}{inner}"] = Use(pattern, _method(source, name))
         found |= dict(_in_calls(module.__name__, source))
-    for round_name in known_rounds():
-        for metric, text in load_round(round_name).tables["accuracy_pattern"].items():
+    for round_name in SHIPPED:
+        for metric, text in SHIPPED[round_name].tables["accuracy_pattern"].items():
             found[f"{round_name} {metric}"] = Use(
                 metric_pattern(text).pattern, "match", LONGEST_LINE
             )

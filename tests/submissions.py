@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlrepo.rounds import Place, Round, load_round
+from mlrepo.rounds import SHIPPED, Place, Round
 
 SUBMITTER, SYSTEM, BENCHMARK = "Acme", "alpha", "resnet50"
 _IMAGES = 50_000
@@ -91,7 +91,7 @@ class Submission:
 
 def write_submission(root: Path, round_name: str) -> Submission:
     """Write a valid submission of the round (v0.7 or later) below ``root``."""
-    submission = Submission(root, load_round(round_name))
+    submission = Submission(root, SHIPPED[round_name])
     home = root / "closed" / SUBMITTER
     _write(home / "calibration.md", "Weights are quantized by their largest value.\n")
     code = "src" if submission.round.tables["layout"]["code"].endswith("/src") else "code/resnet50"

@@ -26,7 +26,7 @@ from mlrepo.repository.history import (
     recorded_runs,
 )
 from mlrepo.repository.raw_store import RawStore
-from mlrepo.rounds import Round, load_round
+from mlrepo.rounds import Round
 from mlrepo.settings import Resolved
 from mlrepo.shell import quoted, shell_command
 from mlrepo.workloads import Workload
@@ -67,9 +67,8 @@ class AuditPlan:
     tests: tuple[str, ...]
 
 
-def plan_tests(round_name: str, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
+def plan_tests(round_: Round, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
     """Return the tests that are ``wanted``, or all of the benchmark; refuse what cannot be run."""
-    round_ = load_round(round_name)
     workload: Workload = load_plugin(WORKLOADS, request.workload)
     belonging = audits_of(round_, workload, request.scenario)
     names = [test.upper() for test in wanted] or list(belonging)

@@ -56,7 +56,7 @@ from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.recorder import MAX_BLOB_SIZE, Composition, Recorder, Tip
 from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
-from mlrepo.rounds import Round, load_round
+from mlrepo.rounds import Round
 from mlrepo.systems.description import sut_name
 from mlrepo.workloads.catalog import variants
 
@@ -94,7 +94,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
             f"{directory / SPEC_FILE} is damaged: {error!r}.",
             hint=f"Remove {directory} when nothing in it is needed.",
         ) from error
-    round_ = load_round(about["record"]["round"])
+    round_ = recorder.repository.rounds[about["record"]["round"]]
     judgement = judge(directory, spec, round_)
     counts: dict[str, int] = {}
     files = recorded_texts(directory, judgement, redactor, counts)

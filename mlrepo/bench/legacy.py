@@ -11,7 +11,7 @@ from typing import Any
 from mlrepo.bench.inputs import READERS
 from mlrepo.plugins import BACKENDS, WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
-from mlrepo.rounds import load_round
+from mlrepo.rounds import Round
 from mlrepo.workloads.catalog import ReferenceModel, variants
 
 # What stands in a published framework name, and the backends that run such a framework.
@@ -52,16 +52,14 @@ class TodaysCommand:
     remarks: tuple[str, ...]
 
 
-def todays_command(
-    record: RunRecord, workflow: Mapping[str, Any], round_name: str
-) -> TodaysCommand:
+def todays_command(record: RunRecord, workflow: Mapping[str, Any], round_: Round) -> TodaysCommand:
     """Return the command for an imported performance or accuracy run.
 
     Parameters
     ----------
     workflow:
         The input of the automation of 2021 (CK) that was published beside the result, or nothing.
-    round_name:
+    round_:
         The round that the command is for.
     """
     remarks: list[str] = []
@@ -77,9 +75,9 @@ def todays_command(
     ]
     if variant is not None:
         arguments += ["--model-variant", variant.variant]
-    load = _Load(record, workflow.get("env") or {}, round_name)
+    load = _Load(record, workflow.get("env") or {}, round_)
     arguments += load.arguments(backend, remarks)
-    place = ("--system", record.system, "--division", record.division, "--round", round_name)
+    place = ("--system", record.system, "--division", record.division, "--round", round_.name)
     return TodaysCommand((*arguments, *place), tuple(dict.fromkeys(remarks)))
 
 
@@ -121,7 +119,7 @@ class _Load:
 
     record: RunRecord
     environment: Mapping[str, Any]
-    round_name: str
+    round: Round
 
     def arguments(self, backend: str, remarks: list[str]) -> Iterator[str]:
         asked = dict(self._asked(remarks)) or dict(self._logged())
@@ -168,7 +166,7 @@ class _Load:
             if requested.get(key) and key.startswith(self.record.scenario.lower()):
                 yield "--qps", f"{float(requested[key]):g}"
         lasted = requested.get("min_duration_ms")
-        if lasted and int(lasted) != load_round(self.round_name).min_duration_ms():
+        if lasted and int(lasted) != self.round.min_duration_ms():
             yield "--time", f"{int(lasted) / 1e3:g}"
 
 

@@ -6,7 +6,6 @@ local and fetched, and from nothing else.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from mlrepo.bench.audit import audits_of, official_name, run_name
 from mlrepo.record import ACCURACY, COMPLIANCE, NO_RESULT_TAGS, PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import SCENARIOS, Round, known_rounds, load_round
+from mlrepo.rounds import SCENARIOS, Round, Rounds
 from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Workload
 
@@ -60,9 +59,16 @@ class Cell:
 
 
 class RunsByResult:
-    """All recorded runs, by result and by kind of run; newest first."""
+    """All recorded runs, by result and by kind of run; newest first.
 
-    def __init__(self, runs: Iterable[RecordedRun]) -> None:
+    Parameters
+    ----------
+    rounds:
+        Say how long a run lasts at least; one of an unknown round may be of any length.
+    """
+
+    def __init__(self, runs: Iterable[RecordedRun], rounds: Rounds) -> None:
+        self._rounds = rounds
         self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
         for run in runs:
             if is_no_result(run):
@@ -89,17 +95,35 @@ class RunsByResult:
         scenario = identity["Scenario"]
         if not runs:
             return Cell(scenario, mode, test, MISSING)
-        leading = _leading(kinds.get((PERFORMANCE, ""), []), quick=quick)
-        run = _leading(runs, quick=quick)
+        leading = self._leading(kinds.get((PERFORMANCE, ""), []), quick=quick)
+        run = self._leading(runs, quick=quick)
         if run is None:
             return _cell(runs[0], runs[0].trailer("Validity"))
         if leading is not None and not _belongs(run, leading):
             # An older run may still fit, when a configuration was tried and left again.
-            fitting = [one for one in runs if _counts(one, quick=True) and _belongs(one, leading)]
+            counting = [one for one in runs if self._counts(one, quick=True)]
+            fitting = [one for one in counting if _belongs(one, leading)]
             if not fitting:
                 return _cell(run, STALE)
-            run = _leading(fitting, quick=quick) or fitting[0]
-        return _cell(run, DONE if _counts(run, quick=quick) else SHORT)
+            run = self._leading(fitting, quick=quick) or fitting[0]
+        return _cell(run, DONE if self._counts(run, quick=quick) else SHORT)
+
+    def _leading(self, runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:
+        """Return the newest VALID run, a full one before a short one."""
+        for shortened in (quick, True):
+            for run in runs:
+                if self._counts(run, quick=shortened):
+                    return run
+        return None
+
+    def _counts(self, run: RecordedRun, *, quick: bool) -> bool:
+        if run.trailer("Validity") != VALID:
+            return False
+        lasted = run.trailer("Duration").partition(" ")[0]
+        name = run.trailer("Round")
+        if quick or name not in self._rounds or not _MILLISECONDS.fullmatch(lasted):
+            return True
+        return int(lasted) >= self._rounds[name].min_duration_ms()
 
 
 def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[Cell, ...]:
@@ -135,30 +159,6 @@ def is_no_result(run: RecordedRun) -> bool:
 def _cell(run: RecordedRun, state: str) -> Cell:
     scenario, mode = run.trailer("Scenario"), run.trailer("Mode")
     return Cell(scenario, mode, run.trailer("Test"), state, run.run, run.trailer("Result"))
-
-
-def _counts(run: RecordedRun, *, quick: bool) -> bool:
-    if run.trailer("Validity") != VALID:
-        return False
-    if quick:
-        return True
-    lasted = run.trailer("Duration").partition(" ")[0]
-    return not _MILLISECONDS.fullmatch(lasted) or int(lasted) >= _shortest(run.trailer("Round"))
-
-
-@functools.cache
-def _shortest(round_name: str) -> int:
-    """Return the shortest run that a round accepts, in milliseconds; 0 for an unknown round."""
-    return load_round(round_name).min_duration_ms() if round_name in known_rounds() else 0
-
-
-def _leading(runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:
-    """Return the newest VALID run, a full one before a short one."""
-    for shortened in (quick, True):
-        for run in runs:
-            if _counts(run, quick=shortened):
-                return run
-    return None
 
 
 def _belongs(run: RecordedRun, performance: RecordedRun) -> bool:

@@ -27,7 +27,6 @@ from mlrepo.harness.query_list import QueryListError
 from mlrepo.logs.user_conf import UserConf, parse_user_conf, read_user_conf
 from mlrepo.record import INVALID, PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.files import write_atomically
-from mlrepo.rounds import load_round
 from mlrepo.systems.description import user_conf_of
 
 # A search ends when its bounds are so near; the confirming run steps down by as much.
@@ -368,4 +367,4 @@ def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
 
 def full_seconds(bench: Bench) -> float:
     """Return how long a performance run of the round lasts at least."""
-    return load_round(bench.settings["round"].value).min_duration_ms() / 1e3
+    return bench.round.min_duration_ms() / 1e3

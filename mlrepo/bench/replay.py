@@ -148,7 +148,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
     )
     if not record.test:
         return request
-    plan = plan_tests(record.round, request, (record.test,))
+    plan = plan_tests(bench.repository.rounds[record.round], request, (record.test,))
     tested = prepare_test(bench, plan, request, record.test, against=record.reference)
     return replace(request, test=tested.test)
 

@@ -40,7 +40,7 @@ from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.source import collect_garbage, source_state
 from mlrepo.repository.spool import Spool, SpooledRun
-from mlrepo.rounds import Round, load_round
+from mlrepo.rounds import Round
 from mlrepo.settings import Resolved
 from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description
@@ -86,6 +86,11 @@ class Bench:
     home: Path
     ask: Ask = refuse
     tell: Callable[[str], None] = _nobody
+
+    @property
+    def round(self) -> Round:
+        """The round that the runs are for."""
+        return self.repository.rounds[self.settings["round"].value]
 
     @property
     def gate(self) -> Gate:
@@ -261,7 +266,7 @@ class Bench:
 
     def _round(self) -> Round:
         """Return the round; refuse the oldest ones."""
-        round_ = load_round(self.settings["round"].value)
+        round_ = self.round
         if not round_.has_detail_log():
             raise UserError(
                 f"Runs for {round_.name} cannot be judged: LoadGen's logs were others then.",

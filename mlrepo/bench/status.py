@@ -19,7 +19,7 @@ from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, recorded_runs
-from mlrepo.rounds import SCENARIOS, Round, load_round
+from mlrepo.rounds import SCENARIOS, Round
 from mlrepo.shell import shell_command
 from mlrepo.workloads import Workload
 
@@ -66,7 +66,7 @@ def round_status(
     Compliance tests belong to all divisions but open. A benchmark that is not installed here has
     the runs without tests of the scenarios that were run.
     """
-    journal = RunsByResult(recorded_runs(repository))
+    journal = RunsByResult(recorded_runs(repository), repository.rounds)
     by_row: dict[tuple[str, ...], set[str]] = {}
     names = ("Division", "Submitter", "System", "Backend", "Benchmark")
     for identity in journal.results():
@@ -109,6 +109,6 @@ def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, 
         return cell
     run = journal.find(cell.run)
     log = read_file(repository, run, DETAIL_LOG)
-    round_ = load_round(run.trailer("Round"))
+    round_ = repository.rounds[run.trailer("Round")]
     metric = inferred_metric(round_, cell.scenario, run.trailer("Scenario"), log)
     return replace(cell, result="" if metric.value is None else str(metric))

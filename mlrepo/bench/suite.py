@@ -33,7 +33,7 @@ from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stam
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, readable_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
-from mlrepo.rounds import Round, load_round
+from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Model, Workload
 
@@ -140,7 +140,7 @@ def plan_suite(
         Nothing is required, the ``user.conf`` has a setting that no result has, or the backend does
         not run here: the estimate needs a short probe.
     """
-    round_ = load_round(bench.settings["round"].value)
+    round_ = bench.round
     workload: Workload = load_plugin(WORKLOADS, request.workload)
     division = bench.settings["division"].value
     wanted = scenarios or scenarios_of(round_, bench.settings["category"].value, workload)
@@ -154,7 +154,7 @@ def plan_suite(
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if tests is None else tests
     category = bench.settings["category"].value
-    journal = RunsByResult(recorded_runs(bench.repository))
+    journal = RunsByResult(recorded_runs(bench.repository), bench.repository.rounds)
     planned: list[tuple[Cell, bool]] = []
     for scenario in wanted:
         identity = identity_of(
@@ -308,7 +308,7 @@ def _request(suite: Suite, cell: Cell) -> BenchRequest:
     tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.began}")
     request = replace(suite.request, scenario=cell.scenario, mode=cell.mode, tags=tags)
     if cell.mode == COMPLIANCE:
-        plan = plan_tests(suite.round.name, request, (cell.test,))
+        plan = plan_tests(suite.round, request, (cell.test,))
         return prepare_test(suite.bench, plan, request, cell.test)
     if cell.mode == PERFORMANCE and suite.quick:
         return replace(request, time=_QUICK_SECONDS)

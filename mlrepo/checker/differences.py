@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlrepo.checker.rules import RULES, Rule
 from mlrepo.findings import Severity
-from mlrepo.rounds import known_rounds
+from mlrepo.rounds import SHIPPED
 
 _TREE = "since v3.x such a tree cannot be published; the modular checker forgot the rule"
 _MEASURED = "the rules ask for it; what is only logged is printed and accepted"
@@ -186,12 +186,12 @@ def only_official() -> Iterator[ProfileDifference]:
 
 def _rounds(since: str) -> list[str]:
     """Return the rounds from one on; v0.5 came without a checker of its own."""
-    rounds = list(known_rounds())
+    rounds = list(SHIPPED)
     return rounds[rounds.index(since) :]
 
 
 def _spans(names: list[str]) -> tuple[str, ...]:
-    order = list(known_rounds())
+    order = list(SHIPPED)
     spans: list[list[str]] = []
     for name in names:
         if spans and order.index(name) == order.index(spans[-1][-1]) + 1:

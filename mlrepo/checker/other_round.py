@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from mlrepo.checker.report import Result
 from mlrepo.checker.rules import RULES
 from mlrepo.findings import Finding
-from mlrepo.rounds import Round, known_rounds, load_round
+from mlrepo.rounds import SHIPPED, Round
 from mlrepo.tree import Missing, Tree
 
 RULE = "round-seeds"
@@ -35,7 +35,7 @@ def other_round(tree: Tree, round: Round, results: Sequence[Result]) -> Finding 
     broken = [one for one in results if any(f.rule in (_SEEDS, _LOG) for f in one.findings)]
     if 2 * len(broken) <= len(results):
         return None
-    owners = {seed: name for name in known_rounds() for seed in load_round(name).seeds().values()}
+    owners = {seed: name for name in SHIPPED for seed in SHIPPED[name].seeds().values()}
     votes = Counter(name for result in broken if (name := _owner(tree, result, owners)))
     for name, count in votes.most_common(1):
         if name != round.name and 2 * count > len(results):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.paths import DIVISIONS
-from mlrepo.rounds import known_rounds
+from mlrepo.rounds import Round, Rounds
 from mlrepo.settings import FILE_NAME, Resolver, setting_named
 from mlrepo.tree import Kind, Missing, Tree
 
@@ -18,12 +17,12 @@ _VERSION = re.compile(rb"\bv[0-9]+\.[0-9]+\b")
 def round_of(
     tree: Tree,
     settings: Resolver,
+    rounds: Rounds,
     *,
     label: str,
     flag: str | None = None,
-    folder: Path | None = None,
-) -> str:
-    """Return the name of the round.
+) -> Round:
+    """Return the round.
 
     Asked in this order: ``--round``, the environment, the ``mlrepo.toml`` of a results repository,
     the title of a published one (judged by its own round's rules, wherever it stands), the
@@ -34,10 +33,10 @@ def round_of(
     ----------
     settings:
         The environment, and the settings of the repository around the tree; none if it has none.
+    rounds:
+        Those whose rules are known.
     label:
         What to call the tree in messages.
-    folder:
-        Holds the rules of rounds of one's own.
 
     Raises
     ------
@@ -46,29 +45,28 @@ def round_of(
     """
     given = Resolver(settings.environ, {}).find("round", flag)
     if given is not None and given.origin != "default":
-        return _known(given.value, given.origin, folder)
+        return _known(given.value, given.origin, rounds)
     of_repository = settings.find("round") if settings.file else None
     published = "" if of_repository and tree.entry(FILE_NAME) else _title(tree)
     if published:
-        return _known(published, "the title of README.md", folder)
+        return _known(published, "the title of README.md", rounds)
     if of_repository is not None:
-        return _known(of_repository.value, of_repository.origin, folder)
+        return _known(of_repository.value, of_repository.origin, rounds)
     raise UserError(
         f"The round of {label} is not known: there is no {FILE_NAME}, no README.md of a "
         f"published round{_layout(tree)}.",
-        hint=f"Use --round or {setting_named('round').variable}; rounds are "
-        f"{', '.join(known_rounds(folder))}.",
+        hint=f"Use --round or {setting_named('round').variable}; rounds are {', '.join(rounds)}.",
     )
 
 
-def _known(name: str, origin: str, folder: Path | None) -> str:
-    if name not in known_rounds(folder):
+def _known(name: str, origin: str, rounds: Rounds) -> Round:
+    if name not in rounds:
         raise UserError(
             f"There are no rules for the round {name!r} (from {origin}).",
-            hint=f"Known rounds: {', '.join(known_rounds(folder))}. Use --round, or "
+            hint=f"Known rounds: {', '.join(rounds)}. Use --round, or "
             "`mlrepo round import` for the rules of a new one.",
         )
-    return name
+    return rounds[name]
 
 
 def _title(tree: Tree) -> str:

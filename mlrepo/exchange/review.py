@@ -12,7 +12,7 @@ from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import LATENCY_UNITS, SCENARIOS, Round, known_rounds
+from mlrepo.rounds import LATENCY_UNITS, SCENARIOS, Round, Rounds
 from mlrepo.tree import Kind, Tree
 
 _NAMES = ("Benchmark", "Scenario")
@@ -84,6 +84,7 @@ def review(
     submitter: str,
     source: str,
     runs: Iterable[RecordedRun],
+    rounds: Rounds,
     *,
     workers: int = 1,
 ) -> Review:
@@ -95,6 +96,8 @@ def review(
         What the tree is called in the text.
     runs:
         Recorded runs; the submitter's VALID results of earlier rounds among them are compared.
+    rounds:
+        Their order says which round is the last before.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def review(
             hint=meant(submitter, set(submitters_in(tree, None)) - {submitter})
             or "--submitter names another; --round says by which layout the tree is read.",
         )
-    earlier = _earlier(runs, submitter, round_)
+    earlier = _earlier(runs, submitter, round_, rounds)
     return Review(
         submitter,
         round_.name,
@@ -120,10 +123,10 @@ def review(
 
 
 def _earlier(
-    runs: Iterable[RecordedRun], submitter: str, round_: Round
+    runs: Iterable[RecordedRun], submitter: str, round_: Round, rounds: Rounds
 ) -> Mapping[tuple[str, ...], list[Earlier]]:
     """Return the submitter's results of the last round before, by benchmark and scenario."""
-    order = {name: number for number, name in enumerate(known_rounds())}
+    order = {name: number for number, name in enumerate(rounds)}
     this = order.get(round_.name, len(order))
     found: dict[tuple[str, ...], list[Earlier]] = {}
     for run in runs:

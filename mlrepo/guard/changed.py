@@ -17,7 +17,7 @@ from mlrepo.repository.discovery import find_git_repository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.outgoing import PushedChange
 from mlrepo.repository.verdict_files import VerdictFiles
-from mlrepo.rounds import load_round, note_on_own_rules
+from mlrepo.rounds import Rounds
 from mlrepo.settings import Resolver
 from mlrepo.tree import Tree
 
@@ -59,10 +59,9 @@ def _judge(
     root: Path,
     settings: Resolver,
 ) -> list[str]:
-    folder = root / "rounds"
-    name = round_of(tree, settings, label="what is committed", folder=folder)
-    round_ = load_round(name, folder)
-    if note := note_on_own_rules(name, folder):
+    rounds = Rounds.of_repository(root)
+    round_ = round_of(tree, settings, rounds, label="what is committed")
+    if note := rounds.note(round_.name):
         print(note, file=sys.stderr)
     if paths is None:
         workers = usable_cpus()

@@ -11,7 +11,6 @@ from mlrepo.errors import InvalidResult, UserError
 from mlrepo.proposal.selected import Selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
-from mlrepo.rounds import load_round
 from mlrepo.shell import quoted
 
 _SHOWN = 5
@@ -80,7 +79,7 @@ def checked(
     """
     tree = CommitTree(repository.root, selection.commit)
     try:
-        report = check(tree, load_round(selection.round), submitter=submitter)
+        report = check(tree, repository.rounds[selection.round], submitter=submitter)
     finally:
         tree.close()
     if not report.results or not report.valid(profile):

@@ -13,7 +13,6 @@ from mlrepo.proposal.official_checker import OfficialVerdict, run_official_check
 from mlrepo.proposal.selected import Selection, read_selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
-from mlrepo.rounds import load_round
 from mlrepo.tree import Kind, Tree, walk
 
 
@@ -85,7 +84,7 @@ def judge_selection(
     """
     selection = read_selection(repository, round_name)
     tree = CommitTree(repository.root, selection.commit)
-    report = check(tree, load_round(round_name), workers=workers)
+    report = check(tree, repository.rounds[round_name], workers=workers)
     if official_checker is None:
         return SubmissionVerdict(selection, report)
     with tempfile.TemporaryDirectory(prefix="mlrepo-check-") as name:

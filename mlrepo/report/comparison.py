@@ -11,7 +11,7 @@ from mlrepo.errors import UserError
 from mlrepo.record import ACCURACY, Metric, RunRecord
 from mlrepo.report.bootstrap import LEAST_RUNS, Interval, ratio_interval
 from mlrepo.report.sides import Kind, Side
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import Rounds
 
 SAME = "same within noise"
 
@@ -65,8 +65,13 @@ class Comparison:
     settings: tuple[Difference, ...]
 
 
-def compare(sides: Sequence[Side]) -> tuple[Comparison, ...]:
+def compare(sides: Sequence[Side], rounds: Rounds) -> tuple[Comparison, ...]:
     """Compare the kinds of runs that all sides have.
+
+    Parameters
+    ----------
+    rounds:
+        Say which results are better when they are smaller.
 
     Raises
     ------
@@ -82,10 +87,10 @@ def compare(sides: Sequence[Side]) -> tuple[Comparison, ...]:
             f"There is nothing to compare: {told}.",
             hint="Compare runs of the same benchmark, scenario and mode.",
         )
-    return tuple(_compare(kind, sides) for kind in sorted(kinds))
+    return tuple(_compare(kind, sides, rounds) for kind in sorted(kinds))
 
 
-def _compare(kind: Kind, sides: Sequence[Side]) -> Comparison:
+def _compare(kind: Kind, sides: Sequence[Side], rounds: Rounds) -> Comparison:
     runs = tuple(side.runs[kind] for side in sides)
     result = _figure("result", [[run.result for run in side] for side in runs])
     names = dict.fromkeys(name for side in runs for run in side for name in run.metrics)
@@ -95,7 +100,7 @@ def _compare(kind: Kind, sides: Sequence[Side]) -> Comparison:
         for name in names
     )
     estimated = frozenset.intersection(*(estimated_settings(run) for side in runs for run in side))
-    lower = _lower_is_better(runs[0][0])
+    lower = _lower_is_better(runs[0][0], rounds)
     return Comparison(
         kind=kind,
         sides=tuple(side.name for side in sides),
@@ -140,10 +145,10 @@ def _verdict(ratio: Ratio | None, runs: Sequence[Sequence[RunRecord]], *, lower:
     return "better" if (ratio.value < 1) == lower else "worse"
 
 
-def _lower_is_better(record: RunRecord) -> bool:
-    if record.mode == ACCURACY or record.round not in known_rounds():
+def _lower_is_better(record: RunRecord, rounds: Rounds) -> bool:
+    if record.mode == ACCURACY or record.round not in rounds:
         return False
-    return load_round(record.round).lower_is_better(record.scenario)
+    return rounds[record.round].lower_is_better(record.scenario)
 
 
 def _named(kind: Kind) -> str:

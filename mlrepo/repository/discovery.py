@@ -15,6 +15,8 @@ from mlrepo.settings import FILE_NAME, SETTINGS
 if TYPE_CHECKING:
     import pygit2
 
+    from mlrepo.rounds import Rounds
+
 
 @dataclass(frozen=True)
 class ResultsRepository:
@@ -54,10 +56,12 @@ class ResultsRepository:
         """The directory with the repository's own platform profiles; may be absent."""
         return self.root / "platforms"
 
-    @property
-    def rounds(self) -> Path:
-        """The directory with the rules of rounds that the repository holds itself; often absent."""
-        return self.root / "rounds"
+    @cached_property
+    def rounds(self) -> Rounds:
+        """The rounds that come with mlrepo, and those whose rules the working tree holds."""
+        from mlrepo.rounds import Rounds  # a commit that truncates logs asks for none
+
+        return Rounds.of_repository(self.root)
 
     @cached_property
     def damage(self) -> dict[str, MlrepoError]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 SCHEMA = "mlrepo-rules/1"
+# Where a results repository keeps the rules of its own rounds.
+FOLDER = "rounds"
+# Not by importlib.resources: importing it takes a commit longer than reading the file.
+_SHIPPED = Path(__file__).parent / "data"
 _FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
 _LATENCY_SCENARIOS = ("SingleStream", "MultiStream")
 # Nanoseconds in each unit of latencies.
@@ -273,58 +277,87 @@ class Round:
         )
 
 
-@functools.cache
-def known_rounds(folder: Path | None = None) -> tuple[str, ...]:
-    """Return the names of all rounds with data, oldest first.
+class Rounds:
+    """The rounds that there are rules for: those that come with mlrepo, and a repository's own.
 
-    ``folder`` holds data files of one's own beside those that come with mlrepo.
+    Iteration and ``in`` go by names, oldest first; ``rounds["v6.1"]`` reads one round's data file,
+    once. Nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    folder:
+        Holds data files of rounds that mlrepo does not ship; None or an absent one has none. A
+        file in it never takes the place of a shipped round: :meth:`note` says so.
     """
-    names = {name for files in _folders(folder) for name in _names(files)}
-    return tuple(sorted(names, key=lambda name: tuple(map(int, name[1:].split(".")))))
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._read: dict[str, Round] = {}
+
+    @classmethod
+    def of_repository(cls, root: Path) -> Self:
+        """Return the rounds of the results repository whose working tree is ``root``."""
+        return cls(root / FOLDER)
+
+    def __getitem__(self, name: str) -> Round:
+        """Return the round ``name`` (``v6.1``).
+
+        Raises
+        ------
+        UserError
+            There is no data for the round, or its file in the folder cannot be read.
+        """
+        if name not in self._read:
+            if name not in self:
+                raise UserError(
+                    f"There are no rules for the round {name!r}.",
+                    hint=f"Known rounds: {', '.join(self)}.",
+                )
+            self._read[name] = Round(name, _read(self._files[name]))
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def is_own(self, name: str) -> bool:
+        """Say whether the rules of a round are the folder's, not mlrepo's."""
+        return name in self and self._files[name].parent != _SHIPPED
+
+    def note(self, name: str) -> str:
+        """Say whose rules decide, where the folder has a file of the round; else ''."""
+        if self.folder is None or name not in _files_in(self.folder):
+            return ""
+        file = f"{self.folder.name}/{name}.json"
+        if not self.is_own(name):
+            return f"{file} is ignored: the rules of {name} are those that come with mlrepo."
+        return f"The rules of {name} are this repository's own, from {file}."
+
+    @functools.cached_property
+    def _files(self) -> Mapping[str, Path]:
+        own = {} if self.folder is None else _files_in(self.folder)
+        found = {**own, **_files_in(_SHIPPED)}
+        return {name: found[name] for name in sorted(found, key=_numbers)}
 
 
-@functools.cache
-def load_round(name: str, folder: Path | None = None) -> Round:
-    """Return the round ``name`` (``v6.1``); ``folder`` adds rounds that mlrepo does not ship.
-
-    A file in it never takes the place of a shipped round; :func:`note_on_own_rules` says so.
-
-    Raises
-    ------
-    UserError
-        There is no data for the round, or its file in ``folder`` cannot be read.
-    """
-    for files in _folders(folder):
-        if name in _names(files):
-            return Round(name, _read(files / f"{name}.json"))
-    known = known_rounds(folder)
-    raise UserError(
-        f"There are no rules for the round {name!r}.", hint=f"Known rounds: {', '.join(known)}."
-    )
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Return the data files in a folder by the name of their round."""
+    if not folder.is_dir():
+        return {}
+    return {
+        file.name.removesuffix(".json"): file
+        for file in folder.iterdir()
+        if _FILE_NAME.fullmatch(file.name)
+    }
 
 
-def note_on_own_rules(name: str, folder: Path | None) -> str:
-    """Return whose rules decide, in words, where ``folder`` has a file of the round; else ''."""
-    if folder is None or not folder.is_dir() or name not in _names(folder):
-        return ""
-    file = f"{folder.name}/{name}.json"
-    if name in known_rounds():
-        return f"{file} is ignored: the rules of {name} are those that come with mlrepo."
-    return f"The rules of {name} are this repository's own, from {file}."
-
-
-def _folders(folder: Path | None) -> tuple[Path, ...]:
-    # Not by importlib.resources: importing it takes a commit longer than reading the file.
-    shipped = Path(__file__).parent / "data"
-    return (shipped,) if folder is None or not folder.is_dir() else (shipped, folder)
-
-
-def _names(files: Path) -> list[str]:
-    return [
-        entry.name.removesuffix(".json")
-        for entry in files.iterdir()
-        if _FILE_NAME.fullmatch(entry.name)
-    ]
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(map(int, name[1:].split(".")))
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -338,6 +371,10 @@ def _read(file: Path) -> Mapping[str, Any]:
             hint="`mlrepo round import` writes such files.",
         )
     return tables
+
+
+# The rounds that come with mlrepo: for what is about no repository.
+SHIPPED = Rounds()
 
 
 def parse_scenario(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlrepo.rounds import Round, known_rounds, load_round
+from mlrepo.rounds import SHIPPED, Round
 from mlrepo.rounds.setting_classes import FREE, MAXIMUM, MINIMUM
 
 TOO_SHORT = frozenset({"min_duration", "min_query_count"})
@@ -109,7 +109,7 @@ def setting_classes(round_: Round) -> Mapping[str, Mapping[str, Any]]:
     """Return the table ``settings``; a round without one has that of the newest shipped before."""
     own = round_.tables.get("settings")
     if own is None:
-        shipped = [load_round(name) for name in known_rounds()]
+        shipped = [SHIPPED[name] for name in SHIPPED]
         before = [one for one in shipped if one.version <= round_.version] or shipped[:1]
         own = before[-1].tables["settings"]
     found: Mapping[str, Mapping[str, Any]] = own

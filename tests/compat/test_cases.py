@@ -21,7 +21,7 @@ from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 
 _SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
 _CASES = _SHARED / "cases" / "checker"
@@ -131,7 +131,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Rep
         root = tmp_path_factory.mktemp("case")
         with tarfile.open(_CASES / name / "tree.tar.xz") as archive:
             archive.extractall(root, filter="tar")
-        return check(DirectoryTree(root / "tree"), load_round(round_name))
+        return check(DirectoryTree(root / "tree"), SHIPPED[round_name])
 
     return judge
 

@@ -12,7 +12,7 @@ import pytest
 
 from mlrepo.checker.check import check
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 
 SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
 CORPUS = SHARED / "corpus"
@@ -35,7 +35,7 @@ def test_verdicts_results_and_rows_are_the_official_ones(name: str) -> None:
     round_name, checker = TREES[name]
     stem = CORPUS / f"{name}.official.{checker}"
     official = json.loads(Path(f"{stem}.json").read_text())["results"]
-    report = check(DirectoryTree(CORPUS / name), load_round(round_name))
+    report = check(DirectoryTree(CORPUS / name), SHIPPED[round_name])
     ours = {result.path: result for result in report.results}
 
     verdicts = {path: result.official for path, result in ours.items()}

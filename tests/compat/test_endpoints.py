@@ -15,7 +15,7 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.compat.endpoints_mutations import MUTATIONS
 from tests.compat.modular_checker import run_modular_checker
 from tests.compat.recorded_endpoints import BASES, RECORDED
@@ -94,11 +94,11 @@ ACCEPTED = {
 
 def _judged(root: Path, base: str, mutation: str) -> tuple[Path, Report]:
     division, category, model, scenario = BASES[base]
-    names = endpoints_scenarios(load_round(ROUND), category, model)
+    names = endpoints_scenarios(SHIPPED[ROUND], category, model)
     names = [scenario] if division == "open" else [*{*names, scenario}]
     directory = write_endpoints(root, division, category, model, *names)
     MUTATIONS[mutation](directory / scenario)
-    return root, check(DirectoryTree(root), load_round(ROUND))
+    return root, check(DirectoryTree(root), SHIPPED[ROUND])
 
 
 def _outcome(base: str, mutation: str) -> str:
@@ -152,16 +152,16 @@ def test_the_modular_checker_still_does_what_was_recorded(
 
 
 @pytest.mark.parametrize("category", ["datacenter", "edge"])
-@pytest.mark.parametrize("model", load_round(ROUND).tables["endpoints"]["allowed_models"])
+@pytest.mark.parametrize("model", SHIPPED[ROUND].tables["endpoints"]["allowed_models"])
 def test_every_benchmark_for_endpoints_can_be_valid(
     tmp_path: Path, category: str, model: str
 ) -> None:
     """In both profiles, in the closed and in the open division."""
-    if not endpoints_scenarios(load_round(ROUND), category, model):
+    if not endpoints_scenarios(SHIPPED[ROUND], category, model):
         pytest.skip(f"{model} is no benchmark of the category {category}")
     for division in ("closed", "open"):
         write_endpoints(tmp_path, division, category, model)
-        report = check(DirectoryTree(tmp_path), load_round(ROUND))
+        report = check(DirectoryTree(tmp_path), SHIPPED[ROUND])
         assert report.results
         assert report.valid("strict"), _findings(report)
         assert report.valid("official")

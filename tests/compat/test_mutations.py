@@ -15,7 +15,7 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.compat.mutations import MUTATIONS, Base
 from tests.compat.recorded_mutations import RECORDED
 
@@ -102,7 +102,7 @@ def _mutated(
     shutil.copytree(pristine / f"{round_name}-{submitter}", root, copy_function=os.link)
     lower = submitter != "FuriosaAI"
     MUTATIONS[mutation](Base(root, submitter, system, scenario.lower() if lower else scenario))
-    return check(DirectoryTree(root), load_round(round_name))
+    return check(DirectoryTree(root), SHIPPED[round_name])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlrepo.rounds import SCENARIOS, load_round
+from mlrepo.rounds import SCENARIOS, SHIPPED
 from tests.e2e.driver import BENCH, bench, blob, branch_files, everything, mlrepo, spooled
 from tests.samples import git
 
@@ -164,7 +164,7 @@ def test_the_older_layout_is_used_for_an_older_round(root: Path) -> None:
     done = mlrepo(root, *BENCH, "--round", "v5.1", *PERFORMANCE, "--json")
     # LoadGen carries the seeds of one round; the others' are set, and that is said before the run.
     assert done.json["record"]["loadgen"]["seeds"] == {
-        **load_round("v5.1").seeds(),
+        **SHIPPED["v5.1"].seeds(),
         "accuracy_log_rng_seed": 0,
     }
     done.says("is installed, and v5.1 was run with 5.0.22 to 6.0.4", "mlcommons-loadgen==6.0.4")

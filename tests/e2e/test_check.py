@@ -17,7 +17,7 @@ from mlrepo.guard.changed import judge_index
 from mlrepo.guard.contents import settings_for_hooks
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.e2e.driver import mlrepo
 from tests.samples import git
 from tests.submissions import SUBMITTER, Submission, write_submission
@@ -220,10 +220,10 @@ def test_a_round_that_the_repository_holds_itself_is_honoured(
     """`mlrepo round import` wrote the rules of a round that this mlrepo does not know."""
     monkeypatch.chdir(results.root)
     write_submission(results.root, "v6.1")
-    tables = json.loads(json.dumps(load_round("v6.1").tables))
+    tables = json.loads(json.dumps(SHIPPED["v6.1"].tables))
     tables["seeds"]["qsl_rng_seed"] += 1
-    results.rounds.mkdir()
-    (results.rounds / "v7.0.json").write_text(json.dumps(tables))
+    (results.root / "rounds").mkdir()
+    (results.root / "rounds" / "v7.0.json").write_text(json.dumps(tables))
     assert _check("--round", "v7.0", "--workers", 2) == 1
     out, err = capsys.readouterr()
     assert "performance-seeds" in out
@@ -242,10 +242,10 @@ def test_a_repository_never_replaces_the_rules_of_a_shipped_round(
     submission = write_submission(results.root, "v6.1")
     (submission.result("Offline") / "accuracy" / "accuracy.txt").write_text("accuracy=1.000%\n")
     before = _check("--workers", 1), capsys.readouterr().out
-    tables = json.loads(json.dumps(load_round("v6.1").tables))
+    tables = json.loads(json.dumps(SHIPPED["v6.1"].tables))
     tables["accuracy_target"]["resnet"] = {"*": [{"metric": "acc", "min": 0.0}]}
-    results.rounds.mkdir()
-    (results.rounds / "v6.1.json").write_text(json.dumps(tables))
+    (results.root / "rounds").mkdir()
+    (results.root / "rounds" / "v6.1.json").write_text(json.dumps(tables))
     after = _check("--workers", 1), capsys.readouterr()
     assert (after[0], after[1].out) == before and before[0] == 1
     assert "rounds/v6.1.json is ignored" in after[1].err

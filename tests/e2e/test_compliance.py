@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.rounds import SCENARIOS, load_round
+from mlrepo.rounds import SCENARIOS, SHIPPED
 from tests.e2e.driver import blob, branch_files, mlrepo
 from tests.samples import git
 
@@ -135,7 +135,7 @@ def test_test05_runs_with_the_seeds_of_its_round(root: Path) -> None:
     reference = mlrepo(root, "bench", "run", *run, *performance).json["record"]
     done = mlrepo(root, "bench", "compliance", *run, "--test", "TEST05", code=None)
     record = done.json["tests"][0]["record"]
-    round_ = load_round("v4.1")
+    round_ = SHIPPED["v4.1"]
     for name in ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed"):
         assert reference["loadgen"]["seeds"][name] == round_.seeds()[name]
         assert record["loadgen"]["seeds"][name] == round_.test05_seeds()[name]

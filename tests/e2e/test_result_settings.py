@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.setting_rules import setting_classes
 from tests.e2e.driver import BENCH, bench, everything, mlrepo, spooled
 
@@ -97,7 +97,7 @@ def test_a_free_setting_is_free(root: Path) -> None:
     assert "never placed" not in done.err
     record = done.json["record"]
     assert record["placement"]["placed"] or record["validity"] != "VALID"
-    classes = setting_classes(load_round("v6.1"))
+    classes = setting_classes(SHIPPED["v6.1"])
     logged = {
         rule.get("logged", entry["logged"])
         for entry in classes.values()

@@ -14,7 +14,7 @@ from mlrepo.proposal.verdict import judge_selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.selection.select import plan_selection, write_plan
 from mlrepo.selection.wanted import Wanted
 from tests.selections import Laboratory
@@ -56,7 +56,7 @@ def _select(
     laboratory = Laboratory(recorder, scratch / "scratch", round_)
     for scenario in ("SingleStream",) if infer else laboratory.submission.scenarios:
         laboratory.result(scenario)
-    plan = plan_selection(results, load_round(round_), Wanted(infer=infer))
+    plan = plan_selection(results, SHIPPED[round_], Wanted(infer=infer))
     write_plan(results, git_identity(results.root), plan)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from mlrepo.hooks.check_system import judge
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.systems.outgoing import is_description
 from tests.samples import git
 
@@ -24,7 +24,7 @@ _PROGRAM = Path(sys.executable).parent / "mlrepo-check-system"
 
 
 def _description(**changes: Any) -> bytes:
-    whole: dict[str, Any] = dict.fromkeys(load_round("v6.1").system_fields(), "N/A") | {
+    whole: dict[str, Any] = dict.fromkeys(SHIPPED["v6.1"].system_fields(), "N/A") | {
         "division": "closed",
         "submitter": "Acme",
         "status": "available",

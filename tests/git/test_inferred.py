@@ -15,7 +15,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import Composition, Recorder
 from mlrepo.repository.trailers import commit_message
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.inference import inferred_result, sources_of
 from tests.samples import sample_files, sample_record, sample_run_id
 
@@ -65,7 +65,7 @@ def test_edge_results_follow_from_single_stream(
     results: ResultsRepository, recorder: Recorder
 ) -> None:
     """Offline and MultiStream are inferred with the checker's values; nothing is left to run."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     _record(recorder, 0, "SingleStream", "accuracy")
     performance = _record(recorder, 1, "SingleStream", "performance")
     rows = round_status(results, round_, "edge", None)
@@ -85,7 +85,7 @@ def test_what_was_run_is_never_replaced_by_what_was_inferred(
     """An INVALID Offline run is a hole to fill, not a result to infer."""
     _record(recorder, 0, "SingleStream", "performance")
     _record(recorder, 1, "Offline", "performance", validity="INVALID")
-    rows = round_status(results, load_round("v6.1"), "edge", None)
+    rows = round_status(results, SHIPPED["v6.1"], "edge", None)
     states = _states(rows)
     assert states["Offline", "performance"][0] == "INVALID"
     assert states["Offline", "accuracy"][0] == "missing"
@@ -111,7 +111,7 @@ def test_rounds_differ_in_what_they_infer(
     name: str, category: str, scenario: str, sources: tuple[str, ...]
 ) -> None:
     """As the checkers of the rounds do it (the rule INFER of the enforcement table)."""
-    assert sources_of(load_round(name), scenario, category) == sources
+    assert sources_of(SHIPPED[name], scenario, category) == sources
 
 
 def test_the_values_are_those_of_the_checkers() -> None:

@@ -29,14 +29,14 @@ from mlrepo.repository.git_trees import CommitTree
 from mlrepo.repository.history import find_run, load_record, read_file
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.selection.select import SelectionPlan, plan_selection, write_plan
 from mlrepo.selection.wanted import Wanted
 from tests.samples import git, sample_record, sample_run_id
 from tests.selections import BOX, Laboratory
 from tests.submissions import SUBMITTER
 
-_V61 = load_round("v6.1")
+_V61 = SHIPPED["v6.1"]
 _OFFLINE = f"closed/{SUBMITTER}/results/alpha/resnet50/Offline"
 
 
@@ -77,7 +77,7 @@ def test_the_tree_is_valid_in_the_layout_of_its_round(
     scenarios = laboratory.submission.scenarios
     for scenario in scenarios:
         laboratory.result(scenario)
-    round_ = load_round(round_name)
+    round_ = SHIPPED[round_name]
     plan = plan_selection(results, round_, Wanted())
     assert plan.left_out == ()
     selection = write_plan(results, git_identity(results.root), plan)
@@ -441,7 +441,7 @@ def test_inferred_results_are_taken_on_request_and_valid(
     recorder: Recorder, results: ResultsRepository, tmp_path: Path, round_name: str
 ) -> None:
     """Each scenario holds the very blobs of the runs it follows from, also the tests'."""
-    round_ = load_round(round_name)
+    round_ = SHIPPED[round_name]
     ids = Laboratory(recorder, tmp_path / "scratch", round_name).result("SingleStream")
     plan = plan_selection(results, round_, Wanted())
     assert set(_taken(plan)) == {"SingleStream"}

@@ -16,7 +16,7 @@ from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.corruptions import CORRUPTIONS, HARMLESS
 from tests.endpoints_submissions import write_endpoints
 from tests.submissions import write_submission
@@ -67,7 +67,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _judge(root: Path, round_name: str) -> Report:
-    report = check(DirectoryTree(root), load_round(round_name.split(" ")[0]))
+    report = check(DirectoryTree(root), SHIPPED[round_name.split(" ")[0]])
     for profile in ("strict", "official"):
         for name in FORMATS:
             renderer(name)(report, profile).encode("utf-8")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlrepo.logs.metric_pattern import LONGEST_LINE, metric_pattern
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import SHIPPED
 from tests.patterns import Use, all_uses
 
 USES = all_uses()
@@ -54,11 +54,7 @@ def test_the_patterns_of_the_package_are_found() -> None:
 
 
 _OFFICIAL = sorted(
-    {
-        text
-        for name in known_rounds()
-        for text in load_round(name).tables["accuracy_pattern"].values()
-    }
+    {text for name in SHIPPED for text in SHIPPED[name].tables["accuracy_pattern"].values()}
 )
 _WORDS = st.sampled_from(
     [
@@ -94,6 +90,6 @@ def test_a_faster_pattern_finds_what_the_official_one_finds(line: str) -> None:
 
 def test_a_line_that_no_script_writes_is_not_searched() -> None:
     """The longest published one with a metric has less than 200 characters."""
-    pattern = metric_pattern(load_round("v5.1").tables["accuracy_pattern"]["acc"])
+    pattern = metric_pattern(SHIPPED["v5.1"].tables["accuracy_pattern"]["acc"])
     assert pattern.match("accuracy=" + " " * (LONGEST_LINE - 15) + "76.00")
     assert not pattern.match("accuracy=" + " " * LONGEST_LINE + "76.00")

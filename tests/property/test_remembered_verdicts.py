@@ -18,7 +18,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.corruptions import CORRUPTIONS
 from tests.samples import git
 from tests.submissions import write_submission
@@ -51,7 +51,7 @@ def _later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _both(root: Path, round_name: str, store: VerdictFiles, workers: int = 1) -> Report:
     """Return what the check says, which is the same with and without what it remembers."""
-    rules = load_round(round_name)
+    rules = SHIPPED[round_name]
     anew = check(DirectoryTree(root), rules)
     remembering = check(DirectoryTree(root), rules, store=store, workers=workers)
     assert remembering == anew
@@ -96,7 +96,7 @@ def test_what_changed_just_now_is_not_remembered(tmp_path: Path) -> None:
     """Two changes within one tick of the clock look alike: such a tree is judged anew."""
     root = write_submission(tmp_path / "tree", "v6.1").root
     store = CountingStore()
-    check(DirectoryTree(root), load_round("v6.1"), store=store)
+    check(DirectoryTree(root), SHIPPED["v6.1"], store=store)
     assert store.values == {}
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_memory_is_no_verdict(tmp_path: Path) -> None:
     """Whatever stands in the files of the store, the verdict is the fresh one."""
     root = write_submission(tmp_path / "tree", "v6.1").root
     store = CountingStore()
-    rules = load_round("v6.1")
+    rules = SHIPPED["v6.1"]
     anew = check(DirectoryTree(root), rules, store=store)
     for damage in (b"", b"x", b"\xff\n{}", b"{key}\n{}", b"{key}\n[", b'{key}\n{"asked": []}'):
         for name, value in list(store.values.items()):
@@ -121,7 +121,7 @@ def test_a_commit_judged_once_is_known_in_the_index(results: ResultsRepository) 
         repo / "closed/Acme/results/alpha/resnet50", repo / "closed/Acme/results/alpha/mobilenet"
     )
     git(repo, "add", "closed")
-    rules = load_round("v6.1")
+    rules = SHIPPED["v6.1"]
     store = CountingStore()
     first = check(IndexTree(repo), rules, store=store)
     git(repo, "commit", "-qm", "Add a submission")

@@ -13,7 +13,7 @@ from mlrepo.checker.runs.run_facts import judge_pair, judge_run_dates, judge_tok
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 from mlrepo.rounds.document_problems import document_problems
 
 _PLACE = Place("closed", "Acme", "alpha", "resnet50", "Offline")
@@ -54,7 +54,7 @@ def _judged(
     **changes: object,
 ) -> list[Finding]:
     place = Place(division, "Acme", "alpha", "resnet50", "Offline")
-    scope = Scope(DirectoryTree(root), load_round(round_name), place, benchmark, "Offline")
+    scope = Scope(DirectoryTree(root), SHIPPED[round_name], place, benchmark, "Offline")
     directory = root / scope.path / "accuracy"
     directory.mkdir(parents=True, exist_ok=True)
     named = text + f"hash={hashlib.sha256(log).hexdigest()}\n" if "hash=" not in text else text
@@ -166,7 +166,7 @@ def test_tokens_that_no_answer_has_are_refused(
     tmp_path: Path, values: dict[str, object], is_more: bool
 ) -> None:
     """A rate of tokens is that of the samples times the length of the answers."""
-    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE, "llama2-70b-99", "Offline")
+    scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE, "llama2-70b-99", "Offline")
     judge_tokens(scope, values, "294.45")
     judge_tokens(scope, values, "")
     assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
@@ -186,7 +186,7 @@ def test_tokens_are_bounded_where_accuracy_counts_none(
     tmp_path: Path, model: str, key: str, rate: float, is_more: bool
 ) -> None:
     """By the longest answer that the benchmark asks for."""
-    scope = Scope(DirectoryTree(tmp_path), load_round("v5.1"), _PLACE, model, "Offline")
+    scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.1"], _PLACE, model, "Offline")
     judge_tokens(scope, {key: rate, "result_samples_per_second": 10.0}, "")
     assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
 
@@ -234,14 +234,14 @@ def test_a_run_of_an_impossible_date_or_loadgen_is_told(
 def test_dates_within_a_day_are_time_zones(tmp_path: Path) -> None:
     """LoadGen's build date is local time in some versions, power_begin in all."""
     assert _judged(tmp_path, test_datetime="2025-02-13T02:00:00Z") == []
-    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE)
+    scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE)
     judge_run_dates(scope, "log", {})
     assert scope.findings == []
 
 
 def test_the_two_runs_of_a_result_are_compared(tmp_path: Path) -> None:
     """Another LoadGen or scenario is a warning: honest results have both."""
-    scope = Scope(DirectoryTree(tmp_path), load_round("v5.0"), _PLACE, "resnet", "Offline")
+    scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE, "resnet", "Offline")
     performance = {"loadgen_version": "5.0 @ a", "effective_scenario": "Offline"}
     judge_pair(scope, performance, dict(performance))
     judge_pair(scope, performance, {})

@@ -13,7 +13,7 @@ from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.logs.accuracy import GAP, hashes_of_lines, named_hashes
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 from tests.submissions import Submission, write_submission
 
 _OTHER = hashlib.sha256(b"the full log of another run").hexdigest()
@@ -134,7 +134,7 @@ def test_v0_5_knew_neither_hash_nor_truncation(tmp_path: Path) -> None:
     """Its checker came with v0.7, which asks for both; in later rounds they are errors."""
     for round_name, breaks in (("v0.5", False), ("v0.7", True)):
         place = Place("open", "Acme", "alpha", "resnet", "Offline")
-        scope = Scope(DirectoryTree(tmp_path), load_round(round_name), place, "resnet", "Offline")
+        scope = Scope(DirectoryTree(tmp_path), SHIPPED[round_name], place, "resnet", "Offline")
         directory = tmp_path / scope.path / "accuracy"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "accuracy.txt").write_text("accuracy=76.456%, good=38228, total=50000\n")

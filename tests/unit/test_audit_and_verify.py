@@ -12,7 +12,7 @@ from mlrepo.bench.audit import audit_config, audits_of, check_test
 from mlrepo.bench.verify import verify
 from mlrepo.errors import UserError
 from mlrepo.logs.detail import DetailLog
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.workloads.digits import DIGITS
 
 KEYS = {
@@ -35,19 +35,19 @@ def test_the_tests_are_those_of_the_round(
     round_: str, scenario: str, tests: tuple[str, ...]
 ) -> None:
     """digits follows resnet; TEST04-B comes before TEST04-A, which is compared with it."""
-    assert audits_of(load_round(round_), DIGITS, scenario) == tests
+    assert audits_of(SHIPPED[round_], DIGITS, scenario) == tests
 
 
 def test_test05_without_seeds_says_why() -> None:
     """Where the rules data have no seeds the test cannot be run."""
     with pytest.raises(UserError, match="seeds"):
-        check_test(load_round("v1.1"), DIGITS, "Offline", "TEST05")
+        check_test(SHIPPED["v1.1"], DIGITS, "Offline", "TEST05")
 
 
 def _verify(
     directory: Path, test: str, scenario: str, reference: float, score: float, **changed: Any
 ) -> tuple[tuple[str, ...], str]:
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     audit = audit_config(round_, DIGITS, test)
     (directory / "audit.config").write_text(audit)
     about = {"score": reference, "target_latency": changed.pop("bound", None)}

@@ -14,12 +14,12 @@ from mlrepo.cli.submission.rendering import renderer, review_text
 from mlrepo.exchange.review import Review, ReviewedResult
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.submissions import SUBMITTER, SYSTEM, write_submission
 
 
 def _checked(root: Path, round_name: str) -> Report:
-    return check(DirectoryTree(root), load_round(round_name))
+    return check(DirectoryTree(root), SHIPPED[round_name])
 
 
 def _named(report: Report, rule: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 
 _DEFAULT = Path(__file__).parents[2].parent / "shared"
 _CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 def judged(root: Path, round_: str = "v1.1") -> tuple[bool, Scope]:
     """Judge the result; its runs count as valid."""
     place = Place("closed", "FuriosaAI", "warboy_intel", "resnet50", "Offline")
-    scope = Scope(DirectoryTree(root), load_round(round_), place, "resnet", "Offline")
+    scope = Scope(DirectoryTree(root), SHIPPED[round_], place, "resnet", "Offline")
     log = scope.tree.open(f"{_RESULT}/performance/run_1/mlperf_log_detail.txt")
     performance = Run(scan=scan_detail(log, KEYS))
     return judge_compliance(scope, lambda path, _test: _run(scope, path), performance), scope
@@ -123,7 +123,7 @@ def test_test08_wants_the_verdict_on_a_line_of_its_own(
     file = tmp_path / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"
     file.parent.mkdir(parents=True)
     file.write_text(text)
-    scope = Scope(DirectoryTree(tmp_path), load_round("v6.1"), place, "dlrm-v3", "Offline")
+    scope = Scope(DirectoryTree(tmp_path), SHIPPED["v6.1"], place, "dlrm-v3", "Offline")
     assert judge_compliance(scope, lambda _path, _test: Run(), Run()) is good
     assert bool(scope.findings) is not good
 

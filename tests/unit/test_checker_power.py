@@ -11,7 +11,7 @@ from mlrepo.checker.power.judge import has_power, judge_power
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.detail import parse_detail
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 
 _DEFAULT = Path(__file__).parents[2].parent / "shared"
 _CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
@@ -39,7 +39,7 @@ def test_the_metric_is_the_official_one(
 ) -> None:
     """Watts and Joules are equal to the last digit, and the unchecked signatures are named."""
     place = Place("closed", submitter, system, "resnet50", directory)
-    scope = Scope(DirectoryTree(_CORPUS), load_round("v1.1"), place, "resnet", scenario)
+    scope = Scope(DirectoryTree(_CORPUS), SHIPPED["v1.1"], place, "resnet", scenario)
     assert has_power(scope)
     log = scope.tree.read(f"{scope.path}/performance/run_1/mlperf_log_detail.txt")
     assert judge_power(scope, parse_detail(log).values) == official

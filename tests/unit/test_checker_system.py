@@ -14,7 +14,7 @@ from mlrepo.checker.documents.system import judge_system
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, known_rounds, load_round
+from mlrepo.rounds import SHIPPED, Place
 from mlrepo.rounds.system_problems import description_problems
 
 _ABSENT = object()
@@ -22,7 +22,7 @@ _ABSENT = object()
 
 def scope_of(root: Path, round_: str, changes: dict[str, Any], division: str = "closed") -> Scope:
     """Return the scope of a sound description with changes."""
-    round_data = load_round(round_)
+    round_data = SHIPPED[round_]
     description: dict[str, Any] = dict.fromkeys(round_data.system_fields(), "1")
     description |= {
         "division": "closed",
@@ -38,7 +38,7 @@ def scope_of(root: Path, round_: str, changes: dict[str, Any], division: str = "
     return Scope(DirectoryTree(root), round_data, Place(division, "Acme", "alpha", ""))
 
 
-@pytest.mark.parametrize("round_", [name for name in known_rounds() if name != "v0.5"])
+@pytest.mark.parametrize("round_", [name for name in SHIPPED if name != "v0.5"])
 def test_a_sound_description_has_no_finding(tmp_path: Path, round_: str) -> None:
     """A sound description has no finding in any round."""
     scope = scope_of(tmp_path, round_, {})
@@ -91,7 +91,7 @@ def test_is_network_is_what_the_division_says(
     tmp_path: Path, division: str, stated: Any, accepted: bool
 ) -> None:
     """Since v2.1; a network system also has the network fields."""
-    network = dict.fromkeys(load_round("v5.1").tables["system_desc_network_fields"], "1")
+    network = dict.fromkeys(SHIPPED["v5.1"].tables["system_desc_network_fields"], "1")
     changes = {**(network if stated == "True" else {}), "is_network": stated}
     scope = scope_of(tmp_path, "v5.1", {"division": division, **changes}, division)
     assert judge_system(scope) is accepted
@@ -112,7 +112,7 @@ _OF_THE_FILE = {"system-description", "system-json", "system-copied", "system-re
 
 def test_every_rule_about_descriptions_stands_in_the_checkers_table() -> None:
     """With the same severity, so that `check`, `system check` and the hook never disagree."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     bad: dict[str, Any] = dict.fromkeys(round_.system_fields(), "1") | {
         "status": "x",
         "system_type": "x",
@@ -157,7 +157,7 @@ def test_a_sound_description_does_not_need_cerberus(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from mlrepo.checker.scope import Scope; "
         "from mlrepo.checker.documents.system import judge_system; from mlrepo.rounds import *; "
         "from mlrepo.repository.trees import DirectoryTree; "
-        f"s = Scope(DirectoryTree(Path({str(tmp_path)!r})), load_round('v6.1'), "
+        f"s = Scope(DirectoryTree(Path({str(tmp_path)!r})), SHIPPED['v6.1'], "
         "Place('closed', 'Acme', 'alpha', '')); assert judge_system(s); "
         "sys.exit(any(m in sys.modules for m in ('cerberus', 'pygit2', 'click')))"
     )

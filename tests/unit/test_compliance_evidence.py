@@ -16,7 +16,7 @@ from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 from tests.submissions import Submission, write_submission
 
 _DETAIL = "performance/run_1/mlperf_log_detail.txt"
@@ -382,7 +382,7 @@ def _llm_findings(root: Path, scenario: str, test: str, files: Mapping[str, str]
     for name, text in files.items():
         _put(root, scenario, benchmark, f"{test}/{name}", text)
     place = Place("closed", "Acme", "box", benchmark, scenario)
-    scope = Scope(DirectoryTree(root), load_round("v6.1"), place, benchmark, scenario)
+    scope = Scope(DirectoryTree(root), SHIPPED["v6.1"], place, benchmark, scenario)
     assert judge_compliance(scope, lambda _path, _test: Run(), Run())
     return scope.findings
 
@@ -486,6 +486,6 @@ def test_test08_passes_by_its_numbers(tmp_path: Path, line: str, other: str) -> 
         file = root / "closed/Acme/results/box/dlrm-v3/Offline/TEST08/verify_accuracy.txt"
         file.parent.mkdir(parents=True)
         file.write_text(content)
-        scope = Scope(DirectoryTree(root), load_round("v6.1"), place, "dlrm-v3", "Offline")
+        scope = Scope(DirectoryTree(root), SHIPPED["v6.1"], place, "dlrm-v3", "Offline")
         assert judge_compliance(scope, lambda _path, _test: Run(), Run())
         assert [f.rule for f in scope.findings] == ["compliance-text"] * (content != text)

@@ -15,7 +15,7 @@ from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Severity
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.endpoints_submissions import write_endpoints
 from tests.submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
@@ -143,7 +143,7 @@ def test_within_a_system_only_other_benchmarks_are_warned_of(
         )
         for name, scenario in ((benchmark, "Offline"), (other, "SingleStream"))
     ]
-    warned = with_copies(load_round("v5.1"), results)
+    warned = with_copies(SHIPPED["v5.1"], results)
     assert sum(len(result.findings) for result in warned) == count
 
 
@@ -203,5 +203,5 @@ def test_a_run_against_an_endpoint_is_known_by_its_summary(tmp_path: Path) -> No
     write_endpoints(tmp_path, "closed", "datacenter", "llama3.1-8b")
     home = next((tmp_path / "closed").iterdir())
     shutil.copytree(home, home.with_name("Copycat"))
-    report = check(DirectoryTree(tmp_path), load_round("v6.1"))
+    report = check(DirectoryTree(tmp_path), SHIPPED["v6.1"])
     assert {path.rpartition("/")[2] for path, _ in copies(report)} == {"result_summary.json"}

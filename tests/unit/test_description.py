@@ -10,7 +10,7 @@ import pytest
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.system_schema import known_fields
 from mlrepo.systems.agreement import agrees
 from mlrepo.systems.description import (
@@ -27,7 +27,7 @@ from mlrepo.systems.machine import Fact
 
 def _new(name: str, facts: dict[str, Fact] | None = None) -> dict[str, Any]:
     return new_description(
-        load_round(name),
+        SHIPPED[name],
         division="open",
         submitter="Acme",
         category="edge",
@@ -36,15 +36,15 @@ def _new(name: str, facts: dict[str, Fact] | None = None) -> dict[str, Any]:
     ).values
 
 
-@pytest.mark.parametrize("name", known_rounds())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_field_of_every_round_is_explained(name: str) -> None:
     """Who is asked for a field is told what it means."""
-    assert known_fields(load_round(name)) <= set(EXPLANATIONS)
+    assert known_fields(SHIPPED[name]) <= set(EXPLANATIONS)
 
 
 def test_network_and_power_bring_their_fields(name: str = "v6.1") -> None:
     """They are part of a new description, and open until they are filled."""
-    round_ = load_round(name)
+    round_ = SHIPPED[name]
     common: Any = {"submitter": "Acme", "category": "edge", "name": "box"}
     facts = {"filesystem": Fact("ext4", "/proc/mounts")}
     made = new_description(round_, division="network", facts={}, **common).values
@@ -59,12 +59,12 @@ def test_network_and_power_bring_their_fields(name: str = "v6.1") -> None:
     assert "disk_drives" in open_fields(round_, made)
 
 
-@pytest.mark.parametrize("name", known_rounds())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_new_description_has_every_field_of_the_round(name: str) -> None:
     """In the round's order; what is neither given nor detected is empty."""
     facts = {"host_memory_capacity": Fact("4 GiB", "x"), "no_such_field": Fact("y", "z")}
     description = _new(name, facts)
-    fields = load_round(name).system_fields()
+    fields = SHIPPED[name].system_fields()
     assert tuple(description)[: len(fields)] == fields
     assert set(description) - set(fields) <= {"system_type"}  # of v0.7, which wants it unlisted
     assert description["submitter"] == "Acme"
@@ -74,7 +74,7 @@ def test_a_new_description_has_every_field_of_the_round(name: str) -> None:
 
 def test_open_fields_are_those_the_round_wants_filled() -> None:
     """The framework comes from the run; what may stay empty is not asked for."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     description = _new("v6.1")
     still_open = open_fields(round_, description)
     assert "cooling" in still_open
@@ -175,7 +175,7 @@ def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
         "cooling": "",
     }
     made = new_description(
-        load_round("v6.1"),
+        SHIPPED["v6.1"],
         division="open",
         submitter="Acme",
         category="edge",
@@ -204,7 +204,7 @@ def test_a_base_lends_words_but_no_hardware_that_is_not_here() -> None:
 def test_what_the_user_sets_stands_and_is_told_to_contradict() -> None:
     """The user may know better than a sensor; nobody else may."""
     made = new_description(
-        load_round("v6.1"),
+        SHIPPED["v6.1"],
         division="open",
         submitter="Acme",
         category="edge",
@@ -271,7 +271,7 @@ def test_wordings_agree_only_when_both_can_be_true(
 
 def test_a_file_is_judged_before_a_run_fills_its_framework() -> None:
     """What the hook asks: bytes that are no object are a finding, the framework may be empty."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     for data in (b"{", b"[]", b"\xff", b"[" * 100_000):
         (problem,) = draft_problems(data, round_)
         assert (problem.rule, problem.breaks_official) == ("system-description", True)

@@ -12,7 +12,7 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
 
 _SCORES = "accuracy/accuracy_results.json"
@@ -23,10 +23,10 @@ def _judged(
     root: Path, category: str, model: str, scenario: str, change: Callable[[Path], None]
 ) -> list[Finding]:
     """Return what strict finds at the scenario after the change."""
-    names = sorted({*endpoints_scenarios(load_round(ROUND), category, model), scenario})
+    names = sorted({*endpoints_scenarios(SHIPPED[ROUND], category, model), scenario})
     directory = write_endpoints(root, "closed", category, model, *names) / scenario
     change(directory)
-    report = check(DirectoryTree(root), load_round(ROUND))
+    report = check(DirectoryTree(root), SHIPPED[ROUND])
     path = directory.relative_to(root).as_posix()
     (result,) = (each for each in report.results if each.path == path)
     return [each for each in result.findings if each.rule not in ("system-accelerators",)]

@@ -14,7 +14,7 @@ from mlrepo.errors import LONGEST_REASON, InvalidResult, UserError, telling_line
 from mlrepo.harness.events import FAILED_EXIT, Reporter
 from mlrepo.harness.spec import RunSpec
 from mlrepo.redaction import Redactor
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 
 _OPENVINO = """Exception from src/inference/src/cpp/core.cpp:84:
 Check 'false' failed at src/frontends/common_translators/src/unconverted_ops_report.cpp:151:
@@ -124,7 +124,7 @@ def test_the_whole_reason_of_a_failed_run_is_recorded(tmp_path: Path) -> None:
     assert child.exitcode == FAILED_EXIT
     (tmp_path / "environment.json").write_text(json.dumps({}))
     spec = RunSpec("digits", "openvino", "Offline", "performance", "a.onnx")
-    judgement = judge(tmp_path, spec, load_round("v6.1"))
+    judgement = judge(tmp_path, spec, SHIPPED["v6.1"])
     assert judgement.reasons[:2] == (error.message, "Do this.")
     assert "--log failure` prints the whole reason" in judgement.reasons[2]
     files = recorded_texts(tmp_path, judgement, Redactor(), {})

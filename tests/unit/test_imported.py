@@ -15,7 +15,7 @@ from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
 from mlrepo.record import RunRecord
 from mlrepo.repository.trailers import run_trailers
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.submissions import Submission, write_submission
 
 _DETAIL = "mlperf_log_detail.txt"
@@ -26,7 +26,7 @@ _ROUGE = (
 
 
 def _importer(root: Path, round_name: str) -> Importer:
-    return Importer(DirectoryTree(root), load_round(round_name), "theirs", "import", "mlrepo")
+    return Importer(DirectoryTree(root), SHIPPED[round_name], "theirs", "import", "mlrepo")
 
 
 def _bare(root: Path, round_name: str, benchmark: str, division: str = "open") -> list[RunRecord]:

@@ -11,10 +11,10 @@ import pytest
 
 from mlrepo.bench.judge import Judgement, judge
 from mlrepo.harness.spec import RunSpec, read_events
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.workloads.digits import DigitsDataset
 
-ROUND = load_round("v6.1")
+ROUND = SHIPPED["v6.1"]
 LABELS = DigitsDataset().labels
 
 
@@ -90,7 +90,7 @@ def test_the_result_follows_round_and_scenario(
 ) -> None:
     """The key that the round names is the result."""
     files = {"mlperf_log_detail.txt": GOOD}
-    found = _run(tmp_path, outcome={}, scenario=scenario, files=files, round_=load_round(round_))
+    found = _run(tmp_path, outcome={}, scenario=scenario, files=files, round_=SHIPPED[round_])
     assert (found.result.value, found.result.unit) == (value, unit)
 
 

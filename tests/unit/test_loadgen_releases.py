@@ -6,7 +6,7 @@ import pytest
 
 from mlrepo.bench.loadgen import LoadGenFit, loadgen_fit
 from mlrepo.harness.loadgen import SEEDS, embedded_seeds, installed_release
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 
 
@@ -14,10 +14,10 @@ def test_the_table_agrees_with_the_installed_loadgen() -> None:
     """The seeds that LoadGen embeds are those of the round that the table names."""
     seeds = embedded_seeds()
     assert set(seeds) == set(SEEDS)
-    fitting = [name for name in known_rounds() if load_round(name).seeds() == seeds]
+    fitting = [name for name in SHIPPED if SHIPPED[name].seeds() == seeds]
     assert fitting
-    for name in known_rounds():
-        assert loadgen_fit(load_round(name)).fits == (name in fitting), name
+    for name in SHIPPED:
+        assert loadgen_fit(SHIPPED[name]).fits == (name in fitting), name
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_releases_belong_to_rounds_by_their_seeds(
     release: str, round_: str, fits: bool | None
 ) -> None:
     """First and last releases; what the table does not hold it does not guess."""
-    assert has_seeds_of(load_round(round_), release) is fits
+    assert has_seeds_of(SHIPPED[round_], release) is fits
 
 
 def test_the_ranges_follow_one_another() -> None:
     """No release stands in two rounds, and rounds without a range are named."""
-    ranges = [loadgen_releases(load_round(name)) for name in known_rounds()]
-    assert ranges.count(None) == len(known_rounds()) - 5
+    ranges = [loadgen_releases(SHIPPED[name]) for name in SHIPPED]
+    assert ranges.count(None) == len(SHIPPED) - 5
     versions = [tuple(map(int, v.split("."))) for pair in ranges if pair for v in pair]
     assert versions == sorted(versions)
 

@@ -19,7 +19,7 @@ from mlrepo.checker.runs.equal_issue import KEY, damaged_configuration, judge_eq
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.rows import Figures, rows
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 from tests.submissions import SUBMITTER, SYSTEM, Submission, write_submission
 
 _DETAIL = "performance/run_1/mlperf_log_detail.txt"
@@ -181,13 +181,13 @@ def test_v0_5_knows_no_categories(tmp_path: Path) -> None:
     submission = write_submission(tmp_path, "v0.7")
     for file in submission.root.glob("closed/*/systems/*.json"):
         file.write_text(file.read_text().replace('"system_type"', '"kind"'))
-    seeds = load_round("v0.5").seeds()
+    seeds = SHIPPED["v0.5"].seeds()
     for log in submission.root.rglob("mlperf_log_summary.txt"):
         text = log.read_text()
         for name, seed in submission.round.seeds().items():
             text = text.replace(f"{name} : {seed}", f"{name} : {seeds[name]}")
         log.write_text(text)
-    report = check(DirectoryTree(submission.root), load_round("v0.5"))
+    report = check(DirectoryTree(submission.root), SHIPPED["v0.5"])
     assert report.results and all(result.official for result in report.results)
     assert {row["SystemType"] for result in report.results for row in result.rows} == {None}
 
@@ -255,7 +255,7 @@ def scope(tmp_path: Path) -> Callable[..., Scope]:
         place = Place("closed", "Acme", "alpha", "3d-unet-99", "Offline")
         found = Scope(
             DirectoryTree(tmp_path),
-            load_round(round_name),
+            SHIPPED[round_name],
             place,
             model="3d-unet-99",
             scenario="Offline",
@@ -332,7 +332,7 @@ def test_a_power_result_describes_its_analyzer(
     scope: Callable[..., Scope], tmp_path: Path, above: int
 ) -> None:
     """v3.1 to v5.1 ask for two files, by the result or up to three levels above."""
-    patterns = load_round("v3.1").tables["required_files"]["power_measurements_regex"]
+    patterns = SHIPPED["v3.1"].tables["required_files"]["power_measurements_regex"]
     before, after = scope("v3.1"), scope("v3.1")
     judge_measurements(before, with_power=True)
     directory = tmp_path / before.below("measurements")
@@ -356,7 +356,7 @@ def test_units_of_v5_0_go_by_the_name_of_the_directory() -> None:
     """A model that is mapped to llama has another name, so its unit is that of all others."""
     for round_name, unit in (("v5.0", "Samples/s"), ("v5.1", "Tokens/s")):
         place = Place("open", "Acme", "alpha", "my-llama", "Offline")
-        round_ = load_round(round_name)
+        round_ = SHIPPED[round_name]
         tree = DirectoryTree(Path(__file__).parent)
         here = Scope(tree, round_, place, model="llama2-70b-99", scenario="Offline")
         figures = Figures(1.0, "", 0, 1, 0, inferred=False, weight_data_types="fp8")

@@ -10,13 +10,13 @@ from mlrepo.checker.check import check
 from mlrepo.checker.selection import restricted
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.submissions import write_submission
 
 
 def told(root: Path, round_name: str) -> list[Finding]:
     """Return what a check by the rules of a round says of the tree's seeds."""
-    report = check(DirectoryTree(root), load_round(round_name))
+    report = check(DirectoryTree(root), SHIPPED[round_name])
     return [finding for finding in report.all_findings() if finding.rule == "round-seeds"]
 
 
@@ -38,7 +38,7 @@ def test_the_round_of_the_seeds_is_named(tmp_path: Path, measured: str, asked: s
     [finding] = told(tmp_path, asked)
     assert f"use --round {measured}" in finding.message
     assert (finding.expected, finding.actual, finding.path) == (asked, measured, "")
-    report = check(DirectoryTree(tmp_path), load_round(asked))
+    report = check(DirectoryTree(tmp_path), SHIPPED[asked])
     assert not report.valid("strict")
     assert report.findings[0] == finding
     assert finding in restricted(report, report.results[0].path, "strict").findings
@@ -53,7 +53,7 @@ def test_nothing_is_said_of_a_tree_of_its_round(tmp_path: Path, round_name: str)
     for path in (run / "mlperf_log_detail.txt", run / "mlperf_log_summary.txt"):
         text = path.read_text()
         for seed in submission.round.seeds().values():
-            text = text.replace(str(seed), str(load_round("v5.1").seeds()["qsl_rng_seed"]))
+            text = text.replace(str(seed), str(SHIPPED["v5.1"].seeds()["qsl_rng_seed"]))
         path.write_text(text)
     assert not told(tmp_path, round_name)
 

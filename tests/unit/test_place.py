@@ -13,10 +13,10 @@ import pytest
 from mlrepo.bench.place import PlacedFiles, place_run
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric, RunRecord, configuration_digest
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.samples import sample_record
 
-ROUND = load_round("v6.1")
+ROUND = SHIPPED["v6.1"]
 SYSTEM = b'{"system_name": "alpha", "cooling": "air", "framework": ""}'
 RESULT = "closed/Acme/results/alpha-onnx/resnet50/Offline"
 FIRST, SECOND = "20261123T120000Z-0a1b2c", "20261123T130000Z-0a1b2d"
@@ -129,7 +129,7 @@ def test_the_readme_of_the_code_is_written_once() -> None:
     assert b"mlrepo bench prereq" in {str(p): d for p, d in _place(_record()).files.items()}[own]
     tip.files[own] = b"mine"
     assert own not in {str(path) for path in _place(_record(), tip).files}
-    older = place_run(_record(), load_round("v5.1"), MemoryTree(), system_json=SYSTEM, force=False)
+    older = place_run(_record(), SHIPPED["v5.1"], MemoryTree(), system_json=SYSTEM, force=False)
     assert "closed/Acme/code/resnet50/README.md" in {str(path) for path in older.files}
 
 

@@ -13,7 +13,7 @@ import pytest
 from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.scope import Scope
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import Place, load_round
+from mlrepo.rounds import SHIPPED, Place
 
 _RUN_FILES = ("mlperf_log_detail.txt", "mlperf_log_summary.txt", "spl.txt")
 _FILES = [
@@ -26,7 +26,7 @@ _FILES = [
 
 def _scope(root: Path, round_name: str) -> Scope:
     place = Place("closed", "Acme", "alpha", "resnet50", "Offline")
-    return Scope(DirectoryTree(root), load_round(round_name), place, model="resnet")
+    return Scope(DirectoryTree(root), SHIPPED[round_name], place, model="resnet")
 
 
 @pytest.fixture

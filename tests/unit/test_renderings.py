@@ -18,7 +18,7 @@ from mlrepo.checker.rules import RULES
 from mlrepo.cli.screen import unstyled
 from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.findings import Finding, Severity
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 
 _SARIF = json.loads(
     (Path(__file__).parents[1] / "data" / "sarif-schema-2.1.0.json").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def _result(scenario: str = "Offline", **values: object) -> Result:
     return Result(path, "closed", "Acme", "alpha", "resnet50", scenario, **given_)  # type: ignore[arg-type]
 
 
-_COLUMNS = tuple(load_round("v1.1").tables["summary_columns"])
+_COLUMNS = tuple(SHIPPED["v1.1"].tables["summary_columns"])
 
 
 def _row(notes: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from mlrepo.cli.bench.group import command as bench
 from mlrepo.cli.repository.init import command as init
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from mlrepo.rounds import SHIPPED
 from tests.samples import sample_record
 
 _OCTOML = {
@@ -115,7 +116,7 @@ def test_a_published_framework_becomes_the_backend_that_reads_the_model(
     framework: str, weights: str, backend: str, variant: str
 ) -> None:
     """Where today's backend of that framework cannot read it, another does, and that is said."""
-    today = todays_command(_published(framework, weights), {}, "v6.1")
+    today = todays_command(_published(framework, weights), {}, SHIPPED["v6.1"])
     found = _parsed(today.arguments)
     assert (found["backend"], found["model_variant"]) == (backend, variant)
     assert (found["qps"], found["time_"]) == (2100.0, 610.0)
@@ -124,7 +125,7 @@ def test_a_published_framework_becomes_the_backend_that_reads_the_model(
 
 def test_the_input_of_the_automation_of_2021_is_translated() -> None:
     """Its flags become ours; what has no equivalent is named."""
-    today = todays_command(_published("TVM v0.8", "resnet50_v1.onnx"), _OCTOML, "v6.1")
+    today = todays_command(_published("TVM v0.8", "resnet50_v1.onnx"), _OCTOML, SHIPPED["v6.1"])
     found = _parsed(today.arguments)
     assert (found["qps"], found["time_"], found["max_batchsize"]) == (900.0, 610.0, 1)
     assert dict(found["backend_options"]) == {"mcpu": "cascadelake"}
@@ -133,11 +134,11 @@ def test_the_input_of_the_automation_of_2021_is_translated() -> None:
 
 def test_a_benchmark_that_nothing_runs_has_no_command() -> None:
     """The remark says whether the benchmark or the framework is missing."""
-    unknown = todays_command(_published("TVM", "x.onnx", benchmark="rnnt"), {}, "v6.1")
+    unknown = todays_command(_published("TVM", "x.onnx", benchmark="rnnt"), {}, SHIPPED["v6.1"])
     assert (unknown.arguments, unknown.remarks) == (
         (),
         ("no installed benchmark is called rnnt",),
     )
-    foreign = todays_command(_published("TensorRT 8", "resnet50.plan"), {}, "v6.1")
+    foreign = todays_command(_published("TensorRT 8", "resnet50.plan"), {}, SHIPPED["v6.1"])
     assert foreign.arguments == ()
     assert foreign.remarks == ("no backend of mlrepo is TensorRT 8",)

@@ -13,7 +13,7 @@ import pytest
 from mlrepo.cli.main import main
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.rounds import known_rounds, load_round
+from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.importing import import_round
 from mlrepo.rounds.python_facts import constants
 
@@ -119,7 +119,7 @@ def test_the_shipped_rounds_are_what_the_import_makes(name: str, tmp_path: Path)
     """Every key of the shipped data file but the note of its revision, and nothing missing."""
     checkout = _checker_of(_SHIPPED[name], tmp_path)
     assert checkout is not None
-    shipped = dict(load_round(name).tables)
+    shipped = dict(SHIPPED[name].tables)
     imported = import_round(checkout, name)
     tables = json.loads(json.dumps(dict(imported.tables)))
     assert shipped["source"]["path"] == tables["source"]["path"]
@@ -172,7 +172,7 @@ def test_the_classes_of_settings_come_from_mlperf_conf(tmp_path: Path) -> None:
     """Its percentiles and switches; without the file they are those of the round before."""
     checkout = _checkout(tmp_path, SMALL)
     inherited = import_round(checkout)
-    assert inherited.tables["settings"] == load_round(known_rounds()[-1]).tables["settings"]
+    assert inherited.tables["settings"] == SHIPPED[list(SHIPPED)[-1]].tables["settings"]
     assert any(line.startswith("settings: there is no mlperf.conf") for line in inherited.missing)
     (checkout / "mlperf.conf").write_text(
         "# comment\n*.SingleStream.target_latency_percentile = 90\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlrepo.logs.user_conf import EMBEDDED_ONLY, KEYS
-from mlrepo.rounds import Round, known_rounds, load_round
+from mlrepo.rounds import SHIPPED, Round
 from mlrepo.rounds.setting_classes import CLASSES
 from mlrepo.rounds.setting_rules import (
     Subject,
@@ -18,13 +18,13 @@ from mlrepo.rounds.setting_rules import (
 _SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 
 
-@pytest.mark.parametrize("name", known_rounds())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_setting_has_a_class_in_every_round_and_scenario(name: str) -> None:
     """Every key that LoadGen reads, in user.conf or its own file; a value where the class has one.
 
     A table that is named is one of the round's.
     """
-    round_ = load_round(name)
+    round_ = SHIPPED[name]
     classes = setting_classes(round_)
     assert set(classes) >= set(KEYS) | EMBEDDED_ONLY
     for key, entry in classes.items():
@@ -47,7 +47,7 @@ def _subject(
     round_: str = "v6.1",
     test: str = "",
 ) -> Subject:
-    return Subject(load_round(round_), division, benchmark, scenario, test)
+    return Subject(SHIPPED[round_], division, benchmark, scenario, test)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_a_log_is_held_to_the_same_classes() -> None:
 
 def test_a_round_without_the_table_has_that_of_the_newest_before() -> None:
     """A repository may hold rounds that an older version imported."""
-    old = Round("v6.0", {**load_round("v6.0").tables, "settings": None})
-    assert setting_classes(old) == load_round("v6.0").tables["settings"]
+    old = Round("v6.0", {**SHIPPED["v6.0"].tables, "settings": None})
+    assert setting_classes(old) == SHIPPED["v6.0"].tables["settings"]
     newer = Round("v99.0", {})
-    assert setting_classes(newer) == load_round(known_rounds()[-1]).tables["settings"]
+    assert setting_classes(newer) == SHIPPED[list(SHIPPED)[-1]].tables["settings"]
 
 
 def test_the_names_are_those_of_mlperf_conf() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import Round, known_rounds, load_round
+from mlrepo.rounds import SHIPPED, Round
 from mlrepo.rounds.system_problems import (
     FieldProblem,
     _explained,
@@ -49,9 +49,9 @@ def _judged(system: PastSystem, description: dict[str, Any], round_: Round) -> b
 def test_every_published_description_gets_the_verdict_of_its_round(system: PastSystem) -> None:
     """All were accepted; each also gets the official verdict under the oldest and newest rules."""
     description = dict(system.description)
-    assert _judged(system, description, load_round(system.round))
+    assert _judged(system, description, SHIPPED[system.round])
     for name in ("v0.7", "v6.1"):
-        round_ = load_round(name)
+        round_ = SHIPPED[name]
         assert _judged(system, description, round_) == _official(system, description, round_)
 
 
@@ -60,7 +60,7 @@ _SOUND = past_system(
 )
 
 
-@pytest.mark.parametrize("field", load_round("v6.1").system_fields())
+@pytest.mark.parametrize("field", SHIPPED["v6.1"].system_fields())
 @pytest.mark.parametrize("value", [..., "", " ", None, 0, 7, ["x"], "nonsense", "0"], ids=repr)
 def test_a_changed_field_gets_the_official_verdict(field: str, value: Any) -> None:
     """Missing, empty, null, zero, a list, another word: the two judges agree on each."""
@@ -68,12 +68,12 @@ def test_a_changed_field_gets_the_official_verdict(field: str, value: Any) -> No
     description[field] = value
     if value is ...:
         del description[field]
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     assert _judged(_SOUND, description, round_) == _official(_SOUND, description, round_)
 
 
 def _problems(round_name: str = "v6.1", **changes: Any) -> list[FieldProblem]:
-    return list(description_problems(load_round(round_name), {**_SOUND.description, **changes}))
+    return list(description_problems(SHIPPED[round_name], {**_SOUND.description, **changes}))
 
 
 def test_a_zero_that_counts_as_empty_is_explained() -> None:
@@ -157,7 +157,7 @@ def test_cores_that_the_name_of_the_processor_denies(cores: int, advice: str) ->
 
 def test_power_and_network_results_need_further_fields() -> None:
     """Each set of fields is asked for only where it applies; no checker has asked for power's."""
-    round_ = load_round("v6.1")
+    round_ = SHIPPED["v6.1"]
     bare = {f: v for f, v in _SOUND.description.items() if f not in round_.system_further_fields()}
     by_table = {
         "system-field-missing": ("system_desc_network_fields", {"division": "network"}, True),
@@ -182,7 +182,7 @@ _values = st.one_of(
 
 
 @given(
-    st.sampled_from(known_rounds()),
+    st.sampled_from(list(SHIPPED)),
     st.dictionaries(st.sampled_from(sorted(_SOUND.description)), _values, max_size=4),
     st.sets(st.sampled_from(sorted(_SOUND.description)), max_size=2),
 )
@@ -192,16 +192,16 @@ def test_the_quick_look_and_cerberus_never_differ(
     """A description that looks plainly sound has nothing that cerberus could explain."""
     description = {**_SOUND.description, **changes}
     description = {key: value for key, value in description.items() if key not in without}
-    round_ = load_round(name)
+    round_ = SHIPPED[name]
     schema = system_schema(round_)
     explained = _explained(round_, description, schema)
     assert _plainly_sound(schema, description) is (not explained)
 
 
-@pytest.mark.parametrize("name", known_rounds())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_an_empty_description_misses_every_field_of_its_round(name: str) -> None:
     """In the round's own order."""
-    round_ = load_round(name)
+    round_ = SHIPPED[name]
     found = [p.field for p in description_problems(round_, {}) if p.rule == "system-field-missing"]
     assert found[: len(round_.system_fields())] == list(round_.system_fields())
 

@@ -9,13 +9,13 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.findings import Severity
 from mlrepo.repository.trees import DirectoryTree
-from mlrepo.rounds import load_round
+from mlrepo.rounds import SHIPPED
 from tests.submissions import SUBMITTER, SYSTEM, write_submission
 
 
 def _found(root: Path, round_name: str) -> dict[str, Severity]:
     """Return the rules about names and trees that are broken, and how much that weighs."""
-    report = check(DirectoryTree(root), load_round(round_name))
+    report = check(DirectoryTree(root), SHIPPED[round_name])
     found: dict[str, Severity] = {}
     for finding in report.all_findings():
         if finding.rule.startswith(("tree-", "benchmark-")):
@@ -44,7 +44,7 @@ def test_the_submitters_own_directory_has_a_name_too(tmp_path: Path, name: str, 
 def test_the_official_verdict_on_a_submitter_with_a_space(tmp_path: Path) -> None:
     """From v3.0 to v5.1 nothing of it is looked at; in earlier rounds the name is a warning."""
     _renamed_submitter(tmp_path / "new", "v5.1", "GATE Overflow")
-    report = check(DirectoryTree(tmp_path / "new"), load_round("v5.1"))
+    report = check(DirectoryTree(tmp_path / "new"), SHIPPED["v5.1"])
     assert not any(result.official for result in report.results)
     _renamed_submitter(tmp_path / "old", "v2.1", "GATE Overflow")
     assert _found(tmp_path / "old", "v2.1")["tree-space"] is Severity.WARNING

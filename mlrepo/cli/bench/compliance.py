@@ -86,7 +86,7 @@ def run_tests(
     """
     from mlrepo.bench.compliance import plan_tests, prepare_test
 
-    plan = plan_tests(bench.settings["round"].value, request, tests)
+    plan = plan_tests(bench.round, request, tests)
     if not plan.tests:
         click.echo(f"{plan.round.name} asks for no test of {request.workload}.", err=True)
     worst = 0

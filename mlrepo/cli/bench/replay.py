@@ -116,7 +116,9 @@ def command(
     label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
     request = replace(plan.request, agreement_check=agreement_check)
     done = run_one(bench, request, f"replay {label}")
-    [comparison] = compare([find_side(repository, one) for one in (record.run, done.record.run)])
+    [comparison] = compare(
+        [find_side(repository, one) for one in (record.run, done.record.run)], repository.rounds
+    )
     if as_json:
         print_json(
             "mlrepo.replay/1",

@@ -84,7 +84,6 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
     """
     from mlrepo.bench.run import Bench
     from mlrepo.repository.experiments import Experiment
-    from mlrepo.rounds import load_round
     from mlrepo.rounds.naming import check_new_name
 
     repository = current_repository()
@@ -93,8 +92,9 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
         key: found.require(key, given["round_" if key == "round" else key])
         for key in ("round", "division", "submitter", "category", "system", "platform")
     }
+    round_ = repository.rounds[settings["round"].value]
     for key in ("submitter", "system"):
-        check_new_name(load_round(settings["round"].value), settings[key].value, key)
+        check_new_name(round_, settings[key].value, key)
     system = settings["system"].value
     name = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
     return Bench(
@@ -154,9 +154,8 @@ def before_runs(bench: Bench) -> None:
 def tell_loadgen(bench: Bench) -> None:
     """Say on standard error if the installed LoadGen was made for another round."""
     from mlrepo.bench.loadgen import loadgen_fit
-    from mlrepo.rounds import load_round
 
-    if note := loadgen_fit(load_round(bench.settings["round"].value)).note:
+    if note := loadgen_fit(bench.round).note:
         click.echo(note, err=True)
 
 

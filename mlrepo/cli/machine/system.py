@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.rounds import Round
 
 
 @click.group("system")
@@ -155,7 +158,6 @@ def add(
       mlrepo system add laptop --set cooling=air --set status=available
     """
     from mlrepo.repository.files import write_atomically
-    from mlrepo.rounds import load_round
     from mlrepo.rounds.naming import check_new_name
     from mlrepo.settings import setting_named
     from mlrepo.systems.description import open_fields
@@ -164,10 +166,8 @@ def add(
     repository = current_repository()
     name = setting_named("system").check(name, "NAME")
     settings = resolver(repository)
-    values = {
-        key: settings.require(key).value for key in ("round", "division", "submitter", "category")
-    }
-    round_ = load_round(values["round"])
+    values = {key: settings.require(key).value for key in ("division", "submitter", "category")}
+    round_ = repository.rounds[settings.require("round").value]
     check_new_name(round_, name, "system")
     directory = repository.systems / name
     if (directory / "system.json").exists():
@@ -176,7 +176,7 @@ def add(
             hint="Edit it, or choose another name.",
         )
     made, unknown = _describe(
-        name, values, _base(repository.systems, base), _chosen(chosen, round_), power=power
+        name, round_, values, _base(repository.systems, base), _chosen(chosen, round_), power=power
     )
     if not (no_input or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         for field in open_fields(round_, made.values):
@@ -184,7 +184,7 @@ def add(
     still_open = open_fields(round_, made.values)
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for path, data in _files(name, values["round"], made.values).items():
+    for path, data in _files(name, round_, made.values).items():
         if not (repository.root / path).exists():
             write_atomically(repository.root / path, data)
             written.append(path)
@@ -243,7 +243,6 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.bench.settings import Rules, conf_problems
-    from mlrepo.rounds import load_round
     from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
     from mlrepo.systems.description import description_file, draft_problems
@@ -251,7 +250,7 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
 
     repository = current_repository()
     settings = resolver(repository)
-    round_ = load_round(settings.require("round").value)
+    round_ = repository.rounds[settings.require("round").value]
     place = {
         key: (s.value if (s := settings.find(key)) else "") for key in ("division", "submitter")
     }
@@ -348,31 +347,32 @@ def path_(name: str, as_json: bool) -> None:
         click.echo(path)
 
 
-def system_files(name: str, values: dict[str, str]) -> tuple[dict[str, bytes], list[str]]:
+def system_files(
+    name: str, round_: Round, values: Mapping[str, str]
+) -> tuple[dict[str, bytes], list[str]]:
     """Return a system's files by path below the root, and the fields that remain to be filled."""
-    from mlrepo.rounds import load_round
     from mlrepo.systems.description import open_fields
 
-    made, _ = _describe(name, values, None, {})
-    still_open = open_fields(load_round(values["round"]), made.values)
-    return _files(name, values["round"], made.values), still_open
+    made, _ = _describe(name, round_, values, None, {})
+    still_open = open_fields(round_, made.values)
+    return _files(name, round_, made.values), still_open
 
 
 def _describe(
     name: str,
+    round_: Round,
     values: Mapping[str, str],
     base: Mapping[str, Any] | None,
     chosen: Mapping[str, str],
     *,
     power: bool = False,
 ) -> tuple[Any, Mapping[str, str]]:
-    from mlrepo.rounds import load_round
     from mlrepo.systems.description import new_description
     from mlrepo.systems.detect import detect
 
     found = detect()
     made = new_description(
-        load_round(values["round"]),
+        round_,
         division=values["division"],
         submitter=values["submitter"],
         category=values["category"],
@@ -385,14 +385,16 @@ def _describe(
     return made, found.unknown
 
 
-def _files(name: str, round_: str, description: Mapping[str, Any]) -> dict[str, bytes]:
+def _files(name: str, round_: Round, description: Mapping[str, Any]) -> dict[str, bytes]:
     from mlrepo.templates import render
 
     directory = Path("systems") / name
     text = json.dumps(description, indent=4, ensure_ascii=False) + "\n"
     return {
         str(directory / "system.json"): text.encode(),
-        str(directory / f"user.{round_}.conf"): render("results_repo/user.conf", {"round": round_}),
+        str(directory / f"user.{round_.name}.conf"): render(
+            "results_repo/user.conf", {"round": round_.name}
+        ),
     }
 
 

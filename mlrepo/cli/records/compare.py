@@ -49,7 +49,7 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
     found = [find_side(repository, text) for text in sides]
     for problem in dict.fromkeys(problem for side in found for problem in side.unreadable):
         click.echo(f"Left out: {problem}", err=True)
-    comparisons = compare(found)
+    comparisons = compare(found, repository.rounds)
     if as_json:
         values = [comparison_values(one) for one in comparisons]
         print_json("mlrepo.compare/1", {"comparisons": values})

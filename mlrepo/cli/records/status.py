@@ -34,11 +34,10 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     """
     from mlrepo.bench.loadgen import loadgen_fit
     from mlrepo.bench.status import round_status
-    from mlrepo.rounds import load_round
 
     repository = current_repository()
     found = resolver(repository)
-    found_round = load_round(found.require("round", round_).value)
+    found_round = repository.rounds[found.require("round", round_).value]
     asked = found.require("category", category).value
     rows = round_status(repository, found_round, asked, division)
     code = 1 if repository.damage else 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.settings import SETTINGS, Resolver, setting_named
+
+if TYPE_CHECKING:
+    from mlrepo.rounds import Rounds
 
 
 @click.group("config")
@@ -81,12 +84,11 @@ def set_(key: str, value: str) -> None:
         click.echo(f"Note: {now.origin} sets {key} to {now.value} and wins.", err=True)
 
 
-def _check_names(resolved: Resolver, key: str, rounds: Path) -> None:
+def _check_names(resolved: Resolver, key: str, rounds: Rounds) -> None:
     """Refuse a round without rules, and a name that the round of the file refuses."""
-    from mlrepo.rounds import load_round
     from mlrepo.rounds.naming import check_new_name
 
-    round_ = load_round(resolved.require("round").value, rounds)
+    round_ = rounds[resolved.require("round").value]
     for name in ("submitter", "system"):
         if key in ("round", name) and (found := resolved.find(name)):
             check_new_name(round_, found.value, name)

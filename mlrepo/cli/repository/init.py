@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from mlrepo.cli.context import resolver
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 from mlrepo.shell import shell_command
+
+if TYPE_CHECKING:
+    from mlrepo.rounds import Round
 
 
 @click.command("init")
@@ -44,7 +48,7 @@ def command(
     from mlrepo.repository.discovery import find_repository
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.scaffold import refuse_results_repository, scaffold
-    from mlrepo.rounds import load_round
+    from mlrepo.rounds import Rounds
     from mlrepo.rounds.naming import check_new_name
 
     refuse_results_repository(directory)
@@ -55,16 +59,17 @@ def command(
         "submitter": settings.require("submitter", submitter).value,
         "category": settings.require("category", category).value,
     }
-    if values["division"] not in load_round(values["round"]).tables["divisions"]:
+    rules = Rounds.of_repository(directory)[values["round"]]
+    if values["division"] not in rules.tables["divisions"]:
         raise UserError(
             f"{values['round']} has no {values['division']} division.",
             hint="Choose another division or round.",
         )
     chosen = settings.find("system", system)
     name = chosen.value if chosen else ""
-    check_new_name(load_round(values["round"]), values["submitter"], "submitter")
-    check_new_name(load_round(values["round"]), name, "system")
-    files, still_open = _files(values, name)
+    check_new_name(rules, values["submitter"], "submitter")
+    check_new_name(rules, name, "system")
+    files, still_open = _files(values, rules, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
     repository = find_repository(made.root)
     ask_about_hooks(repository)
@@ -99,7 +104,7 @@ def command(
         click.echo("Describe this machine next: mlrepo system add NAME")
 
 
-def _files(values: dict[str, str], system: str) -> tuple[dict[str, bytes], list[str]]:
+def _files(values: dict[str, str], rules: Round, system: str) -> tuple[dict[str, bytes], list[str]]:
     """Return the files of the scaffold by path, and the description's fields still to fill in."""
     from mlrepo.cli.machine.system import system_files
     from mlrepo.templates import render
@@ -115,7 +120,7 @@ def _files(values: dict[str, str], system: str) -> tuple[dict[str, bytes], list[
     }
     if not system:
         return files, []
-    described, still_open = system_files(system, values)
+    described, still_open = system_files(system, rules, values)
     return {**files, **described}, still_open
 
 

@@ -9,7 +9,7 @@ import click
 
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
-from mlrepo.rounds import known_rounds, load_round, note_on_own_rules
+from mlrepo.rounds import SHIPPED, Rounds
 
 _NO_RULE = "-"
 
@@ -35,12 +35,12 @@ def list_(as_json: bool) -> None:
     Example:
       mlrepo round list
     """
-    folder = _own_folder()
+    held = _rounds()
     rows = []
-    for name in known_rounds(folder):
-        source = load_round(name, folder).tables.get("source") or {}
-        own = name not in known_rounds()
-        if note := note_on_own_rules(name, folder if not own else None):
+    for name in held:
+        source = held[name].tables.get("source") or {}
+        own = held.is_own(name)
+        if not own and (note := held.note(name)):
             click.echo(note, err=True)
         rows.append((name, "this repository" if own else "mlrepo", str(source.get("ref", ""))))
     if as_json:
@@ -62,7 +62,7 @@ def show(name: str, as_json: bool) -> None:
       mlrepo round show v6.1
       mlrepo round show v6.1 --json
     """
-    round_ = load_round(name, _own_folder())
+    round_ = _rounds()[name]
     tables = round_.tables
     if as_json:
         print_json("mlrepo.round.show/1", {"round": name, "tables": dict(tables)})
@@ -108,13 +108,13 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
     from mlrepo.rounds.importing import import_round
 
     imported = import_round(checkout, name, ref)
-    folder = output or _own_folder()
+    folder = output or _rounds().folder
     if folder is None:
         raise UserError(
             "This is no results repository, so there is no rounds/ folder to write to.",
             hint="Use --output DIR.",
         )
-    if output is None and imported.name in known_rounds():
+    if output is None and imported.name in SHIPPED:
         raise UserError(
             f"mlrepo ships the rules of {imported.name}; a repository cannot replace them.",
             hint="Use --output DIR to look at what the import makes of this checkout.",
@@ -140,9 +140,9 @@ def _print_report(title: str, lines: list[str]) -> None:
         click.echo(f"  {line}")
 
 
-def _own_folder() -> Path | None:
-    """Return the folder of the rounds that this repository holds itself; None outside of one."""
+def _rounds() -> Rounds:
+    """Return the rounds that this repository knows; outside of one, those that mlrepo ships."""
     from mlrepo.repository.discovery import find_git_repository
 
     repository = find_git_repository(Path.cwd())
-    return None if repository is None else repository.rounds
+    return SHIPPED if repository is None else repository.rounds

@@ -104,16 +104,15 @@ def command(
     from mlrepo.checker.check import check
     from mlrepo.checker.round_of_tree import round_of
     from mlrepo.checker.selection import CheckSelection, refuse_nothing, refuse_unknown, restricted
-    from mlrepo.rounds import load_round, note_on_own_rules
+    from mlrepo.rounds import SHIPPED
 
     source = tree_to_check(path, rev=rev, staged=staged)
-    folder = source.repository.rounds if source.repository is not None else None
+    rounds = SHIPPED if source.repository is None else source.repository.rounds
     settings = resolver(source.repository)
-    round_name = round_of(source.tree, settings, label=source.label, flag=round_, folder=folder)
+    rules = round_of(source.tree, settings, rounds, label=source.label, flag=round_)
     chosen = settings.require("profile", profile).value
     selection = CheckSelection(submitter or "", _path_in(source.tree, only or ""))
-    rules = load_round(round_name, folder)
-    if note := note_on_own_rules(round_name, folder):
+    if note := rounds.note(rules.name):
         click.echo(note, err=True)
     refuse_unknown(source.tree, rules.tables["divisions"], selection, source.label)
     # The process ends with the verdict: what cycles it makes are not worth looking for.

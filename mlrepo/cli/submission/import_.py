@@ -69,11 +69,10 @@ def command(source: str, round_: str, **given: Any) -> None:
     """
     from mlrepo.exchange.imported import Importer
     from mlrepo.repository.experiments import Experiment
-    from mlrepo.rounds import load_round
     from mlrepo.settings import setting_named
 
     repository = current_repository()
-    found = load_round(setting_named("round").check(round_, "--round"))
+    found = repository.rounds[setting_named("round").check(round_, "--round")]
     experiment = Experiment.parse(given["experiment"] or f"import-{found.name}")
     with _tree_of(source) as (tree, label):
         importer = Importer(tree, found, label, experiment.name, f"mlrepo {__version__}")
@@ -151,7 +150,7 @@ def _record(
     from mlrepo.repository.trailers import commit_message
 
     recorder = Recorder(repository, git_identity(repository.root))
-    today = resolver(repository).require("round").value
+    today = repository.rounds[resolver(repository).require("round").value]
     line = StepLine("Importing", unit="runs")
     try:
         for number, run in enumerate(runs, start=1):

@@ -17,6 +17,7 @@ from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.exchange.review import Review, ReviewedResult
+    from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.history import RecordedRun
     from mlrepo.tree import Tree
 
@@ -60,19 +61,27 @@ def command(
       mlrepo review ../their-submission --round v6.1
       mlrepo review https://github.com/acme/submissions_inference_6_1 acme-v6.1 --output acme.md
     """
+    from mlrepo.checker.round_of_tree import round_of
+    from mlrepo.cli.context import resolver
     from mlrepo.cli.submission.rendering.review_text import render
     from mlrepo.exchange.review import review
+    from mlrepo.repository.discovery import find_git_repository
     from mlrepo.repository.files import write_atomically
-    from mlrepo.rounds import load_round
+    from mlrepo.rounds import SHIPPED
 
+    here = find_git_repository(Path.cwd())
+    rounds = SHIPPED if here is None else here.rounds
+    # Of a stranger's tree without a title, the round of the repository that one works in.
+    settings = resolver(here)
     with _opened(source, branch) as (tree, label, changed):
         name = _submitter(tree, changed, label, submitter)
         done = review(
             tree,
-            load_round(_round(tree, label, round_)),
+            round_of(tree, settings, rounds, label=label, flag=round_),
             name,
             label,
-            _recorded(),
+            _recorded(here),
+            rounds,
             workers=usable_cpus(),
         )
     if as_json:
@@ -107,16 +116,6 @@ def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[
         yield foreign.tree, label, foreign.changed
 
 
-def _round(tree: Tree, label: str, flag: str | None) -> str:
-    from mlrepo.checker.round_of_tree import round_of
-    from mlrepo.cli.context import resolver
-    from mlrepo.repository.discovery import find_git_repository
-
-    # Of a stranger's tree without a title, the round of the repository that one works in.
-    settings = resolver(find_git_repository(Path.cwd()))
-    return round_of(tree, settings, label=label, flag=flag)
-
-
 def _submitter(tree: Tree, changed: tuple[str, ...] | None, label: str, wanted: str | None) -> str:
     from mlrepo.exchange.review import submitters_in
 
@@ -134,12 +133,10 @@ def _submitter(tree: Tree, changed: tuple[str, ...] | None, label: str, wanted: 
     raise UserError(f"{label} holds submissions of {listed}.", hint="Use --submitter NAME.")
 
 
-def _recorded() -> list[RecordedRun]:
+def _recorded(repository: ResultsRepository | None) -> list[RecordedRun]:
     """Return the runs of the results repository around, where there is one."""
-    from mlrepo.repository.discovery import find_git_repository
     from mlrepo.repository.history import recorded_runs
 
-    repository = find_git_repository(Path.cwd())
     if repository is None or not repository.settings_file.exists():
         return []
     return list(recorded_runs(repository))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlrepo.checker.rules import RULES, Rule
 from mlrepo.errors import UserError
 from mlrepo.nearest import meant
-from mlrepo.rounds import known_rounds
+from mlrepo.rounds import SHIPPED
 
 # What an effect of the enforcement table does to a result.
 EFFECTS = {
@@ -46,10 +46,10 @@ def explanation(name: str) -> str:
 def effects_by_round(rule: Rule) -> list[tuple[str, str]]:
     """Return spans of rounds (``v1.0 to v2.1``) and what their official checkers do."""
     if rule.official:
-        known = known_rounds()
+        known = list(SHIPPED)
         return [(f"{known[0]} to {known[-1]}", rule.official)]
     spans: list[tuple[str, str, str]] = []
-    for name in known_rounds():
+    for name in SHIPPED:
         effect = rule.effect(name)
         text = EFFECTS.get(effect, effect)
         if spans and spans[-1][2] == text:

@@ -89,13 +89,12 @@ def command(**given: Any) -> int:
       mlrepo select --drop digits/Server
     """
     from mlrepo.repository.identity import git_identity
-    from mlrepo.rounds import load_round
     from mlrepo.selection.select import plan_selection, write_plan
 
     if given["best"] and given["runs"]:
         raise UserError("--best and --run exclude each other.", hint="Leave one of them out.")
     repository = current_repository()
-    round_ = load_round(resolver(repository).require("round", given["round_"]).value)
+    round_ = repository.rounds[resolver(repository).require("round", given["round_"]).value]
     identity = None if given["dry_run"] else git_identity(repository.root)
     plan = plan_selection(repository, round_, _wanted(given))
     selection = None
