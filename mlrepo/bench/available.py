@@ -20,8 +20,6 @@ from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.imagenet.preprocess import prepared_name
 from mlrepo.workloads.model_store import ModelStore
 
-SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
-
 
 @dataclass(frozen=True)
 class Combination:

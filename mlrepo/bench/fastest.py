@@ -30,7 +30,7 @@ from mlrepo.harness.probe import ProbeSpec
 from mlrepo.model_files import find_model_files
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import timestamp
-from mlrepo.rounds import parse_scenario
+from mlrepo.scenarios import scenario
 from mlrepo.workloads import Workload
 from mlrepo.workloads.described import BF16, FLOATS, run_precision
 
@@ -244,7 +244,7 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
         size=model.size,
         cache=str(bench.home / "compiled"),
     )
-    return spec, model.files.digest, parse_scenario(request.scenario)
+    return spec, model.files.digest, scenario(request.scenario).name
 
 
 def _refuse_wrong(spec: ProbeSpec, environ: Mapping[str, str]) -> None:

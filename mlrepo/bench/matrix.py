@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from mlrepo.bench.audit import audits_of, official_name, run_name
 from mlrepo.record import ACCURACY, COMPLIANCE, NO_RESULT_TAGS, PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import SCENARIOS, Round, Rounds
+from mlrepo.rounds import Round, Rounds
 from mlrepo.rounds.inference import sources_of
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads import Workload
 
 DONE = "done"

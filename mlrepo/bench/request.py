@@ -13,7 +13,7 @@ from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
 from mlrepo.logs.user_conf_effect import Names, fitted, overruled
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
-from mlrepo.rounds import parse_scenario
+from mlrepo.scenarios import scenario as known_scenario
 from mlrepo.workloads import Model
 
 _STREAMS = ("SingleStream", "MultiStream")
@@ -109,7 +109,7 @@ class BenchRequest:
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
-        scenario = parse_scenario(self.scenario)
+        scenario = known_scenario(self.scenario).name
         if self.mode not in MODES and self.test is None:
             raise UserError(
                 f"{self.mode!r} is not a mode.", hint=f"Use one of: {', '.join(MODES)}."

@@ -22,7 +22,7 @@ from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.query_list import refuse_long_list
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.settings import Rules, configure
+from mlrepo.bench.settings import Rules, configure, refuse_without_tokens
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.bench.verify import REFERENCE_ACCURACY
 from mlrepo.distributions import installed_packages
@@ -49,6 +49,7 @@ from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import NoiseMeter, glance, load_now
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
+from mlrepo.workloads import Workload
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
 from mlrepo.workloads.weights import MIXED
 
@@ -167,6 +168,7 @@ class Bench:
         UserError
             Benchmark, backend, model or data set are not here, or what was tuned may not be used.
         """
+        refuse_without_tokens(request, load_plugin(WORKLOADS, request.workload), self._round())
         inputs = gather_inputs(self.home, self._round(), request)
         request, tuned = self._with_tuned(request, inputs)
         if tuned:
@@ -175,7 +177,10 @@ class Bench:
 
     def check_settings(self, request: BenchRequest) -> None:
         """Raise :class:`UserError` where :meth:`run` would for the settings of a run."""
-        configure(request.checked(), load_plugin(WORKLOADS, request.workload), self._rules())
+        request = request.checked()
+        workload: Workload = load_plugin(WORKLOADS, request.workload)
+        refuse_without_tokens(request, workload, self._round())
+        configure(request, workload, self._rules())
 
     def _rules(self) -> Rules:
         return Rules(

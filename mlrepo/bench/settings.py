@@ -13,14 +13,16 @@ from mlrepo.logs.user_conf import KEYS, UserConf, looked_up, read_user_conf
 from mlrepo.logs.user_conf_effect import Names, strange_lines
 from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY
-from mlrepo.rounds import SCENARIOS, Round
+from mlrepo.rounds import Round
 from mlrepo.rounds.setting_rules import (
     TOO_SHORT,
     Broken,
     Subject,
     broken_in_conf,
+    has_token_latencies,
     loadgen_names,
 )
+from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 from mlrepo.systems.description import unread_user_confs, user_conf_of
 from mlrepo.workloads import Workload
 
@@ -31,7 +33,8 @@ def known_benchmarks(round_: Round) -> frozenset[str]:
     of_loadgen = (
         name
         for model in official
-        for name in (*loadgen_names(model), *loadgen_names(model, "Interactive"))
+        for scenario in SCENARIOS
+        for name in loadgen_names(model, scenario)
     )
     return frozenset(
         {*plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"], *of_loadgen}
@@ -129,6 +132,29 @@ def _refuse(
     return tuple(remarks)
 
 
+def refuse_without_tokens(request: BenchRequest, workload: Workload, round_: Round) -> None:
+    """Raise :class:`UserError` for a scenario that times tokens where a benchmark has none.
+
+    A benchmark of which the round itself asks the scenario has it in any case.
+    """
+    if not SCENARIOS[request.scenario].needs_tokens:
+        return
+    official = round_.official_benchmark(workload.name) or workload.follows
+    asked = any(
+        request.scenario in (*required, *optional)
+        for category in round_.tables["scenarios"]
+        for required, optional in [round_.scenario_rules(category, official) or ((), ())]
+    )
+    if asked or has_token_latencies(round_, workload.loadgen_model):
+        return
+    others = (name for name, each in SCENARIOS.items() if not each.needs_tokens)
+    raise UserError(
+        f"{workload.name} cannot run {request.scenario}: the scenario limits the time to the first "
+        "token and the time per token, and this benchmark has no token latencies.",
+        hint=f"Use one of: {', '.join(others)}.",
+    )
+
+
 def conf_problems(rules: Rules) -> list[tuple[str, bool]]:
     """Return what is wrong with a system's LoadGen settings, and whether runs are refused for it.
 
@@ -154,7 +180,7 @@ def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[s
         for name in (model, *loadgen_names(model))
     }
     own = {("", full.rsplit(".", 2)[0]) for full in conf.values}
-    for (model, name), scenario in itertools.product(sorted(official | own), SCENARIOS):
+    for (model, name), scenario in itertools.product(sorted(official | own), LOADGEN_SCENARIOS):
         subject = Subject(round_, division, model, scenario)
         for broken in broken_in_conf(subject, _asked(conf, name, scenario)):
             full = _taken(conf, name, scenario, broken.key)

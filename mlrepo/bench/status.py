@@ -19,7 +19,8 @@ from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, recorded_runs
-from mlrepo.rounds import SCENARIOS, Round
+from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.shell import shell_command
 from mlrepo.workloads import Workload
 

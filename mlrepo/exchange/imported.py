@@ -31,7 +31,8 @@ from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
-from mlrepo.rounds import SCENARIOS, Place, Round
+from mlrepo.rounds import Place, Round
+from mlrepo.scenarios import spelled
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import Missing, Tree
 
@@ -303,12 +304,6 @@ class Importer:
         except (ValueError, RecursionError, InvalidResult):
             return {}
         return value if isinstance(value, dict) else {}
-
-
-def spelled(scenario: str) -> str:
-    """Return a directory's scenario in LoadGen's spelling; rounds have more than we run."""
-    known = {name.lower(): name for name in SCENARIOS}
-    return known.get(scenario.lower(), scenario)
 
 
 def _reasons(directory: str, kind: RunKind, findings: Iterable[Finding]) -> tuple[str, ...]:

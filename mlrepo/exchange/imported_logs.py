@@ -17,7 +17,7 @@ from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.tokens import counts_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.errors import UserError
-from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs, spelled
+from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs
 from mlrepo.exchange.imported_record import ResultFacts, RunKind
 from mlrepo.exchange.log_roles import result_directory, role_of, test_directory
 from mlrepo.exchange.placed_tree import PlacedTree
@@ -30,6 +30,7 @@ from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
 from mlrepo.rounds import Place, Round
 from mlrepo.rounds.naming import official_model
+from mlrepo.scenarios import spelled
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import walk
 

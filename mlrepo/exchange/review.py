@@ -12,7 +12,8 @@ from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import PERFORMANCE, VALID
 from mlrepo.repository.history import RecordedRun
-from mlrepo.rounds import LATENCY_UNITS, SCENARIOS, Round, Rounds
+from mlrepo.rounds import LATENCY_UNITS, Round, Rounds
+from mlrepo.scenarios import spelled
 from mlrepo.tree import Kind, Tree
 
 _NAMES = ("Benchmark", "Scenario")
@@ -154,9 +155,7 @@ def _earlier(
 def _before(
     result: Result, earlier: Mapping[tuple[str, ...], list[Earlier]], round_: Round
 ) -> Earlier | None:
-    # Older layouts name the directories of scenarios in lower case.
-    spelled = {name.lower(): name for name in (*SCENARIOS, "Interactive")}
-    scenario = spelled.get(result.scenario.lower(), result.scenario)
+    scenario = spelled(result.scenario)
     found = earlier.get((result.benchmark, scenario), [])
     same = [one for one in found if one.system == result.system]
     if same:

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
+from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 
 if TYPE_CHECKING:
     from mlrepo.record import Metric
 
-SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 SCHEMA = "mlrepo-rules/1"
 # Where a results repository keeps the rules of its own rounds.
 FOLDER = "rounds"
 # Not by importlib.resources: importing it takes a commit longer than reading the file.
 _SHIPPED = Path(__file__).parent / "data"
 _FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
-_LATENCY_SCENARIOS = ("SingleStream", "MultiStream")
 # Nanoseconds in each unit of latencies.
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}
 LATENCY_UNITS = tuple(_NANOSECONDS)
@@ -98,7 +97,7 @@ class Round:
         v0.5 has no categories: it requires none and allows all.
         """
         if not self.has_categories():
-            return (), SCENARIOS
+            return (), tuple(LOADGEN_SCENARIOS)
         both = "datacenter-edge" if "," in category else category
         table = self.tables["scenarios"].get(both) or {}
         entry = table.get(self.official_benchmark(benchmark) or benchmark) or {}
@@ -137,8 +136,8 @@ class Round:
         own = (self.tables.get("result_field_per_model") or {}).get(
             self.official_benchmark(benchmark)
         ) or {}
-        # LoadGen knows no Interactive: its runs are those of a Server.
-        names = (scenario, "Server") if scenario == "Interactive" else (scenario,)
+        known = SCENARIOS.get(scenario)
+        names = dict.fromkeys((scenario, known.loadgen if known else scenario))
         keys = (table[name] for table in (own, fields) for name in names if name in table)
         return str(next(keys, ""))
 
@@ -174,7 +173,9 @@ class Round:
 
     def lower_is_better(self, scenario: str, benchmark: str = "") -> bool:
         """Say whether a smaller result is the better one."""
-        return scenario in _LATENCY_SCENARIOS and self.unit(scenario, benchmark) in LATENCY_UNITS
+        known = SCENARIOS.get(scenario)
+        is_latency = self.unit(scenario, benchmark) in LATENCY_UNITS
+        return known is not None and known.lower_is_better and is_latency
 
     def min_duration_ms(self) -> int:
         """Return the shortest performance run that the round accepts, in milliseconds."""
@@ -375,12 +376,3 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 # The rounds that come with mlrepo: for what is about no repository.
 SHIPPED = Rounds()
-
-
-def parse_scenario(text: str) -> str:
-    """Return the scenario in LoadGen's spelling; case, ``-`` and ``_`` do not matter."""
-    wanted = text.lower().replace("-", "").replace("_", "")
-    for scenario in SCENARIOS:
-        if scenario.lower() == wanted:
-            return scenario
-    raise UserError(f"{text!r} is not a scenario.", hint=f"Use one of: {', '.join(SCENARIOS)}.")

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlrepo.rounds import SHIPPED, Round
 from mlrepo.rounds.setting_classes import FREE, MAXIMUM, MINIMUM
+from mlrepo.scenarios import SCENARIOS
 
 TOO_SHORT = frozenset({"min_duration", "min_query_count"})
 """Settings that make a run too short for a submission; its load is that of a longer one."""
@@ -60,8 +61,9 @@ class Subject:
 
     @property
     def loadgen_scenario(self) -> str:
-        """The scenario that LoadGen runs: it knows no Interactive."""
-        return "Server" if self.scenario == "Interactive" else self.scenario
+        """The scenario that LoadGen runs."""
+        known = SCENARIOS.get(self.scenario)
+        return known.loadgen if known else self.scenario
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,16 @@ def loadgen_names(benchmark: str, scenario: str = "") -> tuple[str, ...]:
         benchmark, benchmark
     )
     base = base.removesuffix("-99.9").removesuffix("-99").removesuffix("-95").replace(".", "_")
-    names = (base, benchmark)
-    return (f"{base}-interactive", *names) if scenario == "Interactive" else names
+    known = SCENARIOS.get(scenario)
+    own = (base + known.suffix,) if known and known.suffix else ()
+    return (*own, base, benchmark)
+
+
+def has_token_latencies(round_: Round, loadgen_model: str) -> bool:
+    """Say whether LoadGen times the tokens of a benchmark, by its mlperf.conf in the round."""
+    entry = setting_classes(round_).get("use_token_latencies") or {}
+    timed = (entry.get("*") or {}).get("per_model") or {}
+    return any(timed.get(name) for name in loadgen_names(loadgen_model))
 
 
 def setting_classes(round_: Round) -> Mapping[str, Mapping[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from mlrepo.rounds import SCENARIOS, SHIPPED
+from mlrepo.rounds import SHIPPED
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 from tests.e2e.driver import BENCH, bench, blob, branch_files, everything, mlrepo, spooled
 from tests.samples import git
 
@@ -28,7 +29,7 @@ def _records(root: Path, mode: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LOADGEN_SCENARIOS)
 def test_an_accuracy_run_judges_all_held_out_images(measured: Path, scenario: str) -> None:
     """In every scenario 497 of the 500 images are right, as often as it is run."""
     record = _records(measured, "accuracy")[scenario]
@@ -38,7 +39,7 @@ def test_an_accuracy_run_judges_all_held_out_images(measured: Path, scenario: st
     assert record["placement"]["path"] == f"{ONE}/{scenario}"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LOADGEN_SCENARIOS)
 def test_accuracy_txt_names_the_full_log(measured: Path, scenario: str) -> None:
     """One accuracy line as MLPerf prints it, and one hash line: the SHA-256 of the full log."""
     record = _records(measured, "accuracy")[scenario]
@@ -49,7 +50,7 @@ def test_accuracy_txt_names_the_full_log(measured: Path, scenario: str) -> None:
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == log["full_sha256"]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LOADGEN_SCENARIOS)
 def test_the_accuracy_log_is_truncated_as_the_rules_say(
     measured: Path, tmp_path: Path, scenario: str
 ) -> None:
@@ -95,7 +96,7 @@ def test_a_performance_run_holds_what_loadgen_found(
     assert record["placement"]["path"] == f"{ONE}/{scenario}"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LOADGEN_SCENARIOS)
 def test_the_seeds_are_those_of_the_round(measured: Path, scenario: str) -> None:
     """Every run uses the seeds of the round, those of the embedded mlperf.conf."""
     seeds = _records(measured, "performance")[scenario]["loadgen"]["seeds"]
@@ -124,7 +125,7 @@ def test_placed_files_stand_in_the_layout_of_the_round_and_share_blobs(measured:
         "open/Acme/model_mapping.json",
         "open/Acme/src/digits/README.md",
     }
-    for scenario in SCENARIOS:
+    for scenario in LOADGEN_SCENARIOS:
         base = f"{ONE}/{scenario}"
         expected |= {
             f"{base}/{name}"

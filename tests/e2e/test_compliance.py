@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.rounds import SCENARIOS, SHIPPED
+from mlrepo.rounds import SHIPPED
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 from tests.e2e.driver import blob, branch_files, mlrepo
 from tests.samples import git
 
@@ -18,7 +19,7 @@ def _bench(root: Path, scenario: str, *more: str, code: int | None = 0, test: st
     return done.json["tests"][0]["record"]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LOADGEN_SCENARIOS)
 def test_test01_compares_responses_with_the_full_accuracy_log(
     measured_copy: Path, scenario: str
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import SCENARIOS, SHIPPED, Place, parse_scenario
+from mlrepo.rounds import SHIPPED, Place
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 
 ROUNDS = (
     "v0.5",
@@ -47,7 +48,7 @@ def test_every_round_answers_every_question(name: str) -> None:
     assert str(round_.run_directory(PLACE, "performance")) == f"{_RESULT}/performance/run_1"
     assert str(round_.system_file(PLACE)) == "closed/Acme Inc/systems/box-onnx.json"
     assert round_.measurements_file(PLACE).name.endswith(".json")
-    for scenario in SCENARIOS:
+    for scenario in LOADGEN_SCENARIOS:
         assert round_.unit(scenario) in ("samples/s", "queries/s", "ms", "streams")
         assert round_.result_key("resnet50", scenario)
         assert round_.lower_is_better(scenario) == (round_.unit(scenario) == "ms")
@@ -173,30 +174,6 @@ def test_an_unknown_round_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(UserError) as caught:
         SHIPPED[name]
     assert "v6.1" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "scenario"),
-    [
-        ("offline", "Offline"),
-        ("OFFLINE", "Offline"),
-        ("single-stream", "SingleStream"),
-        ("multi_stream", "MultiStream"),
-        ("SingleStream", "SingleStream"),
-        ("server", "Server"),
-    ],
-)
-def test_names_of_scenarios_are_forgiving(text: str, scenario: str) -> None:
-    """Case, dashes and underscores do not matter."""
-    assert parse_scenario(text) == scenario
-
-
-@pytest.mark.parametrize("text", ["", "stream", "offline ", "Interactive"])
-def test_what_is_no_scenario_is_refused(text: str) -> None:
-    """The message lists the scenarios."""
-    with pytest.raises(UserError, match="is not a scenario") as caught:
-        parse_scenario(text)
-    assert "Offline, SingleStream, MultiStream, Server" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,15 @@ def list_(as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from mlrepo.bench.available import SCENARIOS, combinations
+    from mlrepo.bench.available import combinations
+    from mlrepo.scenarios import LOADGEN_SCENARIOS
 
     found = combinations(user_directory())
     if as_json:
-        values = {"scenarios": SCENARIOS, "combinations": [asdict(entry) for entry in found]}
+        values = {
+            "scenarios": list(LOADGEN_SCENARIOS),
+            "combinations": [asdict(entry) for entry in found],
+        }
         print_json("mlrepo.bench.list/1", values)
         return
     print_table(

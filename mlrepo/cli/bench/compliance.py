@@ -56,13 +56,13 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """
     from mlrepo.bench.request import BenchRequest
     from mlrepo.record import COMPLIANCE
-    from mlrepo.rounds import parse_scenario
+    from mlrepo.scenarios import scenario
 
     bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     request = BenchRequest(
         workload=given["model"],
         backend=given["backend"],
-        scenario=parse_scenario(given["scenario"]),
+        scenario=scenario(given["scenario"]).name,
         mode=COMPLIANCE,
         **model_choice(given, bench.environ),
         timeout=given["timeout"],

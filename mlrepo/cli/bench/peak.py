@@ -80,13 +80,13 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import parse_duration
     from mlrepo.record import PERFORMANCE
-    from mlrepo.rounds import parse_scenario
+    from mlrepo.scenarios import scenario
 
     bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     request = BenchRequest(
         workload=given["model"],
         backend=given["backend"],
-        scenario=parse_scenario(given["scenario"]),
+        scenario=scenario(given["scenario"]).name,
         mode=PERFORMANCE,
         qps=given["qps"],
         max_latency=given["max_latency"],

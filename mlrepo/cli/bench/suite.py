@@ -90,7 +90,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.bench.consent import COMMAND
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
-    from mlrepo.rounds import parse_scenario
+    from mlrepo.scenarios import scenario
 
     bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
@@ -111,7 +111,7 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
         tell_loadgen(bench)
     else:
         before_runs(bench)
-    scenarios = tuple(dict.fromkeys(parse_scenario(text) for text in given["scenarios"]))
+    scenarios = tuple(dict.fromkeys(scenario(text).name for text in given["scenarios"]))
     planned = plan_suite(
         bench,
         request,

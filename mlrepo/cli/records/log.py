@@ -51,14 +51,14 @@ def command(
     from mlrepo.record import COMPLIANCE, MODES
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
-    from mlrepo.rounds import parse_scenario
+    from mlrepo.scenarios import scenario as known_scenario
 
     if mode is not None and mode.lower() not in (*MODES, COMPLIANCE):
         known = ", ".join((*MODES, COMPLIANCE))
         raise UserError(f"{mode!r} is not a mode.", hint=f"Use one of: {known}.")
     wanted = {
         "Benchmark": benchmark,
-        "Scenario": parse_scenario(scenario) if scenario else None,
+        "Scenario": known_scenario(scenario).name if scenario else None,
         "Mode": mode,
         "System": system,
         "Backend": backend,

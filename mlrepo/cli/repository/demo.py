@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from mlrepo.cli.render import style
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 from mlrepo.settings import FILE_NAME
 from mlrepo.shell import quoted, shell_command
 
 # What a demo is known by: nobody else is called so.
 _SUBMITTER, _SYSTEM = "Demo", "this-machine"
-_SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 
 
 @click.command("demo")
@@ -58,7 +58,7 @@ def command(directory: Path, seconds: float) -> int:
         click.echo(f"{directory} exists from an earlier demo; its runs are kept.\n")
     inside = ("-C", str(directory))
     worst = 0
-    for scenario in _SCENARIOS:
+    for scenario in LOADGEN_SCENARIOS:
         for mode in ("accuracy", "performance"):
             time = ("--time", f"{seconds:g}") if mode == "performance" else ()
             code = _run(

@@ -109,12 +109,12 @@ def command(**given: Any) -> int:
 
 def _wanted(given: dict[str, Any]) -> Wanted:
     from mlrepo.repository.experiments import Experiment
-    from mlrepo.rounds import parse_scenario
+    from mlrepo.scenarios import scenario
     from mlrepo.selection.wanted import Wanted
 
     return Wanted(
         benchmark=given["benchmark"] or "",
-        scenario=parse_scenario(given["scenario"]) if given["scenario"] else "",
+        scenario=scenario(given["scenario"]).name if given["scenario"] else "",
         system=given["system"] or "",
         division=(given["division"] or "").lower(),
         submitter=given["submitter"] or "",

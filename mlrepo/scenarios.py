@@ -1,0 +1,172 @@
+"""The scenarios of MLPerf Inference, and what each asks of a run.
+
+Source: ``inference_rules.adoc`` of mlcommons/inference_policies, and of LoadGen ``FromConfig``
+(test_settings_internal.cc) and ``PerformanceSummary`` (results.cc). Records, data files and layouts
+hold the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from mlrepo.errors import UserError
+
+
+class Issue(Enum):
+    """When LoadGen sends the queries."""
+
+    ALL_AT_ONCE = "all samples in one query"
+    ONE_BY_ONE = "the next query when the last one is answered"
+    POISSON = "queries at random times, on average at the target rate"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario.
+
+    Attributes
+    ----------
+    name:
+        As in records and directories.
+    loadgen:
+        What LoadGen calls it: it runs Interactive as a Server with tighter limits.
+    issue:
+        When queries are sent.
+    bounded:
+        A latency bound decides whether a run is VALID.
+    samples_per_query:
+        How many samples a query has by the rules; 1 where the number is free.
+    lower_is_better:
+        The result is a latency.
+    least_queries:
+        The fewest queries of a run with which early stopping can be satisfied (v2.0 and later).
+    setting:
+        The setting of a ``user.conf`` that carries the load: ``target_qps`` or ``target_latency``
+        (milliseconds).
+    field:
+        The field of LoadGen's ``TestSettings`` for it: a rate per second, or nanoseconds.
+    suffix:
+        What LoadGen's mlperf.conf appends to the name of a benchmark for this scenario.
+    needs_tokens:
+        Only benchmarks with token latencies have the scenario.
+    """
+
+    name: str
+    loadgen: str
+    issue: Issue
+    bounded: bool
+    samples_per_query: int
+    lower_is_better: bool
+    least_queries: int
+    setting: str
+    field: str
+    suffix: str = ""
+    needs_tokens: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a query is sent when the last one is answered."""
+        return self.issue is Issue.ONE_BY_ONE
+
+    @property
+    def at_random(self) -> bool:
+        """Whether queries arrive at random times, however busy the system is."""
+        return self.issue is Issue.POISSON
+
+    @property
+    def at_once(self) -> bool:
+        """Whether all samples are in one query."""
+        return self.issue is Issue.ALL_AT_ONCE
+
+
+_ALL = (
+    Scenario(
+        name="Offline",
+        loadgen="Offline",
+        issue=Issue.ALL_AT_ONCE,
+        bounded=False,
+        samples_per_query=1,
+        lower_is_better=False,
+        least_queries=1,
+        setting="target_qps",
+        field="offline_expected_qps",
+    ),
+    Scenario(
+        name="SingleStream",
+        loadgen="SingleStream",
+        issue=Issue.ONE_BY_ONE,
+        bounded=False,
+        samples_per_query=1,
+        lower_is_better=True,
+        least_queries=64,
+        setting="target_latency",
+        field="single_stream_expected_latency_ns",
+    ),
+    Scenario(
+        name="MultiStream",
+        loadgen="MultiStream",
+        issue=Issue.ONE_BY_ONE,
+        bounded=False,
+        samples_per_query=8,
+        lower_is_better=True,
+        least_queries=662,
+        setting="target_latency",
+        field="multi_stream_expected_latency_ns",
+    ),
+    Scenario(
+        name="Server",
+        loadgen="Server",
+        issue=Issue.POISSON,
+        bounded=True,
+        samples_per_query=1,
+        lower_is_better=False,
+        least_queries=662,
+        setting="target_qps",
+        field="server_target_qps",
+    ),
+    Scenario(
+        name="Interactive",
+        loadgen="Server",
+        issue=Issue.POISSON,
+        bounded=True,
+        samples_per_query=1,
+        lower_is_better=False,
+        least_queries=662,
+        setting="target_qps",
+        field="server_target_qps",
+        suffix="-interactive",
+        needs_tokens=True,
+    ),
+)
+# By name, in the usual order.
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({each.name: each for each in _ALL})
+# What LoadGen itself knows, by its names.
+LOADGEN_SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {each.name: each for each in _ALL if each.name == each.loadgen}
+)
+
+
+def scenario(name: str) -> Scenario:
+    """Return a scenario by its name; case, ``-`` and ``_`` do not matter.
+
+    Raises
+    ------
+    UserError
+        There is no such scenario.
+    """
+    wanted = name.lower().replace("-", "").replace("_", "")
+    for known in _ALL:
+        if known.name.lower() == wanted:
+            return known
+    raise UserError(f"{name!r} is not a scenario.", hint=f"Use one of: {', '.join(SCENARIOS)}.")
+
+
+def spelled(directory: str) -> str:
+    """Return the scenario that a directory is named after; any other name as it is.
+
+    Older layouts have the names in lower case.
+    """
+    return next((name for name in SCENARIOS if name.lower() == directory.lower()), directory)
