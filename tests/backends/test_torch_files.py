@@ -246,7 +246,7 @@ def test_resnet50_has_as_many_classes_as_its_state(tmp_path: Path) -> None:
 
 def resnet50_state(classes: int) -> dict[str, Any]:
     """Return a state of ResNet-50 in torchvision's form."""
-    from test_agreement import _torchvision_state
+    from tests.backends.test_agreement import _torchvision_state
 
     state = _torchvision_state()
     return {**state, "fc.weight": torch.ones(classes, 2048), "fc.bias": torch.ones(classes)}

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from test_concurrency import start_writer
 
 from mlrepo.errors import Busy
 from mlrepo.repository import commits
@@ -18,6 +17,7 @@ from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.spool import Spool
+from tests.git.test_concurrency import start_writer
 from tests.git.writer import record_spooled
 from tests.samples import git, sample_composition, sample_files, sample_run_id
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_recording import open_recorder, record
 
 from mlrepo.errors import UserError
 from mlrepo.repository.discovery import (
@@ -26,6 +25,7 @@ from mlrepo.repository.health import (
 from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.leftovers import STALE_SECONDS
 from mlrepo.repository.spool import Spool
+from tests.git.test_recording import open_recorder, record
 from tests.samples import git, sample_run_id
 
 

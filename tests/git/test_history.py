@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from test_recording import clone, open_recorder, record
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
@@ -22,6 +21,7 @@ from mlrepo.repository.history import (
 )
 from mlrepo.repository.recorder import Composition, Recorder
 from mlrepo.repository.trailers import commit_message
+from tests.git.test_recording import clone, open_recorder, record
 from tests.samples import git, sample_files, sample_record, sample_run_id
 
 _A, _B = Experiment("a"), Experiment("b")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_recording import clone
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
@@ -14,6 +13,7 @@ from mlrepo.repository.commit_view import DIRECTORY, Existing, view_head
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.submission_branch import SubmissionCommit, write_submission
+from tests.git.test_recording import clone
 from tests.samples import git, sample_run_id
 
 _PLACE = "open/Acme/results/alpha with space/digits/Offline"
