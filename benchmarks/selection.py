@@ -152,7 +152,7 @@ def real_size(run: str, result: int, mode: str, number: int) -> RunRecord:
     round_ = SHIPPED["v6.1"]
     scenario = SCENARIOS[result % len(SCENARIOS)]
     system = f"box{result // len(SCENARIOS)}"
-    unit = "%" if mode == ACCURACY else round_.unit(scenario)
+    unit = "%" if mode == ACCURACY else round_.unit("resnet50", scenario)
     return replace(
         sample_record(run),
         experiment=f"e{result % BRANCHES}",

@@ -85,7 +85,7 @@ class Laboratory:
         }
         detail = parse_detail(files["mlperf_log_detail.txt"])
         raw = detail.number(round_.result_key(BENCHMARK, scenario))
-        value = 76.456 if mode == ACCURACY else round_.result_in_unit(scenario, raw or 0.0)
+        measured = round_.result(BENCHMARK, scenario, raw or 0.0)
         effective = detail.group("effective_")
         run = sample_run_id(next(self._numbers))
         record = replace(
@@ -100,7 +100,7 @@ class Laboratory:
             mode=mode,
             test=test,
             reference=dict(reference or {}),
-            result=Metric(value, "%" if mode == ACCURACY else round_.unit(scenario)),
+            result=Metric(76.456, "%") if mode == ACCURACY else measured,
             tags=(),
             argv=("mlrepo", "bench", "suite", "--model", BENCHMARK),
             model=MODEL,
@@ -131,7 +131,7 @@ class Laboratory:
     def _logged(self, files: Mapping[str, bytes], scenario: str, value: float) -> bytes:
         """Return the detail log with the result that the record has."""
         round_ = self.submission.round
-        raw = value / round_.result_in_unit(scenario, 1.0)
+        raw = value / round_.result_in_unit(BENCHMARK, scenario, 1.0)
         key = round_.result_key(BENCHMARK, scenario)
         pattern = rf'("key": "{re.escape(key)}", "value": )[^,]+'
         log = files["mlperf_log_detail.txt"].decode()

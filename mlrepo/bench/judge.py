@@ -83,7 +83,7 @@ def read_outcome(directory: Path) -> ChildExit | None:
 def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
     """Judge a run by its logs; LoadGen's return value says nothing."""
     # Of an accuracy, only its benchmark knows the unit.
-    unit = "" if spec.mode == ACCURACY else round_.unit(spec.scenario, spec.workload)
+    unit = "" if spec.mode == ACCURACY else round_.unit(spec.workload, spec.scenario)
     nothing = Metric(None, unit)
     failure = _why_failed(directory, read_outcome(directory))
     if failure:

@@ -110,6 +110,5 @@ def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, 
         return cell
     run = journal.find(cell.run)
     log = read_file(repository, run, DETAIL_LOG)
-    round_ = repository.rounds[run.trailer("Round")]
-    metric = inferred_metric(round_, cell.scenario, run.trailer("Scenario"), log)
+    metric = inferred_metric(cell.scenario, run.trailer("Scenario"), log)
     return replace(cell, result="" if metric.value is None else str(metric))

@@ -32,7 +32,7 @@ from mlrepo.paths import DIVISIONS
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
 from mlrepo.rounds import Place, Round
-from mlrepo.scenarios import spelled
+from mlrepo.scenarios import SCENARIOS, spelled
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import Missing, Tree
 
@@ -183,7 +183,7 @@ class Importer:
             found = FoundResult(next(iter(metrics.values()), nothing), metrics)
         else:
             place = base.place
-            logged = spelled(str(detail.values.get("effective_scenario") or place.scenario))
+            logged = _logged_scenario(detail, place.scenario)
             raw = detail.number(self.round.result_key(place.benchmark, logged))
             read = self.round.result(place.benchmark, logged, raw)
             found = FoundResult(result or read, loadgen_metrics(detail))
@@ -304,6 +304,13 @@ class Importer:
         except (ValueError, RecursionError, InvalidResult):
             return {}
         return value if isinstance(value, dict) else {}
+
+
+def _logged_scenario(detail: DetailLog, scenario: str) -> str:
+    """Return which scenario a log is of: that of its result, unless LoadGen says another."""
+    logged = spelled(str(detail.values.get("effective_scenario") or ""))
+    known = SCENARIOS.get(scenario)
+    return scenario if logged in ("", known.loadgen if known else scenario) else logged
 
 
 def _reasons(directory: str, kind: RunKind, findings: Iterable[Finding]) -> tuple[str, ...]:

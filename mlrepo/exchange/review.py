@@ -160,5 +160,5 @@ def _before(
     same = [one for one in found if one.system == result.system]
     if same:
         return replace(same[0], same_system=True)
-    best = min if round_.lower_is_better(scenario) else max
+    best = min if round_.lower_is_better(result.benchmark, scenario) else max
     return best(found, key=lambda one: one.value, default=None)

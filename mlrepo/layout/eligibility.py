@@ -157,4 +157,6 @@ def _inaccurate(record: RunRecord, round_: Round) -> str:
         return ""
     if value >= float(targets[0]["min"]):
         return ""
-    return f"its accuracy, {value:g} %, is below the target of {float(targets[0]['min']):g} %"
+    unit = record.result.unit
+    least = f"{float(targets[0]['min']):g} {unit}".rstrip()
+    return f"its accuracy, {value:g} {unit}".rstrip() + f", is below the target of {least}"

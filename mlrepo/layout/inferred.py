@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from mlrepo.logs.detail import parse_detail
 from mlrepo.record import Metric
-from mlrepo.rounds import Round
-from mlrepo.rounds.inference import inferred_result
+from mlrepo.rounds.inference import inferred_result, inferred_unit
 
 
-def inferred_metric(round_: Round, scenario: str, source: str, detail_log: bytes) -> Metric:
+def inferred_metric(scenario: str, source: str, detail_log: bytes) -> Metric:
     """Return the result of ``scenario`` from the detail log of a run of ``source``.
 
     Its value is None where the log's mean latency is zero.
@@ -22,4 +21,4 @@ def inferred_metric(round_: Round, scenario: str, source: str, detail_log: bytes
         value: float | None = inferred_result(scenario, source, number)
     except ZeroDivisionError:
         value = None
-    return Metric(value, round_.unit(scenario))
+    return Metric(value, inferred_unit(scenario))

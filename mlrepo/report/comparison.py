@@ -148,7 +148,7 @@ def _verdict(ratio: Ratio | None, runs: Sequence[Sequence[RunRecord]], *, lower:
 def _lower_is_better(record: RunRecord, rounds: Rounds) -> bool:
     if record.mode == ACCURACY or record.round not in rounds:
         return False
-    return rounds[record.round].lower_is_better(record.scenario)
+    return rounds[record.round].lower_is_better(record.benchmark, record.scenario)
 
 
 def _named(kind: Kind) -> str:

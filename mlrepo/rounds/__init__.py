@@ -149,32 +149,32 @@ class Round:
         """
         from mlrepo.record import Metric  # most of what asks for a round makes no record
 
-        value = None if raw is None else self.result_in_unit(scenario, raw, benchmark)
-        return Metric(value, self.unit(scenario, benchmark))
+        value = None if raw is None else self.result_in_unit(benchmark, scenario, raw)
+        return Metric(value, self.unit(benchmark, scenario))
 
-    def result_in_unit(self, scenario: str, raw: float, benchmark: str = "") -> float:
+    def result_in_unit(self, benchmark: str, scenario: str, raw: float) -> float:
         """Return the result as printed: nanoseconds in the unit of latencies, rates as they are."""
-        return raw / _NANOSECONDS.get(self.unit(scenario, benchmark), 1)
+        return raw / _NANOSECONDS.get(self.unit(benchmark, scenario), 1)
 
-    def unit(self, scenario: str, benchmark: str = "") -> str:
+    def unit(self, benchmark: str, scenario: str) -> str:
         """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
 
-        Without a benchmark it is the unit that most have in the scenario. Up to v4.1 and for some
+        A benchmark that the round does not have has the unit of most. Up to v4.1 and for some
         benchmarks since, the official tables have another unit than the key of LoadGen: what
         LoadGen counts is right.
         """
         own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
         units = self.tables.get("units") or _OLDEST_UNITS
         text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
-        if benchmark and text in _RATES and self.has_detail_log():
+        if text in _RATES and self.has_detail_log():
             counts_tokens = "tokens_per_second" in self.result_key(benchmark, scenario)
             text = "tokens/s" if counts_tokens else text
         return text.removeprefix("latency (").removesuffix(")")
 
-    def lower_is_better(self, scenario: str, benchmark: str = "") -> bool:
+    def lower_is_better(self, benchmark: str, scenario: str) -> bool:
         """Say whether a smaller result is the better one."""
         known = SCENARIOS.get(scenario)
-        is_latency = self.unit(scenario, benchmark) in LATENCY_UNITS
+        is_latency = self.unit(benchmark, scenario) in LATENCY_UNITS
         return known is not None and known.lower_is_better and is_latency
 
     def min_duration_ms(self) -> int:

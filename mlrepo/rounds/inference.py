@@ -10,36 +10,49 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlrepo.rounds import Round
-
-# Samples of a MultiStream query in the rounds that infer it from SingleStream.
-_SAMPLES_PER_QUERY = 8
+from mlrepo.scenarios import SCENARIOS
 
 
 def sources_of(round_: Round, scenario: str, category: str) -> tuple[str, ...]:
     """Return the scenarios from which a result of ``scenario`` may be inferred, the best first."""
-    if round_.version >= (6, 0) and "edge" not in category:
+    wanted = SCENARIOS.get(scenario)
+    if wanted is None or (round_.version >= (6, 0) and "edge" not in category):
         return ()
-    if round_.version < (2, 0):
-        return ("SingleStream",) if scenario == "Offline" else ()
-    return {"Offline": ("MultiStream", "SingleStream"), "MultiStream": ("SingleStream",)}.get(
-        scenario, ()
+    streams = sorted(
+        (one for one in SCENARIOS.values() if one.is_stream and one is not wanted),
+        key=lambda one: -one.samples_per_query,
     )
+    if round_.version < (2, 0):
+        streams = [one for one in streams if wanted.at_once and one.samples_per_query == 1]
+    elif wanted.is_stream:
+        streams = [one for one in streams if one.samples_per_query < wanted.samples_per_query]
+    elif not wanted.at_once:
+        streams = []
+    return tuple(one.name for one in streams)
 
 
 def inferred_result(scenario: str, source: str, number: Callable[[str], float]) -> float:
     """Return the result of ``scenario`` that follows from a run of ``source``.
 
-    ``number`` returns a value of the run's detail log by key. The result is samples per second for
-    Offline, milliseconds for MultiStream.
+    ``number`` returns a value of the run's detail log by key; :func:`inferred_unit` is the unit.
 
     Raises
     ------
     ZeroDivisionError
         The log's mean latency is zero.
     """
-    if scenario == "MultiStream":
-        return number("early_stopping_latency_ms") * _SAMPLES_PER_QUERY / 1e6
-    if source == "MultiStream":
+    wanted = SCENARIOS[scenario]
+    if wanted.is_stream:
+        return number("early_stopping_latency_ms") * wanted.samples_per_query / 1e6
+    if SCENARIOS[source].samples_per_query > 1:
         mean = number("result_mean_query_latency_ns") / 1e6
         return number("effective_samples_per_query") * 1000 / mean
     return number("result_qps_without_loadgen_overhead")
+
+
+def inferred_unit(scenario: str) -> str:
+    """Return the unit of an inferred result.
+
+    A rate is of samples for every benchmark: no number of tokens follows from a latency per query.
+    """
+    return "ms" if SCENARIOS[scenario].is_stream else "samples/s"

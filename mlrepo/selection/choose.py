@@ -224,7 +224,8 @@ class Chooser:
         value = run.result.value
         if value is None:
             return float("inf")
-        return value if self.round.lower_is_better(run.trailer("Scenario")) else -value
+        names = run.trailer("Benchmark"), run.trailer("Scenario")
+        return value if self.round.lower_is_better(*names) else -value
 
     def _why_second(self, run: RecordedRun, chosen: ChosenResult) -> str:
         if run.run in self.named:

@@ -149,7 +149,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     planned = (
         Planned(
             result,
-            _metric(repository, result, round_),
+            _metric(repository, result),
             _state(result, last.get(str(result.path)), is_kept=str(result.path) in kept),
         )
         for result in results
@@ -281,12 +281,12 @@ def _source_path(path: str, ids: Iterable[str], runs: Mapping[str, RecordedRun])
     return f"{path.rpartition('/')[0]}/{lead[-1]}" if lead else path
 
 
-def _metric(repository: ResultsRepository, result: ChosenResult, round_: Round) -> Metric:
+def _metric(repository: ResultsRepository, result: ChosenResult) -> Metric:
     record = result.performance.record
     if not result.is_inferred:
         return record.result
     log = read_file(repository, result.performance.run, DETAIL_LOG)
-    return inferred_metric(round_, result.scenario, record.scenario, log)
+    return inferred_metric(result.scenario, record.scenario, log)
 
 
 def _inferable_note(result: ChosenResult) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlrepo.bench.status import StatusRow, round_status
+from mlrepo.layout.inferred import inferred_metric
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric
 from mlrepo.repository.discovery import ResultsRepository
@@ -18,6 +19,7 @@ from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.inference import inferred_result, sources_of
 from tests.samples import sample_files, sample_record, sample_run_id
+from tests.submissions import detail_log
 
 VALUES = {
     "result_qps_without_loadgen_overhead": 250.0,
@@ -122,3 +124,11 @@ def test_the_values_are_those_of_the_checkers() -> None:
     assert inferred_result("MultiStream", "SingleStream", number) == pytest.approx(32.8)
     with pytest.raises(ZeroDivisionError):
         inferred_result("Offline", "MultiStream", lambda key: 0.0)
+
+
+def test_an_inferred_rate_is_of_samples_whatever_the_benchmark_counts() -> None:
+    """No number of tokens follows from latencies per query, so an LLM's is of samples, too."""
+    log = detail_log({"result_qps_without_loadgen_overhead": 250.0, "early_stopping_latency_ms": 4})
+    assert str(inferred_metric("Offline", "SingleStream", log.encode())) == "250 samples/s"
+    assert inferred_metric("MultiStream", "SingleStream", log.encode()).unit == "ms"
+    assert SHIPPED["v6.1"].unit("llama3.1-8b-edge", "Offline") == "tokens/s"

@@ -25,6 +25,8 @@ from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk import rows
 from mlrepo.checker.walk.links import link_on_the_way
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
+from mlrepo.record import Metric
+from mlrepo.rounds.inference import inferred_unit, sources_of
 from mlrepo.tree import Kind, Missing
 
 
@@ -86,7 +88,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         weight_data_types=weights,
         design_power=design_power(scope) if performance.has_power else None,
     )
-    return Judged(_result(scope, official, figures, run.value), errors)
+    metric = Metric(run.value, _unit(scope, run.scenario))
+    return Judged(_result(scope, official, figures, metric), errors)
 
 
 def _judge_endpoints(scope: Scope) -> Result:
@@ -114,7 +117,7 @@ def _judge_endpoints(scope: Scope) -> Result:
             weight_data_types=weights,
             scenario=directory_of_endpoints(scope),
         ),
-        run.value,
+        Metric(run.value, scope.round.unit(scope.model, scope.scenario)),
     )
 
 
@@ -167,10 +170,17 @@ def _judge_performance(scope: Scope) -> _Performance:
     return _Performance(official, run, metric, errors, with_power)
 
 
-def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | None) -> Result:
+def _unit(scope: Scope, logged: str) -> str:
+    """Return the unit of the result in the log of a scenario."""
+    if logged in sources_of(scope.round, scope.scenario, scope.category):
+        return inferred_unit(scope.scenario)
+    return scope.round.unit(scope.model, scope.scenario)
+
+
+def _result(scope: Scope, official: bool, figures: rows.Figures, metric: Metric) -> Result:
     place = scope.place
     # A result of zero counts as none; the modular checker writes its row all the same.
-    unit = scope.round.unit(scope.scenario, scope.model)
+    value = metric.value
     has_row = official and value is not None and (bool(figures.value) or is_modular(scope.round))
     why = has_row and tracebacks.of_row(
         scope.round, scope.system, figures.weight_data_types, has_power=figures.power > 0
@@ -188,7 +198,7 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, value: float | 
         official=official and bool(figures.value),
         strict=not any(f.breaks_strict for f in scope.findings),
         value=value,
-        unit=unit if value is not None else "",
+        unit=metric.unit if value is not None else "",
         accuracy=figures.accuracy,
         rows=rows.rows(scope, figures) if has_row else (),
         findings=tuple(scope.findings),
