@@ -68,7 +68,7 @@ class Submission:
 
     def result(self, scenario: str) -> Path:
         """Return the directory of a result."""
-        return self.root / str(self.round.result_directory(self.place(scenario)))
+        return self.root / str(self.round.layout.result_directory(self.place(scenario)))
 
     def compliance(self, scenario: str, test: str) -> Path:
         """Return the directory of a compliance test."""
@@ -402,12 +402,12 @@ def _write_compliance(submission: Submission, scenario: str, test: str) -> None:
 
 def _write_measurements(submission: Submission, scenario: str) -> None:
     place = submission.place(scenario)
-    directory = submission.root / str(submission.round.measurements_directory(place))
+    directory = submission.root / str(submission.round.layout.measurements_directory(place))
     for name in submission.round.tables["required_files"]["measurements"]:
         _write(directory / name, f"{name} of {scenario}\n" if name.endswith(".md") else "# none\n")
     values = dict.fromkeys(submission.round.tables["measurements_required"], "fp32")
     values |= {"retraining": "no", "starting_weights_filename": "resnet50_v1.onnx"}
-    file = submission.root / str(submission.round.measurements_file(place))
+    file = submission.root / str(submission.round.layout.measurements_file(place))
     _write(file, json.dumps(values, indent=2))
 
 
@@ -426,7 +426,7 @@ def _write_system(submission: Submission) -> None:
     }
     if "system_type_detail" in values:
         values["system_type_detail"] = "edge server"
-    file = submission.root / str(submission.round.system_file(submission.place("Offline")))
+    file = submission.root / str(submission.round.layout.system_file(submission.place("Offline")))
     _write(file, json.dumps(values, indent=2))
 
 

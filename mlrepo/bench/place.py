@@ -63,7 +63,7 @@ def place_run(
     official benchmark whose rules one of another name follows.
     """
     place = place_of(record)
-    directory = round_.result_directory(place)
+    directory = round_.layout.result_directory(place)
     no_result = why_no_result(record, round_)
     refusal = no_result or _refusal(record, round_, tip, place)
     impossible = no_result or record.validity not in (VALID, "INVALID")
@@ -72,17 +72,17 @@ def place_run(
     placement = Placement(placed=True, path=str(directory), reason=refusal, forced=bool(refusal))
     links = _links(record, round_, tip)
     if record.test:
-        target = round_.test_directory(place, record.test)
+        target = round_.layout.test_directory(place, record.test)
         return PlacedFiles(dataclasses.replace(placement, path=str(target)), links, {})
     return PlacedFiles(
         placement,
         links,
         {
-            round_.measurements_file(place): measurements(record),
-            round_.measurements_directory(place) / "README.md": result_readme(
+            round_.layout.measurements_file(place): measurements(record),
+            round_.layout.measurements_directory(place) / "README.md": result_readme(
                 [record], record.scenario
             ),
-            round_.system_file(place): system_description(record, system_json),
+            round_.layout.system_file(place): system_description(record, system_json),
             **_mapping(record, round_, tip, follows),
             **_code(record, round_, tip, place),
         },
@@ -95,7 +95,7 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
         return refusal
     for mode in MODES:
         try:
-            other = _run_standing_in(round_.run_directory(place, mode), tip)
+            other = _run_standing_in(round_.layout.run_directory(place, mode), tip)
         except MlrepoError as error:  # such as one that a newer mlrepo recorded
             return f"the {mode} run in the same result cannot be compared: {error.message}"
         if other is not None and other.configuration != record.configuration:
@@ -125,7 +125,7 @@ def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
 
 def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict[RepoPath, bytes]:
     """Say which code ran the benchmark; a README of the user's own stays."""
-    path = round_.code_readme(place)
+    path = round_.layout.code_readme(place)
     return {path: code_readme([record])} if tip.blob_id(path) is None else {}
 
 

@@ -202,8 +202,8 @@ class Importer:
         place = Place(
             result.division, result.submitter, result.system, result.benchmark, result.scenario
         )
-        measured = str(self.round.measurements_directory(place))
-        system = self._json(str(self.round.system_file(place)))
+        measured = str(self.round.layout.measurements_directory(place))
+        system = self._json(str(self.round.layout.system_file(place)))
         base = ResultFacts(
             dataclasses.replace(place, scenario=spelled(result.scenario)),
             str(system.get("system_type", "")),
@@ -220,9 +220,9 @@ class Importer:
             kinds += [RunKind(COMPLIANCE, test) for test in tests]
         for kind in kinds:
             directory = (
-                f"{self.round.test_directory(place, kind.test)}/performance/run_1"
+                f"{self.round.layout.test_directory(place, kind.test)}/performance/run_1"
                 if kind.test
-                else str(self.round.run_directory(place, kind.mode))
+                else str(self.round.layout.run_directory(place, kind.mode))
             )
             value = measured_value if kind.mode == PERFORMANCE else None
             run = self.run(base, directory, kind, result.findings, value)
@@ -271,7 +271,7 @@ class Importer:
         return ImportedRun(record, files, facts.workflow)
 
     def _measurements(self, directory: str, place: Place) -> dict[str, Any]:
-        name = self.round.measurements_file(place).name
+        name = self.round.layout.measurements_file(place).name
         if "*" not in str(self.round.tables["layout"]["measurements_json"]):
             return self._json(f"{directory}/{name}")
         for entry in self.tree.entries(directory):

@@ -171,7 +171,7 @@ def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, s
     places = {}
     for kind, directory in result.runs.items():
         if kind.test:
-            test = str(importer.round.test_directory(place, kind.test))
+            test = str(importer.round.layout.test_directory(place, kind.test))
             places[test] = test_directory(directory)
         # Not the directory: in the layout of a submission nothing else may lie beside logs.
         for name in (*_LOGS, *((ACCURACY_TEXT,) if kind.mode == ACCURACY else ())):
@@ -183,8 +183,8 @@ def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, s
 
 def _directory(importer: Importer, place: Place, kind: RunKind) -> str:
     if kind.test:
-        return f"{importer.round.test_directory(place, kind.test)}/performance/run_1"
-    return str(importer.round.run_directory(place, kind.mode))
+        return f"{importer.round.layout.test_directory(place, kind.test)}/performance/run_1"
+    return str(importer.round.layout.run_directory(place, kind.mode))
 
 
 def _findings(
@@ -203,7 +203,7 @@ def _findings(
         judge_compliance(scope, lambda directory, test: judge_run(scope, directory, test), own)
     for kind in result.runs:
         if kind.test and kind.test not in required_tests(scope):
-            path = str(round_.test_directory(place, kind.test))
+            path = str(round_.layout.test_directory(place, kind.test))
             message = f"{round_.name} has no {kind.test} of {place.benchmark} {place.scenario}."
             scope.report("compliance", path, message, official=False)
     return scope.findings

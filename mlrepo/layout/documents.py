@@ -154,7 +154,7 @@ def model_mapping(
         for name, official in benchmarks.items()
         if official and not round_.official_benchmark(name)
     }
-    if not found or round_.version < (3, 0):
+    if not found or not round_.has_model_mapping:
         return None
     return to_json({**found, **own})
 

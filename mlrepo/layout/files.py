@@ -29,8 +29,8 @@ def place_of(record: RunRecord, scenario: str = "") -> Place:
 def logs_directory(record: RunRecord, place: Place, round_: Round) -> RepoPath:
     """Return the directory of a run's LoadGen logs in the result at ``place``."""
     if not record.test:
-        return round_.run_directory(place, record.mode)
-    return round_.test_directory(place, record.test) / "performance/run_1"
+        return round_.layout.run_directory(place, record.mode)
+    return round_.layout.test_directory(place, record.test) / "performance/run_1"
 
 
 def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, str]:
@@ -38,7 +38,7 @@ def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, st
     logs = logs_directory(record, place, round_)
     found = {logs / name: name for name in (SUMMARY_LOG, DETAIL_LOG)}
     if record.test:
-        test = round_.test_directory(place, record.test)
+        test = round_.layout.test_directory(place, record.test)
         if record.test != "TEST04-B":  # TEST04-A speaks for both
             found[test / VERIFY_PERFORMANCE] = VERIFY_PERFORMANCE
         if record.test == "TEST01":
@@ -51,4 +51,4 @@ def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, st
 
 def user_conf_path(place: Place, round_: Round) -> RepoPath:
     """Return where the LoadGen settings of a result stand."""
-    return round_.measurements_directory(place) / USER_CONF_FILE
+    return round_.layout.measurements_directory(place) / USER_CONF_FILE

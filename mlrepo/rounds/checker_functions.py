@@ -8,7 +8,7 @@ from typing import Any
 
 from mlrepo.rounds.python_facts import NotAFact, fact, function, text_lists
 
-Trees = list[ast.Module]
+Trees = Sequence[ast.Module]
 
 
 def system_types(trees: Trees) -> list[str]:

@@ -71,37 +71,15 @@ ABSENT: Mapping[str, object] = {
     "early_stopping_scenarios": [],
     "equal_issue_required": {"closed": [], "open": [], "network": []},
 }
-_NEVER = (99, 0)
-# The first round whose checker has what the key is made of; all rounds have the others. That a
-# later one lacks it is reported.
-SINCE: Mapping[str, tuple[int, int]] = {
-    "latency_limit_ns": (0, 7),
-    "min_queries": (0, 7),
-    "required_files.power_run": (1, 0),
-    "required_files.power_dir": (1, 0),
-    "system_desc_power_fields": (1, 0),
-    "units": (1, 1),
-    "power_units": (1, 1),
-    "early_stopping_scenarios": (2, 0),
-    "accuracy_delta_percent_default": (2, 1),
-    "system_desc_network_fields": (2, 1),
-    "limits.file_max_mb": (3, 0),
-    "required_files.power_measurements_regex": (3, 1),
-    "system_desc_nonempty": (3, 1),
-    "extra_accuracy_files": (4, 0),
-    "llm_latency_limit_ns": (4, 0),
-    "offline_min_samples_per_query.per_model": (4, 0),
-    "result_field_per_model": (4, 0),
-    "accuracy_delta_percent": (4, 1),
-    "equal_issue_required": (4, 1),
-    "units_per_model": (5, 0),
-    "dataset_size": (5, 1),
-    # These a round may have or not.
-    "accuracy_sample_count": _NEVER,
-    "accuracy_upper_limit": _NEVER,
-    "system_desc_optional_known": _NEVER,
-    "test05_seeds": _NEVER,
-}
+# Keys that a round may have or not.
+OPTIONAL = frozenset(
+    {
+        "accuracy_sample_count",
+        "accuracy_upper_limit",
+        "system_desc_optional_known",
+        "test05_seeds",
+    }
+)
 
 _UNIT = "a unit, not a rule"
 # Constants that become no key of a data file, and where what they say is instead.

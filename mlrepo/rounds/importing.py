@@ -5,7 +5,6 @@ The checker's Python is parsed, never executed.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,26 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import SCHEMA, Round, import_map
+from mlrepo.rounds import SCHEMA, SHIPPED, Round, import_map
 from mlrepo.rounds import checker_functions as functions
+from mlrepo.rounds.checker_source import parse_checker
 from mlrepo.rounds.python_facts import NotAFact, constants
 from mlrepo.rounds.setting_classes import classes_in
 from mlrepo.rounds.setting_rules import setting_classes
-
-_SUBMISSION = "tools/submission"
-_PACKAGE = f"{_SUBMISSION}/submission_checker"
-# Of each shape the checker has had: the file with the tables first, then those with functions.
-_SHAPES = (
-    (
-        f"{_PACKAGE}/constants.py",
-        f"{_PACKAGE}/results.py",
-        f"{_PACKAGE}/utils.py",
-        f"{_PACKAGE}/configuration/configuration.py",
-    ),
-    (f"{_SUBMISSION}/submission_checker.py",),
-    (f"{_SUBMISSION}/submission-checker.py",),
-)
-_LARGEST_SOURCE = 8 << 20
+from mlrepo.rounds.traits import KEY
 
 _ROUND = re.compile(r"v[0-9]+\.[0-9]+")
 # The fields of a description that came with a round; older checkers have a typing error.
@@ -94,7 +80,8 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound
     UserError
         There is no checker that can be parsed, or it does not know the round.
     """
-    path, trees = _parse(checkout)
+    source = parse_checker(checkout)
+    path, trees = source.path, source.trees
     known, refused = constants(trees[0])
     rounds = known.get("MODEL_CONFIG")
     if not isinstance(rounds, dict) or not rounds:
@@ -111,38 +98,18 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound
     try:
         read = importer.tables()
         read["settings"] = (
-            classes_in(checkout, Round(name, {}).version, read["early_stopping_scenarios"] or ())
+            classes_in(checkout, read["early_stopping_scenarios"] or (), read["result_field"] or {})
             or importer.inherited_settings()
         )
+        read[KEY] = {**importer.inherited_traits(), Round.checker.name: source.program}
     except (TypeError, AttributeError, LookupError, ValueError) as error:
         raise UserError(
             f"The tables of {name} in {path} have a shape that is not known: {error}.",
             hint="The checker may be newer than this mlrepo.",
         ) from error
-    source = {"repo": "mlcommons/inference", "ref": ref, "path": path}
-    tables = {"schema": SCHEMA, "version": name, "source": source, **read}
+    origin = {"repo": "mlcommons/inference", "ref": ref, "path": path}
+    tables = {"schema": SCHEMA, "version": name, "source": origin, **read}
     return ImportedRound(tables, tuple(importer.missing), (*importer.unread(), *refused))
-
-
-def _parse(checkout: Path) -> tuple[str, list[ast.Module]]:
-    for shape in _SHAPES:
-        if (checkout / shape[0]).is_file():
-            files = [checkout / name for name in shape if (checkout / name).is_file()]
-            return shape[0], [_parsed(file) for file in files]
-    raise UserError(
-        f"There is no submission checker in {checkout}.",
-        hint=f"Give the root of a checkout of mlcommons/inference; it holds {_SUBMISSION}/.",
-    )
-
-
-def _parsed(file: Path) -> ast.Module:
-    try:
-        data = file.read_bytes()[: _LARGEST_SOURCE + 1]
-        if len(data) > _LARGEST_SOURCE:
-            raise ValueError("it is larger than 8 MiB")
-        return ast.parse(data)
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UserError(f"{file} cannot be parsed: {error}.") from error
 
 
 def _number(name: object) -> tuple[int, ...]:
@@ -153,7 +120,7 @@ class _Importer:
     """Fills the keys of one data file and keeps account of what was used and what was missing."""
 
     def __init__(
-        self, name: str, base: dict[str, Any], known: dict[str, Any], trees: list[ast.Module]
+        self, name: str, base: dict[str, Any], known: dict[str, Any], trees: functions.Trees
     ) -> None:
         self._name, self._base, self._known, self._trees = name, base, known, trees
         self._used = {"MODEL_CONFIG"}
@@ -218,6 +185,16 @@ class _Importer:
         self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
         return setting_classes(Round(self._name, {}))
 
+    def inherited_traits(self) -> Mapping[str, Any]:
+        """Return the traits of the newest round up to this: code says them, no table."""
+        before = SHIPPED.newest_up_to(self._name)
+        if before.name != self._name:
+            self.missing.append(
+                f"{KEY}: no table of the checker says them; they are those of {before.name}"
+            )
+        traits: Mapping[str, Any] = before.tables[KEY]
+        return traits
+
     def _own(self, key: str, source: str) -> Any:
         self._used_keys.add(source)
         if source not in self._base:
@@ -233,8 +210,11 @@ class _Importer:
         return import_map.ABSENT.get(key.partition(".")[0])
 
     def _lacks(self, key: str, why: str) -> None:
-        """Note a key that could not be filled, unless the round is older than what it is of."""
-        if _number(self._name) >= import_map.SINCE.get(key, (0, 0)):
+        """Note a key that could not be filled, unless the round before has none either."""
+        held: Any = SHIPPED.newest_up_to(self._name).tables
+        for part in key.split("."):
+            held = held.get(part) if isinstance(held, dict) else None
+        if key not in import_map.OPTIONAL and held and held != import_map.ABSENT.get(key):
             self.missing.append(f"{key}: {why}")
 
     def _scenarios(self, category: str) -> dict[str, Any] | None:

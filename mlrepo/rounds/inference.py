@@ -15,20 +15,9 @@ from mlrepo.scenarios import SCENARIOS
 
 def sources_of(round_: Round, scenario: str, category: str) -> tuple[str, ...]:
     """Return the scenarios from which a result of ``scenario`` may be inferred, the best first."""
-    wanted = SCENARIOS.get(scenario)
-    if wanted is None or (round_.version >= (6, 0) and "edge" not in category):
+    if round_.inference_category not in category:
         return ()
-    streams = sorted(
-        (one for one in SCENARIOS.values() if one.is_stream and one is not wanted),
-        key=lambda one: -one.samples_per_query,
-    )
-    if round_.version < (2, 0):
-        streams = [one for one in streams if wanted.at_once and one.samples_per_query == 1]
-    elif wanted.is_stream:
-        streams = [one for one in streams if one.samples_per_query < wanted.samples_per_query]
-    elif not wanted.at_once:
-        streams = []
-    return tuple(one.name for one in streams)
+    return round_.inferred_from.get(scenario, ())
 
 
 def inferred_result(scenario: str, source: str, number: Callable[[str], float]) -> float:

@@ -8,22 +8,6 @@ from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
 
-# (since, first round without it, texts in the name, what the checker takes it for)
-_GUESSES = (
-    (
-        (0, 5),
-        (2, 1),
-        ("ssdlite", "ssd-inception", "yolo", "ssd-mobilenet", "ssd-resnet50"),
-        "ssd-small",
-    ),
-    ((0, 5), (99, 0), ("mobilenet",), "mobilenet"),
-    ((0, 5), (99, 0), ("efficientnet",), "resnet"),
-    ((2, 0), (99, 0), ("resnet50",), "resnet"),
-    ((0, 5), (2, 1), ("rcnn",), "ssd-small"),
-    ((2, 1), (99, 0), ("bert-99.9",), "bert-99.9"),
-    ((2, 1), (99, 0), ("bert-99",), "bert-99"),
-)
-
 
 def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> str:
     """Return the official name behind a directory's; the name itself when nothing fits.
@@ -35,11 +19,8 @@ def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> st
     own = mapping.get(name)
     if isinstance(own, str) and own:
         return own
-    for since, until, texts, model in _GUESSES:
-        if since <= round.version < until and any(text in name for text in texts):
-            name = model
-            break
-    return round.official_benchmark(name) or name
+    guess = next((model for text, model in round.guessed_benchmarks if text in name), name)
+    return round.official_benchmark(guess) or guess
 
 
 def check_new_name(round: Round, name: str, what: str) -> None:
@@ -54,7 +35,7 @@ def check_new_name(round: Round, name: str, what: str) -> None:
         When it is given, not after all measuring.
     """
     bad = name.startswith(".") or name.endswith("__pycache__") or " " in name
-    if bad and round.version >= (3, 0):
+    if bad and round.plain_names:
         raise UserError(
             f"{round.name} refuses every submission with the {what} {name!r}: a name holds no "
             "space, begins with no dot and does not end in __pycache__.",

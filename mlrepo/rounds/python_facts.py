@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -118,7 +118,7 @@ def _assignments(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
                 yield target.id, node.value
 
 
-def function(trees: list[ast.Module], name: str) -> ast.FunctionDef | None:
+def function(trees: Sequence[ast.Module], name: str) -> ast.FunctionDef | None:
     """Return the first function or method of that name."""
     for tree in trees:
         for node in ast.walk(tree):

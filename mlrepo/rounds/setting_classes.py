@@ -24,10 +24,11 @@ _LARGEST_SOURCE = 1 << 20
 _CLOSED = {"divisions": ["closed", "network"]}
 _FREE: Mapping[str, Any] = {"class": FREE}
 _NS_PER_MS = 1_000_000
+_NUMBER_OF_STREAMS = ("Samples per query", "effective_samples_per_query")
 
 
 def classes_in(
-    checkout: Path, round_: tuple[int, int], early_stopping: Sequence[str]
+    checkout: Path, early_stopping: Sequence[str], result_fields: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """Return the table ``settings`` of a round, None where the checkout has no ``mlperf.conf``.
 
@@ -35,10 +36,10 @@ def classes_in(
     ----------
     checkout:
         Root of a checkout of mlcommons/inference.
-    round_:
-        The round's two numbers.
     early_stopping:
         The scenarios in which LoadGen itself decides how many queries are enough.
+    result_fields:
+        What LoadGen calls the result of each scenario.
 
     Returns
     -------
@@ -56,7 +57,9 @@ def classes_in(
         path = checkout / place
         if path.is_file() and path.stat().st_size <= _LARGEST_SOURCE:
             try:
-                return _classes(_lines(path.read_text(encoding="utf-8")), round_, early_stopping)
+                return _classes(
+                    _lines(path.read_text(encoding="utf-8")), early_stopping, result_fields
+                )
             except (OSError, ValueError, KeyError) as error:
                 raise UserError(
                     f"{path} cannot be read: {error!r}.", hint="Check out the revision again."
@@ -76,7 +79,7 @@ def _lines(text: str) -> dict[tuple[str, str, str], float]:
 
 
 def _classes(
-    conf: Mapping[tuple[str, str, str], float], round_: tuple[int, int], early: Sequence[str]
+    conf: Mapping[tuple[str, str, str], float], early: Sequence[str], results: Mapping[str, str]
 ) -> dict[str, Any]:
     def models(key: str) -> dict[str, int]:
         """Return the models for which the file switches ``key`` on, in whichever scenario."""
@@ -104,7 +107,7 @@ def _classes(
             **{each: percentile(each) for each in streams},
         },
         "samples_per_query": {
-            "MultiStream": _samples_per_query(conf, round_),
+            "MultiStream": _samples_per_query(conf, results.get("MultiStream", "")),
             "*": _FREE,
         },
         "target_latency": {
@@ -183,10 +186,13 @@ def _classes(
 
 
 def _samples_per_query(
-    conf: Mapping[tuple[str, str, str], float], round_: tuple[int, int]
+    conf: Mapping[tuple[str, str, str], float], result: str
 ) -> Mapping[str, Any]:
-    """Return the class of MultiStream's samples: up to v1.0 their number was the result."""
-    if round_ < (2, 0):
+    """Return the class of MultiStream's samples: in the oldest rounds their number is the result.
+
+    ``result`` is what LoadGen calls the scenario's result.
+    """
+    if result in _NUMBER_OF_STREAMS:
         return _FREE
     samples = int(conf["*", "MultiStream", "samples_per_query"])
     return {"class": PRESCRIBED, "value": samples, **_CLOSED}

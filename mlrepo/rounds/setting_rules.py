@@ -119,9 +119,7 @@ def setting_classes(round_: Round) -> Mapping[str, Mapping[str, Any]]:
     """Return the table ``settings``; a round without one has that of the newest shipped before."""
     own = round_.tables.get("settings")
     if own is None:
-        shipped = [SHIPPED[name] for name in SHIPPED]
-        before = [one for one in shipped if one.version <= round_.version] or shipped[:1]
-        own = before[-1].tables["settings"]
+        own = SHIPPED.newest_up_to(round_.name).tables["settings"]
     found: Mapping[str, Mapping[str, Any]] = own
     return found
 

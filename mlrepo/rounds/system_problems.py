@@ -120,7 +120,7 @@ def description_problems(
 def _over_network(round_: Round, description: Mapping[str, Any], division: str) -> bool:
     """Say whether the round asks for the network fields."""
     stated = description.get("is_network")
-    if round_.version >= (6, 0):  # whose checker asks `if is_network`: the text "false" is a yes
+    if round_.is_network_by_truth:
         return division == "network" or bool(stated)
     return division == "network" or str(stated).lower() == "true"
 
@@ -297,8 +297,7 @@ def _place_problems(
     found = []
     stated = description.get("division")
     if division and "division" in description and stated != division:
-        # Since v6.0 the official checker compares in lower case.
-        same = round_.version >= (6, 0) and str(stated).lower() == division.lower()
+        same = round_.division_in_any_case and str(stated).lower() == division.lower()
         found.append(
             FieldProblem(
                 "system-division",

@@ -18,7 +18,6 @@ COUNT_FIELDS = (
     "host_processor_core_count",
     "accelerators_per_node",
 )
-_LONG_RDI = "research, development, or internal"
 
 
 def system_schema(
@@ -47,9 +46,7 @@ def system_schema(
     ):
         for field in (round_.tables.get(table) or ()) if wanted else ():
             schema.setdefault(field, {"required": True, "nullable": True})
-    availabilities = list(round_.tables["availabilities"])
-    if round_.name == "v0.7":  # whose checker knows this wording of rdi too
-        availabilities.append(_LONG_RDI)
+    availabilities = [*round_.tables["availabilities"], *round_.further_availabilities]
     schema["status"] = {
         "required": True,
         "type": "string",

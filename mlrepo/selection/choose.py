@@ -183,7 +183,7 @@ class Chooser:
                 refused.append(LeftOut(run, record))
                 continue
             try:
-                return self.round.result_directory(place_of(record))
+                return self.round.layout.result_directory(place_of(record))
             except UserError as error:
                 refused.append(LeftOut(run, error.message))
         return refused

@@ -33,6 +33,7 @@ from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 _GENERATED = frozenset({"results", "measurements", "compliance", "systems"})
 _SYSTEM_JSON = "system.json"
 _MODEL_MAPPING = "model_mapping.json"
+_CALIBRATION_DOCUMENTS = ("calibration.md", "documentation/calibration.md")
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,11 @@ class Composer:
         files = self._files(performance)
         conf = _file_of(performance, files, USER_CONF_FILE)
         self._content[user_conf_path(place, self.round)] = conf
-        directory = self.round.measurements_directory(place)
+        directory = self.round.layout.measurements_directory(place)
         records = [candidate.record for candidate in result.runs]
-        self._content[self.round.measurements_file(place)] = measurements(performance.record)
+        self._content[self.round.layout.measurements_file(place)] = measurements(performance.record)
         self._content[directory / "README.md"] = result_readme(records, result.scenario)
-        system_file = self.round.system_file(place)
+        system_file = self.round.layout.system_file(place)
         if system_file not in self._content:
             self._content[system_file] = self._description(performance)
 
@@ -164,10 +165,9 @@ class Composer:
         """Closed and network submissions have a calibration document (MLPerf submission rules)."""
         if root.parts[0] == "open":
             return
-        places = (root / "calibration.md", root / "documentation/calibration.md")
-        if any(self._holds(path) for path in places):
+        if any(self._holds(root / each) for each in _CALIBRATION_DOCUMENTS):
             return
-        path = places[self.round.version >= (6, 0)]
+        path = root / self.round.calibration_document
         drafts = {
             str(run.record.model.get("sha256")): text.decode(errors="replace")
             for run in runs

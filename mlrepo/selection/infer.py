@@ -39,6 +39,6 @@ def inferable(
                 tests = tuple(test for test in source.tests if test.record.test in needed)
                 if len(tests) == len(needed):
                     place = place_of(source.performance.record, scenario)
-                    path = round_.result_directory(place)
+                    path = round_.layout.result_directory(place)
                     yield ChosenResult(path, scenario, source.performance, source.accuracy, tests)
                     break

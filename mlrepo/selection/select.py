@@ -254,7 +254,7 @@ def _key(run: RecordedRun) -> tuple[str, ...]:
 
 
 def _path(record: RunRecord, round_: Round) -> str:
-    return str(round_.result_directory(place_of(record)))
+    return str(round_.layout.result_directory(place_of(record)))
 
 
 def _last_results(repository: ResultsRepository, round_: Round) -> dict[str, tuple[str, ...]]:

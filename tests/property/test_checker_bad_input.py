@@ -126,7 +126,7 @@ def test_each_corruption_of_a_file_is_found_and_named(
 def test_an_infinite_number_of_nodes_is_no_traceback(tmp_path: Path) -> None:
     """JSON's 1e400 is infinite, and infinity has no integer (found by `make fuzz`)."""
     submission = write_submission(tmp_path, "v6.1")
-    file = tmp_path / str(submission.round.system_file(submission.place("Offline")))
+    file = tmp_path / str(submission.round.layout.system_file(submission.place("Offline")))
     text = file.read_text()
     for nodes in ("1e400", "-1e400", "NaN"):
         file.write_text(text.replace('"number_of_nodes": "1"', f'"number_of_nodes": {nodes}'))

@@ -126,7 +126,9 @@ def test_measurements_under_another_system_s_name_are_shown(
 ) -> None:
     """Up to v3.0 the official checkers only log it; without any file it is an error everywhere."""
     submission = write_submission(tmp_path, round_name)
-    file = submission.root / str(submission.round.measurements_file(submission.place("Offline")))
+    file = submission.root / str(
+        submission.round.layout.measurements_file(submission.place("Offline"))
+    )
     other = file.with_name("renamed.json")
     file.rename(other)
     report = check(DirectoryTree(tmp_path), submission.round)

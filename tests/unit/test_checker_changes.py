@@ -56,7 +56,7 @@ def test_each_file_of_a_result_leads_to_it(submission: Submission) -> None:
     place = submission.place("Offline")
     for file in (
         submission.result("Offline") / "accuracy" / "accuracy.txt",
-        submission.root / str(submission.round.measurements_file(place)),
+        submission.root / str(submission.round.layout.measurements_file(place)),
         submission.compliance("Offline", "TEST01") / "verify_accuracy.txt",
     ):
         path = str(file.relative_to(submission.root))

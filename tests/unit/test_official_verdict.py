@@ -194,7 +194,7 @@ def test_v0_5_knows_no_categories(tmp_path: Path) -> None:
 
 def _lose_measurements(submission: Submission) -> None:
     place = submission.place("Offline")
-    directory = submission.root / str(submission.round.measurements_directory(place))
+    directory = submission.root / str(submission.round.layout.measurements_directory(place))
     (directory / "user.conf").unlink()
 
 

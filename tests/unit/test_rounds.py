@@ -43,11 +43,11 @@ def test_every_round_answers_every_question(name: str) -> None:
     assert set(round_.seeds()) >= {"qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed"}
     assert {"submitter", "system_name", "framework"} <= set(round_.system_fields())
     assert round_.system_nonempty_fields() <= set(round_.system_fields())
-    assert str(round_.result_directory(PLACE)) == _RESULT
-    assert str(round_.run_directory(PLACE, "accuracy")) == f"{_RESULT}/accuracy"
-    assert str(round_.run_directory(PLACE, "performance")) == f"{_RESULT}/performance/run_1"
-    assert str(round_.system_file(PLACE)) == "closed/Acme Inc/systems/box-onnx.json"
-    assert round_.measurements_file(PLACE).name.endswith(".json")
+    assert str(round_.layout.result_directory(PLACE)) == _RESULT
+    assert str(round_.layout.run_directory(PLACE, "accuracy")) == f"{_RESULT}/accuracy"
+    assert str(round_.layout.run_directory(PLACE, "performance")) == f"{_RESULT}/performance/run_1"
+    assert str(round_.layout.system_file(PLACE)) == "closed/Acme Inc/systems/box-onnx.json"
+    assert round_.layout.measurements_file(PLACE).name.endswith(".json")
     for scenario in LOADGEN_SCENARIOS:
         unit = round_.unit("resnet50", scenario)
         assert unit in ("samples/s", "queries/s", "ms", "streams")
@@ -67,8 +67,8 @@ def test_every_round_answers_every_question(name: str) -> None:
 def test_measurements_moved_into_the_result_with_v6(name: str, directory: str, file: str) -> None:
     """Until v5.1 measurements stood in a tree of their own."""
     round_ = SHIPPED[name]
-    assert str(round_.measurements_directory(PLACE)) == directory
-    assert str(round_.measurements_file(PLACE)) == f"{directory}/{file}"
+    assert str(round_.layout.measurements_directory(PLACE)) == directory
+    assert str(round_.layout.measurements_file(PLACE)) == f"{directory}/{file}"
 
 
 @pytest.mark.parametrize(

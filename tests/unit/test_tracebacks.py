@@ -34,13 +34,15 @@ def _crashes(tmp_path: Path, round_name: str, change: Change) -> list[Finding]:
 
 def _system(**fields: Any) -> Change:
     return lambda submission: _edit(
-        submission.root / str(submission.round.system_file(submission.place("Offline"))), fields
+        submission.root / str(submission.round.layout.system_file(submission.place("Offline"))),
+        fields,
     )
 
 
 def _measurements(**fields: Any) -> Change:
     return lambda submission: _edit(
-        submission.root / str(submission.round.measurements_file(submission.place("Offline"))),
+        submission.root
+        / str(submission.round.layout.measurements_file(submission.place("Offline"))),
         fields,
     )
 
@@ -99,7 +101,7 @@ def _both(*changes: Change) -> Change:
 
 
 def _description(submission: Submission) -> Path:
-    return submission.root / str(submission.round.system_file(submission.place("Offline")))
+    return submission.root / str(submission.round.layout.system_file(submission.place("Offline")))
 
 
 def _detail(submission: Submission) -> Path:
@@ -186,7 +188,9 @@ def test_no_traceback_is_foreseen_where_the_official_checker_goes_on(
 
 
 def _measurements_of(submission: Submission) -> Path:
-    return submission.root / str(submission.round.measurements_file(submission.place("Offline")))
+    return submission.root / str(
+        submission.round.layout.measurements_file(submission.place("Offline"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,7 @@ def test_a_file_in_the_place_of_a_test_s_run(tmp_path: Path, round_name: str) ->
 
     def change(submission: Submission) -> None:
         place = submission.place("Offline")
-        run = submission.root / str(submission.round.test_directory(place, "TEST01"))
+        run = submission.root / str(submission.round.layout.test_directory(place, "TEST01"))
         shutil.rmtree(run / "performance/run_1")
         (run / "performance/run_1").write_text("x")
 

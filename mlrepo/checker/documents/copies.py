@@ -99,7 +99,7 @@ def copied_descriptions(round: Round, results: Sequence[Result]) -> Iterator[Fin
             place = Place(result.division, result.submitter, name, "")
             yield _warning(
                 "system-copied",
-                str(round.system_file(place)),
+                str(round.layout.system_file(place)),
                 "The description is also that of another system.",
                 first,
             )

@@ -10,6 +10,7 @@ import click
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.rounds import SHIPPED, Rounds
+from mlrepo.rounds.traits import TRAITS
 
 _NO_RULE = "-"
 
@@ -55,7 +56,10 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print all tables of the round as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show which benchmarks and scenarios the round NAME has, and what they must reach.
+    """Show which benchmarks and scenarios the round NAME has, what they must reach, and its traits.
+
+    Traits are what the round does differently from others; a round of this repository has them in
+    rounds/NAME.json, where you may change them.
 
     \b
     Example:
@@ -82,6 +86,12 @@ def show(name: str, as_json: bool) -> None:
             )
     print_table(
         ("BENCHMARK", "CATEGORY", "REQUIRED", "OPTIONAL", "ACCURACY AT LEAST"), sorted(rows)
+    )
+    click.echo()
+    values = {each: json.dumps(trait.value_in(tables)) for each, trait in TRAITS.items()}
+    print_table(
+        ("TRAIT", "VALUE", "MEANING"),
+        [(each, values[each], trait.meaning) for each, trait in TRAITS.items()],
     )
 
 

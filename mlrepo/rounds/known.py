@@ -1,0 +1,131 @@
+"""The rounds that there are data files for."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from mlrepo.errors import UserError
+from mlrepo.rounds.round import Round
+from mlrepo.rounds.traits import misread_trait
+
+SCHEMA = "mlrepo-rules/1"
+# Where a results repository keeps the rules of its own rounds.
+FOLDER = "rounds"
+# Not by importlib.resources: importing it takes a commit longer than reading the file.
+_SHIPPED = Path(__file__).parent / "data"
+_FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
+
+
+class Rounds:
+    """The rounds that there are rules for: those that come with mlrepo, and a repository's own.
+
+    Iteration and ``in`` go by names, oldest first; ``rounds["v6.1"]`` reads one round's data file,
+    once. Nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    folder:
+        Holds data files of rounds that mlrepo does not ship; None or an absent one has none. A
+        file in it never takes the place of a shipped round: :meth:`note` says so.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._read: dict[str, Round] = {}
+
+    @classmethod
+    def of_repository(cls, root: Path) -> Self:
+        """Return the rounds of the results repository whose working tree is ``root``."""
+        return cls(root / FOLDER)
+
+    def __getitem__(self, name: str) -> Round:
+        """Return the round ``name`` (``v6.1``).
+
+        Raises
+        ------
+        UserError
+            There is no data for the round, or its file in the folder cannot be read.
+        """
+        if name not in self._read:
+            if name not in self:
+                raise UserError(
+                    f"There are no rules for the round {name!r}.",
+                    hint=f"Known rounds: {', '.join(self)}.",
+                )
+            self._read[name] = Round(name, _read(self._files[name]))
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def is_own(self, name: str) -> bool:
+        """Say whether the rules of a round are the folder's, not mlrepo's."""
+        return name in self and self._files[name].parent != _SHIPPED
+
+    def note(self, name: str) -> str:
+        """Say whose rules decide, where the folder has a file of the round; else ''."""
+        if self.folder is None or name not in _files_in(self.folder):
+            return ""
+        file = f"{self.folder.name}/{name}.json"
+        if not self.is_own(name):
+            return f"{file} is ignored: the rules of {name} are those that come with mlrepo."
+        return f"The rules of {name} are this repository's own, from {file}."
+
+    def newest_up_to(self, name: str) -> Round:
+        """Return the newest round that is not newer than ``name``; the oldest where all are."""
+        older = [each for each in self if _numbers(each) <= _numbers(name)]
+        return self[older[-1] if older else next(iter(self))]
+
+    @functools.cached_property
+    def _files(self) -> Mapping[str, Path]:
+        own = {} if self.folder is None else _files_in(self.folder)
+        found = {**own, **_files_in(_SHIPPED)}
+        return {name: found[name] for name in sorted(found, key=_numbers)}
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Return the data files in a folder by the name of their round."""
+    if not folder.is_dir():
+        return {}
+    return {
+        file.name.removesuffix(".json"): file
+        for file in folder.iterdir()
+        if _FILE_NAME.fullmatch(file.name)
+    }
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(map(int, name[1:].split(".")))
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        tables = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"The rules in {file} cannot be read: {error}.") from error
+    if not isinstance(tables, dict) or tables.get("schema") != SCHEMA:
+        raise UserError(
+            f"{file} is not a round's data file of schema {SCHEMA}.",
+            hint="`mlrepo round import` writes such files.",
+        )
+    if wrong := misread_trait(tables):
+        raise UserError(
+            f"The rules in {file} cannot be read: {wrong}.",
+            hint="`mlrepo round show v6.1` shows the traits of a round and what each means.",
+        )
+    return tables
+
+
+# The rounds that come with mlrepo: for what is about no repository.
+SHIPPED = Rounds()

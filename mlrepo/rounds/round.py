@@ -1,0 +1,210 @@
+"""One round: its name, its tables, and pure look-ups in them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlrepo.rounds.layout import RoundLayout
+from mlrepo.rounds.traits import Traits
+from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
+
+if TYPE_CHECKING:
+    from mlrepo.record import Metric
+
+# Nanoseconds in each unit of latencies.
+_NANOSECONDS = {"ms": 1e6, "s": 1e9}
+LATENCY_UNITS = tuple(_NANOSECONDS)
+_RATES = ("samples/s", "queries/s")
+# Units are in the checkers' tables since v1.1; the rounds before measured the same.
+_OLDEST_UNITS = {
+    "SingleStream": "Latency (ms)",
+    "MultiStream": "Streams",
+    "Offline": "Samples/s",
+    "Server": "Queries/s",
+}
+
+
+@dataclass(frozen=True)
+class Round(Traits):
+    """One round of MLPerf Inference; what it does differently from others is in its traits.
+
+    Attributes
+    ----------
+    name:
+        Such as ``v6.1``.
+    tables:
+        The round's data file.
+    """
+
+    name: str
+    tables: Mapping[str, Any]
+
+    @functools.cached_property
+    def layout(self) -> RoundLayout:
+        """Where each file of a result belongs."""
+        return RoundLayout(self.tables["layout"])
+
+    @functools.cached_property
+    def version(self) -> tuple[int, int]:
+        """Return the name as two numbers, so that rounds compare."""
+        major, minor = self.name[1:].split(".")
+        return int(major), int(minor)
+
+    def official_benchmark(self, benchmark: str) -> str:
+        """Return the official name behind a directory name (``resnet50`` is ``resnet``), or ''."""
+        if benchmark in self.tables["models"]:
+            return benchmark
+        return str(self.tables["model_aliases"].get(benchmark, ""))
+
+    def allows(self, division: str, category: str, benchmark: str, scenario: str) -> bool:
+        """Say whether a result of this benchmark and scenario may stand in the division.
+
+        The open division takes any model (custom names need a model mapping at submission);
+        the others take what the category requires or allows.
+        """
+        if division == "open":
+            return True
+        required, optional = self.scenario_rules(category, benchmark) or ((), ())
+        return scenario in (*required, *optional)
+
+    def scenario_rules(
+        self, category: str, benchmark: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Return the scenarios that are required and allowed besides, None for no such benchmark.
+
+        v0.5 has no categories: it requires none and allows all.
+        """
+        if not self.has_categories():
+            return (), tuple(LOADGEN_SCENARIOS)
+        both = "datacenter-edge" if "," in category else category
+        table = self.tables["scenarios"].get(both) or {}
+        entry = table.get(self.official_benchmark(benchmark) or benchmark) or {}
+        if entry.get("required") is None:
+            return None
+        return tuple(entry["required"]), tuple(entry.get("optional") or ())
+
+    def has_categories(self) -> bool:
+        """Say whether the round sorts systems into categories (v0.7 and later)."""
+        return any(self.tables["scenarios"].values())
+
+    def compliance_tests(self, benchmark: str, scenario: str) -> tuple[str, ...]:
+        """Return the compliance tests of a benchmark in a scenario, in the checker's order."""
+        tests = self.tables["compliance_tests"].get(self.official_benchmark(benchmark)) or []
+        return tuple(tests.get(scenario, ()) if isinstance(tests, Mapping) else tests)
+
+    def scenarios_of(self, category: str, benchmark: str) -> tuple[str, ...]:
+        """Return the scenarios that the category requires of a benchmark; may be empty."""
+        required, _ = self.scenario_rules(category, benchmark) or ((), ())
+        return required
+
+    def test05_seeds(self) -> dict[str, int]:
+        """Return the seeds that TEST05 runs with by name; empty where the round has no TEST05."""
+        return dict(self.tables.get("test05_seeds") or {})
+
+    def has_detail_log(self) -> bool:
+        """Say whether its results stand in a detail log as today's LoadGen writes (since v1.0)."""
+        return " " not in str(self.tables["result_field"]["Offline"])
+
+    def result_key(self, benchmark: str, scenario: str) -> str:
+        """Return the key of the detail log (v1.0 and later) that holds the result.
+
+        It is empty for a scenario that the round does not have.
+        """
+        fields = self.tables["result_field"]
+        own = (self.tables.get("result_field_per_model") or {}).get(
+            self.official_benchmark(benchmark)
+        ) or {}
+        known = SCENARIOS.get(scenario)
+        names = dict.fromkeys((scenario, known.loadgen if known else scenario))
+        keys = (table[name] for table in (own, fields) for name in names if name in table)
+        return str(next(keys, ""))
+
+    def result(self, benchmark: str, scenario: str, raw: float | None) -> Metric:
+        """Return the number of :meth:`result_key` with its unit, as the round prints it.
+
+        The one place where a number of LoadGen gets a unit: latencies in milliseconds, or in
+        seconds where the round counts a benchmark so; tokens where tokens were counted.
+        """
+        from mlrepo.record import Metric  # most of what asks for a round makes no record
+
+        value = None if raw is None else self.result_in_unit(benchmark, scenario, raw)
+        return Metric(value, self.unit(benchmark, scenario))
+
+    def result_in_unit(self, benchmark: str, scenario: str, raw: float) -> float:
+        """Return the result as printed: nanoseconds in the unit of latencies, rates as they are."""
+        return raw / _NANOSECONDS.get(self.unit(benchmark, scenario), 1)
+
+    def unit(self, benchmark: str, scenario: str) -> str:
+        """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
+
+        A benchmark that the round does not have has the unit of most. Up to v4.1 and for some
+        benchmarks since, the official tables have another unit than the key of LoadGen: what
+        LoadGen counts is right.
+        """
+        own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
+        units = self.tables.get("units") or _OLDEST_UNITS
+        text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
+        if text in _RATES and self.has_detail_log():
+            counts_tokens = "tokens_per_second" in self.result_key(benchmark, scenario)
+            text = "tokens/s" if counts_tokens else text
+        return text.removeprefix("latency (").removesuffix(")")
+
+    def lower_is_better(self, benchmark: str, scenario: str) -> bool:
+        """Say whether a smaller result is the better one."""
+        known = SCENARIOS.get(scenario)
+        is_latency = self.unit(benchmark, scenario) in LATENCY_UNITS
+        return known is not None and known.lower_is_better and is_latency
+
+    def min_duration_ms(self) -> int:
+        """Return the shortest performance run that the round accepts, in milliseconds."""
+        return int(self.tables["min_duration_ms"])
+
+    def min_offline_samples(self, benchmark: str) -> int:
+        """Return how many samples the query of an Offline run must have (official names)."""
+        table = self.tables["offline_min_samples_per_query"]
+        return int((table.get("per_model") or {}).get(benchmark, table["default"]))
+
+    def seeds(self) -> dict[str, int]:
+        """Return LoadGen's seeds of the round by name (``qsl_rng_seed``, …)."""
+        return dict(self.tables["seeds"])
+
+    def accuracy_targets(self, benchmark: str, scenario: str) -> list[Mapping[str, Any]]:
+        """Return ``{"metric", "min"}`` per metric that a closed result must reach; may be empty."""
+        by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
+        return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
+
+    def accuracy_patterns(self, benchmark: str, scenario: str) -> dict[str, str]:
+        """Return the pattern of each metric that an accuracy text of the benchmark has, in order.
+
+        They are all patterns of the round where it has no bounds for the benchmark.
+        """
+        patterns: Mapping[str, str] = self.tables["accuracy_pattern"]
+        limits = self.tables.get("accuracy_upper_limit") or {}
+        bounds = [
+            *self.accuracy_targets(benchmark, scenario),
+            *(limits.get(self.official_benchmark(benchmark)) or ()),
+        ]
+        own = dict.fromkeys(bound["metric"] for bound in bounds)
+        return {metric: patterns[metric] for metric in own or patterns}
+
+    def accuracy_samples(self, model: str, scenario: str) -> int | None:
+        """Return how many samples an accuracy run covers; None where the round names no number."""
+        counts = self.tables.get("accuracy_sample_count") or {}
+        count = counts.get(model, (self.tables.get("dataset_size") or {}).get(model))
+        return count.get(scenario) if isinstance(count, Mapping) else count
+
+    def system_fields(self) -> tuple[str, ...]:
+        """Return the fields that a system description must have, in the checker's order."""
+        return tuple(self.tables["system_desc_required"])
+
+    def system_nonempty_fields(self) -> frozenset[str]:
+        """Return the fields that must not be empty (v3.1 and later; empty set before)."""
+        return frozenset(self.tables.get("system_desc_nonempty") or ())
+
+    def system_further_fields(self) -> tuple[str, ...]:
+        """Return the fields that only power and network results need."""
+        tables = ("system_desc_power_fields", "system_desc_network_fields")
+        return tuple(field for name in tables for field in self.tables.get(name) or ())

@@ -1,0 +1,191 @@
+"""Traits: what a round does differently from others where no table of its checker says so.
+
+A trait is a named value in the ``traits`` of a round's data file. Each is one line of
+:class:`Traits`: its type, the newest behaviour and its meaning; it is read as an attribute of
+:class:`~mlrepo.rounds.Round`. A round whose file lacks the key has the newest behaviour.
+
+To add one: a line here, and its value in ``data/vX.json`` of each round. ``mlrepo round import``
+writes the traits of the newest round before; ``mlrepo round show`` prints them with their meaning.
+No other code asks which round it is: modules outside of the classes that replay an official checker
+compare no versions (``tests/unit/test_traits.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Self, TypeVar, overload
+
+T = TypeVar("T")
+KEY = "traits"
+CLASSIC, MODULAR = "classic", "modular"
+
+
+class Trait(Generic[T]):
+    """One trait: an attribute of a round that is read from its data file.
+
+    Attributes
+    ----------
+    name:
+        The key in the data file, and the attribute.
+    newest:
+        The value of the newest round, in the data file's form: it holds where the key is missing.
+    read:
+        Makes the value of JSON; raises :class:`ValueError` with what was expected instead.
+    meaning:
+        What it says, for people.
+    """
+
+    name: str
+
+    def __init__(self, newest: object, read: Callable[[object], T], meaning: str) -> None:
+        self.newest, self.read, self.meaning = newest, read, meaning
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Traits, owner: type) -> T: ...
+    def __get__(self, instance: Traits | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        value = self.read(self.value_in(instance.tables))
+        instance.__dict__[self.name] = value  # asked again, it is found before this descriptor
+        return value
+
+    def value_in(self, tables: Mapping[str, Any]) -> object:
+        """Return the value that a data file has, as JSON; the newest where it has none."""
+        found: Mapping[str, object] = tables.get(KEY) or {}
+        return found.get(self.name, self.newest)
+
+
+def flag(value: object) -> bool:
+    """Read a trait that is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def text(value: object) -> str:
+    """Read a trait that is a text."""
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value
+
+
+def word_of(*words: str) -> Callable[[object], str]:
+    """Return what reads a trait that is one of some words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return value
+
+    return read
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Read a trait that is a list of texts."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError("a list of texts")
+    return tuple(value)
+
+
+def lists_of_texts(value: object) -> tuple[tuple[str, ...], ...]:
+    """Read a trait that is a list of lists of texts."""
+    if not isinstance(value, list):
+        raise ValueError("a list of lists of texts")
+    return tuple(texts(each) for each in value)
+
+
+def pairs_of_texts(value: object) -> tuple[tuple[str, str], ...]:
+    """Read a trait that is a list of pairs of texts."""
+    found = lists_of_texts(value)
+    if any(len(each) != 2 for each in found):
+        raise ValueError("a list of pairs of texts")
+    return tuple((first, second) for first, second in found)
+
+
+def texts_by_name(value: object) -> Mapping[str, tuple[str, ...]]:
+    """Read a trait that is an object with a list of texts for each name; the order counts."""
+    if not isinstance(value, dict):
+        raise ValueError("an object with lists of texts")
+    return {name: texts(each) for name, each in value.items()}
+
+
+class Traits:
+    """The traits of a round; the base of :class:`~mlrepo.rounds.Round`."""
+
+    tables: Mapping[str, Any]
+
+    checker = Trait(
+        MODULAR,
+        word_of(CLASSIC, MODULAR),
+        "which official program judges: classic (one file) or modular (a package)",
+    )
+    one_of = Trait(
+        [["Server", "Interactive"]],
+        lists_of_texts,
+        "scenarios of which a benchmark that allows all of them has at least one",
+    )
+    inferred_from = Trait(
+        {"Offline": ["MultiStream", "SingleStream"], "MultiStream": ["SingleStream"]},
+        texts_by_name,
+        "from which scenarios' runs a scenario's result may be inferred, the best first",
+    )
+    inference_category = Trait(
+        "edge", text, "the category of the systems whose results may be inferred; empty for all"
+    )
+    guessed_benchmarks = Trait(
+        [
+            ["mobilenet", "mobilenet"],
+            ["efficientnet", "resnet"],
+            ["resnet50", "resnet"],
+            ["bert-99.9", "bert-99.9"],
+            ["bert-99", "bert-99"],
+        ],
+        pairs_of_texts,
+        "texts in a directory's name, each with the benchmark that the checker takes it for",
+    )
+    has_model_mapping = Trait(
+        True, flag, "the open division names its models' benchmarks in model_mapping.json"
+    )
+    plain_names = Trait(
+        True, flag, "a name with a space, a leading dot or __pycache__ rejects the whole submission"
+    )
+    calibration_document = Trait(
+        "documentation/calibration.md", text, "where a submitter's calibration document is expected"
+    )
+    is_network_by_truth = Trait(
+        True, flag, 'any text in is_network asks for the network fields, "false" too'
+    )
+    division_in_any_case = Trait(
+        True, flag, "the division in a system description may differ from the path's in case"
+    )
+    further_availabilities = Trait(
+        [], texts, "values of status that the checker takes besides its table of availabilities"
+    )
+
+
+TRAITS: Mapping[str, Trait[Any]] = {
+    name: each for name, each in vars(Traits).items() if isinstance(each, Trait)
+}
+
+
+def misread_trait(tables: Mapping[str, object]) -> str:
+    """Return what is wrong with the traits of a data file, or ''.
+
+    An unknown trait is wrong: a rule that this mlrepo does not know must not go unnoticed.
+    """
+    traits = tables.get(KEY, {})
+    if not isinstance(traits, dict):
+        return f"{KEY} is not an object"
+    for name, value in traits.items():
+        if name not in TRAITS:
+            return f"the trait {name!r} is not one of {', '.join(TRAITS)}"
+        try:
+            TRAITS[name].read(value)
+        except ValueError as error:
+            return f"the trait {name} is not {error}"
+    return ""
