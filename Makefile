@@ -33,7 +33,7 @@ fuzz: $(VENV)/tested
 	$(BIN)/python -m benchmarks.fuzz_checker
 
 docs: $(VENV)/tested
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -230,8 +230,8 @@ def _compare_verdicts(report: Report, official: dict[str, bool]) -> int:
 def _compare_rows(report: Report, header: Sequence[str], official: Rows) -> int:
     ours: Rows = collections.defaultdict(list)
     for result in report.results:
-        for row in result.rows:
-            cells = tuple(str(row.get(column, "")) for column in header)
+        for cells_by_name in result.rows:
+            cells = tuple(str(cells_by_name.get(column, "")) for column in header)
             ours[cells[header.index("Location")]].append(cells)
     different = 0
     for location in sorted(official.keys() | ours.keys()):
@@ -242,8 +242,8 @@ def _compare_rows(report: Report, header: Sequence[str], official: Rows) -> int:
         if len(theirs) != len(mine):
             print(f"ROWS {location}: official {len(theirs)}, ours {len(mine)}")
             continue
-        for row, own in zip(theirs, mine, strict=True):
-            for column, cell, own_cell in zip(header, row, own, strict=True):
+        for row, our_row in zip(theirs, mine, strict=True):
+            for column, cell, own_cell in zip(header, row, our_row, strict=True):
                 if cell != own_cell:
                     print(f"CELL {location}: {column}: official {cell!r}, ours {own_cell!r}")
     return different

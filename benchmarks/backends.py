@@ -222,7 +222,9 @@ def prepare(options: argparse.Namespace, home: Path) -> None:
             image = cv2.resize(coarse, (500, 375), interpolation=cv2.INTER_CUBIC)
             image = np.clip(image + rng.integers(-16, 17, image.shape), 0, 255).astype(np.uint8)
             path = Path(directory) / f"{number}.jpg"
-            path.write_bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
+            path.write_bytes(
+                cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+            )
             files.append(path)
         cv2.setNumThreads(1)
         out = np.empty((3, SIZE, SIZE), np.float32)

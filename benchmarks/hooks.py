@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,7 @@ def main() -> None:
 def _commits(root: Path, files: int, commits: int) -> None:
     log = _make(root, files)
     text = log.read_text()
-    changes = {
+    changes: dict[str, tuple[Path, Callable[[int], str]]] = {
         "result": (log, lambda n: text.replace("12:00:00Z", f"12:{n // 60:02}:{n % 60:02}Z")),
         "run": (
             root / "runs" / "20260301T120000Z-0a1b2c" / "run.json",

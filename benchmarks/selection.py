@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, Placement, RunRecord, configuration_digest
@@ -55,7 +56,7 @@ def main() -> None:
             git(root, "branch", "-D", "submission/v6.1", check=False)
             ours.append(timed(lambda: mlrepo(root, "select")))
             with tempfile.TemporaryDirectory() as out:
-                peers.append(timed(lambda out=out: copy_by_git(root, Path(out))))
+                peers.append(timed(partial(copy_by_git, root, Path(out))))
         listed = git(root, "ls-tree", "-r", "--name-only", "submission/v6.1").decode().splitlines()
         selected = [path for path in listed if path.endswith("measurements.json")]
         print(f"{len(selected)} results, {len(listed)} files selected of {asked.runs} runs")

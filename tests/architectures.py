@@ -8,6 +8,7 @@ rolled by slices, normalization in its parts before opset 17.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -325,10 +326,11 @@ def squeezenet(g: Graph) -> str:
 def inception(g: Graph) -> str:
     """Inception v3: images scaled by channel, parallel branches, 1 by 7 beside 7 by 1."""
 
-    def conv(x: str, channels: int, out: int, shape: Sequence[int], **attributes: object) -> str:
+    def conv(x: str, channels: int, out: int, shape: Sequence[int], **attributes: Any) -> str:
         pads = [shape[0] // 2, shape[1] // 2] * 2
         weights = g.weight(out, channels, *shape)
-        y = g.node("Conv", x, weights, **{"kernel_shape": shape, "pads": pads, **attributes})
+        form: dict[str, Any] = {"kernel_shape": shape, "pads": pads, **attributes}
+        y = g.node("Conv", x, weights, **form)
         return g.node("Relu", g.batch_norm(y, out))
 
     planes = []

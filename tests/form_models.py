@@ -223,7 +223,7 @@ def form_models() -> Iterator[GeneratedModel]:
         dtype=np.float64,
         takes=TensorProto.FLOAT,
     )
-    quantized = {"bound": _EIGHT_BITS, "precision": "int8"}
+    quantized: dict[str, Any] = {"bound": _EIGHT_BITS, "precision": "int8"}
     yield _make("QDQ uint8", _qdq(np.uint8, 120, per_channel=False), **quantized)
     yield _make("QDQ int8", _qdq(np.int8, 3, per_channel=False), **quantized)
     yield _make("QDQ per channel", _qdq(np.uint8, 120, per_channel=True), **quantized)

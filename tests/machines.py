@@ -55,7 +55,7 @@ def processors(
     node_kib: int = 131_000_000,
 ) -> dict[str, str]:
     """Return the CPU files of a machine; ``caches``: by ``1 Data``, size and CPUs sharing one."""
-    files = {}
+    files: dict[str, str] = {}
     total = sockets * cores
     for cpu in range(total * threads):
         core = cpu % total  # second threads are numbered after all first ones

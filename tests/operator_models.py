@@ -79,7 +79,8 @@ def _reduce(kind: str, axes: list[int] | None, *, given: bool, **attributes: Any
     def make(g: Graph, x: str) -> str:
         if given:
             return g.node(kind, x, *([g.const(axes)] if axes else []), **attributes)
-        return g.node(kind, x, **attributes, **({"axes": axes} if axes else {}))
+        own: dict[str, Any] = {"axes": axes} if axes else {}
+        return g.node(kind, x, **attributes, **own)
 
     return make
 
@@ -129,9 +130,13 @@ def _gemm(**attributes: Any) -> _Make:
         a = g.node("Transpose", flat, perm=[1, 0]) if attributes.get("transA") else flat
         b = g.weight(*((12, 8) if attributes.get("transB") else (8, 12)))
         bias = attributes.get("bias", "row")
-        c = {"row": lambda: [g.weight(12)], "one": lambda: [g.scalar(0.5)], "none": list}[bias]()
+        kinds: dict[str, Callable[[], list[str]]] = {
+            "row": lambda: [g.weight(12)],
+            "one": lambda: [g.scalar(0.5)],
+            "none": list,
+        }
         rest = {key: value for key, value in attributes.items() if key != "bias"}
-        return g.node("Gemm", a, b, *c, **rest)
+        return g.node("Gemm", a, b, *kinds[bias](), **rest)
 
     return make
 
@@ -140,9 +145,8 @@ def _clip(low: float | None, high: float | None, *, given: bool) -> _Make:
     def make(g: Graph, x: str) -> str:
         if given:
             return g.node("Clip", x, *["" if v is None else g.scalar(v) for v in (low, high)])
-        return g.node(
-            "Clip", x, **{k: v for k, v in (("min", low), ("max", high)) if v is not None}
-        )
+        bounds: dict[str, Any] = {"min": low, "max": high}
+        return g.node("Clip", x, **{k: v for k, v in bounds.items() if v is not None})
 
     return make
 
@@ -313,8 +317,8 @@ def _max_pool_places(g: Graph, x: str) -> str:
     return g.node("Concat", best, g.node("Cast", within, to=1), axis=1)
 
 
-_HALF = {"coordinate_transformation_mode": "half_pixel"}
-_ASYMMETRIC = {"coordinate_transformation_mode": "asymmetric"}
+_HALF: dict[str, Any] = {"coordinate_transformation_mode": "half_pixel"}
+_ASYMMETRIC: dict[str, Any] = {"coordinate_transformation_mode": "asymmetric"}
 
 # Name, opsets, what is made of the graph and its features.
 OPERATORS: tuple[tuple[str, tuple[int, ...], _Make], ...] = (

@@ -301,21 +301,23 @@ def _pools() -> Iterator[Any]:
         yield _case("MaxPool", image, **form)
         for include in (0, 1):
             yield _case("AveragePool", image, **form, count_include_pad=include)
-    for form in (
+    rounded_up: list[dict[str, Any]] = [
         {"kernel_shape": [3, 3], "strides": [2, 2]},
         {"kernel_shape": [2, 2], "strides": [3, 3]},
         {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
         {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 0, 1, 1]},
         {"kernel_shape": [1, 1], "strides": [2, 2]},
         {"kernel_shape": [2, 2], "strides": [2, 3], "pads": [1, 1, 1, 1]},
-    ):
+    ]
+    for form in rounded_up:
         yield _case("MaxPool", image, since=10, ceil_mode=1, **form)
         yield _case("AveragePool", image, since=10, ceil_mode=1, **form)
-    for form in (
+    dilated: list[dict[str, Any]] = [
         {"kernel_shape": [2, 3], "dilations": [2, 1]},
         {"kernel_shape": [3, 3], "dilations": [2, 3], "pads": [2, 2, 2, 2], "strides": [2, 1]},
         {"kernel_shape": [2, 2], "dilations": [3, 2], "pads": [0, 1, 1, 0]},
-    ):
+    ]
+    for form in dilated:
         yield _case("MaxPool", image, since=10, **form)
         for include in (0, 1):
             yield _case("AveragePool", image, since=19, count_include_pad=include, **form)
@@ -368,8 +370,9 @@ def _shapes() -> Iterator[Any]:
     yield _case("Split", y, since=13, until=13, axis=-1, outputs=2)
     yield _case("Split", y, since=18, axis=1, num_outputs=3, outputs=3)
     yield _case("Split", y, since=18, axis=1, num_outputs=4, outputs=4)
-    for shape in ((3, 4, 6, 5), (2, 1, 4, 1, 5), (1,), (7, 5)):
-        yield _case("Expand", x, ints(*shape))
+    sizes: list[tuple[int, ...]] = [(3, 4, 6, 5), (2, 1, 4, 1, 5), (1,), (7, 5)]
+    for size in sizes:
+        yield _case("Expand", x, ints(*size))
     yield _case("Tile", x, ints(1, 2, 3, 1))
     yield _case("Tile", whole(3, 2), ints(2, 2))
     yield _case("DepthToSpace", floats(3, 8, 2, 3), blocksize=2)

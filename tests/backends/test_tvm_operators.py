@@ -25,7 +25,8 @@ _node = helper.make_node
 
 def _f(*shape: int) -> np.ndarray:
     size = int(np.prod(shape))
-    return np.sin(np.arange(size, dtype=np.float32) * 1.7).reshape(shape)
+    values: np.ndarray = np.sin(np.arange(size, dtype=np.float32) * 1.7)
+    return values.reshape(shape)
 
 
 def _ints(*values: int) -> np.ndarray:
@@ -72,8 +73,8 @@ _VALUES: Mapping[str, np.ndarray] = {
 
 def _everywhere() -> dict[str, list[NodeProto]]:
     """Operators that are written in the same way in all operator sets here."""
-    pool = {"kernel_shape": [3, 3], "strides": [2, 2]}
-    padded = {**pool, "pads": [1, 1, 1, 1]}
+    pool: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [2, 2]}
+    padded: dict[str, Any] = {**pool, "pads": [1, 1, 1, 1]}
     return {
         "leaky": [_node("LeakyRelu", ["x"], ["leaky"], alpha=0.3)],
         "hard": [_node("HardSigmoid", ["x"], ["hard"], alpha=1 / 6, beta=0.5)],
@@ -149,7 +150,7 @@ def _everywhere() -> dict[str, list[NodeProto]]:
 
 def _of_set(opset: int) -> dict[str, list[NodeProto]]:
     """Operators whose spelling or meaning changed."""
-    one = {"to": TensorProto.FLOAT}
+    one: dict[str, Any] = {"to": TensorProto.FLOAT}
     found: dict[str, list[NodeProto]] = {}
     if opset == 9:
         found = {

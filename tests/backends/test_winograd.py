@@ -135,7 +135,7 @@ def test_the_matrices_are_a_convolution(outputs: int) -> None:
     matrices = MATRICES[outputs]
     rng = np.random.default_rng(2)
     data = rng.standard_normal((matrices.positions, matrices.positions))
-    kernel = rng.standard_normal((3, 3))
+    kernel: Any = rng.standard_normal((3, 3))
     windows = np.lib.stride_tricks.sliding_window_view(data, (3, 3))
     weights = winograd_kernel(kernel.reshape(1, 1, 3, 3, 1, 1), matrices)[..., 0, 0, 0, 0]
     by = matrices.data

@@ -133,7 +133,8 @@ def measuring_child(root: Path) -> int:
         return any('"started"' in path.read_text() for path in events)
 
     until(measuring, "LoadGen to start")
-    return until(lambda: next(children(root), 0), "the child process")
+    child: int = until(lambda: next(children(root), 0), "the child process")
+    return child
 
 
 def children(root: Path) -> Iterator[int]:

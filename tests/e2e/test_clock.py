@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_a_clock_that_jumps_during_a_run(root: Path, tmp_path: Path, days: int) 
     """The run is recorded with both times as the clock told them; order and estimates hold."""
     clock = tmp_path / "clock"
     clock.write_text("0")
-    jumping = {"MLREPO_TEST_CLOCK": str(clock)}
+    jumping: dict[str, Any] = {"MLREPO_TEST_CLOCK": str(clock)}
     offline = (
         "bench",
         "run",

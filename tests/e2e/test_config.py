@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_set_get_and_unset_keep_the_comments(root: Path) -> None:
     ids=["file", "CK", "MLREPO", "blank"],
 )
 def test_the_environment_wins_over_the_file(
-    root: Path, environ: dict[str, str], value: str, origin: str
+    root: Path, environ: dict[str, Any], value: str, origin: str
 ) -> None:
     """MLREPO_* wins over CK_MLPERF_INFERENCE_*, which wins over the file; the origin is told."""
     assert mlrepo(root, "config", "get", "submitter", **environ).out == f"{value}\n"

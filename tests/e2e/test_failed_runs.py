@@ -142,7 +142,7 @@ def test_a_killed_child_leaves_a_recorded_failed_run(root: Path, number: signal.
     _one_failed_run(root)
 
 
-def _model(path: Path, *, shape: list[object], outputs: str = "batch") -> Path:
+def _model(path: Path, *, shape: list[int | str | None], outputs: str = "batch") -> Path:
     """Write a model that takes ``shape`` and gives ten scores per sample, or for a fixed batch."""
     elements = int(np.prod([d for d in shape[1:] if isinstance(d, int)]))
     weights = numpy_helper.from_array(np.zeros((elements, 10), np.float32), "w")
@@ -179,7 +179,7 @@ def _model(path: Path, *, shape: list[object], outputs: str = "batch") -> Path:
     ids=["an ImageNet model", "flat input", "one column more", "loses the batch"],
 )
 def test_a_model_of_another_shape_fails_with_both_shapes_named(
-    root: Path, tmp_path: Path, shape: list[object], outputs: str, words: tuple[str, ...]
+    root: Path, tmp_path: Path, shape: list[int | str | None], outputs: str, words: tuple[str, ...]
 ) -> None:
     """Model and data set do not fit: the message shows what either side has."""
     model = _model(tmp_path / "other.onnx", shape=shape, outputs=outputs)

@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's directory with twelve photographs, prepared for TensorFlow's and for PyTorch's."""
     base = tmp_path_factory.mktemp("forms")
     write_photos(base / "val", 12)
-    environ = {"MLREPO_HOME": str(base / "home")}
+    environ: dict[str, Any] = {"MLREPO_HOME": str(base / "home")}
     mlrepo(base, "dataset", "add", "imagenet2012", "--path", "val", **environ)
     for arguments in (("vgg",), ("pytorch",), ("vgg", "--size", "64")):
         mlrepo(base, "dataset", "prepare", "imagenet2012", "--way", *arguments, **environ)
@@ -183,7 +183,7 @@ def test_an_added_model_keeps_its_way_and_its_layout(
 ) -> None:
     """List and show tell them, and a run takes them."""
     model = str(_channels_last(tmp_path / "m.onnx"))
-    environ = {"MLREPO_HOME": str(home)}
+    environ: dict[str, Any] = {"MLREPO_HOME": str(home)}
     mlrepo(
         root,
         "model",

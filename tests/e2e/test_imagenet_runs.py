@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -22,7 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("imagenet")
     write_photos(base / "val", 12)
     model = tiny_classifier(base / "tiny.onnx", classes=1001)
-    environ = {"MLREPO_HOME": str(base / "home")}
+    environ: dict[str, Any] = {"MLREPO_HOME": str(base / "home")}
     mlrepo(base, "dataset", "add", "imagenet2012", "--path", "val", **environ).says(
         "12 of 50000", "49988 images are missing"
     )
@@ -101,7 +102,7 @@ def test_a_run_of_a_quantized_model_keeps_how_it_was_quantized(
 ) -> None:
     """The draft of the calibration document is recorded with each of its runs."""
     home = Path(shutil.copytree(home, tmp_path / "home"))
-    environ = {"MLREPO_HOME": str(home)}
+    environ: dict[str, Any] = {"MLREPO_HOME": str(home)}
     images = root.parent / "calibration-list"
     images.write_text("".join(f"ILSVRC2012_val_{number:08}.JPEG\n" for number in (1, 2, 3)))
     mlrepo(root, "model", "quantize", "resnet50/tiny", "--calibration", str(images), **environ)
@@ -141,7 +142,7 @@ def test_efficientnet_lite0_classifies_photographs_with_its_own_preprocessing(
         "accuracy",
         "--json",
     )
-    environ = {"MLREPO_HOME": str(home)}
+    environ: dict[str, Any] = {"MLREPO_HOME": str(home)}
     mlrepo(root, *run, code=2, **environ).says("--way efficientnet-lite")
     mlrepo(root, "dataset", "prepare", "imagenet2012", "--way", "efficientnet-lite", **environ)
     record = mlrepo(root, *run, **environ).json["record"]

@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,7 +271,7 @@ def test_init_without_an_identity_makes_nothing(tmp_path: Path) -> None:
     ids=lambda environ: next(iter(environ)),
 )
 def test_init_makes_a_repository_that_can_be_recorded_into_whatever_git_defaults_to(
-    tmp_path: Path, environ: dict[str, str]
+    tmp_path: Path, environ: dict[str, Any]
 ) -> None:
     """Defaults of the user's environment do not leak into a new results repository."""
     mlrepo(tmp_path, "init", "r", *GIVEN, "--system", "box", **environ)

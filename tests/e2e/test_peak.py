@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,12 +95,10 @@ def test_a_killed_search_goes_on_after_its_last_probe(root: Path) -> None:
         "--json",
     )
 
-    def recorded() -> list[str]:
-        return (
-            mlrepo(root, "log", "--json").json["runs"]
-            if git(root, "branch", "--list", "exp/*")
-            else []
-        )
+    def recorded() -> list[Any]:
+        if not git(root, "branch", "--list", "exp/*"):
+            return []
+        return list(mlrepo(root, "log", "--json").json["runs"])
 
     process = start(root, *arguments)
     until(lambda: len(recorded()) >= 2, "two probes", 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,7 @@ def make_read_only() -> Iterator[Callable[[Path], None]]:
         if os.getuid() != 0:
             for directory, _, _ in os.walk(path):
                 Path(directory).chmod(0o555)
-                undo.append(lambda directory=directory: Path(directory).chmod(0o755))
+                undo.append(partial(Path(directory).chmod, 0o755))
             return
         for options in (["--bind"], ["-o", "remount,ro,bind"]):
             mounted = subprocess.run(

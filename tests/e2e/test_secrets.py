@@ -6,6 +6,7 @@ import base64
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ HUGGING_FACE = "hf_" + "abcdefghijklmnopqrstuvwxyzABCDEFGH"
 AWS = "AKIA" + "IOSFODNN7EXAMPLE"
 PLAIN = "correct-horse-battery-staple"
 SECRETS = (GITHUB, HUGGING_FACE, AWS, PLAIN)
-FULL = {
+FULL: dict[str, Any] = {
     "GITHUB_TOKEN": GITHUB,
     "HF_TOKEN": HUGGING_FACE,
     "AWS_ACCESS_KEY_ID": AWS,
@@ -92,8 +93,9 @@ def test_secrets_on_the_command_line_are_masked(root: Path, arguments: tuple[str
             f"# token = {PLAIN}\n*.Offline.target_qps = 100\n# see https://me:{AWS}@host/\n"
         )
     if arguments[0] == "--model-file":
+        assert DIGITS.model is not None
         (root / arguments[1]).symlink_to(DIGITS.model.path)
-    environ = {"MY_SERVICE_PASSWORD": PLAIN} if "--tag" in arguments else {}
+    environ: dict[str, Any] = {"MY_SERVICE_PASSWORD": PLAIN} if "--tag" in arguments else {}
     done = mlrepo(root, *BENCH, *arguments, "--json", **environ)
     _assert_kept_out(root, *SECRETS)
     assert sum(done.json["record"]["redactions"].values()) >= 1

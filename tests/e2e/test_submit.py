@@ -6,7 +6,9 @@ import os
 import pty
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +38,7 @@ from tests.selections import Laboratory
 from tests.submissions import SUBMITTER
 
 
-def _others(before: dict[str, str]) -> dict[str, str]:
+def _others(before: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in before.items() if not name.startswith(".git/mlrepo/")}
 
 
@@ -259,7 +261,7 @@ def test_the_token_is_nowhere_but_in_headers(world: World) -> None:
 @pytest.mark.parametrize("source", ["GITHUB_TOKEN", "gh", "credential helper"])
 def test_the_token_comes_from_where_people_keep_it(world: World, source: str) -> None:
     """The other variable, GitHub's own tool, Git's credential helper."""
-    environ: dict[str, str | None] = {"GH_TOKEN": None}
+    environ: dict[str, Any] = {"GH_TOKEN": None}
     if source == "GITHUB_TOKEN":
         environ["GITHUB_TOKEN"] = TOKEN
     elif source == "gh":
@@ -294,7 +296,7 @@ def test_a_repository_cannot_send_the_token_to_its_own_server(world: World) -> N
     for key in ("official.repository", "official.api_url"):
         name = f"MLREPO_{key.upper().replace('.', '_')}"
         mlrepo(world.root, "config", "set", key, str(world.settings[name]))
-    from_file: dict[str, str | None] = {
+    from_file: dict[str, Any] = {
         "MLREPO_OFFICIAL_REPOSITORY": None,
         "MLREPO_OFFICIAL_API_URL": None,
     }
@@ -352,7 +354,7 @@ def test_a_file_over_the_limit_stays_here(world: World, tmp_path: Path) -> None:
 
 def test_results_wait_for_the_embargo(world: World) -> None:
     """A public repository is told from a private one by the forge, whatever the settings say."""
-    early: dict[str, str | None] = {
+    early: dict[str, Any] = {
         "MLREPO_EMBARGO": "2999-01-01",
         "MLREPO_OFFICIAL_VISIBILITY": "private",
         "MLREPO_PRIVATE_REMOTES": f"{world.server.url}/{OFFICIAL}.git",
@@ -429,7 +431,7 @@ def test_another_git_server_gets_the_branch_and_people_the_link(world: World) ->
     hook = world.official / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\necho 'Create a pull request: https://example.org/new' >&2\n")
     hook.chmod(0o755)
-    plain: dict[str, str | None] = {
+    plain: dict[str, Any] = {
         "MLREPO_OFFICIAL_REPOSITORY": str(world.official),
         "MLREPO_OFFICIAL_API_URL": None,
         "GH_TOKEN": None,
@@ -475,7 +477,7 @@ def test_gitlab_opens_the_request_by_push_options(world: World) -> None:
 
 def test_an_anonymous_reader_proves_a_server_public(world: World) -> None:
     """Where no API tells, an anonymous look does; the settings cannot talk it away."""
-    environ: dict[str, str | None] = {
+    environ: dict[str, Any] = {
         "MLREPO_OFFICIAL_FORGE": "git",
         "MLREPO_EMBARGO": "2999-01-01",
         "MLREPO_OFFICIAL_VISIBILITY": "private",
@@ -508,7 +510,7 @@ def test_the_repository_s_own_configuration_holds(world: World, tmp_path: Path) 
         (f"url.{world.server.url}/.insteadOf", "https://forge.example.org/"),
     ):
         git(world.root, "config", name, value)
-    nobody: dict[str, str | None] = dict.fromkeys(
+    nobody: dict[str, Any] = dict.fromkeys(
         f"GIT_{role}_{what}" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     )
     url = f"https://forge.example.org/{OFFICIAL}.git"

@@ -368,7 +368,7 @@ def test_a_plain_fork_without_the_base_is_told_and_nothing_of_others_is_sent(
     """On a server without an API the commands to bring it up to date are in the message."""
     shutil.copytree(world.official, world.fork)
     publish(tmp_path / "upstream", world.official, {"open/Third/x.txt": "third\n"})
-    plain: dict[str, str | None] = {
+    plain: dict[str, Any] = {
         "MLREPO_OFFICIAL_REPOSITORY": str(world.official),
         "MLREPO_OFFICIAL_API_URL": None,
     }

@@ -27,7 +27,10 @@ def _edit(name: str, **changes: object) -> Callable[[Path], None]:
 
 
 def _write(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda run: (run / name).write_bytes(data) and None
+    def write(run: Path) -> None:
+        (run / name).write_bytes(data)
+
+    return write
 
 
 def _tell(**event: object) -> Callable[[Path], None]:

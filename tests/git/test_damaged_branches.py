@@ -40,7 +40,10 @@ def _record(recorder: Recorder, experiment: Experiment, number: int) -> str:
 
 
 def _write(content: str) -> Callable[[Path], None]:
-    return lambda root: (root / ".git" / _BAD.ref).write_text(content) and None
+    def write(root: Path) -> None:
+        (root / ".git" / _BAD.ref).write_text(content)
+
+    return write
 
 
 def _point_to(revision: str) -> Callable[[Path], None]:
@@ -135,8 +138,8 @@ def test_broken_packed_references_are_no_empty_repository(
         told = _mlrepo(results.root, command)
         assert told.returncode == 1, told.stderr
         assert "cannot be read" in told.stdout + told.stderr
-    for command in ("raw", "list"), ("show", "latest"), ("select", "--dry-run"):
-        assert _mlrepo(results.root, *command).returncode in (0, 1, 2)
+    for words in ("raw", "list"), ("show", "latest"), ("select", "--dry-run"):
+        assert _mlrepo(results.root, *words).returncode in (0, 1, 2)
 
 
 def test_an_object_of_one_run_lost_names_the_run(

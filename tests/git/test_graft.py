@@ -50,7 +50,9 @@ def test_a_graft_is_what_git_update_index_makes(
     for path, data in added.items():
         oid = find_blob(repo, grafted, path)
         assert oid is not None
-        assert repo[oid].data == data
+        blob = repo[oid]
+        assert isinstance(blob, pygit2.Blob)
+        assert blob.data == data
     assert str(graft(repo, None, blobs)) == _tree_by_git(
         repo, results.root.parent / "other", added, "100644", fresh=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,10 @@ def test_a_file_that_was_not_recorded_is_named_with_those_that_were(
     assert "run.json" in missing.value.hint
 
 
+def _message_only(run: str, tip: object) -> Composition:
+    return Composition(commit_message(sample_record(run)))
+
+
 def test_a_record_that_is_not_one_says_where(
     results: ResultsRepository, recorder: Recorder
 ) -> None:
@@ -244,7 +249,7 @@ def test_a_record_that_is_not_one_says_where(
             _A,
             run,
             {RepoPath(("runs", run, "run.json")): content},
-            lambda tip, run=run: Composition(commit_message(sample_record(run))),
+            partial(_message_only, run),
         )
         found = find_run(results, run)
         with pytest.raises(UserError, match=rf"{found.commit[:10]}:runs/{run}/run\.json"):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -288,7 +289,7 @@ def test_no_value_can_forge_or_hide_a_run(
 ) -> None:
     """Whatever tags, reasons and names hold, the commit tells its own run, once, and its tags."""
     run = sample_run_id(0)
-    changes = {
+    changes: dict[str, Any] = {
         "tags": (text, "tag"),
         "reasons": (text, f"reason {text}"),
         "backend": {"name": text},

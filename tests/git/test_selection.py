@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_runs_that_may_not_be_submitted_are_left_out(
     good = laboratory.result("Offline")
     record = sample_record()
     seeds = {**_V61.seeds(), "qsl_rng_seed": 1}
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         "the run is INVALID": {"validity": INVALID, "reasons": ("too slow",)},
         "probe": {"tags": ("probe",)},
         "imported": {"tags": (IMPORTED_TAG,)},
@@ -498,7 +499,7 @@ def test_data_center_systems_infer_nothing(
     results: ResultsRepository, laboratory: Laboratory
 ) -> None:
     """Since v6.0 only systems of the edge category do."""
-    record = {"category": "datacenter"}
+    record: dict[str, Any] = {"category": "datacenter"}
     offline = laboratory.run("SingleStream", PERFORMANCE, **record)
     laboratory.run("SingleStream", ACCURACY, **record)
     plan = _plan(results, infer=True)

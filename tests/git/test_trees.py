@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from mlrepo.errors import UserError
-from mlrepo.repository import trees
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.tree import Entry, Kind, Missing, Tree, walk
@@ -120,8 +120,8 @@ def test_the_oid_of_a_directory_changes_with_anything_below(
 ) -> None:
     """It is not told before the change is old enough that another one would show."""
     assert _oid(DirectoryTree(root), "a") == ""
-    now = trees.time.time_ns
-    monkeypatch.setattr(trees.time, "time_ns", lambda: now() + 10_000_000_000)
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10_000_000_000)
     before = _oid(DirectoryTree(root), "a")
     assert before == _oid(DirectoryTree(root), "a") != ""
     (root / "a" / "b" / "log.txt").write_bytes(b"LINE\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 from mlrepo.repository.discovery import ResultsRepository
@@ -30,7 +31,7 @@ def test_recording_in_the_middle_of_a_merge_changes_no_file_of_the_user(
             Experiment("aside"),
             run,
             sample_files(run),
-            lambda tip, run=run: sample_composition(run, tip, "closed/Acme/results/a/b/Offline"),
+            partial(sample_composition, run, place="closed/Acme/results/a/b/Offline"),
         )
         assert not recorded.already
 
@@ -68,7 +69,7 @@ def test_the_reflog_of_the_branch_tells_each_record(
             Experiment("logged"),
             run,
             sample_files(run),
-            lambda tip, run=run: sample_composition(run, tip),
+            partial(sample_composition, run),
         )
     log = git(results.root, "reflog", "show", "--format=%gn <%ge> %gs", "exp/logged").splitlines()
     assert len(log) == 2

@@ -59,11 +59,11 @@ class _Tree:
 
     def open(self, path: str) -> BinaryIO:
         if path == self._endless:
-            return io.BufferedReader(_Endless(self._tree.read(path), self._size))  # type: ignore[return-value]
+            return io.BufferedReader(_Endless(self._tree.read(path), self._size))
         return self._tree.open(path)
 
-    def oid(self, path: str) -> str:
-        return self._tree.oid(path)
+    def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
+        return self._tree.oids(paths, workers)
 
 
 def _tree(submission: Submission, run: str, size: int) -> _Tree:

@@ -14,7 +14,7 @@ from tests.samples import git
 
 # Of some twelve thousand ways to spoil a run as many are tried; `make prove` tries them all.
 _SOME = 60
-_OF_ALL = (
+_OF_ALL: tuple[tuple[str, ...], ...] = (
     ("log",),
     ("log", "--json"),
     ("status",),
@@ -27,7 +27,7 @@ _OF_ALL = (
     ("compare", "exp/hostile", "exp/box"),
     ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--plan"),
 )
-_OF_ONE = (
+_OF_ONE: tuple[tuple[str, ...], ...] = (
     ("show",),
     ("show", "--json"),
     ("bench", "replay", "--check", "--on-this-system"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
-from mlrepo.repository import trees
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree, IndexTree
 from mlrepo.repository.trees import DirectoryTree
@@ -45,8 +45,8 @@ class CountingStore:
 @pytest.fixture
 def _later(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the test wrote just now was written long ago."""
-    now = trees.time.time_ns
-    monkeypatch.setattr(trees.time, "time_ns", lambda: now() + 10_000_000_000)
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10_000_000_000)
 
 
 def _both(root: Path, round_name: str, store: VerdictFiles, workers: int = 1) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_a_part_of_the_data_set_is_refused_in_rounds_that_name_no_size(
     tmp_path: Path, round_name: str
 ) -> None:
     """The data sets are those of the benchmarks; open results may take others."""
-    part = {"qsl_reported_total_count": 500}
+    part: dict[str, Any] = {"qsl_reported_total_count": 500}
     text = "accuracy=76.400%\n"
     found = _judged(tmp_path, text=text, round_name=round_name, **part)
     assert "accuracy-data-set" in {each.rule for each in found}
@@ -223,7 +224,7 @@ def test_the_summary_of_the_accuracy_run_is_looked_at(tmp_path: Path) -> None:
     ],
 )
 def test_a_run_of_an_impossible_date_or_loadgen_is_told(
-    tmp_path: Path, rule: str, changes: dict[str, object]
+    tmp_path: Path, rule: str, changes: dict[str, Any]
 ) -> None:
     """A wrong clock is a warning; two dates of one run that differ are not."""
     (found,) = _judged(tmp_path, **changes)

@@ -181,8 +181,8 @@ def test_recording_a_recording_gives_the_same(tmp_path: Path, name: str) -> None
     for path in taken:
         if path.endswith("/"):
             (tmp_path / "second" / path).mkdir(parents=True, exist_ok=True)
-    for path in (first / "commands").glob("*"):
-        machines.write(tmp_path / "second", {f"commands/{path.name}": path.read_text()})
+    for command in (first / "commands").glob("*"):
+        machines.write(tmp_path / "second", {f"commands/{command.name}": command.read_text()})
     assert detect(tmp_path / "second") == detect(first)
     assert "Serial Number: removed" in "".join(taken.values()) or "Serial" not in str(taken)
 

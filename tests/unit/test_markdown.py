@@ -61,7 +61,7 @@ def test_the_documents_of_a_submission_hold_no_markup_of_others(text: str) -> No
         host={"other_software_stack": text, "operating_system": text},
         loadgen={"version": text},
     )
-    harmless = replace(record, **dict.fromkeys(("sut", "benchmark", "validity"), "x"))
+    harmless = replace(record, sut="x", benchmark="x", validity="x")
     documents = (result_readme([record], text), code_readme([record]), calibration([record], {})[0])
     same = (
         result_readme([harmless], text),

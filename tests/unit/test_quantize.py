@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -149,7 +150,7 @@ def test_a_failure_names_what_was_tried(home: Path, tmp_path: Path) -> None:
     """With the whole reason of ONNX Runtime, and the input that the model has."""
     base = ModelStore(home).add("resnet50", "whole", tiny_classifier(tmp_path / "whole.onnx"))
     calibration = find_calibration(home, base, str(home.parent / "list"), None)
-    small = dataclasses.replace(calibration, dataset=_Small())
+    small = dataclasses.replace(calibration, dataset=cast(Any, _Small()))
     with pytest.raises(
         UserError, match=r"ONNX Runtime cannot quantize .*invalid dimensions"
     ) as caught:

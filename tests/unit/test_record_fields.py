@@ -105,7 +105,7 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
 def test_every_field_of_tuned_settings_is_classified() -> None:
     """`tuned.json` comes with a clone: what reaches the backend is what is asked about."""
     found_by, shown = {"model", "precision", "scenario"}, {"rate", "default_rate", "found"}
-    asked = {"backend": "b", "threads": 3, "max_batch": 5, "options": {"k": "v"}}
+    asked: dict[str, Any] = {"backend": "b", "threads": 3, "max_batch": 5, "options": {"k": "v"}}
     assert found_by | shown | set(asked) == {field.name for field in fields(Tuned)}
     entry = Tuned(model="m", precision="fp32", scenario="Offline", **asked)
     assert tuned_words(entry) == ("b", "threads=3", "max_batch=5", "k=v")

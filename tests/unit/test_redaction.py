@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -342,7 +343,7 @@ def test_secret_values_are_long_ones_by_name() -> None:
     assert all(secret_values({name: "0123456789"}) for name in names)
 
 
-_FORMS = {
+_FORMS: dict[str, Callable[[str], str]] = {
     "JSON": lambda value: json.dumps({"x": value}),
     "Python": repr,
     "shell": shlex.quote,

@@ -174,7 +174,8 @@ with Tuner(Machine(Path(sys.argv[1])), Path(sys.argv[2])).applied(
 def test_a_killed_run_has_its_script_undone(tuner: Tuner, platforms: Path, log: Path) -> None:
     """By whoever comes next, even when the profile itself is gone."""
     _trusted(tuner, platforms)
-    command = [sys.executable, "-c", _CHILD, tuner.machine.root, tuner.directory, platforms]
+    where = (str(tuner.machine.root), str(tuner.directory), str(platforms))
+    command = [sys.executable, "-c", _CHILD, *where]
     assert subprocess.run(command, check=False).returncode == -9
     assert _calls(log) == ["apply"]
     (platforms / "lab.toml").unlink()

@@ -58,7 +58,7 @@ def test_a_shell_reads_the_words_again() -> None:
     assert _read_back(shell_command(_WORDS)) == list(_WORDS)
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))))
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_a_command_is_one_printable_line(words: list[str]) -> None:
     """Nothing in it ends a line, steers a terminal, or ends a code span."""
     command = shell_command(words)

@@ -159,7 +159,7 @@ def test_power_and_network_results_need_further_fields() -> None:
     """Each set of fields is asked for only where it applies; no checker has asked for power's."""
     round_ = SHIPPED["v6.1"]
     bare = {f: v for f, v in _SOUND.description.items() if f not in round_.system_further_fields()}
-    by_table = {
+    by_table: dict[str, tuple[str, dict[str, Any], bool]] = {
         "system-field-missing": ("system_desc_network_fields", {"division": "network"}, True),
         "system-power-field": ("system_desc_power_fields", {"power": True}, False),
     }

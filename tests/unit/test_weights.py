@@ -24,9 +24,8 @@ _SAMPLE = _SHARED / "cases" / "runtime" / "int8-gemm.onnx"
 
 def _tensor(name: str, kind: int, shape: Sequence[int]) -> onnx.TensorProto:
     """A tensor of zeros of any type, as raw bytes."""
-    bits = {TensorProto.INT4: 4, TensorProto.UINT4: 4, TensorProto.FLOAT: 32}.get(
-        kind, 16 if kind in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else 8
-    )
+    known: dict[int, int] = {TensorProto.INT4: 4, TensorProto.UINT4: 4, TensorProto.FLOAT: 32}
+    bits = known.get(kind, 16 if kind in (TensorProto.FLOAT16, TensorProto.BFLOAT16) else 8)
     size = -(-int(np.prod(shape)) * bits // 8)
     return helper.make_tensor(name, kind, shape, bytes(size), raw=True)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 _FILE = os.environ.get("MLREPO_TEST_CLOCK")
 
 if _FILE:
-    _real_time, _real_datetime = time.time, datetime.datetime
+    _real_time = time.time
 
     def _offset() -> float:
         return float(Path(_FILE).read_text() or 0)  # type: ignore[arg-type]
 
-    class _Jumping(_real_datetime):
+    class _Jumping(datetime.datetime):
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> _Jumping:
             return cls.fromtimestamp(_real_time() + _offset(), tz)

@@ -315,6 +315,11 @@ def _texts(outputs: Sequence[Array]) -> Array:
     return np.array(["a" * (1 + number % 3) for number in range(len(outputs[0]))])
 
 
+def _list(outputs: Sequence[Array]) -> Any:
+    """Return no array."""
+    return [0 for _ in outputs[0]]
+
+
 def _growing(outputs: Sequence[Array]) -> Array:
     """Return numbers whose size depends on how many there are."""
     count = len(outputs[0])
@@ -347,7 +352,7 @@ OBJECTS: Workload = replace(DIGITS, name="objects", postprocess=_objects)
 TEXTS: Workload = replace(DIGITS, name="texts", postprocess=_texts)
 GROWING: Workload = replace(DIGITS, name="growing", postprocess=_growing)
 SEVERAL: Workload = replace(DIGITS, name="several", postprocess=lambda outputs: outputs[0])
-LISTS: Workload = replace(DIGITS, name="lists", postprocess=lambda outputs: [0 for _ in outputs[0]])
+LISTS: Workload = replace(DIGITS, name="lists", postprocess=_list)
 TWO_TENSORS: Workload = replace(DIGITS, name="two-tensors", open_dataset=_TwoTensors)
 OTHER_TYPE: Workload = replace(DIGITS, name="other-type", open_dataset=_OtherType)
 FEWER: Workload = replace(DIGITS, name="fewer", open_dataset=_Fewer)
