@@ -30,6 +30,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import child
 from benchmarks.harness import quiet_rounds
 from mlrepo.bench.tune import probes
 from mlrepo.errors import MlrepoError
@@ -103,9 +104,8 @@ def loadgen_result(spec: ProbeSpec, scenario: str, conf: Mapping[str, float]) ->
             "precision": spec.precision,
             "cache": spec.cache,
         }
-        script = str(Path(__file__).resolve())
         done = subprocess.run(
-            [sys.executable, script, "--child", json.dumps(given)],
+            child("backends", "--child", json.dumps(given)),
             cwd=directory,
             capture_output=True,
             text=True,

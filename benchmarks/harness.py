@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_HERE = Path(__file__).parent
+from benchmarks import child
+
 _IMAGES = 256
 _SHAPE = (3, 224, 224)
 
@@ -139,7 +140,7 @@ def run_bare(arguments: Mapping[str, Any]) -> None:
 
 
 def _spawn(role: str, arguments: Mapping[str, Any], directory: Path) -> str:
-    command = [sys.executable, str(Path(__file__).resolve()), "--role", role, json.dumps(arguments)]
+    command = child("harness", "--role", role, json.dumps(arguments))
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         events = directory / "events.jsonl"

@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import child
 from mlrepo.markdown import code
 from tests.architectures import architecture_models
 from tests.form_models import form_models
@@ -193,7 +194,7 @@ class Server:
     def __init__(self, backend: str, options: argparse.Namespace) -> None:
         self.backend, self._options = backend, options
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", backend],
+            child("models", "--serve", backend),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

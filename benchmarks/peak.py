@@ -29,6 +29,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks import child
 from mlrepo.bench.peak import RESOLUTION
 
 MLREPO = (sys.executable, "-m", "mlrepo.cli.main")
@@ -147,20 +148,15 @@ def loadgen(root: Path, asked: argparse.Namespace, seconds: float) -> None:
         "latency": asked.latency,
         "threads": asked.threads,
     }
-    command = [
-        sys.executable,
-        str(Path(__file__).absolute()),
-        "--find-peak-child",
-        json.dumps(given),
-    ]
+    command = child("peak", "--find-peak-child", json.dumps(given))
     begin = time.monotonic()
-    child = subprocess.Popen(command, cwd=directory)
+    process = subprocess.Popen(command, cwd=directory)
     try:
-        child.wait(timeout=asked.patience * seconds)
+        process.wait(timeout=asked.patience * seconds)
         took, note = time.monotonic() - begin, ""
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        process.kill()
+        process.wait()
         took, note = time.monotonic() - begin, " at least (stopped)"
     detail = (directory / "mlperf_log_detail.txt").read_text(errors="replace")
     messages = [line for line in detail.splitlines() if "FindPeakPerformance: " in line]
