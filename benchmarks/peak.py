@@ -195,7 +195,7 @@ def find_peak(given: dict[str, Any]) -> None:
     loaded = list(range(dataset.total))
     library.load(loaded)
     times = measure_batches(pipeline, loaded, None, 1)
-    pipeline.max_batch = choose_batch(times, "Server", None, given["latency"])
+    pipeline.max_batch = choose_batch(times, None, given["latency"])
     settings = lg.TestSettings()
     settings.FromConfig("", DIGITS.loadgen_model, "Server", 0)
     settings.scenario = lg.TestScenario.Server

@@ -67,6 +67,15 @@ class Scenario:
     needs_tokens: bool = False
 
     @property
+    def unit(self) -> float:
+        """What one of the setting is in the field: nanoseconds for the milliseconds of streams."""
+        return 1e6 if self.is_stream else 1.0
+
+    def loadgen_model(self, benchmark: str) -> str:
+        """Return what a benchmark is called in LoadGen's mlperf.conf for this scenario."""
+        return benchmark + self.suffix
+
+    @property
     def is_stream(self) -> bool:
         """Whether a query is sent when the last one is answered."""
         return self.issue is Issue.ONE_BY_ONE

@@ -27,6 +27,7 @@ from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
+from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Dataset, Workload
 from mlrepo.workloads.classification import unlabelled
 
@@ -61,7 +62,8 @@ def execute(
     dataset = workload.open(spec.dataset, spec.layout, spec.size)
     settings = _settings(spec, workload, directory)
     _refuse_too_many(spec, settings, dataset)
-    query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
+    scenario = SCENARIOS[spec.scenario]
+    query = query_list.samples_per_query(settings, scenario)
     guard = ModelGuard(spec)
     guard.before_loading()
     loaded = list(range(min(dataset.total, max(64, query))))
@@ -84,12 +86,12 @@ def execute(
         seconds = {str(size): took for size, took in times.items()}
         reporter.event("measured", batch_seconds=seconds, total=dataset.total)
         return
-    bound = settings.server_target_latency_ns / 1e9 if spec.scenario == "Server" else None
-    pipeline.max_batch = warmup.choose_batch(times, spec.scenario, fixed, bound)
+    bound = settings.server_target_latency_ns / 1e9 if scenario.bounded else None
+    pipeline.max_batch = warmup.choose_batch(times, fixed, bound)
     reporter.event("comparing")
     kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
     check = agreement.AgreementCheck(spec.backend, pipeline.outputs, compared, kind)
-    agreed = check.run(expected, _batches(spec.scenario, pipeline.max_batch, query))
+    agreed = check.run(expected, _batches(scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
     settings = _settings(spec, workload, directory)
 
@@ -156,7 +158,7 @@ def _run_loadgen(
         except BaseException as error:
             reporter.fail(error)
 
-    kind = ServerSut if spec.scenario == "Server" else InlineSut
+    kind = ServerSut if SCENARIOS[spec.scenario].at_random else InlineSut
     sut = kind(pipeline, reporter)
     loadgen_sut = lg.ConstructFastSUT(sut.issue, _nothing_to_flush)
     loadgen_qsl = lg.ConstructQSL(
@@ -188,7 +190,7 @@ def _run_loadgen(
 
 def _settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
     path = directory / USER_CONF_FILE
-    settings = read_settings(workload.loadgen_model, spec.scenario, spec.mode, path)
+    settings = read_settings(workload.loadgen_model, SCENARIOS[spec.scenario], spec.mode, path)
     for name, seed in spec.seeds.items():
         setattr(settings, name, seed)
     return settings
@@ -199,7 +201,7 @@ def _list_settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
     files = [directory / USER_CONF_FILE]
     if spec.test:
         files.append(directory / AUDIT_FILE)
-    return read_settings(workload.loadgen_model, spec.scenario, spec.mode, *files)
+    return read_settings(workload.loadgen_model, SCENARIOS[spec.scenario], spec.mode, *files)
 
 
 def _query_list(
@@ -210,14 +212,15 @@ def _query_list(
     accuracy = spec.mode == ACCURACY
     samples = settings.accuracy_sample_count_override if accuracy else workload.performance_samples
     loaded = min(dataset.total, samples or dataset.total)
-    found = query_list.planned(settings, spec.scenario, loaded, accuracy=accuracy)
-    query_list.refuse_too_long(found, settings, spec.scenario, loaded)
+    scenario = SCENARIOS[spec.scenario]
+    found = query_list.planned(settings, scenario, loaded, accuracy=accuracy)
+    query_list.refuse_too_long(found, settings, scenario, loaded)
     return found
 
 
 def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOptions:
     """Return what the backend is asked for; the batch is for those that compile for one size."""
-    batch = _COMPILED_BATCH if spec.scenario == "Offline" else query
+    batch = _COMPILED_BATCH if SCENARIOS[spec.scenario].at_once else query
     return BackendOptions(
         threads=spec.threads,
         precision=spec.precision,
@@ -242,14 +245,14 @@ def _write_estimates(
         return
     path = directory / USER_CONF_FILE
     conf = parse_user_conf(path.read_text(encoding="utf-8"), USER_CONF_FILE)
-    model = workload.loadgen_model
-    found = warmup.estimates(conf, model, spec.scenario, times, query)
+    scenario = SCENARIOS[spec.scenario]
+    found = warmup.estimates(conf, workload.loadgen_model, scenario, times, query)
     if spec.mode != ACCURACY:
         settings = _list_settings(spec, workload, directory)
         fastest = partial(warmup.fastest_query, pipeline, loaded, query)
         samples = workload.performance_samples
         found = {
-            key: query_list.fitted(value, settings, spec.scenario, samples, fastest)
+            key: query_list.fitted(value, settings, scenario, samples, fastest)
             for key, value in found.items()
         }
     texts = {key: warmup.as_text(value) for key, value in found.items()}
@@ -257,11 +260,9 @@ def _write_estimates(
     path.write_text(conf.text, encoding="utf-8")
 
 
-def _batches(scenario: str, most: int, query: int) -> list[int]:
+def _batches(scenario: Scenario, most: int, query: int) -> list[int]:
     """Return the sizes of the batches that a run consists of, without those in between."""
-    if scenario == "SingleStream":
-        return [1]
-    return sorted({1, min(most, query) if scenario == "MultiStream" else most})
+    return sorted({1, min(most, query) if scenario.is_stream else most})
 
 
 def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:

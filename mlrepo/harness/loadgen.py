@@ -8,6 +8,7 @@ from typing import Any
 from mlrepo.distributions import LOADGEN, installed_version
 from mlrepo.errors import UserError
 from mlrepo.record import ACCURACY
+from mlrepo.scenarios import Scenario
 
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
@@ -17,7 +18,7 @@ def installed_release() -> str:
     return installed_version(LOADGEN) or ""
 
 
-def read_settings(model: str, scenario: str, mode: str, *files: Path) -> Any:
+def read_settings(model: str, scenario: Scenario, mode: str, *files: Path) -> Any:
     """Return LoadGen's ``TestSettings`` from its embedded mlperf.conf and then each user.conf.
 
     The embedded file is honoured only by the first ``FromConfig`` of a process in its default
@@ -33,10 +34,10 @@ def read_settings(model: str, scenario: str, mode: str, *files: Path) -> Any:
 
     settings = lg.TestSettings()
     for file, kind in (("", 0), *((str(path), 2) for path in files)):
-        code = settings.FromConfig(file, model, scenario, kind)
+        code = settings.FromConfig(file, scenario.loadgen_model(model), scenario.loadgen, kind)
         if code != 0:
             raise UserError(f"LoadGen cannot read {Path(file).name} (code {code}).")
-    settings.scenario = getattr(lg.TestScenario, scenario)
+    settings.scenario = getattr(lg.TestScenario, scenario.loadgen)
     accuracy, performance = lg.TestMode.AccuracyOnly, lg.TestMode.PerformanceOnly
     settings.mode = accuracy if mode == ACCURACY else performance
     return settings
@@ -47,5 +48,5 @@ def embedded_seeds() -> dict[str, int]:
     import mlperf_loadgen as lg
 
     settings = lg.TestSettings()
-    settings.FromConfig("", "resnet50", "Offline", 0)
+    settings.FromConfig("", "*", "*", 0)
     return {name: int(getattr(settings, name)) for name in SEEDS}

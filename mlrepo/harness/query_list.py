@@ -15,6 +15,7 @@ from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.limits import Limit, available_memory
+from mlrepo.scenarios import Scenario
 
 # Bytes of a query: the object, and its promise with shared state and result on the heap.
 _QUERY, _PROMISE = 128, 112
@@ -38,14 +39,6 @@ LITTLE = 1 << 30
 _RESERVE, _LEAST_RESERVE = 1.25, 1.05
 # A list this near to a power of two is cut to it: 1.15 times what the fastest queries need.
 _NEARLY, _BELOW = 0.92, 0.998
-# By scenario: LoadGen's setting of the expected rate or latency, and the unit of a ``user.conf``.
-_RATES = {
-    "Offline": ("offline_expected_qps", 1.0),
-    "Server": ("server_target_qps", 1.0),
-    "SingleStream": ("single_stream_expected_latency_ns", 1e6),
-    "MultiStream": ("multi_stream_expected_latency_ns", 1e6),
-}
-_STREAMS = ("SingleStream", "MultiStream")
 
 
 ADVICE = (
@@ -92,40 +85,47 @@ class QueryList:
         return f"{_number(self.queries)} queries{each} with {size}, {_bytes(self.size)}"
 
 
-def planned(settings: Any, scenario: str, loaded: int, *, accuracy: bool = False) -> QueryList:
+def planned(settings: Any, scenario: Scenario, loaded: int, *, accuracy: bool = False) -> QueryList:
     """Return the list that LoadGen makes for its effective ``TestSettings``.
 
     ``loaded`` is how many samples of the data set are loaded: for accuracy, all of them.
     """
     duration, least = settings.min_duration_ms / 1e3, settings.min_query_count
-    samples = settings.multi_stream_samples_per_query if scenario == "MultiStream" else 1
+    samples = samples_per_query(settings, scenario)
     whole = accuracy or settings.performance_issue_unique
-    if scenario == "Offline":
+    if scenario.at_once:
         wanted = int(OFFLINE_SLACK * duration * settings.offline_expected_qps)
         return QueryList(1, loaded if whole else max(least, wanted, 1))
     if whole:
         return QueryList(max(1, loaded // samples), samples)
     period = _period(settings, scenario)
-    seconds = duration if scenario == "Server" else _STREAM_FACTOR * duration
+    seconds = _STREAM_FACTOR * duration if scenario.is_stream else duration
     queries = 1 + seconds / period if period else math.inf if seconds else 1
     if settings.sample_concatenate_permutation:  # made up to whole permutations
         queries += loaded
     return QueryList(max(queries, least), samples)
 
 
-def refuse_too_long(found: QueryList, settings: Any, scenario: str, loaded: int) -> None:
+def samples_per_query(settings: Any, scenario: Scenario) -> int:
+    """Return how many samples a query has, but for the one query of Offline."""
+    if scenario.samples_per_query == 1:
+        return 1
+    samples: int = settings.multi_stream_samples_per_query
+    return samples
+
+
+def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded: int) -> None:
     """Raise :class:`QueryListError` for a list that does not fit into what is available now."""
     room = available_memory()
     if room is None or found.size <= room.value * _SHARE:
         return
     part = room.value * _SHARE / found.size  # 0 for a list without an end
-    name, unit = _RATES[scenario]
-    rate = getattr(settings, name) / unit
+    rate = getattr(settings, scenario.field) / scenario.unit
     seconds = settings.min_duration_ms / 1e3
     if found == planned_least(settings, scenario, loaded):
         what = f"min_query_count is {settings.min_query_count}"
         hint = f"Lower --count (min_query_count) to {settings.min_query_count * part:.2g} at most."
-    elif scenario in _STREAMS:
+    elif scenario.is_stream:
         what = f"{rate:.3g} ms expected latency, {_STREAM_FACTOR} × {seconds:g} s"
         longer = f", {rate / part:.2g} at least" if part else ""
         hint = (
@@ -142,14 +142,13 @@ def refuse_too_long(found: QueryList, settings: Any, scenario: str, loaded: int)
     raise QueryListError(_too_long(found, room, what), hint=hint)
 
 
-def set_rate(settings: Any, scenario: str, value: float) -> None:
+def set_rate(settings: Any, scenario: Scenario, value: float) -> None:
     """Set the expected rate, or latency in milliseconds, of ``TestSettings``."""
-    name, unit = _RATES[scenario]
-    setattr(settings, name, value * unit)
+    setattr(settings, scenario.field, value * scenario.unit)
 
 
 def fitted(
-    value: float, settings: Any, scenario: str, loaded: int, fastest: Callable[[], float]
+    value: float, settings: Any, scenario: Scenario, loaded: int, fastest: Callable[[], float]
 ) -> float:
     """Return an estimated rate or latency (ms) of which the list takes no more than it needs to.
 
@@ -170,7 +169,7 @@ def fitted(
 
     def list_of(share: float) -> QueryList:
         """Return the list that is ``share`` of the one for ``value``."""
-        set_rate(settings, scenario, value / share if scenario in _STREAMS else value * share)
+        set_rate(settings, scenario, value / share if scenario.is_stream else value * share)
         return planned(settings, scenario, loaded)
 
     room = available_memory()
@@ -179,9 +178,9 @@ def fitted(
     if found.size <= min(LITTLE, free) or found == planned_least(settings, scenario, loaded):
         return value  # short, or as long as the fewest queries make it
     share, least = 1.0, _LEAST_RESERVE / (OFFLINE_SLACK * ESTIMATE_OFFLINE)
-    if scenario == "Server":  # a safe point, not the peak: any lower rate is one
+    if scenario.at_random:  # a safe point, not the peak: any lower rate is one
         free, least = min(LITTLE, free), 0.0
-    elif scenario in _STREAMS:
+    elif scenario.is_stream:
         least = _LEAST_RESERVE * ESTIMATE_STREAM / _STREAM_FACTOR
         close = _RESERVE * value / 1e3 / (_STREAM_FACTOR * fastest())
         share = max(least, min(1.0, close))
@@ -200,10 +199,10 @@ def fitted(
             hint=f"Make the run shorter (--time {max(1, int(seconds))} at most), or run it where "
             "more memory is available.",
         )
-    return value / share if scenario in _STREAMS else value * share
+    return value / share if scenario.is_stream else value * share
 
 
-def planned_least(settings: Any, scenario: str, loaded: int) -> QueryList:
+def planned_least(settings: Any, scenario: Scenario, loaded: int) -> QueryList:
     """Return the list that LoadGen makes for ``min_query_count`` alone."""
     duration, settings.min_duration_ms = settings.min_duration_ms, 0
     try:
@@ -212,11 +211,10 @@ def planned_least(settings: Any, scenario: str, loaded: int) -> QueryList:
         settings.min_duration_ms = duration
 
 
-def _period(settings: Any, scenario: str) -> float:
+def _period(settings: Any, scenario: Scenario) -> float:
     """Return the seconds between two queries in the list, in LoadGen's whole nanoseconds."""
-    name, _ = _RATES[scenario]
-    value = float(getattr(settings, name))
-    if scenario != "Server":
+    value = float(getattr(settings, scenario.field))
+    if not scenario.at_random:
         return math.floor(max(0.0, value)) / 1e9
     if value <= 0:
         return math.inf

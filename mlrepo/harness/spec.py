@@ -32,7 +32,7 @@ class RunSpec:
     workload, backend:
         Plugin names.
     scenario, mode:
-        LoadGen's scenario, and ``performance``, ``accuracy``, ``compliance`` or ``speed``.
+        The scenario by its name, and ``performance``, ``accuracy``, ``compliance`` or ``speed``.
     model_file:
         Path of the model.
     model_digest, model_states:

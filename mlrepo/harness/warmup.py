@@ -9,6 +9,7 @@ from statistics import median
 from mlrepo.harness.query_list import ESTIMATE_OFFLINE, ESTIMATE_STREAM
 from mlrepo.harness.sut import Pipeline
 from mlrepo.logs.user_conf import UserConf
+from mlrepo.scenarios import Scenario
 
 # Largest batch tried where the user names none, and the time the search may take in all.
 LARGEST_BATCH = 1024
@@ -71,11 +72,6 @@ def measure_batches(
     return times
 
 
-def estimated_setting(scenario: str) -> str:
-    """Return the setting of a scenario that the warm-up estimates where nobody gave it."""
-    return "target_qps" if scenario in ("Offline", "Server") else "target_latency"
-
-
 def as_text(value: float) -> str:
     """Return a rate or latency as a ``user.conf`` has it."""
     return f"{value:.6g}" if value < 1000 else f"{value:.0f}"
@@ -101,25 +97,23 @@ def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
     return times[len(times) // 10] + samples * _COMPLETION_SECONDS
 
 
-def choose_batch(
-    times: Mapping[int, float], scenario: str, fixed: int | None, latency_bound: float | None
-) -> int:
+def choose_batch(times: Mapping[int, float], fixed: int | None, latency_bound: float | None) -> int:
     """Return the batch size of a run.
 
-    Offline and MultiStream take the smallest size within 3 % of the best throughput. Server takes
-    the best among those of which a batch lasts at most half of the latency bound (seconds).
+    It is the smallest size within 3 % of the best throughput; under a latency bound (seconds, None
+    for none), of those of which a batch lasts at most half of it.
     """
     if fixed is not None:
         return fixed
     allowed = dict(times)
-    if scenario == "Server" and latency_bound is not None:
+    if latency_bound is not None:
         allowed = {b: t for b, t in times.items() if t <= latency_bound / 2} or {1: times[1]}
     best = max(b / t for b, t in allowed.items())
     return min(b for b, t in allowed.items() if b / t * _WORTH >= best)
 
 
 def estimates(
-    conf: UserConf, model: str, scenario: str, times: Mapping[int, float], query_samples: int
+    conf: UserConf, model: str, scenario: Scenario, times: Mapping[int, float], query_samples: int
 ) -> dict[str, float]:
     """Return the LoadGen settings that the user left open, estimated from the warm-up.
 
@@ -128,19 +122,17 @@ def estimates(
     INVALID, too many make it long or large (:mod:`mlrepo.harness.query_list`); the factors leave
     room for a noisy machine.
     """
-    key = estimated_setting(scenario)
-    if conf.effective(model, scenario, key) is not None:
+    names = scenario.loadgen_model(model), scenario.loadgen, scenario.setting
+    if conf.effective(*names) is not None:
         return {}
-    if scenario == "Offline":
+    if scenario.at_once:
         value = ESTIMATE_OFFLINE / min(
             t / batch + _COMPLETION_SECONDS for batch, t in times.items()
         )
-    elif scenario == "Server":
+    elif scenario.at_random:
         # A quarter of what one query after the other gives: a safe point, not the peak.
         value = 0.25 / times[1]
-    elif scenario == "MultiStream":
+    else:
         per_query = times.get(query_samples) or query_samples * times[max(times)] / max(times)
         value = ESTIMATE_STREAM * per_query * 1e3
-    else:
-        value = ESTIMATE_STREAM * times[1] * 1e3
-    return {f"{model}.{scenario}.{key}": value}
+    return {".".join(names): value}

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,16 @@ import pytest
 
 from mlrepo.harness import query_list
 from mlrepo.harness.loadgen import read_settings
-from mlrepo.harness.query_list import LITTLE, QueryListError, fitted, planned, refuse_too_long
+from mlrepo.harness.query_list import (
+    LITTLE,
+    QueryList,
+    QueryListError,
+    fitted,
+    planned,
+    refuse_too_long,
+)
 from mlrepo.limits import Limit
+from mlrepo.scenarios import SCENARIOS
 
 _LOADED = 100
 # Runs LoadGen with a SUT that answers at once; prints what it generated and the growth in bytes.
@@ -64,10 +73,22 @@ print(json.dumps({
 
 
 def _settings(scenario: str, **values: Any) -> Any:
-    settings = read_settings("digits", scenario, "performance")
+    settings = read_settings("digits", SCENARIOS[scenario], "performance")
     for name, value in values.items():
         setattr(settings, name, value)
     return settings
+
+
+def _planned(settings: Any, scenario: str) -> QueryList:
+    return planned(settings, SCENARIOS[scenario], _LOADED)
+
+
+def _refuse(settings: Any, scenario: str) -> None:
+    refuse_too_long(_planned(settings, scenario), settings, SCENARIOS[scenario], _LOADED)
+
+
+def _fitted(value: float, scenario: str, fastest: Callable[[], float]) -> float:
+    return fitted(value, _settings(scenario), SCENARIOS[scenario], _LOADED, fastest)
 
 
 def _generated(tmp_path: Path, scenario: str, **values: Any) -> dict[str, int]:
@@ -115,7 +136,7 @@ def test_it_is_the_list_that_loadgen_makes(
     """Queries and samples by each setting; the bytes where there are enough to be measured."""
     values = {"min_duration_ms": 100, "min_query_count": 100, **values}
     made = _generated(tmp_path, scenario, **values)
-    found = planned(_settings(scenario, **values), scenario, _LOADED)
+    found = _planned(_settings(scenario, **values), scenario)
     assert found.queries == pytest.approx(made["queries"], rel=0.02, abs=_LOADED)
     assert found.samples == made["samples"]
     if found.size > 50e6:
@@ -128,7 +149,10 @@ def test_an_expected_latency_below_a_nanosecond_has_no_end(expected: float) -> N
     settings = _settings("SingleStream", single_stream_expected_latency_ns=expected)
     with pytest.raises(QueryListError, match="endlessly many"):
         refuse_too_long(
-            planned(settings, "SingleStream", _LOADED), settings, "SingleStream", _LOADED
+            _planned(settings, "SingleStream"),
+            settings,
+            SCENARIOS["SingleStream"],
+            _LOADED,
         )
 
 
@@ -160,40 +184,40 @@ def test_what_does_not_fit_is_refused_with_the_option_to_change(
     memory(4e9)
     settings = _settings(scenario, **values)
     with pytest.raises(QueryListError) as caught:
-        refuse_too_long(planned(settings, scenario, _LOADED), settings, scenario, _LOADED)
+        _refuse(settings, scenario)
     assert "4 GB that are available (memory.max)" in caught.value.message
     assert words in caught.value.hint
     memory(1e12)
-    refuse_too_long(planned(settings, scenario, _LOADED), settings, scenario, _LOADED)
+    _refuse(settings, scenario)
 
 
 def _size(scenario: str, value: float) -> float:
     settings = _settings(scenario)
-    query_list.set_rate(settings, scenario, value)
-    return planned(settings, scenario, _LOADED).size
+    query_list.set_rate(settings, SCENARIOS[scenario], value)
+    return _planned(settings, scenario).size
 
 
 def test_a_short_list_stays_as_it_was_estimated(memory: Any) -> None:
     """10 ms a query for ten minutes: nothing is measured again."""
-    assert fitted(10.0, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 0.0) == 10.0
+    assert _fitted(10.0, "SingleStream", lambda: 0.0) == 10.0
 
 
 def test_a_long_list_of_a_stream_is_for_what_the_fastest_queries_need(memory: Any) -> None:
     """50 µs: the list holds the run with a quarter to spare, and not twice the run."""
-    value = fitted(0.045, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 48e-6)
+    value = _fitted(0.045, "SingleStream", lambda: 48e-6)
     queries = 2 * 600e3 / value
     assert queries == pytest.approx(1.25 * 600 / 48e-6)
     # 16.9 million are cut to a power of two: the vector of 2^25 would take 4 GB more.
-    value = fitted(0.042, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 44.4e-6)
+    value = _fitted(0.042, "SingleStream", lambda: 44.4e-6)
     assert 0.995 * 2**24 < 1 + 2 * 600e3 / (math.floor(value * 1e6) / 1e6) < 2**24
     # A disturbed second must not make it shorter than what the warm-up found usual.
-    value = fitted(0.045, _settings("SingleStream"), "SingleStream", _LOADED, lambda: 1.0)
+    value = _fitted(0.045, "SingleStream", lambda: 1.0)
     assert 2 * 600e3 / value == pytest.approx(1.05 * 600 / 50e-6)
 
 
 def test_a_rate_that_nobody_asked_for_takes_little(memory: Any) -> None:
     """Server: what is estimated is a safe point, and any lower rate is one."""
-    value = fitted(40_000.0, _settings("Server"), "Server", _LOADED, lambda: 0.0)
+    value = _fitted(40_000.0, "Server", lambda: 0.0)
     assert _size("Server", value) <= 1.01 * LITTLE
 
 
@@ -203,11 +227,11 @@ def test_an_estimate_fits_into_what_is_available_or_the_run_ends_before_it(
 ) -> None:
     """A little less than wanted is taken; what cannot hold the run is refused with the time."""
     value = {"SingleStream": 0.045, "Offline": 30_000.0}[scenario]
-    wanted = _size(scenario, fitted(value, _settings(scenario), scenario, _LOADED, lambda: 48e-6))
+    wanted = _size(scenario, _fitted(value, scenario, lambda: 48e-6))
     memory(wanted / 0.8 * 0.95)
-    value_now = fitted(value, _settings(scenario), scenario, _LOADED, lambda: 48e-6)
+    value_now = _fitted(value, scenario, lambda: 48e-6)
     assert _size(scenario, value_now) <= 0.95 * wanted
     memory(wanted / 2)
     with pytest.raises(QueryListError) as caught:
-        fitted(value, _settings(scenario), scenario, _LOADED, lambda: 48e-6)
+        _fitted(value, scenario, lambda: 48e-6)
     assert "--time" in caught.value.hint

@@ -45,10 +45,9 @@ def test_loadgen_reads_the_load_of_a_scenario_as_the_table_says(
 ) -> None:
     """It puts the setting into the field, and knows the scenario by the name for LoadGen."""
     conf = tmp_path / "user.conf"
-    conf.write_text(f"resnet50.{each.loadgen}.{each.setting} = 3\n")
-    settings = read_settings("resnet50", each.loadgen, PERFORMANCE, conf)
-    unit = 1e6 if each.setting == "target_latency" else 1
-    assert getattr(settings, each.field) == 3 * unit
+    conf.write_text(f"resnet50{each.suffix}.{each.loadgen}.{each.setting} = 3\n")
+    settings = read_settings("resnet50", each, PERFORMANCE, conf)
+    assert getattr(settings, each.field) == 3 * each.unit
     assert each.loadgen in LOADGEN_SCENARIOS
     if each.samples_per_query > 1:
         assert settings.multi_stream_samples_per_query == each.samples_per_query
@@ -56,9 +55,8 @@ def test_loadgen_reads_the_load_of_a_scenario_as_the_table_says(
 
 def test_loadgen_has_tighter_limits_for_interactive() -> None:
     """It has them under the benchmark's name with the suffix, and runs a Server."""
-    interactive = SCENARIOS["Interactive"]
-    own = read_settings(f"llama3_1-8b{interactive.suffix}", interactive.loadgen, PERFORMANCE)
-    server = read_settings("llama3_1-8b", "Server", PERFORMANCE)
+    own = read_settings("llama3_1-8b", SCENARIOS["Interactive"], PERFORMANCE)
+    server = read_settings("llama3_1-8b", SCENARIOS["Server"], PERFORMANCE)
     assert own.use_token_latencies and server.use_token_latencies
     assert own.ttft_latency < server.ttft_latency
 

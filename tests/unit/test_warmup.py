@@ -15,6 +15,7 @@ from mlrepo.harness.samples import SampleLibrary
 from mlrepo.harness.sut import Pipeline
 from mlrepo.harness.warmup import as_text, choose_batch, estimates, measure_batches
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.digits import DigitsDataset
 
 # Seconds per batch of a machine that gains up to batch 16 and nothing beyond.
@@ -23,32 +24,29 @@ NOTHING = UserConf("", {})
 
 
 @pytest.mark.parametrize(
-    ("scenario", "fixed", "bound", "batch"),
+    ("fixed", "bound", "batch"),
     [
-        ("Offline", None, None, 16),
-        ("MultiStream", None, None, 16),
-        ("SingleStream", None, None, 16),
-        ("Offline", 5, None, 5),
-        ("Server", 5, 0.001, 5),
-        ("Server", None, 1.0, 16),
-        ("Server", None, 0.080, 16),
-        ("Server", None, 0.079, 8),
-        ("Server", None, 0.020, 1),
-        ("Server", None, 0.001, 1),
-        ("Server", None, None, 16),
+        (None, None, 16),
+        (5, None, 5),
+        (5, 0.001, 5),
+        (None, 1.0, 16),
+        (None, 0.080, 16),
+        (None, 0.079, 8),
+        (None, 0.020, 1),
+        (None, 0.001, 1),
     ],
 )
 def test_the_smallest_batch_near_the_best_rate_is_chosen(
-    scenario: str, fixed: int | None, bound: float | None, batch: int
+    fixed: int | None, bound: float | None, batch: int
 ) -> None:
-    """The user's choice first; Server batches last at most half of the latency bound."""
-    assert choose_batch(TIMES, scenario, fixed, bound) == batch
+    """The user's choice first; under a latency bound a batch lasts at most half of it."""
+    assert choose_batch(TIMES, fixed, bound) == batch
 
 
 def test_three_per_cent_more_are_not_worth_a_larger_batch() -> None:
     """A larger batch that gains less only costs latency and memory."""
-    assert choose_batch({1: 1.0, 2: 2 / 1.02}, "Offline", None, None) == 1
-    assert choose_batch({1: 1.0, 2: 2 / 1.04}, "Offline", None, None) == 2
+    assert choose_batch({1: 1.0, 2: 2 / 1.02}, None, None) == 1
+    assert choose_batch({1: 1.0, 2: 2 / 1.04}, None, None) == 2
 
 
 @pytest.mark.parametrize(
@@ -64,14 +62,15 @@ def test_open_settings_are_estimated_on_the_safe_side(
     scenario: str, key: str, value: float
 ) -> None:
     """More samples than needed for Offline, a calm rate for Server, shorter latencies."""
-    found = estimates(NOTHING, "m", scenario, TIMES, 8)
+    samples = SCENARIOS[scenario].samples_per_query
+    found = estimates(NOTHING, "m", SCENARIOS[scenario], TIMES, samples)
     assert list(found) == [f"m.{scenario}.{key}"]
     assert float(found[f"m.{scenario}.{key}"]) == pytest.approx(value, rel=1e-3)
 
 
 def test_a_query_of_an_unmeasured_size_is_estimated_from_the_largest_batch() -> None:
     """Six samples a query: as long as six of the samples of the largest batch take."""
-    found = estimates(NOTHING, "m", "MultiStream", {1: 0.010, 4: 0.020}, 6)
+    found = estimates(NOTHING, "m", SCENARIOS["MultiStream"], {1: 0.010, 4: 0.020}, 6)
     assert float(found["m.MultiStream.target_latency"]) == pytest.approx(0.9 * 6 * 5)
 
 
@@ -79,7 +78,7 @@ def test_a_query_of_an_unmeasured_size_is_estimated_from_the_largest_batch() -> 
 def test_what_the_user_set_is_never_estimated(place: str) -> None:
     """Any line that LoadGen would take for this run counts."""
     conf = parse_user_conf(f"{place}.target_qps = 5\n", "x")
-    assert estimates(conf, "m", "Offline", TIMES, 8) == {}
+    assert estimates(conf, "m", SCENARIOS["Offline"], TIMES, 8) == {}
 
 
 @pytest.mark.parametrize("scenario", ["Offline", "Server", "SingleStream", "MultiStream"])
@@ -87,14 +86,14 @@ def test_what_the_user_set_is_never_estimated(place: str) -> None:
 def test_every_estimate_is_a_setting_that_loadgen_reads(scenario: str, scale: float) -> None:
     """From a backend that answers at once to one that takes minutes."""
     times = {size: seconds * scale for size, seconds in TIMES.items()}
-    for key, value in estimates(NOTHING, "m", scenario, times, 8).items():
+    for key, value in estimates(NOTHING, "m", SCENARIOS[scenario], times, 8).items():
         check_setting(key, as_text(value), "estimate")
         assert float(as_text(value)) > 0
 
 
 def test_a_backend_that_answers_at_once_fills_no_memory() -> None:
     """What completing a sample costs bounds the number of samples that LoadGen generates."""
-    found = estimates(NOTHING, "m", "Offline", {1024: 1e-9}, 8)
+    found = estimates(NOTHING, "m", SCENARIOS["Offline"], {1024: 1e-9}, 8)
     assert float(found["m.Offline.target_qps"]) < 5e6
 
 
@@ -126,7 +125,7 @@ def test_sizes_are_tried_while_larger_ones_pay(tmp_path: Path) -> None:
     times = measure_batches(_pipeline(tmp_path, backend, 16), list(range(64)), None, 1)
     assert list(times) == [1, 2, 4, 8, 16]
     assert min(times.values()) >= 0.002
-    assert choose_batch(times, "Offline", None, None) == 16
+    assert choose_batch(times, None, None) == 16
 
 
 def test_a_fixed_size_is_measured_beside_one(tmp_path: Path) -> None:
