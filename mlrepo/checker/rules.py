@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from mlrepo import rounds
+from mlrepo.checker.official.effects import effect_of, rejects
 from mlrepo.findings import Severity
 from mlrepo.stand_in import WAY_OUT
 
@@ -64,47 +61,18 @@ class Rule:
         return self.severity
 
     def effect(self, round_name: str) -> str:
-        """Return what the round's official checker does: ``invalid``, ``log``, ``none``…
-
-        Of a round that is newer than the table nothing better is known than what the newest
-        checker in the table does; v0.5 has none of its own, that of v0.7 knows both.
-        """
-        effects = _effects().get(self.enforcement, {})
-        if round_name in effects or not effects:
-            return effects.get(round_name, "none")
-        version = _version(round_name)
-        before = [name for name in effects if _version(name) < version]
-        return effects[max(before or [min(effects, key=_version)], key=_version)]
+        """Return what the round's official checker does: ``invalid``, ``log``, ``none``…"""
+        return effect_of(self.enforcement, round_name)
 
     def breaks(self, round_name: str) -> bool:
         """Say whether a breach makes the result invalid in the round's official checker."""
-        return self.effect(round_name).startswith(_BREAKING)
-
-
-def _version(round_name: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in round_name[1:].split("."))
-
-
-@functools.cache
-def _effects() -> Mapping[str, Mapping[str, str]]:
-    text = Path(rounds.__file__).with_name("enforcement.json").read_text(encoding="utf-8")
-    return {key: rule["effect"] for key, rule in json.loads(text)["rules"].items()}
+        return rejects(self.effect(round_name))
 
 
 def _table(*rules: Rule) -> Mapping[str, Rule]:
     return {rule.id: rule for rule in rules}
 
 
-_BREAKING = (
-    "invalid",
-    "crash",
-    "NoResults",
-    "each result",
-    "all scenarios",
-    "submitter rejected",
-    "division rejected",
-    "everything rejected",
-)
 _WARN = Severity.WARNING
 _RERUN = "Run the benchmark again with the round's settings."
 

@@ -92,6 +92,13 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def numbers(value: object) -> tuple[int, ...]:
+    """Read a trait that is a list of whole numbers."""
+    if not isinstance(value, list) or not all(type(each) is int for each in value):
+        raise ValueError("a list of whole numbers")
+    return tuple(value)
+
+
 def lists_of_texts(value: object) -> tuple[tuple[str, ...], ...]:
     """Read a trait that is a list of lists of texts."""
     if not isinstance(value, list):
@@ -165,6 +172,39 @@ class Traits:
     )
     further_availabilities = Trait(
         [], texts, "values of status that the checker takes besides its table of availabilities"
+    )
+    truncates_logs = Trait(
+        True, flag, "accuracy logs are truncated, and accuracy.txt has the hash of the full one"
+    )
+    takes_every_accuracy = Trait(
+        True, flag, "each line of accuracy.txt with a metric counts, not only the last one"
+    )
+    asks_for_a_metric_in_open = Trait(
+        True, flag, "an open result must name an accuracy, too, as the metric of its benchmark"
+    )
+    prints_all_metrics = Trait(
+        True, flag, "the summary has all metrics with their names, not the number of the first one"
+    )
+    ends_at_a_bad_accuracy = Trait(
+        True, flag, "the checker skips a result whose accuracy run has no accuracy.txt"
+    )
+    trusts_the_error_count = Trait(
+        True, flag, "the count of errors in a performance log decides, whatever its lines say"
+    )
+    names_all_files = Trait(False, flag, "it is said which files the directory of a run may hold")
+    asks_for_images_in_open = Trait(
+        True, flag, "the images or videos of an accuracy run are asked for in the open division"
+    )
+    accuracy_sample_counts = Trait(
+        ["effective_accuracy_sample_count", "qsl_reported_total_count"],
+        texts,
+        "the keys of a detail log that count the samples of an accuracy run, the best first",
+    )
+    counts_samples_by_directory = Trait(
+        True, flag, "how many samples an accuracy run has is asked by the name of its directory"
+    )
+    samples_of_3d_unet = Trait(
+        [42, 43], numbers, "how many samples the data set of 3D U-Net may have"
     )
 
 

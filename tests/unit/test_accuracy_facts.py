@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mlrepo.checker.accuracy.judge import judge_accuracy
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.runs.run_facts import judge_pair, judge_run_dates, judge_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
@@ -63,7 +64,7 @@ def _judged(
     (directory / "mlperf_log_accuracy.json").write_bytes(log)
     (directory / "mlperf_log_detail.txt").write_text(_detail(**changes))
     (directory / "mlperf_log_summary.txt").write_text(summary)
-    judge_accuracy(scope)
+    judge_accuracy(Docket(scope))
     return scope.findings
 
 
@@ -168,8 +169,8 @@ def test_tokens_that_no_answer_has_are_refused(
 ) -> None:
     """A rate of tokens is that of the samples times the length of the answers."""
     scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE, "llama2-70b-99", "Offline")
-    judge_tokens(scope, values, "294.45")
-    judge_tokens(scope, values, "")
+    Docket(scope).record(judge_tokens(scope, values, "294.45"))
+    Docket(scope).record(judge_tokens(scope, values, ""))
     assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
 
 
@@ -188,7 +189,7 @@ def test_tokens_are_bounded_where_accuracy_counts_none(
 ) -> None:
     """By the longest answer that the benchmark asks for."""
     scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.1"], _PLACE, model, "Offline")
-    judge_tokens(scope, {key: rate, "result_samples_per_second": 10.0}, "")
+    Docket(scope).record(judge_tokens(scope, {key: rate, "result_samples_per_second": 10.0}, ""))
     assert [each.rule for each in scope.findings] == ["performance-tokens"] * is_more
 
 
@@ -236,7 +237,7 @@ def test_dates_within_a_day_are_time_zones(tmp_path: Path) -> None:
     """LoadGen's build date is local time in some versions, power_begin in all."""
     assert _judged(tmp_path, test_datetime="2025-02-13T02:00:00Z") == []
     scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE)
-    judge_run_dates(scope, "log", {})
+    Docket(scope).record(judge_run_dates(scope, "log", {}))
     assert scope.findings == []
 
 
@@ -244,10 +245,12 @@ def test_the_two_runs_of_a_result_are_compared(tmp_path: Path) -> None:
     """Another LoadGen or scenario is a warning: honest results have both."""
     scope = Scope(DirectoryTree(tmp_path), SHIPPED["v5.0"], _PLACE, "resnet", "Offline")
     performance = {"loadgen_version": "5.0 @ a", "effective_scenario": "Offline"}
-    judge_pair(scope, performance, dict(performance))
-    judge_pair(scope, performance, {})
+    Docket(scope).record(judge_pair(scope, performance, dict(performance)))
+    Docket(scope).record(judge_pair(scope, performance, {}))
     assert scope.findings == []
-    judge_pair(scope, performance, {"loadgen_version": "4.1", "effective_scenario": "Server"})
+    Docket(scope).record(
+        judge_pair(scope, performance, {"loadgen_version": "4.1", "effective_scenario": "Server"})
+    )
     assert [each.rule for each in scope.findings] == ["loadgen-differs", "accuracy-scenario"]
     assert not any(each.breaks_strict for each in scope.findings)
 

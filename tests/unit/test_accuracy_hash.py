@@ -9,6 +9,7 @@ import pytest
 
 from mlrepo.checker.accuracy.judge import judge_accuracy
 from mlrepo.checker.check import check
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.logs.accuracy import GAP, hashes_of_lines, named_hashes
@@ -139,7 +140,7 @@ def test_v0_5_knew_neither_hash_nor_truncation(tmp_path: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "accuracy.txt").write_text("accuracy=76.456%, good=38228, total=50000\n")
         (directory / "mlperf_log_accuracy.json").write_bytes(b"[\n" + b" " * 20_000 + b"]\n")
-        judge_accuracy(scope)
+        judge_accuracy(Docket(scope))
         found = {f.rule: f.breaks_strict for f in scope.findings if f.message.startswith("The")}
         assert found["accuracy-hash"] is breaks
         assert found["accuracy-log"] is breaks

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+import mlrepo.checker
 from mlrepo.checker.differences import PARTLY, WHY, WHY_NOT, only_official, only_strict
+from mlrepo.checker.official.effects import Ruling, effect_of_part, parts_of
 from mlrepo.checker.rules import RULES
+from mlrepo.rounds import SHIPPED
 
 
 def test_each_difference_between_the_profiles_is_argued() -> None:
@@ -28,3 +35,34 @@ def test_a_round_that_is_newer_than_the_table_is_checked_as_the_newest_in_it() -
     assert rule.effect("v9.0") == rule.effect("v6.1") == "invalid"
     assert RULES["performance-validity"].effect("v9.0") == "none"
     assert RULES["power-files"].effect("v0.5") == RULES["power-files"].effect("v0.7") == "n/a"
+
+
+def test_what_the_official_checkers_do_with_each_part_of_a_rule_is_in_the_table() -> None:
+    """A part that a judge names is known of some rule, and no part outlives its judge."""
+    sources = [path.read_text() for path in Path(*mlrepo.checker.__path__).rglob("*.py")]
+    named = {text for source in sources for text in _texts(ast.parse(source))}
+    known = {part for rule in RULES for part in parts_of(rule)}
+    assert known <= named | {""}
+    assert {part for source in sources for part in _parts(ast.parse(source))} <= known
+
+
+def test_the_effect_of_a_part_holds_until_a_round_changes_it() -> None:
+    """Up to v5.0 and again since v6.0 the checkers trust the lines, not the count."""
+    of = {name: effect_of_part("accuracy-loadgen-error", "not counted", name) for name in SHIPPED}
+    assert of["v0.5"] == of["v5.0"] == of["v6.0"] == of["v6.1"] == "invalid"
+    assert of["v5.1"] == "none"
+    death = Ruling.of("crash: it is not JSON", "unreadable")
+    assert death == Ruling(rejects=True, death="it is not JSON")
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _parts(tree: ast.AST) -> Iterator[str]:
+    """Yield the parts that a module gives to breaches."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "part":
+            yield from _texts(node.value)

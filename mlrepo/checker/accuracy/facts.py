@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs.run_facts import ACCURACY_KEYS, judge_accuracy_facts
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.summary import counted_errors, summary_fields
@@ -65,9 +66,9 @@ _SIZES: Mapping[str, int] = {
 
 
 def judge_number(
-    scope: Scope, path: str, number: int, metric: str, match: re.Match[str], least: float
-) -> None:
-    """Report a metric that cannot have its value, or of which only the beginning is read.
+    path: str, number: int, metric: str, match: re.Match[str], least: float
+) -> Breaches:
+    """Yield a metric that cannot have its value, or of which only the beginning is read.
 
     Parameters
     ----------
@@ -79,35 +80,43 @@ def judge_number(
         The target, which tells shares of 1 from percents.
     """
     if _GOES_ON.match(match.string, match.end(1)):
-        scope.report(
+        yield Breach(
             "accuracy-range",
             path,
             f"{metric} is not a plain decimal number.",
             line=number,
             expected="such as 76.456",
             actual=match.string[match.start(1) : match.end(1) + 8],
-            official=False,
         )
     try:
         possible = is_possible(metric, float(match[1]), least)
     except ValueError:  # which is reported as no number
         return
     if not possible:
-        scope.report(
+        yield Breach(
             "accuracy-range",
             path,
             f"{metric} cannot be as great.",
             line=number,
             expected="a share of 1 or of 100",
             actual=match[1],
-            official=False,
         )
 
 
-def report_missing_metric(
-    scope: Scope, path: str, text: str, metric: str, pattern: str, least: float
-) -> None:
-    """Report a metric that the round's pattern reads nowhere, with the line that names it."""
+def missing_metric(
+    scope: Scope,
+    path: str,
+    text: str,
+    metric: str,
+    pattern: str,
+    least: float,
+    *,
+    is_one_of: bool,
+) -> Breach:
+    """Return that the round's pattern reads a metric nowhere, with the line that names it.
+
+    ``is_one_of``: another metric is there.
+    """
     word = _WORD.search(pattern)
     name = word[0] if word else metric
     number, line = next(
@@ -118,8 +127,8 @@ def report_missing_metric(
     if number:
         message = f"{metric} is not written as the round's pattern reads it."
     # The open division has no target, so that a value which a person can read is enough there.
-    warns = scope.is_open and scope.round.version < (5, 0) and bool(_DIGIT.search(shown))
-    scope.report(
+    needless = scope.is_open and not scope.round.asks_for_a_metric_in_open
+    return Breach(
         "accuracy-text",
         path,
         message,
@@ -127,7 +136,8 @@ def report_missing_metric(
         expected=f"a number >= {least}",
         actual=shown,
         hint=_PLAIN_NUMBER if number else "",
-        warns=warns,
+        part="" if is_one_of else "no metric",
+        is_slight=needless and bool(_DIGIT.search(shown)),
     )
 
 
@@ -140,8 +150,8 @@ def is_possible(metric: str, value: float, least: float) -> bool:
 
 def judge_accuracy_run(
     scope: Scope, directory: str, text: str, values: Mapping[str, Any], errors: int
-) -> None:
-    """Report what the logs in ``accuracy/`` say against the accuracy that ``text`` names.
+) -> Breaches:
+    """Yield what the logs in ``accuracy/`` say against the accuracy that ``text`` names.
 
     Parameters
     ----------
@@ -151,13 +161,13 @@ def judge_accuracy_run(
         What the detail log says, and how many errors it shows.
     """
     log = f"{directory}/mlperf_log_detail.txt"
-    judge_accuracy_facts(scope, log, values)
-    _judge_sizes(scope, log, text, values.get(SAMPLE_COUNTS[1]))
-    _judge_summary(scope, f"{directory}/mlperf_log_summary.txt", errors)
+    yield from judge_accuracy_facts(scope, log, values)
+    yield from _judge_sizes(scope, log, text, values.get(SAMPLE_COUNTS[1]))
+    yield from _judge_summary(scope, f"{directory}/mlperf_log_summary.txt", errors)
 
 
-def judge_answers(scope: Scope, path: str, log: bytes) -> None:
-    """Report a log of another benchmark: its answers have another form, its data set more samples.
+def judge_answers(scope: Scope, path: str, log: bytes) -> Breaches:
+    """Yield a log of another benchmark: its answers have another form, its data set more samples.
 
     ``log`` is mlperf_log_accuracy.json, truncated or not.
     """
@@ -172,13 +182,12 @@ def judge_answers(scope: Scope, path: str, log: bytes) -> None:
             or (sizes and int(index) >= max(sizes))
         )
         if is_other:
-            scope.report(
+            yield Breach(
                 "accuracy-answers",
                 path,
                 "The log holds answers of another benchmark.",
                 expected=f"qsl_idx below {max(sizes)}" if sizes else "",
                 actual=f"qsl_idx {int(index)} with {length} bytes",
-                official=False,
             )
             return
 
@@ -186,41 +195,39 @@ def judge_answers(scope: Scope, path: str, log: bytes) -> None:
 def _sizes(scope: Scope) -> tuple[int, ...]:
     """Return how many samples the benchmark's data set has; several where its versions differ."""
     if scope.model.startswith("3d-unet"):
-        # BraTS 2019 until v1.1; KiTS 2019, with or without its smallest case, since v2.0.
-        return (67,) if scope.round.version < (2, 0) else (42, 43)
+        return scope.round.samples_of_3d_unet
     stated = (scope.round.tables.get("dataset_size") or {}).get(scope.model)
     size = stated if isinstance(stated, int) else _SIZES.get(scope.model)
     return () if size is None else (size,)
 
 
-def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> None:
+def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> Breaches:
     if count is None:
         return
     for total in (*(total for _, _, total in COUNTS.findall(text)), *_GENERATED.findall(text)):
         if len(total) < 18 and int(total) != count:
-            _report_size(
-                scope, log, "accuracy.txt counts other samples than the run had.", total, count
-            )
+            message = "accuracy.txt counts other samples than the run had."
+            yield _other_size(scope, log, message, total, count)
     if scope.is_open or scope.round.accuracy_samples(scope.model, scope.scenario) is not None:
         return
     sizes = _sizes(scope)
     if sizes and count not in sizes:
-        _report_size(scope, log, "The run does not cover the data set.", sizes[-1], count)
+        yield _other_size(scope, log, "The run does not cover the data set.", sizes[-1], count)
 
 
-def _report_size(scope: Scope, log: str, message: str, expected: object, actual: object) -> None:
-    scope.report(
+def _other_size(scope: Scope, log: str, message: str, expected: object, actual: object) -> Breach:
+    return Breach(
         "accuracy-data-set",
         log,
         message,
         line=scope.line_of(log, f'"{SAMPLE_COUNTS[1]}"'),
         expected=expected,
         actual=actual,
-        official=False,
+        part="other count",
     )
 
 
-def _judge_summary(scope: Scope, path: str, errors: int) -> None:
+def _judge_summary(scope: Scope, path: str, errors: int) -> Breaches:
     if not scope.exists(path):
         return  # which the list of files says
     text = scope.text(path, _LARGEST_SUMMARY) or ""
@@ -228,31 +235,29 @@ def _judge_summary(scope: Scope, path: str, errors: int) -> None:
     mode = fields.get("Mode")
     # A summary of accuracy alone has no result.
     if mode == "PerformanceOnly" or (mode == "AccuracyOnly" and "Result is" in fields):
-        scope.report(
+        yield Breach(
             "accuracy-mode",
             path,
             "The summary is of a performance run.",
             line=scope.line_of(path, "Mode"),
             expected="AccuracyOnly",
             actual=mode,
-            official=False,
         )
     if counted is None:
-        scope.report(
+        yield Breach(
             "accuracy-summary",
             path,
             "It does not say whether errors were encountered.",
             expected="No errors encountered during test.",
             actual="" if text.strip() else "an empty file",
-            official=False,
         )
     elif counted and not errors:
-        scope.report(
+        yield Breach(
             "accuracy-loadgen-error",
             path,
             "LoadGen counted errors that its detail log lacks.",
             line=scope.line_of(path, " encountered. See detailed log"),
             expected=f"{counted} lines with is_error true",
             actual="none",
-            official=False,
+            part="summary",
         )

@@ -19,6 +19,7 @@ import io
 import re
 from collections.abc import Container, Mapping, Sequence
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.accuracy import hashes_of_lines, is_truncated
 from mlrepo.tree import Missing
@@ -27,6 +28,8 @@ HASH_LINE = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _LOG = "mlperf_log_accuracy.json"
+# The official checkers ask for the line only.
+_WHICH = "which log"
 _OTHER_LOG = (
     "Put the log that was judged in its place, or run the accuracy script again; then "
     "`mlrepo truncate` writes the hash."
@@ -40,7 +43,7 @@ _NO_HASH, _OF_NOTHING, _OF_TRUNCATED, _OF_LINE = (
 _ITSELF = "names the truncated log itself, so that nothing says which full log was judged"
 
 
-def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
+def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> Breaches:
     """Hold the hashes in ``text`` of accuracy.txt at ``path`` against the log beside it.
 
     A truncated log tells nothing of the hash of the full one, also after a conversion of its line
@@ -54,7 +57,7 @@ def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
     kinds = {value: _kind(value, lines, own if cut else "") for value in values}
     logs = [value for value, kind in kinds.items() if not kind]
     if len(logs) > 1:
-        scope.report(
+        yield Breach(
             "accuracy-hash",
             path,
             f"It names {len(logs)} logs.",
@@ -62,18 +65,18 @@ def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> None:
             actual=", ".join(logs),
             line=scope.line_of(path, f"hash={logs[1]}"),
             hint="Keep the hash of the log that was judged, and remove the others.",
-            official=False,
+            part=_WHICH,
         )
     elif logs and not cut and logs[0] != own:
-        _report_wrong(scope, path, "The hash is not that of the log.", logs[0], own)
+        yield _wrong(scope, path, "The hash is not that of the log.", logs[0], own)
     elif logs and len(values) > 1:
-        _warn_of_lines(scope, path, values, kinds)
+        yield _has_lines(scope, path, values, kinds)
     elif not logs:
-        _judge_no_log(scope, path, kinds, log, own, cut=cut)
+        yield from _judge_no_log(scope, path, kinds, log, own, cut=cut)
 
 
-def warn_of_test(scope: Scope, directory: str) -> None:
-    """Warn of a test whose accuracy.txt in ``directory`` names its truncated log itself."""
+def judge_hash_of_test(scope: Scope, directory: str) -> Breaches:
+    """Yield a test whose accuracy.txt in ``directory`` names its truncated log itself."""
     path = f"{directory}/accuracy.txt"
     if not (scope.exists(path) and scope.exists(f"{directory}/{_LOG}")):
         return
@@ -84,7 +87,7 @@ def warn_of_test(scope: Scope, directory: str) -> None:
     own = hashlib.sha256(log).hexdigest()
     values = set(HASH_LINE.findall(scope.text(path) or ""))
     if values == {own} and is_truncated(io.BytesIO(log), len(log)):
-        _warn_of_itself(scope, path, own)
+        yield _names_itself(scope, path, own)
 
 
 def _kind(value: str, lines: Container[str], truncated: str) -> str:
@@ -100,33 +103,33 @@ def _kind(value: str, lines: Container[str], truncated: str) -> str:
 
 def _judge_no_log(
     scope: Scope, path: str, kinds: Mapping[str, str], log: bytes, own: str, *, cut: bool
-) -> None:
-    """Report a text of whose hashes none is that of a log."""
+) -> Breaches:
+    """Yield a text of whose hashes none is that of a log."""
     by_kind = {kind: value for value, kind in reversed(tuple(kinds.items()))}
     if _OF_TRUNCATED in by_kind:
-        _warn_of_itself(scope, path, by_kind[_OF_TRUNCATED])
+        yield _names_itself(scope, path, by_kind[_OF_TRUNCATED])
     elif _OF_LINE in by_kind and cut:
-        _report_wrong(
+        yield _wrong(
             scope,
             path,
             "It names no log: the hash is that of one of its own lines.",
             by_kind[_OF_LINE],
-            warns=True,
+            is_slight=True,
         )
     elif _OF_LINE in by_kind:
-        _report_wrong(scope, path, "The hash is not that of the log.", by_kind[_OF_LINE], own)
+        yield _wrong(scope, path, "The hash is not that of the log.", by_kind[_OF_LINE], own)
     elif _OF_NOTHING in by_kind:
         # Of an empty log it is the hash, and the log is reported.
         if log.strip():
-            _report_wrong(scope, path, "It is the hash of an empty file.", _EMPTY)
+            yield _wrong(scope, path, "It is the hash of an empty file.", _EMPTY)
     else:
-        _report_wrong(scope, path, "The hash is no SHA-256.", by_kind[_NO_HASH])
+        yield _wrong(scope, path, "The hash is no SHA-256.", by_kind[_NO_HASH])
 
 
-def _report_wrong(
-    scope: Scope, path: str, message: str, value: str, own: str = "", *, warns: bool = False
-) -> None:
-    scope.report(
+def _wrong(
+    scope: Scope, path: str, message: str, value: str, own: str = "", *, is_slight: bool = False
+) -> Breach:
+    return Breach(
         "accuracy-hash",
         path,
         message,
@@ -134,37 +137,35 @@ def _report_wrong(
         actual=value,
         line=scope.line_of(path, f"hash={value}"),
         hint=_OTHER_LOG,
-        official=False,
-        warns=warns,
+        part=_WHICH,
+        is_slight=is_slight,
     )
 
 
-def _warn_of_itself(scope: Scope, path: str, own: str) -> None:
-    scope.report(
+def _names_itself(scope: Scope, path: str, own: str) -> Breach:
+    return Breach(
         "accuracy-hash",
         path,
         f"It {_ITSELF}.",
         expected="the hash of the full log",
         actual=own,
         line=scope.line_of(path, f"hash={own}"),
-        official=False,
-        warns=True,
+        part=_WHICH,
+        is_slight=True,
         hint="Put the full log in its place again and run `mlrepo truncate`.",
     )
 
 
-def _warn_of_lines(
-    scope: Scope, path: str, values: Sequence[str], kinds: Mapping[str, str]
-) -> None:
+def _has_lines(scope: Scope, path: str, values: Sequence[str], kinds: Mapping[str, str]) -> Breach:
     said = ", ".join(f"{value} ({kind})" if kind else value for value, kind in kinds.items())
-    scope.report(
+    return Breach(
         "accuracy-hash",
         path,
         f"It has {len(values)} lines with a hash, and names one log.",
         expected="one line",
         actual=said,
         line=scope.line_of(path, "hash="),
-        official=False,
+        part=_WHICH,
         hint="Keep the line that names the log.",
-        warns=True,
+        is_slight=True,
     )

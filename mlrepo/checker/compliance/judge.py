@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from mlrepo.checker.accuracy.hash import warn_of_test
+from mlrepo.checker.accuracy.hash import judge_hash_of_test
 from mlrepo.checker.compliance.runs import (
     KEYS,
     TestRun,
@@ -26,6 +26,7 @@ from mlrepo.checker.compliance.texts import (
     judge_test_log,
     judge_verdict,
 )
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.official.modular import is_modular
 from mlrepo.checker.runs.old_performance import scan_summary
 from mlrepo.checker.runs.performance import Run
@@ -99,7 +100,7 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], perform
             runs |= _other_run(scope, path, test)
         good_performance = good and (good_performance or not binding)
         good_accuracy &= _judge_accuracy(scope, path, test, runs.get(test))
-        warn_of_test(scope, f"{path}/accuracy")
+        Docket(scope).record(judge_hash_of_test(scope, f"{path}/accuracy"))
     own = TestRun("", _log(scope, f"{scope.path}/{_RUN}"), performance.scan)
     _judge_runs(scope, base, runs, own)
     return good_performance and good_accuracy

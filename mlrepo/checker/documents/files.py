@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.links import leads_elsewhere
 from mlrepo.tree import Kind
@@ -12,31 +12,28 @@ from mlrepo.tree import Kind
 _RULE = {"performance": "performance-files", "accuracy": "accuracy-files"}
 
 
-def judge_file_list(scope: Scope, directory: str, kind: str, more: Collection[str] = ()) -> bool:
-    """Report missing and unasked files; return whether the official checker goes on."""
+def judge_file_list(
+    scope: Scope, directory: str, kind: str, more: Collection[str] = ()
+) -> Breaches:
+    """Yield missing files and those that nobody asks for."""
     lists = scope.round.tables["required_files"]
     required = {*lists[kind], *more}
     optional = set(lists["always_optional"])
     if kind == "performance":
         optional |= set(lists["performance_optional"])
-    entries = scope.tree.entries(directory)
+    rule, entries = _RULE[kind], scope.tree.entries(directory)
     # The official checkers follow links; only the strict profile refuses them here.
     links = {entry.name for entry in entries if entry.target}
     for name in sorted(required & links):
-        scope.report(_RULE[kind], f"{directory}/{name}", f"{name} is a link.", official=False)
+        yield Breach(rule, f"{directory}/{name}", f"{name} is a link.", part="link")
     present = {e.name for e in entries if e.kind is Kind.FILE or leads_elsewhere(e)}
     missing, unasked = required - present, present - required - optional
-    if not missing and not unasked:
-        return True
-    rule = _RULE[kind]
     for name in sorted(missing):
-        scope.report(rule, f"{directory}/{name}", f"{name} is missing.")
+        yield Breach(rule, f"{directory}/{name}", f"{name} is missing.")
     for name in sorted(unasked):
-        scope.report(
+        yield Breach(
             rule,
             f"{directory}/{name}",
             f"{name} does not belong here.",
-            # No text and no checker of these rounds says which files there may be.
-            warns=is_modular(scope.round),
+            is_slight=not scope.round.names_all_files,
         )
-    return not scope.findings[-1].breaks_official

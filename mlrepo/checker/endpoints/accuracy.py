@@ -9,6 +9,7 @@ from typing import Any
 
 from mlrepo.checker.accuracy.facts import LENGTHS, is_possible
 from mlrepo.checker.accuracy.judge import has_extra_files, judge_sample_count
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import Values, accuracy_entries, scores, value_at
 
@@ -41,7 +42,8 @@ def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> str:
             line=scope.line_of(path, f'"{errors.name}"'),
             official=True,
         )
-    judge_sample_count(scope, path, {key: each.value for key, each in values.items()})
+    numbers = {key: each.value for key, each in values.items()}
+    Docket(scope).record(judge_sample_count(scope, path, numbers))
     if not has_extra_files(scope, f"{scope.path}/accuracy"):
         scope.report(
             "accuracy-extra-files",

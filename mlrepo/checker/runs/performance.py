@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.compliance.runs import KEYS
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.official.modular import is_modular, judge_log_start
 from mlrepo.checker.runs import equal_issue
 from mlrepo.checker.runs.log_errors import errors_in, first_error_line
@@ -129,7 +130,7 @@ def judge_run(scope: Scope, directory: str, test: str = "") -> Run:
         run.raised = True
     run.official = not any(finding.breaks_official for finding in scope.findings[before:])
     if scope.round.has_detail_log():
-        judge_performance_facts(scope, path, run.scan.values, test)
+        Docket(scope).record(judge_performance_facts(scope, path, run.scan.values, test))
     return run
 
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs import completeness, consistency
 from mlrepo.checker.runs.tokens import has_token_latencies
 from mlrepo.checker.scope import Scope
@@ -98,8 +99,10 @@ ACCURACY_KEYS = frozenset(
 )
 
 
-def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
-    """Report a log that is not of a performance run, has other settings or contradicts itself.
+def judge_performance_facts(
+    scope: Scope, path: str, values: Mapping[str, Any], test: str
+) -> Breaches:
+    """Yield a log that is not of a performance run, has other settings or contradicts itself.
 
     Parameters
     ----------
@@ -108,17 +111,21 @@ def judge_performance_facts(scope: Scope, path: str, values: Mapping[str, Any], 
     test:
         The compliance test that it belongs to; empty for a result's own run.
     """
-    _judge_lines(scope, path, values, has_result=True)
-    _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
-    _judge_classes(scope, path, values, test)
+    yield from _judge_lines(scope, path, values, has_result=True)
+    yield from _judge_mode(scope, path, values, "performance-mode", "PerformanceOnly")
+    yield from _judge_classes(scope, path, values, test)
     scenario = str(values.get("effective_scenario"))
-    _judge_percentile(scope, path, values, scenario)
-    judge_run_dates(scope, path, values)
+    yield from _judge_percentile(scope, path, values, scenario)
+    yield from judge_run_dates(scope, path, values)
     for found in consistency.contradictions(values):
-        _report(scope, found.rule, path, found.key, found.message, found.expected, found.actual)
+        yield _breach(
+            scope, found.rule, path, found.key, found.message, found.expected, found.actual
+        )
 
 
-def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenario: str) -> None:
+def _judge_percentile(
+    scope: Scope, path: str, values: Mapping[str, Any], scenario: str
+) -> Breaches:
     """Hold the 99th percentile itself to the limit where only the latency aimed at is."""
     tables, key = scope.round.tables, "result_99.00_percentile_latency_ns"
     limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
@@ -130,7 +137,7 @@ def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenar
         and isinstance(values.get(key), int | float)
         and not values[key] <= limit
     ):
-        _report(
+        yield _breach(
             scope,
             "performance-latency",
             path,
@@ -141,7 +148,7 @@ def _judge_percentile(scope: Scope, path: str, values: Mapping[str, Any], scenar
         )
 
 
-def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> None:
+def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> Breaches:
     """Hold the settings of a run to their classes in the round's data.
 
     The tests' own settings are judged with the tests (`compliance-settings`); that a setting is off
@@ -164,15 +171,15 @@ def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str
             message = message.format(scenario=logged)
             if rule == _PERCENTILE and broken.bound <= round(actual * 100, 9) < 1:
                 message += f" Its user.conf has a fraction in the place of {actual * 1e4:.10g} %."
-            _report(scope, rule, path, broken.logged, message, broken.expected, actual)
+            yield _breach(scope, rule, path, broken.logged, message, broken.expected, actual)
 
 
-def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
-    """Report a detail log in ``accuracy/`` that is not of an accuracy run."""
-    _judge_lines(scope, path, values, has_result=False)
-    _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
+def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+    """Yield a detail log in ``accuracy/`` that is not of an accuracy run."""
+    yield from _judge_lines(scope, path, values, has_result=False)
+    yield from _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
     if values.get("effective_test_mode") == "AccuracyOnly" and "result_validity" in values:
-        _report(
+        yield _breach(
             scope,
             "accuracy-mode",
             path,
@@ -181,14 +188,16 @@ def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> 
             "no such line",
             values["result_validity"],
         )
-    judge_run_dates(scope, path, values)
+    yield from judge_run_dates(scope, path, values)
 
 
-def _judge_lines(scope: Scope, path: str, values: Mapping[str, Any], *, has_result: bool) -> None:
+def _judge_lines(
+    scope: Scope, path: str, values: Mapping[str, Any], *, has_result: bool
+) -> Breaches:
     absent = completeness.absent_lines(values, has_result=has_result)
     if absent:
         more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-        _report(
+        yield _breach(
             scope,
             "log-incomplete",
             path,
@@ -199,10 +208,12 @@ def _judge_lines(scope: Scope, path: str, values: Mapping[str, Any], *, has_resu
         )
 
 
-def _judge_mode(scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str) -> None:
+def _judge_mode(
+    scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str
+) -> Breaches:
     mode = values.get("effective_test_mode")
     if mode not in (None, wanted, _BOTH):
-        _report(
+        yield _breach(
             scope,
             rule,
             path,
@@ -213,15 +224,15 @@ def _judge_mode(scope: Scope, path: str, values: Mapping[str, Any], rule: str, w
         )
 
 
-def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
-    """Report dates that cannot be, and a LoadGen that was built from changed sources."""
+def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+    """Yield dates that cannot be, and a LoadGen that was built from changed sources."""
     if "test_datetime" not in values:
         return
     text = values["test_datetime"]
     run, built, committed = (utc_moment(values.get(key)) for key in DATES[:3])
     clock = clock_moment(values.get("power_begin"))
     if run is None:
-        _report(
+        yield _breach(
             scope,
             "run-date",
             path,
@@ -231,7 +242,7 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
             text,
         )
     elif clock is not None and abs(run - clock.replace(tzinfo=datetime.UTC)) > _ZONES:
-        _report(
+        yield _breach(
             scope,
             "performance-contradiction",
             path,
@@ -241,11 +252,11 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
             text,
         )
     elif run > datetime.datetime.now(datetime.UTC) + _DAY:
-        _report(
+        yield _breach(
             scope, "run-date", path, "test_datetime", "The run is dated in the future.", "", text
         )
     elif built is not None and run < built - _DAY:
-        _report(
+        yield _breach(
             scope,
             "run-date",
             path,
@@ -255,7 +266,7 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
             text,
         )
     elif committed is not None and run < committed - _DAY:
-        _report(
+        yield _breach(
             scope,
             "run-date",
             path,
@@ -266,7 +277,7 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
         )
     status = str(values.get("loadgen_git_status_message") or "").strip()
     if status not in _CLEAN:
-        _report(
+        yield _breach(
             scope,
             "loadgen-modified",
             path,
@@ -277,13 +288,15 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[str, Any]) -> None:
-    """Report an accuracy run that is of another LoadGen or scenario than the performance run."""
+def judge_pair(
+    scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[str, Any]
+) -> Breaches:
+    """Yield an accuracy run that is of another LoadGen or scenario than the performance run."""
     path = f"{scope.path}/accuracy/mlperf_log_detail.txt"
     key = "loadgen_version"
     pair = performance.get(key), accuracy.get(key)
     if None not in pair and pair[0] != pair[1]:
-        _report(
+        yield _breach(
             scope,
             "loadgen-differs",
             path,
@@ -296,7 +309,7 @@ def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[s
     if own is None or run == "None" or own in (run, scope.scenario):
         return
     if own not in sources_of(scope.round, scope.scenario, scope.category):
-        _report(
+        yield _breach(
             scope,
             "accuracy-scenario",
             path,
@@ -307,7 +320,7 @@ def judge_pair(scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[s
         )
 
 
-def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str) -> None:
+def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str) -> Breaches:
     """Hold the tokens of a performance run against those that its samples can have.
 
     Both runs answer the same data set: in 900 published results the performance run has at most
@@ -323,7 +336,7 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
             except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
                 continue
             if rate > _MORE_TOKENS * known:
-                _report(
+                yield _breach(
                     scope,
                     "performance-tokens",
                     path,
@@ -334,15 +347,15 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
                 )
 
 
-def _report(
+def _breach(
     scope: Scope, rule: str, path: str, key: str, message: str, expected: object, actual: object
-) -> None:
-    scope.report(
+) -> Breach:
+    return Breach(
         rule,
         path,
         message,
         line=scope.line_of(path, f'"{key}"'),
         expected=expected,
         actual=actual,
-        official=False,
+        part="facts",
     )

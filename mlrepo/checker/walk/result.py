@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlrepo.checker.accuracy.judge import AccuracyJudgement, judge_accuracy
 from mlrepo.checker.compliance.judge import judge_compliance, required_tests
 from mlrepo.checker.compliance.runs import run_prints
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.copies import SYSTEM
 from mlrepo.checker.documents.files import judge_file_list
 from mlrepo.checker.documents.measurements import judge_measurements
@@ -56,12 +57,14 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     measured, weights = judge_measurements(scope, with_power=has_power(scope))
     stops = scope.round.version >= (3, 1) and not measured
     seen = len(scope.findings)
-    accuracy = judge_accuracy(scope)
+    docket = Docket(scope)
+    accuracy = judge_accuracy(docket)
     seen = seen if stops else len(scope.findings)
     performance = _judge_performance(scope)
-    judge_pair(scope, performance.run.scan.values, accuracy.logged)
+    docket.record(judge_pair(scope, performance.run.scan.values, accuracy.logged))
     tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
-    judge_tokens(scope, performance.run.scan.values, tokens.value if tokens else "")
+    of_accuracy = tokens.value if tokens else ""
+    docket.record(judge_tokens(scope, performance.run.scan.values, of_accuracy))
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
         scope, lambda directory, test: judge_run(scope, directory, test), performance.run
@@ -154,7 +157,7 @@ def _judge_performance(scope: Scope) -> _Performance:
                 scope.dies(directory, "it lists the logs in what is a file")
             continue
         more = scope.round.tables["required_files"]["power_run"] if with_power else ()
-        listed = judge_file_list(scope, directory, "performance", more)
+        listed = Docket(scope).record(judge_file_list(scope, directory, "performance", more))
         run = judge_run(scope, directory)
         scope.prints += run_prints(f"performance/{name}", run.scan)
         judge_summary(scope, directory, run)
