@@ -16,11 +16,10 @@ import pytest
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
+from tests import outside
 from tests.samples import git
 
 _FOREIGN = ("GIT_", "MLREPO_", "CK_MLPERF_INFERENCE_", "XDG_", "SSH_", "GPG_")
-# Where test data lie that are no part of the project.
-_DATA = ("MLREPO_SHARED", "MLREPO_INFERENCE")
 _HOME = pytest.StashKey[str]()
 _SETTINGS = """\
 round = "v6.1"
@@ -48,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.mkdtemp(prefix="mlrepo-home-")
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
-        if name not in _DATA:
+        if name not in outside.MISSING:
             del os.environ[name]
     os.environ.pop("EMAIL", None)
     os.environ |= {
@@ -65,6 +64,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the home of the tests."""
     shutil.rmtree(config.stash[_HOME], ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped for want of data, and how to have them: a skip is easily overlooked."""
+    reasons = [
+        str(report.longrepr[2])
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    ]
+    for line in outside.skipped(reasons):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

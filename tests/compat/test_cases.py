@@ -8,12 +8,10 @@ lines: what is right about them is stated here.
 from __future__ import annotations
 
 import functools
-import os
 import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -22,10 +20,10 @@ from mlrepo.checker.report import Report
 from mlrepo.findings import Finding
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED
+from tests.outside import CASES, needs_shared
 
-_SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
-_CASES = _SHARED / "cases" / "checker"
-pytestmark = pytest.mark.skipif(not _CASES.is_dir(), reason=f"needs the cases in {_CASES}")
+_CASES = CASES / "checker"
+pytestmark = needs_shared(_CASES)
 
 
 @dataclass(frozen=True)

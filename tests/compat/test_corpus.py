@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED
+from tests.outside import CORPUS, needs_shared
 
-SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
-CORPUS = SHARED / "corpus"
 TREES = {
     "v1.1": ("v1.1", "r1.1"),
     "v5.0": ("v5.0", "v5.0.1"),
@@ -26,7 +24,7 @@ TREES = {
     "v6.1-derived": ("v6.1", "master-b66003e1"),
 }
 
-pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the shared corpus is not here")
+pytestmark = needs_shared(CORPUS)
 
 
 @pytest.mark.parametrize("name", TREES)

@@ -1,12 +1,11 @@
 """Endpoints results of v6.1: strict by the rules, official as the modular checker decides.
 
 What the modular checker of mlcommons/inference (b66003e1) did with each mutation is recorded in
-``recorded_endpoints.py``; where MLREPO_INFERENCE names a checkout it is run again beside ours.
+``recorded_endpoints.py``; where a checkout is at hand it is run again beside ours.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -20,12 +19,9 @@ from tests.compat.endpoints_mutations import MUTATIONS
 from tests.compat.modular_checker import run_modular_checker
 from tests.compat.recorded_endpoints import BASES, RECORDED
 from tests.endpoints_submissions import ROUND, endpoints_scenarios, write_endpoints
+from tests.outside import INFERENCE, needs_inference
 
-_CHECKOUT = Path(os.environ.get("MLREPO_INFERENCE", "no checkout"))
-_has_checkout = (_CHECKOUT / "tools" / "submission" / "submission_checker" / "main.py").is_file()
-_needs_checkout = pytest.mark.skipif(
-    not _has_checkout, reason="MLREPO_INFERENCE names no checkout with the modular checker"
-)
+_needs_checkout = needs_inference("tools/submission/submission_checker/main.py")
 _ROWS = [(base, mutation) for base in BASES for mutation in MUTATIONS]
 assert set(RECORDED) == set(MUTATIONS)
 
@@ -139,7 +135,7 @@ def test_the_modular_checker_still_does_what_was_recorded(
 ) -> None:
     """Both on the same tree: verdicts and rows of summary.csv."""
     root, report = _judged(tmp_path / "tree", base, mutation)
-    official = run_modular_checker(_CHECKOUT, root, ROUND, tmp_path / "summary.csv")
+    official = run_modular_checker(INFERENCE, root, ROUND, tmp_path / "summary.csv")
     said = "crash" if official.crash else "accept" if official.accepts else "reject"
     assert said == _outcome(base, mutation), official.crash
     if official.crash:

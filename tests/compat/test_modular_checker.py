@@ -5,7 +5,6 @@ Each mutation is made on a submission of v6.1; both checkers judge the same tree
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -15,13 +14,10 @@ from mlrepo.checker.check import check
 from mlrepo.repository.trees import DirectoryTree
 from tests.compat.modular_checker import run_modular_checker
 from tests.compat.mutations import MUTATIONS, Base
+from tests.outside import INFERENCE, needs_inference
 from tests.submissions import BENCHMARK, SUBMITTER, SYSTEM, write_submission
 
-_CHECKOUT = Path(os.environ.get("MLREPO_INFERENCE", "no checkout"))
-_MAIN = _CHECKOUT / "tools" / "submission" / "submission_checker" / "main.py"
-pytestmark = pytest.mark.skipif(
-    not _MAIN.is_file(), reason="MLREPO_INFERENCE names no checkout with the modular checker"
-)
+pytestmark = needs_inference("tools/submission/submission_checker/main.py")
 
 # Mutations of files that the submission written for tests does not have.
 _OF_THE_CORPUS = ("08-perf-detail-truncated-midline", "52-empty-dir", "53-60MB-file")
@@ -51,7 +47,7 @@ def test_the_official_profile_is_the_modular_checker(
     """Crash for crash, verdict for verdict, row for row."""
     submission = write_submission(tmp_path / "tree", "v6.1")
     MUTATIONS[mutation](_InResults(submission.root, SUBMITTER, SYSTEM, scenario))
-    official = run_modular_checker(_CHECKOUT, submission.root, "v6.1", tmp_path / "summary.csv")
+    official = run_modular_checker(INFERENCE, submission.root, "v6.1", tmp_path / "summary.csv")
     report = check(DirectoryTree(submission.root), submission.round)
     found = [*report.findings, *(f for result in report.results for f in result.findings)]
     if mutation != _MAYBE_CRASHES:

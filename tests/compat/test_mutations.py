@@ -18,12 +18,9 @@ from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED
 from tests.compat.mutations import MUTATIONS, Base
 from tests.compat.recorded_mutations import RECORDED
+from tests.outside import CORPUS, needs_shared
 
-_SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[2].parent / "shared"))
-_CORPUS = _SHARED / "corpus"
-pytestmark = pytest.mark.skipif(
-    not _CORPUS.is_dir(), reason=f"needs the corpus of real submissions in {_CORPUS}"
-)
+pytestmark = needs_shared(CORPUS)
 
 _SYSTEMS = {
     ("v1.1", "Offline"): ("FuriosaAI", "warboy_intel"),
@@ -80,7 +77,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pristine")
     for round_name, scenario in _SYSTEMS:
         submitter, system = _SYSTEMS[round_name, scenario]
-        source = _CORPUS / round_name / "closed" / submitter
+        source = CORPUS / round_name / "closed" / submitter
         target = root / f"{round_name}-{submitter}" / "closed" / submitter
         if target.exists():
             continue

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.driver import all_bytes, everything, mlrepo
+from tests.outside import CORPUS, needs_shared
 from tests.samples import git
 from tests.submissions import write_submission
 
-SHARED = Path(os.environ.get("MLREPO_SHARED", "/nonexistent"))
-OCTOML = SHARED / "corpus" / "v1.1"
+OCTOML = CORPUS / "v1.1"
 
 
-@pytest.mark.skipif(not OCTOML.is_dir(), reason="MLREPO_SHARED names no folder with the corpus")
+@needs_shared(OCTOML)
 def test_octoml_s_submission_of_2021_is_read_with_its_command_of_today(root: Path) -> None:
     """885.05 samples/s, and the command with its model, load and batch; what has no equivalent."""
     done = mlrepo(root, "import", str(OCTOML), "--round", "v1.1", "--submitter", "OctoML")

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.driver import Done, mlrepo
+from tests.outside import CASES, needs_shared
 from tests.samples import git
 
-_CASES = (
-    Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
-    / "cases"
-    / "submission"
-)
+_CASES = CASES / "submission"
 _RESULT = (
     "closed/GATEOverflow/results/GATEOverflow_AMD_AM5-reference-cpu-tf_v2.19.0-default_config/"
     "resnet50/offline"
 )
-pytestmark = pytest.mark.skipif(
-    not _CASES.is_dir(), reason="the cases are not here; MLREPO_SHARED may name their folder"
-)
+pytestmark = needs_shared(_CASES)
 
 
 def _unpacked(name: str, directory: Path) -> Path:

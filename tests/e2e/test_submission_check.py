@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,9 @@ from mlrepo.repository.recorder import Recorder
 from mlrepo.rounds import SHIPPED
 from mlrepo.selection.select import plan_selection, write_plan
 from mlrepo.selection.wanted import Wanted
+from tests.outside import INFERENCE, needs_inference
 from tests.selections import Laboratory
 
-INFERENCE = Path(os.environ.get("MLREPO_INFERENCE", "/nonexistent"))
-needs_checkout = pytest.mark.skipif(
-    not INFERENCE.is_dir(), reason="MLREPO_INFERENCE names no checkout of mlcommons/inference"
-)
 # What a checker of another mind does: it takes the path of its own summary and says what it likes.
 _STAND_IN = """\
 import argparse, pathlib, sys
@@ -67,7 +63,7 @@ def _checkout(tmp_path: Path, code: str) -> Path:
     return tmp_path / "inference"
 
 
-@needs_checkout
+@needs_inference()
 @pytest.mark.parametrize("infer", [False, True])
 @pytest.mark.parametrize("round_name", ["v5.1", "v6.0", "v6.1"])
 def test_mlcommons_own_checker_accepts_what_was_selected(
@@ -83,7 +79,7 @@ def test_mlcommons_own_checker_accepts_what_was_selected(
     assert verdict.disagreements == ()
 
 
-@needs_checkout
+@needs_inference()
 def test_mlcommons_own_checker_is_run_on_the_tree_and_its_log_kept(
     selected: ResultsRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,18 +14,16 @@ from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED, Place
+from tests.outside import CORPUS, needs_shared
 
-_DEFAULT = Path(__file__).parents[2].parent / "shared"
-_CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
+_CORPUS = CORPUS / "v1.1"
 _BASE = "closed/FuriosaAI"
 _TESTS = f"{_BASE}/compliance/warboy_intel/resnet50/Offline"
 _RESULT = f"{_BASE}/results/warboy_intel/resnet50/Offline"
 
 _TEST08_COUNTS = "num_perf_log_entries = 4039\nnum_matched = 4039\nnum_ne_mismatch = 0\n"
 
-pytestmark = pytest.mark.skipif(
-    not (_CORPUS / _TESTS).is_dir(), reason="the corpus is not here; MLREPO_SHARED may name it"
-)
+pytestmark = needs_shared(_CORPUS / _TESTS)
 
 
 @pytest.fixture

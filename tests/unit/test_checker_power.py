@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from mlrepo.checker.power.judge import has_power, judge_power
@@ -12,13 +9,11 @@ from mlrepo.checker.scope import Scope
 from mlrepo.logs.detail import parse_detail
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED, Place
+from tests.outside import CORPUS, needs_shared
 
-_DEFAULT = Path(__file__).parents[2].parent / "shared"
-_CORPUS = Path(os.environ.get("MLREPO_SHARED", _DEFAULT)) / "corpus" / "v1.1"
+_CORPUS = CORPUS / "v1.1"
 
-pytestmark = pytest.mark.skipif(
-    not _CORPUS.is_dir(), reason="the corpus is not here; MLREPO_SHARED may name it"
-)
+pytestmark = needs_shared(_CORPUS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.importing import import_round
 from mlrepo.rounds.python_facts import constants
+from tests.outside import INFERENCE, MISSING
 
 _OLD = "tools/submission/submission_checker.py"
 _NEW = "tools/submission/submission_checker"
@@ -92,12 +92,10 @@ _SHIPPED = {
 
 def _git(*arguments: str) -> bytes:
     """Return what Git says of the repository of mlcommons/inference; skip where there is none."""
-    repository = os.environ.get("MLREPO_INFERENCE")
-    if not repository:
-        pytest.skip("MLREPO_INFERENCE names no Git repository of mlcommons/inference")
-    done = subprocess.run(["git", "-C", repository, *arguments], capture_output=True, check=False)
+    done = subprocess.run(["git", "-C", INFERENCE, *arguments], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip(f"{repository}: {done.stderr.decode(errors='replace').strip()}")
+        why = done.stderr.decode(errors="replace").strip()
+        pytest.skip(f"{MISSING['MLREPO_INFERENCE']}{INFERENCE}: {why}")
     return done.stdout
 
 

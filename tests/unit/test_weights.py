@@ -16,10 +16,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.workloads.weights import ModelFacts, precision_of, read_facts
 from tests.models import tiny_classifier
+from tests.outside import CASES, needs_shared
 
 _Array = npt.NDArray[Any]
-_SHARED = Path(os.environ.get("MLREPO_SHARED", Path(__file__).parents[3] / "shared"))
-_SAMPLE = _SHARED / "cases" / "runtime" / "int8-gemm.onnx"
+_SAMPLE = CASES / "runtime" / "int8-gemm.onnx"
 
 
 def _tensor(name: str, kind: int, shape: Sequence[int]) -> onnx.TensorProto:
@@ -241,10 +241,9 @@ def test_the_words_of_operators_inside_of_names_mean_nothing(tmp_path: Path) -> 
     assert found.weight_data_types == "fp32"
 
 
+@needs_shared(_SAMPLE)
 def test_the_sample_with_one_quantized_matrix_says_so() -> None:
     """Its convolutions are fp32, its last layer is int8."""
-    if not _SAMPLE.is_file():
-        pytest.skip(f"{_SAMPLE} is not here: MLREPO_SHARED names where the cases are")
     assert read_facts(_SAMPLE).weight_data_types == "fp32,int8"
 
 
