@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from mlrepo.errors import UserError
@@ -11,35 +12,32 @@ from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.nearest import meant
-from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.proposal.selected import (
     SelectedRun,
     Selection,
-    selected_runs,
     selection_message,
     selection_of,
 )
-from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord
+from mlrepo.record import Metric
 from mlrepo.repository.commit_view import view_commit, view_head
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_tips
-from mlrepo.repository.history import RecordedRun, find_run, load_record, read_file, recorded_runs
+from mlrepo.repository.history import RecordedRun, find_run, read_file, recorded_runs
 from mlrepo.repository.identity import Identity
-from mlrepo.repository.submission_branch import read_submission, write_submission
+from mlrepo.repository.submission_branch import write_submission
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
-from mlrepo.selection.choose import Chooser, ChosenResult, LeftOut, SelectableRun
+from mlrepo.selection.choose import Chooser, ChosenResult, LeftOut
 from mlrepo.selection.compose import ComposedSubmission, Composer
 from mlrepo.selection.infer import inferable
+from mlrepo.selection.last import LastSelection, RunsById, result_key
 from mlrepo.selection.proof import why_not_proved
 from mlrepo.selection.wanted import Wanted
-from mlrepo.shell import quoted
 from mlrepo.workloads import Workload
 
 # How a planned result relates to the last selection.
 NEW, KEPT, SAME, CHANGED = "new", "kept", "same", "changed"
-_RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
 
 
 @dataclass(frozen=True)
@@ -83,56 +81,23 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
     InvalidResult
         What was selected holds a secret.
     """
-    runs = {run.run: run for run in recorded_runs(repository)}
-    _refuse_nothing(runs.values(), round_)
-    records: dict[str, RunRecord] = {}
-
-    def load(run: RecordedRun) -> RunRecord:
-        if run.run not in records:
-            records[run.run] = load_record(repository, run)
-        return records[run.run]
-
-    named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
-    named_paths = {_path(load(run), round_) for run in named.values()}
-    pool = _pool(repository, wanted, runs.values(), named.values())
-    if not pool and not wanted.only_drops:
-        raise UserError(
-            f"No run of {round_.name} is what was asked for.",
-            hint=_hint(wanted, round_, runs.values()),
-        )
+    recorded = RunsById(repository)
+    _refuse_nothing(recorded.runs.values(), round_)
     follows = _Follows(round_)
-
-    def prove(run: RecordedRun, record: RunRecord) -> str:
-        return why_not_proved(repository, run, record, round_)
-
-    chooser = Chooser(round_, follows.tests_of, load, prove, wanted.quick, frozenset(named))
-    choice = chooser.choose(pool)
-    chosen = [result for result in choice.results if not named or str(result.path) in named_paths]
-    last = _last_results(repository, round_)
-    dropped = set(_dropped(wanted.drop, {*(str(result.path) for result in chosen), *last}))
-    kept: dict[str, ChosenResult] = {}
-    if wanted.is_partial:
-        decided = {_key(run) for run in pool}
-        for path, ids in last.items():
-            source = _source_path(path, ids, runs)
-            in_scope = source in named_paths if named else _lead_key(ids, runs) in decided
-            if not in_scope and path not in dropped:
-                kept[path] = _kept(path, ids, runs, load)
-    by_path = {
-        str(result.path): result
-        for result in (*chosen, *kept.values())
-        if str(result.path) not in dropped
-    }
-    notes: list[str] = []
-    for result in list(inferable(by_path.values(), round_, follows.official, follows.tests_of)):
-        path = str(result.path)
-        # A partial selection infers anew what the last one inferred from a result that it decides.
-        again = wanted.is_partial and path in last and _source_path(path, last[path], runs) != path
-        if path not in dropped and (wanted.infer or again):
-            by_path[path] = result
-        elif path not in dropped:
-            notes.append(_inferable_note(result))
-    results = [by_path[path] for path in sorted(by_path)]
+    scope = _scope(repository, round_, wanted, recorded)
+    chooser = Chooser(
+        round_,
+        follows.tests_of,
+        recorded.record,
+        lambda run, record: why_not_proved(repository, run, record, round_),
+        wanted.quick,
+        scope.named,
+    )
+    choice = chooser.choose(scope.runs)
+    last = LastSelection.read(repository, round_, recorded)
+    decided = _decide(choice.results, scope, last, wanted)
+    notes = _infer(decided, last, wanted, follows)
+    results = [decided.results[path] for path in sorted(decided.results)]
     composer = Composer(
         round_,
         view=lambda candidate: view_commit(repository, candidate.run.commit),
@@ -146,22 +111,114 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         for result in results
         for candidate in result.runs
     )
-    planned = (
-        Planned(
-            result,
-            _metric(repository, result),
-            _state(result, last.get(str(result.path)), is_kept=str(result.path) in kept),
-        )
-        for result in results
-    )
     return SelectionPlan(
         round_,
-        tuple(planned),
-        tuple(sorted(set(last) - set(by_path))),
+        tuple(
+            Planned(result, _metric(repository, result), _state(result, last, decided.kept))
+            for result in results
+        ),
+        tuple(sorted(set(last.ids) - set(decided.results))),
         choice.left_out,
         replace(composition, notes=(*composition.notes, *notes)),
         selection_message(round_.name, listed, len(results)),
     )
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What a selection decides anew.
+
+    Attributes
+    ----------
+    runs:
+        The runs that it chooses among.
+    named:
+        The ids of those that the user named.
+    paths:
+        The results that the named runs belong to.
+    """
+
+    runs: tuple[RecordedRun, ...]
+    named: frozenset[str]
+    paths: frozenset[str]
+
+    @functools.cached_property
+    def keys(self) -> frozenset[tuple[str, ...]]:
+        """The results of the runs, as :func:`result_key` names them."""
+        return frozenset(map(result_key, self.runs))
+
+    def decides(self, path: str) -> bool:
+        """Say whether a result that was chosen is one that was asked for."""
+        return not self.named or path in self.paths
+
+    def decides_anew(self, path: str, last: LastSelection) -> bool:
+        """Say whether a result of the last selection is decided anew, or what it follows from."""
+        return last.source(path) in self.paths if self.named else last.key(path) in self.keys
+
+
+def _scope(
+    repository: ResultsRepository, round_: Round, wanted: Wanted, recorded: RunsById
+) -> _Scope:
+    named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
+    places = (place_of(recorded.record(run)) for run in named.values())
+    paths = frozenset(str(round_.layout.result_directory(place)) for place in places)
+    pool = _pool(repository, wanted, recorded.runs.values(), named.values())
+    if not pool and not wanted.only_drops:
+        raise UserError(
+            f"No run of {round_.name} is what was asked for.",
+            hint=_hint(wanted, round_, recorded.runs.values()),
+        )
+    return _Scope(tuple(pool), frozenset(named), paths)
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What is selected.
+
+    Attributes
+    ----------
+    results:
+        By path.
+    kept:
+        The paths of those that stay as the last selection had them.
+    dropped:
+        The paths of those that the user dropped.
+    """
+
+    results: dict[str, ChosenResult]
+    kept: frozenset[str]
+    dropped: frozenset[str]
+
+
+def _decide(
+    chosen: Iterable[ChosenResult], scope: _Scope, last: LastSelection, wanted: Wanted
+) -> _Decision:
+    """Take what was chosen of what was asked for, and keep the rest of the last selection."""
+    new = {str(result.path): result for result in chosen if scope.decides(str(result.path))}
+    dropped = frozenset(_dropped(wanted.drop, {*new, *last.ids}))
+    old = last.ids if wanted.is_partial else ()
+    kept = frozenset(
+        path for path in old if path not in dropped and not scope.decides_anew(path, last)
+    )
+    results = new | {path: last.result(path) for path in old if path in kept}
+    remaining = {path: result for path, result in results.items() if path not in dropped}
+    return _Decision(remaining, kept, dropped)
+
+
+def _infer(decided: _Decision, last: LastSelection, wanted: Wanted, follows: _Follows) -> list[str]:
+    """Add what the round infers where that is wanted; say what it might infer besides."""
+    notes = []
+    known = tuple(decided.results.values())
+    for result in inferable(known, follows.round, follows.official, follows.tests_of):
+        path = str(result.path)
+        if path in decided.dropped:
+            continue
+        # A partial selection infers anew what the last one inferred from a result that it decides.
+        if wanted.infer or (wanted.is_partial and last.is_inferred(path)):
+            decided.results[path] = result
+        else:
+            notes.append(_inferable_note(result))
+    return notes
 
 
 def write_plan(repository: ResultsRepository, identity: Identity, plan: SelectionPlan) -> Selection:
@@ -175,13 +232,13 @@ class _Follows:
     """Which official benchmark each benchmark follows; plugins are asked where no table knows."""
 
     def __init__(self, round_: Round) -> None:
-        self._round = round_
+        self.round = round_
         self._known: dict[str, str] = {}
 
     def official(self, benchmark: str) -> str:
         """Return the official benchmark whose rules it follows, or ''."""
         if benchmark not in self._known:
-            name = self._round.official_benchmark(benchmark)
+            name = self.round.official_benchmark(benchmark)
             if not name and benchmark in plugin_names(WORKLOADS):
                 workload: Workload = load_plugin(WORKLOADS, benchmark)
                 name = workload.follows
@@ -190,7 +247,7 @@ class _Follows:
 
     def tests_of(self, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Return the compliance tests that a benchmark needs in a scenario."""
-        return self._round.compliance_tests(self.official(benchmark), scenario)
+        return self.round.compliance_tests(self.official(benchmark), scenario)
 
 
 def _refuse_nothing(runs: Iterable[RecordedRun], round_: Round) -> None:
@@ -226,8 +283,8 @@ def _pool(
         }.values()
     pool = [run for run in runs if wanted.matches(run)]
     if named:
-        keys = {_key(run) for run in named}
-        return [run for run in pool if _key(run) in keys]
+        keys = {result_key(run) for run in named}
+        return [run for run in pool if result_key(run) in keys]
     # To drop a result is no reason to decide the others anew.
     return [] if wanted.only_drops else pool
 
@@ -249,38 +306,6 @@ def _hint(wanted: Wanted, round_: Round, runs: Collection[RecordedRun]) -> str:
     return listed
 
 
-def _key(run: RecordedRun) -> tuple[str, ...]:
-    return tuple(run.trailer(name) for name in _RESULT)
-
-
-def _path(record: RunRecord, round_: Round) -> str:
-    return str(round_.layout.result_directory(place_of(record)))
-
-
-def _last_results(repository: ResultsRepository, round_: Round) -> dict[str, tuple[str, ...]]:
-    """Return the run ids of each result of the last selection, by the result's path."""
-    last = read_submission(repository, round_.name)
-    runs = (selected_runs(last.message, round_.name) or ()) if last is not None else ()
-    found: dict[str, list[str]] = {}
-    for selected in runs:
-        # In every layout: DIVISION/SUBMITTER/results (or compliance)/SYSTEM/BENCHMARK/SCENARIO/…
-        names = selected.path.split("/")[:6]
-        if len(names) < 6:
-            continue  # nothing that `mlrepo select` writes
-        path = "/".join((*names[:2], "results", *names[3:]))
-        found.setdefault(path, []).append(selected.run)
-    return {path: tuple(sorted(ids)) for path, ids in found.items()}
-
-
-def _source_path(path: str, ids: Iterable[str], runs: Mapping[str, RecordedRun]) -> str:
-    """Return the path of the result from which one of the last selection was inferred, or its own.
-
-    In every layout the last name of the path is the scenario.
-    """
-    lead = _lead_key(ids, runs)
-    return f"{path.rpartition('/')[0]}/{lead[-1]}" if lead else path
-
-
 def _metric(repository: ResultsRepository, result: ChosenResult) -> Metric:
     record = result.performance.record
     if not result.is_inferred:
@@ -297,37 +322,6 @@ def _inferable_note(result: ChosenResult) -> str:
     )
 
 
-def _lead_key(ids: Iterable[str], runs: Mapping[str, RecordedRun]) -> tuple[str, ...]:
-    return next((_key(runs[run_id]) for run_id in ids if run_id in runs), ())
-
-
-def _kept(
-    path: str,
-    ids: Iterable[str],
-    runs: Mapping[str, RecordedRun],
-    load: Callable[[RecordedRun], RunRecord],
-) -> ChosenResult:
-    """Return a result of the last selection, made of the same runs."""
-    found: dict[str, SelectableRun] = {}
-    for run_id in ids:
-        if run_id not in runs:
-            raise UserError(
-                f"The selected run {run_id} is on no experiment branch any more.",
-                hint="Fetch its branch, or let the result go: "
-                f"`mlrepo select --drop {quoted(path)}`.",
-            )
-        record = load(runs[run_id])
-        found[record.test or record.mode] = SelectableRun(runs[run_id], record)
-    if not {PERFORMANCE, ACCURACY} <= set(found):
-        raise UserError(
-            f"The last selection names no performance and accuracy run for {path}.",
-            hint=f"Let the result go, or decide it anew: `mlrepo select --drop {quoted(path)}`.",
-        )
-    performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
-    place = RepoPath.parse(path)
-    return ChosenResult(place, place.name, performance, accuracy, tuple(found.values()))
-
-
 def _dropped(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
     known = sorted(paths)
     for text in drop:
@@ -341,9 +335,11 @@ def _dropped(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
         yield from matching
 
 
-def _state(result: ChosenResult, last: tuple[str, ...] | None, *, is_kept: bool) -> str:
-    if is_kept:
+def _state(result: ChosenResult, last: LastSelection, kept: Collection[str]) -> str:
+    path = str(result.path)
+    if path in kept:
         return KEPT
-    if last is None:
+    if path not in last:
         return NEW
-    return SAME if tuple(sorted(run.run.run for run in result.runs)) == last else CHANGED
+    same = tuple(sorted(run.run.run for run in result.runs)) == last.ids[path]
+    return SAME if same else CHANGED

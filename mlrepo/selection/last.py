@@ -1,0 +1,121 @@
+"""The last selection of a round, and the recorded runs that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlrepo.errors import UserError
+from mlrepo.paths import RepoPath
+from mlrepo.proposal.selected import selected_runs
+from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import RecordedRun, load_record, recorded_runs
+from mlrepo.repository.submission_branch import read_submission
+from mlrepo.rounds import Round
+from mlrepo.selection.choose import ChosenResult, SelectableRun
+from mlrepo.shell import quoted
+
+_RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
+
+
+def result_key(run: RecordedRun) -> tuple[str, ...]:
+    """Return the names of the result that a run belongs to; the last one is the scenario."""
+    return tuple(run.trailer(name) for name in _RESULT)
+
+
+class RunsById:
+    """All recorded runs of a repository, and their records, each read once."""
+
+    def __init__(self, repository: ResultsRepository) -> None:
+        self._repository = repository
+        self._records: dict[str, RunRecord] = {}
+        self.runs: Mapping[str, RecordedRun] = {run.run: run for run in recorded_runs(repository)}
+
+    def record(self, run: RecordedRun) -> RunRecord:
+        """Return the record of a run."""
+        if run.run not in self._records:
+            self._records[run.run] = load_record(self._repository, run)
+        return self._records[run.run]
+
+
+@dataclass(frozen=True)
+class LastSelection:
+    """What ``mlrepo select`` took last.
+
+    Attributes
+    ----------
+    ids:
+        The runs of each result, sorted, by the result's path.
+    recorded:
+        The runs that are still on an experiment branch.
+    """
+
+    ids: Mapping[str, tuple[str, ...]]
+    recorded: RunsById
+
+    @classmethod
+    def read(
+        cls, repository: ResultsRepository, round_: Round, recorded: RunsById
+    ) -> LastSelection:
+        """Read it from the branch of the round; without one it holds nothing."""
+        last = read_submission(repository, round_.name)
+        runs = (selected_runs(last.message, round_.name) or ()) if last is not None else ()
+        found: dict[str, list[str]] = {}
+        for selected in runs:
+            # In every layout: DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/…, or compliance
+            names = selected.path.split("/")[:6]
+            if len(names) < 6:
+                continue  # nothing that `mlrepo select` writes
+            path = "/".join((*names[:2], "results", *names[3:]))
+            found.setdefault(path, []).append(selected.run)
+        return cls({path: tuple(sorted(ids)) for path, ids in found.items()}, recorded)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.ids
+
+    def key(self, path: str) -> tuple[str, ...]:
+        """Return the :func:`result_key` of a result's runs; empty where none is recorded now."""
+        runs = self.recorded.runs
+        return next((result_key(runs[each]) for each in self.ids[path] if each in runs), ())
+
+    def source(self, path: str) -> str:
+        """Return the path of the result from which one was inferred, or its own.
+
+        In every layout the last name of the path is the scenario.
+        """
+        key = self.key(path)
+        return f"{path.rpartition('/')[0]}/{key[-1]}" if key else path
+
+    def is_inferred(self, path: str) -> bool:
+        """Say whether it holds the result, inferred from another one."""
+        return path in self and self.source(path) != path
+
+    def result(self, path: str) -> ChosenResult:
+        """Return one of its results, made of the same runs.
+
+        Raises
+        ------
+        UserError
+            One of the runs is gone, or there is no performance or accuracy run.
+        """
+        found: dict[str, SelectableRun] = {}
+        for each in self.ids[path]:
+            run = self.recorded.runs.get(each)
+            if run is None:
+                raise UserError(
+                    f"The selected run {each} is on no experiment branch any more.",
+                    hint="Fetch its branch, or let the result go: "
+                    f"`mlrepo select --drop {quoted(path)}`.",
+                )
+            record = self.recorded.record(run)
+            found[record.test or record.mode] = SelectableRun(run, record)
+        if not {PERFORMANCE, ACCURACY} <= set(found):
+            raise UserError(
+                f"The last selection names no performance and accuracy run for {path}.",
+                hint="Let the result go, or decide it anew: "
+                f"`mlrepo select --drop {quoted(path)}`.",
+            )
+        performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
+        place = RepoPath.parse(path)
+        return ChosenResult(place, place.name, performance, accuracy, tuple(found.values()))
