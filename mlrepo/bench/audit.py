@@ -1,45 +1,39 @@
-"""The compliance tests: what each changes in a run, and which can be run here.
-
-Sources: the ``audit.config`` files below ``compliance/`` of mlcommons/inference, by round, and the
-rounds' tables of which test belongs to which benchmark and scenario.
-"""
+"""A compliance test made ready to run, and which tests a round asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlrepo.compliance import compliance_test, in_order
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import COMPLIANCE
 from mlrepo.rounds import Round
-from mlrepo.rounds.audits import audit_settings
 from mlrepo.workloads import Workload
-
-TEST01 = "TEST01"
-# The others judge what a language model or a recommender answers.
-_RUNNABLE = (TEST01, "TEST04", "TEST04-A", "TEST04-B", "TEST05")
 
 
 @dataclass(frozen=True)
-class ComplianceTest:
+class PreparedTest:
     """One compliance test as it is to be run, with what it is verified against.
 
     Attributes
     ----------
     name:
-        ``TEST01``, ``TEST04``, ``TEST04-A``, ``TEST04-B`` or ``TEST05``.
+        Such as ``TEST04-A``.
     audit:
         The content of its ``audit.config``.
     seeds:
-        Seeds to set besides (TEST05).
+        Seeds to set besides.
     reference:
-        Run ids by mode: the performance and accuracy runs, and ``TEST04-B`` for ``TEST04-A``.
+        Run ids: of the performance and accuracy runs by mode, and of the test by name that it is
+        compared with.
     score:
         LoadGen's raw result (nanoseconds for latencies) of the run it is compared with.
     target_latency:
         The latency bound of the performance run in nanoseconds (Server); None elsewhere.
     accuracy_log:
-        TEST01: the full accuracy log of the accuracy run.
+        The full accuracy log of the accuracy run, where responses are compared with it.
     conf:
         The ``user.conf`` of the performance run.
     model:
@@ -48,7 +42,7 @@ class ComplianceTest:
 
     name: str
     audit: str
-    seeds: dict[str, int]
+    seeds: Mapping[str, int]
     reference: dict[str, str]
     score: float | None
     target_latency: float | None
@@ -60,10 +54,9 @@ class ComplianceTest:
 def audits_of(round_: Round, workload: Workload, scenario: str) -> tuple[str, ...]:
     """Return the tests that the round asks of a benchmark, or of the one that it follows.
 
-    ``TEST04-B`` comes before ``TEST04-A``, which is compared with it.
+    Each comes after the one that it is compared with.
     """
-    tests = round_.compliance_tests(official_name(round_, workload), scenario)
-    return tuple(sorted(tests, key=lambda test: test.replace("-B", "-0")))
+    return in_order(round_.compliance_tests(official_name(round_, workload), scenario))
 
 
 def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> None:
@@ -75,22 +68,17 @@ def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> N
             f"{test} does not belong to {workload.name} {scenario} in {round_.name}.",
             hint=f"{round_.name} asks for {listed}.",
         )
-    if test not in _RUNNABLE:
-        raise UserError(
-            f"{test} cannot be run: it judges the tokens of a language model.",
-            hint="mlrepo has no benchmark of that kind.",
-        )
-    if test == "TEST05" and not round_.test05_seeds():
-        raise UserError(
-            f"{test} cannot be run: the seeds that {round_.name} asks for are not in the rules.",
-            hint="Use --test for the other tests. LoadGen has dropped TEST05 since v5.0.",
-        )
+    refusal = compliance_test(test).refusal(round_)
+    if refusal is not None:
+        why, hint = refusal
+        raise UserError(f"{test} cannot be run: {why}.", hint=hint)
 
 
 def audit_config(round_: Round, workload: Workload, test: str) -> str:
     """Return the ``audit.config`` of a test."""
-    settings = {"mode": 2, **audit_settings(test, official_name(round_, workload))}
-    return "".join(f"*.*.{key} = {value}\n" for key, value in settings.items())
+    settings = compliance_test(test).settings(official_name(round_, workload))
+    lines = {"mode": 2, **settings}.items()
+    return "".join(f"*.*.{key} = {value}\n" for key, value in lines)
 
 
 def expected_settings(audit: str) -> dict[str, int]:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.bench.audit import TEST01, ComplianceTest, audit_config, audits_of, check_test
+from mlrepo.bench.audit import PreparedTest, audit_config, audits_of, check_test
 from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_no_result
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
+from mlrepo.compliance import compliance_test
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
 from mlrepo.logs.detail import parse_detail
@@ -103,10 +104,10 @@ def prepare_test(
         runs = [run for run in runs if run.run in against.values()]
     performance = _needed(runs, identity, PERFORMANCE, test)
     record = load_record(repository, performance)
+    asked = compliance_test(test)
     reference = {PERFORMANCE: performance.run}
-    compared: RecordedRun | None = performance
     log = b""
-    if test == TEST01:
+    if asked.needs_accuracy_log:
         accuracy = _needed(runs, identity, ACCURACY, test)
         judged = load_record(repository, accuracy)
         if judged.configuration != record.configuration:
@@ -116,13 +117,13 @@ def prepare_test(
                 hint="Run both again with the same options.",
             )
         reference[ACCURACY] = accuracy.run
-        log = _full_log(repository, accuracy, judged)
-    if test == "TEST04-A":
-        repeated = _needed(runs, identity, COMPLIANCE, test, "TEST04-B")
-        reference["TEST04-B"] = repeated.run
-        compared = repeated
-    if test == "TEST04-B":
-        compared = None  # TEST04-A is compared with it
+        log = _full_log(repository, test, accuracy, judged)
+    compared: RecordedRun | None = performance
+    if asked.compared_with:
+        compared = _needed(runs, identity, COMPLIANCE, test, asked.compared_with)
+        reference[asked.compared_with] = compared.run
+    elif asked.compared_with is None:
+        compared = None
     score = target = None
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
@@ -130,10 +131,10 @@ def prepare_test(
         if scenario == "Server":
             target = detail.number("effective_target_latency_ns")
     conf = read_text(repository, performance, USER_CONF_FILE)
-    prepared = ComplianceTest(
+    prepared = PreparedTest(
         name=test,
         audit=audit_config(plan.round, plan.workload, test),
-        seeds=plan.round.test05_seeds() if test == "TEST05" else {},
+        seeds=asked.seeds(plan.round) or {},
         reference=reference,
         score=score,
         target_latency=target,
@@ -189,7 +190,9 @@ def _needed(
     return run
 
 
-def _full_log(repository: ResultsRepository, run: RecordedRun, record: RunRecord) -> bytes:
+def _full_log(
+    repository: ResultsRepository, test: str, run: RecordedRun, record: RunRecord
+) -> bytes:
     """Return the accuracy log of a run in full: from the raw store when the commit has it cut."""
     stored = record.logs.get(ACCURACY_LOG)
     if stored is None or not stored.full_sha256:
@@ -197,7 +200,7 @@ def _full_log(repository: ResultsRepository, run: RecordedRun, record: RunRecord
     path: Path = repository.store / "raw" / stored.full_sha256
     if not path.is_file():
         raise UserError(
-            f"TEST01 needs the full accuracy log of the run {run.run}, and it is not kept on this "
+            f"{test} needs the full accuracy log of the run {run.run}, and it is not kept on this "
             "machine.",
             hint="Run the test on the machine of the accuracy run, or repeat that run here: "
             f"mlrepo bench run --mode accuracy --model {quoted(record.benchmark)} "

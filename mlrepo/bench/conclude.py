@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlrepo.bench.audit import TEST01
 from mlrepo.bench.console import shortened_bytes
 from mlrepo.bench.evidence import (
     SYSTEM_FILE,
@@ -25,6 +24,7 @@ from mlrepo.bench.evidence import (
 )
 from mlrepo.bench.judge import Judgement, judge, read_outcome
 from mlrepo.bench.place import PlacedFiles, place_run
+from mlrepo.compliance import compliance_test
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
@@ -176,7 +176,7 @@ def _store_logs(
         )
         if name == ACCURACY_LOG and spec.mode == ACCURACY and judgement.accuracy_text:
             files[ACCURACY_TEXT] = with_hash_line(encodable(judgement.accuracy_text).encode(), full)
-        if name == ACCURACY_LOG and spec.test == TEST01:
+        if name == ACCURACY_LOG and spec.test and compliance_test(spec.test).logs_responses:
             # The hash alone, as the rounds' truncation script makes it.
             files[ACCURACY_TEXT] = with_hash_line(b"", full)
     return logs

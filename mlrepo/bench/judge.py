@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.console import shortened
-from mlrepo.bench.verify import Verification, verify
+from mlrepo.bench.verify import verify
+from mlrepo.compliance.evidence import Verification
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.query_list import ADVICE
 from mlrepo.harness.spec import (

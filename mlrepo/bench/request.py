@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlrepo.bench.audit import ComplianceTest
+from mlrepo.bench.audit import PreparedTest
 from mlrepo.errors import UserError
 from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
@@ -99,7 +99,7 @@ class BenchRequest:
     timeout: float | None = None
     tags: tuple[str, ...] = ()
     place: bool = False
-    test: ComplianceTest | None = None
+    test: PreparedTest | None = None
     replays: RecordedInputs | None = None
     framework_version: str = ""
     framework_ext: str = ""

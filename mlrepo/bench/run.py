@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mlrepo
-from mlrepo.bench.audit import ComplianceTest
+from mlrepo.bench.audit import PreparedTest
 from mlrepo.bench.conclude import NOISE_FILE, ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
 from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
@@ -24,7 +24,7 @@ from mlrepo.bench.query_list import refuse_long_list
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.settings import Rules, configure, refuse_without_tokens
 from mlrepo.bench.tuned import find_tuned, tuned_file
-from mlrepo.bench.verify import REFERENCE_ACCURACY
+from mlrepo.compliance.evidence import REFERENCE_ACCURACY
 from mlrepo.distributions import installed_packages
 from mlrepo.errors import Busy, Interrupted, UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
@@ -341,7 +341,7 @@ class Bench:
         about: dict[str, Any],
         conf: UserConf,
         system_json: bytes,
-        test: ComplianceTest | None,
+        test: PreparedTest | None,
     ) -> SpooledRun:
         """Write the run's inputs into a new directory of the spool; all of them or none."""
         spec = inputs.spec
@@ -401,7 +401,7 @@ def _refuse_if_noisy(request: BenchRequest) -> None:
         )
 
 
-def _about_test(test: ComplianceTest | None) -> dict[str, Any] | None:
+def _about_test(test: PreparedTest | None) -> dict[str, Any] | None:
     if test is None:
         return None
     return {

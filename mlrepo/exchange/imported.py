@@ -13,6 +13,7 @@ from mlrepo.checker.check import check
 from mlrepo.checker.other_round import RULE as ROUND_SEEDS
 from mlrepo.checker.report import Result
 from mlrepo.checker.selection import CheckSelection, refuse_unknown
+from mlrepo.compliance import known_tests
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.exchange.imported_masks import masked_facts, masked_files, refuse_secret_names
 from mlrepo.exchange.imported_record import (
@@ -24,7 +25,7 @@ from mlrepo.exchange.imported_record import (
 )
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
-from mlrepo.layout.files import ACCURACY_TEXT, VERIFY_ACCURACY, VERIFY_PERFORMANCE
+from mlrepo.layout.files import ACCURACY_TEXT
 from mlrepo.logs.accuracy_text import read_metrics
 from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.logs.metrics import loadgen_metrics
@@ -38,8 +39,6 @@ from mlrepo.tree import Missing, Tree
 
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
-# Texts of tests that are judged by their answers alone.
-_VERIFICATIONS = (VERIFY_ACCURACY, VERIFY_PERFORMANCE, "verify_output_len.txt")
 _LARGEST_TEXT = 64 << 20
 # Breaches that say of a run that it is not what it is called, or none at all. Others, such as a
 # target that is missed, are matters of a submission, not of a record.
@@ -332,4 +331,5 @@ def _files_of(directory: str, kind: RunKind) -> Iterator[str]:
         yield from (f"{directory}/{name}" for name in (ACCURACY_LOG, ACCURACY_TEXT))
     if kind.test:
         root = posixpath.dirname(posixpath.dirname(directory))
-        yield from (f"{root}/{name}" for name in _VERIFICATIONS)
+        texts = {name for test in known_tests() for name in test.texts}
+        yield from (f"{root}/{name}" for name in sorted(texts))

@@ -11,23 +11,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mlrepo.compliance import NAME, known_tests
+from mlrepo.compliance.protocol import ISSUE_SAME, ISSUE_UNIQUE, PROBABILITY, SAMPLING_TARGET
 from mlrepo.logs.detail import DetailLog
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
 from mlrepo.rounds import Round
-from mlrepo.rounds.audits import (
-    ISSUE_SAME,
-    ISSUE_UNIQUE,
-    SAMPLING_TARGET,
-    TEST05_SEEDS,
-    TESTS,
-    audit_settings,
-)
 
-_TEST = re.compile(r"TEST[0-9]{2}(?:-[AB])?")
+_TEST = re.compile(NAME)
 # "offline-test01" beside settings of a test; without them it may be the first try of anything.
 _LIKE_A_TEST = re.compile(r"(?i)(?<![A-Z0-9])TEST[0-9]{2}(?:-[AB](?![A-Z0-9]))?(?![0-9])")
 _MODES = {"PerformanceOnly": PERFORMANCE, "AccuracyOnly": ACCURACY}
-_SWITCHES = (SAMPLING_TARGET, ISSUE_SAME, ISSUE_UNIQUE, "accuracy_log_probability")
+_SWITCHES = (SAMPLING_TARGET, ISSUE_SAME, ISSUE_UNIQUE, PROBABILITY)
 # Directories between those of a result or a test and its logs.
 _RUN_DIRECTORY = re.compile(r"performance|accuracy|run_[0-9]{1,4}|ranging", re.IGNORECASE)
 
@@ -62,7 +56,7 @@ def role_of(directory: str, detail: DetailLog, round_: Round, benchmark: str) ->
     test = next((name for name in reversed(names) if _TEST.fullmatch(name)), "")
     if mode == ACCURACY and test:
         return Role(why=f"it belongs to {test}, whose run is the one of performance")
-    if mode == ACCURACY or not (test or _is_audit(detail, round_)):
+    if mode == ACCURACY or not (test or _is_audit(detail, round_, benchmark)):
         return Role(mode)
     if not test:
         found = list(_tests_by_settings(detail, round_, benchmark))
@@ -94,10 +88,13 @@ def test_directory(directory: str) -> str:
     return "/".join(names)
 
 
-def _is_audit(detail: DetailLog, round_: Round) -> bool:
-    """Say whether a run has settings that only the ``audit.config`` of a test makes."""
-    return any(detail.values.get(f"effective_{key}") for key in _SWITCHES) or _has_seeds(
-        detail, _test05_seeds(round_)
+def _is_audit(detail: DetailLog, round_: Round, benchmark: str) -> bool:
+    """Say whether a run has settings that only a test has."""
+    official = round_.official_benchmark(benchmark)
+    return any(detail.values.get(f"effective_{key}") for key in _SWITCHES) or any(
+        test.is_recognized(detail.values, round_, official)
+        for test in known_tests()
+        if not test.settings(official)
     )
 
 
@@ -110,17 +107,7 @@ def _tests_by_settings(detail: DetailLog, round_: Round, benchmark: str) -> Iter
         for one in entries
         for tests in (one.values() if isinstance(one, Mapping) else [one or ()])
     ]
-    for test in sorted({test for tests in lists for test in tests} & set(TESTS)):
-        wanted = audit_settings(test, official)
-        # LoadGen writes switches as true and false.
-        obeyed = all(detail.values.get(f"effective_{key}") == wanted[key] for key in wanted)
-        if obeyed if wanted else _has_seeds(detail, _test05_seeds(round_)):
-            yield test
-
-
-def _test05_seeds(round_: Round) -> Mapping[str, int]:
-    return round_.test05_seeds() or TEST05_SEEDS
-
-
-def _has_seeds(detail: DetailLog, seeds: Mapping[str, int]) -> bool:
-    return all(detail.values.get(f"effective_{name}") == seed for name, seed in seeds.items())
+    asked = {test for tests in lists for test in tests}
+    for test in known_tests():
+        if test.name in asked and test.is_recognized(detail.values, round_, official):
+            yield test.name

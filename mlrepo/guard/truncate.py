@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from mlrepo.compliance import compliance_test
+from mlrepo.compliance.protocol import RESULTS
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.guard.full_logs import FullLogs
@@ -36,13 +38,13 @@ from mlrepo.stand_in import HEAD, WAY_OUT, stand_in
 ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY_TEXT = "accuracy.txt"
 
-# The logs that truncate_accuracy_log.py of the rounds truncates. Up to v5.1 tests have a tree of
-# their own, of which only TEST01 has an accuracy log; since v6.0 they lie beside accuracy/. The log
-# of a test may also lie in the test's own directory, as LoadGen leaves it. The hooks of the
-# pre-commit framework are given the same pattern.
+# The logs that truncate_accuracy_log.py of the rounds may truncate; those of which test, the test
+# says. Up to v5.1 tests have a tree of their own; since v6.0 they lie beside accuracy/. The log of
+# a test may also lie in the test's own directory, as LoadGen leaves it. The hooks of the pre-commit
+# framework are given the same pattern.
 TARGET = (
     r"^(closed|open|network)/[^/]+/"
-    r"(results/([^/]+/){3}(accuracy|TEST0[179](/accuracy)?)|compliance/([^/]+/){3}TEST01(/accuracy)?)"
+    r"(results|compliance)/([^/]+/){3}(accuracy|TEST[0-9]{2}(/accuracy)?)"
     r"/mlperf_log_accuracy\.json$"
 )
 _TARGET = re.compile(TARGET)
@@ -81,7 +83,17 @@ def is_target(path: Path) -> bool:
     """Return whether an accuracy log at ``path`` is one that its round truncates."""
     # Counted from the end: the root of a submission may lie anywhere.
     parts = path.absolute().parts
-    return any(_TARGET.match("/".join(parts[-depth:])) for depth in (8, 9))
+    return any(_is_truncated("/".join(parts[-depth:])) for depth in (8, 9))
+
+
+def _is_truncated(path: str) -> bool:
+    found = _TARGET.match(path)
+    if found is None:
+        return False
+    tree, directory = found[2], found[4]
+    if directory == "accuracy":
+        return tree == RESULTS
+    return tree in compliance_test(directory.partition("/")[0]).truncated_in
 
 
 def accuracy_logs(root: Path, submitter: str = "", source: Path | None = None) -> Iterator[Path]:

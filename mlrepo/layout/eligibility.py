@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from mlrepo.compliance import compliance_test
 from mlrepo.differences import configuration, differing
 from mlrepo.logs.user_conf import KEYS, UserConf
 from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
@@ -123,7 +124,8 @@ def difference(first: RunRecord, second: RunRecord) -> str:
 
 def _wrong_loadgen(record: RunRecord, round_: Round) -> str:
     """A LoadGen belongs to a round if it runs with the round's seeds (the checkers' condition)."""
-    wanted = round_.test05_seeds() if record.test == "TEST05" else round_.seeds()
+    own = compliance_test(record.test).seeds(round_)
+    wanted = round_.seeds() if own is None else own
     seeds: Mapping[str, int] = record.loadgen.get("seeds") or {}
     wrong = [name for name, seed in wanted.items() if name in seeds and seeds[name] != seed]
     if not wrong:

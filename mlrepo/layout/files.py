@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from mlrepo.compliance import compliance_test
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
 from mlrepo.record import ACCURACY, RunRecord
 from mlrepo.rounds import Place, Round
 
 ACCURACY_TEXT = "accuracy.txt"
-VERIFY_ACCURACY = "verify_accuracy.txt"
-VERIFY_PERFORMANCE = "verify_performance.txt"
 
 
 def place_of(record: RunRecord, scenario: str = "") -> Place:
@@ -38,12 +37,11 @@ def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, st
     logs = logs_directory(record, place, round_)
     found = {logs / name: name for name in (SUMMARY_LOG, DETAIL_LOG)}
     if record.test:
-        test = round_.layout.test_directory(place, record.test)
-        if record.test != "TEST04-B":  # TEST04-A speaks for both
-            found[test / VERIFY_PERFORMANCE] = VERIFY_PERFORMANCE
-        if record.test == "TEST01":
-            found[test / VERIFY_ACCURACY] = VERIFY_ACCURACY
-            found |= {test / "accuracy" / name: name for name in (ACCURACY_LOG, ACCURACY_TEXT)}
+        test = compliance_test(record.test)
+        directory = round_.layout.test_directory(place, record.test)
+        found |= {directory / name: name for name in test.texts}
+        if test.logs_responses:
+            found |= {directory / "accuracy" / name: name for name in (ACCURACY_LOG, ACCURACY_TEXT)}
     elif record.mode == ACCURACY:
         found |= {logs / name: name for name in (ACCURACY_LOG, ACCURACY_TEXT)}
     return found

@@ -131,6 +131,12 @@ class Traits:
         word_of(CLASSIC, MODULAR),
         "which official program judges: classic (one file) or modular (a package)",
     )
+    binding_compliance = Trait(
+        True, flag, "each compliance test decides, and its run is judged as a performance run"
+    )
+    test05_may_be_faster = Trait(
+        True, flag, "TEST05 fails only where it is slower than the performance run"
+    )
     one_of = Trait(
         [["Server", "Interactive"]],
         lists_of_texts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mlrepo.compliance import in_order
 from mlrepo.errors import UserError
 from mlrepo.layout.eligibility import why_not_eligible, why_not_submitted
 from mlrepo.layout.files import place_of
@@ -259,9 +260,7 @@ class Chooser:
             return ()
         stands = {PERFORMANCE: record.run, ACCURACY: accuracy.record.run}
         found: list[SelectableRun] = []
-        # TEST04-B first: TEST04-A was compared with it.
-        tests = self.tests_of(record.benchmark, record.scenario)
-        for test in sorted(tests, key=lambda test: test.replace("-B", "-0")):
+        for test in in_order(self.tests_of(record.benchmark, record.scenario)):
             problem = f"{test} was not passed for it"
             for run in self._preferred(variant.of((COMPLIANCE, test))):
                 candidate = self._fit(run)

@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.checker.scope import Scope
-from mlrepo.logs.scan import DetailScan, scan_detail
-from mlrepo.logs.verify import Score, scores
-from mlrepo.rounds.audits import (
+from mlrepo.compliance import compliance_test
+from mlrepo.compliance.protocol import (
+    AUDIT_KEYS,
     ISSUE_SAME,
     ISSUE_UNIQUE,
     RNG_SEED,
     SAMPLING_TARGET,
-    STREAMS,
-    TEST05_SEEDS,
-    audit_settings,
-    tolerance,
+    SEEDS,
+    ComplianceTest,
 )
+from mlrepo.compliance.scores import is_stream
+from mlrepo.logs.scan import DetailScan, scan_detail
+from mlrepo.logs.verify import Score, scores
 from mlrepo.tree import Missing
 
 Values = Mapping[str, Any]
 
 _RUN = "performance/run_1"
-_PROBABILITY = "accuracy_log_probability"
 _LATENCIES = tuple(f"result_{name}_latency_ns" for name in ("min", "mean", "max"))
 # What the scripts of one round or another compare: first as detail logs call it, then as summaries.
 _SCORES: Mapping[str, tuple[str, ...]] = {
@@ -59,18 +59,7 @@ KEYS = frozenset(
     {
         *_LATENCIES,
         *(key for keys in _SCORES.values() for key in keys if "_" in key),
-        *(
-            f"effective_{key}"
-            for key in (
-                RNG_SEED,
-                SAMPLING_TARGET,
-                _PROBABILITY,
-                ISSUE_SAME,
-                ISSUE_UNIQUE,
-                "performance_issue_same_index",
-                *TEST05_SEEDS,
-            )
-        ),
+        *(f"effective_{key}" for key in (*AUDIT_KEYS, *SEEDS)),
         "effective_scenario",
         "effective_test_mode",
         "effective_target_latency_ns",
@@ -93,6 +82,11 @@ class TestRun:
     scan: DetailScan
 
     @property
+    def about(self) -> ComplianceTest:
+        """Return the test."""
+        return compliance_test(self.test)
+
+    @property
     def values(self) -> Values:
         """Return the values of the log."""
         return self.scan.values
@@ -101,8 +95,8 @@ class TestRun:
 def judge_settings(scope: Scope, run: TestRun) -> None:
     """Report a run without the settings that make it this test."""
     values, test = run.values, run.test
-    wanted = audit_settings(test, scope.model)
-    if _is_of_older_audit(test, values):
+    wanted = run.about.settings(scope.model)
+    if run.about.is_of_older_audit(values):
         scope.report(
             "compliance-older-audit",
             run.path,
@@ -111,8 +105,7 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
             expected=_texts(wanted),
         )
         return
-    # The logs of TEST07 and TEST09 do not show it even where it was set.
-    if not test.startswith(("TEST07", "TEST09")):
+    if run.about.shows_switches:
         wanted = {ISSUE_SAME: 0, ISSUE_UNIQUE: 0, **wanted}
     if scope.round.has_detail_log() and values.get("effective_test_mode") != "PerformanceOnly":
         scope.report(
@@ -134,8 +127,15 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
             expected=_texts({key: wanted[key] for key in wrong}),
             actual=_texts({key: logged[key] for key in wrong}),
         )
-    if test == "TEST05" and not scope.round.tables.get("test05_seeds"):
-        _judge_old_test05(scope, run)
+    for fault in run.about.setting_faults(values, scope.round):
+        scope.report(
+            fault.rule,
+            run.path,
+            fault.message,
+            line=_line(scope, run, fault.needle),
+            expected=fault.expected,
+            actual=fault.actual,
+        )
 
 
 def _obeys(key: str, logged: Any, wanted: int) -> bool:
@@ -143,35 +143,6 @@ def _obeys(key: str, logged: Any, wanted: int) -> bool:
         # The summaries of v0.7 say it in words.
         logged = {"true": 1, "false": 0}.get(str(logged), -1)
     return bool(logged >= wanted if key == SAMPLING_TARGET else logged == wanted)
-
-
-def _is_of_older_audit(test: str, values: Values) -> bool:
-    probability = values.get(f"effective_{_PROBABILITY}")
-    return test == "TEST01" and isinstance(probability, int | float) and 0 < probability <= 1
-
-
-def _judge_old_test05(scope: Scope, run: TestRun) -> None:
-    """Judge the seeds up to v2.0, whose checkers do not; later ones are judged with the run's."""
-    ours = scope.round.tables["seeds"]
-    logged = {name: run.values.get(f"effective_{name}") for name in TEST05_SEEDS}
-    same = [name for name, seed in logged.items() if seed == ours.get(name)]
-    if same or None in logged.values():
-        scope.report(
-            "compliance-settings",
-            run.path,
-            "The run is not TEST05.",
-            line=_line(scope, run, same[0] if same else next(iter(TEST05_SEEDS))),
-            expected="other seeds than the round's",
-            actual=", ".join(same) or "no seeds",
-        )
-    elif logged != TEST05_SEEDS:
-        scope.report(
-            "compliance-older-audit",
-            run.path,
-            "TEST05 ran with seeds of its own.",
-            line=_line(scope, run, "qsl_rng_seed"),
-            expected=_texts(TEST05_SEEDS),
-        )
 
 
 def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
@@ -304,7 +275,7 @@ def results(values: Values, scenario: str) -> list[float]:
     """Return what a verification may call the score of a run; latencies also as rates."""
     found = [_number(values, key) for key in _SCORES.get(scenario, ())]
     numbers = [number for number in found if number > 0]
-    return numbers + ([1e9 / n for n in numbers] if scenario in STREAMS else [])
+    return numbers + ([1e9 / n for n in numbers] if is_stream(scenario) else [])
 
 
 def _other_scenario(scope: Scope, score: Score) -> str:
@@ -335,28 +306,18 @@ def read_values(scope: Scope, path: str) -> Values:
 def _judge_tolerance(
     scope: Scope, path: str, test: str, scenario: str, pair: tuple[float, float]
 ) -> None:
-    """Hold reference and score against the tolerance that the TEST PASS below them stands for.
-
-    Of TEST04 only a run that is faster fails; of TEST05 since v3.1 only one that is slower.
-    """
+    """Hold reference and score against the tolerance that the TEST PASS below them stands for."""
     reference, score = pair
-    stream = scenario in STREAMS
-    allowed = tolerance(test, scenario, reference)
-    low, high = 1 - allowed, 1 + allowed
-    if test == "TEST04":  # which compares rates, and then allows every stream a fifth
-        low, high = 0.0, 1.2 if stream else high
-    elif test == "TEST04-A":
-        low, high = (low, math.inf) if scenario == "SingleStream" else (0.0, high)
-    elif test == "TEST05" and scope.round.version >= (3, 1):
-        low, high = (0.0, high) if stream else (low, math.inf)
-    if not low * reference <= score <= high * reference:
+    shares = compliance_test(test).score_range(scenario, reference, scope.round)
+    low, high = (share * reference for share in shares)
+    if not low <= score <= high:
         scope.report(
             "compliance-unlike-performance",
             path,
             f"{test} and the performance run differ.",
             line=scope.line_of(path, "est score"),
             actual=f"{score:g}",
-            expected=f"{low * reference:g} to {high * reference:g}",
+            expected=f"{low:g} to {high:g}",
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mlrepo.checker.endpoints.accuracy import SCORES, judge_endpoints_accuracy
 from mlrepo.checker.endpoints.performance import SUMMARY, EndpointsPerformance
 from mlrepo.checker.scope import Scope
+from mlrepo.compliance import compliance_test
 from mlrepo.logs.endpoints import (
     Found,
     Values,
@@ -169,15 +170,15 @@ def _judge_audits(scope: Scope, values: Values) -> None:
         name = tables["endpoints"]["compliance_mapping"].get(test)
         if name is not None:
             _judge_audit(scope, test, name)
-        if test == "TEST09":
-            _judge_output_length(scope, values)
+        bounds = compliance_test(test).endpoint_bounds(tables)
+        if bounds is not None:
+            _judge_output_length(scope, test, values, bounds)
 
 
 def _judge_audit(scope: Scope, test: str, name: str) -> None:
     path = f"{scope.path}/audit/audit_{name}.json"
     if not scope.exists(path):
-        # Of the tests that an endpoints run can be audited with so far, only TEST04 is binding.
-        if test == "TEST04":
+        if compliance_test(test).endpoints_binding:
             scope.report("compliance", path, f"The audit of {test} is missing.", official=True)
         return
     try:
@@ -198,15 +199,17 @@ def _judge_audit(scope: Scope, test: str, name: str) -> None:
         )
 
 
-def _judge_output_length(scope: Scope, values: Values) -> None:
-    least, most = scope.round.tables["endpoints"]["test09_mean_output_tokens"]
+def _judge_output_length(
+    scope: Scope, test: str, values: Values, bounds: tuple[float, float]
+) -> None:
+    least, most = bounds
     found = values.get("mean_output_tokens", Found(None))
     number = found.value if isinstance(found.value, int | float) else math.nan
     if not least <= number <= most:
         scope.report(
             "compliance",
             f"{scope.path}/{SUMMARY}",
-            "TEST09: the mean output is not as long.",
+            f"{test}: the mean output is not as long.",
             line=scope.line_of(f"{scope.path}/{SUMMARY}", f'"{found.name}"') if found.name else 0,
             expected=f"{least} to {most} tokens",
             actual=found.value,

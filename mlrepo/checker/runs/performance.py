@@ -22,6 +22,7 @@ from mlrepo.checker.runs.tokens import (
 )
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.rows import units
+from mlrepo.compliance import compliance_test
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import inferred_result, sources_of
@@ -307,8 +308,7 @@ def _judge_settings(scope: Scope, path: str, values: dict[str, Any], test: str) 
         "effective_performance_sample_count",
         least=least,
     )
-    seeds = tables["test05_seeds"] if test == "TEST05" and tables.get("test05_seeds") else None
-    for name, seed in (seeds or tables["seeds"]).items():
+    for name, seed in (compliance_test(test).seeds(scope.round) or scope.round.seeds()).items():
         if values.get(f"effective_{name}") != seed:
             scope.report(
                 "performance-seeds",

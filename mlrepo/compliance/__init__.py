@@ -1,0 +1,61 @@
+"""The compliance tests of MLPerf Inference, one module for each.
+
+``testNN.py`` holds all that mlrepo knows of TESTNN as objects of :class:`ComplianceTest` in its
+tuple ``TESTS``; a test is added by adding such a file. Which benchmarks need it, a round's data
+says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator
+
+from mlrepo.compliance.protocol import ComplianceTest, UnknownTest
+
+__all__ = ["NAME", "ComplianceTest", "UnknownTest", "compliance_test", "in_order", "known_tests"]
+
+NAME = r"TEST[0-9]{2}(?:-[AB])?"
+"""The pattern of the names of tests."""
+_FAMILY = re.compile(r"test[0-9]{2}")
+
+
+def compliance_test(name: str) -> ComplianceTest:
+    """Return the test of a name; one that mlrepo does not have is an ``UnknownTest``."""
+    family = name.partition("-")[0].lower()
+    tests = _tests_in(family) if _FAMILY.fullmatch(family) else ()
+    return next((test for test in tests if test.name == name), UnknownTest(name))
+
+
+def known_tests() -> Iterator[ComplianceTest]:
+    """Yield all tests, sorted by name."""
+    for family in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        if _FAMILY.fullmatch(family):
+            yield from _tests_in(family)
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return tests sorted by name, but each after the one that it is compared with."""
+    wanted, ordered = set(names), dict[str, None]()
+
+    def add(name: str) -> None:
+        before = compliance_test(name).compared_with
+        if before in wanted - ordered.keys():
+            add(str(before))
+        ordered.setdefault(name)
+
+    for name in sorted(wanted):
+        add(name)
+    return tuple(ordered)
+
+
+def _tests_in(family: str) -> tuple[ComplianceTest, ...]:
+    module = f"{__name__}.{family}"
+    try:
+        tests: tuple[ComplianceTest, ...] = importlib.import_module(module).TESTS
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return ()
+    return tests

@@ -1,0 +1,130 @@
+"""TEST06: the answers of a language model are as long as their token counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlrepo.compliance.evidence import VERIFY_ACCURACY, TextFacts, TextFault
+from mlrepo.compliance.protocol import (
+    RESPONSES_SEED,
+    RNG_SEED,
+    SAMPLING_TARGET,
+    ComplianceTest,
+)
+from mlrepo.logs.verify import values_of
+
+_RESPONSES = 100
+_FIRST = "First token check pass"
+_TRUE, _SKIPPED = "True", "Skipped"
+# What each check says of a pass; Offline shows no first token.
+_CHECKS: Mapping[str, tuple[str, ...]] = {
+    _FIRST: (_TRUE, _SKIPPED),
+    "EOS check pass": (_TRUE,),
+    "Sample length check pass": (_TRUE,),
+}
+_FAILED = "TEST06 verification failed"
+
+
+class ConsistentOutput(ComplianceTest):
+    """A run like the performance run that logs some of its answers with their tokens."""
+
+    name = "TEST06"
+    judges = "the tokens of a language model"
+    accuracy_text = VERIFY_ACCURACY
+    logs_responses = True
+    compares_log = True
+    # 18 published tests show it, beside texts and dates of tests that were run.
+    copied_log = "compliance-partly"
+    # The rounds do not truncate it.
+    answers_limit = 256 << 20
+
+    def settings(self, benchmark: str) -> Mapping[str, int]:
+        """Return what its ``audit.config`` sets."""
+        return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _RESPONSES}
+
+    def passes(self, text: str, *, alone: bool) -> bool:
+        """Say whether each check passes: it has no TEST PASS."""
+        return not _failed_checks(text)
+
+    def failure(self, text: str) -> TextFault:
+        """Return the checks that do not pass."""
+        failed = _failed_checks(text)
+        return TextFault(
+            f"{self.name} failed.",
+            failed[0],
+            expected="; ".join(f"{check}: {_TRUE}" for check in failed),
+        )
+
+    def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
+        """Yield checks with another value beside that of a pass, and those that were left out."""
+        for check, good in _CHECKS.items():
+            values = values_of(text, check)
+            other = [value for value in values if value not in good]
+            if other:
+                yield TextFault(
+                    f"{self.name} says of one check that it passes and fails: {check}.",
+                    f"{check}: {other[0]}",
+                    expected=_TRUE,
+                    actual=", ".join(values),
+                )
+            elif _SKIPPED in values and facts.scenario != "Offline":
+                yield TextFault(
+                    f"{self.name} left out the check of the first token.",
+                    _SKIPPED,
+                    expected=_TRUE,
+                    actual=f"{_SKIPPED}, which is for Offline",
+                )
+        if _FAILED in text:
+            yield TextFault(f"{self.name} says that it failed.", _FAILED)
+
+    def answer_faults(self, log: bytes) -> Iterator[TextFault]:
+        """Hold the answers against their token counts and first tokens."""
+        try:
+            entries = json.loads(log)
+            lengths = {_bytes_per_token(entry) for entry in entries}
+            firsts = [(entry["data"], entry.get("token_data") or "") for entry in entries]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return  # truncated all the same, or no log: other rules say so
+        if not entries:
+            yield TextFault(
+                f"{self.name} logged no response: nothing was compared.",
+                expected=f"about {_RESPONSES}",
+                actual=0,
+                rule="compliance-partly",
+            )
+        elif len(entries) * 2 < _RESPONSES:
+            yield TextFault(
+                f"{self.name} logged fewer responses than it asks for.",
+                expected=f"about {_RESPONSES}",
+                actual=len(entries),
+            )
+        if len(lengths) > 1:
+            yield TextFault(
+                f"{self.name} passes, but answers are not as long as their token counts.",
+                expected="the same bytes for each token",
+                actual=", ".join(f"{length:g}" for length in sorted(lengths)[:4]),
+            )
+        if any(first and not data.startswith(first) for data, first in firsts):
+            yield TextFault(
+                f"{self.name} passes, but an answer does not begin with its first token."
+            )
+
+
+def _failed_checks(text: str) -> list[str]:
+    """Return the checks of which no line says that they pass."""
+    lines = {line.strip() for line in text.splitlines()}
+    return [
+        check
+        for check, good in _CHECKS.items()
+        if lines.isdisjoint(f"{check}: {value}" for value in good)
+    ]
+
+
+def _bytes_per_token(entry: Any) -> float:
+    count = int(entry["token_count"])
+    return len(entry["data"]) / 2 / count if count else 0.0
+
+
+TESTS = (ConsistentOutput(),)

@@ -1,0 +1,47 @@
+"""TEST07: a performance run over a data set of its own reaches an accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlrepo.compliance.evidence import VERIFY_ACCURACY, TextFacts, TextFault
+from mlrepo.compliance.protocol import (
+    RESPONSES_SEED,
+    RESULTS,
+    RNG_SEED,
+    SAMPLING_TARGET,
+    ComplianceTest,
+)
+from mlrepo.compliance.texts import flag_faults, range_faults, verdict_faults
+
+# The least accuracy, in the unit of the benchmark's metric.
+_ACCURACY: Mapping[str, float] = {"gpt-oss-120b": 60.698}
+
+
+class AccuracyInFullPerformance(ComplianceTest):
+    """A run in performance mode that logs all responses; a script scores them.
+
+    Its log does not show the switches of issuing samples, even where they were set.
+    """
+
+    name = "TEST07"
+    judges = "the tokens of a language model"
+    accuracy_text = VERIFY_ACCURACY
+    logs_responses = True
+    truncated_in = (RESULTS,)
+    shows_switches = False
+
+    def settings(self, benchmark: str) -> Mapping[str, int]:
+        """Return what its ``audit.config`` sets."""
+        return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 990}
+
+    def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
+        """Hold the accuracy against the bound of its benchmark."""
+        yield from verdict_faults(text)
+        least = _ACCURACY.get(facts.benchmark)
+        if least is not None:
+            yield from range_faults(text, "Accuracy score", least)
+        yield from flag_faults(text, "Accuracy check pass")
+
+
+TESTS = (AccuracyInFullPerformance(),)

@@ -1,0 +1,62 @@
+"""TEST09: the answers of a performance run are about as long as the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlrepo.compliance.evidence import TextFacts, TextFault
+from mlrepo.compliance.protocol import (
+    RESPONSES_SEED,
+    RESULTS,
+    RNG_SEED,
+    SAMPLING_TARGET,
+    ComplianceTest,
+)
+from mlrepo.compliance.texts import flag_faults, range_faults, verdict_faults
+
+# The bounds of the mean number of output tokens, by benchmark.
+_OUTPUT_TOKENS: Mapping[str, tuple[float, float]] = {
+    "gpt-oss-120b": (1150.38, 1406.02),
+    "e2e-rag-qna": (246.43, 301.19),
+}
+# The samples whose output is counted, which is the whole data set.
+_SAMPLES: Mapping[str, int] = {"gpt-oss-120b": 6396, "e2e-rag-qna": 824}
+
+
+class OutputLength(ComplianceTest):
+    """A run in performance mode that logs all responses, whose tokens are counted.
+
+    Its log does not show the switches of issuing samples, even where they were set.
+    """
+
+    name = "TEST09"
+    judges = "the tokens of a language model"
+    accuracy_text = "verify_output_len.txt"
+    logs_responses = True
+    truncated_in = (RESULTS,)
+    shows_switches = False
+
+    def settings(self, benchmark: str) -> Mapping[str, int]:
+        """Return what its ``audit.config`` sets."""
+        return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 10000}
+
+    def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
+        """Hold the mean output length against the bounds of its benchmark."""
+        yield from verdict_faults(text)
+        bounds = _OUTPUT_TOKENS.get(facts.benchmark)
+        if bounds is not None:
+            yield from range_faults(text, "Mean output tokens", *bounds)
+        samples = _SAMPLES.get(facts.benchmark)
+        if samples is not None:
+            yield from range_faults(text, "Total samples", samples)
+        yield from flag_faults(text, "Min check pass")
+        yield from flag_faults(text, "Max check pass")
+
+    def endpoint_bounds(self, tables: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Return the bounds in the round's data."""
+        least, most = tables["endpoints"]["test09_mean_output_tokens"]
+        return least, most
+
+
+TESTS = (OutputLength(),)
