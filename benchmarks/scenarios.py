@@ -28,7 +28,7 @@ from benchmarks.backends import (
     model_files,
     ways,
 )
-from mlrepo.bench.tune import QUERY_SAMPLES, probes
+from mlrepo.bench.tune import fixed_batch, probes
 from mlrepo.harness.probe import ProbeSpec
 
 _OFFLINE_BATCH = 4
@@ -43,7 +43,7 @@ _FIGURES = {
 
 def figure(spec: ProbeSpec, scenario: str, seconds: float, load: float) -> float:
     """Return a scenario's figure of one backend; ``load`` is Server's, in queries/s."""
-    batch = QUERY_SAMPLES.get(scenario, _OFFLINE_BATCH)
+    batch = fixed_batch(scenario) or _OFFLINE_BATCH
     spec = replace(spec, batch=batch)
     with probes([spec], os.environ) as (process,):
         rate = process.ask("measure", batch=batch, seconds=1.0)["rate"]

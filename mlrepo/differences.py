@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.record import RunRecord
+from mlrepo.scenarios import SCENARIOS
 
 # The facts about a host that tell which machine it is; others, such as free memory, come and go.
 _MACHINE = (
@@ -31,14 +32,6 @@ _MACHINE = (
     "container",
     "operating_system",
 )
-# LoadGen's effective settings that are estimated in the warm-up, and the setting that gives them:
-# LoadGen tells the expected latency of a stream as a rate.
-_ESTIMATED = {
-    "Offline": ("target_qps", ("target_qps", "samples_per_query")),
-    "Server": ("target_qps", ("target_qps",)),
-    "SingleStream": ("target_latency", ("target_qps",)),
-    "MultiStream": ("target_latency", ("target_qps",)),
-}
 # Effective settings that repeat others.
 _DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})
 
@@ -99,10 +92,17 @@ def settings(record: RunRecord) -> dict[str, str]:
 
 
 def estimated_settings(record: RunRecord) -> frozenset[str]:
-    """Return the effective settings that come from the warm-up: they differ from run to run."""
-    setting, keys = _ESTIMATED.get(record.scenario, ("", ()))
+    """Return the effective settings that come from the warm-up: they differ from run to run.
+
+    LoadGen says the expected latency of a stream as a rate, and issues more samples in Offline
+    where it expects a higher rate.
+    """
+    known = SCENARIOS.get(record.scenario)
+    if known is None:
+        return frozenset()
+    keys = ("target_qps", "samples_per_query") if known.at_once else ("target_qps",)
     names = {key.rpartition(".")[2] for key in asked_settings(record)}
-    return frozenset() if setting in names else frozenset(keys)
+    return frozenset() if known.setting in names else frozenset(keys)
 
 
 def asked_settings(record: RunRecord) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Scenario:
     setting:
         The setting of a ``user.conf`` that carries the load: ``target_qps`` or ``target_latency``
         (milliseconds).
+    unit:
+        The unit of the result in most benchmarks and rounds.
     field:
         The field of LoadGen's ``TestSettings`` for it: a rate per second, or nanoseconds.
     suffix:
@@ -63,11 +65,12 @@ class Scenario:
     least_queries: int
     setting: str
     field: str
+    unit: str
     suffix: str = ""
     needs_tokens: bool = False
 
     @property
-    def unit(self) -> float:
+    def scale(self) -> float:
         """What one of the setting is in the field: nanoseconds for the milliseconds of streams."""
         return 1e6 if self.is_stream else 1.0
 
@@ -102,6 +105,7 @@ _ALL = (
         least_queries=1,
         setting="target_qps",
         field="offline_expected_qps",
+        unit="samples/s",
     ),
     Scenario(
         name="SingleStream",
@@ -113,6 +117,7 @@ _ALL = (
         least_queries=64,
         setting="target_latency",
         field="single_stream_expected_latency_ns",
+        unit="ms",
     ),
     Scenario(
         name="MultiStream",
@@ -124,6 +129,7 @@ _ALL = (
         least_queries=662,
         setting="target_latency",
         field="multi_stream_expected_latency_ns",
+        unit="ms",
     ),
     Scenario(
         name="Server",
@@ -135,6 +141,7 @@ _ALL = (
         least_queries=662,
         setting="target_qps",
         field="server_target_qps",
+        unit="queries/s",
     ),
     Scenario(
         name="Interactive",
@@ -146,6 +153,7 @@ _ALL = (
         least_queries=662,
         setting="target_qps",
         field="server_target_qps",
+        unit="queries/s",
         suffix="-interactive",
         needs_tokens=True,
     ),

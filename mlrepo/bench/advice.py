@@ -18,12 +18,12 @@ from typing import Any
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.request import BenchRequest
 from mlrepo.record import ACCURACY, INVALID, PERFORMANCE, RunRecord, format_number
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.catalog import ReferenceModel, variants
 from mlrepo.workloads.ways import WAY_NAMES
 
 # Attempts that --auto makes at most, the first included.
 MOST_ATTEMPTS = 6
-_STREAMS = ("SingleStream", "MultiStream")
 # Expected rates above what was measured, expected latencies below: LoadGen must not run dry.
 _RATE_MARGIN = 1.1
 _LATENCY_MARGIN = 0.8
@@ -174,7 +174,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[s
     if limits:
         words.append(f"The run was cut short.{amount} Remove {' and '.join(limits)}.")
         return
-    if record.scenario in _STREAMS:
+    if SCENARIOS[record.scenario].is_stream:
         mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
         if mean is None:
             words.append(f"LoadGen ran out of queries.{amount} Lower --max-latency.")
@@ -251,7 +251,7 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str
 def _seconds(record: RunRecord) -> float | None:
     """Return how long LoadGen issued queries, as its metrics tell."""
     queries, rate = _metric(record, "query_count"), record.result.value
-    if record.scenario in _STREAMS:
+    if SCENARIOS[record.scenario].is_stream:
         mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
         return None if queries is None or mean is None else queries * mean / 1e3
     samples = float(record.loadgen.get("effective", {}).get("samples_per_query") or 1)

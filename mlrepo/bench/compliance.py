@@ -28,6 +28,7 @@ from mlrepo.repository.history import (
 )
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
 from mlrepo.shell import quoted, shell_command
 from mlrepo.workloads import Workload
@@ -128,7 +129,7 @@ def prepare_test(
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
         score = detail.number(plan.round.result_key(request.workload, scenario))
-        if scenario == "Server":
+        if SCENARIOS[scenario].bounded:
             target = detail.number("effective_target_latency_ns")
     conf = read_text(repository, performance, USER_CONF_FILE)
     prepared = PreparedTest(

@@ -17,11 +17,9 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import SPEC_FILE, SPEED, USER_CONF_FILE, read_events
 from mlrepo.record import ACCURACY
 from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Workload
 
-# Queries that LoadGen's early stopping needs at least (v2.0 and later), by scenario.
-_LEAST_QUERIES = {"SingleStream": 64, "MultiStream": 662, "Server": 662}
-_SAMPLES_PER_QUERY = 8
 # LoadGen prepares so many more Offline samples than the expected rate needs.
 _OFFLINE_MARGIN = 1.1
 # A Server whose rate nobody gave gets this share of what one query after the other gives.
@@ -54,22 +52,25 @@ class Speed:
         ``shortest`` is how long a performance run lasts at least, and ``least_samples`` how many
         samples an Offline query has at least.
         """
-        per_sample = self._seconds_per_sample(scenario)
+        known = SCENARIOS[scenario]
+        per_sample = self._seconds_per_sample(known)
         if mode == ACCURACY:
             return self.overhead + self.samples * per_sample
-        if scenario == "Offline":
+        if known.at_once:
             return self.overhead + max(shortest * _OFFLINE_MARGIN, least_samples * per_sample)
-        samples = _SAMPLES_PER_QUERY if scenario == "MultiStream" else 1
-        return self.overhead + max(shortest, _LEAST_QUERIES[scenario] * samples * per_sample)
+        samples = known.least_queries * known.samples_per_query
+        return self.overhead + max(shortest, samples * per_sample)
 
-    def _seconds_per_sample(self, scenario: str) -> float:
+    def _seconds_per_sample(self, scenario: Scenario) -> float:
         rates = {size: seconds / size for size, seconds in self.batch_seconds.items()}
-        if scenario == "Offline":
+        if scenario.at_once:
             return min(rates.values())
         one = rates[min(rates)]
-        if scenario == "MultiStream":  # a query is executed before the next one comes
-            return min((r for size, r in rates.items() if size <= _SAMPLES_PER_QUERY), default=one)
-        return one / _SERVER_SHARE if scenario == "Server" else one
+        if scenario.at_random:
+            return one / _SERVER_SHARE
+        # A query is executed before the next one comes.
+        most = scenario.samples_per_query
+        return min((rate for size, rate in rates.items() if size <= most), default=one)
 
 
 def measure_speed(bench: Bench, request: BenchRequest) -> Speed:

@@ -16,11 +16,11 @@ from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.bench.tune import (
     DEFAULT_BATCH,
-    QUERY_SAMPLES,
     WORTH,
     TuneSetting,
     candidates,
     choose,
+    fixed_batch,
 )
 from mlrepo.bench.tune import probes as start_probes
 from mlrepo.bench.tune import search as search_candidates
@@ -115,7 +115,7 @@ def tune(
         )
     threads = request.threads or available_threads()
     if spec.backend in _COMPILING:
-        batch = request.max_batch or QUERY_SAMPLES.get(scenario, DEFAULT_BATCH)
+        batch = request.max_batch or fixed_batch(scenario) or DEFAULT_BATCH
         spec = replace(spec, threads=threads, batch=batch)
         rate, default_rate, note = _tune_code(bench, spec, budget, database, on_progress)
         chosen = TuneSetting(threads, batch)

@@ -27,6 +27,7 @@ from mlrepo.harness.query_list import QueryListError
 from mlrepo.logs.user_conf import UserConf, parse_user_conf, read_user_conf
 from mlrepo.record import INVALID, PROBE_TAG, VALID, RunRecord
 from mlrepo.repository.files import write_atomically
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.systems.description import user_conf_of
 
 # A search ends when its bounds are so near; the confirming run steps down by as much.
@@ -147,7 +148,7 @@ class Search:
             key, _ = _setting_of(self.request)
             reason = "The budget does not allow one probe: raise it, or lower --probe."
             return self._peak(key, None, None, None, reason)
-        if self.request.scenario == "Server":
+        if SCENARIOS[self.request.scenario].bounded:
             return self._find_rate()
         request, tries = self.request, 3
         while True:
@@ -227,7 +228,7 @@ class Search:
                 return self._peak(key, best, upper, None, explain(record))
             reason = f"The full run at {value:.6g} did not hold what the probe did: "
             reason += explain(record)
-            if record.scenario == "Server":
+            if SCENARIOS[record.scenario].bounded:
                 upper, value = value, value / (1 + step)
                 if _overloaded(record):
                     value = min(value, (record.result.value or 0.0) * _NEAR_CAPACITY)
@@ -253,7 +254,7 @@ class Search:
         return Peak(key, value, upper, tuple(self._points), confirmed, reason)
 
     def _probe(self, request: BenchRequest) -> RunRecord:
-        rate = request.qps if request.scenario == "Server" else None
+        rate = request.qps if SCENARIOS[request.scenario].bounded else None
         seconds = self._probe_seconds(rate)
         request = replace(request, time=seconds, tags=(*request.tags, PROBE_TAG))
         number = 1 + len(self._points)
@@ -274,7 +275,7 @@ class Search:
         return record
 
     def _probe_seconds(self, rate: float | None) -> float:
-        if self.request.scenario != "Server":
+        if not SCENARIOS[self.request.scenario].bounded:
             return min(self.seconds, self.full)
         queries = 0.0
         if rate is not None:
@@ -319,18 +320,20 @@ def _overloaded(record: RunRecord) -> bool:
 
 
 def _setting_of(request: BenchRequest) -> tuple[str, float | None]:
-    if request.scenario in ("Offline", "Server"):
-        return "target_qps", request.qps
-    return "target_latency", None if request.max_latency is None else request.max_latency * 1e3
+    known = SCENARIOS[request.scenario]
+    if not known.is_stream:
+        return known.setting, request.qps
+    return known.setting, None if request.max_latency is None else request.max_latency * 1e3
 
 
 def expected_setting(record: RunRecord) -> tuple[str, float | None]:
     """Return the LoadGen setting that fits a probe of Offline or a stream, and its value."""
-    if record.scenario == "Offline":
-        return "target_qps", record.result.value
+    known = SCENARIOS[record.scenario]
+    if not known.is_stream:
+        return known.setting, record.result.value
     mean = record.metrics.get("mean_query_latency") or record.metrics.get("mean_latency")
     value = None if mean is None or mean.value is None else mean.value * _STREAM_MARGIN
-    return "target_latency", value
+    return known.setting, value
 
 
 def _with(request: BenchRequest, key: str, value: float, seconds: float) -> BenchRequest:
@@ -348,7 +351,8 @@ def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
     system, round_ = bench.settings["system"].value, bench.settings["round"].value
     systems = bench.repository.systems
     path = user_conf_of(systems, system, round_) or systems / system / f"user.{round_}.conf"
-    key = f"{request.workload}.{request.scenario}.{peak.key}"
+    known = SCENARIOS[request.scenario]
+    key = f"{known.loadgen_model(request.workload)}.{known.loadgen}.{peak.key}"
     conf = UserConf("", {})
     if path.is_file():
         text = read_user_conf(path).text.splitlines(keepends=True)

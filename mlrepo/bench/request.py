@@ -13,10 +13,10 @@ from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
 from mlrepo.logs.user_conf_effect import Names, fitted, overruled
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.scenarios import scenario as known_scenario
 from mlrepo.workloads import Model
 
-_STREAMS = ("SingleStream", "MultiStream")
 # Far more than ever pays; what is beyond ends a run for want of memory or of processes.
 _LARGEST_BATCH = 1 << 16
 _THREADS_OF_A_CPU = 16
@@ -109,7 +109,8 @@ class BenchRequest:
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
-        scenario = known_scenario(self.scenario).name
+        known = known_scenario(self.scenario)
+        scenario = known.name
         if self.mode not in MODES and self.test is None:
             raise UserError(
                 f"{self.mode!r} is not a mode.", hint=f"Use one of: {', '.join(MODES)}."
@@ -131,20 +132,22 @@ class BenchRequest:
                     "default, which follows the rules of the round or is estimated.",
                 )
         self.refuse_too_many()
-        if self.qps is not None and scenario in _STREAMS:
+        if self.qps is not None and known.is_stream:
             raise UserError(
                 f"--qps does not apply to {scenario}: LoadGen sends the next query when the last "
                 "one is answered.",
                 hint="Leave it out, or give the expected latency with --max-latency SECONDS.",
             )
-        if self.max_latency is not None and scenario == "Offline":
+        if self.max_latency is not None and known.at_once:
             raise UserError(
-                "--max-latency does not apply to Offline: its only measure is throughput.",
+                f"--max-latency does not apply to {scenario}: its only measure is throughput.",
                 hint="Leave it out.",
             )
-        if self.samples_per_query is not None and scenario != "MultiStream":
+        if self.samples_per_query is not None and known.samples_per_query == 1:
+            grouped = [each.name for each in SCENARIOS.values() if each.samples_per_query > 1]
             raise UserError(
-                f"--samples-per-query does not apply to {scenario}.", hint="Only to MultiStream."
+                f"--samples-per-query does not apply to {scenario}.",
+                hint=f"Only to {', '.join(grouped)}.",
             )
         if self.mode == ACCURACY and self.time is not None:
             raise UserError(
@@ -182,7 +185,10 @@ class BenchRequest:
         return self
 
     def loadgen_settings(self, model: str) -> dict[str, str]:
-        """Return the settings that the flags stand for, by full LoadGen key."""
+        """Return the settings that the flags stand for, by full LoadGen key.
+
+        ``model`` is what LoadGen calls the benchmark in most scenarios.
+        """
         found: dict[str, str] = {}
         if self.count is not None:
             if self.mode == ACCURACY:
@@ -206,10 +212,16 @@ class BenchRequest:
                     f"--set {key}={value} contradicts another option: {name} = {found[name]}.",
                     hint="Give one of them.",
                 )
-        settings = {f"{model}.{self.scenario}.{name}": value for name, value in found.items()}
+        place = ".".join(self.loadgen_names(model))
+        settings = {f"{place}.{name}": value for name, value in found.items()}
         for key, value in settings.items():
             check_setting(key, value, "command line")
         return settings
+
+    def loadgen_names(self, model: str) -> tuple[str, str]:
+        """Return what LoadGen calls the benchmark in this scenario, and the scenario."""
+        known = SCENARIOS[self.scenario]
+        return known.loadgen_model(model), known.loadgen
 
     def _name_of(self, key: str, model: str) -> str:
         """Return the last part of a key of ``--set``; refuse a full key of another run."""
@@ -218,7 +230,8 @@ class BenchRequest:
             raise UserError("The mode of a run is not one of its settings.", hint="Use --mode.")
         if len(place) == 1:
             raise UserError(f"{key!r} is not model.scenario.key.", hint=f"Give {name} alone.")
-        if place and not (place[0] in (model, "*") and place[1] in (self.scenario, "*")):
+        names = self.loadgen_names(model)
+        if place and any(one not in (name, "*") for one, name in zip(place, names, strict=True)):
             raise UserError(
                 f"--set {key} does not apply to {model} {self.scenario}.",
                 hint=f"Give {name} alone, or write it into a user.conf that several runs share.",
@@ -239,11 +252,12 @@ class BenchRequest:
             return self.replays.conf, f"runs/{self.replays.run}/user.conf"
         file = self.user_conf or base
         conf = UserConf("", {})
+        called, scenario = self.loadgen_names(model)
         if file is not None:
-            conf = fitted(read_user_conf(file), names or Names("", model), self.scenario, str(file))
+            conf = fitted(read_user_conf(file), names or Names("", called), scenario, str(file))
         typed = self.loadgen_settings(model)
         notes = [*conf.notes, *overruled(conf, typed, str(file))]
-        if self.user_conf and conf.values and not conf.has_lines_for(self.scenario):
-            notes.append(f"{file}: no line of it is for {self.scenario}.")
+        if self.user_conf and conf.values and not conf.has_lines_for(scenario):
+            notes.append(f"{file}: no line of it is for {scenario}.")
         conf = replace(conf.with_lines("set on the command line", typed), notes=tuple(notes))
         return conf, str(file or "")

@@ -41,6 +41,7 @@ from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.source import collect_garbage, source_state
 from mlrepo.repository.spool import Spool, SpooledRun
 from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
 from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description
@@ -212,8 +213,8 @@ class Bench:
         if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
         self.gate.tuned(path, found)
-        # How many queries of Server may wait for each other depends on the latency bound.
-        batch = None if request.scenario == "Server" else found.max_batch
+        # How many queries of a Server may wait for each other depends on the latency bound.
+        batch = None if SCENARIOS[request.scenario].bounded else found.max_batch
         request = dataclasses.replace(
             request,
             threads=found.threads,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from mlrepo.rounds.setting_rules import (
     has_token_latencies,
     loadgen_names,
 )
-from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
+from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.systems.description import unread_user_confs, user_conf_of
 from mlrepo.workloads import Workload
 
@@ -36,18 +35,21 @@ def known_benchmarks(round_: Round) -> frozenset[str]:
         for scenario in SCENARIOS
         for name in loadgen_names(model, scenario)
     )
+    named = {*plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"]}
     return frozenset(
-        {*plugin_names(WORKLOADS), *official, *round_.tables["model_aliases"], *of_loadgen}
+        {each.loadgen_model(name) for each in SCENARIOS.values() for name in named} | {*of_loadgen}
     )
 
 
-def names_of(workload: Workload, round_: Round) -> Names:
+def names_of(workload: Workload, round_: Round, scenario: Scenario) -> Names:
     """Return the names under which a ``user.conf`` may have settings for a benchmark."""
     official = round_.official_benchmark(workload.loadgen_model)
-    own = (workload.name, workload.loadgen_model, official)
-    return Names(
-        workload.name, workload.loadgen_model, official, known_benchmarks(round_) - set(own)
+    benchmark, model, official = (
+        name and scenario.loadgen_model(name)
+        for name in (workload.name, workload.loadgen_model, official)
     )
+    others = known_benchmarks(round_) - {benchmark, model, official}
+    return Names(benchmark, model, official, others)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Config
         A file cannot be read, or has a setting that no result of the round has.
     """
     where = rules.systems, rules.system, rules.round.name
-    names = names_of(workload, rules.round)
+    names = names_of(workload, rules.round, SCENARIOS[request.scenario])
     conf, source = request.compose_user_conf(workload.loadgen_model, user_conf_of(*where), names)
     own = not (request.user_conf or request.test or request.replays)
     unread = unread_user_confs(*where) if own else ()
@@ -107,11 +109,11 @@ def _refuse(
     """
     if request.mode == ACCURACY:
         return ()
-    model, scenario = workload.loadgen_model, request.scenario
+    model, scenario = request.loadgen_names(workload.loadgen_model)
     test = request.test.name if request.test else ""
     official = rules.round.official_benchmark(workload.name)
-    subject = Subject(rules.round, rules.division, official, scenario, test)
-    typed = request.loadgen_settings(model)
+    subject = Subject(rules.round, rules.division, official, request.scenario, test)
+    typed = request.loadgen_settings(workload.loadgen_model)
     remarks = []
     for broken in broken_in_conf(subject, _asked(conf, model, scenario)):
         if broken.key in TOO_SHORT:
@@ -174,19 +176,22 @@ def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[s
         return
     yield from ((note, False) for note in strange_lines(conf, known_benchmarks(round_), str(path)))
     found: dict[str, str] = {}
-    official = {
-        (model, name)
-        for model in round_.tables["models"]
-        for name in (model, *loadgen_names(model))
-    }
     own = {("", full.rsplit(".", 2)[0]) for full in conf.values}
-    for (model, name), scenario in itertools.product(sorted(official | own), LOADGEN_SCENARIOS):
-        subject = Subject(round_, division, model, scenario)
-        for broken in broken_in_conf(subject, _asked(conf, name, scenario)):
-            full = _taken(conf, name, scenario, broken.key)
-            if broken.key not in TOO_SHORT:
-                what = why_no_result(broken, conf.values[full], subject)
-                found.setdefault(full, f"{path}:{conf.lines[full]}: {what}")
+    for each in SCENARIOS.values():
+        official = {
+            (model, name)
+            for model in round_.tables["models"]
+            for name in (each.loadgen_model(model), *loadgen_names(model, each.name))
+        }
+        for model, name in sorted(official | own):
+            if not name.endswith(each.suffix):
+                continue
+            subject = Subject(round_, division, model, each.name)
+            for broken in broken_in_conf(subject, _asked(conf, name, each.loadgen)):
+                full = _taken(conf, name, each.loadgen, broken.key)
+                if broken.key not in TOO_SHORT:
+                    what = why_no_result(broken, conf.values[full], subject)
+                    found.setdefault(full, f"{path}:{conf.lines[full]}: {what}")
     yield from ((what, True) for what in found.values())
 
 

@@ -19,9 +19,8 @@ from typing import Any
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness import child
 from mlrepo.harness.probe import ProbeSpec, spec_line
+from mlrepo.scenarios import SCENARIOS
 
-# The samples of a query, which are the batch, where the scenario fixes it.
-QUERY_SAMPLES = {"SingleStream": 1, "MultiStream": 8, "Server": 1}
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # Where nothing fixes it; what backends that compile for one size take for Offline.
 DEFAULT_BATCH = 4
@@ -63,12 +62,18 @@ class Measured:
         return median(self.rates) if self.rates else 0.0
 
 
+def fixed_batch(scenario: str) -> int | None:
+    """Return the samples of a query, which are the batch; None where the scenario leaves it."""
+    known = SCENARIOS[scenario]
+    return None if known.at_once else known.samples_per_query
+
+
 def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> list[TuneSetting]:
     """Return what is worth trying, the backend's default first.
 
     Fewer threads than CPUs are tried too: two of one core share its arithmetic.
     """
-    fixed = batch or QUERY_SAMPLES.get(scenario)
+    fixed = batch or fixed_batch(scenario)
     batches = (fixed,) if fixed else _BATCHES
     counts = sorted({threads, max(1, threads // 2)}, reverse=True)
     found = [TuneSetting(count, size) for count in counts for size in batches]

@@ -120,7 +120,7 @@ def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded:
     if room is None or found.size <= room.value * _SHARE:
         return
     part = room.value * _SHARE / found.size  # 0 for a list without an end
-    rate = getattr(settings, scenario.field) / scenario.unit
+    rate = getattr(settings, scenario.field) / scenario.scale
     seconds = settings.min_duration_ms / 1e3
     if found == planned_least(settings, scenario, loaded):
         what = f"min_query_count is {settings.min_query_count}"
@@ -144,7 +144,7 @@ def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded:
 
 def set_rate(settings: Any, scenario: Scenario, value: float) -> None:
     """Set the expected rate, or latency in milliseconds, of ``TestSettings``."""
-    setattr(settings, scenario.field, value * scenario.unit)
+    setattr(settings, scenario.field, value * scenario.scale)
 
 
 def fitted(

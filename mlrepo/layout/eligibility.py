@@ -89,14 +89,14 @@ def _ran_with(record: RunRecord, round_: Round) -> Iterator[Broken]:
 def _asked_for(record: RunRecord, round_: Round) -> Iterator[Broken]:
     """Yield what the recorded ``user.conf`` of a performance run asks for and breaks a class."""
     subject = _subject(record, round_)
-    name = loadgen_names(subject.benchmark)[0] or record.benchmark
+    name = loadgen_names(subject.benchmark, record.scenario)[0] or record.benchmark
     try:
         values = dict(json.loads((record.settings.get("user.conf") or {}).get("value") or "{}"))
         conf = UserConf("", {str(key): str(value) for key, value in values.items()})
         found = {
             key: value
             for key in KEYS
-            if (value := conf.effective(name, record.scenario, key)) is not None
+            if (value := conf.effective(name, subject.loadgen_scenario, key)) is not None
         }
         yield from broken_in_conf(subject, found if record.mode != ACCURACY else {})
     except (ValueError, TypeError, OverflowError):  # no configuration that LoadGen could have read

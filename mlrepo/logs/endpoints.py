@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.bounded import parse_yaml
+from mlrepo.scenarios import SCENARIOS, spelled
 
 # These keys of a detail log are computed where the files do not hold them.
 _COUNT, _DURATION = "generated_query_count", "generated_query_duration"
-_RATES = {"offline": "result_samples_per_second"}
-_OTHER_RATE = "result_completed_samples_per_sec"
+_RATE_AT_ONCE, _RATE = "result_samples_per_second", "result_completed_samples_per_sec"
 _SAMPLES = "effective_accuracy_sample_count"
 
 
@@ -161,7 +161,8 @@ def _add_rate(values: Values) -> None:
         return
     duration, count, scenario = (found.value for found in needed if found is not None)
     try:
-        key = _RATES.get(scenario.lower(), _OTHER_RATE)
+        known = SCENARIOS.get(spelled(scenario))
+        key = _RATE_AT_ONCE if known is not None and known.at_once else _RATE
         if key not in values:
             values[key] = Found(count / (duration / 1e9))
     except (AttributeError, TypeError, OverflowError, ZeroDivisionError) as error:

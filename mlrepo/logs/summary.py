@@ -6,6 +6,8 @@ import functools
 import re
 from collections.abc import Mapping
 
+from mlrepo.scenarios import SCENARIOS
+
 _CONDITION = re.compile(r"^[ \t]+(\w[\w ]*?) satisfied[ \t]*: NO[ \t\r]*$", re.MULTILINE)
 _ADVICE = re.compile(r"^ \* (.+)$", re.MULTILINE)
 _ESTIMATE = re.compile(r"Early stopping [\d.]{1,8}th percentile estimate: (\d{1,20})")
@@ -31,7 +33,7 @@ _SETTINGS = (
     "accuracy_sample_count",
 )
 # What the summary calls a key of the detail log (results.cc and test_settings_internal.cc of
-# LoadGen 1.0 to 6.0); the latencies are those of queries in MultiStream.
+# LoadGen 1.0 to 6.0); the latencies are those of queries where a query has samples.
 _KEYS: Mapping[str, str] = {
     "SUT name": "sut_name",
     "Scenario": "effective_scenario",
@@ -88,7 +90,9 @@ ALWAYS = (
 @functools.cache
 def logged_as(scenario: str) -> Mapping[str, str]:
     """Return the key of the detail log for each name that the summary of a scenario has."""
-    of_query, per_query = ("query_", "per_query_") if scenario == "MultiStream" else ("", "")
+    known = SCENARIOS.get(scenario)
+    has_samples = known is not None and known.samples_per_query > 1
+    of_query, per_query = ("query_", "per_query_") if has_samples else ("", "")
     own = {
         f"{word} latency (ns)": f"result_{word.lower()}_{of_query}latency_ns"
         for word in ("Min", "Max", "Mean")
@@ -100,7 +104,7 @@ def logged_as(scenario: str) -> Mapping[str, str]:
     return {**_KEYS, **own}
 
 
-SUMMARISED = frozenset({*logged_as("Server").values(), *logged_as("MultiStream").values()})
+SUMMARISED = frozenset(key for name in SCENARIOS for key in logged_as(name).values())
 
 
 def summary_fields(text: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlrepo.errors import UserError
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 
 # Keys that FromConfig reads from a user.conf, with their unit.
 KEYS: Mapping[str, str] = {
@@ -57,8 +58,8 @@ EMBEDDED_ONLY = frozenset(
 )
 # Keys that LoadGen reads with strtod; it cuts a fraction of any other without a word.
 _FRACTIONS_ALLOWED = frozenset({"target_latency", "target_qps", "target_latency_percentile"})
-_SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 _PERCENTILE = "target_latency_percentile"
+_ANY = "*"
 # strtoull with base 0 reads 010 as eight.
 # What istream >> string splits at, in the C locale: no other white space of Unicode.
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
@@ -194,11 +195,11 @@ def _how_to_mend(words: list[str]) -> str:
 def check_setting(full_key: str, value: str, where: str) -> None:
     """Raise :class:`UserError` unless LoadGen would read ``full_key = value`` as it stands."""
     parts = full_key.rsplit(".", 2)
-    if len(parts) != 3 or not parts[0] or parts[1] not in (*_SCENARIOS, "*"):
+    if len(parts) != 3 or not parts[0] or parts[1] not in (*LOADGEN_SCENARIOS, _ANY):
         raise UserError(
             f"{where}: {full_key!r} is not model.scenario.key.",
             hint="For example `*.Offline.target_qps`; * stands for any model or scenario, and "
-            f"scenarios are {', '.join(_SCENARIOS)}.",
+            f"scenarios are {', '.join(LOADGEN_SCENARIOS)}.",
         )
     _, scenario, key = parts
     if key in EMBEDDED_ONLY:
@@ -223,7 +224,10 @@ def check_setting(full_key: str, value: str, where: str) -> None:
             if 0 < float(value) < 1
             else "It is at least 1 and less than 100, such as 99.",
         )
-    if key in _FRACTIONS_ALLOWED and not (key == "target_latency" and scenario in ("Server", "*")):
+    known = LOADGEN_SCENARIOS.get(scenario)
+    # The latency bound is a whole number of nanoseconds to LoadGen, an expected latency is not.
+    is_bound = key == "target_latency" and (known is None or known.bounded)
+    if key in _FRACTIONS_ALLOWED and not is_bound:
         return
     if not _WHOLE.fullmatch(value):
         raise UserError(

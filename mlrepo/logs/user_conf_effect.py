@@ -6,22 +6,28 @@ its number; and a benchmark's own name, which LoadGen may not know, works.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from mlrepo.logs.user_conf import KEYS, UserConf, looked_up
 from mlrepo.nearest import meant
+from mlrepo.scenarios import LOADGEN_SCENARIOS, Scenario
 
 _ANY = "*"
 # The scenarios in which FromConfig looks for a key (test_settings_internal.cc); all for the others.
-_READ_IN = {
-    "target_qps": ("Offline", "Server"),
-    "target_latency": ("SingleStream", "MultiStream", "Server"),
-    "target_latency_percentile": ("SingleStream", "MultiStream", "Server"),
-    "samples_per_query": ("MultiStream",),
+_READ_BY: Mapping[str, Callable[[Scenario], bool]] = {
+    "target_qps": lambda scenario: not scenario.is_stream,
+    "target_latency": lambda scenario: not scenario.at_once,
+    "target_latency_percentile": lambda scenario: not scenario.at_once,
+    "samples_per_query": lambda scenario: scenario.samples_per_query > 1,
     **dict.fromkeys(
-        ("coalesce_queries", "max_async_queries", "ttft_latency", "tpot_latency"), ("Server",)
+        ("coalesce_queries", "max_async_queries", "ttft_latency", "tpot_latency"),
+        lambda scenario: scenario.at_random,
     ),
+}
+_READ_IN = {
+    key: tuple(name for name, each in LOADGEN_SCENARIOS.items() if is_read(each))
+    for key, is_read in _READ_BY.items()
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlrepo.rounds.python_facts import NotAFact, fact, function, text_lists
+from mlrepo.scenarios import LOADGEN_SCENARIOS
 
 Trees = Sequence[ast.Module]
 
@@ -107,13 +108,19 @@ def models_with_token_latencies(trees: Trees) -> frozenset[str]:
     return frozenset()
 
 
-def server_runs(trees: Trees, version: str) -> int:
-    """Return how many performance runs a Server result has: five up to v0.7, one since."""
+def performance_runs(trees: Trees, version: str) -> dict[str, int]:
+    """Return how many performance runs a result has: a Server five up to v0.7, all one since."""
+    runs = {name: _runs_of(trees, version, name) for name in LOADGEN_SCENARIOS}
+    several = {name: count for name, count in runs.items() if count > 1}
+    return {**several, "other": 1} if several else {"*": 1}
+
+
+def _runs_of(trees: Trees, version: str, scenario: str) -> int:
     body = function(trees, "check_results_dir")
     for node in ast.walk(body) if body is not None else ():
         match node:
             case ast.If(body=[ast.Assign(targets=[ast.Name(id="n")], value=runs)]):
-                if fact(node.test, {"scenario": "Server", "config.version": version}):
+                if fact(node.test, {"scenario": scenario, "config.version": version}):
                     return len(fact(runs, {}))
     return 1
 
@@ -133,7 +140,6 @@ def unread_model_lists(trees: Trees, models: Sequence[str]) -> list[str]:
 
 # Functions whose lists of models become keys of the data file.
 _READ = ("check_compliance_dir", "requires_equal_issue")
-_SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
 
 
 def _texts_of(body: ast.AST) -> Iterator[list[str]]:
@@ -158,10 +164,10 @@ def compliance_tests(
             scenario: _tests_of(
                 body, {"model": model, "scenario": scenario, "config.version": version}
             )
-            for scenario in _SCENARIOS
+            for scenario in LOADGEN_SCENARIOS
         }
-        same = by_scenario[_SCENARIOS[0]]
-        alike = all(tests == same for tests in by_scenario.values())
+        same, *others = by_scenario.values()
+        alike = all(tests == same for tests in others)
         result[model] = same if alike else by_scenario
     return result
 

@@ -161,11 +161,10 @@ class _Importer:
         result["layout"] = _layout(paths) if paths else dict(_OLD_LAYOUT)
         if not any(result["scenarios"].values()):
             result["system_types"] = None  # v0.5 sorts systems into no categories
-        runs = functions.server_runs(self._trees, self._name)
-        if runs > 1:
+        runs = functions.performance_runs(self._trees, self._name)
+        if max(runs.values()) > 1:
             result["layout"]["performance"] = "performance/run_{1..N}"
-            return result | {"performance_runs": {"Server": runs, "other": 1}}
-        return result | {"performance_runs": {"*": 1}}
+        return result | {"performance_runs": runs}
 
     def unread(self) -> list[str]:
         """Return the constants, keys and lists of models that no key of the data file is made of.

@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}
 LATENCY_UNITS = tuple(_NANOSECONDS)
 _RATES = ("samples/s", "queries/s")
-# Units are in the checkers' tables since v1.1; the rounds before measured the same.
-_OLDEST_UNITS = {
-    "SingleStream": "Latency (ms)",
-    "MultiStream": "Streams",
-    "Offline": "Samples/s",
-    "Server": "Queries/s",
-}
+# What the oldest rounds report of MultiStream: how many streams a system bears.
+NUMBER_OF_STREAMS = ("Samples per query", "effective_samples_per_query")
 
 
 @dataclass(frozen=True)
@@ -106,7 +101,7 @@ class Round(Traits):
 
     def has_detail_log(self) -> bool:
         """Say whether its results stand in a detail log as today's LoadGen writes (since v1.0)."""
-        return " " not in str(self.tables["result_field"]["Offline"])
+        return not any(" " in str(key) for key in self.tables["result_field"].values())
 
     def result_key(self, benchmark: str, scenario: str) -> str:
         """Return the key of the detail log (v1.0 and later) that holds the result.
@@ -145,12 +140,20 @@ class Round(Traits):
         LoadGen counts is right.
         """
         own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
-        units = self.tables.get("units") or _OLDEST_UNITS
+        units = self.tables.get("units") or self._oldest_units()
         text = str((own or {}).get(scenario) or units.get(scenario, "")).lower()
         if text in _RATES and self.has_detail_log():
             counts_tokens = "tokens_per_second" in self.result_key(benchmark, scenario)
             text = "tokens/s" if counts_tokens else text
         return text.removeprefix("latency (").removesuffix(")")
+
+    def _oldest_units(self) -> Mapping[str, str]:
+        """Return the unit by scenario; the checkers have a table of them since v1.1."""
+        fields = self.tables["result_field"]
+        return {
+            name: "streams" if fields.get(name) in NUMBER_OF_STREAMS else each.unit
+            for name, each in LOADGEN_SCENARIOS.items()
+        }
 
     def lower_is_better(self, benchmark: str, scenario: str) -> bool:
         """Say whether a smaller result is the better one."""

@@ -9,11 +9,13 @@ results differ is free.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
+from mlrepo.rounds.round import NUMBER_OF_STREAMS
+from mlrepo.scenarios import LOADGEN_SCENARIOS, Scenario
 
 FREE, MINIMUM, MAXIMUM = "free", "minimum", "maximum"
 PRESCRIBED, FORBIDDEN = "prescribed", "forbidden"
@@ -24,7 +26,6 @@ _LARGEST_SOURCE = 1 << 20
 _CLOSED = {"divisions": ["closed", "network"]}
 _FREE: Mapping[str, Any] = {"class": FREE}
 _NS_PER_MS = 1_000_000
-_NUMBER_OF_STREAMS = ("Samples per query", "effective_samples_per_query")
 
 
 def classes_in(
@@ -95,7 +96,7 @@ def _classes(
         least = round(conf["*", scenario, key] / 100, 9)
         return {"class": MINIMUM, "value": least, "per_model": per_model} | {"below": 1}
 
-    streams = ("SingleStream", "MultiStream", "Server")
+    timed = (name for name, each in LOADGEN_SCENARIOS.items() if not each.at_once)
     seed = {"*": {"class": PRESCRIBED, "table": "seeds"}}
     off = {"*": {"class": FORBIDDEN, "value": 0}}
     found: dict[str, Any] = {
@@ -103,18 +104,24 @@ def _classes(
         "mode": {"logged": "effective_test_mode", "*": {"class": FORBIDDEN}},
         "target_latency_percentile": {
             "scale": 0.01,
-            "Offline": _FREE,
-            **{each: percentile(each) for each in streams},
+            **_where(lambda each: each.at_once, _FREE),
+            **{name: percentile(name) for name in timed},
         },
         "samples_per_query": {
-            "MultiStream": _samples_per_query(conf, results.get("MultiStream", "")),
+            **{
+                name: _samples_per_query(conf, name, results.get(name, ""))
+                for name in _where(lambda each: each.samples_per_query > 1, _FREE)
+            },
             "*": _FREE,
         },
         "target_latency": {
             "logged": "effective_target_latency_ns",
             "scale": _NS_PER_MS,
             "*": _FREE,
-            "Server": {"class": MAXIMUM, "table": "latency_limit_ns", **_CLOSED},
+            **_where(
+                lambda each: each.bounded,
+                {"class": MAXIMUM, "table": "latency_limit_ns", **_CLOSED},
+            ),
         },
         "min_duration": {
             "logged": "effective_min_duration_ms",
@@ -122,11 +129,14 @@ def _classes(
         },
         "min_query_count": {
             "*": {"class": MINIMUM, "table": "min_queries"},
-            "Offline": {
-                "class": MINIMUM,
-                "table": "offline_min_samples_per_query",
-                "logged": "effective_samples_per_query",
-            },
+            **_where(
+                lambda each: each.at_once,
+                {
+                    "class": MINIMUM,
+                    "table": "offline_min_samples_per_query",
+                    "logged": "effective_samples_per_query",
+                },
+            ),
             **dict.fromkeys(early, _FREE),
         },
         "performance_sample_count_override": {
@@ -171,12 +181,15 @@ def _classes(
                 "logged": f"requested_server_{name}_latency",
                 "scale": _NS_PER_MS,
                 "*": _FREE,
-                "Server": {
-                    "class": MAXIMUM,
-                    "table": "llm_latency_limit_ns",
-                    "part": name,
-                    **_CLOSED,
-                },
+                **_where(
+                    lambda each: each.bounded,
+                    {
+                        "class": MAXIMUM,
+                        "table": "llm_latency_limit_ns",
+                        "part": name,
+                        **_CLOSED,
+                    },
+                ),
             }
             for name in ("ttft", "tpot")
         },
@@ -185,16 +198,21 @@ def _classes(
     return {key: {"logged": f"effective_{key}", **found[key]} for key in sorted(found)}
 
 
+def _where(holds: Callable[[Scenario], bool], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry by each of LoadGen's scenarios for which a condition holds."""
+    return {name: entry for name, each in LOADGEN_SCENARIOS.items() if holds(each)}
+
+
 def _samples_per_query(
-    conf: Mapping[tuple[str, str, str], float], result: str
+    conf: Mapping[tuple[str, str, str], float], scenario: str, result: str
 ) -> Mapping[str, Any]:
-    """Return the class of MultiStream's samples: in the oldest rounds their number is the result.
+    """Return the class of a query's samples: in the oldest rounds their number is the result.
 
     ``result`` is what LoadGen calls the scenario's result.
     """
-    if result in _NUMBER_OF_STREAMS:
+    if result in NUMBER_OF_STREAMS:
         return _FREE
-    samples = int(conf["*", "MultiStream", "samples_per_query"])
+    samples = int(conf["*", scenario, "samples_per_query"])
     return {"class": PRESCRIBED, "value": samples, **_CLOSED}
 
 

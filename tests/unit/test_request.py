@@ -69,7 +69,7 @@ def test_numbers_must_be_positive_and_finite(flag: str, value: float) -> None:
         ({"mode": "accuracy", "time": 1.0}, "--time does not apply"),
         ({"time": 0.0009}, "less than a millisecond"),
         ({"mode": "compliance"}, "is not a mode"),
-        ({"scenario": "Interactive"}, "is not a scenario"),
+        ({"scenario": "Online"}, "is not a scenario"),
         ({"tags": ("a,b",)}, "--tag"),
         ({"tags": ("",)}, "--tag"),
         ({"tags": ("a\nb",)}, "--tag"),

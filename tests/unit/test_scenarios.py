@@ -47,7 +47,7 @@ def test_loadgen_reads_the_load_of_a_scenario_as_the_table_says(
     conf = tmp_path / "user.conf"
     conf.write_text(f"resnet50{each.suffix}.{each.loadgen}.{each.setting} = 3\n")
     settings = read_settings("resnet50", each, PERFORMANCE, conf)
-    assert getattr(settings, each.field) == 3 * each.unit
+    assert getattr(settings, each.field) == 3 * each.scale
     assert each.loadgen in LOADGEN_SCENARIOS
     if each.samples_per_query > 1:
         assert settings.multi_stream_samples_per_query == each.samples_per_query

@@ -80,7 +80,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import parse_duration
     from mlrepo.record import PERFORMANCE
-    from mlrepo.scenarios import scenario
+    from mlrepo.scenarios import SCENARIOS, scenario
 
     bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
     request = BenchRequest(
@@ -98,7 +98,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     before_runs(bench)
     full = given["full"] or full_seconds(bench)
     budget = parse_duration(given["budget"])
-    probes = 16 if request.scenario == "Server" else 1
+    probes = 16 if SCENARIOS[request.scenario].bounded else 1
     click.echo(
         f"{probes} probe(s) of about {given['probe']:.0f} s and a full run of {full:.0f} s: about "
         f"{probes * (given['probe'] + 2) + full:.0f} s; at most {budget:.0f} s.",
@@ -111,7 +111,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         return done
 
     earlier = EarlierRuns()
-    if request.scenario == "Server" and not given["fresh"]:
+    if SCENARIOS[request.scenario].bounded and not given["fresh"]:
         digest = bench.prepare(request)[1].files.digest
         earlier = earlier_runs(bench, request.scenario, request.workload, digest)
     if earlier.records:
