@@ -42,7 +42,7 @@ def identity_of(
     return {
         **{key.capitalize(): settings[key].value for key in named},
         "Backend": backend,
-        "Benchmark": request.workload,
+        "Benchmark": request.benchmark,
         "Scenario": request.scenario,
     }
 
@@ -71,7 +71,7 @@ class AuditPlan:
 
 def plan_tests(round_: Round, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
     """Return the tests that are ``wanted``, or all of the benchmark; refuse what cannot be run."""
-    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     belonging = audits_of(round_, workload, request.scenario)
     names = [test.upper() for test in wanted] or list(belonging)
     for test in names:
@@ -128,7 +128,7 @@ def prepare_test(
     score = target = None
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
-        score = detail.number(plan.round.result_key(request.workload, scenario))
+        score = detail.number(plan.round.result_key(request.benchmark, scenario))
         if SCENARIOS[scenario].bounded:
             target = detail.number("effective_target_latency_ns")
     conf = read_text(repository, performance, USER_CONF_FILE)
@@ -144,7 +144,7 @@ def prepare_test(
         model=str(record.model.get("sha256") or ""),
     )
     return BenchRequest(
-        workload=request.workload,
+        benchmark=request.benchmark,
         backend=request.backend,
         scenario=scenario,
         mode=COMPLIANCE,

@@ -209,7 +209,7 @@ def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
     installed = [way for way in _COMPARED if _installed(way[0])]
     if not (request.model_file or request.model_variant):
         return installed
-    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     own = find_model(home, workload, request.model_file, request.model_variant).precision
     backends = dict.fromkeys(backend for backend, _ in installed)
     converted = [way for way in installed if way[1] == BF16 and own in FLOATS]
@@ -217,7 +217,7 @@ def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
 
 
 def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str, str]:
-    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     backend = backend_name(request.backend)
     model = find_model(
         bench.home,

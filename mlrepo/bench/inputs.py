@@ -53,11 +53,11 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     UserError
         Benchmark, backend, model or data set are not here; the round refuses the benchmark's name.
     """
-    check_new_name(round_, request.workload, "benchmark")
+    check_new_name(round_, request.benchmark, "benchmark")
     backend = backend_name(request.backend)
     if backend not in plugin_names(BACKENDS):
         load_plugin(BACKENDS, backend)  # raises, naming the backends
-    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     model = (
         request.replays.model
         if request.replays

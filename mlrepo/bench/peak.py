@@ -352,7 +352,7 @@ def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
     systems = bench.repository.systems
     path = user_conf_of(systems, system, round_) or systems / system / f"user.{round_}.conf"
     known = SCENARIOS[request.scenario]
-    key = f"{known.loadgen_model(request.workload)}.{known.loadgen}.{peak.key}"
+    key = f"{known.loadgen_model(request.benchmark)}.{known.loadgen}.{peak.key}"
     conf = UserConf("", {})
     if path.is_file():
         text = read_user_conf(path).text.splitlines(keepends=True)

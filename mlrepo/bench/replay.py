@@ -22,6 +22,7 @@ from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import RunRecord
+from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
@@ -39,7 +40,7 @@ _MODEL_TEXTS = (
     "retraining",
     "weight_transformations",
 )
-_RECORDED = ("round", "division", "submitter", "category", "system", "platform")
+RECORDED = ("round", "division", "submitter", "category", "system", "platform")
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,15 @@ class Replay:
     software: tuple[Difference, ...]
 
 
-def recorded_settings(record: RunRecord) -> dict[str, Resolved]:
-    """Return the settings under which a run was made, with the record as their origin.
+def settings_of(where: Where, run: str) -> dict[str, Resolved]:
+    """Return the settings under which a run was made, with its record as their origin.
 
     Each is held to what the setting allows; a :class:`UserError` names one that is not.
     """
-    origin = f"runs/{record.run}/run.json"
+    origin = f"runs/{run}/run.json"
     return {
-        key: Resolved(setting_named(key).check(str(getattr(record, key)), origin), origin)
-        for key in _RECORDED
+        key: Resolved(setting_named(key).check(getattr(where, key), origin), origin)
+        for key in RECORDED
     }
 
 
@@ -80,7 +81,7 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 
     Model and data set are those of the record to the byte, LoadGen's settings are those of its
     ``user.conf`` with what was estimated then; a compliance test is verified against the same
-    runs. Settings are those of ``bench``: see :func:`recorded_settings`. ``model`` is a file of the
+    runs. Settings are those of ``bench``: see :func:`settings_of`. ``model`` is a file of the
     user's that holds the recorded model, where it is not in the user's store.
 
     Raises
@@ -131,7 +132,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
         parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
     )
     request = BenchRequest(
-        workload=record.benchmark,
+        benchmark=record.benchmark,
         backend=str(backend.get("name") or ""),
         scenario=record.scenario,
         mode=record.mode,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mlrepo.bench.audit import PreparedTest
@@ -13,6 +12,7 @@ from mlrepo.limits import machine_cpus
 from mlrepo.logs.user_conf import UserConf, check_setting, read_user_conf
 from mlrepo.logs.user_conf_effect import Names, fitted, overruled
 from mlrepo.record import ACCURACY, MODES, PERFORMANCE
+from mlrepo.record.run_request import RunRequest
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.scenarios import scenario as known_scenario
 from mlrepo.workloads import Model
@@ -42,70 +42,24 @@ class RecordedInputs:
 
 
 @dataclass(frozen=True)
-class BenchRequest:
-    """One LoadGen run as asked for on the command line.
+class BenchRequest(RunRequest):
+    """One LoadGen run to be made.
 
     Attributes
     ----------
-    count:
-        Accuracy: how many samples are judged. Performance: how many queries are issued at least.
-    time:
-        Shortest duration of a performance run, in seconds.
-    qps:
-        Target QPS (Offline, Server).
-    max_latency:
-        Server: the latency bound; streams: the expected latency. In seconds.
-    framework_version, framework_ext, skip_system_ext:
-        What the name of the system under test gets besides framework and target, or only the
-        system's name.
-    require_quiet:
-        Refuse to start on a busy machine, and do not place a run that was disturbed.
-    model_variant:
-        Which model of the benchmark's, by name; empty for its default.
-    way, layout:
-        How images become the model's input, where that is not what is known of it.
-    precision, backend_options:
-        What the backend is asked for; an empty precision is the model's own.
-    agreement_check:
-        Whether the backend's scores are compared with ONNX Runtime's before LoadGen starts.
-    extra:
-        Further LoadGen settings: key (short or ``model.scenario.key``) to value.
     test:
         The compliance test that the run is, or None.
     replays:
         The recorded run that is repeated, or None.
     """
 
-    workload: str
-    backend: str
-    scenario: str
-    mode: str
-    count: int | None = None
-    time: float | None = None
-    qps: float | None = None
-    max_latency: float | None = None
-    max_batch: int | None = None
-    threads: int | None = None
-    samples_per_query: int | None = None
-    user_conf: Path | None = None
-    extra: Mapping[str, str] | None = None
-    model_file: Path | None = None
-    model_variant: str = ""
-    way: str = ""
-    layout: str = ""
-    precision: str = ""
-    backend_options: Mapping[str, str] | None = None
-    prefix: tuple[str, ...] = ()
-    timeout: float | None = None
-    tags: tuple[str, ...] = ()
-    place: bool = False
     test: PreparedTest | None = None
     replays: RecordedInputs | None = None
-    framework_version: str = ""
-    framework_ext: str = ""
-    skip_system_ext: bool = False
-    require_quiet: bool = False
-    agreement_check: bool = True
+
+    @classmethod
+    def of(cls, run: RunRequest) -> BenchRequest:
+        """Return the run that a person asks for."""
+        return cls(**{one.name: getattr(run, one.name) for one in fields(run)})
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
@@ -165,7 +119,7 @@ class BenchRequest:
                     f"--tag {tag!r} is empty or holds a comma or a control character.",
                     hint="A tag is a word; give --tag again for each further one.",
                 )
-        return BenchRequest(**{**self.__dict__, "scenario": scenario})
+        return replace(self, scenario=scenario)
 
     def refuse_too_many(self) -> BenchRequest:
         """Return the request; raise :class:`UserError` for numbers that no machine bears.
@@ -205,7 +159,7 @@ class BenchRequest:
             found["target_latency"] = f"{self.max_latency * 1e3:.10g}"
         if self.samples_per_query is not None:
             found["samples_per_query"] = str(self.samples_per_query)
-        for key, value in (self.extra or {}).items():
+        for key, value in self.extra.items():
             name = self._name_of(key, model)
             if found.setdefault(name, value) != value:
                 raise UserError(

@@ -31,6 +31,7 @@ from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import EXPERIMENT_TAG, new_run_id, timestamp
+from mlrepo.record.request import AnyRequest
 from mlrepo.redaction import Redactor, recorded_environment
 from mlrepo.repository.commits import refuse_if_immovable
 from mlrepo.repository.discovery import ResultsRepository
@@ -71,6 +72,8 @@ class Bench:
         The environment that the child gets.
     argv:
         The command as the user typed it.
+    request:
+        What the command asks for, with every setting as it was decided.
     home:
         Where this user's models, data sets and compiled models are kept.
     ask:
@@ -85,6 +88,7 @@ class Bench:
     environ: Mapping[str, str]
     redactor: Redactor
     argv: Sequence[str]
+    request: AnyRequest
     home: Path
     ask: Ask = refuse
     tell: Callable[[str], None] = _nobody
@@ -169,7 +173,7 @@ class Bench:
         UserError
             Benchmark, backend, model or data set are not here, or what was tuned may not be used.
         """
-        refuse_without_tokens(request, load_plugin(WORKLOADS, request.workload), self._round())
+        refuse_without_tokens(request, load_plugin(WORKLOADS, request.benchmark), self._round())
         inputs = gather_inputs(self.home, self._round(), request)
         request, tuned = self._with_tuned(request, inputs)
         if tuned:
@@ -179,7 +183,7 @@ class Bench:
     def check_settings(self, request: BenchRequest) -> None:
         """Raise :class:`UserError` where :meth:`run` would for the settings of a run."""
         request = request.checked()
-        workload: Workload = load_plugin(WORKLOADS, request.workload)
+        workload: Workload = load_plugin(WORKLOADS, request.benchmark)
         refuse_without_tokens(request, workload, self._round())
         configure(request, workload, self._rules())
 

@@ -30,6 +30,7 @@ from mlrepo.bench.run import Bench
 from mlrepo.errors import Busy, UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stamp
+from mlrepo.record.plans import SuitePlan
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, readable_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
@@ -40,7 +41,6 @@ from mlrepo.workloads import Model, Workload
 SUITE_TAG = "suite"
 # A second tag tells when the suite began, as the id of a run does.
 _BEGAN = re.compile(rf"{SUITE_TAG}-(\d{{8}}T\d{{6}}Z)")
-RERUN = ("missing", "invalid", "all")
 # How long a measured run of `--quick` lasts.
 _QUICK_SECONDS = 2.0
 _COMMAND = ("mlrepo", "bench", "suite")
@@ -62,19 +62,20 @@ class Suite:
 
     Attributes
     ----------
+    bench:
+        Its request has the plan as it was decided: each run records it.
     request:
         What all runs have in common; scenario and mode are those of each step.
-    began:
-        When it began, as in a run's id; a resumed suite began when its first part did.
+    plan:
+        What was asked for, with nothing left open; a resumed suite began when its first part did.
     """
 
     bench: Bench
     request: BenchRequest
     round: Round
     workload: Workload
-    quick: bool
+    plan: SuitePlan
     steps: tuple[PlannedRun, ...]
-    began: str
 
     @property
     def model(self) -> Model | None:
@@ -104,35 +105,10 @@ class Suite:
         return sum(step.seconds for step in self.wanted)
 
 
-def plan_suite(
-    bench: Bench,
-    request: BenchRequest,
-    scenarios: tuple[str, ...],
-    *,
-    tests: bool | None,
-    quick: bool,
-    rerun: str,
-    infer: bool = False,
-    since: str = "",
-) -> Suite:
+def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
     """Return the runs of the round, and which of them are to be run.
 
-    Parameters
-    ----------
-    scenarios:
-        Only these; none given: those that the round requires in the category.
-    tests:
-        Whether compliance tests belong; None: as the division asks (all but open).
-    quick:
-        Whether runs are shortened, and short ones count as done.
-    rerun:
-        ``missing``: whatever has no VALID run; ``invalid``: only what was run and is not VALID;
-        ``all``.
-    since:
-        With ``all``: when the suite that is resumed began, as in a run's id; what it has done since
-        is not run again.
-    infer:
-        Whether scenarios whose result follows from another one of the suite are left out.
+    With ``all``, what the suite has done since it began is not run again.
 
     Raises
     ------
@@ -141,9 +117,9 @@ def plan_suite(
         not run here: the estimate needs a short probe.
     """
     round_ = bench.round
-    workload: Workload = load_plugin(WORKLOADS, request.workload)
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     division = bench.settings["division"].value
-    wanted = scenarios or scenarios_of(round_, bench.settings["category"].value, workload)
+    wanted = plan.scenarios or scenarios_of(round_, bench.settings["category"].value, workload)
     if not wanted:
         raise UserError(
             f"{round_.name} requires no scenario of {workload.name} in the category "
@@ -152,7 +128,7 @@ def plan_suite(
         )
     for scenario in wanted:
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
-    with_tests = division != "open" if tests is None else tests
+    with_tests = division != "open" if plan.compliance is None else plan.compliance
     category = bench.settings["category"].value
     journal = RunsByResult(recorded_runs(bench.repository), bench.repository.rounds)
     planned: list[tuple[Cell, bool]] = []
@@ -160,32 +136,32 @@ def plan_suite(
         identity = identity_of(
             bench.settings, replace(request, scenario=scenario), backend_name(request.backend)
         )
-        follows = infer and any(one in wanted for one in sources_of(round_, scenario, category))
+        sources = sources_of(round_, scenario, category) if plan.infer else ()
+        follows = any(one in wanted for one in sources)
         for mode, test in runs_of(round_, workload, scenario, tests=with_tests):
-            cell = journal.cell(identity, mode, test, quick=quick)
+            cell = journal.cell(identity, mode, test, quick=plan.quick)
             if follows and cell.state == MISSING:
                 cell = replace(cell, state=INFERRED)
             needed = {
                 "missing": cell.state not in (DONE, INFERRED),
                 "invalid": cell.state not in (DONE, MISSING, INFERRED),
                 "all": cell.state != INFERRED
-                and not (since and cell.state == DONE and cell.run >= since),
-            }[rerun]
+                and not (plan.since and cell.state == DONE and cell.run >= plan.since),
+            }[plan.rerun]
             planned.append((cell, needed))
-    seconds = _estimates(bench, request, round_, workload, journal, planned, quick=quick)
+    seconds = _estimates(bench, request, round_, workload, journal, planned, quick=plan.quick)
     steps = tuple(
         PlannedRun(cell, needed, took)
         for (cell, needed), took in zip(planned, seconds, strict=True)
     )
-    return Suite(
-        bench,
-        request,
-        round_,
-        workload,
-        quick,
-        steps,
-        since or run_stamp(datetime.datetime.now(datetime.UTC)),
+    decided = replace(
+        plan,
+        scenarios=tuple(wanted),
+        compliance=with_tests,
+        since=plan.since or run_stamp(datetime.datetime.now(datetime.UTC)),
     )
+    bench = replace(bench, request=replace(bench.request, plan=decided))
+    return Suite(bench, request, round_, workload, decided, steps)
 
 
 def run_suite(
@@ -193,14 +169,13 @@ def run_suite(
     *,
     budget: float | None,
     on_step: Callable[[int, PlannedRun, float], Callable[[Progress], None]],
-    auto: bool = False,
 ) -> Iterator[tuple[PlannedRun, ConcludedRun | UserError]]:
     """Run the wanted steps one after the other and yield how each ended.
 
     A step that cannot be started (a test whose performance run did not become VALID) is yielded
     with its error, and the suite goes on. ``on_step`` gets the number of the step, the step, and
-    the seconds left for the suite, this step's included. ``auto``: an INVALID performance run that
-    a setting mends is followed by the next attempt, which is yielded too.
+    the seconds left for the suite, this step's included. With ``auto`` an INVALID performance run
+    that a setting fixes is followed by the next attempt, which is yielded too.
 
     Raises
     ------
@@ -234,7 +209,7 @@ def run_suite(
             ) -> ConcludedRun:
                 return suite.bench.run(request, on_progress)
 
-            most = MOST_ATTEMPTS if auto and step.cell.mode == PERFORMANCE else 1
+            most = MOST_ATTEMPTS if suite.plan.auto and step.cell.mode == PERFORMANCE else 1
             try:
                 for _, done in attempts(run, _request(suite, step.cell), most):
                     yield step, done
@@ -305,12 +280,12 @@ def last_suite(
 
 
 def _request(suite: Suite, cell: Cell) -> BenchRequest:
-    tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.began}")
+    tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.plan.since}")
     request = replace(suite.request, scenario=cell.scenario, mode=cell.mode, tags=tags)
     if cell.mode == COMPLIANCE:
         plan = plan_tests(suite.round, request, (cell.test,))
         return prepare_test(suite.bench, plan, request, cell.test)
-    if cell.mode == PERFORMANCE and suite.quick:
+    if cell.mode == PERFORMANCE and suite.plan.quick:
         return replace(request, time=_QUICK_SECONDS)
     return request
 

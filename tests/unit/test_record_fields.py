@@ -55,7 +55,7 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
     """What a replay or a test takes from a record; all else is typed by the user or left out."""
     from_records = {
         # Checked by form, or a choice among what is here.
-        "workload",
+        "benchmark",
         "backend",
         "scenario",
         "mode",

@@ -12,7 +12,7 @@ from mlrepo.errors import UserError
 
 
 def _request(**changes: Any) -> BenchRequest:
-    given = {"workload": "digits", "backend": "onnx", "scenario": "offline", "mode": "performance"}
+    given = {"benchmark": "digits", "backend": "onnx", "scenario": "offline", "mode": "performance"}
     return BenchRequest(**{**given, **changes}).checked()
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
-    agreement_option,
     before_runs,
     exit_code,
     open_bench,
@@ -23,44 +22,29 @@ from mlrepo.cli.context import current_repository
 from mlrepo.cli.records.compare import comparison_values, print_comparison
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
+from mlrepo.record.plans import ReplayPlan
+from mlrepo.record.run_request import Where
 
 if TYPE_CHECKING:
     from mlrepo.bench.consent import RecordedWords
     from mlrepo.bench.replay import Replay
     from mlrepo.differences import Difference
+    from mlrepo.record.request import Request
 
 _MOST_TOLD = 12
 
 
 @click.command("replay")
-@click.argument("run")
-@click.option(
-    "--on-this-system",
-    is_flag=True,
-    help="Also on another machine: the run is recorded as --system.",
-)
-@click.option("--system", help="With --on-this-system: its name (default: the repository's).")
-@click.option("--experiment", help="The branch that gets the commit (default: the system).")
-@click.option(
-    "--model-file",
-    type=click.Path(path_type=Path),
-    help="The recorded model, where it is not in the user's store.",
-)
+@request_options(ReplayPlan)
 @trust_option
-@agreement_option
 @click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print record and comparison as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    run: str,
-    on_this_system: bool,
-    system: str | None,
-    experiment: str | None,
-    model_file: Path | None,
+    request: Request[ReplayPlan],
     trust_prefix: bool,
-    agreement_check: bool,
     check: bool,
     as_json: bool,
 ) -> int:
@@ -77,32 +61,31 @@ def command(
       mlrepo bench replay 3fa9c1
       mlrepo bench replay 3fa9c1 --on-this-system
     """
-    from mlrepo.bench.replay import plan_replay, recorded_settings
+    from mlrepo.bench.replay import RECORDED, plan_replay, settings_of
     from mlrepo.report.comparison import compare
     from mlrepo.report.sides import find_side
     from mlrepo.repository.history import find_run, load_record
 
-    if system and not on_this_system:
+    plan = request.plan
+    if request.where.system and not plan.on_this_system:
         raise UserError(
             "--system belongs to --on-this-system: a replay is recorded as the recorded system.",
             hint="Give both, or neither.",
         )
     repository = current_repository()
-    found = find_run(repository, run)
+    found = find_run(repository, plan.run)
     record = load_record(repository, found)
-    settings = recorded_settings(record)
-    given: dict[str, str | None] = {key: setting.value for key, setting in settings.items()}
-    given |= {"round_": record.round, "experiment": experiment}
-    if on_this_system:
-        given["system"] = system
+    where = Where(**{key: getattr(record, key) for key in RECORDED})
+    settings = settings_of(where, record.run)
+    if plan.on_this_system:
         del settings["system"]
-    bench = open_bench(given, typed_arguments(ctx), trusted=trust_prefix)
-    bench = replace(bench, settings={**bench.settings, **settings})
+    request = replace(request, plan=replace(plan, run=record.run))
+    bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix, recorded=settings)
     if check:
         bench = replace(bench, ask=_show)
-    plan = plan_replay(bench, found, record, model_file)
-    _tell(plan)
-    if plan.machine and not on_this_system and not check:
+    planned = plan_replay(bench, found, record, plan.model_file)
+    _tell(planned)
+    if planned.machine and not plan.on_this_system and not check:
         raise UserError(
             f"This machine is not the one of {record.run} ({record.system}).",
             hint="`--on-this-system` runs it all the same, recorded as this repository's system; "
@@ -110,12 +93,12 @@ def command(
         )
     if check:
         if as_json:
-            print_json("mlrepo.replay/1", {"differences": _differences(plan)})
+            print_json("mlrepo.replay/1", {"differences": _differences(planned)})
         return 0
     before_runs(bench)
     label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
-    request = replace(plan.request, agreement_check=agreement_check)
-    done = run_one(bench, request, f"replay {label}")
+    asked = replace(planned.request, agreement_check=request.run.agreement_check)
+    done = run_one(bench, asked, f"replay {label}")
     [comparison] = compare(
         [find_side(repository, one) for one in (record.run, done.record.run)], repository.rounds
     )
@@ -124,7 +107,7 @@ def command(
             "mlrepo.replay/1",
             {
                 **run_values(done),
-                "differences": _differences(plan),
+                "differences": _differences(planned),
                 "comparison": comparison_values(comparison),
             },
         )

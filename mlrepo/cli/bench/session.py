@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,45 +13,21 @@ import click
 from mlrepo import account
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import ProgressLine, print_headline
-from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.consent import Ask, RecordedWords
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
+    from mlrepo.record.request import AnyRequest
     from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.settings import Resolved
 
-_WHERE = (
-    click.option(
-        "--experiment", help="The branch exp/NAME that gets the commit (default: the system)."
-    ),
-    click.option("--system", help="The system that is measured (default: the repository's)."),
-    click.option("--round", "round_", help="The round (default: the repository's)."),
-    click.option("--division", help="The division (default: the repository's)."),
-    click.option("--submitter", help="The submitter (default: the repository's)."),
-    click.option("--category", help="The category (default: the repository's)."),
-    click.option("--platform", help="The platform profile to run under."),
-)
-
-
-def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where runs are recorded."""
-    for option in reversed(_WHERE):
-        function = option(function)
-    return function
-
-
-_TRUST = click.option(
+trust_option = click.option(
     "--trust-prefix",
     is_flag=True,
     help="Run what others recorded or tuned without asking: it was read before.",
 )
-
-
-def trust_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that agrees to what others would run here."""
-    return _TRUST(function)
 
 
 def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
@@ -72,10 +47,28 @@ def asker(repository: ResultsRepository, *, trusted: bool) -> Ask:
     return ask
 
 
-def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = False) -> Bench:
-    """Return the session that the options and the repository's settings describe.
+_SETTINGS = ("round", "division", "submitter", "category", "system", "platform")
 
-    ``trusted`` agrees to what others would run here.
+
+def open_bench(
+    request: AnyRequest,
+    argv: Sequence[str],
+    *,
+    trusted: bool = False,
+    recorded: Mapping[str, Resolved] | None = None,
+) -> Bench:
+    """Return the session that the request and the repository's settings describe.
+
+    Its request is ``request`` with every setting as it was decided.
+
+    Parameters
+    ----------
+    argv:
+        The command as typed.
+    trusted:
+        Whether the user agrees to what others would run here.
+    recorded:
+        Settings of a record that is repeated; they are taken as they are.
 
     Raises
     ------
@@ -87,16 +80,20 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
     from mlrepo.rounds.naming import check_new_name
 
     repository = current_repository()
-    found = resolver(repository)
+    found, given = resolver(repository), recorded or {}
     settings = {
-        key: found.require(key, given["round_" if key == "round" else key])
-        for key in ("round", "division", "submitter", "category", "system", "platform")
+        key: given.get(key) or found.require(key, getattr(request.where, key)) for key in _SETTINGS
     }
     round_ = repository.rounds[settings["round"].value]
     for key in ("submitter", "system"):
         check_new_name(round_, settings[key].value, key)
     system = settings["system"].value
-    name = given["experiment"] or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
+    name = request.where.experiment or re.sub(r"[^a-z0-9._-]+", "-", system.lower()).strip("-._")
+    decided = {
+        key: setting
+        for key, setting in settings.items()
+        if key in request.plan.WHERE and key not in given
+    }
     return Bench(
         repository,
         settings,
@@ -104,6 +101,10 @@ def open_bench(given: Mapping[str, Any], argv: list[str], *, trusted: bool = Fal
         account.complete(os.environ),
         redactor(system),
         ("mlrepo", *argv),
+        request.decided(
+            {key: setting.value for key, setting in decided.items()},
+            {key: setting.origin for key, setting in decided.items()},
+        ),
         user_directory(),
         asker(repository, trusted=trusted),
         _teller(),
@@ -199,94 +200,3 @@ def exit_code(validity: str) -> int:
     if validity == VALID:
         return 0
     return 130 if validity == INTERRUPTED else 1
-
-
-def key_values(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """Read repeated ``key=value`` options."""
-    found: dict[str, str] = {}
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise click.BadParameter(f"{text!r} is not key=value.")
-        found[key.strip()] = value.strip()
-    return found
-
-
-_AGREEMENT = click.option(
-    "--no-agreement-check",
-    "agreement_check",
-    is_flag=True,
-    flag_value=False,
-    default=True,
-    help="Do not compare the backend's scores with ONNX Runtime's; closed takes no such run.",
-)
-
-
-def agreement_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that leaves out the comparison of a backend's scores."""
-    return _AGREEMENT(function)
-
-
-_MODEL = (
-    click.option(
-        "--model-file",
-        type=click.Path(path_type=Path),
-        help="Another model file with the same input.",
-    ),
-    click.option(
-        "--model-variant", default="", help="Which model of the benchmark (mlrepo model list)."
-    ),
-    click.option(
-        "--way",
-        type=click.Choice(WAY_NAMES),
-        default=None,
-        help="How images are prepared for the model (default: that of the model, pytorch for files "
-        "of PyTorch, else that of the benchmark).",
-    ),
-    click.option(
-        "--layout",
-        type=click.Choice(LAYOUTS, case_sensitive=False),
-        default=None,
-        help="Where the model takes the channels (default: as its input says, else nchw).",
-    ),
-    click.option(
-        "--precision",
-        default="",
-        help="fp32, bf16, int8 … (default: the model's own; a backend may convert to bf16).",
-    ),
-    click.option(
-        "--backend-opt",
-        "backend_options",
-        multiple=True,
-        callback=key_values,
-        metavar="KEY=VALUE",
-        help="An option of the backend's own (repeatable).",
-    ),
-    _AGREEMENT,
-)
-
-
-def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose the model and how the backend runs it."""
-    for option in reversed(_MODEL):
-        function = option(function)
-    return function
-
-
-def model_choice(given: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a request that :func:`model_options` fill.
-
-    Without a model named, the CK automation's variable names the file.
-    """
-    legacy = "" if given["model_variant"] else environ.get("ML_MODEL_FILEPATH_EXTERNAL")
-    return {
-        "model_file": given["model_file"] or (Path(legacy) if legacy else None),
-        "model_variant": given["model_variant"],
-        "way": given["way"] or "",
-        "layout": given["layout"] or "",
-        "precision": given["precision"],
-        "backend_options": given["backend_options"],
-        "agreement_check": given["agreement_check"],
-    }

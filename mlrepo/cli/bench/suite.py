@@ -5,78 +5,55 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.account import expanded
+from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     asker,
     before_runs,
     exit_code,
-    model_choice,
-    model_options,
     open_bench,
     run_values,
     tell_loadgen,
     trust_option,
     typed_arguments,
-    where_options,
 )
 from mlrepo.cli.models.words import model_words
 from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
 from mlrepo.errors import UserError
+from mlrepo.record.plans import SuitePlan
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.execute import Progress
+    from mlrepo.bench.run import Bench
     from mlrepo.bench.suite import PlannedRun, Suite
+    from mlrepo.record.request import Request
+
+_budget_option = click.option(
+    "--budget", help="Start no run that would end later than this, such as 3h."
+)
 
 
 @click.command("suite")
-@click.option("--model", required=True, help="The benchmark, such as digits.")
-@click.option(
-    "--backend", "--framework", default="onnx", show_default=True, help="What executes it."
-)
-@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario (repeatable).")
+@request_options(SuitePlan)
 @click.option("--plan", is_flag=True, help="Print what would be run, and run nothing.")
-@click.option(
-    "--rerun",
-    type=click.Choice(["missing", "invalid", "all"]),
-    default="missing",
-    show_default=True,
-    help="What is run: all without a VALID run, only those that were run and "
-    "are not VALID, or all.",
-)
-@click.option(
-    "--compliance/--no-compliance",
-    "tests",
-    default=None,
-    help="With or without the compliance tests (default: as the division asks).",
-)
-@click.option("--quick", is_flag=True, help="Shorten the runs; not for a submission.")
-@click.option(
-    "--infer", is_flag=True, help="Leave out scenarios that the round infers from others."
-)
-@click.option(
-    "--auto", is_flag=True, help="Make the next attempt while an INVALID run can be mended."
-)
-@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
-@click.option("--since", default="", hidden=True, help="When the suite that is resumed began.")
-@where_options
-@click.option("--tag", "tags", multiple=True, help="A word to find the runs by (repeatable).")
-@click.option("--max-batchsize", type=int, help="Largest batch (default: found in the warm-up).")
-@click.option("--threads", type=int, help="Threads of one inference (default: all usable CPUs).")
-@click.option(
-    "--user-conf", type=click.Path(path_type=Path), help="LoadGen settings instead of the system's."
-)
-@model_options
+@_budget_option
 @trust_option
-@click.option("--timeout", type=float, help="Stop a run after this many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
-def suite(ctx: click.Context, /, **given: Any) -> int:
+def suite(
+    ctx: click.Context,
+    /,
+    request: Request[SuitePlan],
+    plan: bool,
+    budget: str | None,
+    trust_prefix: bool,
+    as_json: bool,
+) -> int:
     """Run everything that the round asks of a benchmark, and record each run.
 
     Runs that Git has already are not repeated. Stopped in any way, `mlrepo bench resume` goes on
@@ -84,56 +61,42 @@ def suite(ctx: click.Context, /, **given: Any) -> int:
 
     \b
     Example:
-      mlrepo bench suite --model digits --backend onnx --plan
-      mlrepo bench suite --model digits --backend onnx --quick
+      mlrepo bench suite --benchmark digits --backend onnx --plan
+      mlrepo bench suite --benchmark digits --backend onnx --quick
     """
     from mlrepo.bench.consent import COMMAND
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
-    from mlrepo.scenarios import scenario
+    from mlrepo.bench.suite import plan_suite
 
-    bench = open_bench(given, typed_arguments(ctx), trusted=given["trust_prefix"])
-    bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
-    budget = parse_duration(given["budget"]) if given["budget"] else None
-    request = BenchRequest(
-        workload=given["model"],
-        backend=given["backend"],
-        scenario="",
-        mode="",
-        max_batch=given["max_batchsize"],
-        threads=given["threads"],
-        user_conf=given["user_conf"],
-        **model_choice(given, bench.environ),
-        timeout=given["timeout"],
-        tags=given["tags"],
-    )
-    if given["plan"]:
+    bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
+    if plan:
         tell_loadgen(bench)
-    else:
-        before_runs(bench)
-    scenarios = tuple(dict.fromkeys(scenario(text).name for text in given["scenarios"]))
-    planned = plan_suite(
-        bench,
-        request,
-        scenarios,
-        tests=given["tests"],
-        quick=given["quick"],
-        rerun=given["rerun"],
-        infer=given["infer"],
-        since=given["since"],
-    )
-    if not given["as_json"]:
-        _print_plan(planned)
-    if given["plan"]:
-        if given["as_json"]:
+        planned = plan_suite(bench, BenchRequest.of(request.run), request.plan)
+        if as_json:
             print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})
+        else:
+            _print_plan(planned)
         return 0
+    bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
+    return _run_suite(bench, request.plan, budget, as_json=as_json)
+
+
+def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bool) -> int:
+    """Plan the suite that the session's request asks for, show the plan, and run it."""
+    from mlrepo.bench.request import BenchRequest
+    from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
+
+    limit = parse_duration(budget) if budget else None
+    before_runs(bench)
+    planned = plan_suite(bench, BenchRequest.of(bench.request.run), plan)
+    if not as_json:
+        _print_plan(planned)
     agree_to_words(planned)
-    return _run(planned, budget, auto=given["auto"], as_json=given["as_json"])
+    return _run(planned, limit, as_json=as_json)
 
 
 @click.command("resume")
-@click.option("--budget", help="Start no run that would end later than this, such as 3h.")
+@_budget_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
@@ -160,7 +123,7 @@ def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
     if last is None:
         raise UserError(
             "No run of a suite is recorded: there is nothing to resume.",
-            hint="`mlrepo bench suite --model M --backend B` begins one.",
+            hint="`mlrepo bench suite --benchmark M --backend B` begins one.",
         )
     run, record = last
     arguments = _repeated(record.argv)
@@ -204,7 +167,7 @@ def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:
     return kept
 
 
-def _run(planned: Suite, budget: float | None, *, auto: bool, as_json: bool) -> int:
+def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
     from mlrepo.bench.suite import run_suite
     from mlrepo.errors import UserError as Refused
 
@@ -225,7 +188,7 @@ def _run(planned: Suite, budget: float | None, *, auto: bool, as_json: bool) -> 
         lines.append(ProgressLine(label, more=suite_left))
         return lines[-1].update
 
-    for step, ended in run_suite(planned, budget=budget, on_step=on_step, auto=auto):
+    for step, ended in run_suite(planned, budget=budget, on_step=on_step):
         lines[-1].close()
         if isinstance(ended, Refused):
             click.echo(f"{step.cell.scenario} {step.cell.name}: {ended.message}", err=True)

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import click
 
-from mlrepo.cli.bench.session import (
-    model_choice,
-    model_options,
-    open_bench,
-    typed_arguments,
-    where_options,
-)
+from mlrepo.cli.bench.options import request_options
+from mlrepo.cli.bench.session import open_bench, typed_arguments
 from mlrepo.cli.render import TextLine, print_json, print_table
+from mlrepo.record.plans import TunePlan
 
 if TYPE_CHECKING:
     from mlrepo.bench.fastest import Compared
+    from mlrepo.record.request import Request
 
 
 @click.command("tune")
-@click.option("--model", required=True, help="The benchmark, such as digits.")
-@click.option(
-    "--backend",
-    "--framework",
-    default="onnx",
-    show_default=True,
-    help="What is tuned; all compares every backend and precision here.",
+@request_options(
+    TunePlan,
+    usual={"scenario": "Offline"},
+    about={
+        "backend": "What is tuned; all compares every backend and precision here.",
+        "threads": "Most threads (default: all usable CPUs).",
+        "max_batch": "The batch (default: searched).",
+    },
 )
-@click.option("--scenario", default="Offline", show_default=True, help="The scenario (any case).")
-@click.option("--budget", default="2m", show_default=True, help="The longest it may take.")
-@click.option("--threads", type=int, help="Most threads (default: all usable CPUs).")
-@click.option("--max-batchsize", type=int, help="The batch (default: searched).")
-@click.option(
-    "--database",
-    type=click.Path(path_type=Path),
-    help="TVM: read what this file holds first, and write the result there too.",
-)
-@where_options
-@model_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> int:
+def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) -> int:
     """Find how a backend is fastest here, and remember it for the system.
 
     onnx, openvino, pytorch: threads, batch and streams, measured in turns. tvm-onnx, tvm-pytorch:
@@ -53,45 +39,37 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     \b
     Example:
-      mlrepo bench tune --model resnet50-random --backend onnx --budget 2m
+      mlrepo bench tune --benchmark resnet50-random --backend onnx --budget 2m
     """
     from mlrepo.bench.fastest import ALL, compare, tune
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import parse_duration
+    from mlrepo.record import PERFORMANCE
 
-    bench = open_bench(given, typed_arguments(ctx))
-    request = BenchRequest(
-        workload=given["model"],
-        backend=given["backend"],
-        scenario=given["scenario"],
-        mode="performance",
-        threads=given["threads"],
-        max_batch=given["max_batchsize"],
-        **model_choice(given, dict(bench.environ)),
-    ).checked()
-    budget = parse_duration(given["budget"])
-    if request.backend == ALL:
-        if given["database"] is not None or request.precision:
+    plan = request.plan
+    bench = open_bench(request, typed_arguments(ctx))
+    asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE)).checked()
+    budget = parse_duration(plan.budget)
+    if asked.backend == ALL:
+        if plan.database is not None or asked.precision:
             raise click.UsageError("--backend all takes neither --database nor --precision.")
-        line = TextLine(f"comparing backends on {request.workload}")
+        line = TextLine(f"comparing backends on {asked.benchmark}")
         try:
-            found = compare(bench, request, budget=budget, on_progress=line.update)
+            found = compare(bench, asked, budget=budget, on_progress=line.update)
         finally:
             line.close()
-        if given["as_json"]:
+        if as_json:
             print_json("mlrepo.bench.compare/1", {"compared": [asdict(entry) for entry in found]})
         else:
             _print_table(found)
         return 0
-    line = TextLine(f"tuning {request.backend} on {request.workload}")
+    line = TextLine(f"tuning {asked.backend} on {asked.benchmark}")
     try:
-        done = tune(
-            bench, request, budget=budget, database=given["database"], on_progress=line.update
-        )
+        done = tune(bench, asked, budget=budget, database=plan.database, on_progress=line.update)
     finally:
         line.close()
     entry = done.entry
-    if given["as_json"]:
+    if as_json:
         print_json("mlrepo.bench.tune/1", {**asdict(entry), "note": done.note})
         return 0
     options = "".join(f", {key}={value}" for key, value in entry.options.items())

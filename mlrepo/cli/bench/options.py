@@ -1,0 +1,195 @@
+"""The options of ``mlrepo bench``, made from the request that they fill."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from mlrepo.account import expanded
+from mlrepo.errors import UserError
+from mlrepo.record.options import Option, default_of, is_required, option_of
+from mlrepo.record.plans import CommandPlan, SuitePlan
+from mlrepo.record.request import AnyRequest, Request, own_fields
+from mlrepo.record.run_request import RunRequest, Where
+from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
+
+# The options that come first in a help text.
+_FIRST = ("benchmark", "backend", "scenario", "mode")
+
+
+class _File(click.ParamType[Path]):
+    """A file as it is recorded: absolute, whatever the working directory is later."""
+
+    name = "path"
+
+    def convert(
+        self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the absolute path; ``~`` comes from a record, whose names were masked."""
+        return expanded(str(value)).absolute()
+
+
+class _ShellWords(click.ParamType[tuple[str, ...]]):
+    """A command in one text, as a shell reads it."""
+
+    name = "text"
+
+    def convert(
+        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words; raise :class:`UserError` where a quotation does not end."""
+        try:
+            return tuple(shlex.split(value)) if isinstance(value, str) else value
+        except ValueError as error:
+            raise UserError(f"The command prefix {value!r} cannot be read: {error}.") from error
+
+
+_CHOICES = {
+    "way": click.Choice(WAY_NAMES),
+    "layout": click.Choice(LAYOUTS, case_sensitive=False),
+}
+
+
+def request_options(
+    plan: type[CommandPlan],
+    *,
+    usual: Mapping[str, str] = {},
+    about: Mapping[str, str] = {},
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the options of a command, and call it with what they were given as ``request``.
+
+    Parameters
+    ----------
+    usual, about:
+        Default and help text by field, where they are not those of other commands.
+    """
+    declared = list(_declared(plan))
+    own = [_parameter(one, option_of(one), usual, about) for one in declared]
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def command(**values: object) -> int:
+            context = click.get_current_context()
+            given = {one.name: values.pop(one.name) for one in declared}
+            return function(request=_request(plan, given, context), **values)
+
+        # Click keeps the parameters in the order of the decorators, the last one first.
+        later = getattr(function, "__click_params__", [])
+        command.__dict__["__click_params__"] = [*later, *reversed(own)]
+        return command
+
+    return decorate
+
+
+def key_values(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Read repeated ``key=value`` options."""
+    found: dict[str, str] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise click.BadParameter(f"{text!r} is not key=value.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _declared(plan: type[CommandPlan]) -> Iterator[Field[object]]:
+    """Yield the fields that the command fills, in the order of its help."""
+    of_run = {one.name: one for one in fields(RunRequest)}
+    yield from (of_run[name] for name in plan.RUN if name in _FIRST)
+    yield from fields(plan)
+    yield from (of_run[name] for name in plan.RUN if name not in _FIRST)
+    yield from (one for one in fields(Where) if one.name in plan.WHERE)
+
+
+def _parameter(
+    declared: Field[object], option: Option, usual: Mapping[str, str], about: Mapping[str, str]
+) -> click.Parameter:
+    name = declared.name
+    if not option.flags:
+        return click.Argument([name])
+    default = usual.get(name) or option.usual or default_of(declared)
+    more: dict[str, Any] = {"default": default if isinstance(default, str | float) else None}
+    match declared.type:
+        case "bool" | "bool | None":
+            more["default"] = default
+            if "/" not in option.flags[0]:
+                more |= {"is_flag": True, "flag_value": not option.negates}
+        case "int" | "int | None":
+            more["type"] = click.INT if option.least is None else click.IntRange(option.least)
+        case "float" | "float | None":
+            more["type"] = click.FLOAT
+        case "Path | None":
+            more["type"] = _File()
+        case "Mapping[str, str]":
+            more = {"multiple": True, "callback": key_values}
+        case "Words":
+            more = {"type": _ShellWords()} if option.as_one else {"multiple": True}
+        case _:
+            more["type"] = _CHOICES.get(name)
+            if option.choices:
+                more["type"] = click.Choice(option.choices)
+            more["default"] = default or None
+    return click.Option(
+        [name, *option.flags],
+        help=about.get(name, option.about),
+        envvar=option.variable or None,
+        metavar=option.metavar or None,
+        hidden=option.hidden,
+        required=is_required(declared) and not default,
+        show_default=_shows_default(option, default) or name in usual,
+        **more,
+    )
+
+
+def _shows_default(option: Option, default: object) -> bool:
+    either = "/" in option.flags[0] and default is not None
+    return bool(either or option.usual or option.always or option.choices)
+
+
+def _request(
+    plan: type[CommandPlan], given: Mapping[str, Any], context: click.Context
+) -> AnyRequest:
+    values = {name: value for name, value in given.items() if value is not None}
+    origins = dict(_origins(plan, context))
+    # The CK automation's variable names the model where none is named on the command line.
+    if values.get("model_variant") and not origins.get("model_file", "--").startswith("--"):
+        del values["model_file"], origins["model_file"]
+    own, run, where = (
+        {name: values[name] for name in names if name in values}
+        for names in (own_fields(plan), plan.RUN, plan.WHERE)
+    )
+    empty = dict.fromkeys(_FIRST, "")
+    return _canonical(Request(plan(**own), RunRequest(**empty | run), Where(**where), origins))
+
+
+def _origins(plan: type[CommandPlan], context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield by which option or environment variable each value came that is not a default."""
+    for declared in _declared(plan):
+        option = option_of(declared)
+        match context.get_parameter_source(declared.name):
+            case ParameterSource.COMMANDLINE:
+                yield declared.name, option.flag
+            case ParameterSource.ENVIRONMENT:
+                yield declared.name, option.variable
+
+
+def _canonical(request: AnyRequest) -> AnyRequest:
+    """Return the request with the names of scenarios, modes and tests as they are spelt."""
+    from mlrepo.scenarios import scenario
+
+    run, plan = request.run, request.plan
+    name = scenario(run.scenario).name if "scenario" in plan.RUN else ""
+    run = replace(run, scenario=name, mode=run.mode.lower())
+    if isinstance(plan, SuitePlan):
+        names = dict.fromkeys(scenario(text).name for text in plan.scenarios)
+        plan = replace(plan, scenarios=tuple(names))
+    return replace(request, run=run, plan=plan)

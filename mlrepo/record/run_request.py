@@ -1,0 +1,183 @@
+"""What one LoadGen run is asked for, and where it is recorded: each value with its option."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from mlrepo.record.options import Words, option, required
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What one LoadGen run is asked for.
+
+    Attributes
+    ----------
+    count:
+        Accuracy: how many samples are judged. Performance: how many queries are issued at least.
+    time:
+        Shortest duration of a performance run, in seconds.
+    qps:
+        Target QPS (Offline, Server).
+    max_latency:
+        Server: the latency bound; streams: the expected latency. In seconds.
+    extra:
+        Further LoadGen settings: key (short or ``model.scenario.key``) to value.
+    model_file, user_conf:
+        Absolute, or below ``~``.
+    model_variant:
+        Which model of the benchmark's, by name; empty for its default.
+    way, layout:
+        How images become the model's input, where that is not what is known of it.
+    precision, backend_options:
+        What the backend is asked for; an empty precision is the model's own.
+    agreement_check:
+        Whether the backend's scores are compared with ONNX Runtime's before LoadGen starts.
+    require_quiet:
+        Refuse to start on a busy machine, and do not place a run that was disturbed.
+    framework_version, framework_ext, skip_system_ext:
+        What the name of the system under test gets besides framework and target, or only the
+        system's name.
+    """
+
+    benchmark: str = required("--benchmark", "--model", about="The benchmark, such as digits.")
+    backend: str = required("--backend", "--framework", about="What executes it.", usual="onnx")
+    scenario: str = required("--scenario", about="The scenario, such as Offline (any case).")
+    mode: str = required("--mode", about="accuracy or performance.")
+    count: int | None = option(
+        "--count", about="Accuracy: samples to judge. Performance: queries at least.", default=None
+    )
+    time: float | None = option(
+        "--time", about="Seconds that a performance run lasts at least.", default=None
+    )
+    qps: float | None = option(
+        "--qps", about="Target queries per second (Offline, Server).", default=None
+    )
+    max_latency: float | None = option(
+        "--max-latency",
+        about="Server: latency bound. Streams: expected latency. Seconds.",
+        default=None,
+    )
+    max_batch: int | None = option(
+        "--max-batchsize", about="Largest batch (default: found in the warm-up).", default=None
+    )
+    threads: int | None = option(
+        "--threads", about="Threads of one inference (default: all usable CPUs).", default=None
+    )
+    samples_per_query: int | None = option(
+        "--samples-per-query", about="Samples of a MultiStream query.", default=None
+    )
+    user_conf: Path | None = option(
+        "--user-conf", about="LoadGen settings instead of the system's.", default=None
+    )
+    extra: Mapping[str, str] = option(
+        "--set", about="Any other LoadGen setting (repeatable).", default={}, metavar="KEY=VALUE"
+    )
+    model_file: Path | None = option(
+        "--model-file",
+        about="Another model file with the same input (or: ML_MODEL_FILEPATH_EXTERNAL).",
+        default=None,
+        variable="ML_MODEL_FILEPATH_EXTERNAL",
+    )
+    model_variant: str = option(
+        "--model-variant", about="Which model of the benchmark (mlrepo model list).", default=""
+    )
+    way: str = option(
+        "--way",
+        about="How images are prepared for the model (default: that of the model, pytorch for "
+        "files of PyTorch, else that of the benchmark).",
+        default="",
+    )
+    layout: str = option(
+        "--layout",
+        about="Where the model takes the channels (default: as its input says, else nchw).",
+        default="",
+    )
+    precision: str = option(
+        "--precision",
+        about="fp32, bf16, int8 … (default: the model's own; a backend may convert to bf16).",
+        default="",
+    )
+    backend_options: Mapping[str, str] = option(
+        "--backend-opt",
+        about="An option of the backend's own (repeatable).",
+        default={},
+        metavar="KEY=VALUE",
+    )
+    agreement_check: bool = option(
+        "--no-agreement-check",
+        about="Do not compare the backend's scores with ONNX Runtime's; closed takes no such run.",
+        default=True,
+    )
+    prefix: Words = option(
+        "--prefix",
+        about='A command before the benchmark, such as "numactl -N0 -m0" (or: '
+        "CK_MLPERF_CMD_PREFIX).",
+        default=(),
+        variable="CK_MLPERF_CMD_PREFIX",
+        as_one=True,
+    )
+    timeout: float | None = option(
+        "--timeout", about="Stop a run after this many seconds.", default=None
+    )
+    place: bool = option(
+        "--place", about="Place the run in the layout even if it is not eligible.", default=False
+    )
+    require_quiet: bool = option(
+        "--require-quiet",
+        about="Do not start on a busy machine, nor place a disturbed run.",
+        default=False,
+    )
+    framework_version: str = option(
+        "--framework-version", about="Goes into the name of the results.", default=""
+    )
+    framework_ext: str = option(
+        "--framework-ext", about="Goes into the name of the results.", default=""
+    )
+    skip_system_ext: bool = option(
+        "--skip-system-ext", about="Results are named after the system alone.", default=False
+    )
+    tags: Words = option("--tag", about="A word to find the run by (repeatable).", default=())
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where runs are recorded and by which rules; in a record, what was decided for each.
+
+    ``experiment`` is empty where it follows from the system.
+    """
+
+    system: str = option(
+        "--system", about="The system that is measured (default: the repository's).", default=""
+    )
+    round: str = option("--round", about="The round (default: the repository's).", default="")
+    division: str = option(
+        "--division", about="The division (default: the repository's).", default=""
+    )
+    submitter: str = option(
+        "--submitter", about="The submitter (default: the repository's).", default=""
+    )
+    category: str = option(
+        "--category", about="The category (default: the repository's).", default=""
+    )
+    platform: str = option("--platform", about="The platform profile to run under.", default="")
+    experiment: str = option(
+        "--experiment",
+        about="The branch exp/NAME that gets the commit (default: the system).",
+        default="",
+    )
+
+
+WHERE_FIELDS = tuple(one.name for one in fields(Where))
+# The model, and how the backend runs it.
+MODEL_FIELDS = (
+    "model_file",
+    "model_variant",
+    "way",
+    "layout",
+    "precision",
+    "backend_options",
+    "agreement_check",
+)
