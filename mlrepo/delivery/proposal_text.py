@@ -16,7 +16,7 @@ BEGIN, END = "<!-- mlrepo:begin -->", "<!-- mlrepo:end -->"
 _LONGEST = 60_000
 _SELECTION = "- selection:"
 _HEADER = (
-    "| division | system | benchmark | scenario | result | accuracy | strict | official | runs |\n"
+    "| division | SUT | benchmark | scenario | result | accuracy | strict | official | runs |\n"
     "|---|---|---|---|---:|---|---|---|---|"
 )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from mlrepo.rounds.system_problems import FieldProblem
 
@@ -19,8 +18,8 @@ def document_problems(data: bytes) -> tuple[FieldProblem, ...]:
     """Return what is wrong with a description as a document; nothing where it is no JSON."""
     found: list[FieldProblem] = []
 
-    def of_object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def of_object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+        values: dict[str, object] = {}
         for key, value in pairs:
             if key in values:
                 found.append(_repeated(key, values[key], value))

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.rounds import Round
-from mlrepo.rounds.system_schema import COUNT_FIELDS, coerced_count, known_fields, system_schema
+from mlrepo.rounds.system_schema import (
+    COUNT_FIELDS,
+    FieldSchema,
+    coerced_count,
+    known_fields,
+    system_schema,
+)
 
 _NOTHING = re.compile(r"(?i)(none|no|n/?a|not applicable|-|null|0)?\Z")
 # "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
@@ -69,7 +75,7 @@ class FieldProblem:
     breaks_strict: bool = True
 
 
-def parse_description(data: bytes) -> dict[str, Any]:
+def parse_description(data: bytes) -> dict[str, object]:
     """Return the description that the bytes of its file hold.
 
     Raises
@@ -88,7 +94,7 @@ def parse_description(data: bytes) -> dict[str, Any]:
 
 def description_problems(
     round_: Round,
-    description: Mapping[str, Any],
+    description: Mapping[str, object],
     *,
     division: str = "",
     submitter: str = "",
@@ -117,7 +123,7 @@ def description_problems(
     )
 
 
-def _over_network(round_: Round, description: Mapping[str, Any], division: str) -> bool:
+def _over_network(round_: Round, description: Mapping[str, object], division: str) -> bool:
     """Say whether the round asks for the network fields."""
     stated = description.get("is_network")
     if round_.is_network_by_truth:
@@ -125,7 +131,7 @@ def _over_network(round_: Round, description: Mapping[str, Any], division: str) 
     return division == "network" or str(stated).lower() == "true"
 
 
-def _plainly_sound(schema: Mapping[str, Mapping[str, Any]], description: Mapping[str, Any]) -> bool:
+def _plainly_sound(schema: Mapping[str, FieldSchema], description: Mapping[str, object]) -> bool:
     """Say whether nothing of the schema is broken; what it means stands in ``system_schema``."""
     for field, rules in schema.items():
         if field not in description:
@@ -142,24 +148,24 @@ def _plainly_sound(schema: Mapping[str, Mapping[str, Any]], description: Mapping
     return True
 
 
-def _is_unfilled(value: Any) -> bool:
+def _is_unfilled(value: object) -> bool:
     # Of the document as it was written: "0" is filled, and 0 is empty, for the official checkers
     # ask `not value`.
     return not value or (isinstance(value, str) and not value.strip())
 
 
-def _is_no_text(value: Any) -> bool:
+def _is_no_text(value: object) -> bool:
     return not isinstance(value, (str, int, float)) or isinstance(value, bool)
 
 
-def _is_no_count(value: Any) -> bool:
+def _is_no_count(value: object) -> bool:
     if _is_no_text(value) or value == "":
         return False  # said already, or empty
     count = coerced_count(value)
     return not isinstance(count, int) or count < 0
 
 
-_BROKEN: Mapping[str, Callable[[Any], bool]] = {
+_BROKEN: Mapping[str, Callable[[object], bool]] = {
     "filled": _is_unfilled,
     "text": _is_no_text,
     "count": _is_no_count,
@@ -171,30 +177,30 @@ def _validator_class() -> Callable[..., Any]:
     import cerberus
 
     class DescriptionValidator(cerberus.Validator):  # type: ignore[misc]
-        def _normalize_coerce_count(self, value: Any) -> Any:
+        def _normalize_coerce_count(self, value: object) -> Any:
             return coerced_count(value)
 
-        def _normalize_coerce_lower(self, value: Any) -> Any:
+        def _normalize_coerce_lower(self, value: object) -> Any:
             return value.lower() if isinstance(value, str) else value
 
         def _check(self, check: str, field: str) -> None:
             if _BROKEN[check](self._config["written"].get(field)):
                 self._error(field, check)
 
-        def _check_with_filled(self, field: str, value: Any) -> None:
+        def _check_with_filled(self, field: str, value: object) -> None:
             self._check("filled", field)
 
-        def _check_with_text(self, field: str, value: Any) -> None:
+        def _check_with_text(self, field: str, value: object) -> None:
             self._check("text", field)
 
-        def _check_with_count(self, field: str, value: Any) -> None:
+        def _check_with_count(self, field: str, value: object) -> None:
             self._check("count", field)
 
     return DescriptionValidator
 
 
 def _explained(
-    round_: Round, description: Mapping[str, Any], schema: Mapping[str, Mapping[str, Any]]
+    round_: Round, description: Mapping[str, object], schema: Mapping[str, FieldSchema]
 ) -> list[FieldProblem]:
     validator = _validator_class()(schema, allow_unknown=True, written=description)
     validator.validate(dict(description))
@@ -210,7 +216,7 @@ def _explained(
 
 
 def _problems_of(
-    round_: Round, field: str, broken: set[str], value: Any, rules: Mapping[str, Any]
+    round_: Round, field: str, broken: set[str], value: object, rules: FieldSchema
 ) -> list[FieldProblem]:
     if "required" in broken:
         return [_missing(round_, field)]
@@ -291,7 +297,7 @@ def _missing(round_: Round, field: str) -> FieldProblem:
 
 
 def _place_problems(
-    round_: Round, description: Mapping[str, Any], division: str, submitter: str
+    round_: Round, description: Mapping[str, object], division: str, submitter: str
 ) -> list[FieldProblem]:
     """Compare with the directories: division as it stands, submitter without regard to case."""
     found = []
@@ -327,7 +333,7 @@ def _place_problems(
     return found
 
 
-def _network_mode(stated: Any, division: str) -> list[FieldProblem]:
+def _network_mode(stated: object, division: str) -> list[FieldProblem]:
     """Compare ``is_network`` with the division; open takes both, but no value that is no text."""
     over = str(stated).lower() == "true"
     wanted = {"closed": False, "network": True}.get(division, over)
@@ -346,7 +352,7 @@ def _network_mode(stated: Any, division: str) -> list[FieldProblem]:
     ]
 
 
-def _contradictions(description: Mapping[str, Any]) -> list[FieldProblem]:
+def _contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
     """Return what cannot be true at once; no official checker looks, so all are warnings."""
     found = []
     counts = {field: _count(description, field) for field in COUNT_FIELDS}
@@ -404,12 +410,12 @@ def _what_was_counted(cores: int, of_one: int, sockets: int) -> str:
     return "Give the physical cores of one processor."
 
 
-def _count(description: Mapping[str, Any], field: str) -> int | None:
+def _count(description: Mapping[str, object], field: str) -> int | None:
     number = coerced_count(description.get(field))
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _unknown(round_: Round, description: Mapping[str, Any]) -> list[FieldProblem]:
+def _unknown(round_: Round, description: Mapping[str, object]) -> list[FieldProblem]:
     known = known_fields(round_)
     return [
         FieldProblem(
@@ -424,6 +430,6 @@ def _unknown(round_: Round, description: Mapping[str, Any]) -> list[FieldProblem
     ]
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:57] + "…"

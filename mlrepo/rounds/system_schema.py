@@ -8,7 +8,7 @@ The tables are the round's own (``system_desc_required``, ``system_desc_nonempty
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Literal, TypedDict
 
 from mlrepo.rounds import Round
 
@@ -20,9 +20,20 @@ COUNT_FIELDS = (
 )
 
 
+class FieldSchema(TypedDict, total=False):
+    """What cerberus asks of one field."""
+
+    required: bool
+    nullable: bool
+    type: Literal["string"]
+    allowed: list[str]
+    coerce: Literal["lower", "count"]
+    check_with: list[str]
+
+
 def system_schema(
     round_: Round, *, power: bool = False, network: bool = False
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, FieldSchema]:
     """Return the schema of the round's system descriptions, its keys in the checker's order.
 
     ``power``: the system has power results; ``network``: it is reached over a network. Each makes
@@ -34,7 +45,7 @@ def system_schema(
     - ``text``: a text or a number.
     """
     filled = round_.system_nonempty_fields()
-    schema: dict[str, dict[str, Any]] = {}
+    schema: dict[str, FieldSchema] = {}
     for field in round_.system_fields():
         checks = ["filled", "text"] if field in filled else ["text"]
         schema[field] = {"required": True, "nullable": True, "check_with": checks}
@@ -71,7 +82,7 @@ def known_fields(round_: Round) -> frozenset[str]:
     return frozenset(named | {"status", "system_type"})
 
 
-def coerced_count(value: Any) -> Any:
+def coerced_count(value: object) -> object:
     """Return an unambiguous whole number as int (``"2"``, ``" 64 "``, ``2.0``), else the value."""
     if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
         return int(value)

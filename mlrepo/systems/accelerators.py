@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.systems.machine import Fact, Machine
 
@@ -112,7 +111,8 @@ def _amd(machine: Machine, problems: list[str]) -> dict[str, Fact]:
 
 def _intel(machine: Machine, problems: list[str]) -> dict[str, Fact]:
     answer = machine.ask("xpu-smi", "discovery", "-j")
-    devices = _json(answer.text).get("device_list") or []
+    listed = _json(answer.text).get("device_list")
+    devices = listed if isinstance(listed, list) else []
     names = [str(d.get("device_name", "Intel")) for d in devices if isinstance(d, Mapping)]
     if not names:
         problems.append(answer.problem or "xpu-smi lists no device")
@@ -154,7 +154,7 @@ def _pci_accelerators(machine: Machine) -> dict[str, int]:
     return dict(found)
 
 
-def _json(text: str) -> dict[str, Any]:
+def _json(text: str) -> dict[str, object]:
     try:
         value = json.loads(text)
     except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlrepo.rounds.system_schema import coerced_count
 from mlrepo.systems.machine import Fact
@@ -30,7 +29,7 @@ class FieldMismatch:
 
 
 def contradictions(
-    description: Mapping[str, Any], facts: Mapping[str, Fact]
+    description: Mapping[str, object], facts: Mapping[str, Fact]
 ) -> tuple[FieldMismatch, ...]:
     """Return the fields of a description that the detected facts contradict, in its order."""
     return tuple(
@@ -42,7 +41,7 @@ def contradictions(
     )
 
 
-def agrees(field: str, written: Any, detected: str) -> bool:
+def agrees(field: str, written: object, detected: str) -> bool:
     """Say whether ``written`` can be another wording of what was detected."""
     numbers = coerced_count(written), coerced_count(detected)
     if isinstance(numbers[1], int):
@@ -68,7 +67,7 @@ def agrees(field: str, written: Any, detected: str) -> bool:
     return not more or (theirs <= ours and _models(theirs) == _models(ours) != set())
 
 
-def says_as_much(field: str, written: Any, detected: str) -> bool:
+def says_as_much(field: str, written: object, detected: str) -> bool:
     """Say whether a wording that agrees leaves out no number that was detected."""
     if field in _SIZES:
         return True

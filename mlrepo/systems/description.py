@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
@@ -45,7 +44,7 @@ class NewDescription:
         Values that the user set although detection says otherwise; they stand.
     """
 
-    values: dict[str, Any]
+    values: dict[str, object]
     contradicted: tuple[FieldMismatch, ...] = ()
     not_taken: Mapping[str, str] = dataclasses.field(default_factory=dict)
     overruled: tuple[FieldMismatch, ...] = ()
@@ -59,7 +58,7 @@ def new_description(
     category: str,
     name: str,
     facts: Mapping[str, Fact],
-    base: Mapping[str, Any] | None = None,
+    base: Mapping[str, object] | None = None,
     chosen: Mapping[str, str] | None = None,
     power: bool = False,
 ) -> NewDescription:
@@ -79,7 +78,7 @@ def new_description(
         "is_network": "true",
     }
     detected = {field: fact.value for field, fact in facts.items()}
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         field: given.get(field, detected.get(field, ""))
         for field in system_schema(round_, power=power, network=division == "network")
     }
@@ -107,12 +106,12 @@ def new_description(
     )
 
 
-def is_filled(value: Any) -> bool:
+def is_filled(value: object) -> bool:
     """Say whether a field's value says something; null and blank texts are yet to be filled."""
     return value is not None and bool(str(value).strip())
 
 
-def open_fields(round_: Round, description: Mapping[str, Any]) -> list[str]:
+def open_fields(round_: Round, description: Mapping[str, object]) -> list[str]:
     """Return the fields that the round wants and that are still empty."""
     wanted = round_.system_nonempty_fields() or frozenset(round_.system_fields())
     further = frozenset(round_.system_further_fields())
@@ -219,7 +218,7 @@ _OF_A_ROUND = re.compile(r"user\.v?[0-9]+\.[0-9]+\.conf")
 
 def sut_name(
     system: str,
-    backend: Mapping[str, Any],
+    backend: Mapping[str, object],
     *,
     version: str = "",
     ext: str = "",

@@ -12,7 +12,6 @@ import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from mlrepo.errors import UserError
 
@@ -28,7 +27,7 @@ class PastSystem:
     division: str
     submitter: str
     id: str
-    description: Mapping[str, Any]
+    description: Mapping[str, object]
 
     @property
     def name(self) -> str:

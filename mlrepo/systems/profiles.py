@@ -6,11 +6,11 @@ Files of the repository (``platforms/<name>.toml``) go before those of the packa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from mlrepo.bounded import parse_toml
 from mlrepo.errors import UserError
@@ -56,15 +56,15 @@ class Profile:
     name: str
     summary: str = ""
     required: bool = False
-    state: Mapping[str, Any] = field(default_factory=dict)
-    pin: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, object] = field(default_factory=dict)
+    pin: Mapping[str, object] = field(default_factory=dict)
     script: Script | None = None
 
 
-def profile_files(own: Path) -> dict[str, Any]:
+def profile_files(own: Path) -> dict[str, Traversable]:
     """Return the files of all profiles by name; ``own``: the repository's ``platforms/``."""
     package = resources.files("mlrepo.templates") / "platforms"
-    found: dict[str, Any] = {
+    found: dict[str, Traversable] = {
         entry.name.removesuffix(".toml"): entry
         for entry in package.iterdir()
         if entry.name.endswith(".toml")
@@ -118,17 +118,19 @@ def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
     )
 
 
-def _script(name: Any, where: str, own: Path) -> Script:
-    problem = name_problem(name) if isinstance(name, str) else "it is no text"
+def _script(name: object, where: str, own: Path) -> Script:
     path = own / str(name)
-    if not problem and (path.is_symlink() or not path.is_file()):
-        problem = f"{path} is no plain file"
+    problem = "it is not a text"
+    if isinstance(name, str):
+        problem = name_problem(name)
+        if not problem and (path.is_symlink() or not path.is_file()):
+            problem = f"{path} is no plain file"
     if problem:
         raise UserError(
             f"{where}: script = {name!r} cannot be: {problem}.",
             hint="Name a file that stands beside the repository's own profiles, in platforms/.",
         )
-    return Script(name, path.read_bytes())
+    return Script(path.name, path.read_bytes())
 
 
 def cpu_numbers(text: str) -> list[int]:
@@ -142,7 +144,7 @@ def cpu_numbers(text: str) -> list[int]:
     return sorted(set(found))
 
 
-def _refuse_unknown(table: Mapping[str, Any], allowed: Any, where: str) -> None:
+def _refuse_unknown(table: Mapping[str, object], allowed: Collection[str], where: str) -> None:
     for key in table:
         if key not in allowed:
             raise UserError(
@@ -150,14 +152,14 @@ def _refuse_unknown(table: Mapping[str, Any], allowed: Any, where: str) -> None:
             )
 
 
-def _check_value(key: str, value: Any, kinds: tuple[str, ...], where: str) -> None:
+def _check_value(key: str, value: object, kinds: tuple[str, ...], where: str) -> None:
     kind = {bool: _SWITCH, int: _NUMBER, str: _TEXT}.get(type(value), "")
     problem = "" if kind in kinds else f"must be {' or '.join(kinds)}"
-    if not problem and kind == _NUMBER and value < 0:
+    if not problem and isinstance(value, int) and value < 0:
         problem = "must not be negative"
     if not problem and key in ("cpus", "online"):
         try:
-            problem = "" if cpu_numbers(value) else "names no CPU"
+            problem = "" if cpu_numbers(str(value)) else "names no CPU"
         except ValueError as error:
             problem = str(error)
     if (

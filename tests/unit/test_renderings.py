@@ -79,7 +79,7 @@ def _text(report: Report, profile: str = "strict") -> str:
 def test_the_text_has_results_then_errors_then_warnings_then_the_verdict() -> None:
     """The order of the page is that of a tired reader's questions."""
     text = _text(_FAULTY)
-    table, verdict = text.index("SYSTEM"), text.index("INVALID: 1 of 2")
+    table, verdict = text.index("SUT"), text.index("INVALID: 1 of 2")
     error, warning = text.index("error "), text.index("warning ")
     assert table < error < warning < verdict
     assert f"at {_PLACE}/Offline/log.txt:7" in text
@@ -92,7 +92,7 @@ def test_the_table_shows_result_unit_accuracy_and_verdict() -> None:
     """A row tells what was reached and whether it counts."""
     lines = _text(_FAULTY).splitlines()
     assert lines[0].split() == [
-        "SYSTEM",
+        "SUT",
         "BENCHMARK",
         "SCENARIO",
         "RESULT",

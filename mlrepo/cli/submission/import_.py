@@ -45,7 +45,13 @@ class _Imported:
 )
 @click.option("--division", help="Of bare logs: their division.")
 @click.option("--system", callback=not_empty, help="Of bare logs: their system.")
-@click.option("--benchmark", callback=not_empty, help="Of bare logs: their benchmark.")
+@click.option(
+    "--benchmark",
+    "--model",
+    "benchmark",
+    callback=not_empty,
+    help="Of bare logs: their benchmark.",
+)
 @click.option(
     "--experiment", help="The branch exp/NAME that gets the records (default: import-ROUND)."
 )
@@ -178,7 +184,7 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
     from mlrepo.record import PERFORMANCE
 
     print_table(
-        ("RUN", "SUBMITTER", "SYSTEM", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
+        ("RUN", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
         [_row(one.record) for one in done],
         right=(6,),
     )
@@ -188,7 +194,7 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
         return
     for one in measured:
         record = one.record
-        click.echo(f"\n{record.system} {record.benchmark} {record.scenario}, today:")
+        click.echo(f"\n{record.sut} {record.benchmark} {record.scenario}, today:")
         text = shell_command(one.command.arguments) if one.command.arguments else "(none)"
         click.echo(f"  {text}")
         for remark in one.command.remarks:
@@ -201,7 +207,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
     return (
         record.run,
         f"{record.division}/{record.submitter}",
-        record.system,
+        record.sut,
         record.benchmark,
         record.scenario,
         record.test or record.mode,

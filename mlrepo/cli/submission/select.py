@@ -38,7 +38,13 @@ _SHOWN = 20
     metavar="BRANCH",
     help="Only runs of this experiment branch (repeatable).",
 )
-@click.option("--benchmark", callback=not_empty, help="Only results of this benchmark.")
+@click.option(
+    "--benchmark",
+    "--model",
+    "benchmark",
+    callback=not_empty,
+    help="Only results of this benchmark.",
+)
 @click.option("--scenario", callback=not_empty, help="Only results of this scenario (any case).")
 @click.option("--system", callback=not_empty, help="Only results of this system.")
 @click.option("--division", callback=not_empty, help="Only results of this division.")
@@ -101,7 +107,7 @@ def command(**given: Any) -> int:
     if plan.results and identity is not None:
         selection = write_plan(repository, identity, plan)
     if given["as_json"]:
-        print_json("mlrepo.select/1", _values(plan, selection))
+        print_json("mlrepo.select/2", _values(plan, selection))
     else:
         _print(plan, selection, show_all=given["show_all"])
     return 0 if plan.results else 1
@@ -213,7 +219,8 @@ def _result_values(planned: Planned) -> dict[str, Any]:
         "state": planned.state,
         "division": record.division,
         "submitter": record.submitter,
-        "system": record.sut,
+        "system": record.system,
+        "sut": record.sut,
         "benchmark": record.benchmark,
         "scenario": result.scenario,
         "inferred_from": record.scenario if result.is_inferred else None,

@@ -36,7 +36,7 @@ def render(report: Report, profile: str) -> str:
 def _table(results: Sequence[Result], profile: str) -> str:
     header = (
         "SUBMITTER",
-        "SYSTEM",
+        "SUT",
         "BENCHMARK",
         "SCENARIO",
         "RESULT",
