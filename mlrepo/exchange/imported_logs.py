@@ -12,7 +12,9 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mlrepo.checker.breach import Breach
 from mlrepo.checker.compliance.judge import judge_compliance, required_tests
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.tokens import counts_tokens
 from mlrepo.checker.scope import Scope
@@ -194,16 +196,16 @@ def _findings(
     round_ = importer.round
     model = official_model(round_, place.benchmark, {})
     scope = Scope(placed, round_, place, model=model, scenario=place.scenario, category=category)
+    docket, own = Docket(scope), Run()
     if model not in round_.tables["models"]:
-        return scope.findings
-    own = Run()
+        return docket.findings
     if RunKind(PERFORMANCE) in result.runs:
-        own = judge_run(scope, _directory(importer, place, RunKind(PERFORMANCE)))
+        own = judge_run(docket, _directory(importer, place, RunKind(PERFORMANCE)))
     if any(kind.mode == COMPLIANCE for kind in result.runs):
-        judge_compliance(scope, lambda directory, test: judge_run(scope, directory, test), own)
+        judge_compliance(scope, lambda directory, test: judge_run(docket, directory, test), own)
     for kind in result.runs:
         if kind.test and kind.test not in required_tests(scope):
             path = str(round_.layout.test_directory(place, kind.test))
             message = f"{round_.name} has no {kind.test} of {place.benchmark} {place.scenario}."
-            scope.report("compliance", path, message, official=False)
-    return scope.findings
+            docket.record([Breach("compliance", path, message, part="not of the round")])
+    return docket.findings

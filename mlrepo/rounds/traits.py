@@ -212,6 +212,21 @@ class Traits:
     samples_of_3d_unet = Trait(
         [42, 43], numbers, "how many samples the data set of 3D U-Net may have"
     )
+    limits_tokens_by_log = Trait(
+        True, flag, "token latencies are held to the limits of the scenario that the log names"
+    )
+    token_limited_scenarios = Trait(
+        ["Server", "Interactive"], texts, "the scenarios in which token latencies are limited"
+    )
+    offline_samples_by_benchmark = Trait(
+        True, flag, "the samples of an Offline query are asked by benchmark, without a default"
+    )
+    infers_every_offline = Trait(
+        False, flag, "an Offline result with another log is always computed as from SingleStream"
+    )
+    reads_equal_issue_of_configuration = Trait(
+        False, flag, "mlperf.conf and user.conf say whether samples are issued equally often"
+    )
 
 
 TRAITS: Mapping[str, Trait[Any]] = {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mlrepo.checker.check import check
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.measurements import judge_measurements
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.runs.equal_issue import KEY, damaged_configuration, judge_equal_issue
@@ -299,7 +300,7 @@ def test_equal_issue_of_v4_1_stands_in_the_configuration(
             file.unlink()
         (directory / name).write_text(f"# settings\n{conf}")
         values = {} if logged is None else {KEY: logged}
-        judge_equal_issue(here, "log", values, line=0, test="")
+        Docket(here).record(judge_equal_issue(here, "log", values, test=""))
         assert any(f.breaks_official for f in here.findings) is not official
         assert any(f.breaks_strict for f in here.findings) is not strict
 
@@ -312,7 +313,7 @@ def test_equal_issue_since_v5_0_stands_in_the_log(
 ) -> None:
     """Whatever the configuration says."""
     here = scope("v5.0")
-    judge_equal_issue(here, "log", {KEY: logged}, line=0, test="")
+    Docket(here).record(judge_equal_issue(here, "log", {KEY: logged}, test=""))
     assert any(f.breaks_official for f in here.findings) is not official
 
 

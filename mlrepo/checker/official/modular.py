@@ -27,6 +27,7 @@ _FORGIVEN_IN_OPEN = (
     ("accuracy-text", ""),
     ("accuracy-text", "no metric"),
 )
+_OF_CLOSED = "performance-samples-per-query"
 
 
 def is_modular(round: Round) -> bool:
@@ -42,9 +43,13 @@ class Modular(OfficialChecker):
     def ruling(self, breach: Breach, scope: Scope) -> Ruling:
         """Return what it does with a breach at a result."""
         ruling = super().ruling(breach, scope)
-        if scope.is_open and ruling.rejects and (breach.rule, breach.part) in _FORGIVEN_IN_OPEN:
-            return replace(ruling, rejects=False)
-        return ruling
+        is_forgiven = scope.is_open and (breach.rule, breach.part) in _FORGIVEN_IN_OPEN
+        is_of_closed = scope.place.division != "closed" and breach.rule == _OF_CLOSED
+        return replace(ruling, rejects=False) if is_forgiven or is_of_closed else ruling
+
+    def is_inferred(self, scope: Scope, scenario: str, *, follows: bool) -> bool:
+        """Say whether it calls a result inferred: wherever directory and log are spelt unlike."""
+        return scope.place.scenario != scenario
 
     def first_line(self, scope: Scope, path: str) -> Breaches:
         """Yield a breach where it reads no further than the first line of a detail log."""

@@ -34,6 +34,13 @@ class OfficialChecker:
         """Return what it does with a breach at a result."""
         return _ruling(breach.rule, breach.part, self.round.name)
 
+    def is_inferred(self, scope: Scope, scenario: str, *, follows: bool) -> bool:
+        """Say whether it calls a result inferred that has the log of a scenario.
+
+        ``follows``: the result was computed from a run of another scenario.
+        """
+        return follows
+
     def first_line(self, scope: Scope, path: str) -> Breaches:
         """Yield a breach where it reads no further than the first line of a detail log."""
         return iter(())

@@ -10,7 +10,7 @@ from typing import Any
 from mlrepo.checker.power.evidence import judge_contents, judge_samples, judge_window
 from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.runs.numbers import Unjudgeable
-from mlrepo.checker.runs.performance import compute_result
+from mlrepo.checker.runs.result import compute_result
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.rows import describes_power_supplies
 from mlrepo.logs.endpoints import parse_config

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
-from mlrepo.rounds import Round
 
 KEY = "effective_sample_concatenate_permutation"
 _SETTING = "sample_concatenate_permutation"
@@ -25,40 +25,36 @@ def is_asked(scope: Scope, model: str) -> bool:
     return model in (required.get(scope.place.division) or ())
 
 
-def judge_equal_issue(
-    scope: Scope, path: str, values: Mapping[str, Any], *, line: int, test: str
-) -> bool:
-    """Judge a run by its log's values; return whether the official checker takes its result.
+def judge_equal_issue(scope: Scope, path: str, values: Mapping[str, Any], *, test: str) -> Breaches:
+    """Yield a run whose log does not show equal issue, or no official checker believes it.
 
     ``test`` is the compliance test it belongs to. The checker of v4.1 asks no test for equal issue.
     """
     if not is_asked(scope, scope.model):
-        return True
+        return
     logged = values.get(KEY)
-    reads_configuration = _reads_configuration(scope.round)
+    reads_configuration = scope.round.reads_equal_issue_of_configuration
     configured = reads_configuration and is_configured(scope)
     issued = logged in (True, "true") if logged is not None else configured
-    official = logged == True  # noqa: E712 - the official checkers compare: 1 is true as well
+    believed = logged == True  # noqa: E712 - the official checkers compare: 1 is true as well
     if reads_configuration:
-        official = bool(test) or configured or logged == "true"
+        believed = bool(test) or configured or logged == "true"
     if not issued:
-        scope.report(
+        yield Breach(
             "performance-equal-issue",
             path,
             "Samples are not issued equally often.",
-            line=line,
+            line=scope.line_of(path, f'"{KEY}"'),
             expected=f"{KEY} true",
-            official=not official,
+            part="believed" if believed else "",
         )
-    elif not official:
-        scope.report(
+    elif not believed:
+        yield Breach(
             "performance-equal-issue-configured",
             scope.below("measurements"),
             "No configuration asks for equal issue.",
             expected=f"{_SETTING} = 1 in {' or '.join(_FILES)}",
-            official=True,
         )
-    return official or not reads_configuration
 
 
 def is_configured(scope: Scope) -> bool:
@@ -71,17 +67,14 @@ def is_configured(scope: Scope) -> bool:
 
 def damaged_configuration(scope: Scope) -> str:
     """Return the file of settings that the checker of v4.1 dies of; empty where it reads all."""
-    if not _reads_configuration(scope.round) or not is_asked(scope, scope.place.benchmark):
+    asks = scope.round.reads_equal_issue_of_configuration
+    if not asks or not is_asked(scope, scope.place.benchmark):
         return ""
     try:
         _configured(scope)
     except ValueError as error:
         return str(error)
     return ""
-
-
-def _reads_configuration(round: Round) -> bool:
-    return round.version == (4, 1)
 
 
 def _configured(scope: Scope) -> bool:

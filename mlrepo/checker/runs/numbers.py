@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-from mlrepo.checker.scope import Scope
 
 
 class Unjudgeable(Exception):
@@ -40,33 +38,8 @@ def compared(values: Mapping[str, Any], key: str) -> float:
     return value
 
 
-def hold(
-    scope: Scope,
-    rule: str,
-    path: str,
-    message: str,
-    value: float,
-    *,
-    line: Callable[[], int],
-    least: float | None = None,
-    most: float | None = None,
-    unit: str = "",
-    official: bool | None = None,
-) -> None:
-    """Report a value below ``least`` or above ``most``; its ``line`` is looked up only then.
-
-    NaN is neither: the official checkers let it pass.
-    """
+def out_of_bounds(value: float, *, least: float | None, most: float | None) -> str:
+    """Return which bound a value misses, such as ``>= 1024``; '' where none. NaN misses each."""
     if (least is None or value >= least) and (most is None or value <= most):
-        return
-    is_number = value == value
-    bound = f">= {least}" if least is not None else f"<= {most}"
-    scope.report(
-        rule,
-        path,
-        message,
-        line=line(),
-        expected=f"{bound}{unit}",
-        actual=value,
-        official=official if is_number else False,
-    )
+        return ""
+    return f">= {least}" if least is not None else f"<= {most}"

@@ -6,6 +6,7 @@ import re
 from itertools import islice
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.old_detail import error_lines
 from mlrepo.logs.scan import DetailScan, digest_of_head
@@ -48,15 +49,15 @@ _NAMES = {
 }
 
 
-def read_old_run(scope: Scope, directory: str) -> DetailScan | None:
-    """Return the run in the words of a detail log; None, and a finding, when it has none."""
+def read_old_run(scope: Scope, directory: str) -> Judging[DetailScan | None]:
+    """Yield what is missing; return the run in the words of a detail log, or None."""
     path = f"{directory}/mlperf_log_summary.txt"
     text = scope.text(path, 1 << 20)
     if text is None:
-        scope.report("performance-log", path, "The summary is missing or no text.", official=True)
+        yield Breach("performance-log", path, "The summary is missing or no text.")
         return None
     scan = scan_summary(text, scope.round)
-    _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
+    yield from _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)
     return scan
 
 
@@ -105,10 +106,10 @@ def _value(text: str) -> Any:
             return text
 
 
-def _find_errors(scope: Scope, path: str, scan: DetailScan) -> None:
+def _find_errors(scope: Scope, path: str, scan: DetailScan) -> Breaches:
     try:
         with scope.tree.open(path) as stream:
             found = error_lines(stream, scope.round.tables["ignored_loadgen_errors"])
             scan.errors += (text for _, text in islice(found, _MOST_ERRORS))
     except Missing:
-        scope.report("performance-log", path, "The detail log is missing.", official=True)
+        yield Breach("performance-log", path, "The detail log is missing.")

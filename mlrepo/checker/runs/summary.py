@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.summary import ALWAYS, counted_errors, estimates, logged_as, summary_fields
@@ -16,7 +17,7 @@ _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 _EARLY_STOPPING = ("early_stopping_result", "early_stopping_ttft_result")
 
 
-def judge_summary(scope: Scope, directory: str, run: Run) -> None:
+def judge_summary(scope: Scope, directory: str, run: Run) -> Breaches:
     """Compare every line of the summary that the detail log determines."""
     path = f"{directory}/mlperf_log_summary.txt"
     if not scope.exists(path) or not scope.round.has_detail_log() or not run.scan.values:
@@ -24,56 +25,52 @@ def judge_summary(scope: Scope, directory: str, run: Run) -> None:
     text = scope.text(path, _LARGEST)
     fields = summary_fields(text or "")
     if text is None or not fields.get("Result is"):
-        scope.report("performance-summary", path, "It holds no verdict.", official=False)
+        yield Breach("performance-summary", path, "It holds no verdict.")
         return
     for name in ALWAYS:
         if name not in fields:
-            scope.report(
-                "performance-summary", path, f"The line '{name}' is missing.", official=False
-            )
+            yield Breach("performance-summary", path, f"The line '{name}' is missing.")
     values = run.scan.values
     for name, key in logged_as(run.scenario).items():
         if name in fields and key in values and not _same(fields[name], values[key]):
-            _report(scope, path, name, key, fields[name], values[key])
-    _judge_estimates(scope, path, text, values)
-    judge_error_count(scope, path, text, run.scan.error_count(trusts_count=False))
+            yield _differs(scope, path, name, key, fields[name], values[key])
+    yield from _judge_estimates(scope, path, text, values)
+    yield from judge_error_count(scope, path, text, run.scan.error_count(trusts_count=False))
 
 
-def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, Any]) -> None:
+def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, Any]) -> Breaches:
     for key in _EARLY_STOPPING:
         logged = estimates(str(values.get(key, "")))
         if not logged:
             continue
         said = estimates(text)[: len(logged)]
         if said != logged:
-            _report(scope, path, "Early stopping", key, said, logged)
+            yield _differs(scope, path, "Early stopping", key, said, logged)
 
 
-def judge_error_count(scope: Scope, path: str, text: str, logged: int) -> None:
-    """Report a summary that counts errors which the detail log does not show."""
+def judge_error_count(scope: Scope, path: str, text: str, logged: int) -> Breaches:
+    """Yield a summary that counts errors which the detail log does not show."""
     said = counted_errors(text)
     if said and not logged:
-        scope.report(
+        yield Breach(
             "performance-summary",
             path,
             "LoadGen counted errors that its detail log lacks.",
             line=scope.line_of(path, " encountered. See detailed log"),
             expected=f"{said} lines with is_error true",
             actual="none",
-            official=False,
         )
 
 
-def _report(scope: Scope, path: str, name: str, key: str, said: object, logged: object) -> None:
+def _differs(scope: Scope, path: str, name: str, key: str, said: object, logged: object) -> Breach:
     rule = "summary-seeds" if name in _SEEDS else "performance-summary"
-    scope.report(
+    return Breach(
         rule,
         path,
         f"'{name}' is not what the detail log says ({key}).",
         line=scope.line_of(path, name),
         expected=logged,
         actual=said,
-        official=False,
     )
 
 

@@ -17,7 +17,7 @@ _WITH_LIMITS = ("Server", "Interactive")
 def has_token_latencies(round: Round, model: str) -> bool:
     """Say whether the round asks the model's runs for token latencies (v4.0 and later)."""
     limits = round.tables.get("llm_latency_limit_ns") or {}
-    return model in limits or (round.version >= (5, 1) and model in _WITHOUT_LIMITS)
+    return model in limits or model in _WITHOUT_LIMITS
 
 
 def counts_tokens(round: Round, model: str) -> bool:
@@ -27,8 +27,8 @@ def counts_tokens(round: Round, model: str) -> bool:
 
 
 def has_token_limits(round: Round, scenario: str) -> bool:
-    """Say whether token latencies are limited in the scenario; up to v5.0 in all but Offline."""
-    return scenario in _WITH_LIMITS if round.version >= (5, 1) else scenario != "Offline"
+    """Say whether token latencies are limited in the scenario."""
+    return scenario in round.token_limited_scenarios
 
 
 def token_limits_exceeded(

@@ -60,14 +60,14 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     docket = Docket(scope)
     accuracy = judge_accuracy(docket)
     seen = seen if stops else len(scope.findings)
-    performance = _judge_performance(scope)
+    performance = _judge_performance(docket)
     docket.record(judge_pair(scope, performance.run.scan.values, accuracy.logged))
     tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
     of_accuracy = tokens.value if tokens else ""
     docket.record(judge_tokens(scope, performance.run.scan.values, of_accuracy))
     binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
-        scope, lambda directory, test: judge_run(scope, directory, test), performance.run
+        scope, lambda directory, test: judge_run(docket, directory, test), performance.run
     )
     judge_loading(scope, required_tests(scope), judged=True)
     if stops or accuracy.stops:
@@ -140,7 +140,8 @@ def _errors(scope: Scope, accuracy: AccuracyJudgement, performance: _Performance
     return issues + (accuracy.counts and not accuracy.official) + performance.errors
 
 
-def _judge_performance(scope: Scope) -> _Performance:
+def _judge_performance(docket: Docket) -> _Performance:
+    scope = docket.scope
     names = ["run_1"]
     if scope.place.scenario == "Server" and scope.round.version < (1, 0):
         names = [f"run_{number}" for number in range(1, 6)]
@@ -157,10 +158,10 @@ def _judge_performance(scope: Scope) -> _Performance:
                 scope.dies(directory, "it lists the logs in what is a file")
             continue
         more = scope.round.tables["required_files"]["power_run"] if with_power else ()
-        listed = Docket(scope).record(judge_file_list(scope, directory, "performance", more))
-        run = judge_run(scope, directory)
+        listed = docket.record(judge_file_list(scope, directory, "performance", more))
+        run = judge_run(docket, directory)
         scope.prints += run_prints(f"performance/{name}", run.scan)
-        judge_summary(scope, directory, run)
+        docket.record(judge_summary(scope, directory, run))
         valid = run.official
         if with_power:
             before = len(scope.findings)

@@ -1,0 +1,233 @@
+"""What a performance run must have: samples, seeds, latencies, queries and time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.runs.numbers import Unjudgeable, compared, out_of_bounds
+from mlrepo.checker.runs.old_performance import summary_field
+from mlrepo.checker.runs.tokens import (
+    has_token_latencies,
+    has_token_limits,
+    token_limits_exceeded,
+)
+from mlrepo.checker.scope import Scope
+from mlrepo.compliance import compliance_test
+from mlrepo.rounds import Round
+
+# One pass over a data set of fixed size has no least duration.
+_NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
+_AIM = "effective_target_latency_ns"
+
+
+def line_of_key(scope: Scope, path: str, key: str) -> int:
+    """Return where the key stands in the log; asked only when a breach is found."""
+    return scope.line_of(path, f'"{key}"' if scope.round.has_detail_log() else summary_field(key))
+
+
+def judge_limits(
+    scope: Scope, path: str, scenario: str, values: Mapping[str, Any], test: str
+) -> Breaches:
+    """Yield limits that a run of ``scenario`` misses; ``values`` are what its log says.
+
+    Raises
+    ------
+    Unjudgeable
+        A number is missing, or the round has no limit for the benchmark.
+    """
+    yield from _judge_settings(scope, path, values, test)
+    yield from _judge_latency(scope, path, scenario, values)
+    yield from _judge_amount(scope, path, scenario, values)
+
+
+def _hold(
+    scope: Scope,
+    rule: str,
+    path: str,
+    message: str,
+    values: Mapping[str, Any],
+    key: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    unit: str = "",
+) -> Breaches:
+    """Yield a breach where the value of a key is out of its bounds."""
+    value = compared(values, key)
+    if bound := out_of_bounds(value, least=least, most=most):
+        yield Breach(
+            rule,
+            path,
+            message,
+            line=line_of_key(scope, path, key),
+            expected=f"{bound}{unit}",
+            actual=value,
+            # No comparison of an official checker holds for NaN: it lets it pass.
+            part="" if value == value else "not a number",
+        )
+
+
+def _judge_settings(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> Breaches:
+    least = scope.round.tables["performance_sample_count_min"].get(scope.model)
+    if least is None:
+        raise Unjudgeable(f"The round does not know the benchmark {scope.model}.")
+    yield from _hold(
+        scope,
+        "performance-sample-count",
+        path,
+        "Too few samples are loaded.",
+        values,
+        "effective_performance_sample_count",
+        least=least,
+    )
+    for name, seed in (compliance_test(test).seeds(scope.round) or scope.round.seeds()).items():
+        if values.get(f"effective_{name}") != seed:
+            yield Breach(
+                "performance-seeds",
+                path,
+                f"{name} is not the round's.",
+                line=line_of_key(scope, path, f"effective_{name}"),
+                expected=seed,
+                actual=values.get(f"effective_{name}"),
+            )
+    yield from _judge_tokens(scope, path, values)
+
+
+def _judge_tokens(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+    if not has_token_latencies(scope.round, scope.model):
+        return
+    if not values.get("requested_use_token_latencies"):
+        yield Breach(
+            "performance-token-latency",
+            path,
+            "Token latencies are off.",
+            line=line_of_key(scope, path, "requested_use_token_latencies"),
+        )
+        return
+    logged = str(values.get("effective_scenario"))
+    if scope.round.limits_tokens_by_log and logged != scope.scenario:
+        # What LoadGen ran as Server is held to the limits of Server, wherever the run is shown.
+        yield from _hold_to_token_limits(scope, path, values, scope.scenario, "shown scenario")
+        yield from _hold_to_token_limits(scope, path, values, logged)
+    else:
+        yield from _hold_to_token_limits(scope, path, values, scope.scenario)
+
+
+def _hold_to_token_limits(
+    scope: Scope, path: str, values: Mapping[str, Any], scenario: str, part: str = ""
+) -> Breaches:
+    if not has_token_limits(scope.round, scenario):
+        return
+    exceeded = token_limits_exceeded(scope.round, scope.model, scenario, values)
+    if exceeded is not None:
+        key, expected, actual = exceeded
+        yield Breach(
+            "performance-token-latency",
+            path,
+            "Token latencies exceed the limits.",
+            line=line_of_key(scope, path, key),
+            expected=expected,
+            actual=actual,
+            part=part,
+        )
+
+
+def stops_early(round: Round, scenario: str) -> bool:
+    """Say whether LoadGen's early stopping rules the scenario in the round (v2.0 and later)."""
+    return scenario in (round.tables.get("early_stopping_scenarios") or ())
+
+
+def _judge_latency(scope: Scope, path: str, scenario: str, values: Mapping[str, Any]) -> Breaches:
+    limit = (scope.round.tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
+    if stops_early(scope.round, scenario):
+        if not values.get("early_stopping_met"):
+            yield Breach(
+                "performance-early-stopping",
+                path,
+                "Early stopping is not satisfied.",
+                line=line_of_key(scope, path, "early_stopping_met"),
+                actual=values.get("early_stopping_result", "no word"),
+            )
+        if limit:
+            yield from _hold(
+                scope,
+                "performance-target-latency",
+                path,
+                "The target latency is too long.",
+                values,
+                _AIM,
+                most=limit,
+                unit=" ns",
+            )
+        return
+    if not limit:
+        return
+    per_query = "per_query_" if scenario == "MultiStream" else ""
+    yield from _hold(
+        scope,
+        "performance-latency",
+        path,
+        "The 99th percentile latency is too long.",
+        values,
+        f"result_99.00_percentile_{per_query}latency_ns",
+        most=limit,
+        unit=" ns",
+    )
+    target = values.get(_AIM)
+    if scenario == "Server" and isinstance(target, int | float) and target > limit:
+        yield Breach(
+            "performance-target-latency",
+            path,
+            "The target latency is too long.",
+            line=line_of_key(scope, path, _AIM),
+            expected=f"<= {limit} ns",
+            actual=target,
+            part="without early stopping",
+        )
+
+
+def _judge_amount(scope: Scope, path: str, scenario: str, values: Mapping[str, Any]) -> Breaches:
+    tables = scope.round.tables
+    if not tables["min_queries"]:
+        return  # v0.5 sets none
+    if not stops_early(scope.round, scenario):
+        if scope.model not in tables["min_queries"]:
+            raise Unjudgeable(f"The round has no query count for {scope.model}.")
+        least = tables["min_queries"][scope.model].get(scenario)
+        if least:
+            yield from _hold(
+                scope,
+                "performance-min-queries",
+                path,
+                "Too few queries are asked for.",
+                values,
+                "effective_min_query_count",
+                least=least,
+            )
+    if scenario == "Offline":
+        per_model = tables["offline_min_samples_per_query"].get("per_model") or {}
+        if scope.round.offline_samples_by_benchmark and scope.model not in per_model:
+            raise Unjudgeable(f"The round has no samples per query for {scope.model}.")
+        yield from _hold(
+            scope,
+            "performance-samples-per-query",
+            path,
+            "The query is too small.",
+            values,
+            "effective_samples_per_query",
+            least=scope.round.min_offline_samples(scope.model),
+        )
+    if scope.model in _NO_MIN_DURATION:
+        return
+    yield from _hold(
+        scope,
+        "performance-min-duration",
+        path,
+        "The run is too short.",
+        values,
+        "effective_min_duration_ms",
+        least=scope.round.min_duration_ms(),
+        unit=" ms",
+    )
