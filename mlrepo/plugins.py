@@ -32,6 +32,16 @@ OWN = {
     },
 }
 
+# What runs where nobody names a backend.
+DEFAULT_BACKEND = "onnx"
+# Other words for a backend on the command line: those of the automation that came before.
+_ALIASES = {"onnxruntime": "onnx"}
+
+
+def backend_name(text: str) -> str:
+    """Return the name under which a backend is registered; it may be called by its framework."""
+    return _ALIASES.get(text, text)
+
 
 def plugin_names(group: str) -> list[str]:
     """Return the names registered in an entry point group, sorted."""

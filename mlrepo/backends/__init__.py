@@ -12,10 +12,14 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from mlrepo.backends.capabilities import Capabilities
+from mlrepo.backends.devices import CPU
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
 
 Array = npt.NDArray[Any]
+
+__all__ = ["Array", "Backend", "BackendOptions", "Capabilities", "available_threads"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class BackendOptions:
     ----------
     threads:
         Threads that one inference may use.
+    device:
+        Where to run: ``cpu``, ``cuda``, ``cuda:1``, ``gpu``, ``npu`` …
     precision:
         What is asked for: ``fp32``, ``bf16``, ``int8`` …; the model's own, unless the backend is to
         convert it.
@@ -42,36 +48,13 @@ class BackendOptions:
     """
 
     threads: int | None = None
+    device: str = CPU
     precision: str = "fp32"
     batch: int = 1
     extra: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     model_precision: str = ""
     on_step: Callable[[int, int], None] = lambda done, total: None
-
-    def check(self, backend: str, *, precisions: Sequence[str], keys: Sequence[str] = ()) -> None:
-        """Refuse a precision or an option that the backend does not have.
-
-        ``precisions`` are those that it converts to, and int8 where it has it. A model of other
-        types of its own (fp16, int4, mixed) is its framework's to accept or refuse.
-
-        Raises
-        ------
-        UserError
-            It names what there is.
-        """
-        own = self.precision == self.model_precision and self.precision != "int8"
-        if self.precision not in precisions and not own:
-            raise UserError(
-                f"The backend {backend} has no precision {self.precision!r}.",
-                hint=f"It has: {', '.join(precisions)}.",
-            )
-        unknown = sorted(set(self.extra) - set(keys))
-        if unknown:
-            raise UserError(
-                f"The backend {backend} has no option {unknown[0]!r}.",
-                hint=f"It has: {', '.join(keys) or 'none'}.",
-            )
 
     def choice(self, key: str, values: Sequence[str]) -> str:
         """Return an option that is one of ``values``, by default the first.
@@ -98,7 +81,12 @@ class BackendOptions:
 
 
 class Backend(Protocol):
-    """One way to execute a model."""
+    """One way to execute a model.
+
+    A class may say of itself more: ``capabilities``, an attribute of the class; ``inputs``, what a
+    loaded model takes; ``tune`` and ``adopt``, where it has code to search for; ``devices_here``,
+    a class method that returns the devices that its framework finds (docs/backends.md).
+    """
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Make the model ready; raise :class:`~mlrepo.errors.MlrepoError` when it cannot be."""
@@ -111,7 +99,10 @@ class Backend(Protocol):
         """Return the outputs for a batch, in the model's order; each has the batch first."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Return ``name``, ``framework`` (with version), ``target``, ``options`` and versions."""
+        """Return ``name``, ``framework`` (with version), ``target``, ``options`` and versions.
+
+        A backend that declares capabilities says ``device``, too: what the loaded model runs on.
+        """
 
 
 def available_threads() -> int:

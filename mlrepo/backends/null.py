@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions
+from mlrepo.backends import Array, BackendOptions, Capabilities
+from mlrepo.backends.devices import CPU
 
 _CLASSES = 10
 
@@ -16,7 +17,7 @@ _CLASSES = 10
 class NullBackend:
     """Returns the same scores for every sample; its results say nothing about any model."""
 
-    computes = False
+    capabilities = Capabilities(devices={CPU: ("fp32",)}, computes=False)
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Load nothing."""
@@ -38,7 +39,8 @@ class NullBackend:
             "framework": "none",
             "framework_name": "null",
             "framework_version": "",
-            "target": "cpu",
+            "device": CPU,
+            "target": CPU,
             "precision": "none",
             "options": {},
         }

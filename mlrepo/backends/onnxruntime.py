@@ -1,29 +1,35 @@
-"""ONNX models on ONNX Runtime's CPU provider."""
+"""ONNX models on ONNX Runtime: on the CPU, or on a device that one of its providers serves."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends.capabilities import STREAMS
+from mlrepo.backends.devices import CPU, CUDA, GPU, NPU, Device
 from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input, onnx_inputs
+from mlrepo.backends.onnx_providers import (
+    WAYS,
+    WORDS,
+    Provider,
+    devices_here,
+    find_provider,
+    prepare,
+    refuse_fallback,
+)
 from mlrepo.errors import UserError
+from mlrepo.model_kinds import ONNX
 
 if TYPE_CHECKING:
     import onnxruntime
-
-
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-_OPTIONS = ("provider", "streams")
 
 
 class OnnxRuntimeBackend:
@@ -32,22 +38,50 @@ class OnnxRuntimeBackend:
     Only ``ORT_ENABLE_ALL`` turns on the blocked NCHWc layout of convolutions (measured 1.4 times
     as fast as ``EXTENDED`` on ResNet-50).
 
-    Options: ``provider`` (cpu, cuda, tensorrt) and ``streams``: so many sessions share the threads
-    and each takes a part of a batch. Threads of one session wait for each other after every
-    operator; those of two do not.
+    Options: ``provider``, one of :data:`~mlrepo.backends.onnx_providers.PROVIDERS` where several
+    serve the device; ``fallback``, refuse (default) or allow, for nodes that the device's provider
+    does not know; and ``streams``: so many sessions share the threads and each takes a part of a
+    batch. Threads of one session wait for each other after every operator; those of two do not.
     """
 
+    capabilities = Capabilities(
+        reads=(ONNX,),
+        devices={
+            CPU: ("fp32", "int8"),
+            CUDA: ("fp32", "int8"),
+            GPU: ("fp32", "int8"),
+            NPU: ("fp16", "int8"),
+        },
+        options=("provider", "fallback", STREAMS),
+        ways=WAYS,
+        extras=requirements.ONNX,
+        frameworks=("onnxruntime", "onnx runtime"),
+        reference=True,
+    )
     _session: onnxruntime.InferenceSession
+    _provider: Provider
     _threads: int
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Open sessions with ``options.threads`` threads in all (default: all usable CPUs)."""
         import onnxruntime
 
-        options.check("onnx", precisions=("fp32", "int8"), keys=_OPTIONS)
+        asked = options.extra.get("provider")
+        provider = options.choice("provider", WORDS) if asked else ""
+        device = Device.parse(options.device)
+        self.capabilities.refuse_device("onnx", device)
+        found = find_provider(device, provider)
+        if found is None:
+            what = f"ONNX Runtime {onnxruntime.__version__}"
+            raise self.capabilities.absent(device, devices_here(), what)
+        self._provider, usual = found
+        also = ("fp16",) if self._provider.converts and device.kind != CPU else ()
+        self._device = self.capabilities.check("onnx", options, also)
+        word = device.kind if usual else self._provider.word
+        self._target = str(replace(device, kind=word))
+        fallback = options.choice("fallback", ("refuse", "allow")) == "allow"
         self._precision = options.precision
         self._threads = options.threads or available_threads()
-        self._provider = _provider(options.choice("provider", tuple(_PROVIDERS)))
         self._streams = options.positive("streams", 1)
         if self._streams > self._threads:
             raise UserError(
@@ -61,9 +95,19 @@ class OnnxRuntimeBackend:
         settings.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         settings.log_severity_level = 3
+        if self._provider.word != CPU:
+            prepare(settings)
+        if device.kind == CUDA and options.precision == "fp32":
+            # Else NVIDIA's libraries compute float32 in TF32, with 10 bits of a fraction.
+            os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
         try:
             self._sessions = [
-                onnxruntime.InferenceSession(str(model), settings, providers=[self._provider])
+                onnxruntime.InferenceSession(
+                    str(model),
+                    settings,
+                    providers=self._provider.asked(device, options.precision, self._threads),
+                    enable_fallback=0,
+                )
                 for _ in range(self._streams)
             ]
         except Exception as error:  # ORT's exceptions share no base class of their own
@@ -73,6 +117,9 @@ class OnnxRuntimeBackend:
                 hint="Check that the file is a complete ONNX model of a supported opset.",
             ) from error
         self._session = self._sessions[0]
+        self._nodes: dict[str, int] = {}
+        if self._provider.word != CPU:
+            self._nodes = refuse_fallback(self._session, self._provider, device, allowed=fallback)
         self._pool = ThreadPoolExecutor(self._streams) if self._streams > 1 else None
         self._inputs = [read_input(value, model) for value in self._session.get_inputs()]
         spec = only_input(self._inputs, model)
@@ -103,6 +150,11 @@ class OnnxRuntimeBackend:
         outputs = list(self._pool.map(self._run, self._sessions, parts))
         return [np.concatenate(part) for part in zip(*outputs, strict=True)]
 
+    @classmethod
+    def devices_here(cls) -> Sequence[Device]:
+        """Return the kinds of devices that the installed ONNX Runtime has providers for."""
+        return devices_here()
+
     def _run(self, session: onnxruntime.InferenceSession, batch: Array) -> Sequence[Array]:
         return session.run(self._outputs, {self._input: batch})  # type: ignore[no-any-return]
 
@@ -115,7 +167,8 @@ class OnnxRuntimeBackend:
             "framework": f"ONNX Runtime {onnxruntime.__version__}",
             "framework_name": "onnxruntime",
             "framework_version": onnxruntime.__version__,
-            "target": _target(self._provider),
+            "device": str(self._device),
+            "target": self._target,
             "precision": self._precision,
             "options": {
                 "intra_op_num_threads": self._threads // self._streams,
@@ -124,22 +177,9 @@ class OnnxRuntimeBackend:
                 "execution_mode": "sequential",
                 "graph_optimization_level": "all",
                 "providers": list(self._session.get_providers()),
+                **({"nodes": self._nodes} if self._nodes else {}),
             },
         }
-
-
-def _provider(name: str) -> str:
-    """Return ONNX Runtime's name of a provider that is there; ORT would fall back in silence."""
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
-    if _PROVIDERS[name] not in available:
-        raise UserError(
-            f"This ONNX Runtime ({onnxruntime.__version__}) has no provider {name}.",
-            hint=f"It has: {', '.join(available)}. The package onnxruntime-gpu has cuda and "
-            "tensorrt.",
-        )
-    return _PROVIDERS[name]
 
 
 def read_input(value: Any, model: Path) -> TensorSpec:
@@ -153,7 +193,3 @@ def read_input(value: Any, model: Path) -> TensorSpec:
 
     written = onnx_inputs(onnx.load(str(model), format="protobuf", load_external_data=False))
     return next(one for one in written if one.name == value.name)
-
-
-def _target(provider: str) -> str:
-    return next(name for name, full in _PROVIDERS.items() if full == provider)

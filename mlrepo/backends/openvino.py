@@ -1,4 +1,4 @@
-"""ONNX models on OpenVINO's CPU plug-in."""
+"""ONNX models and IR on OpenVINO: on the CPU, an Intel GPU or an NPU."""
 
 from __future__ import annotations
 
@@ -8,47 +8,60 @@ from typing import Any
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo import model_kinds as kinds
+from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends.capabilities import STREAMS
+from mlrepo.backends.devices import CPU, GPU, NPU, Device
 from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input
 from mlrepo.errors import UserError
 
-# What is not quantized in an int8 model is computed in float32.
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+# What is not quantized in an int8 model is computed in float32, on an NPU in float16.
+_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVinoBackend:
     """One compiled model.
 
     Option ``streams``: so many inferences run side by side, each on a part of a batch and of the
-    threads. A model with QuantizeLinear and DequantizeLinear runs in int8.
+    threads. A model with QuantizeLinear and DequantizeLinear runs in int8. An NPU runs models of
+    fixed sizes only: for it, a model is compiled for ``options.batch`` samples.
     """
+
+    capabilities = Capabilities(
+        reads=(kinds.ONNX, kinds.OPENVINO),
+        devices={
+            CPU: ("fp32", "bf16", "int8"),
+            GPU: ("fp32", "fp16", "int8"),
+            NPU: ("fp16", "int8"),
+        },
+        options=(STREAMS,),
+        ways={
+            GPU: "Intel's GPU driver (intel-opencl-icd, libze1) and access to /dev/dri get it.",
+            NPU: "Intel's NPU driver (intel-driver-compiler-npu, intel-level-zero-npu) and access "
+            "to /dev/accel get it.",
+        },
+        requirements=("openvino>=2025.0", *requirements.ONNX),
+        frameworks=("openvino",),
+    )
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Read and compile the model; precisions fp32, bf16 and int8 (of a quantized model)."""
-        options.check("openvino", precisions=tuple(_PRECISIONS), keys=("streams",))
-        try:
-            import openvino
-        except ImportError as error:
-            raise UserError(
-                f"OpenVINO cannot be used here: {error}.",
-                hint="`mlrepo bench prereq --backend openvino` installs it.",
-            ) from error
+        device = self.capabilities.check("openvino", options)
+        openvino = _openvino()
         self._threads = options.threads or available_threads()
         self._streams = options.positive("streams", 1)
         self._precision = options.precision
         self._version = openvino.__version__
         core = openvino.Core()
+        if device not in (here := _devices(core)):
+            what = f"OpenVINO {self._version.partition('-')[0]}"
+            raise self.capabilities.absent(device, here, what)
+        name = _name(device)
         try:
-            self._model = core.compile_model(
-                core.read_model(str(model)),
-                "CPU",
-                {
-                    "INFERENCE_NUM_THREADS": self._threads,
-                    "NUM_STREAMS": self._streams,
-                    "INFERENCE_PRECISION_HINT": _PRECISIONS.get(options.precision, "f32"),
-                    "PERFORMANCE_HINT": "LATENCY" if self._streams == 1 else "THROUGHPUT",
-                },
-            )
+            read = core.read_model(str(model))
+            if device.kind == NPU and read.input().partial_shape[0].is_dynamic:
+                read.reshape([options.batch, *list(read.input().partial_shape)[1:]])
+            self._model = core.compile_model(read, name, self._settings(device))
         except RuntimeError as error:
             raise UserError.caused_by(
                 f"OpenVINO cannot load {model.name}",
@@ -56,6 +69,12 @@ class OpenVinoBackend:
                 hint="Check that the file is complete; an operator that is not known to OpenVINO "
                 "needs another backend.",
             ) from error
+        self._device = _ran_on(self._model)
+        if self._device != device:
+            raise UserError(
+                f"OpenVINO would run {model.name} on {self._device}, not on {device}.",
+                hint="Name the device that is to be measured.",
+            )
         self._inputs = [_spec(value) for value in self._model.inputs]
         spec = only_input(self._inputs, model)
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
@@ -65,6 +84,24 @@ class OpenVinoBackend:
                 hint="Leave out streams, or export the model with an open batch.",
             )
         self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
+
+    def _settings(self, device: Device) -> dict[str, object]:
+        """Return what a model is compiled with; only the CPU has threads."""
+        hint = _HINTS.get(self._precision, "f32")
+        found: dict[str, object] = {
+            "INFERENCE_PRECISION_HINT": "f16" if device.kind == NPU else hint,
+            "PERFORMANCE_HINT": "LATENCY" if self._streams == 1 else "THROUGHPUT",
+        }
+        if device.kind != NPU:
+            found["NUM_STREAMS"] = self._streams
+        if device.kind == CPU:
+            found["INFERENCE_NUM_THREADS"] = self._threads
+        return found
+
+    @classmethod
+    def devices_here(cls) -> Sequence[Device]:
+        """Return the devices that OpenVINO finds."""
+        return _devices(_openvino().Core())
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
@@ -99,10 +136,47 @@ class OpenVinoBackend:
             "framework": f"OpenVINO {self._version.partition('-')[0]}",
             "framework_name": "openvino",
             "framework_version": self._version,
-            "target": "cpu",
+            "device": str(self._device),
+            "target": str(self._device),
             "precision": self._precision,
             "options": {"threads": self._threads, "streams": self._streams},
         }
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise UserError(
+            f"OpenVINO cannot be used here: {error}.",
+            hint="`mlrepo bench prereq --backend openvino` installs it.",
+        ) from error
+    return openvino
+
+
+def _name(device: Device) -> str:
+    """Return OpenVINO's name of a device: ``GPU``, ``GPU.1``."""
+    return f"{device.kind.upper()}.{device.index}" if device.index else device.kind.upper()
+
+
+def _device(name: str) -> Device:
+    kind, _, index = name.partition(".")
+    return Device(kind.lower(), int(index) if index.isdecimal() else 0)
+
+
+def _devices(core: Any) -> list[Device]:
+    return [_device(name) for name in core.available_devices]
+
+
+def _ran_on(model: Any) -> Device:
+    """Return the device of a compiled model; refuse one that was spread over several."""
+    found = [_device(str(name)) for name in model.get_property("EXECUTION_DEVICES")]
+    if len(found) != 1:
+        raise UserError(
+            f"OpenVINO would run the model on {', '.join(map(str, found))} together.",
+            hint="Name one device with --device.",
+        )
+    return found[0]
 
 
 def _spec(value: Any) -> TensorSpec:

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: eager channels-last, or compiled by TorchInductor."""
+"""PyTorch on the CPU or a CUDA device: eager channels-last, or compiled by TorchInductor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo import model_kinds as kinds
+from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends.devices import CPU, CUDA, Device
 from mlrepo.backends.inputs import TensorSpec
 from mlrepo.backends.torch_models import load_torch_model, torch_kind
 from mlrepo.errors import UserError
 
 _MODES = ("script", "eager", "compile")
+# Precisions that weights of float32 are converted to, by PyTorch's name.
+_CAST = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 class PytorchBackend:
@@ -24,11 +28,25 @@ class PytorchBackend:
     half a minute, and compiles for one batch size).
     """
 
+    capabilities = Capabilities(
+        reads=(kinds.ONNX, kinds.PYTORCH, kinds.TORCHSCRIPT),
+        devices={CPU: ("fp32", "bf16"), CUDA: ("fp32", "bf16", "fp16")},
+        options=("mode",),
+        ways={
+            CUDA: "A build of PyTorch for CUDA (`pip install torch`, not that of a CPU index) and "
+            "NVIDIA's driver get it."
+        },
+        requirements=(*requirements.TORCH, *requirements.ONNX),
+        frameworks=("pytorch", "torch"),
+    )
+
     def load(self, model: Path, options: BackendOptions) -> None:
         """Load and optimise the model; precisions fp32, bf16, and int8 of a TorchScript model."""
         scripted = model.suffix != ".onnx" and torch_kind(model) == "script"
-        quantized = ("int8",) if scripted else ()
-        options.check("pytorch", precisions=("fp32", "bf16", *quantized), keys=("mode",))
+        on_cpu = Device.parse(options.device).kind == CPU
+        # PyTorch has no quantized operators for CUDA.
+        quantized = ("int8",) if scripted and on_cpu else ()
+        device = self.capabilities.check("pytorch", options, quantized)
         self._mode = options.choice("mode", _MODES)
         if scripted and self._mode == "compile":
             raise UserError(
@@ -41,7 +59,9 @@ class PytorchBackend:
         self._threads = options.threads or available_threads()
         torch.set_num_threads(self._threads)
         self._precision = options.precision
-        self._autocast = options.precision == "bf16"
+        converted = options.precision == "fp16" != options.model_precision
+        self._autocast = converted or options.precision == "bf16"
+        self._place(device, loaded.module)
         self._spec, self._module = loaded.spec, loaded.module
         if scripted:
             return
@@ -62,6 +82,28 @@ class PytorchBackend:
                     hint="Use the backend onnx for an ONNX model; else export the model again.",
                 ) from error
 
+    def _place(self, device: Device, module: Any) -> None:
+        """Move a module to the device; refuse one that is not here."""
+        import torch
+
+        here = _devices()
+        if device not in here:
+            raise self.capabilities.absent(device, here, f"PyTorch {torch.__version__}")
+        self._asked = str(device)
+        self._device = torch.device(device.kind, device.index) if device.kind == CUDA else None
+        if self._device is not None:
+            # Else float32 is computed in TF32, with 10 bits of a fraction.
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+            module.to(self._device)
+
+    def _on_device(self, batch: Any) -> Any:
+        return batch if self._device is None else batch.to(self._device)
+
+    @classmethod
+    def devices_here(cls) -> Sequence[Device]:
+        """Return the CPU and the CUDA devices that PyTorch finds."""
+        return _devices()
+
     def _trace(self, shape: tuple[int, ...], *, check: bool) -> None:
         """Replace the module by its trace, frozen and fused.
 
@@ -72,9 +114,9 @@ class PytorchBackend:
 
         module, dtype = self._module, getattr(torch, self._spec.dtype)
         with torch.inference_mode(), self._cast(), warnings.catch_warnings(action="ignore"):
-            traced = self._fused(module, torch.zeros(shape, dtype=dtype))
+            traced = self._fused(module, self._on_device(torch.zeros(shape, dtype=dtype)))
             if check and self._spec.shape and self._spec.shape[0] is None:
-                other = torch.rand((shape[0] + 1, *shape[1:]), dtype=dtype)
+                other = self._on_device(torch.rand((shape[0] + 1, *shape[1:]), dtype=dtype))
                 if not _agree(module, traced, other):
                     self._spec = replace(self._spec, shape=shape)
         self._module = traced
@@ -110,11 +152,23 @@ class PytorchBackend:
         import torch
 
         with torch.inference_mode(), self._cast():
-            x = torch.from_numpy(batch)
+            x = self._on_device(torch.from_numpy(batch))
             if x.dim() == 4:
                 x = x.contiguous(memory_format=torch.channels_last)
             found = self._module(x)
-        return [(o.float() if o.is_floating_point() else o).numpy() for o in _outputs(found)]
+        outputs = _outputs(found)
+        if self._device is not None:
+            outputs = [self._taken_back(output) for output in outputs]
+        return [(o.float() if o.is_floating_point() else o).numpy() for o in outputs]
+
+    def _taken_back(self, output: Any) -> Any:
+        """Return an output on the CPU; refuse one that the device did not compute."""
+        if output.device != self._device:
+            raise UserError(
+                f"PyTorch computed the model on {output.device}, not on {self._asked}.",
+                hint="The model moves its tensors by itself: export it again without that.",
+            )
+        return output.cpu()
 
     def describe(self) -> Mapping[str, Any]:
         """Return framework, version, precision and mode."""
@@ -125,7 +179,8 @@ class PytorchBackend:
             "framework": f"PyTorch {torch.__version__}",
             "framework_name": "pytorch",
             "framework_version": torch.__version__,
-            "target": "cpu",
+            "device": self._asked,
+            "target": self._asked,
             "precision": self._precision,
             "options": {"threads": self._threads, "mode": self._mode},
         }
@@ -133,7 +188,15 @@ class PytorchBackend:
     def _cast(self) -> Any:
         import torch
 
-        return torch.autocast("cpu", torch.bfloat16, enabled=self._autocast, cache_enabled=False)
+        where = CPU if self._device is None else CUDA
+        kind = getattr(torch, _CAST.get(self._precision, "bfloat16"))
+        return torch.autocast(where, kind, enabled=self._autocast, cache_enabled=False)
+
+
+def _devices() -> list[Device]:
+    import torch
+
+    return [Device(CPU), *(Device(CUDA, number) for number in range(torch.cuda.device_count()))]
 
 
 def _agree(module: Any, traced: Any, batch: Any) -> bool:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, MODEL_REQUIREMENTS, missing
-from mlrepo.bench.inputs import READERS, can_read
+from mlrepo.backends.capabilities import backends_that, capabilities_of
+from mlrepo.backends.requirements import missing
 from mlrepo.errors import MlrepoError, UserError
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
-from mlrepo.workloads import Workload
+from mlrepo.model_kinds import kind_of
+from mlrepo.plugins import WORKLOADS, backend_name, load_plugin, plugin_names
+from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import ReferenceModel
 from mlrepo.workloads.described import described
-from mlrepo.workloads.imagenet.prepared import NAME as IMAGENET
-from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.imagenet.preprocess import prepared_name
 from mlrepo.workloads.model_store import ModelStore
 
 
@@ -41,11 +40,9 @@ def combinations(home: Path) -> list[Combination]:
     """Return every combination of installed benchmarks, known models and backends."""
     found: list[Combination] = []
     store = ModelStore(home)
-    backends = [name for name in plugin_names(BACKENDS) if name != "null"]
-    packages = {
-        name: missing(BACKEND_REQUIREMENTS.get(name, ())) if name != "onnx" else []
-        for name in backends
-    }
+    names = sorted(backends_that(lambda one: one.computes))
+    backends = {name: capabilities_of(name) for name in names}
+    packages = {name: missing(one.requirements) for name, one in backends.items()}
     for name in plugin_names(WORKLOADS):
         try:
             workload: Workload = load_plugin(WORKLOADS, name)
@@ -54,10 +51,11 @@ def combinations(home: Path) -> list[Combination]:
             continue
         models = [model for model in store.known() if model.benchmark == name]
         if workload.model is not None:
-            readers = [b for b in backends if b in READERS["onnx"]]
+            kind = kind_of(workload.model.path)
             found += [
                 Combination(name, workload.model.name, backend, _prereq(backend, packages[backend]))
-                for backend in readers
+                for backend, one in backends.items()
+                if one.declared and one.can_read(kind)
             ]
             continue
         found += [
@@ -68,10 +66,41 @@ def combinations(home: Path) -> list[Combination]:
                 _prereq(backend, packages[backend]) + _inputs(home, store, workload, model),
             )
             for model in models
-            for backend in backends
-            if can_read(backend, model)
+            for backend, one in backends.items()
+            if one.can_read(model.framework)
         ]
     return found
+
+
+def requirements_of_backend(name: str) -> tuple[str, ...]:
+    """Return what a backend needs; raise :class:`UserError` for no such backend."""
+    found = capabilities_of(backend_name(name))
+    return (*found.requirements, *found.extras)
+
+
+def requirements_of_dataset(name: str) -> tuple[str, ...]:
+    """Return what preparing a data set needs; raise :class:`UserError` for no such data set."""
+    found = {one.name: one for _, w in _workloads() if (one := w.dataset) is not None}
+    if name not in found:
+        raise UserError(f"There is no data set {name!r}.", hint=f"Use one of: {', '.join(found)}.")
+    return found[name].requirements
+
+
+def requirements_of_model(benchmark: str) -> tuple[str, ...]:
+    """Return what making a benchmark's models needs; raise :class:`UserError` for none to make."""
+    found = {name: w for name, w in _workloads() if any(model.made_here for model in w.models)}
+    if benchmark not in found:
+        raise UserError(
+            f"There is no model {benchmark!r} that is made here.",
+            hint=f"Use one of: {', '.join(found)}.",
+        )
+    return found[benchmark].model_requirements
+
+
+def _workloads() -> Iterator[tuple[str, Workload]]:
+    for name in plugin_names(WORKLOADS):
+        with contextlib.suppress(UserError):
+            yield name, load_plugin(WORKLOADS, name)
 
 
 def install_command(requirements: Sequence[str]) -> list[str]:
@@ -105,17 +134,11 @@ def _inputs(
     if stored is None:
         if not model.made_here:
             needed += (f"mlrepo model fetch {model.name}",)
-        elif missing(MODEL_REQUIREMENTS.get(model.benchmark, ())):
+        elif missing(workload.model_requirements):
             needed += (f"mlrepo bench prereq --model {model.benchmark}",)
-    if workload.dataset == IMAGENET:
-        images = ImageNetStore(home)
-        if images.images() is None:
-            needed += (f"mlrepo dataset add {IMAGENET} --path DIR",)
-        name, other = model.preprocessing, ""
+    if workload.dataset is not None:
+        file = Model(model.name, Path(model.file_name), "", preprocessing=model.preprocessing)
         if stored is not None:
-            size = described(stored.model_file(), workload, stored.model_file().layout).size
-            if size:
-                name, other = prepared_name(name, size[0]), f" --size {size[0]}"
-        if images.prepared(name) is None:
-            needed += (f"mlrepo dataset prepare {IMAGENET} --way {model.preprocessing}{other}",)
+            file = described(stored.model_file(), workload, stored.model_file().layout)
+        needed += workload.dataset.needed(home, file)
     return needed

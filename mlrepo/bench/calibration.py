@@ -12,7 +12,6 @@ from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 from mlrepo.workloads.described import described
 from mlrepo.workloads.imagenet.calibration import calibration_list
-from mlrepo.workloads.imagenet.prepared import ImageNetStore
 from mlrepo.workloads.quantize import Calibration
 from mlrepo.workloads.stored_model import StoredModel
 
@@ -58,6 +57,6 @@ def find_calibration(
             )
         first = chosen.files[:count]
         chosen = replace(chosen, files=first, source=f"{chosen.source}, first {count}")
-    indices = chosen.indices(ImageNetStore(home).require_images().files)
+    indices = chosen.indices(workload.dataset.sample_names(home))
     dataset = workload.open(str(prepared), model.layout, model.size)
     return Calibration(dataset, indices, chosen.source, chosen.sha256)

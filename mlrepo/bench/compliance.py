@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.audit import PreparedTest, audit_config, audits_of, check_test
-from mlrepo.bench.inputs import backend_name
 from mlrepo.bench.matrix import is_no_result
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
@@ -16,7 +15,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
 from mlrepo.logs.detail import parse_detail
 from mlrepo.logs.user_conf import parse_user_conf
-from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import (

@@ -10,8 +10,10 @@ from statistics import median
 from typing import Any
 
 from mlrepo.backends import available_threads
-from mlrepo.backends.requirements import BACKEND_REQUIREMENTS, missing
-from mlrepo.bench.inputs import backend_name, find_dataset, find_model
+from mlrepo.backends.capabilities import backends_that, capabilities_of, refuse_absent
+from mlrepo.backends.devices import CPU, Device
+from mlrepo.backends.requirements import missing
+from mlrepo.bench.inputs import find_dataset, find_model
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.bench.tune import (
@@ -28,28 +30,13 @@ from mlrepo.bench.tuned import Tuned, remember, tuned_file
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness.probe import ProbeSpec
 from mlrepo.model_files import find_model_files
-from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import timestamp
 from mlrepo.scenarios import scenario
 from mlrepo.workloads import Workload
-from mlrepo.workloads.described import BF16, FLOATS, run_precision
+from mlrepo.workloads.described import BF16, FLOATS, FP16, run_precision
 
 ALL = "all"
-# Those that compile for one batch and have code to search for instead of settings.
-_COMPILING = ("tvm-onnx", "tvm-pytorch")
-# What is compared under --backend all; the first is what the others are compared with.
-_COMPARED = (
-    ("onnx", "fp32"),
-    ("onnx", "int8"),
-    ("openvino", "fp32"),
-    ("openvino", "bf16"),
-    ("openvino", "int8"),
-    ("pytorch", "fp32"),
-    ("pytorch", "bf16"),
-    ("tvm-onnx", "fp32"),
-    ("tvm-onnx", "int8"),
-    ("tvm-pytorch", "fp32"),
-)
 _ROUNDS = 3
 _WARM_SECONDS, _TURN_SECONDS = 0.3, 1.5
 
@@ -108,19 +95,21 @@ def tune(
         Model, data or backend are not here, or nothing can be kept.
     """
     spec, model_hash, scenario = _specification(bench, request)
-    if database is not None and spec.backend not in _COMPILING:
+    able = capabilities_of(spec.backend)
+    if database is not None and not able.tunes:
+        tuned = backends_that(lambda one: one.tunes)
         raise UserError(
             f"--database does not apply to {spec.backend}: it compiles nothing.",
-            hint=f"It is for {', '.join(_COMPILING)}.",
+            hint=f"It is for {', '.join(tuned)}.",
         )
     threads = request.threads or available_threads()
-    if spec.backend in _COMPILING:
+    if able.tunes:
         batch = request.max_batch or fixed_batch(scenario) or DEFAULT_BATCH
         spec = replace(spec, threads=threads, batch=batch)
         rate, default_rate, note = _tune_code(bench, spec, budget, database, on_progress)
         chosen = TuneSetting(threads, batch)
     else:
-        tried = candidates(spec.backend, scenario, threads, request.max_batch)
+        tried = candidates(able, scenario, threads, request.max_batch)
         found = search_candidates(spec, tried, bench.environ, budget, on_progress)
         best = choose(found, tried[0])
         own = next(measured for measured in found if measured.candidate == tried[0])
@@ -205,26 +194,38 @@ def compare(
 
 
 def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
-    """Return which backend is compared in which precision, the first of the table first."""
-    installed = [way for way in _COMPARED if _installed(way[0])]
+    """Return which backend is compared in which precision; the first is what others are held to.
+
+    Those are all that declare their capabilities, run on the device and are installed.
+    """
+    kind = Device.parse(request.device).kind
+    names = backends_that(
+        lambda one: (
+            one.declared and one.computes and kind in one.devices and not missing(one.requirements)
+        )
+    )
+    installed = [(name, word) for name in names for word in capabilities_of(name).devices[kind]]
     if not (request.model_file or request.model_variant):
         return installed
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     own = find_model(home, workload, request.model_file, request.model_variant).precision
-    backends = dict.fromkeys(backend for backend, _ in installed)
-    converted = [way for way in installed if way[1] == BF16 and own in FLOATS]
-    return list(dict.fromkeys([*((backend, own) for backend in backends), *converted]))
+    converted = [way for way in installed if way[1] in (BF16, FP16) and own in FLOATS]
+    return list(dict.fromkeys([*((name, own) for name in names), *converted]))
 
 
 def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str, str]:
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     backend = backend_name(request.backend)
+    device = Device.parse(request.device)
+    if device != Device(CPU):
+        refuse_absent(backend, device)
     model = find_model(
         bench.home,
         workload,
         request.model_file,
         request.model_variant,
         backend=backend,
+        device=device.kind,
         precision=request.precision,
         way=request.way,
         layout=request.layout,
@@ -236,7 +237,8 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
         model_file=str(model.path),
         threads=0,
         batch=0,
-        precision=run_precision(model, request.precision),
+        device=str(device),
+        precision=run_precision(model, request.precision, device=device.kind),
         model_precision=model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(dataset or ""),
@@ -253,7 +255,7 @@ def _refuse_wrong(spec: ProbeSpec, environ: Mapping[str, str]) -> None:
         with start_probes([spec], environ) as (process,):
             process.ask("check")
     except MlrepoError:
-        if spec.backend in _COMPILING:
+        if capabilities_of(spec.backend).tunes:
             with start_probes([spec], environ) as (process,):
                 process.ask("adopt", better=False)
         raise
@@ -306,10 +308,6 @@ def _classes(spec: ProbeSpec, environ: Mapping[str, str]) -> list[int]:
     with start_probes([spec], environ) as (process,):
         found: list[int] = process.ask("classes")["classes"]
     return found
-
-
-def _installed(backend: str) -> bool:
-    return backend == "onnx" or not missing(BACKEND_REQUIREMENTS[backend])
 
 
 def _agreement(found: Sequence[int], wanted: Sequence[int]) -> float:

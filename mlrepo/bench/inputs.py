@@ -7,32 +7,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlrepo.backends.requirements import BACKEND_REQUIREMENTS
+from mlrepo.backends.capabilities import capabilities_of, refuse_absent
+from mlrepo.backends.devices import CPU, Device
 from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.model_files import ModelFiles, model_file_names
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.model_kinds import DIRECTORY
+from mlrepo.plugins import (
+    BACKENDS,
+    DEFAULT_BACKEND,
+    WORKLOADS,
+    backend_name,
+    load_plugin,
+    plugin_names,
+)
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel
 from mlrepo.workloads.described import described, refuse_unlabelled, run_precision
-from mlrepo.workloads.imagenet.prepared import ImageNetStore
-from mlrepo.workloads.imagenet.preprocess import prepared_name
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.ways import way_of
 from mlrepo.workloads.weights import precision_of
-
-_ALIASES = {"onnxruntime": "onnx"}
-# Which of our backends read a model of a framework.
-READERS = {
-    "onnx": ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch"),
-    "pytorch": ("pytorch", "tvm-pytorch"),
-    "torchscript": ("pytorch",),
-    "openvino": ("openvino",),
-}
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,9 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     backend = backend_name(request.backend)
     if backend not in plugin_names(BACKENDS):
         load_plugin(BACKENDS, backend)  # raises, naming the backends
+    device = Device.parse(request.device)
+    if device != Device(CPU):
+        refuse_absent(backend, device)
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     model = (
         request.replays.model
@@ -67,6 +68,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
             request.model_file,
             request.model_variant,
             backend=backend,
+            device=device.kind,
             precision=request.precision,
             way=request.way,
             layout=request.layout,
@@ -87,7 +89,8 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         test=request.test.name if request.test else "",
         # Explicitly: the installed LoadGen may carry those of another round.
         seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
-        precision=run_precision(model, request.precision),
+        device=str(device),
+        precision=run_precision(model, request.precision, device=device.kind),
         model_precision=model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(find_dataset(home, workload, model) or ""),
@@ -118,18 +121,14 @@ def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
         )
 
 
-def backend_name(text: str) -> str:
-    """Return the plugin's name of a backend, which may be called by its framework."""
-    return _ALIASES.get(text, text)
-
-
 def find_model(
     home: Path,
     workload: Workload,
     substitute: Path | None = None,
     variant: str = "",
     *,
-    backend: str = "onnx",
+    backend: str = DEFAULT_BACKEND,
+    device: str = CPU,
     precision: str = "",
     way: str = "",
     layout: str = "",
@@ -166,14 +165,14 @@ def find_model(
     if way:
         model = replace(model, preprocessing=way_of(workload.name, model.path, way))
     model = described(model, workload, layout or model.layout)
-    run_precision(model, precision, _how_to_quantize(workload))
+    run_precision(model, precision, _how_to_quantize(workload), device=device)
     return model
 
 
 def _substitute(workload: Workload, file: Path, backend: str) -> Model:
     path = file.absolute()
     model_file_names(path)
-    if path.is_dir() and backend in BACKEND_REQUIREMENTS:
+    if path.is_dir() and not capabilities_of(backend).can_read(DIRECTORY):
         raise UserError(
             f"--model-file {file} is a directory, and the backend {backend} reads files.",
             hint="Name the model's own file in it, such as its .onnx or .xml.",
@@ -263,10 +262,13 @@ def _embedded(model: Model) -> Model:
 
 def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
     """Return the variant of the benchmark's only int8 model that is here and fits the backend."""
+    capabilities = capabilities_of(backend)
     found = [
         model.variant
         for model in store.known()
-        if model.benchmark == benchmark and can_read(backend, model) and _is_int8(store, model)
+        if model.benchmark == benchmark
+        and capabilities.can_read(model.framework)
+        and _is_int8(store, model)
     ]
     if not found:
         raise UserError(
@@ -294,11 +296,6 @@ def _how_to_quantize(workload: Workload) -> str:
     return f"`mlrepo model quantize {workload.name}` makes an int8 model."
 
 
-def can_read(backend: str, model: ReferenceModel) -> bool:
-    """Return whether a backend reads models of a framework; third parties' are taken to."""
-    return backend in READERS[model.framework] or backend not in BACKEND_REQUIREMENTS
-
-
 def find_dataset(home: Path, workload: Workload, model: Model) -> Path | None:
     """Return where the data set lies prepared as the model needs it; None for an embedded one.
 
@@ -307,13 +304,4 @@ def find_dataset(home: Path, workload: Workload, model: Model) -> Path | None:
     UserError
         It has to be registered or prepared first.
     """
-    if not workload.dataset:
-        return None
-    if len(set(model.size)) > 1:
-        raise UserError(
-            f"{model.name} takes images of {model.size[0]} by {model.size[1]}, and those of "
-            f"{workload.dataset} are prepared as squares.",
-            hint="Export the model for square images.",
-        )
-    name = prepared_name(model.preprocessing, *model.size[:1])
-    return ImageNetStore(home).require_prepared(name)
+    return workload.dataset.find(home, model) if workload.dataset else None

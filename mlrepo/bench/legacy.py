@@ -8,21 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlrepo.bench.inputs import READERS
-from mlrepo.plugins import BACKENDS, WORKLOADS, plugin_names
+from mlrepo.backends import Capabilities
+from mlrepo.backends.capabilities import backends_that, capabilities_of
+from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
 from mlrepo.rounds import Round
 from mlrepo.workloads.catalog import ReferenceModel, variants
 
-# What stands in a published framework name, and the backends that run such a framework.
-_BACKENDS = (
-    ("tvm", ("tvm-pytorch", "tvm-onnx")),
-    ("onnxruntime", ("onnx",)),
-    ("onnx runtime", ("onnx",)),
-    ("openvino", ("openvino",)),
-    ("pytorch", ("pytorch",)),
-    ("torch", ("pytorch",)),
-)
 # Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
 # like.
 _FLAGS = frozenset(
@@ -97,20 +89,38 @@ def _variant(record: RunRecord) -> ReferenceModel | None:
 
 def _backend(record: RunRecord, variant: ReferenceModel | None, remarks: list[str]) -> str:
     framework = str(record.backend.get("framework", ""))
-    installed = _installed(BACKENDS)
-    ours = next((names for text, names in _BACKENDS if text in framework.lower()), ())
-    readers = READERS.get(variant.framework, ()) if variant is not None else ours
-    fitting = [name for name in ours if name in readers and name in installed]
+    installed = _backends()
+    ours = _of_framework(framework, installed)
+    readers = ours
+    if variant is not None:
+        readers = [name for name, one in installed.items() if one.can_read(variant.framework)]
+    fitting = [name for name in ours if name in readers]
     if fitting:
         return fitting[0]
-    others = [name for name in readers if name in installed]
     what = variant.file_name if variant is not None else str(record.model.get("file", ""))
     if not ours:
         remarks.append(f"no backend of mlrepo is {framework or 'named in the description'}")
-    if others:
-        remarks.append(f"{framework} ran it then; of today's backends {others[0]} reads {what}")
-        return others[0]
+    if readers:
+        remarks.append(f"{framework} ran it then; of today's backends {readers[0]} reads {what}")
+        return readers[0]
     return ""
+
+
+@functools.cache
+def _backends() -> Mapping[str, Capabilities]:
+    names = backends_that(lambda one: one.declared and one.computes)
+    return {name: capabilities_of(name) for name in names}
+
+
+def _of_framework(framework: str, backends: Mapping[str, Capabilities]) -> list[str]:
+    """Return the backends that run a framework of a published description.
+
+    Where it names several, the one that says the most: what compiles a model of another.
+    """
+    text = framework.lower()
+    named = [name for name, one in backends.items() if any(w in text for w in one.frameworks)]
+    compiling = [name for name in named if backends[name].compiles]
+    return sorted(compiling, reverse=True) or named
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class _Load:
             yield from (flag, value)
         target = str(self.environment.get("MLPERF_TVM_TARGET", ""))
         for word in target.split():
-            if word.startswith("-mcpu=") and backend.startswith("tvm"):
+            if word.startswith("-mcpu=") and "mcpu" in _backends()[backend].options:
                 yield from ("--backend-opt", word.removeprefix("-"))
             elif word != "llvm":
                 remarks.append(f"TVM's target was {target}")

@@ -14,7 +14,7 @@ from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepa
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.execute import Progress
-from mlrepo.bench.inputs import backend_name, find_model
+from mlrepo.bench.inputs import find_model
 from mlrepo.bench.matrix import (
     DONE,
     INFERRED,
@@ -28,7 +28,7 @@ from mlrepo.bench.matrix import (
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import Busy, UserError
-from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stamp
 from mlrepo.record.plans import SuitePlan
 from mlrepo.repository.discovery import ResultsRepository

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from mlrepo.backends import Capabilities
+from mlrepo.backends.capabilities import STREAMS, capabilities_of
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness import child
 from mlrepo.harness.probe import ProbeSpec, spec_line
@@ -24,8 +26,6 @@ from mlrepo.scenarios import SCENARIOS
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 # Where nothing fixes it; what backends that compile for one size take for Offline.
 DEFAULT_BATCH = 4
-# Our backends that can run inferences side by side.
-_STREAMS = ("onnx", "openvino")
 _TURN_SECONDS = 0.4
 _MOST_ROUNDS = 12
 # A candidate leaves when its median falls short of the best one's by this.
@@ -68,7 +68,9 @@ def fixed_batch(scenario: str) -> int | None:
     return None if known.at_once else known.samples_per_query
 
 
-def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> list[TuneSetting]:
+def candidates(
+    able: Capabilities, scenario: str, threads: int, batch: int | None
+) -> list[TuneSetting]:
     """Return what is worth trying, the backend's default first.
 
     Fewer threads than CPUs are tried too: two of one core share its arithmetic.
@@ -77,7 +79,7 @@ def candidates(backend: str, scenario: str, threads: int, batch: int | None) -> 
     batches = (fixed,) if fixed else _BATCHES
     counts = sorted({threads, max(1, threads // 2)}, reverse=True)
     found = [TuneSetting(count, size) for count in counts for size in batches]
-    if backend in _STREAMS:
+    if STREAMS in able.options:
         found += [
             TuneSetting(threads, size, {"streams": str(streams)})
             for streams in range(2, threads + 1)
@@ -179,7 +181,8 @@ def search(
 ) -> list[Measured]:
     """Measure candidates in turns until the budget (seconds) is spent; the fastest comes first.
 
-    Candidates that differ in the batch alone share a process. The first candidate, the default,
+    Candidates that differ in the batch alone share a process, unless the backend compiles for one
+    batch size. The first candidate, the default,
     never leaves; those whose turn the budget does not reach are left out.
 
     Raises
@@ -188,14 +191,16 @@ def search(
         The default cannot be loaded. Another that cannot is left out.
     """
     deadline = time.monotonic() + budget
-    groups: dict[tuple[int, str], ProbeProcess] = {}
+    groups: dict[tuple[int, int, str], ProbeProcess] = {}
+    compiles = capabilities_of(base.backend).compiles
     alive: list[tuple[Measured, ProbeProcess]] = []
     all_: list[Measured] = []
     with contextlib.ExitStack() as stack:
         for candidate in tried:
             if alive and time.monotonic() > deadline:
                 break
-            key = (candidate.threads, json.dumps(dict(candidate.options)))
+            batch = candidate.batch if compiles else 0
+            key = (candidate.threads, batch, json.dumps(dict(candidate.options)))
             if key not in groups:
                 spec = replace(
                     base,

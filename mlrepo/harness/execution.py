@@ -223,6 +223,7 @@ def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOp
     batch = _COMPILED_BATCH if SCENARIOS[spec.scenario].at_once else query
     return BackendOptions(
         threads=spec.threads,
+        device=spec.device,
         precision=spec.precision,
         model_precision=spec.model_precision,
         batch=spec.max_batch or batch,

@@ -42,6 +42,7 @@ class ProbeSpec:
     model_file: str
     threads: int
     batch: int
+    device: str = "cpu"
     precision: str = "fp32"
     backend_options: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""
@@ -70,6 +71,7 @@ class Probe:
             Path(self._spec.model_file),
             BackendOptions(
                 threads=self._spec.threads,
+                device=self._spec.device,
                 precision=self._spec.precision,
                 model_precision=self._spec.model_precision,
                 batch=self._spec.batch,

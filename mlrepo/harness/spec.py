@@ -46,7 +46,7 @@ class RunSpec:
         The compliance test, whose ``audit.config`` stands in the run's directory, or ''.
     seeds:
         Seeds that replace LoadGen's own, by the names of its settings.
-    precision, backend_options:
+    device, precision, backend_options:
         What the backend is asked for.
     dataset:
         Where a data set that the user registered lies prepared; empty for an embedded one.
@@ -70,6 +70,7 @@ class RunSpec:
     estimate: bool = True
     test: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict)
+    device: str = "cpu"
     precision: str = "fp32"
     backend_options: Mapping[str, str] = field(default_factory=dict)
     dataset: str = ""

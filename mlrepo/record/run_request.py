@@ -31,7 +31,7 @@ class RunRequest:
         Which model of the benchmark's, by name; empty for its default.
     way, layout:
         How images become the model's input, where that is not what is known of it.
-    precision, backend_options:
+    device, precision, backend_options:
         What the backend is asked for; an empty precision is the model's own.
     agreement_check:
         Whether the backend's scores are compared with ONNX Runtime's before LoadGen starts.
@@ -94,6 +94,12 @@ class RunRequest:
         "--layout",
         about="Where the model takes the channels (default: as its input says, else nchw).",
         default="",
+    )
+    device: str = option(
+        "--device",
+        about="Where the backend runs: cpu, cuda, gpu, npu, or another one than the first of a "
+        "kind, such as cuda:1.",
+        default="cpu",
     )
     precision: str = option(
         "--precision",
@@ -177,6 +183,7 @@ MODEL_FIELDS = (
     "model_variant",
     "way",
     "layout",
+    "device",
     "precision",
     "backend_options",
     "agreement_check",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files
+from mlrepo.workloads.catalog import ReferenceModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,6 +127,39 @@ class Accuracy:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class RegisteredDataset(Protocol):
+    """A data set that the user has to bring and prepare, below the user's directory ``home``."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The Python packages that preparing it needs, as pip takes them."""
+
+    def find(self, home: Path, model: Model) -> Path:
+        """Return where it lies prepared as a model needs it: what ``open_dataset`` is given.
+
+        Raises
+        ------
+        UserError
+            It has to be registered or prepared first; the hint says how.
+        """
+
+    def needed(self, home: Path, model: Model) -> tuple[str, ...]:
+        """Return the commands that would make :meth:`find` succeed; none where it does."""
+
+    def sample_names(self, home: Path) -> Sequence[str]:
+        """Return what calibration lists call its samples, in the order of their indices.
+
+        Raises
+        ------
+        UserError
+            It has to be registered first.
+        """
+
+
 @dataclass(frozen=True)
 class Workload:
     """One benchmark.
@@ -143,18 +177,27 @@ class Workload:
     performance_samples:
         How many samples LoadGen loads for a performance run.
     model:
-        The default model; None where the model comes from the user's model store.
+        The only model, which comes with the package; None where models come from the user's store.
     open_dataset:
         Opens the data set; a missing or damaged file is a UserError that names it. Takes the path
         of the prepared data where ``dataset`` is set, else nothing.
     dataset:
-        Name of a data set that the user registers and prepares; empty for an embedded one.
+        A data set that the user registers and prepares; None for an embedded one.
     postprocess:
         Model outputs to one response per sample, shape [n], fixed item size.
     judge:
         Accuracy of the logged responses against the data set's labels.
     classes:
         How many scores a model may give so that the labels fit; empty where it does not matter.
+    sample_shape:
+        The shape of a sample where the data set cannot be opened before it is prepared.
+    models:
+        Its reference models, the default first.
+    make_model:
+        Writes one of its models that is made on the spot to a path; it is given the file with the
+        weights where the model names a package with them.
+    model_requirements:
+        The Python packages that making its models needs.
     """
 
     name: str
@@ -166,8 +209,21 @@ class Workload:
     open_dataset: Callable[..., Dataset]
     postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
     judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]
-    dataset: str = ""
+    dataset: RegisteredDataset | None = None
     classes: tuple[int, ...] = ()
+    sample_shape: tuple[int, ...] = ()
+    models: tuple[ReferenceModel, ...] = ()
+    make_model: Callable[[Path, ReferenceModel, Path | None], None] | None = None
+    model_requirements: tuple[str, ...] = ()
+
+    def shape_of_samples(self) -> tuple[int, ...]:
+        """Return the shape of a sample; () where the data set cannot be opened here."""
+        if self.sample_shape:
+            return self.sample_shape
+        try:
+            return tuple(self.open("").sample_shape)
+        except Exception:  # a third party's data set raises what it likes: the run records it
+            return ()
 
     def open(self, prepared: str, layout: str = "", size: Sequence[int] = ()) -> Dataset:
         """Open the data set; ``prepared`` is where a registered one lies, empty for another.

@@ -8,13 +8,11 @@ from mlrepo.errors import UserError
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.classification import unlabelled
 from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
-from mlrepo.workloads.imagenet.prepared import NAME as IMAGENET
-from mlrepo.workloads.imagenet.preprocess import SIZE
 from mlrepo.workloads.weights import MIXED, UNKNOWN, ModelFacts, precision_of, read_facts
 
-BF16 = "bf16"
+BF16, FP16 = "bf16", "fp16"
 # Models that a backend may compute in bf16; the others were rounded to less already.
-FLOATS = ("fp32", "fp16", BF16)
+FLOATS = ("fp32", FP16, BF16)
 
 
 def described(model: Model, workload: Workload, layout: str = "") -> Model:
@@ -41,8 +39,10 @@ def described(model: Model, workload: Workload, layout: str = "") -> Model:
     )
 
 
-def run_precision(model: Model, asked: str, hint: str = "") -> str:
-    """Return the precision of a run: that of the model, or bf16 where the backend converts to it.
+def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cpu") -> str:
+    """Return the precision of a run: that of the model, or one that the backend converts to.
+
+    That is bf16, and on other devices than the CPU fp16.
 
     Raises
     ------
@@ -52,7 +52,9 @@ def run_precision(model: Model, asked: str, hint: str = "") -> str:
     own = model.precision
     if not asked or asked == own:
         return own
-    if model.weight_data_types == UNKNOWN or (asked == BF16 and own in FLOATS):
+    if model.weight_data_types == UNKNOWN or (
+        own in FLOATS and (asked == BF16 or (asked == FP16 and device != "cpu"))
+    ):
         return asked
     parts = [precision_of(word) for word in model.weight_data_types.split(",")]
     if own == MIXED and asked in parts and asked not in FLOATS:
@@ -84,7 +86,7 @@ def _form(
         )
     given = facts.inputs[0] if len(facts.inputs) == 1 else None
     images = given is not None and len(given.shape) == 4
-    native = _sample_shape(workload) if images or layout else ()
+    native = workload.shape_of_samples() if images or layout else ()
     if len(native) != 3 or given is None or not images:
         if layout == NHWC and native and len(native) != 3:
             raise UserError(
@@ -106,16 +108,6 @@ def _form(
             )
         return "", ()  # the one check of shapes refuses it, with both sides named
     return found, () if size == native[1:] else size
-
-
-def _sample_shape(workload: Workload) -> tuple[int, ...]:
-    """Return the shape of a benchmark's samples; () where its data set cannot be opened here."""
-    if workload.dataset == IMAGENET:
-        return (3, SIZE, SIZE)
-    try:
-        return tuple(workload.open("").sample_shape)
-    except Exception:  # a third party's data set raises what it likes: the run records it
-        return ()
 
 
 def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:

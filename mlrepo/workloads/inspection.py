@@ -1,41 +1,34 @@
-"""Whether a model file is an image classifier that the benchmarks can feed, before it is added."""
+"""Whether a benchmark can feed a model file and judge what it gives, before it is added."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from mlrepo.errors import UserError
+from mlrepo.model_kinds import ONNX, kind_of
+from mlrepo.workloads import Workload
 from mlrepo.workloads.forms import LAYOUTS, NCHW, NHWC, form_of
 from mlrepo.workloads.weights import ModelFacts, read_facts
 from mlrepo.workloads.weights.graph import Tensor
 
-# Which framework's a file is, by its name; all others are ONNX.
-_FRAMEWORKS = {
-    ".pt2": "pytorch",
-    ".pth": "pytorch",
-    ".safetensors": "pytorch",
-    ".pt": "torchscript",
-    ".xml": "openvino",
-}
-_CHANNELS = 3
 _FLOATS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double)": "fp64"}
 _FED = tuple(_FLOATS.values())
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What is known of a model that fits: framework, names of its tensors, layout, its files."""
+    """What is known of a model that fits: names of its tensors, layout, its files."""
 
-    framework: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layout: str
     facts: ModelFacts
 
 
-def inspect_model(file: Path, layout: str = "") -> Inspected:
-    """Return what a model file says of an image classifier; refuse any other model.
+def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected:
+    """Return what a model file says of itself; refuse one that does not fit the benchmark.
 
     Parameters
     ----------
@@ -45,30 +38,29 @@ def inspect_model(file: Path, layout: str = "") -> Inspected:
     Raises
     ------
     UserError
-        The file cannot be loaded, or does not map images of three channels to scores.
+        The file cannot be loaded, or does not map the benchmark's samples to scores.
     """
-    endings = (_FRAMEWORKS.get(ending.lower()) for ending in file.suffixes)
-    framework = next(filter(None, endings), "onnx")
+    kind = kind_of(file)
     facts = read_facts(file)
-    if framework == "onnx":
+    if kind == ONNX:
         given, made = _opened(file)
     else:
         given, made = facts.inputs, facts.outputs
         if not (facts.weights or given):
             raise UserError(
-                f"{file} holds no weights that can be read as those of {framework}.",
+                f"{file} holds no weights that can be read as those of {kind}.",
                 hint="Save the model again, or export it to ONNX.",
             )
     asked = layout.upper()
     if asked and asked not in LAYOUTS:
         raise UserError(f"There is no layout {layout!r}.", hint=f"Use: {', '.join(LAYOUTS)}.")
     found = asked
-    if given or framework == "onnx":
-        found = _layout(file, given, asked)
-    if made or framework == "onnx":
-        _require_scores(file, made)
+    if given or kind == ONNX:
+        found = _layout(file, given, asked, workload.shape_of_samples())
+    if made or kind == ONNX:
+        _require_scores(file, made, workload)
     names = tuple(one.name for one in given), tuple(one.name for one in made)
-    return Inspected(framework, *names, found or NCHW, facts)
+    return Inspected(*names, found or NCHW, facts)
 
 
 def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -97,21 +89,40 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     return given, made
 
 
-def _layout(file: Path, given: tuple[Tensor, ...], asked: str) -> str:
-    if len(given) == 1 and len(given[0].shape) == 4 and given[0].type in _FED:
-        layout, _ = form_of(given[0], asked)
-        if given[0].shape[3 if layout == NHWC else 1] in (None, _CHANNELS):
-            return layout
+def _layout(file: Path, given: tuple[Tensor, ...], asked: str, samples: tuple[int, ...]) -> str:
+    """Return where the model takes the channels, '' where its samples are no images.
+
+    ``samples`` is the shape of a sample, the channels first; () where nobody knows it.
+    """
+    images = len(samples) in (0, 3)
+    if len(given) == 1 and given[0].type in _FED:
+        shape = given[0].shape
+        if not images and all(a in (None, b) for a, b in zip_longest(shape[1:], samples)):
+            return ""
+        if images and len(shape) == 4:
+            layout, _ = form_of(given[0], asked)
+            channels = shape[3 if layout == NHWC else 1]
+            if not samples or channels in (None, samples[0]):
+                return layout
     found = ", ".join(_text(one) for one in given) or "nothing"
-    shape = "[n, height, width, 3]" if asked == NHWC else "[n, 3, height, width]"
     raise UserError(
-        f"{file} takes {found}; the benchmark gives float32 {shape}.",
+        f"{file} takes {found}; the benchmark gives float32 {_wanted(samples, asked)}.",
         hint="Export the model with one image input of floats; --layout says where its channels "
-        "are, if its shape does not.",
+        "are, if its shape does not."
+        if images
+        else "Export the model with one input of floats of that shape.",
     )
 
 
-def _require_scores(file: Path, made: tuple[Tensor, ...]) -> None:
+def _wanted(samples: tuple[int, ...], asked: str) -> str:
+    if len(samples) not in (0, 3):
+        return f"[{', '.join(map(str, ('n', *samples)))}]"
+    channels = samples[0] if samples else "channels"
+    last = asked == NHWC
+    return f"[n, height, width, {channels}]" if last else f"[n, {channels}, height, width]"
+
+
+def _require_scores(file: Path, made: tuple[Tensor, ...], workload: Workload) -> None:
     from mlrepo.workloads.classification import class_count
 
     floats = [one for one in made if not one.type.startswith("tensor(")]
@@ -119,9 +130,10 @@ def _require_scores(file: Path, made: tuple[Tensor, ...]) -> None:
     if any(class_count(one.shape) > 1 or None in one.shape[1:] or not one.shape for one in floats):
         return
     found = ", ".join(_text(one) for one in made)
+    wanted = " or ".join(map(str, workload.classes))
+    judged = f", for its accuracy scores of {wanted}" if wanted else ""
     raise UserError(
-        f"{file} gives {found}; scores of its classes are needed, for its accuracy scores of 1000 "
-        "or 1001.",
+        f"{file} gives {found}; scores of its classes are needed{judged}.",
         hint="Export the model with its scores as an output; a class alone does not tell whether "
         "it is counted from 0 or, with a background class, from 1.",
     )

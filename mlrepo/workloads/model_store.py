@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +18,12 @@ from pathlib import Path
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files, model_file_names
+from mlrepo.model_kinds import kind_of
 from mlrepo.paths import name_problem
+from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.shell import quoted
-from mlrepo.workloads.catalog import CATALOG, ReferenceModel, variants
+from mlrepo.workloads import Workload
+from mlrepo.workloads.catalog import ReferenceModel, variants
 from mlrepo.workloads.download import download
 from mlrepo.workloads.inspection import inspect_model
 from mlrepo.workloads.staging import copy_model, whole_directory
@@ -38,9 +41,9 @@ class ModelStore:
     home: Path
 
     def known(self) -> list[ReferenceModel]:
-        """Return the catalogue and what was added, in order."""
+        """Return the reference models of all benchmarks, then what was added."""
         added = [model.about for model in self._stored() if model.added]
-        return [*CATALOG, *added]
+        return [*(model for name in plugin_names(WORKLOADS) for model in variants(name)), *added]
 
     def find(self, name: str) -> ReferenceModel:
         """Return a model by ``benchmark/variant``, or a benchmark's default by its name alone.
@@ -91,7 +94,7 @@ class ModelStore:
         path = self._directory(model) / model.file_name
         if model.made_here:
             with _written_whole(path):
-                _make(path, model)
+                _make(path, model, load_plugin(WORKLOADS, model.benchmark))
         elif model.url:
             download(model.url, path, md5=model.md5, on_progress=on_progress)
         else:
@@ -154,28 +157,22 @@ class ModelStore:
             The name is taken or bad, a file of the model is missing, too short or outside of its
             directory, or the model does not fit the benchmark.
         """
-        default = variants(benchmark)
-        if not default:
-            raise UserError(
-                f"There is no benchmark {benchmark!r} to add a model to.",
-                hint=f"Use one of: {', '.join(dict.fromkeys(m.benchmark for m in CATALOG))}.",
-            )
+        workload = _that_takes_models(benchmark)
         about = ReferenceModel(
             benchmark,
             name,
             f"added from {file.name}",
             "",
-            "onnx",
+            kind_of(file),
             (),
             (),
             preprocessing=way_of(benchmark, file, way),
         )
         self.check_new(about)
         model_file_names(file)
-        found = inspect_model(file, layout)
+        found = inspect_model(file, workload, layout)
         about = replace(
             about,
-            framework=found.framework,
             inputs=found.inputs,
             outputs=found.outputs,
             layout=found.layout,
@@ -189,7 +186,8 @@ class ModelStore:
         problem = name_problem(about.variant)
         if problem:
             raise UserError(f"{about.variant!r} cannot be the name of a model: {problem}.")
-        here = any(model.name == about.name for model in CATALOG) or self.get(about)
+        known = (model.name for model in variants(about.benchmark))
+        here = about.name in known or self.get(about)
         if here:
             raise UserError(f"There is a model {about.name} already.", hint="Use a new name.")
 
@@ -280,21 +278,37 @@ def _written_whole(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _make(path: Path, model: ReferenceModel) -> None:
+def _that_takes_models(benchmark: str) -> Workload:
+    """Return the benchmark of this name; refuse one that has its only model with it."""
+    names = plugin_names(WORKLOADS)
+    workload: Workload | None = load_plugin(WORKLOADS, benchmark) if benchmark in names else None
+    if workload is not None and workload.model is None:
+        return workload
+    raise UserError(
+        f"There is no benchmark {benchmark!r} to add a model to.",
+        hint=f"Use one of: {', '.join(_takers(names))}.",
+    )
+
+
+def _takers(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        with contextlib.suppress(UserError):
+            if load_plugin(WORKLOADS, name).model is None:
+                yield name
+
+
+def _make(path: Path, model: ReferenceModel, workload: Workload) -> None:
     part = _part_of(path)
     weights = _weights(model) if model.package else None
+    if workload.make_model is None:
+        raise UserError(f"The benchmark {workload.name} does not say how {model.name} is made.")
     try:
-        from mlrepo.workloads.efficientnet import write_efficientnet_lite0
-        from mlrepo.workloads.resnet50 import write_resnet50
+        workload.make_model(part, model, weights)
     except ImportError as error:
         raise UserError(
-            f"Making the model needs the package onnx: {error}.",
-            hint="`mlrepo bench prereq --backend onnx` installs it.",
+            f"Making the model needs the package {error.name}: {error}.",
+            hint=f"`mlrepo bench prereq --model {model.benchmark}` installs it.",
         ) from error
-    if weights is not None:
-        write_efficientnet_lite0(part, weights)
-    else:
-        write_resnet50(part, model.seed or 0)
     part.replace(path)
 
 

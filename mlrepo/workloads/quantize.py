@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
+from mlrepo.model_kinds import ONNX
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8, ReferenceModel
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def quantize(
     """
     about = _about(base.about, name, method, calibration)
     store.check_new(about)
-    if base.about.framework != "onnx" or base.about.weight_data_types != "fp32":
+    if base.about.framework != ONNX or base.about.weight_data_types != "fp32":
         raise UserError(
             f"{base.about.name} is {base.about.weight_data_types} in {base.about.framework}; only "
             "fp32 ONNX models are quantized.",

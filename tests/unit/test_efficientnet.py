@@ -15,6 +15,7 @@ import pytest
 from mlrepo.errors import UserError
 from mlrepo.workloads.catalog import variants
 from mlrepo.workloads.efficientnet import build_efficientnet_lite0
+from mlrepo.workloads.imagenet import EFFICIENTNET_LITE0
 from mlrepo.workloads.inspection import inspect_model
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.torch_state import read_torch_state
@@ -53,7 +54,7 @@ def test_it_is_known_with_all_that_a_measurements_file_says(home: Path) -> None:
     stored = store.require(_MODEL)
     assert stored.checked
     assert store.require(_MODEL) == stored
-    found = inspect_model(stored.path)
+    found = inspect_model(stored.path, EFFICIENTNET_LITE0)
     assert (found.inputs, found.outputs) == (_MODEL.inputs, _MODEL.outputs)
     file = stored.model_file()
     assert file.starting_weights_filename == "efficientnet-lite0-57934424.pth"

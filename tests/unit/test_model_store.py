@@ -17,8 +17,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.errors import RemoteUnavailable, UserError
-from mlrepo.workloads.catalog import CATALOG, variants
+from mlrepo.workloads.catalog import variants
 from mlrepo.workloads.download import download
+from mlrepo.workloads.imagenet.models import MODELS
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.ways import way_of
 from tests.models import tiny_classifier
@@ -153,7 +154,7 @@ def test_an_absent_file_or_server_is_remote_trouble(
 
 def test_a_fetched_model_is_known_with_its_hash(server: _Server, tmp_path: Path) -> None:
     """The second fetch does not ask the server."""
-    model = replace(CATALOG[0], url=_url(server), md5=_MD5)
+    model = replace(MODELS[0], url=_url(server), md5=_MD5)
     store = ModelStore(tmp_path)
     first = store.fetch(model)
     assert first == store.fetch(model) == store.get(model)
@@ -295,7 +296,7 @@ def test_a_damaged_entry_names_its_file(tmp_path: Path) -> None:
 
 def test_every_downloaded_model_of_the_closed_division_has_a_published_hash() -> None:
     """Only MobileNet's were never published."""
-    without = {model.benchmark for model in CATALOG if model.url and not model.md5}
+    without = {model.benchmark for model in MODELS if model.url and not model.md5}
     assert without == {"mobilenet"}
 
 

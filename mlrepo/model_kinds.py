@@ -1,0 +1,27 @@
+"""The kinds of model files, by which backends say what they read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ONNX = "onnx"
+PYTORCH = "pytorch"
+"""Exported programs, and states of an architecture that is known."""
+TORCHSCRIPT = "torchscript"
+OPENVINO = "openvino"
+DIRECTORY = "directory"
+"""Several files below one directory that is itself the model."""
+
+_SUFFIXES = {
+    ".pt2": PYTORCH,
+    ".pth": PYTORCH,
+    ".safetensors": PYTORCH,
+    ".pt": TORCHSCRIPT,
+    ".xml": OPENVINO,
+}
+
+
+def kind_of(file: Path) -> str:
+    """Return the kind of a model file by its name; what is not known by it counts as ONNX."""
+    found = (_SUFFIXES.get(suffix.lower()) for suffix in file.suffixes)
+    return next(filter(None, found), ONNX)
