@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,12 @@ from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.rounds import Round
+    from mlrepo.rounds.system_problems import FieldProblem
+    from mlrepo.systems.description import NewDescription
+
+
+# The rule of `system check` that is about a user.conf.
+_USER_CONF = "user-conf"
 
 
 @click.group("system")
@@ -243,7 +249,7 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.bench.settings import Rules, conf_problems
-    from mlrepo.rounds.system_problems import parse_description
+    from mlrepo.rounds.system_problems import FieldProblem, parse_description
     from mlrepo.systems.agreement import contradictions
     from mlrepo.systems.description import description_file, draft_problems
     from mlrepo.systems.detect import detect
@@ -258,56 +264,44 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
         [name] if name else sorted(p.parent.name for p in repository.systems.glob("*/system.json"))
     )
     facts = detect().facts if here else {}
-    results: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[FieldProblem]] = {}
     for system in names:
         data = description_file(repository.systems, system).read_bytes()
-        found = [vars(problem) for problem in draft_problems(data, round_, power=power, **place)]
-        stated = parse_description(data) if facts and not _damaged(found) else {}
-        for c in contradictions(stated, facts):
-            found.append(
-                {
-                    "rule": "system-not-this-machine",
-                    "field": c.field,
-                    "expected": c.detected,
-                    "actual": c.written,
-                    "message": f"{c.field} is not what {c.source} tells.",
-                    "hint": "Write what the machine is.",
-                    "breaks_official": False,
-                    "breaks_strict": True,
-                }
+        found = list(draft_problems(data, round_, power=power, **place))
+        damaged = any(problem.rule == "system-description" for problem in found)
+        stated = parse_description(data) if facts and not damaged else {}
+        found += [
+            FieldProblem(
+                "system-not-this-machine",
+                c.field,
+                f"{c.field} is not what {c.source} says.",
+                expected=c.detected,
+                actual=c.written,
+                hint="Write what the machine is.",
             )
-        for message, refused in conf_problems(
-            Rules(round_, place["division"], repository.systems, system)
-        ):
-            found.append(
-                {
-                    "rule": "user-conf",
-                    "field": "",
-                    "expected": "",
-                    "actual": "",
-                    "hint": "",
-                    "message": message.replace(f"{repository.root}/", ""),
-                    "breaks_official": False,
-                    "breaks_strict": refused,
-                }
+            for c in contradictions(stated, facts)
+        ]
+        rules = Rules(round_, place["division"], repository.systems, system)
+        found += [
+            FieldProblem(
+                _USER_CONF, "", message.replace(f"{repository.root}/", ""), breaks_strict=refused
             )
+            for message, refused in conf_problems(rules)
+        ]
         results[system] = found
-    broken = any(f["breaks_strict"] for found in results.values() for f in found)
+    broken = any(problem.breaks_strict for found in results.values() for problem in found)
     if as_json:
+        values = {system: [vars(problem) for problem in found] for system, found in results.items()}
         print_json(
             "mlrepo.system.check/1",
-            {"round": round_.name, "valid": not broken, "systems": results},
+            {"round": round_.name, "valid": not broken, "systems": values},
         )
     else:
         _print_problems(results)
     return 1 if broken else 0
 
 
-def _damaged(found: list[dict[str, Any]]) -> bool:
-    return any(problem["rule"] == "system-description" for problem in found)
-
-
-def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
+def _print_problems(results: Mapping[str, Sequence[FieldProblem]]) -> None:
     from mlrepo.systems.fields import EXPLANATIONS
 
     for system, found in results.items():
@@ -315,15 +309,15 @@ def _print_problems(results: Mapping[str, list[dict[str, Any]]]) -> None:
         if not found:
             click.echo(f"{path}: nothing to object to")
         for f in found:
-            word = style("error", fg="red") if f["breaks_strict"] else "warning"
-            where = "" if f["rule"] == "user-conf" else f"{path}: "
-            click.echo(f"{where}{word} {f['rule']}: {f['message']}")
-            if f["rule"] in ("system-field-empty", "system-field-missing"):
-                click.echo(f"    {f['field']}: {EXPLANATIONS.get(f['field'], '')}")
-            elif f["expected"] or f["actual"]:
-                click.echo(f"    expected {f['expected']}; found {f['actual']!r}")
-            if f["hint"]:
-                click.echo(f"    {f['hint']}")
+            word = style("error", fg="red") if f.breaks_strict else "warning"
+            where = "" if f.rule == _USER_CONF else f"{path}: "
+            click.echo(f"{where}{word} {f.rule}: {f.message}")
+            if f.rule in ("system-field-empty", "system-field-missing"):
+                click.echo(f"    {f.field}: {EXPLANATIONS.get(f.field, '')}")
+            elif f.expected or f.actual:
+                click.echo(f"    expected {f.expected}; found {f.actual!r}")
+            if f.hint:
+                click.echo(f"    {f.hint}")
     if not results:
         click.echo("No system yet: mlrepo system add NAME", err=True)
 
@@ -362,11 +356,11 @@ def _describe(
     name: str,
     round_: Round,
     values: Mapping[str, str],
-    base: Mapping[str, Any] | None,
+    base: Mapping[str, object] | None,
     chosen: Mapping[str, str],
     *,
     power: bool = False,
-) -> tuple[Any, Mapping[str, str]]:
+) -> tuple[NewDescription, Mapping[str, str]]:
     from mlrepo.systems.description import new_description
     from mlrepo.systems.detect import detect
 
@@ -385,7 +379,7 @@ def _describe(
     return made, found.unknown
 
 
-def _files(name: str, round_: Round, description: Mapping[str, Any]) -> dict[str, bytes]:
+def _files(name: str, round_: Round, description: Mapping[str, object]) -> dict[str, bytes]:
     from mlrepo.templates import render
 
     directory = Path("systems") / name
@@ -398,7 +392,7 @@ def _files(name: str, round_: Round, description: Mapping[str, Any]) -> dict[str
     }
 
 
-def _base(systems: Path, name: str) -> Mapping[str, Any] | None:
+def _base(systems: Path, name: str) -> Mapping[str, object] | None:
     """Return the description that is called ``name`` here, or else in a past round."""
     from mlrepo.systems.description import read_description
     from mlrepo.systems.past import past_system
@@ -406,12 +400,12 @@ def _base(systems: Path, name: str) -> Mapping[str, Any] | None:
     if not name:
         return None
     if "/" not in name and (systems / name / "system.json").is_file():
-        own: Mapping[str, Any] = json.loads(read_description(systems, name))
+        own: Mapping[str, object] = json.loads(read_description(systems, name))
         return own
     return past_system(name).description
 
 
-def _chosen(texts: tuple[str, ...], round_: Any) -> dict[str, str]:
+def _chosen(texts: tuple[str, ...], round_: Round) -> dict[str, str]:
     from mlrepo.nearest import meant
     from mlrepo.systems.fields import EXPLANATIONS
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +19,7 @@ from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
-    from mlrepo.exchange.imported import ImportedRun, Importer
+    from mlrepo.exchange.imported import ImportedRun
     from mlrepo.record import RunRecord
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.experiments import Experiment
@@ -58,7 +58,18 @@ class _Imported:
 @click.option("--commands", is_flag=True, help="Print the command of today for every result.")
 @click.option("--dry-run", is_flag=True, help="Read everything, record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print records and commands as JSON.")
-def command(source: str, round_: str, **given: Any) -> None:
+def command(
+    source: str,
+    round_: str,
+    submitter: str | None,
+    division: str | None,
+    system: str | None,
+    benchmark: str | None,
+    experiment: str | None,
+    commands: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Read published results, or LoadGen logs, into the records of this repository.
 
     PATH or URL is a results repository of a round (inference_results_v1.1), or a directory with
@@ -74,27 +85,41 @@ def command(source: str, round_: str, **given: Any) -> None:
       mlrepo import build/logs --round v6.1 --benchmark resnet50 --system box
     """
     from mlrepo.exchange.imported import Importer
+    from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
     from mlrepo.repository.experiments import Experiment
     from mlrepo.settings import setting_named
 
     repository = current_repository()
     found = repository.rounds[setting_named("round").check(round_, "--round")]
-    experiment = Experiment.parse(given["experiment"] or f"import-{found.name}")
+    onto = Experiment.parse(experiment or f"import-{found.name}")
     with _tree_of(source) as (tree, label):
-        importer = Importer(tree, found, label, experiment.name, f"mlrepo {__version__}")
-        runs = _runs(importer, repository, given)
-        done = list(_record(repository, experiment, runs, dry_run=given["dry_run"]))
-    if given["as_json"]:
-        values = _values(done, experiment.branch, dry_run=given["dry_run"])
+        importer = Importer(tree, found, label, onto.name, f"mlrepo {__version__}")
+        if importer.holds_divisions():
+            runs = importer.published(submitter or "", usable_cpus())
+        else:
+            settings = resolver(repository)
+            runs = bare_runs(
+                importer,
+                LogOrigin(
+                    benchmark=_benchmark_of_logs(label, benchmark),
+                    division=settings.require("division", division).value,
+                    submitter=settings.require("submitter", submitter).value,
+                    category=settings.require("category").value,
+                    system=settings.require("system", system).value,
+                ),
+            )
+        done = list(_record(repository, onto, runs, dry_run=dry_run))
+    if as_json:
+        values = _values(done, onto.branch, dry_run=dry_run)
         left_out = [{"path": one.path, "why": one.why} for one in importer.left_out]
         print_json("mlrepo.import/1", {**values, "left_out": left_out})
         return
-    _print(done, commands=given["commands"])
+    _print(done, commands=commands)
     for one in importer.left_out[:_FEW]:
         click.echo(f"Left out: {one.path}: {one.why}.")
     if len(importer.left_out) > _FEW:
         click.echo(f"… and {len(importer.left_out) - _FEW} more; --json lists them.")
-    where = "Nothing was recorded." if given["dry_run"] else f"They stand on {experiment.branch}."
+    where = "Nothing was recorded." if dry_run else f"They are on {onto.branch}."
     click.echo(f"{len(done)} runs. {where}")
 
 
@@ -116,30 +141,13 @@ def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
     yield DirectoryTree(path), path.absolute().name
 
 
-def _runs(
-    importer: Importer, repository: ResultsRepository, given: dict[str, Any]
-) -> Iterator[ImportedRun]:
-    from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
-
-    if importer.holds_divisions():
-        yield from importer.published(given["submitter"] or "", usable_cpus())
-        return
-    settings = resolver(repository)
-    if not given["benchmark"]:
+def _benchmark_of_logs(label: str, benchmark: str | None) -> str:
+    if not benchmark:
         raise UserError(
-            f"{importer.label} holds bare logs, which do not say of which benchmark.",
+            f"{label} holds bare logs, which do not say of which benchmark.",
             hint="Use --benchmark NAME; or name the directory that holds closed/ or open/.",
         )
-    yield from bare_runs(
-        importer,
-        LogOrigin(
-            settings.require("division", given["division"]).value,
-            settings.require("submitter", given["submitter"]).value,
-            settings.require("category").value,
-            settings.require("system", given["system"]).value,
-            given["benchmark"],
-        ),
-    )
+    return benchmark
 
 
 def _record(
@@ -216,7 +224,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
     )
 
 
-def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, Any]:
+def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, object]:
     from dataclasses import asdict
 
     return {

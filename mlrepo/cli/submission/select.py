@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mlrepo.repository.history import RecordedRun
     from mlrepo.selection.choose import LeftOut
     from mlrepo.selection.select import Planned, SelectionPlan
-    from mlrepo.selection.wanted import Wanted
 
 _COLOURS = {"new": "green", "changed": "yellow"}
 # A table that a person still reads; --all and --json have the rest.
@@ -70,7 +69,24 @@ _SHOWN = 20
 @click.option("--dry-run", is_flag=True, help="Show what would be selected; write nothing.")
 @click.option("--all", "show_all", is_flag=True, help="List every run that is left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the selection as JSON.")
-def command(**given: Any) -> int:
+def command(
+    best: bool,
+    runs: tuple[str, ...],
+    branches: tuple[str, ...],
+    benchmark: str | None,
+    scenario: str | None,
+    system: str | None,
+    division: str | None,
+    submitter: str | None,
+    drop: tuple[str, ...],
+    only: bool,
+    quick: bool,
+    infer: bool,
+    round_: str | None,
+    dry_run: bool,
+    show_all: bool,
+    as_json: bool,
+) -> int:
     """Take recorded runs into the submission of the round.
 
     Runs of all experiment branches, local and fetched, are candidates. A result is taken whole or
@@ -94,43 +110,39 @@ def command(**given: Any) -> int:
       mlrepo select --from exp/box --scenario offline
       mlrepo select --drop digits/Server
     """
+    from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.identity import git_identity
+    from mlrepo.scenarios import scenario as scenario_named
     from mlrepo.selection.select import plan_selection, write_plan
+    from mlrepo.selection.wanted import Wanted
 
-    if given["best"] and given["runs"]:
+    if best and runs:
         raise UserError("--best and --run exclude each other.", hint="Leave one of them out.")
     repository = current_repository()
-    round_ = repository.rounds[resolver(repository).require("round", given["round_"]).value]
-    identity = None if given["dry_run"] else git_identity(repository.root)
-    plan = plan_selection(repository, round_, _wanted(given))
+    rules = repository.rounds[resolver(repository).require("round", round_).value]
+    identity = None if dry_run else git_identity(repository.root)
+    wanted = Wanted(
+        benchmark=benchmark or "",
+        scenario=scenario_named(scenario).name if scenario else "",
+        system=system or "",
+        division=(division or "").lower(),
+        submitter=submitter or "",
+        runs=runs,
+        experiments=tuple(Experiment.parse(branch) for branch in branches),
+        drop=drop,
+        only=only,
+        quick=quick,
+        infer=infer,
+    )
+    plan = plan_selection(repository, rules, wanted)
     selection = None
     if plan.results and identity is not None:
         selection = write_plan(repository, identity, plan)
-    if given["as_json"]:
+    if as_json:
         print_json("mlrepo.select/2", _values(plan, selection))
     else:
-        _print(plan, selection, show_all=given["show_all"])
+        _print(plan, selection, show_all=show_all)
     return 0 if plan.results else 1
-
-
-def _wanted(given: dict[str, Any]) -> Wanted:
-    from mlrepo.repository.experiments import Experiment
-    from mlrepo.scenarios import scenario
-    from mlrepo.selection.wanted import Wanted
-
-    return Wanted(
-        benchmark=given["benchmark"] or "",
-        scenario=scenario(given["scenario"]).name if given["scenario"] else "",
-        system=given["system"] or "",
-        division=(given["division"] or "").lower(),
-        submitter=given["submitter"] or "",
-        runs=given["runs"],
-        experiments=tuple(Experiment.parse(branch) for branch in given["branches"]),
-        drop=given["drop"],
-        only=given["only"],
-        quick=given["quick"],
-        infer=given["infer"],
-    )
 
 
 def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) -> None:
@@ -198,7 +210,7 @@ def _left_out_row(run: RecordedRun, reason: str) -> tuple[str, ...]:
     )
 
 
-def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, Any]:
+def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, object]:
     return {
         "round": plan.round.name,
         "written": selection is not None,
@@ -211,7 +223,7 @@ def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, Any]:
     }
 
 
-def _result_values(planned: Planned) -> dict[str, Any]:
+def _result_values(planned: Planned) -> dict[str, object]:
     result = planned.result
     record = result.performance.record
     return {
