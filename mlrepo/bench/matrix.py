@@ -7,7 +7,7 @@ local and fetched, and from nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrepo.bench.audit import audits_of, official_name, run_name
@@ -86,6 +86,11 @@ class RunsByResult:
     def results(self) -> list[dict[str, str]]:
         """Return the identity of every result that has a run, by trailer name."""
         return [dict(zip(_RESULT, key, strict=True)) for key in self._runs]
+
+    def scenarios(self, identity: Mapping[str, str]) -> set[str]:
+        """Return the scenarios of a benchmark that have a run; that of ``identity`` is ignored."""
+        wanted = [identity[name] for name in _RESULT[:-1]]
+        return {key[-1] for key in self._runs if [*key[:-1]] == wanted}
 
     def cell(
         self, identity: Mapping[str, str], mode: str, test: str = "", *, quick: bool = False
@@ -172,9 +177,18 @@ def _belongs(run: RecordedRun, performance: RecordedRun) -> bool:
     return not mine or not theirs or mine == theirs
 
 
-def scenarios_of(round_: Round, category: str, workload: Workload) -> tuple[str, ...]:
-    """Return the scenarios that the category requires, in the order in which they are run."""
-    required = round_.scenarios_of(category, official_name(round_, workload))
+def scenarios_of(
+    round_: Round, category: str, workload: Workload, run: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return the scenarios that the category requires, in the order in which they are run.
+
+    Of those of which it asks one, that is what was ``run`` already, else the first that it names.
+    """
+    official = official_name(round_, workload)
+    required = set(round_.scenarios_of(category, official))
+    for group in round_.scenario_choices(category, official):
+        if required.isdisjoint(group):
+            required |= set(group).intersection(run) or {group[0]}
     return tuple(scenario for scenario in SCENARIOS if scenario in required)
 
 

@@ -85,7 +85,7 @@ def round_status(
         workload = workloads.get(benchmark)
         scenarios = set(run)
         if workload is not None:
-            scenarios |= set(scenarios_of(round_, category, workload))
+            scenarios |= set(scenarios_of(round_, category, workload, run))
         cells = []
         for scenario in (name for name in SCENARIOS if name in scenarios):
             identity = dict(zip(names, key, strict=True))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
+from mlrepo.bench.audit import official_name
 from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepare_test
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
@@ -68,6 +69,8 @@ class Suite:
         What all runs have in common; scenario and mode are those of each step.
     plan:
         What was asked for, with nothing left open; a resumed suite began when its first part did.
+    choices:
+        Sets of scenarios of which the round asks one, and the plan chose one.
     """
 
     bench: Bench
@@ -76,6 +79,7 @@ class Suite:
     workload: Workload
     plan: SuitePlan
     steps: tuple[PlannedRun, ...]
+    choices: tuple[tuple[str, ...], ...] = ()
 
     @property
     def model(self) -> Model | None:
@@ -119,23 +123,22 @@ def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
     round_ = bench.round
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     division = bench.settings["division"].value
-    wanted = plan.scenarios or scenarios_of(round_, bench.settings["category"].value, workload)
+    category = bench.settings["category"].value
+    backend = backend_name(request.backend)
+    journal = RunsByResult(recorded_runs(bench.repository), bench.repository.rounds)
+    run = journal.scenarios(identity_of(bench.settings, request, backend))
+    wanted = plan.scenarios or scenarios_of(round_, category, workload, run)
     if not wanted:
         raise UserError(
-            f"{round_.name} requires no scenario of {workload.name} in the category "
-            f"{bench.settings['category'].value}.",
+            f"{round_.name} requires no scenario of {workload.name} in the category {category}.",
             hint="Name the scenarios with --scenario, or another --category.",
         )
     for scenario in wanted:
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if plan.compliance is None else plan.compliance
-    category = bench.settings["category"].value
-    journal = RunsByResult(recorded_runs(bench.repository), bench.repository.rounds)
     planned: list[tuple[Cell, bool]] = []
     for scenario in wanted:
-        identity = identity_of(
-            bench.settings, replace(request, scenario=scenario), backend_name(request.backend)
-        )
+        identity = identity_of(bench.settings, replace(request, scenario=scenario), backend)
         sources = sources_of(round_, scenario, category) if plan.infer else ()
         follows = any(one in wanted for one in sources)
         for mode, test in runs_of(round_, workload, scenario, tests=with_tests):
@@ -161,7 +164,9 @@ def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
         since=plan.since or run_stamp(datetime.datetime.now(datetime.UTC)),
     )
     bench = replace(bench, request=replace(bench.request, plan=decided))
-    return Suite(bench, request, round_, workload, decided, steps)
+    official = official_name(round_, workload)
+    choices = () if plan.scenarios else round_.scenario_choices(category, official)
+    return Suite(bench, request, round_, workload, decided, steps, choices)
 
 
 def run_suite(

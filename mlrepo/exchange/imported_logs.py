@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlrepo.checker.breach import Breach
@@ -32,7 +32,7 @@ from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
 from mlrepo.rounds import Place, Round
 from mlrepo.rounds.naming import official_model
-from mlrepo.scenarios import spelled
+from mlrepo.scenarios import SCENARIOS, spelled
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import walk
 
@@ -136,10 +136,20 @@ def _results(importer: Importer, identity: LogOrigin) -> list[_Result]:
             continue
         kind, number = RunKind(role.mode, role.test), 0
         root = result_directory(directory)
+        scenario = _scenario(scenario, f"{importer.label}/{root}".split("/"))
         while kind in results.setdefault((root, scenario, number), _Result(scenario)).runs:
             number += 1
         results[root, scenario, number].runs[kind] = directory
     return list(results.values())
+
+
+def _scenario(logged: str, names: Sequence[str]) -> str:
+    """Return the scenario: the name of a directory tells what LoadGen cannot, as Interactive."""
+    for name in reversed(names):
+        known = SCENARIOS.get(spelled(name))
+        if known is not None and known.loadgen == logged:
+            return known.name
+    return logged
 
 
 def _imported(importer: Importer, identity: LogOrigin, result: _Result) -> Iterator[ImportedRun]:

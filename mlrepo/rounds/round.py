@@ -95,6 +95,19 @@ class Round(Traits):
         required, _ = self.scenario_rules(category, benchmark) or ((), ())
         return required
 
+    def scenario_choices(self, category: str, benchmark: str) -> tuple[tuple[str, ...], ...]:
+        """Return the sets of scenarios of which the category asks at least one of a benchmark.
+
+        Where one of a set is required anyway, there is nothing to choose.
+        """
+        required, optional = self.scenario_rules(category, benchmark) or ((), ())
+        allowed = {*required, *optional}
+        return tuple(
+            group
+            for group in self.one_of
+            if allowed.issuperset(group) and not set(group).intersection(required)
+        )
+
     def test05_seeds(self) -> dict[str, int]:
         """Return the seeds that TEST05 runs with by name; empty where the round has no TEST05."""
         return dict(self.tables.get("test05_seeds") or {})

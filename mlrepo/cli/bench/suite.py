@@ -234,6 +234,9 @@ def _print_plan(planned: Suite) -> None:
     if (model := planned.model) is not None:
         types, images = model_words(asdict(model), {}, model.precision)
         click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
+    for choice in planned.choices:
+        asked = " or ".join(choice)
+        click.echo(f"{planned.round.name} asks for {asked}: --scenario names the ones to run.")
     wanted = len(planned.wanted)
     click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
 

@@ -1,0 +1,115 @@
+"""Interactive results in a repository: read, planned, listed and selected under their own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlrepo.bench.matrix import scenarios_of
+from mlrepo.bench.status import round_status
+from mlrepo.exchange.imported import ImportedRun, Importer
+from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
+from mlrepo.paths import RepoPath
+from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.experiments import Experiment
+from mlrepo.repository.recorder import RUNS, Composition, Recorder, Tip
+from mlrepo.repository.trailers import commit_message
+from mlrepo.repository.trees import DirectoryTree
+from mlrepo.rounds import SHIPPED
+from mlrepo.selection.select import plan_selection
+from mlrepo.selection.wanted import Wanted
+from mlrepo.workloads.digits import DIGITS
+from tests.interactive import BENCHMARK, write_interactive_logs
+
+_V61 = SHIPPED["v6.1"]
+_CHAT = replace(DIGITS, name="chat", follows=BENCHMARK, loadgen_model="llama3_1-8b")
+
+
+def _imported(tree: Path) -> Iterator[ImportedRun]:
+    importer = Importer(DirectoryTree(tree), _V61, tree.name, "chat", "mlrepo")
+    yield from bare_runs(importer, LogOrigin("open", "Acme", "datacenter", "box", BENCHMARK))
+
+
+def _composition(record: RunRecord) -> Callable[[Tip], Composition]:
+    return lambda tip: Composition(commit_message(record))
+
+
+def _record(recorder: Recorder, runs: Iterator[ImportedRun]) -> dict[str, str]:
+    """Record runs as mlrepo's own; return their ids by mode."""
+    ids = {}
+    for one in runs:
+        record = replace(one.record, tags=(), configuration="a", backend={"name": "vllm"})
+        place = RepoPath((RUNS, record.run))
+        files = {place / name: data for name, data in one.files.items()}
+        files[place / "run.json"] = record.to_json()
+        files |= {place / "system.json": b"{}", place / "user.conf": b"*.Server.target_qps = 9\n"}
+        recorder.record(Experiment("chat"), record.run, files, _composition(record))
+        ids[record.mode] = record.run
+    return ids
+
+
+def test_the_directory_tells_what_loadgen_calls_a_server(tmp_path: Path) -> None:
+    """Logs of one harness beside each other: the same log is a Server's where nobody says more."""
+    for name in ("Interactive", "interactive", "server", "build"):
+        write_interactive_logs(tmp_path / name / "logs", tmp_path / f"scratch-{name}")
+        found = {(run.record.scenario, run.record.mode) for run in _imported(tmp_path / name)}
+        scenario = "Interactive" if name.lower() == "interactive" else "Server"
+        assert found == {(scenario, ACCURACY), (scenario, PERFORMANCE)}
+
+
+def test_tokens_are_the_unit_of_what_is_read(tmp_path: Path) -> None:
+    """The result is LoadGen's tokens per second, and a higher one is better."""
+    write_interactive_logs(tmp_path / "a/Interactive", tmp_path / "scratch", tokens=100.5)
+    [performance] = (r.record for r in _imported(tmp_path / "a") if r.record.mode == PERFORMANCE)
+    assert str(performance.result) == "100.5 tokens/s"
+    assert performance.validity == "VALID"
+    assert not _V61.lower_is_better(BENCHMARK, "Interactive")
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "scenarios"),
+    [
+        ("v6.1", (), ("Offline", "Server")),
+        ("v6.1", ("Interactive",), ("Offline", "Interactive")),
+        ("v6.1", ("Offline", "Server", "Interactive"), ("Offline", "Server", "Interactive")),
+        ("v5.1", ("Interactive",), ("Offline", "Interactive")),
+        ("v5.0", ("Interactive",), ()),
+    ],
+)
+def test_of_server_and_interactive_one_is_planned(
+    name: str, run: tuple[str, ...], scenarios: tuple[str, ...]
+) -> None:
+    """The one that was run, else the Server; v5.0 does not have the benchmark."""
+    assert scenarios_of(SHIPPED[name], "datacenter", _CHAT, run) == scenarios
+
+
+def test_a_benchmark_without_the_choice_is_planned_as_before() -> None:
+    """Image classification is asked for a Server; nobody chooses."""
+    assert _V61.scenario_choices("datacenter", "resnet50") == ()
+    assert _V61.scenario_choices("datacenter", BENCHMARK) == (("Server", "Interactive"),)
+    assert SHIPPED["v4.1"].scenario_choices("datacenter", "llama2-70b-99") == ()
+
+
+def test_status_lists_and_select_takes_an_interactive_result(
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path
+) -> None:
+    """Of two results the one with more tokens, in the directory of its scenario."""
+    slow, fast = tmp_path / "slow", tmp_path / "fast"
+    write_interactive_logs(slow / "Interactive", tmp_path / "scratch-a", tokens=100.0)
+    write_interactive_logs(fast / "Interactive", tmp_path / "scratch-b", tokens=200.0)
+    _record(recorder, _imported(slow))
+    best = _record(recorder, _imported(fast))
+    [row] = round_status(results, _V61, "datacenter", None)
+    assert [(cell.scenario, cell.mode, cell.state) for cell in row.cells] == [
+        ("Interactive", ACCURACY, "done"),
+        ("Interactive", PERFORMANCE, "done"),
+    ]
+    plan = plan_selection(results, _V61, Wanted(scenario="Interactive"))
+    [planned] = plan.results
+    assert planned.result.performance.record.run == best[PERFORMANCE], plan.left_out
+    assert str(planned.metric) == "200 tokens/s"
+    assert str(planned.result.path) == f"open/Acme/results/box/{BENCHMARK}/Interactive"
