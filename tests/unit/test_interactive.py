@@ -21,9 +21,11 @@ _CHAT = replace(DIGITS, name="chat", follows="llama3.1-8b", loadgen_model="llama
 _INTERACTIVE = SCENARIOS["Interactive"]
 
 
-def _request(**changes: object) -> BenchRequest:
-    asked = {"workload": "chat", "backend": "x", "scenario": "interactive", "mode": PERFORMANCE}
-    return BenchRequest(**{**asked, **changes}).checked()  # type: ignore[arg-type]
+_REQUEST = BenchRequest("chat", "x", scenario="interactive", mode=PERFORMANCE)
+
+
+def _request() -> BenchRequest:
+    return _REQUEST.checked()
 
 
 def test_a_benchmark_without_token_latencies_cannot_be_interactive() -> None:
@@ -57,7 +59,7 @@ def test_what_is_asked_for_reaches_loadgen(tmp_path: Path) -> None:
         "*.Server.min_query_count = 17\n"
     )
     names = names_of(_CHAT, SHIPPED["v6.1"], _INTERACTIVE)
-    request = _request(qps=2.5, user_conf=file)
+    request = replace(_REQUEST, qps=2.5, user_conf=file).checked()
     conf, _ = request.compose_user_conf(_CHAT.loadgen_model, None, names)
     file.write_text(conf.text)
     settings = read_settings(_CHAT.loadgen_model, _INTERACTIVE, PERFORMANCE, file)
@@ -71,7 +73,8 @@ def test_what_is_asked_for_reaches_loadgen(tmp_path: Path) -> None:
 
 def test_a_setting_of_another_scenario_is_refused() -> None:
     """``--set`` takes a full key only where LoadGen would read it for the run."""
+    other = {"llama3_1-8b.Server.min_query_count": "7"}
     own = {"llama3_1-8b-interactive.Server.min_query_count": "7"}
-    assert _request(extra=own).loadgen_settings("llama3_1-8b") == own
+    assert replace(_request(), extra=own).loadgen_settings("llama3_1-8b") == own
     with pytest.raises(UserError, match="does not apply to llama3_1-8b Interactive"):
-        _request(extra={"llama3_1-8b.Server.min_query_count": "7"}).loadgen_settings("llama3_1-8b")
+        replace(_request(), extra=other).loadgen_settings("llama3_1-8b")
