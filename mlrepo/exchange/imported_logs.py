@@ -212,7 +212,7 @@ def _findings(
     if RunKind(PERFORMANCE) in result.runs:
         own = judge_run(docket, _directory(importer, place, RunKind(PERFORMANCE)))
     if any(kind.mode == COMPLIANCE for kind in result.runs):
-        judge_compliance(scope, lambda directory, test: judge_run(docket, directory, test), own)
+        judge_compliance(docket, lambda directory, test: judge_run(docket, directory, test), own)
     for kind in result.runs:
         if kind.test and kind.test not in required_tests(scope):
             path = str(round_.layout.test_directory(place, kind.test))

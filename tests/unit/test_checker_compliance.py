@@ -9,6 +9,7 @@ import pytest
 
 from mlrepo.checker.compliance.judge import judge_compliance, required_tests
 from mlrepo.checker.compliance.runs import KEYS
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
@@ -42,7 +43,8 @@ def judged(root: Path, round_: str = "v1.1") -> tuple[bool, Scope]:
     scope = Scope(DirectoryTree(root), SHIPPED[round_], place, "resnet", "Offline")
     log = scope.tree.open(f"{_RESULT}/performance/run_1/mlperf_log_detail.txt")
     performance = Run(scan=scan_detail(log, KEYS))
-    return judge_compliance(scope, lambda path, _test: _run(scope, path), performance), scope
+    docket = Docket(scope)
+    return judge_compliance(docket, lambda path, _test: _run(scope, path), performance), scope
 
 
 def _run(scope: Scope, path: str) -> Run:
@@ -121,7 +123,7 @@ def test_test08_wants_the_verdict_on_a_line_of_its_own(
     file.parent.mkdir(parents=True)
     file.write_text(text)
     scope = Scope(DirectoryTree(tmp_path), SHIPPED["v6.1"], place, "dlrm-v3", "Offline")
-    assert judge_compliance(scope, lambda _path, _test: Run(), Run()) is good
+    assert judge_compliance(Docket(scope), lambda _path, _test: Run(), Run()) is good
     assert bool(scope.findings) is not good
 
 

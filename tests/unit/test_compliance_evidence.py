@@ -11,6 +11,7 @@ import pytest
 
 from mlrepo.checker.check import check
 from mlrepo.checker.compliance.judge import judge_compliance
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.report import Report
 from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
@@ -383,7 +384,7 @@ def _llm_findings(root: Path, scenario: str, test: str, files: Mapping[str, str]
         _put(root, scenario, benchmark, f"{test}/{name}", text)
     place = Place("closed", "Acme", "box", benchmark, scenario)
     scope = Scope(DirectoryTree(root), SHIPPED["v6.1"], place, benchmark, scenario)
-    assert judge_compliance(scope, lambda _path, _test: Run(), Run())
+    assert judge_compliance(Docket(scope), lambda _path, _test: Run(), Run())
     return scope.findings
 
 
@@ -487,5 +488,5 @@ def test_test08_passes_by_its_numbers(tmp_path: Path, line: str, other: str) -> 
         file.parent.mkdir(parents=True)
         file.write_text(content)
         scope = Scope(DirectoryTree(root), SHIPPED["v6.1"], place, "dlrm-v3", "Offline")
-        assert judge_compliance(scope, lambda _path, _test: Run(), Run())
+        assert judge_compliance(Docket(scope), lambda _path, _test: Run(), Run())
         assert [f.rule for f in scope.findings] == ["compliance-text"] * (content != text)

@@ -2,101 +2,104 @@
 
 from __future__ import annotations
 
+from mlrepo.checker.breach import Breach, Judging
 from mlrepo.checker.compliance.runs import TestRun, expected_entries
 from mlrepo.checker.compliance.texts import (
+    breaches_of,
     judge_answers,
     judge_extra,
+    judge_failure,
+    judge_no_text,
     judge_test_log,
-    report_failure,
-    report_faults,
-    report_no_text,
 )
-from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.docket import Docket
+from mlrepo.checker.official.audits import OfficialAudits
 from mlrepo.checker.scope import Scope
 from mlrepo.compliance import ComplianceTest
 from mlrepo.compliance.evidence import TextFacts
 from mlrepo.logs.verify import has_baseline, metrics_of
 
 _LOG = "accuracy/mlperf_log_accuracy.json"
+# The part of the rule `compliance` about what supports a verification that decides by itself.
+_EVIDENCE = "evidence"
 # What a test is judged by where its responses differ.
 _TEXTS = frozenset({"baseline_accuracy.txt", "compliance_accuracy.txt"})
 
 
 def judge_accuracy(
-    scope: Scope, path: str, test: ComplianceTest, run: TestRun | None, *, binding: bool
+    docket: Docket, path: str, test: ComplianceTest, run: TestRun | None, audits: OfficialAudits
 ) -> bool:
     """Judge what lies in a test's directory about accuracy; return the official verdict.
 
-    Parameters
-    ----------
-    run:
-        The test's run; None where it cannot be read.
-    binding:
-        The round's checker asks for each test; before, the texts count, and not what is kept
-        beside them.
+    ``run`` is the test's run; None where it cannot be read.
     """
     if not test.accuracy_text:
         return True
-    verdict = f"{path}/{test.accuracy_text}"
+    scope, verdict = docket.scope, f"{path}/{test.accuracy_text}"
     text = scope.text(verdict)
     if text is None:
-        report_no_text(scope, verdict)
+        docket.record(judge_no_text(scope, verdict))
+        docket.record(audits.no_text(verdict))
         return False
-    modular = is_modular(scope.round)
-    sure = test.passes(text, alone=modular)
+    sure = test.passes(text, alone=audits.wants_line)
     if sure:
         entries = expected_entries(run.values) if run else 0
         facts = TextFacts(scope.model, scope.scenario, entries)
-        report_faults(scope, verdict, test.text_faults(text, facts))
-        judge_answers(scope, f"{path}/{_LOG}", test)
+        docket.record(breaches_of(scope, verdict, test.text_faults(text, facts)))
+        docket.record(judge_answers(scope, f"{path}/{_LOG}", test))
         if test.compares_log:
-            judge_test_log(scope, f"{path}/{_LOG}", test)
+            docket.record(judge_test_log(scope, f"{path}/{_LOG}", test))
     if not test.baseline_decides:
         if not sure:
-            report_failure(scope, verdict, test.failure(text))
+            docket.record(judge_failure(scope, verdict, test.failure(text)))
         return sure
+    directory = f"{path}/accuracy"
     if sure and has_baseline(text):
-        _judge_delta(scope, f"{path}/accuracy", test, binding=binding, official=False)
-    matter = not (modular and sure)
-    return _judge_kept(scope, f"{path}/accuracy", test, sure, binding=binding, matter=matter)
+        docket.record(_judge_delta(scope, directory, test, part=_EVIDENCE))
+    part = _EVIDENCE if sure and audits.forgives_files else ""
+    _, good = docket.judged(_judge_kept(scope, directory, test, sure=sure, part=part))
+    return good
 
 
 def _judge_kept(
-    scope: Scope, directory: str, test: ComplianceTest, sure: bool, *, binding: bool, matter: bool
-) -> bool:
+    scope: Scope, directory: str, test: ComplianceTest, *, sure: bool, part: str
+) -> Judging[bool]:
     """Judge the files of a test that a baseline may decide, and that baseline.
 
-    ``sure``: the verification passes; ``matter``: the official checker asks for the files.
+    Parameters
+    ----------
+    sure:
+        The verification passes.
+    part:
+        What the official checker does with files that are missing; where it does not ask for them,
+        others may lie there.
     """
+    binding = scope.round.binding_compliance and not part
     files = scope.files(directory)
     wanted = test.kept_files(scope.round, passed=sure)
     missing = [name for name in wanted if name not in files]
-    if matter and not missing and binding and judge_extra(scope, directory, set(wanted), test.name):
-        return False
+    if binding and not missing:
+        extra = yield from judge_extra(scope, directory, set(wanted), test.name)
+        if extra:
+            return False
     if missing:
-        # Up to v2.0 the texts count, and not what is kept beside them.
-        warns = not binding and _TEXTS.isdisjoint(missing)
-        scope.report(
-            "compliance",
-            directory,
-            f"{test.name} lacks {', '.join(missing)}.",
-            official=None if matter else False,
-            warns=warns,
-        )
-        if warns and not sure:
-            _judge_delta(scope, directory, test, binding=binding, official=False)
-        return scope.exists(directory) if not (matter and binding) else False
-    return sure or _judge_delta(scope, directory, test, binding=binding)
+        # Where tests do not bind, the texts count, and not what is kept beside them.
+        slight = not scope.round.binding_compliance and _TEXTS.isdisjoint(missing)
+        message = f"{test.name} lacks {', '.join(missing)}."
+        yield Breach("compliance", directory, message, part=part, is_slight=slight)
+        if slight and not sure:
+            yield from _judge_delta(scope, directory, test, part=_EVIDENCE)
+        return scope.exists(directory) and not binding
+    if sure:
+        return True
+    is_near = yield from _judge_delta(scope, directory, test)
+    # Where tests do not bind, the official checker lets this one fail.
+    return is_near or not scope.round.binding_compliance
 
 
 def _judge_delta(
-    scope: Scope,
-    directory: str,
-    test: ComplianceTest,
-    *,
-    binding: bool,
-    official: bool | None = None,
-) -> bool:
+    scope: Scope, directory: str, test: ComplianceTest, *, part: str = ""
+) -> Judging[bool]:
     """Judge a test that is not deterministic: both accuracies must lie near each other."""
     tables = scope.round.tables
     metrics = [t["metric"] for t in scope.round.accuracy_targets(scope.model, scope.scenario)]
@@ -111,14 +114,13 @@ def _judge_delta(
         known = before[metric] and after[metric]
         delta = abs(1 - before[metric] / after[metric]) * 100 if known else float("inf")
         if not delta <= allowed:
-            scope.report(
+            yield Breach(
                 "compliance",
                 directory,
                 f"{test.name}: {metric} differs from the accuracy run's.",
                 expected=f"within {allowed} %",
                 actual=f"{before[metric]}, {after[metric]}",
-                official=official,
+                part=part,
             )
-            # Up to v2.0 the official checker lets TEST01's accuracy fail.
-            return not binding
+            return False
     return True

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from mlrepo.checker.accuracy.hash import judge_hash_of_test
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.compliance.accuracy import judge_accuracy
-from mlrepo.checker.compliance.performance import (
-    OfficialRuns,
-    judge_test_run,
-    log_in,
-    read_form,
-)
+from mlrepo.checker.compliance.performance import judge_test_run, log_in, read_form
 from mlrepo.checker.compliance.runs import (
     TestRun,
     judge_belonging,
@@ -20,13 +16,15 @@ from mlrepo.checker.compliance.runs import (
     judge_settings,
     run_prints,
 )
-from mlrepo.checker.compliance.texts import report_faults
+from mlrepo.checker.compliance.texts import breaches_of
 from mlrepo.checker.docket import Docket
+from mlrepo.checker.official.audits import OfficialAudits
 from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
-from mlrepo.compliance import UnknownTest, compliance_test
+from mlrepo.compliance import ComplianceTest, UnknownTest, compliance_test
 from mlrepo.compliance.evidence import TextFault
 from mlrepo.compliance.texts import verdict_faults
+from mlrepo.logs.scan import DetailScan
 from mlrepo.logs.verify import passed
 
 _RUN = "performance/run_1"
@@ -44,13 +42,15 @@ def required_tests(scope: Scope) -> list[str]:
     return list(tests or [])
 
 
-def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], performance: Run) -> bool:
+def judge_compliance(
+    docket: Docket, judge_run: Callable[[str, str], Run], performance: Run
+) -> bool:
     """Judge all tests of a result.
 
     Parameters
     ----------
-    scope:
-        The result.
+    docket:
+        Of the result.
     judge_run:
         Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
     performance:
@@ -59,49 +59,56 @@ def judge_compliance(scope: Scope, judge_run: Callable[[str, str], Run], perform
     Returns
     -------
     bool
-        What the round's official checker thinks of the tests, for its summary. Up to v2.0 only
-        the last test's performance counts there.
+        What the round's official checker thinks of the tests, for its summary. Where they do not
+        bind, only the last test's performance counts there.
     """
+    scope = docket.scope
     kind = "compliance" if scope.round.tables["layout"]["measurements"].find("results") < 0 else ""
     base = scope.below(kind or "results")
-    binding = scope.round.binding_compliance
+    audits = OfficialAudits(docket, judge_run)
     good_performance, good_accuracy = True, True
-    official = OfficialRuns(scope, judge_run) if binding else None
     runs: dict[str, TestRun] = {}
-    for test in required_tests(scope):
-        path, about = f"{base}/{test}", compliance_test(test)
-        if not scope.exists(path):
-            scope.report("compliance", path, f"The compliance test {test} is missing.")
-            good = False
-        elif about.runs_performance:
-            good, scan = judge_test_run(scope, path, about, official)
-            if scan.values:
-                runs[test] = TestRun(test, log_in(scope, f"{path}/{_RUN}"), scan)
-        else:
-            good = True
-            runs |= _other_run(scope, path, test, binding=binding)
-        if isinstance(about, UnknownTest):
-            message = f"mlrepo does not know {test}: whether it passed was not judged."
-            scope.report("compliance", path, message, official=False, warns=True)
-        good_performance = good and (good_performance or not binding)
-        good_accuracy &= judge_accuracy(scope, path, about, runs.get(test), binding=binding)
-        Docket(scope).record(judge_hash_of_test(scope, f"{path}/accuracy"))
+    for name in required_tests(scope):
+        path, test = f"{base}/{name}", compliance_test(name)
+        good, scan = _judge_performance(docket, path, test, audits)
+        if scan.values:
+            runs[name] = TestRun(name, log_in(scope, f"{path}/{_RUN}"), scan)
+        good_performance = good and (good_performance or not audits.binding)
+        good_accuracy &= judge_accuracy(docket, path, test, runs.get(name), audits)
+        docket.record(judge_hash_of_test(scope, f"{path}/accuracy"))
     own = TestRun("", log_in(scope, f"{scope.path}/{_RUN}"), performance.scan)
-    _judge_runs(scope, base, runs, own, binding=binding)
+    docket.record(_judge_runs(scope, base, runs, own))
     return good_performance and good_accuracy
 
 
-def _judge_runs(
-    scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestRun, *, binding: bool
-) -> None:
+def _judge_performance(
+    docket: Docket, path: str, test: ComplianceTest, audits: OfficialAudits
+) -> tuple[bool, DetailScan]:
+    """Return the official verdict on a test without its accuracy, and what its run's log says."""
+    scope, scan = docket.scope, DetailScan()
+    if not scope.exists(path):
+        docket.record([Breach("compliance", path, f"The compliance test {test.name} is missing.")])
+        return False, scan
+    if isinstance(test, UnknownTest):
+        message = f"mlrepo does not know {test.name}: whether it passed was not judged."
+        docket.record([Breach("compliance", path, message, part="unknown", is_slight=True)])
+    if test.runs_performance:
+        return judge_test_run(docket, path, test, audits)
+    log = log_in(scope, f"{path}/{_RUN}")
+    if scope.exists(log):  # which no official checker reads
+        _, scan = docket.judged(read_form(scope, log))
+    return True, scan
+
+
+def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestRun) -> Breaches:
     """Strict: are the runs those tests, and are they verified against this performance run?"""
-    copied = judge_copies(scope, list(runs.values()), own)
+    copied = yield from judge_copies(list(runs.values()), own)
     tests = {test: run for test, run in runs.items() if test not in copied}
     for run in runs.values():
         scope.prints += run_prints(run.test, run.scan)
     for run in tests.values():
-        judge_settings(scope, run)
-        judge_belonging(scope, run, own)
+        yield from judge_settings(scope, run)
+        yield from judge_belonging(scope, run, own)
     for test, run in tests.items():
         path = f"{base}/{test}/{run.about.performance_text}"
         text = scope.text(path) or "" if run.about.performance_text else ""
@@ -111,11 +118,11 @@ def _judge_runs(
             name: run if of == test else runs.get(of, run) if of else own
             for name, of in run.about.scores().items()
         }
-        report_faults(scope, path, verdict_faults(text))
-        # Since v2.1 the run is judged as every performance run is.
-        if not binding and run.about.wants_valid_run:
-            report_faults(scope, path, _invalid(run))
-        judge_scores(scope, path, text, pairs, test)
+        yield from breaches_of(scope, path, verdict_faults(text))
+        # Where tests bind, their runs are judged as every performance run is.
+        if not scope.round.binding_compliance and run.about.wants_valid_run:
+            yield from breaches_of(scope, path, _invalid(run))
+        yield from judge_scores(scope, path, text, pairs, test)
 
 
 def _invalid(run: TestRun) -> Iterator[TextFault]:
@@ -128,12 +135,3 @@ def _invalid(run: TestRun) -> Iterator[TextFault]:
             expected="VALID",
             actual=validity or "no verdict",
         )
-
-
-def _other_run(scope: Scope, path: str, test: str, *, binding: bool) -> dict[str, TestRun]:
-    """Return the run of a test whose log no official checker reads, where there is one."""
-    log = log_in(scope, f"{path}/{_RUN}")
-    if not scope.exists(log):
-        return {}
-    scan = read_form(scope, log, binding=binding)
-    return {test: TestRun(test, log, scan)} if scan.values else {}

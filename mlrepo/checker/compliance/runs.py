@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.scope import Scope
 from mlrepo.compliance import compliance_test
 from mlrepo.compliance.protocol import (
@@ -92,12 +93,12 @@ class TestRun:
         return self.scan.values
 
 
-def judge_settings(scope: Scope, run: TestRun) -> None:
-    """Report a run without the settings that make it this test."""
+def judge_settings(scope: Scope, run: TestRun) -> Breaches:
+    """Yield a run without the settings that make it this test."""
     values, test = run.values, run.test
     wanted = run.about.settings(scope.model)
     if run.about.is_of_older_audit(values):
-        scope.report(
+        yield Breach(
             "compliance-older-audit",
             run.path,
             f"{test} ran with the settings of v0.5.",
@@ -108,7 +109,7 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
     if run.about.shows_switches:
         wanted = {ISSUE_SAME: 0, ISSUE_UNIQUE: 0, **wanted}
     if scope.round.has_detail_log() and values.get("effective_test_mode") != "PerformanceOnly":
-        scope.report(
+        yield Breach(
             "compliance-settings",
             run.path,
             f"{test} is not run in performance mode.",
@@ -119,7 +120,7 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
     logged = {key: values.get(f"effective_{key}") for key in wanted}
     wrong = [key for key, value in wanted.items() if not _obeys(key, logged[key], value)]
     if wrong:
-        scope.report(
+        yield Breach(
             "compliance-settings",
             run.path,
             f"The run is not {test}.",
@@ -128,7 +129,7 @@ def judge_settings(scope: Scope, run: TestRun) -> None:
             actual=_texts({key: logged[key] for key in wrong}),
         )
     for fault in run.about.setting_faults(values, scope.round):
-        scope.report(
+        yield Breach(
             fault.rule,
             run.path,
             fault.message,
@@ -145,12 +146,12 @@ def _obeys(key: str, logged: Any, wanted: int) -> bool:
     return bool(logged >= wanted if key == SAMPLING_TARGET else logged == wanted)
 
 
-def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
-    """Report a test of another scenario, latency bound or LoadGen than its performance run's."""
+def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breaches:
+    """Yield a test of another scenario, latency bound or LoadGen than its performance run's."""
     scenario, own = (str(each.values.get("effective_scenario", "")) for each in (run, performance))
     allowed = {own, scope.scenario, "Server" if scope.scenario == "Interactive" else own}
     if own and scenario not in allowed:
-        scope.report(
+        yield Breach(
             "compliance-other-run",
             run.path,
             f"{run.test} ran another scenario.",
@@ -160,7 +161,7 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
         )
     bound, limit = (each.values.get("effective_target_latency_ns") for each in (run, performance))
     if scenario == own == "Server" and bound != limit:
-        scope.report(
+        yield Breach(
             "compliance-other-run",
             run.path,
             f"{run.test} ran with another target latency than the performance run.",
@@ -170,7 +171,7 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
         )
     built, by = (each.values.get("loadgen_version") for each in (run, performance))
     if by and built != by:
-        scope.report(
+        yield Breach(
             "compliance-loadgen",
             run.path,
             f"Another LoadGen ran {run.test} than the performance run.",
@@ -180,8 +181,8 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> None:
         )
 
 
-def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set[str]:
-    """Report and name tests that show the latencies of another run of this result.
+def judge_copies(runs: list[TestRun], performance: TestRun) -> Judging[set[str]]:
+    """Yield, and return the names of, tests that show the latencies of another run of this result.
 
     Two runs never agree to the nanosecond: so a copy is found whatever was changed in it besides.
     """
@@ -192,7 +193,7 @@ def judge_copies(scope: Scope, runs: list[TestRun], performance: TestRun) -> set
         if other is not None:
             copied.add(run.test)
             name = other.test or "the performance run"
-            scope.report("compliance-copied", run.path, f"{run.test} holds the log of {name}.")
+            yield Breach("compliance-copied", run.path, f"{run.test} holds the log of {name}.")
         before.append(run)
     return copied
 
@@ -220,7 +221,7 @@ def _latencies(values: Values) -> tuple[float, ...]:
 
 def judge_scores(
     scope: Scope, path: str, text: str, pairs: Mapping[str, TestRun], test: str
-) -> None:
+) -> Breaches:
     """Hold the scores of ``verify_performance.txt`` against the logs and the test's tolerance.
 
     Parameters
@@ -235,7 +236,7 @@ def judge_scores(
     found = scores(text)
     missing = [name for name in pairs if name not in found]
     if missing:
-        scope.report(
+        yield Breach(
             "compliance-reference",
             path,
             "The verification names no scores.",
@@ -243,13 +244,13 @@ def judge_scores(
         )
         return
     for name, run in pairs.items():
-        _judge_origin(scope, path, name, found[name], run)
+        yield from _judge_origin(scope, path, name, found[name], run)
     reference, score = (found[name].value for name in pairs)
     scenario = next(iter(pairs.values())).values.get("effective_scenario") or scope.scenario
-    _judge_tolerance(scope, path, test, str(scenario), (reference, score))
+    yield from _judge_tolerance(scope, path, test, str(scenario), (reference, score))
 
 
-def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun) -> None:
+def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun) -> Breaches:
     """Compare a score with the log that it should be from."""
     scenario = str(run.values.get("effective_scenario"))
     own = results(run.values, scenario)
@@ -261,7 +262,7 @@ def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun
     certain = bool(other) or (
         not inferred and not any(score.value / 2 <= number <= score.value * 2 for number in own)
     )
-    scope.report(
+    yield Breach(
         "compliance-other-run" if certain else "compliance-reference",
         path,
         f"The {name} score is that of {other or 'another run'}.",
@@ -305,13 +306,13 @@ def read_values(scope: Scope, path: str) -> Values:
 
 def _judge_tolerance(
     scope: Scope, path: str, test: str, scenario: str, pair: tuple[float, float]
-) -> None:
+) -> Breaches:
     """Hold reference and score against the tolerance that the TEST PASS below them stands for."""
     reference, score = pair
     shares = compliance_test(test).score_range(scenario, reference, scope.round)
     low, high = (share * reference for share in shares)
     if not low <= score <= high:
-        scope.report(
+        yield Breach(
             "compliance-unlike-performance",
             path,
             f"{test} and the performance run differ.",

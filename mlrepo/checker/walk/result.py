@@ -65,9 +65,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
     of_accuracy = tokens.value if tokens else ""
     docket.record(judge_tokens(scope, performance.run.scan.values, of_accuracy))
-    binding = scope.round.version >= (2, 1)
     complies = scope.is_open or judge_compliance(
-        scope, lambda directory, test: judge_run(docket, directory, test), performance.run
+        docket, lambda directory, test: judge_run(docket, directory, test), performance.run
     )
     judge_loading(scope, required_tests(scope), judged=True)
     if stops or accuracy.stops:
@@ -78,7 +77,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         and accuracy.official
         and not accuracy.stops
         and not stops
-        and (complies or not binding)
+        and (complies or not scope.round.binding_compliance)
     )
     run = performance.run
     figures = rows.Figures(
