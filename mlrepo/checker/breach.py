@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mlrepo.findings import CRASH
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:
@@ -51,3 +53,8 @@ Breaches = Iterator[Breach]
 """What a judge yields."""
 Judging = Generator[Breach, None, T]
 """What a judge yields that also returns what it read."""
+
+
+def death(path: str, why: str, *, line: int = 0) -> Breach:
+    """Return that the official checker ends with a traceback at a file, and of what."""
+    return Breach(CRASH, path, f"The official checker dies here: {why}.", line)

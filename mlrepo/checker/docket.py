@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from mlrepo.checker.breach import Breach, Judging
+from mlrepo.checker.breach import Breach, Judging, death
 from mlrepo.checker.official.checkers import official_checker
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
@@ -112,11 +112,6 @@ class _Kept(Generic[T]):
 
     def __iter__(self) -> Iterator[Breach]:
         self.value = yield from self._judging
-
-
-def death(path: str, why: str, *, line: int = 0) -> Breach:
-    """Return that the official checker ends with a traceback at a file, and of what."""
-    return Breach(CRASH, path, f"The official checker dies here: {why}.", line)
 
 
 def _short(value: object) -> str:

@@ -227,6 +227,16 @@ class Traits:
     reads_equal_issue_of_configuration = Trait(
         False, flag, "mlperf.conf and user.conf say whether samples are issued equally often"
     )
+    power_of_samples_only = Trait(
+        True, flag, "power is the mean of the samples, not of every line with a number of watts"
+    )
+    power_is_positive = Trait(True, flag, "samples of no power or less are left out of the mean")
+    power_clocks_have_zones = Trait(
+        False, flag, "the clocks of a power measurement are of the time zones that its files name"
+    )
+    energy_of_logged_queries = Trait(
+        True, flag, "energy is that of a query by the count in the log, not by its rate"
+    )
 
 
 TRAITS: Mapping[str, Trait[Any]] = {

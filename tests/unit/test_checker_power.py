@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.power.judge import has_power, judge_power
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.detail import parse_detail
@@ -37,5 +38,6 @@ def test_the_metric_is_the_official_one(
     scope = Scope(DirectoryTree(_CORPUS), SHIPPED["v1.1"], place, "resnet", scenario)
     assert has_power(scope)
     log = scope.tree.read(f"{scope.path}/performance/run_1/mlperf_log_detail.txt")
-    assert judge_power(scope, parse_detail(log).values) == official
+    _, power = Docket(scope).judged(judge_power(scope, parse_detail(log).values))
+    assert power.metric == official
     assert [finding.rule for finding in scope.findings] == ["power-not-verified"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.scope import Scope
 from mlrepo.repository.trees import DirectoryTree
@@ -61,7 +62,7 @@ def _change(session: Path, end: str, **values: Any) -> None:
 
 def _found(root: Path, round_name: str = "v4.1") -> list[tuple[str, bool, bool]]:
     scope = _scope(root, round_name)
-    judge_session(scope)
+    Docket(scope).record(judge_session(scope))
     return [
         (f.path.rpartition("performance/")[2], f.breaks_official, f.breaks_strict)
         for f in scope.findings

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlrepo.checker.accuracy.facts import LENGTHS, is_possible
 from mlrepo.checker.accuracy.judge import has_extra_files, judge_sample_count
-from mlrepo.checker.docket import Docket
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import Values, accuracy_entries, scores, value_at
 
@@ -22,39 +22,37 @@ _FRACTIONS = ("qwen3.6-27b", "wan-2.2-t2v-a14b", "gpt-oss-120b")
 _UNPRINTED = str.maketrans({",": " ", '"': None, "{": None, "}": None})
 
 
-def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> str:
-    """Report what is wrong; return the accuracy as the official summary prints it."""
+def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> Judging[str]:
+    """Yield what is wrong; return the accuracy as the official summary prints it."""
     path, printed = f"{scope.path}/{SCORES}", ""
     found = scores(results)
     if not found:
-        scope.report("accuracy-text", path, "It holds no score.", official=True)
+        yield Breach("accuracy-text", path, "It holds no score.", part="no score")
     else:
         printed = json.dumps(found[0]).translate(_UNPRINTED).strip()
-        _judge_targets(scope, path, results)
+        yield from _judge_targets(scope, path, results)
     errors = values.get("num_errors")
     if errors is not None and errors.value:
-        scope.report(
+        yield Breach(
             "accuracy-loadgen-error",
             path,
             "Samples failed.",
             expected=0,
             actual=errors.value,
             line=scope.line_of(path, f'"{errors.name}"'),
-            official=True,
         )
     numbers = {key: each.value for key, each in values.items()}
-    Docket(scope).record(judge_sample_count(scope, path, numbers))
+    yield from judge_sample_count(scope, path, numbers)
     if not has_extra_files(scope, f"{scope.path}/accuracy"):
-        scope.report(
+        yield Breach(
             "accuracy-extra-files",
             f"{scope.path}/accuracy",
             "Images or videos are missing.",
-            official=True,
         )
     return printed
 
 
-def _judge_targets(scope: Scope, path: str, results: Any) -> None:
+def _judge_targets(scope: Scope, path: str, results: Any) -> Breaches:
     """Hold each score to its target; what cannot be compared is named, never passed over."""
     if scope.is_open:
         return
@@ -69,19 +67,18 @@ def _judge_targets(scope: Scope, path: str, results: Any) -> None:
             number = _named(scores(results)[0], metric)
         if number is None:
             rule = "accuracy-text" if official else "accuracy-not-verified"
-            scope.report(
+            yield Breach(
                 rule,
                 path,
                 f"No score can be compared with the target of {metric}.",
                 line=scope.line_of(path, '"score"'),
                 expected=f">= {least}",
                 actual=_said(entries),
-                official=official,
             )
             continue
         if metric not in LENGTHS and scope.model in _FRACTIONS and number <= 1:
             number *= 100
-        _compare(scope, path, metric, number, least, official=official)
+        yield from _compare(scope, path, metric, number, least, held=official)
 
 
 def _said(entries: Sequence[Mapping[str, Any]]) -> object:
@@ -89,42 +86,41 @@ def _said(entries: Sequence[Mapping[str, Any]]) -> object:
 
 
 def _compare(
-    scope: Scope, path: str, metric: str, number: float, least: float, *, official: bool
-) -> None:
+    scope: Scope, path: str, metric: str, number: float, least: float, *, held: bool
+) -> Breaches:
     is_length = metric in LENGTHS
     limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
     most = next((limit["max"] for limit in limits if limit["metric"] == metric), math.inf)
     line = scope.line_of(path, '"output_sequence_lengths"' if is_length else '"score"')
     what = "The length of the answers" if is_length else "The score"
     if not number >= least:
-        scope.report(
+        yield Breach(
             "accuracy-target",
             path,
             f"{what} misses the target of {metric}.",
             line=line,
             expected=f">= {least}",
             actual=number,
-            official=official,
+            part="" if held else "not held to it",
         )
     elif number > most:
-        scope.report(
+        yield Breach(
             "accuracy-target",
             path,
             f"{what} exceeds the limit of {metric}.",
             line=line,
             expected=f"<= {most}",
             actual=number,
-            official=False,
+            part="not held to it",
         )
     elif not is_possible(metric, number, least):
-        scope.report(
+        yield Breach(
             "accuracy-range",
             path,
             "The score cannot be as great.",
             line=line,
             expected="a share of 1 or of 100",
             actual=number,
-            official=False,
         )
 
 

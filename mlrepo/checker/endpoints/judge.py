@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.endpoints.accuracy import SCORES, judge_endpoints_accuracy
 from mlrepo.checker.endpoints.performance import SUMMARY, EndpointsPerformance
 from mlrepo.checker.scope import Scope
@@ -35,8 +36,6 @@ class EndpointsRun:
 
     Attributes
     ----------
-    official:
-        The official verdict on performance, accuracy and audits together.
     value:
         The result as the official checker prints it; None when it reads none.
     accuracy:
@@ -45,7 +44,6 @@ class EndpointsRun:
         What the official summary says of it: whether the two spellings of the scenario differ.
     """
 
-    official: bool = False
     value: float | None = None
     accuracy: str = ""
     inferred: bool = False
@@ -61,50 +59,48 @@ def is_endpoints(scope: Scope) -> bool:
     )
 
 
-def judge_endpoints(scope: Scope) -> EndpointsRun:
+def judge_endpoints(scope: Scope) -> Judging[EndpointsRun]:
     """Judge configuration, performance, accuracy and audits of an endpoints result."""
-    before = len(scope.findings)
     files = _Files(scope)
-    config = files.config()
+    config = yield from files.config()
     run = EndpointsRun()
-    performance = files.values(SUMMARY, performance_values, config)
-    scored = files.values(SCORES, accuracy_values, config)
+    performance = yield from files.values(SUMMARY, performance_values, config)
+    scored = yield from files.values(SCORES, accuracy_values, config)
     if scope.model not in scope.round.tables["endpoints"]["allowed_models"]:
-        scope.report(
+        yield Breach(
             "endpoints",
             scope.path,
             "The benchmark is not for endpoints.",
             actual=scope.model,
-            official=True,
         )
     if performance is not None:
         judged = EndpointsPerformance(
             scope, performance, files.config_path, value_at(config, _CONCURRENCY)
         )
-        run.value, run.inferred = judged.judge(), judged.is_inferred
-    _judge_completeness(scope, files.data)
+        run.value = yield from judged.judge()
+        run.inferred = judged.is_inferred
+    yield from _judge_completeness(scope, files.data)
     if scored is not None:
-        run.accuracy = judge_endpoints_accuracy(scope, scored, files.data[SCORES])
-    _judge_audits(scope, performance or {})
-    run.official = not any(finding.breaks_official for finding in scope.findings[before:])
+        run.accuracy = yield from judge_endpoints_accuracy(scope, scored, files.data[SCORES])
+    yield from _judge_audits(scope, performance or {})
     return run
 
 
-def _judge_completeness(scope: Scope, data: Mapping[str, Any]) -> None:
+def _judge_completeness(scope: Scope, data: Mapping[str, Any]) -> Breaches:
     """Strict: the harness says of each file whether all that was asked for was done."""
     for name, results in data.items():
         entries = value_at(results, "accuracy_scores") if name == SCORES else [results]
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("complete", True) is not True:
                 path = f"{scope.path}/{name}"
-                scope.report(
+                yield Breach(
                     "endpoints",
                     path,
                     "The run is not complete.",
                     expected=True,
                     line=scope.line_of(path, '"complete": false'),
                     actual=entry["complete"],
-                    official=False,
+                    part="not complete",
                 )
 
 
@@ -116,7 +112,7 @@ class _Files:
     config_path: str = ""
     data: dict[str, Any] = field(default_factory=dict)
 
-    def config(self) -> Any:
+    def config(self) -> Judging[Any]:
         """Return the configuration; the official parser takes the first that it can read."""
         self.config_path = f"{self.scope.path}/{_CONFIGS[0]}"
         for name in _CONFIGS:
@@ -124,21 +120,23 @@ class _Files:
             if not self.scope.exists(path):
                 continue
             self.config_path = path
-            config = self._parsed(path, parse_config)
+            config = yield from self._parsed(path, parse_config)
             if config is not None:
                 return config
         if not any(self.scope.exists(f"{self.scope.path}/{name}") for name in _CONFIGS):
-            self.scope.report("endpoints", self.config_path, "The configuration is missing.")
+            yield Breach(
+                "endpoints", self.config_path, "The configuration is missing.", part="missing file"
+            )
         return {}
 
     def values(
         self, name: str, read: Callable[[Any, Any, Any], Values], config: Any
-    ) -> Values | None:
+    ) -> Judging[Values | None]:
         """Return the values of a file of results; None, and findings, where nothing follows."""
         path = f"{self.scope.path}/{name}"
-        parsed = self._parsed(path, parse_results) if self.scope.exists(path) else None
+        parsed = (yield from self._parsed(path, parse_results)) if self.scope.exists(path) else None
         if not self.scope.exists(path):
-            self.scope.report("endpoints", path, f"{name} is missing.")
+            yield Breach("endpoints", path, f"{name} is missing.", part="missing file")
         data = {} if parsed is None else parsed
         self.data[name] = data
         try:
@@ -146,72 +144,75 @@ class _Files:
             if name == SCORES:
                 scores(data)
         except ValueError as error:
-            self.scope.report("endpoints", path, f"It cannot be used: {error}.", official=True)
-            self.scope.dies(path, str(error))
+            yield Breach(
+                "endpoints",
+                path,
+                f"It cannot be used: {error}.",
+                part="unusable",
+                subject=str(error),
+            )
             return None
         return values
 
-    def _parsed(self, path: str, parse: Callable[[bytes], Any]) -> Any:
+    def _parsed(self, path: str, parse: Callable[[bytes], Any]) -> Judging[Any]:
         try:
             data = self.scope.tree.read(path, _LARGEST + 1)
             if len(data) > _LARGEST:
                 raise ValueError(f"it is larger than {_LARGEST} bytes")
             return parse(data)
         except (Missing, ValueError) as error:
-            self.scope.report("unreadable", path, f"It cannot be read: {error}.")
+            yield Breach("unreadable", path, f"It cannot be read: {error}.")
             return None
 
 
-def _judge_audits(scope: Scope, values: Values) -> None:
+def _judge_audits(scope: Scope, values: Values) -> Breaches:
     """Judge the audits; the official checker does so in the open division too."""
     tables = scope.round.tables
     tests = tables["compliance_tests"].get(scope.model) or []
     for test in tests:
         name = tables["endpoints"]["compliance_mapping"].get(test)
         if name is not None:
-            _judge_audit(scope, test, name)
+            yield from _judge_audit(scope, test, name)
         bounds = compliance_test(test).endpoint_bounds(tables)
         if bounds is not None:
-            _judge_output_length(scope, test, values, bounds)
+            yield from _judge_output_length(scope, test, values, bounds)
 
 
-def _judge_audit(scope: Scope, test: str, name: str) -> None:
+def _judge_audit(scope: Scope, test: str, name: str) -> Breaches:
     path = f"{scope.path}/audit/audit_{name}.json"
     if not scope.exists(path):
         if compliance_test(test).endpoints_binding:
-            scope.report("compliance", path, f"The audit of {test} is missing.", official=True)
+            yield Breach("compliance", path, f"The audit of {test} is missing.")
         return
     try:
         audit = parse_results(scope.tree.read(path, _LARGEST))
         said, passed = audit["test"], audit["passed"]
     except (Missing, ValueError, TypeError, KeyError) as error:
-        scope.report("compliance", path, f"The audit cannot be read: {error}.", official=True)
+        yield Breach("compliance", path, f"The audit cannot be read: {error}.")
         return
     if said != name or not passed:
-        scope.report(
+        yield Breach(
             "compliance",
             path,
             f"The audit of {test} did not pass.",
             line=scope.line_of(path, '"test"' if said != name else '"passed"'),
             expected=f"{name} passed",
             actual=f"{said}: {passed}",
-            official=True,
         )
 
 
 def _judge_output_length(
     scope: Scope, test: str, values: Values, bounds: tuple[float, float]
-) -> None:
+) -> Breaches:
     least, most = bounds
     found = values.get("mean_output_tokens", Found(None))
     number = found.value if isinstance(found.value, int | float) else math.nan
     if not least <= number <= most:
-        scope.report(
+        yield Breach(
             "compliance",
             f"{scope.path}/{SUMMARY}",
             f"{test}: the mean output is not as long.",
             line=scope.line_of(f"{scope.path}/{SUMMARY}", f'"{found.name}"') if found.name else 0,
             expected=f"{least} to {most} tokens",
             actual=found.value,
-            official=True,
         )

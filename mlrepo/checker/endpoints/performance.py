@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging, death
 from mlrepo.checker.runs.tokens import has_token_latencies, token_limits_exceeded
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import Found, Values
@@ -73,29 +74,29 @@ class EndpointsPerformance:
         pair = (self._value("effective_scenario"), directory_of_endpoints(self.scope))
         return pair[0] != pair[1] and pair != ("server", "interactive")
 
-    def judge(self) -> float | None:
-        """Report what is wrong; return the result as the official checker prints it, if any."""
-        scope = self.scope
+    def judge(self) -> Judging[float | None]:
+        """Yield what is wrong; return the result as the official checker prints it, if any."""
         scenario = self._scenario(self._value("effective_scenario"))
         if scenario is None:
-            self._report("endpoints", "effective_scenario", "The configuration has no scenario.")
-            scope.dies(self.config_path, "it compares a scenario that is not there")
+            yield self._breach(
+                "endpoints", "effective_scenario", "The configuration has no scenario."
+            )
+            yield death(self.config_path, "it compares a scenario that is not there")
             return None
-        value = self._result(scenario)
-        self._judge_scenario(scenario)
-        self._judge_settings()
-        self._judge_latency(scenario)
+        value = yield from self._result(scenario)
+        yield from self._judge_scenario(scenario)
+        yield from self._judge_settings()
+        yield from self._judge_latency(scenario)
         errors = self._value("num_errors")
         if errors:
-            self._report(
+            yield self._breach(
                 "performance-loadgen-error",
                 "num_errors",
                 "Samples failed.",
                 expected=0,
                 actual=errors,
-                official=False,
             )
-        self._judge_network()
+        yield from self._judge_network()
         return value
 
     def _scenario(self, named: object) -> str | None:
@@ -109,16 +110,16 @@ class EndpointsPerformance:
             return None
         return "Server" if named.lower() == "online" else named
 
-    def _judge_scenario(self, scenario: str) -> None:
-        """Report a run of another scenario; only edge systems infer a result from another run."""
+    def _judge_scenario(self, scenario: str) -> Breaches:
+        """Yield a run of another scenario; only edge systems infer a result from another run."""
         directory = directory_of_endpoints(self.scope)
         pair = (_SCENARIOS.get(scenario.lower(), scenario), self.scope.scenario)
         if scenario.lower() == directory.lower() or pair == ("Server", "Interactive"):
-            self._judge_type(pair)
+            yield from self._judge_type(pair)
             return
         may_infer = "edge" in self.scope.category and pair in _INFERABLE
         # A mean latency is no result of another scenario: the files hold nothing to infer from.
-        self._report(
+        yield self._breach(
             "performance-scenario",
             "effective_scenario",
             "The run is of another scenario."
@@ -128,58 +129,57 @@ class EndpointsPerformance:
             actual=scenario,
         )
 
-    def _judge_type(self, pair: tuple[str, str]) -> None:
+    def _judge_type(self, pair: tuple[str, str]) -> Breaches:
         """Strict: the official checker takes the directory's word for what the run was."""
         named, wanted = str(self._value("effective_scenario")), self.scope.scenario
         type_ = _SCENARIOS.get(named.lower(), named)
         is_online = named.lower() == "online" and wanted in _ONLINE
         if not is_online and type_ != wanted and (type_, wanted) != pair:
-            self._report(
+            yield self._breach(
                 "performance-scenario",
                 "effective_scenario",
                 "The configuration names another scenario.",
-                official=False,
+                part="type",
                 expected=wanted,
                 actual=named,
             )
         if wanted == "SingleStream" and self.concurrency not in (None, 1):
             line = self.scope.line_of(self.config_path, "target_concurrency:")
-            self.scope.report(
+            yield Breach(
                 "performance-scenario",
                 self.config_path,
                 "SingleStream has one request under way at a time.",
                 line=line,
                 expected="target_concurrency: 1",
                 actual=self.concurrency,
-                official=False,
+                part="type",
             )
 
-    def _result(self, scenario: str) -> float | None:
+    def _result(self, scenario: str) -> Judging[float | None]:
         tables = self.scope.round.tables
         key = tables["result_field_endpoints"].get(scenario.lower())
         if key is None:
-            self._report(
+            yield self._breach(
                 "endpoints",
                 "effective_scenario",
                 "The round has no such scenario.",
                 actual=scenario,
             )
             return None
-        value = self._number(key)
+        value = yield from self._number(key)
         own = (tables.get("result_field_per_model") or {}).get(self.scope.model) or {}
         if value is not None and scenario in own:
             # The official checker wants a number of both fields.
             key = own[scenario]
-            value = self._number(key)
+            value = yield from self._number(key)
         if value is None:
             return None
         if not math.isfinite(value) or value <= 0:
-            self._report(
+            yield self._breach(
                 "performance-result",
                 key,
                 "The result is no positive number.",
                 actual=value,
-                official=False,
             )
         if scenario in ("SingleStream", "MultiStream"):
             value /= 1e6
@@ -187,12 +187,12 @@ class EndpointsPerformance:
                 value /= 1e3
         return value
 
-    def _judge_settings(self) -> None:
+    def _judge_settings(self) -> Breaches:
         for name, seed in self.scope.round.seeds().items():
             key = f"effective_{name}"
             # A run against an endpoint has no query sample library of its own to shuffle.
             if name != "qsl_rng_seed" and self._value(key) != seed:
-                self._report(
+                yield self._breach(
                     "performance-seeds",
                     key,
                     f"{name} is not the round's.",
@@ -200,9 +200,9 @@ class EndpointsPerformance:
                     actual=self._value(key),
                 )
         key, least = "effective_min_duration_ms", self.scope.round.min_duration_ms()
-        duration = self._number(key)
+        duration = yield from self._number(key)
         if duration is not None and not duration >= least:
-            self._report(
+            yield self._breach(
                 "performance-min-duration",
                 key,
                 "The run is too short.",
@@ -210,14 +210,14 @@ class EndpointsPerformance:
                 actual=duration,
             )
 
-    def _judge_latency(self, scenario: str) -> None:
+    def _judge_latency(self, scenario: str) -> Breaches:
         tables, scope = self.scope.round.tables, self.scope
         if not has_token_latencies(scope.round, scope.model):
             limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scope.scenario)
             key = "result_99.00_percentile_latency_ns"
-            latency = None if limit is None else self._number(key)
+            latency = None if limit is None else (yield from self._number(key))
             if limit is not None and latency is not None and not latency <= limit:
-                self._report(
+                yield self._breach(
                     "performance-latency",
                     key,
                     "The 99th percentile is too long.",
@@ -233,40 +233,39 @@ class EndpointsPerformance:
             exceeded = token_limits_exceeded(scope.round, scope.model, held_to, numbers)
             if exceeded is not None:
                 key, expected, actual = exceeded
-                self._report(
+                yield self._breach(
                     "performance-token-latency",
                     key,
                     "Token latencies exceed the limits, or are not there.",
                     expected=expected,
                     actual=actual,
-                    official=official,
+                    part="" if official else "shown scenario",
                 )
 
-    def _judge_network(self) -> None:
+    def _judge_network(self) -> Breaches:
         over_network = str(self.scope.system.get("is_network")).lower() == "true"
         expected = {"network": True, "closed": False}.get(self.scope.place.division, over_network)
         if over_network or over_network is not expected:
             description = f"{self.scope.root}/systems/{self.scope.place.system}.json"
-            self.scope.report(
+            yield Breach(
                 "network-mode",
                 description,
                 "is_network does not agree with the division, or no SUT's name with it.",
                 line=self.scope.line_of(description, '"is_network"'),
                 expected=expected,
                 actual=self.scope.system.get("is_network", "absent"),
-                official=True,
             )
 
     def _value(self, key: str) -> Any:
         found = self.values.get(key)
         return None if found is None else found.value
 
-    def _number(self, key: str) -> float | None:
+    def _number(self, key: str) -> Judging[float | None]:
         value = self._value(key)
         try:
             return float(value)
         except (TypeError, ValueError, OverflowError):
-            self._report(
+            yield self._breach(
                 "endpoints",
                 key,
                 f"There is no number for {key}.",
@@ -274,7 +273,7 @@ class EndpointsPerformance:
             )
             return None
 
-    def _report(
+    def _breach(
         self,
         rule: str,
         key: str,
@@ -282,13 +281,11 @@ class EndpointsPerformance:
         *,
         expected: object = "",
         actual: object = "",
-        official: bool = True,
-    ) -> None:
-        """Report at the field that holds the value, or should."""
+        part: str = "",
+    ) -> Breach:
+        """Return a breach at the field that holds the value, or should."""
         found = self.values.get(key) or Found(None, "", key in _CONFIGURED)
         path = self.config_path if found.in_config else f"{self.scope.path}/{SUMMARY}"
         text = f"{found.name}:" if found.in_config else f'"{found.name}"'
         line = self.scope.line_of(path, text) if found.name else 0
-        self.scope.report(
-            rule, path, message, line=line, expected=expected, actual=actual, official=official
-        )
+        return Breach(rule, path, message, line=line, expected=expected, actual=actual, part=part)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.power import PowerSamples
 from mlrepo.tree import Missing
@@ -25,11 +26,11 @@ _LONGEST_STREAM = 1.5
 _LARGEST = 64 << 20
 
 
-def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float) -> None:
+def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float) -> Breaches:
     """Judge number and sign of the samples inside the window of ``seconds``."""
     least = _LEAST_SHARE * seconds - 2
     if samples.times < least:
-        scope.report(
+        yield Breach(
             "power-samples",
             path,
             "There is not a sample for each second of the run.",
@@ -40,7 +41,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
     if not wrong:
         return
     if abs(samples.mean_watts - samples.mean_positive) > _CHANGE * samples.mean_positive:
-        scope.report(
+        yield Breach(
             "power-samples",
             path,
             "Samples of no power or less change the mean.",
@@ -48,7 +49,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
             actual=f"{samples.mean_watts:.6g} W with {wrong} of them",
         )
     else:
-        scope.report(
+        yield Breach(
             "power-not-positive",
             path,
             "Some samples are of no power or less.",
@@ -56,7 +57,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
         )
 
 
-def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> None:
+def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Breaches:
     """Hold the window from power_begin to power_end against the duration of the run."""
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     duration = _duration(detail)
@@ -64,7 +65,7 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Non
     if not duration or _SHORTEST * duration <= seconds <= longest:
         return
     short = seconds < duration
-    scope.report(
+    yield Breach(
         "power-samples",
         path,
         "Power was not measured during the whole run."
@@ -97,15 +98,15 @@ def _number(detail: Mapping[str, Any], key: str) -> float:
         return 0.0
 
 
-def judge_contents(scope: Scope, directory: str, names: Sequence[str]) -> None:
-    """Report files of a power measurement that are empty, or no JSON under such a name."""
+def judge_contents(scope: Scope, directory: str, names: Sequence[str]) -> Breaches:
+    """Yield files of a power measurement that are empty, or no JSON under such a name."""
     for name in names:
         path = f"{directory}/{name}"
         entry = scope.tree.entry(path)
         if entry is not None and entry.size == 0:
-            scope.report("power-files", path, "The file is empty.", official=False)
+            yield Breach("power-files", path, "The file is empty.", part="contents")
         elif name.endswith(".json") and not _is_object(scope, path):
-            scope.report("power-files", path, "It is not a JSON object.", official=False)
+            yield Breach("power-files", path, "It is not a JSON object.", part="contents")
 
 
 def _is_object(scope: Scope, path: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.power.evidence import judge_contents, judge_samples, judge_window
 from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.runs.numbers import Unjudgeable
@@ -18,20 +20,35 @@ from mlrepo.logs.power import PowerSamples, parse_time, samples_between
 from mlrepo.logs.scan import digest_of_head
 from mlrepo.tree import Missing
 
-_POWER = "performance/power"
+POWER = "performance/power"
 _RUNS = ("performance/run_1", "performance/ranging")
 _LARGEST = 256 << 20
-# Their checker knows time zones, and their LoadGen does not write the number of queries.
-_FIRST_ROUNDS = ("v1.0", "v1.1")
 
 
 def has_power(scope: Scope) -> bool:
     """Say whether the result comes with a power measurement."""
-    return scope.exists(f"{scope.path}/{_POWER}")
+    return scope.exists(f"{scope.path}/{POWER}")
 
 
-def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
-    """Judge the power measurement of a result and return its metric, or None when none is read.
+@dataclass(frozen=True)
+class MeasuredPower:
+    """What a power measurement gives.
+
+    Attributes
+    ----------
+    metric:
+        Watts for Offline and Server; energy per query or sample for the others, in Joules up to
+        v2.1 and in millijoules since v3.0. None when none is read.
+    fingerprint:
+        Of the samples; empty when none are read.
+    """
+
+    metric: float | None = None
+    fingerprint: str = ""
+
+
+def judge_power(scope: Scope, detail: Mapping[str, Any]) -> Judging[MeasuredPower]:
+    """Judge the power measurement of a result; return what it gives.
 
     Parameters
     ----------
@@ -39,49 +56,44 @@ def judge_power(scope: Scope, detail: Mapping[str, Any]) -> float | None:
         The result.
     detail:
         The values of the performance run's detail log.
-
-    Returns
-    -------
-    float or None
-        Watts for Offline and Server; energy per query or sample for the others, in Joules up to
-        v2.1 and in millijoules since v3.0.
     """
-    _judge_files(scope)
-    _judge_ranging(scope)
-    judge_session(scope)
-    scope.report(
+    yield from _judge_files(scope)
+    yield from _judge_ranging(scope)
+    yield from judge_session(scope)
+    yield Breach(
         "power-not-verified",
-        f"{scope.path}/{_POWER}",
+        f"{scope.path}/{POWER}",
         "The messages and the log of the power daemon were not verified.",
-        official=False,
     )
+    fingerprint = ""
     path = f"{scope.path}/{_RUNS[0]}/spl.txt"
     try:
         client, server = _zones(scope)
         begin = parse_time(detail["power_begin"], client)
         end = parse_time(detail["power_end"], client)
         data = scope.tree.read(path, _LARGEST)
-        scope.prints.append((_POWER, digest_of_head(data)))
+        fingerprint = digest_of_head(data)
         text = data.decode("utf-8")
         samples = samples_between(
             text,
             begin,
             end,
             server,
-            samples_only=scope.round.version >= (4, 0),
-            positive_only=scope.round.version >= (3, 1),
+            samples_only=scope.round.power_of_samples_only,
+            positive_only=scope.round.power_is_positive,
         )
         seconds = (end - begin).total_seconds()
         if not samples.count:
             raise ValueError(_no_samples(samples, begin, end))
-        judge_samples(scope, path, samples, seconds)
-        judge_window(scope, seconds, detail)
-        return _metric(scope, samples.mean_watts, seconds, detail)
+        yield from judge_samples(scope, path, samples, seconds)
+        yield from judge_window(scope, seconds, detail)
+        metric = _metric(scope, samples.mean_watts, seconds, detail)
+        return MeasuredPower(metric, fingerprint)
     except KeyError as error:
-        scope.report("power-window", path, f"The detail log has no {error.args[0]}.")
+        yield Breach("power-window", path, f"The detail log has no {error.args[0]}.")
     except (Missing, ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
-        scope.report("power-window", path, f"The power cannot be read: {error}.")
-    return None
+        yield Breach("power-window", path, f"The power cannot be read: {error}.")
+    return MeasuredPower(None, fingerprint)
 
 
 def _no_samples(samples: PowerSamples, begin: datetime, end: datetime) -> str:
@@ -90,7 +102,7 @@ def _no_samples(samples: PowerSamples, begin: datetime, end: datetime) -> str:
     return f"no sample is between {begin} and {end}"
 
 
-def design_power(scope: Scope) -> Any:
+def design_power(scope: Scope) -> Judging[Any]:
     """Return the watts of the power supplies that a system needs, or None (v6.1 and later).
 
     From the field ``system_power_capacity`` of the system description, or else summed up from
@@ -107,7 +119,7 @@ def design_power(scope: Scope) -> Any:
     try:
         return _capacity(parse_config(scope.tree.read(path, _LARGEST)))
     except (Missing, ValueError, TypeError, AttributeError, RecursionError) as error:
-        scope.report("power-files", path, f"The power supplies cannot be read: {error}.")
+        yield Breach("power-files", path, f"The power supplies cannot be read: {error}.")
         return None
 
 
@@ -124,12 +136,12 @@ def _capacity(part: Any) -> Any:
     return sum(_capacity(each) for each in part.values())
 
 
-def _judge_files(scope: Scope) -> None:
+def _judge_files(scope: Scope) -> Breaches:
     required = scope.round.tables["required_files"]
     run = [*required["performance"], *required["power_run"]]
     for directory, wanted, optional in (
         *((run_directory, run, required["performance_optional"]) for run_directory in _RUNS),
-        (_POWER, required["power_dir"], []),
+        (POWER, required["power_dir"], []),
     ):
         path = f"{scope.path}/{directory}"
         present = scope.files(path)
@@ -137,7 +149,7 @@ def _judge_files(scope: Scope) -> None:
         allowed = {*wanted, *optional, *required["always_optional"]}
         extra = sorted(set(present) - allowed)
         if missing or extra:
-            scope.report(
+            yield Breach(
                 "power-files",
                 path,
                 "The files are not those of a power run.",
@@ -149,30 +161,27 @@ def _judge_files(scope: Scope) -> None:
                 ),
             )
         own = [name for name in wanted if name in present and name not in required["performance"]]
-        judge_contents(scope, path, own)
+        yield from judge_contents(scope, path, own)
 
 
-def _judge_ranging(scope: Scope) -> None:
-    """Report a ranging run whose result cannot be computed; from v3.1 to v5.1 it rejects."""
+def _judge_ranging(scope: Scope) -> Breaches:
+    """Yield a ranging run whose result cannot be computed."""
     path = f"{scope.path}/{_RUNS[1]}/mlperf_log_detail.txt"
     if not scope.exists(path):
         return  # _judge_files says so
     try:
         compute_result(scope, path)
     except Unjudgeable as error:
-        scope.report(
-            "power-window",
-            path,
-            f"The ranging run cannot be read: {error}",
-            official=(3, 1) <= scope.round.version < (6, 0),
+        yield Breach(
+            "power-window", path, f"The ranging run cannot be read: {error}", part="ranging"
         )
 
 
 def _zones(scope: Scope) -> tuple[float, float]:
     """Return what is added to the clocks of client and server, in seconds (UTC since v2.0)."""
-    if scope.round.name not in _FIRST_ROUNDS:
+    if not scope.round.power_clocks_have_zones:
         return 0, 0
-    client, server = (_zone(scope, f"{scope.path}/{_POWER}/{n}.json") for n in ("client", "server"))
+    client, server = (_zone(scope, f"{scope.path}/{POWER}/{n}.json") for n in ("client", "server"))
     return client, server
 
 
@@ -186,7 +195,7 @@ def _zone(scope: Scope, path: str) -> float:
 def _metric(scope: Scope, watts: float, seconds: float, detail: Mapping[str, Any]) -> float:
     if scope.scenario not in ("SingleStream", "MultiStream"):
         return watts
-    if scope.round.name not in _FIRST_ROUNDS:
+    if scope.round.energy_of_logged_queries:
         unit = 1000 if scope.round.tables["power_units"]["SingleStream"] == "millijoules" else 1
         energy = watts * seconds * unit / int(detail["result_query_count"])
         # A MultiStream result may be inferred from a SingleStream log: eight samples a query.

@@ -14,12 +14,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Missing
 
 _PLACE = "performance"
 _LARGEST = 256 << 20
-_ENDS = ("client", "server")
 # What a record must hold; of these the lists of results, the names and the debug flag are compared.
 _FIELDS = (
     "version",
@@ -44,16 +44,16 @@ _FILES = (
 )
 
 
-def judge_session(scope: Scope) -> None:
-    """Report files that are not those of the session."""
-    records = {end: _record(scope, end) for end in _ENDS}
-    client, server = (records[end] for end in _ENDS)
+def judge_session(scope: Scope) -> Breaches:
+    """Yield files that are not those of the session."""
+    client = yield from _record(scope, "client")
+    server = yield from _record(scope, "server")
     if client is None or server is None:
         return
     path = _path(scope, "power/server.json")
     for name in ("session_name", "uuid"):
         if client[name] != server[name]:
-            scope.report(
+            yield Breach(
                 "power-session",
                 path,
                 f"The {name} is not that of client.json.",
@@ -61,12 +61,12 @@ def judge_session(scope: Scope) -> None:
                 actual=server[name],
             )
     if server.get("debug", False) is not False:
-        scope.report("power-session", path, "The server ran in debug mode.")
-    _judge_sums(scope, client["results"], server["results"])
+        yield Breach("power-session", path, "The server ran in debug mode.")
+    yield from _judge_sums(scope, client["results"], server["results"])
 
 
-def _record(scope: Scope, end: str) -> Mapping[str, Any] | None:
-    """Return the record of one end; None, and a finding, where it is no record."""
+def _record(scope: Scope, end: str) -> Judging[Mapping[str, Any] | None]:
+    """Return the record of one end; None, and a breach, where it is no record."""
     path = _path(scope, f"power/{end}.json")
     try:
         record = json.loads(scope.tree.read(path, _LARGEST).decode("utf-8"))
@@ -75,11 +75,11 @@ def _record(scope: Scope, end: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        scope.report("power-session", path, "It is no record of a session: no JSON object.")
+        yield Breach("power-session", path, "It is no record of a session: no JSON object.")
         return None
     lacking = [name for name in _FIELDS if name not in record]
     if lacking or not isinstance(record["results"], dict):
-        scope.report(
+        yield Breach(
             "power-session",
             path,
             "It is no record of a session.",
@@ -90,15 +90,15 @@ def _record(scope: Scope, end: str) -> Mapping[str, Any] | None:
     return record
 
 
-def _judge_sums(scope: Scope, client: Mapping[str, Any], server: Mapping[str, Any]) -> None:
+def _judge_sums(scope: Scope, client: Mapping[str, Any], server: Mapping[str, Any]) -> Breaches:
     for name in _FILES:
         path = _path(scope, name)
         said = [sums[name] for sums in (client, server) if name in sums]
         if not said:
-            scope.report("power-session", path, "No record of the session has its checksum.")
+            yield Breach("power-session", path, "No record of the session has its checksum.")
             continue
         if len(set(map(str, said))) > 1:
-            scope.report(
+            yield Breach(
                 "power-session",
                 path,
                 "The records of the session differ about it.",
@@ -111,7 +111,7 @@ def _judge_sums(scope: Scope, client: Mapping[str, Any], server: Mapping[str, An
             continue  # another rule says so
         found = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if found != said[-1]:
-            scope.report(
+            yield Breach(
                 "power-session",
                 path,
                 "It is not the file of the session: its SHA-1 differs.",

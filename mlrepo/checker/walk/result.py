@@ -17,7 +17,7 @@ from mlrepo.checker.endpoints.performance import SUMMARY, directory_of_endpoints
 from mlrepo.checker.official import tracebacks
 from mlrepo.checker.official.loading import judge_loading
 from mlrepo.checker.official.modular import is_modular
-from mlrepo.checker.power.judge import design_power, has_power, judge_power
+from mlrepo.checker.power.judge import POWER, MeasuredPower, design_power, has_power, judge_power
 from mlrepo.checker.report import Result
 from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.run_facts import judge_pair, judge_tokens
@@ -50,14 +50,14 @@ class _Performance:
 
 def judge_result(scope: Scope, errors: int) -> Judged:
     """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
+    docket = Docket(scope)
     if is_endpoints(scope):
-        return Judged(_judge_endpoints(scope), errors)
+        return Judged(_judge_endpoints(docket), errors)
     if link := link_on_the_way(scope.tree, scope.path):
         scope.report("tree-symlink", link, "The result is reached by a link.", official=False)
     measured, weights = judge_measurements(scope, with_power=has_power(scope))
     stops = scope.round.version >= (3, 1) and not measured
     seen = len(scope.findings)
-    docket = Docket(scope)
     accuracy = judge_accuracy(docket)
     seen = seen if stops else len(scope.findings)
     performance = _judge_performance(docket)
@@ -88,27 +88,32 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         errors=errors,
         inferred=run.inferred,
         weight_data_types=weights,
-        design_power=design_power(scope) if performance.has_power else None,
+        design_power=docket.judged(design_power(scope))[1] if performance.has_power else None,
     )
     metric = Metric(run.value, _unit(scope, run.scenario))
     return Judged(_result(scope, official, figures, metric), errors)
 
 
-def _judge_endpoints(scope: Scope) -> Result:
+def _power_prints(measured: MeasuredPower) -> list[tuple[str, str]]:
+    return [(POWER, measured.fingerprint)] if measured.fingerprint else []
+
+
+def _judge_endpoints(docket: Docket) -> Result:
+    scope = docket.scope
     measured, weights = judge_measurements(scope, needless=("user.conf",))
-    run = judge_endpoints(scope)
+    accepted, run = docket.judged(judge_endpoints(scope))
     with suppress(Missing):
         data = scope.tree.read(f"{scope.path}/{SUMMARY}", HEAD_SIZE)
         scope.prints.append((SUMMARY, digest_of_head(data)))
     metric, sound = 0.0, True
     if has_power(scope):
         # A run against an endpoint logs no window of power: no metric is ever read.
-        before = len(scope.findings)
-        metric = judge_power(scope, {}) or 0.0
-        sound = not any(finding.breaks_official for finding in scope.findings[before:])
+        sound, measured_power = docket.judged(judge_power(scope, {}))
+        metric = measured_power.metric or 0.0
+        scope.prints += _power_prints(measured_power)
     return _result(
         scope,
-        measured and run.official and sound,
+        measured and accepted and sound,
         rows.Figures(
             value=run.value,
             accuracy=run.accuracy,
@@ -163,10 +168,9 @@ def _judge_performance(docket: Docket) -> _Performance:
         docket.record(judge_summary(scope, directory, run))
         valid = run.official
         if with_power:
-            before = len(scope.findings)
-            measured = judge_power(scope, run.scan.values)
-            sound = not any(finding.breaks_official for finding in scope.findings[before:])
-            metric = measured if sound and measured is not None else 0.0
+            sound, power = docket.judged(judge_power(scope, run.scan.values))
+            scope.prints += _power_prints(power)
+            metric = power.metric if sound and power.metric is not None else 0.0
             valid = valid and sound
         official = official or (valid and listed)
         errors += listed and not valid
