@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlrepo.checker.breach import Breaches
-from mlrepo.checker.docket import Docket, death
+from mlrepo.checker.breach import Breaches, death
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.official.modular import is_modular
 from mlrepo.checker.runs.performance import Run
 from mlrepo.logs.scan import DetailScan
