@@ -28,7 +28,7 @@ from pathlib import Path
 import pygit2
 
 from mlrepo.paths import RepoPath
-from mlrepo.record import PERFORMANCE, VALID, Metric, Placement, RunRecord
+from mlrepo.record import PERFORMANCE, VALID, BackendFacts, Metric, Placement, RunRecord
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.identity import git_identity
@@ -169,7 +169,7 @@ def record(recorder: Recorder, number: int) -> float:
         mode=PERFORMANCE,
         validity=VALID,
         result=Metric(885.05, "samples/s"),
-        backend={"name": "onnx"},
+        backend=BackendFacts(name="onnx"),
         placement=Placement(placed=True, path=_PLACE),
     )
     place = RepoPath.parse(f"{_PLACE}/performance/run_1")

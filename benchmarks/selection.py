@@ -24,7 +24,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mlrepo.record import ACCURACY, PERFORMANCE, Metric, Placement, RunRecord, configuration_digest
+from mlrepo.record import (
+    ACCURACY,
+    PERFORMANCE,
+    HostFacts,
+    LoadFacts,
+    LoadgenFacts,
+    LoadgenSettings,
+    Metric,
+    NoiseFacts,
+    Placement,
+    RunRecord,
+    configuration_digest,
+)
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import SHIPPED
 from tests.samples import sample_record, sample_run_id
@@ -164,13 +176,15 @@ def real_size(run: str, result: int, mode: str, number: int) -> RunRecord:
         mode=mode,
         result=Metric(76.0 if mode == ACCURACY else 1000.0 + number % 97, unit),
         metrics={f"{n}.00_percentile_latency": Metric(n * 1.5, "ms") for n in range(40)},
-        loadgen={
-            "package": "6.0.17",
-            "effective": {"min_duration_ms": 600_000, **{f"setting_{n}": n for n in range(40)}},
-            "seeds": round_.seeds(),
-        },
-        host={f"fact_{n}": "a fact about the host" for n in range(40)},
-        load={"noise": {"others": [{"name": "python", "cpus": 0.1}] * 20}},
+        loadgen=LoadgenFacts(
+            package="6.0.17",
+            effective=LoadgenSettings(
+                min_duration_ms=600_000, others={f"setting_{n}": n for n in range(40)}
+            ),
+            seeds=round_.seeds(),
+        ),
+        host=HostFacts(others={f"fact_{n}": "a fact about the host" for n in range(40)}),
+        load=LoadFacts(noise=NoiseFacts(others={"others": [{"name": "python", "cpus": 0.1}] * 20})),
         tags=(),
         configuration=configuration_digest({"result": result}),
         placement=Placement(placed=False, reason="made for a benchmark"),

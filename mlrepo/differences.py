@@ -8,30 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mlrepo.record import RunRecord
+from mlrepo.record import HostFacts, RunRecord
+from mlrepo.record.codec import said_text
 from mlrepo.scenarios import SCENARIOS
 
-# The facts about a host that tell which machine it is; others, such as free memory, come and go.
-_MACHINE = (
-    "machine",
-    "number_of_nodes",
-    "host_processor_model_name",
-    "host_processors_per_node",
-    "host_processor_core_count",
-    "host_processor_vcpu_count",
-    "threads_per_core",
-    "cpus_usable",
-    "host_processor_caches",
-    "host_memory_capacity",
-    "accelerators_per_node",
-    "accelerator_model_name",
-    "accelerator_memory_capacity",
-    "virtualisation",
-    "container",
-    "operating_system",
-)
 # Effective settings that repeat others.
 _DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})
 
@@ -48,24 +29,24 @@ def configuration(record: RunRecord) -> dict[str, str]:
     """Return what makes up the configuration digest of a run, by names for people."""
     backend = record.backend
     # A backend of a third party's says of itself what it likes.
-    said = backend.get("options")
-    options: Mapping[str, Any] = said if isinstance(said, dict) else {"": said} if said else {}
+    said = backend.options
+    options: Mapping[str, object] = said if isinstance(said, dict) else {"": said} if said else {}
     return {
         "round": record.round,
         "division": record.division,
         "submitter": record.submitter,
         "result name": record.sut,
-        "model": _text(record.model.get("sha256")),
-        "data set": _text(record.dataset.get("fingerprint")),
-        "preparation": _text(record.dataset.get("preprocessing")),
-        "layout": _text(record.model.get("layout")),
-        "backend": _text(backend.get("name")),
-        "framework": _text(backend.get("framework")),
-        "precision": _text(backend.get("precision")),
-        **{f"option {name}": _text(value) for name, value in options.items()},
-        "threads": _text(backend.get("threads")),
-        "batch size": _text(backend.get("max_batch")),
-        "command prefix": _text(backend.get("prefix")),
+        "model": record.model.sha256,
+        "data set": record.dataset.fingerprint,
+        "preparation": record.dataset.preprocessing,
+        "layout": record.model.layout,
+        "backend": backend.name,
+        "framework": backend.framework,
+        "precision": backend.precision,
+        **{f"option {name}": said_text(value) for name, value in options.items()},
+        "threads": said_text(backend.threads),
+        "batch size": said_text(backend.max_batch),
+        "command prefix": said_text(backend.prefix),
         "platform profile": record.platform,
     }
 
@@ -75,19 +56,39 @@ def machine(record: RunRecord) -> dict[str, str]:
     return {"system": record.system, **machine_facts(record.host)}
 
 
-def machine_facts(host: Mapping[str, Any]) -> dict[str, str]:
-    """Return those facts about a host that tell which machine it is."""
-    return {key: _text(host.get(key)) for key in _MACHINE}
+def machine_facts(host: HostFacts) -> dict[str, str]:
+    """Return those facts about a host that tell which machine it is.
+
+    Others, such as free memory, come and go.
+    """
+    return {
+        "machine": host.machine,
+        "number_of_nodes": host.number_of_nodes,
+        "host_processor_model_name": host.host_processor_model_name,
+        "host_processors_per_node": host.host_processors_per_node,
+        "host_processor_core_count": host.host_processor_core_count,
+        "host_processor_vcpu_count": host.host_processor_vcpu_count,
+        "threads_per_core": host.threads_per_core,
+        "cpus_usable": said_text(host.cpus_usable),
+        "host_processor_caches": host.host_processor_caches,
+        "host_memory_capacity": host.host_memory_capacity,
+        "accelerators_per_node": host.accelerators_per_node,
+        "accelerator_model_name": host.accelerator_model_name,
+        "accelerator_memory_capacity": host.accelerator_memory_capacity,
+        "virtualisation": host.virtualisation,
+        "container": host.container,
+        "operating_system": host.operating_system,
+    }
 
 
 def settings(record: RunRecord) -> dict[str, str]:
     """Return configuration, software and LoadGen's effective settings."""
-    effective = record.loadgen.get("effective", {})
+    effective = record.loadgen.effective.by_name()
     return {
         **configuration(record),
-        "software": _text(record.host.get("other_software_stack")),
-        "LoadGen": _text(record.loadgen.get("version")),
-        **{key: _text(value) for key, value in effective.items() if key not in _DERIVED},
+        "software": record.host.other_software_stack,
+        "LoadGen": record.loadgen.version,
+        **{key: said_text(value) for key, value in effective.items() if key not in _DERIVED},
     }
 
 
@@ -107,7 +108,7 @@ def estimated_settings(record: RunRecord) -> frozenset[str]:
 
 def asked_settings(record: RunRecord) -> dict[str, str]:
     """Return the LoadGen settings that the user gave, in flags or files, without estimates."""
-    text = record.settings.get("user.conf", {}).get("value", "") or "{}"
+    text = record.setting("user.conf") or "{}"
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):  # redacted in the middle
@@ -134,9 +135,3 @@ def differing(
         if len(set(texts)) > 1 and name not in ignored:
             found.append(Difference(name, texts))
     return tuple(found)
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -12,11 +12,21 @@ from mlrepo.paths import RepoPath
 from mlrepo.record import (
     PERFORMANCE,
     VALID,
+    AccuracyFacts,
+    BackendFacts,
+    DatasetFacts,
+    HostFacts,
+    LoadFacts,
+    LoadgenFacts,
     Metric,
+    ModelFacts,
     Placement,
     RunRecord,
+    SettingFacts,
+    SourceFacts,
     StoredLog,
 )
+from mlrepo.record.codec import Facts
 from mlrepo.repository.recorder import RUNS, Composition, Tip
 from mlrepo.repository.trailers import commit_message
 
@@ -66,8 +76,20 @@ def sample_run_id(number: int, writer: int = 0) -> str:
     return f"20261123T{number // 3600:02}{number // 60 % 60:02}{number % 60:02}Z-{writer:06x}"
 
 
+_PARTS: dict[str, type[Facts]] = {
+    "accuracy": AccuracyFacts,
+    "backend": BackendFacts,
+    "dataset": DatasetFacts,
+    "host": HostFacts,
+    "load": LoadFacts,
+    "loadgen": LoadgenFacts,
+    "model": ModelFacts,
+    "source": SourceFacts,
+}
+
+
 def sample_record(run: str = "20261123T120000Z-0a1b2c", **changes: Any) -> RunRecord:
-    """Return the record of a valid, placed run."""
+    """Return the record of a valid, placed run; an object among ``changes`` is a part's JSON."""
     record = RunRecord(
         run=run,
         started="2026-11-23T12:00:00Z",
@@ -87,14 +109,19 @@ def sample_record(run: str = "20261123T120000Z-0a1b2c", **changes: Any) -> RunRe
         metrics={"latency_p99": Metric(12.5, "ms")},
         tags=("first", "tuned"),
         argv=("mlrepo", "bench", "run"),
-        settings={"division": {"value": "closed", "origin": "mlrepo.toml"}},
-        model={"name": "resnet50.onnx", "sha256": "0" * 64},
-        backend={"name": "onnx", "version": "1.32.0"},
+        settings={"division": SettingFacts("closed", "mlrepo.toml")},
+        model=ModelFacts(name="resnet50.onnx", sha256="0" * 64),
+        backend=BackendFacts(name="onnx", others={"version": "1.32.0"}),
         logs={"mlperf_log_summary.txt": StoredLog("1" * 64, 100)},
         placement=Placement(placed=True, path="closed/Acme/results/alpha/resnet50/Offline"),
         tool="mlrepo 0.1.0",
     )
-    return replace(record, **changes)
+    parts = {
+        name: _PARTS[name].from_dict(change)
+        for name, change in changes.items()
+        if name in _PARTS and isinstance(change, dict)
+    }
+    return replace(record, **{**changes, **parts})
 
 
 def sample_files(run: str, size: int = 200) -> dict[RepoPath, bytes]:

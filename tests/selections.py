@@ -12,7 +12,19 @@ from typing import Any
 from mlrepo.digest import sha256_bytes
 from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, Placement, RunRecord, StoredLog
+from mlrepo.record import (
+    ACCURACY,
+    COMPLIANCE,
+    PERFORMANCE,
+    BackendFacts,
+    LoadgenFacts,
+    LoadgenSettings,
+    Metric,
+    ModelFacts,
+    Placement,
+    RunRecord,
+    StoredLog,
+)
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import RUNS, Composition, Recorder
 from mlrepo.repository.trailers import commit_message
@@ -20,15 +32,15 @@ from tests.samples import sample_record, sample_run_id
 from tests.submissions import BENCHMARK, SUBMITTER, SYSTEM, Submission, write_submission
 
 BOX = Experiment("box")
-MODEL = {
-    "file": "resnet50_v1.onnx",
-    "sha256": "0" * 64,
-    "starting_weights_filename": "https://zenodo.org/record/4735647/files/resnet50_v1.onnx",
-    "retraining": "no",
-    "input_data_types": "fp32",
-    "weight_data_types": "fp32",
-    "weight_transformations": "no",
-}
+MODEL = ModelFacts(
+    file="resnet50_v1.onnx",
+    sha256="0" * 64,
+    starting_weights_filename="https://zenodo.org/record/4735647/files/resnet50_v1.onnx",
+    retraining="no",
+    input_data_types="fp32",
+    weight_data_types="fp32",
+    weight_transformations="no",
+)
 
 
 class Laboratory:
@@ -86,7 +98,7 @@ class Laboratory:
         detail = parse_detail(files["mlperf_log_detail.txt"])
         raw = detail.number(round_.result_key(BENCHMARK, scenario))
         measured = round_.result(BENCHMARK, scenario, raw or 0.0)
-        effective = detail.group("effective_")
+        effective = LoadgenSettings.from_dict(dict(detail.group("effective_")))
         run = sample_run_id(next(self._numbers))
         record = replace(
             sample_record(run),
@@ -104,13 +116,13 @@ class Laboratory:
             tags=(),
             argv=("mlrepo", "bench", "suite", "--model", BENCHMARK),
             model=MODEL,
-            backend={"name": "onnx", "framework": "ONNX Runtime 1.32.0"},
-            loadgen={
-                "version": detail.version,
-                "package": "6.0.17",
-                "effective": effective,
-                "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
-            },
+            backend=BackendFacts(name="onnx", framework="ONNX Runtime 1.32.0"),
+            loadgen=LoadgenFacts(
+                package="6.0.17",
+                version=detail.version,
+                effective=effective,
+                seeds=effective.seeds,
+            ),
             configuration=configuration,
             placement=Placement(placed=False, reason="made for a test"),
         )

@@ -129,10 +129,10 @@ def _far_below(record: RunRecord) -> Iterator[str]:
 
     A few samples say little: the bound is two standard deviations lower then.
     """
-    way, found = str(record.dataset.get("preprocessing") or ""), record.result.value
+    way, found = record.dataset.preprocessing, record.result.value
     reference = _reference(record)
-    judged = (record.accuracy or {}).get("judged")
-    if not way or found is None or not isinstance(judged, int) or judged < 1:
+    judged = record.accuracy.judged if record.accuracy else None
+    if not way or found is None or not judged:
         return
     known = reference.accuracy if reference else None
     share = _FAR_BELOW * known / 100 if known else _NEAR_CHANCE
@@ -155,17 +155,24 @@ def _far_below(record: RunRecord) -> Iterator[str]:
 def _reference(record: RunRecord) -> ReferenceModel | None:
     """Return the catalogue's model that the run was of, else the benchmark's; with a known score"""
     known = [model for model in variants(record.benchmark) if model.accuracy is not None]
-    name = record.model.get("name")
+    name = record.model.name
     own = (model for model in known if f"{model.benchmark}-{model.variant}" == name)
     return next(own, known[0] if known else None)
 
 
 def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
     """Fewer queries than the run needs: LoadGen prepares them for the load that it expects."""
-    effective = record.loadgen.get("effective", {})
-    limits = [key for key in ("max_query_count", "max_duration_ms") if effective.get(key)]
-    lasted, least = _seconds(record), float(effective.get("min_duration_ms") or 0) / 1e3
-    queries, wanted = _metric(record, "query_count"), effective.get("min_query_count")
+    effective = record.loadgen.effective
+    limits = [
+        name
+        for name, limit in (
+            ("max_query_count", effective.max_query_count),
+            ("max_duration_ms", effective.max_duration_ms),
+        )
+        if limit
+    ]
+    lasted, least = _seconds(record), (effective.min_duration_ms or 0) / 1e3
+    queries, wanted = _metric(record, "query_count"), effective.min_query_count
     amount = ""
     if "Min duration" in reasons and lasted:
         amount = f" It lasted {lasted:.3g} s, and {least:.6g} s are needed."
@@ -180,7 +187,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[s
             words.append(f"LoadGen ran out of queries.{amount} Lower --max-latency.")
             return
         change["max_latency"] = mean * _LATENCY_MARGIN / 1e3
-        expected = 1e3 / float(effective.get("target_qps") or 1)
+        expected = 1e3 / (effective.target_qps or 1)
         words.append(
             f"LoadGen ran out of queries.{amount} It prepared them for {_number(expected)} ms per "
             f"query, and the system took {_number(mean)} ms: lower --max-latency to "
@@ -194,16 +201,16 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[s
     change["qps"] = rate * _RATE_MARGIN
     words.append(
         f"LoadGen ran out of samples.{amount} It prepared them for "
-        f"{_number(float(effective.get('target_qps') or 0))} per second, and the system did "
+        f"{_number(effective.target_qps or 0)} per second, and the system did "
         f"{_number(rate)}: raise --qps to {_number(change['qps'])}."
     )
 
 
 def _too_slow(record: RunRecord, words: list[str], change: dict[str, Any]) -> None:
-    effective = record.loadgen.get("effective", {})
-    share = float(effective.get("target_latency_percentile") or 0.99)
+    effective = record.loadgen.effective
+    share = effective.target_latency_percentile or 0.99
     latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
-    bound = float(effective.get("target_latency_ns") or 0) / 1e6
+    bound = (effective.target_latency_ns or 0) / 1e6
     amount = ""
     if latency is not None and bound:
         amount = (
@@ -215,7 +222,7 @@ def _too_slow(record: RunRecord, words: list[str], change: dict[str, Any]) -> No
         amount += (
             f"; {_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
         )
-    asked = float(effective.get("target_qps") or 0)
+    asked = effective.target_qps or 0.0
     did = record.result.value or 0.0
     offered = _metric(record, "scheduled_samples_per_sec") or asked
     if 0 < did < offered * _OVERLOADED:
@@ -239,7 +246,7 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str
     # "at least N more queries", or "at least N queries" in all.
     needed = int(match[1]) + (int(queries) if match[2] else 0)
     change["count"] = needed + needed // 20
-    duration = float(record.loadgen.get("effective", {}).get("min_duration_ms") or 0) / 1e3
+    duration = (record.loadgen.effective.min_duration_ms or 0) / 1e3
     if duration:
         change["time"] = duration
     words.append(
@@ -254,7 +261,7 @@ def _seconds(record: RunRecord) -> float | None:
     if SCENARIOS[record.scenario].is_stream:
         mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
         return None if queries is None or mean is None else queries * mean / 1e3
-    samples = float(record.loadgen.get("effective", {}).get("samples_per_query") or 1)
+    samples = record.loadgen.effective.samples_per_query or 1
     return None if queries is None or not rate else queries * samples / rate
 
 

@@ -7,37 +7,31 @@ next one in exactly the same way.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlrepo.bench.console import shortened_bytes
 from mlrepo.bench.evidence import (
     SYSTEM_FILE,
     encodable,
-    read_json,
     recorded_texts,
-    redacted,
-    redacted_value,
 )
-from mlrepo.bench.judge import Judgement, judge, read_outcome
+from mlrepo.bench.judge import Judgement, judge
+from mlrepo.bench.pending import PendingRun
 from mlrepo.bench.place import PlacedFiles, place_run
+from mlrepo.bench.recording import ConcludingRun
 from mlrepo.compliance import compliance_test
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
     DETAIL_LOG,
-    SPEC_FILE,
     SUMMARY_LOG,
     RunSpec,
     read_events,
 )
 from mlrepo.layout.files import ACCURACY_TEXT
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
-from mlrepo.logs.detail import parse_detail
 from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import (
@@ -47,7 +41,6 @@ from mlrepo.record import (
     Placement,
     RunRecord,
     StoredLog,
-    configuration_digest,
 )
 from mlrepo.redaction import Redactor
 from mlrepo.repository.discovery import ResultsRepository
@@ -57,8 +50,6 @@ from mlrepo.repository.recorder import MAX_BLOB_SIZE, Composition, Recorder, Tip
 from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import Round
-from mlrepo.systems.description import sut_name
-from mlrepo.workloads.catalog import variants
 
 NOISE_FILE = "noise.json"
 
@@ -77,6 +68,13 @@ class ConcludedRun:
     commit: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Composed(Composition):
+    """The commit of a run, and the record in it."""
+
+    record: RunRecord
+
+
 def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> ConcludedRun:
     """Record a run that ended, however it ended, and remove it from the spool.
 
@@ -86,39 +84,32 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
         It could not be recorded; it stays in the spool.
     """
     directory = spooled.directory
-    try:
-        about: Mapping[str, Any] = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
-        spec = RunSpec.read(directory)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"{directory / SPEC_FILE} is damaged: {error!r}.",
-            hint=f"Remove {directory} when nothing in it is needed.",
-        ) from error
-    round_ = recorder.repository.rounds[about["record"]["round"]]
+    pending = PendingRun.read(directory)
+    spec = pending.spec
+    round_ = recorder.repository.rounds[pending.facts.round]
     judgement = judge(directory, spec, round_)
     counts: dict[str, int] = {}
     files = recorded_texts(directory, judgement, redactor, counts)
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
-    record = _readable_record(directory, about["record"], spec, judgement, logs, redactor, counts)
+    record = _readable_record(ConcludingRun(directory, pending, logs, redactor, counts), judgement)
     run = RepoPath(("runs", record.run))
     followed = _followed_benchmark(spec.workload)
-    final: list[RunRecord] = []
 
-    def compose(tip: Tip) -> Composition:
+    def compose(tip: Tip) -> _Composed:
         placed = _placed(
             record,
             round_,
             tip,
             system_json=files.get(SYSTEM_FILE, b""),
-            force=about["record"]["place"],
+            force=pending.facts.place,
             follows=followed,
         )
         complete = dataclasses.replace(record, placement=placed.placement)
-        final[:] = [complete]
-        return Composition(
+        return _Composed(
             commit_message(complete),
             files={run / "run.json": complete.to_json(), **placed.files},
             links=placed.links,
+            record=complete,
         )
 
     recorded = recorder.record(
@@ -128,7 +119,8 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
         compose,
     )
     spooled.discard()
-    return ConcludedRun(final[0] if final else record, recorded.commit)
+    composed = recorded.composition
+    return ConcludedRun(composed.record if composed else record, recorded.commit)
 
 
 def _placed(record: RunRecord, round_: Round, tip: Tip, **how: Any) -> PlacedFiles:
@@ -182,13 +174,11 @@ def _store_logs(
     return logs
 
 
-def _readable_record(
-    directory: Path, given: Mapping[str, Any], spec: RunSpec, judgement: Judgement, *about: Any
-) -> RunRecord:
+def _readable_record(run: ConcludingRun, judgement: Judgement) -> RunRecord:
     """Return a record that can be read back, whatever a third party's code told of itself."""
-    events = {str(event["event"]): event for event in read_events(directory)}
+    events = {str(event["event"]): event for event in read_events(run.directory)}
     try:
-        record = _record(directory, given, spec, judgement, events, *about)
+        record = run.record(judgement, events)
         data = record.to_json()
         if len(data) > MAX_BLOB_SIZE:
             raise ValueError(f"run.json would have {len(data)} bytes")
@@ -196,163 +186,5 @@ def _readable_record(
     except _UNFIT as error:
         why = f"What backend or benchmark told of the run cannot be recorded: {error!r}"
         failed = Judgement(FAILED, Metric(None, judgement.result.unit), (encodable(why)[:1000],))
-        return _record(directory, given, spec, failed, {}, *about)
+        return run.record(failed, {})
     return record
-
-
-def _record(
-    directory: Path,
-    given: Mapping[str, Any],
-    spec: RunSpec,
-    judgement: Judgement,
-    events: Mapping[str, Mapping[str, Any]],
-    logs: Mapping[str, StoredLog],
-    redactor: Redactor,
-    counts: dict[str, int],
-) -> RunRecord:
-    finished, started = events.get("finished", {}), events.get("started", {})
-    outcome = read_outcome(directory)
-    # What backends and benchmarks of third parties tell of themselves may hold anything.
-    described, dataset, model = (
-        redacted_value(value, redactor, counts)
-        for value in (finished.get("backend"), finished.get("dataset", {}), given["model"])
-    )
-    fed = redacted_value(finished.get("input") or {}, redactor, counts)
-    if fed.get("type") in _INPUT_DATA_TYPES:
-        model = {**model, "input_data_types": _INPUT_DATA_TYPES[fed["type"]]}
-    backend = {
-        "name": spec.backend,
-        **(described or {}),
-        "input": fed,
-        "agreement": started.get("agreement") or {},
-        "threads": spec.threads,
-        "max_batch": spec.max_batch,
-        "prefix": given["prefix"],
-        "precision": spec.precision,
-        "asked_options": dict(spec.backend_options),
-        "naming": given.get("naming", {}),
-        "batch": finished.get("batch", started.get("batch")),
-        "batch_seconds": started.get("batch_seconds", {}),
-        "max_rss": finished.get("max_rss"),
-    }
-    sut = sut_name(given["system"], backend, **given.get("naming", {}))
-    reasons = tuple(
-        redacted(
-            shortened_bytes(reason.encode("utf-8", "backslashreplace")), redactor, counts
-        ).decode()
-        for reason in judgement.reasons
-    )
-    return RunRecord(
-        run=given["run"],
-        started=given["started"],
-        ended=outcome.ended if outcome else given["started"],
-        experiment=given["experiment"],
-        round=given["round"],
-        division=given["division"],
-        submitter=given["submitter"],
-        category=given["category"],
-        system=given["system"],
-        sut=sut,
-        benchmark=spec.workload,
-        scenario=spec.scenario,
-        mode=spec.mode,
-        validity=judgement.validity,
-        result=judgement.result,
-        reasons=reasons,
-        metrics=judgement.metrics,
-        tags=tuple(given["tags"]),
-        argv=tuple(given["argv"]),
-        settings=given["settings"],
-        model=model,
-        dataset=dataset,
-        backend=backend,
-        loadgen=_loadgen(directory, judgement, started),
-        accuracy=judgement.accuracy,
-        logs=logs,
-        source=redacted_value(given["source"], redactor, counts),
-        host=given["host"],
-        load={
-            **_load(given["load"], outcome.load if outcome else {}),
-            "noise": redacted_value(_noise(directory), redactor, counts),
-        },
-        platform=given.get("platform", "none"),
-        redactions={**given["redactions"], **counts},
-        configuration=configuration_digest(
-            {
-                "round": given["round"],
-                "division": given["division"],
-                "submitter": given["submitter"],
-                "sut": sut,
-                "benchmark": spec.workload,
-                "scenario": spec.scenario,
-                "model": model.get("sha256"),
-                "dataset": dataset.get("fingerprint"),
-                "backend": described,
-                "threads": spec.threads,
-                "max_batch": spec.max_batch,
-                "prefix": given["prefix"],
-                **_own_form(spec, model, dataset),
-            }
-        ),
-        tool=given["tool"],
-        test=spec.test,
-        reference=(given.get("compliance") or {}).get("reference", {}),
-        replays=given.get("replays", ""),
-    )
-
-
-def _own_form(
-    spec: RunSpec, model: Mapping[str, Any], dataset: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return how images are prepared where that is not as the catalogue has it for the model.
-
-    What is as before says nothing: the digests of older records stay comparable.
-    """
-    known = variants(spec.workload)
-    own = [one for one in known if f"{one.benchmark}-{one.variant}" == model.get("name")]
-    way = dataset.get("preprocessing")
-    found: dict[str, Any] = {}
-    if known and way not in (None, (own or known)[0].preprocessing):
-        found["preprocessing"] = way
-    if model.get("layout"):
-        found["layout"] = model["layout"]
-    if spec.size:
-        found["size"] = list(spec.size)
-    return found
-
-
-def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"package": started.get("loadgen", "")}
-    detail = judgement.detail
-    if detail is None and (directory / DETAIL_LOG).is_file():
-        try:
-            detail = parse_detail((directory / DETAIL_LOG).read_bytes())
-        except Exception:  # a log cut off by a crash is expected here; the verdict stands already
-            return found
-    if detail is None:
-        return found
-    effective = detail.group("effective_")
-    return {
-        **found,
-        "version": detail.version,
-        "effective": effective,
-        "seeds": {key: value for key, value in effective.items() if key.endswith("_seed")},
-        "errors": list(detail.errors),
-    }
-
-
-def _noise(directory: Path) -> dict[str, Any]:
-    """Return what the parent saw of other processes, clocks and heat; empty when it died first."""
-    found = read_json(directory / NOISE_FILE)
-    return found if isinstance(found, dict) else {}
-
-
-def _load(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return load averages and the share of CPU time that was busy or stolen during the run."""
-    found: dict[str, Any] = {"before": before.get("loadavg"), "after": after.get("loadavg")}
-    ticks = after.get("total_ticks", 0) - before.get("total_ticks", 0)
-    if after and ticks > 0:
-        for name in ("busy", "steal"):
-            share = (after[f"{name}_ticks"] - before[f"{name}_ticks"]) / ticks
-            found[f"{name}_share"] = round(share, 4)
-    return found

@@ -95,7 +95,7 @@ class Gate:
 
     def options(self, record: RunRecord, run: RecordedRun) -> dict[str, str]:
         """Return the backend options of a run's record: see :meth:`taken_over`."""
-        options = dict(record.backend.get("asked_options") or {})
+        options = dict(record.backend.asked_options)
         self.taken_over(OPTIONS, option_words(options), run)
         return options
 
@@ -140,8 +140,8 @@ class Gate:
 
 def _own_prefix(record: RunRecord) -> tuple[str, ...]:
     """Return the command prefix that the user gave, without that of the platform profile."""
-    prefix = tuple(record.backend.get("prefix") or ())
-    profile = tuple((record.host.get("platform") or {}).get("prefix") or ())
+    prefix = record.backend.prefix
+    profile = record.host.platform.prefix
     return prefix[len(profile) :] if prefix[: len(profile)] == profile else prefix
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mlrepo.bench.console import shortened, shortened_bytes
 from mlrepo.bench.judge import Judgement
 from mlrepo.harness.spec import AUDIT_FILE, CONSOLE_FILE, USER_CONF_FILE, read_events
+from mlrepo.record.codec import Facts
 from mlrepo.redaction import Redactor, decoded
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
+
+F = TypeVar("F", bound=Facts)
 
 SYSTEM_FILE = "system.json"
 ENVIRONMENT_FILE = "environment.json"
@@ -62,6 +65,11 @@ def redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> An
     if isinstance(value, list):
         return [redacted_value(item, redactor, counts) for item in value]
     return value
+
+
+def redacted_facts(facts: F, redactor: Redactor, counts: dict[str, int]) -> F:
+    """Return facts with every text in them redacted."""
+    return facts.from_dict(redacted_value(facts.to_dict(), redactor, counts))
 
 
 def read_json(path: Path) -> Any:

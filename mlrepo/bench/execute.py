@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -94,7 +94,7 @@ def execute(
     ended = timestamp(datetime.datetime.now(datetime.UTC))
     outcome = ChildExit(child.returncode, stopped, ended, load_now(), memory_kills() - kills)
     try:
-        write_atomically(directory / OUTCOME_FILE, json.dumps(asdict(outcome)).encode())
+        write_atomically(directory / OUTCOME_FILE, json.dumps(outcome.to_dict()).encode())
     except OSError as error:
         raise UserError(
             f"{directory} cannot be written: {error.strerror}.",

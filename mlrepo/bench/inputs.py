@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mlrepo.backends.capabilities import capabilities_of, refuse_absent
 from mlrepo.backends.devices import CPU, Device
@@ -22,7 +20,7 @@ from mlrepo.plugins import (
     load_plugin,
     plugin_names,
 )
-from mlrepo.record import ACCURACY, PERFORMANCE
+from mlrepo.record import ACCURACY, PERFORMANCE, ModelFacts
 from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import Model, Workload
@@ -189,22 +187,21 @@ def _substitute(workload: Workload, file: Path, backend: str) -> Model:
 
 
 def find_same_model(
-    home: Path, workload: Workload, recorded: Mapping[str, Any], substitute: Path | None
+    home: Path, workload: Workload, recorded: ModelFacts, substitute: Path | None
 ) -> Model:
     """Return the model with the recorded SHA-256: the user's, or one of the benchmark's.
 
     Parameters
     ----------
     recorded:
-        What the record says of its model: ``sha256``, ``file``, and ``files``, which the first
-        records had not.
+        What the record says of its model; the first records had no ``files``.
 
     Raises
     ------
     UserError
         None has it.
     """
-    sha256, looked = str(recorded.get("sha256") or ""), []
+    sha256, looked = recorded.sha256, []
     if substitute is not None:
         candidates = [find_model(home, workload, substitute, "")]
     elif workload.model is not None:
@@ -224,26 +221,26 @@ def find_same_model(
             return _as_recorded(model, workload, recorded)
         looked.append(f"{model.path}{_difference(files, recorded)}")
     raise UserError(
-        f"The recorded model {recorded.get('file', '')} (SHA-256 {sha256}) is not here; looked at: "
+        f"The recorded model {recorded.file} (SHA-256 {sha256}) is not here; looked at: "
         f"{', '.join(looked) or 'none'}.",
         hint="`mlrepo model list` shows which models can be fetched; a file of your own is given "
         "with --model-file.",
     )
 
 
-def _as_recorded(model: Model, workload: Workload, recorded: Mapping[str, Any]) -> Model:
+def _as_recorded(model: Model, workload: Workload, recorded: ModelFacts) -> Model:
     """Return the model with the way and the layout that a record names; the first named none."""
-    way = str(recorded.get("preprocessing") or "")
-    if way:
-        model = replace(model, preprocessing=way_of(workload.name, model.path, way))
-    return described(model, workload, str(recorded.get("layout") or "") or model.layout)
+    if recorded.preprocessing:
+        way = way_of(workload.name, model.path, recorded.preprocessing)
+        model = replace(model, preprocessing=way)
+    return described(model, workload, recorded.layout or model.layout)
 
 
-def _difference(files: ModelFiles, recorded: Mapping[str, Any]) -> str:
+def _difference(files: ModelFiles, recorded: ModelFacts) -> str:
     """Return in brackets why a model of several files is not the recorded one, where it is near."""
-    before = {str(f.get("name")): f.get("sha256") for f in recorded.get("files") or ()}
+    before = {file.name: file.sha256 for file in recorded.files}
     here = {file.name: file.sha256 for file in files.files}
-    if not before and len(here) > 1 and recorded.get("sha256") in here.values():
+    if not before and len(here) > 1 and recorded.sha256 in here.values():
         return " (the record names only one of its files: nobody knows what the others were)"
     if len({*before, *here}) < 2 or set(before.items()).isdisjoint(here.items()):
         return ""

@@ -28,7 +28,18 @@ from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.logs.summary import invalid_reasons
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import ACCURACY, FAILED, INTERRUPTED, INVALID, VALID, Metric
+from mlrepo.record import (
+    ACCURACY,
+    FAILED,
+    INTERRUPTED,
+    INVALID,
+    VALID,
+    AccuracyFacts,
+    LoadReading,
+    Metric,
+)
+from mlrepo.record.codec import Facts
+from mlrepo.record.forms import Signed, Time
 from mlrepo.rounds import Round
 from mlrepo.workloads import Workload
 
@@ -38,7 +49,7 @@ _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 @dataclass(frozen=True)
-class ChildExit:
+class ChildExit(Facts):
     """How the child ended, as the parent saw it; absent when the parent died first.
 
     Attributes
@@ -51,10 +62,10 @@ class ChildExit:
         How many processes the kernel killed meanwhile for want of memory.
     """
 
-    returncode: int
+    returncode: Signed
     stopped: str
-    ended: str
-    load: Mapping[str, Any]
+    ended: Time
+    load: LoadReading
     memory_kills: int = 0
 
 
@@ -66,7 +77,7 @@ class Judgement:
     result: Metric
     reasons: tuple[str, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
-    accuracy: Mapping[str, Any] | None = None
+    accuracy: AccuracyFacts | None = None
     accuracy_text: str = ""
     detail: DetailLog | None = None
     traceback: str = ""
@@ -76,8 +87,9 @@ class Judgement:
 def read_outcome(directory: Path) -> ChildExit | None:
     """Return the outcome that the parent wrote, or None."""
     try:
-        return ChildExit(**json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError, RecursionError):  # absent, or damaged
+        raw = json.loads((directory / OUTCOME_FILE).read_text(encoding="utf-8"))
+        return ChildExit.from_dict(raw)
+    except (FileNotFoundError, ValueError, RecursionError):  # absent, or damaged
         return None
 
 
@@ -223,7 +235,7 @@ def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: Detai
         INVALID if reasons else VALID,
         Metric(accuracy.value, accuracy.unit),
         tuple(reasons),
-        accuracy={"judged": accuracy.judged, "of": dataset.total, **accuracy.details},
+        accuracy=AccuracyFacts(accuracy.judged, dataset.total, accuracy.details),
         accuracy_text=accuracy.text,
         detail=detail,
     )

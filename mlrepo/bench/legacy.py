@@ -80,7 +80,7 @@ def _installed(group: str) -> frozenset[str]:
 
 
 def _variant(record: RunRecord) -> ReferenceModel | None:
-    wanted = str(record.model.get("file", ""))
+    wanted = record.model.file
     for model in variants(record.benchmark):
         if wanted and model.file_name == wanted:
             return model
@@ -88,7 +88,7 @@ def _variant(record: RunRecord) -> ReferenceModel | None:
 
 
 def _backend(record: RunRecord, variant: ReferenceModel | None, remarks: list[str]) -> str:
-    framework = str(record.backend.get("framework", ""))
+    framework = record.backend.framework
     installed = _backends()
     ours = _of_framework(framework, installed)
     readers = ours
@@ -97,7 +97,7 @@ def _backend(record: RunRecord, variant: ReferenceModel | None, remarks: list[st
     fitting = [name for name in ours if name in readers]
     if fitting:
         return fitting[0]
-    what = variant.file_name if variant is not None else str(record.model.get("file", ""))
+    what = variant.file_name if variant is not None else record.model.file
     if not ours:
         remarks.append(f"no backend of mlrepo is {framework or 'named in the description'}")
     if readers:
@@ -169,13 +169,16 @@ class _Load:
 
     def _logged(self) -> Iterator[tuple[str, str]]:
         """Yield what LoadGen's log says it was asked for, where that is not the round's own."""
-        requested = self.record.loadgen.get("requested") or {}
+        requested = self.record.loadgen.requested
         if self.record.mode != PERFORMANCE:
             return
-        for key in ("offline_expected_qps", "server_target_qps"):
-            if requested.get(key) and key.startswith(self.record.scenario.lower()):
-                yield "--qps", f"{float(requested[key]):g}"
-        lasted = requested.get("min_duration_ms")
+        rates = {
+            "Offline": requested.offline_expected_qps,
+            "Server": requested.server_target_qps,
+        }
+        if rate := rates.get(self.record.scenario):
+            yield "--qps", f"{rate:g}"
+        lasted = requested.min_duration_ms
         if lasted and int(lasted) != self.round.min_duration_ms():
             yield "--time", f"{int(lasted) / 1e3:g}"
 

@@ -178,7 +178,7 @@ class Search:
             if record.validity not in (VALID, INVALID):
                 upper = _upper(failed, low)
                 return self._peak("target_qps", low or None, upper, None, explain(record))
-            rate = float(record.loadgen["effective"].get("target_qps") or rate or 1.0)
+            rate = record.loadgen.effective.target_qps or rate or 1.0
             # A short probe can end before the queries that wait have waited for too long.
             overloaded = _overloaded(record)
             if record.validity == VALID and not overloaded:
@@ -270,7 +270,7 @@ class Search:
             self._overhead = max(0.0, took - (request.time or 0.0))
             if self.earlier.contradict(record):
                 raise _OtherConfigurationError
-        self._bound = float(record.loadgen.get("effective", {}).get("target_latency_ns") or 0) / 1e9
+        self._bound = (record.loadgen.effective.target_latency_ns or 0) / 1e9
         self._points.append(Point(label, setting, record))
         return record
 

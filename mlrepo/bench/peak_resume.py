@@ -60,7 +60,7 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> Ear
             break
         if tuple(record.argv) != tuple(bench.argv):
             continue
-        if record.model.get("sha256") != model:
+        if record.model.sha256 != model:
             break
         if record.validity == VALID and PROBE_TAG not in record.tags:
             break  # it confirmed a search: what is older belongs to that one
@@ -70,9 +70,8 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> Ear
 
 
 def _is_run_of(record: RunRecord, request: BenchRequest) -> bool:
-    effective = record.loadgen.get("effective", {})
-    lasted = float(effective.get("min_duration_ms") or 0)
-    rate = float(effective.get("target_qps") or 0)
+    effective = record.loadgen.effective
+    lasted, rate = effective.min_duration_ms or 0, effective.target_qps or 0
     return (
         (PROBE_TAG in record.tags) == (PROBE_TAG in request.tags)
         and math.isclose(lasted, (request.time or 0) * 1e3, abs_tol=1)

@@ -21,7 +21,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import RunRecord
+from mlrepo.record import BackendFacts, ModelFacts, RunRecord
 from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
@@ -32,14 +32,6 @@ from mlrepo.workloads.described import BF16
 from mlrepo.workloads.weights import UNKNOWN
 
 REPLAY_TAG = "replay"
-# What a record says of its model in words; where the file lies, this machine says, and what its
-# weights are, the file.
-_MODEL_TEXTS = (
-    "name",
-    "starting_weights_filename",
-    "retraining",
-    "weight_transformations",
-)
 RECORDED = ("round", "division", "submitter", "category", "system", "platform")
 
 
@@ -92,9 +84,10 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
     # The first records named the way only with the data set.
-    way = record.model.get("preprocessing") or record.dataset.get("preprocessing") or ""
-    file = find_same_model(bench.home, workload, {**record.model, "preprocessing": way}, model)
-    recorded_data = record.dataset.get("fingerprint")
+    way = record.model.preprocessing or record.dataset.preprocessing
+    recorded_model = replace(record.model, preprocessing=way)
+    file = find_same_model(bench.home, workload, recorded_model, model)
+    recorded_data = record.dataset.fingerprint
     dataset = find_dataset(bench.home, workload, file)
     opened = workload.open(str(dataset or ""), file.layout, file.size)
     data = opened.describe().get("fingerprint")
@@ -120,32 +113,29 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 
 
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) -> BenchRequest:
-    backend, naming = record.backend, record.backend.get("naming") or {}
+    backend, naming = record.backend, record.backend.naming
     conf = read_text(bench.repository, run, USER_CONF_FILE)
-    told: dict[str, Any] = {
-        name: str(record.model[name]) for name in _MODEL_TEXTS if name in record.model
-    }
     recorded = RecordedInputs(
         record.run,
-        replace(model, **told),
-        str(record.model.get("sha256") or ""),
+        _in_words_of(record.model, model),
+        record.model.sha256,
         parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
     )
     request = BenchRequest(
         benchmark=record.benchmark,
-        backend=str(backend.get("name") or ""),
+        backend=backend.name,
         scenario=record.scenario,
         mode=record.mode,
-        max_batch=backend.get("max_batch"),
-        threads=backend.get("threads"),
+        max_batch=backend.max_batch,
+        threads=backend.threads,
         precision=_asked_precision(backend, model),
         backend_options=bench.gate.options(record, run),
         prefix=bench.gate.prefix(record, run),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
-        framework_version=str(naming.get("version") or ""),
-        framework_ext=str(naming.get("ext") or ""),
-        skip_system_ext=bool(naming.get("plain", False)),
+        framework_version=naming.version,
+        framework_ext=naming.ext,
+        skip_system_ext=naming.plain,
     )
     if not record.test:
         return request
@@ -154,9 +144,25 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
     return replace(request, test=tested.test)
 
 
-def _asked_precision(backend: Mapping[str, Any], model: Model) -> str:
+def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
+    """Return the model as its record has it in words.
+
+    Where the file lies, this machine says, and what its weights are, the file.
+    """
+    return replace(
+        model,
+        name=recorded.name or model.name,
+        starting_weights_filename=(
+            recorded.starting_weights_filename or model.starting_weights_filename
+        ),
+        retraining=recorded.retraining or model.retraining,
+        weight_transformations=recorded.weight_transformations or model.weight_transformations,
+    )
+
+
+def _asked_precision(backend: BackendFacts, model: Model) -> str:
     """Return the precision to ask for: what the model's files say of themselves, none has to."""
-    recorded = str(backend.get("precision") or "")
+    recorded = backend.precision
     return recorded if recorded == BF16 or model.weight_data_types == UNKNOWN else ""
 
 

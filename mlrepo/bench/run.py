@@ -4,56 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
-import platform
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import mlrepo
-from mlrepo.bench.audit import PreparedTest
-from mlrepo.bench.conclude import NOISE_FILE, ConcludedRun, conclude
+from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
-from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.query_list import refuse_long_list
+from mlrepo.bench.recording import NOISE_FILE
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.settings import Rules, configure, refuse_without_tokens
+from mlrepo.bench.starting import StartingRun
 from mlrepo.bench.tuned import find_tuned, tuned_file
-from mlrepo.compliance.evidence import REFERENCE_ACCURACY
-from mlrepo.distributions import installed_packages
 from mlrepo.errors import Busy, Interrupted, UserError
-from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
-from mlrepo.logs.user_conf import UserConf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import EXPERIMENT_TAG, new_run_id, timestamp
+from mlrepo.record import EXPERIMENT_TAG, SettingFacts
 from mlrepo.record.request import AnyRequest
-from mlrepo.redaction import Redactor, recorded_environment
+from mlrepo.redaction import Redactor
 from mlrepo.repository.commits import refuse_if_immovable
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.recorder import Recorder
-from mlrepo.repository.source import collect_garbage, source_state
-from mlrepo.repository.spool import Spool, SpooledRun
+from mlrepo.repository.source import collect_garbage
+from mlrepo.repository.spool import SpooledRun
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
-from mlrepo.systems.applied import Applied
 from mlrepo.systems.description import read_description
-from mlrepo.systems.detect import host_facts
 from mlrepo.systems.machine import Machine
-from mlrepo.systems.noise import NoiseMeter, glance, load_now
+from mlrepo.systems.noise import NoiseMeter, glance
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
 from mlrepo.workloads import Workload
-from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
-from mlrepo.workloads.weights import MIXED
 
 
 def _nobody(remark: str) -> None:
@@ -139,11 +126,23 @@ class Bench:
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
-            about = self._about(request, inputs, asked.conf, asked.source.removeprefix(root))
-            about["settings"] |= tuned
-            _note_conversion(about["model"], inputs.spec)
-            about["host"]["platform"] = self._platform(applied, about["redactions"])
-            spooled = self._spool(inputs, about, asked.conf, description, request.test)
+            starting = StartingRun(
+                self.repository,
+                self.redactor,
+                self.environ,
+                request,
+                inputs,
+                asked.conf,
+                asked.source.removeprefix(root),
+            )
+            facts = starting.facts(
+                self.settings,
+                tuned,
+                experiment=self.experiment.name,
+                argv=self.argv,
+                applied=applied,
+            )
+            spooled = starting.spool(facts, description)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:
@@ -165,7 +164,9 @@ class Bench:
         collect_garbage(self.repository)
         return concluded
 
-    def prepare(self, request: BenchRequest) -> tuple[BenchRequest, Inputs, dict[str, Any]]:
+    def prepare(
+        self, request: BenchRequest
+    ) -> tuple[BenchRequest, Inputs, dict[str, SettingFacts]]:
         """Return the request with what was tuned, what its run is made of, and what was tuned.
 
         Raises
@@ -202,7 +203,7 @@ class Bench:
 
     def _with_tuned(
         self, request: BenchRequest, inputs: Inputs
-    ) -> tuple[BenchRequest, dict[str, Any]]:
+    ) -> tuple[BenchRequest, dict[str, SettingFacts]]:
         """Fill what the user left open with what tuning found; return it as a setting, too.
 
         What the user chose speaks against a part of it as against the whole: it was measured
@@ -227,7 +228,7 @@ class Bench:
         ).refuse_too_many()
         value = json.dumps(dataclasses.asdict(found))
         origin = str(path.relative_to(self.repository.root))
-        return request, {"tuned": {"value": value, "origin": origin}}
+        return request, {"tuned": SettingFacts(value, origin)}
 
     @property
     def tuner(self) -> Tuner:
@@ -260,20 +261,6 @@ class Bench:
         with contextlib.suppress(OSError):
             write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())
 
-    def _platform(self, applied: Applied, counts: dict[str, int]) -> dict[str, Any]:
-        """Return what became of the profile, redacted: scripts print what they like."""
-
-        def clean(text: str) -> str:
-            cleaned, found = self.redactor.text(text)
-            for kind, number in found.items():
-                counts[kind] = counts.get(kind, 0) + number
-            return cleaned
-
-        values = {**applied.to_dict(), "problems": [clean(text) for text in applied.problems]}
-        if values["script"]:
-            values["script"] |= {key: clean(values["script"][key]) for key in ("output", "problem")}
-        return values
-
     def _round(self) -> Round:
         """Return the round; refuse the oldest ones."""
         round_ = self.round
@@ -284,117 +271,6 @@ class Bench:
             )
         return round_
 
-    def _about(
-        self, request: BenchRequest, inputs: Inputs, conf: UserConf, conf_source: str
-    ) -> dict[str, Any]:
-        """Return what is known of the run before it starts, redacted: it lies on the disk."""
-        counts: dict[str, int] = {}
-
-        def clean(*texts: str) -> list[str]:
-            cleaned, found = self.redactor.arguments(texts)
-            for kind, number in found.items():
-                counts[kind] = counts.get(kind, 0) + number
-            return cleaned
-
-        settings = {
-            key: {"value": setting.value, "origin": setting.origin}
-            for key, setting in self.settings.items()
-        }
-        model = inputs.model
-        settings["user.conf"] = {"value": json.dumps(conf.values), "origin": clean(conf_source)[0]}
-        return {
-            **{key: setting.value for key, setting in self.settings.items()},
-            "started": timestamp(datetime.datetime.now(datetime.UTC)),
-            "experiment": self.experiment.name,
-            "tags": list(dict.fromkeys(clean(*request.tags))),
-            "place": request.place,
-            "compliance": _about_test(request.test),
-            "replays": request.replays.run if request.replays else "",
-            "naming": {
-                "version": request.framework_version,
-                "ext": request.framework_ext,
-                "plain": request.skip_system_ext,
-            },
-            "argv": clean(*self.argv),
-            "prefix": clean(*request.prefix),
-            "settings": settings,
-            "model": {
-                "name": model.name,
-                "file": model.path.name,
-                "sha256": inputs.files.digest,
-                "size": inputs.files.size,
-                "files": inputs.files.listed(),
-                "starting_weights_filename": model.starting_weights_filename,
-                "retraining": model.retraining,
-                "input_data_types": model.input_data_types,
-                "weight_data_types": model.weight_data_types,
-                "weight_transformations": model.weight_transformations,
-                "preprocessing": model.preprocessing,
-                "layout": model.layout,
-            },
-            "source": source_state(self.repository),
-            "host": host_facts(),
-            "load": load_now(),
-            "redactions": counts,
-            "tool": f"mlrepo {mlrepo.__version__}",
-            "nonce": secrets.token_hex(8),
-        }
-
-    def _spool(
-        self,
-        inputs: Inputs,
-        about: dict[str, Any],
-        conf: UserConf,
-        system_json: bytes,
-        test: PreparedTest | None,
-    ) -> SpooledRun:
-        """Write the run's inputs into a new directory of the spool; all of them or none."""
-        spec = inputs.spec
-        content = json.dumps({"run": spec.to_dict(), "record": about}, sort_keys=True)
-        started = datetime.datetime.fromisoformat(about["started"])
-        about["run"] = new_run_id(started, content.encode())
-        spooled = Spool(self.repository.store / "spool").create(about["run"])
-        environment = {
-            "python": platform.python_version(),
-            "variables": recorded_environment(self.environ),
-            "packages": installed_packages(),
-        }
-        files = {
-            USER_CONF_FILE: conf.text.encode(),
-            SYSTEM_FILE: system_json,
-            ENVIRONMENT_FILE: (json.dumps(environment, indent=2, sort_keys=True) + "\n").encode(),
-        }
-        calibration = inputs.model.document(CALIBRATION_DOCUMENT)
-        if spec.precision in (INT8, MIXED) and calibration.is_file():
-            files[CALIBRATION_DOCUMENT] = calibration.read_bytes()
-        if test is not None:
-            files[AUDIT_FILE] = test.audit.encode()
-            if test.accuracy_log:
-                files[REFERENCE_ACCURACY] = test.accuracy_log
-        specification = json.dumps({"run": spec.to_dict(), "record": about}, indent=2).encode()
-        try:
-            for name, data in files.items():
-                (spooled.directory / name).write_bytes(data)
-            # Last: a directory without it was never complete and holds nothing to lose.
-            write_atomically(spooled.directory / SPEC_FILE, specification)
-        except OSError as error:
-            spooled.discard()
-            raise UserError(
-                f"The run's directory {spooled.directory} cannot be written: {error.strerror}.",
-                hint="Make room on the disk and run the command again; nothing was started.",
-            ) from error
-        return spooled
-
-
-def _note_conversion(model: dict[str, Any], spec: RunSpec) -> None:
-    """Say in what a measurements file is made of that the backend converts the weights."""
-    if spec.precision == "bf16" and model["weight_data_types"] != "bf16":
-        before = model["weight_transformations"]
-        done = f"converted to bf16 by {spec.backend}"
-        model["weight_data_types"] = "bf16"
-        if done not in before:  # as in the record of a run that is repeated
-            model["weight_transformations"] = done if before == "no" else f"{before}; {done}"
-
 
 def _refuse_if_noisy(request: BenchRequest) -> None:
     """Raise :class:`Busy` when ``--require-quiet`` was given and the machine is not quiet."""
@@ -404,13 +280,3 @@ def _refuse_if_noisy(request: BenchRequest) -> None:
             f"The machine is not quiet: {'; '.join(noisy)}.",
             hint="End what disturbs and try again, or leave --require-quiet out: it is recorded.",
         )
-
-
-def _about_test(test: PreparedTest | None) -> dict[str, Any] | None:
-    if test is None:
-        return None
-    return {
-        "reference": test.reference,
-        "score": test.score,
-        "target_latency": test.target_latency,
-    }

@@ -329,8 +329,8 @@ def _took(bench: Bench, journal: RunsByResult, cell: Cell) -> float | None:
     if record is None:
         return None
     # Measured by a clock that never jumps, where the record has it.
-    measured = (record.load.get("noise") or {}).get("seconds")
+    measured = record.load.noise.seconds
     if measured is not None:
-        return float(measured)
+        return measured
     begin, end = (datetime.datetime.fromisoformat(t) for t in (record.started, record.ended))
     return max(0.0, (end - begin).total_seconds())

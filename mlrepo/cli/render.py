@@ -105,7 +105,7 @@ def print_headline(record: RunRecord) -> None:
         click.echo(f"  because {reason}")
     if why := not_compared(record):
         click.echo(f"  scores  not compared with the model's own: {why}")
-    options = record.backend.get("options")
+    options = record.backend.options
     if isinstance(options, Mapping) and options.get("fallback"):
         click.echo(f"  note: a fallback compiled the model: {options['fallback']}")
 

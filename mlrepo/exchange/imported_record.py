@@ -19,15 +19,21 @@ from mlrepo.record import (
     IMPORTED_TAG,
     INVALID,
     VALID,
+    BackendFacts,
+    HostFacts,
+    LoadgenFacts,
+    LoadgenSettings,
     Metric,
+    ModelFacts,
     Placement,
+    RequestedSettings,
     RunRecord,
+    SourceFacts,
     StoredLog,
     configuration_digest,
     new_run_id,
     timestamp,
 )
-from mlrepo.record_fields import well_formed
 from mlrepo.rounds import Place, Round
 
 _ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
@@ -116,7 +122,7 @@ def record_of(
     place, system = facts.place, facts.system
     framework = str(system.get("framework", ""))
     weights = str(facts.measurements.get("starting_weights_filename", ""))
-    effective = well_formed("loadgen.effective", detail.group("effective_"))
+    effective = LoadgenSettings.well_formed(detail.group("effective_"))
     return RunRecord(
         run=new_run_id(started, content.encode()),
         started=timestamp(started),
@@ -136,22 +142,26 @@ def record_of(
         metrics=found.metrics,
         reasons=tuple(dict.fromkeys(reasons)),
         tags=(IMPORTED_TAG,),
-        model={**well_formed("model", facts.measurements), "file": posixpath.basename(weights)},
-        backend={"name": _short_name(framework), "framework": framework},
-        loadgen={
-            "version": detail.version,
-            "effective": effective,
-            "requested": well_formed("loadgen.requested", detail.group("requested_")),
-            "seeds": {key: seed for key, seed in effective.items() if key.endswith("_seed")},
-            "errors": list(detail.errors),
-        },
+        model=dataclasses.replace(
+            ModelFacts.well_formed(facts.measurements), file=posixpath.basename(weights)
+        ),
+        backend=BackendFacts(name=_short_name(framework), framework=framework),
+        loadgen=LoadgenFacts(
+            version=detail.version,
+            effective=effective,
+            requested=RequestedSettings.well_formed(detail.group("requested_")),
+            seeds=effective.seeds,
+            errors=tuple(detail.errors),
+        ),
         logs={
             name: StoredLog(sha256_bytes(files[name]), len(files[name]))
             for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
             if name in files
         },
-        source={"imported": source.label, "path": facts.path},
-        host=well_formed("host", {k: text for k, text in system.items() if isinstance(text, str)}),
+        source=SourceFacts(imported=source.label, path=facts.path),
+        host=HostFacts.well_formed(
+            {k: text for k, text in system.items() if isinstance(text, str)}
+        ),
         configuration=configuration_digest(
             {
                 "round": source.round.name,

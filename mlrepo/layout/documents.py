@@ -9,22 +9,25 @@ from typing import Any
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.markdown import code, plain
 from mlrepo.record import RunRecord
+from mlrepo.record.codec import said_text
 from mlrepo.rounds import Round
 from mlrepo.shell import shell_command
 
-_MEASUREMENTS = (
-    "input_data_types",
-    "retraining",
-    "starting_weights_filename",
-    "weight_data_types",
-    "weight_transformations",
-)
 _UNQUANTIZED = ("fp64", "fp32", "float32", "fp16", "float16", "bf16", "bfloat16", "")
 
 
 def measurements(record: RunRecord) -> bytes:
     """Return the measurements file of a result, from one of its runs."""
-    return to_json({field: record.model.get(field, "") for field in _MEASUREMENTS})
+    model = record.model
+    return to_json(
+        {
+            "input_data_types": model.input_data_types,
+            "retraining": model.retraining,
+            "starting_weights_filename": model.starting_weights_filename,
+            "weight_data_types": model.weight_data_types,
+            "weight_transformations": model.weight_transformations,
+        }
+    )
 
 
 def system_description(record: RunRecord, system_json: bytes) -> bytes:
@@ -33,7 +36,7 @@ def system_description(record: RunRecord, system_json: bytes) -> bytes:
     description |= {
         "division": record.division,
         "submitter": record.submitter,
-        "framework": record.backend.get("framework", ""),
+        "framework": record.backend.framework,
     }
     return to_json(description)
 
@@ -80,8 +83,7 @@ def code_readme(records: Iterable[RunRecord]) -> bytes:
     for record in records:
         results[f"- {plain(f'{record.benchmark} {record.scenario} on {record.sut}')}"] = None
         tools[plain(record.tool.replace(" ", "=="))] = None
-        framework = record.backend.get("framework", "")
-        backends[f"- {plain(record.backend.get('name', ''))}: {plain(framework)}"] = None
+        backends[f"- {plain(record.backend.name)}: {plain(record.backend.framework)}"] = None
     return (
         "# Code\n\n"
         "The results were measured by mlrepo, which runs MLCommons' LoadGen against the framework "
@@ -104,9 +106,9 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
     records = list(records)
     quantized = sorted(
         {
-            f"- {plain(record.benchmark)}: {plain(record.model.get('file', ''))} ("
-            f"{plain(record.model.get('weight_data_types', ''))}, "
-            f"{plain(record.model.get('weight_transformations', ''))})"
+            f"- {plain(record.benchmark)}: {plain(record.model.file)} ("
+            f"{plain(record.model.weight_data_types)}, "
+            f"{plain(record.model.weight_transformations)})"
             for record in records
             if _is_quantized(record)
         }
@@ -118,7 +120,7 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
         )
         return text.encode(), ""
     found = {
-        str(record.model.get("sha256")): drafts.get(str(record.model.get("sha256")))
+        record.model.sha256: drafts.get(record.model.sha256)
         for record in records
         if _is_quantized(record)
     }
@@ -170,20 +172,20 @@ def _made_with(record: RunRecord) -> str:
     model, data, host = record.model, record.dataset, record.host
     lines = {
         "Tool": plain(record.tool),
-        "LoadGen": plain(record.loadgen.get("version") or record.loadgen.get("package") or ""),
-        "Framework": plain(record.backend.get("framework") or ""),
-        "Software": plain(host.get("other_software_stack") or ""),
-        "Operating system": plain(host.get("operating_system") or ""),
-        "Model": f"{plain(model.get('file', ''))}, SHA-256 {code(model.get('sha256', ''))}",
-        "Weights from": plain(model.get("starting_weights_filename") or ""),
-        "Data set": f"{plain(data.get('name', ''))}, {plain(data.get('samples', ''))} samples, "
-        f"SHA-256 {code(data.get('fingerprint', ''))}",
-        "Batch": record.backend.get("batch"),
+        "LoadGen": plain(record.loadgen.version or record.loadgen.package),
+        "Framework": plain(record.backend.framework),
+        "Software": plain(host.other_software_stack),
+        "Operating system": plain(host.operating_system),
+        "Model": f"{plain(model.file)}, SHA-256 {code(model.sha256)}",
+        "Weights from": plain(model.starting_weights_filename),
+        "Data set": f"{plain(data.name)}, {plain(said_text(data.samples))} samples, "
+        f"SHA-256 {code(data.fingerprint)}",
+        "Batch": record.backend.batch,
         "Platform profile": plain(record.platform),
     }
     return "".join(f"- {name}: {value}\n" for name, value in lines.items() if value)
 
 
 def _is_quantized(record: RunRecord) -> bool:
-    types = str(record.model.get("weight_data_types", "")).lower().replace(";", ",").split(",")
+    types = record.model.weight_data_types.lower().replace(";", ",").split(",")
     return any(kind.strip() not in _UNQUANTIZED for kind in types)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from mlrepo.compliance import compliance_test
 from mlrepo.differences import configuration, differing
@@ -29,11 +29,11 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
         return "the run is a probe of the peak search"
     if IMPORTED_TAG in record.tags:
         return "the run was imported"
-    if record.division == "closed" and (record.backend.get("agreement") or {}).get("waived"):
+    if record.division == "closed" and record.backend.agreement.waived:
         return f"closed takes no scores that nobody compared: {not_compared(record)}"
-    noise = record.load.get("noise") or {}
-    if noise.get("required_quiet") and noise.get("disturbances"):
-        return f"the machine was not quiet: {'; '.join(noise['disturbances'])}"
+    noise = record.load.noise
+    if noise.required_quiet and noise.disturbances:
+        return f"the machine was not quiet: {'; '.join(noise.disturbances)}"
     if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
         return (
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "
@@ -47,7 +47,7 @@ def not_compared(record: RunRecord) -> str:
 
     Runs of an older mlrepo say nothing of it.
     """
-    return str((record.backend.get("agreement") or {}).get("why") or "")
+    return record.backend.agreement.why
 
 
 def why_no_result(record: RunRecord, round_: Round) -> str:
@@ -80,7 +80,7 @@ def _subject(record: RunRecord, round_: Round) -> Subject:
 
 def _ran_with(record: RunRecord, round_: Round) -> Iterator[Broken]:
     """Yield the effective settings of a performance run that break a class."""
-    effective: Mapping[str, object] = record.loadgen.get("effective") or {}
+    effective = record.loadgen.effective.by_name()
     # Seeds are asked for where a run is selected: a branch may hold runs of another LoadGen.
     shown = {f"effective_{key}": each for key, each in effective.items() if "_rng_" not in key}
     return broken_in_log(_subject(record, round_), shown if record.mode != ACCURACY else {})
@@ -91,7 +91,7 @@ def _asked_for(record: RunRecord, round_: Round) -> Iterator[Broken]:
     subject = _subject(record, round_)
     name = loadgen_names(subject.benchmark, record.scenario)[0] or record.benchmark
     try:
-        values = dict(json.loads((record.settings.get("user.conf") or {}).get("value") or "{}"))
+        values = dict(json.loads(record.setting("user.conf") or "{}"))
         conf = UserConf("", {str(key): str(value) for key, value in values.items()})
         found = {
             key: value
@@ -126,11 +126,11 @@ def _wrong_loadgen(record: RunRecord, round_: Round) -> str:
     """A LoadGen belongs to a round if it runs with the round's seeds (the checkers' condition)."""
     own = compliance_test(record.test).seeds(round_)
     wanted = round_.seeds() if own is None else own
-    seeds: Mapping[str, int] = record.loadgen.get("seeds") or {}
+    seeds = record.loadgen.seeds
     wrong = [name for name, seed in wanted.items() if name in seeds and seeds[name] != seed]
     if not wrong:
         return ""
-    version = str(record.loadgen.get("package") or record.loadgen.get("version") or "unknown")
+    version = record.loadgen.package or record.loadgen.version or "unknown"
     return (
         f"LoadGen {version} does not belong to {round_.name}: its {wrong[0]} is "
         f"{seeds[wrong[0]]}, the round's is {wanted[wrong[0]]}"
@@ -138,7 +138,7 @@ def _wrong_loadgen(record: RunRecord, round_: Round) -> str:
 
 
 def _too_short(record: RunRecord, round_: Round) -> str:
-    lasted = record.loadgen.get("effective", {}).get("min_duration_ms")
+    lasted = record.loadgen.effective.min_duration_ms
     asked = round_.min_duration_ms()
     if record.mode == ACCURACY or lasted is None or int(lasted) >= asked:
         return ""

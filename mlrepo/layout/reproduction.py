@@ -29,7 +29,7 @@ def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str,
         "--model",
         record.benchmark,
         "--backend",
-        str(record.backend.get("name", "")),
+        record.backend.name,
         "--scenario",
         record.scenario,
     )
@@ -60,17 +60,16 @@ def init_command(record: RunRecord) -> tuple[str, ...]:
 
 def _how(record: RunRecord) -> Iterator[str]:
     backend = record.backend
-    if backend.get("precision", "fp32") != "fp32":
-        yield from ("--precision", str(backend["precision"]))
-    for option, key in (("--threads", "threads"), ("--max-batchsize", "max_batch")):
-        if backend.get(key) is not None:
-            yield from (option, str(backend[key]))
+    if backend.precision not in ("", "fp32"):
+        yield from ("--precision", backend.precision)
+    for option, value in (("--threads", backend.threads), ("--max-batchsize", backend.max_batch)):
+        if value is not None:
+            yield from (option, str(value))
     yield from _typed(record.argv)
-    platform = record.host.get("platform") or {}
-    prefix = list(backend.get("prefix") or [])
+    prefix = backend.prefix
     if record.platform != "none":
         yield from ("--platform", record.platform)
-        prefix = prefix[len(platform.get("prefix") or []) :]
+        prefix = prefix[len(record.host.platform.prefix) :]
     if prefix and not record.test:
         yield from ("--prefix", shell_command(prefix))
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
@@ -89,12 +89,16 @@ class Composition:
     links: Mapping[RepoPath, RepoPath] = field(default_factory=dict)
 
 
+C = TypeVar("C", bound=Composition)
+
+
 @dataclass(frozen=True)
-class Recorded:
-    """The commit that holds a run, and whether it was there before."""
+class Recorded(Generic[C]):
+    """The commit that holds a run, whether it was there before, and, if not, what was composed."""
 
     commit: str
     already: bool = False
+    composition: C | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,8 @@ class Recorder:
         experiment: Experiment,
         run_id: str,
         files: Mapping[RepoPath, Path | bytes],
-        compose: Callable[[Tip], Composition],
-    ) -> Recorded:
+        compose: Callable[[Tip], C],
+    ) -> Recorded[C]:
         """Commit a run to its experiment branch; recording the same run again changes nothing.
 
         Parameters
@@ -144,8 +148,8 @@ class Recorder:
         experiment: Experiment,
         run_id: str,
         files: Mapping[RepoPath, Path | bytes],
-        compose: Callable[[Tip], Composition],
-    ) -> Recorded:
+        compose: Callable[[Tip], C],
+    ) -> Recorded[C]:
         with quarantined(self.repository) as quarantine:
             blobs = {
                 path: _write_blob(quarantine.git, path, content) for path, content in files.items()
@@ -159,8 +163,8 @@ class Recorder:
         experiment: Experiment,
         run_id: str,
         blobs: dict[RepoPath, pygit2.Oid],
-        compose: Callable[[Tip], Composition],
-    ) -> Recorded:
+        compose: Callable[[Tip], C],
+    ) -> Recorded[C]:
         repo = self.repository.git
         refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
         tip = read_tip(self.repository, experiment.ref)
@@ -189,7 +193,7 @@ class Recorder:
             message=composition.message,
             objects=[*new_objects(quarantine.git, new_tree, tree)],
         )
-        return Recorded(str(commit))
+        return Recorded(str(commit), composition=composition)
 
     def _restore(
         self, quarantine: Quarantine, run: pygit2.Oid, blobs: Mapping[RepoPath, pygit2.Oid]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
+import dataclasses
 
+from mlrepo.digest import sha256_bytes
+from mlrepo.record import SourceFacts
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.process import GitError, git
 
 
-def source_state(repository: ResultsRepository) -> dict[str, Any]:
-    """Return ``commit``, ``branch``, ``dirty`` and, when dirty, the SHA-256 of the difference.
+def source_state(repository: ResultsRepository) -> SourceFacts:
+    """Return commit, branch and whether it is dirty: then with the SHA-256 of the difference.
 
     The difference itself is not kept: it may hold anything.
     """
@@ -18,11 +19,11 @@ def source_state(repository: ResultsRepository) -> dict[str, Any]:
     try:
         commit = git("rev-parse", "--verify", "HEAD", cwd=root).strip()
     except GitError:
-        return {"commit": "", "branch": "", "dirty": True}
+        return SourceFacts(dirty=True)
     branch = git("rev-parse", "--abbrev-ref", "HEAD", cwd=root).strip()
     changed = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules", cwd=root)
-    state: dict[str, Any] = {"commit": commit, "branch": branch, "dirty": bool(changed.strip())}
-    if state["dirty"]:
+    state = SourceFacts(commit, branch, dirty=bool(changed.strip()))
+    if state.dirty:
         # Without the option `git diff` writes the user's index, also where optional locks are off.
         diff = git(
             "-c",
@@ -34,7 +35,8 @@ def source_state(repository: ResultsRepository) -> dict[str, Any]:
             "HEAD",
             cwd=root,
         )
-        state["diff_sha256"] = hashlib.sha256(diff.encode(errors="surrogateescape")).hexdigest()
+        digest = sha256_bytes(diff.encode(errors="surrogateescape"))
+        state = dataclasses.replace(state, diff_sha256=digest)
     return state
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord, is_run_id
-from mlrepo.record_fields import plain
+from mlrepo.record.forms import plain_text
 
 SUBJECT_WIDTH = 72
 # A message ends at a NUL for libgit2, and escape sequences are for terminals.
@@ -20,7 +20,7 @@ def commit_message(record: RunRecord) -> str:
     result = f" {record.result}" if record.result.value is not None else ""
     subject = (
         f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}"
-        f" {record.validity} ({record.system}, {record.backend.get('name', '?')})"
+        f" {record.validity} ({record.system}, {record.backend.name or '?'})"
     )
     body = "\n".join(
         line
@@ -47,7 +47,7 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Division": record.division,
         "MLRepo-Submitter": record.submitter,
         "MLRepo-System": record.system,
-        "MLRepo-Backend": str(record.backend.get("name", "")),
+        "MLRepo-Backend": record.backend.name,
         "MLRepo-Benchmark": record.benchmark,
         "MLRepo-Scenario": record.scenario,
         "MLRepo-Mode": record.mode,
@@ -57,7 +57,7 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Tags": ",".join(record.tags),
         "MLRepo-Record": f"runs/{record.run}/run.json",
     }
-    duration = record.loadgen.get("effective", {}).get("min_duration_ms")
+    duration = record.loadgen.effective.min_duration_ms
     optional = {
         "MLRepo-Duration": "" if duration is None or record.mode == ACCURACY else f"{duration} ms",
         "MLRepo-Configuration": record.configuration,
@@ -96,7 +96,7 @@ def parse_result(text: str) -> Metric:
 
 
 def _one_line(text: str) -> str:
-    return _UNFIT.sub("?", " ".join(str(plain(text)).split()))
+    return _UNFIT.sub("?", " ".join(plain_text(text).split()))
 
 
 def _shorten(subject: str) -> str:
@@ -105,5 +105,5 @@ def _shorten(subject: str) -> str:
 
 def _harmless(body: str) -> str:
     # A body line that looks like a trailer would be one, were the last paragraph ever lost.
-    lines = (_UNFIT.sub("?", line.rstrip()) for line in str(plain(body)).splitlines())
+    lines = (_UNFIT.sub("?", line.rstrip()) for line in plain_text(body).splitlines())
     return "\n".join(re.sub(r"^(MLRepo-)", r"> \1", line) for line in lines)

@@ -169,7 +169,7 @@ class Composer:
             return
         path = root / self.round.calibration_document
         drafts = {
-            str(run.record.model.get("sha256")): text.decode(errors="replace")
+            run.record.model.sha256: text.decode(errors="replace")
             for run in runs
             if (text := self._read_own(run, CALIBRATION_DOCUMENT)) is not None
         }
@@ -202,7 +202,7 @@ class Composer:
         """
         made: dict[str, list[str]] = {}
         for candidate in runs:
-            release = str(candidate.record.loadgen.get("package") or "")
+            release = candidate.record.loadgen.package
             if has_seeds_of(self.round, release) is False:
                 made.setdefault(release, []).append(candidate.run.run)
         releases = loadgen_releases(self.round)

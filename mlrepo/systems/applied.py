@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from mlrepo.record import KnobFacts, PlatformFacts, ScriptFacts
 from mlrepo.systems.scripts import ScriptRun
 
 
@@ -49,6 +49,21 @@ class Applied:
             found.append(f"script {self.script.name}: {self.script.problem}")
         return tuple(found)
 
-    def to_dict(self) -> dict[str, Any]:
+    def facts(self) -> PlatformFacts:
         """Return what a run record keeps."""
-        return asdict(self)
+        script = self.script
+        return PlatformFacts(
+            profile=self.profile,
+            changes=tuple(
+                KnobFacts(c.key, c.path, c.before, c.wanted, c.after, c.problem)
+                for c in self.changes
+            ),
+            prefix=self.prefix,
+            pin_problem=self.pin_problem,
+            script=None
+            if script is None
+            else ScriptFacts(
+                script.name, script.sha256, script.action, script.output, script.problem
+            ),
+            problems=self.problems,
+        )

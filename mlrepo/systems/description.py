@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
+from mlrepo.record import BackendFacts
 from mlrepo.rounds import Round
 from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.system_problems import (
@@ -216,27 +217,20 @@ def unread_user_confs(systems: Path, name: str, round_: str) -> tuple[str, ...]:
 _OF_A_ROUND = re.compile(r"user\.v?[0-9]+\.[0-9]+\.conf")
 
 
-def sut_name(
-    system: str,
-    backend: Mapping[str, object],
-    *,
-    version: str = "",
-    ext: str = "",
-    plain: bool = False,
-) -> str:
-    """Return the name results stand under.
+def sut_name(system: str, backend: BackendFacts) -> str:
+    """Return the name of the results of a system with a backend.
 
     ``<system>-<framework>[-<version>][-<ext>][-<precision>]-<target>``; fp32, the models' own, goes
     without saying, so that each precision has results of its own.
-    ``plain``: the system's name alone. The system's name was checked; a backend may call itself
-    anything, and the name of a directory comes of it.
+    The user may add version and extension, or want the system's name alone. The system's name was
+    checked; a backend may call itself anything, and the name of a directory comes of it.
     """
-    if plain:
+    naming = backend.naming
+    if naming.plain:
         return system
-    precision = backend.get("precision", "")
-    shown = "" if precision in ("fp32", "none") else precision
-    words = (backend.get("framework_name", ""), version, ext, shown, backend.get("target", ""))
-    return "-".join(part for part in (system, *(_directory_name(str(w)) for w in words)) if part)
+    precision = "" if backend.precision in ("fp32", "none") else backend.precision
+    words = (backend.framework_name, naming.version, naming.ext, precision, backend.target)
+    return "-".join(part for part in (system, *map(_directory_name, words)) if part)
 
 
 def _directory_name(text: str) -> str:

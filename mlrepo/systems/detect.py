@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from mlrepo.limits import usable_cpus
+from mlrepo.record import HostFacts
 from mlrepo.systems.accelerators import accelerator_facts
 from mlrepo.systems.devices import device_facts
 from mlrepo.systems.machine import Detection, Fact, Machine
@@ -49,12 +50,14 @@ def detect(root: Path = Path("/"), *, tools: bool = True) -> Detection:
     return Detection(facts, unknown)
 
 
-def host_facts(root: Path = Path("/")) -> dict[str, object]:
+def host_facts(root: Path = Path("/")) -> HostFacts:
     """Return what a run record keeps of the host: no name, no serial number, no address."""
     detected = detect(root, tools=False).facts
-    return {
-        "cpus_usable": usable_cpus(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        **{field: fact.value for field, fact in sorted(detected.items())},
-    }
+    return HostFacts.from_dict(
+        {
+            **{field: fact.value for field, fact in sorted(detected.items())},
+            "cpus_usable": usable_cpus(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+        }
+    )

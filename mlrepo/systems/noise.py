@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.limits import machine_cpus
+from mlrepo.record import LoadReading
 from mlrepo.systems.machine import Machine
 
 _CPU = "sys/devices/system/cpu"
@@ -29,19 +30,19 @@ _LISTED = 5
 BENCHMARK = "mlrepo.harness.child"
 
 
-def load_now(machine: Machine | None = None) -> dict[str, object]:
-    """Return load averages and CPU time counters (clock ticks: busy and total since boot)."""
+def load_now(machine: Machine | None = None) -> LoadReading:
+    """Return load averages and the counters of CPU time."""
     machine = machine or Machine()
     fields = [int(x) for x in machine.text("proc/stat").partition("\n")[0].split()[1:9]]
     # user, nice, system, idle, iowait, irq, softirq, steal
     idle = sum(fields[3:5]) if len(fields) >= 5 else 0
     loads = machine.text("proc/loadavg").split()[:3]
-    return {
-        "loadavg": [round(float(load), 2) for load in loads],
-        "busy_ticks": sum(fields) - idle,
-        "total_ticks": sum(fields),
-        "steal_ticks": fields[7] if len(fields) >= 8 else 0,
-    }
+    return LoadReading(
+        loadavg=tuple(round(float(load), 2) for load in loads),
+        busy_ticks=sum(fields) - idle,
+        total_ticks=sum(fields),
+        steal_ticks=fields[7] if len(fields) >= 8 else 0,
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ class NoiseMeter:
         others = _others(self._processes, self._seen, seconds)
         others_cpus = sum(cpus for _, cpus in others)
         unseen = _busy_seconds(self._load, load) - own - others_cpus * seconds
-        steal = _share(self._load, load, "steal_ticks")
+        ticks = load.total_ticks - self._load.total_ticks
+        stolen = load.steal_ticks - self._load.steal_ticks
         first, last = self._readings[0], self._readings[-1]
         throttled = (
             last.throttled - first.throttled
@@ -129,8 +131,8 @@ class NoiseMeter:
         heat = [reading.celsius for reading in self._readings if reading.celsius is not None]
         found = {
             "seconds": round(seconds, 2),
-            "loadavg": load["loadavg"],
-            "steal_share": steal,
+            "loadavg": list(load.loadavg),
+            "steal_share": round(stolen / ticks, 4) if ticks > 0 else 0.0,
             "throttle_events": throttled,
             "mhz": {
                 "before": first.mhz,
@@ -196,16 +198,11 @@ def glance(machine: Machine | None = None) -> list[str]:
     return list(meter.report()["disturbances"])
 
 
-def _busy_seconds(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+def _busy_seconds(before: LoadReading, after: LoadReading) -> float:
     """Return the CPU seconds that the machine worked: for us, for others, for its kernel."""
-    ticks = after["busy_ticks"] - before["busy_ticks"]
-    stolen = after["steal_ticks"] - before["steal_ticks"]
+    ticks = after.busy_ticks - before.busy_ticks
+    stolen = after.steal_ticks - before.steal_ticks
     return float(ticks - stolen) / os.sysconf("SC_CLK_TCK")
-
-
-def _share(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> float:
-    ticks = after["total_ticks"] - before["total_ticks"]
-    return round((after[key] - before[key]) / ticks, 4) if ticks > 0 else 0.0
 
 
 def _process_seconds() -> dict[tuple[int, float], tuple[str, float]]:

@@ -56,7 +56,7 @@ def test_a_record_of_a_newer_mlrepo_asks_for_it(root: Path) -> None:
     record = bench(root)
     git(root, "switch", "--quiet", "exp/box")
     file = root / "runs" / record["run"] / "run.json"
-    file.write_text(file.read_text().replace("mlrepo.run/1", "mlrepo.run/2"))
+    file.write_text(file.read_text().replace("mlrepo.run/2", "mlrepo.run/3"))
     git(root, "commit", "--quiet", "--all", "--amend", "--no-edit")
     git(root, "switch", "--quiet", "main")
     mlrepo(root, "show", code=2).says("'mlrepo.run/2'", "Use a newer mlrepo")

@@ -141,7 +141,7 @@ def test_a_run_is_found_by_what_people_have_at_hand(measured: Path, kind: str) -
     assert shown["schema"] == "mlrepo.show/1"
     assert shown["record"]["run"] == run["run"]
     assert shown["commit"] == run["commit"]
-    assert shown["record"]["schema"] == "mlrepo.run/1"
+    assert shown["record"]["schema"] == "mlrepo.run/2"
 
 
 def test_latest_is_the_newest_run_and_the_default(measured: Path) -> None:

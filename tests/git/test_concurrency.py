@@ -74,7 +74,7 @@ def start_writer(
             str(count),
             *options,
         ],
-        env=os.environ | {"PYTHONPATH": str(_WRITER.parents[1])},
+        env=os.environ | {"PYTHONPATH": str(_WRITER.parents[2])},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from mlrepo.bench.status import round_status
 from mlrepo.exchange.imported import ImportedRun, Importer
 from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, PERFORMANCE, BackendFacts, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.recorder import RUNS, Composition, Recorder, Tip
@@ -42,7 +42,7 @@ def _record(recorder: Recorder, runs: Iterator[ImportedRun]) -> dict[str, str]:
     """Record runs as mlrepo's own; return their ids by mode."""
     ids = {}
     for one in runs:
-        record = replace(one.record, tags=(), configuration="a", backend={"name": "vllm"})
+        record = replace(one.record, tags=(), configuration="a", backend=BackendFacts(name="vllm"))
         place = RepoPath((RUNS, record.run))
         files = {place / name: data for name, data in one.files.items()}
         files[place / "run.json"] = record.to_json()

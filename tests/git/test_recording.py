@@ -26,7 +26,7 @@ _PLACE = "closed/Acme/results/alpha/resnet50/Offline"
 
 def record(
     recorder: Recorder, run: str, experiment: Experiment = _EXPERIMENT, place: str = _PLACE
-) -> Recorded:
+) -> Recorded[Composition]:
     """Record a sample run."""
     return recorder.record(
         experiment, run, sample_files(run), lambda tip: sample_composition(run, tip, place)

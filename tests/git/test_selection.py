@@ -21,7 +21,12 @@ from mlrepo.record import (
     IMPORTED_TAG,
     INVALID,
     PERFORMANCE,
+    LoadFacts,
+    LoadgenFacts,
+    LoadgenSettings,
     Metric,
+    ModelFacts,
+    NoiseFacts,
     StoredLog,
 )
 from mlrepo.repository.discovery import ResultsRepository
@@ -185,13 +190,15 @@ def test_runs_that_may_not_be_submitted_are_left_out(
         "probe": {"tags": ("probe",)},
         "imported": {"tags": (IMPORTED_TAG,)},
         "asked to last 2 s, the round asks 600 s": {
-            "loadgen": {"seeds": _V61.seeds(), "effective": {"min_duration_ms": 2000}}
+            "loadgen": LoadgenFacts(
+                seeds=_V61.seeds(), effective=LoadgenSettings(min_duration_ms=2000)
+            )
         },
         "LoadGen 5.0.4 does not belong to v6.1: its qsl_rng_seed is 1": {
-            "loadgen": {"package": "5.0.4", "seeds": seeds, "effective": {}}
+            "loadgen": LoadgenFacts(package="5.0.4", seeds=seeds)
         },
         "not quiet: a compiler": {
-            "load": {"noise": {"required_quiet": True, "disturbances": ["a compiler"]}}
+            "load": LoadFacts(noise=NoiseFacts(required_quiet=True, disturbances=("a compiler",)))
         },
     }
     assert record.validity == "VALID"
@@ -214,7 +221,7 @@ def test_a_run_of_another_loadgen_with_the_round_s_seeds_is_taken_and_named(
     ids = laboratory.result("Offline")
     assert _plan(results).composition.notes == ()
     release = "5.1.0"
-    loadgen = {"package": release, "seeds": _V61.seeds(), "effective": {}}
+    loadgen = LoadgenFacts(package=release, seeds=_V61.seeds())
     laboratory.result("SingleStream", "b", loadgen=loadgen)
     plan = _plan(results)
     [note] = [note for note in plan.composition.notes if "LoadGen" in note]
@@ -378,7 +385,7 @@ def test_selecting_again_makes_no_commit_and_a_quantized_model_a_note(
     """The same runs are the same commit; how weights were quantized, a person must write."""
     laboratory.result("Offline")
     assert _select(results).commit == _select(results).commit
-    int8 = {"weight_data_types": "int8", "file": "resnet50_int8.onnx"}
+    int8 = ModelFacts(weight_data_types="int8", file="resnet50_int8.onnx")
     laboratory.result("Offline", "int8", result=Metric(1e6, "samples/s"), model=int8)
     plan = _plan(results)
     assert any("calibration.md must be written" in note for note in plan.composition.notes)
@@ -388,14 +395,14 @@ def test_the_draft_of_a_quantized_model_is_the_calibration_document(
     results: ResultsRepository, laboratory: Laboratory
 ) -> None:
     """As recorded with the run; another model without a draft must be written of."""
-    int8 = {"weight_data_types": "int8", "file": "resnet50_int8.onnx", "sha256": "1" * 64}
+    int8 = ModelFacts(weight_data_types="int8", file="resnet50_int8.onnx", sha256="1" * 64)
     draft = {"calibration.md": b"# Calibration of resnet50\n"}
     laboratory.result("Offline", model=int8, further=draft)
     plan = _plan(results)
     assert [note for note in plan.composition.notes if "drafted" in note]
     _select(results)
     assert _read(results, "documentation/calibration.md") == draft["calibration.md"]
-    laboratory.result("SingleStream", "b", model={**int8, "file": "b.onnx", "sha256": "2" * 64})
+    laboratory.result("SingleStream", "b", model=replace(int8, file="b.onnx", sha256="2" * 64))
     assert any("must be written" in note for note in _plan(results).composition.notes)
     _select(results)
     text = _read(results, "documentation/calibration.md")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlrepo.record import SourceFacts
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.source import collect_garbage, source_state
 from tests.samples import git
@@ -13,7 +14,7 @@ def test_a_clean_tree_is_its_commit(results: ResultsRepository) -> None:
     """Commit and branch are named; untracked files do not make it dirty."""
     (results.root / "untracked").touch()
     commit = git(results.root, "rev-parse", "HEAD").strip()
-    assert source_state(results) == {"commit": commit, "branch": "main", "dirty": False}
+    assert source_state(results) == SourceFacts(commit, "main", dirty=False)
 
 
 def test_a_dirty_tree_has_the_digest_of_its_difference(results: ResultsRepository) -> None:
@@ -23,8 +24,8 @@ def test_a_dirty_tree_has_the_digest_of_its_difference(results: ResultsRepositor
         (results.root / "README.md").write_bytes(content)
         for _ in range(2):
             state = source_state(results)
-            assert state["dirty"] is True
-            digests.add(state["diff_sha256"])
+            assert state.dirty is True
+            digests.add(state.diff_sha256)
             git(results.root, "add", "README.md")
     assert len(digests) == 3
 
@@ -34,7 +35,7 @@ def test_reading_the_state_leaves_the_index_alone(results: ResultsRepository) ->
     (results.root / "README.md").touch()
     index = results.git_dir / "index"
     before = (index.read_bytes(), index.stat().st_mtime_ns, index.stat().st_ino)
-    assert source_state(results)["dirty"] is False
+    assert source_state(results).dirty is False
     assert (index.read_bytes(), index.stat().st_mtime_ns, index.stat().st_ino) == before
 
 
@@ -42,7 +43,7 @@ def test_without_a_commit_everything_is_dirty(tmp_path: Path) -> None:
     """An unborn branch has no commit to name."""
     git(tmp_path, "init", "--quiet")
     (tmp_path / "mlrepo.toml").touch()
-    assert source_state(find_repository(tmp_path)) == {"commit": "", "branch": "", "dirty": True}
+    assert source_state(find_repository(tmp_path)) == SourceFacts(dirty=True)
 
 
 def test_collecting_garbage_keeps_what_is_being_recorded(results: ResultsRepository) -> None:

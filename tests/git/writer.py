@@ -15,7 +15,7 @@ from mlrepo.paths import RepoPath
 from mlrepo.repository.discovery import find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.identity import git_identity
-from mlrepo.repository.recorder import RUNS, Recorded, Recorder
+from mlrepo.repository.recorder import RUNS, Composition, Recorded, Recorder
 from mlrepo.repository.spool import Spool, SpooledRun
 from tests.samples import sample_composition, sample_files, sample_run_id
 
@@ -48,7 +48,9 @@ def spool_run(spool: Spool, run_id: str) -> SpooledRun:
     return run
 
 
-def record_spooled(recorder: Recorder, experiment: Experiment, run: SpooledRun) -> Recorded:
+def record_spooled(
+    recorder: Recorder, experiment: Experiment, run: SpooledRun
+) -> Recorded[Composition]:
     """Record what lies in the spool; only a complete run is placed."""
     files = {RepoPath((RUNS, run.run_id, p.name)): p for p in sorted(run.directory.iterdir())}
     complete = files.keys() == sample_files(run.run_id).keys()

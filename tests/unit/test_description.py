@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
+from mlrepo.record import BackendFacts, NamingFacts
 from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.system_schema import known_fields
 from mlrepo.systems.agreement import agrees
@@ -130,7 +132,7 @@ def test_settings_of_a_system_belong_to_a_round(tmp_path: Path) -> None:
         ({"framework_name": "My Framework", "target": "GPU:0"}, "box-My-Framework-GPU-0"),
         ({"framework_name": "../../etc", "target": ""}, "box-etc"),
         ({"framework_name": "Tür", "target": "日本"}, "box-T-r"),
-        ({"framework_name": None, "target": 5}, "box-None-5"),
+        ({"framework_name": None, "target": 5}, "box-5"),
         ({"framework_name": "x" * 300}, "box-" + "x" * 60),
         ({"framework_name": "c++17"}, "box-c++17"),
         ({"framework_name": "v1."}, "box-v1"),
@@ -141,19 +143,23 @@ def test_results_stand_under_system_framework_and_target(
     backend: dict[str, Any], name: str
 ) -> None:
     """Whatever a backend calls itself, a directory can be called so."""
-    assert sut_name("box", backend) == name
+    assert sut_name("box", BackendFacts().described_by(backend)) == name
     assert name_problem(name) == ""
 
 
 def test_the_name_of_results_holds_version_and_extension_when_given() -> None:
     """``<system>-<framework>[-<version>][-<ext>]-<target>``, or the system alone."""
-    backend = {"framework_name": "tvm", "target": "cpu"}
-    assert sut_name("box", backend, version="0.8", ext="dnnl") == "box-tvm-0.8-dnnl-cpu"
-    assert sut_name("box", backend, version="0.8") == "box-tvm-0.8-cpu"
-    assert sut_name("box", backend, version="../x") == "box-tvm-x-cpu"
-    assert sut_name("box", backend, version="0.8", plain=True) == "box"
-    assert sut_name("box", {**backend, "precision": "fp32"}) == "box-tvm-cpu"
-    assert sut_name("box", {**backend, "precision": "int8"}, ext="x") == "box-tvm-x-int8-cpu"
+
+    def name(naming: NamingFacts, precision: str = "") -> str:
+        backend = BackendFacts(framework_name="tvm", target="cpu", precision=precision)
+        return sut_name("box", replace(backend, naming=naming))
+
+    assert name(NamingFacts("0.8", "dnnl")) == "box-tvm-0.8-dnnl-cpu"
+    assert name(NamingFacts("0.8")) == "box-tvm-0.8-cpu"
+    assert name(NamingFacts("../x")) == "box-tvm-x-cpu"
+    assert name(NamingFacts("0.8", plain=True)) == "box"
+    assert name(NamingFacts(), "fp32") == "box-tvm-cpu"
+    assert name(NamingFacts(ext="x"), "int8") == "box-tvm-x-int8-cpu"
 
 
 _FACTS = {

@@ -9,6 +9,7 @@ import pytest
 
 from mlrepo.layout.documents import calibration, code_readme, result_readme
 from mlrepo.markdown import code, plain
+from mlrepo.record import BackendFacts, DatasetFacts, HostFacts, LoadgenFacts, ModelFacts
 from tests.samples import sample_record
 
 _HOSTILE = (
@@ -49,17 +50,17 @@ def test_the_documents_of_a_submission_hold_no_markup_of_others(text: str) -> No
         tool=text,
         platform=text,
         argv=("mlrepo", text),
-        model={
-            "file": text,
-            "sha256": text,
-            "weight_data_types": text,
-            "weight_transformations": text,
-            "starting_weights_filename": text,
-        },
-        dataset={"name": text, "samples": text, "fingerprint": text},
-        backend={"name": text, "framework": text, "prefix": [text]},
-        host={"other_software_stack": text, "operating_system": text},
-        loadgen={"version": text},
+        model=ModelFacts(
+            file=text,
+            sha256=text,
+            weight_data_types=text,
+            weight_transformations=text,
+            starting_weights_filename=text,
+        ),
+        dataset=DatasetFacts(name=text, samples=text, fingerprint=text),
+        backend=BackendFacts(name=text, framework=text, prefix=(text,)),
+        host=HostFacts(other_software_stack=text, operating_system=text),
+        loadgen=LoadgenFacts(version=text),
     )
     harmless = replace(record, sut="x", benchmark="x", validity="x")
     documents = (result_readme([record], text), code_readme([record]), calibration([record], {})[0])

@@ -22,9 +22,9 @@ def test_load_is_counted_in_ticks_that_only_grow() -> None:
     """Busy and stolen time are shares of the total."""
     first, second = load_now(), load_now()
     for name in ("busy_ticks", "total_ticks", "steal_ticks"):
-        assert 0 <= first[name] <= second[name]  # type: ignore[operator]
-    assert first["busy_ticks"] <= first["total_ticks"]  # type: ignore[operator]
-    assert len(first["loadavg"]) == 3  # type: ignore[arg-type]
+        assert 0 <= getattr(first, name) <= getattr(second, name)
+    assert first.busy_ticks <= first.total_ticks
+    assert len(first.loadavg) == 3
 
 
 def test_our_own_child_is_no_disturbance_and_another_process_is() -> None:

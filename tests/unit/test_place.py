@@ -12,7 +12,7 @@ import pytest
 
 from mlrepo.bench.place import PlacedFiles, place_run
 from mlrepo.paths import RepoPath
-from mlrepo.record import Metric, RunRecord, configuration_digest
+from mlrepo.record import Metric, RunRecord, SettingFacts, configuration_digest
 from mlrepo.rounds import SHIPPED
 from tests.samples import sample_record
 
@@ -55,7 +55,7 @@ class MemoryTree:
 
 
 def _record(run: str = FIRST, **changes: Any) -> RunRecord:
-    return replace(sample_record(run), configuration=configuration_digest({"a": 1}), **changes)
+    return sample_record(run, configuration=configuration_digest({"a": 1}), **changes)
 
 
 def _place(record: RunRecord, tip: MemoryTree | None = None, *, force: bool = False) -> PlacedFiles:
@@ -213,17 +213,17 @@ def test_settings_that_a_run_may_choose_are_placed(
 
 def test_what_the_log_does_not_show_is_read_in_the_recorded_user_conf() -> None:
     """Token latencies take the place of the latency bound, and records do not have their line."""
-    conf = {"user.conf": {"value": '{"*.*.use_token_latencies": "1"}', "origin": ""}}
+    conf = {"user.conf": SettingFacts('{"*.*.use_token_latencies": "1"}', "")}
     record = _record(settings=conf, loadgen={"effective": {}})
     assert "use_token_latencies = 1" in _place(record).placement.reason
-    conf = {"user.conf": {"value": '{"resnet50.*.performance_sample_count_override": "1"}'}}
+    conf = {"user.conf": SettingFacts('{"resnet50.*.performance_sample_count_override": "1"}', "")}
     assert "performance_sample_count = 1, " in _place(_record(settings=conf)).placement.reason
-    conf = {"user.conf": {"value": '{"resnet.*.performance_issue_same": "1"}'}}
+    conf = {"user.conf": SettingFacts('{"resnet.*.performance_issue_same": "1"}', "")}
     assert _place(_record(settings=conf)).placement.placed  # LoadGen was asked for resnet50
     huge = "9" * 4000
-    conf = {"user.conf": {"value": json.dumps({"*.*.target_latency_percentile": huge})}}
+    conf = {"user.conf": SettingFacts(json.dumps({"*.*.target_latency_percentile": huge}), "")}
     assert _place(_record(settings=conf, scenario="SingleStream")).placement.placed
-    conf = {"user.conf": {"value": "[["}}
+    conf = {"user.conf": SettingFacts("[[", "")}
     assert _place(_record(settings=conf)).placement.placed
 
 
@@ -272,7 +272,7 @@ def test_another_configuration_is_kept_out_and_the_difference_named(
     tip = MemoryTree()
     first = _record(mode="accuracy", result=Metric(76.5, "%"))
     tip.add(first, _place(first, tip))
-    changes = {**changes, "backend": {**first.backend, **changes.get("backend", {})}}
+    changes = {**changes, "backend": {**first.backend.to_dict(), **changes.get("backend", {})}}
     second = replace(_record(SECOND, **changes), configuration=configuration_digest({"a": 2}))
     placement = _place(second, tip).placement
     assert not placement.placed
@@ -307,11 +307,11 @@ def test_a_neighbour_that_cannot_be_read_does_not_stop_the_recording() -> None:
     tip = MemoryTree()
     first = _record()
     tip.add(first, _place(first, tip))
-    tip.files[f"runs/{FIRST}/run.json"] = b'{"schema": "mlrepo.run/2"}'
+    tip.files[f"runs/{FIRST}/run.json"] = b'{"schema": "mlrepo.run/3"}'
     placement = _place(_record(SECOND), tip).placement
     assert not placement.placed
     assert "cannot be compared" in placement.reason
-    assert "mlrepo.run/2" in placement.reason
+    assert "mlrepo.run/3" in placement.reason
 
 
 def test_the_files_of_a_result_say_what_was_measured() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
 from mlrepo.record import (
+    HostFacts,
+    LoadgenFacts,
     Metric,
     RunRecord,
     configuration_digest,
@@ -46,13 +49,13 @@ def test_any_text_and_finite_number_survives_json(
         reasons=tuple(several),
         tags=(text,),
         metrics={text: Metric(number, text)},
-        host={"name": text},
+        host=HostFacts(others={"name": text}),
     )
     read = RunRecord.from_json(record.to_json())
     assert read.to_json() == RunRecord.from_json(read.to_json()).to_json()
     assert read.argv == tuple(_spelt(one) for one in several)
     assert read.metrics == {_spelt(text): Metric(number, _spelt(text))}
-    assert read.host == {"name": _spelt(text)}
+    assert read.host == HostFacts(others={"name": _spelt(text)})
 
 
 def _spelt(text: str) -> str:
@@ -71,16 +74,17 @@ def test_the_file_is_sorted_and_ends_with_a_newline() -> None:
 def test_a_number_that_is_not_finite_is_written_as_null(value: float) -> None:
     """JSON has no NaN: a strict reader must be able to read every record."""
     record = sample_record(
-        metrics={"min_latency": Metric(value, "ms")}, loadgen={"result": {"qps": [value, 1.5]}}
+        metrics={"min_latency": Metric(value, "ms")},
+        loadgen=LoadgenFacts(others={"result": {"qps": [value, 1.5]}}),
     )
     written = json.loads(record.to_json(), parse_constant=pytest.fail)
     assert written["metrics"]["min_latency"] == {"value": None, "unit": "ms"}
-    assert written["loadgen"] == {"result": {"qps": [None, 1.5]}}
+    assert written["loadgen"]["result"] == {"qps": [None, 1.5]}
 
 
 def test_a_later_minor_version_can_be_read() -> None:
     """Unknown keys are ignored, at the top and inside."""
-    raw = asdict(sample_record())
+    raw: dict[str, Any] = sample_record().to_dict()
     raw["later"] = raw["result"]["later"] = raw["placement"]["later"] = 1
     raw["metrics"]["latency_p99"]["later"] = raw["logs"]["mlperf_log_summary.txt"]["later"] = 1
     assert RunRecord.from_json(json.dumps(raw).encode()) == sample_record()
@@ -108,8 +112,8 @@ def test_what_is_no_record_is_refused_with_its_place(data: bytes) -> None:
 
 def test_another_schema_asks_for_a_newer_mlrepo() -> None:
     """A record of the next major version is not half-read."""
-    with pytest.raises(UserError, match=r"'mlrepo\.run/2'") as refused:
-        RunRecord.from_json(sample_record(schema="mlrepo.run/2").to_json())
+    with pytest.raises(UserError, match=r"'mlrepo\.run/3'") as refused:
+        RunRecord.from_json(sample_record(schema="mlrepo.run/3").to_json())
     assert "newer" in refused.value.hint
 
 

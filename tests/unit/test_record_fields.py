@@ -16,8 +16,9 @@ from mlrepo.bench.consent import tuned_words
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.tuned import Tuned
 from mlrepo.errors import UserError
-from mlrepo.record import Metric, Placement, RunRecord, StoredLog
-from mlrepo.record_fields import RECORD, Use
+from mlrepo.record import RunRecord
+from mlrepo.record.codec import uses
+from mlrepo.record.forms import Use
 from mlrepo.settings import SETTINGS
 from mlrepo.systems.profiles import _PIN, _STATE, _TOP
 from tests.samples import sample_record
@@ -25,25 +26,48 @@ from tests.samples import sample_record
 _PACKAGE = Path(mlrepo.__file__).parent
 
 
-def test_every_field_of_a_record_is_classified() -> None:
-    """A new field needs a form and a use before it can be read."""
-    named = {name.split(".")[0] for name in RECORD}
-    assert named == {field.name for field in fields(RunRecord)}
-    for above, kind in (
-        ("result", Metric),
-        ("metrics.*", Metric),
-        ("logs.*", StoredLog),
-        ("placement", Placement),
-    ):
-        below = {name.removeprefix(f"{above}.") for name in RECORD if name.startswith(f"{above}.")}
-        assert {name for name in below if "." not in name and name != "*"} == {
-            field.name for field in fields(kind)
-        }
+# Where a value of a record ends that is not only shown.
+_CHOICES = {
+    "backend.max_batch",
+    "backend.name",
+    "backend.precision",
+    "backend.threads",
+    "dataset.fingerprint",
+    "dataset.preprocessing",
+    "model.layout",
+    "model.preprocessing",
+    "model.sha256",
+    "platform",
+    "reference.*",
+}
+_COMPONENTS = {
+    "backend.naming.ext",
+    "backend.naming.version",
+    "benchmark",
+    "division",
+    "experiment",
+    "logs.*.full_sha256",
+    "mode",
+    "round",
+    "run",
+    "scenario",
+    "submitter",
+    "sut",
+    "system",
+    "test",
+}
+
+
+def test_what_a_record_is_used_for_is_known() -> None:
+    """A field that gets another use than being shown has to be named here."""
+    known = dict(uses(RunRecord))
+    assert {name for name, use in known.items() if use is Use.CHOICE} == _CHOICES
+    assert {name for name, use in known.items() if use is Use.PATH} == _COMPONENTS
 
 
 def test_what_becomes_part_of_a_process_is_known() -> None:
     """These three, and each passes the gate of `mlrepo.bench.consent`."""
-    assert {name for name, field in RECORD.items() if field.use is Use.PROCESS} == {
+    assert {name for name, use in uses(RunRecord) if use is Use.PROCESS} == {
         "argv",
         "backend.prefix",
         "backend.asked_options",
@@ -73,6 +97,7 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
         "backend_options",
     }
     typed = {
+        "device",
         "count",
         "time",
         "qps",

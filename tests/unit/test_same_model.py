@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from mlrepo.bench.inputs import find_same_model
 from mlrepo.errors import UserError
 from mlrepo.model_files import find_model_files
+from mlrepo.record import ModelFacts, ModelFileFacts
 from mlrepo.workloads.digits import DIGITS
 
 
@@ -31,16 +31,17 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def _recorded(path: Path) -> dict[str, Any]:
+def _recorded(path: Path) -> ModelFacts:
     files = find_model_files(path)
-    return {"file": path.name, "sha256": files.digest, "files": files.listed()}
+    listed = tuple(ModelFileFacts(one.name, one.size, one.sha256) for one in files.files)
+    return ModelFacts(file=path.name, sha256=files.digest, files=listed)
 
 
 def test_a_record_without_a_list_of_files_names_a_model_of_one_file(tmp_path: Path) -> None:
     """As mlrepo 0.1 wrote it."""
     assert DIGITS.model is not None
     sha256 = hashlib.sha256(DIGITS.model.path.read_bytes()).hexdigest()
-    found = find_same_model(tmp_path, DIGITS, {"file": "x.onnx", "sha256": sha256}, None)
+    found = find_same_model(tmp_path, DIGITS, ModelFacts(file="x.onnx", sha256=sha256), None)
     assert found.path == DIGITS.model.path
 
 
@@ -59,6 +60,7 @@ def test_the_files_that_differ_are_named(tmp_path: Path, model: Path) -> None:
 
 def test_a_record_of_the_graph_alone_matches_no_weights(tmp_path: Path, model: Path) -> None:
     """mlrepo 0.1 hashed the named file only: which weights it ran, nobody knows."""
-    recorded = {"file": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    recorded = ModelFacts(file=model.name, sha256=sha256)
     with pytest.raises(UserError, match="names only one of its files"):
         find_same_model(tmp_path, DIGITS, recorded, model)

@@ -182,15 +182,13 @@ def print_run(done: ConcludedRun) -> None:
     click.echo(f"  run     {record.run}  (mlrepo show {record.run[-6:]})")
     click.echo(f"  commit  {done.commit[:10]} on exp/{record.experiment}")
     click.echo(f"  result  {where}")
-    for problem in (record.host.get("platform") or {}).get("problems", ()):
+    for problem in record.host.platform.problems:
         click.echo(f"  not set by the platform profile {record.platform}: {problem}", err=True)
 
 
 def run_values(done: ConcludedRun) -> dict[str, Any]:
     """Return a run as it stands in JSON output: commit and record."""
-    from dataclasses import asdict
-
-    return {"commit": done.commit, "record": asdict(done.record)}
+    return {"commit": done.commit, "record": done.record.to_dict()}
 
 
 def exit_code(validity: str) -> int:

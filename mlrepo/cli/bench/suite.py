@@ -232,7 +232,9 @@ def _print_plan(planned: Suite) -> None:
         right=(3,),
     )
     if (model := planned.model) is not None:
-        types, images = model_words(asdict(model), {}, model.precision)
+        from mlrepo.record import DatasetFacts
+
+        types, images = model_words(model, DatasetFacts(), model.precision)
         click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
     for choice in planned.choices:
         asked = " or ".join(choice)

@@ -163,8 +163,7 @@ def apply(name: str | None, as_json: bool) -> None:
     chosen = resolver(repository).require("platform", name).value
     applied = _tuner(repository.store).apply(load_profile(repository.platforms, chosen))
     if as_json:
-        problems = list(applied.problems)
-        print_json("mlrepo.platform.apply/1", {**applied.to_dict(), "problems": problems})
+        print_json("mlrepo.platform.apply/1", applied.facts().to_dict())
         return
     _print_changes(applied.changes)
     if applied.script and applied.script.output:

@@ -114,7 +114,7 @@ def print_comparison(one: Comparison) -> None:
 
 
 def _disturbed(runs: Sequence[RunRecord]) -> str:
-    disturbed = sum(bool((run.load.get("noise") or {}).get("disturbances")) for run in runs)
+    disturbed = sum(bool(run.load.noise.disturbances) for run in runs)
     if not disturbed:
         return ""
     number = f"{disturbed} of them " if len(runs) > 1 else ""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +14,7 @@ from mlrepo.cli.screen import write_bytes
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
-    from mlrepo.record import RunRecord
+    from mlrepo.record import AgreementFacts, InputFacts, ModelFacts, RunRecord
 
 _LOGS = {
     "summary": "mlperf_log_summary.txt",
@@ -57,7 +55,7 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         return
     record = load_record(repository, found)
     if as_json:
-        print_json("mlrepo.show/1", {"commit": found.commit, "record": asdict(record)})
+        print_json("mlrepo.show/1", {"commit": found.commit, "record": record.to_dict()})
         return
     files = file_names(repository, found)
     _print_record(record, found.commit, files)
@@ -65,33 +63,34 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
 
 
-def _model(model: Mapping[str, Any]) -> str:
+def _model(model: ModelFacts) -> str:
     """Return what identifies a recorded model; each of its files where there are several."""
-    lines = [f"{model.get('file')}, sha256 {model.get('sha256')}"]
-    files = model.get("files") or ()
-    if len(files) > 1:
-        lines[0] += f" over {len(files)} files, {model.get('size')} bytes"
-        lines += [f"{'':12}{f['name']}, {f['size']} bytes, sha256 {f['sha256']}" for f in files]
+    lines = [f"{model.file or '-'}, sha256 {model.sha256 or '-'}"]
+    if len(model.files) > 1:
+        lines[0] += f" over {len(model.files)} files, {model.size} bytes"
+        lines += [f"{'':12}{f.name}, {f.size} bytes, sha256 {f.sha256}" for f in model.files]
     return "\n".join(lines)
 
 
-def _agreement(backend: Mapping[str, Any]) -> str:
+def _agreement(found: AgreementFacts) -> str:
     """Return what the backend's scores were compared with, and how near they are."""
-    found = backend.get("agreement") or {}
-    if not found.get("reference"):
-        return f"not compared: {found['why']}" if found.get("why") else "-"
-    batches = " and ".join(map(str, found.get("batches") or ()))
+    if not found.reference:
+        return f"not compared: {found.why}" if found.why else "-"
+    batches = " and ".join(map(str, found.batches or ()))
     return (
-        f"{found.get('distance') or 0:.2g} from {found['reference']} ({found.get('type')} allows "
-        f"{found.get('bound') or 0:g}): {len(found.get('samples') or ())} samples, batches of "
-        f"{batches}"
+        f"{found.distance or 0:.2g} from {found.reference} ({found.type} allows "
+        f"{found.bound or 0:g}): {len(found.samples or ())} samples, batches of {batches}"
     )
 
 
-def _input(backend: Mapping[str, Any]) -> str:
+def _input(fed: InputFacts) -> str:
     """Return how the samples got into the model."""
-    fed = backend.get("input")
-    return (fed.get("cast") or "samples as they are") if fed else "-"
+    return (fed.cast or "samples as they are") if fed.type else "-"
+
+
+def _averages(load: tuple[float, ...] | None) -> str:
+    """Return load averages as a list, as the record has them."""
+    return str(None if load is None else list(load))
 
 
 def _print_failure(failure: bytes, run: str) -> None:
@@ -122,32 +121,30 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
     if placement.forced:
         placed += f" (although {placement.reason})"
     backend, model, data = record.backend, record.model, record.dataset
-    types, images = model_words(model, data, str(backend.get("precision") or ""))
+    host, load = record.host, record.load
+    types, images = model_words(model, data, backend.precision)
     details = {
         "run": record.run,
         "commit": f"{commit} on exp/{record.experiment}",
         "started": f"{record.started}, ended {record.ended}",
         "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
         "system": f"{record.system} (results stand under {record.sut})",
-        "backend": f"{backend.get('framework', backend.get('name'))}, "
-        f"batch {backend.get('batch')}, options {json.dumps(backend.get('options', {}))}",
-        "scores": _agreement(backend),
-        "input": _input(backend),
+        "backend": f"{backend.framework or backend.name}, "
+        f"batch {backend.batch}, options {json.dumps(backend.options or {})}",
+        "scores": _agreement(backend.agreement),
+        "input": _input(backend.input),
         "model": _model(model),
         "types": types,
         **({"images": images} if images else {}),
-        "data set": f"{data.get('name')}, {data.get('samples')} samples, "
-        f"sha256 {data.get('fingerprint')}"
-        if data
+        "data set": f"{data.name}, {data.samples} samples, sha256 {data.fingerprint}"
+        if data.name or data.fingerprint
         else "-",
-        "LoadGen": str(record.loadgen.get("version", record.loadgen.get("package", "-"))),
-        "user.conf": record.settings.get("user.conf", {}).get("value", ""),
-        "host": f"{record.host.get('host_processor_model_name', '?')}, "
-        f"{record.host.get('cpus_usable')} CPUs usable",
-        "load": f"before {record.load.get('before')}, after {record.load.get('after')}, "
-        f"CPU busy {record.load.get('busy_share')}, stolen {record.load.get('steal_share')}",
-        "source": str(record.source.get("commit"))
-        + (" (dirty)" if record.source.get("dirty") else ""),
+        "LoadGen": record.loadgen.version or record.loadgen.package or "-",
+        "user.conf": record.setting("user.conf"),
+        "host": f"{host.host_processor_model_name or '?'}, {host.cpus_usable} CPUs usable",
+        "load": f"before {_averages(load.before)}, after {_averages(load.after)}, "
+        f"CPU busy {load.busy_share}, stolen {load.steal_share}",
+        "source": (record.source.commit or "-") + (" (dirty)" if record.source.dirty else ""),
         "tags": ", ".join(record.tags) or "-",
         "redacted": ", ".join(f"{n} x {kind}" for kind, n in record.redactions.items()) or "-",
         "config": record.configuration,

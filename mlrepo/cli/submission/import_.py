@@ -225,8 +225,6 @@ def _row(record: RunRecord) -> tuple[str, ...]:
 
 
 def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, object]:
-    from dataclasses import asdict
-
     return {
         "branch": None if dry_run else branch,
         "runs": [
@@ -234,7 +232,7 @@ def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, o
                 "commit": one.commit or None,
                 "command": list(one.command.arguments),
                 "remarks": list(one.command.remarks),
-                "record": asdict(one.record),
+                "record": one.record.to_dict(),
             }
             for one in done
         ],

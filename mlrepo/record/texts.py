@@ -1,0 +1,54 @@
+"""Names of runs, and numbers and times as records and people have them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlrepo.digest import sha256_bytes
+from mlrepo.record.forms import RUN_ID
+
+
+@dataclass(frozen=True)
+class AccuracyEntry:
+    """One response in an accuracy log: the index of the sample and the bytes of the response."""
+
+    sample_index: int
+    data: bytes
+
+
+def new_run_id(started: datetime.datetime, content: bytes) -> str:
+    """Return ``YYYYMMDDTHHMMSSZ-<6 hex>``: sortable by start, told apart by content."""
+    return f"{run_stamp(started)}-{sha256_bytes(content)[:6]}"
+
+
+def run_stamp(started: datetime.datetime) -> str:
+    """Return how the id of a run that starts then begins: ``YYYYMMDDTHHMMSSZ``."""
+    return started.astimezone(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def is_run_id(text: str) -> bool:
+    """Say whether ``text`` has the form of a run id."""
+    return bool(RUN_ID.match(text))
+
+
+def configuration_digest(configuration: Mapping[str, object]) -> str:
+    """Return the SHA-256 of a configuration: equal for runs that may stand in one result."""
+    text = json.dumps(configuration, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return sha256_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def format_number(value: float) -> str:
+    """Return a number with five significant digits, or, from 1000 on, one decimal."""
+    if value != value or abs(value) in (float("inf"),):
+        return str(value)
+    if abs(value) >= 1000:
+        return f"{value:.1f}".rstrip("0").rstrip(".")
+    return f"{value:.5g}"
+
+
+def timestamp(moment: datetime.datetime) -> str:
+    """Return an RFC 3339 UTC time to the second."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
