@@ -20,11 +20,12 @@ _NS = 1_000_000_000
 
 def endpoints_scenarios(round_: Round, category: str, model: str) -> list[str]:
     """Return scenarios that make a closed submission of the model complete; may be empty."""
-    entry = round_.tables["scenarios"][category].get(model) or {}
-    if entry.get("required") is None:
+    rules = round_.scenario_rules(category, model)
+    if rules is None:
         return []
-    needs_either = {"Server", "Interactive"} <= set(entry["optional"])
-    return [*entry["required"], *(["Interactive"] if needs_either else [])]
+    required, optional = rules
+    needs_either = {"Server", "Interactive"} <= set(optional)
+    return [*required, *(["Interactive"] if needs_either else [])]
 
 
 def write_endpoints(root: Path, division: str, category: str, model: str, *names: str) -> Path:
@@ -50,9 +51,8 @@ def _write_result(round_: Round, directory: Path, model: str, name: str) -> None
     kind = {"Server": "online", "server": "online"}.get(name, name.lower())
     _write(directory / "config.yaml", _CONFIG.format(kind=kind, **round_.seeds()))
     _write_json(directory / "performance" / "result_summary.json", _summary())
-    counts = round_.tables["accuracy_sample_count"].get(model)
-    counts = counts or round_.tables["dataset_size"][model]
-    samples = counts.get(name) if isinstance(counts, dict) else counts
+    samples = round_.accuracy_samples(model, name)
+    assert samples is not None
     _write_json(
         directory / "accuracy" / "accuracy_results.json",
         _scores(samples, round_.accuracy_targets(model, name), model in _FRACTIONS),

@@ -60,7 +60,7 @@ class Submission:
     @property
     def scenarios(self) -> tuple[str, ...]:
         """The scenarios it has a result of: those the round requires of an edge system."""
-        return tuple(self.round.tables["scenarios"]["edge"]["resnet"]["required"])
+        return self.round.scenarios_of("edge", "resnet")
 
     def place(self, scenario: str) -> Place:
         """Return the names of the result of a scenario."""

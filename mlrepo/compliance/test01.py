@@ -95,7 +95,7 @@ class AccuracyInPerformance(ComplianceTest):
     def kept_files(self, round_: Round, *, passed: bool) -> tuple[str, ...]:
         """Return the files that the round asks for: where responses differ, both accuracies too."""
         wanted = round_.tables["required_files"]
-        return tuple(wanted[f"test01_accuracy_if_{'pass' if passed else 'fail'}"])
+        return tuple(wanted["test01_accuracy_if_pass" if passed else "test01_accuracy_if_fail"])
 
     def is_of_older_audit(self, values: Mapping[str, object]) -> bool:
         """Say whether the run logged a share of all responses, as v0.5 asked."""

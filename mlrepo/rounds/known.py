@@ -7,11 +7,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, cast
 
 from mlrepo.errors import UserError
 from mlrepo.rounds.round import Round
-from mlrepo.rounds.traits import misread_trait
+from mlrepo.rounds.tables import RoundTables
+from mlrepo.rounds.traits import KEY, misread_trait
 
 SCHEMA = "mlrepo-rules/1"
 # Where a results repository keeps the rules of its own rounds.
@@ -109,7 +110,7 @@ def _numbers(name: str) -> tuple[int, ...]:
     return tuple(map(int, name[1:].split(".")))
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _read(file: Path) -> RoundTables:
     try:
         tables = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -119,12 +120,12 @@ def _read(file: Path) -> Mapping[str, Any]:
             f"{file} is not a round's data file of schema {SCHEMA}.",
             hint="`mlrepo round import` writes such files.",
         )
-    if wrong := misread_trait(tables):
+    if wrong := misread_trait(tables.get(KEY, {})):
         raise UserError(
             f"The rules in {file} cannot be read: {wrong}.",
             hint="`mlrepo round show v6.1` shows the traits of a round and what each means.",
         )
-    return tables
+    return cast(RoundTables, tables)
 
 
 # The rounds that come with mlrepo: for what is about no repository.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.rounds.layout import RoundLayout
+from mlrepo.rounds.tables import RoundTables
 from mlrepo.rounds.traits import Traits
 from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 
@@ -35,7 +36,7 @@ class Round(Traits):
     """
 
     name: str
-    tables: Mapping[str, Any]
+    tables: RoundTables
 
     @functools.cached_property
     def layout(self) -> RoundLayout:
@@ -76,8 +77,8 @@ class Round(Traits):
             return (), tuple(LOADGEN_SCENARIOS)
         both = "datacenter-edge" if "," in category else category
         table = self.tables["scenarios"].get(both) or {}
-        entry = table.get(self.official_benchmark(benchmark) or benchmark) or {}
-        if entry.get("required") is None:
+        entry = table.get(self.official_benchmark(benchmark) or benchmark)
+        if entry is None or entry["required"] is None:
             return None
         return tuple(entry["required"]), tuple(entry.get("optional") or ())
 
@@ -222,5 +223,7 @@ class Round(Traits):
 
     def system_further_fields(self) -> tuple[str, ...]:
         """Return the fields that only power and network results need."""
-        tables = ("system_desc_power_fields", "system_desc_network_fields")
-        return tuple(field for name in tables for field in self.tables.get(name) or ())
+        return (
+            *self.tables.get("system_desc_power_fields", ()),
+            *self.tables.get("system_desc_network_fields", ()),
+        )

@@ -52,10 +52,10 @@ def system_schema(
         if field in COUNT_FIELDS:
             schema[field] |= {"coerce": "count", "check_with": [*checks, "count"]}
     for wanted, table in (
-        (power, "system_desc_power_fields"),
-        (network, "system_desc_network_fields"),
+        (power, round_.tables["system_desc_power_fields"]),
+        (network, round_.tables["system_desc_network_fields"]),
     ):
-        for field in (round_.tables.get(table) or ()) if wanted else ():
+        for field in table if wanted else ():
             schema.setdefault(field, {"required": True, "nullable": True})
     availabilities = [*round_.tables["availabilities"], *round_.further_availabilities]
     schema["status"] = {
@@ -72,14 +72,15 @@ def system_schema(
 
 def known_fields(round_: Round) -> frozenset[str]:
     """Return every field that the round's checker knows, required or not."""
-    tables = (
-        "system_desc_required",
-        "system_desc_optional_known",
-        "system_desc_power_fields",
-        "system_desc_network_fields",
+    return frozenset(
+        {
+            "status",
+            "system_type",
+            *round_.system_fields(),
+            *round_.system_further_fields(),
+            *(round_.tables.get("system_desc_optional_known") or ()),
+        }
     )
-    named = {field for name in tables for field in round_.tables.get(name) or ()}
-    return frozenset(named | {"status", "system_type"})
 
 
 def coerced_count(value: object) -> object:

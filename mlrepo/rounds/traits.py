@@ -13,10 +13,12 @@ compare no versions (``tests/unit/test_traits.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Final, Generic, Self, TypeVar, overload
+
+from mlrepo.rounds.tables import RoundTables
 
 T = TypeVar("T")
-KEY = "traits"
+KEY: Final = "traits"
 CLASSIC, MODULAR = "classic", "modular"
 
 
@@ -54,10 +56,9 @@ class Trait(Generic[T]):
         instance.__dict__[self.name] = value  # asked again, it is found before this descriptor
         return value
 
-    def value_in(self, tables: Mapping[str, Any]) -> object:
+    def value_in(self, tables: RoundTables) -> object:
         """Return the value that a data file has, as JSON; the newest where it has none."""
-        found: Mapping[str, object] = tables.get(KEY) or {}
-        return found.get(self.name, self.newest)
+        return tables.get(KEY, {}).get(self.name, self.newest)
 
 
 def flag(value: object) -> bool:
@@ -124,7 +125,7 @@ def texts_by_name(value: object) -> Mapping[str, tuple[str, ...]]:
 class Traits:
     """The traits of a round; the base of :class:`~mlrepo.rounds.Round`."""
 
-    tables: Mapping[str, Any]
+    tables: RoundTables
 
     checker = Trait(
         MODULAR,
@@ -244,12 +245,11 @@ TRAITS: Mapping[str, Trait[Any]] = {
 }
 
 
-def misread_trait(tables: Mapping[str, object]) -> str:
+def misread_trait(traits: object) -> str:
     """Return what is wrong with the traits of a data file, or ''.
 
     An unknown trait is wrong: a rule that this mlrepo does not know must not go unnoticed.
     """
-    traits = tables.get(KEY, {})
     if not isinstance(traits, dict):
         return f"{KEY} is not an object"
     for name, value in traits.items():

@@ -32,6 +32,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED, Round
+from mlrepo.rounds.tables import RoundTables
 from mlrepo.selection.select import plan_selection
 from mlrepo.selection.wanted import Wanted
 from mlrepo.workloads.digits import DIGITS
@@ -94,10 +95,16 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Round]:
     vars(compliance).pop("test10", None)
 
 
+def _tests_of(tables: RoundTables) -> list[str]:
+    tests = tables["compliance_tests"]["resnet"]
+    assert isinstance(tests, list)
+    return tests
+
+
 def _asking(*tests: str) -> Round:
     """Return v6.1 with more tests of ResNet-50."""
-    tables = copy.deepcopy(dict(SHIPPED["v6.1"].tables))
-    tables["compliance_tests"]["resnet"] += tests
+    tables = copy.deepcopy(SHIPPED["v6.1"].tables)
+    tables["compliance_tests"]["resnet"] = [*_tests_of(tables), *tests]
     return Round("v6.1", tables)
 
 
@@ -197,7 +204,7 @@ def test_a_selection_takes_it_with_the_run_that_it_is_compared_with(
     """A result is whole when the test was verified against its own runs."""
     laboratory = Laboratory(recorder, tmp_path / "scratch")
     ids = laboratory.result("Offline")
-    made_up.tables["compliance_tests"]["resnet"].remove("TEST10-A")
+    _tests_of(made_up.tables).remove("TEST10-A")
 
     def plan() -> tuple[list[str], set[str]]:
         planned = plan_selection(results, made_up, Wanted())

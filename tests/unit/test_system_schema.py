@@ -159,13 +159,17 @@ def test_power_and_network_results_need_further_fields() -> None:
     """Each set of fields is asked for only where it applies; no checker has asked for power's."""
     round_ = SHIPPED["v6.1"]
     bare = {f: v for f, v in _SOUND.description.items() if f not in round_.system_further_fields()}
-    by_table: dict[str, tuple[str, dict[str, Any], bool]] = {
-        "system-field-missing": ("system_desc_network_fields", {"division": "network"}, True),
-        "system-power-field": ("system_desc_power_fields", {"power": True}, False),
+    by_table: dict[str, tuple[list[str], dict[str, Any], bool]] = {
+        "system-field-missing": (
+            round_.tables["system_desc_network_fields"],
+            {"division": "network"},
+            True,
+        ),
+        "system-power-field": (round_.tables["system_desc_power_fields"], {"power": True}, False),
     }
     for rule, (table, arguments, official) in by_table.items():
         found = [p for p in description_problems(round_, bare, **arguments) if p.rule == rule]
-        assert [problem.field for problem in found] == round_.tables[table]
+        assert [problem.field for problem in found] == table
         assert {problem.breaks_official for problem in found} == {official}
     assert description_problems(round_, bare | {"is_network": "true"}, division="closed")
 

@@ -34,6 +34,13 @@ def test_every_shipped_round_says_all_of_its_traits(name: str) -> None:
     assert list(SHIPPED[name].tables[KEY]) == list(TRAITS)
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_round_can_be_shown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The oldest lack tables that the others have."""
+    assert main(["round", "show", name]) == 0
+    assert "one_of" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", TRAITS)
 def test_a_round_without_a_trait_has_the_newest_behaviour(name: str) -> None:
     """The default of each trait is what the newest shipped round does."""

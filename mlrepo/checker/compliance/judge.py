@@ -38,8 +38,9 @@ def required_tests(scope: Scope) -> list[str]:
     if isinstance(tests, dict):
         # Up to v1.1 the directory's name was compared with MultiStream, case included.
         name = scope.place.scenario
-        tests = tests.get(name) or tests.get(scope.scenario if name != "multistream" else "Offline")
-    return list(tests or [])
+        other = scope.scenario if name != "multistream" else "Offline"
+        return list(tests.get(name) or tests.get(other) or [])
+    return list(tests)
 
 
 def judge_compliance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
@@ -13,7 +14,10 @@ _RULE = {"performance": "performance-files", "accuracy": "accuracy-files"}
 
 
 def judge_file_list(
-    scope: Scope, directory: str, kind: str, more: Collection[str] = ()
+    scope: Scope,
+    directory: str,
+    kind: Literal["performance", "accuracy"],
+    more: Collection[str] = (),
 ) -> Breaches:
     """Yield missing files and those that nobody asks for."""
     lists = scope.round.tables["required_files"]

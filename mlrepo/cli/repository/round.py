@@ -73,7 +73,7 @@ def show(name: str, as_json: bool) -> None:
         return
     rows = []
     for category, models in tables["scenarios"].items():
-        for model, scenarios in models.items():
+        for model, scenarios in (models or {}).items():
             targets = round_.accuracy_targets(model, "Offline")
             rows.append(
                 (
