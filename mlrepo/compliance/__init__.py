@@ -8,7 +8,6 @@ says.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 
@@ -30,6 +29,8 @@ def compliance_test(name: str) -> ComplianceTest:
 
 def known_tests() -> Iterator[ComplianceTest]:
     """Yield all tests, sorted by name."""
+    import pkgutil  # a hook that asks for one test does without
+
     for family in sorted(module.name for module in pkgutil.iter_modules(__path__)):
         if _FAMILY.fullmatch(family):
             yield from _tests_in(family)

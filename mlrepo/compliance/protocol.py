@@ -185,6 +185,10 @@ class ComplianceTest(Protocol):
         """
         return 0.0, float("inf")
 
+    def output_tokens(self, benchmark: str) -> tuple[float, float] | None:
+        """Return the least and most mean tokens of an answer of a benchmark, if it bounds them."""
+        return None
+
     def endpoint_bounds(self, tables: Mapping[str, object]) -> tuple[float, float] | None:
         """Return the bounds of the mean output tokens of an endpoint's run, if it has such."""
         return None

@@ -44,7 +44,7 @@ class OutputLength(ComplianceTest):
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
         """Hold the mean output length against the bounds of its benchmark."""
         yield from verdict_faults(text)
-        bounds = _OUTPUT_TOKENS.get(facts.benchmark)
+        bounds = self.output_tokens(facts.benchmark)
         if bounds is not None:
             yield from range_faults(text, "Mean output tokens", *bounds)
         samples = _SAMPLES.get(facts.benchmark)
@@ -52,6 +52,10 @@ class OutputLength(ComplianceTest):
             yield from range_faults(text, "Total samples", samples)
         yield from flag_faults(text, "Min check pass")
         yield from flag_faults(text, "Max check pass")
+
+    def output_tokens(self, benchmark: str) -> tuple[float, float] | None:
+        """Return the bounds that its ``audit.config`` has for a benchmark."""
+        return _OUTPUT_TOKENS.get(benchmark)
 
     def endpoint_bounds(self, tables: Mapping[str, Any]) -> tuple[float, float] | None:
         """Return the bounds in the round's data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs import completeness, consistency
 from mlrepo.checker.runs.tokens import has_token_latencies
 from mlrepo.checker.scope import Scope
+from mlrepo.compliance import known_tests
 from mlrepo.logs.moments import clock_moment, utc_moment
 from mlrepo.logs.summary import SUMMARISED
 from mlrepo.rounds.inference import sources_of
@@ -55,12 +57,11 @@ _TOKEN_RATES = (
     ("tokens_per_second", "result_samples_per_second"),
     ("completed_tokens_per_second", "result_completed_samples_per_sec"),
 )
-# Tokens of a sample where accuracy.txt counts none: the longest answer asked for, the bound of
-# TEST09, and what LoadGen multiplies samples by.
+# Tokens of a sample where accuracy.txt counts none: the longest answer asked for, and what LoadGen
+# multiplies samples by.
 _MOST_TOKENS = {
     "llama3.1-8b": 128,
     "llama3.1-8b-edge": 128,
-    "gpt-oss-120b": 1406.02,
     "gptj-99": 69,
     "gptj-99.9": 69,
 }
@@ -332,7 +333,7 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
             tokens = f"result_{infix}{prefix}"
             try:
                 rate = float(values[tokens]) / float(values[samples])
-                known = float(tokens_per_sample or _MOST_TOKENS.get(scope.model, "?"))
+                known = float(tokens_per_sample or _most_tokens(scope.model))
             except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
                 continue
             if rate > _MORE_TOKENS * known:
@@ -345,6 +346,13 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
                     f"about {known:g} a sample",
                     f"{rate:g} a sample",
                 )
+
+
+def _most_tokens(benchmark: str) -> float:
+    """Return the most tokens of a sample, by its length or by a compliance test; else NaN."""
+    bounds = (test.output_tokens(benchmark) for test in known_tests())
+    by_test = [most for _, most in filter(None, bounds)]
+    return _MOST_TOKENS.get(benchmark, min(by_test, default=math.nan))
 
 
 def _breach(
