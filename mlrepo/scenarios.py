@@ -34,7 +34,7 @@ class Scenario:
     loadgen:
         What LoadGen calls it: it runs Interactive as a Server with tighter limits.
     issue:
-        When queries are sent.
+        When queries are sent; None for what is not a scenario.
     bounded:
         A latency bound decides whether a run is VALID.
     samples_per_query:
@@ -58,7 +58,7 @@ class Scenario:
 
     name: str
     loadgen: str
-    issue: Issue
+    issue: Issue | None
     bounded: bool
     samples_per_query: int
     lower_is_better: bool
@@ -179,6 +179,17 @@ def scenario(name: str) -> Scenario:
         if known.name.lower() == wanted:
             return known
     raise UserError(f"{name!r} is not a scenario.", hint=f"Use one of: {', '.join(SCENARIOS)}.")
+
+
+_NONE = Scenario("", "", None, False, 1, False, 1, "", "", "")
+
+
+def named(text: object) -> Scenario:
+    """Return the scenario that a log or a directory names exactly.
+
+    Where it names none, that is a scenario without a name, of which nothing is true.
+    """
+    return SCENARIOS.get(text, _NONE) if isinstance(text, str) else _NONE
 
 
 def spelled(directory: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlrepo.checker.runs.statements import Statements
+from mlrepo.scenarios import SCENARIOS, Scenario, named
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
 # What the rules read of the log of an accuracy run.
@@ -51,20 +52,31 @@ _LATENCIES = (
     *(f"result_{name}_latency_ns" for name in ("min", "mean", "max")),
     *(f"result_{name}_percentile_latency_ns" for name in _PERCENTILES),
 )
-_OF_SCENARIO: Mapping[str, tuple[str, ...]] = {
-    "Offline": ("result_samples_per_second",),
-    "Server": ("result_scheduled_samples_per_sec", "result_completed_samples_per_sec"),
-    "SingleStream": ("result_qps_with_loadgen_overhead", "result_qps_without_loadgen_overhead"),
-    "MultiStream": tuple(f"result_{name}_percentile_per_query_latency_ns" for name in _PERCENTILES),
-}
-# LoadGen writes them since it stops early, which is since v2.0.
-_SINCE_EARLY_STOPPING: Mapping[str, tuple[str, ...]] = {
-    "Server": ("result_overlatency_query_count",),
-    "MultiStream": tuple(f"result_{name}_query_latency_ns" for name in ("min", "mean", "max")),
-}
 _EARLY_STOPPING = "early_stopping_met"
 _TOKENS = "requested_use_token_latencies"
 _OF_TOKENS = ("result_completed_tokens_per_second", "result_token_throughput_with_loadgen_overhead")
+
+
+def _of_scenario(scenario: Scenario) -> tuple[str, ...]:
+    if scenario.at_once:
+        return ("result_samples_per_second",)
+    if scenario.at_random:
+        return "result_scheduled_samples_per_sec", "result_completed_samples_per_sec"
+    if scenario.samples_per_query > 1:
+        return tuple(f"result_{name}_percentile_per_query_latency_ns" for name in _PERCENTILES)
+    if scenario.is_stream:
+        return "result_qps_with_loadgen_overhead", "result_qps_without_loadgen_overhead"
+    return ()
+
+
+def _since_early_stopping(scenario: Scenario) -> tuple[str, ...]:
+    """Return what LoadGen writes since it stops early, which is since v2.0."""
+    if scenario.at_random:
+        return ("result_overlatency_query_count",)
+    if scenario.samples_per_query > 1:
+        return tuple(f"result_{name}_query_latency_ns" for name in ("min", "mean", "max"))
+    return ()
+
 
 KEYS = frozenset(
     {
@@ -79,8 +91,8 @@ KEYS = frozenset(
         _TOKENS,
         "result_validity",
         "result_query_count",
-        *(key for keys in _OF_SCENARIO.values() for key in keys),
-        *(key for keys in _SINCE_EARLY_STOPPING.values() for key in keys),
+        *(key for each in SCENARIOS.values() for key in _of_scenario(each)),
+        *(key for each in SCENARIOS.values() for key in _since_early_stopping(each)),
     }
 )
 
@@ -108,12 +120,12 @@ def absent_lines(values: Mapping[str, Any], *, has_result: bool) -> list[str]:
 
 
 def _run_numbers(values: Mapping[str, Any]) -> Iterator[str]:
-    scenario = str(values.get("effective_scenario"))
+    scenario = named(values.get("effective_scenario"))
     yield from _RUN_NUMBERS
     yield from _LATENCIES
-    yield from _OF_SCENARIO.get(scenario, ())
+    yield from _of_scenario(scenario)
     if _EARLY_STOPPING in values:
         yield "result_query_count"
-        yield from _SINCE_EARLY_STOPPING.get(scenario, ())
-    if scenario == "Server" and values.get(_TOKENS):
+        yield from _since_early_stopping(scenario)
+    if scenario.at_random and values.get(_TOKENS):
         yield from _OF_TOKENS

@@ -16,6 +16,7 @@ from typing import Any
 from mlrepo.checker.runs.scenario_consistency import offline, server, stream
 from mlrepo.checker.runs.statements import EARLY_STOPPING_TEXTS, Contradiction, Statements
 from mlrepo.logs.moments import clock_moment
+from mlrepo.scenarios import named
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
 _FLAGS = (
@@ -117,13 +118,13 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
     yield from _orders(log)
     yield from _amounts(log)
     yield from _durations(log)
-    scenario = values.get("effective_scenario")
-    if scenario == "Offline":
+    scenario = named(values.get("effective_scenario"))
+    if scenario.at_once:
         yield from offline(log)
-    elif scenario == "Server":
+    elif scenario.at_random:
         yield from server(log)
-    elif scenario in ("SingleStream", "MultiStream"):
-        yield from stream(log, str(scenario))
+    elif scenario.is_stream:
+        yield from stream(log, scenario)
 
 
 def _verdicts(log: Statements) -> Iterator[Contradiction]:

@@ -16,6 +16,7 @@ from mlrepo.checker.runs.tokens import (
 from mlrepo.checker.scope import Scope
 from mlrepo.compliance import compliance_test
 from mlrepo.rounds import Round
+from mlrepo.scenarios import named
 
 # One pass over a data set of fixed size has no least duration.
 _NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
@@ -164,7 +165,7 @@ def _judge_latency(scope: Scope, path: str, scenario: str, values: Mapping[str, 
         return
     if not limit:
         return
-    per_query = "per_query_" if scenario == "MultiStream" else ""
+    per_query = "per_query_" if named(scenario).samples_per_query > 1 else ""
     yield from _hold(
         scope,
         "performance-latency",
@@ -176,7 +177,7 @@ def _judge_latency(scope: Scope, path: str, scenario: str, values: Mapping[str, 
         unit=" ns",
     )
     target = values.get(_AIM)
-    if scenario == "Server" and isinstance(target, int | float) and target > limit:
+    if named(scenario).at_random and isinstance(target, int | float) and target > limit:
         yield Breach(
             "performance-target-latency",
             path,
@@ -206,7 +207,7 @@ def _judge_amount(scope: Scope, path: str, scenario: str, values: Mapping[str, A
                 "effective_min_query_count",
                 least=least,
             )
-    if scenario == "Offline":
+    if named(scenario).at_once:
         per_model = tables["offline_min_samples_per_query"].get("per_model") or {}
         if scope.round.offline_samples_by_benchmark and scope.model not in per_model:
             raise Unjudgeable(f"The round has no samples per query for {scope.model}.")

@@ -20,10 +20,8 @@ from mlrepo.checker.runs.tokens import has_token_latencies
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import DetailScan
 from mlrepo.rounds.inference import sources_of
+from mlrepo.scenarios import named
 from mlrepo.tree import Missing
-
-# LoadGen knows no Interactive: its runs are those of a Server with shorter limits.
-_AS_SERVER = ("Interactive", "Server")
 
 
 @dataclass
@@ -167,17 +165,17 @@ def _infer(scope: Scope, path: str, run: Run) -> Breaches:
     values, wanted = run.scan.values, scope.scenario
     if wanted == run.scenario:
         return
-    as_server = (wanted, run.scenario) == _AS_SERVER
+    as_server = named(wanted).loadgen == run.scenario
     if scope.round.inference_category not in scope.category and not as_server:
         yield _of_other_scenario(scope, path, "Only edge systems infer a result.", run)
         return
     if run.scenario in sources_of(scope.round, wanted, scope.category):
-        if (wanted, run.scenario) == ("Offline", "SingleStream"):
+        if named(wanted).at_once and named(run.scenario).samples_per_query == 1:
             # The official checkers take the value as it is: 157 is not printed as 157.0.
             run.copied = values.get(RATE)
         run.value = inferred(wanted, run.scenario, values)
         run.inferred = True
-        if wanted == "MultiStream" and not run.value:
+        if named(wanted).is_stream and not run.value:
             yield Breach(
                 "performance-early-stopping",
                 path,
@@ -186,7 +184,7 @@ def _infer(scope: Scope, path: str, run: Run) -> Breaches:
                 part="no estimate",
             )
         return
-    if wanted == "Offline" and scope.round.infers_every_offline:
+    if named(wanted).at_once and scope.round.infers_every_offline:
         raise Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
     if not as_server:
         yield _of_other_scenario(scope, path, "The log is of another scenario.", run)
@@ -200,7 +198,7 @@ def _of_other_scenario(scope: Scope, path: str, message: str, run: Run) -> Breac
         line=line_of_key(scope, path, "effective_scenario"),
         expected=scope.scenario,
         actual=run.scenario,
-        part="Interactive" if scope.scenario == "Interactive" else "",
+        part=scope.scenario if named(scope.scenario).suffix else "",
     )
 
 

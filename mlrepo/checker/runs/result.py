@@ -14,6 +14,7 @@ from mlrepo.checker.walk.rows import units
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import inferred_result, sources_of
+from mlrepo.scenarios import named
 from mlrepo.tree import Missing
 
 # What an Offline result is inferred from in a log of SingleStream.
@@ -114,7 +115,7 @@ def inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
     Unjudgeable
         The log holds no numbers for it.
     """
-    if (wanted, source) == ("Offline", "SingleStream"):
+    if named(wanted).at_once and named(source).samples_per_query == 1:
         values = {**values, RATE: computed(values, RATE)}
     try:
         return inferred_result(wanted, source, lambda key: compared(values, key))

@@ -16,6 +16,7 @@ from mlrepo.logs.moments import clock_moment, utc_moment
 from mlrepo.logs.summary import SUMMARISED
 from mlrepo.rounds.inference import sources_of
 from mlrepo.rounds.setting_rules import Subject, broken_in_log
+from mlrepo.scenarios import named
 
 # A run of this mode makes both, one after the other.
 _BOTH = "SubmissionRun"
@@ -132,7 +133,7 @@ def _judge_percentile(
     limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
     if (
         limit
-        and scenario == "Server"
+        and named(scenario).bounded
         and scenario in (tables.get("early_stopping_scenarios") or ())
         and not has_token_latencies(scope.round, scope.model)
         and isinstance(values.get(key), int | float)
@@ -156,12 +157,12 @@ def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str
     which has to be on, `performance-equal-issue` and `performance-token-latency` say.
     """
     logged = str(values.get("effective_scenario"))
-    interactive = (scope.scenario, logged) == ("Interactive", "Server")
+    as_server = named(scope.scenario).loadgen == logged
     subject = Subject(
         scope.round,
         scope.place.division,
         scope.model,
-        scope.scenario if interactive else logged,
+        scope.scenario if as_server else logged,
         test,
     )
     for broken in broken_in_log(subject, values):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mlrepo.checker.runs.statements import EARLY_STOPPING_TEXTS, Contradiction, Statements
 from mlrepo.logs.summary import estimates
+from mlrepo.scenarios import Scenario
 
 # Rates are logged with six digits.
 _DIGITS = 2e-5
@@ -92,13 +93,13 @@ def _server_latency(log: Statements, count: float) -> Iterator[Contradiction]:
         )
 
 
-def stream(log: Statements, scenario: str) -> Iterator[Contradiction]:
+def stream(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
     """Yield what cannot be true of queries that follow each other."""
-    query = "query_" if scenario == "MultiStream" else ""
+    query = "query_" if scenario.samples_per_query > 1 else ""
     yield from _mean(log, f"result_mean_{query}latency_ns", query)
     yield from _estimates(log, scenario)
     least = log.number("effective_min_duration_ms")
-    if scenario == "SingleStream":
+    if scenario.samples_per_query == 1:
         with_, without = (f"result_qps_{word}_loadgen_overhead" for word in ("with", "without"))
         mean = log.number("result_mean_latency_ns") or math.nan
         if abs(log.number(without) - 1e9 / mean) > _DIGITS * 1e9 / mean:
@@ -136,12 +137,12 @@ def _mean(log: Statements, key: str, query: str) -> Iterator[Contradiction]:
         )
 
 
-def _estimates(log: Statements, scenario: str) -> Iterator[Contradiction]:
+def _estimates(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
     """Hold the estimates of early stopping between their percentile and the greatest latency."""
     of_tokens = bool(log.values.get("requested_use_token_latencies"))
     keys = ["early_stopping_latency_ss", "early_stopping_latency_ms"]
     percentiles = [log.number("effective_target_latency_percentile") * 100, 99.0]
-    if scenario == "MultiStream":
+    if scenario.samples_per_query > 1:
         keys, percentiles = keys[1:], percentiles[:1]
     printed = estimates(
         str(log.values.get(EARLY_STOPPING_TEXTS[1] if of_tokens else EARLY_STOPPING_TEXTS[0], ""))
@@ -149,7 +150,7 @@ def _estimates(log: Statements, scenario: str) -> Iterator[Contradiction]:
     for at, key in enumerate(keys):
         if not log.number(key) > 0:
             continue  # too few queries for this percentile
-        if scenario == "MultiStream":
+        if scenario.samples_per_query > 1:
             least, most = f"result_{percentiles[at]:.2f}_percentile_per_query_latency_ns", "query_"
         else:
             least, most = f"result_{percentiles[at]:.2f}_percentile_latency_ns", ""

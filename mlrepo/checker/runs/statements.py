@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlrepo.scenarios import named
+
 EARLY_STOPPING_TEXTS = (
     "early_stopping_result",
     "early_stopping_ttft_result",
@@ -70,7 +72,7 @@ class Statements:
     def queries(self) -> float:
         """Return how many queries were run; LoadGen before 2.0 only says how many Server has."""
         count = self.number("result_query_count")
-        is_server = self.values.get("effective_scenario") == "Server"
+        is_server = named(self.values.get("effective_scenario")).at_random
         return self.number("generated_query_count") if math.isnan(count) and is_server else count
 
     def against(

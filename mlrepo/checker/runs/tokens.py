@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS
 
 # A language model of the checkers' list (since v5.1) for which their tables have no limits.
 _WITHOUT_LIMITS = ("llama3.1-8b-edge",)
 _FIRST = "result_first_token_99.00_percentile_latency_ns"
 _LATER = "result_time_per_output_token_99.00_percentile_ns"
-_WITH_LIMITS = ("Server", "Interactive")
 
 
 def has_token_latencies(round: Round, model: str) -> bool:
@@ -22,7 +22,7 @@ def has_token_latencies(round: Round, model: str) -> bool:
 
 def counts_tokens(round: Round, model: str) -> bool:
     """Say whether runs of the model log tokens: language models, and speech in tokens/s."""
-    keys = (round.result_key(model, scenario) for scenario in ("Offline", *_WITH_LIMITS))
+    keys = (round.result_key(model, scenario) for scenario in SCENARIOS)
     return has_token_latencies(round, model) or any("token" in key for key in keys)
 
 
@@ -57,5 +57,5 @@ def _pairs(round: Round, model: str, scenario: str) -> list[Mapping[str, int]]:
     limits = (round.tables.get("llm_latency_limit_ns") or {}).get(model) or {}
     if "ttft" in limits:
         return [limits]
-    by_scenario = any(name in limits for name in _WITH_LIMITS)
+    by_scenario = any(name in limits for name in SCENARIOS)
     return [pair for name, pair in limits.items() if name == scenario or not by_scenario]
