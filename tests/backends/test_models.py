@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks import child
 from tests.architectures import architecture_models
 from tests.form_models import form_models
 from tests.onnx_builder import GeneratedModel, reference_scores
 from tests.operator_models import operator_models
 
 _RIGHT = ("equal", "refused")
-_SCRIPT = Path(__file__).parents[2] / "benchmarks" / "models.py"
 # The reference implementation of onnx 1.23 computes these otherwise than their specification says:
 # before opset 13 Softmax works on a matrix, SAME_LOWER pads at the beginning, a normalization uses
 # the statistics that it is given, and LRN has as many channels as its input, however many samples.
@@ -92,19 +91,11 @@ def test_the_table_names_each_outcome(tmp_path: Path) -> None:
     """Through the harness: one model is equal, one is refused with the reason."""
     cells = tmp_path / "cells.json"
     done = subprocess.run(
-        [
-            sys.executable,
-            str(_SCRIPT),
-            "--only",
-            "A plain classifier;Takes uint8",
-            "--backend",
-            "onnx",
-            "--json",
-            str(cells),
-            "--markdown",
-            "--keep",
-            str(tmp_path / "k"),
-        ],
+        child(
+            "models",
+            *("--only", "A plain classifier;Takes uint8", "--backend", "onnx"),
+            *("--json", str(cells), "--markdown", "--keep", str(tmp_path / "k")),
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -136,17 +127,11 @@ def test_what_is_not_equal_is_refused(backend: str, tmp_path: Path) -> None:
         pytest.skip(f"{backend} is not installed")
     cells = tmp_path / "cells.json"
     subprocess.run(
-        [
-            sys.executable,
-            str(_SCRIPT),
-            "--only",
-            ";".join(_TELLING),
-            "--backend",
-            backend,
-            "--agreement-check",
-            "--json",
-            str(cells),
-        ],
+        child(
+            "models",
+            *("--only", ";".join(_TELLING), "--backend", backend),
+            *("--agreement-check", "--json", str(cells)),
+        ),
         capture_output=True,
         check=False,
     )
