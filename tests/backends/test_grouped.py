@@ -72,7 +72,7 @@ def test_every_grouping_is_right(
     if mcpu == "skylake-avx512" and "avx512f" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this CPU has no AVX-512")
     backend, wanted = TvmOnnxBackend(), OnnxRuntimeBackend()
-    backend.load(path, BackendOptions(batch=2, threads=2, extra={"mcpu": mcpu}))
+    backend.load(path, BackendOptions(batch=2, threads=1, extra={"mcpu": mcpu}))
     wanted.load(path, BackendOptions(threads=1))
     images = np.random.default_rng(1).standard_normal((2, 3, 12, 11)).astype(np.float32)
     found, expected = backend.predict(images)[0], wanted.predict(images)[0]

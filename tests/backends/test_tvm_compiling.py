@@ -28,6 +28,11 @@ from tests.other_process import Dies, DiesInOurPipeline, answer, crash, refuse, 
 _SHAPE = (16, 8, 8)
 
 
+@pytest.fixture(autouse=True)
+def compile_here() -> None:
+    """The other process is what is tested here."""
+
+
 def test_work_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     """Also while it is in code that no exception reaches; its steps have arrived."""
     steps: list[tuple[int, int]] = []

@@ -91,18 +91,25 @@ def test_every_shape_is_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Tiles that stick out, padding on one side, no padding, lanes that few channels leave half."""
-    monkeypatch.setattr(pipeline, "best_matrices", lambda *_: MATRICES[outputs])
+    asked: list[tuple[int, ...]] = []
+
+    def matrices(*shape: int) -> Any:
+        asked.append(shape)
+        return MATRICES[outputs]
+
+    monkeypatch.setattr(pipeline, "best_matrices", matrices)
     monkeypatch.setattr(pipeline, "runs_by_rows", lambda *_: by_rows)
     path = _residual_block(tmp_path / "m.onnx", **shape)
     backend, wanted = TvmOnnxBackend(), OnnxRuntimeBackend()
     extra = {"mcpu": mcpu} if mcpu else {}
-    backend.load(path, BackendOptions(batch=3, threads=2, extra=extra))
+    backend.load(path, BackendOptions(batch=3, threads=1, extra=extra))
     wanted.load(path, BackendOptions(threads=1))
     images = np.random.default_rng(1).standard_normal((3, 3, *shape.get("size", (14, 14))))
     images = images.astype(np.float32)
     expected, found = wanted.predict(images)[0], backend.predict(images)[0]
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
     assert backend.describe()["options"]["unscheduled"] == []
+    assert asked
 
 
 def test_it_is_used_where_it_promises_to_be_faster(tmp_path: Path) -> None:

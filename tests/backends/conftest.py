@@ -1,0 +1,23 @@
+"""Fixtures of the tests of backends."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+
+def _at_once(seconds: float, work: Callable[..., Mapping[str, Any]], on_step: object) -> Any:
+    return work(on_step)
+
+
+@pytest.fixture(autouse=True)
+def compile_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let TVM compile in this process.
+
+    A new one starts for seconds, and what a test replaces here is not replaced there.
+    """
+    if importlib.util.find_spec("tvm") is not None:
+        monkeypatch.setattr("mlrepo.backends.tvm.backend.work_within", _at_once)
