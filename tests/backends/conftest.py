@@ -14,10 +14,11 @@ def _at_once(seconds: float, work: Callable[..., Mapping[str, Any]], on_step: ob
 
 
 @pytest.fixture(autouse=True)
-def compile_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let TVM compile in this process.
+def compile_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let TVM compile in this process, except in tests that are marked ``own_process``.
 
-    A new one starts for seconds, and what a test replaces here is not replaced there.
+    A new process imports TVM for seconds, and what a test replaces here is not replaced there.
     """
-    if importlib.util.find_spec("tvm") is not None:
+    own = request.node.get_closest_marker("own_process") is not None
+    if not own and importlib.util.find_spec("tvm") is not None:
         monkeypatch.setattr("mlrepo.backends.tvm.backend.work_within", _at_once)

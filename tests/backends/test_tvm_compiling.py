@@ -28,11 +28,6 @@ from tests.other_process import Dies, DiesInOurPipeline, answer, crash, refuse, 
 _SHAPE = (16, 8, 8)
 
 
-@pytest.fixture(autouse=True)
-def compile_here() -> None:
-    """The other process is what is tested here."""
-
-
 def test_work_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     """Also while it is in code that no exception reaches; its steps have arrived."""
     steps: list[tuple[int, int]] = []
@@ -57,6 +52,7 @@ def test_a_crash_and_an_error_in_the_other_process_are_told() -> None:
     assert work_within(60, answer, nothing) == {"a": [1]}
 
 
+@pytest.mark.own_process
 def test_compiling_does_not_wait_for_threads_that_ran_here(tmp_path: Path) -> None:
     """A fork of a process in which PyTorch and TVM have computed with threads waits for ever."""
     torch = pytest.importorskip("torch")
@@ -87,6 +83,7 @@ def test_what_a_pass_refuses_is_compiled_without_it_and_said(tmp_path: Path) -> 
     assert backend.tune(0.5, lambda **_: None)["layers"] == 1
 
 
+@pytest.mark.own_process
 def test_a_compiler_that_dies_leaves_the_model_to_tvm_s_own_pipeline(tmp_path: Path) -> None:
     """As one that takes too long; the record says so, and another budget is another library."""
     nodes = [helper.make_node("Conv", ["image", "w"], ["scores"])]
