@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from mlrepo.errors import UserError
 from mlrepo.rounds.round import Round
-from mlrepo.rounds.tables import RoundTables
 from mlrepo.rounds.traits import KEY, misread_trait
+
+if TYPE_CHECKING:
+    from mlrepo.rounds.tables import RoundTables
 
 SCHEMA = "mlrepo-rules/1"
 # Where a results repository keeps the rules of its own rounds.
@@ -125,7 +127,7 @@ def _read(file: Path) -> RoundTables:
             f"The rules in {file} cannot be read: {wrong}.",
             hint="`mlrepo round show v6.1` shows the traits of a round and what each means.",
         )
-    return cast(RoundTables, tables)
+    return cast("RoundTables", tables)
 
 
 # The rounds that come with mlrepo: for what is about no repository.

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.rounds.layout import RoundLayout
-from mlrepo.rounds.tables import RoundTables
 from mlrepo.rounds.traits import Traits
 from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 
 if TYPE_CHECKING:
     from mlrepo.record import Metric
+    from mlrepo.rounds.tables import RoundTables
 
 # Nanoseconds in each unit of latencies.
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}

@@ -13,9 +13,11 @@ compare no versions (``tests/unit/test_traits.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
-from mlrepo.rounds.tables import RoundTables
+if TYPE_CHECKING:
+    from mlrepo.rounds.tables import RoundTables
+
 
 T = TypeVar("T")
 KEY: Final = "traits"
