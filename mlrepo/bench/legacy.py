@@ -13,6 +13,7 @@ from mlrepo.backends.capabilities import backends_that, capabilities_of
 from mlrepo.plugins import WORKLOADS, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
 from mlrepo.rounds import Round
+from mlrepo.scenarios import named
 from mlrepo.workloads.catalog import ReferenceModel, variants
 
 # Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
@@ -172,11 +173,9 @@ class _Load:
         requested = self.record.loadgen.requested
         if self.record.mode != PERFORMANCE:
             return
-        rates = {
-            "Offline": requested.offline_expected_qps,
-            "Server": requested.server_target_qps,
-        }
-        if rate := rates.get(self.record.scenario):
+        scenario = named(self.record.scenario)
+        rate = requested.offline_expected_qps if scenario.at_once else requested.server_target_qps
+        if rate and not scenario.is_stream:
             yield "--qps", f"{rate:g}"
         lasted = requested.min_duration_ms
         if lasted and int(lasted) != self.round.min_duration_ms():

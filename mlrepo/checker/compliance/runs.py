@@ -27,6 +27,7 @@ from mlrepo.compliance.protocol import (
 from mlrepo.compliance.scores import is_stream
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.logs.verify import Score, scores
+from mlrepo.scenarios import SCENARIOS, Scenario, named
 from mlrepo.tree import Missing
 
 Values = Mapping[str, Any]
@@ -34,32 +35,42 @@ Values = Mapping[str, Any]
 _RUN = "performance/run_1"
 _LATENCIES = tuple(f"result_{name}_latency_ns" for name in ("min", "mean", "max"))
 # What the scripts of one round or another compare: first as detail logs call it, then as summaries.
-_SCORES: Mapping[str, tuple[str, ...]] = {
-    "SingleStream": (
-        "early_stopping_latency_ss",
-        "result_90.00_percentile_latency_ns",
-        "result_99.90_percentile_latency_ns",
-        "90th percentile latency (ns)",
-    ),
-    "MultiStream": (
-        "early_stopping_latency_ms",
-        "result_99.00_percentile_per_query_latency_ns",
-        "result_99.00_percentile_latency_ns",
-        "result_90.00_percentile_latency_ns",
-        "effective_samples_per_query",
-        "Samples per query",
-    ),
-    "Server": (
-        "result_completed_samples_per_sec",
-        "result_scheduled_samples_per_sec",
-        "Scheduled samples per second",
-    ),
-    "Offline": ("result_samples_per_second", "Samples per second"),
-}
+_SCORES_OF_STREAM = (
+    "early_stopping_latency_ss",
+    "result_90.00_percentile_latency_ns",
+    "result_99.90_percentile_latency_ns",
+    "90th percentile latency (ns)",
+)
+_SCORES_OF_SAMPLES = (
+    "early_stopping_latency_ms",
+    "result_99.00_percentile_per_query_latency_ns",
+    "result_99.00_percentile_latency_ns",
+    "result_90.00_percentile_latency_ns",
+    "effective_samples_per_query",
+    "Samples per query",
+)
+_SCORES_OF_SERVER = (
+    "result_completed_samples_per_sec",
+    "result_scheduled_samples_per_sec",
+    "Scheduled samples per second",
+)
+_SCORES_AT_ONCE = ("result_samples_per_second", "Samples per second")
+
+
+def _scores(scenario: Scenario) -> tuple[str, ...]:
+    if scenario.at_once:
+        return _SCORES_AT_ONCE
+    if scenario.at_random:
+        return _SCORES_OF_SERVER
+    if scenario.samples_per_query > 1:
+        return _SCORES_OF_SAMPLES
+    return _SCORES_OF_STREAM if scenario.is_stream else ()
+
+
 KEYS = frozenset(
     {
         *_LATENCIES,
-        *(key for keys in _SCORES.values() for key in keys if "_" in key),
+        *(key for each in SCENARIOS.values() for key in _scores(each) if "_" in key),
         *(f"effective_{key}" for key in (*AUDIT_KEYS, *SEEDS)),
         "effective_scenario",
         "effective_test_mode",
@@ -149,7 +160,7 @@ def _obeys(key: str, logged: Any, wanted: int) -> bool:
 def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breaches:
     """Yield a test of another scenario, latency bound or LoadGen than its performance run's."""
     scenario, own = (str(each.values.get("effective_scenario", "")) for each in (run, performance))
-    allowed = {own, scope.scenario, "Server" if scope.scenario == "Interactive" else own}
+    allowed = {own, scope.scenario, named(scope.scenario).loadgen}
     if own and scenario not in allowed:
         yield Breach(
             "compliance-other-run",
@@ -160,7 +171,7 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breache
             actual=scenario,
         )
     bound, limit = (each.values.get("effective_target_latency_ns") for each in (run, performance))
-    if scenario == own == "Server" and bound != limit:
+    if scenario == own and named(own).bounded and bound != limit:
         yield Breach(
             "compliance-other-run",
             run.path,
@@ -258,7 +269,7 @@ def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun
         return
     other = _other_scenario(scope, score) if name == "reference" else ""
     # Where the result follows from a run of another scenario, the test has one of its own.
-    inferred = scenario != scope.scenario and scope.scenario != "Interactive"
+    inferred = scenario != scope.scenario and not named(scope.scenario).suffix
     certain = bool(other) or (
         not inferred and not any(score.value / 2 <= number <= score.value * 2 for number in own)
     )
@@ -274,7 +285,7 @@ def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun
 
 def results(values: Values, scenario: str) -> list[float]:
     """Return what a verification may call the score of a run; latencies also as rates."""
-    found = [_number(values, key) for key in _SCORES.get(scenario, ())]
+    found = [_number(values, key) for key in _scores(named(scenario))]
     numbers = [number for number in found if number > 0]
     return numbers + ([1e9 / n for n in numbers] if is_stream(scenario) else [])
 

@@ -10,13 +10,11 @@ from mlrepo.checker.breach import Breach, Breaches, Judging, death
 from mlrepo.checker.runs.tokens import has_token_latencies, token_limits_exceeded
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import Found, Values
+from mlrepo.rounds.inference import sources_of
+from mlrepo.scenarios import named as scenario_named
+from mlrepo.scenarios import spelled
 
 SUMMARY = "performance/result_summary.json"
-_INFERABLE = {
-    ("SingleStream", "MultiStream"),
-    ("MultiStream", "Offline"),
-    ("SingleStream", "Offline"),
-}
 # Keys that stand in the configuration; what a run measured stands in its summary.
 _CONFIGURED = (
     "effective_scenario",
@@ -24,21 +22,19 @@ _CONFIGURED = (
     "effective_sample_index_rng_seed",
     "effective_schedule_rng_seed",
 )
-# The endpoints client has two types, offline and online: the second is the type of all of these.
-_ONLINE = ("Server", "Interactive", "SingleStream")
-_SCENARIOS = {
-    "offline": "Offline",
-    "online": "Server",
-    "server": "Server",
-    "interactive": "Interactive",
-    "singlestream": "SingleStream",
-    "multistream": "MultiStream",
-}
 
 
 def scenario_of_endpoints(name: str) -> str:
     """Return the scenario of a directory that only endpoints results have; '' for all others."""
     return "Server" if name.lower() == "online" else ""
+
+
+def _typed(name: str) -> str:
+    """Return the scenario that a configuration names by its type: offline, or online for all else.
+
+    Any other text is a scenario in some spelling, or stays as it is.
+    """
+    return "Server" if name.lower() == "online" else spelled(name)
 
 
 def directory_of_endpoints(scope: Scope) -> str:
@@ -113,11 +109,12 @@ class EndpointsPerformance:
     def _judge_scenario(self, scenario: str) -> Breaches:
         """Yield a run of another scenario; only edge systems infer a result from another run."""
         directory = directory_of_endpoints(self.scope)
-        pair = (_SCENARIOS.get(scenario.lower(), scenario), self.scope.scenario)
-        if scenario.lower() == directory.lower() or pair == ("Server", "Interactive"):
+        source, wanted = _typed(scenario), self.scope.scenario
+        pair = (source, wanted)
+        if scenario.lower() == directory.lower() or source == scenario_named(wanted).loadgen:
             yield from self._judge_type(pair)
             return
-        may_infer = "edge" in self.scope.category and pair in _INFERABLE
+        may_infer = source in sources_of(self.scope.round, wanted, self.scope.category)
         # A mean latency is no result of another scenario: the files hold nothing to infer from.
         yield self._breach(
             "performance-scenario",
@@ -132,8 +129,9 @@ class EndpointsPerformance:
     def _judge_type(self, pair: tuple[str, str]) -> Breaches:
         """Strict: the official checker takes the directory's word for what the run was."""
         named, wanted = str(self._value("effective_scenario")), self.scope.scenario
-        type_ = _SCENARIOS.get(named.lower(), named)
-        is_online = named.lower() == "online" and wanted in _ONLINE
+        known, type_ = scenario_named(wanted), _typed(named)
+        is_single = known.samples_per_query == 1 and (known.at_random or known.is_stream)
+        is_online = named.lower() == "online" and is_single
         if not is_online and type_ != wanted and (type_, wanted) != pair:
             yield self._breach(
                 "performance-scenario",
@@ -143,12 +141,12 @@ class EndpointsPerformance:
                 expected=wanted,
                 actual=named,
             )
-        if wanted == "SingleStream" and self.concurrency not in (None, 1):
+        if known.is_stream and known.samples_per_query == 1 and self.concurrency not in (None, 1):
             line = self.scope.line_of(self.config_path, "target_concurrency:")
             yield Breach(
                 "performance-scenario",
                 self.config_path,
-                "SingleStream has one request under way at a time.",
+                f"{wanted} has one request under way at a time.",
                 line=line,
                 expected="target_concurrency: 1",
                 actual=self.concurrency,
@@ -181,7 +179,7 @@ class EndpointsPerformance:
                 "The result is no positive number.",
                 actual=value,
             )
-        if scenario in ("SingleStream", "MultiStream"):
+        if scenario_named(scenario).is_stream:
             value /= 1e6
             if self.scope.model.startswith("wan-"):
                 value /= 1e3
@@ -226,8 +224,8 @@ class EndpointsPerformance:
                 )
             return
         # The official checker does not know a scenario in lower case, and looks at no latency.
-        official = scenario in ("Server", "Interactive")
-        if scope.scenario in ("Server", "Interactive") or official:
+        official = scenario_named(scenario).bounded
+        if scenario_named(scope.scenario).bounded or official:
             held_to = scenario if official else scope.scenario
             numbers = {key: found.value for key, found in self.values.items()}
             exceeded = token_limits_exceeded(scope.round, scope.model, held_to, numbers)

@@ -15,14 +15,14 @@ from typing import Any
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.power import PowerSamples
+from mlrepo.scenarios import named
 from mlrepo.tree import Missing
 
 _LEAST_SHARE = 0.99
 # How much samples of no power may change the mean before somebody could have meant it.
 _CHANGE = 0.01
 _SHORTEST = 0.99
-_LONGEST = {"Offline": 1.05, "Server": 1.05}
-_LONGEST_STREAM = 1.5
+_LONGEST, _LONGEST_STREAM = 1.05, 1.5
 _LARGEST = 64 << 20
 
 
@@ -61,7 +61,9 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Bre
     """Hold the window from power_begin to power_end against the duration of the run."""
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     duration = _duration(detail)
-    longest = _LONGEST.get(str(detail.get("effective_scenario")), _LONGEST_STREAM) * duration
+    scenario = named(detail.get("effective_scenario"))
+    is_rate = scenario.at_once or scenario.at_random
+    longest = (_LONGEST if is_rate else _LONGEST_STREAM) * duration
     if not duration or _SHORTEST * duration <= seconds <= longest:
         return
     short = seconds < duration
@@ -79,11 +81,11 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Bre
 
 def _duration(detail: Mapping[str, Any]) -> float:
     """Return the seconds that the run took by its own figures; 0 where they do not say it."""
-    scenario = detail.get("effective_scenario")
+    scenario = named(detail.get("effective_scenario"))
     queries = _number(detail, "result_query_count")
-    if scenario == "Offline":  # all samples are asked for at the beginning
+    if scenario.at_once:  # all samples are asked for at the beginning
         return _number(detail, "result_max_latency_ns") / 1e9
-    if scenario == "Server":
+    if scenario.at_random:
         rate = _number(detail, "result_completed_samples_per_sec")
         return queries / rate if rate else 0.0
     per_query = _number(detail, "result_mean_query_latency_ns")

@@ -18,6 +18,7 @@ from mlrepo.checker.walk.rows import describes_power_supplies
 from mlrepo.logs.endpoints import parse_config
 from mlrepo.logs.power import PowerSamples, parse_time, samples_between
 from mlrepo.logs.scan import digest_of_head
+from mlrepo.scenarios import named
 from mlrepo.tree import Missing
 
 POWER = "performance/power"
@@ -193,21 +194,19 @@ def _zone(scope: Scope, path: str) -> float:
 
 
 def _metric(scope: Scope, watts: float, seconds: float, detail: Mapping[str, Any]) -> float:
-    if scope.scenario not in ("SingleStream", "MultiStream"):
+    scenario = named(scope.scenario)
+    if not scenario.is_stream:
         return watts
     if scope.round.energy_of_logged_queries:
-        unit = 1000 if scope.round.tables["power_units"]["SingleStream"] == "millijoules" else 1
+        unit = 1000 if scope.round.tables["power_units"][scenario.name] == "millijoules" else 1
         energy = watts * seconds * unit / int(detail["result_query_count"])
         # A MultiStream result may be inferred from a SingleStream log: eight samples a query.
-        inferred = scope.scenario == "MultiStream" and _log_scenario(detail) == "SingleStream"
-        return energy * 8 if inferred else energy
-    if scope.scenario == "SingleStream":
+        logged = named(detail.get("effective_scenario"))
+        inferred = logged.is_stream and logged.samples_per_query < scenario.samples_per_query
+        return energy * scenario.samples_per_query if inferred else energy
+    if scenario.samples_per_query == 1:
         samples = float(detail["result_qps_with_loadgen_overhead"]) * seconds
     else:
         queries = float(detail["generated_query_count"])
         samples = queries * float(detail["generated_samples_per_query"])
     return watts * seconds / samples
-
-
-def _log_scenario(detail: Mapping[str, Any]) -> str:
-    return str(detail.get("effective_scenario", ""))

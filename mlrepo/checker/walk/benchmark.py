@@ -16,11 +16,9 @@ from mlrepo.checker.scope import Scope
 from mlrepo.checker.selection import within
 from mlrepo.checker.walk.result import judge_result
 from mlrepo.findings import Finding
+from mlrepo.scenarios import SCENARIOS
 
-_SPELLINGS = {
-    name.lower(): name
-    for name in ("SingleStream", "MultiStream", "Server", "Offline", "Interactive")
-}
+_SPELLINGS = {name.lower(): name for name in SCENARIOS}
 
 
 def judge_benchmark(scope: Scope, only: str, goes_on: bool) -> Outcome:
@@ -156,17 +154,15 @@ def _judge_required(
             # The modular checker does not see a benchmark without any scenario.
             official=bool(judged) or not is_modular(scope.round),
         )
-    either = {"Server", "Interactive"}
     present = {
         _SPELLINGS.get(result.scenario, result.scenario) for result in judged if _performed(result)
     }
-    if scope.round.version >= (5, 1) and not missing & either and either <= allowed:
-        required = {s for s in either if s in missing}
-        if not required and not present & either:
+    for group in scope.round.one_of:
+        if allowed.issuperset(group) and not (missing | present) & set(group):
             scope.report(
                 "scenario-missing",
                 scope.path,
-                "One of Server and Interactive is required.",
+                f"One of {' and '.join(group)} is required.",
                 official=bool(judged) or not is_modular(scope.round),
             )
 

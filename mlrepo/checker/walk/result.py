@@ -146,9 +146,8 @@ def _errors(scope: Scope, accuracy: AccuracyJudgement, performance: _Performance
 
 def _judge_performance(docket: Docket) -> _Performance:
     scope = docket.scope
-    names = ["run_1"]
-    if scope.place.scenario == "Server" and scope.round.version < (1, 0):
-        names = [f"run_{number}" for number in range(1, 6)]
+    runs = scope.round.tables["performance_runs"].get(scope.place.scenario, 1)
+    names = [f"run_{number}" for number in range(1, runs + 1)]
     with_power = has_power(scope)
     run, metric, errors, official = Run(), 0.0, 0, False
     for name in names:
