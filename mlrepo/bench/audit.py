@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlrepo.compliance import compliance_test, in_order
+from mlrepo.compliance.protocol import AUDIT_KEYS
 from mlrepo.errors import UserError
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import COMPLIANCE
@@ -74,9 +75,10 @@ def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> N
         raise UserError(f"{test} cannot be run: {why}.", hint=hint)
 
 
-def audit_config(round_: Round, workload: Workload, test: str) -> str:
+def audit_config(round_: Round, workload: Workload, scenario: str, test: str) -> str:
     """Return the ``audit.config`` of a test."""
-    settings = compliance_test(test).settings(official_name(round_, workload))
+    about, benchmark = compliance_test(test), official_name(round_, workload)
+    settings = {**about.settings(benchmark), **about.further_settings(benchmark, scenario)}
     lines = {"mode": 2, **settings}.items()
     return "".join(f"*.*.{key} = {value}\n" for key, value in lines)
 
@@ -85,8 +87,7 @@ def expected_settings(audit: str) -> dict[str, int]:
     """Return what LoadGen must report as effective when it obeyed an ``audit.config``."""
     pairs = (line.split(" = ") for line in audit.splitlines())
     found = {key.rpartition(".")[2]: int(value) for key, value in pairs}
-    found.pop("mode")
-    return found
+    return {key: value for key, value in found.items() if key in AUDIT_KEYS}
 
 
 def run_name(mode: str, test: str) -> str:

@@ -133,7 +133,7 @@ def prepare_test(
     conf = read_text(repository, performance, USER_CONF_FILE)
     prepared = PreparedTest(
         name=test,
-        audit=audit_config(plan.round, plan.workload, test),
+        audit=audit_config(plan.round, plan.workload, scenario, test),
         seeds=asked.seeds(plan.round) or {},
         reference=reference,
         score=score,

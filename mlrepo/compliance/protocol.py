@@ -33,6 +33,8 @@ RESPONSES_SEED = 720381539243781796
 """The seed by which LoadGen draws the responses that it logs."""
 AUDIT_KEYS = (RNG_SEED, SAMPLING_TARGET, PROBABILITY, ISSUE_SAME, ISSUE_UNIQUE, SAME_INDEX)
 """LoadGen's settings that an ``audit.config`` makes and the detail log shows."""
+MIN_DURATION, MIN_QUERIES = "min_duration", "min_query_count"
+EQUAL_ISSUE = "sample_concatenate_permutation"
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 """LoadGen's seeds, which a round prescribes."""
 
@@ -109,10 +111,14 @@ class ComplianceTest(Protocol):
         return tuple(text for text in (self.performance_text, self.accuracy_text) if text)
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets for a benchmark (official name).
+        """Return what makes a run this test, for a benchmark (official name).
 
-        The keys are some of ``AUDIT_KEYS``.
+        The keys are some of ``AUDIT_KEYS``; the log of its run shows them.
         """
+        return {}
+
+    def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
+        """Return what its ``audit.config`` sets besides; no log is judged by it."""
         return {}
 
     def seeds(self, round_: Round) -> Mapping[str, int] | None:

@@ -68,7 +68,7 @@ class AccuracyInPerformance(ComplianceTest):
     compares_log = True
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets."""
+        """Return what makes a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _TARGETS.get(benchmark, 4096)}
 
     def verify(self, run: AuditedRun) -> Verification:

@@ -8,6 +8,9 @@ from typing import Any
 
 from mlrepo.compliance.evidence import VERIFY_ACCURACY, TextFacts, TextFault
 from mlrepo.compliance.protocol import (
+    EQUAL_ISSUE,
+    MIN_DURATION,
+    MIN_QUERIES,
     RESPONSES_SEED,
     RNG_SEED,
     SAMPLING_TARGET,
@@ -42,8 +45,12 @@ class ConsistentOutput(ComplianceTest):
     answers_limit = 256 << 20
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets."""
+        """Return what makes a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _RESPONSES}
+
+    def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
+        """Return that each answer is logged once: the run is as long as that takes."""
+        return {MIN_QUERIES: _RESPONSES, MIN_DURATION: 0, EQUAL_ISSUE: 0}
 
     def passes(self, text: str, *, alone: bool) -> bool:
         """Say whether each check passes: it has no TEST PASS."""

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from mlrepo.compliance.evidence import VERIFY_ACCURACY, TextFacts, TextFault
 from mlrepo.compliance.protocol import (
+    EQUAL_ISSUE,
+    ISSUE_UNIQUE,
+    MIN_DURATION,
+    MIN_QUERIES,
     RESPONSES_SEED,
     RESULTS,
     RNG_SEED,
@@ -14,6 +18,8 @@ from mlrepo.compliance.protocol import (
 )
 from mlrepo.compliance.texts import flag_faults, range_faults, verdict_faults
 
+# Its data set.
+_SAMPLES = 990
 # The least accuracy, in the unit of the benchmark's metric.
 _ACCURACY: Mapping[str, float] = {"gpt-oss-120b": 60.698}
 
@@ -32,8 +38,12 @@ class AccuracyInFullPerformance(ComplianceTest):
     shows_switches = False
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets."""
-        return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 990}
+        """Return what makes a run this test."""
+        return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _SAMPLES}
+
+    def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
+        """Return that each sample is issued once."""
+        return {MIN_QUERIES: _SAMPLES, MIN_DURATION: 0, ISSUE_UNIQUE: 1, EQUAL_ISSUE: 0}
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
         """Hold the accuracy against the bound of its benchmark."""

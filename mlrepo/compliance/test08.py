@@ -27,7 +27,7 @@ class RecommenderAccuracy(ComplianceTest):
     logs_responses = True
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets."""
+        """Return what makes a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 4096}
 
     def passes(self, text: str, *, alone: bool) -> bool:

@@ -7,6 +7,10 @@ from typing import Any
 
 from mlrepo.compliance.evidence import TextFacts, TextFault
 from mlrepo.compliance.protocol import (
+    EQUAL_ISSUE,
+    ISSUE_UNIQUE,
+    MIN_DURATION,
+    MIN_QUERIES,
     RESPONSES_SEED,
     RESULTS,
     RNG_SEED,
@@ -22,6 +26,7 @@ _OUTPUT_TOKENS: Mapping[str, tuple[float, float]] = {
 }
 # The samples whose output is counted, which is the whole data set.
 _SAMPLES: Mapping[str, int] = {"gpt-oss-120b": 6396, "e2e-rag-qna": 824}
+_ISSUED_ONCE = ("gpt-oss-120b",)
 
 
 class OutputLength(ComplianceTest):
@@ -38,8 +43,15 @@ class OutputLength(ComplianceTest):
     shows_switches = False
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets."""
+        """Return what makes a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 10000}
+
+    def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
+        """Return that the whole data set is issued, each sample once."""
+        if benchmark not in _SAMPLES:
+            return {}
+        settings = {MIN_QUERIES: _SAMPLES[benchmark], MIN_DURATION: 0, EQUAL_ISSUE: 0}
+        return {**settings, ISSUE_UNIQUE: 1} if benchmark in _ISSUED_ONCE else settings
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
         """Hold the mean output length against the bounds of its benchmark."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -189,3 +190,34 @@ def test_the_checks_of_token_counts_are_read_as_they_are_written(
     assert test.passes(text, alone=True) == ("verification complete" in said)
     if test.passes(text, alone=True):
         assert list(test.text_faults(text, TextFacts("llama2-70b-99", scenario))) == []
+
+
+# What the directories of audit.config are called by whose benchmarks the rounds call otherwise.
+_BENCHMARKS = {"3d-unet": "3d-unet-99", "bert": "bert-99", "yolo": "yolo-95", "resnet50": "resnet"}
+# Read by the verification script, not by LoadGen; and what is off anyway.
+_NOT_SET = re.compile(r"test0[79]_|performance_issue_unique = 0")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((INFERENCE / "compliance").glob("TEST0*/**/audit.config")),
+    ids=lambda path: "-".join(path.relative_to(INFERENCE / "compliance").parent.parts),
+)
+def test_the_audit_config_of_a_test_is_the_official_one(path: Path) -> None:
+    """Of every benchmark and scenario."""
+    test, *benchmark = path.relative_to(INFERENCE / "compliance").parent.parts
+    wanted: dict[tuple[str, str], dict[str, int]] = {}
+    for line in path.read_text().splitlines():
+        name, equals, value = line.partition(" = ")
+        if equals and not name.startswith("#") and not _NOT_SET.search(line):
+            model, scenario, key = name.rsplit(".", 2)
+            wanted.setdefault((model, scenario), {})[key] = int(value)
+    models = {model for model, _ in wanted} | set(benchmark)
+    for model, scenario in itertools.product(sorted(models - {"*"}) or ["resnet"], _KEYS):
+        official = {"mode": 2}
+        for place in itertools.product(("*", model), ("*", scenario)):
+            official |= wanted.get(place, {})
+        name = _BENCHMARKS.get(model, model)
+        about = compliance_test(test)
+        ours = {**about.settings(name), **about.further_settings(name, scenario)}
+        assert {"mode": 2, **ours} == official, (model, scenario)

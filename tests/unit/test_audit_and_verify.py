@@ -48,7 +48,7 @@ def _verify(
     directory: Path, test: str, scenario: str, reference: float, score: float, **changed: Any
 ) -> tuple[tuple[str, ...], str]:
     round_ = SHIPPED["v6.1"]
-    audit = audit_config(round_, DIGITS, test)
+    audit = audit_config(round_, DIGITS, scenario, test)
     (directory / "audit.config").write_text(audit)
     about = {"score": reference, "target_latency": changed.pop("bound", None)}
     (directory / "spec.json").write_text(json.dumps({"record": {"compliance": about}}))

@@ -116,7 +116,7 @@ def test_bench_runs_a_new_test_or_says_why_not(made_up: Round) -> None:
     with pytest.raises(UserError, match="it judges the words of a speaker"):
         check_test(made_up, DIGITS, "Offline", "TEST10-A")
     settings = "*.*.mode = 2\n*.*.performance_issue_unique = 1\n"
-    assert audit_config(made_up, DIGITS, "TEST10") == settings
+    assert audit_config(made_up, DIGITS, "Offline", "TEST10") == settings
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_its_verdict_is_its_own(
     made_up: Round, tmp_path: Path, score: float, unique: bool, reasons: tuple[str, ...]
 ) -> None:
     """Whether LoadGen obeyed is asked of every test."""
-    (tmp_path / "audit.config").write_text(audit_config(made_up, DIGITS, "TEST10"))
+    (tmp_path / "audit.config").write_text(audit_config(made_up, DIGITS, "Offline", "TEST10"))
     about = {"score": 1000.0, "target_latency": None}
     (tmp_path / "spec.json").write_text(json.dumps({"record": {"compliance": about}}))
     values = {
