@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mlrepo.errors import UserError
 from mlrepo.repository.process import BlobReader, GitError, git_bytes, open_blob
@@ -102,7 +102,7 @@ class _ListedTree:
         if "_blobs" in self.__dict__:
             self._blobs.close()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # A worker process starts its own git process.
         return {key: value for key, value in self.__dict__.items() if key != "_blobs"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
@@ -240,7 +239,7 @@ def _file_of(candidate: SelectableRun, files: Mapping[str, Existing], name: str)
     return files[name]
 
 
-def _object(data: bytes, where: str) -> dict[str, Any]:
+def _object(data: bytes, where: str) -> dict[str, object]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -65,7 +65,7 @@ def command(directory: Path, seconds: float) -> int:
                 *inside,
                 "bench",
                 "run",
-                "--model",
+                "--benchmark",
                 "digits",
                 "--backend",
                 "onnx",

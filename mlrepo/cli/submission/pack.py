@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -101,7 +101,7 @@ def _passphrase(file: Path | None) -> bytes:
     return text.encode()
 
 
-def _values(packed: Packed) -> dict[str, Any]:
+def _values(packed: Packed) -> dict[str, object]:
     return {
         "round": packed.selection.round,
         "commit": packed.selection.commit,

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -142,7 +142,7 @@ def _recorded(repository: ResultsRepository | None) -> list[RecordedRun]:
     return list(recorded_runs(repository))
 
 
-def _values(review: Review) -> dict[str, Any]:
+def _values(review: Review) -> dict[str, object]:
     from mlrepo.cli.submission.rendering.document import render
 
     return {
@@ -153,7 +153,7 @@ def _values(review: Review) -> dict[str, Any]:
     }
 
 
-def _result_values(one: ReviewedResult) -> dict[str, Any]:
+def _result_values(one: ReviewedResult) -> dict[str, object]:
     from dataclasses import asdict
 
     return {

@@ -6,7 +6,7 @@ import datetime
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -192,7 +192,7 @@ def _confirm(departure: Departure) -> None:
     click.confirm("Go on?", abort=True, err=True)
 
 
-def _as_json(done: Submitted, *, dry_run: bool) -> dict[str, Any]:
+def _as_json(done: Submitted, *, dry_run: bool) -> dict[str, object]:
     request = done.request
     return {
         "dry_run": dry_run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -90,7 +90,7 @@ def _word(accepted: bool) -> str:
     return _ACCEPTED if accepted else _REFUSED
 
 
-def _values(verdict: SubmissionVerdict) -> dict[str, Any]:
+def _values(verdict: SubmissionVerdict) -> dict[str, object]:
     official = verdict.official
     return {
         "round": verdict.selection.round,

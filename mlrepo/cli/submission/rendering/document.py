@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.cli.submission.rendering.reading import encodable, findings_in_order, level, number
@@ -36,7 +35,7 @@ def _levels(report: Report, profile: str) -> dict[str, int]:
     return {"errors": levels.count("error"), "warnings": levels.count("warning")}
 
 
-def _result(result: Result, round_: str, profile: str) -> dict[str, Any]:
+def _result(result: Result, round_: str, profile: str) -> dict[str, object]:
     found = findings_in_order(Report(round_, findings=result.findings), profile)
     return {
         "path": encodable(result.path),
@@ -54,7 +53,7 @@ def _result(result: Result, round_: str, profile: str) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding, profile: str) -> dict[str, Any]:
+def _finding(finding: Finding, profile: str) -> dict[str, object]:
     return {
         "rule": finding.rule,
         "severity": level(finding, profile),

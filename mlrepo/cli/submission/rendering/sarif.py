@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 from mlrepo import __version__
@@ -46,7 +45,7 @@ def render(report: Report, profile: str) -> str:
     return json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _rule(name: str) -> dict[str, Any]:
+def _rule(name: str) -> dict[str, object]:
     rule = RULES.get(name)
     if rule is None:
         return {"id": name}
@@ -57,14 +56,14 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, word: str, rule: int) -> dict[str, Any]:
+def _result(finding: Finding, word: str, rule: int) -> dict[str, object]:
     parts = [
         finding.message,
         f"Expected: {finding.expected}." if finding.expected else "",
         f"Actual: {finding.actual}." if finding.actual else "",
         finding.hint,
     ]
-    place: dict[str, Any] = {
+    place: dict[str, object] = {
         # The bytes of the name, percent-encoded: a URI holds any name.
         "artifactLocation": {
             "uri": quote(finding.path.encode("utf-8", "surrogateescape")) or ".",
