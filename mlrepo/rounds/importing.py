@@ -17,7 +17,6 @@ from mlrepo.rounds import checker_functions as functions
 from mlrepo.rounds.checker_source import parse_checker
 from mlrepo.rounds.python_facts import NotAFact, constants
 from mlrepo.rounds.setting_classes import classes_in
-from mlrepo.rounds.setting_rules import setting_classes
 from mlrepo.rounds.traits import KEY
 
 _ROUND = re.compile(r"v[0-9]+\.[0-9]+")
@@ -182,7 +181,7 @@ class _Importer:
     def inherited_settings(self) -> Mapping[str, Any]:
         """Return the classes of the newest round before, for a checkout without mlperf.conf."""
         self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
-        return setting_classes(Round(self._name, {}))
+        return SHIPPED.newest_up_to(self._name).tables["settings"]
 
     def inherited_traits(self) -> Mapping[str, Any]:
         """Return the traits of the newest round up to this: code says them, no table."""

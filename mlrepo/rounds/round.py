@@ -13,6 +13,7 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 
 if TYPE_CHECKING:
     from mlrepo.record import Metric
+    from mlrepo.rounds.setting_table import LoadgenSetting
     from mlrepo.rounds.tables import RoundTables
 
 # Nanoseconds in each unit of latencies.
@@ -42,6 +43,15 @@ class Round(Traits):
     def layout(self) -> RoundLayout:
         """Where each file of a result belongs."""
         return RoundLayout(self.tables["layout"])
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, LoadgenSetting]:
+        """LoadGen's settings, by key; of a file without them those of the round before."""
+        from mlrepo.rounds.known import SHIPPED
+        from mlrepo.rounds.setting_table import read_settings
+
+        own = self.tables.get("settings")
+        return read_settings(own or SHIPPED.newest_up_to(self.name).tables["settings"])
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:

@@ -15,11 +15,8 @@ from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.rounds.round import NUMBER_OF_STREAMS
+from mlrepo.rounds.setting_table import FORBIDDEN, FREE, MAXIMUM, MINIMUM, PRESCRIBED
 from mlrepo.scenarios import LOADGEN_SCENARIOS, Scenario
-
-FREE, MINIMUM, MAXIMUM = "free", "minimum", "maximum"
-PRESCRIBED, FORBIDDEN = "prescribed", "forbidden"
-CLASSES = (FREE, MINIMUM, MAXIMUM, PRESCRIBED, FORBIDDEN)
 
 _PLACES = ("loadgen/mlperf.conf", "mlperf.conf")  # up to v4.1 it was not part of LoadGen
 _LARGEST_SOURCE = 1 << 20

@@ -1,17 +1,16 @@
 """Whether the settings of a performance run are those of a result of its round.
 
-The table ``settings`` of a round's data says it (:mod:`mlrepo.rounds.setting_classes`); here it is
-held against a configuration before a run, a detail log after it, and a record.
+The settings of a round (:mod:`mlrepo.rounds.setting_table`) are held against a configuration before
+a run, a detail log after it, and a record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from mlrepo.rounds import SHIPPED, Round
-from mlrepo.rounds.setting_classes import FREE, MAXIMUM, MINIMUM
+from mlrepo.rounds import Round
+from mlrepo.rounds.setting_table import MAXIMUM, MINIMUM, LoadgenSetting, Number, SettingClass
 from mlrepo.scenarios import SCENARIOS
 
 TOO_SHORT = frozenset({"min_duration", "min_query_count"})
@@ -34,7 +33,6 @@ _AUDITED = frozenset(
         *TOO_SHORT,
     }
 )
-Number = int | float
 # LoadGen multiplies in floating point: 99.9 times 0.01 is not 0.999.
 _ROUNDING = 1e-9
 
@@ -110,93 +108,77 @@ def loadgen_names(benchmark: str, scenario: str = "") -> tuple[str, ...]:
 
 def has_token_latencies(round_: Round, loadgen_model: str) -> bool:
     """Say whether LoadGen times the tokens of a benchmark, by its mlperf.conf in the round."""
-    entry = setting_classes(round_).get("use_token_latencies") or {}
-    timed = (entry.get("*") or {}).get("per_model") or {}
+    setting = round_.settings.get("use_token_latencies")
+    timed = setting.in_scenario("*").per_model if setting else {}
     return any(timed.get(name) for name in loadgen_names(loadgen_model))
 
 
-def setting_classes(round_: Round) -> Mapping[str, Mapping[str, Any]]:
-    """Return the table ``settings``; a round without one has that of the newest shipped before."""
-    own = round_.tables.get("settings")
-    if own is None:
-        own = SHIPPED.newest_up_to(round_.name).tables["settings"]
-    found: Mapping[str, Mapping[str, Any]] = own
-    return found
-
-
-def broken_in_log(subject: Subject, values: Mapping[str, Any]) -> Iterator[Broken]:
+def broken_in_log(subject: Subject, values: Mapping[str, object]) -> Iterator[Broken]:
     """Yield the settings in a performance run's detail log (``effective_…``) that break a class."""
-    for key, entry in setting_classes(subject.round).items():
-        rule = _rule(subject, key, entry)
-        logged = rule.get("logged", entry["logged"])
+    for key, setting in subject.round.settings.items():
+        logged = setting.line(subject.loadgen_scenario)
         value = values.get(logged)
         if logged and isinstance(value, int | float):
-            yield from _held(subject, key, logged, rule, value, entry.get("scale", 1))
+            yield from _held(subject, key, setting, value)
 
 
 def broken_in_conf(subject: Subject, asked: Mapping[str, str]) -> Iterator[Broken]:
     """Yield the settings that a run asks for and that break a class; by key as LoadGen reads it."""
-    for key, entry in setting_classes(subject.round).items():
+    for key, setting in subject.round.settings.items():
         if key in asked:
-            rule, scale = _rule(subject, key, entry), entry.get("scale", 1)
-            logged = rule.get("logged", entry["logged"])
             value = int(asked[key]) if asked[key].isdecimal() else float(asked[key])
-            yield from _held(subject, key, logged, rule, value * scale, scale)
+            yield from _held(subject, key, setting, value * setting.scale)
 
 
-def _rule(subject: Subject, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the class that binds the subject, the free one where none does."""
-    free: Mapping[str, Any] = {"class": FREE}
-    rule: Mapping[str, Any] = entry.get(subject.loadgen_scenario) or entry.get("*") or free
-    if subject.division not in rule.get("divisions", (subject.division,)):
-        return free
-    return free if subject.test and key in _AUDITED else rule
-
-
-def _held(
-    subject: Subject, key: str, logged: str, rule: Mapping[str, Any], value: Number, scale: Number
-) -> Iterator[Broken]:
-    bound = _bound(subject, key, rule)
+def _held(subject: Subject, key: str, setting: LoadgenSetting, value: Number) -> Iterator[Broken]:
+    """Hold a value, in the unit of the log, against the class that binds the subject."""
+    rule, logged = _binding(subject, key, setting), setting.line(subject.loadgen_scenario)
+    bound, scale = _bound(subject, key, rule), setting.scale
     if bound is None:
         return
     slack = _ROUNDING * abs(bound)
-    below, kind = rule.get("below"), rule["class"]
-    if kind == MINIMUM and not value >= bound - slack:
+    if rule.kind == MINIMUM and not value >= bound - slack:
         yield Broken(key, logged, f">= {bound:.10g}", value, bound, scale)
-    elif kind == MAXIMUM and not value <= bound + slack:
+    elif rule.kind == MAXIMUM and not value <= bound + slack:
         yield Broken(key, logged, f"<= {bound:.10g}", value, bound, scale)
-    elif kind not in (MINIMUM, MAXIMUM) and value != bound:
+    elif rule.kind not in (MINIMUM, MAXIMUM) and value != bound:
         yield Broken(key, logged, f"{bound}", value, bound, scale)
-    elif below is not None and not value < below:
-        yield Broken(key, logged, f"< {below}", value, below, scale)
+    elif rule.below is not None and not value < rule.below:
+        yield Broken(key, logged, f"< {rule.below}", value, rule.below, scale)
 
 
-def _bound(subject: Subject, key: str, rule: Mapping[str, Any]) -> Number | None:
+def _binding(subject: Subject, key: str, setting: LoadgenSetting) -> SettingClass:
+    """Return the class that binds the subject, the free one where none does."""
+    rule = setting.in_scenario(subject.loadgen_scenario)
+    elsewhere = rule.divisions and subject.division not in rule.divisions
+    audited = subject.test and key in _AUDITED
+    return SettingClass() if elsewhere or audited else rule
+
+
+def _bound(subject: Subject, key: str, rule: SettingClass) -> Number | None:
     """Return the value of a class for the subject, None where it has none.
 
     A model of the open division may follow any benchmark: it has the least strict value.
     """
-    if "table" in rule:
+    if rule.table:
         return _of_table(subject, key, rule)
-    per_model: Mapping[str, Number] = rule.get("per_model") or {}
-    value: Number | None = rule.get("value")
-    if value is None or subject.division == "open":
-        return None if value is None else min([value, *per_model.values()])
+    if rule.value is None or subject.division == "open":
+        return None if rule.value is None else min([rule.value, *rule.per_model.values()])
     names = loadgen_names(subject.benchmark, subject.scenario)
-    return next((per_model[name] for name in names if name in per_model), value)
+    return next((rule.per_model[name] for name in names if name in rule.per_model), rule.value)
 
 
-def _of_table(subject: Subject, key: str, rule: Mapping[str, Any]) -> Number | None:
+def _of_table(subject: Subject, key: str, rule: SettingClass) -> Number | None:
     """Return a value of another of the round's tables.
 
     They hold a number, or numbers by key, or by benchmark and perhaps scenario.
     """
-    found: Any = subject.round.tables.get(rule["table"])
+    found: object = subject.round.tables.get(rule.table)
     if isinstance(found, Mapping) and "per_model" in found:
         if not subject.benchmark:
             return None
         found = (found["per_model"] or {}).get(subject.benchmark, found["default"])
-    for name in (key, subject.benchmark, subject.scenario, rule.get("part")):
+    for name in (key, subject.benchmark, subject.scenario, rule.part):
         if isinstance(found, Mapping):
             found = found.get(name, found if name == key else None)
     return found if isinstance(found, int | float) else None

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mlrepo.rounds import SHIPPED
-from mlrepo.rounds.setting_rules import setting_classes
 from tests.e2e.driver import BENCH, bench, everything, mlrepo, spooled
 
 RUN = (*BENCH, "--mode", "performance", "--count", "100", "--max-batchsize", "8", "--threads", "1")
@@ -97,11 +96,10 @@ def test_a_free_setting_is_free(root: Path) -> None:
     assert "never placed" not in done.err
     record = done.json["record"]
     assert record["placement"]["placed"] or record["validity"] != "VALID"
-    classes = setting_classes(SHIPPED["v6.1"])
     logged = {
-        rule.get("logged", entry["logged"])
-        for entry in classes.values()
-        for rule in (entry, *(v for v in entry.values() if isinstance(v, dict)))
+        setting.line(scenario)
+        for setting in SHIPPED["v6.1"].settings.values()
+        for scenario in ("*", *setting.classes)
     }
     assert {f"effective_{name}" for name in record["loadgen"]["effective"]} <= logged
 

@@ -6,14 +6,13 @@ import pytest
 
 from mlrepo.logs.user_conf import EMBEDDED_ONLY, KEYS
 from mlrepo.rounds import SHIPPED, Round
-from mlrepo.rounds.setting_classes import CLASSES
 from mlrepo.rounds.setting_rules import (
     Subject,
     broken_in_conf,
     broken_in_log,
     loadgen_names,
-    setting_classes,
 )
+from mlrepo.rounds.setting_table import CLASSES
 
 _SCENARIOS = ("Offline", "SingleStream", "MultiStream", "Server")
 
@@ -25,17 +24,17 @@ def test_every_setting_has_a_class_in_every_round_and_scenario(name: str) -> Non
     A table that is named is one of the round's.
     """
     round_ = SHIPPED[name]
-    classes = setting_classes(round_)
-    assert set(classes) >= set(KEYS) | EMBEDDED_ONLY
-    for key, entry in classes.items():
+    assert set(round_.settings) >= set(KEYS) | EMBEDDED_ONLY
+    for key, setting in round_.settings.items():
+        assert set(setting.classes) & {"*", *_SCENARIOS}
         for scenario in _SCENARIOS:
-            rule = entry.get(scenario) or entry["*"]
-            assert rule["class"] in CLASSES
+            rule = setting.in_scenario(scenario)
+            assert rule.kind in CLASSES
             assert (
-                "value" in rule
-                or rule.get("table") in round_.tables
+                rule.value is not None
+                or rule.table in round_.tables
                 or key == "mode"
-                or (rule["class"] == "free")
+                or rule.kind == "free"
             )
 
 
@@ -126,9 +125,9 @@ def test_a_round_without_the_table_has_that_of_the_newest_before() -> None:
     without = SHIPPED["v6.0"].tables.copy()
     del without["settings"]
     old = Round("v6.0", without)
-    assert setting_classes(old) == SHIPPED["v6.0"].tables["settings"]
+    assert old.settings == SHIPPED["v6.0"].settings
     newer = Round("v99.0", {})
-    assert setting_classes(newer) == SHIPPED[list(SHIPPED)[-1]].tables["settings"]
+    assert newer.settings == SHIPPED[list(SHIPPED)[-1]].settings
 
 
 def test_the_names_are_those_of_mlperf_conf() -> None:
