@@ -51,7 +51,8 @@ class Capabilities:
     computes:
         Whether its answers come from the model; ``null`` answers at once.
     reference:
-        Whether its scores on the CPU are what those of others are compared with.
+        Whether there are options with which others are compared with it (a method
+        ``is_reference``); set from its class.
     """
 
     reads: tuple[str, ...] | None = None
@@ -139,7 +140,11 @@ def said_by(backend: object) -> Capabilities:
     found = getattr(backend, "capabilities", None)
     if not isinstance(found, Capabilities):
         found = Capabilities(declared=False, computes=bool(getattr(backend, "computes", True)))
-    return replace(found, tunes=callable(getattr(backend, "tune", None)))
+    return replace(
+        found,
+        tunes=callable(getattr(backend, "tune", None)),
+        reference=callable(getattr(backend, "is_reference", None)),
+    )
 
 
 def refuse_absent(name: str, device: Device) -> None:

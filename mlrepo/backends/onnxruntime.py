@@ -56,7 +56,6 @@ class OnnxRuntimeBackend:
         ways=WAYS,
         extras=requirements.ONNX,
         frameworks=("onnxruntime", "onnx runtime"),
-        reference=True,
     )
     _session: onnxruntime.InferenceSession
     _provider: Provider
@@ -149,6 +148,12 @@ class OnnxRuntimeBackend:
         parts = np.array_split(batch, self._streams)
         outputs = list(self._pool.map(self._run, self._sessions, parts))
         return [np.concatenate(part) for part in zip(*outputs, strict=True)]
+
+    @staticmethod
+    def is_reference(options: BackendOptions) -> bool:
+        """Say whether others are compared with it: as it computes on the CPU by itself."""
+        own = options.extra.get("provider", CPU) == CPU
+        return own and Device.parse(options.device).kind == CPU
 
     @classmethod
     def devices_here(cls) -> Sequence[Device]:

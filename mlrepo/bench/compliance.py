@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.backends.devices import Device
 from mlrepo.bench.audit import PreparedTest, audit_config, audits_of, check_test
 from mlrepo.bench.matrix import is_no_result
 from mlrepo.bench.request import BenchRequest
@@ -17,6 +18,7 @@ from mlrepo.logs.detail import parse_detail
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID, RunRecord
+from mlrepo.record.backend_label import backend_label, label_options
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import (
     RecordedRun,
@@ -40,7 +42,7 @@ def identity_of(
     named = ("round", "division", "submitter", "system")
     return {
         **{key.capitalize(): settings[key].value for key in named},
-        "Backend": backend,
+        "Backend": backend_label(backend, str(Device.parse(request.device))),
         "Benchmark": request.benchmark,
         "Scenario": request.scenario,
     }
@@ -153,6 +155,7 @@ def prepare_test(
         model_variant=request.model_variant,
         way=request.way or record.model.preprocessing,
         layout=request.layout or record.model.layout,
+        device=request.device,
         precision=request.precision,
         backend_options=request.backend_options or bench.gate.options(record, performance),
         prefix=bench.gate.prefix(record, performance),
@@ -179,8 +182,7 @@ def _needed(
                 identity["Benchmark"],
                 "--scenario",
                 identity["Scenario"],
-                "--backend",
-                identity["Backend"],
+                *label_options(identity["Backend"]),
             )
         )
         raise UserError(

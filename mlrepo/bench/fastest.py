@@ -34,7 +34,7 @@ from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import timestamp
 from mlrepo.scenarios import scenario
 from mlrepo.workloads import Workload
-from mlrepo.workloads.described import BF16, FLOATS, FP16, run_precision
+from mlrepo.workloads.described import CONVERTED, FLOATS, run_precision
 
 ALL = "all"
 _ROUNDS = 3
@@ -139,6 +139,7 @@ def tune(
         round(rate, 3),
         round(default_rate, 3),
         timestamp(datetime.datetime.now(datetime.UTC)),
+        spec.device,
     )
     remember(tuned_file(bench.repository.systems, bench.settings["system"].value), entry)
     bench.gate.remember_tuned(entry)
@@ -209,7 +210,7 @@ def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
         return installed
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     own = find_model(home, workload, request.model_file, request.model_variant).precision
-    converted = [way for way in installed if way[1] in (BF16, FP16) and own in FLOATS]
+    converted = [way for way in installed if way[1] in CONVERTED and own in FLOATS]
     return list(dict.fromkeys([*((name, own) for name in names), *converted]))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrepo.bench.console import shortened_bytes
+from mlrepo.bench.device import compared_backend
 from mlrepo.bench.evidence import read_json, redacted, redacted_facts, redacted_value
 from mlrepo.bench.judge import ChildExit, Judgement, read_outcome
 from mlrepo.bench.pending import PendingRun
@@ -114,7 +115,7 @@ class ConcludingRun:
                     "scenario": spec.scenario,
                     "model": model.sha256,
                     "dataset": dataset.fingerprint or None,
-                    "backend": words,
+                    "backend": compared_backend(words),
                     "threads": spec.threads,
                     "max_batch": spec.max_batch,
                     "prefix": list(start.prefix),

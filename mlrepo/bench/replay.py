@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.compliance import plan_tests, prepare_test
+from mlrepo.bench.device import recorded_device
 from mlrepo.bench.evidence import ENVIRONMENT_FILE
 from mlrepo.bench.inputs import find_dataset, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
@@ -28,7 +29,7 @@ from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.described import BF16
+from mlrepo.workloads.described import CONVERTED
 from mlrepo.workloads.weights import UNKNOWN
 
 REPLAY_TAG = "replay"
@@ -128,6 +129,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
         mode=record.mode,
         max_batch=backend.max_batch,
         threads=backend.threads,
+        device=recorded_device(backend),
         precision=_asked_precision(backend, model),
         backend_options=bench.gate.options(record, run),
         prefix=bench.gate.prefix(record, run),
@@ -163,7 +165,7 @@ def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
 def _asked_precision(backend: BackendFacts, model: Model) -> str:
     """Return the precision to ask for: what the model's files say of themselves, none has to."""
     recorded = backend.precision
-    return recorded if recorded == BF16 or model.weight_data_types == UNKNOWN else ""
+    return recorded if recorded in CONVERTED or model.weight_data_types == UNKNOWN else ""
 
 
 def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:

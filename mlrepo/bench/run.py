@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
+from mlrepo.bench.device import unlike_description
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.query_list import refuse_long_list
@@ -123,6 +124,8 @@ class Bench:
         refuse_long_list(inputs.spec, inputs.workload, asked.conf, audit)
         profile = self._profile()
         description = read_description(self.repository.systems, system)
+        if remark := unlike_description(description, inputs.spec.device):
+            self.tell(remark)
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
@@ -214,7 +217,8 @@ class Bench:
         if chosen or not path.is_file():
             return request, {}
         spec = inputs.spec
-        found = find_tuned(path, inputs.files.digest, spec.backend, spec.precision, spec.scenario)
+        key = inputs.files.digest, spec.backend, spec.precision, spec.scenario, spec.device
+        found = find_tuned(path, *key)
         if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
         self.gate.tuned(path, found)

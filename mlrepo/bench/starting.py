@@ -40,6 +40,7 @@ from mlrepo.systems.applied import Applied
 from mlrepo.systems.detect import host_facts
 from mlrepo.systems.noise import load_now
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8
+from mlrepo.workloads.described import CONVERTED
 from mlrepo.workloads.weights import MIXED
 
 
@@ -197,12 +198,13 @@ def _model_facts(inputs: Inputs) -> ModelFacts:
 
 def _with_conversion(model: ModelFacts, spec: RunSpec) -> ModelFacts:
     """Say in what a measurements file is made of that the backend converts the weights."""
-    if spec.precision != "bf16" or model.weight_data_types == "bf16":
+    kind = spec.precision
+    if kind not in CONVERTED or model.weight_data_types == kind:
         return model
-    before, done = model.weight_transformations, f"converted to bf16 by {spec.backend}"
+    before, done = model.weight_transformations, f"converted to {kind} by {spec.backend}"
     if done not in before:  # as in the record of a run that is repeated
         before = done if before == "no" else f"{before}; {done}"
-    return dataclasses.replace(model, weight_data_types="bf16", weight_transformations=before)
+    return dataclasses.replace(model, weight_data_types=kind, weight_transformations=before)
 
 
 def _reference(test: PreparedTest | None) -> ReferenceFacts | None:

@@ -17,6 +17,7 @@ from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
+from mlrepo.record.backend_label import label_options
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, recorded_runs
 from mlrepo.rounds import Round
@@ -51,7 +52,7 @@ class StatusRow:
         return shell_command(
             [
                 *("mlrepo", "bench", "suite", "--model", self.benchmark),
-                *("--backend", self.backend, "--system", self.system),
+                *(*label_options(self.backend), "--system", self.system),
                 *("--round", self.round, "--category", self.category),
                 *("--division", self.division, "--submitter", self.submitter),
                 *(word for scenario in scenarios for word in ("--scenario", scenario)),

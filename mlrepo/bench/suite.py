@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mlrepo.backends.devices import Device
 from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
 from mlrepo.bench.audit import official_name
 from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepare_test
@@ -92,6 +93,7 @@ class Suite:
                 request.model_file,
                 request.model_variant,
                 backend=backend_name(request.backend),
+                device=Device.parse(request.device).kind,
                 precision=request.precision,
                 way=request.way,
                 layout=request.layout,

@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlrepo.backends.devices import CPU
 from mlrepo.errors import UserError
 from mlrepo.repository.files import write_atomically
 
 _FILE = "tuned.json"
 _SCHEMA = "mlrepo.tuned/1"
-_KEY = ("model", "backend", "precision", "scenario")
+_KEY = ("model", "backend", "device", "precision", "scenario")
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best that was found for one model (by SHA-256), backend, precision and scenario.
+    """The best that was found for one model (by SHA-256), backend, device, precision and scenario.
 
     Attributes
     ----------
@@ -43,6 +44,7 @@ class Tuned:
     rate: float = 0.0
     default_rate: float = 0.0
     found: str = ""
+    device: str = CPU
 
 
 def tuned_file(systems: Path, system: str) -> Path:
@@ -95,9 +97,11 @@ def remember(path: Path, entry: Tuned) -> None:
         ) from error
 
 
-def find_tuned(path: Path, model: str, backend: str, precision: str, scenario: str) -> Tuned | None:
+def find_tuned(
+    path: Path, model: str, backend: str, precision: str, scenario: str, device: str = CPU
+) -> Tuned | None:
     """Return what was found for a run, or None."""
-    wanted = (model, backend, precision, scenario)
+    wanted = (model, backend, device, precision, scenario)
     return next((known for known in read_tuned(path) if _key(known) == wanted), None)
 
 

@@ -18,7 +18,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from mlrepo.backends import Array, Backend
+from mlrepo.backends import Array, Backend, BackendOptions
+from mlrepo.backends.capabilities import said_by
 from mlrepo.errors import UserError, telling_line
 from mlrepo.harness import child
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
@@ -28,8 +29,6 @@ from mlrepo.workloads.weights import read_facts
 
 # So many samples are compared; in a batch they come again and again, so that each row counts.
 SAMPLES = 4
-# The backend that is the reference.
-_ITSELF = "onnx"
 WAIVED = "--no-agreement-check"
 _HINT = (
     "What it computes is not this model: use another backend, and report it to the authors of this "
@@ -63,20 +62,21 @@ class Expected:
 def expectation(
     model: Path,
     backend: Backend,
-    name: str,
+    options: BackendOptions,
     task: Task,
     samples: Callable[[], Array],
     *,
     check: bool,
 ) -> Iterator[Callable[[], Expected]]:
-    """Start computing what ``backend``, called ``name``, should give; yield what waits for it.
+    """Start computing what ``backend`` should give with some options; yield what waits for it.
 
     The process has ended when the outputs are there, and in any case after the block.
     """
-    if name == _ITSELF:
+    is_reference = getattr(backend, "is_reference", None)
+    if is_reference is not None and is_reference(options):
         yield Expected
         return
-    computes = getattr(backend, "computes", True)
+    computes = said_by(backend).computes
     if not (check and computes and framework_of(model)):
         why = WAIVED if computes else "this backend computes no model"
         if check and computes:

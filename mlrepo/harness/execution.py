@@ -16,6 +16,7 @@ import mlperf_loadgen as lg
 from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.errors import UserError
 from mlrepo.harness import agreement, query_list, warmup
+from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import Feed, plan_feed
 from mlrepo.harness.loadgen import installed_release, read_settings
@@ -70,6 +71,7 @@ def execute(
     compared = agreement.spread(loaded)
     options = _backend_options(spec, query, reporter)
     feed, expected = _load(spec, backend, dataset, options, compared)
+    described_on(backend, spec.backend, spec.device)
     guard.after_loading()
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
@@ -114,7 +116,7 @@ def execute(
     guard.after_run()
     reporter.event(
         "finished",
-        backend=dict(backend.describe()),
+        backend=dict(described_on(backend, spec.backend, spec.device)),
         input=dict(feed.describe()),
         dataset=dict(dataset.describe()),
         batch=pipeline.max_batch,
@@ -134,7 +136,7 @@ def _load(
     with agreement.expectation(
         model,
         backend,
-        spec.backend,
+        options,
         Task(spec.model_file, spec.threads, spec.max_batch or agreement.SAMPLES),
         lambda: load_samples(dataset, compared),
         check=spec.agreement_check and spec.mode != SPEED,

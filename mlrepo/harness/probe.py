@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness import agreement
+from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.feed import outputs_of, plan_feed
 from mlrepo.harness.reference import Task
 from mlrepo.harness.samples import load_samples
@@ -67,18 +68,18 @@ class Probe:
         )
 
     def _load(self) -> None:
-        self._backend.load(
-            Path(self._spec.model_file),
-            BackendOptions(
-                threads=self._spec.threads,
-                device=self._spec.device,
-                precision=self._spec.precision,
-                model_precision=self._spec.model_precision,
-                batch=self._spec.batch,
-                extra=self._spec.backend_options,
-                cache=Path(self._spec.cache) if self._spec.cache else None,
-            ),
+        spec = self._spec
+        self._options = BackendOptions(
+            threads=spec.threads,
+            device=spec.device,
+            precision=spec.precision,
+            model_precision=spec.model_precision,
+            batch=spec.batch,
+            extra=spec.backend_options,
+            cache=Path(spec.cache) if spec.cache else None,
         )
+        self._backend.load(Path(spec.model_file), self._options)
+        described_on(self._backend, spec.backend, spec.device)
 
     def measure(self, batch: int, seconds: float) -> dict[str, float]:
         """Return the samples per second of a loop of about ``seconds``, without LoadGen."""
@@ -117,7 +118,7 @@ class Probe:
         with agreement.expectation(
             model,
             self._backend,
-            spec.backend,
+            self._options,
             task,
             lambda: load_samples(self._dataset, compared),
             check=True,

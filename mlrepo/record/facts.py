@@ -125,6 +125,9 @@ class BackendFacts(Facts):
     ----------
     framework, framework_name, framework_version, target, options, others:
         Its own words.
+    device:
+        What it ran on, which was compared with what was asked for: ``cpu``, ``cuda:1``; empty
+        where the backend does not say.
     asked_options, precision, threads, max_batch, prefix, naming:
         What it was asked for; None where it chose.
     batch, batch_seconds:
@@ -138,6 +141,7 @@ class BackendFacts(Facts):
     framework_name: Said = ""
     framework_version: Said = ""
     target: Said = ""
+    device: Chosen = ""
     options: object = None
     asked_options: AskedOptions = field(default_factory=dict)
     precision: Chosen = ""
@@ -169,7 +173,7 @@ class BackendFacts(Facts):
 
 
 _OWN_WORDS = frozenset(
-    {"name", "framework", "framework_name", "framework_version", "target", "options"}
+    {"name", "framework", "framework_name", "framework_version", "target", "device", "options"}
 )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord, is_run_id
+from mlrepo.record.backend_label import backend_label
 from mlrepo.record.forms import plain_text
 
 SUBJECT_WIDTH = 72
@@ -47,7 +48,7 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Division": record.division,
         "MLRepo-Submitter": record.submitter,
         "MLRepo-System": record.system,
-        "MLRepo-Backend": record.backend.name,
+        "MLRepo-Backend": backend_label(record.backend.name, record.backend.device),
         "MLRepo-Benchmark": record.benchmark,
         "MLRepo-Scenario": record.scenario,
         "MLRepo-Mode": record.mode,

@@ -11,6 +11,8 @@ from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
 from mlrepo.workloads.weights import MIXED, UNKNOWN, ModelFacts, precision_of, read_facts
 
 BF16, FP16 = "bf16", "fp16"
+# What a backend may convert the floats of a model to.
+CONVERTED = (BF16, FP16)
 # Models that a backend may compute in bf16; the others were rounded to less already.
 FLOATS = ("fp32", FP16, BF16)
 

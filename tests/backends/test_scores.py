@@ -126,10 +126,11 @@ def _check(backend: Any, name: str, model: Path, batch: int, precision: str = "f
     """Load and compare a backend as a run does."""
     data = DigitsDataset()
     compared = [0, 16, 32, 48]
+    options = BackendOptions(threads=1, batch=batch, cache=model.parent / "cache")
     with agreement.expectation(
-        model, backend, name, Task(str(model), 1, 4), lambda: data.load(compared), check=True
+        model, backend, options, Task(str(model), 1, 4), lambda: data.load(compared), check=True
     ) as wait:
-        backend.load(model, BackendOptions(threads=1, batch=batch, cache=model.parent / "cache"))
+        backend.load(model, options)
         feed, expected = plan_feed(backend, data, model), wait()
 
     def predict(indices: Sequence[int]) -> list[Array]:
@@ -257,6 +258,6 @@ def test_a_file_that_only_its_own_framework_reads_is_not_compared(tmp_path: Path
     """It is said, and is nobody's choice."""
     (tmp_path / "m.xml").write_text("<net/>")
     with agreement.expectation(
-        tmp_path / "m.xml", _Constant(), "openvino", Task("", 1, 4), _nothing, check=True
+        tmp_path / "m.xml", _Constant(), BackendOptions(), Task("", 1, 4), _nothing, check=True
     ) as wait:
         assert (wait().why, wait().waived) == ("no other framework here reads m.xml", False)

@@ -28,6 +28,7 @@ _PACKAGE = Path(mlrepo.__file__).parent
 
 # Where a value of a record ends that is not only shown.
 _CHOICES = {
+    "backend.device",
     "backend.max_batch",
     "backend.name",
     "backend.precision",
@@ -85,6 +86,7 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
         "mode",
         "max_batch",
         "threads",
+        "device",
         "precision",
         "tags",
         "test",
@@ -129,7 +131,10 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
 
 def test_every_field_of_tuned_settings_is_classified() -> None:
     """`tuned.json` comes with a clone: what reaches the backend is what is asked about."""
-    found_by, shown = {"model", "precision", "scenario"}, {"rate", "default_rate", "found"}
+    found_by, shown = (
+        {"model", "device", "precision", "scenario"},
+        {"rate", "default_rate", "found"},
+    )
     asked: dict[str, Any] = {"backend": "b", "threads": 3, "max_batch": 5, "options": {"k": "v"}}
     assert found_by | shown | set(asked) == {field.name for field in fields(Tuned)}
     entry = Tuned(model="m", precision="fp32", scenario="Offline", **asked)

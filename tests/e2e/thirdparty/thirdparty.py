@@ -6,18 +6,20 @@ talks too much, and a data set that is damaged.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions
+from mlrepo.backends import Array, BackendOptions, Capabilities
+from mlrepo.model_kinds import ONNX
 from mlrepo.record import AccuracyEntry
 from mlrepo.workloads import Accuracy, Dataset, Workload
 from mlrepo.workloads.digits import DIGITS, DigitsDataset
@@ -217,6 +219,72 @@ class Right(Patient):
         return scores
 
 
+class Placed(Right):
+    """Computes on whichever of its devices it is asked for: here, all of them are the CPU."""
+
+    name = "placed"
+    capabilities = Capabilities(
+        reads=(ONNX,),
+        devices={"cpu": ("fp32",), "npu": ("fp32",)},
+        options=("level",),
+        requirements=("onnxruntime>=1.20",),
+    )
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Remember the device."""
+        self.device = str(self.capabilities.check(self.name, options))
+        super().load(model, options)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Say where it runs."""
+        return {**super().describe(), "device": self.device, "target": self.device}
+
+
+class FallingBack(Placed):
+    """Runs on the CPU, whatever it is asked for."""
+
+    name = "falling-back"
+
+    def describe(self) -> Mapping[str, Any]:
+        """Admit it."""
+        return {**super().describe(), "device": "cpu"}
+
+
+class Tunable(Placed):
+    """Has code to search for: what it finds stands in its cache, and makes it faster."""
+
+    name = "tunable"
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Look for what was found before."""
+        super().load(model, options)
+        self._found = options.cache / "tunable.json" if options.cache else None
+        self._slow = self._found is None or not self._found.exists()
+
+    def predict(self, batch: Array) -> Sequence[Array]:
+        """Take five milliseconds more where nothing was found."""
+        time.sleep(0.005 if self._slow else 0)
+        return super().predict(batch)
+
+    def tune(
+        self, seconds: float, on_progress: Callable[..., None], database: Path | None = None
+    ) -> Mapping[str, int]:
+        """Find something at once, and say so."""
+        assert self._found is not None
+        on_progress(done=1, total=2, left=seconds, best="level 3")
+        self._found.parent.mkdir(parents=True, exist_ok=True)
+        self._found.write_text(json.dumps({"seconds": seconds}))
+        if database is not None:
+            database.write_text("found")
+        return {"layers": 2, "unmeasured": 1}
+
+    def adopt(self, better: bool) -> None:
+        """Keep it or not."""
+        assert self._found is not None
+        if not better:
+            self._found.unlink()
+
+
 class Seeing(Patient):
     """Reads a format of its own."""
 
@@ -356,4 +424,47 @@ LISTS: Workload = replace(DIGITS, name="lists", postprocess=_list)
 TWO_TENSORS: Workload = replace(DIGITS, name="two-tensors", open_dataset=_TwoTensors)
 OTHER_TYPE: Workload = replace(DIGITS, name="other-type", open_dataset=_OtherType)
 FEWER: Workload = replace(DIGITS, name="fewer", open_dataset=_Fewer)
+
+
+class Stripes(DigitsDataset):
+    """Grey images of 12 by 20 pixels with three to twelve white rows: another shape, four classes.
+
+    The class of an image is how many times three rows are white, less one.
+    """
+
+    @property
+    def total(self) -> int:
+        """Sixteen of each class."""
+        return 64
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """One channel, and neither the size of digits nor of ImageNet."""
+        return (1, 12, 20)
+
+    @property
+    def labels(self) -> Any:
+        """In turns."""
+        return np.arange(64) % 4
+
+    def load(self, indices: Sequence[int]) -> Any:
+        """Paint the rows."""
+        images = np.zeros((len(indices), *self.sample_shape), np.float32)
+        for image, index in zip(images, indices, strict=True):
+            image[0, : 3 * (index % 4) + 3] = 1
+        return images
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what every data set tells."""
+        return {"name": "stripes", "samples": 64, "fingerprint": "0" * 64}
+
+
+STRIPES: Workload = replace(
+    DIGITS,
+    name="stripes",
+    model=None,
+    performance_samples=64,
+    open_dataset=Stripes,
+    classes=(4,),
+)
 TWO_WORDS: Workload = replace(DIGITS, name="two words")
