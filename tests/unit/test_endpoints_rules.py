@@ -156,3 +156,15 @@ def test_a_length_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
     assert [(each.rule, each.breaks_strict) for each in found] == [("accuracy-not-verified", False)]
     assert "TOKENS_PER_SAMPLE" in found[0].message
+
+
+def test_the_unit_is_of_what_the_official_checker_takes(tmp_path: Path) -> None:
+    """It finds tokens for a Server alone, and samples where it does not find the scenario."""
+    names = ("Offline", "Server", "Interactive")
+    write_endpoints(tmp_path, "closed", "datacenter", "deepseek-r1", *names)
+    report = check(DirectoryTree(tmp_path), SHIPPED[ROUND])
+    assert {result.scenario: (result.value, result.unit) for result in report.results} == {
+        "Offline": (pytest.approx(12.50687), "samples/s"),
+        "Server": (15012.25, "tokens/s"),
+        "Interactive": (12.51, "queries/s"),
+    }

@@ -38,6 +38,8 @@ class EndpointsRun:
     ----------
     value:
         The result as the official checker prints it; None when it reads none.
+    unit:
+        Of what was counted, whatever the official summary says.
     accuracy:
         As the official summary prints it.
     inferred:
@@ -45,6 +47,7 @@ class EndpointsRun:
     """
 
     value: float | None = None
+    unit: str = ""
     accuracy: str = ""
     inferred: bool = False
 
@@ -78,7 +81,7 @@ def judge_endpoints(scope: Scope) -> Judging[EndpointsRun]:
             scope, performance, files.config_path, value_at(config, _CONCURRENCY)
         )
         run.value = yield from judged.judge()
-        run.inferred = judged.is_inferred
+        run.inferred, run.unit = judged.is_inferred, judged.unit
     yield from _judge_completeness(scope, files.data)
     if scored is not None:
         run.accuracy = yield from judge_endpoints_accuracy(scope, scored, files.data[SCORES])

@@ -70,6 +70,19 @@ class EndpointsPerformance:
         pair = (self._value("effective_scenario"), directory_of_endpoints(self.scope))
         return pair[0] != pair[1] and pair != ("server", "interactive")
 
+    @property
+    def unit(self) -> str:
+        """The unit of the result, by what the official checker takes for it.
+
+        It takes samples where it does not find the scenario in its table, also of a language model.
+        """
+        scope = self.scope
+        scenario = self._scenario(self._value("effective_scenario")) or ""
+        unit = scope.round.unit(scope.model, scope.scenario)
+        own = (scope.round.tables.get("result_field_per_model") or {}).get(scope.model) or {}
+        of_tokens = unit.startswith("tokens")
+        return unit if scenario in own or not of_tokens else scenario_named(scope.scenario).unit
+
     def judge(self) -> Judging[float | None]:
         """Yield what is wrong; return the result as the official checker prints it, if any."""
         scenario = self._scenario(self._value("effective_scenario"))

@@ -124,7 +124,7 @@ def _judge_endpoints(docket: Docket) -> Result:
             weight_data_types=weights,
             scenario=directory_of_endpoints(scope),
         ),
-        Metric(run.value, scope.round.unit(scope.model, scope.scenario)),
+        Metric(run.value, run.unit),
     )
 
 
