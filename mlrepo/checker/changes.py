@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from mlrepo.checker.breach import Breach
 from mlrepo.checker.check import check
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.submitter import judge_entry
@@ -130,16 +132,17 @@ def _of_names(
             judged.add(at)
             if entry is None:
                 continue
-            scope = Scope(tree, round, Place(names[0], names[1], "", ""))
+            docket = Docket(Scope(tree, round, Place(names[0], names[1], "", "")))
             if depth > 2:
-                judge_entry(scope, at, entry)
+                docket.record(judge_entry(docket.scope, at, entry))
             elif entry.kind is Kind.FILE:
-                scope.report("tree-division-files", at, "The file belongs to no submitter.")
-            if scope.findings and entry.kind is Kind.DIRECTORY:
+                message = "The file belongs to no submitter."
+                docket.record([Breach("tree-division-files", at, message)])
+            if docket.findings and entry.kind is Kind.DIRECTORY:
                 earlier = before()
                 if earlier is not None and earlier.entry(at) is not None:
                     continue
-            found += scope.findings
+            found += docket.findings
     return found
 
 

@@ -63,6 +63,11 @@ class Docket:
         kept = _Kept(judging)
         return self.record(kept), kept.value
 
+    @property
+    def is_sound(self) -> bool:
+        """Say whether nothing was found that breaks the strict verdict."""
+        return not any(finding.breaks_strict for finding in self.findings)
+
     def leave(self) -> None:
         """Note that the official checker is done with the result: it dies of nothing that follows.
 

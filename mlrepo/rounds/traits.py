@@ -240,6 +240,15 @@ class Traits:
     energy_of_logged_queries = Trait(
         True, flag, "energy is that of a query by the count in the log, not by its rate"
     )
+    ends_at_an_issue = Trait(
+        True, flag, "the checker skips a result whose measurements have an issue, and counts one"
+    )
+    describes_power_analyzers = Trait(
+        False, flag, "the measurements of a power result describe its analyzer in files"
+    )
+    takes_any_field = Trait(
+        True, flag, "the checker takes fields of a system description that are not texts"
+    )
 
 
 TRAITS: Mapping[str, Trait[Any]] = {

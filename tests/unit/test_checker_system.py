@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.system import judge_system
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
@@ -42,7 +43,7 @@ def scope_of(root: Path, round_: str, changes: dict[str, Any], division: str = "
 def test_a_sound_description_has_no_finding(tmp_path: Path, round_: str) -> None:
     """A sound description has no finding in any round."""
     scope = scope_of(tmp_path, round_, {})
-    assert judge_system(scope)
+    assert judge_system(Docket(scope))
     assert [f for f in scope.findings if f.rule != "system-unknown-field"] == []
     assert scope.category == "edge"
 
@@ -61,7 +62,7 @@ def test_a_sound_description_has_no_finding(tmp_path: Path, round_: str) -> None
 def test_what_every_checker_rejects(tmp_path: Path, changes: dict[str, Any], rule: str) -> None:
     """Each breach of S2 to S5 is a finding at the file and stops the system."""
     scope = scope_of(tmp_path, "v1.1", changes)
-    assert not judge_system(scope)
+    assert not judge_system(Docket(scope))
     finding = next(f for f in scope.findings if f.rule == rule)
     assert finding.path == "closed/Acme/systems/alpha.json"
     assert next(iter(changes)) in finding.message
@@ -73,7 +74,7 @@ def test_an_empty_field_is_rejected_since_v3_1(tmp_path: Path, change: dict[str,
     """The same empty field passes in v1.1 and breaks v5.1; the number 0 is empty to `not value`."""
     for round_, accepted in (("v1.1", True), ("v5.1", False)):
         scope = scope_of(tmp_path / round_, round_, change)
-        assert judge_system(scope) is accepted
+        assert judge_system(Docket(scope)) is accepted
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_is_network_is_what_the_division_says(
     network = dict.fromkeys(SHIPPED["v5.1"].tables["system_desc_network_fields"], "1")
     changes = {**(network if stated == "True" else {}), "is_network": stated}
     scope = scope_of(tmp_path, "v5.1", {"division": division, **changes}, division)
-    assert judge_system(scope) is accepted
+    assert judge_system(Docket(scope)) is accepted
     if not accepted:
         assert "network-mode" in {f.rule for f in scope.findings}
 
@@ -103,7 +104,7 @@ def test_a_text_in_is_network_asks_for_the_network_fields_since_v6_0(tmp_path: P
     """The official checker asks whether there is a text, not what it says."""
     for round_, accepted in (("v5.1", True), ("v6.1", False)):
         scope = scope_of(tmp_path / round_, round_, {"is_network": "false"})
-        assert judge_system(scope) is accepted
+        assert judge_system(Docket(scope)) is accepted
 
 
 # Rules about the file and about the tree around it, not about what a description says.
@@ -136,7 +137,7 @@ def test_every_rule_about_descriptions_stands_in_the_checkers_table() -> None:
 def test_a_null_field_breaks_strict_only(tmp_path: Path) -> None:
     """v1.1's checker looks at few values; strict wants text or a number in each."""
     scope = scope_of(tmp_path, "v1.1", {"number_of_nodes": None})
-    assert judge_system(scope)
+    assert judge_system(Docket(scope))
     assert [f.breaks_strict for f in scope.findings] == [True]
 
 
@@ -145,7 +146,7 @@ def test_a_damaged_file_is_a_finding(tmp_path: Path, data: bytes) -> None:
     """A file that is no JSON object never raises."""
     scope = scope_of(tmp_path, "v6.1", {})
     (tmp_path / "closed/Acme/systems/alpha.json").write_bytes(data)
-    assert not judge_system(scope)
+    assert not judge_system(Docket(scope))
     # Where the file is there, every official checker dies.
     assert [f.rule for f in scope.findings] == ["system-description", "official-crash"]
 
@@ -156,9 +157,10 @@ def test_a_sound_description_does_not_need_cerberus(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mlrepo.checker.scope import Scope; "
         "from mlrepo.checker.documents.system import judge_system; from mlrepo.rounds import *; "
+        "from mlrepo.checker.docket import Docket; "
         "from mlrepo.repository.trees import DirectoryTree; "
         f"s = Scope(DirectoryTree(Path({str(tmp_path)!r})), SHIPPED['v6.1'], "
-        "Place('closed', 'Acme', 'alpha', '')); assert judge_system(s); "
+        "Place('closed', 'Acme', 'alpha', '')); assert judge_system(Docket(s)); "
         "sys.exit(any(m in sys.modules for m in ('cerberus', 'pygit2', 'click')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

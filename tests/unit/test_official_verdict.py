@@ -15,10 +15,10 @@ import pytest
 from mlrepo.checker.check import check
 from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.measurements import judge_measurements
+from mlrepo.checker.official.rows import Figures, rows
 from mlrepo.checker.report import Report, Result
 from mlrepo.checker.runs.equal_issue import KEY, damaged_configuration, judge_equal_issue
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.walk.rows import Figures, rows
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.rounds import SHIPPED, Place
 from tests.submissions import SUBMITTER, SYSTEM, Submission, write_submission
@@ -335,12 +335,12 @@ def test_a_power_result_describes_its_analyzer(
     """v3.1 to v5.1 ask for two files, by the result or up to three levels above."""
     patterns = SHIPPED["v3.1"].tables["required_files"]["power_measurements_regex"]
     before, after = scope("v3.1"), scope("v3.1")
-    judge_measurements(before, with_power=True)
+    judge_measurements(Docket(before), with_power=True)
     directory = tmp_path / before.below("measurements")
     place = directory if above == 0 else directory.parents[above - 1]
     for pattern in patterns:
         (place / pattern.replace(".*", ".md")).write_text("range: auto")
-    judge_measurements(after, with_power=True)
+    judge_measurements(Docket(after), with_power=True)
     named = [
         [f for f in each.findings if "is missing" in f.message and ".*" in f.message]
         for each in (before, after)
@@ -349,7 +349,7 @@ def test_a_power_result_describes_its_analyzer(
     assert all(finding.breaks_official for finding in named[0])
     (place / patterns[1].replace(".*", ".md")).write_text("")
     empty = scope("v3.1")
-    judge_measurements(empty, with_power=True)
+    judge_measurements(Docket(empty), with_power=True)
     assert [f.breaks_official for f in empty.findings if f.rule == "measurements-empty"] == [True]
 
 

@@ -4,78 +4,119 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-from mlrepo.checker.official import tracebacks
-from mlrepo.checker.rules import RULES
+from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.runs.equal_issue import damaged_configuration
 from mlrepo.checker.scope import Scope
-from mlrepo.tree import Kind
+from mlrepo.tree import Entry, Kind
+
+_INCOMPLETE, _EMPTY = "measurements-incomplete", "measurements-empty"
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What the measurements of a result are worth.
+
+    Attributes
+    ----------
+    is_accepted:
+        The official checker accepts them.
+    weights:
+        Their field ``weight_data_types``; None when there is none.
+    is_incomplete, is_empty:
+        A file or field is missing, or empty.
+    """
+
+    is_accepted: bool
+    weights: object = None
+    is_incomplete: bool = False
+    is_empty: bool = False
 
 
 def judge_measurements(
-    scope: Scope, needless: Collection[str] = (), *, with_power: bool = False
-) -> tuple[bool, Any]:
-    """Return the official verdict and ``weight_data_types`` (None when there is none).
+    docket: Docket, needless: Collection[str] = (), *, with_power: bool = False
+) -> Measurements:
+    """Judge the measurements of a result as far as the official checker reads them.
 
     ``needless`` are files that the round asks for, but not of a result of this kind.
     """
-    before = len(scope.findings)
-    directory = measurements_directory(scope)
+    scope, directory = docket.scope, measurements_directory(docket.scope)
     entry = scope.tree.entry(directory)
     if entry is None or entry.kind is not Kind.DIRECTORY:
-        scope.report("measurements-missing", directory, "The directory is missing.")
-        if entry is not None and entry.kind is Kind.FILE:
-            scope.dies(directory, "it lists the measurements in what is a file")
-        return _passed(scope, before), None
+        part = "file" if entry is not None and entry.kind is Kind.FILE else ""
+        message = "The directory is missing."
+        missing = Breach("measurements-missing", directory, message, part=part)
+        return Measurements(docket.record([missing]), is_incomplete=True)
+    broken: set[str] = set()
     files = scope.files(directory)
+    judging = _judge_files(scope, directory, files, needless, with_power=with_power)
+    accepted = docket.record(_noted(judging, broken))
+    name = measurements_name(scope, list(files))
+    weights: object = None
+    if name:
+        path = f"{directory}/{name}"
+        values = _parsed(scope, path)
+        accepted &= docket.record(docket.official.at_measurements(scope, path, values))
+        accepted &= docket.record(_noted(_judge_values(scope, path, values), broken))
+        accepted &= docket.record(docket.official.at_configuration(damaged_configuration(scope)))
+        accepted &= docket.record(_noted(_judge_code(scope, name), broken))
+        weights = values.get("weight_data_types") if isinstance(values, dict) else None
+    return Measurements(accepted, weights, _INCOMPLETE in broken, _EMPTY in broken)
+
+
+def _noted(breaches: Breaches, broken: set[str]) -> Breaches:
+    """Yield breaches, and note which rules they are of."""
+    for breach in breaches:
+        broken.add(breach.rule)
+        yield breach
+
+
+def _judge_files(
+    scope: Scope,
+    directory: str,
+    files: Mapping[str, Entry],
+    needless: Collection[str],
+    *,
+    with_power: bool,
+) -> Breaches:
     for name in scope.round.tables["required_files"]["measurements"]:
         if name in needless:
             continue
         if name not in files:
-            scope.report("measurements-incomplete", f"{directory}/{name}", f"{name} is missing.")
+            yield Breach(_INCOMPLETE, f"{directory}/{name}", f"{name} is missing.")
         elif files[name].size == 0:
-            scope.report("measurements-empty", f"{directory}/{name}", f"{name} is empty.")
-    if with_power and (3, 1) <= scope.round.version < (6, 0):
-        _judge_power_files(scope, directory)
-    name = measurements_name(scope, list(files))
-    if not name:
-        _report_no_file(scope, directory, [each for each in files if each.endswith(".json")])
-        return _passed(scope, before), None
-    values = _read(scope, f"{directory}/{name}")
-    if damaged := damaged_configuration(scope):
-        scope.dies(damaged, "a line is no model.scenario.key = value")
-    _judge_code(scope, name)
-    return _passed(scope, before), values.get("weight_data_types")
+            yield Breach(_EMPTY, f"{directory}/{name}", f"{name} is empty.")
+    if with_power and scope.round.describes_power_analyzers:
+        yield from _judge_power_files(scope, directory)
+    if not measurements_name(scope, list(files)):
+        yield _no_file(scope, directory, [each for each in files if each.endswith(".json")])
 
 
-def _report_no_file(scope: Scope, directory: str, others: list[str]) -> None:
-    """Report that no file bears the system's name; a warning where one bears another name.
+def _no_file(scope: Scope, directory: str, others: list[str]) -> Breach:
+    """Return that no file bears the system's name; a warning where one bears another name.
 
     Published trees of v0.7 and v3.0 have such ones: the system was renamed after the files were
     written. The checkers up to v3.0 log it and go on.
     """
-    rule = "measurements-incomplete"
     pattern = str(scope.round.tables["layout"]["measurements_json"])
-    warns = bool(others) and "*" in pattern and not RULES[rule].breaks(scope.round.name)
-    message = (
-        "No measurements file begins with the system's name."
-        if warns
-        else ("The measurements file is missing.")
-    )
-    scope.report(
-        rule,
+    is_slight = bool(others) and "*" in pattern and not scope.round.ends_at_an_issue
+    return Breach(
+        _INCOMPLETE,
         directory,
-        message,
+        "No measurements file begins with the system's name."
+        if is_slight
+        else "The measurements file is missing.",
         expected=f"{scope.place.system}*.json",
         actual=", ".join(others),
-        warns=warns,
+        is_slight=is_slight,
     )
 
 
-def _judge_power_files(scope: Scope, directory: str) -> None:
-    """Report missing or empty descriptions of the power analyzer.
+def _judge_power_files(scope: Scope, directory: str) -> Breaches:
+    """Yield missing or empty descriptions of the power analyzer.
 
     They may stand by the result or up to three levels above. Where several fit, the checkers ask
     the last one for content.
@@ -91,19 +132,19 @@ def _judge_power_files(scope: Scope, directory: str) -> None:
             (f"{place}/{name}", size) for place, name, size in found if re.match(pattern, name)
         ]
         if not fitting:
-            scope.report(
-                "measurements-incomplete",
+            yield Breach(
+                _INCOMPLETE,
                 directory,
                 f"{pattern} is missing.",
                 hint="A power result needs the settings of its analyzer.",
             )
         elif fitting[-1][1] == 0:
-            scope.report("measurements-empty", fitting[-1][0], f"{pattern} is empty.")
+            yield Breach(_EMPTY, fitting[-1][0], f"{pattern} is empty.")
 
 
 def measurements_directory(scope: Scope) -> str:
     """Return where the round keeps a result's measurements."""
-    return scope.below("results" if scope.round.version >= (6, 0) else "measurements")
+    return scope.below(str(scope.round.tables["layout"]["measurements"]).split("/")[2])
 
 
 def measurements_name(scope: Scope, names: list[str]) -> str:
@@ -117,39 +158,35 @@ def measurements_name(scope: Scope, names: list[str]) -> str:
     return ""
 
 
-def _passed(scope: Scope, before: int) -> bool:
-    return not any(finding.breaks_official for finding in scope.findings[before:])
-
-
-def _read(scope: Scope, path: str) -> dict[str, Any]:
+def _parsed(scope: Scope, path: str) -> object:
+    """Return what the measurements file holds; the error where it is no JSON."""
     text = scope.text(path)
     try:
-        values = json.loads(text) if text is not None else None
+        return None if text is None else json.loads(text)
     except (ValueError, RecursionError) as error:
-        scope.report("unreadable", path, f"It is not JSON: {error}.", official=True)
-        scope.dies(path, "it is not JSON")
-        return {}
-    why = scope.no_text(path) if text is None else tracebacks.of_measurements(scope.round, values)
-    if why:
-        scope.dies(path, why)
-    if not isinstance(values, dict):
-        problem = f"It cannot be read: {why}." if text is None else "It is not a JSON object."
-        scope.report("unreadable", path, problem, official=True)
-        return {}
-    for key in scope.round.tables["measurements_required"]:
-        if key not in values:
-            scope.report("measurements-incomplete", path, f"The field {key} is missing.")
-        elif not values[key]:
-            scope.report(
-                "measurements-empty",
-                path,
-                f"The field {key} is empty.",
-                line=scope.line_of(path, f'"{key}"'),
-            )
-    return values
+        return error
 
 
-def _judge_code(scope: Scope, name: str) -> None:
+def _judge_values(scope: Scope, path: str, values: object) -> Breaches:
+    """Yield what is wrong with the fields of the measurements."""
+    if isinstance(values, Exception):
+        message, why = f"It is not JSON: {values}.", "it is not JSON"
+        yield Breach("unreadable", path, message, part="measurements", subject=why)
+    elif not isinstance(values, dict):
+        is_text = scope.text(path) is not None
+        problem = "is not a JSON object" if is_text else f"cannot be read: {scope.no_text(path)}"
+        message = f"It {problem}."
+        yield Breach("unreadable", path, message, part="measurements' kind")
+    else:
+        for key in scope.round.tables["measurements_required"]:
+            if key not in values:
+                yield Breach(_INCOMPLETE, path, f"The field {key} is missing.")
+            elif not values[key]:
+                line = scope.line_of(path, f'"{key}"')
+                yield Breach(_EMPTY, path, f"The field {key} is empty.", line=line)
+
+
+def _judge_code(scope: Scope, name: str) -> Breaches:
     layout = str(scope.round.tables["layout"]["code"])
     code = layout.format(
         division=scope.place.division,
@@ -163,4 +200,4 @@ def _judge_code(scope: Scope, name: str) -> None:
         code = f"{scope.root}/code/{other}" if other and "/../" not in f"/{other}/" else code
         entry = scope.tree.entry(code)
     if entry is None or entry.kind is Kind.LINK:
-        scope.report("measurements-incomplete", code, f"The code that {name} names is missing.")
+        yield Breach(_INCOMPLETE, code, f"The code that {name} names is missing.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.copies import description_print
-from mlrepo.checker.official import tracebacks
-from mlrepo.checker.official.modular import is_modular
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds.document_problems import document_problems
-from mlrepo.rounds.system_problems import description_problems, parse_description
+from mlrepo.rounds.system_problems import FieldProblem, description_problems, parse_description
 from mlrepo.tree import Missing, other_case
 
 _LARGEST = 4 << 20
@@ -25,32 +25,19 @@ _TEXTS = (
 )
 
 
-def judge_system(scope: Scope) -> bool:
+def judge_system(docket: Docket) -> bool:
     """Read and judge the description of the scope's system.
 
     Fills ``scope.system`` and ``scope.category``. Returns whether the round's official checker
     goes on to the results of the system.
     """
+    scope = docket.scope
     path = f"{scope.root}/systems/{scope.place.system}.json"
     try:
         data = scope.tree.read(path, _LARGEST)
         description = parse_description(data)
     except (Missing, ValueError) as error:
-        if isinstance(error, Missing) and (found := other_case(scope.tree, path)):
-            scope.report(
-                "system-description",
-                path,
-                "The name of the description differs in case.",
-                expected=path,
-                actual=found,
-                hint="Rename the file.",
-            )
-        else:
-            scope.report("system-description", path, f"The system description {error}.")
-        if not isinstance(error, Missing) or scope.no_text(path):
-            scope.dies(path, f"the system description {error}")
-        elif is_modular(scope.round):
-            scope.dies(path, "it reads the system_type of a description that is not there")
+        docket.record([_no_description(scope, path, error)])
         return False
     scope.system, scope.system_print = description, description_print(description)
     category = description.get("system_type")
@@ -59,31 +46,48 @@ def judge_system(scope: Scope) -> bool:
     problems = description_problems(
         scope.round, description, division=place.division, submitter=place.submitter
     ) + document_problems(data)
-    for problem in problems:
-        scope.report(
-            problem.rule,
-            path,
-            problem.message,
-            expected=problem.expected,
-            actual=problem.actual,
-            hint=problem.hint,
-            official=problem.breaks_official,
-            warns=not problem.breaks_strict,
-        )
-    if is_modular(scope.round):
-        if not scope.is_open and scope.category not in scope.round.tables["system_types"]:
-            scope.dies(path, "it asks for the scenarios of a system_type that it does not know")
-    else:
-        _report_texts(scope, path, {problem.field for problem in problems})
-        if why := tracebacks.of_description(scope.round, description):
-            scope.dies(path, why)
+    docket.record(_breach_of(problem, path) for problem in problems)
+    if not scope.round.takes_any_field:
+        docket.record(_judge_texts(scope, path, {problem.field for problem in problems}))
+    docket.record(docket.official.at_description(scope, path))
     return not any(problem.breaks_official for problem in problems)
 
 
-def _report_texts(scope: Scope, path: str, reported: Container[str]) -> None:
-    """Report fields that are no text where the official checkers up to v5.1 take them for one."""
+def _no_description(scope: Scope, path: str, error: Exception) -> Breach:
+    is_missing = isinstance(error, Missing) and not scope.no_text(path)
+    part = "" if is_missing else "no description"
+    why = f"the system description {error}"
+    if isinstance(error, Missing) and (found := other_case(scope.tree, path)):
+        return Breach(
+            "system-description",
+            path,
+            "The name of the description differs in case.",
+            expected=path,
+            actual=found,
+            hint="Rename the file.",
+            part=part,
+            subject=why,
+        )
+    message = f"The system description {error}."
+    return Breach("system-description", path, message, part=part, subject=why)
+
+
+def _breach_of(problem: FieldProblem, path: str) -> Breach:
+    return Breach(
+        problem.rule,
+        path,
+        problem.message,
+        expected=problem.expected,
+        actual=problem.actual,
+        hint=problem.hint,
+        part="" if problem.breaks_official else "not asked",
+        is_slight=not problem.breaks_strict,
+    )
+
+
+def _judge_texts(scope: Scope, path: str, reported: Container[str]) -> Breaches:
+    """Yield fields that are no text where the official checkers up to v5.1 take them for one."""
     for field in _TEXTS:
         value = scope.system.get(field, "")
         if not isinstance(value, str) and field not in reported:
-            message = f"The field {field!r} is no text."
-            scope.report("system-text", path, message, actual=value, official=False)
+            yield Breach("system-text", path, f"The field {field!r} is no text.", actual=value)

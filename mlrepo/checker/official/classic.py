@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlrepo.checker.breach import Breach
+from mlrepo.checker.breach import Breach, Breaches, death
+from mlrepo.checker.official import tracebacks
 from mlrepo.checker.official.effects import Ruling
 from mlrepo.checker.official.program import OfficialChecker
+from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
+from mlrepo.tree import Kind
 
 # Of an accuracy run these end its walk, also in the open division.
 _NOT_FORGIVEN = ("accuracy-missing", "accuracy-files")
@@ -17,6 +20,7 @@ class Classic(OfficialChecker):
     """``submission_checker.py``."""
 
     reads_ahead = False
+    prints_zero = False
 
     def ruling(self, breach: Breach, scope: Scope) -> Ruling:
         """Return what it does with a breach at a result."""
@@ -29,3 +33,22 @@ class Classic(OfficialChecker):
         if breach.part == "no metric" and self.round.asks_for_a_metric_in_open:
             return False
         return breach.rule.startswith("accuracy-") and breach.rule not in _NOT_FORGIVEN
+
+    def at_description(self, scope: Scope, path: str) -> Breaches:
+        """Yield that it dies of a system's description."""
+        if why := tracebacks.of_description(self.round, scope.system):
+            yield death(path, why)
+
+    def at_configuration(self, damaged: str) -> Breaches:
+        """Yield that it dies of a file of settings in which a line is damaged."""
+        if damaged:
+            yield death(damaged, "a line is no model.scenario.key = value")
+
+    def at_directories(self, scope: Scope) -> Breaches:
+        """Yield that it dies where it looks for what has no results, in what is no directory."""
+        if not RULES["tree-orphan"].breaks(self.round.name):
+            return
+        for name in ("measurements", "systems"):
+            entry = scope.tree.entry(f"{scope.root}/{name}")
+            if entry is None or entry.kind is not Kind.DIRECTORY:
+                yield death(f"{scope.root}/{name}", "it lists what is no directory")

@@ -72,8 +72,8 @@ class Ruling:
         """Return what the words of the table mean."""
         if effect == _CRASH:
             return cls(True, f"it cannot go on from a breach of {rule}")
-        word, _, why = effect.partition(": ")
-        return cls(rejects(effect), why if word == _CRASH else "")
+        words, is_death, why = effect.partition(f"{_CRASH}: ")
+        return cls(rejects(words or _CRASH) if is_death else rejects(effect), why)
 
 
 def _since(effects: Mapping[str, str], round_name: str) -> str:

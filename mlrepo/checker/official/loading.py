@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 
-from mlrepo.checker.official.modular import is_modular, judge_log_start
+from mlrepo.checker.breach import Breach, Breaches, death
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.scan import scan_detail
 from mlrepo.tree import Missing
 
+_MARKERS = (b":::MLLOG", b":::ENDPTS")
 _DETAIL = "mlperf_log_detail.txt"
 _RUNS = ("performance/run_1", "accuracy")
 _TESTS_WITH_RUN = ("TEST01", "TEST04")
@@ -25,19 +26,17 @@ _VERDICTS = {
 _SCENARIOS_BY_NAME = ("singlestream", "interactive")
 
 
-def judge_loading(scope: Scope, judged_tests: Collection[str], *, judged: bool) -> None:
-    """Report the files of a result that the modular checker cannot load.
+def judge_loading(scope: Scope, judged_tests: Collection[str], *, judged: bool) -> Breaches:
+    """Yield the files of a result that the modular checker cannot load.
 
     Parameters
     ----------
     judged_tests:
         Tests whose logs were read.
     judged:
-        The result's own logs were read, and what is wrong with them was reported.
+        The result's own logs were read, and what is wrong with them was recorded.
     """
-    if not is_modular(scope.round):
-        return
-    _report_missing_logs(scope)
+    yield from _missing_logs(scope)
     present = set(scope.directories(scope.path))
     runs = dict.fromkeys(_RUNS, judged)
     runs |= {
@@ -46,46 +45,57 @@ def judge_loading(scope: Scope, judged_tests: Collection[str], *, judged: bool) 
     for directory, is_judged in runs.items():
         path = f"{scope.path}/{directory}/{_DETAIL}"
         if not is_judged or scope.no_text(path) == "it is a directory":
-            _judge_log(scope, path)
+            yield from _judge_log(scope, path)
     texts = ["accuracy/accuracy.txt"]
     texts += [f"{test}/{name}" for test, name in _VERDICTS.items() if test in present]
     for name in texts:
         path = f"{scope.path}/{name}"
         if scope.exists(path) and scope.text(path) is None:
-            scope.dies(path, scope.no_text(path))
-    _judge_measurements(scope, f"{scope.path}/measurements.json")
+            yield death(path, scope.no_text(path))
+    yield from _judge_measurements(scope, f"{scope.path}/measurements.json")
 
 
-def _report_missing_logs(scope: Scope) -> None:
+def _missing_logs(scope: Scope) -> Breaches:
     logs = [f"{scope.path}/{run}/{_DETAIL}" for run in _RUNS]
     missing = [path for path in logs if not scope.exists(path)]
     by_name = scope.place.scenario.lower() in _SCENARIOS_BY_NAME
     if missing and not (missing == logs and by_name):
-        scope.dies(missing[0], "it reads the scenario of a log that is not there")
+        yield death(missing[0], "it reads the scenario of a log that is not there")
 
 
-def _judge_log(scope: Scope, path: str) -> None:
+def _judge_log(scope: Scope, path: str) -> Breaches:
     if not scope.exists(path):
         return
     try:
         with scope.tree.open(path) as stream:
             scan = scan_detail(stream, ())
     except Missing:
-        scope.dies(path, scope.no_text(path))
+        yield death(path, scope.no_text(path))
         return
     if scan.problem and not scan.loads:
-        scope.dies(path, scan.problem, line=scan.problem_line)
-    judge_log_start(scope, path)
+        yield death(path, scan.problem, line=scan.problem_line)
+    yield from judge_first_line(scope, path)
 
 
-def _judge_measurements(scope: Scope, path: str) -> None:
+def judge_first_line(scope: Scope, path: str) -> Breaches:
+    """Yield a detail log whose first line is not LoadGen's: no more of it is read."""
+    try:
+        head = scope.tree.read(path, 9)
+    except Missing:
+        return
+    if head and not head.startswith(_MARKERS):
+        message = "The first line is not LoadGen's."
+        yield Breach("unreadable", path, message, line=1, part="first line")
+
+
+def _judge_measurements(scope: Scope, path: str) -> Breaches:
     if not scope.exists(path):
         return
     text = scope.text(path)
     if text is None:
-        scope.dies(path, scope.no_text(path))
+        yield death(path, scope.no_text(path))
         return
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        scope.dies(path, "it is not JSON")
+        yield death(path, "it is not JSON")

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.breach import Breach, Breaches, death
 from mlrepo.checker.official.effects import Ruling
-from mlrepo.checker.official.program import OfficialChecker
+from mlrepo.checker.official.loading import judge_first_line, judge_loading
+from mlrepo.checker.official.program import SPELLINGS, OfficialChecker
 from mlrepo.checker.report import Result
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds import Round
-from mlrepo.tree import Missing
 
-_MARKERS = (b":::MLLOG", b":::ENDPTS")
 # What is no number, or no log, rejects a result of every division.
 _FORGIVEN_IN_OPEN = (
     ("accuracy-target", ""),
@@ -39,6 +38,7 @@ class Modular(OfficialChecker):
     """``submission_checker/main.py``."""
 
     reads_ahead = True
+    prints_zero = True
 
     def ruling(self, breach: Breach, scope: Scope) -> Ruling:
         """Return what it does with a breach at a result."""
@@ -53,26 +53,37 @@ class Modular(OfficialChecker):
 
     def first_line(self, scope: Scope, path: str) -> Breaches:
         """Yield a breach where it reads no further than the first line of a detail log."""
-        try:
-            head = scope.tree.read(path, 9)
-        except Missing:
-            return
-        if head and not head.startswith(_MARKERS):
-            message = "The first line is not LoadGen's."
-            yield Breach("unreadable", path, message, line=1, part="first line")
+        return judge_first_line(scope, path)
 
+    def loading(self, scope: Scope, judged_tests: Collection[str], *, judged: bool) -> Breaches:
+        """Yield the files of a result that it cannot load."""
+        return judge_loading(scope, judged_tests, judged=judged)
 
-def judge_log_start(scope: Scope, path: str) -> None:
-    """Report a log whose first line is not LoadGen's: the modular checker reads no further."""
-    if not is_modular(scope.round):
-        return
-    try:
-        head = scope.tree.read(path, 9)
-    except Missing:
-        return
-    if head and not head.startswith(_MARKERS):
-        scope.report("unreadable", path, "The first line is not LoadGen's.", line=1, official=True)
-        scope.dies(path, "it reads no log whose first line is not LoadGen's", line=1)
+    def at_description(self, scope: Scope, path: str) -> Breaches:
+        """Yield that it dies of a system's description."""
+        if not scope.is_open and scope.category not in scope.round.tables["system_types"]:
+            why = "it asks for the scenarios of a system_type that it does not know"
+            yield death(path, why)
+
+    def at_spelling(self, scope: Scope) -> Breaches:
+        """Yield that it dies of the name of a scenario's directory, when it writes the row."""
+        name = scope.place.scenario
+        if name not in SPELLINGS and name.lower() in SPELLINGS:
+            yield death(scope.path, "it has no unit for a scenario of this spelling")
+
+    def benchmark_as_shown(
+        self,
+        scope: Scope,
+        required: Collection[str],
+        allowed: Collection[str],
+        judged: Sequence[Result],
+    ) -> list[Result]:
+        """Return the results of a benchmark after its directories are compared."""
+        return hold_to_scenarios(scope, required, allowed, judged)
+
+    def ignored(self, result: Result) -> Result:
+        """Return a result as it is where the description of its system is rejected."""
+        return result.unprinted()
 
 
 def hold_to_scenarios(

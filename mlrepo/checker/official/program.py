@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection, Sequence
 
-from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.breach import Breach, Breaches, death
+from mlrepo.checker.official import tracebacks
 from mlrepo.checker.official.effects import Ruling, effect_of_part
+from mlrepo.checker.report import Result
 from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds import Round
+from mlrepo.scenarios import SCENARIOS
+
+# The scenarios by their names in lower case, and as LoadGen writes them.
+SPELLINGS = {
+    **{name.lower(): name for name in SCENARIOS},
+    **{name: name for name in SCENARIOS},
+}
 
 
 class OfficialChecker:
@@ -23,9 +33,12 @@ class OfficialChecker:
     ----------
     reads_ahead:
         It reads all files of a result before it judges any.
+    prints_zero:
+        It writes the row of a result of zero, which counts as none.
     """
 
     reads_ahead: bool
+    prints_zero: bool
 
     def __init__(self, round: Round) -> None:
         self.round = round
@@ -44,6 +57,55 @@ class OfficialChecker:
     def first_line(self, scope: Scope, path: str) -> Breaches:
         """Yield a breach where it reads no further than the first line of a detail log."""
         return iter(())
+
+    def loading(self, scope: Scope, judged_tests: Collection[str], *, judged: bool) -> Breaches:
+        """Yield the files of a result that it cannot load; see :func:`judge_loading`."""
+        return iter(())
+
+    def at_description(self, scope: Scope, path: str) -> Breaches:
+        """Yield that it dies of a system's description."""
+        return iter(())
+
+    def at_measurements(self, scope: Scope, path: str, values: object) -> Breaches:
+        """Yield that it dies of a measurements file; ``values`` is what it holds, or the error."""
+        if isinstance(values, Exception):
+            return  # of which every checker dies: the breach says so
+        is_text = scope.text(path) is not None
+        why = tracebacks.of_measurements(self.round, values) if is_text else scope.no_text(path)
+        if why:
+            yield death(path, why)
+
+    def at_configuration(self, damaged: str) -> Breaches:
+        """Yield that it dies of a file of settings in which a line is damaged."""
+        return iter(())
+
+    def at_directories(self, scope: Scope) -> Breaches:
+        """Yield that it dies where it looks for what has no results, in what is no directory."""
+        return iter(())
+
+    def at_spelling(self, scope: Scope) -> Breaches:
+        """Yield that it dies of the name of a scenario's directory, when it writes the row."""
+        return iter(())
+
+    def at_row(self, scope: Scope, weights: object, *, has_power: bool) -> Breaches:
+        """Yield that it dies when it writes the row of a valid result."""
+        why = tracebacks.of_row(self.round, scope.system, weights, has_power=has_power)
+        if why:
+            yield death(f"{scope.root}/systems/{scope.place.system}.json", why)
+
+    def benchmark_as_shown(
+        self,
+        scope: Scope,
+        required: Collection[str],
+        allowed: Collection[str],
+        judged: Sequence[Result],
+    ) -> list[Result]:
+        """Return the results of a benchmark after its directories are compared."""
+        return list(judged)
+
+    def ignored(self, result: Result) -> Result:
+        """Return a result as it is where the description of its system is rejected."""
+        return result.unseen()
 
 
 @functools.cache

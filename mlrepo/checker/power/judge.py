@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches, Judging
+from mlrepo.checker.official.rows import describes_power_supplies
 from mlrepo.checker.power.evidence import judge_contents, judge_samples, judge_window
 from mlrepo.checker.power.session import judge_session
 from mlrepo.checker.runs.numbers import Unjudgeable
 from mlrepo.checker.runs.result import compute_result
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.walk.rows import describes_power_supplies
 from mlrepo.logs.endpoints import parse_config
 from mlrepo.logs.power import PowerSamples, parse_time, samples_between
 from mlrepo.logs.scan import digest_of_head

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlrepo.checker.compliance.runs import KEYS as OF_TESTS
+from mlrepo.checker.official.rows import units
 from mlrepo.checker.runs import equal_issue
 from mlrepo.checker.runs.numbers import Unjudgeable, compared, computed
 from mlrepo.checker.runs.run_facts import PERFORMANCE_KEYS
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.walk.rows import units
 from mlrepo.logs.scan import DetailScan, scan_detail
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import inferred_result, sources_of

@@ -6,24 +6,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mlrepo.checker.accuracy.judge import AccuracyJudgement, judge_accuracy
+from mlrepo.checker.breach import Breach
 from mlrepo.checker.compliance.judge import judge_compliance, required_tests
 from mlrepo.checker.compliance.runs import run_prints
 from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.copies import SYSTEM
 from mlrepo.checker.documents.files import judge_file_list
-from mlrepo.checker.documents.measurements import judge_measurements
+from mlrepo.checker.documents.measurements import Measurements, judge_measurements
 from mlrepo.checker.endpoints.judge import is_endpoints, judge_endpoints
 from mlrepo.checker.endpoints.performance import SUMMARY, directory_of_endpoints
-from mlrepo.checker.official import tracebacks
-from mlrepo.checker.official.loading import judge_loading
-from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.official import rows
 from mlrepo.checker.power.judge import POWER, MeasuredPower, design_power, has_power, judge_power
 from mlrepo.checker.report import Result
 from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.run_facts import judge_pair, judge_tokens
 from mlrepo.checker.runs.summary import judge_summary
 from mlrepo.checker.scope import Scope
-from mlrepo.checker.walk import rows
 from mlrepo.checker.walk.links import link_on_the_way
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
 from mlrepo.record import Metric
@@ -54,12 +52,15 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     if is_endpoints(scope):
         return Judged(_judge_endpoints(docket), errors)
     if link := link_on_the_way(scope.tree, scope.path):
-        scope.report("tree-symlink", link, "The result is reached by a link.", official=False)
-    measured, weights = judge_measurements(scope, with_power=has_power(scope))
-    stops = scope.round.version >= (3, 1) and not measured
-    seen = len(scope.findings)
+        message = "The result is reached by a link."
+        docket.record([Breach("tree-symlink", link, message, part="on the way")])
+    measured = judge_measurements(docket, with_power=has_power(scope))
+    stops = scope.round.ends_at_an_issue and not measured.is_accepted
+    if stops:
+        docket.leave()
     accuracy = judge_accuracy(docket)
-    seen = seen if stops else len(scope.findings)
+    if accuracy.stops:
+        docket.leave()
     performance = _judge_performance(docket)
     docket.record(judge_pair(scope, performance.run.scan.values, accuracy.logged))
     tokens = accuracy.metrics.get("TOKENS_PER_SAMPLE")
@@ -68,10 +69,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     complies = scope.is_open or judge_compliance(
         docket, lambda directory, test: judge_run(docket, directory, test), performance.run
     )
-    judge_loading(scope, required_tests(scope), judged=True)
-    if stops or accuracy.stops:
-        scope.forget_crashes(seen)
-    errors += _errors(scope, accuracy, performance)
+    docket.record(docket.official.loading(scope, required_tests(scope), judged=True))
+    errors += _errors(scope, measured, accuracy, performance)
     official = (
         performance.official
         and accuracy.official
@@ -87,11 +86,11 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         compliance=int(complies),
         errors=errors,
         inferred=run.inferred,
-        weight_data_types=weights,
+        weight_data_types=measured.weights,
         design_power=docket.judged(design_power(scope))[1] if performance.has_power else None,
     )
     metric = Metric(run.value, _unit(scope, run.scenario))
-    return Judged(_result(scope, official, figures, metric), errors)
+    return Judged(_result(docket, official, figures, metric), errors)
 
 
 def _power_prints(measured: MeasuredPower) -> list[tuple[str, str]]:
@@ -100,7 +99,7 @@ def _power_prints(measured: MeasuredPower) -> list[tuple[str, str]]:
 
 def _judge_endpoints(docket: Docket) -> Result:
     scope = docket.scope
-    measured, weights = judge_measurements(scope, needless=("user.conf",))
+    measured = judge_measurements(docket, needless=("user.conf",))
     accepted, run = docket.judged(judge_endpoints(scope))
     with suppress(Missing):
         data = scope.tree.read(f"{scope.path}/{SUMMARY}", HEAD_SIZE)
@@ -112,8 +111,8 @@ def _judge_endpoints(docket: Docket) -> Result:
         metric = measured_power.metric or 0.0
         scope.prints += _power_prints(measured_power)
     return _result(
-        scope,
-        measured and accepted and sound,
+        docket,
+        measured.is_accepted and accepted and sound,
         rows.Figures(
             value=run.value,
             accuracy=run.accuracy,
@@ -121,24 +120,26 @@ def _judge_endpoints(docket: Docket) -> Result:
             compliance=1,
             errors=0,
             inferred=run.inferred,
-            weight_data_types=weights,
+            weight_data_types=measured.weights,
             scenario=directory_of_endpoints(scope),
         ),
         Metric(run.value, run.unit),
     )
 
 
-def _errors(scope: Scope, accuracy: AccuracyJudgement, performance: _Performance) -> int:
+def _errors(
+    scope: Scope,
+    measured: Measurements,
+    accuracy: AccuracyJudgement,
+    performance: _Performance,
+) -> int:
     """Return the errors that the official checker counts at the result, by the summary's column.
 
     Issues of the measurements count even where they bind nothing. Where the checker goes on to the
     next result it counts no more.
     """
-    ends = scope.round.version >= (3, 1)
-    issues = any(
-        finding.rule.startswith("measurements-") and (ends or finding.rule != "measurements-empty")
-        for finding in scope.findings
-    )
+    ends = scope.round.ends_at_an_issue
+    issues = measured.is_incomplete or (ends and measured.is_empty)
     if (issues and ends) or accuracy.stops:
         return 1
     return issues + (accuracy.counts and not accuracy.official) + performance.errors
@@ -147,18 +148,19 @@ def _errors(scope: Scope, accuracy: AccuracyJudgement, performance: _Performance
 def _judge_performance(docket: Docket) -> _Performance:
     scope = docket.scope
     runs = scope.round.tables["performance_runs"].get(scope.place.scenario, 1)
-    names = [f"run_{number}" for number in range(1, runs + 1)]
     with_power = has_power(scope)
     run, metric, errors, official = Run(), 0.0, 0, False
-    for name in names:
+    for number in range(1, runs + 1):
+        name = f"run_{number}"
         directory = f"{scope.path}/performance/{name}"
         entry = scope.tree.entry(directory)
         if entry is None or entry.kind is not Kind.DIRECTORY:
-            scope.report(
-                "performance-missing", directory, "The run is missing.", official=name == "run_1"
-            )
-            if entry is not None and entry.kind is Kind.FILE and not is_modular(scope.round):
-                scope.dies(directory, "it lists the logs in what is a file")
+            is_file = entry is not None and entry.kind is Kind.FILE
+            part = "further file" if is_file else "further run"
+            if number == 1:
+                part = "file" if is_file else ""
+            message = "The run is missing."
+            docket.record([Breach("performance-missing", directory, message, part=part)])
             continue
         more = scope.round.tables["required_files"]["power_run"] if with_power else ()
         listed = docket.record(judge_file_list(scope, directory, "performance", more))
@@ -183,17 +185,17 @@ def _unit(scope: Scope, logged: str) -> str:
     return scope.round.unit(scope.model, scope.scenario)
 
 
-def _result(scope: Scope, official: bool, figures: rows.Figures, metric: Metric) -> Result:
-    place = scope.place
+def _result(docket: Docket, official: bool, figures: rows.Figures, metric: Metric) -> Result:
+    scope, place = docket.scope, docket.scope.place
     # A result of zero counts as none; the modular checker writes its row all the same.
     value = metric.value
-    has_row = official and value is not None and (bool(figures.value) or is_modular(scope.round))
-    why = has_row and tracebacks.of_row(
-        scope.round, scope.system, figures.weight_data_types, has_power=figures.power > 0
+    has_row = (
+        official and value is not None and (bool(figures.value) or docket.official.prints_zero)
     )
-    if why:
-        scope.dies(f"{scope.root}/systems/{place.system}.json", why)
-        official = has_row = False
+    if has_row:
+        weights, has_power_metric = figures.weight_data_types, figures.power > 0
+        printing = docket.official.at_row(scope, weights, has_power=has_power_metric)
+        official = has_row = docket.record(printing)
     return Result(
         path=scope.path,
         division=place.division,
@@ -202,11 +204,11 @@ def _result(scope: Scope, official: bool, figures: rows.Figures, metric: Metric)
         benchmark=place.benchmark,
         scenario=place.scenario,
         official=official and bool(figures.value),
-        strict=not any(f.breaks_strict for f in scope.findings),
+        strict=docket.is_sound,
         value=value,
         unit=metric.unit if value is not None else "",
         accuracy=figures.accuracy,
         rows=rows.rows(scope, figures) if has_row else (),
-        findings=tuple(scope.findings),
+        findings=tuple(docket.findings),
         prints=(*scope.prints, (SYSTEM, scope.system_print)),
     )

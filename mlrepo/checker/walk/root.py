@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.scope import Scope
 from mlrepo.findings import Finding
 from mlrepo.rounds import Place, Round
@@ -27,7 +29,12 @@ _RESULTS_REPOSITORY = (
 
 def judge_root(tree: Tree, round: Round) -> list[Finding]:
     """Report stray files of the root and of the divisions."""
-    scope = Scope(tree, round, Place("", "", "", ""))
+    docket = Docket(Scope(tree, round, Place("", "", "", "")))
+    docket.record(_judge_entries(tree, round))
+    return docket.findings
+
+
+def _judge_entries(tree: Tree, round: Round) -> Breaches:
     divisions = round.tables["divisions"]
     entries = tree.entries("")
     is_ours = any(entry.name == _SETTINGS_FILE for entry in entries)
@@ -37,29 +44,24 @@ def judge_root(tree: Tree, round: Round) -> list[Finding]:
         if entry.kind is Kind.DIRECTORY:
             if entry.name in divisions:
                 for name, first in alike_but_for_case(tree.entries(entry.name)):
-                    scope.report(
-                        "tree-case",
-                        f"{entry.name}/{name}",
-                        official=False,
-                        message=f"It differs from {first} in case only.",
-                    )
+                    message = f"It differs from {first} in case only."
+                    yield Breach("tree-case", f"{entry.name}/{name}", message)
                 for below in tree.entries(entry.name):
                     if below.kind is Kind.FILE:
-                        scope.report(
+                        yield Breach(
                             "tree-division-files",
                             f"{entry.name}/{below.name}",
                             "The file belongs to no submitter.",
                         )
             elif entry.name not in _NO_SUBMISSION:
-                scope.report("tree-division", entry.name, "It is no division.")
+                yield Breach("tree-division", entry.name, "It is no division.")
         elif not entry.name.endswith((".md", ".pdf")):
-            scope.report(
+            yield Breach(
                 "tree-root-files",
                 entry.name,
                 "The file belongs to no submitter.",
-                official=None if entry.kind is Kind.FILE else False,
+                part="" if entry.kind is Kind.FILE else "no file",
             )
-    return scope.findings
 
 
 def _folded(name: str) -> str:

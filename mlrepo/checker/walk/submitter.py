@@ -6,8 +6,10 @@ import posixpath
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.breach import Breach, Breaches
+from mlrepo.checker.docket import Docket
 from mlrepo.checker.outcome import Outcome, joined
+from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.verdicts import Verdicts
 from mlrepo.checker.walk.links import FollowedTree, beneath
@@ -17,6 +19,7 @@ from mlrepo.findings import visible
 from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
 
+_CALIBRATION = "tree-calibration"
 # What lies there is evidence: none of it may be written over by another file.
 _EVIDENCE = ("results", "measurements", "compliance", "systems")
 
@@ -43,50 +46,47 @@ def judge_part_of_submitter(
         outcome = judge_system_directory(scope, only, verdicts)
         if only:
             return outcome
-        scope = replace(scope, findings=[])
-        rejects = _judge_files_of_system(scope)
-        return joined([outcome, Outcome(findings=tuple(scope.findings), rejects=rejects)])
+        docket = Docket(replace(scope, findings=[]))
+        rejects = not docket.record(_judge_files_of_system(docket.scope))
+        return joined([outcome, Outcome(findings=tuple(docket.findings), rejects=rejects)])
+    docket = Docket(scope)
     results = tree.entry(f"{root}/results")
     if results is not None and results.kind is Kind.FILE:
-        scope.report("tree-no-results", f"{root}/results", "It is a file.", official=True)
-        scope.dies(f"{root}/results", "it lists the systems of what is a file")
-        return Outcome(findings=tuple(scope.findings))
+        message = "It is a file."
+        docket.record([Breach("tree-no-results", f"{root}/results", message, part="file")])
+        return Outcome(findings=tuple(docket.findings))
     if results is None or results.kind is Kind.LINK:
-        scope.report("tree-no-results", root, "The submitter has no results.")
-        if is_modular(round):
-            scope.dies(root, "it lists results that are not there")
-        return Outcome(findings=tuple(scope.findings))
-    rejects = _judge_other_files(scope)
-    return Outcome(findings=tuple(scope.findings), rejects=rejects)
+        docket.record([Breach("tree-no-results", root, "The submitter has no results.")])
+        return Outcome(findings=tuple(docket.findings))
+    rejects = not docket.record(_judge_other_files(scope))
+    if not rejects:
+        docket.record(docket.official.at_directories(scope))
+    docket.record(_judge_orphans(scope))
+    docket.record(_judge_calibration(scope))
+    return Outcome(findings=tuple(docket.findings), rejects=rejects)
 
 
-def _judge_other_files(scope: Scope) -> bool:
-    """Judge what no system owns; return whether the official checker rejects the submitter."""
+def _judge_other_files(scope: Scope) -> Breaches:
+    """Yield what is wrong with names, kinds and sizes of the files that no system owns."""
     systems = scope.directories(f"{scope.root}/results")
-    judge_name(scope, scope.root, scope.place.submitter)
-    _walk(scope, [scope.root], {path for system in systems for path in _own(scope, system)})
-    rejects = any(finding.breaks_official for finding in scope.findings)
-    if scope.round.version == (5, 1) and not rejects:
-        for name in ("measurements", "systems"):
-            entry = scope.tree.entry(f"{scope.root}/{name}")
-            if entry is None or entry.kind is not Kind.DIRECTORY:
-                scope.dies(f"{scope.root}/{name}", "it lists what is no directory")
-    _judge_orphans(scope)
+    yield from judge_name(scope.root, scope.place.submitter)
+    yield from _walk(scope, [scope.root], {path for each in systems for path in _own(scope, each)})
+
+
+def _judge_calibration(scope: Scope) -> Breaches:
     texts = ("calibration.md", "documentation/calibration.md")
-    asked = not scope.is_open and scope.round.version >= (5, 1)
+    asked = not scope.is_open and RULES[_CALIBRATION].effect(scope.round.name) != "n/a"
     found = [f"{scope.root}/{name}" for name in texts if scope.exists(f"{scope.root}/{name}")]
     if asked and not found:
-        scope.report("tree-calibration", scope.root, "calibration.md is missing.")
+        yield Breach(_CALIBRATION, scope.root, "calibration.md is missing.")
     if found and not any(scope.text(path, 4096) != "" for path in found):
-        scope.report("tree-calibration", found[0], "It is empty.", official=False, warns=True)
-    return rejects
+        yield Breach(_CALIBRATION, found[0], "It is empty.", part="empty", is_slight=True)
 
 
-def _judge_files_of_system(scope: Scope) -> bool:
-    """Judge names, kinds and sizes of a system's files; return as for the others."""
+def _judge_files_of_system(scope: Scope) -> Breaches:
+    """Yield what is wrong with names, kinds and sizes of a system's files."""
     own = [path for path in _own(scope, scope.place.system) if _is_directory(scope, path)]
-    _walk(scope, own, ())
-    return any(finding.breaks_official for finding in scope.findings)
+    yield from _walk(scope, own, ())
 
 
 def _is_directory(scope: Scope, path: str) -> bool:
@@ -98,98 +98,96 @@ def _own(scope: Scope, system: str) -> list[str]:
     return [f"{scope.root}/{kind}/{system}" for kind in ("results", "measurements", "compliance")]
 
 
-def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> None:
+def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> Breaches:
     """Judge all entries below the directories, except what lies ``apart``."""
     while directories:
         path = directories.pop()
         entries = scope.tree.entries(path)
         if not entries:
-            scope.report("tree-empty-directory", path, "The directory is empty.")
-        _judge_case(scope, path, entries)
+            yield Breach("tree-empty-directory", path, "The directory is empty.")
+        yield from _judge_case(path, entries)
         for entry in entries:
             below = f"{path}/{entry.name}"
-            judge_entry(scope, below, entry)
+            yield from judge_entry(scope, below, entry)
             if entry.kind is Kind.DIRECTORY and not entry.target and below not in apart:
                 directories.append(below)
 
 
-def judge_entry(scope: Scope, path: str, entry: Entry) -> None:
+def judge_entry(scope: Scope, path: str, entry: Entry) -> Breaches:
     """Judge the name, kind and size of one file or directory of a submitter."""
     name, kind = entry.name, entry.kind
-    judge_name(scope, path, name)
+    yield from judge_name(path, name)
     if entry.target:
-        _judge_link(scope, path, entry)
+        yield _link(scope, path, entry)
     elif kind is Kind.FILE:
-        _judge_size(scope, path, entry.size)
+        yield from _judge_size(scope, path, entry.size)
     elif kind is Kind.DIRECTORY:
         if name.endswith("__pycache__"):
-            scope.report("tree-pycache", path, "It is a __pycache__ directory.")
+            yield Breach("tree-pycache", path, "It is a __pycache__ directory.")
     else:
-        scope.report("tree-special", path, f"It is no plain file: {kind.value}.")
+        yield Breach("tree-special", path, f"It is no plain file: {kind.value}.")
 
 
-def judge_name(scope: Scope, path: str, name: str) -> None:
+def judge_name(path: str, name: str) -> Breaches:
     """Judge the name of a file or directory, the submitter's own included."""
     if name[0] == ".":
-        scope.report("tree-dot-name", path, "The name begins with a dot.")
+        yield Breach("tree-dot-name", path, "The name begins with a dot.")
     if " " in name:
-        scope.report("tree-space", path, "The name holds a space.")
+        yield Breach("tree-space", path, "The name holds a space.")
     if "\\" in name or visible(name) != name:
-        scope.report(
+        yield Breach(
             "tree-name",
             path,
             "The name holds a backslash or no printable character.",
             actual=ascii(name),
-            official=False,
         )
 
 
-def _judge_case(scope: Scope, path: str, entries: Sequence[Entry]) -> None:
-    """Report names that differ in case only: elsewhere one is written over the other."""
+def _judge_case(path: str, entries: Sequence[Entry]) -> Breaches:
+    """Yield names that differ in case only: elsewhere one is written over the other."""
     evidence = path.split("/")[2:3]
     for name, first in alike_but_for_case(entries):
-        scope.report(
+        yield Breach(
             "tree-case",
             f"{path}/{name}",
             f"The name differs from {first} in case only.",
-            warns=not evidence or evidence[0] not in _EVIDENCE,
-            official=False,
+            is_slight=not evidence or evidence[0] not in _EVIDENCE,
         )
 
 
-def _judge_size(scope: Scope, path: str, size: int) -> None:
+def _judge_size(scope: Scope, path: str, size: int) -> Breaches:
     largest = int(scope.round.tables["limits"].get("file_max_mb") or 50) << 20
     if size > largest:
-        scope.report(
+        yield Breach(
             "tree-size", path, "The file is too large.", expected=f"<= {largest} bytes", actual=size
         )
 
 
-def _judge_link(scope: Scope, path: str, entry: Entry) -> None:
-    """Report the link.
+def _link(scope: Scope, path: str, entry: Entry) -> Breach:
+    """Return the link.
 
-    Links to directories pass in every round, all others not in v3.0. From v3.1 to v5.1 those pass
-    whose target is there as seen from the root, which is where the checker runs.
+    Some official checkers let those pass that lead to a directory, or whose target is there as seen
+    from the root, which is where the checker runs.
     """
     followed = FollowedTree(beneath(scope.tree))
     found = followed.entry(path)
-    official = False
-    if (3, 0) <= scope.round.version < (6, 0) and not (found and found.kind is Kind.DIRECTORY):
+    part = ""
+    if found and found.kind is Kind.DIRECTORY:
+        part = "to a directory"
+    else:
         target = followed.entry(posixpath.normpath(entry.target))
-        official = scope.round.version == (3, 0) or target is None or target.kind is Kind.LINK
-    scope.report(
-        "tree-symlink", path, "It is a symbolic link.", actual=entry.target, official=official
-    )
+        if target is not None and target.kind is not Kind.LINK:
+            part = "target seen from the root"
+    return Breach("tree-symlink", path, "It is a symbolic link.", actual=entry.target, part=part)
 
 
-def _judge_orphans(scope: Scope) -> None:
+def _judge_orphans(scope: Scope) -> Breaches:
     with_results = set(scope.directories(f"{scope.root}/results"))
     for name in scope.files(f"{scope.root}/systems"):
         if name.endswith(".json") and name.removesuffix(".json") not in with_results:
-            scope.report("tree-orphan", f"{scope.root}/systems/{name}", "It has no results.")
-    if scope.round.version < (6, 0):
+            yield Breach("tree-orphan", f"{scope.root}/systems/{name}", "It has no results.")
+    if "/measurements/" in scope.round.tables["layout"]["measurements"]:
         for name in scope.directories(f"{scope.root}/measurements"):
             if name not in with_results:
-                scope.report(
-                    "tree-orphan", f"{scope.root}/measurements/{name}", "It has no results."
-                )
+                path = f"{scope.root}/measurements/{name}"
+                yield Breach("tree-orphan", path, "It has no results.")
