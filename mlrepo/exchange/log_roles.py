@@ -8,7 +8,7 @@ analyzer, and which of several tests with the same settings it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlrepo.compliance import NAME, known_tests
@@ -99,15 +99,7 @@ def _is_audit(detail: DetailLog, round_: Round, benchmark: str) -> bool:
 
 
 def _tests_by_settings(detail: DetailLog, round_: Round, benchmark: str) -> Iterator[str]:
-    official = round_.official_benchmark(benchmark)
-    tables = round_.tables["compliance_tests"]
-    entries = [tables.get(official)] if tables.get(official) else list(tables.values())
-    lists = [
-        tests
-        for one in entries
-        for tests in (one.values() if isinstance(one, Mapping) else [one or ()])
-    ]
-    asked = {test for tests in lists for test in tests}
+    official, asked = round_.official_benchmark(benchmark), round_.asked_tests(benchmark)
     for test in known_tests():
         if test.name in asked and test.is_recognized(detail.values, round_, official):
             yield test.name

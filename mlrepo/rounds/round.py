@@ -24,6 +24,16 @@ _RATES = ("samples/s", "queries/s")
 NUMBER_OF_STREAMS = ("Samples per query", "effective_samples_per_query")
 
 
+def tests_in(
+    table: Mapping[str, list[str] | dict[str, list[str]]],
+) -> frozenset[str]:
+    """Return the compliance tests in a round's table of them, of any benchmark and scenario."""
+    lists = (
+        each.values() if isinstance(each, Mapping) else (each or (),) for each in table.values()
+    )
+    return frozenset(test for of_benchmark in lists for tests in of_benchmark for test in tests)
+
+
 @dataclass(frozen=True)
 class Round(Traits):
     """One round of MLPerf Inference; what it does differently from others is in its traits.
@@ -95,6 +105,12 @@ class Round(Traits):
     def has_categories(self) -> bool:
         """Say whether the round sorts systems into categories (v0.7 and later)."""
         return any(self.tables["scenarios"].values())
+
+    def asked_tests(self, benchmark: str = "") -> frozenset[str]:
+        """Return the compliance tests of a benchmark in any scenario; of all where it has none."""
+        tables = self.tables["compliance_tests"]
+        official = self.official_benchmark(benchmark)
+        return tests_in({official: tables[official]} if tables.get(official) else tables)
 
     def compliance_tests(self, benchmark: str, scenario: str) -> tuple[str, ...]:
         """Return the compliance tests of a benchmark in a scenario, in the checker's order."""

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -244,12 +243,7 @@ def test_a_test_that_only_the_round_knows_is_refused_and_warned_of(tmp_path: Pat
 
 def test_each_test_of_a_shipped_round_has_its_module() -> None:
     """And says what its run is, and whether it can be run here."""
-    asked = {
-        test
-        for name in SHIPPED
-        for tests in SHIPPED[name].tables["compliance_tests"].values()
-        for test in _flat(tests)
-    }
+    asked = frozenset().union(*(SHIPPED[name].asked_tests() for name in SHIPPED))
     known = {test.name: test for test in known_tests()}
     assert asked <= set(known)
     assert isinstance(compliance_test("TEST99"), UnknownTest)
@@ -258,11 +252,6 @@ def test_each_test_of_a_shipped_round_has_its_module() -> None:
         assert set(test.settings("resnet")) <= set(AUDIT_KEYS)
         assert test.texts or name == "TEST04-B"
         assert test.compared_with in {None, "", *known}
-
-
-def _flat(tests: Any) -> Iterator[str]:
-    for each in tests.values() if isinstance(tests, dict) else [tests or []]:
-        yield from each
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,17 @@ def test_what_could_not_be_mapped_is_told(tmp_path: Path) -> None:
     assert any(line.startswith("WHO: ") for line in imported.unread)
 
 
+def test_a_compliance_test_that_mlrepo_does_not_have_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes a module; until then it is not judged."""
+    checkout = _checkout(tmp_path / "inference", SMALL.replace("TEST06", "TEST10"))
+    assert main(["round", "import", str(checkout), "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "compliance_tests: mlrepo does not have TEST10\n" in printed
+    assert "does not have TEST01" not in printed
+
+
 @pytest.mark.parametrize(
     "text",
     [

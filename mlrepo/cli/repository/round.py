@@ -114,8 +114,10 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
     Example:
       mlrepo round import ../inference --round v6.1 --ref master
     """
+    from mlrepo.compliance import UnknownTest, compliance_test
     from mlrepo.repository.files import write_atomically
     from mlrepo.rounds.importing import import_round
+    from mlrepo.rounds.round import tests_in
 
     imported = import_round(checkout, name, ref)
     folder = output or _rounds().folder
@@ -133,7 +135,10 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
     file = folder / f"{imported.name}.json"
     text = json.dumps(dict(imported.tables), indent=1, ensure_ascii=False) + "\n"
     write_atomically(file, text.encode())
-    report = {"missing": list(imported.missing), "unread": list(imported.unread)}
+    asked = tests_in(imported.tables["compliance_tests"] or {})
+    unknown = [test for test in sorted(asked) if isinstance(compliance_test(test), UnknownTest)]
+    unread = [f"compliance_tests: mlrepo does not have {test}" for test in unknown]
+    report = {"missing": list(imported.missing), "unread": [*imported.unread, *unread]}
     if as_json:
         values = {"round": imported.name, "file": str(file), **report}
         print_json("mlrepo.round.import/1", values)
