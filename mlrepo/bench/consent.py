@@ -10,13 +10,16 @@ without a question. Any other words are shown, and run only when the user agrees
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.tuned import Tuned
 from mlrepo.errors import UserError
 from mlrepo.record import RunRecord
+from mlrepo.record.first_requests import own_prefix
+from mlrepo.record.plans import SuitePlan
+from mlrepo.record.request import AnyRequest, argv
 from mlrepo.redaction import Redactor
 from mlrepo.repository.consents import Consents
 from mlrepo.repository.discovery import ResultsRepository
@@ -91,7 +94,7 @@ class Gate:
 
     def prefix(self, record: RunRecord, run: RecordedRun) -> tuple[str, ...]:
         """Return the command prefix of a run's record: see :meth:`taken_over`."""
-        return self.taken_over(PREFIX, _own_prefix(record), run)
+        return self.taken_over(PREFIX, own_prefix(record), run)
 
     def options(self, record: RunRecord, run: RecordedRun) -> dict[str, str]:
         """Return the backend options of a run's record: see :meth:`taken_over`."""
@@ -124,6 +127,14 @@ class Gate:
                 "that here.",
             )
 
+    def suite(self, request: AnyRequest, run: RecordedRun) -> None:
+        """Let the command of a suite pass, which its record asks for: see :meth:`taken_over`."""
+        self.taken_over(COMMAND, suite_words(request), run)
+
+    def remember_suite(self, request: AnyRequest, redactor: Redactor) -> None:
+        """Remember a suite that was asked for here: any record of it may then be resumed."""
+        self.consents.remember(COMMAND, suite_words(request.redacted(redactor)))
+
     def remember_tuned(self, entry: Tuned) -> None:
         """Remember what tuning found here: runs use it without a question."""
         self.consents.remember(TUNED, tuned_words(entry))
@@ -138,11 +149,11 @@ class Gate:
             self.consents.remember(OPTIONS, option_words(request.backend_options or {}))
 
 
-def _own_prefix(record: RunRecord) -> tuple[str, ...]:
-    """Return the command prefix that the user gave, without that of the platform profile."""
-    prefix = record.backend.prefix
-    profile = record.host.platform.prefix
-    return prefix[len(profile) :] if prefix[: len(profile)] == profile else prefix
+def suite_words(request: AnyRequest) -> tuple[str, ...]:
+    """Return the command of a suite, whenever it began."""
+    plan = request.plan
+    began = replace(plan, since="") if isinstance(plan, SuitePlan) else plan
+    return argv(replace(request, plan=began))
 
 
 def tuned_words(entry: Tuned) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The runs of a peak search that was stopped, so that the same command goes on where it was.
+"""The runs of a peak search that was stopped, so that the same request goes on where it was.
 
 Git is the journal: a search decides by its records alone, so taking those that are there, in
 order, leads it to the point where it was stopped.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.record import INVALID, PERFORMANCE, PROBE_TAG, VALID, RunRecord
+from mlrepo.record.first_requests import request_of
 from mlrepo.repository.history import readable_record, recorded_runs
 
 # What a machine could do longer ago says little of what it can do now.
@@ -42,10 +43,11 @@ class EarlierRuns:
 
 
 def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> EarlierRuns:
-    """Return the runs of the newest search by the same command line that has no end.
+    """Return the runs of the newest search for the same request that has no end.
 
-    ``model`` is the SHA-256 of the model: the same command line may mean other files by now.
+    ``model`` is the SHA-256 of the model: the same request may mean other files by now.
     """
+    asked = bench.request.redacted(bench.redactor)
     oldest = datetime.datetime.now(datetime.UTC) - _YOUNG
     found: list[RunRecord] = []
     wanted = {"Scenario": scenario, "Benchmark": benchmark, "Mode": PERFORMANCE}
@@ -58,7 +60,7 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> Ear
             continue  # somebody's bad record is no part of this search
         if datetime.datetime.fromisoformat(record.started) < oldest:
             break
-        if tuple(record.argv) != tuple(bench.argv):
+        if not asked.same_as(request_of(record)):
             continue
         if record.model.sha256 != model:
             break

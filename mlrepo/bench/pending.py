@@ -22,6 +22,7 @@ from mlrepo.record import (
     SourceFacts,
 )
 from mlrepo.record.codec import Facts
+from mlrepo.record.request import AnyRequest
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class StartFacts(Facts):
     # Whether the user wants it placed in the layout although it is not eligible.
     place: bool = False
     replays: str = ""
+    request: AnyRequest | None = None
     tags: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()

@@ -126,6 +126,7 @@ class ConcludingRun:
             test=spec.test,
             reference=start.compliance.reference if start.compliance else {},
             replays=start.replays,
+            request=start.request,
         )
 
     def _backend(

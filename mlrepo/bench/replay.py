@@ -23,6 +23,7 @@ from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import BackendFacts, ModelFacts, RunRecord
+from mlrepo.record.first_requests import repeated_run
 from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
@@ -114,7 +115,7 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 
 
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) -> BenchRequest:
-    backend, naming = record.backend, record.backend.naming
+    again = repeated_run(record)
     conf = read_text(bench.repository, run, USER_CONF_FILE)
     recorded = RecordedInputs(
         record.run,
@@ -123,21 +124,21 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
         parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
     )
     request = BenchRequest(
-        benchmark=record.benchmark,
-        backend=backend.name,
-        scenario=record.scenario,
-        mode=record.mode,
-        max_batch=backend.max_batch,
-        threads=backend.threads,
-        device=recorded_device(backend),
-        precision=_asked_precision(backend, model),
+        benchmark=again.benchmark,
+        backend=again.backend,
+        scenario=again.scenario,
+        mode=again.mode,
+        max_batch=again.max_batch,
+        threads=again.threads,
+        device=recorded_device(record.backend),
+        precision=_asked_precision(record.backend, model),
         backend_options=bench.gate.options(record, run),
         prefix=bench.gate.prefix(record, run),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
-        framework_version=naming.version,
-        framework_ext=naming.ext,
-        skip_system_ext=naming.plain,
+        framework_version=again.framework_version,
+        framework_ext=again.framework_ext,
+        skip_system_ext=again.skip_system_ext,
     )
     if not record.test:
         return request

@@ -143,6 +143,7 @@ class Bench:
                 tuned,
                 experiment=self.experiment.name,
                 argv=self.argv,
+                asked=self.request,
                 applied=applied,
             )
             spooled = starting.spool(facts, description)

@@ -30,6 +30,7 @@ from mlrepo.record import (
     new_run_id,
     timestamp,
 )
+from mlrepo.record.request import AnyRequest
 from mlrepo.redaction import Redactor, recorded_environment
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import write_atomically
@@ -72,6 +73,7 @@ class StartingRun:
         *,
         experiment: str,
         argv: Sequence[str],
+        asked: AnyRequest,
         applied: Applied,
     ) -> StartFacts:
         """Return what is known of the run before it starts, redacted: it lies on the disk."""
@@ -97,6 +99,7 @@ class StartingRun:
             replays=request.replays.run if request.replays else "",
             tags=tuple(dict.fromkeys(self._clean(*request.tags))),
             argv=self._clean(*argv),
+            request=asked.redacted(self.redactor, self._count),
             prefix=self._clean(*request.prefix),
             naming=NamingFacts(
                 request.framework_version, request.framework_ext, request.skip_system_ext

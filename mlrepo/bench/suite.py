@@ -31,8 +31,10 @@ from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import Busy, UserError
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord, run_stamp
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, run_stamp
+from mlrepo.record.first_requests import BEGAN, request_of
 from mlrepo.record.plans import SuitePlan
+from mlrepo.record.request import Request
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, readable_record, recorded_runs
 from mlrepo.repository.locks import hold_if_free
@@ -41,11 +43,8 @@ from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Model, Workload
 
 SUITE_TAG = "suite"
-# A second tag tells when the suite began, as the id of a run does.
-_BEGAN = re.compile(rf"{SUITE_TAG}-(\d{{8}}T\d{{6}}Z)")
 # How long a measured run of `--quick` lasts.
 _QUICK_SECONDS = 2.0
-_COMMAND = ("mlrepo", "bench", "suite")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
@@ -260,29 +259,25 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * factor[(match[2] or "").lower()]
 
 
-def began_of(record: RunRecord) -> str:
-    """Return when the suite that made a run began, '' for runs of older versions."""
-    found = (_BEGAN.fullmatch(tag) for tag in record.tags)
-    return next((match[1] for match in found if match), "")
-
-
 def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Return the tags that the user gave, without those of a suite."""
-    return tuple(tag for tag in tags if tag != SUITE_TAG and not _BEGAN.fullmatch(tag))
+    return tuple(tag for tag in tags if tag != SUITE_TAG and not BEGAN.fullmatch(tag))
 
 
 def last_suite(
     repository: ResultsRepository, unreadable: dict[str, str]
-) -> tuple[RecordedRun, RunRecord] | None:
-    """Return the newest run that a suite made, whose command line tells how to go on; or None.
+) -> tuple[RecordedRun, Request[SuitePlan]] | None:
+    """Return the newest run that a suite made, and what the suite was asked for; or None.
 
     Runs whose record cannot be read are passed over and noted in ``unreadable``.
     """
     for run in recorded_runs(repository):
         if SUITE_TAG in run.trailer("Tags").split(","):
             record = readable_record(repository, run, unreadable)
-            if record is not None and record.argv[:3] == _COMMAND:
-                return run, record
+            request = None if record is None else request_of(record)
+            if request is not None and isinstance(request.plan, SuitePlan):
+                plan = request.plan
+                return run, Request(plan, request.run, request.where, request.origins)
     return None
 
 

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from mlrepo.record import RunRecord
-from mlrepo.shell import shell_command
-
-# Options of a run that its record holds only as typed; whether a value follows.
-_AS_TYPED = {
-    "--backend-opt": True,
-    "--model-variant": True,
-    "--model-file": True,
-    "--way": True,
-    "--layout": True,
-    "--framework-version": True,
-    "--framework-ext": True,
-    "--skip-system-ext": False,
-}
+from mlrepo.record.first_requests import repeated_run
+from mlrepo.record.plans import CompliancePlan, RunPlan
+from mlrepo.record.request import Request, argv
+from mlrepo.record.run_request import Where
 
 
 def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str, ...]:
-    """Return the command that makes the run again; ``user_conf`` is where its settings stand.
+    """Return the command that makes the run again in the repository of :func:`init_command`.
 
-    A compliance test follows its performance run and takes that run's settings.
+    ``user_conf`` is the file with its LoadGen settings. A compliance test follows its performance
+    run and takes that run's settings. Of a model file the name is known, not where it is.
     """
-    what = (
-        "--model",
-        record.benchmark,
-        "--backend",
-        record.backend.name,
-        "--scenario",
-        record.scenario,
-    )
+    run = repeated_run(record)
+    where = Where(platform=record.platform if record.platform != "none" else "")
+    if run.model_file is not None:
+        run = replace(run, model_file=Path(run.model_file.name))
     if record.test:
-        return ("mlrepo", "bench", "compliance", *what, "--test", record.test, *_how(record))
-    mode = ("--mode", record.mode, "--user-conf", user_conf)
-    return ("mlrepo", "bench", "run", *what, *mode, *_how(record))
+        return argv(Request(CompliancePlan((record.test,)), run, where))
+    return argv(Request(RunPlan(), replace(run, user_conf=Path(user_conf)), where))
 
 
 def init_command(record: RunRecord) -> tuple[str, ...]:
@@ -56,31 +44,3 @@ def init_command(record: RunRecord) -> tuple[str, ...]:
         "--system",
         record.system,
     )
-
-
-def _how(record: RunRecord) -> Iterator[str]:
-    backend = record.backend
-    if backend.precision not in ("", "fp32"):
-        yield from ("--precision", backend.precision)
-    for option, value in (("--threads", backend.threads), ("--max-batchsize", backend.max_batch)):
-        if value is not None:
-            yield from (option, str(value))
-    yield from _typed(record.argv)
-    prefix = backend.prefix
-    if record.platform != "none":
-        yield from ("--platform", record.platform)
-        prefix = prefix[len(record.host.platform.prefix) :]
-    if prefix and not record.test:
-        yield from ("--prefix", shell_command(prefix))
-
-
-def _typed(argv: Sequence[str]) -> Iterator[str]:
-    words = iter(argv)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name not in _AS_TYPED:
-            continue
-        if not _AS_TYPED[name]:
-            yield name
-        else:
-            yield from (name, value if equals else next(words, ""))

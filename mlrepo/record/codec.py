@@ -11,11 +11,13 @@ import math
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import (
     Annotated,
     ClassVar,
     NamedTuple,
     Self,
+    TypeVar,
     Union,
     cast,
     get_args,
@@ -175,7 +177,11 @@ def _parts(hint: object) -> tuple[tuple[object, ...], tuple[object, ...]]:
 
 
 def _base(hint: object) -> object:
-    """Return a type without its marks and without None."""
+    """Return a type without its marks and without None; of a type variable its bound."""
+    if isinstance(hint, TypeVar):
+        return _base(hint.__bound__)
+    if _is_facts(get_origin(hint)):
+        return get_origin(hint)
     if get_origin(hint) is Annotated:
         return _base(get_args(hint)[0])
     if get_origin(hint) in (Union, types.UnionType):
@@ -200,6 +206,8 @@ def _reader(hint: object) -> _Reader:
         return said_text
     if base is object:
         return lambda value: value
+    if base is Path:
+        return _path
     if _is_facts(base):
         return cast(type[Facts], base).from_dict
     if get_origin(base) is tuple:
@@ -233,6 +241,12 @@ def _converting(read: _Reader) -> _Reader:
             raise MalformedError(("", f"cannot be read: {error}")) from error
 
     return convert
+
+
+def _path(value: object) -> object:
+    if why := text(value):
+        raise MalformedError(("", why))
+    return Path(str(value))
 
 
 def _list_reader(item: object) -> _Reader:
@@ -279,6 +293,8 @@ def _writer(hint: object) -> _Writer:
         return converted.write
     if base in (object, float):
         return finite
+    if base is Path:
+        return str
     if _is_facts(base):
         return lambda value: cast(Facts, value).to_dict()
     if get_origin(base) is tuple:

@@ -1,7 +1,7 @@
-"""One value of a request: how it is typed on the command line, stored in a record and redacted.
+"""One value of a request: how it is typed on the command line, and redacted.
 
-A field of a request is declared once, by :func:`option`. The command line, the command that a
-record prints and the JSON of a record are all made from that declaration.
+A field of a request is declared once, by :func:`option`. The command line and the command that a
+record prints are made from that declaration.
 """
 
 from __future__ import annotations
@@ -128,22 +128,6 @@ def _texts(declared: Option, value: object) -> Sequence[str]:
     if isinstance(value, float):
         return [f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else repr(value)]
     return [str(value)]
-
-
-def stored(value: object) -> object:
-    """Return a value as JSON has it."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, tuple):
-        return list(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def restored(declared: Field[object], value: object) -> object:
-    """Return a value that JSON has, in the type of its field."""
-    if isinstance(value, list):
-        return tuple(value)
-    return Path(value) if declared.type == "Path | None" and isinstance(value, str) else value
 
 
 def redacted_option(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self, cast
 
+from mlrepo.record.codec import Facts
+from mlrepo.record.forms import ChosenRun
 from mlrepo.record.options import Words, option, required
-from mlrepo.record.run_request import MODEL_FIELDS, WHERE_FIELDS, RunRequest
+from mlrepo.record.run_request import MODEL_FIELDS, WHERE_FIELDS, File, RunRequest
 
 
 @dataclass(frozen=True)
-class CommandPlan:
+class CommandPlan(Facts):
     """What one command of ``mlrepo bench`` is asked for besides the run.
 
     Attributes
@@ -26,6 +27,23 @@ class CommandPlan:
     NAME: ClassVar[str] = ""
     RUN: ClassVar[Words] = ()
     WHERE: ClassVar[Words] = WHERE_FIELDS
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON object, with the name of the command as ``command``."""
+        return {"command": self.NAME, **super().to_dict()}
+
+    @classmethod
+    def from_dict(cls, raw: object) -> Self:
+        """Return the plan of the ``command`` that a JSON object names; of none that is unknown.
+
+        Raises
+        ------
+        MalformedError
+            A value has another form.
+        """
+        named = raw.get("command") if isinstance(raw, dict) else None
+        kind = PLANS.get(named, cls) if cls is CommandPlan and isinstance(named, str) else cls
+        return cast(Self, super(CommandPlan, kind).from_dict(raw))
 
 
 @dataclass(frozen=True)
@@ -154,19 +172,19 @@ class PeakPlan(CommandPlan):
 
 @dataclass(frozen=True)
 class ReplayPlan(CommandPlan):
-    """``mlrepo bench replay``: ``run`` is the recorded run's id, a part of one, or a commit."""
+    """``mlrepo bench replay``: ``run`` is the recorded run's id; as typed, also a commit."""
 
     NAME = "replay"
     RUN = ("agreement_check",)
     WHERE = ("system", "experiment")
 
-    run: str = required(about="")
+    run: ChosenRun = required(about="")
     on_this_system: bool = option(
         "--on-this-system",
         about="Also on another machine: the run is recorded as --system.",
         default=False,
     )
-    model_file: Path | None = option(
+    model_file: File | None = option(
         "--model-file",
         about="The recorded model, where it is not in the user's store.",
         default=None,
@@ -181,7 +199,7 @@ class TunePlan(CommandPlan):
     RUN = ("benchmark", "backend", "scenario", "threads", "max_batch", *MODEL_FIELDS)
 
     budget: str = option("--budget", about="The longest it may take.", default="2m", always=True)
-    database: Path | None = option(
+    database: File | None = option(
         "--database",
         about="TVM: read what this file holds first, and write the result there too.",
         default=None,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from mlrepo.record.options import Words, redacted_option, restored, stored, typed_words
-from mlrepo.record.plans import PLANS, CommandPlan
+from mlrepo.record.codec import Facts
+from mlrepo.record.options import Words, redacted_option, typed_words
+from mlrepo.record.plans import CommandPlan
 from mlrepo.record.run_request import RunRequest, Where
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Plan = TypeVar("Plan", bound=CommandPlan, covariant=True)
 
 
 @dataclass(frozen=True)
-class Request(Generic[Plan]):
+class Request(Facts, Generic[Plan]):
     """One command of ``mlrepo bench`` with all values that decided its runs, however they came.
 
     Attributes
@@ -51,7 +52,7 @@ class Request(Generic[Plan]):
         return other is not None and replace(self, origins={}) == replace(other, origins={})
 
     def redacted(
-        self, redactor: Redactor, count: Callable[[Mapping[str, int]], None]
+        self, redactor: Redactor, count: Callable[[Mapping[str, int]], None] = lambda found: None
     ) -> Request[Plan]:
         """Return the request as it is recorded: without secrets and names.
 
@@ -77,38 +78,6 @@ class Request(Generic[Plan]):
             plan=part(self.plan, own_fields(self.plan)),
             run=part(self.run, self.plan.RUN),
             where=part(self.where, self.plan.WHERE),
-        )
-
-    def to_json(self) -> dict[str, object]:
-        """Return the request as plain values: the command, its parts, and their origins."""
-        plan = self.plan
-        return {
-            "command": plan.NAME,
-            "plan": _values(plan, own_fields(plan)),
-            "run": _values(self.run, plan.RUN),
-            "where": _values(self.where, plan.WHERE),
-            "origins": dict(self.origins),
-        }
-
-    @staticmethod
-    def from_json(raw: Mapping[str, object]) -> AnyRequest | None:
-        """Return the request of a record; None for a command that this mlrepo does not have.
-
-        Raises
-        ------
-        TypeError, ValueError
-            It is none.
-        """
-        plan = PLANS.get(str(raw.get("command")))
-        if plan is None:
-            return None
-        origins = raw.get("origins")
-        known = origins if isinstance(origins, Mapping) else {}
-        return Request(
-            plan(**_read(plan, raw["plan"])),
-            _filled(_EMPTY, _read(RunRequest, raw["run"])),
-            Where(**_read(Where, raw["where"])),
-            {str(key): str(value) for key, value in known.items()},
         )
 
 
@@ -145,16 +114,5 @@ def _named(whole: RunRequest | Where | CommandPlan, names: Words) -> list[Field[
     return [by_name[name] for name in names]
 
 
-def _values(whole: RunRequest | Where | CommandPlan, names: Words) -> dict[str, object]:
-    return {name: stored(getattr(whole, name)) for name in names}
-
-
 def _filled(part: Part, values: Mapping[str, Any]) -> Part:
     return replace(part, **values)
-
-
-def _read(kind: type[RunRequest | Where | CommandPlan], raw: object) -> dict[str, Any]:
-    """Return the fields that an object of a record holds; unknown keys are ignored."""
-    if not isinstance(raw, Mapping):
-        raise TypeError("a part of the request is not an object")
-    return {one.name: restored(one, raw[one.name]) for one in fields(kind) if one.name in raw}

@@ -35,6 +35,8 @@ from mlrepo.record.forms import (
     Use,
     plain,
 )
+from mlrepo.record.plans import CommandPlan
+from mlrepo.record.request import Request
 from mlrepo.record.texts import format_number
 
 SCHEMA = "mlrepo.run/2"
@@ -103,7 +105,9 @@ class RunRecord(Facts):
     Times are RFC 3339 in UTC, durations seconds, sizes bytes. ``settings`` are the resolved
     settings by name; ``user.conf`` is one of them: LoadGen's settings that the user gave, as JSON.
     ``test`` names a compliance test (``TEST01``), and ``reference`` the ids of the runs it was
-    verified against, by mode. ``replays`` is the id of the run that this one repeats.
+    verified against, by mode. ``replays`` is the id of the run that this one repeats. ``request``
+    is what the person asked for who made the run, None in what others published or mlrepo 0.1
+    wrote; ``argv`` is what was typed, a remark for people.
     """
 
     lenient: ClassVar[bool] = False
@@ -147,6 +151,7 @@ class RunRecord(Facts):
     test: NameOrNone = ""
     reference: Mapping[str, ChosenRun] = field(default_factory=dict)
     replays: RunIdOrNone = ""
+    request: Request[CommandPlan] | None = None
     schema: str = SCHEMA
 
     def setting(self, name: str) -> str:

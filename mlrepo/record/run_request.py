@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated, ClassVar
 
+from mlrepo.record.codec import Facts
+from mlrepo.record.facts import AskedOptions, PathPart, Prefix
+from mlrepo.record.forms import Chosen, Small, Use
 from mlrepo.record.options import Words, option, required
+
+# A file that a framework or LoadGen reads.
+File = Annotated[Path, Use.PROCESS]
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class RunRequest(Facts):
     """What one LoadGen run is asked for.
 
     Attributes
@@ -42,10 +49,12 @@ class RunRequest:
         system's name.
     """
 
-    benchmark: str = required("--benchmark", "--model", about="The benchmark, such as digits.")
-    backend: str = required("--backend", "--framework", about="What executes it.", usual="onnx")
-    scenario: str = required("--scenario", about="The scenario, such as Offline (any case).")
-    mode: str = required("--mode", about="accuracy or performance.")
+    sparse: ClassVar[bool] = True
+
+    benchmark: Chosen = required("--benchmark", "--model", about="The benchmark, such as digits.")
+    backend: Chosen = required("--backend", "--framework", about="What executes it.", usual="onnx")
+    scenario: Chosen = required("--scenario", about="The scenario, such as Offline (any case).")
+    mode: Chosen = required("--mode", about="accuracy or performance.")
     count: int | None = option(
         "--count", about="Accuracy: samples to judge. Performance: queries at least.", default=None
     )
@@ -60,53 +69,53 @@ class RunRequest:
         about="Server: latency bound. Streams: expected latency. Seconds.",
         default=None,
     )
-    max_batch: int | None = option(
+    max_batch: Small | None = option(
         "--max-batchsize", about="Largest batch (default: found in the warm-up).", default=None
     )
-    threads: int | None = option(
+    threads: Small | None = option(
         "--threads", about="Threads of one inference (default: all usable CPUs).", default=None
     )
     samples_per_query: int | None = option(
         "--samples-per-query", about="Samples of a MultiStream query.", default=None
     )
-    user_conf: Path | None = option(
+    user_conf: File | None = option(
         "--user-conf", about="LoadGen settings instead of the system's.", default=None
     )
     extra: Mapping[str, str] = option(
         "--set", about="Any other LoadGen setting (repeatable).", default={}, metavar="KEY=VALUE"
     )
-    model_file: Path | None = option(
+    model_file: File | None = option(
         "--model-file",
         about="Another model file with the same input (or: ML_MODEL_FILEPATH_EXTERNAL).",
         default=None,
         variable="ML_MODEL_FILEPATH_EXTERNAL",
     )
-    model_variant: str = option(
+    model_variant: Chosen = option(
         "--model-variant", about="Which model of the benchmark (mlrepo model list).", default=""
     )
-    way: str = option(
+    way: Chosen = option(
         "--way",
         about="How images are prepared for the model (default: that of the model, pytorch for "
         "files of PyTorch, else that of the benchmark).",
         default="",
     )
-    layout: str = option(
+    layout: Chosen = option(
         "--layout",
         about="Where the model takes the channels (default: as its input says, else nchw).",
         default="",
     )
-    device: str = option(
+    device: Chosen = option(
         "--device",
         about="Where the backend runs: cpu, cuda, gpu, npu, or another one than the first of a "
         "kind, such as cuda:1.",
         default="cpu",
     )
-    precision: str = option(
+    precision: Chosen = option(
         "--precision",
         about="fp32, bf16, int8 … (default: the model's own; a backend may convert to bf16).",
         default="",
     )
-    backend_options: Mapping[str, str] = option(
+    backend_options: AskedOptions = option(
         "--backend-opt",
         about="An option of the backend's own (repeatable).",
         default={},
@@ -117,7 +126,7 @@ class RunRequest:
         about="Do not compare the backend's scores with ONNX Runtime's; closed takes no such run.",
         default=True,
     )
-    prefix: Words = option(
+    prefix: Prefix = option(
         "--prefix",
         about='A command before the benchmark, such as "numactl -N0 -m0" (or: '
         "CK_MLPERF_CMD_PREFIX).",
@@ -136,10 +145,10 @@ class RunRequest:
         about="Do not start on a busy machine, nor place a disturbed run.",
         default=False,
     )
-    framework_version: str = option(
+    framework_version: PathPart = option(
         "--framework-version", about="Goes into the name of the results.", default=""
     )
-    framework_ext: str = option(
+    framework_ext: PathPart = option(
         "--framework-ext", about="Goes into the name of the results.", default=""
     )
     skip_system_ext: bool = option(
@@ -149,27 +158,29 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
-class Where:
+class Where(Facts):
     """Where runs are recorded and by which rules; in a record, what was decided for each.
 
     ``experiment`` is empty where it follows from the system.
     """
 
-    system: str = option(
+    system: PathPart = option(
         "--system", about="The system that is measured (default: the repository's).", default=""
     )
-    round: str = option("--round", about="The round (default: the repository's).", default="")
-    division: str = option(
+    round: PathPart = option("--round", about="The round (default: the repository's).", default="")
+    division: PathPart = option(
         "--division", about="The division (default: the repository's).", default=""
     )
-    submitter: str = option(
+    submitter: PathPart = option(
         "--submitter", about="The submitter (default: the repository's).", default=""
     )
-    category: str = option(
+    category: PathPart = option(
         "--category", about="The category (default: the repository's).", default=""
     )
-    platform: str = option("--platform", about="The platform profile to run under.", default="")
-    experiment: str = option(
+    platform: PathPart = option(
+        "--platform", about="The platform profile to run under.", default=""
+    )
+    experiment: PathPart = option(
         "--experiment",
         about="The branch exp/NAME that gets the commit (default: the system).",
         default="",

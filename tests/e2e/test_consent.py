@@ -155,22 +155,26 @@ def test_a_test_does_not_take_over_words_in_silence(
     assert not mark.exists()
 
 
-def test_the_command_of_somebody_elses_suite_is_not_resumed_in_silence(root: Path) -> None:
-    """One's own is; the same words typed here are one's own."""
+@pytest.mark.parametrize("schema", ["mlrepo.run/1", "mlrepo.run/2"])
+def test_somebody_elses_suite_is_not_resumed_in_silence(root: Path, schema: str) -> None:
+    """One's own is; the same asked for here is one's own. mlrepo 0.1 kept what was typed."""
     mlrepo(root, *_RUN)
     own = mlrepo(root, "show", "--json").json["record"]
-    argv = [
-        "mlrepo",
-        "bench",
-        "suite",
-        "--model",
-        "digits",
-        "--scenario",
-        "Offline",
-        "--model-file",
-        "/tmp/evil.onnx",
-    ]
-    _push(root, own["run"], "shared", argv=argv, tags=["suite"])
+    evil = "/tmp/evil.onnx"
+    option = f"--model-file {evil}"
+    forms: dict[str, dict[str, Any]] = {
+        "mlrepo.run/1": {
+            "argv": f"mlrepo bench suite --model digits --scenario Offline {option}".split(),
+            "request": None,
+        },
+        "mlrepo.run/2": {
+            "request": {
+                "plan": {"command": "suite", "scenarios": ["Offline"]},
+                "run": own["request"]["run"] | {"model_file": evil},
+            }
+        },
+    }
+    _push(root, own["run"], "shared", **forms[schema], tags=["suite"], schema=schema)
     mlrepo(root, "bench", "resume", code=2).says(
         "command line", "--model-file /tmp/evil.onnx", "Mallory", "--trust-prefix"
     )

@@ -13,7 +13,6 @@ import pytest
 from mlrepo.bench.peak_resume import earlier_runs
 from mlrepo.cli.bench.session import open_bench
 from mlrepo.model_files import find_model_files
-from mlrepo.record.plans import RunPlan
 from mlrepo.record.request import Request
 from mlrepo.workloads.digits import DIGITS
 from tests.e2e.driver import everything, mlrepo
@@ -113,7 +112,7 @@ def test_a_search_does_not_go_on_with_other_weights(
     """The command line is the same, the model is not."""
     record = _run(root, model, *_SHORT, "--tag", "probe")
     monkeypatch.chdir(root)
-    bench = open_bench(Request(RunPlan()), list(record["argv"][1:]))
+    bench = open_bench(Request.from_dict(record["request"]), list(record["argv"][1:]))
 
     def earlier() -> list[str]:
         digest = find_model_files(model).digest

@@ -19,6 +19,7 @@ from mlrepo.errors import UserError
 from mlrepo.record import RunRecord
 from mlrepo.record.codec import uses
 from mlrepo.record.forms import Use
+from mlrepo.record.plans import PLANS
 from mlrepo.settings import SETTINGS
 from mlrepo.systems.profiles import _PIN, _STATE, _TOP
 from tests.samples import sample_record
@@ -61,18 +62,29 @@ _COMPONENTS = {
 
 def test_what_a_record_is_used_for_is_known() -> None:
     """A field that gets another use than being shown has to be named here."""
-    known = dict(uses(RunRecord))
+    known = {name: use for name, use in uses(RunRecord) if not name.startswith("request.")}
     assert {name for name, use in known.items() if use is Use.CHOICE} == _CHOICES
     assert {name for name, use in known.items() if use is Use.PATH} == _COMPONENTS
 
 
 def test_what_becomes_part_of_a_process_is_known() -> None:
-    """These three, and each passes the gate of `mlrepo.bench.consent`."""
+    """These, and each passes the gate of `mlrepo.bench.consent`."""
     assert {name for name, use in uses(RunRecord) if use is Use.PROCESS} == {
         "argv",
         "backend.prefix",
         "backend.asked_options",
         "backend.asked_options.*",
+        # With all words of a suite, as its command, before any of them is used.
+        "request.run.backend_options",
+        "request.run.backend_options.*",
+        "request.run.model_file",
+        "request.run.prefix",
+        "request.run.user_conf",
+    }
+    of_plans = ((plan.NAME, *field) for plan in PLANS.values() for field in uses(plan))
+    assert {(plan, name) for plan, name, use in of_plans if use is Use.PROCESS} == {
+        ("replay", "model_file"),  # printed only
+        ("tune", "database"),  # recorded by no run
     }
 
 
@@ -99,7 +111,6 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
         "backend_options",
     }
     typed = {
-        "device",
         "count",
         "time",
         "qps",

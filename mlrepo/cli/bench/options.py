@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -16,11 +16,12 @@ from mlrepo.account import expanded
 from mlrepo.errors import UserError
 from mlrepo.record.options import Option, default_of, is_required, option_of
 from mlrepo.record.plans import CommandPlan, SuitePlan
-from mlrepo.record.request import AnyRequest, Request, own_fields
+from mlrepo.record.request import Request, own_fields
 from mlrepo.record.run_request import RunRequest, Where
 from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 # The options that come first in a help text.
+PlanT = TypeVar("PlanT", bound=CommandPlan)
 _FIRST = ("benchmark", "backend", "scenario", "mode")
 
 
@@ -88,6 +89,17 @@ def request_options(
     return decorate
 
 
+def parsed(command: click.Command, plan: type[PlanT], words: Sequence[str]) -> Request[PlanT]:
+    """Return the request that a command makes of these words, whatever the environment says."""
+    with command.make_context(plan.NAME, list(words)) as context:
+        given = {
+            name: value
+            for name, value in context.params.items()
+            if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
+        }
+        return replace(_request(plan, given, context), origins={})
+
+
 def key_values(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str]:
@@ -123,16 +135,18 @@ def _parameter(
             more["default"] = default
             if "/" not in option.flags[0]:
                 more |= {"is_flag": True, "flag_value": not option.negates}
-        case "int" | "int | None":
+        case "int" | "int | None" | "Small | None":
             more["type"] = click.INT if option.least is None else click.IntRange(option.least)
         case "float" | "float | None":
             more["type"] = click.FLOAT
-        case "Path | None":
+        case "File | None":
             more["type"] = _File()
-        case "Mapping[str, str]":
+        case "Mapping[str, str]" | "AskedOptions":
             more = {"multiple": True, "callback": key_values}
+        case "Prefix":
+            more = {"type": _ShellWords()}
         case "Words":
-            more = {"type": _ShellWords()} if option.as_one else {"multiple": True}
+            more = {"multiple": True}
         case _:
             more["type"] = _CHOICES.get(name)
             if option.choices:
@@ -155,20 +169,24 @@ def _shows_default(option: Option, default: object) -> bool:
     return bool(either or option.usual or option.always or option.choices)
 
 
-def _request(
-    plan: type[CommandPlan], given: Mapping[str, Any], context: click.Context
-) -> AnyRequest:
+def _request(plan: type[PlanT], given: Mapping[str, Any], context: click.Context) -> Request[PlanT]:
     values = {name: value for name, value in given.items() if value is not None}
     origins = dict(_origins(plan, context))
     # The CK automation's variable names the model where none is named on the command line.
     if values.get("model_variant") and not origins.get("model_file", "--").startswith("--"):
-        del values["model_file"], origins["model_file"]
+        values.pop("model_file", None)
+        del origins["model_file"]
     own, run, where = (
         {name: values[name] for name in names if name in values}
         for names in (own_fields(plan), plan.RUN, plan.WHERE)
     )
     empty = dict.fromkeys(_FIRST, "")
-    return _canonical(Request(plan(**own), RunRequest(**empty | run), Where(**where), origins))
+    return Request(
+        _canonical_plan(plan(**own)),
+        _canonical_run(RunRequest(**empty | run)),
+        Where(**where),
+        origins,
+    )
 
 
 def _origins(plan: type[CommandPlan], context: click.Context) -> Iterator[tuple[str, str]]:
@@ -182,14 +200,19 @@ def _origins(plan: type[CommandPlan], context: click.Context) -> Iterator[tuple[
                 yield declared.name, option.variable
 
 
-def _canonical(request: AnyRequest) -> AnyRequest:
-    """Return the request with the names of scenarios, modes and tests as they are spelt."""
+def _canonical_run(run: RunRequest) -> RunRequest:
+    """Return the run with the names of its scenario and mode as they are spelt."""
     from mlrepo.scenarios import scenario
 
-    run, plan = request.run, request.plan
-    name = scenario(run.scenario).name if "scenario" in plan.RUN else ""
-    run = replace(run, scenario=name, mode=run.mode.lower())
+    name = scenario(run.scenario).name if run.scenario else ""
+    return replace(run, scenario=name, mode=run.mode.lower())
+
+
+def _canonical_plan(plan: PlanT) -> PlanT:
+    """Return the plan with the names of its scenarios as they are spelt, each once."""
+    from mlrepo.scenarios import scenario
+
     if isinstance(plan, SuitePlan):
         names = dict.fromkeys(scenario(text).name for text in plan.scenarios)
-        plan = replace(plan, scenarios=tuple(names))
-    return replace(request, run=run, plan=plan)
+        return replace(plan, scenarios=tuple(names))
+    return plan

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlrepo.account import expanded
-from mlrepo.cli.bench.options import request_options
+from mlrepo.cli.bench.options import parsed, request_options
 from mlrepo.cli.bench.session import (
     asker,
     before_runs,
@@ -25,6 +24,7 @@ from mlrepo.cli.models.words import model_words
 from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.record.plans import SuitePlan
+from mlrepo.record.request import argv
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
@@ -64,7 +64,6 @@ def suite(
       mlrepo bench suite --benchmark digits --backend onnx --plan
       mlrepo bench suite --benchmark digits --backend onnx --quick
     """
-    from mlrepo.bench.consent import COMMAND
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import plan_suite
 
@@ -77,7 +76,6 @@ def suite(
         else:
             _print_plan(planned)
         return 0
-    bench.gate.consents.remember(COMMAND, bench.redactor.arguments(_repeated(bench.argv))[0])
     return _run_suite(bench, request.plan, budget, as_json=as_json)
 
 
@@ -91,6 +89,7 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
     planned = plan_suite(bench, BenchRequest.of(bench.request.run), plan)
     if not as_json:
         _print_plan(planned)
+    bench.gate.remember_suite(planned.bench.request, bench.redactor)
     agree_to_words(planned)
     return _run(planned, limit, as_json=as_json)
 
@@ -99,19 +98,22 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
 @_budget_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
-def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
+@click.pass_context
+def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_json: bool) -> int:
     """Go on with the suite that was stopped, with the first run that has no VALID commit.
 
-    The newest run of a suite on any experiment branch tells its command; nothing else is kept. A
-    command that was not typed on this machine is shown, and run only with your consent.
+    The newest run of a suite on any experiment branch has its plan; nothing else is kept. A
+    plan that was not asked for on this machine is shown as a command, and run only with your
+    consent.
 
     \b
     Example:
       mlrepo bench resume
     """
-    from mlrepo.bench.consent import COMMAND, Gate
+    from mlrepo.bench.consent import Gate
     from mlrepo.bench.recover import recover
-    from mlrepo.bench.suite import began_of, last_suite
+    from mlrepo.bench.replay import settings_of
+    from mlrepo.bench.suite import last_suite
     from mlrepo.cli.context import current_repository, redactor
 
     repository = current_repository()
@@ -125,46 +127,23 @@ def resume(budget: str | None, trust_prefix: bool, as_json: bool) -> int:
             "No run of a suite is recorded: there is nothing to resume.",
             hint="`mlrepo bench suite --benchmark M --backend B` begins one.",
         )
-    run, record = last
-    arguments = _repeated(record.argv)
-    gate = Gate(repository, asker(repository, trusted=trust_prefix))
-    gate.taken_over(COMMAND, arguments, run)
-    began = began_of(record)
-    if began:
-        arguments += ["--since", began]
-    if any("<redacted>" in text or "<user>" in text for text in arguments):
+    run, recorded = last
+    Gate(repository, asker(repository, trusted=trust_prefix)).suite(recorded, run)
+    words = argv(recorded)
+    if any(mask in word for word in words for mask in ("<redacted>", "<user>")):
         raise UserError(
-            "The suite's command holds something that was masked when it was recorded.",
+            "The suite's request holds something that was masked when it was recorded.",
             hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
         )
-    arguments = [str(expanded(text)) if text[:2] == "~/" else text for text in arguments]
-    arguments += ["--budget", budget] if budget else []
-    arguments += ["--json"] if as_json else []
-    arguments += ["--trust-prefix"] if trust_prefix else []
-    typed = ["bench", "suite", *arguments]
-    with suite.make_context("suite", list(arguments), obj=typed) as context:
-        code: int = suite.invoke(context)
-    return code
-
-
-def _repeated(argv: Sequence[str]) -> list[str]:
-    """Return the arguments of a suite that going on with it repeats."""
-    dropped = {"--budget": 1, "--json": 0, "--since": 1, "--trust-prefix": 0}
-    return _without(tuple(argv[3:]), dropped)
-
-
-def _without(arguments: tuple[str, ...], options: dict[str, int]) -> list[str]:
-    """Return the arguments without some options, each with so many values."""
-    kept: list[str] = []
-    skip = 0
-    for text in arguments:
-        if skip:
-            skip -= 1
-        elif text.partition("=")[0] in options:
-            skip = 0 if "=" in text else options[text]
-        else:
-            kept.append(text)
-    return kept
+    # As the command line reads it: a record may say what no command can.
+    request = replace(parsed(suite, SuitePlan, words[3:]), origins=recorded.origins)
+    bench = open_bench(
+        request,
+        typed_arguments(ctx),
+        trusted=trust_prefix,
+        recorded=settings_of(request.where, run.run),
+    )
+    return _run_suite(bench, request.plan, budget, as_json=as_json)
 
 
 def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:

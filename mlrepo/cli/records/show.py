@@ -112,6 +112,7 @@ def _print_failure(failure: bytes, run: str) -> None:
 
 def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
     from mlrepo.bench.advice import advise
+    from mlrepo.record.first_requests import command_of
 
     print_headline(record)
     for words in advise(record).words:
@@ -149,7 +150,7 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
         "redacted": ", ".join(f"{n} x {kind}" for kind, n in record.redactions.items()) or "-",
         "config": record.configuration,
         "placed": placed,
-        "command": shell_command(record.argv),
+        "command": shell_command(command_of(record)),
         "files": ", ".join(files),
     }
     for name, value in details.items():
