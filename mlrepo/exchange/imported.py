@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.check import check
+from mlrepo.checker.endpoints.performance import scenario_of_endpoints
 from mlrepo.checker.other_round import RULE as ROUND_SEEDS
 from mlrepo.checker.report import Result
 from mlrepo.checker.selection import CheckSelection, refuse_unknown
 from mlrepo.compliance import known_tests
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.exchange.imported_endpoints import read_endpoints, reasons
 from mlrepo.exchange.imported_masks import masked_facts, masked_files, refuse_secret_names
 from mlrepo.exchange.imported_record import (
     FoundResult,
@@ -204,7 +206,9 @@ class Importer:
         measured = str(self.round.layout.measurements_directory(place))
         system = self._json(str(self.round.layout.system_file(place)))
         base = ResultFacts(
-            dataclasses.replace(place, scenario=spelled(result.scenario)),
+            dataclasses.replace(
+                place, scenario=scenario_of_endpoints(result.scenario) or spelled(result.scenario)
+            ),
             str(system.get("system_type", "")),
             system,
             self._measurements(measured, place),
@@ -225,8 +229,29 @@ class Importer:
             )
             value = measured_value if kind.mode == PERFORMANCE else None
             run = self.run(base, directory, kind, result.findings, value)
+            run = run or self._endpoints_run(base, kind, result.findings, value)
             if run is not None:
                 yield run
+
+    def _endpoints_run(
+        self, base: ResultFacts, kind: RunKind, findings: Iterable[Finding], value: Metric | None
+    ) -> ImportedRun | None:
+        """Return the run against an endpoint; None where the result holds none of the kind."""
+        if kind.test:
+            return None
+        try:
+            read = read_endpoints(self._bytes, self.round, base.path, kind.mode)
+        except InvalidResult as error:
+            self.left_out.append(SkippedLogs(base.path, error.message))
+            return None
+        if read is None:
+            return None
+        is_accuracy = kind.mode == ACCURACY
+        score = read.accuracy(self.round, base.place) if is_accuracy else value
+        why = reasons(findings, base.path, kind.mode)
+        found = FoundResult(score or Metric(None, ""), {}, why)
+        facts = dataclasses.replace(base, files={**base.files, **read.files})
+        return self._imported(facts, base.path, kind, read.log, found, base.path)
 
     def _accuracy(self, place: Place, directory: str) -> dict[str, Metric]:
         """Return the metrics in the accuracy text, as the checker reads them."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlrepo.digest import sha256_bytes
+from mlrepo.exchange.imported_endpoints import FILES
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from mlrepo.logs.detail import DetailLog
 from mlrepo.logs.summary import invalid_reasons
@@ -36,6 +37,8 @@ from mlrepo.record import (
 )
 from mlrepo.rounds import Place, Round
 
+# What a run against an endpoint has for a log.
+_ENDPOINTS = tuple(posixpath.basename(path) for path in FILES.values())
 _ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
@@ -110,13 +113,14 @@ def record_of(
 ) -> RunRecord:
     """Return the record of a run.
 
-    Its id comes from path, kind and detail log alone, so that the same run has the same id from
-    whichever copy it is read.
+    Its id comes from path, kind and the log of the run alone, so that the same run has the same id
+    from whichever copy it is read.
     """
     mode, test = kind
     began = str(detail.values.get("test_datetime") or "")
     started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
-    content = f"{facts.path}/{mode}/{test}/{sha256_bytes(files.get(DETAIL_LOG, b''))}"
+    own = next((files[name] for name in (DETAIL_LOG, *_ENDPOINTS) if name in files), b"")
+    content = f"{facts.path}/{mode}/{test}/{sha256_bytes(own)}"
     # A test is what its verification says: in old rounds LoadGen calls many of them INVALID.
     reasons = [*found.reasons, *([] if test else _invalid(mode, detail, found.result, files))]
     place, system = facts.place, facts.system
@@ -155,7 +159,7 @@ def record_of(
         ),
         logs={
             name: StoredLog(sha256_bytes(files[name]), len(files[name]))
-            for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+            for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG, *_ENDPOINTS)
             if name in files
         },
         source=SourceFacts(imported=source.label, path=facts.path),

@@ -23,6 +23,7 @@ from mlrepo.rounds import SHIPPED
 from mlrepo.selection.select import plan_selection
 from mlrepo.selection.wanted import Wanted
 from mlrepo.workloads.digits import DIGITS
+from tests.endpoints_submissions import write_endpoints
 from tests.interactive import BENCHMARK, write_interactive_logs
 
 _V61 = SHIPPED["v6.1"]
@@ -113,3 +114,49 @@ def test_status_lists_and_select_takes_an_interactive_result(
     assert planned.result.performance.record.run == best[PERFORMANCE], plan.left_out
     assert str(planned.metric) == "200 tokens/s"
     assert str(planned.result.path) == f"open/Acme/results/box/{BENCHMARK}/Interactive"
+
+
+def _endpoints(root: Path) -> dict[tuple[str, str], RunRecord]:
+    importer = Importer(DirectoryTree(root), _V61, "theirs", "import", "mlrepo")
+    records = [run.record for run in importer.published()]
+    assert len({record.run for record in records}) == len(records)
+    return {(record.scenario, record.mode): record for record in records}
+
+
+def test_results_against_an_endpoint_are_read_in_every_scenario(tmp_path: Path) -> None:
+    """Performance and accuracy each, in the unit of what was counted; the files are kept."""
+    names = ("Offline", "Server", "Interactive")
+    write_endpoints(tmp_path, "closed", "datacenter", "deepseek-r1", *names)
+    found = _endpoints(tmp_path)
+    assert set(found) == {(name, mode) for name in names for mode in (ACCURACY, PERFORMANCE)}
+    assert {record.validity for record in found.values()} == {"VALID"}
+    performance = found["Interactive", PERFORMANCE]
+    assert str(performance.result) == "12.51 queries/s"
+    assert str(found["Server", PERFORMANCE].result) == "15012.2 tokens/s"
+    assert performance.started.startswith("2026-02-02T")
+    assert list(performance.logs) == ["result_summary.json"]
+    accuracy = found["Interactive", ACCURACY].result
+    assert str(accuracy) == "80.625 exact_match"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("performance/result_summary.json", ('"n_samples_failed": 0', '"n_samples_failed": 3'), ""),
+        ("performance/result_summary.json", ("{", "["), "cannot be read"),
+        ("accuracy/accuracy_results.json", ('"complete": true', '"complete": false'), "complete"),
+    ],
+)
+def test_an_endpoints_run_that_failed_is_recorded_as_invalid(
+    tmp_path: Path, file: str, change: tuple[str, str], words: str
+) -> None:
+    """The other run of the result is read all the same."""
+    place = write_endpoints(tmp_path, "open", "datacenter", "deepseek-r1", "Interactive")
+    path = place / "Interactive" / file
+    path.write_text(path.read_text().replace(*change, 1))
+    found = _endpoints(tmp_path)
+    mode = file.partition("/")[0]
+    other = ACCURACY if mode == PERFORMANCE else PERFORMANCE
+    assert found["Interactive", mode].validity == "INVALID"
+    assert words in " ".join(found["Interactive", mode].reasons)
+    assert found["Interactive", other].validity == "VALID"
