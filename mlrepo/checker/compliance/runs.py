@@ -7,6 +7,7 @@ number of another scenario, or one that no rerun gives.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ class TestRun:
     path: str
     scan: DetailScan
 
-    @property
+    @functools.cached_property
     def about(self) -> ComplianceTest:
         """Return the test."""
         return compliance_test(self.test)
