@@ -80,7 +80,7 @@ class Docket:
         if any(f.rule == CRASH and f.path == breach.path for f in self.findings):
             return False
         if self._is_left:
-            self.scope.report_stand_in(breach.path)
+            self.scope.is_stand_in(breach.path)
         else:
             self._add(breach, rejects=True)
         return True
@@ -90,7 +90,7 @@ class Docket:
         severity = known.severity_in(self.scope.round.name)
         if breach.is_slight:
             severity = Severity.WARNING
-        self.scope.report_stand_in(breach.path)
+        self.scope.is_stand_in(breach.path)
         self.findings.append(
             Finding(
                 rule=breach.rule,

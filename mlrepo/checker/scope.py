@@ -1,4 +1,4 @@
-"""What every judge of one result receives: where it looks, and where its findings go."""
+"""What every judge of one result receives: where it looks, and what it knows of the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.checker.rules import RULES
-from mlrepo.findings import CRASH, Finding, Severity, without_crashes
+from mlrepo.findings import Finding
 from mlrepo.logs.lines import first_lines
 from mlrepo.rounds import Place, Round
 from mlrepo.stand_in import HEAD, stand_in
@@ -37,7 +37,8 @@ class Scope:
     system, system_print:
         The system description and its fingerprint; empty until it is read.
     findings:
-        What the judges reported.
+        Files that are only pointers to the real ones, noted as they are read; the docket of the
+        result adds what its judges yield.
     prints:
         What tells each run of this result from all others: pairs of its directory, such as
         ``performance/run_1``, and a fingerprint.
@@ -78,63 +79,6 @@ class Scope:
         names = (self.place.system, self.place.benchmark, self.place.scenario)
         return "/".join([self.root, kind, *(name for name in names if name)])
 
-    def report(
-        self,
-        rule: str,
-        path: str,
-        message: str,
-        *,
-        line: int = 0,
-        expected: object = "",
-        actual: object = "",
-        hint: str = "",
-        official: bool | None = None,
-        warns: bool = False,
-    ) -> None:
-        """Add a finding; ``official`` and ``hint`` override what the table says of the rule.
-
-        ``warns``: what is found breaks the rule so slightly that strict only warns of it.
-        Where something else lies in the place of the file, that is reported first: the cause.
-        """
-        known = RULES[rule]
-        severity = Severity.WARNING if warns else known.severity_in(self.round.name)
-        if rule != "stand-in":
-            self.report_stand_in(path)
-        self.findings.append(
-            Finding(
-                rule=rule,
-                severity=severity,
-                path=path,
-                message=message,
-                line=line,
-                expected=_short(expected),
-                actual=_short(actual),
-                hint=hint or known.hint,
-                breaks_official=known.breaks(self.round.name) if official is None else official,
-                breaks_strict=severity is Severity.ERROR,
-            )
-        )
-        if official is None and known.effect(self.round.name) == "crash":
-            self.dies(path, f"it cannot go on from a breach of {rule}")
-
-    def dies(self, path: str, why: str, *, line: int = 0) -> None:
-        """Report that the round's official checker ends with a traceback here, and of what.
-
-        It dies of a file once: what is reported of it first stands.
-        """
-        if any(f.rule == CRASH and f.path == path for f in self.findings):
-            return
-        message = f"The official checker dies here: {why}."
-        self.report(CRASH, path, message, line=line, official=True)
-
-    def forget_crashes(self, before: int) -> None:
-        """Take back the tracebacks reported since: the official checker never comes so far.
-
-        That of v6.0 and later does: it reads all files of a result before it judges any.
-        """
-        if self.round.version < (6, 0):
-            self.findings[before:] = without_crashes(self.findings[before:])
-
     def no_text(self, path: str) -> str:
         """Return why what is at the path cannot be read as a text; '' where nothing is there."""
         entry = self.tree.entry(path)
@@ -142,8 +86,8 @@ class Scope:
             return ""
         return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is no text in UTF-8"
 
-    def report_stand_in(self, path: str, data: bytes | None = None) -> bool:
-        """Report, once, a file that is only a pointer to the real one; return whether it is.
+    def is_stand_in(self, path: str, data: bytes | None = None) -> bool:
+        """Say whether a file is only a pointer to the real one; what it is is noted once.
 
         ``data``: the file's bytes where they have been read.
         """
@@ -152,7 +96,7 @@ class Scope:
             what = stand_in(self._head(path) if data is None else data, name)
             self._stand_ins[path] = what
             if what:
-                self.report("stand-in", path, f"It is {what}, not the file itself.", official=False)
+                self.findings.append(_stand_in(path, what))
         return bool(self._stand_ins[path])
 
     def _head(self, path: str) -> bytes:
@@ -202,7 +146,7 @@ class Scope:
             return known
         try:
             data = self.tree.read(path, limit)
-            self.report_stand_in(path, data)
+            self.is_stand_in(path, data)
             text = data.decode("utf-8")
         except (Missing, UnicodeDecodeError):
             return None
@@ -211,6 +155,12 @@ class Scope:
         return text
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+def _stand_in(path: str, what: str) -> Finding:
+    rule = RULES["stand-in"]
+    return Finding(
+        rule=rule.id,
+        severity=rule.severity,
+        path=path,
+        message=f"It is {what}, not the file itself.",
+        hint=rule.hint,
+    )

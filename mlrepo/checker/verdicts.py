@@ -94,7 +94,7 @@ class Verdicts:
         self._round = round
         self._store = store
         tables = json.dumps(round.tables, sort_keys=True)
-        self._rules = _digest(f"{__version__}\0{_state_of_the_code()}\0{round.name}\0{tables}")
+        self._rules = _digest(f"{__version__}\0{state_of_the_code()}\0{round.name}\0{tables}")
 
     def recall(
         self, tree: Tree, unit: str, roots: Sequence[str], arguments: object
@@ -160,11 +160,11 @@ def _digest(text: str) -> str:
 
 
 @functools.cache
-def _state_of_the_code() -> str:
+def state_of_the_code() -> str:
     """Return what changes when the checker does: size and time of each of its files."""
     package = Path(__file__).parents[1]
-    files = [package / "tree.py", package / "findings.py"]
-    for room in ("checker", "logs", "rounds"):
-        files += (package / room).glob("*.*")
+    files = list(package.glob("*.py"))
+    for room in ("checker", "compliance", "logs", "rounds"):
+        files += [*(package / room).rglob("*.py"), *(package / room).glob("*.json")]
     states = [(file, file.stat()) for file in sorted(files) if file.is_file()]
     return json.dumps([[str(file), state.st_size, state.st_mtime_ns] for file, state in states])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlrepo.checker import verdicts
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.repository.discovery import ResultsRepository
@@ -136,3 +137,11 @@ def test_a_commit_judged_once_is_known_in_the_index(results: ResultsRepository) 
     changed = [name for name in kept if store.values[name] != kept[name]]
     assert len(changed) == 2  # the submitter and one of its two benchmarks
     assert all(json.loads(store.values[name].partition(b"\n")[2]) for name in changed)
+
+
+def test_a_verdict_is_of_the_code_of_all_its_judges() -> None:
+    """Rooms have folders: what changes in one of them makes every verdict unknown."""
+    package = Path(verdicts.__file__).parents[1]
+    judges = (path for room in ("checker", "compliance") for path in (package / room).rglob("*.py"))
+    state = verdicts.state_of_the_code()
+    assert [str(path) for path in judges if json.dumps(str(path)) not in state] == []

@@ -21,9 +21,9 @@ _PACKAGE = Path(mlrepo.__file__).parent
 # Where versions are compared on purpose: the order of the rounds, and constants of the official
 # checkers that are named after the round since which they hold.
 _BY_VERSION = {"rounds/known.py", "rounds/importing.py"}
-# The default of the setting `round`.
-_BY_NAME = {"settings.py"}
-_REPLAY = "checker/"
+# The default of the setting `round`, and since when there are rules.
+_BY_NAME = {"settings.py", "checker/rules.py"}
+_REPLAY = "checker/official/"
 _ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _ROUND = re.compile(r"v[0-9]+\.[0-9]+")
 

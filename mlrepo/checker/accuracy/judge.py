@@ -150,7 +150,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> Breaches:
     if not data.strip():
         yield Breach("accuracy-log", path, "The log is empty.", part="empty")
     yield from judge_answers(scope, path, data)
-    if not scope.report_stand_in(path, data):
+    if not scope.is_stand_in(path, data):
         yield from judge_hash(scope, f"{directory}/accuracy.txt", text, data)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlrepo.checker.breach import Breaches, death
 from mlrepo.checker.docket import Docket
-from mlrepo.checker.official.modular import is_modular
+from mlrepo.checker.official.modular import Modular
 from mlrepo.checker.runs.performance import Run
 from mlrepo.logs.scan import DetailScan
 from mlrepo.tree import Kind
@@ -35,7 +35,7 @@ class OfficialAudits:
 
     def __init__(self, docket: Docket, judge_run: Callable[[str, str], Run]) -> None:
         self._docket, self._judge_run = docket, judge_run
-        self._is_modular = is_modular(docket.scope.round)
+        self._is_modular = isinstance(docket.official, Modular)
         self.binding = docket.scope.round.binding_compliance
         self.wants_line = self.forgives_files = self._is_modular
         self._last: bool | None = None

@@ -17,7 +17,6 @@ from mlrepo.checker.official.loading import judge_first_line, judge_loading
 from mlrepo.checker.official.program import SPELLINGS, OfficialChecker
 from mlrepo.checker.report import Result
 from mlrepo.checker.scope import Scope
-from mlrepo.rounds import Round
 
 # What is no number, or no log, rejects a result of every division.
 _FORGIVEN_IN_OPEN = (
@@ -27,11 +26,6 @@ _FORGIVEN_IN_OPEN = (
     ("accuracy-text", "no metric"),
 )
 _OF_CLOSED = "performance-samples-per-query"
-
-
-def is_modular(round: Round) -> bool:
-    """Say whether the round's official checker is the modular one."""
-    return round.checker == "modular"
 
 
 class Modular(OfficialChecker):
