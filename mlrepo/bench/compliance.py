@@ -178,7 +178,7 @@ def _needed(
                 "mlrepo",
                 "bench",
                 *kind,
-                "--model",
+                "--benchmark",
                 identity["Benchmark"],
                 "--scenario",
                 identity["Scenario"],
@@ -205,7 +205,7 @@ def _full_log(
             f"{test} needs the full accuracy log of the run {run.run}, and it is not kept on this "
             "machine.",
             hint="Run the test on the machine of the accuracy run, or repeat that run here: "
-            f"mlrepo bench run --mode accuracy --model {quoted(record.benchmark)} "
+            f"mlrepo bench run --mode accuracy --benchmark {quoted(record.benchmark)} "
             f"--scenario {quoted(record.scenario)}",
         )
     return RawStore(repository.store / "raw").read(stored.full_sha256)

@@ -63,7 +63,7 @@ def todays_command(record: RunRecord, workflow: Mapping[str, Any], round_: Round
     if not backend:
         return TodaysCommand((), tuple(remarks))
     arguments = [
-        *("mlrepo", "bench", "run", "--model", record.benchmark, "--backend", backend),
+        *("mlrepo", "bench", "run", "--benchmark", record.benchmark, "--backend", backend),
         *("--scenario", record.scenario, "--mode", record.mode),
     ]
     if variant is not None:

@@ -51,7 +51,7 @@ class StatusRow:
         scenarios = dict.fromkeys(cell.scenario for cell in open_)
         return shell_command(
             [
-                *("mlrepo", "bench", "suite", "--model", self.benchmark),
+                *("mlrepo", "bench", "suite", "--benchmark", self.benchmark),
                 *(*label_options(self.backend), "--system", self.system),
                 *("--round", self.round, "--category", self.category),
                 *("--division", self.division, "--submitter", self.submitter),

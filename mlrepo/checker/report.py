@@ -8,8 +8,6 @@ from typing import Any
 
 from mlrepo.findings import CRASH, Finding, without_crashes
 
-PROFILES = ("strict", "official")
-
 
 @dataclass(frozen=True)
 class Result:

@@ -131,7 +131,7 @@ def cli(ctx: click.Context, directory: str | None) -> None:
     Example:
       mlrepo init results --submitter MyOrg --division open --system laptop
       cd results
-      mlrepo bench run --model digits --backend onnx --scenario Offline --mode performance
+      mlrepo bench run --benchmark digits --backend onnx --scenario Offline --mode performance
       mlrepo log
     """
     if directory is not None:

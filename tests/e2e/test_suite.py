@@ -46,7 +46,17 @@ def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
     mlrepo(root, *SUITE, "Offline").says("2 of 2 to run", "Offline performance: ", "VALID")
     assert [run["mode"] for run in _runs(root)] == ["performance", "accuracy"]
     mlrepo(root, *SUITE, "Offline").says("0 of 2 to run")
-    mlrepo(root, "bench", "resume").says("0 of 2 to run")
+    first = mlrepo(root, "show", _runs(root)[-1]["run"], "--json").json["record"]["request"]
+    assert first["plan"]["scenarios"] == ["Offline"]
+    assert (first["plan"]["quick"], first["plan"]["compliance"]) == (True, False)
+    # It goes on as it was asked for: with none of the environment of now.
+    resume = mlrepo(
+        root,
+        *("bench", "resume"),
+        MLREPO_DIVISION="closed",
+        ML_MODEL_FILEPATH_EXTERNAL="/nowhere.onnx",
+    )
+    resume.says("0 of 2 to run")
     assert len(_runs(root)) == 2
     full = ("bench", "suite", "--model", "digits", "--scenario", "Offline", "--plan", "--json")
     states = [step["state"] for step in mlrepo(root, *full).json["plan"]]
