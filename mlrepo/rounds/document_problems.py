@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from mlrepo.rounds.system_problems import FieldProblem
+from mlrepo.rounds.field_problem import FieldProblem
 
 _SHORT = 60
 

@@ -11,10 +11,11 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.rounds import Round
+from mlrepo.rounds.description_contradictions import contradictions
+from mlrepo.rounds.field_problem import FieldProblem, shortened
 from mlrepo.rounds.system_schema import (
     COUNT_FIELDS,
     FieldSchema,
@@ -23,9 +24,6 @@ from mlrepo.rounds.system_schema import (
     system_schema,
 )
 
-_NOTHING = re.compile(r"(?i)(none|no|n/?a|not applicable|-|null|0)?\Z")
-# "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
-_CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
 # The number 0 counts as empty, and of a word the checkers of v6.0 and later end in a traceback.
 _COUNT_HINT = 'Write the number alone, the text "0" where there is none; words go into hw_notes.'
 # What the official summary, and so the results table, shows of a description.
@@ -46,33 +44,6 @@ _SHOWN = (
     "hw_notes",
     "sw_notes",
 )
-_THREADS_PER_CORE = (1, 2, 4, 8)
-
-
-@dataclass(frozen=True)
-class FieldProblem:
-    """One thing wrong with one field of a system description.
-
-    Attributes
-    ----------
-    rule:
-        The id of a rule of the checker, such as ``system-field-missing``.
-    expected, actual:
-        Short texts; may be empty.
-    breaks_official:
-        The round's official checker rejects the system for it.
-    breaks_strict:
-        The rules forbid it; False for a warning.
-    """
-
-    rule: str
-    field: str
-    message: str
-    expected: str = ""
-    actual: str = ""
-    hint: str = ""
-    breaks_official: bool = False
-    breaks_strict: bool = True
 
 
 def parse_description(data: bytes) -> dict[str, object]:
@@ -118,7 +89,7 @@ def description_problems(
     return (
         *found,
         *_place_problems(round_, description, division, submitter),
-        *_contradictions(description),
+        *contradictions(description),
         *_unknown(round_, description),
     )
 
@@ -228,7 +199,7 @@ def _problems_of(
                 field,
                 f"{field} is none that the round knows.",
                 f"one of: {', '.join(rules['allowed'])}",
-                _short(value),
+                shortened(value),
                 f'Write "{meant}".' if meant in rules["allowed"] else "Write one of them.",
                 breaks_official=True,
             )
@@ -243,7 +214,7 @@ def _problems_of(
                 f"{field} must not be empty.",
                 "a text",
                 # Blanks are a text for the official checkers; the results table shows nothing.
-                _short(value) if not value else repr(value),
+                shortened(value) if not value else repr(value),
                 hint,
                 breaks_official=not value,
                 breaks_strict=not value or field in _SHOWN,
@@ -256,7 +227,7 @@ def _problems_of(
                 field,
                 f"{field} is no text and no number.",
                 "a text or a number",
-                _short(value),
+                shortened(value),
                 "Write it as one text.",
                 breaks_strict=field in _SHOWN,
             )
@@ -268,7 +239,7 @@ def _problems_of(
                 field,
                 f"{field} is no whole number.",
                 "a whole number",
-                _short(value),
+                shortened(value),
                 _COUNT_HINT,
                 breaks_strict=False,
             )
@@ -310,7 +281,7 @@ def _place_problems(
                 "division",
                 "The division is not that of the path.",
                 division,
-                _short(stated),
+                shortened(stated),
                 f'Write "{division}".',
                 breaks_official=not same,
             )
@@ -323,7 +294,7 @@ def _place_problems(
                 "submitter",
                 "The submitter is not that of the path.",
                 submitter,
-                _short(stated),
+                shortened(stated),
                 f'Write "{submitter}".',
                 breaks_official=True,
             )
@@ -345,74 +316,11 @@ def _network_mode(stated: object, division: str) -> list[FieldProblem]:
             "is_network",
             "is_network is not what the division says.",
             'the text "true"' if wanted else 'the text "false", or no such field',
-            _short(stated),
+            shortened(stated),
             "The network division measures over a network, the closed one does not.",
             breaks_official=True,
         )
     ]
-
-
-def _contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
-    """Return what cannot be true at once; no official checker looks, so all are warnings."""
-    found = []
-    counts = {field: _count(description, field) for field in COUNT_FIELDS}
-    number = counts["accelerators_per_node"]
-    named = not _NOTHING.match(str(description.get("accelerator_model_name") or "").strip())
-    if number is not None and (number > 0) != named:
-        found.append(
-            FieldProblem(
-                "system-accelerators",
-                "accelerators_per_node",
-                "The number of accelerators and their model contradict each other.",
-                "a model where there are accelerators, none where there are none",
-                f"{number} × {_short(description.get('accelerator_model_name'))}",
-                "Mend one of the two.",
-                breaks_strict=False,
-            )
-        )
-    sockets, cores = counts["host_processors_per_node"], counts["host_processor_core_count"]
-    told = _CORES_IN_NAME.search(str(description.get("host_processor_model_name") or ""))
-    if told and cores and cores != int(told[1]):
-        found.append(
-            FieldProblem(
-                "system-cores",
-                "host_processor_core_count",
-                "The number of cores is not what the processor's name says.",
-                told[1],
-                str(cores),
-                _what_was_counted(cores, int(told[1]), sockets or 1),
-                breaks_strict=False,
-            )
-        )
-    threads = _count(description, "host_processor_vcpu_count")
-    if sockets and cores and threads:
-        possible = [sockets * cores * each for each in _THREADS_PER_CORE]
-        if threads not in possible:
-            found.append(
-                FieldProblem(
-                    "system-vcpus",
-                    "host_processor_vcpu_count",
-                    "The logical CPUs are not processors × cores of one × threads of a core.",
-                    f"{sockets} × {cores} × 1 or 2",
-                    str(threads),
-                    "host_processor_core_count counts the physical cores of one processor.",
-                    breaks_strict=False,
-                )
-            )
-    return found
-
-
-def _what_was_counted(cores: int, of_one: int, sockets: int) -> str:
-    if cores == of_one * sockets:
-        return f"{cores} is the sum over all processors: give the cores of one."
-    if cores in (of_one * 2, of_one * sockets * 2):
-        return f"{cores} counts logical CPUs: give the physical cores of one processor."
-    return "Give the physical cores of one processor."
-
-
-def _count(description: Mapping[str, object], field: str) -> int | None:
-    number = coerced_count(description.get(field))
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _unknown(round_: Round, description: Mapping[str, object]) -> list[FieldProblem]:
@@ -428,8 +336,3 @@ def _unknown(round_: Round, description: Mapping[str, object]) -> list[FieldProb
         for field in description
         if field not in known
     ]
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -14,8 +14,8 @@ from mlrepo.paths import name_problem
 from mlrepo.record import BackendFacts
 from mlrepo.rounds import Round
 from mlrepo.rounds.document_problems import document_problems
+from mlrepo.rounds.field_problem import FieldProblem
 from mlrepo.rounds.system_problems import (
-    FieldProblem,
     description_problems,
     parse_description,
 )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from mlrepo.rounds import Round
-from mlrepo.rounds.system_problems import FieldProblem, parse_description
+from mlrepo.rounds.field_problem import FieldProblem
+from mlrepo.rounds.system_problems import parse_description
 from mlrepo.systems.description import draft_problems, is_filled, system_problems
 
 _DRAFT = re.compile(r"systems/(?:[^/]+/system|[^/]+)\.json")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
 from mlrepo.rounds import SHIPPED, Round
+from mlrepo.rounds.field_problem import FieldProblem
 from mlrepo.rounds.system_problems import (
-    FieldProblem,
     _explained,
     _plainly_sound,
     description_problems,

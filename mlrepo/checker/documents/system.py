@@ -9,7 +9,8 @@ from mlrepo.checker.docket import Docket
 from mlrepo.checker.documents.copies import description_print
 from mlrepo.checker.scope import Scope
 from mlrepo.rounds.document_problems import document_problems
-from mlrepo.rounds.system_problems import FieldProblem, description_problems, parse_description
+from mlrepo.rounds.field_problem import FieldProblem
+from mlrepo.rounds.system_problems import description_problems, parse_description
 from mlrepo.tree import Missing, other_case
 
 _LARGEST = 4 << 20

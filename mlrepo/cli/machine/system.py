@@ -16,7 +16,7 @@ from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.rounds import Round
-    from mlrepo.rounds.system_problems import FieldProblem
+    from mlrepo.rounds.field_problem import FieldProblem
     from mlrepo.systems.description import NewDescription
 
 
@@ -249,7 +249,8 @@ def check(name: str | None, here: bool, power: bool, as_json: bool) -> int:
       mlrepo system check laptop --here
     """
     from mlrepo.bench.settings import Rules, conf_problems
-    from mlrepo.rounds.system_problems import FieldProblem, parse_description
+    from mlrepo.rounds.field_problem import FieldProblem
+    from mlrepo.rounds.system_problems import parse_description
     from mlrepo.systems.agreement import contradictions
     from mlrepo.systems.description import description_file, draft_problems
     from mlrepo.systems.detect import detect
