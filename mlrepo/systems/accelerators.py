@@ -1,4 +1,6 @@
-"""Accelerators of a machine: NVIDIA through NVML, AMD and Intel through their own tools."""
+"""Accelerators of a machine: NVIDIA through NVML, AMD and Intel through their own tools, NPUs
+through the kernel.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,13 @@ _DEVICE_NODES = (
     "neuron[0-9]*",
 )
 _VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
+# Drivers of the kernel's class for accelerators, and what they drive.
+_DRIVERS = {
+    "intel_vpu": "Intel NPU",
+    "amdxdna": "AMD NPU",
+    "habanalabs": "Intel Gaudi",
+    "qaic": "Qualcomm Cloud AI",
+}
 _FIELDS = (
     "accelerator_model_name",
     "accelerator_memory_capacity",
@@ -33,7 +42,7 @@ _FIELDS = (
 def accelerator_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
     """Return facts and reasons for what is unknown, by field."""
     problems: list[str] = []
-    for read in (_nvidia, _amd, _intel):
+    for read in (_nvidia, _amd, _intel, _compute_class):
         found = read(machine, problems)
         if found:
             reason = f"{found['accelerators_per_node'].source} does not tell"
@@ -118,6 +127,21 @@ def _intel(machine: Machine, problems: list[str]) -> dict[str, Fact]:
         problems.append(answer.problem or "xpu-smi lists no device")
         return {}
     return _counted(names, "xpu-smi discovery -j")
+
+
+def _compute_class(machine: Machine, problems: list[str]) -> dict[str, Fact]:
+    """Return the devices of the kernel's class for accelerators, such as NPUs.
+
+    They are all only where the PCI bus shows no more: a GPU without a driver is in no class.
+    """
+    names = []
+    for path in machine.glob("sys/class/accel/accel*/device/uevent"):
+        lines = (line.partition("=") for line in machine.text(path).splitlines())
+        driver = {key: value for key, _, value in lines}.get("DRIVER", "")
+        names.append(_DRIVERS.get(driver, f"accelerator of the driver {driver or 'unknown'}"))
+    if not names or sum(_pci_accelerators(machine).values()) > len(names):
+        return {}
+    return _counted(names, "/sys/class/accel")
 
 
 def _counted(names: list[str], source: str) -> dict[str, Fact]:

@@ -230,6 +230,22 @@ def test_a_coprocessor_is_an_accelerator_unless_it_does_cryptography(tmp_path: P
     assert found.facts["accelerators_per_node"].value == "0"
 
 
+def test_an_npu_is_an_accelerator_and_what_has_no_driver_is_not_left_out(tmp_path: Path) -> None:
+    """The kernel names its driver; a GPU beside it that no driver shows keeps the number open."""
+    npu, gpu = (f"sys/bus/pci/devices/0000:0{number}:00.0" for number in (1, 2))
+    files = {
+        f"{npu}/class": "0x120000",
+        f"{npu}/vendor": "0x8086",
+        "sys/class/accel/accel0/device/uevent": "DRIVER=intel_vpu\nPCI_ID=8086:7D1D\n",
+    }
+    values = _values(detect(machines.write(tmp_path / "npu", files)))
+    assert values["accelerators_per_node"] == "1"
+    assert values["accelerator_model_name"] == "Intel NPU"
+    files |= {f"{gpu}/class": "0x030200", f"{gpu}/vendor": "0x10de"}
+    found = detect(machines.write(tmp_path / "both", files))
+    assert "1 × NVIDIA" in found.unknown["accelerators_per_node"]
+
+
 def test_a_virtual_machine(tmp_path: Path) -> None:
     """A hypervisor is named; of a virtual disk the kind is not guessed."""
     found = detect(machines.virtual(tmp_path))

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) -> int:
     """Find how a backend is fastest here, and remember it for the system.
 
-    onnx, openvino, pytorch: threads, batch and streams, measured in turns. tvm-onnx, tvm-pytorch:
-    the tile of each convolution; what was found is kept at once, and the same command goes on
-    where it was stopped. Later runs use the result where you leave the choice open, and record it.
-    Whatever is not faster by more than noise changes nothing.
+    Threads, batch and streams are measured in turns. A backend that has code to search for (TVM:
+    the tile of each convolution) does that instead; what was found is kept at once, and the same
+    command goes on where it was stopped. Later runs use the result where you leave the choice
+    open, and record it. Whatever is not faster by more than noise changes nothing.
 
     \b
     Example:
