@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mlrepo.record import HostFacts, RunRecord
 from mlrepo.record.codec import said_text
 from mlrepo.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from mlrepo.record import HostFacts, RunRecord
 
 # Effective settings that repeat others.
 _DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})

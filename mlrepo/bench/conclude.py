@@ -87,7 +87,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     pending = PendingRun.read(directory)
     spec = pending.spec
     round_ = recorder.repository.rounds[pending.facts.round]
-    judgement = judge(directory, spec, round_)
+    judgement = judge(directory, spec, round_, pending.facts.compliance)
     counts: dict[str, int] = {}
     files = recorded_texts(directory, judgement, redactor, counts)
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.bench.console import shortened
+from mlrepo.bench.pending import ReferenceFacts
 from mlrepo.bench.verify import verify
 from mlrepo.compliance.evidence import Verification
 from mlrepo.errors import MlrepoError
@@ -93,8 +94,13 @@ def read_outcome(directory: Path) -> ChildExit | None:
         return None
 
 
-def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
-    """Judge a run by its logs; LoadGen's return value says nothing."""
+def judge(
+    directory: Path, spec: RunSpec, round_: Round, against: ReferenceFacts | None = None
+) -> Judgement:
+    """Judge a run by its logs; LoadGen's return value says nothing.
+
+    ``against`` is what a compliance test is verified against.
+    """
     # Of an accuracy, only its benchmark knows the unit.
     unit = "" if spec.mode == ACCURACY else round_.unit(spec.workload, spec.scenario)
     nothing = Metric(None, unit)
@@ -106,7 +112,7 @@ def judge(directory: Path, spec: RunSpec, round_: Round) -> Judgement:
         detail = parse_detail((directory / DETAIL_LOG).read_bytes(), DETAIL_LOG)
         if spec.mode == ACCURACY:
             return _judge_accuracy(directory, spec, round_, detail)
-        return _judge_performance(directory, spec, round_, detail)
+        return _judge_performance(directory, spec, round_, detail, against)
     except (MlrepoError, OSError) as error:
         return Judgement(FAILED, nothing, (f"The logs cannot be judged: {error}",))
     except Exception as error:  # whatever a third party's benchmark does, its run is recorded
@@ -197,7 +203,11 @@ def _death(returncode: int) -> str:
 
 
 def _judge_performance(
-    directory: Path, spec: RunSpec, round_: Round, detail: DetailLog
+    directory: Path,
+    spec: RunSpec,
+    round_: Round,
+    detail: DetailLog,
+    against: ReferenceFacts | None,
 ) -> Judgement:
     reasons: list[str] = []
     raw = detail.number(round_.result_key(spec.workload, spec.scenario))
@@ -211,7 +221,7 @@ def _judge_performance(
     reasons += [f"LoadGen error: {error}" for error in detail.errors]
     verified = Verification()
     if spec.test:
-        verified = verify(directory, spec.test, spec.scenario, spec.workload, round_, detail)
+        verified = verify(directory, spec, round_, detail, against or ReferenceFacts())
         reasons += verified.reasons
     return Judgement(
         INVALID if reasons else VALID,

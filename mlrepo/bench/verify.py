@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from mlrepo.bench.audit import expected_settings
+from mlrepo.bench.pending import ReferenceFacts
 from mlrepo.compliance import compliance_test
 from mlrepo.compliance.evidence import AuditedRun, Verification
-from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE
+from mlrepo.harness.spec import AUDIT_FILE, RunSpec
 from mlrepo.logs.detail import DetailLog
 from mlrepo.rounds import Round
 
 
 def verify(
-    directory: Path, test: str, scenario: str, benchmark: str, round_: Round, detail: DetailLog
+    directory: Path, spec: RunSpec, round_: Round, detail: DetailLog, against: ReferenceFacts
 ) -> Verification:
     """Verify the test whose logs lie in ``directory``; raise InvalidResult for a damaged log."""
-    about = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))["record"]["compliance"]
     reasons = _disobeyed((directory / AUDIT_FILE).read_text(encoding="utf-8"), detail)
     run = AuditedRun(
         directory,
-        scenario,
+        spec.scenario,
         detail,
-        score=detail.number(round_.result_key(benchmark, scenario)),
-        reference=None if about["score"] is None else float(about["score"]),
-        target_latency=about["target_latency"],
+        score=detail.number(round_.result_key(spec.workload, spec.scenario)),
+        reference=against.score,
+        target_latency=against.target_latency,
     )
-    verified = compliance_test(test).verify(run)
+    verified = compliance_test(spec.test).verify(run)
     return Verification((*reasons, *verified.reasons), verified.files)
 
 

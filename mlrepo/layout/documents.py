@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.markdown import code, plain
-from mlrepo.record import RunRecord
 from mlrepo.record.codec import said_text
 from mlrepo.rounds import Round
 from mlrepo.shell import shell_command
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 _UNQUANTIZED = ("fp64", "fp32", "float32", "fp16", "float16", "bf16", "bfloat16", "")
 

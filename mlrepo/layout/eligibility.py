@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mlrepo.compliance import compliance_test
 from mlrepo.compliance.protocol import MIN_DURATION
 from mlrepo.differences import configuration, differing
 from mlrepo.logs.user_conf import KEYS, UserConf
-from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID, RunRecord
+from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID
 from mlrepo.rounds import Round
 from mlrepo.rounds.setting_rules import (
     SAMPLES,
@@ -20,6 +21,9 @@ from mlrepo.rounds.setting_rules import (
     broken_in_log,
     loadgen_names,
 )
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 
 def why_not_eligible(record: RunRecord, round_: Round) -> str:

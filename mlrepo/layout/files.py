@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlrepo.compliance import compliance_test
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.paths import RepoPath
-from mlrepo.record import ACCURACY, RunRecord
+from mlrepo.record import ACCURACY
 from mlrepo.rounds import Place, Round
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 ACCURACY_TEXT = "accuracy.txt"
 

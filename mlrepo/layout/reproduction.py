@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlrepo.record import RunRecord
 from mlrepo.record.first_requests import repeated_run
 from mlrepo.record.plans import CompliancePlan, RunPlan
 from mlrepo.record.request import Request, argv
 from mlrepo.record.run_request import Where
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 
 def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str, ...]:

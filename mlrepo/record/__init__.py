@@ -5,29 +5,19 @@
 :mod:`~mlrepo.record.codec` makes JSON of them and reads it.
 """
 
-from mlrepo.record.facts import (
-    AccuracyFacts,
-    AgreementFacts,
-    BackendFacts,
-    DatasetFacts,
-    HostFacts,
-    InputFacts,
-    KnobFacts,
-    LoadFacts,
-    LoadgenFacts,
-    LoadgenSettings,
-    LoadReading,
-    ModelFacts,
-    ModelFileFacts,
-    NamingFacts,
-    NoiseFacts,
-    PlatformFacts,
-    RequestedSettings,
-    ScriptFacts,
-    SettingFacts,
-    SourceFacts,
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mlrepo.record.texts import (
+    AccuracyEntry,
+    configuration_digest,
+    format_number,
+    is_run_id,
+    new_run_id,
+    run_stamp,
+    timestamp,
 )
-from mlrepo.record.run import (
+from mlrepo.record.values import (
     ACCURACY,
     COMPLIANCE,
     EXPERIMENT_TAG,
@@ -39,22 +29,37 @@ from mlrepo.record.run import (
     NO_RESULT_TAGS,
     PERFORMANCE,
     PROBE_TAG,
-    SCHEMA,
     VALID,
     Metric,
     Placement,
-    RunRecord,
     StoredLog,
 )
-from mlrepo.record.texts import (
-    AccuracyEntry,
-    configuration_digest,
-    format_number,
-    is_run_id,
-    new_run_id,
-    run_stamp,
-    timestamp,
-)
+
+# Making their classes takes 20 ms, and most commands read trailers only: see __getattr__.
+if TYPE_CHECKING:
+    from mlrepo.record.facts import (
+        AccuracyFacts,
+        AgreementFacts,
+        BackendFacts,
+        DatasetFacts,
+        HostFacts,
+        InputFacts,
+        KnobFacts,
+        LoadFacts,
+        LoadgenFacts,
+        LoadgenSettings,
+        LoadReading,
+        ModelFacts,
+        ModelFileFacts,
+        NamingFacts,
+        NoiseFacts,
+        PlatformFacts,
+        RequestedSettings,
+        ScriptFacts,
+        SettingFacts,
+        SourceFacts,
+    )
+    from mlrepo.record.run import SCHEMA, RunRecord
 
 __all__ = [
     "ACCURACY",
@@ -102,3 +107,11 @@ __all__ = [
     "run_stamp",
     "timestamp",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the record and its parts when the first of them is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "run" if name in ("RunRecord", "SCHEMA") else "facts"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -16,8 +16,9 @@ from typing import Any
 from mlrepo.record.options import option_of
 from mlrepo.record.plans import PLANS, CommandPlan, ReplayPlan, SuitePlan
 from mlrepo.record.request import AnyRequest, Request, argv
-from mlrepo.record.run import IMPORTED_TAG, RunRecord
+from mlrepo.record.run import RunRecord
 from mlrepo.record.run_request import RunRequest, Where
+from mlrepo.record.values import IMPORTED_TAG
 
 _COMMAND = ("mlrepo", "bench")
 # Options with a value that are no part of a request.

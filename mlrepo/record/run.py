@@ -1,4 +1,4 @@
-"""The record of a run and its parts that are not facts about something else."""
+"""The record of a run."""
 
 from __future__ import annotations
 
@@ -23,79 +23,23 @@ from mlrepo.record.facts import (
 from mlrepo.record.forms import (
     ChosenName,
     ChosenRun,
-    Components,
     Mark,
     Name,
     NameOrNone,
     RoundName,
     RunId,
     RunIdOrNone,
-    Sha256,
     Time,
     Use,
     plain,
 )
 from mlrepo.record.plans import CommandPlan
 from mlrepo.record.request import Request
-from mlrepo.record.texts import format_number
+from mlrepo.record.values import Metric, Placement, StoredLog
 
 SCHEMA = "mlrepo.run/2"
 # What mlrepo 0.1 wrote: the same keys, without those of later fields. Read for ever.
 _READ = (SCHEMA, "mlrepo.run/1")
-
-VALID = "VALID"
-INVALID = "INVALID"
-FAILED = "FAILED"
-INTERRUPTED = "INTERRUPTED"
-
-PERFORMANCE = "performance"
-ACCURACY = "accuracy"
-MODES = (PERFORMANCE, ACCURACY)
-# A compliance test is a run of its own mode; which test, the record's ``test`` says.
-COMPLIANCE = "compliance"
-# The tag of a short run of the peak search: recorded, but never a result.
-PROBE_TAG = "probe"
-# The tag of a run with a setting that no result has: recorded, but never a result.
-EXPERIMENT_TAG = "no-result"
-NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG})
-# The tag of a run that was read from published results: it is compared with, never submitted.
-IMPORTED_TAG = "imported"
-
-
-@dataclass(frozen=True)
-class Metric(Facts):
-    """A number with its unit as the round prints it; ``value`` may be None for a failed run."""
-
-    value: float | None
-    unit: str
-
-    def __str__(self) -> str:
-        return "-" if self.value is None else f"{format_number(self.value)} {self.unit}"
-
-
-@dataclass(frozen=True)
-class StoredLog(Facts):
-    """One log of a run: the bytes in the commit and, when it was truncated, those of the full log.
-
-    Sizes are bytes; ``full_sha256`` names the file in the raw store.
-    """
-
-    sha256: Sha256
-    size: int
-    full_sha256: Annotated[Sha256, Use.PATH] = ""
-    full_size: int = 0
-
-
-@dataclass(frozen=True)
-class Placement(Facts):
-    """Whether the run is in the round's layout, where, and if not why not."""
-
-    lenient: ClassVar[bool] = False
-
-    placed: bool
-    path: Components = ""
-    reason: str = ""
-    forced: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from mlrepo.differences import Difference, differing, estimated_settings, machine, settings
 from mlrepo.errors import UserError
-from mlrepo.record import ACCURACY, Metric, RunRecord
+from mlrepo.record import ACCURACY, Metric
 from mlrepo.report.bootstrap import LEAST_RUNS, Interval, ratio_interval
 from mlrepo.report.sides import Kind, Side
 from mlrepo.rounds import Rounds
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 SAME = "same within noise"
 

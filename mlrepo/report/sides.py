@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlrepo.differences import asked_settings, machine
 from mlrepo.errors import UserError
-from mlrepo.record import NO_RESULT_TAGS, VALID, RunRecord
+from mlrepo.record import NO_RESULT_TAGS, VALID
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.history import (
@@ -17,6 +18,9 @@ from mlrepo.repository.history import (
     readable_record,
     recorded_runs,
 )
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 TAG_PREFIX = "tag:"
 _KIND = ("Benchmark", "Scenario", "Mode", "Test")

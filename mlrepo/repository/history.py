@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.record import Metric, RunRecord
 from mlrepo.repository.damage import damaged, problem_of, short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
@@ -23,6 +22,8 @@ from mlrepo.repository.trailers import parse_result, parse_trailers, run_trailer
 
 if TYPE_CHECKING:
     import pygit2
+
+    from mlrepo.record import Metric, RunRecord
 
 
 # What a commit says of its run to find it by: the record must say the same.
@@ -219,6 +220,8 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
     UserError
         It is missing, is not a record, or is not what the commit says of it.
     """
+    from mlrepo.record import RunRecord  # its classes take their time, and trailers tell much
+
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
     record = RunRecord.from_json(read_file(repository, run, "run.json"), where)
     if record.run != run.run:

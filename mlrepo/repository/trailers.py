@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mlrepo.record import ACCURACY, PERFORMANCE, Metric, RunRecord, is_run_id
+from mlrepo.record import ACCURACY, PERFORMANCE, Metric, is_run_id
 from mlrepo.record.backend_label import backend_label
 from mlrepo.record.forms import plain_text
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 SUBJECT_WIDTH = 72
 # A message ends at a NUL for libgit2, and escape sequences are for terminals.

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
-from mlrepo.record import BackendFacts
 from mlrepo.rounds import Round
 from mlrepo.rounds.document_problems import document_problems
 from mlrepo.rounds.field_problem import FieldProblem
@@ -23,6 +23,9 @@ from mlrepo.rounds.system_schema import system_schema
 from mlrepo.shell import quoted
 from mlrepo.systems.agreement import FieldMismatch, contradictions, says_as_much
 from mlrepo.systems.machine import Fact
+
+if TYPE_CHECKING:
+    from mlrepo.record import BackendFacts
 
 # What a description cannot have detected: the run or the layout says it.
 _FILLED_BY_RUN = frozenset({"framework"})

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from mlrepo.bench.audit import audit_config, audits_of, check_test
+from mlrepo.bench.pending import ReferenceFacts
 from mlrepo.bench.verify import verify
 from mlrepo.errors import UserError
+from mlrepo.harness.spec import RunSpec
 from mlrepo.logs.detail import DetailLog
 from mlrepo.rounds import SHIPPED
 from mlrepo.workloads.digits import DIGITS
@@ -50,8 +52,8 @@ def _verify(
     round_ = SHIPPED["v6.1"]
     audit = audit_config(round_, DIGITS, scenario, test)
     (directory / "audit.config").write_text(audit)
-    about = {"score": reference, "target_latency": changed.pop("bound", None)}
-    (directory / "spec.json").write_text(json.dumps({"record": {"compliance": about}}))
+    spec = RunSpec("digits", "onnx", scenario, "compliance", "m.onnx", test=test)
+    against = ReferenceFacts(score=reference, target_latency=changed.pop("bound", None))
     values = {
         KEYS[scenario]: score,
         "effective_performance_issue_same": True,
@@ -61,7 +63,7 @@ def _verify(
         **changed,
     }
     assert KEYS[scenario] == round_.result_key("digits", scenario)
-    done = verify(directory, test, scenario, "digits", round_, DetailLog(values, ()))
+    done = verify(directory, spec, round_, DetailLog(values, ()), against)
     return done.reasons, done.files["verify_performance.txt"].decode()
 
 

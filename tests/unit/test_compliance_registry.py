@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import json
 import re
 import shutil
 import sys
@@ -16,6 +15,7 @@ import pytest
 import mlrepo
 from mlrepo import compliance
 from mlrepo.bench.audit import audit_config, audits_of, check_test
+from mlrepo.bench.pending import ReferenceFacts
 from mlrepo.bench.verify import verify
 from mlrepo.checker.check import check
 from mlrepo.compliance import UnknownTest, compliance_test, in_order, known_tests
@@ -24,6 +24,7 @@ from mlrepo.errors import UserError
 from mlrepo.exchange.log_roles import Role, role_of
 from mlrepo.findings import Finding
 from mlrepo.guard.truncate import is_target
+from mlrepo.harness.spec import RunSpec
 from mlrepo.layout.files import logs_of, place_of
 from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.record import COMPLIANCE, PERFORMANCE
@@ -135,13 +136,12 @@ def test_its_verdict_is_its_own(
 ) -> None:
     """Whether LoadGen obeyed is asked of every test."""
     (tmp_path / "audit.config").write_text(audit_config(made_up, DIGITS, "Offline", "TEST10"))
-    about = {"score": 1000.0, "target_latency": None}
-    (tmp_path / "spec.json").write_text(json.dumps({"record": {"compliance": about}}))
+    spec = RunSpec("digits", "onnx", "Offline", COMPLIANCE, "m.onnx", test="TEST10")
     values = {
         "result_samples_per_second": score,
         "effective_performance_issue_unique": unique,
     }
-    done = verify(tmp_path, "TEST10", "Offline", "digits", made_up, DetailLog(values, ()))
+    done = verify(tmp_path, spec, made_up, DetailLog(values, ()), ReferenceFacts(score=1000.0))
     assert done.reasons == reasons
     assert set(done.files) == {"verify_unseen.txt"}
 

@@ -10,6 +10,7 @@ from mlrepo.record import ACCURACY, FAILED, Metric, Placement
 from mlrepo.repository.trailers import (
     SUBJECT_WIDTH,
     commit_message,
+    parse_result,
     parse_trailers,
     run_trailers,
 )
@@ -49,6 +50,14 @@ def test_the_message_reads_well() -> None:
         "MLRepo-Tags: first,tuned\n"
         "MLRepo-Record: runs/20261123T120000Z-0a1b2c/run.json\n"
     )
+
+
+@pytest.mark.parametrize("result", [Metric(50.0, "mAP"), Metric(76.456, "%"), Metric(0.5, "")])
+def test_the_result_has_the_unit_of_its_record(result: Metric) -> None:
+    """A mAP of 50 is no share of anything; the trailer has every digit of the value."""
+    trailer = run_trailers(sample_record(mode=ACCURACY, result=result))["MLRepo-Result"]
+    assert trailer == f"{result.value!r} {result.unit}".strip()
+    assert parse_result(trailer) == result
 
 
 def test_a_run_without_result_says_why_it_is_not_placed() -> None:
