@@ -5,13 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test test-backends check lint prove fuzz docs clean
+.PHONY: demo quick test test-backends check lint prove fuzz docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/mlrepo demo
 
 test: $(VENV)/backends check
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# Between two edits: linters, types and unit tests, without any framework. `make test` decides.
+quick: lint
+	$(BIN)/python -m pytest -n $(JOBS) tests/unit -m 'not slow and not long'
 
 # The backends alone, with as many inputs as the figures ask.
 test-backends: $(VENV)/backends

@@ -14,7 +14,7 @@ from mlrepo.repository.damage import DamagedBranch, read_tip, refuse_if_in_the_w
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.process import git_bytes
-from mlrepo.repository.quarantine import Quarantine, unreadable
+from mlrepo.repository.quarantine import Quarantine, unreadable, wait_for_gc
 
 if TYPE_CHECKING:
     import pygit2
@@ -164,9 +164,13 @@ def publish_commit(
     everything = [*objects, commit]
     with quarantine.published(everything):
         move_branch(repository, identity, ref, expected=expected, commit=commit, message=message)
-        if not unreadable(repository, everything):
+        wait_for_gc(repository)
+        lost = unreadable(repository, everything)
+    for _ in range(_READ_BACK):
+        if not lost:
             return
         with quarantine.published(everything):
+            wait_for_gc(repository)
             lost = unreadable(repository, everything)
     if lost:
         raise UserError(

@@ -125,7 +125,7 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
 
 
 @dataclass(frozen=True)
-class _Scope:
+class _Wanted:
     """What a selection decides anew.
 
     Attributes
@@ -158,7 +158,7 @@ class _Scope:
 
 def _scope(
     repository: ResultsRepository, round_: Round, wanted: Wanted, recorded: RunsById
-) -> _Scope:
+) -> _Wanted:
     named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
     places = (place_of(recorded.record(run)) for run in named.values())
     paths = frozenset(str(round_.layout.result_directory(place)) for place in places)
@@ -168,7 +168,7 @@ def _scope(
             f"No run of {round_.name} is what was asked for.",
             hint=_hint(wanted, round_, recorded.runs.values()),
         )
-    return _Scope(tuple(pool), frozenset(named), paths)
+    return _Wanted(tuple(pool), frozenset(named), paths)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class _Decision:
 
 
 def _decide(
-    chosen: Iterable[ChosenResult], scope: _Scope, last: LastSelection, wanted: Wanted
+    chosen: Iterable[ChosenResult], scope: _Wanted, last: LastSelection, wanted: Wanted
 ) -> _Decision:
     """Take what was chosen of what was asked for, and keep the rest of the last selection."""
     new = {str(result.path): result for result in chosen if scope.decides(str(result.path))}

@@ -8,7 +8,7 @@ from mlrepo.errors import UserError
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.classification import unlabelled
 from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
-from mlrepo.workloads.weights import MIXED, UNKNOWN, ModelFacts, precision_of, read_facts
+from mlrepo.workloads.weights import MIXED, UNKNOWN, WeightFacts, precision_of, read_facts
 
 BF16, FP16 = "bf16", "fp16"
 # What a backend may convert the floats of a model to.
@@ -79,7 +79,7 @@ def refuse_unlabelled(model: Model, workload: Workload) -> None:
 
 
 def _form(
-    facts: ModelFacts, workload: Workload, layout: str, model: Model
+    facts: WeightFacts, workload: Workload, layout: str, model: Model
 ) -> tuple[str, tuple[int, ...]]:
     """Return layout and size in which the model takes images where they are not the data set's."""
     if layout and layout not in LAYOUTS:

@@ -10,7 +10,7 @@ from mlrepo.errors import UserError
 from mlrepo.model_kinds import ONNX, kind_of
 from mlrepo.workloads import Workload
 from mlrepo.workloads.forms import LAYOUTS, NCHW, NHWC, form_of
-from mlrepo.workloads.weights import ModelFacts, read_facts
+from mlrepo.workloads.weights import WeightFacts, read_facts
 from mlrepo.workloads.weights.graph import Tensor
 
 _FLOATS = {"tensor(float)": "fp32", "tensor(float16)": "fp16", "tensor(double)": "fp64"}
@@ -24,7 +24,7 @@ class Inspected:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layout: str
-    facts: ModelFacts
+    facts: WeightFacts
 
 
 def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected:

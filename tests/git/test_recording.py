@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -83,6 +84,17 @@ def test_recording_a_run_again_changes_nothing(
     for again in (recorder, open_recorder(results.root)):
         assert record(again, sample_run_id(0)) == Recorded(first.commit, already=True)
     assert git(results.root, "rev-parse", _EXPERIMENT.ref) == tip
+
+
+def test_a_gc_that_runs_is_waited_for(results: ResultsRepository, recorder: Recorder) -> None:
+    """At its end it may delete the index of a pack that came while it ran: read back after it."""
+    lock = results.common_dir / "gc.pid"
+    moved = f"git rev-parse --quiet --verify {_EXPERIMENT.ref} > {os.devnull}"
+    script = f'until {moved}; do sleep 0.05; done; sleep 1; rm "$1"'
+    with subprocess.Popen(["sh", "-c", script, "gc", lock], cwd=results.root) as gc:
+        lock.write_text(f"{gc.pid} {os.uname().nodename}")
+        record(recorder, sample_run_id(0))
+        assert not lock.exists()
 
 
 def test_the_tip_is_seen_while_composing(results: ResultsRepository, recorder: Recorder) -> None:

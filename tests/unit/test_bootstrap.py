@@ -9,6 +9,7 @@ from mlrepo.report.bootstrap import ratio_interval
 
 
 @pytest.mark.parametrize("runs", [3, 5, 10])
+@pytest.mark.long
 def test_the_interval_holds_the_true_ratio_nineteen_times_in_twenty(runs: int) -> None:
     """Two systems of which one is 5 % faster, with 3 % noise; few runs must not feign certainty."""
     random = np.random.default_rng(runs)

@@ -20,6 +20,7 @@ _PLAIN = st.recursive(
 
 
 @given(_PLAIN)
+@pytest.mark.long
 def test_plain_values_are_read_as_yaml_reads_them(value: Any) -> None:
     """Whatever a client dumps."""
     text = yaml.safe_dump(value, allow_unicode=True)
@@ -82,7 +83,7 @@ def test_bytes_that_are_no_text_are_an_error(data: bytes) -> None:
     [
         "a = " + "[" * 100_000,
         "a = " + "[" * 400 + "]" * 400,
-        ".".join("a" * 30_000) + " = 1",
+        pytest.param(".".join("a" * 30_000) + " = 1", marks=pytest.mark.long),
         "[" + ".".join("a" * 200) + "]",
         "a = {b = " * 2000,
         "x = 'y'\n" * 100_000,

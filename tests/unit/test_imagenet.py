@@ -100,6 +100,7 @@ def test_synset_folders_are_the_classes(tmp_path: Path) -> None:
         find_images(tmp_path)
 
 
+@pytest.mark.long
 def test_a_full_set_is_complete(tmp_path: Path) -> None:
     """Fifty thousand names are matched with fifty thousand labels."""
     (tmp_path / "val").mkdir()

@@ -124,6 +124,7 @@ def test_a_download_that_fills_the_disk_goes_on_once_there_is_room(
     assert target.read_bytes() == _CONTENT
 
 
+@pytest.mark.long
 def test_models_that_fill_the_disk_leave_nothing(small_mount: Path, tmp_path: Path) -> None:
     """Made here, added, quantized: no half of a file, no entry, and the command in words."""
     store = ModelStore(small_mount)
@@ -165,6 +166,7 @@ def test_a_fetched_model_is_known_with_its_hash(server: _Server, tmp_path: Path)
     assert (file.starting_weights_filename, file.preprocessing) == (model.url, "vgg")
 
 
+@pytest.mark.long
 def test_the_model_with_random_weights_is_made_here(tmp_path: Path) -> None:
     """The same seed gives the same file."""
     (model,) = variants("resnet50-random")

@@ -30,6 +30,8 @@ from mlrepo.workloads.weights import read_facts
 from tests.models import tiny_classifier
 from tests.photos import write_photos
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:

@@ -130,6 +130,7 @@ def _generated(tmp_path: Path, scenario: str, **values: Any) -> dict[str, int]:
         ("Offline", {"offline_expected_qps": 1e5, "performance_issue_unique": True}),
     ],
 )
+@pytest.mark.long
 def test_it_is_the_list_that_loadgen_makes(
     tmp_path: Path, scenario: str, values: dict[str, Any]
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_result_is_known_by_its_path(path: str, early: bool) -> None:
 @pytest.mark.parametrize(
     "piece", ["\n", " ", "a", "\n ", '"qsl_idx": 1,', "Time,", "Result is", "\r\n"]
 )
+@pytest.mark.long
 def test_the_search_takes_time_linear_in_the_text(piece: str) -> None:
     """Anybody's file may be in what is pushed."""
     signs = 'Result is :::MLLOG ,Watts, hash= accuracy= MLRepo-Result "qsl_idx" check score\n'

@@ -249,6 +249,7 @@ def test_empty_names_replace_nothing() -> None:
 
 
 @pytest.mark.parametrize("piece", ["a", "-", "token", "x_", 'token="', "\\", 'token="\\'])
+@pytest.mark.long
 def test_a_long_line_takes_no_quadratic_time(piece: str) -> None:
     """A log with a progress bar or a blob in one line is redacted in time linear in its length."""
     assert growth(lambda size: _KNOWN.text('token="' + piece * size), 5_000) < 9

@@ -244,6 +244,7 @@ _PIECES = [
 
 
 @pytest.mark.parametrize("piece", _PIECES)
+@pytest.mark.long
 def test_the_scan_takes_time_linear_in_the_text(piece: str) -> None:
     """Also where one beginning follows the other, and where each end is missing."""
     assert growth(lambda size: find_secrets(piece.encode() * size), 4_000) < 9

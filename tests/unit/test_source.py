@@ -1,19 +1,113 @@
 """What CONTRIBUTING asks of the source as a whole."""
 
+from __future__ import annotations
+
 import ast
+import functools
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 _ROOT = Path(__file__).parents[2]
+_FREE = ("dict", "Mapping", "MutableMapping")
+
+# What vulture finds unused, by the reason why it stays.
+_USED = {
+    "click, by the decorator above": {"path_", "detect_", "import_", "format_commands"},
+    "backends' and models' plug-ins, by their entry points": {"NullBackend", "OpenVinoBackend"},
+    "the runtime that the attribute belongs to": {
+        *("intra_op_num_threads", "inter_op_num_threads", "execution_mode", "log_severity_level"),
+        *("graph_optimization_level", "allow_tf32", "outdir", "copy_summary_to_stdout"),
+        *("log_output", "enable_trace", "mtime", "create_system", "compress_type", "file_size"),
+    },
+    "people, who read them where they are": {"licence", "max_rss"},
+    "the base class, which calls it by its name": {
+        *("visit_call_", "forward", "find_class", "persistent_load", "readable", "readinto"),
+        *("set_range", "get_next"),
+        *("_normalize_coerce_count", "_normalize_coerce_lower"),
+        *("_check_with_filled", "_check_with_text", "_check_with_count"),
+    },
+}
+
+
+@functools.cache
+def _trees() -> Mapping[Path, ast.Module]:
+    return {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for room in ("mlrepo", "hooks")
+        for path in sorted((_ROOT / room).rglob("*.py"))
+        if path.is_relative_to(_ROOT / room)
+    }
+
+
+def _places_of_any() -> Iterator[tuple[Path, bool]]:
+    """Yield each use of ``Any`` outside of the backends, and whether a mapping's values are it."""
+    for path, tree in _trees().items():
+        if path.is_relative_to(_ROOT / "mlrepo" / "backends"):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id == "Any":
+                yield path, False
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+                *_, last = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+                if node.value.id in _FREE and isinstance(last, ast.Name) and last.id == "Any":
+                    yield path, True
 
 
 def test_each_class_name_means_one_thing() -> None:
     """A class of the tool or of the hooks shares its name with no other."""
     classes: dict[str, list[str]] = defaultdict(list)
-    for room in ("mlrepo", "hooks"):
-        for path in sorted((_ROOT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    classes[node.name].append(f"{path.relative_to(_ROOT)}:{node.lineno}")
+    for path, tree in _trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                classes[node.name].append(f"{path.relative_to(_ROOT)}:{node.lineno}")
     assert len(classes) > 300
     assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+
+
+def test_little_is_left_to_any() -> None:
+    """Uses of the name ``Any`` (not its imports) per 1,000 lines, and mappings with such values."""
+    found = list(_places_of_any())
+    lines = sum(
+        len(path.read_text(encoding="utf-8").splitlines())
+        for path in _trees()
+        if not path.is_relative_to(_ROOT / "mlrepo" / "backends")
+    )
+    mappings = sum(is_mapping for _, is_mapping in found)
+    assert 1000 * (len(found) - mappings) / lines <= 8
+    assert 1000 * mappings / lines <= 4  # 2.5 is the aim
+
+
+def test_the_formatter_is_hardly_ever_overruled() -> None:
+    """In all of the source."""
+    rooms = ("mlrepo", "hooks", "tests", "benchmarks", "docs")
+    paths = [path for room in rooms for path in (_ROOT / room).rglob("*.py")]
+    skip = "# fmt: " + "skip"
+    assert sum(path.read_text(encoding="utf-8").count(skip) for path in paths) <= 40
+
+
+@pytest.mark.long
+def test_nothing_is_dead() -> None:
+    """What vulture finds is used by name: by click, by a framework, as the key of a table."""
+    vulture = pytest.importorskip("vulture")
+    finder = vulture.Vulture(
+        # Functions that a decorator registers are found by what they are registered for.
+        ignore_decorators=["@operator*", "@*.command*", "@*.group*", "@*_operator*"],
+        ignore_names=sorted(set().union(*_USED.values())),
+    )
+    rooms = ("mlrepo", "hooks", "templates", "benchmarks", "docs", "tests")
+    finder.scavenge([str(_ROOT / room) for room in rooms])
+    # TypedDict: the keys are read as texts.
+    tables = (_ROOT / "mlrepo" / "rounds" / "tables.py", _ROOT / "mlrepo/rounds/system_schema.py")
+    arguments = "variable"  # of operators, named as the standard of ONNX names them
+    operators = _ROOT / "mlrepo" / "backends" / "torch_onnx"
+    dead = [
+        f"{Path(item.filename).relative_to(_ROOT)}:{item.first_lineno}: {item.typ} {item.name}"
+        for item in finder.get_unused_code(min_confidence=60)
+        if Path(item.filename).relative_to(_ROOT).parts[0] in ("mlrepo", "hooks")
+        and Path(item.filename) not in tables
+        and not (item.typ == arguments and Path(item.filename).is_relative_to(operators))
+    ]
+    assert dead == []

@@ -148,6 +148,7 @@ def test_an_addition_that_was_stopped_leaves_no_model(
     assert {path.parts[2] for path in map(Path, _files(home))} == {"other"}
 
 
+@pytest.mark.long
 def test_of_two_additions_of_one_name_one_is_refused(model: Path, tmp_path: Path) -> None:
     """The later one ends in words; the model of the earlier one is whole."""
     home = tmp_path / "home"

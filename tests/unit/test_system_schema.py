@@ -190,6 +190,7 @@ _values = st.one_of(
     st.dictionaries(st.sampled_from(sorted(_SOUND.description)), _values, max_size=4),
     st.sets(st.sampled_from(sorted(_SOUND.description)), max_size=2),
 )
+@pytest.mark.long
 def test_the_quick_look_and_cerberus_never_differ(
     name: str, changes: dict[str, Any], without: set[str]
 ) -> None:

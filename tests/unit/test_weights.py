@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mlrepo.workloads.weights import ModelFacts, precision_of, read_facts
+from mlrepo.workloads.weights import WeightFacts, precision_of, read_facts
 from tests.models import tiny_classifier
 from tests.outside import CASES, needs_shared
 
@@ -37,7 +37,7 @@ def _write(
     *,
     kind: int = TensorProto.FLOAT,
     functions: Sequence[onnx.FunctionProto] = (),
-) -> ModelFacts:
+) -> WeightFacts:
     graph = helper.make_graph(
         list(nodes),
         "g",

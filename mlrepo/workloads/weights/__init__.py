@@ -26,7 +26,7 @@ _TORCH = (".pt2", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class WeightFacts:
     """What is read from a model's files; what they do not say is empty.
 
     Attributes
@@ -55,7 +55,7 @@ class ModelFacts:
         return ",".join(dict.fromkeys(one.type for one in self.inputs if one.type))
 
 
-def read_facts(model: Path) -> ModelFacts:
+def read_facts(model: Path) -> WeightFacts:
     """Return what the files of a model say; nothing for a kind of file that is not known.
 
     ``model`` is its entry: a file, or a directory whose ONNX file, IR or safetensors are read.
@@ -65,7 +65,7 @@ def read_facts(model: Path) -> ModelFacts:
             return _directory(model)
         return _file(model)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ModelFacts()  # damaged, or of another kind: its backend will say so
+        return WeightFacts()  # damaged, or of another kind: its backend will say so
 
 
 def precision_of(weight_data_types: str) -> str:
@@ -82,28 +82,28 @@ def precision_of(weight_data_types: str) -> str:
     return "fp32" if word == UNKNOWN else word
 
 
-def _file(model: Path) -> ModelFacts:
+def _file(model: Path) -> WeightFacts:
     suffix = model.suffix.lower()
     if is_openvino_ir(model):
         graph, inputs, outputs = read_openvino(model)
-        return ModelFacts(weight_types(graph), inputs, outputs)
+        return WeightFacts(weight_types(graph), inputs, outputs)
     if suffix == ".safetensors":
-        return ModelFacts(*read_safetensors(model))
+        return WeightFacts(*read_safetensors(model))
     if suffix in _TORCH:
-        return ModelFacts(*read_torch(model))
+        return WeightFacts(*read_torch(model))
     try:
         found = read_onnx(model)
     except NotOnnx:
-        return ModelFacts(*read_torch(model))  # whatever it is called: ``model.pth.tar``
+        return WeightFacts(*read_torch(model))  # whatever it is called: ``model.pth.tar``
     weights = weight_types(found.graph, found.functions)
-    return ModelFacts(weights, found.inputs, found.outputs, found.producer)
+    return WeightFacts(weights, found.inputs, found.outputs, found.producer)
 
 
-def _directory(model: Path) -> ModelFacts:
+def _directory(model: Path) -> WeightFacts:
     """Return the facts of a directory's only model; several parts of one have them together."""
     for pattern in ("*.onnx", "*.xml"):
         files = sorted(model.rglob(pattern))
         if len(files) == 1:
             return _file(files[0])
     parts = [_file(file).weights for file in sorted(model.rglob("*.safetensors"))]
-    return ModelFacts(tuple(dict.fromkeys(word for part in parts for word in part)))
+    return WeightFacts(tuple(dict.fromkeys(word for part in parts for word in part)))

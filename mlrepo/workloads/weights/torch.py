@@ -270,7 +270,7 @@ class _TypeReader(pickle.Unpickler):
         if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
             return lambda storage, offset, shape, *_: self._tensor(storage, shape)
         if (module, name) == ("torch._utils", "_rebuild_tensor_v3"):
-            return lambda storage, offset, shape, strides, grad, hooks, kind, *_: self._tensor(
+            return lambda storage, offset, shape, strides, _grad, hooks, kind, *_: self._tensor(
                 kind, shape
             )
         if (module, name) == ("torch._utils", "_rebuild_qtensor"):
