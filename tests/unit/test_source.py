@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -111,3 +112,31 @@ def test_nothing_is_dead() -> None:
         and not (item.typ == arguments and Path(item.filename).is_relative_to(operators))
     ]
     assert dead == []
+
+
+def test_the_map_for_contributors_shows_every_room_and_what_it_names_is_there() -> None:
+    """CONTRIBUTING is what a newcomer reads first."""
+    text = (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"\w+", text.split("## The map")[1].split("\n## ")[0]))
+    rooms = {
+        path.stem
+        for path in (_ROOT / "mlrepo").iterdir()
+        if (path / "__init__.py").is_file() or (path.suffix == ".py" and path.stem != "__init__")
+    }
+    assert rooms - drawn == set()
+    inside = {
+        path.name
+        for room in ("cli", "checker")
+        for path in (_ROOT / "mlrepo" / room).iterdir()
+        if (path / "__init__.py").is_file()
+    }
+    assert inside - drawn == set()
+    named = re.findall(r"`((?:[\w.]+/)+[\w.]*)`", text.split("## Recipes")[1])
+    lost = [
+        name
+        for name in named
+        if not any((root / name).exists() for root in (_ROOT, _ROOT / "mlrepo"))
+        and not any(word in name for word in ("vX.Y", "testNN", "/NAME"))
+    ]
+    assert lost == []
+    assert 120 <= len(text.splitlines()) <= 200
