@@ -47,6 +47,10 @@ class Request(Facts, Generic[Plan]):
         where = _filled(self.where, settings)
         return replace(self, where=where, origins={**self.origins, **origins})
 
+    def same_as(self, other: AnyRequest | None) -> bool:
+        """Say whether the two ask for the same, wherever their values are from."""
+        return other is not None and replace(self, origins={}) == replace(other, origins={})
+
     def redacted(
         self, redactor: Redactor, count: Callable[[Mapping[str, int]], None] = lambda found: None
     ) -> Request[Plan]:
