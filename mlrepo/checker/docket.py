@@ -53,7 +53,7 @@ class Docket:
             self._add(breach, rejects=ruling.rejects)
             accepts &= not ruling.rejects
             if ruling.death:
-                line = breach.line if breach.part else 0
+                line = breach.line if ruling.is_of_line else 0
                 why = ruling.death.replace("{subject}", breach.subject)
                 accepts &= not self._record_death(death(breach.path, why, line=line))
         return accepts

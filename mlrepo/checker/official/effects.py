@@ -62,16 +62,19 @@ class Ruling:
         The result, or more than one, is invalid.
     death:
         Of what the checker dies; empty where it goes on. ``{subject}`` stands for the breach's.
+    is_of_line:
+        It dies of the line of the breach; else of the file as a whole.
     """
 
     rejects: bool
     death: str = ""
+    is_of_line: bool = True
 
     @classmethod
     def of(cls, effect: str, rule: str) -> Ruling:
         """Return what the words of the table mean."""
         if effect == _CRASH:
-            return cls(True, f"it cannot go on from a breach of {rule}")
+            return cls(True, f"it cannot go on from a breach of {rule}", is_of_line=False)
         words, is_death, why = effect.partition(f"{_CRASH}: ")
         return cls(rejects(words or _CRASH) if is_death else rejects(effect), why)
 
