@@ -361,7 +361,7 @@ def test_the_profiles_of_the_package_can_all_be_read(tmp_path: Path) -> None:
         ("[pin]\ncpus = '0'\nnuma_node = 0", "exclude each other"),
         ("required = 'yes'", "required must be true or false"),
         ("state = 3", "state must be a table"),
-        ("script = 3", "script = 3 cannot be: it is no text"),
+        ("script = 3", "script = 3 cannot be: it is not a text"),
         ("script = 'none.sh'", "is no plain file"),
         ("script = '../x.sh'", "cannot be"),
     ],
