@@ -1,10 +1,10 @@
-"""A run in plain words: which of LoadGen's conditions failed, by how much, what to change.
+"""Explain a run: which of LoadGen's conditions failed, by how much, and what to change.
 
-Of an accuracy run it is said when its score is far below the known one: the images may have been
-prepared in another way than the model was trained for.
+For an accuracy run, say when its score is far below the known one: the images may have been
+prepared differently from those the model was trained on.
 
-The conditions are those of ``PerformanceSummary`` in loadgen/results.cc of mlcommons/inference;
-how many queries LoadGen prepares is in the same place, and in :mod:`mlrepo.harness.warmup`.
+The conditions are those of ``PerformanceSummary`` in loadgen/results.cc of mlcommons/inference; how
+many queries LoadGen prepares is defined there too, and described in :mod:`mlrepo.harness.warmup`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.catalog import ReferenceModel, variants
 from mlrepo.workloads.ways import WAY_NAMES
 
-# Attempts that --auto makes at most, the first included.
+# The maximum number of attempts of --auto, including the first.
 MOST_ATTEMPTS = 6
-# Expected rates above what was measured, expected latencies below: LoadGen must not run dry.
+# Expect a higher rate and a lower latency than measured, so that LoadGen does not run out of
+# queries.
 _RATE_MARGIN = 1.1
 _LATENCY_MARGIN = 0.8
-# A Server that is asked for less than this share of what it did under overload has room to queue.
+# Below this share of its throughput under overload, a Server has slack to absorb queueing.
 _SERVER_MARGIN = 0.85
 _OVERLOADED = 0.97
-# A score below this share of the known one is no matter of rounding or quantization.
+# Rounding or quantization cannot explain a score below this share of the known one.
 _FAR_BELOW = 0.9
-# Where no score is known: chance is one in a thousand classes.
+# Used if no score is known; chance is one in a thousand classes.
 _NEAR_CHANCE = 0.05
 _MORE_QUERIES = re.compile(r"at least (\d+) (more )?queries")
 
@@ -44,9 +45,9 @@ class Advice:
     Attributes
     ----------
     words:
-        One sentence per condition that failed; empty for other reasons.
+        One sentence per failed condition; empty if the run failed for another reason.
     change:
-        The fields of the request to change; empty where no setting helps.
+        The fields of the request to change; empty if no setting helps.
     """
 
     words: tuple[str, ...] = ()
@@ -65,9 +66,9 @@ class Advice:
 
 
 def advise(record: RunRecord) -> Advice:
-    """Explain a performance run that LoadGen called INVALID, or an accuracy far below the known.
+    """Explain an INVALID performance run, or an accuracy far below the known one.
 
-    There is nothing to say of other runs.
+    Return empty advice for other runs.
     """
     if record.mode == ACCURACY:
         return Advice(tuple(_far_below(record)))
@@ -86,13 +87,13 @@ def advise(record: RunRecord) -> Advice:
 
 
 def explain(record: RunRecord) -> str:
-    """Say in plain words why a run did not become VALID, and what to change."""
+    """Explain why a run is not VALID, and what to change."""
     advice = " ".join(advise(record).words)
     return advice or " ".join(record.reasons) or f"The run is {record.validity}."
 
 
 def next_request(request: BenchRequest, change: Mapping[str, Any]) -> BenchRequest:
-    """Return the request with a change, which also replaces what ``--set`` said of the same."""
+    """Return the request with a change, which overrides ``--set`` for the same setting."""
     settings = {
         "qps": "target_qps",
         "max_latency": "target_latency",
@@ -111,9 +112,9 @@ def next_request(request: BenchRequest, change: Mapping[str, Any]) -> BenchReque
 def attempts(
     run: Callable[[BenchRequest], ConcludedRun], request: BenchRequest, most: int = MOST_ATTEMPTS
 ) -> Iterator[tuple[BenchRequest, ConcludedRun]]:
-    """Run a request, and while it is INVALID for a reason that a setting mends, the next attempt.
+    """Run a request, and retry while it is INVALID for a reason that a setting can fix.
 
-    Yields each request with its recorded run; at most ``most`` of them.
+    Yields each request with its recorded run, at most ``most`` of them.
     """
     for _ in range(most):
         done = run(request)
@@ -125,9 +126,9 @@ def attempts(
 
 
 def _far_below(record: RunRecord) -> Iterator[str]:
-    """Yield what may be wrong where the score is far below that of the benchmark's model.
+    """Yield what may be wrong if the score is far below that of the benchmark's model.
 
-    A few samples say little: the bound is two standard deviations lower then.
+    The bound is lowered by two standard errors, since a few samples say little.
     """
     way, found = record.dataset.preprocessing, record.result.value
     reference = _reference(record)
@@ -153,7 +154,7 @@ def _far_below(record: RunRecord) -> Iterator[str]:
 
 
 def _reference(record: RunRecord) -> ReferenceModel | None:
-    """Return the catalogue's model that the run was of, else the benchmark's; with a known score"""
+    """Return the run's model in the catalogue, else the benchmark's first with a known score."""
     known = [model for model in variants(record.benchmark) if model.accuracy is not None]
     name = record.model.name
     own = (model for model in known if f"{model.benchmark}-{model.variant}" == name)
@@ -161,7 +162,7 @@ def _reference(record: RunRecord) -> ReferenceModel | None:
 
 
 def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
-    """Fewer queries than the run needs: LoadGen prepares them for the load that it expects."""
+    """Advise on a run with too few queries: LoadGen prepares them for the expected load."""
     effective = record.loadgen.effective
     limits = [
         name
@@ -243,7 +244,7 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str
     if queries is None or match is None:
         words.append("Too few queries for the percentile: make the run longer (--time, --count).")
         return
-    # "at least N more queries", or "at least N queries" in all.
+    # LoadGen says "at least N more queries", or "at least N queries" in total.
     needed = int(match[1]) + (int(queries) if match[2] else 0)
     change["count"] = needed + needed // 20
     duration = (record.loadgen.effective.min_duration_ms or 0) / 1e3
@@ -256,7 +257,7 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str
 
 
 def _seconds(record: RunRecord) -> float | None:
-    """Return how long LoadGen issued queries, as its metrics tell."""
+    """Return how many seconds LoadGen issued queries, according to its metrics."""
     queries, rate = _metric(record, "query_count"), record.result.value
     if SCENARIOS[record.scenario].is_stream:
         mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")

@@ -1,4 +1,4 @@
-"""A compliance test made ready to run, and which tests a round asks for."""
+"""Prepare a compliance test, and list the tests that a round requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlrepo.workloads import Workload
 
 @dataclass(frozen=True)
 class PreparedTest:
-    """One compliance test as it is to be run, with what it is verified against.
+    """A compliance test that is ready to run, with what it is verified against.
 
     Attributes
     ----------
@@ -25,20 +25,19 @@ class PreparedTest:
     audit:
         The content of its ``audit.config``.
     seeds:
-        Seeds to set besides.
+        Seeds to set in addition.
     reference:
-        Run ids: of the performance and accuracy runs by mode, and of the test by name that it is
-        compared with.
+        Ids of the runs it is compared with: performance and accuracy by mode, another test by name.
     score:
         LoadGen's raw result (nanoseconds for latencies) of the run it is compared with.
     target_latency:
         The latency bound of the performance run in nanoseconds (Server); None elsewhere.
     accuracy_log:
-        The full accuracy log of the accuracy run, where responses are compared with it.
+        The full accuracy log of the accuracy run, if responses are compared with it.
     conf:
         The ``user.conf`` of the performance run.
     model:
-        The SHA-256 of the performance run's model; '' where its record has none.
+        The SHA-256 of the performance run's model; '' if its record has none.
     """
 
     name: str
@@ -53,9 +52,9 @@ class PreparedTest:
 
 
 def audits_of(round_: Round, workload: Workload, scenario: str) -> tuple[str, ...]:
-    """Return the tests that the round asks of a benchmark, or of the one that it follows.
+    """Return the tests that the round requires of a benchmark, or of the one it follows.
 
-    Each comes after the one that it is compared with.
+    A test comes after the one it is compared with.
     """
     return in_order(round_.compliance_tests(official_name(round_, workload), scenario))
 
@@ -84,14 +83,14 @@ def audit_config(round_: Round, workload: Workload, scenario: str, test: str) ->
 
 
 def expected_settings(audit: str) -> dict[str, int]:
-    """Return what LoadGen must report as effective when it obeyed an ``audit.config``."""
+    """Return the effective settings that LoadGen reports if it obeyed an ``audit.config``."""
     pairs = (line.split(" = ") for line in audit.splitlines())
     found = {key.rpartition(".")[2]: int(value) for key, value in pairs}
     return {key: value for key, value in found.items() if key in AUDIT_KEYS}
 
 
 def run_name(mode: str, test: str) -> str:
-    """Return what a run of the matrix is called: its mode, or the test's name."""
+    """Return the name of a run of the matrix: its mode, or the test's name."""
     return test if mode == COMPLIANCE else mode
 
 

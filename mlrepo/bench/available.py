@@ -27,7 +27,7 @@ class Combination:
     Attributes
     ----------
     needed:
-        The commands that get what is missing; empty when it can run.
+        The commands that install what is missing; empty if nothing is.
     """
 
     benchmark: str
@@ -73,13 +73,13 @@ def combinations(home: Path) -> list[Combination]:
 
 
 def requirements_of_backend(name: str) -> tuple[str, ...]:
-    """Return what a backend needs; raise :class:`UserError` for no such backend."""
+    """Return what a backend needs; raise :class:`UserError` if it does not exist."""
     found = capabilities_of(backend_name(name))
     return (*found.requirements, *found.extras)
 
 
 def requirements_of_dataset(name: str) -> tuple[str, ...]:
-    """Return what preparing a data set needs; raise :class:`UserError` for no such data set."""
+    """Return what preparing a data set needs; raise :class:`UserError` if it does not exist."""
     found = {one.name: one for _, w in _workloads() if (one := w.dataset) is not None}
     if name not in found:
         raise UserError(f"There is no data set {name!r}.", hint=f"Use one of: {', '.join(found)}.")
@@ -87,7 +87,7 @@ def requirements_of_dataset(name: str) -> tuple[str, ...]:
 
 
 def requirements_of_model(benchmark: str) -> tuple[str, ...]:
-    """Return what making a benchmark's models needs; raise :class:`UserError` for none to make."""
+    """Return what building a benchmark's models needs; raise :class:`UserError` if none is."""
     found = {name: w for name, w in _workloads() if any(model.made_here for model in w.models)}
     if benchmark not in found:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The samples that a quantization takes the ranges of activations from."""
+"""Find the samples from which a quantization derives the ranges of activations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.quantize import Calibration
 from mlrepo.workloads.stored_model import StoredModel
 
-# How many generated images a model is calibrated with, where nobody says.
+# The default number of generated images for calibration.
 _GENERATED = 32
 
 
@@ -27,8 +27,8 @@ def find_calibration(
     Raises
     ------
     UserError
-        A list is missing where there is a data set to take images from, or is given where there is
-        none; the data set is not prepared; fewer than ``count`` images are there.
+        A list is missing although there is a data set, or given although there is none; the data
+        set is not prepared; or there are fewer than ``count`` images.
     """
     workload: Workload = load_plugin(WORKLOADS, base.about.benchmark)
     model = described(base.model_file(), workload, base.model_file().layout)

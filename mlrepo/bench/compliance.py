@@ -1,4 +1,4 @@
-"""Which recorded runs a compliance test belongs to, and the test made ready from them."""
+"""Find the recorded runs that a compliance test belongs to, and prepare the test from them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def newest_valid(
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """The tests to run of one benchmark in one scenario, in order."""
+    """The tests to run for one benchmark in one scenario, in order."""
 
     round: Round
     workload: Workload
@@ -71,7 +71,7 @@ class AuditPlan:
 
 
 def plan_tests(round_: Round, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
-    """Return the tests that are ``wanted``, or all of the benchmark; refuse what cannot be run."""
+    """Return the ``wanted`` tests, or all of the benchmark; refuse those that cannot be run."""
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     belonging = audits_of(round_, workload, request.scenario)
     names = [test.upper() for test in wanted] or list(belonging)
@@ -87,17 +87,17 @@ def prepare_test(
     test: str,
     against: Mapping[str, str] | None = None,
 ) -> BenchRequest:
-    """Return the request of a test, with all that it is verified against.
+    """Return the request for a test, with everything that it is verified against.
 
     Batch size, threads, prefix and LoadGen settings are those of the performance run, and so are
-    the backend's options where the request has none. ``against`` names the runs, by mode, that the
-    test is verified against; else they are the newest VALID ones.
+    the backend's options if the request has none. ``against`` names the runs to verify against, by
+    mode; by default they are the newest VALID ones.
 
     Raises
     ------
     UserError
-        A run that it needs is missing, the full accuracy log is not on this machine, or the
-        performance run's command prefix or options may not run here.
+        A required run is missing, the full accuracy log is not on this machine, or the performance
+        run's command prefix or options may not run here.
     """
     repository, scenario = bench.repository, request.scenario
     identity = identity_of(bench.settings, request, backend_name(request.backend))
@@ -195,7 +195,7 @@ def _needed(
 def _full_log(
     repository: ResultsRepository, test: str, run: RecordedRun, record: RunRecord
 ) -> bytes:
-    """Return the accuracy log of a run in full: from the raw store when the commit has it cut."""
+    """Return the full accuracy log of a run, from the raw store if the commit has it truncated."""
     stored = record.logs.get(ACCURACY_LOG)
     if stored is None or not stored.full_sha256:
         return read_file(repository, run, ACCURACY_LOG)

@@ -1,7 +1,7 @@
-"""From a run's directory in the spool to its commit: judge, clean, compose, record, discard.
+"""Turn a run's spool directory into a commit: judge, redact, compose, record, discard.
 
-Everything is read from the directory, so that a run whose ``mlrepo`` died is concluded by the
-next one in exactly the same way.
+Everything is read from the directory, so if ``mlrepo`` dies, the next one concludes the run in
+exactly the same way.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ from mlrepo.rounds import Round
 
 NOISE_FILE = "noise.json"
 
-# What a measurements file calls the types that samples are fed in beside float32.
+# The names in a measurements file of input types other than float32.
 _INPUT_DATA_TYPES = {"float16": "fp16", "float64": "fp64"}
 
-# What content of a wrong kind raises; a lock, a full disk or a gc beside raise others.
+# What malformed content raises; a lock, a full disk or a concurrent gc raise others.
 _UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
@@ -76,7 +76,7 @@ class _Composed(Composition):
 
 
 def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> ConcludedRun:
-    """Record a run that ended, however it ended, and remove it from the spool.
+    """Record a run, however it ended, and remove it from the spool.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
 
 
 def _placed(record: RunRecord, round_: Round, tip: Tip, **how: Any) -> PlacedFiles:
-    """Place a run; one whose files cannot be laid out is recorded all the same, and says why."""
+    """Place a run; if its files cannot be laid out, say why and leave it unplaced."""
     try:
         return place_run(record, round_, tip, **how)
     except _UNFIT as error:
@@ -134,7 +134,7 @@ def _placed(record: RunRecord, round_: Round, tip: Tip, **how: Any) -> PlacedFil
 
 
 def _followed_benchmark(workload: str) -> str:
-    """Return the official benchmark that a workload follows; '' when its package is gone."""
+    """Return the official benchmark that a workload follows; '' if its package is gone."""
     try:
         return str(load_plugin(WORKLOADS, workload).follows)
     except UserError:
@@ -148,7 +148,7 @@ def _store_logs(
     repository: ResultsRepository,
     files: dict[str, bytes],
 ) -> dict[str, StoredLog]:
-    """Add LoadGen's logs to ``files``; keep the full form of what is truncated in the raw store."""
+    """Add LoadGen's logs to ``files``; keep the full form of truncated ones in the raw store."""
     raw = RawStore(repository.store / "raw")
     logs: dict[str, StoredLog] = {}
     for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG):
@@ -169,13 +169,13 @@ def _store_logs(
         if name == ACCURACY_LOG and spec.mode == ACCURACY and judgement.accuracy_text:
             files[ACCURACY_TEXT] = with_hash_line(encodable(judgement.accuracy_text).encode(), full)
         if name == ACCURACY_LOG and spec.test and compliance_test(spec.test).logs_responses:
-            # The hash alone, as the rounds' truncation script makes it.
+            # Only the hash, as the rounds' truncation script writes it.
             files[ACCURACY_TEXT] = with_hash_line(b"", full)
     return logs
 
 
 def _readable_record(run: ConcludingRun, judgement: Judgement) -> RunRecord:
-    """Return a record that can be read back, whatever a third party's code told of itself."""
+    """Return a record that can be read back, whatever third-party code reported about itself."""
     events = {str(event["event"]): event for event in read_events(run.directory)}
     try:
         record = run.record(judgement, events)

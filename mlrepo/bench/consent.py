@@ -1,10 +1,9 @@
-"""What of others may become part of a process here: only what was typed or agreed to here.
+"""Decide which recorded words may be executed here: only those typed or agreed to here.
 
-Records and tuned settings come with ``git fetch`` from anybody, and an author's name is whatever
-its author wrote.
-So nothing is trusted by author. What the user types on this machine is remembered by its hash
-below the Git directory, which no clone or pull brings along; the same words from others then run
-without a question. Any other words are shown, and run only when the user agrees.
+Records and tuned settings can come from anybody through ``git fetch``, and an author's name is not
+verified. So authors are not trusted. What the user types on this machine is remembered by its hash
+below the Git directory, which no clone or pull transfers; the same words from others then run
+without asking. Any other words are shown, and run only if the user agrees.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class RecordedWords:
     what:
         :data:`PREFIX`, :data:`OPTIONS`, :data:`COMMAND` or :data:`TUNED`.
     source:
-        For people: where they stand, and who says to have committed them.
+        Where they are and who, by name, committed them; for people.
     """
 
     what: str
@@ -56,18 +55,18 @@ Ask = Callable[[RecordedWords], bool]
 
 
 def refuse(recorded: RecordedWords) -> bool:
-    """Agree to nothing: what happens where nobody can be asked."""
+    """Agree to nothing; used if nobody can be asked."""
     return False
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Where words of others pass into processes, in one repository.
+    """The gate of one repository between other people's words and processes.
 
     Attributes
     ----------
     ask:
-        Asks the user about words that are not known here.
+        Asks the user about words that are unknown here.
     """
 
     repository: ResultsRepository
@@ -79,7 +78,7 @@ class Gate:
         return Consents.of(self.repository)
 
     def taken_over(self, what: str, words: Iterable[str], run: RecordedRun) -> tuple[str, ...]:
-        """Return the words of a run's record that may run: none, known ones, or agreed ones.
+        """Return words of a run's record if they may run: none, known ones, or agreed ones.
 
         Raises
         ------
@@ -103,7 +102,7 @@ class Gate:
         return options
 
     def tuned(self, path: Path, entry: Tuned) -> None:
-        """Let an entry of ``systems/<name>/tuned.json`` pass that was found or agreed to here.
+        """Accept an entry of ``systems/<name>/tuned.json`` that was found or agreed to here.
 
         Raises
         ------
@@ -128,21 +127,21 @@ class Gate:
             )
 
     def suite(self, request: AnyRequest, run: RecordedRun) -> None:
-        """Let the command of a suite pass, which its record asks for: see :meth:`taken_over`."""
+        """Accept the command of a recorded suite: see :meth:`taken_over`."""
         self.taken_over(COMMAND, suite_words(request), run)
 
     def remember_suite(self, request: AnyRequest, redactor: Redactor) -> None:
-        """Remember a suite that was asked for here: any record of it may then be resumed."""
+        """Remember a suite that was requested here, so that any record of it may be resumed."""
         self.consents.remember(COMMAND, suite_words(request.redacted(redactor)))
 
     def remember_tuned(self, entry: Tuned) -> None:
-        """Remember what tuning found here: runs use it without a question."""
+        """Remember what tuning found here, so that runs use it without asking."""
         self.consents.remember(TUNED, tuned_words(entry))
 
     def remember_typed(self, request: BenchRequest, redactor: Redactor) -> None:
-        """Remember what the user typed: a record of it may then be repeated without a question.
+        """Remember what the user typed, so that a record of it may be repeated without asking.
 
-        What came from others was agreed to before. Words are kept as the record will have them.
+        Words from others were agreed to before. Words are kept in the form of the record.
         """
         if not (request.replays or request.test):
             self.consents.remember(PREFIX, redactor.arguments(request.prefix)[0])
@@ -150,14 +149,14 @@ class Gate:
 
 
 def suite_words(request: AnyRequest) -> tuple[str, ...]:
-    """Return the command of a suite, whenever it began."""
+    """Return the command of a suite, without when it began."""
     plan = request.plan
     began = replace(plan, since="") if isinstance(plan, SuitePlan) else plan
     return argv(replace(request, plan=began))
 
 
 def tuned_words(entry: Tuned) -> tuple[str, ...]:
-    """Return tuned settings as words: all that reaches the backend, and which backend."""
+    """Return tuned settings as words: the backend, and everything that reaches it."""
     numbers = (f"threads={entry.threads}", f"max_batch={entry.max_batch}")
     return (entry.backend, *numbers, *option_words(entry.options))
 

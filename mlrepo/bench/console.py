@@ -1,4 +1,4 @@
-"""What the processes of a run print: its beginning and its end, however much there is between."""
+"""Keep the beginning and the end of what the processes of a run print."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 HEAD_SIZE = TAIL_SIZE = 512 * 1024
-# How long what a process left in the pipe is read after its end; others may hold the pipe open.
+# How long the pipe is drained after the process ends; others may hold it open.
 _LAST_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 
 
 def shortened(path: Path) -> bytes:
-    """Return a file's content; of one beyond both sizes, head and tail with a note between."""
+    """Return a file's content; if it is too large, head and tail with a note in between."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         if size <= HEAD_SIZE + TAIL_SIZE:
@@ -28,16 +28,16 @@ def shortened(path: Path) -> bytes:
 
 
 def shortened_bytes(data: bytes) -> bytes:
-    """Like :func:`shortened`, of content in memory."""
+    """Like :func:`shortened`, for content in memory."""
     if len(data) <= HEAD_SIZE + TAIL_SIZE:
         return data
     return data[:HEAD_SIZE] + _note(len(data)) + data[-TAIL_SIZE:]
 
 
 class Console:
-    """Writes what arrives in a pipe to a file while it arrives, and bounds it.
+    """Copies a pipe to a file as data arrives, up to a limit.
 
-    The head is in the file at once. The tail is added at the end, with how much was left out.
+    The head is written at once. The tail is added at the end, with a note of how much was left out.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class Console:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Read what is left, and close the file; the processes have ended."""
+        """Read the rest and close the file; the processes have ended."""
         self.started()
         self._until = time.monotonic() + _LAST_SECONDS
         self._ended.set()
@@ -67,7 +67,7 @@ class Console:
         self._file.close()
 
     def started(self) -> None:
-        """Close our end for writing, which the process has now."""
+        """Close our write end of the pipe: the process has it now."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
@@ -86,9 +86,9 @@ class Console:
         self._write(bytes(tail[-TAIL_SIZE:]))
 
     def _next(self) -> bytes:
-        """Return what was printed next; nothing at the end.
+        """Return the next output; nothing at the end.
 
-        A process that left the run's session may hold the pipe open, and print on: not waited for.
+        A process that left the run's session may hold the pipe open; it is not waited for.
         """
         while time.monotonic() < self._until:
             ended = self._ended.is_set()
@@ -99,7 +99,7 @@ class Console:
         return b""
 
     def _write(self, data: bytes) -> None:
-        # A full disk costs the text, not the run: the process must not be stopped by its pipe.
+        # A full disk loses the output, not the run: a full pipe must not block the process.
         with contextlib.suppress(OSError, ValueError):
             self._file.write(data)
 

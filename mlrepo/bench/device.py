@@ -1,4 +1,4 @@
-"""The device of a run in what is kept of it: its record, its configuration, its system."""
+"""The device of a run in its record, its configuration and its system's description."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from mlrepo.backends.devices import CPU, CUDA, Device
 from mlrepo.record import BackendFacts
 from mlrepo.rounds.system_schema import coerced_count
 
-# Names under which records had a device before they had ``device``: those of providers.
+# Before records had ``device``, they named the execution provider.
 _TARGETS = {"cuda": CUDA, "tensorrt": CUDA}
 
 
 def recorded_device(backend: BackendFacts) -> str:
-    """Return the device that a recorded run had, by what its record says of the backend."""
+    """Return the device of a recorded run, from what its record says about the backend."""
     return backend.device or _TARGETS.get(backend.target, CPU)
 
 
 def compared_backend(described: object) -> object:
-    """Return what a backend told of itself, as it counts for the configuration of a run.
+    """Return a backend's description as it enters the configuration of a run.
 
-    The CPU goes without saying: configurations of records without a device stay comparable.
+    The CPU is left out, so that configurations of records without a device stay comparable.
     """
     if not isinstance(described, Mapping) or described.get("device") != CPU:
         return described
@@ -29,13 +29,13 @@ def compared_backend(described: object) -> object:
 
 
 def unlike_description(description: bytes, device: str) -> str:
-    """Return what is wrong with a system's description for a run on a device; '' for nothing."""
+    """Return how a system's description contradicts the device of a run; '' if it does not."""
     if Device.parse(device).kind == CPU:
         return ""
     try:
         told = json.loads(description).get("accelerators_per_node")
     except (ValueError, AttributeError):
-        return ""  # the checker says so
+        return ""  # the checker reports it
     if coerced_count(told) != 0:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""How long runs will take, from a short probe: the warm-up of a run without LoadGen."""
+"""Estimate how long runs take from a short probe: a warm-up without LoadGen."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Workload
 
-# LoadGen prepares so many more Offline samples than the expected rate needs.
+# LoadGen prepares this many times the Offline samples that the expected rate needs.
 _OFFLINE_MARGIN = 1.1
-# A Server whose rate nobody gave gets this share of what one query after the other gives.
+# The default rate of a Server, as a share of the sequential rate.
 _SERVER_SHARE = 0.25
-# Writing down and committing a run.
+# The time to write and commit a run.
 _RECORDING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a short probe found.
+    """The result of a short probe.
 
     Attributes
     ----------
     batch_seconds:
-        Seconds of one batch by its size.
+        Seconds per batch, by batch size.
     samples:
         The size of the data set.
     overhead:
-        Seconds that a run takes besides LoadGen's: starting, loading, warming up, recording.
+        Seconds of a run outside LoadGen: starting, loading, warming up, recording.
     """
 
     batch_seconds: Mapping[int, float]
@@ -47,10 +47,10 @@ class Speed:
     overhead: float
 
     def seconds_of(self, scenario: str, mode: str, shortest: float, least_samples: int) -> float:
-        """Return how long a run takes.
+        """Return how many seconds a run takes.
 
-        ``shortest`` is how long a performance run lasts at least, and ``least_samples`` how many
-        samples an Offline query has at least.
+        ``shortest`` is the minimum duration of a performance run, and ``least_samples`` the minimum
+        number of samples of an Offline query.
         """
         known = SCENARIOS[scenario]
         per_sample = self._seconds_per_sample(known)
@@ -68,13 +68,13 @@ class Speed:
         one = rates[min(rates)]
         if scenario.at_random:
             return one / _SERVER_SHARE
-        # A query is executed before the next one comes.
+        # A query is executed before the next one arrives.
         most = scenario.samples_per_query
         return min((rate for size, rate in rates.items() if size <= most), default=one)
 
 
 def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
-    """Load the model, warm up, and return how fast the system is; nothing is recorded.
+    """Load the model, warm up, and return the speed of the system; record nothing.
 
     Raises
     ------
@@ -105,6 +105,6 @@ def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
 
 
 def least_offline_samples(round_: Round, workload: Workload) -> int:
-    """Return how many samples LoadGen issues at least in Offline, by the round's rules."""
+    """Return the round's minimum number of Offline samples."""
     official = round_.official_benchmark(workload.loadgen_model)
     return round_.min_offline_samples(official) if official else 1

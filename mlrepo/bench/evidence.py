@@ -1,4 +1,4 @@
-"""The files of a run besides LoadGen's logs: redacted, and small enough to be committed."""
+"""The files of a run other than LoadGen's logs, redacted and small enough to commit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAILURE_FILE = "failure.txt"
 def recorded_texts(
     directory: Path, judgement: Judgement, redactor: Redactor, counts: dict[str, int]
 ) -> dict[str, bytes]:
-    """Return the files of a run besides LoadGen's logs, redacted; none is too large to commit."""
+    """Return the files of a run other than LoadGen's logs, redacted and small enough to commit."""
     files: dict[str, bytes] = {}
     for name in (USER_CONF_FILE, CONSOLE_FILE, SYSTEM_FILE, AUDIT_FILE, CALIBRATION_DOCUMENT):
         path = directory / name
@@ -32,11 +32,11 @@ def recorded_texts(
             files[name] = redacted(shortened(path), redactor, counts)
     environment = read_json(directory / ENVIRONMENT_FILE)
     if isinstance(environment, dict):
-        # Names and versions of packages are no secrets, however "secretstorage" sounds.
+        # Package names and versions are not secrets, even "secretstorage".
         environment["variables"] = redacted_value(environment.get("variables"), redactor, counts)
     files[ENVIRONMENT_FILE] = _pretty(environment, indent=2, sort_keys=True)
     system = read_json(directory / SYSTEM_FILE)
-    if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # a mask took a quote with it
+    if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # redaction removed a quote
         files[SYSTEM_FILE] = _pretty(redacted_value(system, redactor, counts), indent=4)
     failure = _failure(directory) + judgement.traceback
     if failure:
@@ -49,7 +49,7 @@ def recorded_texts(
 
 
 def redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
-    """Return a text without secrets; ``counts`` gets how many of each kind there were."""
+    """Return a text without secrets; add the number of each kind to ``counts``."""
     text, found = redactor.text(decoded(data))
     for kind, number in found.items():
         counts[kind] = counts.get(kind, 0) + number
@@ -57,7 +57,7 @@ def redacted(data: bytes, redactor: Redactor, counts: dict[str, int]) -> bytes:
 
 
 def redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> Any:
-    """Return a JSON value with every text in it redacted; keys stay."""
+    """Return a JSON value with every string redacted; keys are kept."""
     if isinstance(value, str):
         return redacted(value.encode("utf-8", "replace"), redactor, counts).decode()
     if isinstance(value, dict):
@@ -68,12 +68,12 @@ def redacted_value(value: Any, redactor: Redactor, counts: dict[str, int]) -> An
 
 
 def redacted_facts(facts: F, redactor: Redactor, counts: dict[str, int]) -> F:
-    """Return facts with every text in them redacted."""
+    """Return facts with every string redacted."""
     return facts.from_dict(redacted_value(facts.to_dict(), redactor, counts))
 
 
 def read_json(path: Path) -> Any:
-    """Return the value in a JSON file; None where there is no such file, or no JSON in it."""
+    """Return the value in a JSON file; None if the file is missing or not JSON."""
     try:
         return _parsed(path.read_bytes())
     except FileNotFoundError:
@@ -92,12 +92,12 @@ def _parsed(data: bytes) -> Any:
 
 
 def encodable(text: str) -> str:
-    """Return the text with lone halves of surrogate pairs spelled out: no UTF-8 exists for them."""
+    """Return the text with lone surrogates escaped, which UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _failure(directory: Path) -> str:
-    """Return the whole reasons that frameworks gave, and tracebacks of what nobody expected."""
+    """Return the full reasons that frameworks gave, and the tracebacks of unexpected errors."""
     parts = (
         str(event.get(name) or "")
         for event in read_events(directory)

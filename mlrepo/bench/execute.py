@@ -1,4 +1,4 @@
-"""The parent's side of a run: start the child, watch it, survive whatever happens to it."""
+"""Run the child process of a benchmark: start it, watch it, survive its failures."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotStartedError(UserError):
-    """The benchmark process could not be started: there is nothing to record."""
+    """The benchmark process could not be started, so there is nothing to record."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is.
+    """The progress of a run.
 
     Attributes
     ----------
     phase:
         ``starting``, ``loading``, ``compiling``, ``warming``, ``comparing``, ``generating``
-        (LoadGen makes its list of queries), ``started`` (measuring) or ``finished``.
+        (LoadGen builds its list of queries), ``started`` (measuring) or ``finished``.
     elapsed:
         Seconds since the phase began.
     fraction:
-        Done so far, 0 to 1, when it can be told.
+        The completed fraction, 0 to 1, if known.
     left:
-        Expected seconds left, when it can be told.
+        Expected seconds left, if known.
     samples:
         Samples completed.
     steps:
-        What of the phase is done, in words: ``12 of 48 functions``.
+        How much of the phase is done, in words: ``12 of 48 functions``.
     """
 
     phase: str
@@ -71,17 +71,17 @@ def execute(
     timeout: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ChildExit:
-    """Run the specification in ``directory`` and write down how the child ended.
+    """Run the specification in ``directory`` and save how the child ended.
 
-    The child has a session of its own, so that Ctrl-C reaches only the parent, which then stops
-    the child and lives on to record the interrupted run.
+    The child has its own session, so that Ctrl-C reaches only the parent, which then stops the
+    child and records the interrupted run.
 
     Raises
     ------
     NotStartedError
         The command prefix cannot be started, or the directory cannot be written.
     UserError
-        How the child ended could not be written down; the directory is to be kept.
+        How the child ended could not be saved; keep the directory.
     """
     command = [*prefix, *entry.command(entry.RUN)]
     kills = memory_kills()
@@ -142,7 +142,7 @@ def _watch(
     timeout: float | None,
     on_progress: Callable[[Progress], None],
 ) -> str:
-    """Wait for the child; return why it has to be stopped, or an empty string when it ended."""
+    """Wait for the child; return why it must be stopped, or an empty string if it ended."""
     begin = time.monotonic()
     while True:
         on_progress(_progress(directory))
@@ -184,7 +184,7 @@ def _progress(directory: Path) -> Progress:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Make sure that nothing of the child's session is left running."""
+    """Kill every process of the child's session."""
     for number, grace in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, None)):
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError):
@@ -197,7 +197,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[str]]:
-    """Collect the names of stopping signals instead of dying of them."""
+    """Collect the names of termination signals instead of being killed by them."""
     received: list[str] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -205,7 +205,7 @@ def _stop_requests() -> Iterator[list[str]]:
 
     try:
         before = {number: signal.signal(number, note) for number in _STOPPING}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
+    except ValueError:  # not in the main thread: the caller handles signals
         yield received
         return
     try:

@@ -1,4 +1,4 @@
-"""One tuning from request to what is remembered, and which backend is the fastest of all."""
+"""Tune one backend and remember the result, or compare all backends."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ OnProgress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Tuning:
-    """What tuning one backend found.
+    """The result of tuning one backend.
 
     Attributes
     ----------
     note:
-        For people: what was searched, or why nothing was.
+        What was searched, or why nothing was; for people.
     """
 
     entry: Tuned
@@ -65,9 +65,9 @@ class Compared:
     Attributes
     ----------
     ratio:
-        Rate divided by that of the first line, taken in turns.
+        The rate relative to the first line's, measured in turns.
     agreement:
-        Share of the inputs that it puts into the class that the first line puts them into.
+        The share of inputs that it classifies like the first line.
     """
 
     backend: str
@@ -87,12 +87,12 @@ def tune(
     database: Path | None = None,
     on_progress: OnProgress = lambda best, left: None,
 ) -> Tuning:
-    """Tune one backend for a model and scenario, and remember the best for the system.
+    """Tune one backend for a model and scenario, and remember the best settings for the system.
 
     Raises
     ------
     UserError
-        Model, data or backend are not here, or nothing can be kept.
+        The model, data or backend is not here, or the result cannot be saved.
     """
     spec, model_hash, scenario = _specification(bench, request)
     able = capabilities_of(spec.backend)
@@ -155,14 +155,13 @@ def compare(
 ) -> list[Compared]:
     """Tune every backend and precision that can run the model here, and compare them in turns.
 
-    A model that is named runs in its own precision, and in bf16 where a backend converts floats;
-    else the benchmark's int8 model is compared, too. A backend that fails keeps its line, with the
-    reason.
+    A named model runs in its own precision, and in bf16 if a backend can convert it; otherwise the
+    benchmark's int8 model is compared too. A backend that fails keeps its line, with the reason.
 
     Raises
     ------
     UserError
-        Not even the first can run.
+        The first one, the reference, cannot run.
     """
     ways = compared_ways(bench.home, request)
     tunings: list[Tuning] = []
@@ -195,9 +194,9 @@ def compare(
 
 
 def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
-    """Return which backend is compared in which precision; the first is what others are held to.
+    """Return the backends and precisions to compare; the first is the reference.
 
-    Those are all that declare their capabilities, run on the device and are installed.
+    These are all installed backends that declare their capabilities and run on the device.
     """
     kind = Device.parse(request.device).kind
     names = backends_that(
@@ -251,7 +250,7 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
 
 
 def _refuse_wrong(spec: ProbeSpec, environ: Mapping[str, str]) -> None:
-    """Raise :class:`UserError` where what was found to be fastest does not compute the model."""
+    """Raise :class:`UserError` if the fastest settings do not compute the model correctly."""
     try:
         with start_probes([spec], environ) as (process,):
             process.ask("check")
@@ -265,7 +264,7 @@ def _refuse_wrong(spec: ProbeSpec, environ: Mapping[str, str]) -> None:
 def _tune_code(
     bench: Bench, spec: ProbeSpec, budget: float, database: Path | None, on_progress: OnProgress
 ) -> tuple[float, float, str]:
-    """Let the backend search, then take turns with its default code; rates and a note."""
+    """Let the backend search, then compare with its default code; return both rates and a note."""
 
     def show(**values: Any) -> None:
         on_progress(
@@ -290,10 +289,10 @@ def _tune_code(
 
 
 def _in_turns(specs: Sequence[ProbeSpec], environ: Mapping[str, str]) -> list[list[float]]:
-    """Return the rates of each in turns, each time in a process that is alone.
+    """Return the rates of each spec, measured in turns, each in a process that runs alone.
 
-    Ten loaded models would need ten times the memory; and on a virtual machine those that are
-    loaded later can be a tenth slower, whatever they are.
+    Ten loaded models would need ten times the memory; and on a virtual machine, those loaded later
+    can be 10 % slower regardless of what they are.
     """
     rates: list[list[float]] = [[] for _ in specs]
     for _ in range(_ROUNDS):
@@ -312,6 +311,6 @@ def _classes(spec: ProbeSpec, environ: Mapping[str, str]) -> list[int]:
 
 
 def _agreement(found: Sequence[int], wanted: Sequence[int]) -> float:
-    """Compare as many classes as both have: a fixed batch may leave some inputs out."""
+    """Return the share of equal classes; a fixed batch may leave some inputs out."""
     pairs = list(zip(found, wanted, strict=False))
     return sum(one == other for one, other in pairs) / len(pairs)

@@ -1,4 +1,4 @@
-"""What a run is made of, from what the user has: benchmark, backend, model file, prepared data."""
+"""Find the inputs of a run on this machine: benchmark, backend, model file, prepared data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mlrepo.workloads.weights import precision_of
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run is made of: benchmark, model, and the specification for the child."""
+    """The inputs of a run: benchmark, model, and the specification for the child."""
 
     workload: Workload
     model: Model
@@ -47,7 +47,8 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     Raises
     ------
     UserError
-        Benchmark, backend, model or data set are not here; the round refuses the benchmark's name.
+        The benchmark, backend, model or data set is not here, or the round refuses the benchmark's
+        name.
     """
     check_new_name(round_, request.benchmark, "benchmark")
     backend = backend_name(request.backend)
@@ -85,7 +86,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         threads=request.threads,
         max_batch=request.max_batch,
         test=request.test.name if request.test else "",
-        # Explicitly: the installed LoadGen may carry those of another round.
+        # Set explicitly: the installed LoadGen may embed the seeds of another round.
         seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
         device=str(device),
         precision=run_precision(model, request.precision, device=device.kind),
@@ -103,7 +104,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
 
 
 def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
-    """Raise :class:`UserError` when a run repeats or verifies one of another model."""
+    """Raise :class:`UserError` if a run repeats or verifies a run of another model."""
     test, replays = request.test, request.replays
     if test is not None and test.model not in ("", files.digest):
         raise UserError(
@@ -131,15 +132,15 @@ def find_model(
     way: str = "",
     layout: str = "",
 ) -> Model:
-    """Return the model of a run: a file of the user's, a named variant, or the default.
+    """Return the model of a run: the user's file, a named variant, or the default.
 
-    The precision int8 without a model named takes the benchmark's quantized one. ``way`` and
-    ``layout`` are how it takes images, where that is not what is known of it.
+    The precision int8 without a named model selects the benchmark's quantized one. ``way`` and
+    ``layout`` say how the model takes images, if that differs from what is known about it.
 
     Raises
     ------
     UserError
-        There is no such file or variant, it has to be fetched first, or it is of another precision.
+        The file or variant does not exist, must be fetched first, or has another precision.
     """
     if substitute is not None and variant:
         raise UserError(
@@ -189,17 +190,17 @@ def _substitute(workload: Workload, file: Path, backend: str) -> Model:
 def find_same_model(
     home: Path, workload: Workload, recorded: ModelFacts, substitute: Path | None
 ) -> Model:
-    """Return the model with the recorded SHA-256: the user's, or one of the benchmark's.
+    """Return the model with the recorded SHA-256: the user's, or one of the benchmark.
 
     Parameters
     ----------
     recorded:
-        What the record says of its model; the first records had no ``files``.
+        What the record says about its model; early records have no ``files``.
 
     Raises
     ------
     UserError
-        None has it.
+        No model has it.
     """
     sha256, looked = recorded.sha256, []
     if substitute is not None:
@@ -229,7 +230,7 @@ def find_same_model(
 
 
 def _as_recorded(model: Model, workload: Workload, recorded: ModelFacts) -> Model:
-    """Return the model with the way and the layout that a record names; the first named none."""
+    """Return the model with the recorded way and layout; early records have neither."""
     if recorded.preprocessing:
         way = way_of(workload.name, model.path, recorded.preprocessing)
         model = replace(model, preprocessing=way)
@@ -237,7 +238,7 @@ def _as_recorded(model: Model, workload: Workload, recorded: ModelFacts) -> Mode
 
 
 def _difference(files: ModelFiles, recorded: ModelFacts) -> str:
-    """Return in brackets why a model of several files is not the recorded one, where it is near."""
+    """Return in parentheses how a model of several files differs from a similar recorded one."""
     before = {file.name: file.sha256 for file in recorded.files}
     here = {file.name: file.sha256 for file in files.files}
     if not before and len(here) > 1 and recorded.sha256 in here.values():
@@ -258,7 +259,7 @@ def _embedded(model: Model) -> Model:
 
 
 def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
-    """Return the variant of the benchmark's only int8 model that is here and fits the backend."""
+    """Return the variant of the benchmark's only local int8 model that fits the backend."""
     capabilities = capabilities_of(backend)
     found = [
         model.variant
@@ -281,7 +282,7 @@ def _quantized(store: ModelStore, benchmark: str, backend: str) -> str:
 
 
 def _is_int8(store: ModelStore, model: ReferenceModel) -> bool:
-    """Say whether a model is here that has weights of 8-bit integers, by its files."""
+    """Say whether a model is stored here with 8-bit integer weights, according to its files."""
     stored = store.get(model)
     types = stored.about.weight_data_types.split(",") if stored else []
     return INT8 in map(precision_of, types)
@@ -294,11 +295,11 @@ def _how_to_quantize(workload: Workload) -> str:
 
 
 def find_dataset(home: Path, workload: Workload, model: Model) -> Path | None:
-    """Return where the data set lies prepared as the model needs it; None for an embedded one.
+    """Return the path of the data set prepared for the model; None for an embedded one.
 
     Raises
     ------
     UserError
-        It has to be registered or prepared first.
+        It must be registered or prepared first.
     """
     return workload.dataset.find(home, model) if workload.dataset else None

@@ -1,4 +1,4 @@
-"""The verdict on a run, from nothing but the files in its directory."""
+"""Judge a run from the files in its directory alone."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from mlrepo.rounds import Round
 from mlrepo.workloads import Workload
 
 OUTCOME_FILE = "outcome.json"
-# How a process ends that the kernel killed, and how a shell that started it says so.
+# Exit codes of a process killed by the kernel, directly or reported by a shell.
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class ChildExit(Facts):
-    """How the child ended, as the parent saw it; absent when the parent died first.
+    """How the child ended, as the parent saw it; absent if the parent died first.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class ChildExit(Facts):
     stopped:
         Why the parent stopped it: a signal name, ``timeout``, or an empty string.
     memory_kills:
-        How many processes the kernel killed meanwhile for want of memory.
+        How many processes the kernel killed during the run because memory ran out.
     """
 
     returncode: Signed
@@ -72,7 +72,7 @@ class ChildExit(Facts):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Validity with reasons, the result, all metrics that LoadGen gave; ``files``: a test's own."""
+    """Validity with reasons, result and LoadGen's metrics; ``files`` are those of a test."""
 
     validity: str
     result: Metric
@@ -97,11 +97,11 @@ def read_outcome(directory: Path) -> ChildExit | None:
 def judge(
     directory: Path, spec: RunSpec, round_: Round, against: ReferenceFacts | None = None
 ) -> Judgement:
-    """Judge a run by its logs; LoadGen's return value says nothing.
+    """Judge a run by its logs; LoadGen's return value carries no information.
 
     ``against`` is what a compliance test is verified against.
     """
-    # Of an accuracy, only its benchmark knows the unit.
+    # Only the benchmark knows the unit of an accuracy.
     unit = "" if spec.mode == ACCURACY else round_.unit(spec.workload, spec.scenario)
     nothing = Metric(None, unit)
     failure = _why_failed(directory, read_outcome(directory))
@@ -115,14 +115,14 @@ def judge(
         return _judge_performance(directory, spec, round_, detail, against)
     except (MlrepoError, OSError) as error:
         return Judgement(FAILED, nothing, (f"The logs cannot be judged: {error}",))
-    except Exception as error:  # whatever a third party's benchmark does, its run is recorded
+    except Exception as error:  # a third-party benchmark may raise anything; record the run
         reasons = (f"The logs cannot be judged: {error!r}", _where_the_traceback_is(directory))
         trace = "".join(traceback.format_exception(error))
         return Judgement(FAILED, nothing, reasons, traceback=trace)
 
 
 def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[str, ...]] | None:
-    """Return validity and reasons when the child did not end well, else None."""
+    """Return validity and reasons if the child did not end well, else None."""
     last: Mapping[str, Any] = {"event": "nothing"}
     for event in read_events(directory):
         last = event
@@ -168,7 +168,7 @@ def _show_failure(directory: Path) -> str:
 
 
 def _last_words(directory: Path) -> str:
-    """Return the last line that the process printed, as a sentence, or an empty string."""
+    """Return the last line that the process printed as a sentence, or an empty string."""
     try:
         console = shortened(directory / CONSOLE_FILE).decode("utf-8", errors="replace")
     except OSError:
