@@ -1,4 +1,4 @@
-"""The ``mlrepo bench`` command that would make a published result today."""
+"""Return the ``mlrepo bench`` command that would produce a published result today."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlrepo.rounds import Round
 from mlrepo.scenarios import named
 from mlrepo.workloads.catalog import ReferenceModel, variants
 
-# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that ours are called
-# like.
+# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that have the same
+# name here.
 _FLAGS = frozenset(
     {
         "--qps",
@@ -33,12 +33,12 @@ _FLAGS = frozenset(
 
 @dataclass(frozen=True)
 class TodaysCommand:
-    """A command, and what of the published run it does not repeat.
+    """A command, and which parts of the published run it does not repeat.
 
     Attributes
     ----------
     arguments:
-        Empty where nothing that is installed runs the benchmark.
+        Empty if nothing installed can run the benchmark.
     """
 
     arguments: tuple[str, ...]
@@ -51,7 +51,7 @@ def todays_command(record: RunRecord, workflow: Mapping[str, Any], round_: Round
     Parameters
     ----------
     workflow:
-        The input of the automation of 2021 (CK) that was published beside the result, or nothing.
+        The input of the automation of 2021 (CK), if it was published with the result.
     round_:
         The round that the command is for.
     """
@@ -76,7 +76,7 @@ def todays_command(record: RunRecord, workflow: Mapping[str, Any], round_: Round
 
 @functools.cache
 def _installed(group: str) -> frozenset[str]:
-    # A whole round is thousands of commands; each look reads the metadata of every package.
+    # A whole round is thousands of commands; each lookup reads the metadata of every package.
     return frozenset(plugin_names(group))
 
 
@@ -116,7 +116,7 @@ def _backends() -> Mapping[str, Capabilities]:
 def _of_framework(framework: str, backends: Mapping[str, Capabilities]) -> list[str]:
     """Return the backends that run a framework of a published description.
 
-    Where it names several, the one that says the most: what compiles a model of another.
+    If it names several, prefer the compilers: they compile models of another framework.
     """
     text = framework.lower()
     named = [name for name, one in backends.items() if any(w in text for w in one.frameworks)]
@@ -126,7 +126,7 @@ def _of_framework(framework: str, backends: Mapping[str, Capabilities]) -> list[
 
 @dataclass(frozen=True)
 class _Load:
-    """Which load LoadGen was asked for, and how the machine was used."""
+    """The requested load, and how the machine was used."""
 
     record: RunRecord
     environment: Mapping[str, Any]
@@ -169,7 +169,7 @@ class _Load:
                 remarks.append(f"{flag} {value} has no equivalent".strip())
 
     def _logged(self) -> Iterator[tuple[str, str]]:
-        """Yield what LoadGen's log says it was asked for, where that is not the round's own."""
+        """Yield the settings in LoadGen's log that differ from the round's."""
         requested = self.record.loadgen.requested
         if self.record.mode != PERFORMANCE:
             return

@@ -1,4 +1,4 @@
-"""Whether the installed LoadGen is one that a round accepts, in words for before a run."""
+"""Say before a run whether the round accepts the installed LoadGen."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 
 @dataclass(frozen=True)
 class LoadGenFit:
-    """The installed release, whether it was made for the round, and the releases that were.
+    """The installed release, whether it was made for the round, and which releases were.
 
-    ``accepted`` is '' where no release carries the round's seeds.
+    ``accepted`` is '' if no release embeds the round's seeds.
     """
 
     round: str
@@ -24,7 +24,7 @@ class LoadGenFit:
 
     @property
     def note(self) -> str:
-        """What to say before a run, and what to do; '' where the installed LoadGen fits."""
+        """What to say before a run, and what to do; '' if the installed LoadGen fits."""
         if self.fits:
             return ""
         if not self.accepted:
@@ -41,7 +41,7 @@ class LoadGenFit:
 
 
 def loadgen_fit(round_: Round) -> LoadGenFit:
-    """Compare the installed LoadGen with the round; a release that no table knows by its seeds."""
+    """Compare the installed LoadGen with the round, by its seeds if the release is unknown."""
     installed = installed_release()
     fits = has_seeds_of(round_, installed)
     if fits is None:

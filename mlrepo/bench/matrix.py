@@ -1,4 +1,4 @@
-"""The runs that a round asks for, and what of each stands in Git.
+"""The runs that a round requires, and the state of each in Git.
 
 Git is the journal: whether a run is done is read from the trailers of the experiment branches,
 local and fetched, and from nothing else.
@@ -36,12 +36,12 @@ class Cell:
     Attributes
     ----------
     state:
-        ``done``, ``short`` (VALID, but shorter than the round asks), ``stale`` (VALID, but of
-        another configuration or performance run than stands now), ``missing``, ``inferred`` (it
-        has no run and needs none: it follows from another scenario's, which ``run`` names), or the
-        verdict of the newest run where none is VALID.
+        ``done``, ``short`` (VALID, but shorter than the round requires), ``stale`` (VALID, but of
+        another configuration or performance run than the current one), ``missing``, ``inferred``
+        (it needs no run: it follows from that of another scenario, which ``run`` names), or the
+        verdict of the newest run if none is VALID.
     run:
-        The id of the run that the state speaks of, or ''.
+        The id of the run that the state refers to, or ''.
     result:
         Its result with unit, or ''.
     """
@@ -65,7 +65,7 @@ class RunsByResult:
     Parameters
     ----------
     rounds:
-        Say how long a run lasts at least; one of an unknown round may be of any length.
+        Define the minimum duration of a run; a run of an unknown round may have any length.
     """
 
     def __init__(self, runs: Iterable[RecordedRun], rounds: Rounds) -> None:
@@ -95,7 +95,7 @@ class RunsByResult:
     def cell(
         self, identity: Mapping[str, str], mode: str, test: str = "", *, quick: bool = False
     ) -> Cell:
-        """Return what stands of one run; ``quick`` says that short runs count as done."""
+        """Return the cell of one run; with ``quick``, short runs count as done."""
         kinds = self._runs.get(tuple(identity[name] for name in _RESULT), {})
         runs = kinds.get((mode, test), [])
         scenario = identity["Scenario"]
@@ -106,7 +106,7 @@ class RunsByResult:
         if run is None:
             return _cell(runs[0], runs[0].trailer("Validity"))
         if leading is not None and not _belongs(run, leading):
-            # An older run may still fit, when a configuration was tried and left again.
+            # An older run may still fit, if a configuration was tried and abandoned.
             counting = [one for one in runs if self._counts(one, quick=True)]
             fitting = [one for one in counting if _belongs(one, leading)]
             if not fitting:
@@ -115,7 +115,7 @@ class RunsByResult:
         return _cell(run, DONE if self._counts(run, quick=quick) else SHORT)
 
     def _leading(self, runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:
-        """Return the newest VALID run, a full one before a short one."""
+        """Return the newest VALID run, preferring a full one to a short one."""
         for shortened in (quick, True):
             for run in runs:
                 if self._counts(run, quick=shortened):
@@ -133,9 +133,9 @@ class RunsByResult:
 
 
 def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[Cell, ...]:
-    """Return the cells of one row; those of a scenario without any run are inferred where they can.
+    """Return the cells of one row; those of a scenario without runs are inferred if possible.
 
-    A scenario is inferred from another whose performance run is done, and of each of its runs from
+    A scenario is inferred from another whose performance run is done; each of its runs follows from
     the same run there.
     """
     by_kind = {(cell.scenario, cell.mode, cell.test): cell for cell in cells}
@@ -158,7 +158,7 @@ def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[
 
 
 def is_no_result(run: RecordedRun) -> bool:
-    """Say whether a run is a probe, or has a setting that no result has."""
+    """Say whether a run is a probe, or has a setting that no result may have."""
     return not NO_RESULT_TAGS.isdisjoint(run.trailer("Tags").split(","))
 
 
@@ -180,9 +180,9 @@ def _belongs(run: RecordedRun, performance: RecordedRun) -> bool:
 def scenarios_of(
     round_: Round, category: str, workload: Workload, run: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Return the scenarios that the category requires, in the order in which they are run.
+    """Return the scenarios that the category requires, in the order of their runs.
 
-    Of those of which it asks one, that is what was ``run`` already, else the first that it names.
+    If it requires one of several, take those already ``run``, else the first one named.
     """
     official = official_name(round_, workload)
     required = set(round_.scenarios_of(category, official))
@@ -195,7 +195,7 @@ def scenarios_of(
 def runs_of(
     round_: Round, workload: Workload, scenario: str, *, tests: bool
 ) -> list[tuple[str, str]]:
-    """Return (mode, test) of the runs of one result, in the order in which they are run."""
+    """Return (mode, test) of the runs of one result, in their order."""
     found = [(ACCURACY, ""), (PERFORMANCE, "")]
     if tests:
         found += [(COMPLIANCE, test) for test in audits_of(round_, workload, scenario)]

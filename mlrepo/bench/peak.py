@@ -1,11 +1,11 @@
-"""The highest load that a system bears, found by short probes and one full run.
+"""Find the highest load that a system sustains, by short probes and one full run.
 
-Offline and the streams need one probe: they run as fast as they can, and LoadGen only has to know
-how many queries to prepare. Server needs a search. Whether a rate holds the latency bound is
-LoadGen's own verdict, which contains its early-stopping criterion (99 % confidence that the
-percentile holds), so a VALID probe is a lower confidence bound. Noise only ever makes a system
-slower, so one INVALID probe is no upper bound: unless it was overloaded, which noise cannot feign
-for long, its rate is tried again at once, and a third time before it closes the search.
+Offline and the streams need one probe: they run at full speed, and LoadGen only needs to know how
+many queries to prepare. Server needs a search. Whether a rate holds the latency bound is LoadGen's
+own verdict, which contains its early-stopping criterion (99 % confidence that the percentile
+holds), so a VALID probe is a lower confidence bound. Noise only ever makes a system slower, so one
+INVALID probe is not an upper bound: unless the system was overloaded, which noise cannot mimic for
+long, its rate is retried at once, and a third time before it closes the search.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ from mlrepo.repository.files import write_atomically
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.systems.description import user_conf_of
 
-# A search ends when its bounds are so near; the confirming run steps down by as much.
+# A search ends when its bounds are this close; the confirming run steps down by as much.
 RESOLUTION = 0.01
 _MOST_PROBES = 40
-# How often a rate must have failed to bound the search, and to end it.
+# How often a rate must fail to bound the search, and to end it.
 _LIKELY, _SURE = 2, 3
 _MOST_CONFIRMATIONS = 6
 _GROWTH = 2.0
-# Early stopping at the 99th percentile needs 662 queries at least, and few more say little: they
-# have to do where more would take a large part of the budget.
+# Early stopping at the 99th percentile needs at least 662 queries, and a few more say little; they
+# must suffice if more would take a large part of the budget.
 _PROBE_QUERIES = 2000
 _FEWEST_QUERIES = 700
 _LARGE_PART = 0.1
-# A rate 1 % above what a system can do fills the latency bound in so many times the bound.
+# A rate 1 % above the capacity exhausts the latency bound within this many times the bound.
 _PROBE_BOUNDS = 100
-# Under overload a system does what it can: its peak is a little lower, for queries must not wait.
+# The throughput under overload is the capacity; the peak is a little lower, since queries must not
+# wait.
 _OVERLOADED = 0.97
 _NEAR_CAPACITY = 0.96
-# A little below what was measured: LoadGen prepares queries for the expected latency.
+# The expected latency is a little below the measured one: LoadGen prepares queries for it.
 _STREAM_MARGIN = 0.9
-# What starting and recording a run take besides its measured time, before one was seen.
+# Assumed seconds to start and record a run, until one was measured.
 _OVERHEAD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a search: the setting it was given and what came of it."""
+    """One run of a search: its setting and its record."""
 
     label: str
     setting: float | None
@@ -64,21 +65,21 @@ class Point:
 
 @dataclass(frozen=True)
 class Peak:
-    """What a search found.
+    """The result of a search.
 
     Attributes
     ----------
     key:
         The LoadGen setting, ``target_qps`` or ``target_latency`` (milliseconds).
     value:
-        The found value, confirmed by a full run if ``confirmed`` names one; None when no probe
-        was VALID.
+        The value found, confirmed by a full run if ``confirmed`` names one; None if no probe was
+        VALID.
     upper:
         The smallest rate above it that failed (Server), or None.
     points:
         All runs of the search, in order.
     reason:
-        Why the search ended without a confirmed value, in plain words; '' when it has one.
+        Why the search ended without a confirmed value; '' if it has one.
     """
 
     key: str
@@ -90,12 +91,12 @@ class Peak:
 
     @property
     def probes(self) -> int:
-        """How many probes it took."""
+        """The number of probes."""
         return sum(PROBE_TAG in point.record.tags for point in self.points)
 
 
 class _OtherConfigurationError(Exception):
-    """What is measured now is not what was measured when the search was stopped."""
+    """The configuration has changed since the search was stopped."""
 
 
 @dataclass
@@ -109,11 +110,11 @@ class Search:
     seconds, full:
         The length of a probe and of the confirming run.
     budget:
-        The longest the search may take, in seconds of wall time.
+        The maximum wall time of the search, in seconds.
     auto:
-        Whether a confirming run that is INVALID is followed by the next attempt.
+        Whether to retry after an INVALID confirming run.
     earlier:
-        The runs of the same search when it was stopped; it goes on after them.
+        The runs of the same search before it was stopped; it resumes after them.
     """
 
     bench: Bench
@@ -138,7 +139,7 @@ class Search:
             peak = self._find()
             if peak.confirmed or not known or len(self._points) > known:
                 return peak
-        # Another system than that of the search that was stopped, or that one had come to its end.
+        # The system differs from that of the stopped search, or that search had finished.
         self.earlier = EarlierRuns()
         self._points.clear()
         return self._find()
@@ -179,7 +180,7 @@ class Search:
                 upper = _upper(failed, low)
                 return self._peak("target_qps", low or None, upper, None, explain(record))
             rate = record.loadgen.effective.target_qps or rate or 1.0
-            # A short probe can end before the queries that wait have waited for too long.
+            # A short probe can end before waiting queries exceed the latency bound.
             overloaded = _overloaded(record)
             if record.validity == VALID and not overloaded:
                 low = max(low, rate)
@@ -204,11 +205,11 @@ class Search:
         return self._confirm("target_qps", low, upper)
 
     def _confirm(self, key: str, value: float, upper: float | None) -> Peak:
-        """Run at full length; a value that does not hold there is lowered, in growing steps.
+        """Run at full length; a value that does not hold is lowered in growing steps.
 
-        A Server that fell behind in the full run is slower now than when it was probed: its next
-        rate is a little below what it did. Where none holds, the best known is what the probes
-        found, and the last run says why.
+        A Server that fell behind in the full run is slower than when it was probed: its next rate
+        is a little below its throughput. If none holds, the result is what the probes found, and
+        the last run says why.
         """
         best = value
         reason = ""
@@ -284,7 +285,7 @@ class Search:
         return min(max(self.seconds, queries, _PROBE_BOUNDS * self._bound), self.full)
 
     def _probe_affordable(self, rate: float | None) -> bool:
-        """Say whether a probe fits, with the confirming run where the budget has room for it."""
+        """Say whether the budget allows a probe and, if it has room for both, the full run."""
         both = self.seconds + self.full + 2 * _OVERHEAD_SECONDS
         reserved = self.full + self._overhead if self.budget > both else 0.0
         return self._affordable(self._probe_seconds(rate) + reserved)
@@ -301,8 +302,8 @@ def _upper(failed: dict[float, int], low: float) -> float | None:
 def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
     """Return the rate to try next, between the bounds.
 
-    A probe that was overloaded tells what the system can do, and the peak is a little below: one
-    such guess replaces many halvings.
+    The throughput of an overloaded probe shows the capacity, and the peak is a little below: one
+    such guess replaces many bisections.
     """
     if upper is None:
         return low * _GROWTH
@@ -313,7 +314,7 @@ def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
 
 
 def _overloaded(record: RunRecord) -> bool:
-    """Say whether a Server fell behind the rate of the queries, rather than being a little late."""
+    """Say whether a Server fell behind the query rate, rather than being a little late."""
     did = record.result.value or 0.0
     offered = record.metrics.get("scheduled_samples_per_sec")
     return bool(offered and offered.value and 0 < did < offered.value * _OVERLOADED)
@@ -327,7 +328,7 @@ def _setting_of(request: BenchRequest) -> tuple[str, float | None]:
 
 
 def expected_setting(record: RunRecord) -> tuple[str, float | None]:
-    """Return the LoadGen setting that fits a probe of Offline or a stream, and its value."""
+    """Return the LoadGen setting and value that follow from a probe of Offline or a stream."""
     known = SCENARIOS[record.scenario]
     if not known.is_stream:
         return known.setting, record.result.value
@@ -343,10 +344,10 @@ def _with(request: BenchRequest, key: str, value: float, seconds: float) -> Benc
 
 
 def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
-    """Write the found value into the system's ``user.<round>.conf`` and return its path.
+    """Write the value found into the system's ``user.<round>.conf`` and return its path.
 
-    Lines of the same key are replaced, all others stay as they are. The key has the benchmark's own
-    name: several may share what LoadGen calls them.
+    Lines with the same key are replaced; all others are kept. The key has the benchmark's own name,
+    since several may share LoadGen's name.
     """
     system, round_ = bench.settings["system"].value, bench.settings["round"].value
     systems = bench.repository.systems
@@ -370,5 +371,5 @@ def remember(bench: Bench, request: BenchRequest, peak: Peak) -> Path:
 
 
 def full_seconds(bench: Bench) -> float:
-    """Return how long a performance run of the round lasts at least."""
+    """Return the minimum duration of a performance run in the round, in seconds."""
     return bench.round.min_duration_ms() / 1e3

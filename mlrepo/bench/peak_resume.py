@@ -1,7 +1,7 @@
-"""The runs of a peak search that was stopped, so that the same request goes on where it was.
+"""Find the runs of a stopped peak search, so that the same request resumes it.
 
-Git is the journal: a search decides by its records alone, so taking those that are there, in
-order, leads it to the point where it was stopped.
+Git is the journal: a search depends only on its records, so replaying the recorded ones in order
+leads to the point where it was stopped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlrepo.record import INVALID, PERFORMANCE, PROBE_TAG, VALID, RunRecord
 from mlrepo.record.first_requests import request_of
 from mlrepo.repository.history import readable_record, recorded_runs
 
-# What a machine could do longer ago says little of what it can do now.
+# Older results say little about the machine's present performance.
 _YOUNG = datetime.timedelta(days=1)
 
 
@@ -30,7 +30,7 @@ class EarlierRuns:
         self._taken = ""
 
     def take(self, request: BenchRequest) -> RunRecord | None:
-        """Return the next run if it is the one that the search asks for; else forget them all."""
+        """Return the next run if it is the one that the search needs; otherwise drop all."""
         if self.records and _is_run_of(self.records[0], request):
             self._taken = self.records[0].configuration
             return self.records.pop(0)
@@ -38,12 +38,12 @@ class EarlierRuns:
         return None
 
     def contradict(self, record: RunRecord) -> bool:
-        """Say whether a new run has another configuration than those that were taken."""
+        """Say whether a new run has another configuration than the runs taken."""
         return self._taken not in ("", record.configuration)
 
 
 def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> EarlierRuns:
-    """Return the runs of the newest search for the same request that has no end.
+    """Return the runs of the newest unfinished search for the same request.
 
     ``model`` is the SHA-256 of the model: the same request may mean other files by now.
     """
@@ -57,7 +57,7 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> Ear
             continue
         record = readable_record(bench.repository, run, {})
         if record is None:
-            continue  # somebody's bad record is no part of this search
+            continue  # an unreadable record is not part of this search
         if datetime.datetime.fromisoformat(record.started) < oldest:
             break
         if not asked.same_as(request_of(record)):
@@ -65,7 +65,7 @@ def earlier_runs(bench: Bench, scenario: str, benchmark: str, model: str) -> Ear
         if record.model.sha256 != model:
             break
         if record.validity == VALID and PROBE_TAG not in record.tags:
-            break  # it confirmed a search: what is older belongs to that one
+            break  # it confirmed a search: older runs belong to that one
         if record.validity in (VALID, INVALID):
             found.append(record)
     return EarlierRuns(found[::-1])

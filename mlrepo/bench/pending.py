@@ -1,7 +1,7 @@
-"""A run from its start to its record: what the parent writes for the child and for the conclusion.
+"""What the parent writes about a run for its child and its conclusion.
 
-It lies in the run's directory of the spool, so that a run whose ``mlrepo`` died is concluded by the
-next one in exactly the same way. mlrepo 0.1 wrote the same keys.
+It is in the run's spool directory, so if ``mlrepo`` dies, the next one concludes the run in exactly
+the same way. mlrepo 0.1 wrote the same keys.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ReferenceFacts(Facts):
     """What a compliance test is verified against.
 
     ``reference`` are run ids by mode; ``score`` is LoadGen's raw result and ``target_latency`` the
-    latency bound (nanoseconds) of the run that it is compared with, None where there is none.
+    latency bound (nanoseconds) of the run that it is compared with, or None.
     """
 
     reference: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class ReferenceFacts(Facts):
 
 @dataclass(frozen=True)
 class StartFacts(Facts):
-    """What is known of a run before it starts, redacted; names as in the record."""
+    """What is known about a run before it starts, redacted; names as in the record."""
 
     run: str
     started: str
@@ -52,7 +52,7 @@ class StartFacts(Facts):
     system: str
     tool: str
     platform: str = "none"
-    # Whether the user wants it placed in the layout although it is not eligible.
+    # Whether the user wants it placed in the layout even if it is not eligible.
     place: bool = False
     replays: str = ""
     request: AnyRequest | None = None
@@ -71,7 +71,7 @@ class StartFacts(Facts):
 
 @dataclass(frozen=True)
 class PendingRun:
-    """A run that is not recorded yet: what the child executes, and what is known of it besides."""
+    """A run that is not recorded yet: what the child executes, and what else is known about it."""
 
     spec: RunSpec
     facts: StartFacts
@@ -89,7 +89,8 @@ class PendingRun:
         Raises
         ------
         UserError
-            It is damaged, or another version of mlrepo left it in a form that this one cannot read.
+            It is damaged, or another version of mlrepo wrote it in a form that this one cannot
+            read.
         """
         file = directory / SPEC_FILE
         try:

@@ -1,4 +1,4 @@
-"""Whether a run may stand in the round's layout, and which files that takes."""
+"""Decide whether a run may be placed in the round's layout, and lay out its files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mlrepo.rounds import Place, Round
 
 
 class TreeView(Protocol):
-    """What placement needs to know of the tree at the tip of the experiment branch."""
+    """The view of the tree at the experiment branch's tip that placement needs."""
 
     def blob_id(self, path: RepoPath) -> str | None:
         """Return the object id of a file, or None."""
@@ -57,10 +57,10 @@ def place_run(
 ) -> PlacedFiles:
     """Decide on a run and lay out its files.
 
-    A run is eligible when it is VALID, belongs to the division, and has the configuration of the
-    runs that stand in the same result already. A newer eligible run takes the place of an older
-    one of the same mode; the older one stays in ``runs/`` and in history. ``follows`` is the
-    official benchmark whose rules one of another name follows.
+    A run is eligible if it is VALID, belongs to the division, and has the configuration of the runs
+    already placed in the same result. A newer eligible run replaces an older one of the same mode;
+    the older one stays in ``runs/`` and in history. ``follows`` is the official benchmark whose
+    rules a benchmark of another name follows.
     """
     place = place_of(record)
     directory = round_.layout.result_directory(place)
@@ -96,7 +96,7 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
     for mode in MODES:
         try:
             other = _run_standing_in(round_.layout.run_directory(place, mode), tip)
-        except MlrepoError as error:  # such as one that a newer mlrepo recorded
+        except MlrepoError as error:  # for example, recorded by a newer mlrepo
             return f"the {mode} run in the same result cannot be compared: {error.message}"
         if other is not None and other.configuration != record.configuration:
             return (
@@ -112,7 +112,7 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
 
 
 def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
-    """Return the recorded run whose detail log stands in ``directory``: they share the blob."""
+    """Return the recorded run whose detail log is in ``directory``: they share the blob."""
     placed = tip.blob_id(directory / DETAIL_LOG)
     if placed is None:
         return None
@@ -124,7 +124,7 @@ def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
 
 
 def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict[RepoPath, bytes]:
-    """Say which code ran the benchmark; a README of the user's own stays."""
+    """Say which code ran the benchmark; keep a README of the user's own."""
     path = round_.layout.code_readme(place)
     return {path: code_readme([record])} if tip.blob_id(path) is None else {}
 
@@ -132,17 +132,16 @@ def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict
 def _mapping(
     record: RunRecord, round_: Round, tip: TreeView, follows: str
 ) -> dict[RepoPath, bytes]:
-    """Say which official benchmark one of another name follows, as the open division wants it.
+    """Map a benchmark of another name to the official one it follows, as open requires.
 
-    Source: ``model_mapping.json`` in the submission checkers since v3.0. What the file says of
-    other names, or already of this one, stays.
+    Source: ``model_mapping.json`` in the submission checkers since v3.0. Existing entries are kept.
     """
     if record.division != "open":
         return {}
     path = RepoPath((record.division, record.submitter, "model_mapping.json"))
     try:
         before = json.loads(tip.read(path) or b"{}")
-    except ValueError:  # somebody's own, which the checker will speak of
+    except ValueError:  # malformed; the checker reports it
         return {}
     if not isinstance(before, dict) or record.benchmark in before:
         return {}
@@ -155,7 +154,7 @@ def _links(record: RunRecord, round_: Round, tip: TreeView) -> dict[RepoPath, Re
     place = place_of(record)
     links = {target: run / name for target, name in logs_of(record, place, round_).items()}
     conf = user_conf_path(place, round_)
-    # The user.conf that stands in a result is that of its performance run.
+    # The user.conf in a result is that of its performance run.
     if not record.test and (record.mode == PERFORMANCE or tip.blob_id(conf) is None):
         links[conf] = run / USER_CONF_FILE
     return links

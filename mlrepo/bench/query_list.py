@@ -1,4 +1,4 @@
-"""What a run's settings make of LoadGen's list of queries, before anything is started."""
+"""Check before a run that LoadGen's list of queries fits into memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mlrepo.workloads import Workload
 
 
 def refuse_long_list(spec: RunSpec, workload: Workload, conf: UserConf, audit: str) -> None:
-    """Raise :class:`~mlrepo.harness.query_list.QueryListError` for settings beyond memory.
+    """Raise :class:`~mlrepo.harness.query_list.QueryListError` if the list exceeds memory.
 
-    Of a rate that the warm-up estimates nothing is known yet: the run itself makes it fit.
+    A rate that the warm-up estimates is unknown here; the run itself makes it fit.
     """
     if spec.mode == ACCURACY:  # each sample of the data set once
         return

@@ -1,4 +1,4 @@
-"""The record of a run from the files in its directory of the spool."""
+"""Compose the record of a run from the files in its spool directory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mlrepo.workloads.catalog import variants
 
 NOISE_FILE = "noise.json"
 
-# What a measurements file calls the types that samples are fed in beside float32.
+# The names in a measurements file of input types other than float32.
 _INPUT_DATA_TYPES = {"float16": "fp16", "float64": "fp64"}
 
 # What the child reported, by event.
@@ -44,9 +44,9 @@ Events = Mapping[str, Mapping[str, object]]
 
 @dataclass(frozen=True)
 class ConcludingRun:
-    """A run that ended, in its directory.
+    """A run that has ended, in its directory.
 
-    ``counts`` gets how many secrets of each kind were masked.
+    ``counts`` collects the number of masked secrets of each kind.
     """
 
     directory: Path
@@ -61,12 +61,12 @@ class ConcludingRun:
         Raises
         ------
         ValueError
-            What backend, data set or LoadGen said of themselves fits no record.
+            A record cannot hold what the backend, data set or LoadGen reported about itself.
         """
         spec, start = self.pending.spec, self.pending.facts
         finished, started = events.get("finished", {}), events.get("started", {})
         outcome = read_outcome(self.directory)
-        # What backends and benchmarks of third parties say of themselves may hold anything.
+        # Third-party backends and benchmarks may report anything about themselves.
         words = self._clean(finished.get("backend"))
         backend = self._backend(words, finished, started)
         dataset = DatasetFacts.from_dict(self._clean(finished.get("dataset", {})))
@@ -161,7 +161,7 @@ class ConcludingRun:
         return dataclasses.replace(model, input_data_types=_INPUT_DATA_TYPES[fed.type])
 
     def _noise(self) -> NoiseFacts:
-        """Return what the parent saw of other processes, clocks and heat; it may have died first"""
+        """Return the disturbances that the parent saw; it may have died first."""
         found = self._clean(read_json(self.directory / NOISE_FILE))
         return NoiseFacts.well_formed(found) if isinstance(found, dict) else NoiseFacts()
 
@@ -174,9 +174,9 @@ class ConcludingRun:
 
 
 def _own_form(spec: RunSpec, model: ModelFacts, dataset: DatasetFacts) -> dict[str, object]:
-    """Return how images are prepared where that is not as the catalogue has it for the model.
+    """Return how images are prepared, if that differs from the catalogue's entry for the model.
 
-    What is as before says nothing: the digests of older records stay comparable.
+    Defaults are left out, so that the digests of older records stay comparable.
     """
     known = variants(spec.workload)
     own = [one for one in known if f"{one.benchmark}-{one.variant}" == model.name]
@@ -197,7 +197,7 @@ def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, object
     if detail is None and (directory / DETAIL_LOG).is_file():
         try:
             detail = parse_detail((directory / DETAIL_LOG).read_bytes())
-        except Exception:  # a log cut off by a crash is expected here; the verdict is made already
+        except Exception:  # a crash may cut the log off; the verdict is already made
             return found
     if detail is None:
         return found
@@ -212,7 +212,7 @@ def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, object
 
 
 def _load(before: LoadReading, outcome: ChildExit | None, noise: NoiseFacts) -> LoadFacts:
-    """Return load averages and the share of CPU time that was busy or stolen during the run."""
+    """Return load averages and the shares of CPU time that were busy or stolen during the run."""
     if outcome is None:
         return LoadFacts(before.loadavg, noise=noise)
     after = outcome.load

@@ -1,4 +1,4 @@
-"""Recording the runs whose ``mlrepo`` died before it could."""
+"""Record the runs whose ``mlrepo`` died before it could."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def recover(
 
     Returns
     -------
-    The recorded runs, and the ids of those that could not be recorded with the reason; these stay.
+    The recorded runs, and the id and error of each that could not be recorded; those are kept.
     """
     spool = Spool(repository.store / "spool")
     spool.sweep()
@@ -34,7 +34,7 @@ def recover(
             done.append(conclude(spooled, recorder, redactor))
         except MlrepoError as error:
             failed.append((spooled.run_id, error))
-        except Exception as error:  # a bug that one old run meets must not stop all new ones
+        except Exception as error:  # a bug triggered by an old run must not block new ones
             failed.append((spooled.run_id, UserError(f"{error_line(error)}.")))
         finally:
             spooled.release()

@@ -1,4 +1,4 @@
-"""A recorded run made ready to be run again exactly as its record says."""
+"""Prepare a recorded run to be repeated exactly as its record says."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Replay:
     bench, request:
         The session with the settings of the record, and the run.
     machine:
-        What tells this machine from the recorded one; empty on the same machine.
+        How this machine differs from the recorded one; empty on the same machine.
     software:
-        Packages and environment variables that are not those of the record; they do not stop it.
+        Packages and environment variables that differ from the record; they do not block it.
     """
 
     record: RunRecord
@@ -61,7 +61,7 @@ class Replay:
 def settings_of(where: Where, run: str) -> dict[str, Resolved]:
     """Return the settings under which a run was made, with its record as their origin.
 
-    Each is held to what the setting allows; a :class:`UserError` names one that is not.
+    Each value is checked; a :class:`UserError` names one that the setting does not allow.
     """
     origin = f"runs/{run}/run.json"
     return {
@@ -73,19 +73,19 @@ def settings_of(where: Where, run: str) -> dict[str, Resolved]:
 def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path | None) -> Replay:
     """Return the recorded run as a request, and what differs here.
 
-    Model and data set are those of the record to the byte, LoadGen's settings are those of its
-    ``user.conf`` with what was estimated then; a compliance test is verified against the same
-    runs. Settings are those of ``bench``: see :func:`settings_of`. ``model`` is a file of the
-    user's that holds the recorded model, where it is not in the user's store.
+    Model and data set are byte for byte those of the record; LoadGen's settings are those of its
+    ``user.conf``, including estimates; a compliance test is verified against the same runs.
+    Settings are those of ``bench``: see :func:`settings_of`. ``model`` is the user's file of the
+    recorded model, if it is not in the user's store.
 
     Raises
     ------
     UserError
-        Model or data set are not here, or the command prefix or the backend options of the record
-        may not run here.
+        The model or data set is not here, or the record's command prefix or backend options may not
+        run here.
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
-    # The first records named the way only with the data set.
+    # Early records named the way only with the data set.
     way = record.model.preprocessing or record.dataset.preprocessing
     recorded_model = replace(record.model, preprocessing=way)
     file = find_same_model(bench.home, workload, recorded_model, model)
@@ -148,9 +148,9 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
 
 
 def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
-    """Return the model as its record has it in words.
+    """Return the model with the descriptions of its record.
 
-    Where the file lies, this machine says, and what its weights are, the file.
+    The path is that of this machine, and the weights' types are read from the file.
     """
     return replace(
         model,
@@ -164,18 +164,18 @@ def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
 
 
 def _asked_precision(backend: BackendFacts, model: Model) -> str:
-    """Return the precision to ask for: what the model's files say of themselves, none has to."""
+    """Return the precision to request; '' if the model's files determine it."""
     recorded = backend.precision
     return recorded if recorded in CONVERTED or model.weight_data_types == UNKNOWN else ""
 
 
 def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables as a record holds them: what was masked there must not differ here."""
+    """Return variables redacted as in a record, so that masked values do not differ."""
     return {name: bench.redactor.text(value)[0] for name, value in variables.items()}
 
 
 def _environment(bench: Bench, run: RecordedRun) -> dict[str, str]:
-    """Return the recorded environment, flat; one that nothing can be read from is empty."""
+    """Return the recorded environment, flat; empty if it cannot be read."""
     try:
         return _flat(json.loads(read_file(bench.repository, run, ENVIRONMENT_FILE)))
     except (ValueError, AttributeError, RecursionError):

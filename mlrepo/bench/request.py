@@ -1,4 +1,4 @@
-"""What the user asked for, turned into LoadGen settings; everything wrong is refused here."""
+"""Turn the user's request into LoadGen settings, and refuse invalid ones."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mlrepo.scenarios import SCENARIOS
 from mlrepo.scenarios import scenario as known_scenario
 from mlrepo.workloads import Model
 
-# Far more than ever pays; what is beyond ends a run for want of memory or of processes.
+# Far beyond any useful value; more would exhaust memory or processes.
 _LARGEST_BATCH = 1 << 16
 _THREADS_OF_A_CPU = 16
 _THREADS_ANYWHERE = 64
 
 
 def most_threads() -> int:
-    """Return how many threads may be asked for on this machine."""
+    """Return the maximum number of threads that may be requested on this machine."""
     return max(_THREADS_ANYWHERE, _THREADS_OF_A_CPU * machine_cpus())
 
 
 @dataclass(frozen=True)
 class RecordedInputs:
-    """A recorded run's id, model, and ``user.conf`` with its estimates: to be used as they are.
+    """A recorded run's id, model, and ``user.conf`` with its estimates, to be used unchanged.
 
     ``digest`` is the recorded SHA-256 of the model.
     """
@@ -43,7 +43,7 @@ class RecordedInputs:
 
 @dataclass(frozen=True)
 class BenchRequest(RunRequest):
-    """One LoadGen run to be made.
+    """A request for one LoadGen run.
 
     Attributes
     ----------
@@ -58,11 +58,11 @@ class BenchRequest(RunRequest):
 
     @classmethod
     def of(cls, run: RunRequest) -> BenchRequest:
-        """Return the run that a person asks for."""
+        """Return the request of a person."""
         return cls(**{one.name: getattr(run, one.name) for one in fields(run)})
 
     def checked(self) -> BenchRequest:
-        """Return the request with canonical names; raise :class:`UserError` for what cannot be."""
+        """Return the request with canonical names; raise :class:`UserError` if it is invalid."""
         known = known_scenario(self.scenario)
         scenario = known.name
         if self.mode not in MODES and self.test is None:
@@ -122,9 +122,9 @@ class BenchRequest(RunRequest):
         return replace(self, scenario=scenario)
 
     def refuse_too_many(self) -> BenchRequest:
-        """Return the request; raise :class:`UserError` for numbers that no machine bears.
+        """Return the request; raise :class:`UserError` for numbers too large for any machine.
 
-        They are typed, or come with a repository in ``tuned.json``.
+        They are typed, or come from a repository's ``tuned.json``.
         """
         for flag, number, most in (
             ("--threads", self.threads, most_threads()),
@@ -139,7 +139,7 @@ class BenchRequest(RunRequest):
         return self
 
     def loadgen_settings(self, model: str) -> dict[str, str]:
-        """Return the settings that the flags stand for, by full LoadGen key.
+        """Return the settings of the flags, by full LoadGen key.
 
         ``model`` is what LoadGen calls the benchmark in most scenarios.
         """
@@ -173,12 +173,12 @@ class BenchRequest(RunRequest):
         return settings
 
     def loadgen_names(self, model: str) -> tuple[str, str]:
-        """Return what LoadGen calls the benchmark in this scenario, and the scenario."""
+        """Return LoadGen's names of the benchmark in this scenario, and of the scenario."""
         known = SCENARIOS[self.scenario]
         return known.loadgen_model(model), known.loadgen
 
     def _name_of(self, key: str, model: str) -> str:
-        """Return the last part of a key of ``--set``; refuse a full key of another run."""
+        """Return the last part of a ``--set`` key; refuse a full key for another run."""
         *place, name = key.rsplit(".", 2)
         if name == "mode":
             raise UserError("The mode of a run is not one of its settings.", hint="Use --mode.")
@@ -195,10 +195,10 @@ class BenchRequest(RunRequest):
     def compose_user_conf(
         self, model: str, base: Path | None, names: Names | None = None
     ) -> tuple[UserConf, str]:
-        """Return the run's ``user.conf`` and which file it is based on ('' for none).
+        """Return the run's ``user.conf`` and the file it is based on ('' for none).
 
-        ``--user-conf`` wins over ``base``, the system's own file for the round; ``names`` are those
-        under which it may have settings for the run.
+        ``--user-conf`` wins over ``base``, the system's own file for the round; ``names`` are the
+        names under which it may have settings for the run.
         """
         if self.test is not None:
             return self.test.conf, f"runs/{self.test.reference[PERFORMANCE]}/user.conf"

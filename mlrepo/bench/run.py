@@ -45,29 +45,29 @@ from mlrepo.workloads import Workload
 
 
 def _nobody(remark: str) -> None:
-    """Nobody is there to read remarks."""
+    """Drop a remark: nobody reads it."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What runs in one repository have in common.
+    """What the runs of one session in a repository have in common.
 
     Attributes
     ----------
     settings:
         The resolved round, division, submitter, category, system and platform profile.
     environ:
-        The environment that the child gets.
+        The environment of the child.
     argv:
         The command as the user typed it.
     request:
-        What the command asks for, with every setting as it was decided.
+        The request of the command, with every setting decided.
     home:
-        Where this user's models, data sets and compiled models are kept.
+        The directory of this user's models, data sets and compiled models.
     ask:
-        Asks the user whether words of others may run.
+        Asks the user whether other people's words may run.
     tell:
-        Gets each remark on the settings of a run before it starts.
+        Receives each remark on the settings of a run before it starts.
     """
 
     repository: ResultsRepository
@@ -88,7 +88,7 @@ class Bench:
 
     @property
     def gate(self) -> Gate:
-        """What of others may run here."""
+        """The gate for other people's words."""
         return Gate(self.repository, self.ask)
 
     def run(
@@ -103,7 +103,7 @@ class Bench:
         UserError
             The request cannot be executed; nothing was started or written.
         Busy
-            The machine is not quiet although it has to be, or another run has set it up.
+            The machine must be quiet and is not, or another run has set it up.
         MlrepoError
             The run could not be recorded; it waits in the spool.
         """
@@ -111,7 +111,7 @@ class Bench:
         typed = request
         recorder = Recorder(self.repository, git_identity(self.repository.root))
         refuse_if_immovable(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
-        _ = self.repository.git  # formats that cannot be written are refused before the benchmark
+        _ = self.repository.git  # refuse formats that cannot be written before the benchmark
 
         system = self.settings["system"].value
         asked = configure(request, inputs.workload, self._rules())
@@ -171,12 +171,13 @@ class Bench:
     def prepare(
         self, request: BenchRequest
     ) -> tuple[BenchRequest, Inputs, dict[str, SettingFacts]]:
-        """Return the request with what was tuned, what its run is made of, and what was tuned.
+        """Return the request with tuned values, the inputs of its run, and the tuned settings.
 
         Raises
         ------
         UserError
-            Benchmark, backend, model or data set are not here, or what was tuned may not be used.
+            The benchmark, backend, model or data set is not here, or tuned settings may not be
+            used.
         """
         refuse_without_tokens(request, load_plugin(WORKLOADS, request.benchmark), self._round())
         inputs = gather_inputs(self.home, self._round(), request)
@@ -186,7 +187,7 @@ class Bench:
         return request, inputs, tuned
 
     def check_settings(self, request: BenchRequest) -> None:
-        """Raise :class:`UserError` where :meth:`run` would for the settings of a run."""
+        """Raise :class:`UserError` if :meth:`run` would for the settings of a run."""
         request = request.checked()
         workload: Workload = load_plugin(WORKLOADS, request.benchmark)
         refuse_without_tokens(request, workload, self._round())
@@ -201,17 +202,17 @@ class Bench:
         )
 
     def agree_to_tuned(self, request: BenchRequest) -> None:
-        """Ask about what was tuned for a run before anything is run; see :meth:`Gate.tuned`."""
+        """Ask about the tuned settings of a run before anything runs; see :meth:`Gate.tuned`."""
         if tuned_file(self.repository.systems, self.settings["system"].value).is_file():
             self.prepare(request)
 
     def _with_tuned(
         self, request: BenchRequest, inputs: Inputs
     ) -> tuple[BenchRequest, dict[str, SettingFacts]]:
-        """Fill what the user left open with what tuning found; return it as a setting, too.
+        """Fill what the user left open with tuned values; return them as a setting, too.
 
-        What the user chose speaks against a part of it as against the whole: it was measured
-        together. A repetition of another run is as that one was.
+        Tuned values were measured together, so one value chosen by the user excludes them all. A
+        run that repeats or verifies another one does not use them.
         """
         path = tuned_file(self.repository.systems, self.settings["system"].value)
         chosen = request.threads or request.max_batch or request.test or request.replays
@@ -223,7 +224,7 @@ class Bench:
         if found is None or set(found.options) & set(spec.backend_options):
             return request, {}
         self.gate.tuned(path, found)
-        # How many queries of a Server may wait for each other depends on the latency bound.
+        # The batch of a Server depends on the latency bound.
         batch = None if SCENARIOS[request.scenario].bounded else found.max_batch
         request = dataclasses.replace(
             request,
@@ -237,7 +238,7 @@ class Bench:
 
     @property
     def tuner(self) -> Tuner:
-        """What sets this machine up for a run and puts it back."""
+        """The tuner that sets this machine up for a run and restores it."""
         return Tuner(Machine(), self.repository.store / "platform")
 
     def _profile(self) -> Profile:
@@ -247,7 +248,7 @@ class Bench:
     def _measure(
         self, spooled: SpooledRun, request: BenchRequest, on_progress: Callable[[Progress], None]
     ) -> None:
-        """Execute the run and write down beside its logs what disturbed it."""
+        """Execute the run and save what disturbed it beside its logs."""
         meter = NoiseMeter()
 
         def watch(progress: Progress) -> None:
@@ -262,12 +263,12 @@ class Bench:
             on_progress=watch,
         )
         noise = {**meter.report(), "required_quiet": request.require_quiet}
-        # The run is whole without it: a full disk must not cost the record.
+        # The run is complete without it: a full disk must not lose the record.
         with contextlib.suppress(OSError):
             write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())
 
     def _round(self) -> Round:
-        """Return the round; refuse the oldest ones."""
+        """Return the round; refuse those before v1.0."""
         round_ = self.round
         if not round_.has_detail_log():
             raise UserError(
@@ -278,7 +279,7 @@ class Bench:
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:
-    """Raise :class:`Busy` when ``--require-quiet`` was given and the machine is not quiet."""
+    """Raise :class:`Busy` if ``--require-quiet`` was given and the machine is not quiet."""
     noisy = glance() if request.require_quiet else []
     if noisy:
         raise Busy(

@@ -1,4 +1,4 @@
-"""Whether what a run is asked for is what a result of its round may have, before it starts."""
+"""Check before a run whether a result of its round may have the requested settings."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def names_of(workload: Workload, round_: Round, scenario: Scenario) -> Names:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the settings of a run are held to, and where the system's own are."""
+    """The rules for the settings of a run, and where the system's own are."""
 
     round: Round
     division: str
@@ -64,16 +64,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Configured:
-    """What LoadGen is asked for.
+    """The settings requested from LoadGen.
 
     Attributes
     ----------
     conf, source:
-        The run's ``user.conf``, and which file it is from; empty for none.
+        The run's ``user.conf``, and the file it is from; empty for none.
     notes:
-        Which lines have no effect, one sentence each.
+        The lines that have no effect, one sentence each.
     no_result:
-        Why the run will never be placed, one sentence for each setting; empty for most.
+        Why the run will never be placed, one sentence per setting; usually empty.
     """
 
     conf: UserConf
@@ -83,12 +83,12 @@ class Configured:
 
 
 def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Configured:
-    """Return what LoadGen is asked for in a run, with what whoever asks for it should know.
+    """Return the settings of a run, with notes for the user.
 
     Raises
     ------
     UserError
-        A file cannot be read, or has a setting that no result of the round has.
+        A file cannot be read, or has a setting that no result of the round may have.
     """
     where = rules.systems, rules.system, rules.round.name
     names = names_of(workload, rules.round, SCENARIOS[request.scenario])
@@ -102,10 +102,10 @@ def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Config
 def _refuse(
     request: BenchRequest, conf: UserConf, source: str, workload: Workload, rules: Rules
 ) -> tuple[str, ...]:
-    """Return why the run will not be placed, one sentence for each setting.
+    """Return why the run will not be placed, one sentence per setting.
 
-    That is what the user typed for this run, and what a run that is repeated had. A setting from a
-    file, or of the run that a test is made of, is more often a mistake than an experiment.
+    This is for settings that the user typed for this run, or of a repeated run. One from a file, or
+    from the run that a test verifies, is usually a mistake and is refused.
     """
     if request.mode == ACCURACY:
         return ()
@@ -135,9 +135,9 @@ def _refuse(
 
 
 def refuse_without_tokens(request: BenchRequest, workload: Workload, round_: Round) -> None:
-    """Raise :class:`UserError` for a scenario that times tokens where a benchmark has none.
+    """Raise :class:`UserError` for a scenario that times tokens if a benchmark has none.
 
-    A benchmark of which the round itself asks the scenario has it in any case.
+    A benchmark for which the round requires or allows the scenario always has it.
     """
     if not SCENARIOS[request.scenario].needs_tokens:
         return
@@ -158,9 +158,9 @@ def refuse_without_tokens(request: BenchRequest, workload: Workload, round_: Rou
 
 
 def conf_problems(rules: Rules) -> list[tuple[str, bool]]:
-    """Return what is wrong with a system's LoadGen settings, and whether runs are refused for it.
+    """Return the problems of a system's LoadGen settings, and whether runs are refused for each.
 
-    They are judged for every benchmark of the round.
+    The settings are checked for every benchmark of the round.
     """
     where = rules.systems, rules.system, rules.round.name
     path = user_conf_of(*where)
@@ -196,7 +196,7 @@ def _file_problems(path: Path, round_: Round, division: str) -> Iterator[tuple[s
 
 
 def why_no_result(broken: Broken, value: str, subject: Subject) -> str:
-    """Say what is wrong with a value of a ``user.conf``, in its unit."""
+    """Say why a value of a ``user.conf`` is not allowed, in its unit."""
     unit = KEYS.get(broken.key, "")
     shown = f" {unit}" if unit and "|" not in unit else ""
     return (
@@ -206,7 +206,7 @@ def why_no_result(broken: Broken, value: str, subject: Subject) -> str:
 
 
 def _taken(conf: UserConf, model: str, scenario: str, key: str) -> str:
-    """Return the full key whose value LoadGen takes; there is one."""
+    """Return the full key whose value LoadGen takes; it must exist."""
     return next(one for one in looked_up(model, scenario, key) if one in conf.values)
 
 
