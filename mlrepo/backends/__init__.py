@@ -1,6 +1,6 @@
-"""Inference backends: each imports its framework inside itself.
+"""Inference backends; a backend imports its framework only when it is used.
 
-A backend is found by name through the entry point group ``mlrepo.backends``.
+Backends are found by name through the entry point group ``mlrepo.backends``.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class BackendOptions:
     device:
         Where to run: ``cpu``, ``cuda``, ``cuda:1``, ``gpu``, ``npu`` …
     precision:
-        What is asked for: ``fp32``, ``bf16``, ``int8`` …; the model's own, unless the backend is to
-        convert it.
+        The requested precision: ``fp32``, ``bf16``, ``int8`` …; the model's own, unless the backend
+        should convert the model.
     batch:
-        The batch size that a backend which compiles for one size should compile for.
+        The batch size to compile for, for a backend that compiles for one size.
     extra:
         The backend's own options (``--backend-opt``), by key.
     cache:
-        A directory for what can be used again, such as compiled models; None for none.
+        A directory for reusable files, such as compiled models; None for none.
     model_precision:
-        The model's own precision, ``mixed`` where its weights have several types; '' if unknown.
+        The model's own precision, ``mixed`` if its weights have several types; '' if unknown.
     on_step:
-        Called with how many of how many parts are compiled, by a backend that compiles.
+        Called by a backend that compiles, with the number of parts compiled and their total.
     """
 
     threads: int | None = None
@@ -57,12 +57,12 @@ class BackendOptions:
     on_step: Callable[[int, int], None] = lambda done, total: None
 
     def choice(self, key: str, values: Sequence[str]) -> str:
-        """Return an option that is one of ``values``, by default the first.
+        """Return an option that must be one of ``values``; the first is the default.
 
         Raises
         ------
         UserError
-            It is another.
+            It is none of them.
         """
         text = self.extra.get(key, values[0])
         if text not in values:
@@ -73,7 +73,7 @@ class BackendOptions:
         return text
 
     def positive(self, key: str, default: int) -> int:
-        """Return an option that is a positive number; raise :class:`UserError` for another."""
+        """Return an option that must be a positive number; otherwise raise :class:`UserError`."""
         text = self.extra.get(key, str(default))
         if not text.isdecimal() or int(text) < 1:
             raise UserError(f"--backend-opt {key}={text}: a positive number is needed.")
@@ -83,9 +83,9 @@ class BackendOptions:
 class Backend(Protocol):
     """One way to execute a model.
 
-    A class may say of itself more: ``capabilities``, an attribute of the class; ``inputs``, what a
-    loaded model takes; ``tune`` and ``adopt``, where it has code to search for; ``devices_here``,
-    a class method that returns the devices that its framework finds (docs/backends.md).
+    A class may also have: ``capabilities``, a class attribute; ``inputs``, the inputs of a loaded
+    model; ``tune`` and ``adopt``, if it can search for faster code; ``devices_here``, a class
+    method that returns the devices that its framework finds (docs/backends.md).
     """
 
     def load(self, model: Path, options: BackendOptions) -> None:
@@ -93,18 +93,18 @@ class Backend(Protocol):
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the model's input, None where any size goes; the batch comes first."""
+        """The shape of the model's input, None for a dimension of any size; the batch is first."""
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Return the outputs for a batch, in the model's order; each has the batch first."""
+        """Return the outputs for a batch in the model's order, each with the batch first."""
 
     def describe(self) -> Mapping[str, Any]:
         """Return ``name``, ``framework`` (with version), ``target``, ``options`` and versions.
 
-        A backend that declares capabilities says ``device``, too: what the loaded model runs on.
+        A backend that declares capabilities also returns ``device``, where the loaded model runs.
         """
 
 
 def available_threads() -> int:
-    """Return how many threads a backend takes where the user names no number."""
+    """Return how many threads a backend uses if the user gives no number."""
     return usable_cpus()

@@ -1,4 +1,4 @@
-"""What a backend says of itself, so that nothing else has to know it by its name."""
+"""The capabilities that backends declare, so that no other code depends on a backend's name."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from mlrepo.plugins import BACKENDS, load_plugin, plugin_names
 if TYPE_CHECKING:
     from mlrepo.backends import BackendOptions
 
-# The option by which a backend runs several inferences side by side; tuning tries it.
+# The option with which a backend runs several inferences in parallel; tuning tries it.
 STREAMS = "streams"
-# Precisions that a backend must have, whatever the model's own is.
+# Precisions that a backend must declare, even if they are the model's own.
 _CHOSEN = ("fp32", "int8")
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend reads, computes in, runs on, takes, and needs.
+    """The model files, devices, precisions and options of a backend, and its requirements.
 
     Attributes
     ----------
     reads:
-        The kinds of model files (:mod:`mlrepo.model_kinds`); None for a backend that does not say:
-        it is given any model.
+        The kinds of model files (:mod:`mlrepo.model_kinds`); None for a backend that does not
+        declare them, which is given any model.
     devices:
-        The kinds of devices it runs on (``cpu``, ``cuda``, ``gpu``, ``npu`` …) and the precisions
-        that it computes any model in there, the usual one first.
+        The kinds of devices it runs on (``cpu``, ``cuda``, ``gpu``, ``npu`` …) and, for each, the
+        precisions in which it computes any model, the usual one first.
     options:
-        The keys of ``--backend-opt``. ``streams`` is how many inferences run side by side.
+        The keys of ``--backend-opt``. ``streams`` is how many inferences run in parallel.
     compiles:
-        Whether a loaded model is for one batch size alone.
+        Whether a loaded model is for one batch size only.
     tunes:
-        Whether it has code to search for (a method ``tune``); set from its class.
+        Whether it can search for faster code (a method ``tune``); set from its class.
     ways:
-        What gets a kind of device that is not here: a sentence with a package, a driver.
+        How to get a kind of device that was not found: a sentence with a package, a driver.
     requirements, extras:
-        The Python packages that it needs besides mlrepo, as pip takes them, and those for more than
-        running models.
+        The Python packages that it needs besides mlrepo, as pip requirements, and those that it
+        needs for more than running models.
     frameworks:
-        Words by which descriptions of published results name what it runs on, in lower case.
+        The names, in lower case, of its framework in the descriptions of published results.
     declared:
-        Whether the backend says all this of itself.
+        Whether the backend declares its capabilities itself.
     computes:
-        Whether its answers come from the model; ``null`` answers at once.
+        Whether its answers come from the model; those of ``null`` do not.
     reference:
-        Whether there are options with which others are compared with it (a method
-        ``is_reference``); set from its class.
+        Whether it can be the reference that other backends are compared with (it has a method
+        ``is_reference``, which says for which options); set from its class.
     """
 
     reads: tuple[str, ...] | None = None
@@ -71,7 +71,7 @@ class Capabilities:
     reference: bool = False
 
     def can_read(self, kind: str) -> bool:
-        """Return whether it takes model files of a kind."""
+        """Return whether the backend reads model files of a kind."""
         return self.reads is None or kind in self.reads
 
     def refuse_device(self, name: str, device: Device) -> None:
@@ -83,7 +83,7 @@ class Capabilities:
             )
 
     def absent(self, device: Device, here: Iterable[Device], what: str) -> UserError:
-        """Return the error that a device is not among those ``here`` that ``what`` finds."""
+        """Return the error for a device that is not among those ``here``, found by ``what``."""
         found = ", ".join(str(one) for one in sorted(set(here))) or "none"
         way = self.ways.get(device.kind, "")
         return UserError(
@@ -92,15 +92,15 @@ class Capabilities:
         )
 
     def check(self, name: str, options: BackendOptions, also: tuple[str, ...] = ()) -> Device:
-        """Return the device that is asked for; refuse what the backend called ``name`` has not.
+        """Return the requested device; refuse options that the backend ``name`` does not support.
 
-        ``also`` are further precisions that it has for this one model. A model of other types of
-        its own (fp16, int4, mixed) is its framework's to accept or refuse.
+        ``also`` are further precisions that it supports for this model. If the requested precision
+        is the model's own (fp16, int4, mixed), the framework accepts or refuses it.
 
         Raises
         ------
         UserError
-            There is no such device, precision or option; the hint names what there is.
+            There is no such device, precision or option; the hint lists those that there are.
         """
         device = Device.parse(options.device)
         self.refuse_device(name, device)
@@ -122,7 +122,7 @@ class Capabilities:
 
 
 def capabilities_of(name: str) -> Capabilities:
-    """Return what the backend registered as ``name`` says of itself.
+    """Return the capabilities of the backend registered as ``name``.
 
     Raises
     ------
@@ -133,9 +133,9 @@ def capabilities_of(name: str) -> Capabilities:
 
 
 def said_by(backend: object) -> Capabilities:
-    """Return what a backend, or its class, says of itself.
+    """Return the capabilities of a backend or of its class.
 
-    One that says nothing is taken to read any model and to compute it in fp32 on the CPU.
+    A backend that declares none is assumed to read any model and to compute in fp32 on the CPU.
     """
     found = getattr(backend, "capabilities", None)
     if not isinstance(found, Capabilities):
@@ -148,7 +148,7 @@ def said_by(backend: object) -> Capabilities:
 
 
 def refuse_absent(name: str, device: Device) -> None:
-    """Refuse a device that the backend called ``name`` cannot run on here, before anything starts.
+    """Refuse a device that the backend ``name`` cannot run on here, before anything starts.
 
     Raises
     ------
@@ -164,9 +164,9 @@ def refuse_absent(name: str, device: Device) -> None:
 
 
 def backends_that(fits: Callable[[Capabilities], bool]) -> list[str]:
-    """Return the names of the backends whose capabilities fit; those that cannot be asked do not.
+    """Return the names of the backends whose capabilities fit, without those that cannot be loaded.
 
-    Those that others are compared with come first, then they are in the order of their names.
+    Reference backends come first; otherwise the order of the registered names is kept.
     """
     found: dict[str, Capabilities] = {}
     for name in plugin_names(BACKENDS):

@@ -1,7 +1,7 @@
 """Devices by the names that users type: ``cpu``, ``cuda``, ``cuda:1``, ``gpu``, ``npu``.
 
-A name is a kind, which a backend's :class:`~mlrepo.backends.capabilities.Capabilities` list, and
-an index where there are several. ``cuda`` and ``cuda:0`` are the same device.
+A name is a kind, one of those in a backend's :class:`~mlrepo.backends.capabilities.Capabilities`,
+and an index if there are several devices. ``cuda`` and ``cuda:0`` are the same device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Device:
 
     @classmethod
     def parse(cls, text: str) -> Device:
-        """Return the device that a text names, in any case; raise :class:`UserError` for others."""
+        """Return the device that a text names, in any case; otherwise raise :class:`UserError`."""
         match = _NAME.fullmatch(text.strip().lower())
         if match is None:
             raise UserError(

@@ -1,7 +1,7 @@
-"""What a model takes, as its backend reports it, and which of it can be fed with float32 samples.
+"""The inputs of a model, as its backend reports them, and which ones float32 samples can be fed to.
 
-A backend only reports; what fits is decided here and in :mod:`mlrepo.harness.feed`, so that all
-backends, those of third parties included, refuse the same in the same words.
+A backend only reports; whether the inputs fit is decided here and in :mod:`mlrepo.harness.feed`, so
+that all backends, including third-party ones, refuse the same models with the same messages.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mlrepo.backends import Backend
 
 FLOAT32 = "float32"
-# Element types that float32 samples become: the same number, or the nearest one. An integer would
-# lose the fraction and the sign, and numpy has no bfloat16.
+# Element types that float32 samples can be converted to: the same number, or the nearest one.
+# Integers would lose the fraction and the sign, and numpy has no bfloat16.
 _FED = (FLOAT32, "float64", "float16")
 
 
@@ -29,12 +29,12 @@ class TensorSpec:
     Attributes
     ----------
     name:
-        The model's own name of it; '' where it has none.
+        Its name in the model; '' if it has none.
     dtype:
-        numpy's name of the element type, or the framework's word for what numpy has not
+        numpy's name of the element type, or the framework's name for a type that numpy lacks
         (``bfloat16``, ``string``, ``sequence``).
     shape:
-        The batch first, None where any size goes; None as a whole where even the rank is open.
+        The batch first, None for a dimension of any size; None as a whole if the rank is unknown.
     """
 
     name: str
@@ -47,7 +47,7 @@ class TensorSpec:
 
 
 def shape_text(shape: Sequence[int | None]) -> str:
-    """Return a shape for people; an open first dimension is the batch, others are ``?``."""
+    """Return a shape as text; an open first dimension is the batch, other open ones are ``?``."""
     sizes = [("?" if place else "batch") if d is None else str(d) for place, d in enumerate(shape)]
     return f"[{', '.join(sizes)}]"
 
@@ -55,13 +55,13 @@ def shape_text(shape: Sequence[int | None]) -> str:
 def reported_inputs(backend: Backend) -> Sequence[TensorSpec]:
     """Return the inputs of a loaded model.
 
-    A backend without the optional ``inputs`` takes float32 in its ``input_shape``, where ``()`` is
-    any shape.
+    A backend without the optional ``inputs`` takes float32 in its ``input_shape``, where ``()``
+    means any shape.
 
     Raises
     ------
     UserError
-        The backend's ``inputs`` are something else.
+        The backend's ``inputs`` are not a sequence of :class:`TensorSpec`.
     """
     found: Any = getattr(backend, "inputs", None)
     if found is None:
@@ -80,7 +80,7 @@ def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
     Raises
     ------
     UserError
-        There is none or more than one, or its elements are of a type that would change the samples.
+        There is none or more than one, or its element type would change the samples.
     """
     if len(inputs) != 1:
         found = "; ".join(map(str, inputs))
@@ -102,12 +102,12 @@ def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
 def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]:
     """Return the input's shape for a backend that compiles or traces for one size.
 
-    ``batch`` is taken where the model leaves the batch open.
+    ``batch`` is used if the model leaves the batch open.
 
     Raises
     ------
     UserError
-        Another size is open, or one is zero.
+        Another dimension is open, or one is zero.
     """
     first, *rest = spec.shape or (None, None)
     sizes = (batch if first is None else first, *(0 if size is None else size for size in rest))
@@ -122,7 +122,7 @@ def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]
 def onnx_inputs(model: Any) -> list[TensorSpec]:
     """Return the inputs of an ``onnx.ModelProto``, without initializers that are listed as inputs.
 
-    Before IR version 4 every initializer was listed.
+    Before IR version 4 every initializer had to be listed as an input.
     """
     weights = {weight.name for weight in model.graph.initializer}
     weights |= {weight.values.name for weight in model.graph.sparse_initializer}
@@ -145,7 +145,7 @@ def _onnx_spec(value: Any) -> TensorSpec:
     return TensorSpec(value.name, numpy_name(element), shape)
 
 
-# What frameworks call the element types that numpy calls otherwise.
+# Element types for which frameworks and numpy have different names.
 _NAMES = {
     "float": FLOAT32,
     "f32": FLOAT32,
@@ -165,5 +165,5 @@ _NAMES = {
 
 
 def numpy_name(element: str) -> str:
-    """Return numpy's name of an element type of ONNX, ONNX Runtime, OpenVINO or PyTorch."""
+    """Return numpy's name for an element type of ONNX, ONNX Runtime, OpenVINO or PyTorch."""
     return _NAMES.get(element, element)

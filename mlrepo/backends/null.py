@@ -1,4 +1,4 @@
-"""A backend that answers at once: measures what LoadGen and the harness cost by themselves."""
+"""A backend that computes nothing, to measure the overhead of LoadGen and the harness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLASSES = 10
 
 
 class NullBackend:
-    """Returns the same scores for every sample; its results say nothing about any model."""
+    """Return the same scores for every sample; the results say nothing about any model."""
 
     capabilities = Capabilities(devices={CPU: ("fp32",)}, computes=False)
 
@@ -25,7 +25,7 @@ class NullBackend:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """Anything goes."""
+        """Any shape."""
         return ()
 
     def predict(self, batch: Array) -> Sequence[Array]:
@@ -33,7 +33,7 @@ class NullBackend:
         return [np.broadcast_to(self._scores, (len(batch), _CLASSES))]
 
     def describe(self) -> Mapping[str, Any]:
-        """Say that nothing was computed."""
+        """Return a description which says that nothing was computed."""
         return {
             "name": "null",
             "framework": "none",

@@ -1,7 +1,7 @@
-"""ONNX Runtime's execution providers: which serve a device, and what a session really ran on.
+"""ONNX Runtime's execution providers: which ones serve a device, and what a session really ran on.
 
-ONNX Runtime falls back to the CPU in silence: where a provider's library or driver is missing the
-session has none of it, and each operator that a provider does not know runs on the CPU.
+ONNX Runtime silently falls back to the CPU: if a provider's library or driver is missing, the
+session does not use it, and each operator that a provider does not support runs on the CPU.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _CPU = "CPUExecutionProvider"
-# Makes a session keep which provider got which nodes (get_provider_graph_assignment_info).
+# Makes a session record which provider got which nodes (get_provider_graph_assignment_info).
 _RECORD = "session.record_ep_graph_assignment_info"
-# Makes a session fail where a node would run on the CPU: for releases that do not keep it.
+# Makes a session fail if a node would run on the CPU: for releases that do not record this.
 _STRICT = "session.disable_cpu_ep_fallback"
 
 
@@ -31,15 +31,15 @@ class Provider:
     Attributes
     ----------
     word:
-        How ``--backend-opt provider=`` calls it.
+        Its name in ``--backend-opt provider=``.
     name:
         ONNX Runtime's name.
     kinds:
         The kinds of devices that it runs on.
     helpers:
-        Providers on the same device for the nodes that it does not know.
+        Providers on the same device for the nodes that it does not support.
     converts:
-        Whether it computes a model of float32 in float16.
+        Whether it can compute a float32 model in float16.
     """
 
     word: str
@@ -49,7 +49,7 @@ class Provider:
     converts: bool = False
 
     def asked(self, device: Device, precision: str, threads: int) -> list[object]:
-        """Return what a session is given as its providers."""
+        """Return the ``providers`` argument for a session."""
         options: dict[str, str] = {}
         if self.word == "openvino":
             index = f".{device.index}" if device.index else ""
@@ -65,7 +65,7 @@ class Provider:
         return [(self.name, options), *helpers]
 
 
-# The first that an installed ONNX Runtime has is taken for a device.
+# For a device, the first one that the installed ONNX Runtime has is used.
 PROVIDERS = (
     Provider("cpu", _CPU, (CPU,)),
     Provider("cuda", "CUDAExecutionProvider", (CUDA,)),
@@ -76,7 +76,7 @@ PROVIDERS = (
 )
 WORDS = tuple(provider.word for provider in PROVIDERS)
 
-# What gets each kind of device.
+# How to get each kind of device.
 WAYS = {
     CUDA: "`pip install onnxruntime-gpu` in place of onnxruntime, and NVIDIA's driver with CUDA "
     "and cuDNN, get it.",
@@ -97,14 +97,14 @@ def devices_here() -> list[Device]:
 
 
 def find_provider(device: Device, word: str) -> tuple[Provider, bool] | None:
-    """Return the provider for a device, and whether it is the one taken where none is asked for.
+    """Return the provider for a device, and whether it is the default one for that device.
 
-    None where the installed ONNX Runtime has none for such a device.
+    None if the installed ONNX Runtime has no provider for such a device.
 
     Raises
     ------
     UserError
-        ``word`` names a provider that is not here, or one for other devices.
+        ``word`` names a provider that is not installed, or one for other devices.
     """
     import onnxruntime
 
@@ -130,7 +130,7 @@ def find_provider(device: Device, word: str) -> tuple[Provider, bool] | None:
 
 
 def prepare(settings: onnxruntime.SessionOptions) -> None:
-    """Let a session on another device than the CPU keep what runs where."""
+    """Make a session on a device other than the CPU record which nodes run where."""
     import onnxruntime
 
     known = hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info")
@@ -138,7 +138,7 @@ def prepare(settings: onnxruntime.SessionOptions) -> None:
 
 
 def assigned(session: onnxruntime.InferenceSession) -> Mapping[str, Mapping[str, int]] | None:
-    """Return how many nodes of each operator each provider got; None where nobody kept it."""
+    """Return how many nodes of each operator each provider got; None if this was not recorded."""
     read = getattr(session, "get_provider_graph_assignment_info", None)
     if read is None:
         return None
@@ -156,7 +156,7 @@ def refuse_fallback(
     *,
     allowed: bool,
 ) -> dict[str, int]:
-    """Return how many nodes of the model each provider has; refuse what is not on the device.
+    """Return how many nodes of the model each provider got; refuse nodes outside the device.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def refuse_fallback(
     Raises
     ------
     UserError
-        The session runs on the CPU, as a whole or in part.
+        The session would run on the CPU, as a whole or in part.
     """
     if provider.name not in session.get_providers():
         raise UserError(

@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 
 
 class OnnxRuntimeBackend:
-    """Sessions run synchronously; all graph optimisations on.
+    """Synchronous sessions with all graph optimizations enabled.
 
-    Only ``ORT_ENABLE_ALL`` turns on the blocked NCHWc layout of convolutions (measured 1.4 times
+    Only ``ORT_ENABLE_ALL`` enables the blocked NCHWc layout of convolutions (measured 1.4 times
     as fast as ``EXTENDED`` on ResNet-50).
 
-    Options: ``provider``, one of :data:`~mlrepo.backends.onnx_providers.PROVIDERS` where several
+    Options: ``provider``, one of :data:`~mlrepo.backends.onnx_providers.PROVIDERS` if several
     serve the device; ``fallback``, refuse (default) or allow, for nodes that the device's provider
-    does not know; and ``streams``: so many sessions share the threads and each takes a part of a
-    batch. Threads of one session wait for each other after every operator; those of two do not.
+    does not support; and ``streams``, the number of sessions that share the threads, each of which
+    takes a part of a batch. The threads of one session wait for each other after every operator;
+    those of different sessions do not.
     """
 
     capabilities = Capabilities(
@@ -97,7 +98,7 @@ class OnnxRuntimeBackend:
         if self._provider.word != CPU:
             prepare(settings)
         if device.kind == CUDA and options.precision == "fp32":
-            # Else NVIDIA's libraries compute float32 in TF32, with 10 bits of a fraction.
+            # Otherwise NVIDIA's libraries compute float32 in TF32, with a 10-bit mantissa.
             os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
         try:
             self._sessions = [
@@ -133,16 +134,16 @@ class OnnxRuntimeBackend:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the model's input, None where any size goes."""
+        """The shape of the model's input, None for a dimension of any size."""
         return self._inputs[0].shape or ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
-        """What the model takes."""
+        """The inputs of the model."""
         return self._inputs
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a batch; with streams, each runs a part of it."""
+        """Run a batch; with streams, each session runs a part of it."""
         if self._pool is None or len(batch) < self._streams:
             return self._run(self._session, batch)
         parts = np.array_split(batch, self._streams)
@@ -151,7 +152,7 @@ class OnnxRuntimeBackend:
 
     @staticmethod
     def is_reference(options: BackendOptions) -> bool:
-        """Say whether others are compared with it: as it computes on the CPU by itself."""
+        """Return whether others are compared with it: on the CPU, by the CPU provider."""
         own = options.extra.get("provider", CPU) == CPU
         return own and Device.parse(options.device).kind == CPU
 
@@ -188,7 +189,7 @@ class OnnxRuntimeBackend:
 
 
 def read_input(value: Any, model: Path) -> TensorSpec:
-    """Return an input of a session, for which a scalar and an open rank are the same."""
+    """Return an input of a session, which does not tell a scalar from an unknown rank."""
     kind, _, element = value.type.removesuffix(")").partition("(")
     name = numpy_name(element if kind == "tensor" else kind)
     shape = tuple(d if isinstance(d, int) else None for d in value.shape)

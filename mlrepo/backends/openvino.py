@@ -15,16 +15,16 @@ from mlrepo.backends.devices import CPU, GPU, NPU, Device
 from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input
 from mlrepo.errors import UserError
 
-# What is not quantized in an int8 model is computed in float32, on an NPU in float16.
+# The parts of an int8 model that are not quantized are computed in float32, on an NPU in float16.
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVinoBackend:
     """One compiled model.
 
-    Option ``streams``: so many inferences run side by side, each on a part of a batch and of the
-    threads. A model with QuantizeLinear and DequantizeLinear runs in int8. An NPU runs models of
-    fixed sizes only: for it, a model is compiled for ``options.batch`` samples.
+    Option ``streams``: the number of inferences that run in parallel, each on a part of a batch and
+    of the threads. A model with QuantizeLinear and DequantizeLinear runs in int8. An NPU runs only
+    models with static shapes: for it, a model is compiled for ``options.batch`` samples.
     """
 
     capabilities = Capabilities(
@@ -86,7 +86,7 @@ class OpenVinoBackend:
         self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
 
     def _settings(self, device: Device) -> dict[str, object]:
-        """Return what a model is compiled with; only the CPU has threads."""
+        """Return the properties to compile a model with; only the CPU has threads."""
         hint = _HINTS.get(self._precision, "f32")
         found: dict[str, object] = {
             "INFERENCE_PRECISION_HINT": "f16" if device.kind == NPU else hint,
@@ -105,16 +105,16 @@ class OpenVinoBackend:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the model's input, None where any size goes."""
+        """The shape of the model's input, None for a dimension of any size."""
         return self._inputs[0].shape or ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
-        """What the model takes."""
+        """The inputs of the model."""
         return self._inputs
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a batch; with streams, each runs a part of it."""
+        """Run a batch; with streams, each inference runs a part of it."""
         if len(batch) < self._streams or self._streams == 1:
             return self._outputs(self._requests[0].infer([batch]))
         parts = np.array_split(batch, self._streams)
@@ -155,7 +155,7 @@ def _openvino() -> Any:
 
 
 def _name(device: Device) -> str:
-    """Return OpenVINO's name of a device: ``GPU``, ``GPU.1``."""
+    """Return OpenVINO's name for a device: ``GPU``, ``GPU.1``."""
     return f"{device.kind.upper()}.{device.index}" if device.index else device.kind.upper()
 
 
@@ -169,7 +169,7 @@ def _devices(core: Any) -> list[Device]:
 
 
 def _ran_on(model: Any) -> Device:
-    """Return the device of a compiled model; refuse one that was spread over several."""
+    """Return the device of a compiled model; refuse a model spread over several devices."""
     found = [_device(str(name)) for name in model.get_property("EXECUTION_DEVICES")]
     if len(found) != 1:
         raise UserError(

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU or a CUDA device: eager channels-last, or compiled by TorchInductor."""
+"""PyTorch on the CPU or a CUDA device: TorchScript, eager, or compiled by TorchInductor."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mlrepo.backends.torch_models import load_torch_model, torch_kind
 from mlrepo.errors import UserError
 
 _MODES = ("script", "eager", "compile")
-# Precisions that weights of float32 are converted to, by PyTorch's name.
+# Precisions that float32 weights can be converted to, with PyTorch's names.
 _CAST = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 class PytorchBackend:
-    """A model as PyTorch module.
+    """A model as a PyTorch module.
 
-    Option ``mode``: ``script`` (default: traced, frozen, fused by TorchScript: most of the speed
-    for a second of waiting), ``eager``, or ``compile`` (TorchInductor; needs a C++ compiler and
-    half a minute, and compiles for one batch size).
+    Option ``mode``: ``script`` (default: traced, frozen and fused by TorchScript, which takes a
+    second and gives most of the speed), ``eager``, or ``compile`` (TorchInductor; needs a C++
+    compiler and half a minute, and compiles for one batch size).
     """
 
     capabilities = Capabilities(
@@ -41,7 +41,7 @@ class PytorchBackend:
     )
 
     def load(self, model: Path, options: BackendOptions) -> None:
-        """Load and optimise the model; precisions fp32, bf16, and int8 of a TorchScript model."""
+        """Load and optimize the model; precisions fp32, bf16, and int8 of a TorchScript model."""
         scripted = model.suffix != ".onnx" and torch_kind(model) == "script"
         on_cpu = Device.parse(options.device).kind == CPU
         # PyTorch has no quantized operators for CUDA.
@@ -75,7 +75,7 @@ class PytorchBackend:
         elif self._mode == "script":
             try:
                 self._trace(shape, check=loaded.kind == "program")
-            except Exception as error:  # PyTorch raises what its operators met, of any kind
+            except Exception as error:  # PyTorch's operators raise errors of any kind
                 raise UserError.caused_by(
                     f"PyTorch cannot run {model.name}",
                     error,
@@ -83,7 +83,7 @@ class PytorchBackend:
                 ) from error
 
     def _place(self, device: Device, module: Any) -> None:
-        """Move a module to the device; refuse one that is not here."""
+        """Move a module to the device; refuse a device that was not found."""
         import torch
 
         here = _devices()
@@ -92,7 +92,7 @@ class PytorchBackend:
         self._asked = str(device)
         self._device = torch.device(device.kind, device.index) if device.kind == CUDA else None
         if self._device is not None:
-            # Else float32 is computed in TF32, with 10 bits of a fraction.
+            # Otherwise float32 is computed in TF32, with a 10-bit mantissa.
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
             module.to(self._device)
 
@@ -107,8 +107,8 @@ class PytorchBackend:
     def _trace(self, shape: tuple[int, ...], *, check: bool) -> None:
         """Replace the module by its trace, frozen and fused.
 
-        With ``check`` another batch is compared, because an exported program keeps in its trace
-        what it computed from the batch size. Then the trace is for this batch alone.
+        The trace of an exported program may contain values that depend on the batch size. So with
+        ``check`` another batch size is compared; if it differs, the trace is for this one only.
         """
         import torch
 
@@ -131,20 +131,20 @@ class PytorchBackend:
                 fused(example)
                 return fused
             except RuntimeError:
-                pass  # a fusion that does not know all forms of an operator
+                pass  # a fusion that does not support all variants of an operator
         return torch.jit.freeze(traced)
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the input, () for any; the batch is open where the model's is.
+        """The shape of the input, () for any; the batch is open if the model's is.
 
-        It is fixed for ``mode=compile``.
+        With ``mode=compile`` the batch is fixed.
         """
         return self._spec.shape or ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
-        """What the model takes."""
+        """The inputs of the model."""
         return [self._spec]
 
     def predict(self, batch: Array) -> Sequence[Array]:
@@ -162,7 +162,7 @@ class PytorchBackend:
         return [(o.float() if o.is_floating_point() else o).numpy() for o in outputs]
 
     def _taken_back(self, output: Any) -> Any:
-        """Return an output on the CPU; refuse one that the device did not compute."""
+        """Copy an output to the CPU; refuse one that another device computed."""
         if output.device != self._device:
             raise UserError(
                 f"PyTorch computed the model on {output.device}, not on {self._asked}.",
@@ -208,7 +208,7 @@ def _agree(module: Any, traced: Any, batch: Any) -> bool:
             one.shape == other.shape and torch.allclose(one, other, rtol=1e-2, atol=1e-2)
             for one, other in pairs
         )
-    except Exception:  # whatever a trace for another batch meets
+    except Exception:  # a trace may raise anything for another batch size
         return False
 
 

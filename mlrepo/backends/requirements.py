@@ -1,6 +1,6 @@
-"""What backends need besides mlrepo itself, in versions that fit together.
+"""The packages that backends need besides mlrepo itself, in versions that work together.
 
-The extras of pyproject.toml say the same; a test holds them equal.
+The extras in pyproject.toml list the same packages; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from mlrepo.distributions import installed_version, numbers_of, released
 
 ONNX = ("onnx>=1.17",)
-# The only version of which CPU builds and TVM's importer are known to fit.
+# The only version whose CPU builds are known to work with TVM's importer.
 TORCH = ("torch==2.13.0",)
 TVM = (
     "apache-tvm==0.27.0.post1",
@@ -32,7 +32,7 @@ def missing(
         assert match is not None, requirement
         name, relation, wanted = match.groups()
         have = version_of(name)
-        if have == "":  # a build from source that does not say its version: its user knows it
+        if have == "":  # a build from source without a version: left to the user
             continue
         exact = relation == "=="
         if have is None or not (

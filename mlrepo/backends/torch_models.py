@@ -1,7 +1,7 @@
-"""Model files as PyTorch modules: ONNX, exported programs, TorchScript, states of ResNet-50.
+"""Model files as PyTorch modules: ONNX, exported programs, TorchScript, ResNet-50 state dicts.
 
-Which it is, the content says; a name only decides about ONNX. Nothing that a file holds is run to
-read it: pickles are read for their tensors alone.
+The content decides which kind a file is; only ONNX is recognized by its name. No code in a file is
+run to read it: only tensors are read from pickles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WAYS = (
     "It reads: .onnx; .pt2 of torch.export.save; .pt of torch.jit.save; and .pth or .safetensors "
     "with the weights of torchvision's ResNet-50."
 )
-# Where an archive of torch.export keeps what is unpickled as Python's objects.
+# Where an archive of torch.export keeps what is unpickled as Python objects.
 _OBJECTS = ("custom_obj_", "opaque_obj_")
 
 
@@ -37,10 +37,10 @@ class TorchModel:
     module:
         The module.
     spec:
-        Its input; the batch is None where the module runs any size.
+        Its input; the batch is None if the module runs any batch size.
     kind:
-        ``onnx``, or what :func:`torch_kind` says. A ``script`` can be run, but neither traced nor
-        exported.
+        ``onnx``, or what :func:`torch_kind` returns. A ``script`` can be run, but neither traced
+        nor exported.
     """
 
     module: Any
@@ -48,23 +48,23 @@ class TorchModel:
     kind: str
 
     def shape(self, batch: int, model: Path) -> tuple[int, ...]:
-        """Return the input's shape for ``batch`` samples, or for the batch that the model is for.
+        """Return the input's shape for ``batch`` samples, or for the model's own fixed batch.
 
         Raises
         ------
         UserError
-            Another size is open.
+            Another dimension is open.
         """
         return compiled_shape(self.spec, batch, model)
 
 
 def load_torch_model(path: Path, batch: int) -> TorchModel:
-    """Return an inference module, made for ``batch`` samples where the model leaves them open.
+    """Return an inference module, made for ``batch`` samples if the model leaves the batch open.
 
     Raises
     ------
     UserError
-        PyTorch is missing, or the file is no model that it can run.
+        PyTorch is missing, or it cannot run the file as a model.
     """
     try:
         import torch
@@ -92,7 +92,7 @@ def load_torch_model(path: Path, batch: int) -> TorchModel:
 
 
 def torch_kind(path: Path) -> str:
-    """Return ``program``, ``script``, ``state`` or ``safetensors``, as the content says.
+    """Return ``program``, ``script``, ``state`` or ``safetensors``, according to the content.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def torch_kind(path: Path) -> str:
         else:
             with path.open("rb") as stream:
                 start = stream.read(2)
-            # A pickle begins with its protocol: a state as torch.save wrote it before 1.6.
+            # A pickle begins with its protocol: a state dict that torch.save wrote before 1.6.
             if start[:1] != b"\x80":
                 raise UserError(f"{path.name} is no file of PyTorch.", hint=_WAYS)
             return "state"
@@ -161,17 +161,17 @@ def _spec(value: Any) -> TensorSpec:
 
 @contextmanager
 def _reading(path: Path, what: str) -> Iterator[None]:
-    """Let PyTorch read a file without running code of it, and name what it raises."""
+    """Let PyTorch read a file without running its code; turn what it raises into a UserError."""
     names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
     before = {name: os.environ.pop(name, None) for name in names}
-    # torch.export.load unpickles without this guard where its own archive says so.
+    # torch.export.load unpickles without this guard if the archive says so.
     os.environ[names[0]] = "1"
     level = logging.getLogger("torch.export").level
     logging.getLogger("torch.export").setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except Exception as error:  # PyTorch raises what its readers met, of any kind
+    except Exception as error:  # PyTorch's readers raise errors of any kind
         raise UserError.caused_by(
             f"PyTorch cannot read {path.name} as {what}",
             error,

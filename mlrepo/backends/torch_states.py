@@ -1,4 +1,4 @@
-"""States of PyTorch models: names and tensors, from which torchvision's ResNet-50 is built."""
+"""State dicts of PyTorch models, from which torchvision's ResNet-50 is built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from mlrepo.errors import UserError
 
-# Under which names training scripts keep the state in their checkpoints.
+# The keys under which training scripts keep the state dict in their checkpoints.
 _INSIDE = (
     "state_dict",
     "model_state_dict",
@@ -29,7 +29,8 @@ _INSIDE = (
     "ema_state_dict",
     "params",
 )
-# What wrappers put before every name: DataParallel, AveragedModel (EMA), torch.compile, Lightning.
+# Prefixes that wrappers add to every name: DataParallel, AveragedModel (EMA), torch.compile,
+# Lightning.
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _COUNTERS = ("num_batches_tracked", "n_averaged")
 _ONLY = (
@@ -47,14 +48,14 @@ _LONGEST_HEADER = 100_000_000
 
 
 def read_state(path: Path, kind: str = "state") -> dict[str, Any]:
-    """Return the tensors of a state by name; ``kind`` is ``state`` or ``safetensors``.
+    """Return the tensors of a state dict by name; ``kind`` is ``state`` or ``safetensors``.
 
-    A checkpoint's state is found inside it, and the prefixes of wrappers are taken off.
+    The state dict is found inside a checkpoint, and the prefixes of wrappers are removed.
 
     Raises
     ------
     UserError
-        The file holds Python's objects, several states, or no state.
+        The file contains Python objects, several state dicts, or none.
     """
     found = _read_safetensors(path) if kind == "safetensors" else _unpickled(path)
     if isinstance(found, Mapping):
@@ -90,7 +91,7 @@ def _is_state(value: Any) -> bool:
 
 def _unpickled(path: Path) -> Any:
     try:
-        # Training scripts keep their arguments beside the state; a namespace only holds values.
+        # Training scripts save their arguments with the state dict; a namespace only holds values.
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -114,7 +115,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    """Read the format of safetensors: the header's length, the header in JSON, the numbers."""
+    """Read a safetensors file: the header's length, the header in JSON, the numbers."""
     try:
         content = path.read_bytes()
         length = int.from_bytes(content[:8], "little")
@@ -138,12 +139,12 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 
 
 def resnet50(path: Path, state: Mapping[str, Any]) -> Any:
-    """Build ResNet-50 v1.5 from the state of torchvision's model, with any number of classes.
+    """Build ResNet-50 v1.5 from the state dict of torchvision's model, with any number of classes.
 
     Raises
     ------
     UserError
-        The state is of another architecture: it says by which names and shapes.
+        The state dict is of another architecture; the message names the tensors that differ.
     """
     classes = state["fc.bias"].shape[0] if getattr(state.get("fc.bias"), "ndim", 0) == 1 else 1000
     model = _ResNet50(classes)
@@ -173,7 +174,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 class _Bottleneck(nn.Module):
-    """Three convolutions beside a shortcut; the stride is in the second one (v1.5)."""
+    """Three convolutions with a shortcut; the stride is in the second one (v1.5)."""
 
     def __init__(self, cin: int, width: int, stride: int) -> None:
         super().__init__()
@@ -200,7 +201,7 @@ def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> Any:
 
 
 class _ResNet50(nn.Module):
-    """ResNet-50 v1.5 under torchvision's names."""
+    """ResNet-50 v1.5 with torchvision's names."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""ONNX models as PyTorch modules: each operator in the versions for which it is proved.
+"""ONNX models as PyTorch modules: each operator in the versions for which it is tested.
 
-An operator's function has ONNX's inputs as positional and its attributes as keyword parameters with
-ONNX's defaults. What no function takes (another version, an attribute, an output, another domain)
+An operator's function takes ONNX's inputs as positional and its attributes as keyword parameters
+with ONNX's defaults. Anything that no function takes (another version, attribute, output or domain)
 is refused when the model is read.
 """
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from mlrepo.backends.torch_onnx.registry import TYPES, Unsupported, operator
 
-# Operators of one input that PyTorch has under the same meaning.
+# Operators with one input that PyTorch has with the same meaning.
 _SAME: dict[str, tuple[Any, ...]] = {
     "Abs": (torch.abs, 6, 13),
     "Neg": (torch.neg, 6, 13),
@@ -47,7 +47,7 @@ _SAME: dict[str, tuple[Any, ...]] = {
     "BitwiseNot": (torch.bitwise_not, 18),
     "Identity": (lambda x: x, 1, 13, 14, 16, 19, 21, 23, 24, 25),
 }
-# Operators of two inputs, with broadcasting.
+# Operators with two inputs, with broadcasting.
 _PAIRS: dict[str, tuple[Any, ...]] = {
     "Add": (torch.add, 7, 13, 14),
     "Sub": (torch.sub, 7, 13, 14),
@@ -76,7 +76,7 @@ def _two(function: Any) -> Any:
     def run(a: Any, b: Any) -> Any:
         if isinstance(a, torch.Tensor):
             return function(a, b)
-        # PyTorch's functions want the tensor first; in its own type the number stays exact.
+        # PyTorch's functions need the tensor first; in the tensor's type the number stays exact.
         return function(torch.full((), a, dtype=b.dtype, device=b.device), b)
 
     return run
@@ -92,7 +92,7 @@ for _name, (_function, *_versions) in _LOGIC.items():
 
 @operator("Div", 7, 13, 14, numbers=True)
 def _div(a: Any, b: Any) -> Any:
-    """Divide; integers towards zero."""
+    """Divide; round integers towards zero."""
     kind = a if isinstance(a, torch.Tensor) else b
     if kind.is_floating_point():
         return a / b
@@ -103,7 +103,7 @@ def _div(a: Any, b: Any) -> Any:
 
 @operator("Mod", 10, 13)
 def _mod(a: Any, b: Any, *, fmod: int = 0) -> Any:
-    """With ``fmod`` the sign is the dividend's, otherwise the divisor's (integers only)."""
+    """Return the remainder, with the dividend's sign if ``fmod``, else the divisor's (integers)."""
     if fmod:
         return torch.fmod(a, b)
     if a.is_floating_point():
@@ -113,7 +113,7 @@ def _mod(a: Any, b: Any, *, fmod: int = 0) -> Any:
 
 @operator("Pow", 7, 12, 13, 15, numbers=True)
 def _pow(a: Any, b: Any) -> Any:
-    """The type is the base's."""
+    """Raise to a power; the result has the type of the base."""
     if not isinstance(a, torch.Tensor):
         a = torch.full((), a, dtype=b.dtype, device=b.device)
     if not a.is_floating_point() and isinstance(b, torch.Tensor) and b.is_floating_point():
@@ -151,7 +151,7 @@ def _clip_attributes(x: Any, *, min: float | None = None, max: float | None = No
     limits = torch.finfo(torch.float32)
     low = limits.min if min is None else min
     high = limits.max if max is None else max
-    # Half precision has no such bounds: there the default is none.
+    # Half precision cannot represent these bounds: there the default is no bound.
     narrow = torch.finfo(x.dtype)
     return x.clamp(low if low >= narrow.min else None, high if high <= narrow.max else None)
 
@@ -172,7 +172,7 @@ def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
 
 @operator("Dropout", 7, 10)
 def _dropout_attributes(x: Any, *, ratio: float = 0.5) -> Any:
-    """Runtimes differ about the mask of these versions, which is refused."""
+    """Refuse the mask of these versions, about which runtimes differ."""
     return x
 
 
@@ -187,7 +187,7 @@ def _dropout(
 
 @operator("Cast", 6, 9, 13, 19, 21, 23, 24, 25)
 def _cast(x: Any, *, to: int, saturate: int = 1, round_mode: str = "up") -> Any:
-    """``saturate`` and ``round_mode`` concern types of eight bits and fewer, which are refused."""
+    """Ignore ``saturate`` and ``round_mode``: they are for types of at most 8 bits, all refused."""
     if to not in TYPES:
         raise Unsupported(f"the element type number {to}")
     return x.to(TYPES[to])
@@ -245,7 +245,7 @@ def _gelu(x: Any, *, approximate: str = "none") -> Any:
         return functional.gelu(x)
     if approximate != "tanh":
         raise Unsupported(f"approximate {approximate}")
-    # TorchScript's optimization takes PyTorch's own for one by the error function.
+    # TorchScript's optimization replaces PyTorch's own by one that uses the error function.
     return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 

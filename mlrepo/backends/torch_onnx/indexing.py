@@ -38,7 +38,7 @@ def _slice(
 
 
 def _end(end: int, size: int) -> int | None:
-    """Return where a slice that goes backwards ends: None for including the first element."""
+    """Return the end of a backward slice: None to include the first element."""
     return None if end < -size else end
 
 
@@ -62,7 +62,7 @@ def _gather_elements(x: Any, indices: Any, *, axis: int = 0) -> Any:
 @operator("GatherND", 11, 12, 13)
 def _gather_nd(x: Any, indices: Any, *, batch_dims: int = 0) -> Any:
     parts = indices.unbind(-1)
-    # Each axis of the batch counts along itself.
+    # Along each batch axis, the index is the position itself.
     rank = indices.dim() - 1
     where: list[Any] = []
     for dim in range(batch_dims):
@@ -90,7 +90,7 @@ def _scatter_nd(x: Any, indices: Any, updates: Any, *, reduction: str = "none") 
 
 
 def _counted(indices: Any, size: Any) -> Any:
-    """Return indices of 64 bits, counted from the front."""
+    """Return 64-bit indices, counted from the front."""
     indices = indices.to(torch.int64)
     return torch.where(indices < 0, indices + size, indices)
 
@@ -138,7 +138,7 @@ def _pad(
 
 
 def _source(i: int, size: int, mode: str) -> int:
-    """Return which element stands at position ``i``, counted from the first before padding."""
+    """Return which element is at position ``i``, counted from the first one before padding."""
     if mode == "edge":
         return min(max(i, 0), size - 1)
     if mode == "wrap":

@@ -1,4 +1,4 @@
-"""Convolutions, matrix products and normalisations."""
+"""Convolutions, matrix products and normalizations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX model as a PyTorch module: what is constant is computed once, the rest node by node."""
+"""An ONNX model as a PyTorch module: constants are computed once, the rest node by node."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Step:
     """A node as the module runs it.
 
     A source is ``("value", name)``, ``("buffer", name)``, or ``("number", the argument itself)``.
-    After the step the values in ``last`` are not needed any more.
+    After the step the values in ``last`` are no longer needed.
     """
 
     run: Callable[..., Any]
@@ -44,7 +44,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Pass:
-    """What one batch size gives: constants made of shapes, decisions, the outputs' shapes."""
+    """The results of one batch size: constants made from shapes, decisions, output shapes."""
 
     shaped: Mapping[str, Any]
     decisions: Sequence[Any]
@@ -57,7 +57,7 @@ class OnnxModule(torch.nn.Module):
     Attributes
     ----------
     spec:
-        The input: its batch is None where the module runs any size as ONNX says it.
+        The input; its batch is None if the module runs every batch size as ONNX specifies.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class OnnxModule(torch.nn.Module):
         return self._buffer_of[name]
 
     def forward(self, x: Any) -> Any:
-        """Return the output for a batch, or a tuple of all."""
+        """Return the output for a batch, or a tuple if there are several."""
         values: dict[str, Any] = {self.spec.name: x}
         for step in self.steps:
             given = [self._read(values, *source) for source in step.sources]
@@ -123,13 +123,13 @@ class OnnxModule(torch.nn.Module):
 
 
 def read_onnx(path: Path, batch: int) -> OnnxModule:
-    """Return a model as module, made for ``batch`` samples where the model leaves them open.
+    """Return a model as a module, made for ``batch`` samples if the model leaves the batch open.
 
     Raises
     ------
     UserError
-        The file is no ONNX model, takes something else than one image, or holds what cannot be
-        run exactly as ONNX says it: then operator, version and node are named.
+        The file is not an ONNX model, takes anything but one image, or has a node that cannot be
+        run exactly as ONNX specifies: then the message names operator, version and node.
     """
     model = _load(path)
     spec = only_input(onnx_inputs(model), path)
@@ -165,9 +165,9 @@ def _load(path: Path) -> Any:
 
 
 class _Graph:
-    """What is known of a graph before it runs; nodes that depend on constants alone are computed.
+    """A graph before it runs; nodes that depend only on constants are computed.
 
-    ``constants`` gets their results.
+    Their results are added to ``constants``.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class _Graph:
                 self.nodes.append(node)
 
     def try_batch(self, shape: tuple[int, ...]) -> _Pass:
-        """Run the nodes for the shape and type of an image, without its numbers.
+        """Run the nodes with the shape and type of an image, without values.
 
         Raises
         ------
@@ -212,7 +212,7 @@ class _Graph:
         return _Pass(shaped, taken, [tuple(values[name].shape) for name in self._results])
 
     def takes_any(self, shape: tuple[int, ...], first: _Pass) -> bool:
-        """Return whether what was computed for one batch size is the same for every other one."""
+        """Return whether what was computed for one batch size holds for every other one."""
         own = shape[0]
         for batch in sorted({1, own + 1, 2 * own + 17, 1009} - {own}):
             try:

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph, each with its proved function, and one run with checked types."""
+"""The nodes of an ONNX graph, each with its tested function, run with checked types."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SUBGRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 @dataclass(frozen=True)
 class TorchNode:
-    """A node that can be run; ``""`` among the names is an input or output that is left out."""
+    """A node that can be run; the name ``""`` is an omitted input or output."""
 
     label: str
     kind: str
@@ -40,21 +40,21 @@ class TorchNode:
 
     @property
     def wanted(self) -> int:
-        """How many outputs are used, counted to the last one."""
+        """The number of outputs up to the last one that is used."""
         return max((i + 1 for i, name in enumerate(self.outputs) if name), default=0)
 
     def keywords(self) -> dict[str, Any]:
-        """Return what the function takes besides the inputs."""
+        """Return the function's arguments besides the inputs."""
         counted = {"outputs": self.wanted} if self.operator.counts else {}
         return {**self.attributes, **counted}
 
     def argument(self, index: int, tensor: Any, *, constant: bool) -> Any:
-        """Return an input as the function takes it: a tensor, or numbers where it is constant.
+        """Return an input as the function takes it: a tensor, or numbers if it is constant.
 
         Raises
         ------
         Unsupported
-            The function needs the numbers, and they depend on the image.
+            The function needs the numbers, but they depend on the image.
         """
         if tensor is None:
             return None
@@ -68,15 +68,15 @@ class TorchNode:
         return tensor
 
     def run(self, tensors: Sequence[Any], constant: Sequence[bool]) -> tuple[Any, ...]:
-        """Run the node on tensors, or ``None`` for what is left out, and return its outputs.
+        """Run the node on tensors, with ``None`` for omitted inputs, and return its outputs.
 
-        If all inputs are constant, the result has numbers; otherwise it has shape and type only.
-        The types of inputs and outputs are those that ONNX's schema ties together.
+        If all inputs are constant, the outputs have values; otherwise only shapes and types.
+        The types of inputs and outputs must match ONNX's schema.
 
         Raises
         ------
         Unsupported
-            The node is not within what is proved.
+            The node is not of a form that is tested.
         """
         if all(constant) or self.kind in ("Shape", "Size"):
             known = self.operator.known
@@ -93,7 +93,7 @@ class TorchNode:
         return results
 
     def _check_types(self, tensors: Sequence[Any], results: Sequence[Any]) -> None:
-        # Version 1 lists floats alone, but exporters have always written integers with it.
+        # Version 1 allows only floats, but exporters have always written integers, too.
         if self.kind == "Constant":
             return
         bound: dict[str, Any] = {}
@@ -123,7 +123,7 @@ def read_nodes(path: Path, model: Any) -> list[TorchNode]:
     Raises
     ------
     UserError
-        The first node that cannot be run, with operator, version and name.
+        A node cannot be run; the message names the first one's operator, version and name.
     """
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     needed = {value.name for value in model.graph.output}
@@ -142,7 +142,7 @@ def read_nodes(path: Path, model: Any) -> list[TorchNode]:
 
 
 def refused(path: Path, label: str, reason: object) -> UserError:
-    """Return the refusal of a node."""
+    """Return the error for a node that is refused."""
     return UserError(f"{path.name}: PyTorch cannot run its {label}: {reason}.", hint=HINT)
 
 
@@ -201,7 +201,7 @@ def to_tensor(proto: Any) -> Any:
     Raises
     ------
     Unsupported
-        PyTorch does not compute with its type.
+        PyTorch does not compute with this type.
     """
     if proto.data_type not in TYPES:
         name = onnx.TensorProto.DataType.Name(proto.data_type).lower()

@@ -1,4 +1,4 @@
-"""Quantized tensors: the integers and the rounding of ONNX, computed exactly."""
+"""Quantized tensors, with exactly ONNX's integers and rounding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlrepo.backends.torch_onnx.registry import Unsupported, axis_of, operator
 
 
 def _along(parameter: Any, x: Any, axis: int) -> Any:
-    """Return a scale or zero point shaped so that it goes along an axis of ``x``."""
+    """Return a scale or zero point reshaped to broadcast along an axis of ``x``."""
     if parameter.dim() == 0 or (parameter.dim() == 1 and len(parameter) == 1):
         return parameter.reshape([])
     if parameter.dim() != 1:
@@ -20,7 +20,7 @@ def _along(parameter: Any, x: Any, axis: int) -> Any:
 
 
 def _to_integer(x: Any, zero: Any, dtype: Any) -> Any:
-    """Round half to even, add the zero point, and stay within the type."""
+    """Round half to even, add the zero point, and clamp to the range of the type."""
     if dtype not in (torch.uint8, torch.int8, torch.int16):
         raise Unsupported(f"the type {dtype}")
     limits = torch.iinfo(dtype)
@@ -39,7 +39,7 @@ def _quantize(
     precision: int = 0,
     saturate: int = 1,
 ) -> Any:
-    """``saturate`` concerns floats of eight bits alone."""
+    """Quantize; ``saturate`` is ignored, because it is only for 8-bit floats."""
     if block_size or output_dtype or precision:
         raise Unsupported("block_size, output_dtype or precision")
     if zero is None:
@@ -68,7 +68,7 @@ def _dequantize(
 
 @operator("DynamicQuantizeLinear", 11)
 def _dynamic_quantize(x: Any) -> Any:
-    """Scale and zero point from the values of this very tensor."""
+    """Quantize with the scale and zero point of this tensor's own values."""
     low, high = x.amin().clamp(max=0), x.amax().clamp(min=0)
     scale = (high - low) / 255
     zero = torch.round((0 - low / scale).clamp(0, 255)).to(torch.uint8)
@@ -79,10 +79,10 @@ def _dynamic_quantize(x: Any) -> Any:
 def _matmul_integer(a: Any, b: Any, a_zero: Any = None, b_zero: Any = None) -> Any:
     left, right = a.to(torch.float64), b.to(torch.float64)
     if a_zero is not None:
-        # One for all, or one for each row.
+        # One zero point for all, or one per row.
         shift = a_zero.reshape([]) if a_zero.numel() == 1 else a_zero.unsqueeze(-1)
         left = left - shift.to(torch.float64)
     if b_zero is not None:
         right = right - b_zero.to(torch.float64)
-    # Sums of products of bytes are exact in 53 bits.
+    # Sums of products of bytes fit exactly into 53 bits.
     return torch.matmul(left, right).to(torch.int32)

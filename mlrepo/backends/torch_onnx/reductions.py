@@ -26,7 +26,7 @@ def _average(x: Any, dims: list[int], keep: bool) -> Any:
     return x.mean(dims, keepdim=keep)
 
 
-# Each takes a tensor, the axes counted from the front, and whether they are kept.
+# Each function takes a tensor, the axes counted from the front, and whether to keep them.
 _REDUCTIONS: dict[str, Callable[[Any, list[int], bool], Any]] = {
     "ReduceSum": _total,
     "ReduceMean": _average,
@@ -39,7 +39,7 @@ _REDUCTIONS: dict[str, Callable[[Any, list[int], bool], Any]] = {
     "ReduceLogSum": lambda x, dims, keep: _total(x, dims, keep).log(),
     "ReduceLogSumExp": lambda x, dims, keep: torch.logsumexp(x, dims, keepdim=keep),
 }
-# With no axes and noop_with_empty_axes these return their input; runtimes differ about the others.
+# With noop_with_empty_axes and no axes these return their input; for the others runtimes differ.
 _IDENTITIES = {"ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin"}
 
 
@@ -81,7 +81,7 @@ def _log_softmax(x: Any, axis: int) -> Any:
 
 
 def _hardmax(x: Any, axis: int) -> Any:
-    """One at the first of the largest, zero elsewhere."""
+    """Return one at the first maximum, zero elsewhere."""
     largest = x == x.amax(axis, keepdim=True)
     return (largest & (largest.cumsum(axis) == 1)).to(x.dtype)
 
@@ -94,7 +94,7 @@ for _name, _along in {
 
     @operator(_name, 1, 11)
     def _over_the_rest(x: Any, *, axis: int = 1, _along: Any = _along) -> Any:
-        """Before version 13: over all axes from ``axis`` on, as if they were one."""
+        """Normalize over all axes from ``axis`` on, as if they were one (before version 13)."""
         axis = axis_of(x, axis)
         if axis == x.dim() - 1:
             return _along(x, axis)
@@ -128,7 +128,7 @@ def _top_k_attribute(x: Any, *, k: int, axis: int = -1) -> Any:
 
 @operator("TopK", 10, 11, 24, known=("k",))
 def _top_k(x: Any, k: Any, *, axis: int = -1, largest: int = 1, sorted: int = 1) -> Any:
-    """Of equal values the first one comes first, which PyTorch's own topk leaves open."""
+    """Return the top k, equal values in order of their index, unlike PyTorch's own topk."""
     count = int(k[0] if isinstance(k, list) else k)
     values, indices = torch.sort(x, dim=axis, descending=bool(largest), stable=True)
     return values.narrow(axis, 0, count), indices.narrow(axis, 0, count)

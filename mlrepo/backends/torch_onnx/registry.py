@@ -1,4 +1,4 @@
-"""Which function runs which operator in which versions, and what it takes."""
+"""The registry of functions for ONNX operators: their versions and arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# ONNX's element types by number and by name, as far as PyTorch computes with them.
+# ONNX's element types by number and by name, those that PyTorch computes with.
 TYPES: dict[int, torch.dtype] = {
     1: torch.float32,
     2: torch.uint8,
@@ -46,23 +46,23 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Operator:
-    """One function and what it takes.
+    """A function for an operator, and its arguments.
 
     Attributes
     ----------
     run:
-        Takes tensors (None for an input that is left out) and the attributes; returns a tensor, or
-        a tuple of them.
+        Takes tensors (None for an omitted input) and the attributes; returns a tensor or a tuple
+        of tensors.
     inputs:
         The names of the positional parameters.
     known:
-        Inputs that are given as Python's numbers and lists: their values decide about shapes.
+        Inputs that are passed as Python numbers and lists, because their values determine shapes.
     numbers:
-        Constants of no dimension are given as Python's numbers, which is faster and as exact.
+        Whether scalar constants are passed as Python numbers, which is faster and just as exact.
     attributes:
         The names of the attributes that it takes.
     counts:
-        It takes the number of outputs that are used, as ``outputs``.
+        Whether it takes the number of used outputs, as ``outputs``.
     """
 
     run: Callable[..., Any]
@@ -73,7 +73,7 @@ class Operator:
     counts: bool
 
     def input_name(self, index: int) -> str:
-        """Return the name of an input; the last one may be given any number of times."""
+        """Return the name of an input; the last name may be repeated."""
         return self.inputs[min(index, len(self.inputs) - 1)]
 
 
@@ -83,7 +83,7 @@ _OPERATORS: dict[str, dict[int, Operator]] = {}
 def operator(
     names: str, *versions: int, known: Sequence[str] = (), numbers: bool = False
 ) -> Callable[[Function], Function]:
-    """Register a function for operators (separated by blanks) in the versions that changed them."""
+    """Register a function for operators (separated by spaces) in these versions of each."""
 
     def register(function: Function) -> Function:
         parameters = inspect.signature(function).parameters.values()
@@ -105,7 +105,7 @@ def operator(
 
 
 def find_operator(name: str, version: int) -> Operator | None:
-    """Return what runs an operator as its version ``version`` says."""
+    """Return the function for version ``version`` of an operator, None if there is none."""
     return _OPERATORS.get(name, {}).get(version)
 
 
@@ -134,10 +134,10 @@ def decisions() -> Iterator[list[Any]]:
 
 
 def fixed(sizes: Sequence[Any]) -> list[int]:
-    """Return sizes as Python's numbers: the code that follows holds for these alone.
+    """Return sizes as Python numbers, for code whose result is valid only for these sizes.
 
-    All else that is computed from ``x.shape`` stays open when the module is traced. What is fixed
-    is compared between batch sizes, so that a module that depends on its batch is known as such.
+    Everything else that is computed from ``x.shape`` stays symbolic when the module is traced. The
+    fixed sizes of two batch sizes are compared, to detect a module that depends on its batch.
     """
     numbers = [int(size) for size in sizes]
     taken = _decisions.get()

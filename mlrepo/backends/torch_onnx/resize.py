@@ -1,4 +1,4 @@
-"""Resizing: each axis by a matrix of weights, or by the nearest element."""
+"""Resizing, axis by axis: with a matrix of weights, or by the nearest element."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _resize(
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
 ) -> Any:
-    """``roi`` and ``extrapolation_value`` concern tf_crop_and_resize alone, which is refused."""
+    """Ignore ``roi`` and ``extrapolation_value``: only tf_crop_and_resize uses them (refused)."""
     if antialias or keep_aspect_ratio_policy != "stretch":
         raise Unsupported("antialias or keep_aspect_ratio_policy")
     dims = list(range(x.dim())) if axes is None else [axis_of(x, axis) for axis in axes]
@@ -87,7 +87,7 @@ def _resize(
 
 
 def _places(way: str, source: int, target: int, factor: float) -> Places:
-    """Return where each element of the result lies in the source, as runtimes compute it."""
+    """Return the source coordinate of each element of the result, as runtimes compute it."""
     f32 = np.float32
     at = np.arange(target, dtype=f32)
     scale = f32(factor)
@@ -125,7 +125,7 @@ def _nearest(places: Places, way: str, source: int) -> npt.NDArray[np.int64]:
 def _weights(
     places: Places, source: int, a: float | None, exclude_outside: bool
 ) -> npt.NDArray[np.float32]:
-    """Return a matrix [source, target]: linear weights, or cubic ones of the coefficient ``a``."""
+    """Return a matrix [source, target] of weights: linear, or cubic with the coefficient ``a``."""
     matrix = np.zeros((source, len(places)), np.float64)
     if a is None:
         places = np.clip(places, 0, source - 1)

@@ -1,4 +1,4 @@
-"""Operators that rearrange: shapes, axes, joining, repeating, and what is made of a shape."""
+"""Operators that rearrange tensors: shapes, axes, joining, repeating, or build them from shapes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _constant(
     value_int: int | None = None,
     value_ints: Sequence[int] | None = None,
 ) -> Any:
-    """Texts and sparse tensors are refused."""
+    """Return a constant; refuse strings and sparse tensors."""
     if value is not None:
         return value
     whole = value_int if value_int is not None else value_ints
@@ -95,7 +95,7 @@ def _transpose(x: Any, *, perm: Sequence[int] | None = None) -> Any:
 
 @operator("Concat", 4, 11, 13)
 def _concat(*xs: Any, axis: int) -> Any:
-    # PyTorch leaves out an empty tensor of one dimension, whatever the others are.
+    # PyTorch ignores an empty one-dimensional tensor, whatever shapes the others have.
     if len({x.dim() for x in xs}) > 1:
         raise Unsupported("tensors with different numbers of dimensions")
     return torch.cat(xs, axis)
@@ -127,7 +127,7 @@ def _split_uneven(
     num_outputs: int = 0,
     outputs: int,
 ) -> Any:
-    """Without sizes all parts are equal but the last, which may be smaller."""
+    """Split; without sizes all parts are equal except the last, which may be smaller."""
     if split is not None:
         return tuple(x.split(list(split), axis))
     (size,) = fixed([x.shape[axis]])
@@ -199,5 +199,5 @@ def _trilu(x: Any, k: int | None = None, *, upper: int = 1) -> Any:
 
 
 def _single(value: Any) -> Any:
-    """Return a number that may stand in a list of one."""
+    """Return a number that may be given as a list of one element."""
     return value[0] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Windows that move over the spatial axes: padding as ONNX says it, and pooling."""
+"""Sliding windows over the spatial axes: padding as ONNX specifies it, and pooling."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Axis:
 
     @property
     def extent(self) -> int:
-        """The elements from a window's first to its last."""
+        """The number of elements from a window's first to its last."""
         return (self.kernel - 1) * self.dilation + 1
 
     def overhang(self, ceil_mode: bool) -> int:
-        """Return how far the last window reaches over the padding; none begins in the padding."""
+        """Return how far the last window extends past the padding; none begins in the padding."""
         room = self.size + self.begin + self.end - self.extent
         if not ceil_mode or room % self.stride == 0:
             return 0
@@ -55,8 +55,8 @@ def window_axes(
     Raises
     ------
     Unsupported
-        Another number of attributes than axes, a negative padding, or an ``auto_pad`` that is
-        unknown or, with dilations, read differently.
+        The number of attributes differs from that of axes, a padding is negative, or ``auto_pad``
+        is unknown or used with dilations, where runtimes differ.
     """
     n = x.dim() - 2
     strides, dilations = strides or [1] * n, dilations or [1] * n
@@ -83,13 +83,13 @@ def window_axes(
 
 
 def pad_spatial(x: Any, axes: Sequence[Axis], value: float, ceil_mode: bool = False) -> Any:
-    """Return ``x`` with the padding of ``axes``, and what the last windows reach beyond it."""
+    """Return ``x`` with the padding of ``axes``, and as much more as the last windows need."""
     sides = [(axis.begin, axis.end + axis.overhang(ceil_mode)) for axis in reversed(axes)]
     return functional.pad(x, [side for pair in sides for side in pair], value=value)
 
 
 def _is_torch_s(axes: Sequence[Axis]) -> bool:
-    """Return whether PyTorch pads by itself: equal on both sides, half a window at most."""
+    """Return whether PyTorch can do the padding: equal on both sides, at most half a window."""
     return all(a.begin == a.end and 2 * a.begin <= a.kernel for a in axes)
 
 
@@ -105,12 +105,12 @@ def _max_pool(
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
 ) -> Any:
-    """``storage_order`` concerns the second output alone, which is refused."""
+    """Ignore ``storage_order``: it is only for the second output, which is refused."""
     axes = _pool_axes(x, kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
     step, spread = [a.stride for a in axes], [a.dilation for a in axes]
     run = _MAX[len(axes)]
     if max(spread) > 1:
-        # TorchScript's optimization takes the operator without indices for one without dilation.
+        # TorchScript's optimization ignores the dilation of the operator without indices.
         x = pad_spatial(x, axes, -math.inf, bool(ceil_mode))
         return run(x, list(kernel_shape), step, 0, spread, return_indices=True)[0]
     if _is_torch_s(axes):
@@ -145,7 +145,7 @@ def _average_pool(
             bool(ceil_mode),
             bool(count_include_pad),
         )
-    # What counts: the image, and its padding if asked.
+    # Elements that count: the image, and its padding if requested.
     ones = x.new_ones([1, 1, *[a.size for a in axes]])
     padding = 1.0 if count_include_pad else 0.0
     count = _window_sums(pad_spatial(ones, axes, padding, bool(ceil_mode)), axes)
@@ -169,7 +169,7 @@ def _pool_axes(
 
 
 def _window_sums(x: Any, axes: Sequence[Axis]) -> Any:
-    """Return the sum of each window over an input that has its padding."""
+    """Return the sum of each window over an input that is already padded."""
     kernel = [a.kernel for a in axes]
     planes = x.flatten(0, 1).unsqueeze(1)
     sums = _CONVOLUTIONS[len(axes)](
