@@ -1,8 +1,8 @@
 """The Git hooks: one small file per hook, from arguments to a verdict.
 
-They are found here by the shims that ``mlrepo init`` lays into ``.git/hooks``, and by the hook
-ids of ``.pre-commit-hooks.yaml``. A hook never runs ``git add``: it mends the file, says so and
-fails, and the user looks and adds.
+The shims that ``mlrepo init`` installs in ``.git/hooks`` call them, and so do the hook ids of
+``.pre-commit-hooks.yaml``. A hook never runs ``git add``: it fixes the file, says so and fails, so
+that the user reviews the change and adds it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mlrepo.findings import visible
 def verdict(judge: Callable[[], Sequence[str]], *, name: str, way_out: str) -> int:
     """Print what ``judge`` finds and return the exit code of the hook.
 
-    A message is printed on one line: a file's name may hold a newline or a terminal's escapes. It
-    may hold a secret too, which ends in the logs of whoever runs the hook.
+    Each message is printed on one line, without control characters and with secrets masked: a
+    file name may contain newlines, terminal escapes, or a secret that would end up in CI logs.
 
     Parameters
     ----------
     judge:
-        Returns one message for each thing that must not go through.
+        Returns one message for each thing that must not pass.
     way_out:
-        What is said after the messages.
+        Printed after the messages.
     """
     try:
         messages = judge()

@@ -1,7 +1,8 @@
 """``mlrepo-check-submission``: the checker's findings for what is committed or pushed.
 
-For the pre-commit framework, without file names: in its stage ``pre-push`` the range that it
-names is judged, else what is staged, and all of the index where nothing is (``--all-files``).
+Called by the pre-commit framework without file names. In its ``pre-push`` stage the hook judges
+the range that the framework names; otherwise what is staged, or the whole index if nothing is
+staged (``--all-files``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mlrepo.repository.outgoing import pushed_change, staged
 
 
 def main() -> int:
-    """Judge the repository around the working directory."""
+    """Judge the repository that contains the working directory."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--round", help="whose rules hold; else the setting in mlrepo.toml")
     parser.add_argument("--profile", choices=("strict", "official"), help="else the setting")

@@ -11,14 +11,14 @@ from mlrepo.hooks import verdict
 
 
 def main() -> int:
-    """Judge the files of the command line, in the repository around the working directory."""
+    """Judge the files named on the command line."""
     return verdict(_judge, name="check-system", way_out="`mlrepo system check` says more.")
 
 
 def judge(root: Path, files: Iterable[tuple[str, bytes]]) -> list[str]:
-    """Return one message for each breach in files of the repository, by path and content.
+    """Return one message for each breach in ``files``, pairs of a path and its content.
 
-    The round is that of ``MLREPO_ROUND`` or of ``mlrepo.toml`` in ``root``.
+    The round comes from ``MLREPO_ROUND`` or from ``mlrepo.toml`` in ``root``.
     """
     from mlrepo.repository.discovery import read_settings
     from mlrepo.rounds import Rounds

@@ -1,4 +1,4 @@
-"""What the plain commit hooks do where the first look found something to judge."""
+"""What the plain commit hooks do when the first look finds something to judge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _judge(changes: list[Change] | None) -> list[str]:
 
         messages += large_files(change.blobs) + secrets_in(root, change.blobs)
         messages += secrets_in_names("the file", [blob.path for blob in change.blobs])
-    # The checker would only repeat that a log is not truncated, or a description unfit.
+    # Judge further only if nothing was found: the checker would repeat a full log, for example.
     return messages or _descriptions(root, change.blobs) or _findings(root, change)
 
 

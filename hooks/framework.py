@@ -1,8 +1,8 @@
-"""Asked by mlrepo's hook before it starts the pre-commit framework: may its configuration run?
+"""Decide whether the pre-commit framework may run its configuration; mlrepo's hook asks first.
 
-A pull can change ``.pre-commit-config.yaml`` to run anything at the next commit. Exit code 0 says
-that the file holds mlrepo's own hooks only, or is the one that the user agreed to; with any other
-one the plain hook goes on instead.
+A pull can change ``.pre-commit-config.yaml`` so that the next commit runs anything. Exit code 0
+means that the file contains only mlrepo's own hooks, or that the user has agreed to it; otherwise
+the plain hook runs instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WAY_OUT = (
 
 
 def main() -> int:
-    """Judge the configuration in the working tree around the working directory."""
+    """Judge the configuration of the working tree that contains the working directory."""
     return verdict(_foreign, name="hooks", way_out=_WAY_OUT)
 
 

@@ -10,7 +10,7 @@ from mlrepo.repository.outgoing import OutgoingBlob
 
 
 def main() -> int:
-    """Judge the files of the command line."""
+    """Judge the files named on the command line."""
     return verdict(_judge, name="large-files", way_out="")
 
 

@@ -1,21 +1,21 @@
-"""``pre-commit`` and ``pre-merge-commit``: what is staged, judged before it becomes a commit.
+"""``pre-commit`` and ``pre-merge-commit``: judge what is staged before it is committed.
 
-Run as a script, without ``site`` and with the directory of the package as its only argument: most
-commits of a results repository touch no result, and are let through before Python has found out
-what is installed.
+Runs as a script, without ``site`` and with the package's directory as its only argument. Most
+commits of a results repository touch no result and pass before Python has looked for installed
+packages.
 """
 
 from __future__ import annotations
 
 import sys
 
-# Spelled out: a test holds that these are the divisions and the systems of mlrepo.paths.
+# Not imported, to start fast; a test checks that they agree with mlrepo.paths.
 WATCHED = ("closed/", "open/", "network/", "systems/")
 LOG = "/mlperf_log_accuracy.json"
 
 
 def main() -> int:
-    """Judge what is staged in the repository around the working directory."""
+    """Judge what is staged in the repository that contains the working directory."""
     from mlrepo.repository.first_look import nothing_to_judge, staged_changes
 
     changes = staged_changes()

@@ -1,4 +1,4 @@
-"""``pre-push``: the embargo, secrets, oversized files and invalid results, in all that leaves."""
+"""``pre-push``: check all that is pushed for embargo, secrets, large files and invalid results."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mlrepo.paths import DIVISIONS
 from mlrepo.repository.outgoing import pushed, pushed_change
 
 _DELETED = re.compile(r"0+\Z")
-# Runs are kept there whatever their verdict; what is submitted comes from other branches.
+# Experiment branches keep runs whatever their verdict; submissions come from other branches.
 _EXPERIMENTS = "refs/heads/exp/"
 _WATCHED = tuple(f"{division}/" for division in DIVISIONS)
 
 
 class _Update(NamedTuple):
-    """One line of what Git tells the hook: object ids here and there, the ref on the remote."""
+    """One line of Git's input to the hook: the local and remote object ids, and the remote ref."""
 
     local: str
     ref: str
@@ -29,7 +29,7 @@ class _Update(NamedTuple):
 
 
 def main() -> int:
-    """Judge the push that Git describes: remote and URL as arguments, refs on standard input."""
+    """Judge the push that Git describes: remote and URL in the arguments, refs on stdin."""
     return verdict(_judge, name="pre-push", way_out="nothing was pushed.")
 
 
@@ -65,10 +65,10 @@ def _judge() -> list[str]:
 
 
 def _updates() -> list[_Update]:
-    """Return what Git says on standard input.
+    """Return the ref updates that Git lists on standard input.
 
-    The first word of a line is what the user called the commit: it may hold spaces. Names of
-    branches are bytes.
+    The first field of a line is the local ref as the user typed it, so it may contain spaces.
+    Branch names are bytes.
     """
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     return [_Update(*line.rsplit(" ", 3)[1:]) for line in text.split("\n") if line]

@@ -1,4 +1,4 @@
-"""``mlrepo-secrets``: refuse files that hold a credential."""
+"""``mlrepo-secrets``: refuse files that contain a credential."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlrepo.hooks import verdict
 
 
 def main() -> int:
-    """Judge the files of the command line."""
+    """Judge the files named on the command line."""
     return verdict(_judge, name="secrets", way_out="")
 
 

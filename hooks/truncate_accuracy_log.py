@@ -1,4 +1,4 @@
-"""``mlrepo-truncate-accuracy-log``: truncate the accuracy logs that are named, then fail."""
+"""``mlrepo-truncate-accuracy-log``: truncate the named accuracy logs; fail if any changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlrepo.hooks import verdict
 
 
 def main() -> int:
-    """Truncate the files of the command line."""
+    """Truncate the files named on the command line."""
     return verdict(lambda: mend(Path.cwd(), sys.argv[1:]), name="truncate", way_out="")
 
 
 def mend(root: Path, names: Sequence[str]) -> list[str]:
-    """Truncate the logs below ``root``; return one message for each file changed or refused."""
+    """Truncate the named logs below ``root``; return a message per file changed or refused."""
     from mlrepo.guard.truncate import Treatment, is_target, truncate
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
     from mlrepo.repository.discovery import find_git_repository

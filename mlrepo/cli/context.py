@@ -1,4 +1,4 @@
-"""What commands share: the repository around them, resolved settings, the redactor."""
+"""What commands share: the current repository, resolved settings, the redactor."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mlrepo.settings import Resolver
 if TYPE_CHECKING:
     from mlrepo.redaction import Redactor
 
-# Login names that are ordinary words: replacing them would mangle texts and hide nothing.
+# Login names that are ordinary words: replacing them would garble text and hide nothing.
 _COMMON_LOGINS = frozenset(
     {"root", "user", "admin", "ubuntu", "debian", "runner", "test", "demo", "mlperf", "nobody"}
 )
 
 
 def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Refuse an empty name: an unset variable of a shell script would select everything."""
+    """Refuse an empty name: otherwise an unset shell variable would select everything."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty; leave the option out for all.")
     return value
 
 
 def current_repository() -> ResultsRepository:
-    """Return the results repository around the working directory.
+    """Return the results repository that contains the working directory.
 
-    When the command ends, standard error says what of the repository could not be read.
+    When the command ends, what could not be read of the repository is printed to standard error.
     """
     repository = find_repository(Path.cwd())
     context = click.get_current_context(silent=True)
@@ -46,10 +46,10 @@ def _tell_damage(repository: ResultsRepository) -> None:
 
 
 def user_directory() -> Path:
-    """Return where this user's models, data sets and compiled models are kept.
+    """Return the directory of this user's models, data sets and compiled models.
 
-    ``MLREPO_HOME``, else ``mlrepo`` below the data directory of the XDG specification; where the
-    user has no home directory, a directory of its own for temporary files.
+    ``MLREPO_HOME`` if set, else ``mlrepo`` below the XDG data directory; for a user without a home
+    directory, a private directory among the system's temporary files.
     """
     if home := os.environ.get("MLREPO_HOME"):
         return Path(home).absolute()
@@ -57,13 +57,13 @@ def user_directory() -> Path:
 
 
 def resolver(repository: ResultsRepository | None = None) -> Resolver:
-    """Return the resolver over the environment and the repository's settings."""
+    """Return the resolver of settings from the environment and the repository."""
     return Resolver(dict(os.environ), repository.file_settings() if repository else {})
 
 
 def redactor(system: str = "") -> Redactor:
     """Return the redactor for this user on this machine."""
-    # Its patterns take 10 ms to compile, which most commands need not spend.
+    # Imported here: compiling its patterns takes 10 ms, and most commands do not need them.
     from mlrepo.redaction import Redactor, secret_values
 
     host = os.uname().nodename

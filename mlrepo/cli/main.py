@@ -1,4 +1,4 @@
-"""The ``mlrepo`` command: finds the sub-command, turns errors into messages and exit codes."""
+"""The ``mlrepo`` command: runs subcommands, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mlrepo import __version__
 from mlrepo.cli.screen import doors
 from mlrepo.errors import MlrepoError
 
-# name: (module, one line of help). The modules are imported only when their command is used, so
-# that `mlrepo --help` does not pay for any; a test holds that the lines are the commands' own.
+# name: (module, one line of help). A module is imported only when its command is used, so that
+# `mlrepo --help` imports none; a test checks the lines against the commands' own help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": (
         "mlrepo.cli.repository.init",
@@ -84,7 +84,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 
-# Errors of the machine that the operating system reports without naming a file, and what to do.
+# Errors that the operating system may report without naming a file, and what to do about them.
 _SPACE = "Check permissions and free space."
 _FILES = "Raise the limit of open files (`ulimit -n`) and run the command again."
 _MACHINE = {
@@ -100,7 +100,7 @@ _MACHINE = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called."""
+    """A group that imports a command only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in the order of :data:`COMMANDS`."""
@@ -154,7 +154,7 @@ def _run(arguments: list[str]) -> int:
     try:
         if "_MLREPO_COMPLETE" in os.environ:
             cli.main(prog_name="mlrepo")
-        # Not cli.main(): it turns a reader that went away into exit code 1.
+        # Not cli.main(), which exits with 1 on a closed pipe.
         with cli.make_context("mlrepo", list(arguments), obj=arguments) as context:
             result = cli.invoke(context)
         sys.stdout.flush()
@@ -179,10 +179,10 @@ def _run(arguments: list[str]) -> int:
 
 
 class _Messages(io.FileIO):
-    """Standard error whose reader may go away: messages are lost then, never the work."""
+    """Standard error that survives a closed pipe: messages are lost, but the work goes on."""
 
     def write(self, data: Any, /) -> int:
-        """Write all or a part of the bytes, to nowhere once nobody reads them."""
+        """Write all or some of the bytes; discard them once the pipe is closed."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -191,14 +191,14 @@ class _Messages(io.FileIO):
 
 
 def _prepare_streams() -> None:
-    """Open /dev/null for streams that the caller closed (cron may); print any text somehow."""
+    """Open /dev/null for closed streams (cron may close them), and escape unencodable text."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     buffer = getattr(sys.stderr, "buffer", None)
-    raw = getattr(buffer, "raw", buffer)  # PYTHONUNBUFFERED leaves out what is between them
+    raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the buffer is the raw stream
     if type(raw) is io.FileIO:
         messages = io.BufferedWriter(_Messages(raw.fileno(), "wb", closefd=False))
         sys.stderr = io.TextIOWrapper(
@@ -207,7 +207,7 @@ def _prepare_streams() -> None:
 
 
 def _reader_went_away() -> int:
-    """End in silence: nobody reads on in `mlrepo log | head`."""
+    """Exit quietly after a closed pipe, as in `mlrepo log | head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
@@ -221,7 +221,7 @@ def _usage(error: click.ClickException) -> int:
 
 
 def _say(message: str, hint: str, detail: str = "") -> None:
-    """Print what is wrong, the whole reason where a framework gave a longer one, and the hint."""
+    """Print the message, the framework's full error if there is one, and the hint."""
     click.echo(f"mlrepo: {message}", err=True)
     if detail:
         click.echo("  The whole reason:", err=True)
@@ -240,7 +240,7 @@ def _bug(error: Exception, arguments: list[str]) -> int:
         return 2
     report = (
         f"mlrepo {__version__}, Python {sys.version}\n"
-        f"command: {arguments[:2]}\n\n"  # options may hold what must not be shared
+        f"command: {arguments[:2]}\n\n"  # no more: options may contain secrets
         + "".join(traceback.format_exception(error))
     )
     _say(
@@ -251,7 +251,7 @@ def _bug(error: Exception, arguments: list[str]) -> int:
 
 
 def _of_the_machine(error: Exception) -> tuple[str, str] | None:
-    """Return message and hint for an error that is none of mlrepo's own, or None."""
+    """Return the message and hint for an error of the operating system, or None for a bug."""
     if not _has_directory():
         return "The current directory was deleted.", "cd into one that exists."
     if isinstance(error, OSError):
@@ -260,7 +260,7 @@ def _of_the_machine(error: Exception) -> tuple[str, str] | None:
             return None
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror}.", known or _SPACE
-    # libgit2 tells the operating system's reason at the end of a text of its own.
+    # libgit2 has no errno: it appends the operating system's message to its own.
     for number, hint in _MACHINE.items():
         if type(error).__name__ == "GitError" and os.strerror(number).lower() in str(error).lower():
             return f"{error}.", hint
@@ -276,7 +276,7 @@ def _has_directory() -> bool:
 
 
 def _written(report: str) -> str:
-    """Write a crash report and return its name; on a full disk it goes to standard error."""
+    """Write a crash report and return its path; if that fails, print it to standard error."""
     import tempfile
 
     try:
@@ -291,7 +291,7 @@ def _written(report: str) -> str:
 
 
 def _crash_directory() -> str | None:
-    """Return the repository's own place for crash reports, or None for the system's."""
+    """Return the repository's directory for crash reports; None: use the temporary directory."""
     try:
         from mlrepo.repository.discovery import find_git_repository
 

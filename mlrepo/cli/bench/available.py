@@ -1,4 +1,4 @@
-"""``mlrepo bench list`` and ``mlrepo bench prereq``: what can run here, and what gets the rest."""
+"""``mlrepo bench list`` and ``prereq``: what can run here, and how to get what is missing."""
 
 from __future__ import annotations
 

@@ -64,11 +64,11 @@ def command(
 def run_tests(
     bench: Bench, request: BenchRequest, tests: Sequence[str], *, quiet: bool
 ) -> tuple[int, list[ConcludedRun]]:
-    """Run ``tests`` (none given: all that the round asks for); stop at an interruption.
+    """Run ``tests``, or all that the round requires if empty; stop when interrupted.
 
     Returns
     -------
-    The exit code, and the runs as recorded.
+    The exit code and the recorded runs.
     """
     from mlrepo.bench.compliance import plan_tests, prepare_test
 

@@ -94,11 +94,11 @@ def run(ctx: click.Context, /, request: Request[RunPlan], trust_prefix: bool, as
 def _run_all(
     bench: Bench, request: BenchRequest, plan: RunPlan, *, as_json: bool
 ) -> tuple[int, list[ConcludedRun]]:
-    """Run the request as often as asked, each time until it is VALID with ``--auto``.
+    """Run the request ``--repeat`` times; with ``--auto``, retry each one until it is VALID.
 
     Returns
     -------
-    The worst exit code of a repeat (its last attempt counts), and all runs.
+    The worst exit code of all repeats (each counts by its last attempt), and all runs.
     """
     from mlrepo.bench.advice import MOST_ATTEMPTS, advise, attempts
 
@@ -112,7 +112,7 @@ def _run_all(
             return run_one(bench, one, label + part)
 
         for tried, concluded in attempts(run, request, MOST_ATTEMPTS if plan.auto else 1):
-            request = tried  # the next repeat begins with what this one found
+            request = tried  # the next repeat starts with the settings that this one found
             done.append(concluded)
             if not as_json:
                 print_run(concluded)
@@ -127,7 +127,7 @@ def _run_all(
 
 
 def _print_spread(records: Sequence[RunRecord]) -> None:
-    """Print mean and range of the VALID results."""
+    """Print the mean and range of the VALID results."""
     from statistics import fmean
 
     from mlrepo.record import VALID, Metric

@@ -1,4 +1,4 @@
-"""The options of ``mlrepo bench``, made from the request that they fill."""
+"""The options of ``mlrepo bench``, derived from the request that they fill."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from mlrepo.record.request import Request, own_fields
 from mlrepo.record.run_request import RunRequest, Where
 from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
-# The options that come first in a help text.
 PlanT = TypeVar("PlanT", bound=CommandPlan)
+# The options that come first in a help text.
 _FIRST = ("benchmark", "backend", "scenario", "mode")
 
 
 class _File(click.ParamType[Path]):
-    """A file as it is recorded: absolute, whatever the working directory is later."""
+    """A file, recorded as an absolute path so that it does not depend on the working directory."""
 
     name = "path"
 
     def convert(
         self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
-        """Return the absolute path; ``~`` comes from a record, whose names were masked."""
+        """Return the absolute path; expand ``~``, which masks home directories in records."""
         return expanded(str(value)).absolute()
 
 
 class _ShellWords(click.ParamType[tuple[str, ...]]):
-    """A command in one text, as a shell reads it."""
+    """A command in one string, split as a shell splits it."""
 
     name = "text"
 
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Return the words; raise :class:`UserError` where a quotation does not end."""
+        """Return the words; raise :class:`UserError` if a quote is not closed."""
         try:
             return tuple(shlex.split(value)) if isinstance(value, str) else value
         except ValueError as error:
@@ -64,12 +64,12 @@ def request_options(
     usual: Mapping[str, str] = {},
     about: Mapping[str, str] = {},
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add the options of a command, and call it with what they were given as ``request``.
+    """Add a command's options, and pass their values to it as ``request``.
 
     Parameters
     ----------
     usual, about:
-        Default and help text by field, where they are not those of other commands.
+        Defaults and help texts by field, where they differ from those of other commands.
     """
     declared = list(_declared(plan))
     own = [_parameter(one, option_of(one), usual, about) for one in declared]
@@ -81,7 +81,7 @@ def request_options(
             given = {one.name: values.pop(one.name) for one in declared}
             return function(request=_request(plan, given, context), **values)
 
-        # Click keeps the parameters in the order of the decorators, the last one first.
+        # Click keeps parameters in the order in which decorators apply, from the last to the first.
         later = getattr(function, "__click_params__", [])
         command.__dict__["__click_params__"] = [*later, *reversed(own)]
         return command
@@ -90,7 +90,7 @@ def request_options(
 
 
 def parsed(command: click.Command, plan: type[PlanT], words: Sequence[str]) -> Request[PlanT]:
-    """Return the request that a command makes of these words, whatever the environment says."""
+    """Return the request that a command parses from ``words``, ignoring the environment."""
     with command.make_context(plan.NAME, list(words)) as context:
         given = {
             name: value
@@ -114,7 +114,7 @@ def key_values(
 
 
 def _declared(plan: type[CommandPlan]) -> Iterator[Field[object]]:
-    """Yield the fields that the command fills, in the order of its help."""
+    """Yield the fields that the command fills, in the order of its help text."""
     of_run = {one.name: one for one in fields(RunRequest)}
     yield from (of_run[name] for name in plan.RUN if name in _FIRST)
     yield from fields(plan)
@@ -172,7 +172,7 @@ def _shows_default(option: Option, default: object) -> bool:
 def _request(plan: type[PlanT], given: Mapping[str, Any], context: click.Context) -> Request[PlanT]:
     values = {name: value for name, value in given.items() if value is not None}
     origins = dict(_origins(plan, context))
-    # The CK automation's variable names the model where none is named on the command line.
+    # The variable of the CK automation sets the model file only if the command line names no model.
     if values.get("model_variant") and not origins.get("model_file", "--").startswith("--"):
         values.pop("model_file", None)
         del origins["model_file"]
@@ -190,7 +190,7 @@ def _request(plan: type[PlanT], given: Mapping[str, Any], context: click.Context
 
 
 def _origins(plan: type[CommandPlan], context: click.Context) -> Iterator[tuple[str, str]]:
-    """Yield by which option or environment variable each value came that is not a default."""
+    """Yield each value that is not a default, with the option or variable that set it."""
     for declared in _declared(plan):
         option = option_of(declared)
         match context.get_parameter_source(declared.name):
@@ -201,7 +201,7 @@ def _origins(plan: type[CommandPlan], context: click.Context) -> Iterator[tuple[
 
 
 def _canonical_run(run: RunRequest) -> RunRequest:
-    """Return the run with the names of its scenario and mode as they are spelt."""
+    """Return the run with the canonical names of its scenario and mode."""
     from mlrepo.scenarios import scenario
 
     name = scenario(run.scenario).name if run.scenario else ""
@@ -209,7 +209,7 @@ def _canonical_run(run: RunRequest) -> RunRequest:
 
 
 def _canonical_plan(plan: PlanT) -> PlanT:
-    """Return the plan with the names of its scenarios as they are spelt, each once."""
+    """Return the plan with the canonical names of its scenarios, without duplicates."""
     from mlrepo.scenarios import scenario
 
     if isinstance(plan, SuitePlan):

@@ -118,13 +118,13 @@ def command(
 
 
 def _show(recorded: RecordedWords) -> bool:
-    """Show what the record would run; with --check nothing runs."""
+    """Show the words that a replay would run; used with ``--check``, where nothing runs."""
     click.echo(f"{recorded}. A replay would run it, and asks before.", err=True)
     return True
 
 
 def _tell(plan: Replay) -> None:
-    """Tell on standard error what differs on this machine from the recorded run."""
+    """Print to standard error how this machine differs from the recorded run."""
     for what, differences in (("machine", plan.machine), ("software", plan.software)):
         if not differences:
             click.echo(f"The {what} is that of the record.", err=True)

@@ -1,4 +1,4 @@
-"""What the commands of ``mlrepo bench`` share: options, the resolved session, one run on screen."""
+"""What the commands of ``mlrepo bench`` share: the session, and running and printing one run."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def open_bench(
 ) -> Bench:
     """Return the session that the request and the repository's settings describe.
 
-    Its request is ``request`` with every setting as it was decided.
+    Its request is ``request`` with every setting resolved.
 
     Parameters
     ----------
     argv:
         The command as typed.
     trusted:
-        Whether the user agrees to what others would run here.
+        Whether the user agrees to run commands and options that others recorded.
     recorded:
-        Settings of a record that is repeated; they are taken as they are.
+        Settings of a record that is run again; they are used unchanged.
 
     Raises
     ------
     UserError
-        A setting is missing, or the round refuses the submitter's or the system's name.
+        A setting is missing, or the round refuses the name of the submitter or system.
     """
     from mlrepo.bench.run import Bench
     from mlrepo.repository.experiments import Experiment
@@ -112,7 +112,7 @@ def open_bench(
 
 
 def _teller() -> Callable[[str], None]:
-    """Return what prints each remark once, however many runs it is about."""
+    """Return a function that prints each remark once, however many runs it concerns."""
     told: set[str] = set()
 
     def tell(remark: str) -> None:
@@ -124,15 +124,15 @@ def _teller() -> Callable[[str], None]:
 
 
 def typed_arguments(ctx: click.Context) -> list[str]:
-    """Return the arguments as typed, without what stands before the command."""
+    """Return the arguments as typed, without the options before the command."""
     arguments = list(ctx.obj)
     return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
 
 
 def before_runs(bench: Bench) -> None:
-    """Record what a crash left behind; say what makes the runs worth less.
+    """Recover runs that a crash left in the spool, and warn of what impairs the coming ones.
 
-    That is a LoadGen made for another round, and another benchmark on this machine.
+    Warnings are for a LoadGen built for another round and for other benchmarks on this machine.
     """
     from mlrepo.bench.recover import recover
     from mlrepo.systems.noise import other_benchmarks
@@ -153,7 +153,7 @@ def before_runs(bench: Bench) -> None:
 
 
 def tell_loadgen(bench: Bench) -> None:
-    """Say on standard error if the installed LoadGen was made for another round."""
+    """Warn on standard error if the installed LoadGen was made for another round."""
     from mlrepo.bench.loadgen import loadgen_fit
 
     if note := loadgen_fit(bench.round).note:
@@ -161,7 +161,7 @@ def tell_loadgen(bench: Bench) -> None:
 
 
 def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
-    """Execute and record a run under a progress line."""
+    """Execute and record a run, showing a progress line."""
     line = ProgressLine(label)
     try:
         return bench.run(request, line.update)
@@ -170,7 +170,7 @@ def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
 
 
 def print_run(done: ConcludedRun) -> None:
-    """Print result, verdict, and where the run stands."""
+    """Print the result, the verdict, and where the run was recorded."""
     from mlrepo.bench.advice import advise
 
     record = done.record
@@ -187,12 +187,12 @@ def print_run(done: ConcludedRun) -> None:
 
 
 def run_values(done: ConcludedRun) -> dict[str, Any]:
-    """Return a run as it stands in JSON output: commit and record."""
+    """Return a run for JSON output: its commit and record."""
     return {"commit": done.commit, "record": done.record.to_dict()}
 
 
 def exit_code(validity: str) -> int:
-    """Return the exit code of a run: 0 VALID, 130 interrupted, else 1."""
+    """Return the exit code of a run: 0 if VALID, 130 if interrupted, else 1."""
     from mlrepo.record import INTERRUPTED, VALID
 
     if validity == VALID:

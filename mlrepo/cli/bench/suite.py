@@ -80,7 +80,7 @@ def suite(
 
 
 def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bool) -> int:
-    """Plan the suite that the session's request asks for, show the plan, and run it."""
+    """Plan the requested suite, show the plan, and run it."""
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
 
@@ -135,7 +135,7 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
             "The suite's request holds something that was masked when it was recorded.",
             hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
         )
-    # As the command line reads it: a record may say what no command can.
+    # Parse it as a command line: a record may contain values that no command accepts.
     request = replace(parsed(suite, SuitePlan, words[3:]), origins=recorded.origins)
     bench = open_bench(
         request,
@@ -176,7 +176,7 @@ def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
         done.append(run_values(ended))
         if not as_json:
             _print_run(ended)
-        codes[len(lines)] = exit_code(ended.record.validity)  # the last attempt of a step counts
+        codes[len(lines)] = exit_code(ended.record.validity)  # a retry of a step replaces it
         if codes[len(lines)] == 130:
             click.echo("Stopped; `mlrepo bench resume` goes on.", err=True)
             break

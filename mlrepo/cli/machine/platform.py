@@ -118,7 +118,7 @@ def use(name: str, as_json: bool) -> None:
 
     repository = current_repository()
     load_profile(repository.platforms, name)
-    repository.file_settings()  # a malformed file is reported as such, and not rewritten
+    repository.file_settings()  # report a malformed file instead of rewriting it
     value = set_value(repository.settings_file, "platform", name)
     if as_json:
         print_json("mlrepo.platform.use/1", {"platform": value})

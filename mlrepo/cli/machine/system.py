@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlrepo.systems.description import NewDescription
 
 
-# The rule of `system check` that is about a user.conf.
+# The rule of `system check` for user.conf files.
 _USER_CONF = "user-conf"
 
 
@@ -345,7 +345,7 @@ def path_(name: str, as_json: bool) -> None:
 def system_files(
     name: str, round_: Round, values: Mapping[str, str]
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Return a system's files by path below the root, and the fields that remain to be filled."""
+    """Return a system's files by path below the root, and the fields that are still empty."""
     from mlrepo.systems.description import open_fields
 
     made, _ = _describe(name, round_, values, None, {})
@@ -394,7 +394,7 @@ def _files(name: str, round_: Round, description: Mapping[str, object]) -> dict[
 
 
 def _base(systems: Path, name: str) -> Mapping[str, object] | None:
-    """Return the description that is called ``name`` here, or else in a past round."""
+    """Return the description named ``name`` in this repository, else in a past round."""
     from mlrepo.systems.description import read_description
     from mlrepo.systems.past import past_system
 

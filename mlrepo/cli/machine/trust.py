@@ -94,9 +94,9 @@ def _trust(scripts: Scripts, script: Script, yes: bool, *, quiet: bool) -> None:
 
 
 def ask_about_hooks(repository: ResultsRepository) -> None:
-    """Show what the framework would run besides mlrepo's hooks, and ask on a terminal.
+    """Show what the framework would run besides mlrepo's hooks, and ask if on a terminal.
 
-    Without consent the plain hooks are laid, and how to agree later is said.
+    Without consent, print that the plain hooks are installed and how to agree later.
     """
     from mlrepo.repository.framework_hooks import (
         FRAMEWORK_CONFIGURATION,

@@ -1,4 +1,4 @@
-"""``mlrepo model quantize``: an int8 model from an fp32 one."""
+"""``mlrepo model quantize``: make an int8 model from an fp32 one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlrepo.cli.context import user_directory
 from mlrepo.cli.render import StepLine, print_json
 from mlrepo.errors import UserError
 
-# The names of mlrepo.workloads.quantize.METHODS, without importing it for a --help.
+# The names of mlrepo.workloads.quantize.METHODS, which is not imported just to print help.
 _METHODS = ("minmax", "entropy", "percentile")
 
 

@@ -1,4 +1,4 @@
-"""What a run's model is and how it takes its samples, in the words of the screen."""
+"""Describe a run's model and its preprocessing for the screen."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _DescribedModel(Protocol):
 
 
 def model_words(model: _DescribedModel, data: DatasetFacts, precision: str) -> tuple[str, str]:
-    """Return two texts: the types of weights and inputs, and how images are prepared ('' if not).
+    """Return the types of weights and inputs, and how images are prepared ('' if they are not).
 
-    Records of mlrepo before 0.2 name the way with the data set only.
+    Records of mlrepo before 0.2 name the preparation only with the data set.
     """
     weights = model.weight_data_types or "unknown"
     types = f"weights {weights}, inputs {model.input_data_types or 'unknown'}"
