@@ -1,4 +1,4 @@
-"""The TVM backends: import a model, compile it once for a batch size, keep the library, run it."""
+"""The TVM backends: import a model, compile it once per batch size, cache the library, run it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
 from mlrepo.model_files import file_states, find_model_files, refuse_changed
 
-# Part of a compiled model's name: raise it with every change of the pipeline or the schedules.
+# Part of a compiled model's name: increase it with every change of the pipeline or the schedules.
 _PIPELINE = 7
 _BUDGET = "compile_budget"
 _OPTIONS = ("mcpu", "winograd", _BUDGET)
-# Seconds that compiling may take before TVM's own pipeline does it, which has the same time again.
+# Seconds that compiling may take before falling back to TVM's own pipeline, with the same limit.
 _DEFAULT_BUDGET = 600
 
 
@@ -46,7 +46,7 @@ class ImportedModel:
     Attributes
     ----------
     widened:
-        Whether float16 or bfloat16 became float32.
+        Whether float16 or bfloat16 was converted to float32.
     """
 
     module: Any
@@ -56,25 +56,25 @@ class ImportedModel:
 
 
 class _TvmBackend(ABC):
-    """What both share; a subclass turns a model file into a Relax module."""
+    """The base of both backends; a subclass turns a model file into a Relax module."""
 
     name = ""
     capabilities: Capabilities
-    # Packages that decide what a model is read as, besides TVM.
+    # Packages besides TVM that affect how a model is read.
     _readers: tuple[str, ...] = ()
 
     def load(self, model: Path, options: BackendOptions) -> None:
-        """Compile the model for ``options.batch`` samples, or load what was compiled before.
+        """Compile the model for ``options.batch`` samples, or load the library compiled earlier.
 
-        Options: ``mcpu``, LLVM's name of the CPU to compile for (default: this one); ``winograd``,
-        on (default) or off: convolutions of 3 by 3 with fewer multiplications where that is faster;
-        ``compile_budget``, seconds after which TVM's own pipeline compiles the model, which is
-        quick to compile and slow to run.
+        Options: ``mcpu``, LLVM's name for the CPU to compile for (default: this one); ``winograd``,
+        on (default) or off: 3x3 convolutions with fewer multiplications if that is faster;
+        ``compile_budget``, seconds after which TVM's own pipeline compiles the model instead: it
+        compiles quickly, but its code is slow.
         """
         self.capabilities.check(self.name, options)
         self._precision = options.precision
         self._threads = options.threads or available_threads()
-        # TVM reads it when its thread pool starts; its default is half of the CPUs.
+        # TVM reads this when its thread pool starts; the default is half of the CPUs.
         os.environ["TVM_NUM_THREADS"] = str(self._threads)
         try:
             import tvm
@@ -111,7 +111,7 @@ class _TvmBackend(ABC):
         self._main = relax.VirtualMachine(library, self._cpu)["main"]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what the process that compiles needs: all but TVM's own objects."""
+        """Return the state that the compiling process needs: everything except TVM's objects."""
         own = ("_target", "_tensor", "_cpu", "_main")
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
@@ -122,20 +122,20 @@ class _TvmBackend(ABC):
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
-        """What the model was compiled for."""
+        """The input that the model was compiled for."""
         return [TensorSpec("", self._type, self._shape)]
 
     def predict(self, batch: Array) -> Sequence[Array]:
-        """Run a batch of exactly the size compiled for."""
+        """Run a batch of exactly the compiled size."""
         found = self._main(self._tensor(np.ascontiguousarray(batch), self._cpu))
         return [found.numpy()] if hasattr(found, "numpy") else [part.numpy() for part in found]
 
     def describe(self) -> Mapping[str, Any]:
         """Return framework, versions, target, batch and how the model was compiled.
 
-        Of the options, ``unscheduled`` names functions without a schedule of ours, ``fallback`` the
-        pipeline that compiled a model which the usual one does not, with the reason, and
-        ``widened`` says that float16 or bfloat16 is computed in float32.
+        Of the options, ``unscheduled`` lists the functions without one of our schedules,
+        ``fallback`` names the pipeline that was used instead of the usual one, with the reason, and
+        ``widened`` says whether float16 or bfloat16 is computed in float32.
         """
         version = installed_version("apache-tvm") or ""
         return {
@@ -161,15 +161,15 @@ class _TvmBackend(ABC):
     def tune(
         self, seconds: float, on_progress: Callable[..., None], database: Path | None = None
     ) -> Mapping[str, Any]:
-        """Search for the tiles of the model that is loaded, for so many seconds at most.
+        """Search for the best tiles of the loaded model, for at most ``seconds``.
 
-        What was found before is kept, and the next :meth:`load` uses all. ``database`` is a file
-        that is read first, where there is one, and gets a copy of the result.
+        Earlier results are kept, and the next :meth:`load` uses all of them. ``database`` is a file
+        that is read first if it exists, and gets a copy of the result.
 
         Raises
         ------
         UserError
-            There is no cache directory to keep the result in, or ``database`` is of another model.
+            There is no cache directory for the result, or ``database`` is for another model.
         """
         from mlrepo.backends.tvm import pipeline, tuning
 
@@ -188,7 +188,7 @@ class _TvmBackend(ABC):
         return {"layers": len(layers), "unmeasured": left, "database": str(own.path)}
 
     def adopt(self, better: bool) -> None:
-        """Compile with what :meth:`tune` found from now on, or without it."""
+        """Compile with the results of :meth:`tune` from now on, or without them."""
         database = self._database()
         if database is not None:
             database.adopt(better)
@@ -208,16 +208,16 @@ class _TvmBackend(ABC):
         """Return the model as a Relax module."""
 
     def _library(self, directory: Path) -> Path:
-        """Return where the compiled model belongs: its name holds all that it depends on.
+        """Return the path of the compiled model; its name is a digest of all that it depends on.
 
-        The budget belongs to it: a slower fallback that is kept is not what more time would give.
+        This includes the budget: with more time the result might not be the cached slow fallback.
         """
         parts = [*self._identity(self._model), self._tiles, f"{_BUDGET}={self._budget}"]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
         return directory / f"{self._model.stem}-b{self._asked_batch}-{digest}.so"
 
     def _identity(self, model: Path) -> list[str]:
-        """Return all that the code of a compiled model depends on, besides its tiles."""
+        """Return everything that the compiled code depends on, except tiles and budget."""
         parts = [self.name, find_model_files(model).digest]
         parts += [str(self._asked_batch), str(self._target)]
         packages = ("apache-tvm", "apache-tvm-ffi", *self._readers)
@@ -227,12 +227,12 @@ class _TvmBackend(ABC):
     def _compile(
         self, path: Path, tiles: Mapping[str, Any], on_step: Callable[[int, int], None]
     ) -> Mapping[str, Any]:
-        """Compile the model within the budget and keep it; return what is known of it.
+        """Compile the model within the budget and cache it; return its metadata.
 
         Raises
         ------
         UserError
-            TVM cannot compile it, its own pipeline neither, or both take too long.
+            TVM cannot compile it, not even with its own pipeline, or both take too long.
         """
         because = ""
         with workplace(path) as part:
@@ -253,7 +253,7 @@ class _TvmBackend(ABC):
                         f"backend.",
                     )
                 because = again
-            # A library is found by the digest of the files that were here at the beginning.
+            # The library is named by the digest of the files as they were at the beginning.
             refuse_changed(self._model, self._states)
             keep(part, path, about)
         return about
@@ -261,7 +261,7 @@ class _TvmBackend(ABC):
     def _compiled(
         self, part: Path, tiles: Mapping[str, Any], because: str, on_step: Report
     ) -> Mapping[str, Any]:
-        """Import and compile the model, in a process of its own, and export it to ``part``."""
+        """Import and compile the model, in a separate process, and export it to ``part``."""
         from mlrepo.backends.tvm import pipeline
 
         found = self._import(self._model, self._asked_batch)
@@ -307,7 +307,7 @@ class TvmOnnxBackend(_TvmBackend):
 
         try:
             proto = onnx.load(str(model), format="protobuf")
-        except Exception as error:  # protobuf's errors differ with its implementation
+        except Exception as error:  # protobuf's errors depend on its implementation
             raise UserError.caused_by(f"{model.name} is no ONNX model", error) from error
         spec = only_input(onnx_inputs(proto), model)
         shape = compiled_shape(spec, batch, model)
@@ -341,7 +341,7 @@ class TvmPytorchBackend(_TvmBackend):
 
         from mlrepo.backends.torch_models import load_torch_model
 
-        # OpenMP's threads do not live on in a fork, and would be waited for.
+        # OpenMP's threads do not survive a fork, which would wait for them forever.
         torch.set_num_threads(1)
         loaded = load_torch_model(model, batch)
         if loaded.kind == "script":
@@ -357,7 +357,7 @@ class TvmPytorchBackend(_TvmBackend):
             module = from_exported_program(
                 program, keep_params_as_input=False, unwrap_unit_return_tuple=True
             )
-        except Exception as error:  # torch and TVM raise what they met, of any kind
+        except Exception as error:  # torch and TVM raise errors of any kind
             raise UserError.caused_by(
                 f"TVM cannot import {model.name}",
                 error,

@@ -1,4 +1,4 @@
-"""Convolutions in blocked layouts: which, and how they get there."""
+"""Conversion of convolutions to blocked layouts."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _CONVOLUTION = "relax.nn.conv2d"
 
 
 def blocking(vector: int, *, joined: bool) -> Any:
-    """Return the pass that puts convolutions into blocks for vectors of so many lanes.
+    """Return the pass that converts convolutions to blocked layouts, for ``vector`` lanes.
 
-    ``joined``: what stands between two convolutions has blocks, too, by TVM's ConvertLayout, which
-    refuses operators that it has no layout for. Else each convolution is put into blocks and back.
+    If ``joined``, the operators between two convolutions are blocked, too, by TVM's ConvertLayout,
+    which rejects operators without a layout rule. Otherwise each convolution is converted to
+    blocks and back.
     """
     blocks = _Blocks(vector)
     if not joined:
@@ -31,28 +32,29 @@ def blocking(vector: int, *, joined: bool) -> Any:
     convert = relax.transform.ConvertLayout({}, blocks)
 
     def apply(module: Any, _: Any) -> Any:
-        # It can fail on a model that has no convolution, too.
+        # The conversion can fail even on a model without convolutions.
         return convert(module) if _CONVOLUTION in called_operators(module) else module
 
     return tvm.transform.module_pass(apply, opt_level=0)
 
 
 class _Blocks:
-    """ConvertLayout's question about an operator: in which layout shall it run?"""
+    """ConvertLayout's callback, which chooses the layouts of an operator."""
 
     def __init__(self, vector: int) -> None:
         self._vector = vector
 
     def __call__(self, call: Any) -> dict[str, list[str]]:
-        """Return blocked layouts for a convolution whose channels fill blocks, NCHW for another.
+        """Return blocked layouts for a convolution whose channels fill blocks, otherwise NCHW.
 
-        Few input channels (the three of an image) make one block of their own. A depthwise
-        convolution keeps the block of its channels; blocks of another hold one group each.
+        Few input channels (the three of an image) form one block of their own. A depthwise
+        convolution keeps the blocks of its channels; in other grouped convolutions no block
+        spans two groups.
         """
-        # Other operators come here too, some without attributes: the name is asked first.
+        # This is called for other operators, too, some without attributes: check the name first.
         if operator_name(call) != _CONVOLUTION:
             return {}
-        # Said outright: left open, it would take the blocked layout of what stands before it.
+        # Explicit: otherwise it would inherit the blocked layout of the operator before it.
         plain = {_CONVOLUTION: ["NCHW", "OIHW", "NCHW"]}
         out_channels, in_channels = tensor_shape(call.args[1])[:2]
         groups = int(call.attrs.groups)
@@ -73,14 +75,14 @@ class _Blocks:
 
 @relax.expr_functor.mutator
 class _Separate(relax.PyExprMutator):  # type: ignore[misc]
-    """Puts each convolution into blocks and its result back."""
+    """Convert each convolution to a blocked layout, and its result back."""
 
     def __init__(self, blocks: _Blocks) -> None:
         super().__init__()
         self._blocks = blocks
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or the blocked convolution between two changes of layout."""
+        """Return the call, or a blocked convolution between two layout conversions."""
         call = self.visit_expr_post_order(call)
         layouts = self._blocks(call).get(_CONVOLUTION)
         if layouts is None or layouts[0] == "NCHW":
@@ -102,7 +104,7 @@ class _Separate(relax.PyExprMutator):  # type: ignore[misc]
             attributes.out_dtype or None,
         )
         batch, channels, high, wide = tensor_shape(call)
-        # [n, c/v, h, w, v] to [n, c/v, v, h, w], whose middle is the channels.
+        # [n, c/v, h, w, v] to [n, c/v, v, h, w], where c/v and v together are the channels.
         plain = emit(relax.op.permute_dims(emit(blocked), (0, 1, 4, 2, 3)))
         return relax.op.reshape(plain, (batch, channels, high, wide))
 

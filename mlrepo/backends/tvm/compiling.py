@@ -1,8 +1,8 @@
-"""Work in a process of its own, within a time: TVM cannot be interrupted while it compiles.
+"""Work in a separate process with a time limit: TVM cannot be interrupted while it compiles.
 
-A crash of LLVM or an end by the kernel for its memory is an error here, too, that can be answered.
-The process is a new one and no fork: the threads of TVM, OpenMP and PyTorch that have run here
-would be missing in a fork, which waits for them for ever.
+A crash of LLVM, or a kill when memory runs out, also becomes an error that can be handled here.
+The process is new, not forked: the threads of TVM, OpenMP and PyTorch in this process would be
+missing in a fork, which would wait for them forever.
 """
 
 from __future__ import annotations
@@ -25,38 +25,39 @@ from mlrepo.lifetime import end_with_parent
 
 Report = Callable[[int, int], None]
 
-# Steps are reported this often, in seconds.
+# Seconds between two reports of steps.
 _EVERY = 0.5
 
 
 class OutOfTime(Exception):
-    """The time was up before the work was done."""
+    """The time limit was reached before the work was done."""
 
 
 class Died(Exception):
-    """The process ended without a result: by a signal, mostly."""
+    """The process ended without a result, usually by a signal."""
 
 
 def work_within(
     seconds: float, work: Callable[[Report], Mapping[str, Any]], on_step: Report
 ) -> Mapping[str, Any]:
-    """Return what ``work`` returns, which must fit into JSON, from another process.
+    """Run ``work`` in another process and return its result, which must be valid as JSON.
 
     Parameters
     ----------
     work:
-        Is given a function for its steps: how many are done, of how many. It is pickled.
+        Called with a function to which it reports how many steps of how many are done. It is
+        pickled.
     on_step:
-        Is given the same here.
+        Called here with the reported steps.
 
     Raises
     ------
     OutOfTime
         ``seconds`` were not enough.
     Died
-        The process ended before it had an answer.
+        The process ended without a result.
     MlrepoError
-        ``work`` raised it, or something else that became one.
+        ``work`` raised it, or another error that was turned into one.
     """
     reading, writing = os.pipe()
     command = [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(writing)]
@@ -79,14 +80,14 @@ def work_within(
 
 
 def main() -> None:
-    """Do the work of the process that started this one."""
+    """Do the work that the parent process asks for."""
     end_with_parent(int(sys.argv[1]))
     sys.path[:] = pickle.load(sys.stdin.buffer)
     _answer(int(sys.argv[2]), pickle.load(sys.stdin.buffer))
 
 
 def _answer(writing: int, work: Callable[[Report], Mapping[str, Any]]) -> None:
-    """Work, and write the steps and the result."""
+    """Do the work; write its steps and its result."""
     last = 0.0
 
     def report(done: int, total: int) -> None:

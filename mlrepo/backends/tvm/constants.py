@@ -1,7 +1,7 @@
-"""ONNX graphs without what does not depend on the input: values instead of operators.
+"""Constant folding in ONNX graphs: values replace operators that do not depend on the input.
 
 Exporters write the shape of a tensor as chains of Shape, Gather and Concat, and weights as
-Constant, Cast and Transpose. Once the batch is fixed all of them have values, which onnx's
+Constant, Cast and Transpose. Once the batch is fixed, all of them have values, which onnx's
 reference evaluator computes; TVM's importer reads a shape only as a value.
 """
 
@@ -25,7 +25,7 @@ from onnx.reference import ReferenceEvaluator
 
 Value = npt.NDArray[Any]
 
-# Operators that stay: they have no value, or the pipeline turns them into integer arithmetic.
+# Operators that are kept: they have no value, or the pipeline turns them into integer arithmetic.
 _KEPT = frozenset(
     {
         "QuantizeLinear",
@@ -41,15 +41,16 @@ _KEPT = frozenset(
         "RandomUniformLike",
     }
 )
-# Bytes of a value that shape inference may look into, such as a shape; weights are only typed.
+# Largest value, in bytes, whose content shape inference sees, such as a shape; weights only have
+# a type.
 _SMALL = 1024
-# Bytes of a value that takes the place of operators: a constant that is expanded stays expanded.
+# Largest value, in bytes, that replaces operators: a larger expanded constant keeps its operators.
 _LARGEST = 2**28
 _MOST_ROUNDS = 20
 
 
 def set_batch(model: ModelProto, name: str, shape: tuple[int, ...]) -> None:
-    """Fix the shape of the input ``name``; what was said of shapes elsewhere is forgotten.
+    """Fix the shape of the input ``name``, and remove the shapes stated for other values.
 
     Exporters write shapes of intermediate values and outputs for the batch they exported with.
     """
@@ -65,8 +66,8 @@ def set_batch(model: ModelProto, name: str, shape: tuple[int, ...]) -> None:
 def fold_constants(model: ModelProto) -> None:
     """Replace, in place, all operators whose result does not depend on the input.
 
-    The shape of the input must be fixed. An ``If`` whose condition is constant becomes the branch
-    that is taken; what nothing reads any longer is removed.
+    The shape of the input must be fixed. An ``If`` with a constant condition is replaced by the
+    branch that is taken; unused nodes and values are removed.
     """
     graph = model.graph
     values = {tensor.name: tensor for tensor in graph.initializer}
@@ -79,11 +80,11 @@ def fold_constants(model: ModelProto) -> None:
 
 
 def static_shapes(model: ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the values of a graph that are known, by name."""
+    """Return the known shapes of the values of a graph, by name."""
     small = _without_weights(model)
     try:
         graph = shape_inference.infer_shapes(small, data_prop=True).graph
-    except Exception:  # of any kind: an operator that onnx does not know; what is known suffices
+    except Exception:  # of any kind, as for an operator unknown to onnx; the known shapes suffice
         graph = small.graph
     shapes = {}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -102,14 +103,14 @@ def constant(name: str, value: Value) -> TensorProto:
 
 
 def replace(field: Any, items: Iterable[Any]) -> None:
-    """Put other messages into a repeated field."""
+    """Replace the messages of a repeated field."""
     kept = list(items)
     del field[:]
     field.extend(kept)
 
 
 def _fold_once(model: ModelProto, values: dict[str, TensorProto]) -> bool:
-    """Fold what can be folded now; return whether anything was."""
+    """Fold everything that can be folded now; return whether anything was."""
     graph = model.graph
     asks = any(node.op_type in ("Shape", "Size") for node in graph.node)
     shapes = static_shapes(model) if asks else {}
@@ -140,12 +141,12 @@ def _values_of(
     shapes: Mapping[str, tuple[int, ...]],
     opsets: Iterable[Any],
 ) -> dict[str, TensorProto] | None:
-    """Return the values of the outputs of a node, None where they are not known."""
+    """Return the values of the outputs of a node, None if they are not known."""
     if node.op_type in _KEPT or node.domain not in ("", "ai.onnx"):
         return None
     names = [name for name in node.input if name]
     if node.op_type in ("Shape", "Size") and node.input[0] in shapes:
-        # Only its shape counts: zeros that take no memory.
+        # Only the shape matters: zeros that take no memory.
         feeds = {node.input[0]: np.broadcast_to(np.float32(0), shapes[node.input[0]])}
     elif all(name in values for name in names):
         feeds = {name: numpy_helper.to_array(values[name]) for name in names}
@@ -153,7 +154,7 @@ def _values_of(
         return None
     try:
         results = _evaluate(node, feeds, opsets)
-    except Exception:  # of any kind: the evaluator does not know it, so TVM shall try
+    except Exception:  # of any kind: the evaluator cannot compute it, so it is left to TVM
         return None
     if any(not isinstance(r, np.ndarray | np.generic) or r.nbytes > _LARGEST for r in results):
         return None
@@ -176,7 +177,7 @@ def _evaluate(node: NodeProto, feeds: Mapping[str, Value], opsets: Iterable[Any]
 
 
 def _branch(node: NodeProto, values: Mapping[str, TensorProto]) -> GraphProto | None:
-    """Return the branch of an If that is always taken, with the If's names for its outputs."""
+    """Return the branch of an If that is always taken, its outputs renamed to those of the If."""
     if node.op_type != "If" or node.input[0] not in values:
         return None
     taken = "then_branch" if numpy_helper.to_array(values[node.input[0]]).all() else "else_branch"
@@ -200,7 +201,7 @@ def _remove_unused(graph: GraphProto, values: Mapping[str, TensorProto]) -> None
 
 
 def names_read(node: NodeProto) -> set[str]:
-    """Return the names that a node reads, its subgraphs included."""
+    """Return the names that a node and its subgraphs read."""
     names = set(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -211,7 +212,7 @@ def names_read(node: NodeProto) -> set[str]:
 
 
 def _without_weights(model: ModelProto) -> ModelProto:
-    """Return the model with large weights as inputs that have a shape: quick to copy and infer."""
+    """Return the model with large weights as typed inputs, which makes shape inference fast."""
     graph = model.graph
     large = [tensor for tensor in graph.initializer if tensor.ByteSize() > _SMALL]
     small = [tensor for tensor in graph.initializer if tensor.ByteSize() <= _SMALL]

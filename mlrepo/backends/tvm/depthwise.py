@@ -1,4 +1,4 @@
-"""Depthwise convolutions in blocked layout: each channel by itself, so that memory decides."""
+"""Depthwise convolutions in blocked layout; each channel is separate, so they are memory-bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIXELS = (14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
 # Rows that one task computes: enough that few rows are padded twice.
 _ROWS = (28, 14, 16, 8, 7, 12, 10, 9, 6, 5, 4, 3, 2, 1)
 
-# Places of a kernel that are written one after the other, times the pixels above.
+# Largest kernel, in positions, whose loops are unrolled (times the pixels above).
 _UNROLLED = 64
 
 
@@ -24,7 +24,7 @@ def depthwise_conv2d(
 ) -> Any:
     """Return the float32 convolution of [n, c/v, h, w, v] with [c/v, 1, kh, kw, 1, v].
 
-    ``padding`` is top, left, bottom, right. Bytes become float32 where they are padded.
+    ``padding`` is top, left, bottom, right. Bytes are converted to float32 when they are padded.
     """
     batch, blocks, _, _, lanes = data.shape
     if data.dtype != "float32":
@@ -46,8 +46,9 @@ def depthwise_conv2d(
 def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     """Schedule a fused depthwise convolution in blocked layout [n, c/v, h, w, v].
 
-    A task computes some rows of one block of channels and pads what it needs of its input, which
-    so stays in the cache; pixels of a row are accumulated in registers over the whole kernel.
+    A task computes some rows of one block of channels and pads the part of the input that it needs,
+    which thus stays in the cache; pixels of a row are accumulated in registers over the whole
+    kernel.
     """
     schedule, names, sum_ = begin_one_sum(function)
     conv, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
@@ -69,7 +70,7 @@ def schedule_depthwise_conv(function: Any, vector: int) -> Any:
     schedule.reorder(high, wide, pixels, channel)
     schedule.vectorize(channel)
     kernel = int(schedule.get(high).extent) * int(schedule.get(wide).extent)
-    # A large kernel stays a loop: LLVM would take minutes for thousands of lines.
+    # A large kernel remains a loop: unrolled, it would take LLVM minutes.
     whole = (high, wide) if kernel <= _UNROLLED else ()
     for loop in (*whole, pixels):
         schedule.unroll(loop)

@@ -1,7 +1,7 @@
 """Grouped convolutions in blocked layout: each group reads its own blocks of input channels.
 
-Groups of few channels fill no block. Some of them make one then, whose weights between channels of
-different groups are zero: more multiplications, but in whole vectors.
+Groups of few channels do not fill a block. Several are then merged into one, with zero weights
+between channels of different groups: more multiplications, but with full vectors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from mlrepo.backends.tvm.rewrites import (
 )
 from mlrepo.backends.tvm.windows import channel_block, windows
 
-# So many times the multiplications are still faster than one by one.
+# With this many times the multiplications, merged groups are still faster than separate ones.
 _MOST_MERGED = 16
 
 
 @relax.expr_functor.mutator
 class _Merged(relax.PyExprMutator):  # type: ignore[misc]
-    """Joins groups until the channels of one fill blocks."""
+    """Merge groups until the channels of each fill blocks."""
 
     def __init__(self, vector: int) -> None:
         super().__init__()
@@ -53,9 +53,10 @@ class _Merged(relax.PyExprMutator):  # type: ignore[misc]
 
 
 def _merged(inputs: int, outputs: int, groups: int, vector: int) -> int:
-    """Return how many groups, of so many channels, make one whose channels fill blocks; else 1.
+    """Return how many groups to merge so that the channels of each fill blocks; 1 if none fit.
 
-    The blocks are those of all channels: what stands before and behind has them, too.
+    ``inputs`` and ``outputs`` are the channels of a group. The blocks are those of all channels,
+    which the neighboring operators have, too.
     """
     into, out = (channel_block(groups * channels, vector) for channels in (inputs, outputs))
     if not into or not out:
@@ -71,7 +72,7 @@ def _merged(inputs: int, outputs: int, groups: int, vector: int) -> int:
 def merge_groups(
     weights: npt.NDArray[np.float32], groups: int, merged: int
 ) -> npt.NDArray[np.float32]:
-    """Return weights [o, merged * i, h, w] of ``groups // merged`` groups for [o, i, h, w]."""
+    """Turn weights [o, i, h, w] into [o, merged * i, h, w] for ``groups // merged`` groups."""
     outputs, inputs, *kernel = weights.shape
     parts = weights.reshape(groups // merged, merged, outputs // groups, inputs, *kernel)
     joined = np.zeros((*parts.shape[:3], merged, *parts.shape[3:]), weights.dtype)
@@ -88,7 +89,7 @@ def grouped_conv2d(
     padding: Sequence[int],
     dilation: Sequence[int],
 ) -> Any:
-    """Return the convolution of [n, i/v, h, w, v] with OIHW<v>i<u>o in groups: [n, o/u, h, w, u].
+    """Return the grouped convolution of [n, i/v, h, w, v] with OIHW<v>i<u>o: [n, o/u, h, w, u].
 
     ``padding`` is top, left, bottom, right.
     """
@@ -118,5 +119,5 @@ def grouped_conv2d(
 
 
 def merging(vector: int) -> Any:
-    """Return the pass that joins groups of few channels for vectors of so many lanes."""
+    """Return the pass that merges groups of few channels, for ``vector`` lanes."""
     return rewrite(partial(_Merged, vector))

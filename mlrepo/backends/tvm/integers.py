@@ -1,10 +1,10 @@
 """Quantized (QDQ) models in integer arithmetic: convolutions of uint8 by int8 with VNNI.
 
-ONNX writes a quantized convolution as a float one between dequantized inputs. Where the target
-multiplies bytes, it becomes an integer one; its sum is scaled once, and what follows (bias,
-quantizing) is fused behind it. A depthwise one reads bytes too, but multiplies them as float32,
-which holds its sums exactly: with one input channel there is nothing to multiply at once. All else
-stays in floating point.
+ONNX writes a quantized convolution as a float one of dequantized inputs. If the target multiplies
+bytes, it becomes an integer convolution; its sum is scaled once, and the operators that follow
+(bias, quantization) are fused with it. A depthwise convolution reads bytes, too, but multiplies
+them as float32, which holds its sums exactly: with one input channel the instruction has nothing
+to combine. Everything else stays in floating point.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from mlrepo.backends.tvm.rewrites import (
 from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, tile_output
 from mlrepo.backends.tvm.windows import channel_block, windows
 
-# float32 has steps of one from here to twice as much: adding and subtracting it rounds to whole
-# numbers, half to even as ONNX asks. TVM does not vectorize its own function for that.
+# Between this number and its double, float32 has steps of one: adding and subtracting it rounds to
+# whole numbers, half to even as ONNX requires. TVM does not vectorize its own rounding function.
 _UNIT = 1.5 * 2**23
 
 
 @relax.expr_functor.mutator
 class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
-    """Turns conv2d(dequantize(x), dequantize(w)) into an integer convolution and a scaling."""
+    """Turn conv2d(dequantize(x), dequantize(w)) into an integer convolution and a scaling."""
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or the scaled sum that stands for it."""
+        """Return the call, or the scaled sum that replaces it."""
         call = self.visit_expr_post_order(call)
         if operator_name(call) != "relax.nn.conv2d":
             return call
@@ -65,7 +65,7 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
         return relax.op.subtract(emit(scaled), relax.const(shift.astype(np.float32)))
 
     def _dequantized(self, value: Any) -> Any:
-        """Return the call that dequantizes by constants and gives ``value``, or None."""
+        """Return the call that produces ``value`` by dequantizing with constants, or None."""
         value = bound_value(value, self)
         if operator_name(value) != "relax.dequantize":
             return None
@@ -74,7 +74,7 @@ class _IntegerConvolutions(relax.PyExprMutator):  # type: ignore[misc]
 
 @relax.expr_functor.mutator
 class _Arithmetic(relax.PyExprMutator):  # type: ignore[misc]
-    """Spells quantizing and dequantizing of activations in operators that any layout can have."""
+    """Express quantization and dequantization of activations in operators that fit any layout."""
 
     def visit_call_(self, call: Any) -> Any:
         """Return the call, or the operators that stand for it."""
@@ -121,10 +121,10 @@ def _fits(call: Any, data: Any, weights: Any) -> bool:
 
 
 def _weights_inside(call: Any, kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
-    """Return the sums of the weights that meet the input and not its padding, [o, h, w].
+    """Return the sums of the weights that are applied to the input, not its padding: [o, h, w].
 
-    Height and width are 1 where nothing is padded. The padding is zeros, where the zero of the
-    numbers is another: so much of it has to be subtracted.
+    Height and width are 1 if nothing is padded. The padding is zero and not the zero point, so
+    only these weights contribute a multiple of the zero point, which has to be subtracted.
     """
     weights = kernel.sum(axis=1, dtype=np.int64).astype(np.float64)
     padding = [int(side) for side in call.attrs.padding]
@@ -152,9 +152,9 @@ arithmetic = rewrite(_Arithmetic)
 
 
 def vnni_kernel(kernel: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """Return OIHW<i>i<o>o as OIHW<i/4>i<o>o4i: side by side what one instruction multiplies.
+    """Return OIHW<i>i<o>o as OIHW<i/4>i<o>o4i: the operands of one instruction are contiguous.
 
-    Input channels that do not fill a step are filled up with zeros.
+    Input channels are padded with zeros to a multiple of the instruction's step.
     """
     more = -kernel.shape[4] % vnni.STEP
     kernel = np.pad(kernel, ((0, 0),) * 4 + ((0, more), (0, 0)))
@@ -197,7 +197,7 @@ def integer_conv2d(
 def schedule_integer_conv(function: Any, vector: int, tile: Tile | None = None) -> Any:
     """Schedule a fused integer convolution in blocked layout [n, c/v, h, w, v].
 
-    As :func:`schedule_blocked_conv`, with one VNNI instruction for four input channels.
+    Like :func:`schedule_blocked_conv`, with one VNNI instruction for four input channels.
     """
     schedule, conv, _ = tile_output(function, vector, tile)
     loops = schedule.get_loops(conv)[2:]

@@ -1,7 +1,7 @@
-"""Compiled models on the disk: a library, and beside it what is known of it.
+"""Compiled models on disk: a library, and a metadata file beside it.
 
-A library is used only if it is whole: its SHA-256 is in the file beside it, which is written last.
-It must never change under one name: loading it again in one process gives the old one.
+A library is used only if it is complete: its SHA-256 is in the metadata file, which is written
+last. The content of a name must never change: a process that loads it again gets the old one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHA256 = "sha256"
 
 
 def kept(path: Path) -> Mapping[str, Any] | None:
-    """Return what is known of a compiled model, None where there is none or no whole one."""
+    """Return the metadata of a compiled model, None if it is missing or incomplete."""
     try:
         about: Mapping[str, Any] = json.loads(_beside(path).read_text(encoding="utf-8"))
         return about if about[_SHA256] == sha256_file(path) else None
@@ -31,7 +31,7 @@ def kept(path: Path) -> Mapping[str, Any] | None:
 
 @contextmanager
 def workplace(path: Path) -> Iterator[Path]:
-    """Make a directory for a library that is to be kept as ``path``; yield where to write it.
+    """Make a directory for a library that will be kept as ``path``; yield where to write it.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def workplace(path: Path) -> Iterator[Path]:
 
 
 def keep(written: Path, path: Path, about: Mapping[str, Any]) -> None:
-    """Put a library that is whole where it belongs, and what is known of it beside it."""
+    """Move a complete library to its path, and write its metadata beside it."""
     text = json.dumps({**about, _SHA256: sha256_file(written)})
     beside = _beside(written)
     beside.write_text(text, encoding="utf-8")
@@ -59,7 +59,7 @@ def keep(written: Path, path: Path, about: Mapping[str, Any]) -> None:
 
 
 def not_written(path: Path, error: OSError) -> UserError:
-    """Return the error of a library that cannot be written."""
+    """Return the error for a library that cannot be written."""
     return UserError(
         f"The compiled model {path} cannot be written: {error.strerror or error}.",
         hint="Make room, then run the same command.",

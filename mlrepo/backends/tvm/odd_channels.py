@@ -1,6 +1,6 @@
-"""Channels and classes whose number fills no vectors: they are filled up with zeros.
+"""Padding of channels and classes whose number does not fill vectors.
 
-The weights get rows and columns of zeros, and what these compute is cut off again. ImageNet with
+The weights get rows and columns of zeros, and the extra results are cut off again. ImageNet with
 background has 1001 classes. A convolution on one pixel is the same product as a classifier's.
 """
 
@@ -25,7 +25,7 @@ from mlrepo.backends.tvm.rewrites import (
 
 @relax.expr_functor.mutator
 class _Widened(relax.PyExprMutator):  # type: ignore[misc]
-    """Fills up constant weights of products and convolutions."""
+    """Pad the constant weights of matrix products and convolutions."""
 
     def __init__(self, vector: int) -> None:
         super().__init__()
@@ -77,5 +77,5 @@ class _Widened(relax.PyExprMutator):  # type: ignore[misc]
 
 
 def widening(vector: int) -> Any:
-    """Return the pass that fills up weights for vectors of so many lanes."""
+    """Return the pass that pads weights, for ``vector`` lanes."""
     return rewrite(partial(_Widened, vector))

@@ -1,4 +1,4 @@
-"""From an ONNX file to a Relax module: what TVM's importer is given, and what it cannot read."""
+"""Import of an ONNX model as a Relax module, with errors that name what TVM cannot read."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def import_onnx(
         # It prints the node that it cannot read, with all its weights.
         with contextlib.redirect_stdout(said):
             module = from_onnx(model, shape_dict={name: list(shape)}, keep_params_in_input=False)
-    except Exception as error:  # TVM raises what its importer met, of any kind
+    except Exception as error:  # TVM's importer raises errors of any kind
         node = _failing_node(error)
         tried = f"TVM cannot import {path.name}"
         if node is not None:
@@ -96,7 +96,7 @@ def _opset(model: ModelProto, domain: str = "") -> int:
 
 
 def _failing_node(error: BaseException) -> NodeProto | None:
-    """Return the node that the importer was at; its message does not always say."""
+    """Return the node that the importer failed on, which its message does not always name."""
     trace, found = error.__traceback__, None
     while trace is not None:
         if trace.tb_frame.f_code.co_name in ("_construct_nodes", "_convert_subgraph"):
@@ -107,10 +107,10 @@ def _failing_node(error: BaseException) -> NodeProto | None:
 
 
 def _widen(graph: GraphProto) -> bool:
-    """Compute in float32 where a graph has float16 or bfloat16; return whether it has.
+    """Replace float16 and bfloat16 in a graph by float32; return whether it had any.
 
-    A CPU without arithmetic for them adds in float16 here, which loses more than the weights did.
-    ONNX Runtime widens, too. The input keeps its type.
+    On a CPU without arithmetic for them, TVM's sums would be rounded to float16, which loses more
+    than the weights did. ONNX Runtime widens, too. The input keeps its type.
     """
     changed = False
     for tensor in graph.initializer:
@@ -134,7 +134,7 @@ def _widen(graph: GraphProto) -> bool:
 def _widen_node(node: NodeProto) -> bool:
     changed = False
     for attribute in node.attribute:
-        # "to" of Cast, "dtype" of EyeLike and others: the number of a type.
+        # "to" of Cast, "dtype" of EyeLike and others contain the number of a type.
         if attribute.name in ("to", "dtype") and attribute.i in _NARROW:
             attribute.i = TensorProto.FLOAT
             changed = True
