@@ -28,7 +28,7 @@ _PHASES = {
     "finished": "ending",
     "failed": "ending",
 }
-# The line from its beginning, empty.
+# Return to the beginning of the line and clear it.
 _REDRAW = own("\r\033[K")
 # Longer lists are printed one entry per line.
 _MOST_INDENTED = 100
@@ -37,7 +37,7 @@ _MOST_INDENTED = 100
 def print_json(schema: str, values: Mapping[str, Any]) -> None:
     """Print one JSON object with its schema name first; long lists have an entry per line.
 
-    Only without indentation does Python encode in C, which thousands of entries need.
+    Python's fast C encoder works only without indentation, and thousands of entries need it.
     """
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
     long = {key: value for key, value in values.items() if _is_long(value)}
@@ -56,8 +56,8 @@ def _is_long(value: Any) -> bool:
 def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
 ) -> None:
-    """Print columns padded to their widest cell; ``right`` names the columns of numbers."""
-    # Before click strips sequences where it sees no terminal: widths are those that are shown.
+    """Print columns padded to their widest cell; align those in ``right`` (numbers) right."""
+    # Escape before measuring, so that widths are those of what is shown.
     rows = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(_width(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for number, row in enumerate((header, *rows)):
@@ -76,9 +76,9 @@ def _width(cell: str) -> int:
 
 
 def style(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
-    """Return text in a colour; what it holds itself is made harmless at the door, the colour not.
+    """Return the text in a colour that passes the door, which escapes sequences in the text itself.
 
-    Without colours where NO_COLOR asks for plain text.
+    With NO_COLOR, return the text unchanged.
     """
     if os.environ.get("NO_COLOR"):
         return text
@@ -87,13 +87,13 @@ def style(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
 
 
 def verdict(validity: str) -> str:
-    """Return the validity word in its colour."""
+    """Return the validity in its colour."""
     colour = {"VALID": "green", "INTERRUPTED": "yellow"}.get(validity, "red")
     return style(validity, fg=colour)
 
 
 def print_headline(record: RunRecord) -> None:
-    """Print what was run, its result and verdict, and the reasons of the verdict."""
+    """Print what was run, its result and verdict, and the reasons for the verdict."""
     from mlrepo.layout.eligibility import not_compared
 
     result = "" if record.result.value is None else f" {record.result}"
@@ -111,9 +111,9 @@ def print_headline(record: RunRecord) -> None:
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal; a line per phase otherwise. Written to stderr.
+    """A progress line on stderr: redrawn on a terminal, otherwise one line per phase.
 
-    ``more`` says what else belongs into it, such as the time left for the whole work.
+    ``more`` returns text to append, such as the time left for all of the work.
     """
 
     def __init__(self, label: str, more: Callable[[Progress], str] | None = None) -> None:
@@ -156,7 +156,7 @@ class ProgressLine:
 
 
 class StepLine:
-    """Progress of work of known size, with the time left; on a terminal only. To stderr."""
+    """Progress on stderr of work of known size, with the time left; redrawn on a terminal only."""
 
     def __init__(self, label: str, *, unit: str) -> None:
         self._label, self._unit = label, unit
@@ -167,7 +167,7 @@ class StepLine:
             click.echo(label, err=True)
 
     def update(self, done: int, total: int | None) -> None:
-        """Draw what is done, at most five times a second."""
+        """Draw how much is done, at most five times a second."""
         now = time.monotonic()
         if self._begin is None:
             self._begin = (now, done)
@@ -189,7 +189,7 @@ class StepLine:
 
 
 class TextLine:
-    """A text that changes, with the time left; on a terminal only. To stderr."""
+    """A changing text on stderr, with the time left; redrawn on a terminal only."""
 
     def __init__(self, label: str) -> None:
         self._label = label
@@ -198,7 +198,7 @@ class TextLine:
             click.echo(label, err=True)
 
     def update(self, text: str, left: float) -> None:
-        """Draw a text, and how many seconds the work may still take."""
+        """Draw a text, and the estimated seconds left."""
         if self._terminal:
             shown = f"{self._label}: {text}  {max(0.0, left):.0f} s left"
             click.echo(f"{_REDRAW}{shown}", err=True, nl=False)

@@ -1,10 +1,10 @@
-"""The door to the terminal: text of others is shown there, and never steers it.
+"""The door to the terminal: untrusted text is shown, but never controls the terminal.
 
-Names, tags, logs and messages of Git come from anybody, and what is printed is put together from
-them in many places. So nothing is escaped in those places: whatever goes to standard output or
-standard error passes here, once. Escape sequences, other control characters, and marks that turn
-or hide text become ``\\uXXXX``, which is also their spelling in JSON: JSON stays what it was.
-Colours and cursor movements of mlrepo's own are written by :func:`own`, which nobody can forge.
+Names, tags, logs and Git's messages may come from anybody, and output is built from them in many
+places. Instead of escaping in each place, everything written to standard output or standard error
+passes through here once. Escape sequences, other control characters, and characters that reorder
+or hide text become ``\\uXXXX``. JSON spells them the same way, so its meaning does not change.
+mlrepo's own colours and cursor movements are written with :func:`own`, which nobody can forge.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-# Control characters but newline and tab (a return only before a newline), halves of surrogate
-# pairs, line separators, and the format characters of Unicode (category Cf): among them those that
-# change the direction of text (Unicode Standard Annex 9) and those that cannot be seen.
+# Control characters except newline, tab, and a carriage return before a newline; halves of
+# surrogate pairs; line separators; and Unicode's format characters (category Cf), among them those
+# that change the direction of text (Unicode Standard Annex 9) and those that are invisible.
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
     "\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0001\U000e0020-\U000e007f]|\r(?!\n)"
 )
-# Unknown before the process starts, so no text of others can hold it.
+# Random for each process, so that no untrusted text can contain it.
 _NONCE = os.urandom(8).hex()
 _OWN = re.compile(rf"\ue000{_NONCE}:([0-9a-f]*)\ue001")
 
 
 def harmless(text: str) -> str:
-    """Return text in which nothing steers a terminal or changes how the rest of it reads."""
+    """Escape what would control a terminal or change how the rest of the text reads."""
     if text.isascii() and text.isprintable():
         return text
     return _STEERING.sub(_spelt, text)
@@ -46,26 +46,26 @@ def _spelt(match: re.Match[str]) -> str:
 
 
 def own(sequence: str) -> str:
-    """Return a control sequence of mlrepo's own in a form that passes the door."""
+    """Return one of mlrepo's own control sequences in a form that passes the door."""
     return f"\ue000{_NONCE}:{sequence.encode().hex()}\ue001" if sequence else ""
 
 
 def unstyled(text: str) -> str:
-    """Return text without mlrepo's own sequences, as files get it."""
+    """Return the text without mlrepo's own control sequences, for files."""
     return _OWN.sub("", text)
 
 
 class Door:
-    """A text stream behind which nothing of others steers the terminal.
+    """A text stream that keeps untrusted text from controlling the terminal.
 
-    It has no ``buffer``: bytes go through :func:`write_bytes`.
+    It has no ``buffer``; write bytes with :func:`write_bytes`.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write the text, harmless; own sequences only where they are seen as such."""
+        """Write the text, made harmless, with mlrepo's own sequences only on a terminal."""
         if not isinstance(text, str):
             raise TypeError("only text can be written here")
         shown = harmless(text)
@@ -83,7 +83,7 @@ class Door:
 
 @contextlib.contextmanager
 def doors() -> Iterator[None]:
-    """Put a door before standard output and standard error, where there is none yet."""
+    """Wrap standard output and standard error in a door, unless they have one already."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (
         stream if isinstance(stream, Door) else cast(TextIO, Door(stream)) for stream in before
@@ -95,7 +95,7 @@ def doors() -> Iterator[None]:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes to standard output as they are; on a terminal as harmless text."""
+    """Write bytes to standard output unchanged, or as harmless text if it is a terminal."""
     sys.stdout.flush()
     stream = sys.stdout.stream if isinstance(sys.stdout, Door) else sys.stdout
     if stream.isatty():

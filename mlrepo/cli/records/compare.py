@@ -61,7 +61,7 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
 
 
 def comparison_values(one: Comparison) -> dict[str, Any]:
-    """Return a comparison as it stands in JSON output."""
+    """Return a comparison for JSON output."""
     benchmark, scenario, mode, test = one.kind
     return {
         "benchmark": benchmark,
@@ -81,7 +81,7 @@ def comparison_values(one: Comparison) -> dict[str, Any]:
 
 
 def print_comparison(one: Comparison) -> None:
-    """Print one comparison: first that systems differ, then the figures, then the settings."""
+    """Print one comparison: first whether the systems differ, then the figures and settings."""
     benchmark, scenario, mode, test = one.kind
     title = f"{benchmark} {scenario} {test or mode}"
     click.echo(style(title, bold=True))

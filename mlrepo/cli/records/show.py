@@ -64,7 +64,7 @@ def command(run: str, log: str | None, as_json: bool) -> None:
 
 
 def _model(model: ModelFacts) -> str:
-    """Return what identifies a recorded model; each of its files where there are several."""
+    """Return what identifies a recorded model, with each file if there are several."""
     lines = [f"{model.file or '-'}, sha256 {model.sha256 or '-'}"]
     if len(model.files) > 1:
         lines[0] += f" over {len(model.files)} files, {model.size} bytes"
@@ -73,7 +73,7 @@ def _model(model: ModelFacts) -> str:
 
 
 def _agreement(found: AgreementFacts) -> str:
-    """Return what the backend's scores were compared with, and how near they are."""
+    """Return what the backend's scores were compared with, and how close they are."""
     if not found.reference:
         return f"not compared: {found.why}" if found.why else "-"
     batches = " and ".join(map(str, found.batches or ()))
@@ -84,19 +84,19 @@ def _agreement(found: AgreementFacts) -> str:
 
 
 def _input(fed: InputFacts) -> str:
-    """Return how the samples got into the model."""
+    """Return how the samples were cast for the model, if at all."""
     return (fed.cast or "samples as they are") if fed.type else "-"
 
 
 def _averages(load: tuple[float, ...] | None) -> str:
-    """Return load averages as a list, as the record has them."""
+    """Return load averages in the form of the record, a list."""
     return str(None if load is None else list(load))
 
 
 def _print_failure(failure: bytes, run: str) -> None:
-    """Print the whole reason of a failure; of a very long one the beginning and the end.
+    """Print the full text of a failure, or the beginning and end of a very long one.
 
-    A traceback is for those who ask for it: the reasons above say how.
+    Tracebacks are not printed; the reasons printed above say how to see them.
     """
     lines = failure.decode("utf-8", errors="replace").splitlines()
     if lines and lines[0].startswith(_TRACEBACK):

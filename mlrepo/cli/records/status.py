@@ -43,7 +43,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     code = 1 if repository.damage else 0
     fit = loadgen_fit(found_round)
     if as_json:
-        # Not asdict: it copies every value of ten thousand cells.
+        # Not asdict, which deep-copies every value of ten thousand cells.
         values = [
             {**vars(row), "cells": [vars(cell) for cell in row.cells], "next": row.next_command}
             for row in rows
@@ -89,7 +89,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
 
 
 def _rounded(result: str) -> str:
-    """Return a result as people read it; the trailers hold all digits."""
+    """Return a result rounded for people; the trailers have all digits."""
     from mlrepo.repository.trailers import parse_result
 
     metric = parse_result(result)

@@ -35,7 +35,7 @@ def command(url: str, directory: Path | None) -> None:
     try:
         root = clone(url, directory or Path(name or "results"))
     except RemoteUnavailable as error:
-        # A URL may hold a password, and messages end in logs that others read.
+        # A URL may contain a password, and messages end up in logs that others read.
         message, _ = Redactor().text(error.message)
         raise RemoteUnavailable(message, hint=error.hint) from None
     click.echo(f"Cloned into {root}")

@@ -73,7 +73,7 @@ def set_(key: str, value: str) -> None:
     from mlrepo.repository.configuration import set_value
 
     repository = current_repository()
-    settings = repository.file_settings()  # a malformed file is reported as such, not rewritten
+    settings = repository.file_settings()  # report a malformed file instead of rewriting it
     if key in ("round", "submitter", "system"):
         resolved = Resolver({}, {**settings, key: setting_named(key).check(value, "config set")})
         _check_names(resolved, key, repository.rounds)
@@ -85,7 +85,7 @@ def set_(key: str, value: str) -> None:
 
 
 def _check_names(resolved: Resolver, key: str, rounds: Rounds) -> None:
-    """Refuse a round without rules, and a name that the round of the file refuses."""
+    """Refuse a round without rules, and names that the configured round refuses."""
     from mlrepo.rounds.naming import check_new_name
 
     round_ = rounds[resolved.require("round").value]
@@ -107,5 +107,5 @@ def unset(key: str) -> None:
 
     repository = current_repository()
     setting_named(key)
-    repository.file_settings()  # a malformed file is reported as such, and not rewritten
+    repository.file_settings()  # report a malformed file instead of rewriting it
     unset_value(repository.settings_file, key)

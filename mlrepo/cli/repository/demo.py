@@ -1,4 +1,4 @@
-"""``mlrepo demo``: the whole path on real input, in one command."""
+"""``mlrepo demo``: the whole workflow on real input, in one command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS
 from mlrepo.settings import FILE_NAME
 from mlrepo.shell import quoted, shell_command
 
-# What a demo is known by: nobody else is called so.
+# These names identify a repository as a demo's.
 _SUBMITTER, _SYSTEM = "Demo", "this-machine"
 
 
@@ -123,14 +123,14 @@ def _refuse_others(directory: Path) -> None:
 
 
 def _command_name() -> str:
-    """Return how the user can call mlrepo: the name, or the path where it is not in PATH."""
+    """Return how the user can call mlrepo: by name, or by its path if it is not in PATH."""
     if shutil.which("mlrepo"):
         return "mlrepo"
     return quoted(Path(sys.executable).with_name("mlrepo"))
 
 
 def _ensure_identity() -> None:
-    """Commit as "mlrepo demo" where git knows nobody: a demonstration must not end there."""
+    """Commit as "mlrepo demo" if git has no identity, so that the demo does not fail."""
     from mlrepo.errors import UserError
     from mlrepo.repository.identity import git_identity
 

@@ -41,7 +41,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     repository = current_repository()
     settings = resolver(repository)
     for setting in SETTINGS:
-        settings.find(setting.key)  # a malformed value is reported as such
+        settings.find(setting.key)  # raises if a value is malformed
     kind = settings.require("hooks").value
     mended: list[str] = []
     if fix:
@@ -51,7 +51,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
-    repository.damage.clear()  # the checks say it
+    repository.damage.clear()  # the checks report it
     if as_json:
         print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
     else:
@@ -66,7 +66,7 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
 
 
 def _restore_platform(repository: ResultsRepository) -> list[str]:
-    """Put back what a dead run left set on this machine."""
+    """Restore what a run that died left changed on this machine."""
     from mlrepo.systems.machine import Machine
     from mlrepo.systems.tuning import Tuner
 

@@ -105,7 +105,7 @@ def command(
 
 
 def _files(values: dict[str, str], rules: Round, system: str) -> tuple[dict[str, bytes], list[str]]:
-    """Return the files of the scaffold by path, and the description's fields still to fill in."""
+    """Return the scaffold's files by path, and the fields of the description to fill in."""
     from mlrepo.cli.machine.system import system_files
     from mlrepo.templates import render
 

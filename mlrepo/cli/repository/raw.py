@@ -67,7 +67,7 @@ def export(run: str, output: Path | None) -> None:
 
     repository = current_repository()
     record = load_record(repository, find_run(repository, run))
-    # The names of LoadGen's files, never those that a record gives: it may be anybody's.
+    # Use LoadGen's file names, never those in a record, which may come from anybody.
     full = {
         name: log
         for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
@@ -124,7 +124,7 @@ def gc(yes: bool, days: float) -> None:
     )
     if not yes:
         click.confirm("Delete for ever?", abort=True)
-    # Asking takes time: a run may have been recorded, or a log truncated, that needs one of them.
+    # Check again: while the user answered, a new run or truncated log may have come to need one.
     gone = delete_garbage(repository, days, garbage)
     click.echo(f"Deleted {_logs(len(gone.old))}.")
     kept = len(garbage.old) - len(gone.old)

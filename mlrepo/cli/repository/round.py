@@ -156,7 +156,7 @@ def _print_report(title: str, lines: list[str]) -> None:
 
 
 def _rounds() -> Rounds:
-    """Return the rounds that this repository knows; outside of one, those that mlrepo ships."""
+    """Return the rounds that the current repository knows, or outside of one, the shipped ones."""
     from mlrepo.repository.discovery import find_git_repository
 
     repository = find_git_repository(Path.cwd())

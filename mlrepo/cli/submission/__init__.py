@@ -1,1 +1,1 @@
-"""Commands about submissions: ours and those of others."""
+"""Commands about submissions, one's own and those of others."""

@@ -1,4 +1,4 @@
-"""``mlrepo check``: judging a submission by the rules of its round."""
+"""``mlrepo check``: judge a submission by the rules of its round."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def command(
     if note := rounds.note(rules.name):
         click.echo(note, err=True)
     refuse_unknown(source.tree, rules.tables["divisions"], selection, source.label)
-    # The process ends with the verdict: what cycles it makes are not worth looking for.
+    # The process ends with the verdict, so collecting reference cycles is not worth the time.
     gc.disable()
     click.get_current_context().call_on_close(gc.enable)
     report = check(
@@ -133,7 +133,7 @@ def command(
 
 
 def _path_in(tree: Tree, path: str) -> str:
-    """Return a path as the tree has it: from its root, or from the working directory to it."""
+    """Return ``path``, relative to the tree or to the working directory, relative to the tree."""
     from mlrepo.repository.trees import DirectoryTree
 
     inside = posixpath.normpath(path) if path else "."
@@ -147,7 +147,7 @@ def _path_in(tree: Tree, path: str) -> str:
 def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:
     from mlrepo.cli.submission.rendering.reading import verdict_line
 
-    # Only what people read is escaped: the rows are the official checker's own.
+    # CSV is not escaped: its rows must be those of the official checker.
     machine = format_ == "csv"
     if output is not None:
         text = unstyled(renderer(format_)(report, profile))
@@ -161,7 +161,7 @@ def _emit(report: Report, profile: str, format_: str, output: Path | None, *, qu
 
 
 def _write(output: Path, text: str) -> None:
-    """Write the file whole or not at all; a pipe or a device is written to as it is."""
+    """Write a file atomically; write to a pipe or device directly."""
     from mlrepo.repository.files import write_atomically
 
     if output.is_dir() or not output.absolute().parent.is_dir():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.recorder import Composition, Tip
     from mlrepo.tree import Tree
 
-# More results than this are read as a table; --commands and --json give the commands all the same.
+# Above this many results only a table is printed; --commands and --json still give the commands.
 _FEW = 12
 
 
@@ -125,7 +125,7 @@ def command(
 
 @contextlib.contextmanager
 def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
-    """Open the source, and say what to call it: a path's own name, a URL without credentials."""
+    """Yield the source's tree and its label: a directory's name, or a URL without credentials."""
     from mlrepo.redaction import shown_url
     from mlrepo.repository.foreign import fetched, is_url
     from mlrepo.repository.trees import DirectoryTree

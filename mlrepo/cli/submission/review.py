@@ -71,7 +71,7 @@ def command(
 
     here = find_git_repository(Path.cwd())
     rounds = SHIPPED if here is None else here.rounds
-    # Of a stranger's tree without a title, the round of the repository that one works in.
+    # If the reviewed tree does not name its round, use that of the current repository.
     settings = resolver(here)
     with _opened(source, branch) as (tree, label, changed):
         name = _submitter(tree, changed, label, submitter)
@@ -98,7 +98,7 @@ def command(
 
 @contextlib.contextmanager
 def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[str, ...] | None]]:
-    """Yield the tree, what to call it, and which of its paths are the submission's (None: all)."""
+    """Yield the tree, its label, and the paths that the submission changes (None: all)."""
     from mlrepo.redaction import shown_url
     from mlrepo.repository.foreign import fetched, is_url, url_of
     from mlrepo.repository.trees import DirectoryTree
@@ -134,7 +134,7 @@ def _submitter(tree: Tree, changed: tuple[str, ...] | None, label: str, wanted: 
 
 
 def _recorded(repository: ResultsRepository | None) -> list[RecordedRun]:
-    """Return the runs of the results repository around, where there is one."""
+    """Return the runs of the current results repository, if there is one."""
     from mlrepo.repository.history import recorded_runs
 
     if repository is None or not repository.settings_file.exists():

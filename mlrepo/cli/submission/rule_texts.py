@@ -1,4 +1,4 @@
-"""What the rules are, for people: `mlrepo check --explain` and `--list-rules`."""
+"""The rules explained for people: `mlrepo check --explain` and `--list-rules`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlrepo.errors import UserError
 from mlrepo.nearest import meant
 from mlrepo.rounds import SHIPPED
 
-# What an effect of the enforcement table does to a result.
+# What the official checker does to a result, by the effect in the enforcement table.
 EFFECTS = {
     "invalid": "rejects the result",
     "log": "prints an error and accepts the result",
@@ -18,13 +18,13 @@ EFFECTS = {
 
 
 def rule_list() -> str:
-    """Return one line a rule: its id and what it demands."""
+    """Return one line per rule: its id and what it requires."""
     width = max(map(len, RULES))
     return "\n".join(f"{rule.id.ljust(width)}  {rule.title}" for rule in RULES.values())
 
 
 def explanation(name: str) -> str:
-    """Return all about a rule; raise :class:`UserError` when there is none of that name."""
+    """Return everything about a rule; raise :class:`UserError` if there is no rule ``name``."""
     rule = RULES.get(name)
     if rule is None:
         raise UserError(
@@ -44,7 +44,7 @@ def explanation(name: str) -> str:
 
 
 def effects_by_round(rule: Rule) -> list[tuple[str, str]]:
-    """Return spans of rounds (``v1.0 to v2.1``) and what their official checkers do."""
+    """Return ranges of rounds (``v1.0 to v2.1``), each with what its official checkers do."""
     if rule.official:
         known = list(SHIPPED)
         return [(f"{known[0]} to {known[-1]}", rule.official)]

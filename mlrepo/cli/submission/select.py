@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlrepo.selection.select import Planned, SelectionPlan
 
 _COLOURS = {"new": "green", "changed": "yellow"}
-# A table that a person still reads; --all and --json have the rest.
+# As many rows as a person still reads; --all and --json have the rest.
 _SHOWN = 20
 
 

@@ -150,7 +150,7 @@ def command(
 
 
 def _branch(name: str | None) -> str:
-    """Return a branch name that git would take; refuse others before anything is done."""
+    """Return the branch name if git accepts it; refuse others before anything is done."""
     if name is None:
         return ""
     from mlrepo.repository.remotes import is_branch_name

@@ -1,4 +1,4 @@
-"""Which tree `mlrepo check` is about: a directory, the index, or a commit."""
+"""Which tree `mlrepo check` judges: a directory, the index, or a commit."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mlrepo.tree import Kind, Tree
 
 @dataclass(frozen=True)
 class TreeToCheck:
-    """A tree to judge and where it came from.
+    """A tree to judge, and where it comes from.
 
     Attributes
     ----------
     tree:
         Its root holds the division directories.
     label:
-        What to call it in messages.
+        Its name in messages.
     repository:
-        The Git repository around it, if any.
+        The Git repository that contains it, if any.
     """
 
     tree: Tree
@@ -36,9 +36,10 @@ class TreeToCheck:
 
     @property
     def verdicts(self) -> VerdictFiles | None:
-        """Where verdicts on this tree are remembered: in its Git repository, if it has one.
+        """The cache of verdicts on this tree, in its Git repository, or None without one.
 
-        Commits and the index share theirs, since they name files alike; directories do not.
+        Commits and the index share a cache, since they identify files alike; each directory has
+        its own.
         """
         if self.repository is None:
             return None
@@ -49,7 +50,7 @@ class TreeToCheck:
 
 
 def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeToCheck:
-    """Return the tree that the command line asks for; raise :class:`UserError` if there is none."""
+    """Return the tree that the options select; raise :class:`UserError` if there is none."""
     if rev is not None or staged:
         from mlrepo.repository.git_trees import CommitTree, IndexTree
 
@@ -105,7 +106,7 @@ def _holds_divisions(tree: Tree) -> bool:
 
 
 def _root_above(start: Path) -> tuple[Path, Path] | None:
-    """Return the submission's root and the rest of the path, if ``start`` lies in a submission."""
+    """Return the submission's root and the path below it, if ``start`` is in a submission."""
     full = start.absolute()
     for inner in (full, *full.parents):
         if inner.name in DIVISIONS:

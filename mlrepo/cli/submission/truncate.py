@@ -102,7 +102,7 @@ def command(
 
 
 def _refuse_nothing(path: Path, submitter: str) -> None:
-    """Raise UserError where there is no log to truncate."""
+    """Raise :class:`UserError` if there is no log to truncate."""
     from mlrepo.guard.truncate import accuracy_logs
     from mlrepo.nearest import meant
 
@@ -125,7 +125,10 @@ def _truncate_all(
     shown: Path | None = None,
     source: Path | None = None,
 ) -> tuple[list[Truncation], list[MlrepoError]]:
-    """Truncate the logs below ``base``, a copy of ``source``, which the messages call ``shown``."""
+    """Truncate the logs below ``base``, which may be a copy of ``source``.
+
+    Messages say ``shown`` in place of ``base``.
+    """
     from mlrepo.guard.truncate import accuracy_logs, truncate
 
     done: list[Truncation] = []
@@ -144,9 +147,9 @@ def _truncate_all(
 
 @contextlib.contextmanager
 def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
-    """Copy the tree, or the submitter's part of it; what the block leaves becomes ``output``.
+    """Copy the tree, or the submitter's part of it; after the block, the copy becomes ``output``.
 
-    When copying or the block fails, nothing is left.
+    If copying or the block fails, nothing is left behind.
     """
     if output.exists():
         raise UserError(f"{output} exists and is not overwritten.", hint="Choose another name.")

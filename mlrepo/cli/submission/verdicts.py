@@ -1,4 +1,4 @@
-"""``mlrepo submit --check``: the verdicts on what is selected, side by side."""
+"""``mlrepo submit --check``: the verdicts on the selection, side by side."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def check_selection(
     Parameters
     ----------
     official_checker:
-        A checkout of mlcommons/inference, whose checker is asked too.
+        A checkout of mlcommons/inference whose checker is run too.
     log:
-        Where to write what that checker printed.
+        Where to write that checker's output.
     """
     from mlrepo.proposal.verdict import judge_selection
 

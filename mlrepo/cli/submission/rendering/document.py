@@ -12,7 +12,7 @@ SCHEMA = "mlrepo.check/1"
 
 
 def render(report: Report, profile: str) -> str:
-    """Return one JSON object; ``findings`` on top are those of the tree as a whole."""
+    """Return one JSON object; its top-level ``findings`` concern the tree as a whole."""
     tree = Report(report.round, findings=report.findings)
     document = {
         "schema": SCHEMA,

@@ -1,7 +1,7 @@
 """Annotations that GitHub shows beside the changed lines of a pull request.
 
-GitHub shows ten errors and ten warnings of a step; the log of the step holds the first 50 of each
-rule (:func:`.reading.first_of_each_rule`) and counts the others. Source of syntax and escaping: the
+GitHub shows ten errors and ten warnings per step; the step's log has the first 50 findings of each
+rule (:func:`.reading.first_of_each_rule`) and counts the others. Syntax and escaping follow the
 workflow commands of GitHub Actions (`::error file=…,line=…::message`).
 """
 
@@ -19,7 +19,7 @@ from mlrepo.findings import Finding
 
 
 def render(report: Report, profile: str) -> str:
-    """Return one workflow command a finding, errors first, and the verdict as the last line."""
+    """Return one workflow command per finding, errors first, then the verdict."""
     found = findings_in_order(report, profile)
     found.sort(key=lambda finding: level(finding, profile))  # "error" < "warning"; stable
     shown, more = first_of_each_rule(found)
@@ -44,7 +44,7 @@ def _command(finding: Finding, word: str) -> str:
 
 def _data(text: str) -> str:
     escaped = encodable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    # Any other control character would only disturb the log it is printed in.
+    # Any other control character would garble the log that it is printed to.
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
 
 

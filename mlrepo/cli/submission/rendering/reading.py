@@ -1,4 +1,4 @@
-"""What all renderings read off a report in the same way."""
+"""What all renderings of a report share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mlrepo.checker.report import Report, Result
 from mlrepo.findings import Finding, Severity
 
 LEVELS = ("error", "warning")
-# More findings of one rule say nothing more to a person: one script may make thousands.
+# More findings of one rule tell a person nothing new: one faulty script may cause thousands.
 _MOST_OF_A_RULE = 50
 
 
 def level(finding: Finding, profile: str) -> str:
-    """Return ``error`` where the finding breaks the profile's verdict, else ``warning``."""
+    """Return ``error`` if the finding makes the profile's verdict INVALID, else ``warning``."""
     if profile == "official":
         return "error" if finding.breaks_official else "warning"
     broken = finding.breaks_strict or finding.severity is Severity.ERROR
@@ -23,14 +23,14 @@ def level(finding: Finding, profile: str) -> str:
 
 
 def findings_in_order(report: Report, profile: str) -> list[Finding]:
-    """Return each finding once: by file, files with errors first, errors before warnings.
+    """Return each finding once, by file: files with errors first, errors before warnings.
 
-    A finding at a file that several results share (a system description) is one of each result.
+    The report repeats a finding in a shared file (a system description) for each of its results.
     """
     by_place: dict[tuple[object, ...], Finding] = {}
     for finding in report.all_findings():
         key = (finding.rule, finding.path, finding.line, finding.message, finding.actual)
-        # The tree's own findings come first; they may break more than a result's.
+        # The tree's own findings come first and win: they may break more than a result's.
         by_place.setdefault(key, finding)
     unique = list(by_place.values())
     worst: dict[str, int] = {}
@@ -51,9 +51,9 @@ def findings_in_order(report: Report, profile: str) -> list[Finding]:
 
 
 def first_of_each_rule(findings: Sequence[Finding]) -> tuple[list[Finding], list[str]]:
-    """Return the first findings of each rule, and a line for each rule that has more of them.
+    """Return the first findings of each rule, and a line for each rule that has more.
 
-    For what people read; what programs read (JSON, SARIF) has all findings.
+    For formats that people read; those for programs (JSON, SARIF) have all findings.
     """
     seen: Counter[str] = Counter()
     shown = []
@@ -70,24 +70,24 @@ def first_of_each_rule(findings: Sequence[Finding]) -> tuple[list[Finding], list
 
 
 def encodable(text: str) -> str:
-    """Return ``text`` with the bytes of undecodable names as ``\\udcXX``, so that it is UTF-8."""
+    """Return ``text`` as valid UTF-8, with undecodable bytes of names spelt ``\\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def number(value: float | None) -> float | None:
-    """Return a result for JSON, which knows no NaN and no infinity: those are null."""
+    """Return a result for JSON, which has no NaN or infinity: these become null."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def printed(result: Result) -> str:
-    """Return the result for people: as short as ``repr`` of a float has it, ``-`` without one."""
+    """Return the result for people, with at most ten digits, or ``-`` if there is none."""
     if result.value is None:
         return "-"
     return f"{result.value:.10g}"
 
 
 def verdict_line(report: Report, profile: str) -> str:
-    """Return the last line of the text: the verdict, which agrees with the exit code."""
+    """Return the last line of a report: the verdict, which agrees with the exit code."""
     valid = sum(result.valid(profile) for result in report.results)
     found = findings_in_order(report, profile)
     errors = sum(level(finding, profile) == "error" for finding in found)

@@ -19,7 +19,7 @@ from mlrepo.shell import quoted
 
 
 def render(review: Review) -> str:
-    """Return the whole text: verdicts, results beside the earlier ones, findings with places."""
+    """Return the text: verdicts, results beside earlier ones, and findings with file and line."""
     report = review.report
     parts = [
         f"# Review of {plain(review.submitter)}, {review.round}",

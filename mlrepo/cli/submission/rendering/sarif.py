@@ -18,7 +18,7 @@ _BASE = "SUBMISSION"
 
 
 def render(report: Report, profile: str) -> str:
-    """Return a log of one run; each rule that was broken is described in it."""
+    """Return a log of one run, with a description of each broken rule."""
     found = findings_in_order(report, profile)
     used = sorted({finding.rule for finding in found})
     index = {rule: position for position, rule in enumerate(used)}
@@ -64,7 +64,7 @@ def _result(finding: Finding, word: str, rule: int) -> dict[str, object]:
         finding.hint,
     ]
     place: dict[str, object] = {
-        # The bytes of the name, percent-encoded: a URI holds any name.
+        # Percent-encode the bytes of the name: a URI can then contain any name.
         "artifactLocation": {
             "uri": quote(finding.path.encode("utf-8", "surrogateescape")) or ".",
             "uriBaseId": _BASE,

@@ -1,7 +1,7 @@
 """The round's own ``summary.csv``: the columns and values of the official checker of the round.
 
-Quoted as RFC 4180 says, so that a note with quotes, commas or newlines stays one cell; the
-official checkers before v6.0 break such rows. Lines end as theirs do, with a newline.
+Cells are quoted as in RFC 4180, so that a note with quotes, commas or newlines stays one cell; the
+official checkers before v6.0 break such rows. Like theirs, lines end with a newline.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from mlrepo.cli.submission.rendering.reading import encodable
 
 
 def render(report: Report, profile: str) -> str:
-    """Return the rows in the order of the report; the header stands even where there is none.
+    """Return the header, and the rows in the order of the report.
 
-    In the official profile they are the rows that the official checker writes (it writes one for
-    a result of 0, which it then counts as none); in the strict one those of valid results.
+    The official profile has the rows that the official checker writes (including one for a result
+    of 0, which it then does not count); the strict profile has the rows of valid results.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -21,7 +21,7 @@ _NUMBERS = ("RESULT",)
 
 
 def render(report: Report, profile: str) -> str:
-    """Return the whole text with colours (the printer strips them where none are wanted)."""
+    """Return the text with colours, which are stripped later where they are not wanted."""
     parts = [_table(report.results, profile)] if report.results else []
     shown, more = first_of_each_rule(findings_in_order(report, profile))
     by_file = groupby(shown, key=lambda finding: finding.path)
@@ -45,7 +45,7 @@ def _table(results: Sequence[Result], profile: str) -> str:
         "VERDICT",
     )
     rows = [header, *(_cells(result, profile) for result in results)]
-    # One submitter in one division needs no column for it.
+    # Leave out the SUBMITTER column if it is the same in all rows.
     if len({row[0] for row in rows[1:]}) == 1:
         rows = [row[1:] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
