@@ -1,1 +1,1 @@
-"""The only room that knows Git: discovery, recording, history, the spool, the raw store."""
+"""The only package that knows Git: discovery, recording, history, the spool, the raw store."""

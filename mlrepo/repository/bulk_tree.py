@@ -1,4 +1,4 @@
-"""A whole tree of new and existing objects, written at once.
+"""Writing a whole tree of new and existing objects at once.
 
 A submission is hundreds of small new files and directories. libgit2 syncs each to the disk on its
 own, which takes seconds; ``git fast-import`` writes one pack and syncs that.
@@ -20,16 +20,17 @@ _REF = "refs/heads/tree"
 def write_tree(quarantine: Quarantine, content: Mapping[RepoPath, bytes | Existing]) -> str:
     """Return the object id of a tree in quarantine that holds exactly ``content``.
 
-    A path gets new bytes, or an object that exists; files stand over what a directory brings.
+    A path gets new bytes or an existing object; a file given on its own overrides the same path in
+    a directory.
 
     Raises
     ------
     MovedError
-        Git failed, which may be due to a gc beside it.
+        Git failed, perhaps because of a concurrent gc.
     """
     stream = b"".join(_commands(content))
     root = quarantine.repository.root
-    # A partial clone's configuration says where the objects are that it left out.
+    # A partial clone's configuration says where to get the objects that it left out.
     config = f"include.path={quarantine.repository.common_dir / 'config'}"
     environ = {"GIT_DIR": str(quarantine.directory)}
     try:

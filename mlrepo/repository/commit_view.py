@@ -1,4 +1,4 @@
-"""Single directories and files of a commit, without listing the rest of it."""
+"""Reading single directories and files of a commit without listing the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIRECTORY = 0o040000
 
 @dataclass(frozen=True)
 class Existing:
-    """An object of the repository as it stands in a tree; ``mode`` is Git's."""
+    """An object of the repository as a tree entry; ``mode`` is Git's."""
 
     oid: str
     mode: int = REGULAR
@@ -50,7 +50,7 @@ class CommitView:
 
 
 def view_commit(repository: ResultsRepository, commit: str) -> CommitView:
-    """Return a view of a commit that exists, given by its whole id."""
+    """Return a view of an existing commit, given by its full id."""
     repo = repository.git
     return CommitView(repo, repo[commit].tree.id)
 

@@ -19,12 +19,12 @@ from mlrepo.repository.quarantine import Quarantine, unreadable, wait_for_gc
 if TYPE_CHECKING:
     import pygit2
 
-# Both must be used up: waiting for the lock may take all of the time.
+# Retrying stops when both are used up: waiting for the lock may take all of the time.
 _ATTEMPTS_SECONDS = 10.0
 _ATTEMPTS = 5
-# How often what cannot be read back is written again.
+# How often objects that cannot be read back are written again.
 _READ_BACK = 5
-# No living git or mlrepo holds the lock of a branch for so long once it began to move it.
+# No living git or mlrepo holds a branch's lock this long after starting to move the branch.
 _MOVE_SECONDS = 1.0
 _FULL = re.compile(
     r"no space left|quota exceeded|read-only file system|permission denied|file too large"
@@ -35,7 +35,7 @@ _Made = TypeVar("_Made")
 
 
 class MovedError(Exception):
-    """A foreign git was in the way, such as by moving the branch between reading and locking it."""
+    """A foreign git interfered, for example by moving the branch before it was locked."""
 
 
 def tip_of(repo: pygit2.Repository, ref: str) -> pygit2.Oid | None:
@@ -47,26 +47,26 @@ def tip_of(repo: pygit2.Repository, ref: str) -> pygit2.Oid | None:
 def until_made(
     repository: ResultsRepository, ref: str, attempt: Callable[[], _Made], *, kept: str
 ) -> _Made:
-    """Return what ``attempt`` makes; do the whole of it again while a foreign git is in the way.
+    """Return what ``attempt`` makes; repeat it as a whole while a foreign git interferes.
 
     Parameters
     ----------
     ref:
         The branch that is to move, for messages.
     kept:
-        Where the work is if it fails, and what to do then: the hint of the errors.
+        The hint of the errors: where the work is kept if it fails, and what to do then.
 
     Raises
     ------
     UserError
         The disk is full or not writable.
     Busy
-        A lock was not to be had; nothing has moved, and trying again is right.
+        A lock could not be taken; nothing has moved, and the user can try again.
     """
     import pygit2
 
-    # A foreign git shows as one of these: a lock file that exists, an object directory or a
-    # pack that gc removed, a branch that moved. Anything else is a bug and not to be repeated.
+    # The signs of a foreign git: an existing lock file, an object directory or pack that gc
+    # removed, a branch that moved. Anything else is a bug and must not be retried.
     passing = (OSError, KeyError, pygit2.GitError, MovedError, DamagedBranch)
     deadline = time.monotonic() + _ATTEMPTS_SECONDS
     attempts = 0
@@ -83,9 +83,9 @@ def until_made(
 def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: str) -> None:
     """Raise :class:`UserError` when a working tree has the branch checked out.
 
-    Moving it would make that tree look as if what the commit brings had been deleted there; git
-    itself refuses the same (``git branch --force``). Read from the HEAD files: a process would
-    double the time that a lock is held. ``instead`` is what else the user can do.
+    Moving it would make the commit's changes look deleted in that working tree; git itself refuses
+    to do so (``git branch --force``). The HEAD files are read directly: starting a process would
+    double the time that a lock is held. ``instead`` is what the user can do instead.
     """
     common = repository.common_dir
     for git_dir in (common, *common.glob("worktrees/*")):
@@ -108,9 +108,9 @@ def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: s
 
 
 def refuse_if_immovable(repository: ResultsRepository, ref: str, *, instead: str) -> None:
-    """Raise :class:`UserError` for whatever can be known before the work that ends in a commit.
+    """Raise :class:`UserError` if it is already known that the branch cannot be moved.
 
-    That is: a working tree has the branch checked out, it is damaged, or another one is in its way.
+    That is: a working tree has it checked out, it is damaged, or another branch's name blocks it.
     """
     refuse_if_checked_out(repository, ref, instead=instead)
     read_tip(repository, ref)
@@ -124,7 +124,7 @@ def write_commit(
     tree: pygit2.Oid,
     parents: Sequence[pygit2.Oid],
 ) -> pygit2.Oid:
-    """Write a commit object, signed where the user's configuration says so; no branch moves."""
+    """Write a commit object, signed if the user's configuration asks for it; no branch moves."""
     import pygit2
     from pygit2.enums import ObjectType
 
@@ -135,7 +135,7 @@ def write_commit(
     repo = quarantine.git
     content = repo.create_commit_string(author, committer, message, tree, list(parents))
     # Not create_commit: in libgit2 1.9 it returns an id even if the object was not written (a
-    # full disk, a gc beside it), and the branch would move to a commit that does not exist.
+    # full disk, a concurrent gc), and the branch would move to a commit that does not exist.
     return repo.odb.write(ObjectType.COMMIT, content.encode())  # type: ignore[attr-defined]
 
 
@@ -149,16 +149,16 @@ def publish_commit(
     objects: Sequence[pygit2.Oid],
     message: str,
 ) -> None:
-    """Bring a commit and its new objects into the repository, move the branch, read all back.
+    """Move a commit and its new objects into the repository, move the branch, and read all back.
 
-    The rest is as in :func:`move_branch`.
+    The other parameters are those of :func:`move_branch`.
 
     Raises
     ------
     MovedError
-        The branch is elsewhere.
+        The branch has moved.
     UserError
-        What was written cannot be read, also not after it was written again.
+        What was written cannot be read back, even after writing it again.
     """
     repository = quarantine.repository
     everything = [*objects, commit]
@@ -189,16 +189,16 @@ def move_branch(
     commit: pygit2.Oid,
     message: str,
 ) -> None:
-    """Move a branch if it still stands where it was read (None: absent): compare and swap.
+    """Move a branch if it still points to ``expected`` (None: absent): compare and swap.
 
     Only a transaction takes Git's own lock before it compares; creating a reference with
-    ``force=False`` loses commits when two processes create it at once. Whoever calls holds a lock
-    of mlrepo's own (:func:`mlrepo.repository.locks.locked`), the same for each branch.
+    ``force=False`` loses commits when two processes create it at once. The caller holds mlrepo's
+    own lock (:func:`mlrepo.repository.locks.locked`), the same for every branch.
 
     Raises
     ------
     MovedError
-        The branch stands elsewhere.
+        The branch has moved.
     """
     repo = repository.git
     # For the reflog: set_target itself cannot take a signature (TypeError, pygit2 1.21).
@@ -217,10 +217,11 @@ def move_branch(
 
 
 def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
-    """Remove Git's lock of a branch where an mlrepo was killed while it held it.
+    """Remove Git's lock on a branch if an mlrepo process was killed while holding it.
 
-    Such a process left its note, and the lock is younger than the note; a lock without a note, or
-    an older one, is somebody else's. Raises BlockingIOError while the lock is too young to tell.
+    Such a process left its note, and the lock is younger than the note; a lock without a note or
+    older than it belongs to someone else. Raises BlockingIOError while the lock is too young to
+    tell.
     """
     try:
         noted, locked_at = note.stat().st_mtime, lock.stat().st_mtime
@@ -228,7 +229,7 @@ def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
         return
     if locked_at < noted:
         return
-    # Whichever way: a clock that was put back leaves files of the future.
+    # The absolute value, because a clock that was set back leaves files dated in the future.
     if abs(time.time() - locked_at) < _MOVE_SECONDS:
         raise BlockingIOError(f"{lock} is there")
     lock.unlink(missing_ok=True)
@@ -237,7 +238,7 @@ def _break_lock_of_the_dead(note: Path, lock: Path) -> None:
 def _signed_commit(
     quarantine: Quarantine, message: str, tree: pygit2.Oid, parents: Sequence[pygit2.Oid]
 ) -> pygit2.Oid:
-    """Let git make the signed object: it alone knows all ways a key can be configured."""
+    """Let git make the signed object: only git knows all the ways to configure a key."""
     import pygit2
 
     arguments = ["commit-tree", "-S", str(tree), *(f"-p{parent}" for parent in parents)]
@@ -250,7 +251,7 @@ def _signed_commit(
 def _fail_or_wait(
     repository: ResultsRepository, ref: str, error: Exception, *, hopeless: bool, kept: str
 ) -> None:
-    """Turn hopeless errors into messages; wait a moment for those that pass."""
+    """Turn permanent errors into messages; wait a moment after transient ones."""
     if _FULL.search(str(error)):
         raise UserError(
             f"{repository.common_dir} cannot be written to: {error}.",
@@ -259,14 +260,14 @@ def _fail_or_wait(
         ) from error
     if hopeless:
         repository.__dict__.pop("git", None)
-        read_tip(repository, ref)  # a damaged branch is nothing that passes
+        read_tip(repository, ref)  # raises if the branch is damaged: that is permanent
         branch = ref.removeprefix("refs/heads/")
         raise Busy(
             f"{branch} could not be moved within {_ATTEMPTS_SECONDS:.0f} s: "
             f"{error}.{_lock_note(repository.common_dir / f'{ref}.lock')}",
             hint=kept,
         ) from error
-    repository.__dict__.pop("git", None)  # reopen: object caches may name collected packs
+    repository.__dict__.pop("git", None)  # reopen: its cache may name packs that gc removed
     time.sleep(random.uniform(0.005, 0.05))
 
 

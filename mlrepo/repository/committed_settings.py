@@ -1,4 +1,4 @@
-"""The settings of a repository as its commits have them, whatever lies in the working tree."""
+"""The settings that a repository's commits hold, whatever is in the working tree."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _USUAL = ("main", "master")
 def committed_settings(
     root: Path, remote: str = "", tips: Sequence[str] = ()
 ) -> list[tuple[str, Mapping[str, str]]]:
-    """Return where each ``mlrepo.toml`` that counts is committed, and its settings.
+    """Return each committed ``mlrepo.toml`` that counts: where it is, and its settings.
 
-    Those of HEAD, of ``tips``, and of the default branch count; where the default branch is not
-    known, those of all branches. Experiment and submission branches may have none.
+    Those of HEAD, ``tips`` and the default branch count, or of all branches if the default branch
+    is unknown. Experiment and submission branches may have none.
 
     Raises
     ------
     UserError
-        One of the files is no ``mlrepo.toml``.
+        One of the files is not a valid ``mlrepo.toml``.
     """
     default = _default_branches(root, remote)
     asked = ["HEAD", *tips, *default]
@@ -47,7 +47,7 @@ def committed_settings(
 
 
 def _short(revision: str) -> str:
-    """Return what people call a branch or commit."""
+    """Return the short name of a branch or commit."""
     return revision.removeprefix("refs/heads/") if "/" in revision else revision[:10]
 
 
@@ -56,7 +56,7 @@ def _text(data: bytes) -> str:
 
 
 def _default_branches(root: Path, remote: str) -> list[str]:
-    """Return what the default branch may be called, most likely first."""
+    """Return the possible refs of the default branch, most likely first."""
     return list(dict.fromkeys(_names(root, remote)))
 
 
@@ -65,7 +65,7 @@ def _names(root: Path, remote: str) -> Iterator[str]:
         there = f"refs/remotes/{name}/"
         head = _said(root, "symbolic-ref", "--quiet", f"{there}HEAD")
         if head.startswith(there):
-            # The branch here may be ahead: what lifts an embargo is committed before it is pushed.
+            # The local branch may be ahead: lifting an embargo is committed before it is pushed.
             yield f"refs/heads/{head.removeprefix(there)}"
             yield head
     if name := _said(root, "config", "--get", "init.defaultBranch"):

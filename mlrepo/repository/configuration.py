@@ -15,7 +15,7 @@ def set_value(path: Path, key: str, value: str) -> str:
     import tomlkit
 
     checked = setting_named(key).check(value, "config set")
-    read_settings(path)  # says what is wrong with a file that is no TOML
+    read_settings(path)  # raises a clear error if the file is not valid TOML
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     table_name, _, name = key.rpartition(".")
     if table_name:
@@ -33,7 +33,7 @@ def unset_value(path: Path, key: str) -> None:
     import tomlkit
 
     setting_named(key)
-    read_settings(path)  # says what is wrong with a file that is no TOML
+    read_settings(path)  # raises a clear error if the file is not valid TOML
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     table_name, _, name = key.rpartition(".")
     table = document.get(table_name, {}) if table_name else document

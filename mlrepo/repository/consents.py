@@ -1,4 +1,4 @@
-"""What the user typed or agreed to on this machine, by its hash: committed nowhere."""
+"""What the user typed or agreed to on this machine, stored as hashes and never committed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Consents:
     Attributes
     ----------
     directory:
-        Below mlrepo's own store; a file per consent, so that concurrent runs need no lock.
+        In mlrepo's own store; one file per consent, so that concurrent runs need no lock.
     """
 
     directory: Path
 
     @classmethod
     def of(cls, repository: ResultsRepository) -> Consents:
-        """Return those of a repository: below its Git directory, which no clone brings along."""
+        """Return the consents of a repository, kept in its Git directory, which is never cloned."""
         return cls(repository.store / "consent")
 
     def holds(self, what: str, words: Iterable[str]) -> bool:
@@ -35,7 +35,7 @@ class Consents:
         return self._file(what, tuple(words)).is_file()
 
     def remember(self, what: str, words: Iterable[str]) -> None:
-        """Let these words pass without a question from now on; no words need none.
+        """Accept these words without asking from now on; without words, do nothing.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class Consents:
             ) from error
 
     def forget(self, what: str, words: Iterable[str]) -> bool:
-        """Take a consent back; say whether it was there."""
+        """Withdraw a consent; return whether there was one."""
         file = self._file(what, tuple(words))
         known = file.is_file()
         file.unlink(missing_ok=True)

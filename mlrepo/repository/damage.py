@@ -1,8 +1,8 @@
-"""Branches that cannot be read: what is wrong with one, and the way out.
+"""Branches that cannot be read: what is wrong, and how to recover.
 
-A power cut leaves empty files, a bad disk or a careless hand missing objects. One such branch
-stops nothing but work on itself: it is noted in :attr:`ResultsRepository.damage`, and whoever reads
-goes on with the others.
+A power cut leaves empty files; a bad disk or a careless user loses objects. A damaged branch stops
+only work on itself: it is noted in :attr:`ResultsRepository.damage`, and readers continue with the
+others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_tip(repository: ResultsRepository, ref: str) -> pygit2.Oid | None:
     Raises
     ------
     DamagedBranch
-        Its file holds no reference, or what it points to is no commit with a tree.
+        Its file is not a reference, or it does not point to a commit with a tree.
     """
     import pygit2
 
@@ -50,7 +50,7 @@ def read_tip(repository: ResultsRepository, ref: str) -> pygit2.Oid | None:
     problem = problem_of(repository.git, target)  # type: ignore[arg-type]
     if problem:
         raise damaged(repository, ref, problem)
-    repository.damage.pop(ref, None)  # it was a foreign git at work
+    repository.damage.pop(ref, None)  # a foreign git caused the earlier failure
     return target  # type: ignore[return-value]
 
 
@@ -93,12 +93,12 @@ def reference_names(repository: ResultsRepository) -> list[str]:
 
 
 def short_name(ref: str) -> str:
-    """Return what people call a branch."""
+    """Return the short name of a branch."""
     return ref.removeprefix(_LOCAL).removeprefix(_REMOTE)
 
 
 def damaged(repository: ResultsRepository, ref: str, what: str) -> DamagedBranch:
-    """Return the error for a branch, with the way out of its reflog, and note it."""
+    """Note the damage of a branch and return the error, with how to recover from its reflog."""
     error = DamagedBranch(
         f"The branch {short_name(ref)} cannot be read: {what}.", hint=_way_out(repository, ref)
     )
@@ -107,10 +107,10 @@ def damaged(repository: ResultsRepository, ref: str, what: str) -> DamagedBranch
 
 
 def refuse_if_in_the_way(repository: ResultsRepository, ref: str) -> None:
-    """Raise :class:`UserError` where another branch makes it impossible to have this one.
+    """Raise :class:`UserError` if the name of another branch rules this one out.
 
-    Git cannot have ``exp`` beside ``exp/x``, nor ``exp/x`` beside ``exp/x/y``: names of branches
-    are files and directories.
+    Git cannot have both ``exp`` and ``exp/x``, nor ``exp/x`` and ``exp/x/y``: branch names are
+    files and directories.
     """
     parts = ref.split("/")
     above = {"/".join(parts[:end]) for end in range(3, len(parts))}
@@ -133,7 +133,7 @@ def _is_empty(repository: ResultsRepository, ref: str) -> bool:
 
 
 def _is_lost(repository: ResultsRepository, ref: str) -> bool:
-    """Say whether a branch without a reference has a reflog: whoever deletes one, deletes both."""
+    """Return whether a branch without a ref still has a reflog; deleting a branch removes both."""
     log = repository.common_dir / "logs" / ref
     return ref.startswith(_LOCAL) and log.is_file() and log.stat().st_size > 0
 

@@ -1,4 +1,4 @@
-"""Finding the results repository that a command is about."""
+"""Finding the results repository that a command works on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ResultsRepository:
     git_dir:
         The Git directory of this working tree.
     common_dir:
-        The Git directory that linked working trees share: refs, objects and mlrepo's own store.
+        The Git directory shared by linked working trees: refs, objects and mlrepo's own store.
     """
 
     root: Path
@@ -59,7 +59,7 @@ class ResultsRepository:
     @cached_property
     def rounds(self) -> Rounds:
         """The rounds that come with mlrepo, and those whose rules the working tree holds."""
-        from mlrepo.rounds import Rounds  # a commit that truncates logs asks for none
+        from mlrepo.rounds import Rounds  # not needed by a commit that only truncates logs
 
         return Rounds.of_repository(self.root)
 
@@ -70,13 +70,13 @@ class ResultsRepository:
 
     @cached_property
     def git(self) -> pygit2.Repository:
-        """The open repository; a clear error where libgit2 cannot work with its formats."""
+        """The open repository; raises a clear error if libgit2 does not support its formats."""
         refuse_unsupported_formats(self.common_dir)
         import pygit2
         from pygit2.enums import RepositoryOpenFlag
 
-        # A power cut must not lose what was reported as recorded: blobs, trees, commit and ref
-        # are synced in this order. The option is process-wide in libgit2.
+        # A power cut must not lose a run reported as recorded: blobs, trees, commit and ref are
+        # synced in this order. The option is process-wide in libgit2.
         pygit2.settings.enable_fsync_gitdir(True)
         try:
             return pygit2.Repository(str(self.git_dir), RepositoryOpenFlag.NO_SEARCH)
@@ -97,7 +97,7 @@ def find_repository(start: Path) -> ResultsRepository:
     Raises
     ------
     UserError
-        ``start`` is in no Git working tree, or that tree has no ``mlrepo.toml``.
+        ``start`` is not in a Git working tree, or that tree has no ``mlrepo.toml``.
     """
     repository = find_git_repository(start)
     if repository is None:
@@ -134,12 +134,12 @@ def find_git_repository(start: Path) -> ResultsRepository | None:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Return the keys of an ``mlrepo.toml`` in dotted form; a missing file has none.
+    """Return the settings in an ``mlrepo.toml`` by dotted key; none if the file is missing.
 
     Raises
     ------
     UserError
-        The file is not TOML, has an unknown key, or a value that is no plain value.
+        The file is not TOML, has an unknown key, or a value that is not a plain value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -151,7 +151,7 @@ def read_settings(path: Path) -> dict[str, str]:
 
 
 def parse_settings(text: str, path: str) -> dict[str, str]:
-    """Like :func:`read_settings`, of the text that stands at ``path`` (for messages)."""
+    """Parse a text as :func:`read_settings` does; ``path`` is where it is, for messages."""
     try:
         raw = parse_toml(text)
     except ValueError as error:

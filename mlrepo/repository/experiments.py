@@ -1,4 +1,4 @@
-"""Experiment branches ``exp/<name>``: names, and where a new one starts."""
+"""Experiment branches ``exp/<name>``: their names, and where a new one starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _LOCAL = "refs/heads/exp/"
-# What else to do when a branch cannot be moved because it is checked out.
+# What to do instead when a branch cannot be moved because it is checked out.
 ANOTHER_EXPERIMENT = "record with another --experiment NAME"
 
 
@@ -32,7 +32,7 @@ class Experiment:
 
     @classmethod
     def parse(cls, text: str) -> Experiment:
-        """Return the experiment ``text`` (with or without ``exp/``); refuse names Git refuses."""
+        """Return the experiment named ``text``, with or without ``exp/``; refuse invalid names."""
         name = text.removeprefix("exp/")
         if not _is_name(name):
             raise UserError(
@@ -59,9 +59,9 @@ class Experiment:
 
 
 def experiment_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment, pygit2.Oid]]:
-    """Yield each experiment branch with its tip: local ones, then fetched ones of any remote.
+    """Yield each experiment branch with its tip: local branches, then remote-tracking ones.
 
-    One that cannot be read is left out and noted in :attr:`ResultsRepository.damage`.
+    Unreadable branches are left out and noted in :attr:`ResultsRepository.damage`.
     """
     return ((experiment, tip) for _, experiment, tip in experiment_branches(repository))
 
@@ -69,7 +69,7 @@ def experiment_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment,
 def experiment_branches(
     repository: ResultsRepository,
 ) -> Iterator[tuple[str, Experiment, pygit2.Oid]]:
-    """Yield the same with the full name of each reference."""
+    """Yield the same as :func:`experiment_tips`, with the full name of each reference."""
     for name, experiment in _branches(repository):
         with contextlib.suppress(DamagedBranch):
             tip = read_tip(repository, name)
@@ -78,7 +78,7 @@ def experiment_branches(
 
 
 def _branches(repository: ResultsRepository) -> list[tuple[str, Experiment]]:
-    """Return the references of experiments, also those whose file libgit2 passes over as broken."""
+    """Return the references of experiments, even the broken ones that libgit2 skips."""
     common = repository.common_dir
     files = (*common.glob("refs/heads/exp/*"), *common.glob("refs/remotes/*/exp/*"))
     names = {file.relative_to(common).as_posix() for file in files if file.is_file()}
@@ -104,9 +104,9 @@ def _is_name(name: str) -> bool:
 def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2.Oid | None:
     """Return the commit on which a new experiment branch begins, or None for an empty history.
 
-    That is the branch of the same name that one remote has, else the commit that brought
-    ``mlrepo.toml``: every machine that cloned the repository has it, so experiment branches of
-    all machines share their root and merge, and a checkout of one is a results repository.
+    That is the branch of the same name if exactly one remote has it, else the commit that added
+    ``mlrepo.toml``: every clone has it, so the experiment branches of all machines share their
+    root and can be merged, and a checkout of one is a results repository.
     """
     repo = repository.git
     fetched = [

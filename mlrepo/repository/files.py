@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old content or the new, never half of one."""
+"""Writing files so that a crash leaves either the old content or the new, never a mix."""
 
 from __future__ import annotations
 

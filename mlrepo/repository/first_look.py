@@ -1,7 +1,7 @@
-"""A first look at what a commit stages: is there anything that the hooks must judge?
+"""A first look at what a commit stages: is there anything for the hooks to check?
 
-It stands on the path of every ``git commit``, where each module of the standard library costs
-more than Git's own answer. So it imports none but ``os`` (which is frozen into Python), not even
+Every ``git commit`` runs it, and importing a module of the standard library costs more than Git's
+own answer. So it imports only ``os`` (which is frozen into Python), not even
 :mod:`mlrepo.repository.process`, and starts git itself, as that module does.
 """
 
@@ -11,23 +11,23 @@ import os
 
 from mlrepo.secret_anchors import possible_kinds
 
-# Questions and answers of this many objects fit the buffers of the pipes, so that neither side
-# waits for the other for ever; what stages more is no commit that must be quick.
+# Requests and answers for this many objects fit into the pipe buffers, so that neither side
+# deadlocks; a commit that stages more need not be quick.
 _MOST_FILES = 500
 _MOST_BYTES = 16 << 20
 REGULAR_MODES = ("100644", "100755")
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
-# What a commit changes at a path: the new mode, the new object id, the path from the top.
+# A staged change: the new mode, the new object id, the path from the top.
 Change = tuple[str, str, str]
 
 
 def staged_changes(tree: str = "HEAD") -> list[Change] | None:
-    """Return what the commit changes, by the index that Git gave the hook.
+    """Return what the commit changes, according to the index that Git gave the hook.
 
-    Files that it removes have the mode ``000000``. None where git fails, as it does where HEAD has
-    no commit yet.
+    Removed files have the mode ``000000``. None if git fails, for example because HEAD has no
+    commit yet.
     """
     answer = _output("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", tree)
     if answer is None:
@@ -38,19 +38,18 @@ def staged_changes(tree: str = "HEAD") -> list[Change] | None:
 
 
 def nothing_to_judge(changes: list[Change], directories: tuple[str, ...], always: str) -> bool:
-    """Say that the commit may pass unseen.
+    """Return whether the commit may pass without a closer look.
 
-    That is: nothing at or below ``directories`` changes, and what is added elsewhere is small and
-    holds none of the byte sequences that every credential holds. On an experiment branch, where
-    `mlrepo bench` judges what it places, only the files named ``always`` count. False means "look
-    closer".
+    It may if nothing at or below ``directories`` changes, and everything added elsewhere is small
+    and has none of the byte sequences of which every credential contains one. On an experiment
+    branch, where `mlrepo bench` checks what it places, only the files named ``always`` count.
 
     Parameters
     ----------
     directories:
-        As prefixes of paths from the top of the working tree, where hooks are started.
+        As path prefixes from the top of the working tree, where hooks are started.
     always:
-        The end of the paths that count on every branch.
+        The suffix of the paths that count on every branch.
     """
     watched = [path for _, _, path in changes if path.startswith(directories)]
     if watched and (any(path.endswith(always) for path in watched) or not on_experiment_branch()):
@@ -61,12 +60,12 @@ def nothing_to_judge(changes: list[Change], directories: tuple[str, ...], always
 
 
 def on_experiment_branch() -> bool:
-    """Say whether the commit goes to a branch ``exp/…``, whose runs `mlrepo bench` judges."""
+    """Return whether the commit goes to a branch ``exp/…``, whose runs `mlrepo bench` checks."""
     return (_output("symbolic-ref", "--quiet", "HEAD") or b"").startswith(b"refs/heads/exp/")
 
 
 def _harmless(blobs: list[str]) -> bool:
-    """Say whether the blobs are few, small and without any sign of a credential."""
+    """Return whether the blobs are few, small and without any sign of a credential."""
     if len(blobs) > _MOST_FILES:
         return False
     process, ask, answers = _start("cat-file", "--batch-command")
@@ -86,7 +85,7 @@ def _harmless(blobs: list[str]) -> bool:
         return False  # this git is older than --batch-command
     finally:
         _, status = os.waitpid(process, 0)
-    # The headers between the blobs are object ids and sizes: they hold no anchor.
+    # The headers between the blobs are object ids and sizes, without any sign of a credential.
     return status == 0 and len(content) > sum(sizes) and not possible_kinds(content)
 
 

@@ -1,4 +1,4 @@
-"""Trees of other repositories, looked at in a temporary copy: nothing of them comes into ours."""
+"""Trees of other repositories, fetched into a temporary copy: nothing of them enters ours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ForeignCommit:
     Attributes
     ----------
     changed:
-        Paths that the tip changes against its first parent; all of them if it has none.
+        Paths that the tip changes relative to its first parent; all paths if it has none.
     """
 
     tree: CommitTree
@@ -33,14 +33,14 @@ class ForeignCommit:
 
 
 def is_url(text: str) -> bool:
-    """Say whether a text names a remote repository and not a path."""
+    """Return whether a text is the URL of a remote repository, not a path."""
     return bool(_URL.match(text)) and not Path(text).exists()
 
 
 def url_of(remote: str, cwd: Path) -> str:
-    """Return the URL of a remote that the repository around ``cwd`` knows, else the text itself.
+    """Return the URL of a remote of the repository around ``cwd``, else the text itself.
 
-    A path becomes a URL, since git copies all of a repository that it is given by path.
+    A path becomes a URL, since git copies the whole of a repository that it is given by path.
     """
     with contextlib.suppress(GitError):
         return git("remote", "get-url", "--", remote, cwd=cwd).strip()
@@ -50,12 +50,12 @@ def url_of(remote: str, cwd: Path) -> str:
 
 @contextlib.contextmanager
 def fetched(url: str, branch: str = "") -> Iterator[ForeignCommit]:
-    """Fetch the last two commits of a branch (default: the remote's own) for as long as needed.
+    """Fetch the last two commits of a branch (default: the remote's own) into a temporary copy.
 
     Raises
     ------
     RemoteUnavailable
-        Git could not get it; git's own words are in the message.
+        Git could not fetch it; git's own message is included.
     """
     with tempfile.TemporaryDirectory(prefix="mlrepo-fetched-") as name:
         directory = Path(name) / "repository"

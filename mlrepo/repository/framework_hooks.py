@@ -1,7 +1,7 @@
 """What a configuration of the pre-commit framework would run besides mlrepo's own hooks.
 
-The framework runs any command that the file names, at each commit. In a clone the file is somebody
-else's, so its other hooks are laid only when the user has agreed to this very file.
+The framework runs any command that the file names, at each commit. In a clone the file is someone
+else's, so its other hooks are installed only if the user has agreed to exactly this file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlrepo.repository.discovery import ResultsRepository
 
 FRAMEWORK_CONFIGURATION = ".pre-commit-config.yaml"
 _WHAT = "hooks"
-# mlrepo's own are entry points of its package, and these keys of a hook run nothing.
+# mlrepo's own hooks are entry points of its package, and these keys of a hook run nothing.
 _OWN = (
     "mlrepo-truncate-accuracy-log",
     "mlrepo-check-submission",
@@ -47,7 +47,7 @@ _HARMLESS = frozenset(
         "minimum_pre_commit_version",
     }
 )
-# Configurations have a few KiB; a larger one is not read, and so not trusted.
+# Configurations take a few KiB; a larger one is not read, and so not trusted.
 _LARGEST = 1 << 16
 
 
@@ -58,9 +58,9 @@ class Configuration:
     Attributes
     ----------
     sha256:
-        Of the file, '' where there is none.
+        Of the file; '' if there is none.
     foreign:
-        A line for each thing that it would run besides mlrepo's own hooks.
+        One line for each command that it would run besides mlrepo's own hooks.
     """
 
     sha256: str
@@ -68,7 +68,7 @@ class Configuration:
 
 
 def read_configuration(repository: ResultsRepository) -> Configuration:
-    """Return what the repository's configuration would run; it is only read."""
+    """Read the repository's configuration, without running any of it."""
     path = repository.root / FRAMEWORK_CONFIGURATION
     if not path.is_file():
         return Configuration("", ())
@@ -77,17 +77,17 @@ def read_configuration(repository: ResultsRepository) -> Configuration:
 
 
 def is_agreed(repository: ResultsRepository, configuration: Configuration) -> bool:
-    """Say whether it may run: it holds nothing foreign, or the user agreed to this very file."""
+    """Return whether it may run: it has no foreign hooks, or the user agreed to this very file."""
     return not configuration.foreign or Consents.of(repository).holds(_WHAT, [configuration.sha256])
 
 
 def agree(repository: ResultsRepository, configuration: Configuration) -> None:
-    """Remember on this machine that the user agreed to the file as it is now."""
+    """Remember on this machine that the user agreed to this version of the file."""
     Consents.of(repository).remember(_WHAT, [configuration.sha256])
 
 
 def disagree(repository: ResultsRepository, configuration: Configuration) -> bool:
-    """Take the consent back; say whether there was one."""
+    """Withdraw the consent; return whether there was one."""
     return Consents.of(repository).forget(_WHAT, [configuration.sha256])
 
 
@@ -110,7 +110,7 @@ def _load(data: bytes) -> Any:
 
     text = data.decode("utf-8")
     try:
-        # A few hundred bytes of aliases unfold to gigabytes; nobody needs them here.
+        # A few hundred bytes of aliases can expand to gigabytes; nobody needs them here.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ValueError("it holds aliases")
         return yaml.safe_load(text)

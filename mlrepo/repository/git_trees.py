@@ -1,8 +1,8 @@
 """The index and commits as read-only :class:`mlrepo.tree.Tree`\\ s, read by git itself.
 
 ``git ls-files`` and ``git ls-tree`` list 49,000 paths faster than libgit2 is imported, in byte
-order, so a directory is a range of the list that is found by bisection: nothing is built up
-front. One ``git cat-file`` process answers for sizes and contents.
+order, so a directory is a range of the list, found by bisection, and nothing is built in advance.
+One ``git cat-file`` process provides sizes and contents.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ListedTree:
         self._oids: dict[str, str] = {}
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
         known = self._listings.get(path)
         if known is None:
             known = self._listings[path] = tuple(
@@ -47,7 +47,7 @@ class _ListedTree:
         return known
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
         if not path:
             return Entry("", Kind.DIRECTORY)
         name = path.rpartition("/")[2]
@@ -93,12 +93,12 @@ class _ListedTree:
         return hashlib.blake2b(b"\0".join(self._records[low:high]), digest_size=20).hexdigest()
 
     def is_executable(self, path: str) -> bool:
-        """Say whether a file may be executed."""
+        """Return whether a file is executable."""
         record = self._record(path)
         return record is not None and record.startswith(b"100755")
 
     def close(self) -> None:
-        """End the git process that reads contents, if one was needed."""
+        """End the git process that reads contents, if one was started."""
         if "_blobs" in self.__dict__:
             self._blobs.close()
 
@@ -180,13 +180,13 @@ class IndexTree(_ListedTree):
     root:
         The top of the working tree.
     index_file:
-        The index to read where it is another than the repository's own: Git names it to hooks in
+        The index to read if it is not the repository's own: Git gives it to hooks in
         ``GIT_INDEX_FILE``.
 
     Raises
     ------
     UserError
-        A merge is unfinished: such an index is no tree.
+        A merge is unfinished: such an index is not a tree.
     """
 
     def __init__(self, root: Path, index_file: Path | None = None) -> None:
@@ -194,7 +194,7 @@ class IndexTree(_ListedTree):
         listing = git_bytes("ls-files", "--stage", "-z", "--full-name", cwd=root, extra=extra)
         super().__init__(root, listing)
         stage = self._width - 2
-        # Looking at each of 49,000 records takes 8 ms, searching their bytes hardly any.
+        # Examining each of 49,000 records takes 8 ms; searching their bytes takes hardly any time.
         may_be_unmerged = any(mark in listing for mark in (b" 1\t", b" 2\t", b" 3\t"))
         if may_be_unmerged and any(record[stage] != 0x30 for record in self._records):
             raise UserError(
@@ -209,9 +209,9 @@ class CommitTree(_ListedTree):
     Parameters
     ----------
     directory:
-        Anywhere in the repository; bare ones too.
+        Any directory in the repository, which may be bare.
     rev:
-        Whatever ``git rev-parse`` takes for a tree or commit.
+        Whatever ``git rev-parse`` accepts as a tree or commit.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """New trees from old ones: only the directories on the changed paths are rewritten.
 
-Cost depends on depth and directory width, not on how many files the repository has.
+The cost depends on the depth and width of directories, not on the number of files.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def graft(
     repo: pygit2.Repository, base: pygit2.Oid | None, blobs: Mapping[RepoPath, pygit2.Oid]
 ) -> pygit2.Oid:
-    """Return the tree that is ``base`` (None: empty) with each path of ``blobs`` set to its blob.
+    """Return the tree ``base`` (None: empty) with each path of ``blobs`` set to its blob.
 
-    A file where a directory is wanted, or the reverse, is replaced.
+    A file in the place of a directory, or the reverse, is replaced.
     """
     return _graft(repo, base, {path.parts: oid for path, oid in blobs.items()})
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a repository, and what of it can be mended without loss."""
+"""What can be wrong with a repository, and what of it can be fixed without loss."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mlrepo.repository.trailers import run_trailers
 
 _OLDEST_GIT = (2, 36)
 
-# How many unreadable records are named.
+# At most so many unreadable records are listed.
 _MOST_TOLD = 5
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: its status, what was found, and what to do about it."""
+    """The outcome of one check: its status, what was found, and what to do about it."""
 
     name: str
     status: str
@@ -37,7 +37,7 @@ class Check:
 
 
 def check_repository(repository: ResultsRepository, *, records: bool, hooks: str) -> list[Check]:
-    """Look at all that recording needs.
+    """Check everything that recording needs.
 
     Parameters
     ----------
@@ -58,18 +58,18 @@ def check_repository(repository: ResultsRepository, *, records: bool, hooks: str
 
 
 def stale_locks(repository: ResultsRepository) -> list[Path]:
-    """Return the lock files of branches of mlrepo's that a crash left behind."""
+    """Return the lock files that a crash left behind for mlrepo's branches."""
     stale = []
     heads = repository.common_dir / "refs" / "heads"
     for lock in sorted((*heads.glob("exp/**/*.lock"), *heads.glob("submission/*.lock"))):
-        with contextlib.suppress(FileNotFoundError):  # a living git let go of it
+        with contextlib.suppress(FileNotFoundError):  # a living git released it
             if is_stale(lock):
                 stale.append(lock)
     return stale
 
 
 def remove_stale_locks(repository: ResultsRepository) -> list[Path]:
-    """Delete them; no mlrepo can own one while nobody else holds mlrepo's own locks."""
+    """Delete the stale locks while holding mlrepo's own locks, so that no mlrepo owns one."""
     store = repository.store
     with (
         locked(store / "record.lock", timeout=60.0),
@@ -165,7 +165,7 @@ def _systems(repository: ResultsRepository) -> Check:
 
 
 def _branches(repository: ResultsRepository) -> list[Check]:
-    """Read every run's commit; tell each branch that cannot be read, and the way out."""
+    """Read every run's commit; report each unreadable branch and how to recover it."""
     number = len({name for name, _ in experiment_tips(repository)})
     for _ in recorded_runs(repository):
         pass
@@ -178,7 +178,7 @@ def _branches(repository: ResultsRepository) -> list[Check]:
 
 
 def _records(repository: ResultsRepository) -> Check:
-    """Prove that the trailers, by which runs are found, say what the records say."""
+    """Check that the trailers, by which runs are found, agree with the records."""
     number = 0
     unreadable: dict[str, str] = {}
     for run in recorded_runs(repository):

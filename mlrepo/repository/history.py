@@ -1,4 +1,4 @@
-"""Reading recorded runs back from Git objects: no checkout, no database."""
+"""Reading recorded runs from Git objects: no checkout, no database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlrepo.record import Metric, RunRecord
 
 
-# What a commit says of its run to find it by: the record must say the same.
+# The trailers by which a run is found: the record must agree with them.
 _IDENTITY = tuple(
     f"MLRepo-{name}"
     for name in (
@@ -48,7 +48,7 @@ _SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as its commit's trailers tell it."""
+    """A run as its commit's trailers describe it."""
 
     run: str
     commit: str
@@ -60,7 +60,7 @@ class RecordedRun:
 
     @property
     def result(self) -> Metric:
-        """The result with its unit; one that the trailer does not tell has no value."""
+        """The result with its unit; its value is None if the trailer does not give one."""
         return parse_result(self.trailer("Result"))
 
 
@@ -69,10 +69,10 @@ def recorded_runs(
 ) -> Iterator[RecordedRun]:
     """Yield all runs on all experiment branches, local and fetched, newest commit first.
 
-    Each run is told once, however many branches hold it. Where several commits claim it with
-    different files, the one that was here first counts, and the others are noted as damage: see
-    :func:`_first_recorded`. A commit without ``runs/`` has no run behind it, so the history of an
-    adopted repository is not walked.
+    Each run is yielded once, however many branches hold it. Where several commits claim it with
+    different files, one counts, and another is noted as damage: see :func:`_first_recorded`. A
+    commit without ``runs/`` has no runs in its history, so the history of an adopted repository is
+    not walked.
     """
     tips = [
         (tip, ref)
@@ -91,11 +91,11 @@ def recorded_runs(
 def _first_recorded(
     repository: ResultsRepository, claimed: Sequence[tuple[RecordedRun, str]]
 ) -> RecordedRun:
-    """Return which of the commits that claim a run, newest first, is the run.
+    """Return which of the commits that claim a run, newest first, counts.
 
-    Of copies (a rebase, a cherry-pick) any will do. Else somebody edited a run or took its id for
-    another: what a local branch holds goes before what was fetched, the branch that recorded the
-    run before any other, then the oldest commit.
+    Any of several identical copies (a rebase, a cherry-pick) will do. Otherwise someone edited a
+    run or reused its id: local branches take precedence over fetched ones, then the branch that
+    recorded the run, then the oldest commit.
     """
     newest = claimed[0][0]
     if len({_files_id(repository, run) for run, _ in claimed}) == 1:
@@ -119,7 +119,7 @@ def _first_recorded(
 
 
 def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
-    """Return the object id of all files of a run; '' where the commit cannot be read."""
+    """Return the tree id of a run's files; '' if the commit cannot be read."""
     import pygit2
 
     try:
@@ -132,19 +132,19 @@ def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
 def _runs_by_date(
     repository: ResultsRepository, tips: Sequence[tuple[pygit2.Oid, str]]
 ) -> Iterator[tuple[str, Mapping[str, str] | None, str]]:
-    """Yield commits with their trailers and a branch, newest first, none before all its children.
+    """Yield commits with their trailers and a branch, newest first, children before parents.
 
-    The order is that of ``git log --date-order``. The date alone will not do: commits of one
-    second, and clocks that disagree, are common. A commit that tells of a run is taken at its
-    word; another belongs here if its tree has ``runs/`` (a merge), and ends the walk if not. One
-    that cannot be read ends it, too, and is noted with the branch that it was reached from.
+    The order is that of ``git log --date-order``. The date alone is not enough: commits in the
+    same second, and clocks that disagree, are common. A commit with a run's trailers is yielded;
+    another is yielded only if its tree has ``runs/`` (a merge), and ends the walk otherwise. An
+    unreadable commit also ends it, and is noted with the branch from which it was reached.
     """
     import pygit2
 
     repo = repository.git
     commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None, str]] = {}
     children: Counter[pygit2.Oid] = Counter()
-    unread = list(reversed(tips))  # all of a branch before the next one
+    unread = list(reversed(tips))  # finish one branch before the next
     while unread:
         oid, branch = unread.pop()
         if oid in commits:
@@ -174,7 +174,7 @@ def _runs_by_date(
 
 
 def _message(commit: pygit2.Commit) -> str:
-    """Return the message, whatever encoding its author claims: mlrepo writes UTF-8 only."""
+    """Return the message as UTF-8, whatever encoding it claims: mlrepo writes only UTF-8."""
     return commit.raw_message.decode("utf-8", "replace")
 
 
@@ -218,9 +218,9 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
     Raises
     ------
     UserError
-        It is missing, is not a record, or is not what the commit says of it.
+        It is missing, is not a record, or disagrees with the commit's trailers.
     """
-    from mlrepo.record import RunRecord  # its classes take their time, and trailers tell much
+    from mlrepo.record import RunRecord  # slow to import, and often the trailers suffice
 
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
     record = RunRecord.from_json(read_file(repository, run, "run.json"), where)
@@ -241,13 +241,13 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
 
 
 def author_of(repository: ResultsRepository, run: RecordedRun) -> str:
-    """Return who says to have committed a run, as ``Name <address>``: a claim, not a proof."""
+    """Return who claims to have committed a run, as ``Name <address>``; it is not proof."""
     author = repository.git[run.commit].author
     return f"{author.name} <{author.email}>"
 
 
 def author_of_file(repository: ResultsRepository, path: Path) -> str:
-    """Return who says to have committed a file last, as :func:`author_of`; '' for nobody."""
+    """Return who claims the last commit of a file, as :func:`author_of` does; '' for nobody."""
     try:
         return git("log", "-1", "--format=%an <%ae>", "--", str(path), cwd=repository.root).strip()
     except GitError:  # a repository without a commit
@@ -259,7 +259,7 @@ def readable_record(
 ) -> RunRecord | None:
     """Return the run's record, or None for one that cannot be read, noted in ``unreadable``.
 
-    For work on many runs, which one bad record of somebody's must not stop.
+    For work on many runs, which one bad record must not stop.
     """
     try:
         return load_record(repository, run)
@@ -269,7 +269,7 @@ def readable_record(
 
 
 def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> bytes:
-    """Return one file of a run as recorded; an absent one is a :class:`UserError`."""
+    """Return one file of a run as recorded; raise :class:`UserError` if there is none."""
     import pygit2
 
     repo = repository.git
@@ -292,8 +292,8 @@ def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> byt
 def full_logs(repository: ResultsRepository, run: RecordedRun) -> list[str]:
     """Return the SHA-256 of every full log that a run needs.
 
-    Of a record that cannot be read, everything in it that looks like one: nothing is deleted for
-    somebody's bad record.
+    If the record cannot be read, return everything in it that looks like a SHA-256: a bad record
+    must not cause a log to be deleted.
     """
     try:
         return [log.full_sha256 for log in load_record(repository, run).logs.values()]
@@ -312,7 +312,7 @@ def digests_in(data: bytes) -> list[str]:
 
 
 def read_text(repository: ResultsRepository, run: RecordedRun, name: str) -> str:
-    """Return one text file of a run; one that is not UTF-8 is a :class:`UserError`."""
+    """Return one text file of a run; raise :class:`UserError` if it is not UTF-8."""
     try:
         return read_file(repository, run, name).decode("utf-8")
     except UnicodeDecodeError as error:

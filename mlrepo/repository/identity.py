@@ -23,7 +23,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Identity:
-    """Author and committer, as ``git var`` gives them (GIT_AUTHOR_*, includeIf, …)."""
+    """Author and committer, as ``git var`` reports them (GIT_AUTHOR_*, includeIf, …)."""
 
     author: Person
     committer: Person
@@ -55,7 +55,7 @@ def git_identity(root: Path) -> Identity:
 
 
 def _how_to_say() -> str:
-    """Return what to do: Git's settings of a user are in a home directory, where there is one."""
+    """Return what to do; a user's Git settings need a home directory, which may not exist."""
     if has_home():
         return (
             'Run `git config --global user.name "Your Name"` and '

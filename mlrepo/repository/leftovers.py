@@ -1,4 +1,4 @@
-"""Files that a killed process left: temporary ones that never got their name, locks of nobody."""
+"""Files that a killed process left: temporary files never renamed, and locks without an owner."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import hold_if_free, locked
 from mlrepo.repository.quarantine import sweep_quarantines
 
-# Writing a file takes moments: one this old is nobody's any more.
+# Writing a file takes moments: a temporary file this old has no owner any more.
 STALE_SECONDS = 600
-_RANDOM = "?" * 8  # of tempfile
+_RANDOM = "?" * 8  # the suffix of tempfile
 
 
 def is_stale(path: Path) -> bool:
-    """Say whether a file was written long ago; a date far in the future counts, too.
+    """Return whether a file was written long ago; a date far in the future counts, too.
 
-    A clock that was put back leaves such dates, and nothing would ever come of age.
+    A clock that was set back leaves such dates, and the file would never become old enough.
     """
     return abs(time.time() - path.lstat().st_mtime) > STALE_SECONDS
 
 
 def leftovers(repository: ResultsRepository) -> list[Path]:
-    """Return what dead processes left in mlrepo's own directory and beside files that it writes."""
+    """Return what dead processes left in mlrepo's store and beside the files that it writes."""
     found = []
     for path in sorted({*_by_age(repository), *_by_process(repository)}):
-        with contextlib.suppress(FileNotFoundError):  # it was alive, and is done
+        with contextlib.suppress(FileNotFoundError):  # its process lived, and has finished
             if _is_dead(path) if _process_of(path) else is_stale(path):
                 found.append(path)
     return found
 
 
 def remove_leftovers(repository: ResultsRepository) -> list[Path]:
-    """Delete them and what dead recordings left; return what was deleted."""
+    """Delete the leftovers and those of dead recordings; return what was deleted."""
     removed = sweep_quarantines(repository)
     with (
         locked(repository.store / "record.lock", timeout=60.0),
@@ -71,7 +71,7 @@ def _by_age(repository: ResultsRepository) -> Iterator[Path]:
         yield from directory.glob(f".{name}.{_RANDOM}")
     yield from store.glob("tree-*")
     for note in store.glob("*.moving"):
-        # With its lock beside it, the next recording on the branch breaks that lock.
+        # If its lock still exists, the next recording on the branch breaks that lock.
         lock = repository.common_dir / f"{note.stem.replace('%2F', '/')}.lock"
         if not lock.exists():
             yield note
@@ -92,7 +92,7 @@ def _by_process(repository: ResultsRepository) -> Iterator[Path]:
 
 
 def _process_of(path: Path) -> int:
-    """Return the process that a temporary name ends in, or 0."""
+    """Return the process id at the end of a temporary name, or 0."""
     last = path.name.removesuffix(".old").rpartition(".")[2]
     return int(last) if last.isascii() and last.isdigit() and len(last) < 8 else 0
 

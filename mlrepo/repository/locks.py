@@ -1,4 +1,4 @@
-"""Advisory locks that the kernel drops when their holder dies, also by kill -9."""
+"""Advisory locks that the kernel releases when their holder dies, even by kill -9."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlrepo.errors import Busy
 
 @contextlib.contextmanager
 def locked(path: Path, *, timeout: float) -> Iterator[None]:
-    """Hold an exclusive ``flock`` on ``path``, made if absent; wait at most ``timeout`` seconds.
+    """Hold an exclusive ``flock`` on ``path``, created if absent; wait at most ``timeout`` seconds.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
 
 
 def hold_if_free(path: Path) -> io.FileIO | None:
-    """Take the lock now, held until the file is closed; None when a living process holds it."""
+    """Take the lock until the returned file is closed; None if a living process holds it."""
     file = io.FileIO(path, "a")
     if _try(file.fileno()):
         return file

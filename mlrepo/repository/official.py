@@ -1,9 +1,9 @@
-"""The official repository, as little of it as one commit on top needs, and that commit.
+"""A minimal copy of the official repository, and the one commit on top of it.
 
 ``<git-common-dir>/mlrepo/official/<name>.git`` is a bare, partial and shallow copy: the tip of the
-official branch with its trees, and no file of anybody (2.8 MB for 49,000 files). It borrows the
-objects of the results repository, so a selection is put in place by object ids: nothing is
-copied or checked out, and nothing in the user's repository changes. It can be deleted at any time.
+official branch with its trees, but without files (2.8 MB for 49,000 files). It borrows the objects
+of the results repository, so a selection is added by object ids: nothing is copied or checked out,
+and nothing in the user's repository changes. It can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SELECTION_TRAILER = "MLRepo-Selection"
 
 @dataclass(frozen=True)
 class Changes:
-    """What a commit does to its parent: numbers of files."""
+    """How many files a commit adds, changes and deletes."""
 
     added: int
     changed: int
@@ -43,10 +43,10 @@ class OfficialCopy:
     directory:
         The bare Git repository.
     url:
-        Of the official repository.
+        The URL of the official repository.
     home:
-        The results repository's working tree: its configuration says who commits, and how remotes
-        are reached.
+        The results repository's working tree, whose configuration says who commits and how to
+        reach remotes.
     """
 
     directory: Path
@@ -55,10 +55,10 @@ class OfficialCopy:
 
     @classmethod
     def of(cls, repository: ResultsRepository, url: str) -> OfficialCopy:
-        """Return the copy for ``url``, made (empty) when there is none.
+        """Return the copy for ``url``; create an empty one if there is none.
 
-        The caller holds the lock of a submission, so a lock file in the copy is what a dead or
-        orphaned git left, and would stop every later one: the copy is then made anew.
+        The caller holds the submission lock, so a lock file in the copy was left by a dead or
+        orphaned git and would stop every later one: the copy is then created anew.
         """
         name = sha256_bytes(url.encode())[:16]
         copy = cls(repository.store / "official" / f"{name}.git", url, repository.root)
@@ -80,7 +80,7 @@ class OfficialCopy:
         Raises
         ------
         MlrepoError
-            The official repository cannot be read, or has no such branch.
+            The official repository cannot be read or has no such branch.
         """
         ref = f"refs/official/{branch}"
         remote = self.remote(self.url, access)
@@ -95,32 +95,32 @@ class OfficialCopy:
         return self.resolve(ref)
 
     def fetch_commit(self, commit: str, remote: Remote) -> None:
-        """Make a commit of a fork and its parent readable here, without any file."""
+        """Fetch a commit of a fork and its parent, without files."""
         if not self.has(commit):
             ref = f"refs/seen/{commit}"
             remote.fetch("fork", "--depth=2", "--filter=blob:none", into={commit: ref})
 
     def resolve(self, name: str) -> str:
-        """Return the object id that a name stands for; empty when there is no such object."""
+        """Return the object id that a name resolves to; empty if there is no such object."""
         try:
             return self._git("rev-parse", "--quiet", "--verify", "--end-of-options", name).strip()
         except GitError:
             return ""
 
     def has(self, commit: str) -> bool:
-        """Say whether the commit and the tree of its parent are here."""
+        """Return whether the copy has the commit and the tree of its parent."""
         return bool(self.resolve(f"{commit}^{{tree}}") and self.resolve(f"{commit}^1^{{tree}}"))
 
     def build(self, base: str, directories: Mapping[str, str], message: str, *, date: str) -> str:
-        """Return the commit on top of ``base`` whose ``directories`` are the given trees.
+        """Create a commit on top of ``base`` whose ``directories`` are the given trees.
 
         The same arguments and identity give the same commit (unless it is signed), so building it
-        again after a crash adds nothing.
+        again after a crash adds nothing new.
 
         Parameters
         ----------
         directories:
-            ``<division>/<submitter>`` and the object id of its tree.
+            The object id of the tree for each ``<division>/<submitter>``.
         date:
             Author and committer date, as Git writes one.
         """
@@ -132,7 +132,7 @@ class OfficialCopy:
             for what, value in (("NAME", person.name), ("EMAIL", person.email), ("DATE", date))
         }
         sign = ("-S",) if identity.sign else ()
-        # In the results repository, whose configuration names the key, but into the copy.
+        # Runs in the results repository, whose configuration names the key; writes to the copy.
         made = git_bytes(
             "commit-tree",
             *sign,
@@ -155,7 +155,7 @@ class OfficialCopy:
         return tuple(self._git("show", "--no-patch", "--format=%P", commit).split())
 
     def holds_exactly(self, commit: str, directories: Mapping[str, str]) -> bool:
-        """Say whether a commit changes its one parent in ``directories`` only, to these trees."""
+        """Return whether a commit changes only ``directories``, to these trees."""
         if len(self.parents(commit)) != 1 or not self.has(commit):
             return False
         same = all(self.resolve(f"{commit}:{path}") == tree for path, tree in directories.items())
@@ -165,7 +165,7 @@ class OfficialCopy:
         )
 
     def made_by_mlrepo(self, commit: str) -> bool:
-        """Say whether the commit is a submission that mlrepo made, and nobody's work on top."""
+        """Return whether mlrepo made the commit as a submission, rather than someone on top."""
         trailers = self._git(
             "show", "--no-patch", f"--format=%(trailers:key={SELECTION_TRAILER},valueonly)", commit
         )
@@ -178,11 +178,11 @@ class OfficialCopy:
         return Changes(added, len(letters) - added - deleted, deleted)
 
     def outgoing(self, commit: str) -> Outgoing:
-        """Return the objects that the commit brings on top of its parent."""
+        """Return the objects that the commit adds to its parent."""
         return added(self.directory, commit, f"{commit}^1")
 
     def _changed(self, commit: str) -> Sequence[tuple[str, str]]:
-        """Return path and letter (A, D, M, T) of each file that the commit changes."""
+        """Return path and status letter (A, D, M, T) of each file that the commit changes."""
         fields = self._git(
             "diff-tree",
             "-r",
@@ -196,7 +196,7 @@ class OfficialCopy:
         return list(zip(fields[1::2], fields[0:-1:2], strict=True))
 
     def _with(self, base: str, path: str, directories: Mapping[str, str]) -> str:
-        """Return the tree ``base`` ('': an empty one) with each directory set to its tree."""
+        """Return the tree ``base`` ('': empty) with each directory set to its tree."""
         entries = dict(self._entries(base)) if base else {}
         below: dict[str, dict[str, str]] = {}
         for directory, tree in directories.items():
@@ -228,7 +228,7 @@ class OfficialCopy:
         git("init", "--quiet", "--bare", "--object-format=sha1", ".", cwd=self.directory)
         for key, value in (
             ("gc.auto", "0"),
-            # The commits of the results repository are nobody's business while fetching.
+            # While fetching, do not offer the results repository's commits to the server.
             ("core.alternateRefsCommand", "true"),
         ):
             self._git("config", key, value)

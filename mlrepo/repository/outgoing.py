@@ -1,6 +1,6 @@
-"""What a commit or a push is about to add: read from Git's plumbing, for the hooks.
+"""What a commit or a push is about to add, read with Git plumbing for the hooks.
 
-Imported on every ``git commit``, so it loads neither libgit2 nor what only other rooms need.
+Imported on every ``git commit``, so it loads neither libgit2 nor modules that only others need.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _ZERO = re.compile(r"0+\Z")
 
 
 class OutgoingBlob(NamedTuple):
-    """A content that is about to be committed or pushed: where, its object id, bytes.
+    """An object that is about to be committed or pushed: path, object id, size in bytes.
 
-    Where a tag stands for it, ``path`` says so. Git's other objects are of another ``kind``, and
-    their ``path`` is what to call them.
+    For a blob that a tag names, ``path`` says so. Objects that are not blobs have another ``kind``,
+    and their ``path`` is what messages call them.
     """
 
     path: str
@@ -32,9 +32,9 @@ class OutgoingBlob(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """What a commit or a push is about: all paths touched, and the objects that go with it.
+    """What a commit or a push contains: all paths that it touches, and its objects.
 
-    The paths of a commit are files, also removed ones; those of a push are directories too.
+    The paths of a commit are files, including removed ones; those of a push include directories.
     ``others`` are the commits, annotated tags and directories of a push.
     """
 
@@ -44,7 +44,7 @@ class Outgoing(NamedTuple):
 
 
 class PushedChange(NamedTuple):
-    """How a branch on the remote changes: where it was (commits, or none), and which paths."""
+    """How a push changes a branch: the commits that the remote has (or none), and the paths."""
 
     bases: tuple[str, ...]
     paths: tuple[str, ...]
@@ -53,8 +53,8 @@ class PushedChange(NamedTuple):
 def staged(root: Path, changes: Sequence[Change] | None = None) -> Outgoing:
     """Return what the commit changes; ``root`` is the working directory.
 
-    ``changes`` are those of :func:`~mlrepo.repository.first_look.staged_changes` where they are
-    known already.
+    ``changes`` are those of :func:`~mlrepo.repository.first_look.staged_changes` if they are
+    already known.
     """
     if changes is None:
         head = _resolved("HEAD", root) or _empty_tree(root)
@@ -69,9 +69,9 @@ def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChan
     Parameters
     ----------
     remote:
-        The remote's name, or its URL where it has none.
+        The remote's name, or its URL if it has none.
     local, there:
-        The commit to push, and the one that the branch has on the remote; zeros stand for none.
+        The commit to push, and the one that the branch has on the remote; zeros mean none.
     """
     bases = [there] if not _ZERO.match(there) and _resolved(there, root) else []
     if not bases:
@@ -100,16 +100,16 @@ def pushed_change(root: Path, remote: str, local: str, there: str) -> PushedChan
 def pushed(root: Path, url: str, updates: Sequence[tuple[str, str]]) -> Outgoing:
     """Return what a push sends that the remote does not have.
 
-    What the remote has is what it says: the branches of ``refs/remotes`` may have been fetched from
-    another place. For branches that it has, Git hands its answer to the hook; for others it is
-    asked again, and where it does not answer, all history counts as new.
+    Only the remote itself knows what it has: ``refs/remotes`` may have been fetched from another
+    place. For branches that exist there, Git passes its answer to the hook; otherwise the remote is
+    asked again, and if it does not answer, all history counts as new.
 
     Parameters
     ----------
     url:
         Where the objects go.
     updates:
-        (local object id, object id on the remote) of each ref; zeros stand for "none".
+        (local object id, object id on the remote) of each ref; zeros mean "none".
     """
     wanted = [local for local, _ in updates if not _ZERO.match(local)]
     if not wanted:
@@ -131,7 +131,7 @@ def pushed(root: Path, url: str, updates: Sequence[tuple[str, str]]) -> Outgoing
 
 
 def added(root: Path, commit: str, base: str) -> Outgoing:
-    """Return what ``commit`` and its ancestors bring that ``base`` and its ancestors lack."""
+    """Return the objects reachable from ``commit`` but not from ``base``."""
     listed = git_bytes(
         "rev-list",
         "--objects",
@@ -145,7 +145,7 @@ def added(root: Path, commit: str, base: str) -> Outgoing:
 
 
 def held_by(root: Path, paths: Mapping[str, str]) -> Outgoing:
-    """Return the files and directories of ``paths`` (object ids to paths) with all in them."""
+    """Return the objects of ``paths`` (object ids to paths) with everything below them."""
     listed = git_bytes(
         "rev-list",
         "--objects",
@@ -160,7 +160,7 @@ def held_by(root: Path, paths: Mapping[str, str]) -> Outgoing:
 
 
 def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[OutgoingBlob, bytes]]:
-    """Yield each blob with its bytes; little more than 64 MiB, or one blob, at a time."""
+    """Yield each blob with its bytes, reading little more than 64 MiB, or one blob, at a time."""
     chunk: list[OutgoingBlob] = []
     room = _CHUNK
     for blob in blobs:
@@ -174,7 +174,7 @@ def read_blobs(root: Path, blobs: Sequence[OutgoingBlob]) -> Iterator[tuple[Outg
 
 
 def files_at(root: Path, revisions: Sequence[str], path: str) -> list[bytes | None]:
-    """Return a file of each commit, None where there is no such commit or file."""
+    """Return the file at a path in each commit; None if there is no such commit or file."""
     asked = "".join(f"{revision}:{path}\n" for revision in revisions)
     answer = git_bytes(
         "cat-file",
@@ -199,21 +199,21 @@ def files_at(root: Path, revisions: Sequence[str], path: str) -> list[bytes | No
 
 
 def entry_names(tree: bytes) -> bytes:
-    """Return the names in a tree object, one a line."""
+    """Return the names in a tree object, one per line."""
     names = []
     start = 0
     while start < len(tree):
         end = tree.index(b"\0", start)
         names.append(tree[tree.index(b" ", start) + 1 : end].replace(b"\n", b" "))
-        start = end + 21  # of SHA-1, the only format that a results repository may have
+        start = end + 21  # for SHA-1, the only format that a results repository may have
     return b"\n".join(names)
 
 
 def _outgoing(listed: bytes, root: Path) -> Outgoing:
     """Return the objects of a listing of ``git rev-list --objects``.
 
-    A line is an id and, behind a space, a path up to its first newline, or a tag's name. The kind
-    of an object is asked of Git: a path may be empty.
+    A line is an id, followed by a space and a path up to its first newline, or a tag's name. Git is
+    asked for the kind of each object, because a path may be empty.
     """
     lines = [line.partition(b" ") for line in listed.split(b"\n") if line]
     named = [(oid.decode(), path.decode(errors="surrogateescape")) for oid, _, path in lines]
@@ -238,7 +238,7 @@ def _called(found: OutgoingBlob) -> OutgoingBlob:
 
 
 def _present(oids: Iterable[str], root: Path) -> set[str]:
-    """Return those of the objects that are here."""
+    """Return those of the objects that are present locally."""
     asked = "".join(f"{oid}\n" for oid in oids).encode()
     lines = git(
         "cat-file",
@@ -252,9 +252,9 @@ def _present(oids: Iterable[str], root: Path) -> set[str]:
 
 
 def _tips_of(url: str, root: Path) -> set[str]:
-    """Return the objects that the refs of a remote name; none where it does not answer.
+    """Return the objects that a remote's refs point to; none if it does not answer.
 
-    Nobody is asked for a password: the push, which runs meanwhile, has asked already.
+    It never asks for a password: the push in progress has already done that.
     """
     environ = {key: v for key, v in os.environ.items() if key not in ("GIT_ASKPASS", "SSH_ASKPASS")}
     settings = ["-c", "core.askPass="]

@@ -1,4 +1,4 @@
-"""The only place that starts ``git``: plumbing, no user hooks, no surprise from the environment."""
+"""The module that runs ``git``: plumbing, no user hooks, no influence from the environment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mlrepo.shell import shell_command
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
 
-# Variables by which Git tells a hook where it runs. A command about another repository that
-# inherits them would write the wrong index (pre-commit issue 300).
+# Variables by which Git tells a hook where it runs. A command for another repository that
+# inherited them would write the wrong index (pre-commit issue 300).
 _LOCAL_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -27,14 +27,14 @@ _LOCAL_VARIABLES = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
 )
-# What a partial clone left out stays out.
+# Do not fetch what a partial clone left out.
 NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
-# Questions and answers of this many objects fit the pipes' buffers, so neither side waits for ever.
+# Requests and answers for this many objects fit into the pipe buffers, so neither side deadlocks.
 _ASKED_AT_ONCE = 256
 
 
 class GitError(MlrepoError):
-    """A git command failed; the message holds what git said."""
+    """A git command failed; the message includes git's own."""
 
     exit_code = 2
 
@@ -84,12 +84,12 @@ def git_output(
 
     File system monitors and hooks of the repository's configuration are switched off, optional
     locks are not taken, and nothing prompts. ``in_hook`` keeps the variables by which Git tells a
-    hook which repository and index it is about: the index of ``git commit -a`` is not the usual.
+    hook which repository and index to use: ``git commit -a`` has an index of its own.
 
     Raises
     ------
     GitError
-        Git exits with another code than 0.
+        Git exits with a code other than 0.
     UserError
         There is no git on the machine.
     """
@@ -116,10 +116,9 @@ def git_output(
 
 
 class BlobReader:
-    """One ``git cat-file`` process that answers for the objects of a repository.
+    """One ``git cat-file`` process that reads the objects of a repository.
 
-    Objects that a partial clone left out are missing here: a check does not go to the network
-    for one object after the other.
+    Objects that a partial clone left out count as missing: a check must not fetch them one by one.
     """
 
     def __init__(self, cwd: Path) -> None:
@@ -142,7 +141,7 @@ class BlobReader:
         return found
 
     def content(self, oid: str) -> bytes:
-        """Return the content of an object; empty when it is missing."""
+        """Return the content of an object; empty if it is missing."""
         self._ask(f"contents {oid}\n")
         size = self._size()
         if size < 0:
@@ -168,7 +167,7 @@ class BlobReader:
 
 
 def open_blob(cwd: Path, oid: str) -> BinaryIO:
-    """Return the content of a large object as a stream from a process of its own."""
+    """Return the content of a large object as a stream from a separate process."""
     process = subprocess.Popen(
         [*_command(), "cat-file", "blob", oid],
         cwd=cwd,
@@ -181,7 +180,7 @@ def open_blob(cwd: Path, oid: str) -> BinaryIO:
 
 
 class _Output(io.RawIOBase):
-    """The standard output of a process, which is waited for when the stream is closed."""
+    """The standard output of a process; closing it waits for the process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -202,7 +201,7 @@ class _Output(io.RawIOBase):
 
 
 def _shown(argument: str) -> str:
-    """Return an argument as messages may tell it: a URL may hold a login."""
+    """Return an argument as messages may show it: a URL may contain credentials."""
     if "://" not in argument:
         return argument
     from mlrepo.redaction import shown_url
@@ -216,7 +215,7 @@ def _command() -> list[str]:
 
 def _environment(environ: Mapping[str, str], *, in_hook: bool = False) -> dict[str, str]:
     kept = {key: value for key, value in environ.items() if in_hook or key not in _LOCAL_VARIABLES}
-    # A push sends the objects themselves, not what refs/replace shows in their place.
+    # A push sends the objects themselves, not their replacements in refs/replace.
     return kept | {
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
