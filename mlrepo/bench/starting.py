@@ -1,4 +1,4 @@
-"""What is known of a run before it starts, written into its directory of the spool."""
+"""Write what is known about a run before it starts into its spool directory."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class StartingRun:
     Attributes
     ----------
     conf, conf_source:
-        LoadGen's settings, and where the user's come from.
+        LoadGen's settings, and the origin of the user's.
     masked:
-        How many secrets of each kind were masked in what was taken up.
+        The number of masked secrets of each kind.
     """
 
     repository: ResultsRepository
@@ -76,7 +76,7 @@ class StartingRun:
         asked: AnyRequest,
         applied: Applied,
     ) -> StartFacts:
-        """Return what is known of the run before it starts, redacted: it lies on the disk."""
+        """Return what is known about the run before it starts, redacted because it is on disk."""
         request = self.request
         recorded = {
             name: SettingFacts(setting.value, setting.origin) for name, setting in settings.items()
@@ -112,7 +112,7 @@ class StartingRun:
             load=load_now(),
         )
         facts = dataclasses.replace(facts, redactions=dict(self.masked))
-        # Two runs of one second and one configuration have ids of their own.
+        # Two runs in the same second with the same configuration get different ids.
         told = {"run": self.inputs.spec.to_dict(), "record": facts.to_dict()}
         content = json.dumps({**told, "nonce": secrets.token_hex(8)}, sort_keys=True)
         run = new_run_id(datetime.datetime.fromisoformat(started), content.encode())
@@ -142,7 +142,7 @@ class StartingRun:
         try:
             for name, data in files.items():
                 (spooled.directory / name).write_bytes(data)
-            # Last: a directory without it was never complete and holds nothing to lose.
+            # Written last: a directory without it is incomplete and can be discarded.
             write_atomically(spooled.directory / SPEC_FILE, PendingRun(spec, facts).to_json())
         except OSError as error:
             spooled.discard()
@@ -167,7 +167,7 @@ class StartingRun:
             self.masked[kind] = self.masked.get(kind, 0) + number
 
     def _platform(self, applied: Applied) -> PlatformFacts:
-        """Return what became of the profile, redacted: scripts print what they like."""
+        """Return how the profile was applied, redacted: scripts may print anything."""
         facts = applied.facts()
         script = facts.script
         if script is not None:
@@ -200,12 +200,12 @@ def _model_facts(inputs: Inputs) -> ModelFacts:
 
 
 def _with_conversion(model: ModelFacts, spec: RunSpec) -> ModelFacts:
-    """Say in what a measurements file is made of that the backend converts the weights."""
+    """Note in the model's facts that the backend converts the weights."""
     kind = spec.precision
     if kind not in CONVERTED or model.weight_data_types == kind:
         return model
     before, done = model.weight_transformations, f"converted to {kind} by {spec.backend}"
-    if done not in before:  # as in the record of a run that is repeated
+    if done not in before:  # already there if a recorded run is repeated
         before = done if before == "no" else f"{before}; {done}"
     return dataclasses.replace(model, weight_data_types=kind, weight_transformations=before)
 

@@ -1,4 +1,4 @@
-"""The matrix of a round: every result that has a run, and what its other runs lack."""
+"""The matrix of a round: every result that has a run, and which runs are missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mlrepo.workloads import Workload
 class StatusRow:
     """One benchmark on one system with one backend, and each of its runs.
 
-    Scenarios are those that the category requires and those that were run besides.
+    Scenarios are those that the category requires and any others that were run.
     """
 
     round: str
@@ -44,7 +44,7 @@ class StatusRow:
 
     @property
     def next_command(self) -> str:
-        """The command that fills the holes, or '' when there are none."""
+        """The command that makes the missing runs, or '' if there are none."""
         open_ = [cell for cell in self.cells if cell.state not in (DONE, INFERRED)]
         if not open_:
             return ""
@@ -65,8 +65,8 @@ def round_status(
 ) -> list[StatusRow]:
     """Return the rows of the round, sorted; ``division`` None takes all divisions.
 
-    Compliance tests belong to all divisions but open. A benchmark that is not installed here has
-    the runs without tests of the scenarios that were run.
+    Compliance tests apply to all divisions except open. For a benchmark that is not installed here,
+    only the scenarios that were run are listed, without tests.
     """
     journal = RunsByResult(recorded_runs(repository), repository.rounds)
     by_row: dict[tuple[str, ...], set[str]] = {}
@@ -76,7 +76,7 @@ def round_status(
             key = tuple(identity[name] for name in names)
             by_row.setdefault(key, set()).add(identity["Scenario"])
     installed = set(plugin_names(WORKLOADS))
-    # Once each: finding a plugin reads the metadata of every installed package.
+    # Load each once: finding a plugin reads the metadata of every installed package.
     workloads: dict[str, Workload] = {
         name: load_plugin(WORKLOADS, name) for name in {key[-1] for key in by_row} & installed
     }

@@ -1,4 +1,4 @@
-"""All runs that a round asks of one benchmark: planned, executed, resumed."""
+"""Plan, execute and resume all runs that a round requires of one benchmark."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Model, Workload
 
 SUITE_TAG = "suite"
-# How long a measured run of `--quick` lasts.
+# The duration of a performance run with `--quick`.
 _QUICK_SECONDS = 2.0
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of the plan: what stands of it in Git, whether it is to be run, and for how long."""
+    """One run of the plan: its state in Git, whether to run it, and its estimated duration."""
 
     cell: Cell
     wanted: bool
@@ -64,13 +64,13 @@ class Suite:
     Attributes
     ----------
     bench:
-        Its request has the plan as it was decided: each run records it.
+        Its request holds the decided plan, which each run records.
     request:
         What all runs have in common; scenario and mode are those of each step.
     plan:
-        What was asked for, with nothing left open; a resumed suite began when its first part did.
+        The request with nothing left open; a resumed suite keeps the start of its first part.
     choices:
-        Sets of scenarios of which the round asks one, and the plan chose one.
+        Sets of scenarios of which the round requires one, and the plan chose one.
     """
 
     bench: Bench
@@ -83,7 +83,7 @@ class Suite:
 
     @property
     def model(self) -> Model | None:
-        """The model, None where it is not here."""
+        """The model; None if it is not on this machine."""
         request = self.request
         with contextlib.suppress(UserError):
             return find_model(
@@ -106,20 +106,20 @@ class Suite:
 
     @property
     def seconds(self) -> float:
-        """How long the wanted steps take together, as far as can be told."""
+        """The estimated duration of the wanted steps together."""
         return sum(step.seconds for step in self.wanted)
 
 
 def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
-    """Return the runs of the round, and which of them are to be run.
+    """Return the runs that the round requires, and which of them to run.
 
-    With ``all``, what the suite has done since it began is not run again.
+    With ``all``, runs that the suite has made since it began are not repeated.
 
     Raises
     ------
     UserError
-        Nothing is required, the ``user.conf`` has a setting that no result has, or the backend does
-        not run here: the estimate needs a short probe.
+        Nothing is required, the ``user.conf`` has a setting that no result may have, or the backend
+        does not run here: the estimate needs a short probe.
     """
     round_ = bench.round
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
@@ -176,19 +176,19 @@ def run_suite(
     budget: float | None,
     on_step: Callable[[int, PlannedRun, float], Callable[[Progress], None]],
 ) -> Iterator[tuple[PlannedRun, ConcludedRun | UserError]]:
-    """Run the wanted steps one after the other and yield how each ended.
+    """Run the wanted steps in order and yield how each ended.
 
     A step that cannot be started (a test whose performance run did not become VALID) is yielded
-    with its error, and the suite goes on. ``on_step`` gets the number of the step, the step, and
-    the seconds left for the suite, this step's included. With ``auto`` an INVALID performance run
-    that a setting fixes is followed by the next attempt, which is yielded too.
+    with its error, and the suite continues. ``on_step`` gets the number of the step, the step, and
+    the seconds left for the suite including this step. With ``auto``, an INVALID performance run
+    that a setting can fix is retried, and each attempt is yielded.
 
     Raises
     ------
     Busy
         Another suite runs in this repository.
     UserError
-        The budget does not suffice for the next run; what was run is recorded.
+        The budget does not suffice for the next run; completed runs are recorded.
     """
     suite.bench.repository.store.mkdir(parents=True, exist_ok=True)
     lock = hold_if_free(suite.bench.repository.store / "suite.lock")
@@ -225,14 +225,14 @@ def run_suite(
 
 
 def agree_to_words(suite: Suite) -> None:
-    """Ask about all words of others that will run, before anything is run.
+    """Ask about all words of others that will run, before anything runs.
 
-    Those are tuned settings, and the prefixes and options of runs that tests will follow.
+    These are tuned settings, and the prefixes and options of runs that tests verify.
 
     Raises
     ------
     UserError
-        One may not run here: see :class:`Gate`.
+        Some may not run here: see :class:`Gate`.
     """
     for cell in (step.cell for step in suite.wanted if step.cell.mode != COMPLIANCE):
         suite.bench.agree_to_tuned(replace(suite.request, scenario=cell.scenario, mode=cell.mode))
@@ -260,16 +260,16 @@ def parse_duration(text: str) -> float:
 
 
 def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return the tags that the user gave, without those of a suite."""
+    """Return the user's tags, without those of a suite."""
     return tuple(tag for tag in tags if tag != SUITE_TAG and not BEGAN.fullmatch(tag))
 
 
 def last_suite(
     repository: ResultsRepository, unreadable: dict[str, str]
 ) -> tuple[RecordedRun, Request[SuitePlan]] | None:
-    """Return the newest run that a suite made, and what the suite was asked for; or None.
+    """Return the newest run of a suite, and the request of that suite; or None.
 
-    Runs whose record cannot be read are passed over and noted in ``unreadable``.
+    Runs whose record cannot be read are skipped and noted in ``unreadable``.
     """
     for run in recorded_runs(repository):
         if SUITE_TAG in run.trailer("Tags").split(","):
@@ -302,7 +302,7 @@ def _estimates(
     *,
     quick: bool,
 ) -> list[float]:
-    """Estimate each run: as long as the last one of its kind, else from a short probe."""
+    """Estimate the seconds of each run from the last one of its kind, or from a short probe."""
     shortest = _QUICK_SECONDS if quick else round_.min_duration_ms() / 1e3
     speed: Speed | None = None
     found = []
@@ -319,13 +319,13 @@ def _estimates(
 
 
 def _took(bench: Bench, journal: RunsByResult, cell: Cell) -> float | None:
-    """Return how long the run of a cell took, or None when it has none that ended well."""
+    """Return how long the run of a cell took, or None if it has no successful run."""
     if not cell.run or cell.state not in (DONE, STALE):
         return None
     record = readable_record(bench.repository, journal.find(cell.run), {})
     if record is None:
         return None
-    # Measured by a clock that never jumps, where the record has it.
+    # Prefer the monotonic clock, if the record has it.
     measured = record.load.noise.seconds
     if measured is not None:
         return measured

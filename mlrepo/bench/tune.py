@@ -1,7 +1,7 @@
-"""Finding the threads, batch and streams with which a backend is fastest here.
+"""Find the threads, batch and streams with which a backend is fastest here.
 
-Each candidate is a process of its own with its backend loaded; they take turns of a fraction of a
-second, so that what else happens on the machine meets all alike. The slower ones leave early.
+Candidates run in separate processes with the backend loaded. They take turns of a fraction of a
+second, so that other load on the machine affects all alike. Slower ones are dropped early.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from mlrepo.harness.probe import ProbeSpec, spec_line
 from mlrepo.scenarios import SCENARIOS
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-# Where nothing fixes it; what backends that compile for one size take for Offline.
+# The default if nothing fixes the batch; compiling backends use it for Offline.
 DEFAULT_BATCH = 4
 _TURN_SECONDS = 0.4
 _MOST_ROUNDS = 12
-# A candidate leaves when its median falls short of the best one's by this.
+# A candidate is dropped if its median is below this share of the best one's.
 _HOPELESS = 0.85
-# What is not faster than the default by this much is noise: the default stays.
+# A smaller gain over the default than this is noise: the default is kept.
 WORTH = 1.02
 # Batches so small that they cost nothing to try.
 _FEW = 8
@@ -58,12 +58,12 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """The median over the turns."""
+        """The median rate of the turns."""
         return median(self.rates) if self.rates else 0.0
 
 
 def fixed_batch(scenario: str) -> int | None:
-    """Return the samples of a query, which are the batch; None where the scenario leaves it."""
+    """Return the samples per query, which fix the batch; None if the scenario does not fix it."""
     known = SCENARIOS[scenario]
     return None if known.at_once else known.samples_per_query
 
@@ -71,9 +71,9 @@ def fixed_batch(scenario: str) -> int | None:
 def candidates(
     able: Capabilities, scenario: str, threads: int, batch: int | None
 ) -> list[TuneSetting]:
-    """Return what is worth trying, the backend's default first.
+    """Return the settings worth trying, the backend's default first.
 
-    Fewer threads than CPUs are tried too: two of one core share its arithmetic.
+    Fewer threads than CPUs are tried too: two hardware threads share one core's arithmetic.
     """
     fixed = batch or fixed_batch(scenario)
     batches = (fixed,) if fixed else _BATCHES
@@ -92,7 +92,7 @@ def candidates(
 
 
 class ProbeProcess:
-    """One :mod:`mlrepo.harness.probe` and the talk with it."""
+    """One :mod:`mlrepo.harness.probe` process and the communication with it."""
 
     def __init__(self, spec: ProbeSpec, environ: Mapping[str, str]) -> None:
         self.spec = spec
@@ -114,7 +114,7 @@ class ProbeProcess:
         return self._process.pid
 
     def wait(self) -> None:
-        """Wait until the backend is loaded; raise :class:`UserError` when it cannot be."""
+        """Wait until the backend is loaded; raise :class:`UserError` if it cannot be."""
         self._receive()
 
     def ask(
@@ -137,7 +137,7 @@ class ProbeProcess:
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the answer tells why
+        with contextlib.suppress(BrokenPipeError):  # the answer says why
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
@@ -160,7 +160,7 @@ class ProbeProcess:
 
 @contextlib.contextmanager
 def probes(specs: Sequence[ProbeSpec], environ: Mapping[str, str]) -> Iterator[list[ProbeProcess]]:
-    """Start probes, one after the other, and end them all."""
+    """Start probes one by one, and end them all afterwards."""
     started: list[ProbeProcess] = []
     try:
         for spec in specs:
@@ -182,13 +182,13 @@ def search(
     """Measure candidates in turns until the budget (seconds) is spent; the fastest comes first.
 
     Candidates that differ in the batch alone share a process, unless the backend compiles for one
-    batch size. The first candidate, the default,
-    never leaves; those whose turn the budget does not reach are left out.
+    batch size. The first candidate, the default, is never dropped; those that get no turn within
+    the budget are left out.
 
     Raises
     ------
     UserError
-        The default cannot be loaded. Another that cannot is left out.
+        The default cannot be loaded. Others that cannot be loaded are left out.
     """
     deadline = time.monotonic() + budget
     groups: dict[tuple[int, int, str], ProbeProcess] = {}
@@ -242,7 +242,7 @@ def search(
 
 
 def _is_useless(batch: int, others: Sequence[Measured]) -> bool:
-    """Return whether doubling the batch has stopped to help below ``batch`` already."""
+    """Say whether doubling the batch already brought no gain below ``batch``."""
     rates = {measured.candidate.batch: measured.rate for measured in others}
     half, quarter = rates.get(batch // 2, 0.0), rates.get(batch // 4, 0.0)
     return batch > _FEW and half <= WORTH * quarter

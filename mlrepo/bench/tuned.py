@@ -1,7 +1,7 @@
-"""What tuning found for a system: threads, batch and options, by model, backend and scenario.
+"""The tuned settings of a system: threads, batch and options, by model, backend and scenario.
 
-``systems/<name>/tuned.json`` holds it; a run on the system takes what the user leaves open from
-there.
+They are kept in ``systems/<name>/tuned.json``; a run on the system takes from there what the user
+leaves open.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _KEY = ("model", "backend", "device", "precision", "scenario")
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best that was found for one model (by SHA-256), backend, device, precision and scenario.
+    """The best settings for one model (by SHA-256), backend, device, precision and scenario.
 
     Attributes
     ----------
     rate, default_rate:
-        Samples per second with it and with the backend's defaults, measured in turns.
+        Samples per second with these and with the backend's default settings, measured in turns.
     found:
-        When, RFC 3339 UTC.
+        When they were found, RFC 3339 UTC.
     """
 
     model: str
@@ -48,12 +48,12 @@ class Tuned:
 
 
 def tuned_file(systems: Path, system: str) -> Path:
-    """Return where the settings of a system stand."""
+    """Return the path of a system's tuned settings."""
     return systems / system / _FILE
 
 
 def read_tuned(path: Path) -> list[Tuned]:
-    """Return what was found, newest last; raise :class:`UserError` when the file is damaged."""
+    """Return all entries, newest last; raise :class:`UserError` if the file is damaged."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["schema"] != _SCHEMA:
@@ -68,7 +68,7 @@ def read_tuned(path: Path) -> list[Tuned]:
 
 
 def _checked(entry: Tuned) -> Tuned:
-    """Return the entry; :class:`TypeError` for values of another form: the file is committed."""
+    """Return the entry; raise :class:`TypeError` for malformed values: the file is committed."""
     options = entry.options
     for value in (entry.threads, entry.max_batch):
         if type(value) is not int or not 0 < value < 2**31:
@@ -82,7 +82,7 @@ def _checked(entry: Tuned) -> Tuned:
 
 
 def remember(path: Path, entry: Tuned) -> None:
-    """Keep what was found, in place of what was known before for the same."""
+    """Save an entry in place of an earlier one with the same key."""
     kept = [known for known in read_tuned(path) if _key(known) != _key(entry)]
     values: Mapping[str, Any] = {
         "schema": _SCHEMA,
@@ -100,7 +100,7 @@ def remember(path: Path, entry: Tuned) -> None:
 def find_tuned(
     path: Path, model: str, backend: str, precision: str, scenario: str, device: str = CPU
 ) -> Tuned | None:
-    """Return what was found for a run, or None."""
+    """Return the entry for a run, or None."""
     wanted = (model, backend, device, precision, scenario)
     return next((known for known in read_tuned(path) if _key(known) == wanted), None)
 

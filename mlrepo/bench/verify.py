@@ -1,4 +1,4 @@
-"""The verdict on a compliance test: its run against the runs that it belongs to."""
+"""Verify a compliance test: compare its run with the runs it belongs to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlrepo.rounds import Round
 def verify(
     directory: Path, spec: RunSpec, round_: Round, detail: DetailLog, against: ReferenceFacts
 ) -> Verification:
-    """Verify the test whose logs lie in ``directory``; raise InvalidResult for a damaged log."""
+    """Verify the test whose logs are in ``directory``; raise InvalidResult for a damaged log."""
     reasons = _disobeyed((directory / AUDIT_FILE).read_text(encoding="utf-8"), detail)
     run = AuditedRun(
         directory,
@@ -31,7 +31,7 @@ def verify(
 
 
 def _disobeyed(audit: str, detail: DetailLog) -> list[str]:
-    """Name the settings of the test that LoadGen did not take: then the run proves nothing."""
+    """Name the settings of the test that LoadGen ignored, so that the run proves nothing."""
     found = []
     for key, wanted in expected_settings(audit).items():
         value = detail.values.get(f"effective_{key}")

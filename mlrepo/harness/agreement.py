@@ -1,7 +1,7 @@
-"""Whether a backend computes the model: its first batch against ONNX Runtime, before LoadGen.
+"""Check before LoadGen starts that a backend computes the model, against a reference.
 
-A backend that drops an attribute, takes a library that was compiled from other weights, or mixes up
-the samples of a batch is as fast as a right one, and LoadGen's performance runs look at no answer.
+A backend that drops an attribute, uses a library compiled from other weights, or mixes up the
+samples of a batch is as fast as a correct one, and LoadGen's performance runs ignore the answers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mlrepo.harness.feed import Feed
 from mlrepo.harness.reference import Task, framework_of, read_answer, write_task
 from mlrepo.workloads.weights import read_facts
 
-# So many samples are compared; in a batch they come again and again, so that each row counts.
+# The number of samples compared; a batch repeats them, so that every row is checked.
 SAMPLES = 4
 WAIVED = "--no-agreement-check"
 _HINT = (
@@ -43,11 +43,11 @@ class Expected:
     Attributes
     ----------
     framework:
-        What computed them, with its version; '' where nothing did.
+        The framework that computed them, with its version; '' if none did.
     why:
-        Why nothing did; '' where the backend itself is what others are compared with.
+        Why none did; '' if the backend itself is the reference.
     waived:
-        Whether they could have been compared: somebody chose not to, or what computes them died.
+        Whether a possible comparison was skipped: by choice, or because the reference process died.
     outputs:
         Arrays [samples, ...].
     """
@@ -68,9 +68,9 @@ def expectation(
     *,
     check: bool,
 ) -> Iterator[Callable[[], Expected]]:
-    """Start computing what ``backend`` should give with some options; yield what waits for it.
+    """Start computing the expected outputs of ``backend``; yield a function that waits for them.
 
-    The process has ended when the outputs are there, and in any case after the block.
+    The process has ended once the outputs are available, and in any case after the block.
     """
     is_reference = getattr(backend, "is_reference", None)
     if is_reference is not None and is_reference(options):
@@ -108,7 +108,7 @@ def _answer(process: subprocess.Popen[bytes], answer: IO[bytes], said: IO[bytes]
         said.seek(max(0, said.tell() - 4096))
         last = telling_line(said.read().decode("utf-8", "replace"))
         why = f"what computes the right scores ended with code {code}: {last}"
-        # Nothing is known of the model then, as where nobody asked: memory may have run out.
+        # Nothing is known about the model then, as without a check: memory may have run out.
         return Expected(why=why, waived=True)
     return Expected(told.get("framework", ""), told.get("problem", ""), outputs=outputs)
 
@@ -120,7 +120,7 @@ class AgreementCheck:
     Attributes
     ----------
     predict:
-        The backend's outputs for samples of the library by index.
+        Returns the backend's outputs for samples of the library by index.
     samples:
         The indices of the samples whose outputs are expected.
     kind:
@@ -133,12 +133,12 @@ class AgreementCheck:
     kind: str
 
     def run(self, expected: Expected, batches: Sequence[int]) -> Mapping[str, Any]:
-        """Compare batches of some sizes; return what the record says of it.
+        """Compare batches of some sizes; return what the record says about the comparison.
 
         Raises
         ------
         UserError
-            The backend gives something else, or nothing that can be used.
+            The backend's outputs differ or are unusable.
         """
         begin = time.perf_counter()
         largest = 0.0
@@ -182,7 +182,7 @@ class AgreementCheck:
         )
 
     def _refuse_unusable(self, outputs: Sequence[Array], indices: Sequence[int]) -> None:
-        """Refuse outputs that no class can be read from, whoever computed them."""
+        """Refuse outputs from which no class can be read, whatever computed them."""
         numbers = [o for o in outputs if o.dtype.kind in "fiub"]
         if not numbers:
             found = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs) or "no output"
@@ -194,7 +194,8 @@ class AgreementCheck:
             if output.dtype.kind != "f" or output.shape[:1] != (len(indices),) or not output.size:
                 continue
             scores = output.reshape(len(indices), -1)
-            # The logarithm of zero is a score, as long as another class has a better one.
+            # Minus infinity, the logarithm of zero, is a valid score if another class has a better
+            # one.
             bad = np.isnan(scores).any(axis=1) | ~(scores.max(axis=1, initial=-np.inf) < np.inf)
             bad |= ~np.isfinite(scores).any(axis=1)
             if bad.any():
@@ -209,7 +210,7 @@ class AgreementCheck:
 
 
 def _rows(samples: int, size: int) -> list[list[int]]:
-    """Return the batches of a size in which each sample is in at least one row."""
+    """Return batches of one size that contain each sample at least once."""
     if size == 1:
         return [[sample] for sample in range(samples)]
     starts = range(0, samples, size)
@@ -217,11 +218,11 @@ def _rows(samples: int, size: int) -> list[list[int]]:
 
 
 def spread(loaded: Sequence[int]) -> list[int]:
-    """Return the samples that are compared: some from the whole of those that are loaded."""
+    """Return the samples to compare, spread evenly over those that are loaded."""
     step = max(1, len(loaded) // SAMPLES)
     return list(loaded[::step][:SAMPLES])
 
 
 def allowed_type(model: Path, precision: str, feed: Feed) -> str:
-    """Return the type whose rounding is allowed: of the model's own types and the one asked for."""
+    """Return the coarsest of the model's types and the requested one: its rounding is allowed."""
     return loosest([precision, feed.spec.dtype, *read_facts(model).weights])

@@ -1,7 +1,7 @@
 """The entry of a child process: ``python -m mlrepo.harness.child run|probe|reference HOLDER``.
 
-The process is bound to the mlrepo process HOLDER before it imports what takes a second: a parent
-that is killed meanwhile would leave a benchmark running beside the next one.
+The process is bound to the mlrepo process HOLDER before the imports, which take a second: if the
+parent were killed meanwhile, the benchmark would keep running beside the next one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def command(kind: str) -> list[str]:
 
 
 def main() -> None:
-    """Bind the process, then do what it is for."""
+    """Bind the process to its holder, then run its module."""
     end_with(sys.argv[2])
     be_killed_first()
     import_module(_MODULES[sys.argv[1]]).main()

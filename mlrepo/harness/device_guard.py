@@ -1,4 +1,4 @@
-"""Whether a loaded backend runs where it was asked to: frameworks fall back in silence."""
+"""Check that a loaded backend runs on the requested device: frameworks fall back silently."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mlrepo.errors import UserError
 
 
 def described_on(backend: Backend, name: str, device: str) -> Mapping[str, object]:
-    """Return what a loaded backend, called ``name``, tells of itself.
+    """Return the description of a loaded backend called ``name``.
 
-    One that declares no capabilities is asked for the CPU alone, and tells no device.
+    A backend without declared capabilities only runs on the CPU, and its device is not checked.
 
     Raises
     ------
     UserError
-        It runs on another device than ``device``, or does not say on which.
+        It runs on another device than ``device``, or does not report its device.
     """
     described = backend.describe()
     if not said_by(backend).declared:

@@ -1,4 +1,4 @@
-"""How far scores are from what they should be, and how far each precision lets them be."""
+"""Measure the distance of scores from the expected ones, and bound it by precision."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import numpy as np
 
 from mlrepo.backends import Array
 
-# The distance of the scores of one sample that a type allows: the length of the difference, divided
-# by the length of the right scores less their mean. Measured on ResNet-50, EfficientNet-Lite0 and
+# The distance that a type allows for the scores of one sample: the norm of the difference, divided
+# by the norm of the expected scores minus their mean. Measured on ResNet-50, EfficientNet-Lite0 and
 # digits, all backends: fp32 at most 5e-6 (another order of additions, Winograd); bf16 5e-2, and 0.1
-# where the scores went through a Softmax; int8 3e-2 and 4e-2. The bounds leave room for deeper
-# models. A wrong operator, stride, layout or weight changes scores by more than fp32 allows; in 8
-# bits it is told from rounding only where it changes classes.
+# after a Softmax; int8 3e-2 and 4e-2. The bounds leave room for deeper models. A wrong operator,
+# stride, layout or weight changes scores by more than fp32 allows; in 8 bits it differs from
+# rounding only if it changes classes.
 BOUNDS = {"fp64": 1e-3, "fp32": 1e-3, "fp16": 2.5e-2, "bf16": 0.2, "int8": 0.2}
 _LOOSEST = "int8"
-# Of the length of the scores themselves: what rounding leaves of scores that hardly differ.
+# Relative to the norm of the scores: the rounding noise of scores that hardly differ.
 _NOISE = 1e-2
-# Below this, scores are zero.
+# Scores below this count as zero.
 _ZERO = 1e-6
 _WORDS = {"float64": "fp64", "float32": "fp32", "float16": "fp16"}
 
 
 @dataclass(frozen=True)
 class Farthest:
-    """Where scores are farthest from what they should be.
+    """The place where scores are farthest from the expected ones.
 
     Attributes
     ----------
     distance:
-        As in :data:`BOUNDS`; infinite where a number is missing.
+        As in :data:`BOUNDS`; infinite if a number is missing.
     row, output, position:
         The sample's row in the batch, the output, and the flat position in the sample's scores.
     """
@@ -45,7 +45,7 @@ class Farthest:
 
 
 def loosest(types: Iterable[str]) -> str:
-    """Return the type among those that a model is stored and computed in that rounds most."""
+    """Return the coarsest of the types that a model is stored and computed in."""
     known = [name if name in BOUNDS else _LOOSEST for name in (_WORDS.get(t, t) for t in types)]
     return max(known or ["fp32"], key=lambda name: BOUNDS[name])
 
@@ -53,14 +53,14 @@ def loosest(types: Iterable[str]) -> str:
 def farthest(
     found: Sequence[Array], wanted: Sequence[Array], rows: Sequence[int], kind: str
 ) -> Farthest:
-    """Return where the outputs of a batch differ most from the right ones.
+    """Return where the outputs of a batch differ most from the expected ones.
 
     Parameters
     ----------
     found:
         Outputs of the batch, shape [len(rows), ...].
     wanted:
-        The right outputs, shape [samples, ...]; one without samples is not compared.
+        The expected outputs, shape [samples, ...]; one without samples is not compared.
     rows:
         Which sample each row of the batch is.
     kind:
@@ -69,7 +69,7 @@ def farthest(
     Raises
     ------
     ValueError
-        An output has another number of scores per sample, with both numbers.
+        An output has another shape or type; the message names both.
     """
     worst = Farthest(0.0, 0, 0, 0, 0.0, 0.0)
     for number, (mine, right) in enumerate(zip(found, wanted, strict=False)):
@@ -89,9 +89,9 @@ def farthest(
 def _of_classes(
     found: Array, wanted: Array, rows: Sequence[int], kind: str, output: int
 ) -> Farthest:
-    """Compare classes that the model itself chose: rounding changes some, of scores that are near.
+    """Compare classes chosen by the model itself; rounding may change some if scores are close.
 
-    Where it may, the distance is what is beyond half of the samples.
+    If rounding is allowed, the distance is the share beyond half of the samples.
     """
     mine, right = found.reshape(len(rows)), wanted.reshape(len(wanted))[list(rows)]
     wrong = np.flatnonzero(mine != right)
@@ -104,7 +104,7 @@ def _of_classes(
 
 def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Farthest:
     mine, right = (np.ravel(a).astype(np.float64) for a in (found, wanted))
-    # The last step of scores that are quantized is rounding.
+    # Quantized scores may differ by one step of rounding.
     step = 1.0 if wanted.dtype.kind in "iu" and wanted.dtype.itemsize == 1 else 0.0
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.maximum(np.abs(mine - right) - step, 0.0)
@@ -117,7 +117,7 @@ def _of_row(found: Array, wanted: Array, kind: str, row: int, output: int) -> Fa
     finite = right[np.isfinite(right)]
     spread = float(np.linalg.norm(finite - finite.mean())) if finite.size > 1 else 0.0
     if spread > _NOISE * float(np.linalg.norm(finite)) and not np.ptp(mine):
-        return Farthest(float("inf"), *at)  # small numbers that a framework takes for zero
+        return Farthest(float("inf"), *at)  # small numbers that a framework flushes to zero
     scale = max(spread, _NOISE * float(np.linalg.norm(finite)), _ZERO / BOUNDS[kind])
     if right.size == 1:
         scale = max(scale, float(np.abs(finite).sum()))

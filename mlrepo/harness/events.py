@@ -1,4 +1,4 @@
-"""How the child tells its parent what happens: one JSON object per line, and a counter."""
+"""How the child reports to its parent: one JSON object per line, and a counter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reporter:
     """Writes events and counts completed samples.
 
     The counter is a few bytes of shared memory: counting costs less than a microsecond per batch,
-    where a message would disturb the latencies that are measured.
+    while a message would disturb the measured latencies.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -46,8 +46,8 @@ class Reporter:
     def fail(self, error: BaseException) -> NoReturn:
         """Report the failure and end the process at once.
 
-        LoadGen cannot be left by an exception: its logging thread stays alive and the process
-        would abort at exit with ``terminate called`` instead of the reason.
+        An exception must not propagate through LoadGen: its logging thread stays alive, and the
+        process would abort at exit with ``terminate called`` instead of the reason.
         """
         expected = isinstance(error, MlrepoError)
         try:

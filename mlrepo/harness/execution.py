@@ -1,6 +1,6 @@
 """One LoadGen run in the current directory, described by ``spec.json``.
 
-LoadGen reads its embedded mlperf.conf once per process, so each run has a process of its own.
+LoadGen reads its embedded mlperf.conf once per process, so each run has its own process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Dataset, Workload
 from mlrepo.workloads.classification import unlabelled
 
-# Batch of Offline for backends that compile for one size: ResNet-50 gains nothing beyond 4.
+# The Offline batch of backends that compile for one size: ResNet-50 gains nothing beyond 4.
 _COMPILED_BATCH = 4
 
 
@@ -58,7 +58,7 @@ def execute(
     Raises
     ------
     MlrepoError
-        Something the user can mend: model, data set, settings.
+        Something the user can fix: model, data set, settings.
     """
     dataset = workload.open(spec.dataset, spec.layout, spec.size)
     settings = _settings(spec, workload, directory)
@@ -109,7 +109,7 @@ def execute(
     }
     reporter.event("generating", **about)
     pipeline.at_first_query(lambda: reporter.event("started", **about))
-    # A collection in the middle of a query would show up as latency; nothing here makes cycles.
+    # A garbage collection during a query would show up as latency; nothing here creates cycles.
     gc.collect()
     gc.disable()
     _run_loadgen(spec, workload, dataset, pipeline, settings, directory, reporter)
@@ -131,7 +131,7 @@ def _load(
     options: BackendOptions,
     compared: list[int],
 ) -> tuple[Feed, agreement.Expected]:
-    """Load the model; meanwhile another process computes what it should give."""
+    """Load the model while another process computes its expected outputs."""
     model = Path(spec.model_file)
     with agreement.expectation(
         model,
@@ -175,12 +175,12 @@ def _run_loadgen(
     log_settings = lg.LogSettings()
     log_settings.log_output = output
     log_settings.enable_trace = False
-    # LoadGen silently obeys an audit.config in the working directory: name the
-    # test's own, or one that never exists.
+    # LoadGen silently obeys an audit.config in the working directory: name the test's own, or one
+    # that does not exist.
     audit = str(directory / (AUDIT_FILE if spec.test else "no-audit.config"))
     try:
         lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
-    except MemoryError as error:  # a limit of the process; beyond others, the kernel kills it
+    except MemoryError as error:  # a process limit; otherwise the kernel kills it
         raise UserError(
             "Memory ran out while LoadGen made the list of its queries, or while they ran.",
             hint=query_list.ADVICE,
@@ -199,7 +199,7 @@ def _settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
 
 
 def _list_settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
-    """Return the settings of which LoadGen makes its list: a test's own are among them."""
+    """Return the settings from which LoadGen builds its list, including those of a test."""
     files = [directory / USER_CONF_FILE]
     if spec.test:
         files.append(directory / AUDIT_FILE)
@@ -209,7 +209,7 @@ def _list_settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
 def _query_list(
     spec: RunSpec, workload: Workload, dataset: Dataset, directory: Path
 ) -> query_list.QueryList:
-    """Return the list that LoadGen will make; raise :class:`UserError` where it does not fit."""
+    """Return the list that LoadGen will build; raise :class:`UserError` if it does not fit."""
     settings = _list_settings(spec, workload, directory)
     accuracy = spec.mode == ACCURACY
     samples = settings.accuracy_sample_count_override if accuracy else workload.performance_samples
@@ -221,7 +221,7 @@ def _query_list(
 
 
 def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOptions:
-    """Return what the backend is asked for; the batch is for those that compile for one size."""
+    """Return the options of the backend; the batch is for those that compile for one size."""
     batch = _COMPILED_BATCH if SCENARIOS[spec.scenario].at_once else query
     return BackendOptions(
         threads=spec.threads,
@@ -264,7 +264,7 @@ def _write_estimates(
 
 
 def _batches(scenario: Scenario, most: int, query: int) -> list[int]:
-    """Return the sizes of the batches that a run consists of, without those in between."""
+    """Return the smallest and the largest batch size of a run."""
     return sorted({1, min(most, query) if scenario.is_stream else most})
 
 
@@ -275,9 +275,9 @@ def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | N
 
 
 def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Array]) -> None:
-    """Raise :class:`UserError` when the labels say nothing of such scores.
+    """Raise :class:`UserError` if the labels do not apply to such scores.
 
-    The parent has refused what the model's file says; not every file says it.
+    The parent has checked this by the model's file, but not every file contains it.
     """
     if problem := unlabelled(workload, [output.shape for output in outputs]):
         raise UserError(
@@ -287,7 +287,7 @@ def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Arra
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
-    """Raise :class:`UserError` when more samples are to be judged than there are."""
+    """Raise :class:`UserError` if more samples are to be judged than there are."""
     asked = settings.accuracy_sample_count_override
     if spec.mode == ACCURACY and asked > dataset.total:
         raise UserError(
@@ -297,13 +297,13 @@ def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
 
 
 def _nothing_to_flush() -> None:
-    """LoadGen's second callback; every query is executed at once."""
+    """Do nothing: LoadGen's flush callback is not needed, since queries are never held back."""
 
 
 def _peak_memory() -> int:
-    """Return the most bytes that this process had in memory.
+    """Return the peak memory of this process in bytes.
 
-    ``ru_maxrss`` would hold the peak of the process that started this one, where that is larger.
+    ``ru_maxrss`` would include the peak of the parent process, if that is larger.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")

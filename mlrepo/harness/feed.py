@@ -1,4 +1,4 @@
-"""How the samples of a data set get into a model: the one check of shapes, and the cast."""
+"""Feed the samples of a data set to a model: check their shapes and cast them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mlrepo.workloads import Dataset
 
 @dataclass(frozen=True)
 class Feed:
-    """What a model gets.
+    """The input of a model.
 
     Attributes
     ----------
     spec:
         The model's input.
     static_batch:
-        The batch size that the model is made for, None when it takes any.
+        The batch size that the model requires; None if it takes any.
     """
 
     spec: TensorSpec
@@ -36,12 +36,12 @@ class Feed:
         return np.dtype(self.spec.dtype)
 
     def cast(self, samples: Array) -> Array:
-        """Return float32 samples as the model takes them.
+        """Return float32 samples in the model's input type.
 
         Raises
         ------
         UserError
-            A value is beyond what the type holds.
+            A value is out of the range of the type.
         """
         if self.dtype == samples.dtype:
             return samples
@@ -56,7 +56,7 @@ class Feed:
         return cast
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the input and what becomes of the samples, for the record."""
+        """Return the input and how samples are cast, for the record."""
         kept = self.dtype.itemsize >= np.dtype(FLOAT32).itemsize
         return {
             "name": self.spec.name,
@@ -69,7 +69,7 @@ class Feed:
 
 
 def filled(batch: Array, size: int | None) -> Array:
-    """Return a batch with zeros up to the size that the model is made for; None for any size."""
+    """Return a batch padded with zeros to the size that the model requires; None for any size."""
     if size is None or len(batch) == size:
         return batch
     full = np.zeros((size, *batch.shape[1:]), batch.dtype)
@@ -78,7 +78,7 @@ def filled(batch: Array, size: int | None) -> Array:
 
 
 def outputs_of(backend: Backend, batch: Array, static_batch: int | None) -> list[Array]:
-    """Return copies of the model's outputs for a batch, without those for what filled it up."""
+    """Return copies of the model's outputs for a batch, without those for its padding."""
     whole = filled(batch, static_batch)
     found = [np.array(output) for output in backend.predict(whole)]
     return [o[: len(batch)] if o.ndim and len(o) == len(whole) else o for o in found]

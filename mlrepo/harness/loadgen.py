@@ -1,4 +1,4 @@
-"""The installed LoadGen: its release, and the seeds that it carries."""
+"""The installed LoadGen: its release, and the seeds embedded in it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
 
 def installed_release() -> str:
-    """Return the version of the installed package; '' for a build that is no package."""
+    """Return the version of the installed package; '' for a build that is not a package."""
     return installed_version(LOADGEN) or ""
 
 
 def read_settings(model: str, scenario: Scenario, mode: str, *files: Path) -> Any:
     """Return LoadGen's ``TestSettings`` from its embedded mlperf.conf and then each user.conf.
 
-    The embedded file is honoured only by the first ``FromConfig`` of a process in its default
-    mode, so it is named explicitly (0), before the others (2). Scenario and mode are set last: a
-    configuration file may set the mode.
+    By default, only the first ``FromConfig`` of a process honours the embedded file, so it is named
+    explicitly (0), before the others (2). Scenario and mode are set last: a configuration file may
+    set the mode.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether the model that a run loads, and keeps, is the one that its record names."""
+"""Check that the model a run loads and keeps is the one named in its record."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlrepo.model_files import FileState, file_states, find_model_files
 class ModelGuard:
     """Compares a model's files with those that were hashed for the record.
 
-    The state of the files (device, inode, size, times) is compared; they are read again only where
-    it is another one.
+    The state of the files (device, inode, size, times) is compared; they are hashed again only if
+    it has changed.
 
     Raises
     ------
     UserError
-        From each method: the files are not those of the record, or one cannot be read.
+        Raised by each method: the files are not those of the record, or one cannot be read.
     """
 
     def __init__(self, spec: RunSpec) -> None:
@@ -26,11 +26,11 @@ class ModelGuard:
         self._states = {name: tuple(state) for name, state in spec.model_states.items()}
 
     def before_loading(self) -> None:
-        """Refuse a model that was changed between its hashing and now."""
+        """Refuse a model that was changed since it was hashed."""
         self._compare("before it was loaded")
 
     def after_loading(self) -> None:
-        """Refuse a model whose files were touched while they were read: nobody knows what was."""
+        """Refuse a model whose files changed during loading: what was read is unknown."""
         when = "while it was loaded"
         if self._digest and self._now(when) != self._states:
             raise self._changed(when)

@@ -1,4 +1,4 @@
-"""A process that holds one loaded backend and measures on request: what tuning compares.
+"""A process that holds one loaded backend and measures it on request, for tuning.
 
 The first line on standard input is a :class:`ProbeSpec`, each further one a request; each answer is
 one JSON line on standard output. Between requests the process sleeps, so that several can take
@@ -30,7 +30,7 @@ from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 
-# Inputs that are gone through in turn; enough that they do not stay in the CPU's cache.
+# The number of inputs in the loop; enough that they do not stay in the CPU's cache.
 SAMPLES = 256
 
 
@@ -95,7 +95,7 @@ class Probe:
         return {"rate": done / (time.perf_counter() - begin), "samples": done}
 
     def classes(self) -> dict[str, Any]:
-        """Return the class that each of the inputs is put into, and the largest scores."""
+        """Return the class of each input."""
         batch = self._batch(self._spec.batch)
         found: list[npt.NDArray[Any]] = []
         for start in range(0, len(self._samples) - batch + 1, batch):
@@ -104,12 +104,12 @@ class Probe:
         return {"classes": [int(value) for value in np.concatenate(found)]}
 
     def check(self) -> dict[str, Any]:
-        """Compare the backend's scores with the model's own, as a run does.
+        """Compare the backend's scores with the reference, as a run does.
 
         Raises
         ------
         UserError
-            They are too far from each other.
+            They differ too much.
         """
         spec, static = self._spec, self._feed.static_batch
         model = Path(spec.model_file)
@@ -133,7 +133,7 @@ class Probe:
         return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
 
     def describe(self) -> dict[str, Any]:
-        """Return what the backend tells of itself."""
+        """Return the backend's description."""
         return {"backend": dict(self._backend.describe())}
 
     def tune(self, seconds: float, database: str, out: TextIO) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Probe:
         Raises
         ------
         UserError
-            The backend has nothing to search.
+            The backend does not support tuning.
         """
         search = getattr(self._backend, "tune", None)
         if search is None:
@@ -153,7 +153,7 @@ class Probe:
         return {"summary": summary}
 
     def adopt(self, better: bool) -> dict[str, Any]:
-        """Tell the backend whether what it found is faster as a whole; one may not care."""
+        """Tell the backend, if it wants to know, whether what it found is faster as a whole."""
         keep = getattr(self._backend, "adopt", None)
         if keep is not None:
             keep(better)

@@ -1,9 +1,9 @@
-"""LoadGen's list of queries: it makes all of them before the first one is issued.
+"""The size of LoadGen's list of queries, which it builds before issuing the first one.
 
-How many, and how many bytes each takes, is in LoadGen's source (``GenerateQueries`` of loadgen.cc,
-``TestSettingsInternal`` of test_settings_internal.cc, ``QueryMetadata`` of
-issue_query_controller.h). A list that is too short ends a run early and INVALID, so it cannot be
-shorter than the run; one that is too long takes the machine's memory.
+Their number, and the bytes of each, follow from LoadGen's source (``GenerateQueries`` of
+loadgen.cc, ``TestSettingsInternal`` of test_settings_internal.cc, ``QueryMetadata`` of
+issue_query_controller.h). A list that is too short ends a run early and INVALID, so it must cover
+the run; one that is too long exhausts the machine's memory.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from mlrepo.scenarios import Scenario
 
 # Bytes of a query: the object, and its promise with shared state and result on the heap.
 _QUERY, _PROMISE = 128, 112
-# Bytes of a sample on the heap: what LoadGen knows of it, and what the SUT is sent.
+# Bytes of a sample on the heap: LoadGen's metadata, and what is sent to the SUT.
 _METADATA, _SENT = 32, 16
 _SMALLEST_CHUNK, _CHUNK_HEADER, _ALIGNMENT = 32, 8, 16
-# Bytes of a sample's latencies, the lists that Python gets of them, and what waits for its turn.
+# Bytes of a sample's latencies, their Python lists, and what waits in queues.
 _RECORDED = 48
 _OFFLINE_SAMPLE = 176
-# How much more than they need LoadGen generates: streams by time, Offline by samples.
+# The factor by which LoadGen generates more than needed: streams by time, Offline by samples.
 _STREAM_FACTOR, OFFLINE_SLACK = 2, 1.1
-# Of what is available, the part that a list may take, and one that mlrepo itself asks for.
+# The share of available memory that a list may take, and one that mlrepo itself estimates.
 _SHARE = 0.9
 _ESTIMATED_SHARE = 0.8
-# What mlrepo estimates, in parts of what the warm-up measured.
+# mlrepo's estimates, relative to what the warm-up measured.
 ESTIMATE_OFFLINE, ESTIMATE_STREAM = 1.1, 0.9
-# mlrepo's own estimates are made closer, or lower, where the list would take more than this.
+# mlrepo's own estimates are made tighter, or lower, if the list would take more bytes than this.
 LITTLE = 1 << 30
-# How many times what the fastest queries of a second need a list must hold at the best, and how
-# many times what the usual ones need at the least.
+# The length of a list, relative to what the fastest queries of a second need (preferred), and to
+# what the usual ones need (minimum).
 _RESERVE, _LEAST_RESERVE = 1.25, 1.05
-# A list this near to a power of two is cut to it: 1.15 times what the fastest queries need.
+# A list this close to a power of two is cut to it: 1.15 times what the fastest queries need.
 _NEARLY, _BELOW = 0.92, 0.998
 
 
@@ -53,14 +53,14 @@ class QueryListError(UserError):
 
 @dataclass(frozen=True)
 class QueryList:
-    """How many queries LoadGen makes, of how many samples each."""
+    """The number of queries that LoadGen builds, and of samples in each."""
 
     queries: float
     samples: int
 
     @property
     def size(self) -> float:
-        """The most bytes that it takes: while the vector of queries grows, both are there."""
+        """Its peak size in bytes: while the vector of queries grows, both copies exist."""
         if self.queries == 1:
             return self.samples * _OFFLINE_SAMPLE
         if math.isinf(self.queries):
@@ -68,7 +68,7 @@ class QueryList:
         resident = _QUERY + _PROMISE + _chunk(self.samples * _METADATA)
         resident += _chunk(self.samples * _SENT)
         before_growth: float = 2 ** math.ceil(math.log2(self.queries)) / 2
-        return max(  # of both vectors while one grows, and of the whole
+        return max(  # both vectors while one grows, or the whole list
             self.queries * (resident + self.samples * _RECORDED),
             before_growth * (resident + _QUERY + _PROMISE),
         )
@@ -86,7 +86,7 @@ class QueryList:
 
 
 def planned(settings: Any, scenario: Scenario, loaded: int, *, accuracy: bool = False) -> QueryList:
-    """Return the list that LoadGen makes for its effective ``TestSettings``.
+    """Return the list that LoadGen builds for its effective ``TestSettings``.
 
     ``loaded`` is how many samples of the data set are loaded: for accuracy, all of them.
     """
@@ -101,13 +101,13 @@ def planned(settings: Any, scenario: Scenario, loaded: int, *, accuracy: bool = 
     period = _period(settings, scenario)
     seconds = _STREAM_FACTOR * duration if scenario.is_stream else duration
     queries = 1 + seconds / period if period else math.inf if seconds else 1
-    if settings.sample_concatenate_permutation:  # made up to whole permutations
+    if settings.sample_concatenate_permutation:  # rounded up to whole permutations
         queries += loaded
     return QueryList(max(queries, least), samples)
 
 
 def samples_per_query(settings: Any, scenario: Scenario) -> int:
-    """Return how many samples a query has, but for the one query of Offline."""
+    """Return the number of samples per query, except for the single query of Offline."""
     if scenario.samples_per_query == 1:
         return 1
     samples: int = settings.multi_stream_samples_per_query
@@ -115,11 +115,11 @@ def samples_per_query(settings: Any, scenario: Scenario) -> int:
 
 
 def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded: int) -> None:
-    """Raise :class:`QueryListError` for a list that does not fit into what is available now."""
+    """Raise :class:`QueryListError` for a list that does not fit into the available memory."""
     room = available_memory()
     if room is None or found.size <= room.value * _SHARE:
         return
-    part = room.value * _SHARE / found.size  # 0 for a list without an end
+    part = room.value * _SHARE / found.size  # 0 for an endless list
     rate = getattr(settings, scenario.field) / scenario.scale
     seconds = settings.min_duration_ms / 1e3
     if found == planned_least(settings, scenario, loaded):
@@ -150,14 +150,14 @@ def set_rate(settings: Any, scenario: Scenario, value: float) -> None:
 def fitted(
     value: float, settings: Any, scenario: Scenario, loaded: int, fastest: Callable[[], float]
 ) -> float:
-    """Return an estimated rate or latency (ms) of which the list takes no more than it needs to.
+    """Return an estimated rate or latency (ms) whose list is no longer than necessary.
 
     Parameters
     ----------
     value:
         The estimate so far.
     settings:
-        LoadGen's, without the estimate.
+        LoadGen's settings, without the estimate.
     fastest:
         Measures for a second and returns the time in seconds of the system's fastest queries.
 
@@ -176,9 +176,9 @@ def fitted(
     free = math.inf if room is None else room.value * _ESTIMATED_SHARE
     found = list_of(1.0)
     if found.size <= min(LITTLE, free) or found == planned_least(settings, scenario, loaded):
-        return value  # short, or as long as the fewest queries make it
+        return value  # short, or set by the minimum number of queries
     share, least = 1.0, _LEAST_RESERVE / (OFFLINE_SLACK * ESTIMATE_OFFLINE)
-    if scenario.at_random:  # a safe point, not the peak: any lower rate is one
+    if scenario.at_random:  # a safe rate, not the peak: any lower rate is safe too
         free, least = min(LITTLE, free), 0.0
     elif scenario.is_stream:
         least = _LEAST_RESERVE * ESTIMATE_STREAM / _STREAM_FACTOR
@@ -186,7 +186,7 @@ def fitted(
         share = max(least, min(1.0, close))
         queries = list_of(share).queries
         below = 2 ** math.floor(math.log2(queries))
-        if below >= queries * _NEARLY:  # the vector need not grow once more for so few
+        if below >= queries * _NEARLY:  # avoid growing the vector for so few
             share = max(least, share * _BELOW * below / queries)
     shortest = planned_least(settings, scenario, loaded)
     while list_of(share).size > free and share > least and list_of(share) != shortest:
@@ -203,7 +203,7 @@ def fitted(
 
 
 def planned_least(settings: Any, scenario: Scenario, loaded: int) -> QueryList:
-    """Return the list that LoadGen makes for ``min_query_count`` alone."""
+    """Return the list that LoadGen builds for ``min_query_count`` alone."""
     duration, settings.min_duration_ms = settings.min_duration_ms, 0
     try:
         return planned(settings, scenario, loaded)
@@ -218,7 +218,7 @@ def _period(settings: Any, scenario: Scenario) -> float:
         return math.floor(max(0.0, value)) / 1e9
     if value <= 0:
         return math.inf
-    mean = 1e9 / value  # of an exponential distribution, of which each draw is cut
+    mean = 1e9 / value  # of an exponential distribution whose draws are truncated
     return 1 / math.expm1(1 / mean) / 1e9 if mean < 1e6 else mean / 1e9
 
 
@@ -230,7 +230,7 @@ def _too_long(found: QueryList, room: Limit, what: str) -> str:
 
 
 def _chunk(size: int) -> int:
-    """Return what the allocator takes for ``size`` bytes."""
+    """Return the bytes that the allocator takes for ``size`` bytes."""
     whole = -(-(size + _CHUNK_HEADER) // _ALIGNMENT) * _ALIGNMENT
     return max(_SMALLEST_CHUNK, whole)
 
