@@ -1,8 +1,8 @@
-"""The process that computes what a model should give: ONNX Runtime, or PyTorch as the file is.
+"""Compute a model's reference outputs in a process of its own, with ONNX Runtime or PyTorch.
 
-A process of its own, so that neither its memory nor its threads are there when LoadGen measures; it
-works while the backend loads. It reads a line of JSON and an array of samples from standard input,
-and writes a line of JSON and the arrays of the scores to standard output.
+The separate process keeps its memory and threads away while LoadGen measures; it works while the
+backend loads. It reads a line of JSON and an array of samples from standard input, and writes a
+line of JSON and the arrays of the scores to standard output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mlrepo.errors import MlrepoError
 from mlrepo.model_files import TORCH_SUFFIXES
 
 ONNX_RUNTIME, PYTORCH = "ONNX Runtime", "PyTorch"
-# The only framework that reads these is the one that runs them.
+# Only the framework that runs these can read them.
 _OWN = {".xml": "OpenVINO"}
 
 Predict = Callable[[Array], Sequence[Any]]
@@ -33,7 +33,7 @@ Predict = Callable[[Array], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Task:
-    """What the process is asked for: a model, and how many samples at most go into one batch."""
+    """The task of the process: a model, and the maximum number of samples in one batch."""
 
     model: str
     threads: int | None
@@ -41,7 +41,7 @@ class Task:
 
 
 def framework_of(model: Path) -> str:
-    """Return what computes the scores of a model that a backend is held to; '' for nothing."""
+    """Return the framework that computes a model's reference outputs; '' if there is none."""
     suffix = model.suffix.lower()
     if model.is_dir() or suffix in _OWN:
         return ""
@@ -49,14 +49,14 @@ def framework_of(model: Path) -> str:
 
 
 def write_task(task: Task, samples: Array, stream: IO[bytes]) -> None:
-    """Write what the process reads."""
+    """Write the input of the process."""
     stream.write(json.dumps(dataclasses.asdict(task)).encode() + b"\n")
     np.save(stream, samples, allow_pickle=False)
     stream.seek(0)
 
 
 def read_answer(stream: IO[bytes]) -> tuple[dict[str, str], list[Array]]:
-    """Return what the process wrote: ``framework`` or ``problem``, and the scores.
+    """Return the output of the process: ``framework`` or ``problem``, and the scores.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def main() -> None:
         told = {"framework": name}
     except MlrepoError as error:
         told = {"problem": error.message}
-    except Exception as error:  # frameworks raise what they like; the run goes on without
+    except Exception as error:  # frameworks may raise anything; the run continues without
         tried = f"{framework_of(Path(task.model))} cannot run {Path(task.model).name}"
         told = {"problem": MlrepoError.caused_by(tried, error).message}
     out.write(json.dumps(told).encode() + b"\n" + arrays.getvalue())
@@ -100,14 +100,14 @@ def _scores(task: Task, samples: Array) -> tuple[str, list[Array]]:
     size = static or min(task.batch, len(samples))
     parts: list[list[Array]] = []
     for start in range(0, len(samples), size):
-        # A model for one batch size gets the samples again and again until the batch is full.
+        # A model for one batch size gets the samples repeated until the batch is full.
         rows = np.arange(start, start + size) % len(samples)
         found = [np.asarray(output) for output in predict(samples[rows])]
         count = min(size, len(samples) - start)
         parts.append([_of_samples(output, size, count) for output in found])
     outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
     if static is None and size > 1:
-        # An output that is as long as this batch by chance is of another length for one sample.
+        # An output whose length equals this batch by chance has another length for one sample.
         alone = [np.asarray(output) for output in predict(samples[:1])]
         outputs = [
             output if len(_of_samples(one, 1, 1)) else _NOTHING
@@ -120,10 +120,9 @@ _NOTHING = np.empty(0)
 
 
 def _of_samples(output: Array, size: int, count: int) -> Array:
-    """Return the first ``count`` rows of an output for a batch; nothing of what has no such rows.
+    """Return the first ``count`` rows of an output for a batch; nothing if it has no such rows.
 
-    Neither a number for the whole batch nor a table beside the scores is compared, and there is no
-    distance of texts.
+    A number for the whole batch, a table beside the scores, and texts are not compared.
     """
     if output.dtype.kind not in "fiub" or not output.ndim or len(output) != size:
         return _NOTHING
@@ -131,9 +130,9 @@ def _of_samples(output: Array, size: int, count: int) -> Array:
 
 
 def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
-    """Load a model without any optimisation: each operator as ONNX defines it.
+    """Load a model without optimisations: each operator as ONNX defines it.
 
-    Fused integer kernels of CPUs without VNNI saturate, which is no measure for others.
+    Fused integer kernels saturate on CPUs without VNNI, so they cannot serve as a reference.
     """
     import onnxruntime
 
@@ -154,7 +153,7 @@ def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
 
 
 def _torch(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
-    """Load a model of PyTorch's own and run it as it is: eagerly, in its own types."""
+    """Load a PyTorch model and run it unchanged: eagerly, in its own types."""
     from mlrepo.backends.torch_models import load_torch_model
 
     loaded = load_torch_model(model, task.batch)

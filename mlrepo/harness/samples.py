@@ -13,7 +13,7 @@ from mlrepo.workloads import Dataset
 
 
 def load_samples(dataset: Dataset, indices: Sequence[int]) -> npt.NDArray[Any]:
-    """Return samples if they are what models get: a gather would cast them in silence.
+    """Return samples after checking shape and type: gathering would cast them silently.
 
     Raises
     ------
@@ -40,8 +40,8 @@ class SampleLibrary:
     """The samples that LoadGen loaded, in the order in which it loaded them.
 
     A query of one sample or of consecutive ones (SingleStream, MultiStream) is a view; other
-    batches are gathered into one reused buffer. ``cast`` makes of float32 samples what the model
-    takes, once, when they are loaded: that belongs to preprocessing, which is not measured.
+    batches are gathered into one reused buffer. ``cast`` converts float32 samples to the model's
+    type once, when they are loaded: this is preprocessing, which is not measured.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SampleLibrary:
         self._samples = self._samples[:0]
 
     def rows(self, indices: Sequence[int]) -> npt.NDArray[np.int64]:
-        """Return where the samples lie, shape [len(indices)]."""
+        """Return the rows of the samples, shape [len(indices)]."""
         return self._row_of[np.fromiter(indices, np.int64, len(indices))]
 
     def one(self, index: int) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What parent and child agree on: the specification of a run, and the events the child reports."""
+"""The contract of parent and child: a run's specification, and the events the child reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONSOLE_FILE = "console.txt"
 USER_CONF_FILE = "user.conf"
 AUDIT_FILE = "audit.config"
 
-# A child of this mode only warms up and tells how fast the system is; LoadGen is not started.
+# A child in this mode only warms up and reports the system's speed, without LoadGen.
 SPEED = "speed"
 
 SUMMARY_LOG = "mlperf_log_summary.txt"
@@ -25,7 +25,7 @@ ACCURACY_LOG = "mlperf_log_accuracy.json"
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything the child needs; ``user.conf`` stands beside it in the run's directory.
+    """Everything the child needs; ``user.conf`` is beside it in the run's directory.
 
     Attributes
     ----------
@@ -41,23 +41,23 @@ class RunSpec:
     threads, max_batch:
         The user's choice, or None.
     estimate:
-        Whether target QPS or latency is estimated from the warm-up where the user gave none.
+        Whether target QPS or latency is estimated from the warm-up if the user gave none.
     test:
-        The compliance test, whose ``audit.config`` stands in the run's directory, or ''.
+        The compliance test, whose ``audit.config`` is in the run's directory, or ''.
     seeds:
         Seeds that replace LoadGen's own, by the names of its settings.
     device, precision, backend_options:
-        What the backend is asked for.
+        The requested options of the backend.
     dataset:
-        Where a data set that the user registered lies prepared; empty for an embedded one.
+        The path of the prepared data set; empty for an embedded one.
     layout, size:
-        How the model takes images, where that is not how the data set has them.
+        How the model takes images, if that differs from the data set.
     model_precision:
-        What the model's own weights are in one word, where that is known.
+        The precision of the model's own weights, if known.
     cache:
-        Directory where a backend keeps what can be used again.
+        Directory in which a backend caches reusable results.
     agreement_check:
-        Whether the backend's scores are compared with ONNX Runtime's first.
+        Whether the backend's scores are first compared with the reference.
     """
 
     workload: str
@@ -94,7 +94,7 @@ class RunSpec:
 
 
 def read_events(directory: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the child's events so far; a line cut short, by now or by a full disk, is none."""
+    """Yield the child's events so far, without incomplete lines."""
     try:
         text = (directory / EVENTS_FILE).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -65,12 +65,12 @@ class Pipeline:
     def infer(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return one response per sample of the batch, shape [len(batch)].
 
-        A model made for one batch size gets a short last batch filled up with zeros.
+        For a model with one batch size, a short last batch is padded with zeros.
 
         Raises
         ------
         UserError
-            The answers are not one item of one fixed size per sample.
+            The answers are not one item of a fixed size per sample.
         """
         count = len(batch)
         if self._static_batch is not None:
@@ -85,7 +85,7 @@ class Pipeline:
         return outputs_of(self._backend, batch, self._static_batch)
 
     def complete(self, ids: Sequence[int], responses: npt.NDArray[Any]) -> None:
-        """Tell LoadGen the responses to the samples ``ids``."""
+        """Pass the responses to the samples ``ids`` to LoadGen."""
         if self._results is None:
             self._results = self._make_pool(responses.dtype)
         count = len(ids)
@@ -110,8 +110,8 @@ class Pipeline:
     def _check(self, responses: object, samples: int) -> None:
         """Refuse answers that LoadGen's log could not hold: it copies bytes from an address.
 
-        What is at that address of an array of objects are pointers, and a text shorter than the
-        longest one of its batch is filled up; both would be recorded as if they were answers.
+        An array of objects holds pointers at that address, and a text shorter than the longest in
+        its batch is padded; both would be recorded as answers.
         """
         if not isinstance(responses, np.ndarray) or responses.ndim != 1:
             shape = getattr(responses, "shape", None)
@@ -173,7 +173,7 @@ class InlineSut:
 
 
 class ServerSut:
-    """Server: queries wait in a queue; one worker takes all that wait, up to the batch limit.
+    """Server: queries wait in a queue; one worker takes all waiting ones, up to the batch limit.
 
     ``max_batch`` is chosen so that a batch takes at most half of the latency bound: a query that
     arrives just after a batch began waits for that batch and is served in the next one.
@@ -192,7 +192,7 @@ class ServerSut:
             self._queue.put(pair)
 
     def close(self) -> None:
-        """Let the worker end."""
+        """Stop the worker after the queued queries."""
         self._queue.put(None)
         self._worker.join()
 

@@ -1,4 +1,4 @@
-"""What the warm-up finds out: the time of a batch, a sensible batch size, LoadGen's estimates."""
+"""Measure in the warm-up: batch times, a good batch size, estimates for LoadGen."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mlrepo.harness.sut import Pipeline
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.scenarios import Scenario
 
-# Largest batch tried where the user names none, and the time the search may take in all.
+# The largest batch tried if the user names none, and the time limit of the whole search.
 LARGEST_BATCH = 1024
 _SEARCH_SECONDS = 4.0
 _REPEATS = 5
-# What LoadGen and the completion of a sample cost at least (seconds; benchmarks/harness.py): a
+# The minimum cost of LoadGen and the completion of a sample (seconds; benchmarks/harness.py): a
 # backend that answers at once must not make LoadGen generate more samples than memory holds.
 _COMPLETION_SECONDS = 3e-7
-# How long single queries are timed where the list of queries is to be as short as it can be.
+# How long single queries are timed if the list of queries must be as short as possible.
 _CLOSE_SECONDS = 1.0
-# A larger batch must be worth it by this factor, else the smaller one is kept.
+# A larger batch must be faster by this factor, else the smaller one is kept.
 _WORTH = 1.03
 
 
@@ -73,15 +73,15 @@ def measure_batches(
 
 
 def as_text(value: float) -> str:
-    """Return a rate or latency as a ``user.conf`` has it."""
+    """Return a rate or latency as written into a ``user.conf``."""
     return f"{value:.6g}" if value < 1000 else f"{value:.0f}"
 
 
 def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
-    """Return the time in seconds that only one in ten queries of a second is faster than.
+    """Return the 10th percentile of the query time in seconds, measured for a second.
 
-    It is what a query takes while nothing disturbs: other processes make queries slower for a
-    time, and none faster. LoadGen's own part is added, by what it takes at least.
+    This is the time of an undisturbed query: other processes make queries slower, never faster. The
+    minimum cost of LoadGen itself is added.
     """
     indices = [loaded[i % len(loaded)] for i in range(samples)]
     rows = pipeline.library.rows(indices)
@@ -100,8 +100,8 @@ def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
 def choose_batch(times: Mapping[int, float], fixed: int | None, latency_bound: float | None) -> int:
     """Return the batch size of a run.
 
-    It is the smallest size within 3 % of the best throughput; under a latency bound (seconds, None
-    for none), of those of which a batch lasts at most half of it.
+    It is the smallest size within 3 % of the best throughput; under a latency bound (seconds, or
+    None), only sizes whose batch takes at most half of it are considered.
     """
     if fixed is not None:
         return fixed
@@ -130,7 +130,7 @@ def estimates(
             t / batch + _COMPLETION_SECONDS for batch, t in times.items()
         )
     elif scenario.at_random:
-        # A quarter of what one query after the other gives: a safe point, not the peak.
+        # A quarter of the sequential rate: a safe point, not the peak.
         value = 0.25 / times[1]
     else:
         per_query = times.get(query_samples) or query_samples * times[max(times)] / max(times)

@@ -26,11 +26,11 @@ _HASH_LINE = re.compile(rb"(?m)(?:^|(?<=\r))[ \t]*hash=[^\r\n]*(?:\r?\n|\r)?")
 _HASH_VALUE = re.compile(rb"(?m)(?:^|(?<=\r))(?:\xef\xbb\xbf)?[ \t]*hash=([^\r\n]*)")
 # Where accuracy.txt did not end in a newline, the official script glues its line to the last.
 _GLUED = re.compile(rb"(?m)(?<=[^ \t\r\n])hash=([0-9A-Fa-f]{64})(?=[ \t]*\r?$)")
-# As people and other tools write the line, which the official checkers do not read.
+# Spellings by people and other tools, which the official checkers do not read.
 _SPELLED = re.compile(rb"(?im)^[ \t]*+hash[ \t]*+[:=][ \t]*+([0-9a-f]{64})(?=[ \t\r]*$)")
-# The scripts that hash what they print, print a few lines.
+# Scripts that hash their output print only a few lines.
 _LARGEST_HASHED = 1 << 18
-# A hash by whatever function; what is shorter or no number names no log.
+# A hash by any function; anything shorter or not hexadecimal does not name a log.
 _SOME_HASH = re.compile(r"[0-9a-f]{32}")
 
 
@@ -64,8 +64,9 @@ def truncated(stream: BinaryIO, size: int) -> bytes:
 
 
 def is_truncated(stream: BinaryIO, size: int) -> bool:
-    """Say whether a log of ``size`` bytes was truncated, by whatever tool, and even if it was
-    converted afterwards (line ends, encoding): the gap is in it, which no full log holds.
+    """Say whether a log of ``size`` bytes was truncated, by any tool.
+
+    It contains the gap, which no full log has, even after a conversion of line ends or encoding.
     """
     if size > _LARGEST_TRUNCATED:
         return False
@@ -91,10 +92,10 @@ def names_only(accuracy_txt: bytes, sha256: str) -> bool:
 
 
 def named_hashes(accuracy_txt: bytes) -> tuple[str, ...]:
-    """Return what may be the hash of a log in ``accuracy.txt``, each once, in lower case.
+    """Return each possible hash of a log in ``accuracy.txt`` once, in lower case.
 
-    That is the value of every ``hash=`` line that holds a hash of whatever kind, however it is
-    spelled, and a SHA-256 at the end of another line; but none of :func:`hashes_of_lines`.
+    These are the value of every ``hash=`` line with a hash of any kind and spelling, and a SHA-256
+    at the end of another line, except those of :func:`hashes_of_lines`.
     """
     others = [m[1].decode() for form in (_GLUED, _SPELLED) for m in form.finditer(accuracy_txt)]
     values = (value.lower() for value in hash_lines(accuracy_txt) + others)
@@ -105,7 +106,7 @@ def named_hashes(accuracy_txt: bytes) -> tuple[str, ...]:
 
 
 def hashes_of_lines(accuracy_txt: bytes) -> frozenset[str]:
-    """Return the SHA-256 of each line of a short text: those name no log.
+    """Return the SHA-256 of each line of a short text: these do not name a log.
 
     The accuracy script of qwen3-vl (v6.0, ``mlperf_inf_mm_q3vl/evaluation.py``) writes the hash of
     its line of results as ``hash=``, to which the official truncation adds that of the log.

@@ -1,4 +1,4 @@
-"""The metrics in ``accuracy.txt``, by the patterns of a round: one reader for all who ask."""
+"""Read the metrics in ``accuracy.txt`` by the patterns of a round."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mlrepo.logs.metric_pattern import metric_pattern
 
 @dataclass(frozen=True)
 class MetricReading:
-    """One metric as the text has it.
+    """One metric as written in the text.
 
     Attributes
     ----------
     metric:
-        As the round calls it, such as ``F1``.
+        The round's name of it, such as ``F1``.
     value:
         The digits; not always a number.
     unit:
-        ``%`` where the text prints one behind the number, otherwise the metric's name: a mAP of 50
-        is no share of anything.
+        ``%`` if the text prints one after the number, otherwise the metric's name: a mAP of 50 is
+        not a percentage.
     line:
         Counted from 1.
     """
@@ -33,7 +33,7 @@ class MetricReading:
 
     @property
     def number(self) -> float | None:
-        """The value as a number; None where it is none, such as ``1.2.3``."""
+        """The value as a number; None if it is not one, such as ``1.2.3``."""
         try:
             return float(self.value)
         except ValueError:
@@ -41,13 +41,13 @@ class MetricReading:
 
 
 def reading_of(metric: str, match: re.Match[str], line: int = 0) -> MetricReading:
-    """Return what the pattern of a metric found on a line."""
+    """Return the reading of a metric from a match of its pattern."""
     rest = match.string[match.end(1) :]
     return MetricReading(metric, match[1], "%" if rest.startswith("%") else metric, line)
 
 
 def read_metrics(text: str, patterns: Mapping[str, str]) -> dict[str, MetricReading]:
-    """Return each metric of ``patterns`` that the text holds, as its last line has it."""
+    """Return each metric of ``patterns`` in the text; the last line of each counts."""
     compiled = {metric: metric_pattern(pattern) for metric, pattern in patterns.items()}
     found: dict[str, MetricReading] = {}
     for number, line in enumerate(lines_of(text), start=1):
@@ -59,5 +59,5 @@ def read_metrics(text: str, patterns: Mapping[str, str]) -> dict[str, MetricRead
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines as the official checkers read them: ``\\r`` ends one as well."""
+    """Return the lines as the official checkers read them: ``\\r`` ends a line, too."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

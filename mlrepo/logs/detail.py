@@ -33,7 +33,7 @@ class DetailLog:
         }
 
     def number(self, key: str) -> float | None:
-        """Return the value of ``key`` as a float, or None when absent or not a number."""
+        """Return the value of ``key`` as a float; None if it is absent or not a number."""
         value = self.values.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
@@ -53,7 +53,7 @@ def parse_detail(data: bytes, where: str = "mlperf_log_detail.txt") -> DetailLog
     Raises
     ------
     InvalidResult
-        A line that begins with the marker is no JSON object.
+        A line that begins with the marker is not a JSON object.
     """
     values: dict[str, Any] = {}
     errors: list[str] = []

@@ -2,7 +2,7 @@
 
 Where a LoadGen run has a detail log, a run against an endpoint has ``config.yaml``,
 ``performance/result_summary.json`` and ``accuracy/accuracy_results.json``. The round's tables say
-which of their fields stands for which key of a detail log.
+which of their fields corresponds to which key of a detail log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from mlrepo.bounded import parse_yaml
 from mlrepo.scenarios import SCENARIOS, spelled
 
-# These keys of a detail log are computed where the files do not hold them.
+# These keys of a detail log are computed if the files do not have them.
 _COUNT, _DURATION = "generated_query_count", "generated_query_duration"
 _RATE_AT_ONCE, _RATE = "result_samples_per_second", "result_completed_samples_per_sec"
 _SAMPLES = "effective_accuracy_sample_count"
@@ -23,16 +23,16 @@ _SAMPLES = "effective_accuracy_sample_count"
 
 @dataclass(frozen=True)
 class Found:
-    """A value and where it stands.
+    """A value and where it was found.
 
     Attributes
     ----------
     value:
-        As the file has it.
+        As in the file.
     name:
-        The last part of the field's name in the file; empty for what was computed.
+        The last part of the field's name in the file; empty for a computed value.
     in_config:
-        It stands in the configuration, not in the results.
+        Whether it is in the configuration rather than in the results.
     """
 
     value: Any
@@ -44,7 +44,7 @@ Values = dict[str, Found]
 
 
 def parse_results(data: bytes) -> Any:
-    """Return what a JSON file of results holds; raise :class:`ValueError` when it is no JSON."""
+    """Return the content of a JSON file of results; raise :class:`ValueError` if it is not JSON."""
     try:
         return json.loads(data.decode("utf-8"))
     except RecursionError as error:
@@ -52,19 +52,19 @@ def parse_results(data: bytes) -> Any:
 
 
 def parse_config(data: bytes) -> Any:
-    """Return what the YAML of a configuration holds; raise :class:`ValueError` when it is none."""
+    """Return the content of a YAML configuration; raise :class:`ValueError` if it is not YAML."""
     return parse_yaml(data) or {}
 
 
 def performance_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
-    """Return the values of a performance run by the keys that a detail log has for them.
+    """Return the values of a performance run by their keys in a detail log.
 
     Parameters
     ----------
     tables:
         The round's table ``endpoints``.
     results, config:
-        What the two files hold.
+        The contents of the two files.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def accuracy_values(tables: Mapping[str, Any], results: Any, config: Any) -> Val
 
 
 def scores(results: Mapping[str, Any]) -> list[Any]:
-    """Return the scores of an accuracy run, one a data set; raise :class:`ValueError`."""
+    """Return the scores of an accuracy run, one per data set; raise :class:`ValueError`."""
     listed = results.get("accuracy_scores", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise ValueError("accuracy_scores is no list of objects")
@@ -98,7 +98,7 @@ def scores(results: Mapping[str, Any]) -> list[Any]:
 
 
 def accuracy_entries(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the entries of an accuracy run that have a score, without that of the performance."""
+    """Return the entries of an accuracy run that have a score, except the performance data set."""
     return [
         each
         for each in results.get("accuracy_scores", [])
@@ -119,7 +119,7 @@ def _mapped(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
 
 
 def _found(tables: Mapping[str, Any], field: str, results: Any, config: Any) -> Found | None:
-    """Look in the results by the field's name and its other one, then in the configuration."""
+    """Look in the results by the field's name and its alternative, then in the configuration."""
     places = (
         (results, field, False),
         (results, tables["json_alt_paths"].get(field), False),
@@ -134,7 +134,7 @@ def _found(tables: Mapping[str, Any], field: str, results: Any, config: Any) -> 
 
 
 def value_at(data: Any, name: str) -> Any:
-    """Return what stands under a dotted name; at each level the longest key that fits counts.
+    """Return the value of a dotted name; at each level the longest matching key wins.
 
     ``50.0`` also finds ``50``, as percentiles are named. Empty lists and objects count as none.
     """
@@ -155,7 +155,7 @@ def value_at(data: Any, name: str) -> Any:
 
 
 def _add_rate(values: Values) -> None:
-    """Add the rate that follows from count and duration, where the files hold none."""
+    """Add the rate that follows from count and duration, if the files have none."""
     needed = [values.get(key) for key in (_DURATION, _COUNT, "effective_scenario")]
     if not all(found is not None and found.value for found in needed):
         return
@@ -170,7 +170,7 @@ def _add_rate(values: Values) -> None:
 
 
 def _samples(results: Mapping[str, Any]) -> int | None:
-    """Return how many samples all data sets of an accuracy run have together."""
+    """Return the total number of samples in all data sets of an accuracy run."""
     counts = []
     try:
         for each in results.get("accuracy_scores", []):

@@ -1,4 +1,4 @@
-"""Where in a text something stands: looked up in a stream, only when a finding asks for it."""
+"""Look up line numbers of texts in a stream, only when a finding needs them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _BLOCK = 1 << 20
 
 
 def first_lines(stream: BinaryIO, texts: Collection[bytes]) -> dict[bytes, int]:
-    """Return the line, counted from 1, on which each of the texts first stands.
+    """Return the line, counted from 1, on which each of the texts first occurs.
 
-    Texts that stand nowhere are left out. Memory does not grow with the stream nor with its lines.
+    Texts that do not occur are left out. Memory use does not grow with the stream or its lines.
     """
     found: dict[bytes, int] = {}
     missing = set(texts)

@@ -1,15 +1,15 @@
-"""The official checkers' patterns for metrics, on lines of other people's texts."""
+"""The official checkers' patterns for metrics, applied safely to untrusted lines."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-# No published line that holds a metric has 200 characters. Longer ones than this are not looked
-# at: some patterns take a time that grows with the square of the length.
+# No published line with a metric has 200 characters. Longer lines than this are skipped, since some
+# patterns take time quadratic in the length.
 LONGEST_LINE = 4096
 
-# What matches the same, and does not try each way to share out what two repeats can both match.
+# Equivalent patterns with possessive repeats, which do not backtrack.
 _LINEAR = {
     r"^(?:\{\"accuracy|accuracy)[\": ]*=?\s*([\d\.]+).*": (
         r"^(?:\{\"accuracy|accuracy)[\": ]*+=?+\s*+([\d\.]+).*"
@@ -24,7 +24,7 @@ class MetricPattern:
         self.pattern = re.compile(_LINEAR.get(official, official))
 
     def match(self, line: str) -> re.Match[str] | None:
-        """Return the match at the beginning of a line; None if it does not hold the metric."""
+        """Return the match at the beginning of a line; None if it does not contain the metric."""
         return self.pattern.match(line) if len(line) <= LONGEST_LINE else None
 
 

@@ -1,4 +1,4 @@
-"""All numbers that LoadGen gives as results, with their units."""
+"""LoadGen's numeric results with their units."""
 
 from __future__ import annotations
 

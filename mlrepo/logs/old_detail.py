@@ -1,4 +1,4 @@
-"""``mlperf_log_detail.txt`` up to v0.7: sentences, of which only those with ERROR mean anything."""
+"""``mlperf_log_detail.txt`` up to v0.7: sentences, of which only those with ERROR matter."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import BinaryIO
 
 _BLOCK = 1 << 20
 _MARK = b"ERROR"
-# Of a longer line only the end is looked at.
+# Only the end of a longer line is read.
 _LONGEST_LINE = 1 << 16
 
 
 def error_lines(stream: BinaryIO, ignored: Collection[str]) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line with an error, but for the ignored ones.
+    """Yield number and text of each line with an error, except ignored ones.
 
-    Memory does not grow with the log; a clean block is only searched.
+    Memory use does not grow with the log; a block without errors is only searched.
     """
     passed_over = [text.encode() for text in ignored]
     number, rest = 1, b""

@@ -27,11 +27,11 @@ class PowerSamples:
     mean_watts:
         Their mean; 0 when there are none.
     total:
-        How many there are with those of no power or less, which some rounds leave out.
+        Their number including samples of zero or negative power, which some rounds leave out.
     times:
-        At how many different times they were taken.
+        The number of distinct times.
     positive:
-        How many are of some power.
+        The number of samples with positive power.
     mean_positive:
         Their mean; 0 when there are none.
     """
@@ -70,7 +70,7 @@ def samples_between(
     samples_only:
         Skip lines of another kind, as the checkers since v4.0 do.
     positive_only:
-        Leave out samples of no power, as the checkers since v3.1 do.
+        Leave out samples without positive power, as the checkers since v3.1 do.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _mean(values: list[float]) -> float:
 def _usual_samples(
     text: str, begin: datetime, end: datetime, zone_seconds: float
 ) -> list[tuple[str, float]] | None:
-    """Read a file whose lines are all of one day and of the usual form, where times are texts."""
+    """Read a file whose lines all have the usual form and one day: times then compare as text."""
     zone = timedelta(seconds=zone_seconds)
     window = (begin - zone, end - zone)
     if any(time.strftime("%m-%d-%Y") != text[5:15] or time.microsecond % 1000 for time in window):

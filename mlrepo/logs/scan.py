@@ -3,8 +3,8 @@
 One regular expression proves lines of the form that LoadGen writes to be JSON in UTF-8 without an
 error flag; only what it stops at is parsed. Three quarters of the bytes of a submission's logs are
 lists of sample numbers (``loaded_qsl_set``), and the round's seeds make them the same in every run
-of a benchmark: a list that was proved once is recognised by comparison. Memory does not grow with
-the log.
+of a benchmark: a list that was proved once is recognised by comparison. Memory use does not grow
+with the log.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _FROM_LIST = re.compile(rb"(" + _REST + rb")" + _LINES + rb"(" + _INTRO + rb"(?=
 _LIST = re.compile(rb"\[(?:" + _INTEGER + rb"(?:," + _INTEGER + rb")*+)?\]")
 _BLOCK = 4 << 20
 HEAD_SIZE = 16 << 10
-# A line longer than this is no line of LoadGen: its longest hold one number per sample.
+# A line longer than this is not LoadGen's: its longest lines have one number per sample.
 _LONGEST_LINE = 64 << 20
 # Lists up to this length are proved anew each time; longer ones are known by their beginning.
 _SHORT_LIST = 48
@@ -68,7 +68,7 @@ _MOST_BYTES_OF_LISTS = 32 << 20
 
 @dataclass
 class DetailScan:
-    """What a detail log says.
+    """The result of scanning a detail log.
 
     Attributes
     ----------
@@ -77,18 +77,18 @@ class DetailScan:
     errors:
         The messages that LoadGen marked as errors.
     conflicts:
-        Wanted keys that stand there with different values: key to the later one's line. Empty
-        where only first values were asked for.
+        Wanted keys with different values, and the line of the later one. Empty if only first values
+        were requested.
     has_events:
-        At least one line is LoadGen's.
+        Whether at least one line is LoadGen's.
     head:
         A digest of the first lines: LoadGen writes process ids and times in nanoseconds into them,
         so that no two runs begin alike.
     problem, problem_line:
-        Why the log cannot be read, and where; empty when it can.
+        Why the log cannot be read, and where; empty if it can.
     loads:
-        The official parsers load the log: a line with a problem is JSON and has a key, and whether
-        the rest of it is missed depends on what is asked of the log.
+        Whether the official parsers load the log: a line with a problem is JSON and has a key, and
+        whether its missing parts matter depends on what is asked of the log.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -101,17 +101,17 @@ class DetailScan:
     loads: bool = True
 
     def error_count(self, trusts_count: bool) -> int:
-        """Return the number of errors; ``num_errors`` of the log wins where it is trusted."""
+        """Return the number of errors; the log's ``num_errors`` wins if it is trusted."""
         if not trusts_count or "num_errors" not in self.values:
             return len(self.errors)
         count = self.values["num_errors"]
-        # Whatever is not 0 counts as errors there: a text, null, a list.
+        # There, anything other than 0 counts as errors: a text, null, a list.
         return count if isinstance(count, int) else int(count != 0)
 
     def stops(self, trusts_count: bool) -> bool:
-        """Say whether the official checker cannot go on with the log.
+        """Say whether the official checker stops at the log.
 
-        Where it trusts ``num_errors``, and that is 0, it never looks at what a line lacks.
+        If it trusts ``num_errors``, and that is 0, it never notices what a line lacks.
         """
         trusted = trusts_count and "num_errors" in self.values and not self.error_count(True)
         return bool(self.problem) and not (self.loads and trusted)
@@ -120,17 +120,17 @@ class DetailScan:
 def scan_detail(
     stream: BinaryIO, wanted: Collection[str], *, first_only: bool = False
 ) -> DetailScan:
-    """Scan the log; never raises for what stands in it.
+    """Scan the log; never raise for its content.
 
     Parameters
     ----------
     stream:
         The log.
     wanted:
-        The keys whose values are asked for.
+        The keys whose values are requested.
     first_only:
-        Look for each key up to its first value: an accuracy log repeats some keys for each part of
-        the data set, each time with another value.
+        Stop looking for a key at its first value: an accuracy log repeats some keys with another
+        value for each part of the data set.
     """
     scanner = _Scanner(_encoded(frozenset(wanted)), first_only=first_only)
     buffer = _spare_buffers.pop() if _spare_buffers else bytearray(_BLOCK)
@@ -166,7 +166,7 @@ class _Damaged(Exception):
 
 
 def _feed(stream: BinaryIO, buffer: bytearray, scanner: _Scanner) -> None:
-    """Hand whole lines to the scanner; at the buffer's end what is left moves to its front."""
+    """Pass whole lines to the scanner; at the buffer's end the rest moves to its front."""
     start, filled = 0, 0
     while True:
         if filled == len(buffer):
@@ -199,7 +199,7 @@ def digest_of_head(data: bytes | memoryview) -> str:
     """Return a digest of the beginning of a file; empty for an empty file."""
     if not data:
         return ""
-    # Processors have instructions for it: BLAKE2 takes more than twice the time.
+    # Processors have instructions for SHA-256; BLAKE2 takes more than twice the time.
     return hashlib.sha256(data[:HEAD_SIZE]).hexdigest()[:20]
 
 
@@ -217,7 +217,7 @@ class _Scanner:
         return self.lines_left + buffer.count(b"\n", 0, at) + 1
 
     def leave(self, buffer: bytearray, end: int) -> None:
-        """Note that the buffer's bytes up to ``end`` will go."""
+        """Count the lines up to ``end``, which are about to be dropped from the buffer."""
         self.lines_left += buffer.count(b"\n", 0, end)
 
     def scan(self, buffer: bytearray, at: int, end: int) -> None:
@@ -271,7 +271,7 @@ class _Scanner:
                     if values.setdefault(name, value) != value:
                         self._take(name, value, buffer, at)
                 at += len(line) + 1
-        except ValueError as error:  # an integer of more digits than Python reads
+        except ValueError as error:  # an integer with more digits than Python parses
             raise _Damaged(self.line(buffer, at), _NO_LINE) from error
 
     def _take(self, name: str, value: Any, buffer: bytearray, at: int) -> None:
@@ -298,11 +298,11 @@ class _Scanner:
                 raise _Damaged(self.line(buffer, at) + place, _NO_LINE) from error
             metadata = event.get("metadata")
             whole = isinstance(metadata, dict) and "is_error" in metadata
-            # A key that is no text is one that nobody asks for.
+            # A key that is not a text is never wanted.
             asked = isinstance(key, str) and key.encode("utf-8", "surrogatepass")
             name = self._keys.get(asked) if asked else None
             self.found.has_events = True
-            # A value is read where the key is asked for, or the line is an error.
+            # A value is read if its key is wanted or the line is an error.
             lacks = "value" not in event
             if lacks and whole and name is None and not metadata["is_error"]:
                 continue
@@ -327,7 +327,7 @@ _LONG_VALUE = 64
 
 @functools.lru_cache(maxsize=4096)
 def _parsed(value: bytes) -> Any:
-    """Return a short proved value, no list: most are settings, alike in all logs of a benchmark."""
+    """Return a short proved value that is not a list: most settings recur in all logs."""
     if value.isdigit():
         return int(value)
     if value.startswith(b'"') and b"\\" not in value:
@@ -336,7 +336,7 @@ def _parsed(value: bytes) -> Any:
 
 
 def _list_end(buffer: bytearray, at: int, end: int) -> int:
-    """Return where the list of numbers that begins at ``at`` ends, or 0 if it is none."""
+    """Return the end of the list of numbers that begins at ``at``, or 0 if there is none."""
     head = bytes(buffer[at : at + _SHORT_LIST])
     for known in _proved_lists.get(head, ()):
         if buffer.startswith(known, at):

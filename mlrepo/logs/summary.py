@@ -1,4 +1,4 @@
-"""``mlperf_log_summary.txt``: what LoadGen writes for people, and where its detail log says it."""
+"""``mlperf_log_summary.txt``: LoadGen's text for people, and the keys of its detail log."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _SETTINGS = (
     "performance_sample_count",
     "accuracy_sample_count",
 )
-# What the summary calls a key of the detail log (results.cc and test_settings_internal.cc of
-# LoadGen 1.0 to 6.0); the latencies are those of queries where a query has samples.
+# The summary's name of each key of the detail log (results.cc and test_settings_internal.cc of
+# LoadGen 1.0 to 6.0); latencies are per query if a query has several samples.
 _KEYS: Mapping[str, str] = {
     "SUT name": "sut_name",
     "Scenario": "effective_scenario",
@@ -89,7 +89,7 @@ ALWAYS = (
 
 @functools.cache
 def logged_as(scenario: str) -> Mapping[str, str]:
-    """Return the key of the detail log for each name that the summary of a scenario has."""
+    """Return the key of the detail log for each name in the summary of a scenario."""
     known = SCENARIOS.get(scenario)
     has_samples = known is not None and known.samples_per_query > 1
     of_query, per_query = ("query_", "per_query_") if has_samples else ("", "")
@@ -123,7 +123,7 @@ def estimates(text: str) -> list[int]:
 
 
 def counted_errors(text: str) -> int | None:
-    """Return how many errors the summary's last line counts; None when it has no such line."""
+    """Return how many errors the summary counts; None if it has no such line."""
     found = _ERRORS.search(text)
     if found is None:
         return None
@@ -133,8 +133,8 @@ def counted_errors(text: str) -> int | None:
 def invalid_reasons(summary: str) -> tuple[str, ...]:
     """Return why LoadGen calls a run INVALID: failed conditions, then its recommendations.
 
-    The text after "Early Stopping Result" explains the percentile estimate of valid runs too, so
-    it counts only when early stopping itself is not satisfied.
+    The text after "Early Stopping Result" also explains the percentile estimate of valid runs, so
+    it counts only if early stopping itself is not satisfied.
     """
     head = summary.partition("Additional Stats")[0].rstrip("=\n")
     verdict, _, early_stopping = head.partition("Early Stopping Result:")

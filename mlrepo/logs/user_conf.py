@@ -1,8 +1,8 @@
 """LoadGen's configuration format (``user.conf``): ``model.scenario.key = number`` lines.
 
 Source: ``TestSettings::FromConfig`` in loadgen/test_settings_internal.cc of mlcommons/inference.
-Its parser takes words between white space, ignores ``key=value`` without a word of warning, and
-gives up on the whole file at a comment that does not stand on a line of its own.
+Its parser takes words between white space, silently ignores ``key=value``, and gives up on the
+whole file at a comment that is not on its own line.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ EMBEDDED_ONLY = frozenset(
         "test05_schedule_rng_seed",
     }
 )
-# Keys that LoadGen reads with strtod; it cuts a fraction of any other without a word.
+# Keys that LoadGen reads with strtod; it silently truncates the fraction of any other.
 _FRACTIONS_ALLOWED = frozenset({"target_latency", "target_qps", "target_latency_percentile"})
 _PERCENTILE = "target_latency_percentile"
 _ANY = "*"
-# strtoull with base 0 reads 010 as eight.
-# What istream >> string splits at, in the C locale: no other white space of Unicode.
+# istream >> string splits at these in the C locale, not at other Unicode white space.
 _WORD = re.compile(r"[^ \t\n\v\f\r]+")
+# Without leading zeros: strtoull with base 0 reads 010 as eight.
 _WHOLE = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _DECIMAL = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-# The largest values that LoadGen keeps: it multiplies milliseconds to 64-bit nanoseconds.
+# The largest values that LoadGen can hold: it converts milliseconds to 64-bit nanoseconds.
 _LARGEST = {"ms": (2**63 - 1) // 10**6, "": 2**64 - 1}
 _LARGEST_OF_KEY = {"max_async_queries": 2**31 - 1}
-# The marks of other encodings than UTF-8, which has one, too, that is no part of the text.
+# The byte-order marks of other encodings, and UTF-8's, which is not part of the text.
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _MARK = "\ufeff"
 
@@ -80,9 +80,9 @@ class UserConf:
     Attributes
     ----------
     lines:
-        The number of the line that each key's value is from, where it came from a file.
+        The line of each key's value, if it came from a file.
     notes:
-        What is odd about its lines, one sentence each.
+        Remarks on odd lines, one sentence each.
     """
 
     text: str
@@ -91,16 +91,16 @@ class UserConf:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def effective(self, model: str, scenario: str, key: str) -> str | None:
-        """Return the value LoadGen takes for ``key``, by its order of wildcards, or None."""
+        """Return the value that LoadGen uses for ``key`` by its wildcard precedence, or None."""
         found = (self.values[one] for one in looked_up(model, scenario, key) if one in self.values)
         return next(found, None)
 
     def has_lines_for(self, scenario: str) -> bool:
-        """Say whether a line is for a scenario, or for any."""
+        """Say whether a line applies to a scenario."""
         return any(key.rsplit(".", 2)[-2] in (scenario, "*") for key in self.values)
 
     def with_lines(self, comment: str, values: Mapping[str, str]) -> UserConf:
-        """Return the configuration with further lines, which win over earlier ones."""
+        """Return the configuration with further lines, which override earlier ones."""
         if not values:
             return self
         text = self.text if not self.text or self.text.endswith("\n") else self.text + "\n"
@@ -109,7 +109,7 @@ class UserConf:
 
 
 def looked_up(model: str, scenario: str, key: str) -> tuple[str, ...]:
-    """Return the full keys under which LoadGen looks for a setting; the first that is there wins.
+    """Return the full keys under which LoadGen looks up a setting; the first match wins.
 
     Source: ``lookupkv`` in ``FromConfig``.
     """
@@ -118,12 +118,12 @@ def looked_up(model: str, scenario: str, key: str) -> tuple[str, ...]:
 
 
 def read_user_conf(path: Path) -> UserConf:
-    """Read a ``user.conf``; a byte-order mark at the head of a line is no part of it.
+    """Read a ``user.conf``, ignoring a byte-order mark at the start of a line.
 
     Raises
     ------
     UserError
-        The file cannot be read, is no UTF-8, or :func:`parse_user_conf` refuses it.
+        The file cannot be read, is not UTF-8, or :func:`parse_user_conf` refuses it.
     """
     try:
         data = path.read_bytes()
@@ -146,13 +146,13 @@ def read_user_conf(path: Path) -> UserConf:
 
 
 def parse_user_conf(text: str, where: str) -> UserConf:
-    """Parse a ``user.conf``, stricter than LoadGen, which skips what it does not know.
+    """Parse a ``user.conf`` more strictly than LoadGen, which skips what it does not know.
 
     Raises
     ------
     UserError
-        A line that is no ``key = number``, an unknown key, a key that LoadGen takes only from its
-        embedded mlperf.conf, or a value that it would cut.
+        A line is not ``key = number``, a key is unknown or read only from LoadGen's embedded
+        mlperf.conf, or LoadGen would truncate a value.
     """
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
@@ -176,7 +176,7 @@ def parse_user_conf(text: str, where: str) -> UserConf:
 
 
 def _is_skipped_comment(words: list[str]) -> bool:
-    """Say whether LoadGen takes ``#key = number`` for a key that nobody asks for."""
+    """Say whether LoadGen treats ``#key = number`` as a key that it never looks up."""
     return words[0].startswith("#") and (
         len(words) == 1 or (words[1] == "=" and all(_DECIMAL.fullmatch(word) for word in words[2:]))
     )
@@ -193,7 +193,7 @@ def _how_to_mend(words: list[str]) -> str:
 
 
 def check_setting(full_key: str, value: str, where: str) -> None:
-    """Raise :class:`UserError` unless LoadGen would read ``full_key = value`` as it stands."""
+    """Raise :class:`UserError` unless LoadGen would read ``full_key = value`` exactly."""
     parts = full_key.rsplit(".", 2)
     if len(parts) != 3 or not parts[0] or parts[1] not in (*LOADGEN_SCENARIOS, _ANY):
         raise UserError(
@@ -211,7 +211,7 @@ def check_setting(full_key: str, value: str, where: str) -> None:
         raise UserError(
             f"{where}: LoadGen has no setting {key!r}.", hint=f"Settings: {', '.join(KEYS)}."
         )
-    # Seconds at the command line, milliseconds here: which is meant must be clear.
+    # The command line uses seconds, this file milliseconds: name the unit.
     unit = KEYS[key] or "number"
     if not _DECIMAL.fullmatch(value) or float(value) == float("inf"):
         raise UserError(
@@ -225,7 +225,7 @@ def check_setting(full_key: str, value: str, where: str) -> None:
             else "It is at least 1 and less than 100, such as 99.",
         )
     known = LOADGEN_SCENARIOS.get(scenario)
-    # The latency bound is a whole number of nanoseconds to LoadGen, an expected latency is not.
+    # LoadGen reads the latency bound as a whole number, an expected latency with a fraction.
     is_bound = key == "target_latency" and (known is None or known.bounded)
     if key in _FRACTIONS_ALLOWED and not is_bound:
         return

@@ -1,7 +1,7 @@
 """Which lines of a ``user.conf`` have an effect on a run, and which only seem to.
 
-LoadGen is silent about every line that it does not ask for. Here each such line gets a note with
-its number; and a benchmark's own name, which LoadGen may not know, works.
+LoadGen silently ignores lines that it does not look up. Here each such line gets a note with its
+number; and a benchmark's own name works even if LoadGen does not know it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _READ_IN = {
 
 @dataclass(frozen=True)
 class Names:
-    """Under which names a run's settings may stand.
+    """The names under which a run's settings may appear.
 
     Attributes
     ----------
     benchmark:
         The benchmark's own name.
     loadgen:
-        What LoadGen is asked for.
+        LoadGen's name of the benchmark.
     official:
-        The official benchmark that LoadGen's name stands for; empty for none.
+        The official benchmark that LoadGen's name refers to; empty for none.
     others:
-        All other benchmarks that somebody may have settings for.
+        All other benchmarks that may have settings.
     """
 
     benchmark: str
@@ -54,16 +54,16 @@ class Names:
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The names that mean this benchmark, the one that wins first."""
+        """The names of this benchmark, in order of precedence."""
         names = (self.benchmark, self.official, self.loadgen)
         return tuple(dict.fromkeys(name for name in names if name))
 
 
 def fitted(conf: UserConf, names: Names, scenario: str, where: str) -> UserConf:
-    """Return the configuration with the lines that LoadGen is to read, and a note on each other.
+    """Return the configuration as LoadGen should read it, with a note on each other line.
 
     Lines under the benchmark's own name are repeated under LoadGen's. Lines for another scenario
-    get no note: a ``user.conf`` is for all of them. ``where`` is the file, for the notes.
+    get no note: a ``user.conf`` covers all scenarios. ``where`` is the file, for the notes.
     """
     seen: dict[str, str] = {}
     notes = list(conf.notes)
@@ -83,7 +83,7 @@ def fitted(conf: UserConf, names: Names, scenario: str, where: str) -> UserConf:
 
 
 def overruled(conf: UserConf, typed: Mapping[str, str], where: str) -> tuple[str, ...]:
-    """Return a note on each line of a file that a setting of the command line takes the place of.
+    """Return a note on each line of a file that a command-line setting overrides.
 
     ``typed`` is by full key, with LoadGen's name of the benchmark and the scenario.
     """
@@ -97,13 +97,13 @@ def overruled(conf: UserConf, typed: Mapping[str, str], where: str) -> tuple[str
 
 
 def strange_lines(conf: UserConf, known: Iterable[str], where: str) -> tuple[str, ...]:
-    """Return notes on the lines of a configuration that have no effect on any benchmark."""
+    """Return notes on the lines of a configuration that affect no benchmark."""
     names = Names("", "", others=frozenset(known))
     return (*conf.notes, *_strange(conf, names, where, of_any=True), *_unread(conf, names, where))
 
 
 def _strange(conf: UserConf, names: Names, where: str, *, of_any: bool = False) -> Iterator[str]:
-    """Yield a note on each name of a benchmark that the run does not have."""
+    """Yield a note on each benchmark name that does not apply to the run."""
     lines: dict[str, list[int]] = {}
     for full in conf.values:
         lines.setdefault(full.rsplit(".", 2)[0], []).append(conf.lines.get(full, 0))
@@ -117,7 +117,7 @@ def _strange(conf: UserConf, names: Names, where: str, *, of_any: bool = False) 
 
 
 def _unread(conf: UserConf, names: Names, where: str) -> Iterator[str]:
-    """Yield a note on each line with a key that LoadGen or mlrepo never takes from there."""
+    """Yield a note on each line with a key that LoadGen or mlrepo never reads there."""
     for full in conf.values:
         model, scenario, key = full.rsplit(".", 2)
         if model not in (_ANY, *names.own, *names.others):
@@ -130,7 +130,7 @@ def _unread(conf: UserConf, names: Names, where: str) -> Iterator[str]:
 
 
 def _beaten(conf: UserConf, names: Names, scenario: str, where: str) -> Iterator[str]:
-    """Yield a note on each line of the run's scenario that a line with fewer wildcards beats."""
+    """Yield a note on each line of the run's scenario that a more specific line overrides."""
     for key in KEYS:
         lines = [one for one in looked_up(names.loadgen, scenario, key) if one in conf.lines]
         for full in lines[1:]:
