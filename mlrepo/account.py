@@ -1,7 +1,7 @@
-"""Who runs this process and where that user's files are, also where there is no account.
+"""The user who runs this process and that user's directories, even without an account.
 
-A container started with ``docker run --user 12345``, or by OpenShift, has a user id that no
-database of accounts knows, and HOME is unset, empty or ``/``.
+A container started with ``docker run --user 12345``, or by OpenShift, has a user id that is in no
+account database, and HOME is unset, empty or ``/``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlrepo.errors import UserError
 
 
 def logins(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Return the login names of this user: the account's, USER and LOGNAME; none may be known."""
+    """Return the login names of this user: the account's, USER and LOGNAME; possibly none."""
     account = _account()
     names = {environ.get("USER", ""), environ.get("LOGNAME", "")}
     if account is not None:
@@ -26,7 +26,7 @@ def logins(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
 
 
 def homes(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Return the home directories of this user, HOME first; a relative HOME and ``/`` are none."""
+    """Return the home directories of this user, HOME first; ignore a relative HOME and ``/``."""
     account = _account()
     texts = [environ.get("HOME", ""), account.pw_dir if account is not None else ""]
     found = [Path(text) for text in texts if text.startswith("/")]
@@ -34,7 +34,7 @@ def homes(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
 
 
 def expanded(text: str) -> Path:
-    """Return the path with ``~`` replaced; where there is no home directory, as it is written."""
+    """Return the path with ``~`` expanded; unchanged if there is no home directory."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -42,16 +42,16 @@ def expanded(text: str) -> Path:
 
 
 def data_directory(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where this user's data of ``name`` are kept.
+    """Return the directory of this user's data for ``name``.
 
-    Below ``XDG_DATA_HOME`` (an absolute path, as the XDG base directory specification asks), or
-    below ``.local/share`` of a home directory that is there or can be made. Without one it is a
-    directory of the user's own below the system's for temporary files.
+    Below ``XDG_DATA_HOME`` (an absolute path, as the XDG base directory specification requires), or
+    below ``.local/share`` of a home directory that exists or can be created. Without one, it is a
+    private directory below the system's temporary directory.
 
     Raises
     ------
     UserError
-        There is no home directory, and somebody else has made the directory that replaces it.
+        There is no home directory, and others own or may write to the one that would replace it.
     """
     data = environ.get("XDG_DATA_HOME", "")
     if data.startswith("/"):
@@ -64,14 +64,14 @@ def data_directory(name: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def has_home(environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether there is a home directory in which a file can be written."""
+    """Return whether there is a home directory in which files can be written."""
     return any(_can_make(home / "file") for home in homes(environ))
 
 
 def complete(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables for a program that needs a home directory and a login name.
+    """Return the environment for a program that needs a home directory and a login name.
 
-    Frameworks ask for both when they are loaded, and fail where there is none.
+    Frameworks look up both when they are loaded, and fail without them.
     """
     found = dict(environ)
     if not has_home(environ):
@@ -89,7 +89,7 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def _can_make(path: Path) -> bool:
-    """Say whether the nearest directory above ``path`` that there is may be written."""
+    """Return whether the nearest existing directory above ``path`` is writable."""
     for parent in path.parents:
         try:
             if parent.is_dir():
@@ -109,7 +109,7 @@ def _temporary(name: str) -> Path:
     except FileExistsError:
         pass
     except OSError:
-        return path  # nothing can be written; whoever tries says so
+        return path  # nothing can be written; whoever tries reports it
     found = path.lstat()
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022:
         return path

@@ -1,8 +1,8 @@
-"""YAML and TOML that others wrote, parsed within bounds of size, depth and work.
+"""Parsing of untrusted YAML and TOML with limits on size, depth and work.
 
-A few hundred bytes of YAML aliases stand for more values than memory holds, and brackets in
-brackets end the interpreter's stack. Whatever is beyond the bounds is no document that a tool of
-the field writes; it is an error like any other.
+A few hundred bytes of YAML aliases can expand to more values than fit into memory, and nested
+brackets can overflow the interpreter's stack. No real tool writes documents beyond the limits; they
+are errors like any other.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _LARGEST_TOML = 1 << 18
 
 
 def parse_yaml(data: bytes) -> Any:
-    """Return what a YAML document of plain values holds; None for an empty one.
+    """Return the content of a YAML document of plain values; None if it is empty.
 
     Raises
     ------
     ValueError
-        It is no UTF-8, no YAML of plain values, or beyond the bounds.
+        It is not UTF-8, not YAML of plain values, or beyond the limits.
     """
     import yaml
 
-    # The one of libyaml parses five times as fast; packages without it are rare.
+    # The libyaml loader is five times as fast; PyYAML is rarely built without it.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     if len(data) > _LARGEST_YAML:
         raise ValueError(f"it is larger than {_LARGEST_YAML} bytes")
@@ -53,9 +53,9 @@ def parse_yaml(data: bytes) -> Any:
 
 
 def _values(node: Any, known: dict[int, int]) -> int:
-    """Return for how many values a node of a parsed document stands, with all aliases written out.
+    """Return how many values a node of a parsed document has, with all aliases expanded.
 
-    One that holds itself counts once inside of itself.
+    A node that contains itself counts once inside itself.
     """
     import yaml
 
@@ -72,12 +72,12 @@ def _values(node: Any, known: dict[int, int]) -> int:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return what a TOML document holds.
+    """Return the content of a TOML document.
 
     Raises
     ------
     ValueError
-        It is no TOML, or beyond the bounds.
+        It is not TOML, or beyond the limits.
     """
     if len(text) > _LARGEST_TOML:
         raise ValueError(f"it is larger than {_LARGEST_TOML} bytes")
@@ -91,7 +91,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _depth(value: Any) -> int:
-    """Return how many tables and arrays lie in each other, without recursion."""
+    """Return how deeply tables and arrays are nested, without recursion."""
     depth, level = 0, [value]
     while level:
         depth += 1

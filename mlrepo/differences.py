@@ -1,6 +1,6 @@
-"""What differs between recorded runs: their configurations, their systems, their LoadGen settings.
+"""Differences between recorded runs: in configuration, system and LoadGen settings.
 
-A value of a run is told as text; two runs differ where their texts do.
+Values are compared as text.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from mlrepo.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from mlrepo.record import HostFacts, RunRecord
 
-# Effective settings that repeat others.
+# Effective settings that repeat other ones.
 _DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same everywhere; ``values`` has one text per run or side."""
+    """A property that differs; ``values`` has one text per run or side."""
 
     name: str
     values: tuple[str, ...]
 
 
 def configuration(record: RunRecord) -> dict[str, str]:
-    """Return what makes up the configuration digest of a run, by names for people."""
+    """Return the parts of a run's configuration digest, by human-readable names."""
     backend = record.backend
-    # A backend of a third party's says of itself what it likes.
+    # A third-party backend may describe itself in any way.
     said = backend.options
     options: Mapping[str, object] = said if isinstance(said, dict) else {"": said} if said else {}
     return {
@@ -60,9 +60,9 @@ def machine(record: RunRecord) -> dict[str, str]:
 
 
 def machine_facts(host: HostFacts) -> dict[str, str]:
-    """Return those facts about a host that tell which machine it is.
+    """Return the facts about a host that identify the machine.
 
-    Others, such as free memory, come and go.
+    Others, such as free memory, change from run to run.
     """
     return {
         "machine": host.machine,
@@ -96,10 +96,10 @@ def settings(record: RunRecord) -> dict[str, str]:
 
 
 def estimated_settings(record: RunRecord) -> frozenset[str]:
-    """Return the effective settings that come from the warm-up: they differ from run to run.
+    """Return the effective settings that come from the warm-up, which differ from run to run.
 
-    LoadGen says the expected latency of a stream as a rate, and issues more samples in Offline
-    where it expects a higher rate.
+    LoadGen reports the expected latency of a stream as a rate, and issues more samples in Offline
+    if it expects a higher rate.
     """
     known = SCENARIOS.get(record.scenario)
     if known is None:
@@ -110,11 +110,11 @@ def estimated_settings(record: RunRecord) -> frozenset[str]:
 
 
 def asked_settings(record: RunRecord) -> dict[str, str]:
-    """Return the LoadGen settings that the user gave, in flags or files, without estimates."""
+    """Return the LoadGen settings that the user set, in flags or files, without estimates."""
     text = record.setting("user.conf") or "{}"
     try:
         values = json.loads(text)
-    except (ValueError, RecursionError):  # redacted in the middle
+    except (ValueError, RecursionError):  # redaction has broken the value
         return {}
     if not isinstance(values, dict):
         return {}
@@ -124,9 +124,9 @@ def asked_settings(record: RunRecord) -> dict[str, str]:
 def differing(
     sides: Sequence[Iterable[Mapping[str, str]]], ignored: Collection[str] = ()
 ) -> tuple[Difference, ...]:
-    """Return what is not the same on all sides, but for the ``ignored`` names.
+    """Return what differs between the sides, except the ``ignored`` names.
 
-    A side is one run or several; several values on one side are told together.
+    A side is one or more runs; several values of one side are joined into one text.
     """
     told = [list(side) for side in sides]
     names = dict.fromkeys(name for side in told for values in side for name in values)

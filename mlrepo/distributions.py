@@ -1,7 +1,7 @@
-"""Versions of installed Python packages, also where a package is not installed as one.
+"""Versions of installed Python packages, including those without distribution metadata.
 
-A framework may be another distribution than the usual (``onnxruntime-gpu``), built from source
-and put on ``PYTHONPATH`` without a distribution, or have lost its ``dist-info``.
+A framework may come from another distribution than usual (``onnxruntime-gpu``), be built from
+source and put on ``PYTHONPATH`` without a distribution, or have lost its ``dist-info``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 
 LOADGEN = "mlcommons-loadgen"
-# By distribution: others that bring the same module, and that module.
+# For a distribution: others that provide the same module, and that module.
 _SAME: dict[str, tuple[tuple[str, ...], str]] = {
     "onnxruntime": (
         (
@@ -46,9 +46,9 @@ _SAME: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def installed_version(distribution: str) -> str | None:
-    """Return the version of a distribution, or of another one that brings the same module.
+    """Return the version of a distribution, or of another one that provides the same module.
 
-    None where neither is here, and '' for a module whose version nothing tells.
+    None if neither is installed, and '' for a module whose version is unknown.
     """
     others, module = _SAME.get(distribution, ((), ""))
     for name in (distribution, *others):
@@ -62,13 +62,13 @@ def installed_version(distribution: str) -> str | None:
 
 
 def installed_name(distribution: str) -> str:
-    """Return under which name a distribution is installed, of those that bring the same module."""
+    """Return the name of the installed distribution, of those that provide the same module."""
     names = (distribution, *_SAME.get(distribution, ((), ""))[0])
     return next((name for name in names if _has_version(name)), distribution)
 
 
 def installed_packages() -> dict[str, str]:
-    """Return name and version of every installed distribution; never where it came from."""
+    """Return the name and version of every installed distribution, but never its origin."""
     found = {}
     for distribution in metadata.distributions():
         name, version = distribution.metadata["Name"], distribution.metadata["Version"]
@@ -83,7 +83,7 @@ def numbers_of(version: str) -> tuple[int, ...]:
 
 
 def released(version: str) -> str:
-    """Return the release that a build belongs to: local and nightly parts are left out."""
+    """Return the release that a build belongs to, without local and nightly parts."""
     return re.split(r"\+|\.?(?:dev|a|b|rc)\d", version, maxsplit=1)[0]
 
 
@@ -99,5 +99,5 @@ def _version_of_module(name: str) -> str | None:
         if not name or (name not in sys.modules and find_spec(name) is None):
             return None
         return str(getattr(import_module(name), "__version__", ""))
-    except Exception:  # a module that cannot be imported is not here; its own import says why
+    except Exception:  # a module that cannot be imported counts as missing; importing it says why
         return None

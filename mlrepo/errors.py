@@ -1,7 +1,7 @@
-"""The errors a user can meet, each with what is wrong, where, and what to do next.
+"""The errors that users see; each says what is wrong, where, and what to do next.
 
-Rule violations of a submission are values (:mod:`mlrepo.findings`), never exceptions. Anything
-raised that is not an :class:`MlrepoError` is a bug of mlrepo.
+Rule violations of a submission are values (:mod:`mlrepo.findings`), never exceptions. Any other
+exception that escapes, not an :class:`MlrepoError`, is a bug in mlrepo.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Self
 
-# How much of somebody else's text is kept, and how much of one line of it is shown as a message.
+# How much of other software's text is kept, and how much of one line is shown as a message.
 LONGEST_REASON = 64 * 1024
 _LONGEST_LINE = 300
 _MOST_CAUSES = 5
 
-# Exceptions whose text alone says nothing: ``KeyError('weight')``.
+# Exceptions whose text says nothing without their type: ``KeyError('weight')``.
 _BARE = (
     LookupError,
     AttributeError,
@@ -25,14 +25,14 @@ _BARE = (
     ArithmeticError,
     EOFError,
 )
-# Lines that say where, in the sources of a framework, and not why.
+# Lines that say where in a framework's sources it failed, not why.
 _WHERE = re.compile(
     r"(?:Exception from |Traceback \(|Stack trace|File \"|During handling|The above exception|"
     r"FrontEnd API failed|Model wasn't fully|Summary:|# Metadata|While (?:executing|validating) |"
     r"Check '|Caused by: \(|For (?:more|extended)|The following call|Original traceback|"
     r"Weights only load failed|\[bt\]|[0-9]+: |[\W_]+\Z)"
 )
-# Words of a line that says why.
+# Words that mark a line which says why.
 _WHY = re.compile(
     r"[A-Za-z](?:Error|Exception|Warning)\]?:? |Error\b|[Uu]nsupported|[Uu]nknown|[Ii]nvalid|"
     r"[Ii]ncompatible|[Mm]issing|[Ff]ailed|not (?:supported|implemented|found|registered)|"
@@ -52,7 +52,7 @@ class MlrepoError(Exception):
     hint:
         What the user can do next.
     detail:
-        The whole reason of somebody else's code, where it says more than the message.
+        The full reason given by other software, if it says more than the message.
     """
 
     exit_code = 70
@@ -70,10 +70,10 @@ class MlrepoError(Exception):
         Parameters
         ----------
         tried:
-            What was tried, and with which file or operator, without a final stop: "OpenVINO cannot
+            What failed, and with which file or operator, without a full stop: "OpenVINO cannot
             load resnet50.onnx".
         error:
-            What was raised. Its most telling line follows ``tried``; all of it, at most
+            What was raised. Its most informative line follows ``tried``; all of it, at most
             :data:`LONGEST_REASON` characters, is the ``detail``, which a run records and ``mlrepo
             show`` prints.
         hint:
@@ -86,7 +86,7 @@ class MlrepoError(Exception):
 
 
 def whole_reason(error: BaseException) -> str:
-    """Return all that an exception and its causes say, at most :data:`LONGEST_REASON` characters.
+    """Return the text of an exception and its causes, at most :data:`LONGEST_REASON` characters.
 
     It never raises, whatever the exception's own methods do.
     """
@@ -94,7 +94,7 @@ def whole_reason(error: BaseException) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """Return the type of an unexpected exception and the telling line of what it says."""
+    """Return the type of an unexpected exception and the most informative line of its text."""
     name, line = type(error).__name__, telling_line(whole_reason(error))
     return line if line.startswith(name) else f"{name}: {line}"
 
@@ -102,12 +102,12 @@ def error_line(error: BaseException) -> str:
 def telling_line(text: str) -> str:
     """Return the line of a framework's text that says why it failed, at most 300 characters.
 
-    That is not always the first or the last: many begin with the place in their own sources, and
-    end with advice. A line that ends with a colon takes the next one along.
+    It is not always the first or the last: many texts begin with a place in the framework's sources
+    and end with advice. A line that ends with a colon is joined with the next one.
     """
     lines = list(_lines(_bounded(text, LONGEST_REASON, "\n")))
     telling = [line for line in lines if _WHY.search(line) and not line.endswith(":")]
-    # The last line of a traceback is its error, which comes before all advice elsewhere.
+    # The last line of a traceback is its error; in other texts, the error comes before all advice.
     at = -1 if "Traceback (most recent call last)" in text else 0
     found = (telling or lines or [text.strip() or "no reason given"])[at]
     before = lines.index(found) - 1 if found in lines else -1
@@ -122,7 +122,7 @@ def _reasons(error: BaseException) -> Iterator[str]:
         if cause is None:
             return
         said = _said(cause)
-        # One without a text is named only where no cause says more.
+        # An exception without a text is named only if no cause says more.
         if said != type(cause).__name__ or cause.__cause__ is None:
             yield said
         cause = cause.__cause__
@@ -133,7 +133,7 @@ def _said(error: BaseException) -> str:
     try:
         said = error.message if isinstance(error, MlrepoError) else str(error)
         notes = [str(note) for note in getattr(error, "__notes__", ())]
-    except Exception:  # code of others, and why it failed is not worth a second failure
+    except Exception:  # foreign code; explaining a failure must not cause another one
         return name
     said = _COLOUR.sub("", _bounded(said, LONGEST_REASON, "\n[…]\n")).strip()
     said = f"{name}: {said}" if said and isinstance(error, _BARE) else said or name
@@ -141,7 +141,7 @@ def _said(error: BaseException) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines that may say why: without places, and the source lines below them."""
+    """Yield the lines that may say why: without source locations and the code below them."""
     quoted = False
     for line in _COLOUR.sub("", text).splitlines():
         line = line.strip().removeprefix("-- ")
@@ -151,7 +151,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _bounded(text: str, most: int, between: str) -> str:
-    """Return a text, or the beginning and the end of one that is longer than ``most``."""
+    """Return a text, shortened to its beginning and end if it is longer than ``most``."""
     if len(text) <= most:
         return text
     half = (most - len(between)) // 2
@@ -159,13 +159,13 @@ def _bounded(text: str, most: int, between: str) -> str:
 
 
 class InvalidResult(MlrepoError):
-    """Something was judged and found invalid (exit code 1)."""
+    """Something was checked and found invalid (exit code 1)."""
 
     exit_code = 1
 
 
 class UserError(MlrepoError):
-    """Wrong usage, or something in the user's files or environment must change (exit code 2)."""
+    """Wrong usage, or the user's files or environment must change (exit code 2)."""
 
     exit_code = 2
 
@@ -177,20 +177,20 @@ class RemoteUnavailable(MlrepoError):
 
 
 class Unanswered(RemoteUnavailable):
-    """The connection or the server failed: nobody knows whether a request took effect."""
+    """The connection or the server failed, so that it is unknown whether a request took effect."""
 
 
 class NotThere(RemoteUnavailable):
-    """The remote says that there is nothing there, or nothing that may be seen."""
+    """The remote says that the object does not exist, or that this user may not see it."""
 
 
 class Busy(MlrepoError):
-    """Another process holds what is needed; trying again later is right (75, EX_TEMPFAIL)."""
+    """Another process holds a needed resource; retry later (exit code 75, EX_TEMPFAIL)."""
 
     exit_code = 75
 
 
 class Interrupted(MlrepoError):
-    """The user stopped the work (exit code 130)."""
+    """The user interrupted the command (exit code 130)."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""What a check found: values, never exceptions."""
+"""The findings of a check, which are values, never exceptions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-# The rule of the findings that say that the official checker ends with a traceback.
+# The rule of the findings which say that the official checker ends with a traceback.
 CRASH = "official-crash"
 
 
 class Severity(Enum):
-    """How much a finding weighs: an error breaks a verdict, a warning does not."""
+    """The severity of a finding: an error breaks a verdict, a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -34,9 +34,9 @@ class Finding:
     message:
         What is wrong, one sentence.
     line:
-        Counted from 1; 0 where the whole file is meant.
+        Counted from 1; 0 for the whole file.
     expected, actual:
-        What the rule wants and what stands there, as short texts; may be empty.
+        What the rule requires and what was found, as short texts; may be empty.
     hint:
         What to do next.
     breaks_official, breaks_strict:
@@ -55,7 +55,7 @@ class Finding:
     breaks_strict: bool = True
 
     def breaks(self, profile: str) -> bool:
-        """Say whether the finding breaks the verdict of the profile ``strict`` or ``official``."""
+        """Return whether the finding breaks the verdict of ``profile``, strict or official."""
         return self.breaks_official if profile == "official" else self.breaks_strict
 
     def line_of_text(self) -> str:
@@ -67,16 +67,16 @@ class Finding:
 
 
 def without_crashes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings but those of tracebacks of the official checker."""
+    """Return the findings without those about tracebacks of the official checker."""
     return tuple(finding for finding in findings if finding.rule != CRASH)
 
 
 def visible(text: str) -> str:
     """Return ``text`` on one line: control, format and undecodable characters are escaped.
 
-    A file name may hold a newline or a terminal's escape sequence.
+    A file name may contain a newline or a terminal escape sequence.
     """
-    if text.isprintable():  # which says the same, and is asked of every name in a tree
+    if text.isprintable():  # same result, faster: this is called for every name in a tree
         return text
     return "".join(
         character

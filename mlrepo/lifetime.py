@@ -1,7 +1,7 @@
-"""Processes that end with the one that started them: an orphan disturbs what is measured next.
+"""Processes that end with the one that started them, as an orphan would disturb the next run.
 
 Each program is bound before it does anything else. ``python -m mlrepo.lifetime HOLDER COMMAND…``
-does that for a program of somebody else.
+does that for third-party programs.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
 _PR_SET_PDEATHSIG = 1
-# proc(5): from -1000, never, to 1000, always the first.
+# proc(5): from -1000 (never killed) to 1000 (always killed first).
 _OOM_VICTIM = "1000"
 _ORPHANED = 1
-# Where in /proc/PID/stat, behind the name of the program, the time of its start is.
+# The index of the start time in /proc/PID/stat, after the program's name.
 _START = 19
 
 
 def this_process() -> str:
-    """Return what :func:`end_with` needs to know this process by, whatever becomes of its id.
+    """Return an identifier of this process for :func:`end_with`.
 
-    An id is given again after a process has ended, and means another process in another namespace.
+    A process id alone is not enough: it is reused after the process has ended, and means another
+    process in another namespace.
     """
     return f"{os.getpid()}:{_started(os.getpid())}:{_namespace()}"
 
 
 def end_with(holder: str) -> None:
-    """End this process and its group with the process ``holder``, or now if that has ended.
+    """End this process and its group when the process ``holder`` ends, or now if it has ended.
 
-    A command prefix may have started others between the two: a thread sleeps in the kernel until
-    the holder ends; it costs the measured ones nothing.
+    A command prefix may have started processes in between, so a thread waits in the kernel until
+    the holder ends, at no cost for the measured threads.
     """
     descriptor = _bind(holder)
     if descriptor is None:
@@ -54,13 +55,13 @@ def end_with(holder: str) -> None:
 
 
 def be_killed_first() -> None:
-    """Let the kernel choose this process where memory runs out: not mlrepo, which records that."""
+    """Make the kernel kill this process first if memory runs out, not mlrepo, which records it."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_VICTIM)
 
 
 def bound(command: Sequence[str]) -> list[str]:
-    """Return the command that runs ``command`` so that it ends with this process."""
+    """Return a command that runs ``command`` so that it ends with this process."""
     return [sys.executable, "-P", "-m", "mlrepo.lifetime", this_process(), *command]
 
 
@@ -68,7 +69,7 @@ def worker_pool(
     workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
     """Return a pool of processes that end with this one, however it ends."""
-    # 25 ms to import: not where one process does it all.
+    # 25 ms to import: avoided if one process does all the work.
     from concurrent.futures import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
@@ -77,24 +78,24 @@ def worker_pool(
 
 
 def _bind(holder: str) -> int | None:
-    """End this process with its parent, or now if ``holder`` has ended; return its descriptor."""
+    """End this process with its parent, or now if ``holder`` has ended; return its pidfd."""
     _signal_at_parents_end()
     process, started, namespace = holder.split(":")
     if namespace != _namespace():
-        return None  # a prefix made another process namespace: the holder cannot be seen from here
+        return None  # a prefix created another PID namespace: the holder is not visible
     try:
         descriptor = os.pidfd_open(int(process))
     except ProcessLookupError:
         os._exit(_ORPHANED)
     except (AttributeError, OSError):
-        return None  # not Linux, or an old one
+        return None  # not Linux, or an old kernel
     if _started(int(process)) != started:
         os._exit(_ORPHANED)
     return descriptor
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process with the one that it was forked by, or now if that has ended."""
+    """End this process with the one that forked it, or now if that has ended."""
     _signal_at_parents_end()
     if os.getppid() != parent:
         os._exit(_ORPHANED)

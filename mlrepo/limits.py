@@ -1,11 +1,11 @@
-"""How many CPUs and how much memory this process may use: the machine's, cut by every limit.
+"""The CPUs and the memory that this process may use: those of the machine, within every limit.
 
-Control groups limit a container, a systemd slice, a Slurm job: each group from the process's own
-up to the root may hold a limit, and the smallest counts. ``/proc/self/cgroup`` names the group,
-``/proc/self/mountinfo`` where its files are; in version 1 each controller has a tree of its own
+Control groups limit a container, a systemd slice or a Slurm job: each group from the process's own
+up to the root may set a limit, and the smallest counts. ``/proc/self/cgroup`` names the group, and
+``/proc/self/mountinfo`` the location of its files; in version 1 each controller has its own tree
 (cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/ of the kernel).
 
-``root`` is ``/``, or a directory that holds the ``proc`` and ``sys`` of another machine.
+``root`` is ``/``, or a directory with the ``proc`` and ``sys`` of another machine.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path("/")
-# Version 1 writes the largest number of pages where there is no limit; no machine has 2^60 bytes.
+# Without a limit, version 1 reports the largest number of pages; no machine has 2^60 bytes.
 _UNLIMITED = 1 << 60
 _KIB, _MIB = 1024, 1024**2
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A number of bytes or CPUs, and the file, call or variable that says so."""
+    """A number of bytes or CPUs, and the file, call or variable that it comes from."""
 
     value: float
     source: str
@@ -45,12 +45,12 @@ def usable_cpus(root: Path = _ROOT, environ: Mapping[str, str] | None = None) ->
 
 
 def machine_cpus() -> int:
-    """Return how many CPUs the machine has, whoever may use them."""
+    """Return how many CPUs the machine has, whether or not this process may use them."""
     return os.cpu_count() or 1
 
 
 def cpu_quota(root: Path = _ROOT) -> Limit | None:
-    """Return how many CPUs the control groups allow in all, or None without a limit."""
+    """Return how many CPUs the control groups allow in total, or None without a limit."""
     found = []
     for group in _groups(root, "cpu"):
         if group.version == 2:
@@ -76,10 +76,10 @@ def memory_limit(root: Path = _ROOT, environ: Mapping[str, str] | None = None) -
 
 
 def available_memory(root: Path = _ROOT) -> Limit | None:
-    """Return how many bytes this process can take in addition now, or None where nothing says.
+    """Return how many more bytes this process can allocate now, or None if unknown.
 
-    The least of what is available on the machine, of what the control groups leave (their page
-    cache can be dropped, and is not counted as used), and of what ``ulimit -v`` and ``-d`` leave.
+    The minimum of the memory available on the machine, of that left by the control groups (page
+    cache can be dropped and does not count as used), and of that left by ``ulimit -v`` and ``-d``.
     """
     found = []
     available = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
@@ -96,22 +96,22 @@ def available_memory(root: Path = _ROOT) -> Limit | None:
 
 
 def memory_kills(root: Path = _ROOT) -> int:
-    """Return how many processes the kernel killed for want of memory, as far as it can be seen.
+    """Return how many processes the kernel is known to have killed because memory ran out.
 
-    Those of this control group, and those of the machine: only a change is of use.
+    This adds the counters of the control group and of the machine, so only a change is meaningful.
     """
     counts = []
     for group in _groups(root, "memory"):
         name = "memory.events" if group.version == 2 else "memory.oom_control"
         found = re.search(r"^oom_kill (\d+)$", group.text(name), re.MULTILINE)
         counts.append(int(found[1]) if found else 0)
-    # A group of version 2 counts the groups below it, too.
+    # In version 2 a group's counter includes the groups below it.
     machine = re.search(r"^oom_kill (\d+)$", _text(root / "proc/vmstat"), re.MULTILINE)
     return max(counts, default=0) + (int(machine[1]) if machine else 0)
 
 
 def _variables(root: Path, environ: Mapping[str, str] | None) -> Mapping[str, str]:
-    """Return the given variables; this process's own say nothing of another machine."""
+    """Return the given variables; by default this process's own, unless ``root`` is another one."""
     if environ is not None:
         return environ
     return os.environ if root == _ROOT else {}
@@ -134,7 +134,7 @@ def _left_of_process_limits() -> Iterator[Limit]:
 
 @dataclass(frozen=True)
 class _Group:
-    """A control group: where it lies, seen from the machine's root, and its version."""
+    """A control group: its location below the machine's root, and its version."""
 
     root: Path
     path: Path
@@ -147,7 +147,7 @@ class _Group:
         return f"/{(self.path / name).relative_to(self.root)}"
 
     def memory_limits(self) -> Iterator[tuple[str, int]]:
-        """Yield the limits by their file's name: version 2 slows a group down above ``high``."""
+        """Yield limits with their file names; version 2 also throttles a group above ``high``."""
         names = ("memory.max", "memory.high") if self.version == 2 else ("memory.limit_in_bytes",)
         for name in names:
             text = self.text(name)
@@ -185,7 +185,7 @@ def _groups(root: Path, controller: str) -> Iterator[_Group]:
 
 @dataclass(frozen=True)
 class _Mount:
-    """A mounted tree of control groups: the part of it that is mounted, and where."""
+    """A mounted control group tree: the part that is mounted, and the mount point."""
 
     version: int
     shown: str
@@ -193,10 +193,10 @@ class _Mount:
     controllers: frozenset[str]
 
     def inside(self, path: str) -> str:
-        """Return a group's path below the mount point, '' where the mount does not show it.
+        """Return a group's path below the mount point, '' if the mount does not include it.
 
-        A container sees its own group as the root of the mount while the process's path is that
-        of the machine; a process outside of its namespace of control groups has ``..`` in it.
+        A container sees its own group as the root of the mount, while the process's path is that
+        of the machine; for a process outside its cgroup namespace the path contains ``..``.
         """
         shown = self.shown.rstrip("/")
         if ".." in path.split("/") or not (path == shown or path.startswith(f"{shown}/")):
@@ -204,7 +204,7 @@ class _Mount:
         return path[len(shown) :].lstrip("/")
 
 
-# What containers see where /proc does not say.
+# What containers see if /proc does not say.
 _USUAL_GROUPS = ["0::/", "1:cpu:/", "2:memory:/"]
 _USUAL_MOUNTS = [
     _Mount(2, "/", "/sys/fs/cgroup", frozenset()),
@@ -225,12 +225,12 @@ def _mounts(root: Path) -> Iterator[_Mount]:
 
 
 def _unescaped(text: str) -> str:
-    """Return a path of mountinfo, in which blanks and backslashes are octal."""
+    """Decode a path of mountinfo, where spaces and backslashes are octal escapes."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 def _online_cpus(root: Path) -> int:
-    """Return the number of CPUs in a list such as ``0-3,8``; 1 where there is none."""
+    """Return the number of online CPUs, from a list such as ``0-3,8``; 1 without a list."""
     count = 0
     for part in _text(root / "sys/devices/system/cpu/online").split(","):
         first, _, last = part.partition("-")

@@ -1,4 +1,4 @@
-"""Text of others in Markdown: read as text, whatever markup, HTML or mention it imitates."""
+"""Escaping of untrusted text for Markdown, so that it cannot act as markup, HTML or a mention."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MARKUP = re.compile(r"[\\`*<\[\]#|]")
 
 
 def plain(text: object) -> str:
-    """Return text as it reads, white space as single spaces, also in the cell of a table.
+    """Return escaped text with white space as single spaces, also for table cells.
 
-    Nobody is mentioned by it: an ``@`` is followed by a space of no width.
+    It mentions nobody: an ``@`` is followed by a zero-width space.
     """
     return _MARKUP.sub(r"\\\g<0>", visible(" ".join(str(text).split())).replace("@", "@\u200b"))
 
 
 def code(text: object) -> str:
-    """Return text as code, on one line, also in the cell of a table."""
+    """Return text as inline code on one line, also for table cells."""
     return f"`{visible(str(text)).replace('`', chr(39)).replace('|', chr(92) + '|')}`"

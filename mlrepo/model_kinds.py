@@ -1,4 +1,4 @@
-"""The kinds of model files, by which backends say what they read."""
+"""The kinds of model files, with which backends declare what they read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 ONNX = "onnx"
 PYTORCH = "pytorch"
-"""Exported programs, and states of an architecture that is known."""
+"""Exported programs, and state dicts of a known architecture."""
 TORCHSCRIPT = "torchscript"
 OPENVINO = "openvino"
 DIRECTORY = "directory"
-"""Several files below one directory that is itself the model."""
+"""Several files in a directory that is itself the model."""
 
 _SUFFIXES = {
     ".pt2": PYTORCH,
@@ -22,6 +22,6 @@ _SUFFIXES = {
 
 
 def kind_of(file: Path) -> str:
-    """Return the kind of a model file by its name; what is not known by it counts as ONNX."""
+    """Return the kind of a model file by its name; any unknown name counts as ONNX."""
     found = (_SUFFIXES.get(suffix.lower()) for suffix in file.suffixes)
     return next(filter(None, found), ONNX)

@@ -1,4 +1,4 @@
-"""What somebody who misspelled a name may have meant."""
+"""Suggestions for misspelled names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST = 8
 def meant(name: str, known: Iterable[str]) -> str:
     """Return a sentence with the names nearest to ``name``, or with all of them; '' for none.
 
-    Case does not matter: ``Gateoverflow`` is near to ``GATEOverflow``.
+    Case is ignored: ``Gateoverflow`` is close to ``GATEOverflow``.
     """
     import difflib  # takes longer to import than most commands to run
 

@@ -1,8 +1,8 @@
-"""The tensors that an ONNX file holds or names, read from its protobuf fields without the weights.
+"""The tensors in an ONNX file, read from its protobuf fields without the weights.
 
-The package onnx is not needed, and no weight is read: the file is mapped, and all fields that are
-not on the way to a tensor are skipped. Field numbers are those of ``onnx.proto``, wire types those
-of the protobuf encoding (protobuf.dev/programming-guides/encoding).
+The package onnx is not needed, and no weight is read: the file is memory-mapped, and all fields
+that do not lead to a tensor are skipped. Field numbers are those of ``onnx.proto``, wire types
+those of the protobuf encoding (protobuf.dev/programming-guides/encoding).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Which fields of a message lead to tensors: number -> the message that it holds.
+# The fields of a message that lead to tensors: number -> type of the message in it.
 _WAYS: Mapping[str, Mapping[int, str]] = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
     "Training": {1: "Graph", 2: "Graph"},
@@ -34,7 +34,7 @@ _DIMS, _DATA_TYPE, _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 13, 14
 _KEY, _VALUE = 1, 2
 _EXTERNAL = 1
 _VARINT, _FIXED64, _BYTES, _GROUP, _END_GROUP, _FIXED32 = range(6)
-# Bits of an element by TensorProto.DataType; texts (8) have no fixed size.
+# Bits per element by TensorProto.DataType; strings (8) have no fixed size.
 _BITS = {
     1: 32,
     2: 8,
@@ -67,11 +67,11 @@ Span = tuple[int, int]
 
 
 class NotOnnx(ValueError):
-    """The bytes are no ONNX model."""
+    """The file is not an ONNX model."""
 
 
 class BadExternalData(ValueError):
-    """A model says where weights are in words that its readers understand differently."""
+    """A model gives the location of weights in a form that readers interpret differently."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class OnnxTensor:
     data_type:
         Its number in ``TensorProto.DataType``.
     external:
-        Whether the data are in another file; ``location`` (as written), ``offset`` and ``length``
-        (None where the file does not say) tell where.
+        Whether the data are in another file, given by ``location`` (as written), ``offset`` and
+        ``length`` (None if the file does not say).
     """
 
     name: str
@@ -97,7 +97,7 @@ class OnnxTensor:
 
     @property
     def size(self) -> int:
-        """The bytes of its data, from type and shape; 0 where the type has no fixed size."""
+        """The size of its data in bytes, from type and shape; 0 if the type has no fixed size."""
         bits = _BITS.get(self.data_type, 0)
         for dim in self.shape:
             bits *= dim
@@ -110,11 +110,12 @@ def onnx_tensors(path: Path) -> Iterator[OnnxTensor]:
     Raises
     ------
     NotOnnx
-        The file is no protobuf message with a graph.
+        The file is not a protobuf message with a graph.
     BadExternalData
-        The place of a tensor's data is no number: some readers take ``+0`` for one, some do not.
+        The offset or length of a tensor's data is not a plain number, such as ``+0``, which only
+        some readers accept.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     with mapped(path) as data:
         yield from _tensors(data)
@@ -122,7 +123,7 @@ def onnx_tensors(path: Path) -> Iterator[OnnxTensor]:
 
 @contextlib.contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
-    """Map a file for reading; raise :class:`NotOnnx` where it is empty."""
+    """Map a file for reading; raise :class:`NotOnnx` if it is empty."""
     with path.open("rb") as stream:
         if not stream.seek(0, 2):
             raise NotOnnx("it is empty")
@@ -148,7 +149,7 @@ def _tensors(data: mmap.mmap) -> Iterator[OnnxTensor]:
 
 
 def read_tensor(data: mmap.mmap, span: Span) -> OnnxTensor:
-    """Return what a TensorProto says without its data."""
+    """Return the description of a tensor from its TensorProto, without its data."""
     shape: list[int] = []
     name, data_type, external = "", 0, False
     entries: dict[str, str] = {}
@@ -189,7 +190,7 @@ def _number(text: str | None) -> int | None:
 
 
 def read_text(data: mmap.mmap, span: Span) -> str:
-    """Return the text at a span; bytes that are no UTF-8 become surrogates."""
+    """Return the text at a span; bytes that are not UTF-8 become surrogates."""
     return data[span[0] : span[1]].decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""Paths inside a Git tree, parsed once and safe everywhere afterwards."""
+"""Paths inside a Git tree, validated when they are parsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIVISIONS = ("closed", "open", "network")
 # The published results repositories hold spaces but no other exotic character.
 _COMPONENT = re.compile(r"[A-Za-z0-9._+@=(),\- ]{1,255}\Z")
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?\Z", re.IGNORECASE)
-# The only files and directories whose name begins with ".git" and that may be written.
+# The only files and directories with names beginning with ".git" that may be written.
 _ROOT_FILES = frozenset({".gitignore", ".gitattributes"})
 _ROOT_DIRECTORIES = frozenset({".github"})
 
@@ -27,7 +27,7 @@ class RepoPath:
 
     @classmethod
     def parse(cls, text: str) -> RepoPath:
-        """Parse ``text``; raise :class:`UserError` when a component could escape or surprise."""
+        """Parse ``text``; raise :class:`UserError` if a component is unsafe."""
         path = cls(tuple(unicodedata.normalize("NFC", text).split("/")))
         for depth, part in enumerate(path.parts):
             reason = _why_refused(part, depth, last=depth == len(path.parts) - 1)
@@ -70,14 +70,14 @@ def _why_refused(part: str, depth: int, *, last: bool) -> str:
 
 
 def name_problem(text: str) -> str:
-    """Return why ``text`` cannot be one component of a path, or an empty string."""
+    """Return why ``text`` cannot be a component of a path, or an empty string."""
     return _why_refused(text, 1, last=False)
 
 
 def escape_problem(text: str) -> str:
-    """Return why ``text`` is no single name below a directory, or an empty string.
+    """Return why ``text`` is not a single name in a directory, or an empty string.
 
-    Weaker than :func:`name_problem`: published trees hold names that mlrepo would not give.
+    Weaker than :func:`name_problem`: published trees contain names that mlrepo would not create.
     """
     if text in ("", ".", ".."):
         return f"is {text!r}, which names no file"

@@ -1,4 +1,4 @@
-"""Finding workloads and backends through entry points, so that a third party adds one by package.
+"""Discovery of workloads and backends through entry points, so that packages can add more.
 
 A plugin's module is imported only when it is used: a backend's framework may take seconds to load.
 """
@@ -13,7 +13,7 @@ from mlrepo.errors import UserError
 BACKENDS = "mlrepo.backends"
 WORKLOADS = "mlrepo.workloads"
 _KINDS = {BACKENDS: "backend", WORKLOADS: "benchmark"}
-# What pyproject.toml registers; for mlrepo run from its sources, which are no installed package.
+# What pyproject.toml registers, for mlrepo run from source without being installed.
 OWN = {
     BACKENDS: {
         "onnx": "mlrepo.backends.onnxruntime:OnnxRuntimeBackend",
@@ -32,14 +32,14 @@ OWN = {
     },
 }
 
-# What runs where nobody names a backend.
+# The default backend.
 DEFAULT_BACKEND = "onnx"
-# Other words for a backend on the command line: those of the automation that came before.
+# Aliases of backends on the command line, from the earlier automation.
 _ALIASES = {"onnxruntime": "onnx"}
 
 
 def backend_name(text: str) -> str:
-    """Return the name under which a backend is registered; it may be called by its framework."""
+    """Return the registered name of a backend, which may be given by its framework's name."""
     return _ALIASES.get(text, text)
 
 

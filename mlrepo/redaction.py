@@ -1,8 +1,8 @@
-"""Keeping secrets and personal names out of what is recorded.
+"""Redaction of secrets and personal names from what is recorded.
 
-Two nets: an allow-list for environment variables (a deny-list of names misses ``DATABASE_URL``),
-and a redactor that every text a person or a framework wrote passes through on its way into a
-commit. LoadGen's own logs are never rewritten: they hold no path and no environment.
+There are two safeguards: an allow-list of environment variables (a deny-list would miss
+``DATABASE_URL``), and a redactor for every text that a person or a framework wrote, before it is
+committed. LoadGen's own logs are never rewritten: they contain no paths and no environment.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ _STEERING = frozenset(
     }
 )
 
-# A shorter value of an environment variable would tear holes into ordinary words.
+# A shorter value of an environment variable would also match inside ordinary words.
 _SHORTEST = 8
 # name=value, "name": "value" and --name value, where the name says that the value is a secret.
-# Counts of tokens and tokenizers are none, and benchmarks of language models are full of them.
-# Nothing may repeat before the keyword: a long line of letters would take quadratic time.
+# Token counts and tokenizers are not secrets, and benchmarks of language models are full of them.
+# No repetition before the keyword: a long line of letters would take quadratic time.
 _KEYWORD = (
     r"(?:(?<!tik)token(?!s|iz)|secret|passw(?:or)?d|passphrase|api[_\-]?key|access[_\-]?key|credential"
     r"|private[_\-]?key|cookie(?!s))"
@@ -148,19 +148,19 @@ _SECRET_OPTION = re.compile(
 
 @dataclass(frozen=True)
 class Redactor:
-    """Replaces credentials, home directories, user names and host names in text.
+    """Replace credentials, home directories, user names and host names in text.
 
     Attributes
     ----------
     homes:
         Home directories, replaced by ``~``.
     users:
-        Login names, replaced by ``<user>`` where they stand as a whole word.
+        Login names, replaced by ``<user>`` if they are a whole word.
     hosts:
-        Host names, replaced by ``host_label`` where they stand as a whole word.
+        Host names, replaced by ``host_label`` if they are a whole word.
     secrets:
         Exact values known to be secret (values of unrecorded environment variables whose name
-        says so), replaced wherever they stand.
+        says so), replaced everywhere.
     """
 
     homes: tuple[str, ...] = ()
@@ -206,7 +206,7 @@ class Redactor:
     def arguments(self, arguments: Iterable[str]) -> tuple[list[str], dict[str, int]]:
         """Return a command's arguments without secrets and names, and the counts.
 
-        The value after an option that names a secret (``--token abc``) is one, whatever it is.
+        Any value after an option that names a secret (``--token abc``) is treated as a secret.
         """
         cleaned: list[str] = []
         counts: dict[str, int] = {}
@@ -215,7 +215,7 @@ class Redactor:
             if secret_follows:
                 text, found = MASK, {"secret assignment": 1}
             else:
-                # An argument that is not UTF-8 holds what no file can: spell it as an escape.
+                # Undecodable bytes of an argument cannot be written to a file: escape them.
                 text, found = self.text(argument.encode("utf-8", "backslashreplace").decode())
             cleaned.append(text)
             for kind, number in found.items():
@@ -225,12 +225,12 @@ class Redactor:
 
 
 def _masked(match: re.Match[str]) -> str:
-    """Return the match with its secret masked and all around it as it was."""
+    """Return the match with its secret masked and the rest unchanged."""
     groups = match.groupdict()
     for name in ("secret", "quoted", "bare"):
         if groups.get(name):
             start, end = (position - match.start() for position in match.span(name))
-            # A number in JSON needs the quotes of its name to stay JSON.
+            # If a JSON number is masked, the mask needs quotes like its key, to be valid JSON.
             quote = (groups["close"] or "") if name == "bare" and not groups["open"] else ""
             return f"{match[0][:start]}{quote}{MASK}{quote}{match[0][end:]}"
     return MASK
@@ -239,13 +239,13 @@ def _masked(match: re.Match[str]) -> str:
 def decoded(data: bytes) -> str:
     """Return bytes that a person or a framework wrote as text.
 
-    NULs are left out: they are no text, and without them UTF-16 can be read and masked.
+    NULs are removed: they are not text, and without them UTF-16 can be read and masked.
     """
     return data.replace(b"\0", b"").decode("utf-8", errors="replace")
 
 
 def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: without the login and the secrets that some hold."""
+    """Return a URL that may be shown: without login and secrets."""
     without = re.sub(r"(?<=://)(?!git@)[^/?#\s@]*(?:@[^/?#\s@]*)*@", "", url)
     return Redactor().text(without)[0]
 
@@ -253,7 +253,7 @@ def shown_url(url: str) -> str:
 def recorded_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that may be recorded, by :data:`RECORDED_VARIABLES`.
 
-    Those of frameworks are recorded where a word of their names says that they steer.
+    Those of frameworks are recorded only if a word in their name marks them as settings.
     """
     return {
         name: value
@@ -270,7 +270,7 @@ def _steers(name: str) -> bool:
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return values of variables whose name says they are secret, longest first.
 
-    Values shorter than eight characters are left out: they would tear holes into ordinary words.
+    Values shorter than eight characters are left out: they would match inside ordinary words.
     """
     values = {v for n, v in environ.items() if _SECRET_NAME.search(n) and len(v) >= _SHORTEST}
     return tuple(sorted(values, key=len, reverse=True))
@@ -278,10 +278,10 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 @functools.cache
 def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the secrets as they are and as programs write them, longest first.
+    """Return the secrets as they are and as programs encode them, longest first.
 
-    In JSON, Python and shell quotes, in a URL, in hexadecimal digits, and in base64 wherever in the
-    encoded text they begin.
+    In JSON, Python and shell quotes, in a URL, in hexadecimal digits, and in base64 at any offset
+    in the encoded text.
     """
     forms: set[str] = set()
     for secret in filter(None, secrets):
@@ -301,7 +301,7 @@ def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _in_base64(data: bytes) -> Iterator[str]:
-    """Yield what stands of ``data`` in base64, for each place in a group of three bytes."""
+    """Yield the base64 characters of ``data`` alone, for each offset in a group of three bytes."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode()
         whole = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

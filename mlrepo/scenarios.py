@@ -1,8 +1,8 @@
-"""The scenarios of MLPerf Inference, and what each asks of a run.
+"""The scenarios of MLPerf Inference, and what each requires of a run.
 
-Source: ``inference_rules.adoc`` of mlcommons/inference_policies, and of LoadGen ``FromConfig``
+Source: ``inference_rules.adoc`` of mlcommons/inference_policies, and LoadGen's ``FromConfig``
 (test_settings_internal.cc) and ``PerformanceSummary`` (results.cc). Records, data files and layouts
-hold the names.
+contain the names.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ class Scenario:
     name:
         As in records and directories.
     loadgen:
-        What LoadGen calls it: it runs Interactive as a Server with tighter limits.
+        LoadGen's name for it; LoadGen runs Interactive as Server with tighter limits.
     issue:
-        When queries are sent; None for what is not a scenario.
+        When queries are sent; None if this is not a scenario.
     bounded:
-        A latency bound decides whether a run is VALID.
+        Whether a latency bound decides if a run is VALID.
     samples_per_query:
-        How many samples a query has by the rules; 1 where the number is free.
+        How many samples a query has by the rules; 1 if the number is free.
     lower_is_better:
-        The result is a latency.
+        Whether the result is a latency.
     least_queries:
-        The fewest queries of a run with which early stopping can be satisfied (v2.0 and later).
+        The minimum number of queries that can satisfy early stopping (v2.0 and later).
     setting:
-        The setting of a ``user.conf`` that carries the load: ``target_qps`` or ``target_latency``
+        The setting in ``user.conf`` that defines the load: ``target_qps`` or ``target_latency``
         (milliseconds).
     unit:
         The unit of the result in most benchmarks and rounds.
     field:
         The field of LoadGen's ``TestSettings`` for it: a rate per second, or nanoseconds.
     suffix:
-        What LoadGen's mlperf.conf appends to the name of a benchmark for this scenario.
+        The suffix of a benchmark's name in LoadGen's mlperf.conf for this scenario.
     needs_tokens:
-        Only benchmarks with token latencies have the scenario.
+        Whether only benchmarks with token latencies have the scenario.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Scenario:
 
     @property
     def scale(self) -> float:
-        """What one of the setting is in the field: nanoseconds for the milliseconds of streams."""
+        """The factor from setting to field: for streams, from milliseconds to nanoseconds."""
         return 1e6 if self.is_stream else 1.0
 
     def loadgen_model(self, benchmark: str) -> str:
-        """Return what a benchmark is called in LoadGen's mlperf.conf for this scenario."""
+        """Return the name of a benchmark in LoadGen's mlperf.conf for this scenario."""
         return benchmark + self.suffix
 
     @property
     def is_stream(self) -> bool:
-        """Whether a query is sent when the last one is answered."""
+        """Whether each query is sent when the previous one is answered."""
         return self.issue is Issue.ONE_BY_ONE
 
     @property
@@ -160,7 +160,7 @@ _ALL = (
 )
 # By name, in the usual order.
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({each.name: each for each in _ALL})
-# What LoadGen itself knows, by its names.
+# The scenarios of LoadGen itself, by LoadGen's names.
 LOADGEN_SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {each.name: each for each in _ALL if each.name == each.loadgen}
 )
@@ -187,14 +187,14 @@ _NONE = Scenario("", "", None, False, 1, False, 1, "", "", "")
 def named(text: object) -> Scenario:
     """Return the scenario that a log or a directory names exactly.
 
-    Where it names none, that is a scenario without a name, of which nothing is true.
+    If it names none, the result has an empty name and no property of a scenario.
     """
     return SCENARIOS.get(text, _NONE) if isinstance(text, str) else _NONE
 
 
 def spelled(directory: str) -> str:
-    """Return the scenario that a directory is named after; any other name as it is.
+    """Return the scenario that a directory is named after; any other name is returned unchanged.
 
-    Older layouts have the names in lower case.
+    Older layouts use lower-case names.
     """
     return next((name for name in SCENARIOS if name.lower() == directory.lower()), directory)

@@ -1,7 +1,7 @@
-"""Which credentials are known, and the fixed bytes without which none can be in a file.
+"""The known credentials, and the fixed bytes that a file with one must contain.
 
-Searching fixed bytes is fast and needs no module: a commit without any of them (nearly every
-commit) is spared the regular expressions and their start-up time.
+Searching for fixed bytes is fast and needs no module: a commit without any of them (nearly every
+commit) does not need the regular expressions and their start-up time.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ WORDLIKE_TOKENS: tuple[tuple[str, str, str, int], ...] = (
 
 _URL = "credentials in a URL"
 
-# Those that are known by what is around them: by bytes that are part of a long word, and by others.
+# Credentials known by their context: by bytes that are part of a long word, and by other bytes.
 _CONTEXT_WORDS: dict[str, tuple[bytes, ...]] = {
     "JSON web token": (b"eyJ",),
     "private key": (b"PuTTY-User-Key-File",),
@@ -123,7 +123,7 @@ _CONTEXTS: dict[str, tuple[bytes, ...]] = {
 
 
 def _anchors_in_words() -> dict[str, tuple[tuple[bytes, bool], ...]]:
-    """Return the anchors of each kind, and whether each holds a character that joins words."""
+    """Return the anchors of each kind, and whether each contains a character that joins words."""
     found = dict(_CONTEXT_WORDS)
     for kind, prefixes, *_ in TOKENS + WORDLIKE_TOKENS:
         found[kind] = found.get(kind, ()) + tuple(prefixes.encode().split())
@@ -145,7 +145,7 @@ _HEX = b"0123456789abcdefABCDEF"
 
 
 def views(data: bytes) -> tuple[bytes, ...]:
-    """Return the bytes as they are and, where they differ, as :data:`READINGS` have them."""
+    """Return the bytes and their different readings (:data:`READINGS`)."""
     return tuple(dict.fromkeys(reading(data) for reading in READINGS))
 
 
@@ -156,14 +156,14 @@ def _as_they_are(data: bytes) -> bytes:
 def _without_nuls(data: bytes) -> bytes:
     """Read text in UTF-16 and UTF-32.
 
-    Whichever byte comes first, with or without a mark, and also where somebody appended it to a
+    This works for either byte order, with or without a byte order mark, and for text appended to a
     file in another encoding.
     """
     return data.replace(b"\0", b"") if b"\0" in data else data
 
 
 def _without_colours(data: bytes) -> bytes:
-    """Read what a terminal shows: `grep --color` writes an escape into the middle of a token."""
+    """Remove terminal escapes: `grep --color` writes them into the middle of a token."""
     text = _without_nuls(data)
     if b"\x1b" not in text:
         return text
@@ -216,5 +216,5 @@ def _long_words(data: bytes) -> set[bytes]:
 
 
 def _names_a_user(data: bytes) -> bool:
-    """Say whether an "@" may stand in the authority of a URL: before its first slash."""
+    """Return whether an "@" may be in the authority of a URL: before its first slash."""
     return any(b"@" in rest.partition(b"/")[0] for rest in data.split(b"://")[1:])

@@ -1,4 +1,4 @@
-"""The regular expressions of credentials: what is masked, and what refuses a push."""
+"""The regular expressions for credentials, which are masked or cause a push to be refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CONTEXTS: Mapping[str, re.Pattern[str]] = {
         r"|PuTTY-User-Key-File-\d:.*?(?:Private-MAC:[^\n]*|\Z)",
         re.DOTALL,
     ),
-    # All up to the last "@" of the authority; "git@" is everybody's login at a Git host.
+    # Everything up to the last "@" of the authority; "git@" is the shared login of Git hosts.
     "credentials in a URL": re.compile(
         rf"://(?!git@|{MASK}@)(?P<secret>[^/?#\s'\"\\]+)(?=@)", re.IGNORECASE
     ),

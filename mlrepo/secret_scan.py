@@ -1,8 +1,8 @@
-"""Finding credentials in bytes that are about to leave.
+"""Detection of credentials in bytes that are about to be committed or pushed.
 
-The redactor (:mod:`mlrepo.redaction`) masks by the same patterns generously, since a mask costs
-nothing. Here a match refuses a commit, so a placeholder such as ``$TOKEN`` is none, and a line
-that says ``mlrepo:allow-secret`` is let through.
+The redactor (:mod:`mlrepo.redaction`) masks every match of the same patterns, since a mask costs
+nothing. Here a match refuses a commit, so a placeholder such as ``$TOKEN`` does not count, and a
+line that contains ``mlrepo:allow-secret`` is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALLOW_MARK = b"mlrepo:allow-secret"
 
 _SHORTEST_VALUE = 6
-# What manuals write where a credential goes.
+# Placeholders that manuals use for credentials.
 _PLACEHOLDER = re.compile(
     r"[$<>{}%*]|\.\.\.|x{4}|your|example|dummy|placeholder|changeme|redacted|token-abc123"
     r"|\A(?:anonymous|anoncvs|password|passwd|pass|secret|token)\Z",
@@ -31,16 +31,16 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/=_.~\-]+")
 
 
 class Secret(NamedTuple):
-    """A credential that was found: what it is and the line, counted from 1; never its text."""
+    """A credential that was found: its kind and its line, counted from 1, but never its text."""
 
     kind: str
     line: int
 
 
 def find_secrets(data: bytes, among: Collection[str] = KINDS) -> list[Secret]:
-    """Return the credentials in ``data``, in whatever encoding; at most one of a kind in a line.
+    """Return the credentials in ``data``, in any encoding; at most one of each kind per line.
 
-    Only those of the kinds ``among``, where it is known already that there are no others.
+    Only the kinds ``among`` are searched for, if it is already known that there are no others.
     """
     kinds = possible_kinds(data, among)
     found = {
@@ -54,14 +54,14 @@ def find_secrets(data: bytes, among: Collection[str] = KINDS) -> list[Secret]:
 def without_secrets(data: bytes) -> tuple[bytes, dict[str, int]]:
     """Return ``data`` with each credential masked, and how many of each kind.
 
-    Data without any come back as they are. Text in UTF-16 with one comes back without its NULs,
-    and where a terminal's escapes are in a secret, without those.
+    Data without credentials are returned unchanged. UTF-16 text with one is returned without its
+    NULs, and text with terminal escapes in a secret without these.
     """
     from mlrepo.secret_patterns import MASK
 
     kinds = possible_kinds(data)
     counts: dict[str, int] = {}
-    # One file may hold several readings: what is masked in one is read again in the next.
+    # Several readings may match in a file: the masked result of one is the input of the next.
     for reading in READINGS if kinds else ():
         view = reading(data)
         spans = [(start, end, kind) for kind, _, start, end in _found(view, kinds)]
@@ -113,7 +113,7 @@ def _names_a_password(value: str) -> bool:
 
 
 def _is_login(value: str) -> bool:
-    """Say whether the value is a login in base64, or looks like a token: code does not."""
+    """Return whether the value is a login in base64 or looks like a token, unlike code."""
     try:
         if b":" in base64.b64decode(value, validate=True):
             return True

@@ -1,4 +1,4 @@
-"""The settings of a results repository and how one is resolved.
+"""The settings of a results repository and how they are resolved.
 
 Order: command-line flag, ``MLREPO_*``, ``CK_MLPERF_INFERENCE_*`` (scripts written for the CK
 automation keep working), ``mlrepo.toml``, default. Each resolved value remembers where it came
@@ -20,7 +20,7 @@ FILE_NAME = "mlrepo.toml"
 
 @dataclass(frozen=True)
 class Setting:
-    """One key of ``mlrepo.toml``: what it means and which values it takes."""
+    """A key of ``mlrepo.toml``: its meaning and its valid values."""
 
     key: str
     summary: str
@@ -41,7 +41,7 @@ class Setting:
         return f"CK_MLPERF_INFERENCE_{self.legacy}" if self.legacy else ""
 
     def check(self, value: str, origin: str) -> str:
-        """Return the value in its canonical spelling; raise :class:`UserError` if it is none."""
+        """Return the value in its canonical spelling; raise :class:`UserError` if it is invalid."""
         try:
             parsed = self.parse(value.strip())
         except ValueError as error:
@@ -200,7 +200,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Resolver:
-    """Looks settings up in flags, environment and file.
+    """Look up settings in flags, environment and file.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Commands as a person can paste them into a shell, whatever is in their words."""
+"""Quoting of commands so that a person can paste them into a shell."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _NAMED = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 def shell_command(words: Iterable[str | Path]) -> str:
     """Return a command that a shell reads as these words, on one line of printable text.
 
-    A word with spaces, quotes or ``$`` is quoted by apostrophes. One that would end a line, steer a
-    terminal or end a code span of Markdown (a backtick) is written in ``$'…'``, which bash, zsh,
-    ksh and POSIX.1-2024 know.
+    A word with spaces, quotes or ``$`` is put in single quotes. One that would end a line, control
+    a terminal or end a Markdown code span (a backtick) is written as ``$'…'``, which bash, zsh, ksh
+    and POSIX.1-2024 support.
     """
     return " ".join(map(quoted, words))
 
@@ -33,5 +33,5 @@ def _spelt(char: str) -> str:
         return _NAMED[char]
     if char.isprintable() and char != "`":
         return char
-    # In octal, which has a fixed length: \x41 and a digit after it are read as one by some.
+    # In octal, which has a fixed length: some shells read \x41 and a following digit as one.
     return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))

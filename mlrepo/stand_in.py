@@ -1,9 +1,9 @@
-"""What sometimes lies in the place of a file: a pointer to it, a link as text, an error page.
+"""Detection of stand-ins: files that only replace the real one, such as a pointer or an error page.
 
 A repository with Git LFS or git-annex that was copied without its contents, a clone without
-symbolic links, a download that failed: each leaves a small file under the name of the real one.
-No such file is what LoadGen or a person writes there, so it is recognised by its first bytes. What
-is a document of its own, such as compressed data, is a stand-in only where JSON or text belongs.
+symbolic links, a failed download: each leaves a small file under the name of the real one. Neither
+LoadGen nor a person writes such a file, so its first bytes identify it. A valid document of another
+type, such as compressed data, is a stand-in only if the file should be JSON or text.
 
 Sources: the specification of pointers (``docs/spec.md`` of git-lfs), "pointer file format" of
 git-annex, ``core.symlinks`` of git-config(1).
@@ -18,7 +18,7 @@ WAY_OUT = (
     "Put the file itself there: `git lfs pull` or `git annex get` fetches what a pointer names, "
     "and the machine that made it has it."
 )
-# A pointer is smaller, and a link's target no longer than a path may be.
+# A pointer is smaller than this, and a link's target is not longer than a path may be.
 HEAD = 4096
 
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -39,9 +39,9 @@ _NO_TEXT: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"<\?xml\b"), "an XML document"),
     (re.compile(rb"\x1f\x8b|PK\x03\x04|\xfd7zXZ|\x28\xb5\x2f\xfd|BZh[1-9]1AY"), "compressed data"),
 )
-# As the files end that a round asks for and that its checkers read.
+# Suffixes of the files that a round requires and its checkers read.
 _TEXTS = (".json", ".txt", ".log", ".conf", ".config")
-# All of them begin with one of these bytes, but for the name of a file, which is short.
+# All of them begin with one of these bytes, except the name of a file, which is short.
 _FIRST = frozenset(b"v./#<4P(B\0\x1f\xfd")
 _LONGEST_NAME = 262
 _UTF16 = {
@@ -51,14 +51,14 @@ _UTF16 = {
 
 
 def stand_in(head: bytes, name: str = "") -> str:
-    """Return what a file is in place of the one that should be there; '' if it may be that one.
+    """Return what kind of stand-in a file is; '' if it may be the real file.
 
     Parameters
     ----------
     head:
-        The file, of which the first :data:`HEAD` bytes are looked at.
+        The content of the file, of which the first :data:`HEAD` bytes are examined.
     name:
-        The file's name, which says whether it is JSON or text; without one it is.
+        The file's name, which says whether it should be JSON or text; if empty, it should.
     """
     is_text = not name or name.endswith(_TEXTS)
     head = head[:HEAD]
@@ -73,7 +73,7 @@ def stand_in(head: bytes, name: str = "") -> str:
 
 
 def _as_utf8(head: bytes) -> bytes:
-    """Return text in UTF-16 as UTF-8, with or without a mark before it; all else as it is."""
+    """Return UTF-16 text, with or without a byte order mark, as UTF-8; other data unchanged."""
     encoding = _UTF16.get(head[:2], "")
     if not encoding and len(head) >= 4 and head[1] == head[3] == 0 != head[0]:
         encoding = "utf-16-le"

@@ -1,4 +1,4 @@
-"""A read-only view of a tree of files, wherever it stands: a directory, the index, a commit."""
+"""A read-only view of a file tree: a directory, the index or a commit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 
 class Kind(Enum):
-    """What stands at a path. Only :attr:`FILE` is ever read; links are never followed."""
+    """The type of an entry. Only :attr:`FILE` is ever read; links are never followed."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -27,11 +27,11 @@ class Entry(NamedTuple):
         One path component, as the file system or Git has it (bytes that are not UTF-8 are
         escaped with ``surrogateescape``).
     kind:
-        What stands there.
+        The type of the entry.
     size:
-        Bytes of a file; -1 where the view does not know it without reading.
+        The size of a file in bytes; -1 if the view does not know it without reading.
     target:
-        Where a link points, as text; empty for all else.
+        Where a link points, as text; empty for other entries.
     """
 
     name: str
@@ -41,17 +41,17 @@ class Entry(NamedTuple):
 
 
 class Missing(Exception):
-    """The path holds nothing that can be read; the message says why."""
+    """There is no readable file at the path; the message says why."""
 
 
 class Tree(Protocol):
-    """What the checker may ask of a tree. Paths are POSIX, relative to the root, '' is the root."""
+    """The checker's interface to a tree. Paths are POSIX, relative to the root, which is ''."""
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
 
     def read(self, path: str, limit: int = -1) -> bytes:
         """Return the bytes of a file, at most ``limit`` of them; raise :class:`Missing`."""
@@ -62,14 +62,14 @@ class Tree(Protocol):
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
         """Return a text for each path that changes when anything at or below it does.
 
-        In commits and the index it is made of object ids; in a working directory of names, sizes,
-        times of change and inode numbers, read by as many processes as there are ``workers``. It
-        is empty where a change just now might leave all of these as they are.
+        For commits and the index it is made of object ids; for a working directory, of names,
+        sizes, change times and inode numbers, which ``workers`` processes read. It is empty
+        if a change so recently made might leave all of these the same.
         """
 
 
 def walk(tree: Tree, path: str = "") -> Iterator[tuple[str, Entry]]:
-    """Yield ``(path, entry)`` of everything below ``path``, directories before their content."""
+    """Yield ``(path, entry)`` for everything below ``path``, directories before their content."""
     for entry in tree.entries(path):
         below = f"{path}/{entry.name}" if path else entry.name
         yield below, entry
