@@ -1,4 +1,4 @@
-"""What a judge yields: a broken rule, before anybody says what that means for a verdict."""
+"""What a judge yields: a broken rule, before its effect on a verdict is decided."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Breach:
     message:
         What is wrong, one sentence.
     line:
-        Counted from 1; 0 where the whole file is meant.
+        Counted from 1; 0 for the whole file.
     expected, actual:
         What the rule wants and what is there.
     hint:
@@ -31,9 +31,9 @@ class Breach:
         Which part of the rule is broken, where an official checker does not treat all parts alike
         (``parts`` of ``enforcement.json``); empty for what the rule is mainly about.
     subject:
-        What the breach is of, such as a metric: for the official checker's traceback.
+        What the breach is about, such as a metric; quoted in the official checker's traceback.
     is_slight:
-        Strict only warns of it.
+        Whether strict only warns about it.
     """
 
     rule: str
@@ -56,5 +56,5 @@ Judging = Generator[Breach, None, T]
 
 
 def death(path: str, why: str, *, line: int = 0) -> Breach:
-    """Return that the official checker ends with a traceback at a file, and of what."""
+    """Return a breach that says where and why the official checker ends with a traceback."""
     return Breach(CRASH, path, f"The official checker dies here: {why}.", line)

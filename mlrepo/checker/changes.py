@@ -1,4 +1,4 @@
-"""Judge what changed paths touch, and nothing else: for the hooks of commit and push."""
+"""Judge only what the changed paths affect, for the commit and push hooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Touched:
     paths:
         The changed paths below a division.
     results:
-        Directories below ``results`` whose own files changed: a result, or more than one.
+        Directories below ``results`` whose own files changed: one result or more each.
     referring:
         Directories below ``results`` that read a changed file from elsewhere: the description of
         the system, the mapping of models, the code.
@@ -44,23 +44,22 @@ class _Touched:
 def check_changes(
     tree: Tree, round: Round, paths: Iterable[str], *, before: Callable[[], Tree | None]
 ) -> Report:
-    """Return the findings and results that the changed paths answer for.
+    """Return the findings and results that the changed paths are responsible for.
 
-    A result counts as changed with any file of its own: logs, measurements, compliance. It is
-    judged whole, with the description of its system. Where a file changed that results only refer
-    to (a system's description, the code), a finding counts if the tree before did not have it.
+    A result counts as changed if any of its own files did: logs, measurements, compliance. It is
+    judged as a whole, with the description of its system. For a changed file that results only
+    refer to (a system's description, the code), a finding counts only if it is new.
 
     Parameters
     ----------
     tree:
         What is to be committed or pushed.
     round:
-        Whose rules hold.
+        The round whose rules apply.
     paths:
         Files that were added, changed or removed, from the root of the tree.
     before:
-        Returns the tree that the paths changed from, None where there was none; called only when
-        it is needed.
+        Returns the tree before the change, None if there was none; called only when needed.
     """
     touched = _touched(tree, round, paths)
     results: dict[str, Result] = {}
@@ -97,9 +96,10 @@ def _touched(tree: Tree, round: Round, paths: Iterable[str]) -> _Touched:
 
 
 def _may_be_missed(tree: Tree, root: str, kind: str, name: str) -> bool:
-    """Say whether code that results name may be gone.
+    """Say whether code that results refer to may be gone.
 
-    Its directory is, or what changed stands in its place: a link, or a file that names other code.
+    Its directory is missing, or what changed has taken its place: a link, or a file that names
+    other code.
     """
     directory = f"{root}/src" if kind == "src" else f"{root}/code/{name.partition('/')[0]}"
     entry = tree.entry(directory)
@@ -107,7 +107,7 @@ def _may_be_missed(tree: Tree, root: str, kind: str, name: str) -> bool:
 
 
 def _of_unit(report: Report, unit: str) -> Iterator[Finding]:
-    """Yield what a changed unit answers for beside its results: its system, and what it lacks."""
+    """Yield a changed unit's findings besides its results': on its system, on what is missing."""
     judged = {result.path for result in report.results}
     division, submitter, _, system = unit.split("/")[:4]
     description = f"{division}/{submitter}/systems/{system}.json"

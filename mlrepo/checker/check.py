@@ -26,15 +26,15 @@ def check(
     tree:
         What is checked.
     round:
-        Whose rules hold.
+        The round whose rules apply.
     submitter:
         Only this submitter's directories; empty for all.
     only:
         Only results at or below this path; empty for all.
     workers:
-        Processes that share the systems among them.
+        Number of processes to divide the systems among.
     store:
-        Where verdicts are remembered from check to check; None to judge all anew.
+        Where verdicts are cached between checks; None to judge everything anew.
     """
     verdicts = None if store is None else Verdicts(round, store)
     selection = CheckSelection(submitter, only)

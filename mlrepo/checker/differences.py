@@ -85,14 +85,14 @@ WHY: Mapping[str, str] = {
     "compliance-other-run": "a test of another scenario or result says nothing about this one",
 }
 
-# Why strict only warns of what an official checker rejects.
+# Why strict only warns about what an official checker rejects.
 WHY_NOT: Mapping[str, str] = {
     "tree-root-files": "files in the root belong to no submitter; a published repository has some",
     "performance-equal-issue-configured": "the log says that samples were issued equally often, "
     "as the rules ask; the checker of v4.1 looks in it for a text that LoadGen never writes",
 }
 
-# What strict rejects beyond those breaches of a rule that the official checkers reject too.
+# What only strict rejects of a rule that the official checkers enforce in part.
 PARTLY: Mapping[str, str] = {
     "accuracy-hash": "the hashes of two logs, one that is no SHA-256, or that of another log: no "
     "official checker ever compares it; the hash of a truncated log cannot be compared any more. "
@@ -132,7 +132,7 @@ PARTLY: Mapping[str, str] = {
     "directory (v6.1)",
 }
 
-# Where the profile `official` is not what the official checker would say.
+# Where the profile `official` differs from what the official checker would say.
 LIMITS = (
     "Of the Power WG's checks (`power_checker.py`, part of the official verdict since v3.1) the "
     "checksums of the session's files are compared; its messages, its log and the sources of its "
@@ -176,7 +176,7 @@ def only_strict() -> Iterator[ProfileDifference]:
 
 
 def only_official() -> Iterator[ProfileDifference]:
-    """Yield the rules whose breach the official checker rejects and strict only warns of."""
+    """Yield the rules whose breach the official checker rejects and strict only warns about."""
     for rule in RULES.values():
         if rule.severity is Severity.WARNING:
             names = [name for name in _rounds(rule.since) if rule.breaks(name)]
@@ -185,7 +185,7 @@ def only_official() -> Iterator[ProfileDifference]:
 
 
 def _rounds(since: str) -> list[str]:
-    """Return the rounds from one on; v0.5 came without a checker of its own."""
+    """Return the rounds since one; v0.5 came without a checker of its own."""
     rounds = list(SHIPPED)
     return rounds[rounds.index(since) :]
 

@@ -1,4 +1,4 @@
-"""Where the breaches at a result become findings, and the official checker's verdict on them."""
+"""Turn the breaches of a result into findings, with the official checker's verdict on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Docket:
-    """What was found at a result, or at what is judged beside results.
+    """The findings on a result, or on what is judged beside results.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class Docket:
     def record(self, breaches: Iterable[Breach]) -> bool:
         """Record breaches; return whether the official checker accepts them all.
 
-        Breaches are taken one by one, so that what a judge reads is read in the order of its
-        findings. Where something else lies in the place of a file, that is said first: the cause.
+        Breaches are taken one by one, so that files are read in the order of their findings. A
+        stand-in in place of a file is reported first, as the cause.
         """
         accepts = True
         for breach in breaches:
@@ -69,14 +69,14 @@ class Docket:
         return not any(finding.breaks_strict for finding in self.findings)
 
     def leave(self) -> None:
-        """Note that the official checker is done with the result: it dies of nothing that follows.
+        """Note that the official checker is done with the result: nothing later makes it crash.
 
-        The modular checker reads all files of a result before it judges any: it never leaves.
+        The modular checker reads all files of a result before it judges any, so it is never done.
         """
         self._is_left = not self.official.reads_ahead
 
     def _record_death(self, breach: Breach) -> bool:
-        """Record of what the official checker dies, of a file once; return whether it is new."""
+        """Record a crash of the official checker, once per file; return whether it is new."""
         if any(f.rule == CRASH and f.path == breach.path for f in self.findings):
             return False
         if self._is_left:

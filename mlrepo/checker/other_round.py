@@ -1,7 +1,7 @@
-"""Whether a tree was measured for another round than the one whose rules it is judged by.
+"""Find out whether a tree was measured for another round than the one it is judged by.
 
-LoadGen's seeds are new in each round: none of 28,113 published runs from v0.5 to v6.0 has those of
-another one. A wrong ``--round`` therefore breaks the same rule in every result.
+LoadGen's seeds are new in each round: none of 28,113 published runs from v0.5 to v6.0 has another
+round's seeds. A wrong ``--round`` therefore breaks the same rule in every result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlrepo.rounds import SHIPPED, Round
 from mlrepo.tree import Missing, Tree
 
 RULE = "round-seeds"
-# What results break that were measured for another round, or whose logs are of an older form.
+# The rules broken by results of another round, or by logs in an older format.
 _SEEDS, _LOG = "performance-seeds", "performance-log"
 _SUMMARY = "performance/run_1/mlperf_log_summary.txt"
 _LARGEST_SUMMARY = 1 << 16
@@ -30,7 +30,7 @@ def other_round(tree: Tree, round: Round, results: Sequence[Result]) -> Finding 
     Parameters
     ----------
     results:
-        As judged for ``round``.
+        The results as judged for ``round``.
     """
     broken = [one for one in results if any(f.rule in (_SEEDS, _LOG) for f in one.findings)]
     if 2 * len(broken) <= len(results):
@@ -56,7 +56,7 @@ def other_round(tree: Tree, round: Round, results: Sequence[Result]) -> Finding 
 
 
 def _owner(tree: Tree, result: Result, owners: Mapping[int, str]) -> str:
-    """Return the round whose seeds a result has; an empty text if no round has them."""
+    """Return the round whose seeds a result has; '' if no round has them."""
     seeds = {f.actual.encode() for f in result.findings if f.rule == _SEEDS}
     if not seeds:
         try:

@@ -1,4 +1,4 @@
-"""What judging a part of a tree gives, and its form as bytes."""
+"""The outcome of judging a part of a tree, and its serialised form."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Outcome:
     results:
         Judged results.
     findings:
-        Of no single result.
+        Findings that belong to no single result.
     rejects:
-        The official checker refuses all results of the submitter.
+        Whether the official checker rejects all results of the submitter.
     """
 
     results: tuple[Result, ...] = ()
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def joined(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return all of them as one."""
+    """Join the outcomes into one."""
     return Outcome(
         tuple(result for outcome in outcomes for result in outcome.results),
         tuple(finding for outcome in outcomes for finding in outcome.findings),
@@ -45,7 +45,7 @@ _FINDING_FIELDS = [field.name for field in fields(Finding)]
 
 
 def to_values(outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome as what JSON knows; the columns of all rows are written once."""
+    """Return the outcome as JSON values; the columns of all rows are written once."""
     columns = next((list(row) for result in outcome.results for row in result.rows), [])
     return {
         "columns": columns,
@@ -64,7 +64,7 @@ def to_values(outcome: Outcome) -> dict[str, Any]:
 
 
 def from_values(values: dict[str, Any]) -> Outcome:
-    """Return the outcome that :func:`to_values` made the values of."""
+    """Return the outcome that :func:`to_values` serialised."""
     columns = values["columns"]
     return Outcome(
         tuple(

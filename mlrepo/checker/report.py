@@ -1,4 +1,4 @@
-"""What a check of a whole tree returns: results with verdicts, and findings."""
+"""The report on a whole tree: results with verdicts, and findings."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Result:
     path:
         ``<division>/<submitter>/results/<system>/<benchmark>/<scenario>``.
     division, submitter, system, benchmark, scenario:
-        Its components as the directories are named.
+        The components of the path.
     official, strict:
-        The verdicts: True is valid.
+        The verdicts; True means valid.
     value:
-        The result in ``unit`` as the round's official checker prints it; None when none is read.
+        The result in ``unit`` as the round's official checker prints it; None if none is read.
     unit:
-        Such as ``Samples/s``; empty when none is read.
+        Such as ``Samples/s``; empty if none is read.
     accuracy:
-        As the official checker's summary prints it; empty when none is read.
+        As the official checker's summary prints it; empty if none is read.
     rows:
         This result's rows of the round's ``summary.csv``: column to value.
     findings:
-        What was found at this result.
+        The findings on this result.
     prints:
-        What tells its runs and its system from all others: pairs of a name, such as
+        Fingerprints of its runs and its system, to find copies: pairs of a name, such as
         ``performance/run_1`` or ``system``, and a fingerprint.
     """
 
@@ -56,12 +56,12 @@ class Result:
         return self.official if profile == "official" else self.strict
 
     def unprinted(self) -> Result:
-        """Return the result as it is where the official checker writes, and dies of, no row."""
+        """Return the result without rows, and without a crash at writing one."""
         kept = (f for f in self.findings if f.path.startswith(f"{self.path}/") or f.rule != CRASH)
         return replace(self, official=False, rows=(), findings=tuple(kept))
 
     def unseen(self) -> Result:
-        """Return the result as it is where the official checker never looks at it."""
+        """Return the result as one that the official checker never looks at."""
         return replace(self, official=False, rows=(), findings=without_crashes(self.findings))
 
 
@@ -76,9 +76,9 @@ class Report:
     results:
         Sorted by path.
     findings:
-        Of the tree as a whole: they decide the exit code but turn no result invalid.
+        Findings on the tree as a whole: they count for the exit code but invalidate no result.
     columns:
-        Of the round's ``summary.csv``, in order.
+        Columns of the round's ``summary.csv``, in order.
     """
 
     round: str
@@ -92,7 +92,7 @@ class Report:
         return not breaks and all(result.valid(profile) for result in self.results)
 
     def all_findings(self) -> Iterator[Finding]:
-        """Yield the tree's findings, then each result's; one that results share is in each."""
+        """Yield the tree's findings, then each result's; a shared one is repeated for each."""
         yield from self.findings
         for result in self.results:
             yield from result.findings

@@ -1,4 +1,4 @@
-"""Which round's rules a tree is judged by."""
+"""Determine the round by whose rules a tree is judged."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def round_of(
     label: str,
     flag: str | None = None,
 ) -> Round:
-    """Return the round.
+    """Return the round by whose rules the tree is judged.
 
-    Asked in this order: ``--round``, the environment, the ``mlrepo.toml`` of a results repository,
-    the title of a published one (judged by its own round's rules, wherever it stands), the
-    ``mlrepo.toml`` around a tree that has none. The layout alone tells no round; the error says
-    which it allows.
+    The sources, in order: ``--round``, the environment, the ``mlrepo.toml`` of a results
+    repository, the title of a published one (judged by its own round's rules, wherever it is), the
+    ``mlrepo.toml`` around a tree that has none. The layout alone does not determine the round; the
+    error says which rounds it allows.
 
     Parameters
     ----------
     settings:
         The environment, and the settings of the repository around the tree; none if it has none.
     rounds:
-        Those whose rules are known.
+        The rounds whose rules are known.
     label:
         What to call the tree in messages.
 
     Raises
     ------
     UserError
-        Nothing tells the round, or there are no rules for it.
+        The round cannot be determined, or there are no rules for it.
     """
     given = Resolver(settings.environ, {}).find("round", flag)
     if given is not None and given.origin != "default":
@@ -83,7 +83,7 @@ def _title(tree: Tree) -> str:
 
 
 def _layout(tree: Tree) -> str:
-    """Return what the layout says of the round, for the message."""
+    """Return what the layout says about the round, for the message."""
     for division in DIVISIONS:
         for submitter in tree.entries(division):
             if submitter.kind is Kind.DIRECTORY:

@@ -1,4 +1,4 @@
-"""The rules by their stable ids: what each asks, where it comes from, how to mend a breach."""
+"""The rules by their stable ids: what each requires, its source, how to fix a breach."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ class Rule:
     id:
         Stable, such as ``performance-validity``.
     title:
-        What the rule asks, one sentence.
+        What the rule requires, one sentence.
     source:
         Where it is written.
     hint:
-        How to mend a breach.
+        How to fix a breach.
     severity:
-        In the ``strict`` profile; a warning breaks nothing.
+        In the ``strict`` profile; a warning invalidates nothing.
     enforcement:
-        Its id in ``enforcement.json``; empty when the rounds' checkers do not differ about it.
+        Its id in ``enforcement.json``; empty if the rounds' checkers do not differ about it.
     official:
-        What every official checker does, in words, where the table does not say it.
+        What every official checker does, in words, if the table does not say it.
     since:
-        The first round in which strict asks it.
+        The first round in which strict enforces it.
     of_its_rounds:
-        In rounds that do not have the rule (``n/a`` in the table) a breach is a warning.
+        Whether a breach is only a warning in rounds without the rule (``n/a`` in the table).
     """
 
     id: str
@@ -55,7 +55,7 @@ class Rule:
         return self.severity is Severity.ERROR
 
     def severity_in(self, round_name: str) -> Severity:
-        """Return how much a breach weighs in the ``strict`` profile of a round."""
+        """Return the severity of a breach in the ``strict`` profile of a round."""
         if self.of_its_rounds and self.effect(round_name) == "n/a":
             return Severity.WARNING
         return self.severity

@@ -1,4 +1,4 @@
-"""What every judge of one result receives: where it looks, and what it knows of the result."""
+"""What every judge of a result receives: where to look, and what is known of the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.rounds import Place, Round
 from mlrepo.stand_in import HEAD, stand_in
 from mlrepo.tree import Entry, Kind, Missing, Tree
 
-# Texts up to this size are kept while a result is judged: several judges ask for them.
+# Texts up to this size are cached while a result is judged: several judges read them.
 _KEPT = 64 << 10
 
 
@@ -25,23 +25,23 @@ class Scope:
     Attributes
     ----------
     tree, round:
-        What is checked, by which rules.
+        What is checked, and the round whose rules apply.
     place:
         The names of the directories; a scope of a whole system has empty names below it.
     model:
-        The official name of the benchmark; ``place.benchmark`` when none is known.
+        The official name of the benchmark; ``place.benchmark`` if none is known.
     scenario:
-        In LoadGen's spelling; ``place.scenario`` is what the directory is called.
+        In LoadGen's spelling; ``place.scenario`` is the name of the directory.
     category:
         ``system_type`` of the system description.
     system, system_print:
         The system description and its fingerprint; empty until it is read.
     findings:
-        Files that are only pointers to the real ones, noted as they are read; the docket of the
+        Files that are only pointers to the real ones, noted when they are read; the docket of the
         result adds what its judges yield.
     prints:
-        What tells each run of this result from all others: pairs of its directory, such as
-        ``performance/run_1``, and a fingerprint.
+        Fingerprints of the result's runs: pairs of a directory, such as ``performance/run_1``,
+        and a fingerprint.
     """
 
     tree: Tree
@@ -54,7 +54,7 @@ class Scope:
     system_print: str = ""
     findings: list[Finding] = field(default_factory=list)
     prints: list[tuple[str, str]] = field(init=False, default_factory=list)
-    # Not handed on when a scope is copied: a copy may look at the tree through other eyes.
+    # Not passed on when a scope is copied: a copy may have another view of the tree.
     _lines: dict[str, dict[bytes, int]] = field(init=False, default_factory=dict, repr=False)
     _stand_ins: dict[str, str] = field(init=False, default_factory=dict, repr=False)
     _texts: dict[tuple[str, int], str] = field(init=False, default_factory=dict, repr=False)
@@ -71,7 +71,7 @@ class Scope:
 
     @property
     def is_open(self) -> bool:
-        """Say whether the result stands in the open division."""
+        """Say whether the result is in the open division."""
         return self.place.division == "open"
 
     def below(self, kind: str) -> str:
@@ -80,16 +80,16 @@ class Scope:
         return "/".join([self.root, kind, *(name for name in names if name)])
 
     def no_text(self, path: str) -> str:
-        """Return why what is at the path cannot be read as a text; '' where nothing is there."""
+        """Return why the path cannot be read as text; '' if nothing is there."""
         entry = self.tree.entry(path)
         if entry is None or entry.kind is Kind.LINK:
             return ""
         return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is no text in UTF-8"
 
     def is_stand_in(self, path: str, data: bytes | None = None) -> bool:
-        """Say whether a file is only a pointer to the real one; what it is is noted once.
+        """Say whether a file is only a pointer to the real one; note the finding once.
 
-        ``data``: the file's bytes where they have been read.
+        ``data``: the file's bytes, if they have been read.
         """
         if path not in self._stand_ins:
             name = path.rpartition("/")[2]
@@ -107,7 +107,7 @@ class Scope:
         return b""
 
     def line_of(self, path: str, text: str) -> int:
-        """Return the first line of a file that holds the text; 0 when none does."""
+        """Return the first line of a file that contains the text; 0 if none does."""
         lines = self._lines.setdefault(path, {})
         wanted = text.encode()
         if wanted not in lines:
@@ -119,7 +119,7 @@ class Scope:
         return lines[wanted]
 
     def count(self, path: str, text: bytes) -> int:
-        """Return how often a file holds the text; 0 when it cannot be read."""
+        """Return how often a file contains the text; 0 if it cannot be read."""
         try:
             with self.tree.open(path) as stream:
                 return sum(line.count(text) for line in stream)
@@ -127,7 +127,7 @@ class Scope:
             return 0
 
     def exists(self, path: str) -> bool:
-        """Say whether anything readable stands at the path."""
+        """Say whether a file or directory is at the path."""
         entry = self.tree.entry(path)
         return entry is not None and entry.kind in (Kind.FILE, Kind.DIRECTORY)
 
@@ -140,7 +140,7 @@ class Scope:
         return [e.name for e in self.tree.entries(path) if e.kind is Kind.DIRECTORY]
 
     def text(self, path: str, limit: int = 16 << 20) -> str | None:
-        """Return a small file as text, or None when it is missing or no UTF-8."""
+        """Return a small file as text, or None if it is missing or not UTF-8."""
         known = self._texts.get((path, limit))
         if known is not None:
             return known

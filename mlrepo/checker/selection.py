@@ -1,4 +1,4 @@
-"""Which part of a tree is judged."""
+"""Select the part of a tree that is judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAYOUT = "Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO
 
 @dataclass(frozen=True)
 class CheckSelection:
-    """What of a tree is judged.
+    """The part of a tree that is judged.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class CheckSelection:
     only: str = ""
 
     def submitters(self, tree: Tree, divisions: Sequence[str]) -> list[str]:
-        """Return the directories of the submitters that it touches."""
+        """Return the submitters' directories that it covers, as ``<division>/<submitter>``."""
         return [
             f"{division}/{entry.name}"
             for division in divisions
@@ -44,19 +44,19 @@ class CheckSelection:
 
 
 def within(path: str, only: str) -> bool:
-    """Say whether one of the two paths lies at or below the other; True where ``only`` is empty."""
+    """Say whether either path is at or below the other; True if ``only`` is empty."""
     return not only or f"{path}/".startswith(f"{only}/") or f"{only}/".startswith(f"{path}/")
 
 
 def refuse_unknown(
     tree: Tree, divisions: Sequence[str], selection: CheckSelection, label: str
 ) -> None:
-    """Raise :class:`UserError` where the tree holds nothing of what is selected.
+    """Raise :class:`UserError` if the selection matches nothing in the tree.
 
     Parameters
     ----------
     label:
-        What the tree is called in the message.
+        What to call the tree in the message.
     """
     everybody = CheckSelection().submitters(tree, divisions)
     submitter, only = selection.submitter, selection.only
@@ -79,9 +79,9 @@ def refuse_unknown(
 
 
 def refuse_nothing(report: Report, profile: str, selection: CheckSelection, label: str) -> None:
-    """Raise :class:`UserError` where no result was judged: that is no success.
+    """Raise :class:`UserError` if no result was judged: that is not a success.
 
-    Where the whole tree was asked about, or a path, what is wrong with it is a verdict.
+    Unless a submitter was selected, breaches in the tree are a verdict, and no error is raised.
     """
     if report.results or (not selection.submitter and not report.valid(profile)):
         return
@@ -94,10 +94,10 @@ def refuse_nothing(report: Report, profile: str, selection: CheckSelection, labe
 
 
 def restricted(report: Report, only: str, profile: str) -> Report:
-    """Return what a report says of the results at or below ``only``, and of nothing else.
+    """Return the part of a report about the results at or below ``only``.
 
-    A finding elsewhere stays only if it is why one of these results is invalid: at the description
-    of its system, or where the official checker rejects a benchmark as a whole.
+    A finding elsewhere is kept only if it may be why one of these results is invalid: at the
+    description of its system, or where the official checker rejects a benchmark as a whole.
     """
     if not only:
         return report
@@ -118,7 +118,7 @@ def _explained(result: Result, profile: str) -> bool:
 
 
 def _concerns(finding: Finding, result: Result) -> bool:
-    """Say whether a finding may be why a result is invalid that has none of its own."""
+    """Say whether a finding may be why a result without breaches of its own is invalid."""
     root = f"{result.division}/{result.submitter}"
     benchmark = posixpath.dirname(result.path)
     shared = (f"{root}/systems/{result.system}.json", f"{root}/model_mapping.json")
@@ -126,7 +126,7 @@ def _concerns(finding: Finding, result: Result) -> bool:
 
 
 def _meant_path(tree: Tree, only: str) -> str:
-    """Return a hint with the nearest paths that the tree holds."""
+    """Return a hint with the nearest paths in the tree."""
     above = ""
     for name in only.split("/"):
         known = {entry.name for entry in tree.entries(above)}

@@ -1,9 +1,9 @@
-"""Verdicts that are remembered: nothing is judged again whose every input is unchanged.
+"""Cached verdicts: nothing is judged again while all of its inputs are unchanged.
 
-A unit is a part of the tree that is judged by itself: a submitter, a benchmark of a system. What a
-unit's judges look at below its own roots is told by the ids of the roots; whatever else they ask of
-the tree is written down while they ask it, and asked again before the verdict is believed. So no
-rule can read what its verdict does not depend on.
+A unit is a part of the tree that is judged by itself: a submitter, a benchmark of a system. What
+its judges read below its own roots is covered by the ids of the roots; every other query to the
+tree is recorded, and repeated before the verdict is trusted. So a verdict depends on everything
+that its rules read.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from mlrepo.checker.outcome import Outcome, from_values, to_values
 from mlrepo.rounds import Round
 from mlrepo.tree import Entry, Tree
 
-# What was asked outside of a unit's roots: how, path, and a text for the answer.
+# Queries outside of a unit's roots: method, path, and a digest of the answer.
 Asked = frozenset[tuple[str, str, str]]
 
 
 class Store(Protocol):
-    """Where verdicts are kept: one value for each name, the last one wins."""
+    """Where verdicts are stored: one value for each name, the last one wins."""
 
     def get(self, name: str) -> bytes | None:
-        """Return what is kept under the name; None where nothing is, or it cannot be read."""
+        """Return what is stored under the name; None if there is nothing readable."""
 
     def put(self, name: str, value: bytes) -> None:
-        """Keep the value under the name; losing it is no error."""
+        """Store the value under the name; losing it is not an error."""
 
 
 class TracedTree:
-    """A tree that writes down what is asked of it outside of ``roots``."""
+    """A tree that records queries outside of ``roots``."""
 
     def __init__(self, tree: Tree, roots: Iterable[str]) -> None:
         self._tree = tree
@@ -44,16 +44,16 @@ class TracedTree:
 
     @property
     def asked(self) -> Asked:
-        """Return what was asked so far."""
+        """Return the queries recorded so far."""
         return frozenset((how, path, answer) for (how, path), answer in self._asked.items())
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
         self._note("entries", path)
         return self._tree.entries(path)
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
         self._note("entry", path)
         return self._tree.entry(path)
 
@@ -75,19 +75,19 @@ class TracedTree:
 
     def _note(self, how: str, path: str) -> None:
         if not f"{path}/".startswith(self._inside) and (how, path) not in self._asked:
-            # Before it is read: what changes meanwhile must not pass for what was read.
+            # Recorded before the read, so that a later change cannot pass for what was read.
             self._asked[how, path] = _answer(self._tree, how, path)
 
 
 class Verdicts:
-    """The remembered verdicts by one round's rules.
+    """The cached verdicts by one round's rules.
 
     Parameters
     ----------
     round:
-        Whose rules hold.
+        The round whose rules apply.
     store:
-        Where verdicts are kept.
+        Where verdicts are stored.
     """
 
     def __init__(self, round: Round, store: Store) -> None:
@@ -99,16 +99,16 @@ class Verdicts:
     def recall(
         self, tree: Tree, unit: str, roots: Sequence[str], arguments: object
     ) -> Outcome | None:
-        """Return the unit's outcome if one is kept and every input is as it was.
+        """Return the unit's outcome if one is stored and all inputs are unchanged.
 
         Parameters
         ----------
         unit:
-            A name of the part of the tree.
+            A name for the part of the tree.
         roots:
-            What it reads most of; all below counts as its input.
+            The paths it mainly reads; everything below them counts as its input.
         arguments:
-            What JSON knows: everything else that the outcome depends on.
+            A JSON value: everything else that the outcome depends on.
         """
         data = self._store.get(self._name(unit))
         if data is None:
@@ -133,7 +133,7 @@ class Verdicts:
         outcome: Outcome,
         asked: Asked,
     ) -> None:
-        """Keep the outcome, unless something changed so lately that it may change unseen."""
+        """Store the outcome, unless an input changed so recently that a change may go unnoticed."""
         key = self._key(tree, roots, arguments)
         if key and all(answer for _, _, answer in asked):
             kept = {"asked": sorted(asked), "outcome": to_values(outcome)}
@@ -161,7 +161,7 @@ def _digest(text: str) -> str:
 
 @functools.cache
 def state_of_the_code() -> str:
-    """Return what changes when the checker does: size and time of each of its files."""
+    """Return a text that changes when the checker does: size and time of each of its files."""
     package = Path(__file__).parents[1]
     files = list(package.glob("*.py"))
     for room in ("checker", "compliance", "logs", "rounds"):

@@ -1,8 +1,7 @@
 """The compliance tests of MLPerf Inference, one module for each.
 
-``testNN.py`` holds all that mlrepo knows of TESTNN as objects of :class:`ComplianceTest` in its
-tuple ``TESTS``; a test is added by adding such a file. Which benchmarks need it, a round's data
-says.
+``testNN.py`` has all that mlrepo knows about TESTNN, as :class:`ComplianceTest` objects in its
+tuple ``TESTS``; adding such a file adds a test. A round's data says which benchmarks need it.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from mlrepo.compliance.protocol import ComplianceTest, UnknownTest
 __all__ = ["NAME", "ComplianceTest", "UnknownTest", "compliance_test", "in_order", "known_tests"]
 
 NAME = r"TEST[0-9]{2}(?:-[AB])?"
-"""The pattern of the names of tests."""
+"""The pattern of test names."""
 _FAMILY = re.compile(r"test[0-9]{2}")
 
 
 def compliance_test(name: str) -> ComplianceTest:
-    """Return the test of a name; one that mlrepo does not have is an ``UnknownTest``."""
+    """Return the test of a name; an ``UnknownTest`` if mlrepo does not have it."""
     family = name.partition("-")[0].lower()
     tests = _tests_in(family) if _FAMILY.fullmatch(family) else ()
     return next((test for test in tests if test.name == name), UnknownTest(name))
@@ -30,7 +29,7 @@ def compliance_test(name: str) -> ComplianceTest:
 
 def known_tests() -> Iterator[ComplianceTest]:
     """Yield all tests, sorted by name."""
-    import pkgutil  # a hook that asks for one test does without
+    import pkgutil  # not needed by a hook that asks for one test
 
     for family in sorted(module.name for module in pkgutil.iter_modules(__path__)):
         if _FAMILY.fullmatch(family):
@@ -38,7 +37,7 @@ def known_tests() -> Iterator[ComplianceTest]:
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return tests sorted by name, but each after the one that it is compared with."""
+    """Return tests sorted by name, but each after the test that it is compared with."""
     wanted, ordered = set(names), dict[str, None]()
 
     def add(name: str) -> None:
@@ -55,7 +54,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 def _tests_in(family: str) -> tuple[ComplianceTest, ...]:
     name = f"{__name__}.{family}"
     try:
-        # A check asks for a test some thirty times a result.
+        # A check calls this about thirty times per result.
         module = sys.modules.get(name) or importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:

@@ -1,4 +1,4 @@
-"""What a compliance test is judged by, and what is found."""
+"""The evidence on which a compliance test is judged, and the findings."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 VERIFY_ACCURACY = "verify_accuracy.txt"
 VERIFY_PERFORMANCE = "verify_performance.txt"
 REFERENCE_ACCURACY = "reference_accuracy.json"
-"""In the directory of a test's run: the accuracy log of the accuracy run."""
+"""The accuracy run's accuracy log, copied into the directory of a test's run."""
 
 
 @dataclass(frozen=True)
 class AuditedRun:
-    """A run of a test that has ended, with what it is verified against.
+    """A finished run of a test, with the values that it is verified against.
 
     Attributes
     ----------
     directory:
-        Where its logs lie.
+        Where its logs are.
     scenario:
         Of the result.
     detail:
         Its detail log.
     score:
-        LoadGen's raw result: a rate, or a latency in nanoseconds; None where it has none.
+        LoadGen's raw result: a rate, or a latency in nanoseconds; None if it has none.
     reference:
-        That of the run that it is compared with.
+        The raw result of the run that it is compared with.
     target_latency:
-        The latency bound of that run in nanoseconds; None where the scenario has none.
+        The latency bound of that run in nanoseconds; None if the scenario has none.
     """
 
     directory: Path
@@ -55,18 +55,18 @@ class Verification:
 
 @dataclass(frozen=True)
 class TextFault:
-    """What a file of a test says although it is not so.
+    """A false or contradictory statement in a file of a test.
 
     Attributes
     ----------
     message:
-        For people.
+        The message for users.
     needle:
-        A text of the line that says it; empty where there is none.
+        Text of the line that says it; empty if there is none.
     line:
-        The number of that line where it is known.
+        The number of that line, if known.
     expected, actual:
-        What should be there, and what is.
+        The expected and the actual value.
     rule:
         The rule that is broken.
     """
@@ -84,7 +84,7 @@ VERIFICATION_FAILED = TextFault("The verification failed.", "TEST FAIL", expecte
 
 @dataclass(frozen=True)
 class TextFacts:
-    """What a verification text is judged by besides itself.
+    """The facts by which a verification text is judged.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class TextFacts:
     scenario:
         Of the result.
     entries:
-        How many responses the test's run should have logged, about; 0 where that is unknown.
+        About how many responses the test's run should have logged; 0 if unknown.
     """
 
     benchmark: str

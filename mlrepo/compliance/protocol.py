@@ -1,4 +1,4 @@
-"""What a compliance test is: its run, its files, its verdict, and how checkers read it.
+"""The interface of a compliance test: its run, files and verdict, and how checkers read it.
 
 Sources: ``audit.config`` and the verification scripts below ``compliance/`` of mlcommons/inference,
 v0.7 to master of 2026-08, and its submission checkers.
@@ -30,58 +30,58 @@ ISSUE_SAME = "performance_issue_same"
 ISSUE_UNIQUE = "performance_issue_unique"
 SAME_INDEX = "performance_issue_same_index"
 RESPONSES_SEED = 720381539243781796
-"""The seed by which LoadGen draws the responses that it logs."""
+"""The seed with which LoadGen draws the responses that it logs."""
 AUDIT_KEYS = (RNG_SEED, SAMPLING_TARGET, PROBABILITY, ISSUE_SAME, ISSUE_UNIQUE, SAME_INDEX)
-"""LoadGen's settings that an ``audit.config`` makes and the detail log shows."""
+"""LoadGen settings that an ``audit.config`` sets and the detail log shows."""
 MIN_DURATION, MIN_QUERIES = "min_duration", "min_query_count"
 EQUAL_ISSUE = "sample_concatenate_permutation"
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 """LoadGen's seeds, which a round prescribes."""
 
 RESULTS, COMPLIANCE_TREE = "results", "compliance"
-"""Where tests lie in a submission: since v6.0 with the results, before in a tree of their own."""
+"""Where tests are in a submission: since v6.0 with the results, before in a separate tree."""
 PERFORMANCE_RUN = ""
-"""In the place of a test's name: the performance run of the result."""
+"""In place of a test's name: the performance run of the result."""
 
 
 class ComplianceTest(Protocol):
-    """One compliance test; what is not said of a test is as here.
+    """One compliance test; the values here are the defaults.
 
     Attributes
     ----------
     name:
-        As the directory of its files is called.
+        The name of the directory with its files.
 
     compared_with:
-        The test whose run it is compared with, ``PERFORMANCE_RUN`` for that run, None for none.
+        The test whose run it is compared with; ``PERFORMANCE_RUN`` or None are possible, too.
     needs_accuracy_log:
-        Its responses are compared with those in the full log of the accuracy run.
+        Whether its responses are compared with those in the accuracy run's full log.
     judges:
-        Why mlrepo cannot run it: what it judges, which no benchmark of mlrepo has; else ''.
+        What it judges, if mlrepo cannot run it because no benchmark of mlrepo has that; else ''.
     tolerance:
-        How far its score may be from the one it is compared with, as a fraction of that.
+        How far its score may be from the reference, as a fraction of the reference.
 
     performance_text, accuracy_text:
-        The files in which its verifications lie; '' where it has none.
+        The files with its verifications; '' if it has none.
     logs_responses:
-        Its files include the accuracy log of its run.
+        Whether its files include its run's accuracy log.
     truncated_in:
-        Where the rounds truncate that log: ``RESULTS``, ``COMPLIANCE_TREE``.
+        The places where the rounds truncate that log: ``RESULTS``, ``COMPLIANCE_TREE``.
 
     runs_performance:
-        The official checkers judge its run as a performance run.
+        Whether the official checkers judge its run as a performance run.
     wants_valid_run:
-        Its scripts pass no run that LoadGen calls INVALID.
+        Whether its scripts fail a run that LoadGen calls INVALID.
     shows_switches:
-        Its run's log shows that LoadGen issued samples as in a performance run.
+        Whether its run's log shows that LoadGen issued samples as in a performance run.
     baseline_decides:
-        Where its verification fails, two accuracies near each other pass it all the same.
+        Whether two similar accuracies pass it even if its verification fails.
     compares_log:
-        Its accuracy log is not that of the accuracy run; ``copied_log`` is the rule that says so.
+        Whether its accuracy log must not be the accuracy run's; ``copied_log`` is that rule.
     answers_limit:
-        The largest accuracy log (bytes) whose answers are judged: it is submitted whole; else 0.
+        The largest accuracy log (bytes) whose answers are judged, if submitted in full; else 0.
     endpoints_binding:
-        A result measured against an endpoint needs its audit.
+        Whether a result measured against an endpoint needs its audit.
     """
 
     name: str
@@ -107,22 +107,22 @@ class ComplianceTest(Protocol):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The files in which its verifications lie."""
+        """The files with its verifications."""
         return tuple(text for text in (self.performance_text, self.accuracy_text) if text)
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test, for a benchmark (official name).
+        """Return the settings that make a run this test, for a benchmark (official name).
 
         The keys are some of ``AUDIT_KEYS``; the log of its run shows them.
         """
         return {}
 
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
-        """Return what its ``audit.config`` sets besides; no log is judged by it."""
+        """Return its ``audit.config``'s other settings, by which no log is judged."""
         return {}
 
     def seeds(self, round_: Round) -> Mapping[str, int] | None:
-        """Return the seeds that it runs with instead of the round's; None: the round's own."""
+        """Return the seeds that it uses instead of the round's; None if it uses the round's."""
         return None
 
     def is_recognized(self, values: Mapping[str, object], round_: Round, benchmark: str) -> bool:
@@ -132,7 +132,7 @@ class ComplianceTest(Protocol):
         return bool(wanted) and all(values.get(f"effective_{k}") == v for k, v in wanted.items())
 
     def refusal(self, round_: Round) -> tuple[str, str] | None:
-        """Return why mlrepo cannot run it, and a hint; None where it can."""
+        """Return why mlrepo cannot run it, and a hint; None if it can."""
         if not self.judges:
             return None
         return f"it judges {self.judges}", "mlrepo has no benchmark of that kind."
@@ -149,14 +149,14 @@ class ComplianceTest(Protocol):
         raise InvalidResult(f"mlrepo cannot verify {self.name}.", hint=hint)
 
     def passes(self, text: str, *, alone: bool) -> bool:
-        """Say whether official checkers take a verification of accuracy for a pass.
+        """Say whether official checkers accept a verification of accuracy as a pass.
 
-        ``alone``: they want ``TEST PASS`` on a line of its own where they were changed to.
+        ``alone``: the checker requires ``TEST PASS`` on its own line, for tests where it does so.
         """
         return passed(text)
 
     def failure(self, text: str) -> TextFault:
-        """Return what to say of a verification of accuracy that does not pass."""
+        """Return the fault of a verification of accuracy that does not pass."""
         return VERIFICATION_FAILED
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
@@ -164,7 +164,7 @@ class ComplianceTest(Protocol):
         yield from verdict_faults(text)
 
     def answer_faults(self, log: bytes) -> Iterator[TextFault]:
-        """Yield what contradicts a pass in the accuracy log, where that is submitted whole."""
+        """Yield what contradicts a pass in the accuracy log, if that is submitted in full."""
         yield from ()
 
     def setting_faults(self, values: Mapping[str, object], round_: Round) -> Iterator[TextFault]:
@@ -176,32 +176,32 @@ class ComplianceTest(Protocol):
         return False
 
     def kept_files(self, round_: Round, *, passed: bool) -> tuple[str, ...]:
-        """Return the files that ``accuracy/`` holds where a baseline may decide."""
+        """Return the files required in ``accuracy/`` if a baseline may decide."""
         return ()
 
     def scores(self) -> Mapping[str, str]:
-        """Return the test that each score in its verification is of; '' is the performance run."""
+        """Return the test of each score in its verification; '' is the performance run."""
         return {"reference": PERFORMANCE_RUN, "test": self.name}
 
     def score_range(self, scenario: str, reference: float, round_: Round) -> tuple[float, float]:
-        """Return the least and the largest score that a ``TEST PASS`` stands for.
+        """Return the smallest and the largest score for which a ``TEST PASS`` is possible.
 
-        They are shares of ``reference``, the first score in the text; ``scenario`` is that of the
+        They are fractions of ``reference``, the first score in the text; ``scenario`` is from the
         log.
         """
         return 0.0, float("inf")
 
     def output_tokens(self, benchmark: str) -> tuple[float, float] | None:
-        """Return the least and most mean tokens of an answer of a benchmark, if it bounds them."""
+        """Return the bounds of a benchmark's mean output tokens, if the test has such bounds."""
         return None
 
     def endpoint_bounds(self, tables: Mapping[str, object]) -> tuple[float, float] | None:
-        """Return the bounds of the mean output tokens of an endpoint's run, if it has such."""
+        """Return the bounds of an endpoints run's mean output tokens, if the test has any."""
         return None
 
 
 class UnknownTest(ComplianceTest):
-    """A test that a round's data names and mlrepo has no module of."""
+    """A test in a round's data for which mlrepo has no module."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,8 +1,8 @@
 """The comparison of a test's score with that of another run.
 
 Source of conditions and formats: ``verify_performance.py`` below ``compliance/`` of
-mlcommons/inference. In streams scores are latencies, and what is short is allowed a fifth: what
-disturbs such a run from outside weighs more.
+mlcommons/inference. In stream scenarios scores are latencies, and short ones may differ by a fifth:
+outside disturbances have more weight there.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from mlrepo.compliance.evidence import VERIFY_PERFORMANCE, AuditedRun, Verification
 from mlrepo.scenarios import SCENARIOS
 
-# A latency of a sample (ns) so short that a fifth is allowed.
+# Up to this latency per sample (ns), a difference of a fifth is allowed.
 _SHORT_NS = 200_000
 _SHORT_TOLERANCE = 0.2
 
 
 def allowed(tolerance: float, scenario: str, latency_ns: float) -> float:
-    """Return a tolerance, or that of short latencies; ``latency_ns`` is the score compared with.
+    """Return the tolerance, or that of short latencies; ``latency_ns`` is the reference score.
 
-    It is a latency in streams only.
+    It is a latency in stream scenarios only.
     """
     short = _SHORT_NS * SCENARIOS[scenario].samples_per_query if is_stream(scenario) else 0
     return _SHORT_TOLERANCE if latency_ns <= short else tolerance
@@ -32,12 +32,12 @@ def is_stream(scenario: str) -> bool:
 
 
 def speed(scenario: str, score: float) -> float:
-    """Return queries per second from a latency in nanoseconds; rates as they are."""
+    """Return queries per second from a latency in nanoseconds; rates unchanged."""
     return 1e9 / score if is_stream(scenario) else score
 
 
 def near(run: AuditedRun, tolerance: float) -> str:
-    """Return how a score is too far from the reference, or ''."""
+    """Return how far the score is from the reference, if too far; else ''."""
     if run.score is None or run.reference is None:
         return ""
     limit = allowed(tolerance, run.scenario, run.reference)
@@ -50,7 +50,7 @@ def near(run: AuditedRun, tolerance: float) -> str:
 def verification(
     test: str, run: AuditedRun, fault: str, scores: Sequence[tuple[str, float]]
 ) -> Verification:
-    """Return ``verify_performance.txt``: the named scores, and a pass where there is no fault."""
+    """Return ``verify_performance.txt``: the named scores, and a pass if there is no fault."""
     if run.target_latency is not None:
         bound = run.detail.number("effective_target_latency_ns")
         if not fault and bound != run.target_latency:

@@ -1,4 +1,4 @@
-"""TEST01: the responses of a performance run are those of the accuracy run."""
+"""TEST01: a performance run gives the same responses as the accuracy run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _TARGETS: Mapping[str, int] = {
 class AccuracyInPerformance(ComplianceTest):
     """A run like the performance run that logs some of its responses.
 
-    Responses are compared as a whole; the official script compares their first element only. Of a
+    Responses are compared as a whole; the official script compares only their first element. For a
     benchmark that is not deterministic, the accuracy of these responses is compared with that of
     the same samples in the accuracy run: the baseline.
     """
@@ -68,7 +68,7 @@ class AccuracyInPerformance(ComplianceTest):
     compares_log = True
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _TARGETS.get(benchmark, 4096)}
 
     def verify(self, run: AuditedRun) -> Verification:
@@ -93,12 +93,12 @@ class AccuracyInPerformance(ComplianceTest):
         yield from response_faults(text, facts.entries)
 
     def kept_files(self, round_: Round, *, passed: bool) -> tuple[str, ...]:
-        """Return the files that the round asks for: where responses differ, both accuracies too."""
+        """Return the files that the round requires: if responses differ, both accuracies, too."""
         wanted = round_.tables["required_files"]
         return tuple(wanted["test01_accuracy_if_pass" if passed else "test01_accuracy_if_fail"])
 
     def is_of_older_audit(self, values: Mapping[str, object]) -> bool:
-        """Say whether the run logged a share of all responses, as v0.5 asked."""
+        """Say whether the run logged a fraction of all responses, as v0.5 required."""
         probability = values.get(f"effective_{PROBABILITY}")
         return isinstance(probability, int | float) and 0 < probability <= 1
 

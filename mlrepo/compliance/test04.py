@@ -1,4 +1,4 @@
-"""TEST04: repeating one sample is not faster, so that no result comes from a cache.
+"""TEST04: repeating one sample is not faster, so no result comes from a cache.
 
 Up to v2.0 it is two tests: TEST04-A runs distinct samples, TEST04-B one sample, and they are
 verified together, in the text of TEST04-A. Since v2.1 TEST04 runs one sample and is compared with
@@ -42,16 +42,16 @@ class OutputCaching(ComplianceTest):
     endpoints_binding = True
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return _ONE_SAMPLE
 
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
-        """Return how few queries are enough where each takes long."""
+        """Return a smaller query count for benchmarks whose queries take long."""
         least = _LEAST_QUERIES.get(benchmark, {}).get(scenario)
         return {} if least is None else {MIN_QUERIES: least}
 
     def verify(self, run: AuditedRun) -> Verification:
-        """Compare queries per second; slower is no sign of a cache."""
+        """Compare queries per second; a slower run is not a sign of a cache."""
         if run.reference is None or run.score is None:
             return Verification()
         reference, score = (scores.speed(run.scenario, each) for each in (run.reference, run.score))
@@ -62,8 +62,8 @@ class OutputCaching(ComplianceTest):
     def score_range(self, scenario: str, reference: float, round_: Round) -> tuple[float, float]:
         """Return how fast it may be.
 
-        The official script compares rates with the bound of short latencies, so that every stream
-        is allowed a fifth.
+        The official script compares rates with the bound of short latencies, so every stream
+        scenario is allowed a fifth.
         """
         slack = scores.allowed(
             self.tolerance, scenario, 0 if scores.is_stream(scenario) else reference
@@ -72,14 +72,14 @@ class OutputCaching(ComplianceTest):
 
 
 class DistinctSamples(OutputCaching):
-    """A run that issues each sample once: what repeating one is compared with."""
+    """A run that issues distinct samples, to be compared with one that repeats a sample."""
 
     name = _DISTINCT
     compared_with = _REPEATED
     endpoints_binding = False
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {ISSUE_UNIQUE: 1}
 
     def verify(self, run: AuditedRun) -> Verification:
@@ -98,7 +98,7 @@ class DistinctSamples(OutputCaching):
     def score_range(self, scenario: str, reference: float, round_: Round) -> tuple[float, float]:
         """Return the range of TEST04-B's score.
 
-        The official script takes it for a latency in SingleStream only.
+        The official script treats it as a latency in SingleStream only.
         """
         slack = scores.allowed(self.tolerance, scenario, reference)
         if scenario == "SingleStream":
@@ -115,7 +115,7 @@ class RepeatedSample(OutputCaching):
     endpoints_binding = False
 
     def verify(self, run: AuditedRun) -> Verification:
-        """Return nothing: the text of TEST04-A speaks for both."""
+        """Return an empty verification: the text of TEST04-A covers both."""
         return Verification()
 
 

@@ -1,4 +1,4 @@
-"""TEST05: other seeds give the same result. LoadGen has dropped it since v5.0."""
+"""TEST05: other seeds give the same result. LoadGen dropped it in v5.0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlrepo.compliance.protocol import ComplianceTest
 if TYPE_CHECKING:
     from mlrepo.rounds import Round
 
-# Those up to v2.0: later rounds have their own, which are in their data.
+# The seeds up to v2.0; later rounds have their own in their data.
 _OLD_SEEDS: Mapping[str, int] = {
     "qsl_rng_seed": 313588358309856706,
     "sample_index_rng_seed": 471397156132239067,
@@ -38,7 +38,7 @@ class OtherSeeds(ComplianceTest):
         return all(values.get(f"effective_{name}") == seed for name, seed in seeds.items())
 
     def refusal(self, round_: Round) -> tuple[str, str] | None:
-        """Return that the round's data has no seeds, where that is so."""
+        """Return a refusal if the round's data has no seeds for it."""
         if self.seeds(round_):
             return None
         return (
@@ -54,7 +54,7 @@ class OtherSeeds(ComplianceTest):
         return scores.verification(self.name, run, scores.near(run, self.tolerance), pair)
 
     def setting_faults(self, values: Mapping[str, object], round_: Round) -> Iterator[TextFault]:
-        """Judge the seeds up to v2.0, whose checkers do not; later, those of every run are."""
+        """Judge the seeds up to v2.0, whose checkers do not; later rounds judge every run's."""
         if self.seeds(round_):
             return
         ours = round_.seeds()

@@ -1,4 +1,4 @@
-"""TEST06: the answers of a language model are as long as their token counts."""
+"""TEST06: the lengths of a language model's answers agree with their token counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlrepo.scenarios import named
 _RESPONSES = 100
 _FIRST = "First token check pass"
 _TRUE, _SKIPPED = "True", "Skipped"
-# What each check says of a pass; Offline shows no first token.
+# The values of each check in a pass; Offline has no first token.
 _CHECKS: Mapping[str, tuple[str, ...]] = {
     _FIRST: (_TRUE, _SKIPPED),
     "EOS check pass": (_TRUE,),
@@ -39,21 +39,21 @@ class ConsistentOutput(ComplianceTest):
     accuracy_text = VERIFY_ACCURACY
     logs_responses = True
     compares_log = True
-    # 18 published tests show it, beside texts and dates of tests that were run.
+    # 18 published tests have such a log, with the texts and dates of tests that were run.
     copied_log = "compliance-partly"
     # The rounds do not truncate it.
     answers_limit = 256 << 20
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _RESPONSES}
 
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
-        """Return that each answer is logged once: the run is as long as that takes."""
+        """Return settings that log each answer once: the run takes only as long as that."""
         return {MIN_QUERIES: _RESPONSES, MIN_DURATION: 0, EQUAL_ISSUE: 0}
 
     def passes(self, text: str, *, alone: bool) -> bool:
-        """Say whether each check passes: it has no TEST PASS."""
+        """Say whether each check passes: the text has no TEST PASS."""
         return not _failed_checks(text)
 
     def failure(self, text: str) -> TextFault:
@@ -66,7 +66,7 @@ class ConsistentOutput(ComplianceTest):
         )
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
-        """Yield checks with another value beside that of a pass, and those that were left out."""
+        """Yield checks that both pass and fail, and those that were skipped."""
         for check, good in _CHECKS.items():
             values = values_of(text, check)
             other = [value for value in values if value not in good]
@@ -88,13 +88,13 @@ class ConsistentOutput(ComplianceTest):
             yield TextFault(f"{self.name} says that it failed.", _FAILED)
 
     def answer_faults(self, log: bytes) -> Iterator[TextFault]:
-        """Hold the answers against their token counts and first tokens."""
+        """Compare the answers with their token counts and first tokens."""
         try:
             entries = json.loads(log)
             lengths = {_bytes_per_token(entry) for entry in entries}
             firsts = [(entry["data"], entry.get("token_data") or "") for entry in entries]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return  # truncated all the same, or no log: other rules say so
+            return  # truncated anyway, or not a log: reported by other rules
         if not entries:
             yield TextFault(
                 f"{self.name} logged no response: nothing was compared.",
@@ -121,7 +121,7 @@ class ConsistentOutput(ComplianceTest):
 
 
 def _failed_checks(text: str) -> list[str]:
-    """Return the checks of which no line says that they pass."""
+    """Return the checks for which no line says that they pass."""
     lines = {line.strip() for line in text.splitlines()}
     return [
         check

@@ -1,4 +1,4 @@
-"""TEST07: a performance run over a data set of its own reaches an accuracy."""
+"""TEST07: a performance run over the test's own data set reaches a minimum accuracy."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mlrepo.compliance.protocol import (
 )
 from mlrepo.compliance.texts import flag_faults, range_faults, verdict_faults
 
-# Its data set.
+# The size of its data set.
 _SAMPLES = 990
-# The least accuracy, in the unit of the benchmark's metric.
+# The minimum accuracy, in the unit of the benchmark's metric.
 _ACCURACY: Mapping[str, float] = {"gpt-oss-120b": 60.698}
 
 
 class AccuracyInFullPerformance(ComplianceTest):
     """A run in performance mode that logs all responses; a script scores them.
 
-    Its log does not show the switches of issuing samples, even where they were set.
+    Its log does not show how samples were issued, even if that was set.
     """
 
     name = "TEST07"
@@ -38,15 +38,15 @@ class AccuracyInFullPerformance(ComplianceTest):
     shows_switches = False
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: _SAMPLES}
 
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
-        """Return that each sample is issued once."""
+        """Return settings that issue each sample once."""
         return {MIN_QUERIES: _SAMPLES, MIN_DURATION: 0, ISSUE_UNIQUE: 1, EQUAL_ISSUE: 0}
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
-        """Hold the accuracy against the bound of its benchmark."""
+        """Compare the accuracy with the bound of its benchmark."""
         yield from verdict_faults(text)
         least = _ACCURACY.get(facts.benchmark)
         if least is not None:

@@ -1,4 +1,4 @@
-"""TEST08: the predictions of a recommender in a performance run are those of the accuracy run."""
+"""TEST08: a recommender predicts the same in a performance run as in the accuracy run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.compliance.protocol import (
 from mlrepo.compliance.texts import response_faults, verdict_faults, within
 from mlrepo.logs.verify import passed_on_its_own_line, values_of
 
-# How far the normalized entropy of an answer may be from the accuracy run's.
+# How far an answer's normalised entropy may be from the accuracy run's.
 _TOLERANCE_PERCENT = 0.1
 
 
@@ -27,15 +27,15 @@ class RecommenderAccuracy(ComplianceTest):
     logs_responses = True
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 4096}
 
     def passes(self, text: str, *, alone: bool) -> bool:
-        """Say whether a line is the pass."""
+        """Say whether a line says ``TEST PASS``, and nothing else."""
         return passed_on_its_own_line(text)
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
-        """Hold the pass against its numbers and the tolerance of the script."""
+        """Compare the pass with its numbers and the script's tolerance."""
         yield from verdict_faults(text)
         yield from response_faults(text)
         for value in values_of(text.replace(" = ", ":"), "tolerance"):

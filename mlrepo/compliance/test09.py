@@ -24,7 +24,7 @@ _OUTPUT_TOKENS: Mapping[str, tuple[float, float]] = {
     "gpt-oss-120b": (1150.38, 1406.02),
     "e2e-rag-qna": (246.43, 301.19),
 }
-# The samples whose output is counted, which is the whole data set.
+# The number of samples whose output is counted: the whole data set.
 _SAMPLES: Mapping[str, int] = {"gpt-oss-120b": 6396, "e2e-rag-qna": 824}
 _ISSUED_ONCE = ("gpt-oss-120b",)
 
@@ -32,7 +32,7 @@ _ISSUED_ONCE = ("gpt-oss-120b",)
 class OutputLength(ComplianceTest):
     """A run in performance mode that logs all responses, whose tokens are counted.
 
-    Its log does not show the switches of issuing samples, even where they were set.
+    Its log does not show how samples were issued, even if that was set.
     """
 
     name = "TEST09"
@@ -43,18 +43,18 @@ class OutputLength(ComplianceTest):
     shows_switches = False
 
     def settings(self, benchmark: str) -> Mapping[str, int]:
-        """Return what makes a run this test."""
+        """Return the settings that make a run this test."""
         return {RNG_SEED: RESPONSES_SEED, SAMPLING_TARGET: 10000}
 
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
-        """Return that the whole data set is issued, each sample once."""
+        """Return settings that issue the whole data set, for some benchmarks each sample once."""
         if benchmark not in _SAMPLES:
             return {}
         settings = {MIN_QUERIES: _SAMPLES[benchmark], MIN_DURATION: 0, EQUAL_ISSUE: 0}
         return {**settings, ISSUE_UNIQUE: 1} if benchmark in _ISSUED_ONCE else settings
 
     def text_faults(self, text: str, facts: TextFacts) -> Iterator[TextFault]:
-        """Hold the mean output length against the bounds of its benchmark."""
+        """Compare the mean output length with the bounds of its benchmark."""
         yield from verdict_faults(text)
         bounds = self.output_tokens(facts.benchmark)
         if bounds is not None:

@@ -1,4 +1,4 @@
-"""What verification texts say of themselves, held against their ``TEST PASS``."""
+"""Find contradictions between a verification text and its ``TEST PASS``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlrepo.logs.verify import (
 
 
 def verdict_faults(text: str) -> Iterator[TextFault]:
-    """Yield why a text that the official checker takes for a pass is none."""
+    """Yield why a text that the official checker accepts as a pass is not one."""
     failed = [line for line, good in verdicts(text) if not good]
     if failed:
         yield TextFault(
@@ -31,12 +31,12 @@ def verdict_faults(text: str) -> Iterator[TextFault]:
 
 
 def response_faults(text: str, entries: float = 0) -> Iterator[TextFault]:
-    """Hold a ``TEST PASS`` on compared responses against the numbers above it.
+    """Check a ``TEST PASS`` on compared responses against the numbers above it.
 
     Parameters
     ----------
     entries:
-        How many responses the test's run should have logged; 0 where that is unknown.
+        How many responses the test's run should have logged; 0 if unknown.
     """
     found = counts(text)
     if not found:
@@ -66,7 +66,7 @@ def response_faults(text: str, entries: float = 0) -> Iterator[TextFault]:
 
 
 def _too_few(count: int, logged: int, entries: float) -> TextFault:
-    """Return what to say of a verification that compared ``count`` of the ``logged`` responses."""
+    """Return the fault of a verification that compared ``count`` of ``logged`` responses."""
     needle = "num_perf_log_entries"
     if count == 0:
         return TextFault("No response was compared.", needle, actual=f"{logged} logged")
@@ -91,7 +91,7 @@ def _too_few(count: int, logged: int, entries: float) -> TextFault:
 def range_faults(
     text: str, name: str, low: float, high: float = float("inf")
 ) -> Iterator[TextFault]:
-    """Hold the values of the lines ``name: value`` against bounds; there must be one."""
+    """Check the values of lines ``name: value`` against bounds; there must be at least one."""
     values = values_of(text, name)
     wrong = [value for value in values if not within(value, low, high)]
     if wrong or not values:
@@ -104,7 +104,7 @@ def range_faults(
 
 
 def flag_faults(text: str, name: str) -> Iterator[TextFault]:
-    """Yield that a line ``name: value`` has another value than True."""
+    """Yield a fault if a line ``name: value`` has another value than True."""
     wrong = [value for value in values_of(text, name) if value != "True"]
     if wrong:
         yield TextFault(

@@ -1,8 +1,8 @@
-"""The rules of each round as data files, and pure look-ups in them.
+"""The rules of each round as data files, and pure lookups in them.
 
 ``data/vX.Y.json`` holds the tables of the official submission checker of that round
-(mlcommons/inference, Apache-2.0; the file's ``source`` names the revision), and its traits: what it
-does differently where no table says so (:mod:`mlrepo.rounds.traits`).
+(mlcommons/inference, Apache-2.0; the file's ``source`` names the revision), and its traits: what
+it does differently that no table says (:mod:`mlrepo.rounds.traits`).
 """
 
 from mlrepo.rounds.known import SCHEMA, SHIPPED, Rounds

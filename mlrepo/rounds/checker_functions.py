@@ -1,4 +1,4 @@
-"""Rules that the official checker keeps in its functions, read off their syntax trees."""
+"""Read the rules that the official checker has in its functions from their syntax trees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Trees = Sequence[ast.Module]
 
 
 def system_types(trees: Trees) -> list[str]:
-    """Return what ``set_type`` compares the system type with."""
+    """Return the values with which ``set_type`` compares the system type."""
     return [
         node.comparators[0].value
         for node in ast.walk(_needed(trees, "set_type"))
@@ -24,7 +24,7 @@ def system_types(trees: Trees) -> list[str]:
 
 
 def early_stopping_scenarios(trees: Trees, version: str) -> list[str]:
-    """Return the scenarios for which ``uses_early_stopping`` holds."""
+    """Return the scenarios for which ``uses_early_stopping`` is true."""
     body = _needed(trees, "uses_early_stopping")
     condition = _returned(body)
     texts = [text for each in text_lists(body) for text in each]
@@ -36,7 +36,7 @@ def early_stopping_scenarios(trees: Trees, version: str) -> list[str]:
 
 
 def always_optional_files(trees: Trees) -> list[str]:
-    """Return the files that ``files_diff`` never misses nor minds."""
+    """Return the files that ``files_diff`` neither requires nor objects to."""
     return _only_list(trees, "files_diff")
 
 
@@ -50,10 +50,10 @@ def summary_columns(trees: Trees) -> list[str]:
 
 
 def accuracy_delta_default(trees: Trees) -> dict[str, float]:
-    """Return the tolerance of TEST01 by a text in the model's name, and for others (v2.1 on).
+    """Return TEST01's tolerances by a text in the model's name, and for others (since v2.1).
 
-    The function looks for the text with ``find`` and assigns one number where it is not found
-    (``== -1``), another where it is.
+    The function looks for the text with ``find`` and assigns one number if it is not found
+    (``== -1``), another if it is.
     """
     for name in ("get_delta_perc", "check_compliance_acc_dir"):
         body = function(trees, name)
@@ -85,7 +85,7 @@ def _delta_default(body: ast.FunctionDef) -> dict[str, float] | None:
 def equal_issue_models(
     trees: Trees, version: str, divisions: Sequence[str], models: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return per division the models for which ``requires_equal_issue`` holds."""
+    """Return, per division, the models for which ``requires_equal_issue`` is true."""
     condition = _returned(_needed(trees, "requires_equal_issue"))
     return {
         division: [
@@ -98,7 +98,7 @@ def equal_issue_models(
 
 
 def models_with_token_latencies(trees: Trees) -> frozenset[str]:
-    """Return the models of which ``check_performance_dir`` asks token latencies (v4.0 to v5.1)."""
+    """Return the models for which ``check_performance_dir`` needs token latencies (v4.0–v5.1)."""
     for node in ast.walk(_needed(trees, "check_performance_dir")):
         match node:
             case ast.If(test=ast.Compare(ops=[ast.In()], comparators=[ast.List() as names])) if (
@@ -109,7 +109,7 @@ def models_with_token_latencies(trees: Trees) -> frozenset[str]:
 
 
 def performance_runs(trees: Trees, version: str) -> dict[str, int]:
-    """Return how many performance runs a result has: a Server five up to v0.7, all one since."""
+    """Return the number of performance runs of a result: up to v0.7 five for Server, else one."""
     runs = {name: _runs_of(trees, version, name) for name in LOADGEN_SCENARIOS}
     several = {name: count for name, count in runs.items() if count > 1}
     return {**several, "other": 1} if several else {"*": 1}
@@ -126,7 +126,7 @@ def _runs_of(trees: Trees, version: str, scenario: str) -> int:
 
 
 def unread_model_lists(trees: Trees, models: Sequence[str]) -> list[str]:
-    """Return the functions with a list of models that no other function here reads."""
+    """Return the checker's functions with a list of models that this module does not read."""
     found = {
         body.name
         for tree in trees
@@ -154,8 +154,8 @@ def compliance_tests(
 ) -> dict[str, list[str] | dict[str, list[str]]]:
     """Return the tests per model of ``check_compliance_dir`` (v5.1 and older).
 
-    The function makes one list, and appends to and removes from it by the model's name, up to v1.1
-    by the scenario as well. Where scenarios differ they are told apart.
+    The function makes one list, and adds and removes tests by the model's name, up to v1.1 also by
+    scenario. If the scenarios of a model differ, each has its own list.
     """
     body = _needed(trees, "check_compliance_dir").body
     result: dict[str, list[str] | dict[str, list[str]]] = {}

@@ -1,4 +1,4 @@
-"""The source of the official checker in a checkout of mlcommons/inference, parsed."""
+"""Parse the source of the official checker in a checkout of mlcommons/inference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlrepo.rounds.traits import CLASSIC, MODULAR
 
 _SUBMISSION = "tools/submission"
 _PACKAGE = f"{_SUBMISSION}/submission_checker"
-# Of each shape the checker has had: the file with the tables first, then those with functions.
+# For each layout of the checker: the file with the tables, then those with functions.
 _SHAPES = (
     (
         f"{_PACKAGE}/constants.py",
@@ -50,7 +50,7 @@ def parse_checker(checkout: Path) -> CheckerSource:
     Raises
     ------
     UserError
-        There is none, or it cannot be parsed.
+        There is no checker, or it cannot be parsed.
     """
     for shape in _SHAPES:
         if (checkout / shape[0]).is_file():

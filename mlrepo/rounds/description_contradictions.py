@@ -1,4 +1,4 @@
-"""What of a system description cannot be true at once; no official checker looks."""
+"""Find contradictions in a system description, which no official checker looks for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from mlrepo.rounds.field_problem import FieldProblem, shortened
 from mlrepo.rounds.system_schema import COUNT_FIELDS, coerced_count
 
 _NOTHING = re.compile(r"(?i)(none|no|n/?a|not applicable|-|null|0)?\Z")
-# "AMD EPYC 7742 64-Core Processor": what makers write is physical cores of one processor.
+# "AMD EPYC 7742 64-Core Processor": vendors give the physical cores of one processor.
 _CORES_IN_NAME = re.compile(r"(?i)\b([0-9]{1,4})[ -]cores?\b")
 _THREADS_PER_CORE = (1, 2, 4, 8)
 
 
 def contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
-    """Return what cannot be true at once; no official checker looks, so all are warnings."""
+    """Return contradictions; no official checker looks for them, so all are warnings."""
     found = []
     counts = {field: _count(description, field) for field in COUNT_FIELDS}
     number = counts["accelerators_per_node"]

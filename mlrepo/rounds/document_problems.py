@@ -1,7 +1,7 @@
-"""What a JSON document says that no JSON document may say: a key twice, NaN, Infinity.
+"""Find what a JSON document may not contain: a repeated key, NaN, Infinity.
 
-Python's parser, and so every official checker, takes the last of two values in silence, and numbers
-that RFC 8259 does not know: what a reader of the file believes depends on the reader.
+Python's parser, and so every official checker, silently takes the last of two values, and accepts
+numbers that RFC 8259 does not allow: what a reader of the file sees depends on the reader.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SHORT = 60
 
 
 def document_problems(data: bytes) -> tuple[FieldProblem, ...]:
-    """Return what is wrong with a description as a document; nothing where it is no JSON."""
+    """Return what is wrong with a description as a document; nothing if it is not JSON."""
     found: list[FieldProblem] = []
 
     def of_object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -40,7 +40,7 @@ def document_problems(data: bytes) -> tuple[FieldProblem, ...]:
 
 
 def _repeated(key: str, before: object, after: object) -> FieldProblem:
-    # One of the two may be left over from a template.
+    # An empty value may be left over from a template.
     harmless = before == after or not before or not after
     texts = tuple(str(each)[:_SHORT] for each in (before, after))
     return FieldProblem(

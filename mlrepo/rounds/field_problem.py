@@ -16,9 +16,9 @@ class FieldProblem:
     expected, actual:
         Short texts; may be empty.
     breaks_official:
-        The round's official checker rejects the system for it.
+        Whether the round's official checker rejects the system for it.
     breaks_strict:
-        The rules forbid it; False for a warning.
+        Whether the rules forbid it; False for a warning.
     """
 
     rule: str

@@ -1,7 +1,7 @@
-"""Which table of the official checkers becomes which key of a data file, and which none.
+"""Which tables of the official checkers become which keys of a data file, and which none.
 
-The checkers of all rounds are named here (v0.5 to v6.1); a name may have been spelled otherwise in
-an older one.
+The names are those of all rounds' checkers (v0.5 to v6.1); a name may be spelled differently in an
+older one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ENDPOINTS: Mapping[str, str] = {
     "field_map": "ENDPOINTS_MAPPINGS",
     "yaml_field_map": "ENDPOINTS_YAML_FIELD_MAP",
 }
-# What a round lacks whose checker has no such table yet; None where the key is not here.
+# The values for a round whose checker does not have the table yet.
 ABSENT: Mapping[str, object] = {
     "accuracy_delta_percent": {},
     "latency_limit_ns": {},
@@ -71,7 +71,7 @@ ABSENT: Mapping[str, object] = {
     "early_stopping_scenarios": [],
     "equal_issue_required": {"closed": [], "open": [], "network": []},
 }
-# Keys that a round may have or not.
+# Keys that are optional for a round.
 OPTIONAL = frozenset(
     {
         "accuracy_sample_count",
@@ -82,7 +82,7 @@ OPTIONAL = frozenset(
 )
 
 _UNIT = "a unit, not a rule"
-# Constants that become no key of a data file, and where what they say is instead.
+# Constants that become no key of a data file, and why or where their content is.
 NOT_MAPPED: Mapping[str, str] = {
     "MB_TO_BYTES": _UNIT,
     "MS_TO_NS": _UNIT,

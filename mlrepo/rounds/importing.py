@@ -1,4 +1,4 @@
-"""A round's data file made from the official checker in a checkout of mlcommons/inference.
+"""Make a round's data file from the official checker in a checkout of mlcommons/inference.
 
 The checker's Python is parsed, never executed.
 """
@@ -20,12 +20,12 @@ from mlrepo.rounds.setting_classes import classes_in
 from mlrepo.rounds.traits import KEY
 
 _ROUND = re.compile(r"v[0-9]+\.[0-9]+")
-# The fields of a description that came with a round; older checkers have a typing error.
+# Description fields added in a round; older checkers misspell the name.
 _SINCE = re.compile(r"SYSTEM_DESC_REQUIR?ED_FIELDS_SINCE_V([0-9]+)(?:_([0-9]+))?")
 _CATEGORIES = ("datacenter", "edge", "datacenter-edge")
 _BASE = "{division}/{submitter}"
 _PER_RESULT = "{system}/{model}/{scenario}"
-# The layout up to v5.1, which the checkers of those rounds join in many places of their code.
+# The layout up to v5.1, which the checkers of those rounds assemble in many places in code.
 _OLD_LAYOUT = {
     "results": f"{_BASE}/results/{_PER_RESULT}",
     "performance": "performance/run_1",
@@ -48,8 +48,8 @@ class ImportedRound:
     missing:
         Keys of the data file that could not be filled, with the reason; they are null.
     unread:
-        Constants and keys of the checker that no key of the data file holds: new rules may hide
-        there.
+        Constants and keys of the checker that are in no key of the data file: they may contain
+        new rules.
     """
 
     tables: Mapping[str, Any]
@@ -70,7 +70,7 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound
     checkout:
         Root of a checkout of mlcommons/inference.
     name:
-        The round; the newest that the checker knows when empty.
+        The round; if empty, the newest that the checker knows.
     ref:
         Which revision the checkout is, for the data file's ``source``.
 
@@ -116,7 +116,7 @@ def _number(name: object) -> tuple[int, ...]:
 
 
 class _Importer:
-    """Fills the keys of one data file and keeps account of what was used and what was missing."""
+    """Fill the keys of one data file, and record what was used and what was missing."""
 
     def __init__(
         self, name: str, base: dict[str, Any], known: dict[str, Any], trees: functions.Trees
@@ -127,7 +127,7 @@ class _Importer:
         self.missing: list[str] = []
 
     def tables(self) -> dict[str, Any]:
-        """Return the content of the data file but its head."""
+        """Return the content of the data file except its head."""
         models = sorted(self._base.get("models") or [])
         self._used_keys.add("models")
         result: dict[str, Any] = {"models": models}
@@ -159,16 +159,16 @@ class _Importer:
         result["paths"] = paths = self._paths()
         result["layout"] = _layout(paths) if paths else dict(_OLD_LAYOUT)
         if not any(result["scenarios"].values()):
-            result["system_types"] = None  # v0.5 sorts systems into no categories
+            result["system_types"] = None  # v0.5 has no system categories
         runs = functions.performance_runs(self._trees, self._name)
         if max(runs.values()) > 1:
             result["layout"]["performance"] = "performance/run_{1..N}"
         return result | {"performance_runs": runs}
 
     def unread(self) -> list[str]:
-        """Return the constants, keys and lists of models that no key of the data file is made of.
+        """Return the constants, keys and lists of models that the data file does not use.
 
-        Where it is known why none is, that is said after the name.
+        The reason follows the name, where it is known.
         """
         keys = [f"MODEL_CONFIG[{self._name}][{k}]" for k in self._base if k not in self._used_keys]
         names = sorted(n for n in self._known if n not in self._used)
@@ -179,12 +179,12 @@ class _Importer:
         ]
 
     def inherited_settings(self) -> Mapping[str, Any]:
-        """Return the classes of the newest round before, for a checkout without mlperf.conf."""
+        """Return the previous round's classes, for a checkout without mlperf.conf."""
         self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
         return SHIPPED.newest_up_to(self._name).tables["settings"]
 
     def inherited_traits(self) -> Mapping[str, Any]:
-        """Return the traits of the newest round up to this: code says them, no table."""
+        """Return the traits of the newest round up to this one: they are in code, not in tables."""
         before = SHIPPED.newest_up_to(self._name)
         if before.name != self._name:
             self.missing.append(
@@ -208,7 +208,7 @@ class _Importer:
         return import_map.ABSENT.get(key.partition(".")[0])
 
     def _lacks(self, key: str, why: str) -> None:
-        """Note a key that could not be filled, unless the round before has none either."""
+        """Record a key that could not be filled, unless the previous round lacks it, too."""
         held: Any = SHIPPED.newest_up_to(self._name).tables
         for part in key.split("."):
             held = held.get(part) if isinstance(held, dict) else None
@@ -219,7 +219,7 @@ class _Importer:
         sources = [f"{word}-scenarios-{category}" for word in ("required", "optional")]
         self._used_keys.update(sources)
         if not any(source in self._base for source in sources):
-            if category != _CATEGORIES[-1]:  # the first rounds have no systems of both
+            if category != _CATEGORIES[-1]:  # the first rounds have no datacenter-edge systems
                 self.missing.append(f"scenarios: MODEL_CONFIG has no {sources[0]!r}")
             return None
         required, optional = (self._base.get(source) or {} for source in sources)
@@ -229,7 +229,7 @@ class _Importer:
         }
 
     def _system_fields(self) -> list[str] | None:
-        """Return the fields that every description has, with those that later rounds added."""
+        """Return the fields of every description, including those that later rounds added."""
         fields: list[str] | None = self._constant(
             "system_desc_required", "SYSTEM_DESC_REQUIRED_FIELDS"
         )
@@ -244,7 +244,7 @@ class _Importer:
     def _results(self) -> dict[str, Any]:
         self._used.add("RESULT_FIELD_NEW")
         by_round = self._known.get("RESULT_FIELD_NEW")
-        # The first ones with a detail log keep one table for their round.
+        # The first checkers with a detail log have one table, not one per round.
         fields = _of_round(by_round, self._name)
         source = "mlperf_log_detail.txt key"
         if fields is None:
@@ -336,7 +336,7 @@ class _Importer:
 
 
 def _of_round(table: Any, name: str) -> Any:
-    """Return a round's part of a table, the whole where it is not kept by rounds."""
+    """Return a round's part of a table; the whole table if it is not by round."""
     if not isinstance(table, dict):
         return None
     return table.get(name) if any(_ROUND.fullmatch(str(key)) for key in table) else table

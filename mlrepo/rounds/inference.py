@@ -1,8 +1,8 @@
-"""Results that follow from runs of another scenario, so that no log has to be copied.
+"""Infer results from runs of another scenario, so that no log has to be copied.
 
-Source: the submission checkers of mlcommons/inference. Until v1.1 an Offline result may be inferred
+Source: the submission checkers of mlcommons/inference. Up to v1.1 an Offline result may be inferred
 from a SingleStream log; since v2.0 also from MultiStream, and MultiStream from SingleStream; since
-v6.0 only for systems of the edge category. The values are those that the checkers compute.
+v6.0 only for edge systems. The values are those that the checkers compute.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def sources_of(round_: Round, scenario: str, category: str) -> tuple[str, ...]:
 
 
 def inferred_result(scenario: str, source: str, number: Callable[[str], float]) -> float:
-    """Return the result of ``scenario`` that follows from a run of ``source``.
+    """Return the result of ``scenario`` inferred from a run of ``source``.
 
     ``number`` returns a value of the run's detail log by key; :func:`inferred_unit` is the unit.
 
@@ -42,6 +42,6 @@ def inferred_result(scenario: str, source: str, number: Callable[[str], float]) 
 def inferred_unit(scenario: str) -> str:
     """Return the unit of an inferred result.
 
-    A rate is of samples for every benchmark: no number of tokens follows from a latency per query.
+    A rate is in samples for every benchmark: a latency per query implies no number of tokens.
     """
     return "ms" if SCENARIOS[scenario].is_stream else "samples/s"

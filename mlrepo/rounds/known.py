@@ -1,4 +1,4 @@
-"""The rounds that there are data files for."""
+"""The rounds that have data files."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 SCHEMA = "mlrepo-rules/1"
 # Where a results repository keeps the rules of its own rounds.
 FOLDER = "rounds"
-# Not by importlib.resources: importing it takes a commit longer than reading the file.
+# Not by importlib.resources: a commit hook would spend more time on its import than on the file.
 _SHIPPED = Path(__file__).parent / "data"
 _FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
 
 
 class Rounds:
-    """The rounds that there are rules for: those that come with mlrepo, and a repository's own.
+    """The rounds that have rules: those that come with mlrepo, and a repository's own.
 
-    Iteration and ``in`` go by names, oldest first; ``rounds["v6.1"]`` reads one round's data file,
-    once. Nothing is read before it is asked for.
+    Iteration and ``in`` use names, oldest first; ``rounds["v6.1"]`` reads one round's data file,
+    once. Nothing is read before it is needed.
 
     Parameters
     ----------
     folder:
-        Holds data files of rounds that mlrepo does not ship; None or an absent one has none. A
-        file in it never takes the place of a shipped round: :meth:`note` says so.
+        The folder with data files of rounds that mlrepo does not ship; it may be None or absent. A
+        file in it never replaces a shipped round: :meth:`note` says so.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -73,11 +73,11 @@ class Rounds:
         return len(self._files)
 
     def is_own(self, name: str) -> bool:
-        """Say whether the rules of a round are the folder's, not mlrepo's."""
+        """Say whether the rules of a round come from the folder, not from mlrepo."""
         return name in self and self._files[name].parent != _SHIPPED
 
     def note(self, name: str) -> str:
-        """Say whose rules decide, where the folder has a file of the round; else ''."""
+        """Return whose rules apply, if the folder has a file for the round; else ''."""
         if self.folder is None or name not in _files_in(self.folder):
             return ""
         file = f"{self.folder.name}/{name}.json"
@@ -86,7 +86,7 @@ class Rounds:
         return f"The rules of {name} are this repository's own, from {file}."
 
     def newest_up_to(self, name: str) -> Round:
-        """Return the newest round that is not newer than ``name``; the oldest where all are."""
+        """Return the newest round that is not newer than ``name``; the oldest if all are newer."""
         older = [each for each in self if _numbers(each) <= _numbers(name)]
         return self[older[-1] if older else next(iter(self))]
 
@@ -130,5 +130,5 @@ def _read(file: Path) -> RoundTables:
     return cast("RoundTables", tables)
 
 
-# The rounds that come with mlrepo: for what is about no repository.
+# The rounds that come with mlrepo, for uses without a repository.
 SHIPPED = Rounds()

@@ -1,4 +1,4 @@
-"""Where a round wants each file of a result."""
+"""Where each file of a result belongs in a round."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlrepo.paths import RepoPath
 
 @dataclass(frozen=True)
 class Place:
-    """The names that a path in a round's layout is made of."""
+    """The names that make up a path in a round's layout."""
 
     division: str
     submitter: str
@@ -26,7 +26,7 @@ class RoundLayout:
     Attributes
     ----------
     templates:
-        The table ``layout`` of the round: a path with names in braces for each kind of directory.
+        The round's table ``layout``: a path with names in braces for each kind of directory.
     """
 
     templates: Mapping[str, str]
@@ -36,7 +36,7 @@ class RoundLayout:
         return self._path("results", place)
 
     def run_directory(self, place: Place, mode: str) -> RepoPath:
-        """Return where the logs of a performance or accuracy run stand."""
+        """Return the directory of the logs of a performance or accuracy run."""
         result = self.result_directory(place)
         if mode == "accuracy":
             return result / "accuracy"
@@ -44,11 +44,11 @@ class RoundLayout:
         return RepoPath.parse(f"{result}/{run}")
 
     def test_directory(self, place: Place, test: str) -> RepoPath:
-        """Return where the files of a compliance test stand."""
+        """Return the directory of the files of a compliance test."""
         return self._path("compliance", place, test)
 
     def measurements_directory(self, place: Place) -> RepoPath:
-        """Return where ``user.conf``, ``README.md`` and the measurements file stand."""
+        """Return the directory of ``user.conf``, ``README.md`` and the measurements file."""
         return self._path("measurements", place)
 
     def measurements_file(self, place: Place) -> RepoPath:

@@ -1,8 +1,8 @@
-"""Which releases of LoadGen carry the seeds of which round.
+"""Which releases of LoadGen have the seeds of which round.
 
-A round's seeds are part of LoadGen since it embeds mlperf.conf (4.1.12), and the round's checker
-rejects logs with others. ``loadgen.json`` names the first and the last release with the seeds of
-each round; of a release that is newer than the table only its own seeds tell.
+LoadGen has embedded mlperf.conf, and so a round's seeds, since 4.1.12; the round's checker rejects
+logs with other seeds. ``loadgen.json`` names the first and the last release with the seeds of each
+round; for a release newer than the table, only its own seeds say which round it is for.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mlrepo.rounds import Round
 def loadgen_releases(round_: Round) -> tuple[str, str] | None:
     """Return the first and the last known release of ``mlcommons-loadgen`` with its seeds.
 
-    None for rounds before v4.1, whose seeds stood in a file beside LoadGen, and for new ones.
+    None for rounds before v4.1, whose seeds were in a file beside LoadGen, and for new ones.
     """
     found = _rounds().get(round_.name)
     return None if found is None else (found[0], found[1])
 
 
 def has_seeds_of(round_: Round, release: str) -> bool | None:
-    """Say whether a release carries the round's seeds; None where the table cannot tell."""
+    """Say whether a release has the round's seeds; None if the table does not say."""
     version = _version(release)
     named = {name: (_version(first), _version(last)) for name, (first, last) in _rounds().items()}
     for name, (first, last) in named.items():

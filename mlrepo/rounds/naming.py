@@ -1,4 +1,4 @@
-"""Which benchmark a directory name stands for, as each round's official checker guesses."""
+"""Map directory names to benchmarks, as each round's official checker guesses them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlrepo.rounds import Round
 
 
 def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> str:
-    """Return the official name behind a directory's; the name itself when nothing fits.
+    """Return the official name for a directory's name; the name itself if none fits.
 
     ``mapping`` is the submitter's own ``model_mapping.json`` (open division, v3.0 and later).
     """
@@ -24,15 +24,15 @@ def official_model(round: Round, name: str, mapping: Mapping[str, object]) -> st
 
 
 def check_new_name(round: Round, name: str, what: str) -> None:
-    """Refuse the name of a submitter, system or benchmark that cannot be in the round's layout.
+    """Refuse a submitter, system or benchmark name that is not allowed in the round's layout.
 
-    From v3.0 on the official checkers reject the whole submission for a space, a leading dot or
-    ``__pycache__``. For names that are given now; those of published trees stay as they are.
+    Since v3.0 the official checkers reject the whole submission for a space, a leading dot or
+    ``__pycache__``. This is for new names; those of published trees are left alone.
 
     Raises
     ------
     UserError
-        When it is given, not after all measuring.
+        The name is not allowed; raised when it is given, not after the measurement.
     """
     bad = name.startswith(".") or name.endswith("__pycache__") or " " in name
     if bad and round.plain_names:

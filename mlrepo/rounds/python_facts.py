@@ -1,4 +1,4 @@
-"""Facts in Python source read from its syntax tree; nothing of the source is ever executed."""
+"""Read facts in Python source from its syntax tree; the source is never executed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class NotAFact(ValueError):
 def fact(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """Return the value of an expression.
 
-    ``names`` holds the values of names and of dotted names (``self.version``). Multiplication is
-    of numbers only, so that no source can ask for a string of any length.
+    ``names`` has the values of names and of dotted names (``self.version``). Only numbers can be
+    multiplied, so that no source can create a string of arbitrary length.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def _are_numbers(*values: Any) -> bool:
 def constants(tree: ast.AST) -> tuple[dict[str, Any], list[str]]:
     """Return ``name: value`` of the upper-case assignments, and the names that are not data.
 
-    Tables that older checkers kept inside a function (``unit_dict``) count too, under their name
-    in upper case, unless the module has one of that name.
+    Tables that older checkers have inside a function (``unit_dict``) count too, under their name
+    in upper case, unless the module has a constant of that name.
     """
     known: dict[str, Any] = {}
     refused: list[str] = []
@@ -106,7 +106,7 @@ def constants(tree: ast.AST) -> tuple[dict[str, Any], list[str]]:
             try:
                 known[name.upper()] = fact(value, known)
             except NotAFact:
-                continue  # a table made while running is no constant
+                continue  # a table computed at run time is not a constant
     return known, refused
 
 
@@ -128,7 +128,7 @@ def function(trees: Sequence[ast.Module], name: str) -> ast.FunctionDef | None:
 
 
 def text_lists(tree: ast.AST) -> Iterator[list[str]]:
-    """Yield the lists that hold nothing but text, in no particular order."""
+    """Yield the lists that contain only text, in no particular order."""
     for node in ast.walk(tree):
         if isinstance(node, ast.List) and node.elts:
             items = [item.value for item in node.elts if isinstance(item, ast.Constant)]

@@ -1,4 +1,4 @@
-"""One round: its name, its tables, and pure look-ups in them."""
+"""One round: its name, its tables, and pure lookups in them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}
 LATENCY_UNITS = tuple(_NANOSECONDS)
 _RATES = ("samples/s", "queries/s")
-# What the oldest rounds report of MultiStream: how many streams a system bears.
+# The MultiStream result of the oldest rounds: how many streams a system sustains.
 NUMBER_OF_STREAMS = ("Samples per query", "effective_samples_per_query")
 
 
 def tests_in(
     table: Mapping[str, list[str] | dict[str, list[str]]],
 ) -> frozenset[str]:
-    """Return the compliance tests in a round's table of them, of any benchmark and scenario."""
+    """Return the compliance tests in a round's table, for any benchmark and scenario."""
     lists = (
         each.values() if isinstance(each, Mapping) else (each or (),) for each in table.values()
     )
@@ -56,7 +56,7 @@ class Round(Traits):
 
     @functools.cached_property
     def settings(self) -> Mapping[str, LoadgenSetting]:
-        """LoadGen's settings, by key; of a file without them those of the round before."""
+        """LoadGen's settings, by key; if the file has none, those of the previous round."""
         from mlrepo.rounds.known import SHIPPED
         from mlrepo.rounds.setting_table import read_settings
 
@@ -65,7 +65,7 @@ class Round(Traits):
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:
-        """Return the name as two numbers, so that rounds compare."""
+        """Return the name as two numbers, so that rounds can be compared."""
         major, minor = self.name[1:].split(".")
         return int(major), int(minor)
 
@@ -76,10 +76,10 @@ class Round(Traits):
         return str(self.tables["model_aliases"].get(benchmark, ""))
 
     def allows(self, division: str, category: str, benchmark: str, scenario: str) -> bool:
-        """Say whether a result of this benchmark and scenario may stand in the division.
+        """Say whether the division may have a result of this benchmark and scenario.
 
-        The open division takes any model (custom names need a model mapping at submission);
-        the others take what the category requires or allows.
+        The open division accepts any model (custom names need a model mapping at submission);
+        the others accept what the category requires or allows.
         """
         if division == "open":
             return True
@@ -89,7 +89,7 @@ class Round(Traits):
     def scenario_rules(
         self, category: str, benchmark: str
     ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """Return the scenarios that are required and allowed besides, None for no such benchmark.
+        """Return the required and the optional scenarios; None if there is no such benchmark.
 
         v0.5 has no categories: it requires none and allows all.
         """
@@ -107,7 +107,7 @@ class Round(Traits):
         return any(self.tables["scenarios"].values())
 
     def asked_tests(self, benchmark: str = "") -> frozenset[str]:
-        """Return the compliance tests of a benchmark in any scenario; of all where it has none."""
+        """Return a benchmark's compliance tests in any scenario; if it has none, all tests."""
         tables = self.tables["compliance_tests"]
         official = self.official_benchmark(benchmark)
         return tests_in({official: tables[official]} if tables.get(official) else tables)
@@ -123,9 +123,9 @@ class Round(Traits):
         return required
 
     def scenario_choices(self, category: str, benchmark: str) -> tuple[tuple[str, ...], ...]:
-        """Return the sets of scenarios of which the category asks at least one of a benchmark.
+        """Return the sets of scenarios of which a benchmark in the category needs at least one.
 
-        Where one of a set is required anyway, there is nothing to choose.
+        A set with a required scenario is left out: there is nothing to choose.
         """
         required, optional = self.scenario_rules(category, benchmark) or ((), ())
         allowed = {*required, *optional}
@@ -136,11 +136,11 @@ class Round(Traits):
         )
 
     def test05_seeds(self) -> dict[str, int]:
-        """Return the seeds that TEST05 runs with by name; empty where the round has no TEST05."""
+        """Return TEST05's seeds by name; empty if the round has no TEST05."""
         return dict(self.tables.get("test05_seeds") or {})
 
     def has_detail_log(self) -> bool:
-        """Say whether its results stand in a detail log as today's LoadGen writes (since v1.0)."""
+        """Say whether its results are in a detail log as today's LoadGen writes it (since v1.0)."""
         return not any(" " in str(key) for key in self.tables["result_field"].values())
 
     def result_key(self, benchmark: str, scenario: str) -> str:
@@ -160,24 +160,24 @@ class Round(Traits):
     def result(self, benchmark: str, scenario: str, raw: float | None) -> Metric:
         """Return the number of :meth:`result_key` with its unit, as the round prints it.
 
-        The one place where a number of LoadGen gets a unit: latencies in milliseconds, or in
-        seconds where the round counts a benchmark so; tokens where tokens were counted.
+        The only place where a LoadGen number gets a unit: latencies are in milliseconds, or in
+        seconds if the round reports the benchmark so; tokens if tokens were counted.
         """
-        from mlrepo.record import Metric  # most of what asks for a round makes no record
+        from mlrepo.record import Metric  # most users of a round make no record
 
         value = None if raw is None else self.result_in_unit(benchmark, scenario, raw)
         return Metric(value, self.unit(benchmark, scenario))
 
     def result_in_unit(self, benchmark: str, scenario: str, raw: float) -> float:
-        """Return the result as printed: nanoseconds in the unit of latencies, rates as they are."""
+        """Return the result as printed: nanoseconds in the unit of latencies, rates unchanged."""
         return raw / _NANOSECONDS.get(self.unit(benchmark, scenario), 1)
 
     def unit(self, benchmark: str, scenario: str) -> str:
         """Return the unit of the result: ``samples/s``, ``queries/s``, ``tokens/s``, ``ms``…
 
-        A benchmark that the round does not have has the unit of most. Up to v4.1 and for some
-        benchmarks since, the official tables have another unit than the key of LoadGen: what
-        LoadGen counts is right.
+        A benchmark that the round does not have gets the most common unit. Up to v4.1, and for some
+        benchmarks since, the unit in the official tables is not that of LoadGen's key: what LoadGen
+        counts is right.
         """
         own = (self.tables.get("units_per_model") or {}).get(self.official_benchmark(benchmark))
         units = self.tables.get("units") or self._oldest_units()
@@ -188,7 +188,7 @@ class Round(Traits):
         return text.removeprefix("latency (").removesuffix(")")
 
     def _oldest_units(self) -> Mapping[str, str]:
-        """Return the unit by scenario; the checkers have a table of them since v1.1."""
+        """Return the unit by scenario; the checkers have had a table of them since v1.1."""
         fields = self.tables["result_field"]
         return {
             name: "streams" if fields.get(name) in NUMBER_OF_STREAMS else each.unit
@@ -206,7 +206,7 @@ class Round(Traits):
         return int(self.tables["min_duration_ms"])
 
     def min_offline_samples(self, benchmark: str) -> int:
-        """Return how many samples the query of an Offline run must have (official names)."""
+        """Return how many samples an Offline run's query must have (official names)."""
         table = self.tables["offline_min_samples_per_query"]
         return int((table.get("per_model") or {}).get(benchmark, table["default"]))
 
@@ -220,9 +220,9 @@ class Round(Traits):
         return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
 
     def accuracy_patterns(self, benchmark: str, scenario: str) -> dict[str, str]:
-        """Return the pattern of each metric that an accuracy text of the benchmark has, in order.
+        """Return the patterns of the metrics in the benchmark's accuracy text, in order.
 
-        They are all patterns of the round where it has no bounds for the benchmark.
+        They are all patterns of the round if it has no bounds for the benchmark.
         """
         patterns: Mapping[str, str] = self.tables["accuracy_pattern"]
         limits = self.tables.get("accuracy_upper_limit") or {}
@@ -234,7 +234,7 @@ class Round(Traits):
         return {metric: patterns[metric] for metric in own or patterns}
 
     def accuracy_samples(self, model: str, scenario: str) -> int | None:
-        """Return how many samples an accuracy run covers; None where the round names no number."""
+        """Return how many samples an accuracy run covers; None if the round does not say."""
         counts = self.tables.get("accuracy_sample_count") or {}
         count = counts.get(model, (self.tables.get("dataset_size") or {}).get(model))
         return count.get(scenario) if isinstance(count, Mapping) else count

@@ -1,10 +1,10 @@
-"""The class of each LoadGen setting: what a round lets a performance run choose, and what not.
+"""Classify each LoadGen setting by what a round lets a performance run choose.
 
 Sources: ``inference_rules.adoc`` of mlcommons/inference_policies (the table of scenarios, "QSL
 size", "Relaxed constraints for the Open division"), the ``mlperf.conf`` of each LoadGen, and
-``TestSettings::FromConfig`` in loadgen/test_settings_internal.cc of mlcommons/inference. Where the
-three say nothing, 35,000 published performance runs of v1.0 to v6.0 do: a setting in which accepted
-results differ is free.
+``TestSettings::FromConfig`` in loadgen/test_settings_internal.cc of mlcommons/inference. Where all
+three are silent, 35,000 published performance runs of v1.0 to v6.0 decide: a setting in which
+accepted results differ is free.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NS_PER_MS = 1_000_000
 def classes_in(
     checkout: Path, early_stopping: Sequence[str], result_fields: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """Return the table ``settings`` of a round, None where the checkout has no ``mlperf.conf``.
+    """Return the table ``settings`` of a round; None if the checkout has no ``mlperf.conf``.
 
     Parameters
     ----------
@@ -37,14 +37,15 @@ def classes_in(
     early_stopping:
         The scenarios in which LoadGen itself decides how many queries are enough.
     result_fields:
-        What LoadGen calls the result of each scenario.
+        LoadGen's key of the result of each scenario.
 
     Returns
     -------
-    By LoadGen's key: ``logged``, the line of the detail log that shows it; ``scale``, what one of
-    ``user.conf``'s is there; and by scenario (``*``: all others) the class with its value, in the
-    log's unit. ``table`` names the round's table that has the value; ``per_model`` has those of
-    models by LoadGen's name; ``divisions`` are those that it binds, all where there are none.
+    By LoadGen's key: ``logged``, the line of the detail log that shows it; ``scale``, the factor
+    from ``user.conf``'s unit to the log's; and by scenario (``*``: all others) the class with its
+    value, in the log's unit. ``table`` names the round's table that has the value; ``per_model``
+    has the values of models by LoadGen's name; ``divisions`` are those for which it is binding,
+    all if absent.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def _classes(
     conf: Mapping[tuple[str, str, str], float], early: Sequence[str], results: Mapping[str, str]
 ) -> dict[str, Any]:
     def models(key: str) -> dict[str, int]:
-        """Return the models for which the file switches ``key`` on, in whichever scenario."""
+        """Return the models for which the file sets ``key`` to 1, in any scenario."""
         return {model: 1 for (model, _, name), value in conf.items() if (name, value) == (key, 1)}
 
     def percentile(scenario: str) -> dict[str, Any]:
@@ -196,16 +197,16 @@ def _classes(
 
 
 def _where(holds: Callable[[Scenario], bool], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry by each of LoadGen's scenarios for which a condition holds."""
+    """Return the entry for each of LoadGen's scenarios that meets a condition."""
     return {name: entry for name, each in LOADGEN_SCENARIOS.items() if holds(each)}
 
 
 def _samples_per_query(
     conf: Mapping[tuple[str, str, str], float], scenario: str, result: str
 ) -> Mapping[str, Any]:
-    """Return the class of a query's samples: in the oldest rounds their number is the result.
+    """Return the class of a query's sample count, which is the result in the oldest rounds.
 
-    ``result`` is what LoadGen calls the scenario's result.
+    ``result`` is LoadGen's key of the scenario's result.
     """
     if result in NUMBER_OF_STREAMS:
         return _FREE
@@ -219,11 +220,10 @@ _TEST05 = (
     "test05_sample_index_rng_seed",
     "test05_schedule_rng_seed",
 )
-# With the line of the detail log that shows them. A run that ends early by max_async_queries, or
-# has too few queries by max_query_count, is INVALID in LoadGen's own words; max_duration is held
-# against min_duration (`performance-max-duration`). Queries that LoadGen coalesces because they are
-# late keep their own latencies: 2,170 of 2,917 published closed Server runs
-# do so.
+# With the line of the detail log that shows them. LoadGen itself calls a run INVALID that
+# max_async_queries ends early, or that has too few queries by max_query_count; max_duration is
+# compared with min_duration (`performance-max-duration`). Late queries that LoadGen coalesces keep
+# their own latencies: 2,170 of 2,917 published closed Server runs do so.
 _FREE_KEYS = {
     "target_qps": "effective_target_qps",
     "coalesce_queries": "requested_server_coalesce_queries",
@@ -234,7 +234,7 @@ _FREE_KEYS = {
     "accuracy_sample_count_override": "effective_accuracy_sample_count",
     "print_timestamps": "effective_print_timestamps",
     "token_latency_scaling_factor": "",
-    # LoadGen computes these of the others.
+    # LoadGen computes these from the others.
     "target_duration": "effective_target_duration_ms",
     "min_sample_count": "effective_min_sample_count",
 }

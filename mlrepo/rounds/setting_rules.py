@@ -1,7 +1,7 @@
-"""Whether the settings of a performance run are those of a result of its round.
+"""Judge whether a performance run's settings are allowed for a result of its round.
 
-The settings of a round (:mod:`mlrepo.rounds.setting_table`) are held against a configuration before
-a run, a detail log after it, and a record.
+The settings of a round (:mod:`mlrepo.rounds.setting_table`) are compared with a configuration
+before a run, a detail log after it, and a record.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from mlrepo.rounds.setting_table import MAXIMUM, MINIMUM, LoadgenSetting, Number
 from mlrepo.scenarios import SCENARIOS
 
 TOO_SHORT = frozenset({"min_duration", "min_query_count"})
-"""Settings that make a run too short for a submission; its load is that of a longer one."""
+"""Settings that make a run too short for a submission; its load is that of a longer run."""
 SAMPLES = "performance_sample_count_override"
-"""How many samples are drawn from: what a data set has, where nobody asks for fewer."""
-# What an audit.config changes, and what it may shorten.
+"""How many samples LoadGen draws from: the whole data set, unless fewer are requested."""
+# The settings that an audit.config changes, or may reduce.
 _AUDITED = frozenset(
     {
         "performance_issue_same",
@@ -39,7 +39,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Subject:
-    """What a setting is judged for.
+    """The run for which a setting is judged.
 
     Attributes
     ----------
@@ -66,18 +66,18 @@ class Subject:
 
 @dataclass(frozen=True)
 class Broken:
-    """A setting that no result of the round has.
+    """A setting that breaks the round's rules.
 
     Attributes
     ----------
     key:
-        As a ``user.conf`` calls it.
+        Its name in a ``user.conf``.
     logged:
-        As the detail log calls it; empty where it does not show it.
+        Its key in the detail log; empty if the log does not show it.
     expected, actual:
         In the unit of the detail log.
     scale:
-        What one in a ``user.conf`` is in the log.
+        The factor from ``user.conf``'s unit to the log's.
     """
 
     key: str
@@ -107,7 +107,7 @@ def loadgen_names(benchmark: str, scenario: str = "") -> tuple[str, ...]:
 
 
 def has_token_latencies(round_: Round, loadgen_model: str) -> bool:
-    """Say whether LoadGen times the tokens of a benchmark, by its mlperf.conf in the round."""
+    """Say whether LoadGen times a benchmark's tokens, according to the round's mlperf.conf."""
     setting = round_.settings.get("use_token_latencies")
     timed = setting.in_scenario("*").per_model if setting else {}
     return any(timed.get(name) for name in loadgen_names(loadgen_model))
@@ -123,7 +123,7 @@ def broken_in_log(subject: Subject, values: Mapping[str, object]) -> Iterator[Br
 
 
 def broken_in_conf(subject: Subject, asked: Mapping[str, str]) -> Iterator[Broken]:
-    """Yield the settings that a run asks for and that break a class; by key as LoadGen reads it."""
+    """Yield a run's requested settings that break a class; ``asked`` has LoadGen's keys."""
     for key, setting in subject.round.settings.items():
         if key in asked:
             value = int(asked[key]) if asked[key].isdecimal() else float(asked[key])
@@ -131,7 +131,7 @@ def broken_in_conf(subject: Subject, asked: Mapping[str, str]) -> Iterator[Broke
 
 
 def _held(subject: Subject, key: str, setting: LoadgenSetting, value: Number) -> Iterator[Broken]:
-    """Hold a value, in the unit of the log, against the class that binds the subject."""
+    """Compare a value, in the unit of the log, with the class that is binding for the subject."""
     rule, logged = _binding(subject, key, setting), setting.line(subject.loadgen_scenario)
     bound, scale = _bound(subject, key, rule), setting.scale
     if bound is None:
@@ -148,7 +148,7 @@ def _held(subject: Subject, key: str, setting: LoadgenSetting, value: Number) ->
 
 
 def _binding(subject: Subject, key: str, setting: LoadgenSetting) -> SettingClass:
-    """Return the class that binds the subject, the free one where none does."""
+    """Return the class that is binding for the subject; the free one if none is."""
     rule = setting.in_scenario(subject.loadgen_scenario)
     elsewhere = rule.divisions and subject.division not in rule.divisions
     audited = subject.test and key in _AUDITED
@@ -156,9 +156,9 @@ def _binding(subject: Subject, key: str, setting: LoadgenSetting) -> SettingClas
 
 
 def _bound(subject: Subject, key: str, rule: SettingClass) -> Number | None:
-    """Return the value of a class for the subject, None where it has none.
+    """Return the value of a class for the subject; None if it has none.
 
-    A model of the open division may follow any benchmark: it has the least strict value.
+    A model in the open division may be of any benchmark: it gets the least strict value.
     """
     if rule.table:
         return _of_table(subject, key, rule)
@@ -169,9 +169,9 @@ def _bound(subject: Subject, key: str, rule: SettingClass) -> Number | None:
 
 
 def _of_table(subject: Subject, key: str, rule: SettingClass) -> Number | None:
-    """Return a value of another of the round's tables.
+    """Return the value from another of the round's tables.
 
-    They hold a number, or numbers by key, or by benchmark and perhaps scenario.
+    Such a table is a number, or has numbers by key, or by benchmark and perhaps scenario.
     """
     found: object = subject.round.tables.get(rule.table)
     if isinstance(found, Mapping) and "per_model" in found:

@@ -1,6 +1,6 @@
-"""The table ``settings`` of a round, read: which class each LoadGen setting has in each scenario.
+"""Read a round's table ``settings``: the class of each LoadGen setting in each scenario.
 
-:mod:`mlrepo.rounds.setting_classes` makes the table and says where it comes from.
+:mod:`mlrepo.rounds.setting_classes` creates the table and gives its sources.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ Number = int | float
 
 @dataclass(frozen=True)
 class SettingClass:
-    """What a round lets a performance run choose of one setting in a scenario.
+    """What a round lets a performance run choose for one setting in a scenario.
 
     Attributes
     ----------
     kind:
         One of :data:`CLASSES`.
     value:
-        The bound or the prescribed value, in the unit of the detail log; None for none.
+        The bound or the prescribed value, in the unit of the detail log; None if there is none.
     per_model:
-        The values of benchmarks that have another one, by LoadGen's names.
+        Different values for some benchmarks, by LoadGen's names.
     table, part:
-        The round's table that has the value instead, and the key in it where it has several.
+        The round's table that has the value instead, and the key in it if it has several.
     divisions:
-        Those that it binds; all where empty.
+        The divisions for which it is binding; all if empty.
     below:
-        What the value must stay below, too.
+        A number that the value must be below, too.
     logged:
-        The line of the detail log that shows it, where that is another than the setting's.
+        The line of the detail log that shows it, if not the setting's own.
     """
 
     kind: str = FREE
@@ -57,9 +57,9 @@ class LoadgenSetting:
     Attributes
     ----------
     logged:
-        The line of the detail log that shows it; empty where none does.
+        The line of the detail log that shows it; empty if none does.
     scale:
-        What one in a ``user.conf`` is in the log.
+        The factor from ``user.conf``'s unit to the log's.
     classes:
         By LoadGen's scenario; ``*`` is all others.
     """

@@ -1,8 +1,8 @@
-"""What is wrong with a system description: one judge for the checker, the commands and the hook.
+"""Judge system descriptions, in one place for the checker, the commands and the hook.
 
 Sources: ``check_system_desc_id`` and ``is_system_over_network`` of the official checkers up to
-v5.1, ``system_check.py`` since v6.0; warnings are ours. cerberus takes 50 ms to import: it is used
-when a description has a problem to be explained, never for a sound one.
+v5.1, ``system_check.py`` since v6.0; warnings are ours. cerberus takes 50 ms to import, so it is
+used only to explain the problems of a description, never for a valid one.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from mlrepo.rounds.system_schema import (
     system_schema,
 )
 
-# The number 0 counts as empty, and of a word the checkers of v6.0 and later end in a traceback.
+# The number 0 counts as empty, and a word makes the checkers since v6.0 end in a traceback.
 _COUNT_HINT = 'Write the number alone, the text "0" where there is none; words go into hw_notes.'
-# What the official summary, and so the results table, shows of a description.
+# The description's fields in the official summary, and so in the results table.
 _SHOWN = (
     "status",
     "system_type",
@@ -47,12 +47,12 @@ _SHOWN = (
 
 
 def parse_description(data: bytes) -> dict[str, object]:
-    """Return the description that the bytes of its file hold.
+    """Return the description in the bytes of its file.
 
     Raises
     ------
     ValueError
-        They are no JSON object in UTF-8; the text says what they are instead.
+        The bytes are not a JSON object in UTF-8; the text says what they are instead.
     """
     try:
         value = json.loads(data.decode("utf-8"))
@@ -71,12 +71,12 @@ def description_problems(
     submitter: str = "",
     power: bool = False,
 ) -> tuple[FieldProblem, ...]:
-    """Judge a system description by the round; the order is that of the round's fields.
+    """Judge a system description by the round's rules, in the order of the round's fields.
 
     Parameters
     ----------
     division, submitter:
-        The directories it stands in, where it stands in any.
+        The directories that it is in, if any.
     power:
         Whether the system has power results.
     """
@@ -95,7 +95,7 @@ def description_problems(
 
 
 def _over_network(round_: Round, description: Mapping[str, object], division: str) -> bool:
-    """Say whether the round asks for the network fields."""
+    """Say whether the round requires the network fields."""
     stated = description.get("is_network")
     if round_.is_network_by_truth:
         return division == "network" or bool(stated)
@@ -103,7 +103,7 @@ def _over_network(round_: Round, description: Mapping[str, object], division: st
 
 
 def _plainly_sound(schema: Mapping[str, FieldSchema], description: Mapping[str, object]) -> bool:
-    """Say whether nothing of the schema is broken; what it means stands in ``system_schema``."""
+    """Say whether the description obeys the schema, which ``system_schema`` explains."""
     for field, rules in schema.items():
         if field not in description:
             return False
@@ -120,8 +120,8 @@ def _plainly_sound(schema: Mapping[str, FieldSchema], description: Mapping[str, 
 
 
 def _is_unfilled(value: object) -> bool:
-    # Of the document as it was written: "0" is filled, and 0 is empty, for the official checkers
-    # ask `not value`.
+    # As written in the document: "0" is filled, and 0 is empty, because the official checkers
+    # test `not value`.
     return not value or (isinstance(value, str) and not value.strip())
 
 
@@ -131,7 +131,7 @@ def _is_no_text(value: object) -> bool:
 
 def _is_no_count(value: object) -> bool:
     if _is_no_text(value) or value == "":
-        return False  # said already, or empty
+        return False  # reported already, or empty
     count = coerced_count(value)
     return not isinstance(count, int) or count < 0
 
@@ -213,7 +213,7 @@ def _problems_of(
                 field,
                 f"{field} must not be empty.",
                 "a text",
-                # Blanks are a text for the official checkers; the results table shows nothing.
+                # The official checkers accept blanks as text; the results table shows nothing.
                 shortened(value) if not value else repr(value),
                 hint,
                 breaks_official=not value,
@@ -270,7 +270,7 @@ def _missing(round_: Round, field: str) -> FieldProblem:
 def _place_problems(
     round_: Round, description: Mapping[str, object], division: str, submitter: str
 ) -> list[FieldProblem]:
-    """Compare with the directories: division as it stands, submitter without regard to case."""
+    """Compare with the directories: the division exactly, the submitter ignoring case."""
     found = []
     stated = description.get("division")
     if division and "division" in description and stated != division:
@@ -305,7 +305,7 @@ def _place_problems(
 
 
 def _network_mode(stated: object, division: str) -> list[FieldProblem]:
-    """Compare ``is_network`` with the division; open takes both, but no value that is no text."""
+    """Compare ``is_network`` with the division; open accepts both, but only as text."""
     over = str(stated).lower() == "true"
     wanted = {"closed": False, "network": True}.get(division, over)
     if over is wanted and (stated is None or isinstance(stated, str)):

@@ -1,4 +1,4 @@
-"""A round's rules for system descriptions as a cerberus schema.
+"""Make a cerberus schema of a round's rules for system descriptions.
 
 The tables are the round's own (``system_desc_required``, ``system_desc_nonempty``,
 ``system_desc_power_fields``, ``system_desc_network_fields``, ``availabilities``,
@@ -21,7 +21,7 @@ COUNT_FIELDS = (
 
 
 class FieldSchema(TypedDict, total=False):
-    """What cerberus asks of one field."""
+    """The cerberus rules for one field."""
 
     required: bool
     nullable: bool
@@ -34,14 +34,14 @@ class FieldSchema(TypedDict, total=False):
 def system_schema(
     round_: Round, *, power: bool = False, network: bool = False
 ) -> dict[str, FieldSchema]:
-    """Return the schema of the round's system descriptions, its keys in the checker's order.
+    """Return the schema of the round's system descriptions, with keys in the checker's order.
 
     ``power``: the system has power results; ``network``: it is reached over a network. Each makes
     the round's further fields required. ``coerce`` and ``check_with`` are names:
 
     - ``lower``: compare in lower case, as the official checkers do;
-    - ``count``: a whole number, also written as a text (``"2"``, ``" 64 "``);
-    - ``filled``: not empty, as ``not value`` says it;
+    - ``count``: a whole number, possibly written as text (``"2"``, ``" 64 "``);
+    - ``filled``: not empty by Python's ``not value``;
     - ``text``: a text or a number.
     """
     filled = round_.system_nonempty_fields()
@@ -65,7 +65,7 @@ def system_schema(
         "allowed": availabilities,
     }
     if types := round_.tables.get("system_types"):
-        # Rejected where it is missing also by rounds that do not list it among the fields.
+        # Rejected if missing, even by rounds that do not list it among the fields.
         schema["system_type"] = {"required": True, "type": "string", "allowed": list(types)}
     return schema
 

@@ -1,8 +1,8 @@
 """The form of a round's data file, ``data/vX.Y.json``.
 
-Tables are keyed by the official names of benchmarks unless it says otherwise; ``*`` is all others.
-A table is null where the round's checker has none; what nobody asks for then (files of power
-results in rounds without power) is typed as if it were always there.
+Tables are keyed by the official names of benchmarks unless stated otherwise; ``*`` is all others.
+A table is null if the round's checker has none; tables that are then never read (files of power
+results in rounds without power) are typed as if they were always there.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from typing import Any, TypedDict
 
 
 class ScenarioLists(TypedDict):
-    """The scenarios of a benchmark in a category; no list where the category does not have it."""
+    """The scenarios of a benchmark in a category; None if the category does not have it."""
 
     required: list[str] | None
     optional: list[str]
 
 
 class LeastAccuracy(TypedDict):
-    """What a closed result must reach in a metric."""
+    """The minimum of a metric for a closed result."""
 
     metric: str
     min: float
 
 
 class MostAccuracy(TypedDict):
-    """What a result must not exceed in a metric."""
+    """The maximum of a metric."""
 
     metric: str
     max: float
 
 
 class OfflineSamples(TypedDict):
-    """How many samples the query of an Offline run has at least."""
+    """The minimum number of samples in an Offline run's query."""
 
     default: int
     per_model: dict[str, int] | None
 
 
 class RequiredFiles(TypedDict):
-    """The names of the files that each kind of directory has."""
+    """The names of the files in each kind of directory."""
 
     performance: list[str]
     performance_optional: list[str]
@@ -56,7 +56,7 @@ class RequiredFiles(TypedDict):
 
 
 class FileLimits(TypedDict):
-    """How large files may be."""
+    """The maximum sizes of files."""
 
     accuracy_log_max_bytes: int
     file_max_mb: int | None
@@ -74,19 +74,19 @@ class EndpointsTables(TypedDict):
 
 
 class RoundTables(TypedDict, total=False):
-    """A data file. Times in the unit of their name, accuracies in percent or the metric's own."""
+    """A data file. Times are in the unit of their name, accuracies in the metric's unit."""
 
     schema: str
     version: str
     source: dict[str, str]
     models: list[str]
-    # The official name by a name that directories have.
+    # The official name by a directory name.
     model_aliases: dict[str, str]
     # By category (datacenter, edge, datacenter-edge) and benchmark.
     scenarios: dict[str, dict[str, ScenarioLists] | None]
     accuracy_target: dict[str, dict[str, list[LeastAccuracy]]]
     accuracy_upper_limit: dict[str, list[MostAccuracy]]
-    # How much a compliance test's accuracy may differ: by benchmark and metric; by the end of a
+    # How much a compliance test's accuracy may differ: by benchmark and metric; by a part of the
     # benchmark's name.
     accuracy_delta_percent: dict[str, dict[str, float]]
     accuracy_delta_percent_default: dict[str, float] | None
@@ -106,7 +106,7 @@ class RoundTables(TypedDict, total=False):
     min_duration_ms: int
     early_stopping_scenarios: list[str]
     performance_runs: dict[str, int]
-    # What LoadGen calls the result of each scenario.
+    # LoadGen's key of the result of each scenario.
     result_field: dict[str, str]
     result_field_source: str
     result_field_per_model: dict[str, dict[str, str]]

@@ -1,11 +1,11 @@
-"""Traits: what a round does differently from others where no table of its checker says so.
+"""Traits: what a round does differently from others, if no table of its checker says it.
 
 A trait is a named value in the ``traits`` of a round's data file. Each is one line of
-:class:`Traits`: its type, the newest behaviour and its meaning; it is read as an attribute of
+:class:`Traits`: its type, the newest behaviour and its meaning; it is an attribute of
 :class:`~mlrepo.rounds.Round`. A round whose file lacks the key has the newest behaviour.
 
 To add one: a line here, and its value in ``data/vX.json`` of each round. ``mlrepo round import``
-writes the traits of the newest round before; ``mlrepo round show`` prints them with their meaning.
+writes the traits of the previous round; ``mlrepo round show`` prints them with their meaning.
 No other code asks which round it is: modules outside of the classes that replay an official checker
 compare no versions (``tests/unit/test_traits.py``).
 """
@@ -32,11 +32,11 @@ class Trait(Generic[T]):
     name:
         The key in the data file, and the attribute.
     newest:
-        The value of the newest round, in the data file's form: it holds where the key is missing.
+        The value of the newest round, as in the data file: the default for a missing key.
     read:
-        Makes the value of JSON; raises :class:`ValueError` with what was expected instead.
+        Converts from JSON; raises :class:`ValueError` with what was expected instead.
     meaning:
-        What it says, for people.
+        What it means, for users.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Trait(Generic[T]):
         if instance is None:
             return self
         value = self.read(self.value_in(instance.tables))
-        instance.__dict__[self.name] = value  # asked again, it is found before this descriptor
+        instance.__dict__[self.name] = value  # next time it is found before this descriptor
         return value
 
     def value_in(self, tables: RoundTables) -> object:
-        """Return the value that a data file has, as JSON; the newest where it has none."""
+        """Return the value in a data file, as JSON; the newest if it has none."""
         return tables.get(KEY, {}).get(self.name, self.newest)
 
 
@@ -78,7 +78,7 @@ def text(value: object) -> str:
 
 
 def word_of(*words: str) -> Callable[[object], str]:
-    """Return what reads a trait that is one of some words."""
+    """Return a reader of a trait that is one of some words."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in words:
@@ -118,7 +118,7 @@ def pairs_of_texts(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def texts_by_name(value: object) -> Mapping[str, tuple[str, ...]]:
-    """Read a trait that is an object with a list of texts for each name; the order counts."""
+    """Read a trait that is an object with a list of texts for each name; order matters."""
     if not isinstance(value, dict):
         raise ValueError("an object with lists of texts")
     return {name: texts(each) for name, each in value.items()}
@@ -259,7 +259,7 @@ TRAITS: Mapping[str, Trait[Any]] = {
 def misread_trait(traits: object) -> str:
     """Return what is wrong with the traits of a data file, or ''.
 
-    An unknown trait is wrong: a rule that this mlrepo does not know must not go unnoticed.
+    An unknown trait is an error: a rule that this mlrepo does not know must not go unnoticed.
     """
     if not isinstance(traits, dict):
         return f"{KEY} is not an object"

@@ -1,4 +1,4 @@
-"""Strict: the accuracy that is named was measured, on the whole data set, by this run."""
+"""Strict: was the stated accuracy measured by this run, on the whole data set?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from mlrepo.checker.runs.run_facts import ACCURACY_KEYS, judge_accuracy_facts
 from mlrepo.checker.scope import Scope
 from mlrepo.logs.summary import counted_errors, summary_fields
 
-# What counts the samples of an accuracy run, the more exact first.
+# Log keys that count the samples of an accuracy run, the more exact first.
 SAMPLE_COUNTS = ("effective_accuracy_sample_count", "qsl_reported_total_count")
-# What is read of an accuracy run's log.
+# Keys read from an accuracy run's log.
 KEYS = ACCURACY_KEYS | {SAMPLE_COUNTS[1]}
 # What accuracy-imagenet.py prints.
 COUNTS = re.compile(r"^accuracy=([\d.]+)%, good=(\d+), total=(\d+)", re.MULTILINE)
-# What the scripts of the language models count.
+# The sample count that the language models' scripts print.
 _GENERATED = re.compile(r"'gen_num': '?(\d+)")
-# Metrics that count what was answered, and all that may be of any size; the others are shares.
+# Metrics that are lengths, and all metrics without an upper bound; the others are shares.
 LENGTHS = ("GEN_LEN", "TOKENS_PER_SAMPLE")
 _UNBOUNDED = ("FID_SCORE", "DLRM_NE", *LENGTHS)
-# What follows a number that the round's pattern reads only the beginning of: 76,456 or 9.1e-05.
+# What follows a number of which the round's pattern reads only the beginning: 76,456, 9.1e-05.
 _GOES_ON = re.compile(r"[,_'\u2019]\d|[eE][-+]?\d|\s\d{3}%")
-# The word that a pattern looks for, behind its first signs.
+# The word that a pattern looks for, after any leading symbols.
 _WORD = re.compile(r"[A-Za-z][\w-]{2,}")
 _SHOWN = 60
 _DIGIT = re.compile(r"[0-9]")
@@ -38,7 +38,7 @@ _ANSWER = re.compile(rb'"qsl_idx" : (\d{1,18}), "data" : "([0-9A-Fa-f]*)"')
 # Bytes of an answer: one class of 32 or 64 bits, or seven numbers of 32 bits for each object.
 _CLASSES = ("resnet", "mobilenet", "rgat")
 _OBJECTS = ("ssd-small", "ssd-large", "retinanet", "yolo-95", "yolo-99")
-# Samples of the data sets by which the rounds that name no size measure accuracy
+# Samples in each accuracy data set, for rounds whose tables do not state a size
 # (inference_rules.adoc and the benchmarks' own READMEs).
 _SIZES: Mapping[str, int] = {
     "resnet": 50000,
@@ -68,16 +68,16 @@ _SIZES: Mapping[str, int] = {
 def judge_number(
     path: str, number: int, metric: str, match: re.Match[str], least: float
 ) -> Breaches:
-    """Yield a metric that cannot have its value, or of which only the beginning is read.
+    """Yield a metric with an impossible value, or a number that the pattern reads only in part.
 
     Parameters
     ----------
     number:
-        The line of accuracy.txt.
+        The line number in accuracy.txt.
     match:
-        Of the round's pattern; its first group is the value.
+        The match of the round's pattern; its first group is the value.
     least:
-        The target, which tells shares of 1 from percents.
+        The target, which shows whether the metric is a fraction or a percentage.
     """
     if _GOES_ON.match(match.string, match.end(1)):
         yield Breach(
@@ -90,7 +90,7 @@ def judge_number(
         )
     try:
         possible = is_possible(metric, float(match[1]), least)
-    except ValueError:  # which is reported as no number
+    except ValueError:  # reported elsewhere as not a number
         return
     if not possible:
         yield Breach(
@@ -113,9 +113,9 @@ def missing_metric(
     *,
     is_one_of: bool,
 ) -> Breach:
-    """Return that the round's pattern reads a metric nowhere, with the line that names it.
+    """Return the breach that no line matches a metric's pattern, and the line that names it.
 
-    ``is_one_of``: another metric is there.
+    ``is_one_of``: another metric was found.
     """
     word = _WORD.search(pattern)
     name = word[0] if word else metric
@@ -126,7 +126,7 @@ def missing_metric(
     shown = line[line.find(name) :][:_SHOWN] if number else ""
     if number:
         message = f"{metric} is not written as the round's pattern reads it."
-    # The open division has no target, so that a value which a person can read is enough there.
+    # The open division has no target, so a value that a person can read is enough.
     needless = scope.is_open and not scope.round.asks_for_a_metric_in_open
     return Breach(
         "accuracy-text",
@@ -142,7 +142,7 @@ def missing_metric(
 
 
 def is_possible(metric: str, value: float, least: float) -> bool:
-    """Say whether a metric can have the value; of shares of 1 some scripts print the percents."""
+    """Say whether a metric can have the value; some scripts print fractions as percentages."""
     if metric in _UNBOUNDED or value <= 1:
         return True
     return 100 * least <= value <= 100 if least <= 1 else value <= 100
@@ -151,7 +151,7 @@ def is_possible(metric: str, value: float, least: float) -> bool:
 def judge_accuracy_run(
     scope: Scope, directory: str, text: str, values: Mapping[str, Any], errors: int
 ) -> Breaches:
-    """Yield what the logs in ``accuracy/`` say against the accuracy that ``text`` names.
+    """Yield where the logs in ``accuracy/`` contradict the accuracy stated in ``text``.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def judge_accuracy_run(
 
 
 def judge_answers(scope: Scope, path: str, log: bytes) -> Breaches:
-    """Yield a log of another benchmark: its answers have another form, its data set more samples.
+    """Yield a log of another benchmark, by the size of its answers or too large a sample index.
 
     ``log`` is mlperf_log_accuracy.json, truncated or not.
     """
@@ -229,11 +229,11 @@ def _other_size(scope: Scope, log: str, message: str, expected: object, actual: 
 
 def _judge_summary(scope: Scope, path: str, errors: int) -> Breaches:
     if not scope.exists(path):
-        return  # which the list of files says
+        return  # reported with the list of files
     text = scope.text(path, _LARGEST_SUMMARY) or ""
     counted, fields = counted_errors(text), summary_fields(text)
     mode = fields.get("Mode")
-    # A summary of accuracy alone has no result.
+    # The summary of an accuracy-only run has no result line.
     if mode == "PerformanceOnly" or (mode == "AccuracyOnly" and "Result is" in fields):
         yield Breach(
             "accuracy-mode",

@@ -1,15 +1,15 @@
-"""Strict: ``accuracy.txt`` names one log, the one beside it.
+"""Strict: the hash in ``accuracy.txt`` is that of the log beside it.
 
-No official checker compares a hash: it asks for one line ``hash=``. What a text may hold besides
-the hash of the log comes from official tools and does no harm, so that it is a warning:
+No official checker compares the hash; each only asks for a line ``hash=``. Further hashes in the
+text may come from official tools and do no harm, so they are only a warning:
 
 * the accuracy script of qwen3-vl writes the hash of the line with the results;
-* ``truncate_accuracy_log.py``, run twice, names the truncated log (up to v6.1 of TEST07 and TEST09,
-  and wherever the line was lost), or the same log again.
+* ``truncate_accuracy_log.py``, run twice, adds the hash of the truncated log (up to v6.1 for TEST07
+and TEST09, and wherever the line was lost), or the same hash again.
 
-Two hashes of which each may be that of a log are an error: which of the two runs reached the
-accuracy above them cannot be known (some published ones are the text of another system or scenario
-with a line added).
+Two hashes that may each be that of a log are an error: nothing says which of the two runs reached
+the accuracy above them (some published texts are those of another system or scenario with a line
+added).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HASH_LINE = re.compile(r"^hash=([\w\d]+)$", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _LOG = "mlperf_log_accuracy.json"
-# The official checkers ask for the line only.
+# The part of the rule that no official checker enforces: they only ask for the line.
 _WHICH = "which log"
 _OTHER_LOG = (
     "Put the log that was judged in its place, or run the accuracy script again; then "
@@ -44,14 +44,14 @@ _ITSELF = "names the truncated log itself, so that nothing says which full log w
 
 
 def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> Breaches:
-    """Hold the hashes in ``text`` of accuracy.txt at ``path`` against the log beside it.
+    """Compare the hashes in accuracy.txt (``text``, at ``path``) with the log beside it.
 
-    A truncated log tells nothing of the hash of the full one, also after a conversion of its line
-    ends, which does it no harm.
+    A truncated log says nothing about the hash of the full one, even after a (harmless) conversion
+    of its line endings.
     """
     values = HASH_LINE.findall(text)
     if not values:
-        return  # which is reported where the line is looked for
+        return  # reported where the line is looked for
     own, cut = hashlib.sha256(log).hexdigest(), is_truncated(io.BytesIO(log), len(log))
     lines = hashes_of_lines(text.encode())
     kinds = {value: _kind(value, lines, own if cut else "") for value in values}
@@ -76,7 +76,7 @@ def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> Breaches:
 
 
 def judge_hash_of_test(scope: Scope, directory: str) -> Breaches:
-    """Yield a test whose accuracy.txt in ``directory`` names its truncated log itself."""
+    """Yield a test whose accuracy.txt in ``directory`` has the hash of its truncated log."""
     path = f"{directory}/accuracy.txt"
     if not (scope.exists(path) and scope.exists(f"{directory}/{_LOG}")):
         return
@@ -91,7 +91,7 @@ def judge_hash_of_test(scope: Scope, directory: str) -> Breaches:
 
 
 def _kind(value: str, lines: Container[str], truncated: str) -> str:
-    """Return what a hash is of that is no log; '' where it may be that of the full log."""
+    """Return what a hash is if it is not that of a full log; '' where it may be."""
     if not _SHA256.fullmatch(value):
         return _NO_HASH
     if value == _EMPTY:
@@ -104,7 +104,7 @@ def _kind(value: str, lines: Container[str], truncated: str) -> str:
 def _judge_no_log(
     scope: Scope, path: str, kinds: Mapping[str, str], log: bytes, own: str, *, cut: bool
 ) -> Breaches:
-    """Yield a text of whose hashes none is that of a log."""
+    """Yield a text in which no hash can be that of a full log."""
     by_kind = {kind: value for value, kind in reversed(tuple(kinds.items()))}
     if _OF_TRUNCATED in by_kind:
         yield _names_itself(scope, path, by_kind[_OF_TRUNCATED])
@@ -119,7 +119,7 @@ def _judge_no_log(
     elif _OF_LINE in by_kind:
         yield _wrong(scope, path, "The hash is not that of the log.", by_kind[_OF_LINE], own)
     elif _OF_NOTHING in by_kind:
-        # Of an empty log it is the hash, and the log is reported.
+        # For an empty log this hash is right, and the log itself is reported.
         if log.strip():
             yield _wrong(scope, path, "It is the hash of an empty file.", _EMPTY)
     else:

@@ -30,22 +30,22 @@ _ERRORS = "accuracy-loadgen-error"
 
 @dataclass(frozen=True)
 class AccuracyJudgement:
-    """What an accuracy run is worth.
+    """The judgement on an accuracy run.
 
     Attributes
     ----------
     official:
         The official verdict on the run; in the open division most breaches are forgiven.
     text:
-        As the official summary prints it.
+        The accuracy as the official summary prints it.
     stops:
-        The official checker looks at nothing else of this result.
+        Whether the official checker stops looking at this result here.
     logged:
         What the detail log says; empty where it cannot be read.
     counts:
-        The official checker counts the run as an error where it is not valid.
+        Whether the official checker counts an invalid run as an error.
     metrics:
-        What accuracy.txt says, as it is printed there.
+        The metrics as printed in accuracy.txt.
     """
 
     official: bool
@@ -95,7 +95,7 @@ def _judge_extra_files(scope: Scope, directory: str) -> Breaches:
 
 
 def has_extra_files(scope: Scope, directory: str) -> bool:
-    """Say whether the images or videos that the round asks of the benchmark are there."""
+    """Say whether the images or videos that the round requires of the benchmark are there."""
     wanted = (scope.round.tables.get("extra_accuracy_files") or {}).get(scope.model) or {}
     if not isinstance(wanted, dict):
         return True
@@ -107,7 +107,7 @@ def has_extra_files(scope: Scope, directory: str) -> bool:
 
 
 def _printed(scope: Scope, metrics: Mapping[str, MetricReading]) -> str:
-    """Return the metrics as the official summary has them: up to v4.1 the first one's number."""
+    """Return the metrics as in the official summary: up to v4.1 only the first one's number."""
     if scope.round.prints_all_metrics:
         return "  ".join(f"{metric}: {one.value}" for metric, one in metrics.items())
     targets = scope.round.accuracy_targets(scope.model, scope.scenario)
@@ -156,7 +156,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> Breaches:
 
 @dataclass(frozen=True)
 class _Detail:
-    """Whether the official checker accepts a detail log, and what it says."""
+    """Whether the official checker accepts a detail log, and what the log says."""
 
     is_accepted: bool
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -203,7 +203,7 @@ def _judge_form(path: str, scan: DetailScan) -> Breaches:
 
 
 def _judge_errors(scope: Scope, path: str, scan: DetailScan) -> Breaches:
-    """Yield errors that LoadGen logged or counted; in a log the two may contradict each other."""
+    """Yield errors that LoadGen logged or counted; the two may disagree."""
     counted = scan.error_count(True)
     if scan.errors or counted:
         yield Breach(

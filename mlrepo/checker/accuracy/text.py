@@ -1,4 +1,4 @@
-"""Judge accuracy.txt: its metrics, their targets, its hash, what it says of itself."""
+"""Judge accuracy.txt: its metrics, their targets, its hash, its consistency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Bound:
     most: float = math.inf
 
     def hold(self, scope: Scope, path: str, reading: MetricReading, part: str = "") -> Breaches:
-        """Yield a breach where a metric is no number, or out of bounds in the closed division."""
+        """Yield a breach if a metric is not a number, or out of bounds in the closed division."""
         number, line = reading.number, reading.line
         if number is None:
             yield Breach(
@@ -66,7 +66,7 @@ def judge_text(scope: Scope, path: str, text: str) -> Judging[dict[str, MetricRe
             if match:
                 yield from judge_number(path, number, bound.metric, match, bound.least)
                 if bound.metric in metrics and not every:
-                    # The official checker takes the last line; no line may miss the target.
+                    # The official checker uses the last line; here no line may miss the target.
                     yield from bound.hold(scope, path, metrics[bound.metric], "other line")
                 reading = metrics[bound.metric] = reading_of(bound.metric, match, number)
                 if every:
@@ -120,7 +120,7 @@ def _bounds(scope: Scope) -> tuple[Sequence[_Bound], Sequence[_Bound]]:
 def _judge_rest(
     scope: Scope, path: str, text: str, read: int, targets: Sequence[_Bound]
 ) -> Breaches:
-    """Strict: hold the lines that the official checkers do not read to the targets, too."""
+    """Strict: check the lines that the official checkers do not read against the targets, too."""
     for number, line in enumerate(text.split("\n")[read:], start=read + 1):
         for bound in targets:
             match = bound.pattern.match(line)
@@ -130,7 +130,7 @@ def _judge_rest(
 
 
 def _judge_counts(scope: Scope, path: str, text: str) -> Breaches:
-    """Strict: what accuracy-imagenet.py prints must agree with itself."""
+    """Strict: the numbers that accuracy-imagenet.py prints must be consistent."""
     for percent, good, total in COUNTS.findall(text):
         if len(good) > 18 or len(total) > 18 or not int(total):
             wrong = True

@@ -1,4 +1,4 @@
-"""The verification of accuracy of a compliance test, and what is kept of it."""
+"""Judge the accuracy verification of a compliance test, and the files kept with it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from mlrepo.compliance.evidence import TextFacts
 from mlrepo.logs.verify import has_baseline, metrics_of
 
 _LOG = "accuracy/mlperf_log_accuracy.json"
-# The part of the rule `compliance` about what supports a verification that decides by itself.
+# The part of the rule `compliance` about the evidence beside a verification that is decisive.
 _EVIDENCE = "evidence"
-# What a test is judged by where its responses differ.
+# The texts that decide a test whose responses differ.
 _TEXTS = frozenset({"baseline_accuracy.txt", "compliance_accuracy.txt"})
 
 
 def judge_accuracy(
     docket: Docket, path: str, test: ComplianceTest, run: TestRun | None, audits: OfficialAudits
 ) -> bool:
-    """Judge what lies in a test's directory about accuracy; return the official verdict.
+    """Judge the accuracy part of a test's directory; return the official verdict.
 
     ``run`` is the test's run; None where it cannot be read.
     """
@@ -69,10 +69,10 @@ def _judge_kept(
     Parameters
     ----------
     sure:
-        The verification passes.
+        Whether the verification passes.
     part:
-        What the official checker does with files that are missing; where it does not ask for them,
-        others may lie there.
+        The part of the rule that missing files break; not empty where the official checker does not
+        ask for them, and then other files may be there.
     """
     binding = scope.round.binding_compliance and not part
     files = scope.files(directory)
@@ -83,7 +83,7 @@ def _judge_kept(
         if extra:
             return False
     if missing:
-        # Where tests do not bind, the texts count, and not what is kept beside them.
+        # Where tests are not binding, the texts count, not the files beside them.
         slight = not scope.round.binding_compliance and _TEXTS.isdisjoint(missing)
         message = f"{test.name} lacks {', '.join(missing)}."
         yield Breach("compliance", directory, message, part=part, is_slight=slight)
@@ -93,14 +93,14 @@ def _judge_kept(
     if sure:
         return True
     is_near = yield from _judge_delta(scope, directory, test)
-    # Where tests do not bind, the official checker lets this one fail.
+    # Where tests are not binding, the official checker accepts this failure.
     return is_near or not scope.round.binding_compliance
 
 
 def _judge_delta(
     scope: Scope, directory: str, test: ComplianceTest, *, part: str = ""
 ) -> Judging[bool]:
-    """Judge a test that is not deterministic: both accuracies must lie near each other."""
+    """Judge a test that is not deterministic: the two accuracies must be close."""
     tables = scope.round.tables
     metrics = [t["metric"] for t in scope.round.accuracy_targets(scope.model, scope.scenario)]
     texts = [

@@ -1,4 +1,4 @@
-"""The compliance tests of a closed or network result."""
+"""Judge the compliance tests of a closed or network result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RUN = "performance/run_1"
 
 
 def required_tests(scope: Scope) -> list[str]:
-    """Return the names of the tests that the round asks of this result; none in open."""
+    """Return the names of the tests that the round requires of this result; none in open."""
     if scope.is_open:
         return []
     tests = scope.round.tables["compliance_tests"].get(scope.model) or []
@@ -51,7 +51,7 @@ def judge_compliance(
     Parameters
     ----------
     docket:
-        Of the result.
+        The docket of the result.
     judge_run:
         Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
     performance:
@@ -60,8 +60,8 @@ def judge_compliance(
     Returns
     -------
     bool
-        What the round's official checker thinks of the tests, for its summary. Where they do not
-        bind, only the last test's performance counts there.
+        The official checker's verdict on the tests, for its summary. Where tests are not binding,
+        only the last test's performance counts there.
     """
     scope = docket.scope
     kind = "compliance" if scope.round.tables["layout"]["measurements"].find("results") < 0 else ""
@@ -102,7 +102,7 @@ def _judge_performance(
 
 
 def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestRun) -> Breaches:
-    """Strict: are the runs those tests, and are they verified against this performance run?"""
+    """Strict: is each run really that test, and verified against this performance run?"""
     copied = yield from judge_copies(list(runs.values()), own)
     tests = {test: run for test, run in runs.items() if test not in copied}
     for run in runs.values():
@@ -120,14 +120,14 @@ def _judge_runs(scope: Scope, base: str, runs: Mapping[str, TestRun], own: TestR
             for name, of in run.about.scores().items()
         }
         yield from breaches_of(scope, path, verdict_faults(text))
-        # Where tests bind, their runs are judged as every performance run is.
+        # Where tests are binding, their runs are judged like any performance run.
         if not scope.round.binding_compliance and run.about.wants_valid_run:
             yield from breaches_of(scope, path, _invalid(run))
         yield from judge_scores(scope, path, text, pairs, test)
 
 
 def _invalid(run: TestRun) -> Iterator[TextFault]:
-    """Yield that a pass is of an INVALID run."""
+    """Yield a fault if the run is not VALID."""
     validity = run.values.get("result_validity")
     if validity != "VALID":
         yield TextFault(

@@ -1,4 +1,4 @@
-"""The performance run of a compliance test: its verification, its files, its log."""
+"""Judge the performance run of a compliance test: its verification, files and log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUMMARY = "mlperf_log_summary.txt"
 
 
 def log_in(scope: Scope, directory: str) -> str:
-    """Return what is read of a run: up to v0.7 the summary."""
+    """Return the path of the log that is read: up to v0.7 the summary, then the detail log."""
     return f"{directory}/{_DETAIL if scope.round.has_detail_log() else _SUMMARY}"
 
 
@@ -61,9 +61,9 @@ def _judge_text(docket: Docket, path: str, audits: OfficialAudits) -> bool:
 def _judge_files(
     scope: Scope, directory: str, test: ComplianceTest, *, only: bool
 ) -> Judging[bool]:
-    """Judge which logs there are; return whether they are those that the round asks for.
+    """Judge the list of logs; return whether it is what the round asks for.
 
-    ``only``: also that there are no others.
+    ``only``: other files are a breach, too.
     """
     wanted = scope.round.tables["required_files"]["compliance_performance"]
     missing = [name for name in wanted if name not in scope.files(directory)]
@@ -77,7 +77,7 @@ def _judge_files(
 
 
 def read_form(scope: Scope, path: str) -> Judging[DetailScan]:
-    """Return what a log says that no official checker reads; judge whether it is one."""
+    """Return what a log says that no official checker reads; yield if it is not a log."""
     if not scope.round.has_detail_log():
         scan = scan_summary(scope.text(path, 1 << 20) or "", scope.round)
         if scan.values["effective_scenario"]:
@@ -92,7 +92,7 @@ def read_form(scope: Scope, path: str) -> Judging[DetailScan]:
         return DetailScan()
     if scan.problem or not scan.has_events:
         problem = scan.problem or "no line of LoadGen stands in it"
-        # Where the texts are judged alone, one broken line in LoadGen's log is no breach.
+        # Where only the texts decide, one broken line in LoadGen's log is just a warning.
         slight = bool(scan.values) and not scope.round.binding_compliance
         yield _unread(path, problem, scan.problem_line, is_slight=slight)
         return DetailScan()

@@ -1,8 +1,8 @@
-"""Strict: the run of a compliance test is that test, of this result, verified against this result.
+"""Strict: is each compliance run that test, of this result, and verified against this result?
 
-Of the numbers of a test, those in the logs are believed; a text that names others was written about
-another run. That is a warning as long as it may be a rerun, and an error where it is certain: the
-number of another scenario, or one that no rerun gives.
+Where a test's texts and logs disagree, the logs are believed: the text is about another run. That
+is a warning as long as it may be a rerun, and an error where it cannot be: the number of another
+scenario, or one that no rerun would give.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Values = Mapping[str, Any]
 
 _RUN = "performance/run_1"
 _LATENCIES = tuple(f"result_{name}_latency_ns" for name in ("min", "mean", "max"))
-# What the scripts of one round or another compare: first as detail logs call it, then as summaries.
+# The scores that the rounds' scripts compare: their names in detail logs, then in summaries.
 _SCORES_OF_STREAM = (
     "early_stopping_latency_ss",
     "result_90.00_percentile_latency_ns",
@@ -83,7 +83,7 @@ KEYS = frozenset(
         "generated_samples_per_query",
     }
 )
-"""What is read in the detail log of a test and of the performance run that it belongs to."""
+"""Keys read from the detail logs of a test and of its performance run."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,13 @@ def judge_settings(scope: Scope, run: TestRun) -> Breaches:
 
 def _obeys(key: str, logged: Any, wanted: int) -> bool:
     if not isinstance(logged, int | float):
-        # The summaries of v0.7 say it in words.
+        # The summaries of v0.7 write true and false.
         logged = {"true": 1, "false": 0}.get(str(logged), -1)
     return bool(logged >= wanted if key == SAMPLING_TARGET else logged == wanted)
 
 
 def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breaches:
-    """Yield a test of another scenario, latency bound or LoadGen than its performance run's."""
+    """Yield a test whose scenario, target latency or LoadGen is not its performance run's."""
     scenario, own = (str(each.values.get("effective_scenario", "")) for each in (run, performance))
     allowed = {own, scope.scenario, named(scope.scenario).loadgen}
     if own and scenario not in allowed:
@@ -196,7 +196,7 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breache
 def judge_copies(runs: list[TestRun], performance: TestRun) -> Judging[set[str]]:
     """Yield, and return the names of, tests that show the latencies of another run of this result.
 
-    Two runs never agree to the nanosecond: so a copy is found whatever was changed in it besides.
+    Two runs never agree to the nanosecond, so a copy is found whatever else was changed in it.
     """
     copied: set[str] = set()
     before = [performance]
@@ -219,7 +219,7 @@ def _are_one(scan: DetailScan, other: DetailScan) -> bool:
 
 
 def run_prints(name: str, scan: DetailScan) -> list[tuple[str, str]]:
-    """Return what tells a run from all others: how its log begins, and its latencies."""
+    """Return the fingerprints of a run: the beginning of its log, and its latencies."""
     latencies = _latencies(scan.values)
     prints = [(name, scan.head)] if scan.head else []
     if all(latencies):
@@ -234,14 +234,14 @@ def _latencies(values: Values) -> tuple[float, ...]:
 def judge_scores(
     scope: Scope, path: str, text: str, pairs: Mapping[str, TestRun], test: str
 ) -> Breaches:
-    """Hold the scores of ``verify_performance.txt`` against the logs and the test's tolerance.
+    """Check the scores in ``verify_performance.txt`` against the logs and the test's tolerance.
 
     Parameters
     ----------
     path, text:
-        The text.
+    Path and content of ``verify_performance.txt``.
     pairs:
-        The run that each of the scores is of, by the score's name.
+        The run that each score should come from, by the score's name.
     test:
         The test's name.
     """
@@ -263,13 +263,13 @@ def judge_scores(
 
 
 def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun) -> Breaches:
-    """Compare a score with the log that it should be from."""
+    """Compare a score with the log that it should come from."""
     scenario = str(run.values.get("effective_scenario"))
     own = results(run.values, scenario)
     if not own or any(score.equals(number) for number in own):
         return
     other = _other_scenario(scope, score) if name == "reference" else ""
-    # Where the result follows from a run of another scenario, the test has one of its own.
+    # Where the result is inferred from a run of another scenario, the test has a run of its own.
     inferred = scenario != scope.scenario and not named(scope.scenario).suffix
     certain = bool(other) or (
         not inferred and not any(score.value / 2 <= number <= score.value * 2 for number in own)
@@ -285,14 +285,14 @@ def _judge_origin(scope: Scope, path: str, name: str, score: Score, run: TestRun
 
 
 def results(values: Values, scenario: str) -> list[float]:
-    """Return what a verification may call the score of a run; latencies also as rates."""
+    """Return the numbers that a verification may call a run's score; latencies also as rates."""
     found = [_number(values, key) for key in _scores(named(scenario))]
     numbers = [number for number in found if number > 0]
     return numbers + ([1e9 / n for n in numbers] if is_stream(scenario) else [])
 
 
 def _other_scenario(scope: Scope, score: Score) -> str:
-    """Return the scenario of the benchmark whose result the score is; empty if there is none."""
+    """Return the benchmark's other scenario that has this score as its result; empty if none."""
     benchmark = scope.path.rpartition("/")[0]
     for name in scope.directories(benchmark):
         path = f"{benchmark}/{name}/{_RUN}/mlperf_log_detail.txt"
@@ -300,14 +300,14 @@ def _other_scenario(scope: Scope, score: Score) -> str:
             continue
         values = read_values(scope, path)
         scenario = str(values.get("effective_scenario"))
-        # Scenarios of one benchmark may come near each other: nothing but all digits counts.
+        # Scenarios of one benchmark may have similar results: only a match in all digits counts.
         if any(score.equals(number, digits=1e-5) for number in results(values, scenario)):
             return name
     return ""
 
 
 def read_values(scope: Scope, path: str) -> Values:
-    """Return the keys of a detail log that are looked at here; none of one that cannot be read."""
+    """Return the values of a detail log that are used here; none if it cannot be read."""
     try:
         with scope.tree.open(path) as stream:
             scan = scan_detail(stream, KEYS, first_only=True)
@@ -319,7 +319,7 @@ def read_values(scope: Scope, path: str) -> Values:
 def _judge_tolerance(
     scope: Scope, path: str, test: str, scenario: str, pair: tuple[float, float]
 ) -> Breaches:
-    """Hold reference and score against the tolerance that the TEST PASS below them stands for."""
+    """Check reference and score against the tolerance that the TEST PASS below them implies."""
     reference, score = pair
     shares = compliance_test(test).score_range(scenario, reference, scope.round)
     low, high = (share * reference for share in shares)
@@ -335,7 +335,7 @@ def _judge_tolerance(
 
 
 def expected_entries(values: Values) -> float:
-    """Return how many responses LoadGen logs in such a run, about; 0 where that is unknown."""
+    """Return about how many responses LoadGen logs in such a run; 0 if unknown."""
     target = _number(values, f"effective_{SAMPLING_TARGET}")
     names = ("result_query_count", "generated_query_count", "generated_samples_per_query")
     issued, generated, samples = (_number(values, name) for name in names)
@@ -343,7 +343,7 @@ def expected_entries(values: Values) -> float:
 
 
 def _number(values: Values, key: str) -> float:
-    """Return a positive finite number of a log, or 0."""
+    """Return a positive finite number from a log, or 0."""
     value = values.get(key)
     try:
         number = float(value) if isinstance(value, int | float) else 0.0

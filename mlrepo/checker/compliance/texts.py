@@ -1,4 +1,4 @@
-"""What is wrong with the files of a test: verifications, accuracy logs, files too many."""
+"""Judge the files of a compliance test: verifications, accuracy logs, extra files."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def judge_failure(scope: Scope, path: str, fault: TextFault) -> Breaches:
 
 
 def judge_answers(scope: Scope, path: str, test: ComplianceTest) -> Breaches:
-    """Judge the accuracy log of a test that passed, where its answers are submitted whole."""
+    """Judge the accuracy log of a test that passed, where its answers are submitted in full."""
     if test.answers_limit:
         try:
             log = scope.tree.read(path, test.answers_limit)
         except Missing:
-            return  # which other rules say
+            return  # reported by other rules
         yield from breaches_of(scope, path, test.answer_faults(log))
 
 
 def judge_test_log(scope: Scope, path: str, test: ComplianceTest) -> Breaches:
-    """Yield a test's accuracy log that holds nothing, or that is the log of the accuracy run."""
+    """Yield a test's accuracy log that is empty or a copy of the accuracy run's log."""
     own = f"{scope.path}/accuracy/mlperf_log_accuracy.json"
     entry, other = scope.tree.entry(path), scope.tree.entry(own)
     if entry is None or not 0 <= entry.size <= _LARGEST_COPY:
@@ -63,7 +63,7 @@ def judge_test_log(scope: Scope, path: str, test: ComplianceTest) -> Breaches:
             message = f"{test.name} holds the log of the accuracy run."
             yield Breach(test.copied_log, path, message)
     except Missing:
-        return  # which other rules say
+        return  # reported by other rules
 
 
 def judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> Judging[list[str]]:

@@ -1,8 +1,8 @@
-"""Warn of runs and descriptions that several systems show: known only when all have been judged.
+"""Warn about runs and descriptions that systems share: known only when all have been judged.
 
 LoadGen measures in nanoseconds, so two runs never agree: a log in two systems was measured on at
-most one of them. Within a system copies are honest: bert-99 and bert-99.9 may show one run, a
-scenario may follow from that of another, and a closed result may be shown in the open division too.
+most one of them. Within a system copies are legitimate: bert-99 and bert-99.9 may share a run, a
+scenario may be inferred from another one, and a closed result may be in the open division, too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def description_print(description: Mapping[str, Any]) -> str:
 
 
 def with_copies(round: Round, results: Sequence[Result]) -> tuple[Result, ...]:
-    """Return the results, each with a warning for every other one whose runs it shows."""
+    """Return the results, each with a warning for every other result that has the same runs."""
     owners: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         for name, fingerprint in result.prints:
@@ -71,7 +71,7 @@ def _differ(one: Result, other: Result) -> bool:
 
 
 def _path(round: Round, result: Result, name: str) -> str:
-    """Return the directory of a run of the result; tests have a tree of their own up to v5.1."""
+    """Return the directory of a run of the result; up to v5.1 tests have a separate tree."""
     if not name.startswith("TEST"):
         return f"{result.path}/{name}"
     layout = str(round.tables["layout"]["compliance"])
@@ -86,7 +86,7 @@ def _path(round: Round, result: Result, name: str) -> str:
 
 
 def copied_descriptions(round: Round, results: Sequence[Result]) -> Iterator[Finding]:
-    """Yield a warning for each system of a submitter that is described as another one is."""
+    """Yield a warning for each system of a submitter that has another one's description."""
     systems: dict[tuple[str, str], dict[str, Result]] = defaultdict(dict)
     for result in results:
         for name, fingerprint in result.prints:

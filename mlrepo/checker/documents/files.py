@@ -19,7 +19,7 @@ def judge_file_list(
     kind: Literal["performance", "accuracy"],
     more: Collection[str] = (),
 ) -> Breaches:
-    """Yield missing files and those that nobody asks for."""
+    """Yield missing and unexpected files."""
     lists = scope.round.tables["required_files"]
     required = {*lists[kind], *more}
     optional = set(lists["always_optional"])

@@ -18,16 +18,16 @@ _INCOMPLETE, _EMPTY = "measurements-incomplete", "measurements-empty"
 
 @dataclass(frozen=True)
 class Measurements:
-    """What the measurements of a result are worth.
+    """The judgement on a result's measurements.
 
     Attributes
     ----------
     is_accepted:
-        The official checker accepts them.
+        Whether the official checker accepts them.
     weights:
-        Their field ``weight_data_types``; None when there is none.
+        Their field ``weight_data_types``; None if there is none.
     is_incomplete, is_empty:
-        A file or field is missing, or empty.
+        Whether a file or field is missing, or empty.
     """
 
     is_accepted: bool
@@ -41,7 +41,7 @@ def judge_measurements(
 ) -> Measurements:
     """Judge the measurements of a result as far as the official checker reads them.
 
-    ``needless`` are files that the round asks for, but not of a result of this kind.
+    ``needless`` are files that the round requires, but not for a result of this kind.
     """
     scope, directory = docket.scope, measurements_directory(docket.scope)
     entry = scope.tree.entry(directory)
@@ -68,7 +68,7 @@ def judge_measurements(
 
 
 def _noted(breaches: Breaches, broken: set[str]) -> Breaches:
-    """Yield breaches, and note which rules they are of."""
+    """Yield breaches, and note which rules they break."""
     for breach in breaches:
         broken.add(breach.rule)
         yield breach
@@ -96,10 +96,10 @@ def _judge_files(
 
 
 def _no_file(scope: Scope, directory: str, others: list[str]) -> Breach:
-    """Return that no file bears the system's name; a warning where one bears another name.
+    """Return that no file has the system's name; a warning if one has another name.
 
-    Published trees of v0.7 and v3.0 have such ones: the system was renamed after the files were
-    written. The checkers up to v3.0 log it and go on.
+    Published trees of v0.7 and v3.0 have such files: the system was renamed after they were
+    written. The checkers up to v3.0 log it and continue.
     """
     pattern = str(scope.round.tables["layout"]["measurements_json"])
     is_slight = bool(others) and "*" in pattern and not scope.round.ends_at_an_issue
@@ -118,8 +118,8 @@ def _no_file(scope: Scope, directory: str, others: list[str]) -> Breach:
 def _judge_power_files(scope: Scope, directory: str) -> Breaches:
     """Yield missing or empty descriptions of the power analyzer.
 
-    They may stand by the result or up to three levels above. Where several fit, the checkers ask
-    the last one for content.
+    They may be with the result or up to three levels above. Where several match, the checkers
+    require only the last one not to be empty.
     """
     places = [directory]
     for _ in range(3):
@@ -148,7 +148,7 @@ def measurements_directory(scope: Scope) -> str:
 
 
 def measurements_name(scope: Scope, names: list[str]) -> str:
-    """Return which of the files the checkers take for the measurements file, or ''."""
+    """Return which file the checkers treat as the measurements file, or ''."""
     pattern = str(scope.round.tables["layout"]["measurements_json"])
     if "*" not in pattern:
         return pattern if pattern in names else ""
@@ -159,7 +159,7 @@ def measurements_name(scope: Scope, names: list[str]) -> str:
 
 
 def _parsed(scope: Scope, path: str) -> object:
-    """Return what the measurements file holds; the error where it is no JSON."""
+    """Return the parsed measurements file, or the error if it is not JSON."""
     text = scope.text(path)
     try:
         return None if text is None else json.loads(text)

@@ -1,4 +1,4 @@
-"""The description of a system: rules S1 to S6 of every round's checker."""
+"""Judge the description of a system: rules S1 to S6 of every round's checker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.rounds.system_problems import description_problems, parse_descriptio
 from mlrepo.tree import Missing, other_case
 
 _LARGEST = 4 << 20
-# Fields that the official checkers up to v5.1 put in lower case, or in quotes into their summary.
+# Fields that the official checkers up to v5.1 convert to lower case, or quote in their summary.
 _TEXTS = (
     "status",
     "submitter",
@@ -29,8 +29,8 @@ _TEXTS = (
 def judge_system(docket: Docket) -> bool:
     """Read and judge the description of the scope's system.
 
-    Fills ``scope.system`` and ``scope.category``. Returns whether the round's official checker
-    goes on to the results of the system.
+    Sets ``scope.system`` and ``scope.category``. Returns whether the round's official checker
+    continues with the results of the system.
     """
     scope = docket.scope
     path = f"{scope.root}/systems/{scope.place.system}.json"
@@ -87,7 +87,7 @@ def _breach_of(problem: FieldProblem, path: str) -> Breach:
 
 
 def _judge_texts(scope: Scope, path: str, reported: Container[str]) -> Breaches:
-    """Yield fields that are no text where the official checkers up to v5.1 take them for one."""
+    """Yield fields that are not text where the official checkers up to v5.1 expect text."""
     for field in _TEXTS:
         value = scope.system.get(field, "")
         if not isinstance(value, str) and field not in reported:

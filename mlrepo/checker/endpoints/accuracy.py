@@ -1,4 +1,4 @@
-"""The rules of an accuracy run, on the scores of an endpoints run instead of accuracy.txt."""
+"""Apply the rules of accuracy runs to the scores of an endpoints run instead of accuracy.txt."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mlrepo.checker.scope import Scope
 from mlrepo.logs.endpoints import Values, accuracy_entries, scores, value_at
 
 SCORES = "accuracy/accuracy_results.json"
-# The official checker holds only this benchmark's endpoints to its target.
+# The only benchmark whose target the official checker enforces for endpoints.
 _HELD_TO_TARGET = "qwen3-vl-235b-a22b"
-# Of these the harness writes a share of 1, and the round's target is in percent: the scorers
-# bfcl_v4, vbench and pass_at_1 of mlcommons/endpoints. Those of DeepSeek-R1 and ROUGE are percents.
+# For these the harness writes a fraction, while the round's target is in percent: the scorers
+# bfcl_v4, vbench and pass_at_1 of mlcommons/endpoints. DeepSeek-R1's and ROUGE write percentages.
 _FRACTIONS = ("qwen3.6-27b", "wan-2.2-t2v-a14b", "gpt-oss-120b")
 _UNPRINTED = str.maketrans({",": " ", '"': None, "{": None, "}": None})
 
@@ -53,7 +53,7 @@ def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> Judg
 
 
 def _judge_targets(scope: Scope, path: str, results: Any) -> Breaches:
-    """Hold each score to its target; what cannot be compared is named, never passed over."""
+    """Compare each score with its target; report scores that cannot be compared."""
     if scope.is_open:
         return
     official = scope.model == _HELD_TO_TARGET
@@ -125,7 +125,7 @@ def _compare(
 
 
 def _measured(entry: Mapping[str, Any], metric: str, *, is_own: bool) -> float | None:
-    """Return what an entry says of a metric: a lone score is that of the benchmark's own one."""
+    """Return an entry's value of a metric; a single score is of the benchmark's own metric."""
     score = entry.get("score")
     if isinstance(score, dict):
         return _named(score, metric)
@@ -135,7 +135,7 @@ def _measured(entry: Mapping[str, Any], metric: str, *, is_own: bool) -> float |
 
 
 def _named(score: Any, metric: str) -> float | None:
-    """Return the entry of an object that names the metric; a lone score as it is."""
+    """Return the metric's value from an object of scores; a single score as it is."""
     if not isinstance(score, dict):
         return _number(score)
     known = {str(name).lower(): value for name, value in score.items()}

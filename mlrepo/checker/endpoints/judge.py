@@ -32,18 +32,18 @@ _LARGEST = 16 << 20
 
 @dataclass
 class EndpointsRun:
-    """What an endpoints result is worth.
+    """The judgement on an endpoints result.
 
     Attributes
     ----------
     value:
-        The result as the official checker prints it; None when it reads none.
+        The result as the official checker prints it; None if it reads none.
     unit:
-        Of what was counted, whatever the official summary says.
+        The unit of what was counted, whatever the official summary says.
     accuracy:
-        As the official summary prints it.
+        The accuracy as the official summary prints it.
     inferred:
-        What the official summary says of it: whether the two spellings of the scenario differ.
+        As in the official summary: whether the two spellings of the scenario differ.
     """
 
     value: float | None = None
@@ -90,7 +90,7 @@ def judge_endpoints(scope: Scope) -> Judging[EndpointsRun]:
 
 
 def _judge_completeness(scope: Scope, data: Mapping[str, Any]) -> Breaches:
-    """Strict: the harness says of each file whether all that was asked for was done."""
+    """Strict: each file says whether the harness completed all requested work."""
     for name, results in data.items():
         entries = value_at(results, "accuracy_scores") if name == SCORES else [results]
         for entry in entries if isinstance(entries, list) else []:
@@ -116,7 +116,7 @@ class _Files:
     data: dict[str, Any] = field(default_factory=dict)
 
     def config(self) -> Judging[Any]:
-        """Return the configuration; the official parser takes the first that it can read."""
+        """Return the configuration; the official parser takes the first one that it can read."""
         self.config_path = f"{self.scope.path}/{_CONFIGS[0]}"
         for name in _CONFIGS:
             path = f"{self.scope.path}/{name}"
@@ -135,7 +135,7 @@ class _Files:
     def values(
         self, name: str, read: Callable[[Any, Any, Any], Values], config: Any
     ) -> Judging[Values | None]:
-        """Return the values of a file of results; None, and findings, where nothing follows."""
+        """Return the values of a results file; None, and breaches, if it cannot be used."""
         path = f"{self.scope.path}/{name}"
         parsed = (yield from self._parsed(path, parse_results)) if self.scope.exists(path) else None
         if not self.scope.exists(path):

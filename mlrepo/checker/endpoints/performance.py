@@ -1,4 +1,4 @@
-"""The rules of a performance run, on the summary of an endpoints run instead of a log."""
+"""Apply the rules of performance runs to the summary of an endpoints run instead of a log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlrepo.scenarios import named as scenario_named
 from mlrepo.scenarios import spelled
 
 SUMMARY = "performance/result_summary.json"
-# Keys that stand in the configuration; what a run measured stands in its summary.
+# Keys read from the configuration; measured values are read from the summary.
 _CONFIGURED = (
     "effective_scenario",
     "effective_min_duration_ms",
@@ -25,14 +25,14 @@ _CONFIGURED = (
 
 
 def scenario_of_endpoints(name: str) -> str:
-    """Return the scenario of a directory that only endpoints results have; '' for all others."""
+    """Return the scenario of a directory name that only endpoints results use; '' for others."""
     return "Server" if name.lower() == "online" else ""
 
 
 def _typed(name: str) -> str:
-    """Return the scenario that a configuration names by its type: offline, or online for all else.
+    """Return the scenario of a configuration's type: offline, or online for all other scenarios.
 
-    Any other text is a scenario in some spelling, or stays as it is.
+    Any other text is a scenario in some spelling, or is returned unchanged.
     """
     return "Server" if name.lower() == "online" else spelled(name)
 
@@ -45,18 +45,18 @@ def directory_of_endpoints(scope: Scope) -> str:
 
 @dataclass(frozen=True)
 class EndpointsPerformance:
-    """A performance run under judgement.
+    """Judge a performance run.
 
     Attributes
     ----------
     scope:
-        The result.
+        The scope of the result.
     values:
-        Of the run.
+        The values of the run.
     config_path:
-        The configuration that they come from, in part.
+        The configuration, from which some of them come.
     concurrency:
-        How many requests the configuration lets be under way at a time; None if it does not say.
+        How many requests the configuration allows in flight; None if it does not say.
     """
 
     scope: Scope
@@ -66,15 +66,15 @@ class EndpointsPerformance:
 
     @property
     def is_inferred(self) -> bool:
-        """Say what the official summary says: whether two spellings of the scenario differ."""
+        """Say, as the official summary does, whether two spellings of the scenario differ."""
         pair = (self._value("effective_scenario"), directory_of_endpoints(self.scope))
         return pair[0] != pair[1] and pair != ("server", "interactive")
 
     @property
     def unit(self) -> str:
-        """The unit of the result, by what the official checker takes for it.
+        """The unit of the number that the official checker takes as the result.
 
-        It takes samples where it does not find the scenario in its table, also of a language model.
+        Where its table lacks the scenario, that number counts samples, even for a language model.
         """
         scope = self.scope
         scenario = self._scenario(self._value("effective_scenario")) or ""
@@ -109,7 +109,7 @@ class EndpointsPerformance:
         return value
 
     def _scenario(self, named: object) -> str | None:
-        """Return the scenario as the official checker takes it; None where it dies of it."""
+        """Return the scenario as the official checker reads it; None if it crashes on it."""
         directory = directory_of_endpoints(self.scope).lower()
         if directory == "singlestream":
             return "SingleStream"
@@ -128,7 +128,7 @@ class EndpointsPerformance:
             yield from self._judge_type(pair)
             return
         may_infer = source in sources_of(self.scope.round, wanted, self.scope.category)
-        # A mean latency is no result of another scenario: the files hold nothing to infer from.
+        # No result can be inferred from a mean latency, and the files have nothing else.
         yield self._breach(
             "performance-scenario",
             "effective_scenario",
@@ -140,7 +140,7 @@ class EndpointsPerformance:
         )
 
     def _judge_type(self, pair: tuple[str, str]) -> Breaches:
-        """Strict: the official checker takes the directory's word for what the run was."""
+        """Strict: check type and concurrency; the official checker believes the directory."""
         named, wanted = str(self._value("effective_scenario")), self.scope.scenario
         known, type_ = scenario_named(wanted), _typed(named)
         is_single = known.samples_per_query == 1 and (known.at_random or known.is_stream)
@@ -180,7 +180,7 @@ class EndpointsPerformance:
         value = yield from self._number(key)
         own = (tables.get("result_field_per_model") or {}).get(self.scope.model) or {}
         if value is not None and scenario in own:
-            # The official checker wants a number of both fields.
+            # The official checker requires a number in both fields.
             key = own[scenario]
             value = yield from self._number(key)
         if value is None:
@@ -236,7 +236,7 @@ class EndpointsPerformance:
                     actual=latency,
                 )
             return
-        # The official checker does not know a scenario in lower case, and looks at no latency.
+        # The official checker does not recognise a scenario in lower case, and checks no latency.
         official = scenario_named(scenario).bounded
         if scenario_named(scope.scenario).bounded or official:
             held_to = scenario if official else scope.scenario
@@ -294,7 +294,7 @@ class EndpointsPerformance:
         actual: object = "",
         part: str = "",
     ) -> Breach:
-        """Return a breach at the field that holds the value, or should."""
+        """Return a breach at the field that has the value, or should have it."""
         found = self.values.get(key) or Found(None, "", key in _CONFIGURED)
         path = self.config_path if found.in_config else f"{self.scope.path}/{SUMMARY}"
         text = f"{found.name}:" if found.in_config else f'"{found.name}"'

@@ -1,1 +1,1 @@
-"""What only the official checkers do: what they load, and what they die of."""
+"""What only the official checkers do: how they load files, and what they crash on."""

@@ -1,4 +1,4 @@
-"""How the official checkers look at the compliance tests of a result."""
+"""How the official checkers treat the compliance tests of a result."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mlrepo.tree import Kind
 
 
 class OfficialAudits:
-    """The tests of one result, as the official checker looks at them in turn.
+    """The tests of one result, in the order in which the official checker reads them.
 
     Parameters
     ----------
     docket:
-        Of the result.
+        The docket of the result.
     judge_run:
         Judges a test's performance run by the rules of performance runs: ``(directory, test)``.
 
     Attributes
     ----------
     binding:
-        Each test decides, and its run is judged; before, only the texts are read.
+        Whether each test counts and its run is judged; in earlier rounds only the texts are read.
     wants_line:
-        A pass is a line of its own.
+        Whether a pass must be a line of its own.
     forgives_files:
-        It asks for no accuracy logs of a test whose responses are the same.
+        Whether it does without the accuracy logs of a test whose responses are the same.
     """
 
     def __init__(self, docket: Docket, judge_run: Callable[[str, str], Run]) -> None:
@@ -41,13 +41,13 @@ class OfficialAudits:
         self._last: bool | None = None
 
     def no_text(self, path: str) -> Breaches:
-        """Yield that it dies of a verification that it cannot read."""
+        """Yield its crash on a verification that it cannot read."""
         why = self._docket.scope.no_text(path)
         if why and not self._is_modular:
             yield death(path, why)
 
     def no_directory(self, path: str) -> Breaches:
-        """Yield that it dies where a run is not a directory."""
+        """Yield its crash on a run that is not a directory."""
         entry = self._docket.scope.tree.entry(path)
         is_file = entry is not None and entry.kind is Kind.FILE
         if is_file and self.binding and not self._is_modular:
@@ -56,8 +56,8 @@ class OfficialAudits:
     def judged(self, directory: str, test: str, *, decides: bool) -> tuple[bool, DetailScan]:
         """Judge a test's run; return the verdict and what its log says.
 
-        Up to v5.1 the official checker keeps the verdict on the test before when it cannot compute
-        with a log; on the first test it dies where the run ``decides``: all else is in order.
+        Up to v5.1 the official checker reuses the previous test's verdict if it cannot compute
+        with a log; on the first test it crashes if the run ``decides``, all else being in order.
         """
         findings = self._docket.findings
         before = len(findings)

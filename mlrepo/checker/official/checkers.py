@@ -1,4 +1,4 @@
-"""Which official checker a round has."""
+"""Find the official checker of a round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official checker up to v5.1: one script, which grew from round to round."""
+"""The official checker up to v5.1: one script that grew from round to round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlrepo.checker.rules import RULES
 from mlrepo.checker.scope import Scope
 from mlrepo.tree import Kind
 
-# Of an accuracy run these end its walk, also in the open division.
+# Breaches of an accuracy run that end its walk, even in the open division.
 _NOT_FORGIVEN = ("accuracy-missing", "accuracy-files")
 
 
@@ -23,7 +23,7 @@ class Classic(OfficialChecker):
     prints_zero = False
 
     def ruling(self, breach: Breach, scope: Scope) -> Ruling:
-        """Return what it does with a breach at a result."""
+        """Return how it treats a breach at a result."""
         ruling = super().ruling(breach, scope)
         if scope.is_open and ruling.rejects and self._forgives_in_open(breach):
             return replace(ruling, rejects=False)
@@ -35,17 +35,17 @@ class Classic(OfficialChecker):
         return breach.rule.startswith("accuracy-") and breach.rule not in _NOT_FORGIVEN
 
     def at_description(self, scope: Scope, path: str) -> Breaches:
-        """Yield that it dies of a system's description."""
+        """Yield its crash on a system's description."""
         if why := tracebacks.of_description(self.round, scope.system):
             yield death(path, why)
 
     def at_configuration(self, damaged: str) -> Breaches:
-        """Yield that it dies of a file of settings in which a line is damaged."""
+        """Yield its crash on a settings file with a damaged line."""
         if damaged:
             yield death(damaged, "a line is no model.scenario.key = value")
 
     def at_directories(self, scope: Scope) -> Breaches:
-        """Yield that it dies where it looks for what has no results, in what is no directory."""
+        """Yield its crash on a file in place of a directory, in its search for orphans."""
         if not RULES["tree-orphan"].breaks(self.round.name):
             return
         for name in ("measurements", "systems"):

@@ -1,4 +1,4 @@
-"""What the official checkers of the rounds do with a breach: ``rounds/enforcement.json``."""
+"""How the rounds' official checkers treat a breach: ``rounds/enforcement.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from mlrepo import rounds
 
-# How an effect begins that makes a result, or more than one, officially invalid.
+# Beginnings of the effects that make one result or more officially invalid.
 _REJECTING = (
     "invalid",
     "crash",
@@ -26,18 +26,17 @@ _CRASH = "crash"
 
 
 def effect_of(rule: str, round_name: str) -> str:
-    """Return what a round's checker does with a breach of a rule of the table, in its words.
+    """Return how a round's checker treats a breach of a rule, in the words of the table.
 
-    ``none`` where the table does not have the rule. Of a round that is newer than the table nothing
-    better is known than what the newest checker in it does; v0.5 has none of its own, that of v0.7
-    knows both.
+    ``none`` if the table does not have the rule. For a round newer than the table, the effect is
+    that of the newest checker in it. v0.5 has no checker of its own; v0.7's handles both rounds.
     """
     effects = _table("rules").get(rule, {}).get("effect")
     return _since(effects, round_name) if effects else "none"
 
 
 def effect_of_part(rule: str, part: str, round_name: str) -> str | None:
-    """Return what a round's checker does with a part of a rule; None where no part is known."""
+    """Return how a round's checker treats a part of a rule; None if the part is not known."""
     effect = _table("parts").get(rule, {}).get(part)
     return effect if effect is None or isinstance(effect, str) else _since(effect, round_name)
 
@@ -54,16 +53,16 @@ def parts_of(rule: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What an official checker does with a breach.
+    """How an official checker treats a breach.
 
     Attributes
     ----------
     rejects:
-        The result, or more than one, is invalid.
+        Whether it makes one result or more invalid.
     death:
-        Of what the checker dies; empty where it goes on. ``{subject}`` stands for the breach's.
+        Why the checker crashes; empty if it does not. ``{subject}`` is the breach's subject.
     is_of_line:
-        It dies of the line of the breach; else of the file as a whole.
+        Whether it crashes on the line of the breach; otherwise on the file as a whole.
     """
 
     rejects: bool
@@ -72,7 +71,7 @@ class Ruling:
 
     @classmethod
     def of(cls, effect: str, rule: str) -> Ruling:
-        """Return what the words of the table mean."""
+        """Return the ruling that an effect in the table means."""
         if effect == _CRASH:
             return cls(True, f"it cannot go on from a breach of {rule}", is_of_line=False)
         words, is_death, why = effect.partition(f"{_CRASH}: ")
@@ -86,7 +85,7 @@ def _since(effects: Mapping[str, str], round_name: str) -> str:
 
 
 def number_of(round_name: str) -> tuple[int, ...]:
-    """Return the name of a round as numbers, in whose order rounds follow each other."""
+    """Return the name of a round as a tuple of numbers, which sorts rounds by time."""
     return tuple(int(part) for part in round_name[1:].split("."))
 
 

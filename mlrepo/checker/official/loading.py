@@ -1,7 +1,7 @@
-"""What the modular official checker (v6.0 and later) loads of a result before it judges anything.
+"""What the modular official checker (v6.0 and later) loads before it judges a result.
 
-It dies where a file that is there cannot be loaded: also in the open division, and also of files
-that no rule asks for, such as those of a test that the round does not want of the benchmark.
+It crashes on any file that it cannot load: also in the open division, and also on files that no
+rule asks for, such as those of a test that the round does not require of the benchmark.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VERDICTS = {
     **dict.fromkeys(("TEST01", "TEST04", "TEST06", "TEST07", "TEST08"), "verify_accuracy.txt"),
     "TEST09": "verify_output_len.txt",
 }
-# Of these directories the endpoints loader asks no scenario of a configuration.
+# For these directories the endpoints loader needs no scenario from a configuration.
 _SCENARIOS_BY_NAME = ("singlestream", "interactive")
 
 
@@ -32,9 +32,9 @@ def judge_loading(scope: Scope, judged_tests: Collection[str], *, judged: bool) 
     Parameters
     ----------
     judged_tests:
-        Tests whose logs were read.
+        Tests whose logs have been read.
     judged:
-        The result's own logs were read, and what is wrong with them was recorded.
+        Whether the result's own logs have been read, and their faults recorded.
     """
     yield from _missing_logs(scope)
     present = set(scope.directories(scope.path))
@@ -78,7 +78,7 @@ def _judge_log(scope: Scope, path: str) -> Breaches:
 
 
 def judge_first_line(scope: Scope, path: str) -> Breaches:
-    """Yield a detail log whose first line is not LoadGen's: no more of it is read."""
+    """Yield a detail log whose first line is not LoadGen's: the rest of it is not read."""
     try:
         head = scope.tree.read(path, 9)
     except Missing:

@@ -1,4 +1,4 @@
-"""What every official checker has: it decides what a breach means for its verdict."""
+"""The base of the official checkers: decides what a breach means for the official verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.checker.scope import Scope
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
 
-# The scenarios by their names in lower case, and as LoadGen writes them.
+# The scenarios, by lower-case name and by LoadGen's spelling.
 SPELLINGS = {
     **{name.lower(): name for name in SCENARIOS},
     **{name: name for name in SCENARIOS},
@@ -32,9 +32,9 @@ class OfficialChecker:
     Attributes
     ----------
     reads_ahead:
-        It reads all files of a result before it judges any.
+        Whether it reads all files of a result before it judges any.
     prints_zero:
-        It writes the row of a result of zero, which counts as none.
+        Whether it writes a row for a result of zero, which counts as none.
     """
 
     reads_ahead: bool
@@ -44,18 +44,18 @@ class OfficialChecker:
         self.round = round
 
     def ruling(self, breach: Breach, scope: Scope) -> Ruling:
-        """Return what it does with a breach at a result."""
+        """Return how it treats a breach at a result."""
         return _ruling(breach.rule, breach.part, self.round.name)
 
     def is_inferred(self, scope: Scope, scenario: str, *, follows: bool) -> bool:
-        """Say whether it calls a result inferred that has the log of a scenario.
+        """Say whether it calls a result inferred, given the scenario of its log.
 
         ``follows``: the result was computed from a run of another scenario.
         """
         return follows
 
     def first_line(self, scope: Scope, path: str) -> Breaches:
-        """Yield a breach where it reads no further than the first line of a detail log."""
+        """Yield a breach if it reads only the first line of a detail log."""
         return iter(())
 
     def loading(self, scope: Scope, judged_tests: Collection[str], *, judged: bool) -> Breaches:
@@ -63,32 +63,32 @@ class OfficialChecker:
         return iter(())
 
     def at_description(self, scope: Scope, path: str) -> Breaches:
-        """Yield that it dies of a system's description."""
+        """Yield its crash on a system's description."""
         return iter(())
 
     def at_measurements(self, scope: Scope, path: str, values: object) -> Breaches:
-        """Yield that it dies of a measurements file; ``values`` is what it holds, or the error."""
+        """Yield its crash on a measurements file; ``values`` is its content, or the error."""
         if isinstance(values, Exception):
-            return  # of which every checker dies: the breach says so
+            return  # every checker crashes on it: the breach says so
         is_text = scope.text(path) is not None
         why = tracebacks.of_measurements(self.round, values) if is_text else scope.no_text(path)
         if why:
             yield death(path, why)
 
     def at_configuration(self, damaged: str) -> Breaches:
-        """Yield that it dies of a file of settings in which a line is damaged."""
+        """Yield its crash on a settings file with a damaged line."""
         return iter(())
 
     def at_directories(self, scope: Scope) -> Breaches:
-        """Yield that it dies where it looks for what has no results, in what is no directory."""
+        """Yield its crash on a file in place of a directory, in its search for orphans."""
         return iter(())
 
     def at_spelling(self, scope: Scope) -> Breaches:
-        """Yield that it dies of the name of a scenario's directory, when it writes the row."""
+        """Yield its crash on the name of a scenario's directory, when it writes the row."""
         return iter(())
 
     def at_row(self, scope: Scope, weights: object, *, has_power: bool) -> Breaches:
-        """Yield that it dies when it writes the row of a valid result."""
+        """Yield its crash when it writes the row of a valid result."""
         why = tracebacks.of_row(self.round, scope.system, weights, has_power=has_power)
         if why:
             yield death(f"{scope.root}/systems/{scope.place.system}.json", why)
@@ -100,11 +100,11 @@ class OfficialChecker:
         allowed: Collection[str],
         judged: Sequence[Result],
     ) -> list[Result]:
-        """Return the results of a benchmark after its directories are compared."""
+        """Return the results of a benchmark after comparing its directories."""
         return list(judged)
 
     def ignored(self, result: Result) -> Result:
-        """Return a result as it is where the description of its system is rejected."""
+        """Return what becomes of a result whose system description is rejected."""
         return result.unseen()
 
 

@@ -16,7 +16,7 @@ class Figures:
     Attributes
     ----------
     value, accuracy:
-        As printed; a result that the official checker copies has the log's own type.
+        As printed; a result that the official checker copies keeps its type in the log.
     power:
         The power metric; 0 without power.
     compliance, errors, inferred:
@@ -24,9 +24,9 @@ class Figures:
     weight_data_types:
         From the measurements file.
     design_power:
-        The watts that the power supplies are made for (v6.1); None when they are not described.
+        The rated watts of the power supplies (v6.1); None if they are not described.
     scenario:
-        What the official checker calls the directory, where that is not its name.
+        The official checker's name for the directory, if it differs.
     """
 
     value: object
@@ -41,8 +41,8 @@ class Figures:
 
 
 def rows(scope: Scope, figures: Figures) -> tuple[dict[str, Any], ...]:
-    """Return the row of the result, and a second one for its power."""
-    # The checker of v5.0 looks its units up by the name of the directory.
+    """Return the result's rows: its performance, its power, or both."""
+    # The checker of v5.0 looks up units by directory name.
     model = scope.place.benchmark if scope.round.version == (5, 0) else scope.model
     unit = units(scope.round, model, scope.scenario)
     power_only = str(scope.system.get("system_power_only")).lower() == "true"
@@ -120,5 +120,5 @@ def _notes(scope: Scope) -> str:
     notes, more = scope.system.get("hw_notes", ""), scope.system.get("sw_notes")
     if not more:
         return str(notes)
-    # Up to v2.0 the dot stands there even when nothing goes before it.
+    # Up to v2.0 the dot is written even if nothing precedes it.
     return f"{notes}. {more}" if notes or scope.round.version <= (2, 0) else str(more)

@@ -1,8 +1,8 @@
-"""What each round's official checker dies of: values of a kind that its code does not expect.
+"""What each round's official checker crashes on: values of a type that its code does not expect.
 
-Each function returns why, as the end of a sentence that begins "The official checker dies here:",
-and '' where it goes on. The checkers up to v5.1 die of a description before they look at a result;
-all die of a valid result whose row of the summary they cannot write, and of no invalid one.
+Each function returns the reason, as the end of a sentence that begins "The official checker dies
+here:", or '' if it does not crash. The checkers up to v5.1 crash on a description before they look
+at a result; all crash on a valid result whose row they cannot write, never on an invalid one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NO_TEXT = "the field {} is no text"
 
 
 def of_description(round: Round, description: Mapping[str, Any]) -> str:
-    """Return why the checker dies when it judges a system description; it may reject it before."""
+    """Return why the checker crashes on a system description; '' also if it rejects it first."""
     if not (1, 0) <= round.version < (6, 0):
         return ""
     status = description.get("status")
@@ -49,7 +49,7 @@ def of_description(round: Round, description: Mapping[str, Any]) -> str:
 
 
 def of_row(round: Round, system: Mapping[str, Any], weights: Any, *, has_power: bool) -> str:
-    """Return why the checker dies when it writes the row of a valid result.
+    """Return why the checker crashes when it writes the row of a valid result.
 
     ``weights`` are the ``weight_data_types`` of the measurements.
     """
@@ -87,7 +87,7 @@ def _of_notes(round: Round, system: Mapping[str, Any]) -> str:
     hardware, software = system.get("hw_notes", ""), system.get("sw_notes")
     if software and not isinstance(software, str):
         return _NO_TEXT.format("sw_notes")
-    # Up to v2.0 the notes are joined whatever the first ones are.
+    # Up to v2.0 the notes are joined whatever hw_notes is.
     joined = bool(software) and (bool(hardware) or round.version <= (2, 0))
     alone = not software and round.version < (6, 0)
     if (joined or alone) and not isinstance(hardware, str):
@@ -113,8 +113,8 @@ def _of_surrogates(system: Mapping[str, Any]) -> str:
 
 
 def of_measurements(round: Round, values: Any) -> str:
-    """Return why the checker dies when it looks for the fields of the measurements."""
-    if round.version >= (6, 0):  # which catches whatever goes wrong in a check
+    """Return why the checker crashes when it looks for the fields of the measurements."""
+    if round.version >= (6, 0):  # it catches whatever goes wrong in a check
         return ""
     if round.version >= (5, 0) and not (
         isinstance(values, Mapping) and "weight_data_types" in values

@@ -1,9 +1,9 @@
-"""Strict: the power of the whole run was measured, once a second, and the files say something.
+"""Strict: was power measured once a second during the whole run, and are the files not empty?
 
-The daemon samples once a second ("500000 samples at 1000ms", as the Power WG's checker wants it).
-On 9,514 published results of v1.0 to v5.1 the samples are 99.8 to 100.2 % of the seconds, and the
-windows 99.99 to 101.2 % of the runs of Server and Offline, up to 126 % of those of the streams,
-whose queries may be short.
+The daemon samples once a second ("500000 samples at 1000ms", as the Power WG's checker requires).
+In 9,514 published results of v1.0 to v5.1 there are 99.8 to 100.2 samples per 100 seconds, and the
+window is 99.99 to 101.2 % of the run in Server and Offline, and up to 126 % in the stream
+scenarios, whose queries may be short.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mlrepo.scenarios import named
 from mlrepo.tree import Missing
 
 _LEAST_SHARE = 0.99
-# How much samples of no power may change the mean before somebody could have meant it.
+# How much samples without power may change the mean before it could be deliberate.
 _CHANGE = 0.01
 _SHORTEST = 0.99
 _LONGEST, _LONGEST_STREAM = 1.05, 1.5
@@ -27,7 +27,7 @@ _LARGEST = 64 << 20
 
 
 def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float) -> Breaches:
-    """Judge number and sign of the samples inside the window of ``seconds``."""
+    """Judge the number and sign of the samples inside the window of ``seconds``."""
     least = _LEAST_SHARE * seconds - 2
     if samples.times < least:
         yield Breach(
@@ -58,7 +58,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
 
 
 def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Breaches:
-    """Hold the window from power_begin to power_end against the duration of the run."""
+    """Compare the window from power_begin to power_end with the duration of the run."""
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     duration = _duration(detail)
     scenario = named(detail.get("effective_scenario"))
@@ -80,10 +80,10 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Bre
 
 
 def _duration(detail: Mapping[str, Any]) -> float:
-    """Return the seconds that the run took by its own figures; 0 where they do not say it."""
+    """Return the run's duration in seconds by its own figures; 0 if they do not say."""
     scenario = named(detail.get("effective_scenario"))
     queries = _number(detail, "result_query_count")
-    if scenario.at_once:  # all samples are asked for at the beginning
+    if scenario.at_once:  # all samples are issued at the beginning
         return _number(detail, "result_max_latency_ns") / 1e9
     if scenario.at_random:
         rate = _number(detail, "result_completed_samples_per_sec")
@@ -101,7 +101,7 @@ def _number(detail: Mapping[str, Any], key: str) -> float:
 
 
 def judge_contents(scope: Scope, directory: str, names: Sequence[str]) -> Breaches:
-    """Yield files of a power measurement that are empty, or no JSON under such a name."""
+    """Yield files of a power measurement that are empty, or named .json and not a JSON object."""
     for name in names:
         path = f"{directory}/{name}"
         entry = scope.tree.entry(path)

@@ -1,4 +1,4 @@
-"""Power: the files of a power run, its window, and the metric (rules W1 and W2)."""
+"""Judge power: the files of a power run, its window, and the metric (rules W1 and W2)."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _LARGEST = 256 << 20
 
 
 def has_power(scope: Scope) -> bool:
-    """Say whether the result comes with a power measurement."""
+    """Say whether the result has a power measurement."""
     return scope.exists(f"{scope.path}/{POWER}")
 
 
 @dataclass(frozen=True)
 class MeasuredPower:
-    """What a power measurement gives.
+    """The outcome of a power measurement.
 
     Attributes
     ----------
     metric:
         Watts for Offline and Server; energy per query or sample for the others, in Joules up to
-        v2.1 and in millijoules since v3.0. None when none is read.
+        v2.1 and in millijoules since v3.0. None if none is read.
     fingerprint:
-        Of the samples; empty when none are read.
+        The fingerprint of the samples; empty if none are read.
     """
 
     metric: float | None = None
@@ -49,7 +49,7 @@ class MeasuredPower:
 
 
 def judge_power(scope: Scope, detail: Mapping[str, Any]) -> Judging[MeasuredPower]:
-    """Judge the power measurement of a result; return what it gives.
+    """Judge the power measurement of a result; return its outcome.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ def _no_samples(samples: PowerSamples, begin: datetime, end: datetime) -> str:
 
 
 def design_power(scope: Scope) -> Judging[Any]:
-    """Return the watts of the power supplies that a system needs, or None (v6.1 and later).
+    """Return the total watts of the power supplies a system needs, or None (v6.1 and later).
 
-    From the field ``system_power_capacity`` of the system description, or else summed up from
-    ``systems/<system>_power.yaml``: in each part with ``PSUs`` and ``Min PSUs Needed`` the largest
-    capacities of as many as are needed.
+    Read from the field ``system_power_capacity`` of the system description, or else summed up from
+    ``systems/<system>_power.yaml``: for each part with ``PSUs`` and ``Min PSUs Needed``, the
+    capacities of the largest PSUs, as many as are needed.
     """
     if not describes_power_supplies(scope.round):
         return None
@@ -169,7 +169,7 @@ def _judge_ranging(scope: Scope) -> Breaches:
     """Yield a ranging run whose result cannot be computed."""
     path = f"{scope.path}/{_RUNS[1]}/mlperf_log_detail.txt"
     if not scope.exists(path):
-        return  # _judge_files says so
+        return  # reported by _judge_files
     try:
         compute_result(scope, path)
     except Unjudgeable as error:
@@ -179,7 +179,7 @@ def _judge_ranging(scope: Scope) -> Breaches:
 
 
 def _zones(scope: Scope) -> tuple[float, float]:
-    """Return what is added to the clocks of client and server, in seconds (UTC since v2.0)."""
+    """Return the offsets to add to client's and server's clocks, in seconds (UTC since v2.0)."""
     if not scope.round.power_clocks_have_zones:
         return 0, 0
     client, server = (_zone(scope, f"{scope.path}/{POWER}/{n}.json") for n in ("client", "server"))
@@ -200,7 +200,7 @@ def _metric(scope: Scope, watts: float, seconds: float, detail: Mapping[str, Any
     if scope.round.energy_of_logged_queries:
         unit = 1000 if scope.round.tables["power_units"][scenario.name] == "millijoules" else 1
         energy = watts * seconds * unit / int(detail["result_query_count"])
-        # A MultiStream result may be inferred from a SingleStream log: eight samples a query.
+        # A MultiStream result may be inferred from a SingleStream log: eight samples per query.
         logged = named(detail.get("effective_scenario"))
         inferred = logged.is_stream and logged.samples_per_query < scenario.samples_per_query
         return energy * scenario.samples_per_query if inferred else energy

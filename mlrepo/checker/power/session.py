@@ -1,10 +1,10 @@
-"""What both ends of a power measurement recorded of their session.
+"""Judge the session records of both ends of a power measurement.
 
 ``client.json`` and ``server.json`` each list the SHA-1 of the files that their end wrote or
-fetched. From v3.1 on the official checkers run the Power WG's tool, which holds the files against
-these lists, and the two records against each other; 5,306 published results of v1.1 to v3.0 agree
-with theirs, so strict asks it of every round. The tool's look at the daemon's messages, log and
-sources is not made here.
+fetched. Since v3.1 the official checkers run the Power WG's tool, which compares the files with
+these lists, and the two records with each other. 5,306 published results of v1.1 to v3.0 agree
+with their records, so strict requires it in every round. The tool's checks of the daemon's
+messages, log and sources are not repeated here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlrepo.tree import Missing
 
 _PLACE = "performance"
 _LARGEST = 256 << 20
-# What a record must hold; of these the lists of results, the names and the debug flag are compared.
+# Required fields of a record; session_name, uuid and results are compared.
 _FIELDS = (
     "version",
     "timezone",
@@ -66,12 +66,12 @@ def judge_session(scope: Scope) -> Breaches:
 
 
 def _record(scope: Scope, end: str) -> Judging[Mapping[str, Any] | None]:
-    """Return the record of one end; None, and a breach, where it is no record."""
+    """Return the record of one end; None, and a breach, if it is not a record."""
     path = _path(scope, f"power/{end}.json")
     try:
         record = json.loads(scope.tree.read(path, _LARGEST).decode("utf-8"))
     except Missing:
-        return None  # another rule says so
+        return None  # reported by another rule
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
@@ -108,7 +108,7 @@ def _judge_sums(scope: Scope, client: Mapping[str, Any], server: Mapping[str, An
         try:
             data = scope.tree.read(path, _LARGEST)
         except Missing:
-            continue  # another rule says so
+            continue  # reported by another rule
         found = hashlib.sha1(data, usedforsecurity=False).hexdigest()
         if found != said[-1]:
             yield Breach(

@@ -1,1 +1,1 @@
-"""Judges of performance runs: what the logs say, and whether it can be true."""
+"""Judges of performance runs: what the logs say, and whether that can be true."""

@@ -1,8 +1,7 @@
-"""Strict: LoadGen writes all of its lines into a detail log; whoever drops one hides what it says.
+"""Strict: a detail log has all lines that LoadGen writes; a missing one hides what it said.
 
-The rules that hold lines against each other are silent where one of them is absent. So the lines
-that every published log of v1.0 to v6.0 has, more than 50,000 of them, have to be there, numbers
-as numbers.
+The rules that compare lines with each other are silent if one of them is absent. So the lines that
+all published logs of v1.0 to v6.0 (more than 50,000) have are required, with numbers as numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from mlrepo.checker.runs.statements import Statements
 from mlrepo.scenarios import SCENARIOS, Scenario, named
 
 _PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
-# What the rules read of the log of an accuracy run.
+# Keys that the rules read from an accuracy run's log.
 _TEXTS = (
     "loadgen_version",
     "loadgen_build_date_utc",
@@ -70,7 +69,7 @@ def _of_scenario(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _since_early_stopping(scenario: Scenario) -> tuple[str, ...]:
-    """Return what LoadGen writes since it stops early, which is since v2.0."""
+    """Return the keys that LoadGen writes since it has early stopping (v2.0)."""
     if scenario.at_random:
         return ("result_overlatency_query_count",)
     if scenario.samples_per_query > 1:
@@ -98,14 +97,14 @@ KEYS = frozenset(
 
 
 def absent_lines(values: Mapping[str, Any], *, has_result: bool) -> list[str]:
-    """Return the keys that LoadGen writes into each log and that have no value of their kind here.
+    """Return the keys that LoadGen writes into each log but that lack a value of their type here.
 
     Parameters
     ----------
     values:
-        What the log says of :data:`KEYS`.
+        The log's values of :data:`KEYS`.
     has_result:
-        The log is of a performance run.
+        Whether the log is of a performance run.
     """
     log = Statements(values)
     texts = [*_TEXTS, *(_RUN_TEXTS if has_result else ())]

@@ -1,9 +1,9 @@
-"""Strict: what LoadGen's detail log says of a run must agree with itself.
+"""Strict: LoadGen's detail log of a run must be consistent.
 
 LoadGen computes everything that it logs of a run from one list of latencies and one clock
-(``results.cc``), so that its lines determine each other: who edits a result leaves the lines
-that contradict it. Each comparison is left out where a log has no such line, and none of them
-finds anything in 35,000 published runs of v1.0 to v6.0 but in those that were edited.
+(``results.cc``), so its lines determine each other: an edited result contradicts the lines left
+unchanged. A comparison is skipped if the log lacks a line for it. In 35,000 published runs of
+v1.0 to v6.0 the comparisons find nothing but the runs that were edited.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _FLAGS = (
     "result_min_queries_met",
     "early_stopping_met",
 )
-# What early stopping says of a run that it does not let pass.
+# Phrases by which early stopping rejects a run.
 _FAILED = ("Run unsuccessful", "Only processed", "Need to process", "Would need to run")
-# Settings that LoadGen takes over as they were asked for.
+# Settings that LoadGen adopts as requested.
 _TAKEN_OVER = (
     "scenario",
     "test_mode",
@@ -109,7 +109,7 @@ KEYS = frozenset(
 
 
 def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
-    """Yield what cannot be true of a run that LoadGen calls VALID; ``values`` of its detail log."""
+    """Yield what cannot be true of a run that LoadGen calls VALID, from its detail log's values."""
     if values.get("result_validity") != "VALID":
         return
     log = Statements(values)
@@ -193,7 +193,7 @@ def _amounts(log: Statements) -> Iterator[Contradiction]:
 
 
 def _durations(log: Statements) -> Iterator[Contradiction]:
-    """Hold what the clock says against what was asked for, and against the latencies."""
+    """Compare the duration on the clock with the requested one, and with the latencies."""
     least, span = log.number("effective_min_duration_ms") / 1e3, _span(log)
     if span + 1 < least:
         yield log.against(

@@ -1,8 +1,8 @@
-"""Equal issue: samples of unequal cost must be asked equally often (v4.1 and later).
+"""Equal issue: samples of unequal cost must be issued equally often (v4.1 and later).
 
-LoadGen logs the setting as ``effective_sample_concatenate_permutation``; the one of v4.1 does not.
-The official checker of that round therefore looks for it in ``mlperf.conf`` and ``user.conf`` too,
-and believes a log only where it holds the text ``"true"``, which no LoadGen writes.
+LoadGen logs the setting as ``effective_sample_concatenate_permutation``; v4.1's does not. That
+round's official checker therefore looks for it in ``mlperf.conf`` and ``user.conf`` too, and
+believes a log only if it has the text ``"true"``, which no LoadGen writes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _LARGEST = 1 << 20
 
 
 def is_asked(scope: Scope, model: str) -> bool:
-    """Say whether the round asks the model for equal issue in the scope's division."""
+    """Say whether the round requires equal issue for the model in the scope's division."""
     required = scope.round.tables.get("equal_issue_required") or {}
     return model in (required.get(scope.place.division) or ())
 
 
 def judge_equal_issue(scope: Scope, path: str, values: Mapping[str, Any], *, test: str) -> Breaches:
-    """Yield a run whose log does not show equal issue, or no official checker believes it.
+    """Yield a run whose log does not show equal issue, or is not believed officially.
 
-    ``test`` is the compliance test it belongs to. The checker of v4.1 asks no test for equal issue.
+    ``test`` is its compliance test, if any; the checker of v4.1 does not check tests.
     """
     if not is_asked(scope, scope.model):
         return
@@ -66,7 +66,7 @@ def is_configured(scope: Scope) -> bool:
 
 
 def damaged_configuration(scope: Scope) -> str:
-    """Return the file of settings that the checker of v4.1 dies of; empty where it reads all."""
+    """Return the settings file that v4.1's checker crashes on; '' if there is none."""
     asks = scope.round.reads_equal_issue_of_configuration
     if not asks or not is_asked(scope, scope.place.benchmark):
         return ""
@@ -78,12 +78,13 @@ def damaged_configuration(scope: Scope) -> str:
 
 
 def _configured(scope: Scope) -> bool:
-    """Read the files as the checker of v4.1 does; the later one wins.
+    """Read the settings files as the checker of v4.1 does; the later file wins.
 
     Raises
     ------
     ValueError
-        A line is no ``model.scenario.key = value``, or the file no text; the message is its path.
+        A line is not ``model.scenario.key = value``, or a file is not text; the message is the
+        path.
     """
     if not is_asked(scope, scope.place.benchmark):
         return False
@@ -105,7 +106,7 @@ def _configured(scope: Scope) -> bool:
 
 
 def _setting(scope: Scope, text: str) -> bool | None:
-    """Return whether the first line that fits asks for equal issue; None where none fits."""
+    """Return whether the first matching line sets equal issue; None if none matches."""
     model = scope.place.benchmark.replace("-99.9", "").replace("-99", "")
     for line in text.replace(" ", "").splitlines():
         if not line or line.startswith("#"):

@@ -1,4 +1,4 @@
-"""What a performance run must have: samples, seeds, latencies, queries and time."""
+"""Judge a performance run's limits: samples, seeds, latencies, queries and duration."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from mlrepo.compliance import compliance_test
 from mlrepo.rounds import Round
 from mlrepo.scenarios import named
 
-# One pass over a data set of fixed size has no least duration.
+# A single pass over a data set of fixed size has no minimum duration.
 _NO_MIN_DURATION = ("e2e-rag-qna", "e2e-rag-db")
 _AIM = "effective_target_latency_ns"
 
 
 def line_of_key(scope: Scope, path: str, key: str) -> int:
-    """Return where the key stands in the log; asked only when a breach is found."""
+    """Return the key's line in the log; called only for a breach."""
     return scope.line_of(path, f'"{key}"' if scope.round.has_detail_log() else summary_field(key))
 
 
 def judge_limits(
     scope: Scope, path: str, scenario: str, values: Mapping[str, Any], test: str
 ) -> Breaches:
-    """Yield limits that a run of ``scenario`` misses; ``values`` are what its log says.
+    """Yield limits that a run of ``scenario`` misses; ``values`` are those of its log.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def _hold(
     most: float | None = None,
     unit: str = "",
 ) -> Breaches:
-    """Yield a breach where the value of a key is out of its bounds."""
+    """Yield a breach if the value of a key is out of its bounds."""
     value = compared(values, key)
     if bound := out_of_bounds(value, least=least, most=most):
         yield Breach(
@@ -65,7 +65,7 @@ def _hold(
             line=line_of_key(scope, path, key),
             expected=f"{bound}{unit}",
             actual=value,
-            # No comparison of an official checker holds for NaN: it lets it pass.
+            # No official checker's comparison is true for NaN, so they accept it.
             part="" if value == value else "not a number",
         )
 
@@ -109,7 +109,7 @@ def _judge_tokens(scope: Scope, path: str, values: Mapping[str, Any]) -> Breache
         return
     logged = str(values.get("effective_scenario"))
     if scope.round.limits_tokens_by_log and logged != scope.scenario:
-        # What LoadGen ran as Server is held to the limits of Server, wherever the run is shown.
+        # What LoadGen ran as Server must meet Server's limits, whatever it is submitted as.
         yield from _hold_to_token_limits(scope, path, values, scope.scenario, "shown scenario")
         yield from _hold_to_token_limits(scope, path, values, logged)
     else:
@@ -136,7 +136,7 @@ def _hold_to_token_limits(
 
 
 def stops_early(round: Round, scenario: str) -> bool:
-    """Say whether LoadGen's early stopping rules the scenario in the round (v2.0 and later)."""
+    """Say whether LoadGen's early stopping applies to the scenario in the round (since v2.0)."""
     return scenario in (round.tables.get("early_stopping_scenarios") or ())
 
 

@@ -1,4 +1,4 @@
-"""What is said of the errors that LoadGen logged, and where the first one is."""
+"""Describe and locate the errors that LoadGen logged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlrepo.logs.scan import DetailScan
 
 
 def errors_in(scope: Scope, path: str, scan: DetailScan) -> str:
-    """Return how many of a log's lines are errors: where all are, no single one says what is."""
+    """Return the message: how many lines are errors, for if all are, a single one says little."""
     if not scan.errors or not scope.round.has_detail_log():
         return "LoadGen logged errors."
     lines = scope.count(path, b":::MLLOG")
@@ -15,7 +15,7 @@ def errors_in(scope: Scope, path: str, scan: DetailScan) -> str:
 
 
 def first_error_line(scope: Scope, path: str, scan: DetailScan) -> int:
-    """Return where the log's first error stands, or else the count that says there are some."""
+    """Return the line of the log's first error, or else of its error count."""
     if not scope.round.has_detail_log():
         return scope.line_of(path, scan.errors[0])
     return scope.line_of(path, '"is_error": true' if scan.errors else '"num_errors"')

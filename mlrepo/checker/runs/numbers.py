@@ -1,4 +1,4 @@
-"""Numbers of a log as the official checkers take them: what they compute and compare with."""
+"""Read a log's numbers as the official checkers do, for computing and comparing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Unjudgeable(Exception):
 
 
 def computed(values: Mapping[str, Any], key: str) -> float:
-    """Return a value that the official checkers turn into a number, be it in quotes.
+    """Return a value that the official checkers convert to a number, even a quoted one.
 
     Raises
     ------
     Unjudgeable
-        It is missing or no number.
+        It is missing or not a number.
     """
     try:
         return float(values[key])
@@ -30,7 +30,7 @@ def compared(values: Mapping[str, Any], key: str) -> float:
     Raises
     ------
     Unjudgeable
-        It is missing, in quotes, or no number: the comparison raises an error there.
+        It is missing, quoted, or not a number: the comparison raises an error there.
     """
     value = values.get(key)
     if not isinstance(value, int | float):
@@ -39,7 +39,7 @@ def compared(values: Mapping[str, Any], key: str) -> float:
 
 
 def out_of_bounds(value: float, *, least: float | None, most: float | None) -> str:
-    """Return which bound a value misses, such as ``>= 1024``; '' where none. NaN misses each."""
+    """Return the bound that a value misses, such as ``>= 1024``, or ''. NaN misses every bound."""
     if (least is None or value >= least) and (most is None or value <= most):
         return ""
     return f">= {least}" if least is not None else f"<= {most}"

@@ -1,4 +1,4 @@
-"""Read a performance run of v0.7 and before: its text summary stands for the detail log."""
+"""Read a performance run of v0.7 or before: its summary takes the place of the detail log."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mlrepo.tree import Missing
 _VALID = re.compile(r"Result\s+is\s*:\s+VALID")
 _NAME = re.compile(r"[\w\s.()/]+")
 _FIELD_VALUE = re.compile(r"[\w+.][\w+.\s]*")
-# More of them say nothing more.
+# More errors than this add no information.
 _MOST_ERRORS = 100
 _INFERRED = "result_qps_without_loadgen_overhead"
-# What later logs call it: the summary's name.
+# From the name in later logs to the summary's name.
 _NAMES = {
     "effective_performance_sample_count": "performance_sample_count",
     "effective_qsl_rng_seed": "qsl_rng_seed",
@@ -50,7 +50,7 @@ _NAMES = {
 
 
 def read_old_run(scope: Scope, directory: str) -> Judging[DetailScan | None]:
-    """Yield what is missing; return the run in the words of a detail log, or None."""
+    """Yield what is missing; return the run in the terms of a detail log, or None."""
     path = f"{directory}/mlperf_log_summary.txt"
     text = scope.text(path, 1 << 20)
     if text is None:
@@ -62,13 +62,13 @@ def read_old_run(scope: Scope, directory: str) -> Judging[DetailScan | None]:
 
 
 def scan_summary(text: str, round: Round) -> DetailScan:
-    """Return the run as its summary tells it."""
+    """Return the run as its summary describes it."""
     head = digest_of_head(text.encode("utf-8", "surrogatepass"))
     return DetailScan(_values(text, round), head=head)
 
 
 def _values(text: str, round: Round) -> dict[str, Any]:
-    """Return what a summary says, by the names of detail logs; results by those of the round."""
+    """Return a summary's values, by their names in detail logs; results by the round's names."""
     values: dict[str, Any] = {}
     fields: dict[str, str] = {}
     for line in text.splitlines():
@@ -81,7 +81,7 @@ def _values(text: str, round: Round) -> dict[str, Any]:
     values["effective_scenario"] = fields.get("Scenario", "").replace(" ", "")
     for key, name in _NAMES.items():
         if name in fields:
-            # A result that is inferred the checker of v0.7 prints as it stands here: `11.10`.
+            # The checker of v0.7 prints an inferred result as it is written here: `11.10`.
             values[key] = fields[name] if key == _INFERRED else _value(fields[name])
     for name in round.tables["result_field"].values():
         if name in fields:
@@ -90,7 +90,7 @@ def _values(text: str, round: Round) -> dict[str, Any]:
 
 
 def summary_field(key: str) -> str:
-    """Return what the summary calls a key of the detail log; the key itself where it has it."""
+    """Return the summary's name for a key of the detail log; the key itself if it has no other."""
     if key == "result_validity":
         return "Result is"
     return _NAMES.get(key, "Scenario" if key == "effective_scenario" else key)

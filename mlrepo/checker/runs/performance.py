@@ -33,16 +33,16 @@ class Run:
     official:
         The official verdict on the run.
     value:
-        The result in the official checker's unit; None when it reads none.
+        The result in the official checker's unit; None if it reads none.
     copied:
-        The log's own value, digits and type included, where the official checker takes it for the
-        result as it is; None where it computes.
+        The log's own value, digits and type included, if the official checker takes it unchanged as
+        the result; None if it computes the result.
     raised:
-        The official checker ends with an error instead of a verdict on the run.
+        Whether the official checker ends with an error instead of a verdict on the run.
     inferred:
-        The result is computed from a run of another scenario.
+        Whether the result is computed from a run of another scenario.
     scenario:
-        As the log says, in LoadGen's spelling; empty when unknown.
+        As the log says, in LoadGen's spelling; empty if unknown.
     scan:
         What the detail log says.
     """
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def printed(self) -> object:
-        """Return the result as the official summary prints it; None when there is none."""
+        """Return the result as the official summary prints it; None if there is none."""
         return self.value if self.copied is None else self.copied
 
 
@@ -84,9 +84,9 @@ def judge_run(docket: Docket, directory: str, test: str = "") -> Run:
 
 
 def _read(scope: Scope, path: str) -> Judging[DetailScan | None]:
-    """Yield what keeps a detail log from being read; return what it says, None where it is gone.
+    """Yield why a detail log cannot be read; return its content, None if it is missing.
 
-    A line that is no event is not looked at by a checker that trusts a count of no errors.
+    A checker that trusts an error count of zero does not look at lines that are not events.
     """
     try:
         scan = scan_log(scope, path)
@@ -114,7 +114,7 @@ def _judge_conflicts(path: str, scan: DetailScan) -> Breaches:
 
 
 def _judge(docket: Docket, path: str, run: Run, test: str) -> bool:
-    """Judge what a run's log says, and give the run its result; return the official verdict."""
+    """Judge a run's log, and set the run's result; return the official verdict."""
     scope, values = docket.scope, run.scan.values
     accepted = docket.record(_judge_outcome(scope, path, run.scan))
     run.scenario = str(values.get("effective_scenario"))
@@ -144,7 +144,7 @@ def _judge_outcome(scope: Scope, path: str, scan: DetailScan) -> Breaches:
             line=line_of_key(scope, path, "result_validity"),
             expected="VALID",
             actual=scan.values.get("result_validity", "no verdict"),
-            # The checkers of v4.0 and v4.1 ask for the token latencies instead.
+            # The checkers of v4.0 and v4.1 check the token latencies instead.
             part="token latencies" if by_tokens else "",
         )
     count = scan.error_count(scope.round.trusts_the_error_count)
@@ -161,7 +161,7 @@ def _judge_outcome(scope: Scope, path: str, scan: DetailScan) -> Breaches:
 
 
 def _infer(scope: Scope, path: str, run: Run) -> Breaches:
-    """Infer the result from a run of another scenario; yield why none follows from it."""
+    """Infer the result from a run of another scenario; yield why it cannot be inferred."""
     values, wanted = run.scan.values, scope.scenario
     if wanted == run.scenario:
         return
@@ -171,7 +171,7 @@ def _infer(scope: Scope, path: str, run: Run) -> Breaches:
         return
     if run.scenario in sources_of(scope.round, wanted, scope.category):
         if named(wanted).at_once and named(run.scenario).samples_per_query == 1:
-            # The official checkers take the value as it is: 157 is not printed as 157.0.
+            # The official checkers use the value unchanged: 157 is not printed as 157.0.
             run.copied = values.get(RATE)
         run.value = inferred(wanted, run.scenario, values)
         run.inferred = True

@@ -1,4 +1,4 @@
-"""The result in a performance run's log, as the official checkers read it."""
+"""Read the result in a performance run's log as the official checkers do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlrepo.rounds.inference import inferred_result, sources_of
 from mlrepo.scenarios import named
 from mlrepo.tree import Missing
 
-# What an Offline result is inferred from in a log of SingleStream.
+# The key in a SingleStream log from which an Offline result is inferred.
 RATE = "result_qps_without_loadgen_overhead"
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 _KEYS = (
@@ -64,7 +64,7 @@ _KEYS = (
 
 
 def scan_log(scope: Scope, path: str) -> DetailScan:
-    """Scan the detail log of a performance run for all that rules ask; may raise `Missing`."""
+    """Scan a performance run's detail log for all keys that rules need; may raise `Missing`."""
     with scope.tree.open(path) as stream:
         return scan_detail(stream, _KEYS | _result_keys(scope.round))
 
@@ -90,7 +90,7 @@ def result_of(
     if scenario not in fields:
         raise Unjudgeable(f"The log names no scenario of the round: {scenario}.")
     key = str(fields[scenario])
-    # The official checkers want a number there even where the model has a field of its own.
+    # The official checkers require a number there even if the model has a field of its own.
     result = computed(values, key)
     own = (round.tables.get("result_field_per_model") or {}).get(model) or {}
     if scenario in own:
@@ -100,7 +100,7 @@ def result_of(
 
 
 def in_unit_of_summary(round: Round, model: str, scenario: str, key: str, result: float) -> float:
-    """Return the result as the official summary has it: latencies in milliseconds or seconds."""
+    """Return the result as in the official summary: latencies in milliseconds or seconds."""
     if "latency" not in key:
         return result
     result /= 1e6
@@ -108,12 +108,12 @@ def in_unit_of_summary(round: Round, model: str, scenario: str, key: str, result
 
 
 def inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
-    """Return the result of a scenario that follows from a run of another one.
+    """Return the result of a scenario, inferred from a run of another one.
 
     Raises
     ------
     Unjudgeable
-        The log holds no numbers for it.
+        The log lacks the numbers for it.
     """
     if named(wanted).at_once and named(source).samples_per_query == 1:
         values = {**values, RATE: computed(values, RATE)}
@@ -124,12 +124,12 @@ def inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
 
 
 def compute_result(scope: Scope, path: str) -> float:
-    """Return the result in a detail log as the official checkers read it of a ranging run.
+    """Return the result in a ranging run's detail log as the official checkers read it.
 
     Raises
     ------
     Unjudgeable
-        They end with an error.
+        The official checkers end with an error.
     """
     try:
         scan = scan_log(scope, path)

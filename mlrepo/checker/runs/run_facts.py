@@ -1,4 +1,4 @@
-"""Strict: which run a detail log is of: its mode, its settings, its dates, its LoadGen."""
+"""Strict: judge which run a detail log is of by its mode, settings, dates and LoadGen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlrepo.rounds.inference import sources_of
 from mlrepo.rounds.setting_rules import Subject, broken_in_log
 from mlrepo.scenarios import named
 
-# A run of this mode makes both, one after the other.
+# This mode runs both, one after the other.
 _BOTH = "SubmissionRun"
 _SETTING, _PERCENTILE = "performance-setting", "performance-percentile"
 _DRAWN = "The samples were not drawn as those of a performance run."
@@ -58,8 +58,8 @@ _TOKEN_RATES = (
     ("tokens_per_second", "result_samples_per_second"),
     ("completed_tokens_per_second", "result_completed_samples_per_sec"),
 )
-# Tokens of a sample where accuracy.txt counts none: the longest answer asked for, and what LoadGen
-# multiplies samples by.
+# Tokens per sample if accuracy.txt counts none: the longest answer requested, and the factor by
+# which LoadGen multiplies samples.
 _MOST_TOKENS = {
     "llama3.1-8b": 128,
     "llama3.1-8b-edge": 128,
@@ -70,11 +70,11 @@ _MORE_TOKENS = 1.1
 _CLEAN = ("", "NA")
 _SHOWN = 3
 _DAY = datetime.timedelta(days=1)
-# Between power_begin and UTC may lie a time zone.
+# power_begin and UTC may differ by a time zone.
 _ZONES = datetime.timedelta(hours=36)
 
 DATES = ("test_datetime", "loadgen_build_date_utc", "loadgen_git_commit_date", "power_begin")
-# What is read of a performance run's log.
+# Keys read from a performance run's log.
 PERFORMANCE_KEYS = frozenset(
     {
         "effective_test_mode",
@@ -88,7 +88,7 @@ PERFORMANCE_KEYS = frozenset(
         *SUMMARISED,
     }
 )
-# What is read of an accuracy run's log.
+# Keys read from an accuracy run's log.
 ACCURACY_KEYS = frozenset(
     {
         "effective_test_mode",
@@ -109,7 +109,7 @@ def judge_performance_facts(
     Parameters
     ----------
     path:
-        The detail log; ``values`` is what it says.
+        The detail log; ``values`` are its values.
     test:
         The compliance test that it belongs to; empty for a result's own run.
     """
@@ -128,7 +128,7 @@ def judge_performance_facts(
 def _judge_percentile(
     scope: Scope, path: str, values: Mapping[str, Any], scenario: str
 ) -> Breaches:
-    """Hold the 99th percentile itself to the limit where only the latency aimed at is."""
+    """Check the 99th percentile itself where the rules limit only the target latency."""
     tables, key = scope.round.tables, "result_99.00_percentile_latency_ns"
     limit = (tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
     if (
@@ -151,10 +151,10 @@ def _judge_percentile(
 
 
 def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> Breaches:
-    """Hold the settings of a run to their classes in the round's data.
+    """Check the settings of a run against their classes in the round's data.
 
-    The tests' own settings are judged with the tests (`compliance-settings`); that a setting is off
-    which has to be on, `performance-equal-issue` and `performance-token-latency` say.
+    The tests' own settings are judged with the tests (`compliance-settings`). A required setting
+    that is off is reported by `performance-equal-issue` and `performance-token-latency`.
     """
     logged = str(values.get("effective_scenario"))
     as_server = named(scope.scenario).loadgen == logged
@@ -227,7 +227,7 @@ def _judge_mode(
 
 
 def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
-    """Yield dates that cannot be, and a LoadGen that was built from changed sources."""
+    """Yield impossible dates, and a LoadGen that was built from changed sources."""
     if "test_datetime" not in values:
         return
     text = values["test_datetime"]
@@ -323,10 +323,10 @@ def judge_pair(
 
 
 def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str) -> Breaches:
-    """Hold the tokens of a performance run against those that its samples can have.
+    """Compare the tokens of a performance run with those that its samples can have.
 
-    Both runs answer the same data set: in 900 published results the performance run has at most
-    2 % more tokens a sample than the accuracy run, and none more than its benchmark allows.
+    Both runs use the same data set: in 900 published results the performance run has at most 2 %
+    more tokens per sample than the accuracy run, and never more than its benchmark allows.
     """
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     for prefix, samples in _TOKEN_RATES:
@@ -350,7 +350,7 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
 
 
 def _most_tokens(benchmark: str) -> float:
-    """Return the most tokens of a sample, by its length or by a compliance test; else NaN."""
+    """Return the maximum tokens per sample, by length or by a compliance test; else NaN."""
     bounds = (test.output_tokens(benchmark) for test in known_tests())
     by_test = [most for _, most in filter(None, bounds)]
     return _MOST_TOKENS.get(benchmark, min(by_test, default=math.nan))

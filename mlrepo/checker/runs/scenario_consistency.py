@@ -1,4 +1,4 @@
-"""What the lines of one scenario's run determine of each other; see ``consistency``."""
+"""Check lines that determine each other in a scenario's run; see ``consistency``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mlrepo.scenarios import Scenario
 
 # Rates are logged with six digits.
 _DIGITS = 2e-5
-# LoadGen adds up latencies in 64 bits: a greater sum has no mean.
+# LoadGen adds up latencies in 64 bits: beyond that the mean is wrong.
 _LARGEST_SUM = 2**63
 
 
 def offline(log: Statements) -> Iterator[Contradiction]:
-    """Yield what cannot be true of one query of all samples."""
+    """Yield what cannot be true of a single query with all samples."""
     key = "result_samples_per_second"
     longest = log.number("result_max_latency_ns") / 1e9
     samples = log.number(key) * longest
@@ -24,7 +24,7 @@ def offline(log: Statements) -> Iterator[Contradiction]:
     loaded = log.number("effective_performance_sample_count")
     possible = [generated]
     if loaded >= 1 and math.isfinite(generated):
-        # Samples may be added until each of those loaded is issued equally often.
+        # Samples may be added until each loaded one is issued equally often.
         possible.append(math.ceil(generated / loaded) * loaded)
     if min((abs(samples / each - 1) for each in possible if each), default=0) > _DIGITS:
         expected = f"{generated / longest if longest else math.inf:g}"
@@ -48,7 +48,7 @@ def offline(log: Statements) -> Iterator[Contradiction]:
 
 
 def server(log: Statements) -> Iterator[Contradiction]:
-    """Yield what cannot be true of queries that come at random times."""
+    """Yield what cannot be true of queries that arrive at random times."""
     count = log.queries()
     scheduled, completed = "result_scheduled_samples_per_sec", "result_completed_samples_per_sec"
     rate = log.number(scheduled)
@@ -118,7 +118,7 @@ def stream(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
                 f">= {least:g} ms",
                 "performance-min-duration",
             )
-    # LoadGen's own share of a run of MultiStream is up to an eighth of it.
+    # LoadGen itself takes up to an eighth of a MultiStream run.
     elif log.queries() * log.number("result_mean_query_latency_ns") / 1e6 < least / 2:
         yield log.against(
             "result_mean_query_latency_ns",
@@ -138,7 +138,7 @@ def _mean(log: Statements, key: str, query: str) -> Iterator[Contradiction]:
 
 
 def _estimates(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
-    """Hold the estimates of early stopping between their percentile and the greatest latency."""
+    """Check that early stopping's estimates are between their percentile and the maximum."""
     of_tokens = bool(log.values.get("requested_use_token_latencies"))
     keys = ["early_stopping_latency_ss", "early_stopping_latency_ms"]
     percentiles = [log.number("effective_target_latency_percentile") * 100, 99.0]

@@ -1,4 +1,4 @@
-"""What a detail log states, and two statements that cannot both be true."""
+"""The statements of a detail log, and contradictions between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EARLY_STOPPING_TEXTS = (
     "early_stopping_ttft_result",
     "early_stopping_tpot_result",
 )
-# LoadGen of 3 February 2022 (5aae975fc4, 9e89b395dd) writes these as texts; published in v2.0.
+# LoadGen of 3 February 2022 (5aae975fc4, 9e89b395dd) writes these as strings; published in v2.0.
 _QUOTED = frozenset({"result_query_count", "result_overlatency_query_count"})
 _COUNT = re.compile(r"[0-9]{1,18}")
 
@@ -29,7 +29,7 @@ class Contradiction:
     rule:
         The rule that the statement breaks.
     key:
-        The line that is shown.
+        The key of the line that is shown.
     message:
         What is wrong, one sentence.
     expected, actual:
@@ -56,7 +56,7 @@ class Statements:
     values: Mapping[str, Any]
 
     def number(self, key: str) -> float:
-        """Return a number of the log; NaN, which no comparison holds for, where it has none."""
+        """Return a number of the log, or NaN, for which no comparison is true."""
         value = self.values.get(key)
         if value is None:
             return math.nan
@@ -70,7 +70,7 @@ class Statements:
             return math.nan
 
     def queries(self) -> float:
-        """Return how many queries were run; LoadGen before 2.0 only says how many Server has."""
+        """Return how many queries were run; before 2.0 LoadGen says so only for Server."""
         count = self.number("result_query_count")
         is_server = named(self.values.get("effective_scenario")).at_random
         return self.number("generated_query_count") if math.isnan(count) and is_server else count

@@ -1,4 +1,4 @@
-"""Strict: LoadGen's summary for people must say what its detail log says, line by line."""
+"""Strict: LoadGen's human-readable summary must agree with its detail log, line by line."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mlrepo.logs.summary import ALWAYS, counted_errors, estimates, logged_as, su
 
 _LARGEST = 1 << 20
 _FLAGS = {True: ("Yes", "1"), False: ("NO", "0")}
-# Seeds of a round may have been written into the detail logs of an older run: whoever did so
-# says that the run is of this round, which a reviewer has to judge.
+# A round's seeds may have been written into the detail log of an older run, to pass it off as one
+# of this round; a reviewer has to judge that.
 _SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 _EARLY_STOPPING = ("early_stopping_result", "early_stopping_ttft_result")
 

@@ -1,4 +1,4 @@
-"""The limits of token latencies that language models have in Server and Interactive."""
+"""The token latency limits of language models in Server and Interactive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LATER = "result_time_per_output_token_99.00_percentile_ns"
 
 
 def has_token_latencies(round: Round, model: str) -> bool:
-    """Say whether the round asks the model's runs for token latencies (v4.0 and later)."""
+    """Say whether the round requires token latencies of the model's runs (v4.0 and later)."""
     limits = round.tables.get("llm_latency_limit_ns") or {}
     return model in limits or model in _WITHOUT_LIMITS
 
@@ -34,11 +34,11 @@ def has_token_limits(round: Round, scenario: str) -> bool:
 def token_limits_exceeded(
     round: Round, model: str, scenario: str, values: Mapping[str, Any]
 ) -> tuple[str, str, str] | None:
-    """Return the key of a latency that exceeds its limit, what is expected, what stands there.
+    """Return the key of a latency that exceeds its limit, the expected and the actual value.
 
-    None when both latencies are strictly below their limits; where the round has several pairs of
-    limits (v4.0, v4.1) one will do. A scenario without limits, and a latency that is missing or no
-    number, exceed them.
+    None if both latencies are strictly below their limits; of several pairs of limits (v4.0, v4.1)
+    one is enough. A scenario without limits, and a latency that is missing or not a number, count
+    as exceeding them.
     """
     exceeded = _FIRST, f"a scenario with limits, not {scenario}", str(values.get(_FIRST))
     for limits in _pairs(round, model, scenario):
@@ -53,7 +53,7 @@ def token_limits_exceeded(
 
 
 def _pairs(round: Round, model: str, scenario: str) -> list[Mapping[str, int]]:
-    """Return the pairs of limits that hold: v5.0 has one a model, v5.1 one a scenario."""
+    """Return the pairs of limits that apply: v5.0 has one per model, v5.1 one per scenario."""
     limits = (round.tables.get("llm_latency_limit_ns") or {}).get(model) or {}
     if "ttft" in limits:
         return [limits]

@@ -1,4 +1,4 @@
-"""Judge a benchmark's directory: its scenarios, and whether all that are required are there."""
+"""Judge a benchmark's directory: its scenarios, and whether all required ones are there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def judge_benchmark(docket: Docket, only: str, goes_on: bool) -> Outcome:
     only:
         Only results at or below this path; empty for all.
     goes_on:
-        The official checker looks at the results of the system at all.
+        Whether the official checker looks at the system's results at all.
     """
     scope, official = docket.scope, docket.official
     rules = scope.round.scenario_rules(scope.category, scope.model)
@@ -77,7 +77,7 @@ def _is_category(scope: Scope) -> bool:
 
 
 def _unjudged(docket: Docket, only: str) -> Outcome:
-    """Return the results of a system without category: no rule of the round can be held to them."""
+    """Return the results of a system without a category: the round has no rules for them."""
     scope = docket.scope
     description = f"{scope.root}/systems/{scope.place.system}.json"
     results = []
@@ -96,7 +96,7 @@ def _unjudged(docket: Docket, only: str) -> Outcome:
 
 
 def _unknown_benchmark(scope: Scope) -> Breach:
-    """Return what the round knows instead: the benchmark in other categories, or its own names."""
+    """Return the breach with what the round has instead: other categories or benchmarks."""
     table = scope.round.tables["scenarios"]
     elsewhere = [name for name in table if scope.round.scenario_rules(name, scope.model)]
     here = scope.round.tables["scenarios"].get(scope.category.replace(",", "-")) or {}
@@ -117,7 +117,7 @@ def _unknown_benchmark(scope: Scope) -> Breach:
 
 
 def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
-    """Return findings that the official checker counts beside the result, not against it."""
+    """Return findings that the official checker counts apart from the result."""
     return [
         replace(finding, breaks_official=True)
         for finding in result.findings
@@ -127,9 +127,9 @@ def _entries_of_their_own(scope: Scope, result: Result) -> list[Finding]:
 
 
 def _performed(result: Result) -> bool:
-    """Say whether the performance is officially valid whatever else is wrong.
+    """Say whether the performance is officially valid, whatever else is wrong.
 
-    The official checker takes a scenario for present as soon as its performance run passes.
+    The official checker counts a scenario as present if its performance run passes.
     """
     rules = ("performance", "power", "unreadable", "log-", "measurements", "network")
     return result.value is not None and not any(

@@ -1,7 +1,7 @@
 """A tree with its links followed, as the official checkers see it.
 
-They ask the operating system, which follows links. A link is followed inside of the tree only: what
-lies elsewhere is not part of the submission, and differs from machine to machine.
+They use the operating system, which follows links. Here a link is followed only within the tree:
+what is elsewhere is not part of the submission, and differs from machine to machine.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import BinaryIO
 
 from mlrepo.tree import Entry, Kind, Missing, Tree
 
-# As many as Linux follows in one path.
+# The number of links that Linux follows in one path.
 _MOST_HOPS = 40
 
 
 class FollowedTree:
     """A view of a tree in which a link has the kind and size of what it points to.
 
-    The entry of a link keeps its ``target``; one that points nowhere in the tree stays a link.
+    The entry of a link keeps its ``target``; a link with no target in the tree stays a link.
 
     Attributes
     ----------
     tree:
-        The view beneath, which follows no link.
+        The underlying view, which follows no link.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -35,7 +35,7 @@ class FollowedTree:
         return FollowedTree(copy.copy(self.tree))
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
         found = self.tree.entries(path)
         if not found and (real := self._real(path)) != path:
             path, found = real, self.tree.entries(real)
@@ -47,12 +47,12 @@ class FollowedTree:
         return [self._followed(entry, posixpath.join(path, entry.name)) for entry in found]
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
         entry = self.tree.entry(path)
         if entry is not None and entry.kind is not Kind.LINK:
             return entry
         if entry is None:
-            # Only a link on the way hides something from the view beneath.
+            # Only a link in the path hides something from the underlying view.
             parent, _, name = path.rpartition("/")
             if (real := self._real(parent)) == parent:
                 return None
@@ -91,7 +91,7 @@ class FollowedTree:
         return Entry(entry.name, found.kind, found.size, entry.target)
 
     def _real(self, path: str) -> str:
-        """Return the path without links on the way; as it is where they lead nowhere."""
+        """Return the path with its links resolved; unchanged if they lead nowhere."""
         real = path
         for _ in range(_MOST_HOPS):
             place, below = self._existing(real)
@@ -108,7 +108,7 @@ class FollowedTree:
         return path
 
     def _existing(self, path: str) -> tuple[str, str]:
-        """Return how much of the path stands in the tree, and the rest."""
+        """Return the part of the path that exists in the tree, and the rest."""
         place, below = path, ""
         while place and self.tree.entry(place) is None:
             place, _, name = place.rpartition("/")
@@ -117,7 +117,7 @@ class FollowedTree:
 
 
 def leads_elsewhere(entry: Entry) -> bool:
-    """Say whether a link leads out of the tree: there may be a file where a checker runs."""
+    """Say whether a link leads out of the tree: on a checker's machine a file may be there."""
     return entry.kind is Kind.LINK and entry.target.startswith(("/", ".."))
 
 
@@ -127,7 +127,7 @@ def beneath(tree: Tree) -> Tree:
 
 
 def link_on_the_way(tree: Tree, path: str) -> str:
-    """Return the first link on the way to a path, or ''."""
+    """Return the first link in a path, or ''."""
     names = path.split("/")
     for depth in range(1, len(names) + 1):
         place = "/".join(names[:depth])

@@ -31,7 +31,7 @@ from mlrepo.tree import Kind, Missing
 
 @dataclass(frozen=True)
 class Judged:
-    """A judged result and the errors that the official checker counts at it."""
+    """A judged result, and the errors that the official checker counts for it."""
 
     result: Result
     errors: int
@@ -47,7 +47,7 @@ class _Performance:
 
 
 def judge_result(scope: Scope, errors: int) -> Judged:
-    """Judge the scope's result; ``errors`` were counted at its benchmark's other scenarios."""
+    """Judge the scope's result; ``errors`` is the count from the benchmark's other scenarios."""
     docket = Docket(scope)
     if is_endpoints(scope):
         return Judged(_judge_endpoints(docket), errors)
@@ -106,7 +106,7 @@ def _judge_endpoints(docket: Docket) -> Result:
         scope.prints.append((SUMMARY, digest_of_head(data)))
     metric, sound = 0.0, True
     if has_power(scope):
-        # A run against an endpoint logs no window of power: no metric is ever read.
+        # A run against an endpoint logs no power window, so no metric can be computed.
         sound, measured_power = docket.judged(judge_power(scope, {}))
         metric = measured_power.metric or 0.0
         scope.prints += _power_prints(measured_power)
@@ -133,10 +133,10 @@ def _errors(
     accuracy: AccuracyJudgement,
     performance: _Performance,
 ) -> int:
-    """Return the errors that the official checker counts at the result, by the summary's column.
+    """Return the official checker's error count for the result, as in the summary's column.
 
-    Issues of the measurements count even where they bind nothing. Where the checker goes on to the
-    next result it counts no more.
+    Issues of the measurements count even where they invalidate nothing. Once the checker skips to
+    the next result, it counts no further errors.
     """
     ends = scope.round.ends_at_an_issue
     issues = measured.is_incomplete or (ends and measured.is_empty)
@@ -179,7 +179,7 @@ def _judge_performance(docket: Docket) -> _Performance:
 
 
 def _unit(scope: Scope, logged: str) -> str:
-    """Return the unit of the result in the log of a scenario."""
+    """Return the unit of the result, given the scenario in its log."""
     if logged in sources_of(scope.round, scope.scenario, scope.category):
         return inferred_unit(scope.scenario)
     return scope.round.unit(scope.model, scope.scenario)
@@ -187,7 +187,7 @@ def _unit(scope: Scope, logged: str) -> str:
 
 def _result(docket: Docket, official: bool, figures: rows.Figures, metric: Metric) -> Result:
     scope, place = docket.scope, docket.scope.place
-    # A result of zero counts as none; the modular checker writes its row all the same.
+    # A result of zero counts as none; the modular checker writes its row anyway.
     value = metric.value
     has_row = (
         official and value is not None and (bool(figures.value) or docket.official.prints_zero)

@@ -1,4 +1,4 @@
-"""Judge what no submitter owns: stray files of the root and of the divisions."""
+"""Judge what no submitter owns: stray files in the root and in the divisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
 
 _NO_SUBMISSION = (".git", ".github", "assets")
-# What `mlrepo init` lays down and runs add: it stays at home when a submission is made.
+# What `mlrepo init` and runs create; it is not part of a submission.
 _SETTINGS_FILE = "mlrepo.toml"
 _RESULTS_REPOSITORY = (
     _SETTINGS_FILE,
@@ -28,7 +28,7 @@ _RESULTS_REPOSITORY = (
 
 
 def judge_root(tree: Tree, round: Round) -> list[Finding]:
-    """Report stray files of the root and of the divisions."""
+    """Report stray files in the root and in the divisions."""
     docket = Docket(Scope(tree, round, Place("", "", "", "")))
     docket.record(_judge_entries(tree, round))
     return docket.findings
@@ -65,12 +65,12 @@ def _judge_entries(tree: Tree, round: Round) -> Breaches:
 
 
 def _folded(name: str) -> str:
-    """Return what file systems that know no case, or one form of an accent, take the name for."""
+    """Return the name as file systems see it that ignore case or normalise accents."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
 def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Yield each name that differs in case only from one before it, and that one."""
+    """Yield each name that differs only in case from an earlier one, with the earlier one."""
     if len({_folded(entry.name) for entry in entries}) == len(entries):
         return
     first: dict[str, str] = {}
@@ -81,9 +81,9 @@ def alike_but_for_case(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
 
 
 def rejected_places(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Return the beginnings of the paths of results that stray files make the checker skip.
+    """Return the path prefixes of results that the checker skips because of stray files.
 
-    A file in the root ends its walk (an empty text), one beside the submitters that of a division.
+    A file in the root ends the whole walk (``''``), one beside submitters that of a division.
     """
     return tuple(
         finding.path.rpartition("/")[0] + "/" if "/" in finding.path else ""

@@ -1,4 +1,4 @@
-"""Walk a whole tree: submitters and their systems, shared among processes."""
+"""Walk a whole tree: submitters and their systems, divided among processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judge_submission(
     judge = _Judge(tree, round, selection.only, verdicts)
     known: dict[str, Outcome] = {}
     if verdicts is not None:
-        tree.oids(roots, workers)  # all at once: each is asked for below
+        tree.oids(roots, workers)  # all at once: each is needed below
         for root in roots:
             outcome = verdicts.recall(tree, root, [root], [selection.only])
             if outcome is not None:
@@ -56,7 +56,7 @@ def judge_submission(
 
 @dataclass(frozen=True)
 class _Part:
-    """What one worker judges at a time: a submitter's own tree, or one of its systems."""
+    """A worker's unit of work: one of a submitter's systems, or its other files."""
 
     root: str
     system: str = ""
@@ -64,7 +64,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Judge:
-    """What every worker holds."""
+    """What every worker needs."""
 
     tree: FollowedTree
     round: Round
@@ -72,14 +72,14 @@ class _Judge:
     verdicts: Verdicts | None
 
     def judged(self, part: _Part) -> tuple[Outcome, Asked]:
-        """Judge the part; return also what it asked of the tree outside of its submitter."""
+        """Judge the part; also return its queries to the tree outside of its submitter."""
         if self.verdicts is None:
             return self._outcome(part, self.tree), frozenset()
         traced = TracedTree(self.tree.tree, [part.root])
         return self._outcome(part, FollowedTree(traced)), traced.asked
 
     def _outcome(self, part: _Part, tree: Tree) -> Outcome:
-        # The judges take 30 ms to import: not where all verdicts are known.
+        # The judges take 30 ms to import: not needed if all verdicts are cached.
         from mlrepo.checker.walk.submitter import judge_part_of_submitter
 
         return judge_part_of_submitter(
@@ -98,7 +98,7 @@ def _parts(judge: _Judge, root: str) -> Iterator[_Part]:
 
 
 def _gather(judge: _Judge, root: str, parts: Sequence[tuple[Outcome, Asked]]) -> Outcome:
-    """Make one outcome of a submitter's parts, and keep it."""
+    """Join a submitter's parts into one outcome, and store it."""
     outcome = joined([outcome for outcome, _ in parts])
     if outcome.rejects:
         results = tuple(result.unseen() for result in outcome.results)
@@ -125,9 +125,9 @@ _worker: list[_Judge] = []
 
 
 def _begin(judge: _Judge) -> None:
-    # A copy of a Git tree starts a git process of its own: two readers of one pipe would mix up.
+    # A copy of a Git tree starts its own git process: two readers must not share one pipe.
     _worker[:] = [replace(judge, tree=copy.copy(judge.tree))]
-    # A worker lives as long as one check: what cycles it makes are not worth looking for.
+    # A worker lives for one check only: collecting its reference cycles is not worthwhile.
     gc.disable()
 
 

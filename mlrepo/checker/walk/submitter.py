@@ -20,25 +20,25 @@ from mlrepo.rounds import Place, Round
 from mlrepo.tree import Entry, Kind, Tree
 
 _CALIBRATION = "tree-calibration"
-# What lies there is evidence: none of it may be written over by another file.
+# These hold evidence: no file may overwrite another one.
 _EVIDENCE = ("results", "measurements", "compliance", "systems")
 
 
 def judge_part_of_submitter(
     tree: Tree, round: Round, root: str, system: str, *, only: str, verdicts: Verdicts | None
 ) -> Outcome:
-    """Judge one of a submitter's systems, or all that belongs to none of them.
+    """Judge one of a submitter's systems, or all files that belong to none of them.
 
     Parameters
     ----------
     root:
         ``<division>/<submitter>``.
     system:
-        The name of the system; empty for what belongs to none.
+        The name of the system; empty for the files that belong to none.
     only:
         Only results at or below this path, and no other file; empty for all.
     verdicts:
-        Where those of unchanged benchmarks are found; None to judge all anew.
+        Where the verdicts on unchanged benchmarks are cached; None to judge everything anew.
     """
     division, submitter = root.split("/")
     scope = Scope(tree, round, Place(division, submitter, system, ""))
@@ -67,7 +67,7 @@ def judge_part_of_submitter(
 
 
 def _judge_other_files(scope: Scope) -> Breaches:
-    """Yield what is wrong with names, kinds and sizes of the files that no system owns."""
+    """Yield what is wrong with names, kinds and sizes of files that belong to no system."""
     systems = scope.directories(f"{scope.root}/results")
     yield from judge_name(scope.root, scope.place.submitter)
     yield from _walk(scope, [scope.root], {path for each in systems for path in _own(scope, each)})
@@ -99,7 +99,7 @@ def _own(scope: Scope, system: str) -> list[str]:
 
 
 def _walk(scope: Scope, directories: list[str], apart: Container[str]) -> Breaches:
-    """Judge all entries below the directories, except what lies ``apart``."""
+    """Judge all entries below the directories, except what is in ``apart``."""
     while directories:
         path = directories.pop()
         entries = scope.tree.entries(path)
@@ -144,7 +144,7 @@ def judge_name(path: str, name: str) -> Breaches:
 
 
 def _judge_case(path: str, entries: Sequence[Entry]) -> Breaches:
-    """Yield names that differ in case only: elsewhere one is written over the other."""
+    """Yield names that differ only in case: on some file systems one overwrites the other."""
     evidence = path.split("/")[2:3]
     for name, first in alike_but_for_case(entries):
         yield Breach(
@@ -164,10 +164,10 @@ def _judge_size(scope: Scope, path: str, size: int) -> Breaches:
 
 
 def _link(scope: Scope, path: str, entry: Entry) -> Breach:
-    """Return the link.
+    """Return the breach of a symbolic link.
 
-    Some official checkers let those pass that lead to a directory, or whose target is there as seen
-    from the root, which is where the checker runs.
+    Some official checkers accept links to a directory, or whose target exists relative to the root,
+    where the checker runs.
     """
     followed = FollowedTree(beneath(scope.tree))
     found = followed.entry(path)

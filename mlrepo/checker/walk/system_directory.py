@@ -24,7 +24,7 @@ def judge_system_directory(scope: Scope, only: str, verdicts: Verdicts | None) -
     only:
         Only results at or below this path; empty for all.
     verdicts:
-        Where those of unchanged benchmarks are found; None to judge all anew.
+        Where the verdicts on unchanged benchmarks are cached; None to judge everything anew.
     """
     docket = Docket(scope)
     goes_on = judge_system(docket)
@@ -65,7 +65,7 @@ def _judge_benchmark(scope: Scope, only: str, goes_on: bool, verdicts: Verdicts 
 
 
 def _judge_repeated(scope: Scope) -> Breaches:
-    """Yield two directories for one benchmark; in the open division they are two models."""
+    """Yield a second directory for a benchmark; in the open division it is another model."""
     first: dict[str, str] = {}
     for name in [] if scope.is_open else scope.directories(scope.path):
         official = scope.round.official_benchmark(name)
@@ -78,7 +78,7 @@ def _judge_repeated(scope: Scope) -> Breaches:
 
 
 def _mapping(scope: Scope) -> Judging[object]:
-    """Return what ``model_mapping.json`` holds: by the rules an object of names."""
+    """Return the content of ``model_mapping.json``, which should be an object of names."""
     if not scope.is_open or not scope.round.has_model_mapping:
         return {}
     path = f"{scope.root}/model_mapping.json"
@@ -100,7 +100,7 @@ def _mapping(scope: Scope) -> Judging[object]:
 
 
 def _judge_mapping(scope: Scope, mapping: object) -> Breaches:
-    """Yield what is wrong with the names of benchmarks that the round does not know itself."""
+    """Yield what is wrong with the mapping of benchmarks that the round does not know."""
     path = f"{scope.root}/model_mapping.json"
     for benchmark in scope.directories(scope.path):
         if scope.round.official_benchmark(benchmark) or mapping is None:
