@@ -22,14 +22,14 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True)
 class Delivery:
-    """Brings one commit to a forge, each step only if asking says that it is not done.
+    """Brings one commit to a forge, taking each step only if it is not done yet.
 
     Attributes
     ----------
     forge:
         Where to.
     copy:
-        Holds the commit and the base it stands on.
+        Holds the commit and its base.
     proposal:
         The branch, and what the pull request says.
     say:
@@ -106,7 +106,7 @@ class Delivery:
         return said
 
     def request(self) -> PullRequest | None:
-        """Return the one open request, with a text that tells of this selection."""
+        """Return the open request, with a text that describes this selection."""
         forge, proposal = self.forge, self.proposal
         if not forge.opens_requests:
             self.say("pull request", TO_DO, forge.link(proposal))
@@ -122,7 +122,7 @@ class Delivery:
         return request
 
     def _ready(self, fork: ForgeRepository, *, existed: bool) -> bool:
-        """Say whether git can read the fork; a new one must have the branch to stand on."""
+        """Return whether git can read the fork; a new one must have the branch to stand on."""
         try:
             there = self.copy.remote(fork.address.url, self.forge.access).branches()
         except NotThere:
@@ -154,7 +154,7 @@ def open_request(forge: Forge, proposal: Proposal) -> PullRequest | None:
     Raises
     ------
     UserError
-        The last one was closed without being merged: what now is for people to decide.
+        The last one was closed without being merged: people must decide what to do.
     """
     request = forge.pull_request(proposal)
     if request is not None and request.state == CLOSED:
@@ -166,9 +166,9 @@ def open_request(forge: Forge, proposal: Proposal) -> PullRequest | None:
 
 
 def _achieve(ask: Callable[[], _Found | None], act: Callable[[], None]) -> tuple[_Found, str]:
-    """Act until asking finds it done; after a failure that tells nothing, ask before acting again.
+    """Act until ``ask`` finds it done; after an inconclusive failure, ask before acting again.
 
-    That somebody was faster tells nothing either: it may have been an earlier run's own push.
+    A lost race is also inconclusive: it may have been an earlier run's own push.
 
     Raises
     ------

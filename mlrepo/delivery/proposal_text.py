@@ -74,9 +74,9 @@ def body_of(selection: Selection, report: Report) -> str:
 
 
 def describes(body: str, wanted: str) -> bool:
-    """Say whether a request's text tells of the same selection as ``wanted``.
+    """Return whether a request's text describes the same selection as ``wanted``.
 
-    Also if people took mlrepo's part out: then the text is theirs.
+    True also if people removed mlrepo's part: then the text is theirs.
     """
     line = next(line for line in wanted.splitlines() if line.startswith(_SELECTION))
     return BEGIN not in body or END not in body or line in body

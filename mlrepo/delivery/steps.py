@@ -15,7 +15,7 @@ DONE_BEFORE, DONE, UNDER_WAY, TO_DO = "done before", "done", "under way", "to do
 
 @dataclass(frozen=True)
 class Step:
-    """One step as it is told: its name, how it stands, and the details."""
+    """One step as it is reported: its name, its state, and the details."""
 
     name: str
     state: str
@@ -93,7 +93,7 @@ class DeliveryPlan:
 
 @dataclass
 class Submitted:
-    """How far it got: what is there of branch, commit and request."""
+    """How far it got: which of branch, commit and request exist."""
 
     steps: list[Step] = field(default_factory=list)
     fork: str = ""

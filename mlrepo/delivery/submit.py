@@ -40,7 +40,7 @@ class Submitting:
     make_forge:
         Called after the checks that need no network.
     tell:
-        Called with each step as soon as it is known how it stands.
+        Called with each step as soon as its state is known.
     confirm:
         Called once before anything leaves, if anything does; raises to stop.
     done:
@@ -123,7 +123,7 @@ class Submitting:
         )
 
     def _tip(self, forge: Forge, copy: OfficialCopy, fork: ForgeRepository | None) -> str:
-        """Return the commit that the fork's branch stands at, readable here; '' for none."""
+        """Return the commit that the fork's branch points to, readable here; '' for none."""
         if fork is None:
             self.done.fork = forge.fork_name()
             return ""
@@ -142,7 +142,7 @@ class Submitting:
     def _commit(
         self, forge: Forge, copy: OfficialCopy, candidate: Candidate, base: str, tip: str
     ) -> str:
-        """Return the commit that the branch shall stand at: the one there, if it is in order.
+        """Return the commit that the branch should point to: the one there, if it is in order.
 
         A commit on an older base is in order: the official branch moves with every submission.
         """

@@ -42,7 +42,7 @@ from mlrepo.tree import Missing, Tree
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
 _LARGEST_TEXT = 64 << 20
-# Breaches that say of a run that it is not what it is called, or none at all. Others, such as a
+# Breaches that mean a run is not what it is called, or not a run at all. Others, such as a
 # target that is missed, are matters of a submission, not of a record.
 _UNTRUE = (
     "stand-in",
@@ -83,7 +83,7 @@ class ImportedRun:
 
 @dataclass(frozen=True)
 class SkippedLogs:
-    """A directory of logs, or a result, that no record is made of."""
+    """A directory of logs, or a result, for which no record is made."""
 
     path: str
     why: str
@@ -143,7 +143,7 @@ class Importer:
             yield from runs
 
     def holds_divisions(self) -> bool:
-        """Say whether the tree is that of a results repository."""
+        """Return whether the tree is that of a results repository."""
         entries = (self.tree.entry(division) for division in DIVISIONS)
         return any(entry is not None and entry.kind is EntryKind.DIRECTORY for entry in entries)
 
@@ -338,7 +338,7 @@ def _logged_scenario(detail: DetailLog, scenario: str) -> str:
 
 
 def _reasons(directory: str, kind: RunKind, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return why the checker takes a run for none, or a test for one that did not pass."""
+    """Return why the checker rejects a run, or why a test did not pass."""
     base = posixpath.dirname(posixpath.dirname(directory)) if kind.test else directory
     return tuple(
         f"{finding.path.removeprefix(base).lstrip('/') or posixpath.basename(base)}: "

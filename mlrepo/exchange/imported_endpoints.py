@@ -1,4 +1,4 @@
-"""What the files of a run against an endpoint say, as the log of a LoadGen run would say it."""
+"""Reading the files of a run against an endpoint as if they were a LoadGen log."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class EndpointsLog:
 def read_endpoints(
     read: Callable[[str], bytes], round_: Round, path: str, mode: str
 ) -> EndpointsLog | None:
-    """Return what the run of a mode says; None where it is none against an endpoint.
+    """Return the files of a mode's run; None if it is not a run against an endpoint.
 
     ``read`` returns a file of the tree, empty for a missing one. The harness itself calls no run
     VALID or INVALID: :func:`reasons` says why one is no result.

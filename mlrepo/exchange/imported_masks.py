@@ -70,4 +70,4 @@ def _masked(values: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return dict(json.loads(text))
     except ValueError:
-        return {}  # the begin of a key without its end takes all that follows with it
+        return {}  # the start of a key without its end takes everything that follows with it

@@ -1,4 +1,4 @@
-"""The record of a run that another harness made, from its logs and what stands beside them."""
+"""The record of a run that another harness made, from its logs and the files beside them."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _invalid(mode: str, detail: DetailLog, result: Metric, files: Mapping[str, b
 
 
 def _moment(text: str) -> datetime.datetime:
-    """Return when a run began; a log that does not say so begins with the era."""
+    """Return when a run began; the epoch if the log does not say."""
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:

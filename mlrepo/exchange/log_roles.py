@@ -18,7 +18,7 @@ from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
 from mlrepo.rounds import Round
 
 _TEST = re.compile(NAME)
-# "offline-test01" beside settings of a test; without them it may be the first try of anything.
+# Such as "offline-test01"; it counts only with a test's settings, else it may mean anything.
 _LIKE_A_TEST = re.compile(r"(?i)(?<![A-Z0-9])TEST[0-9]{2}(?:-[AB](?![A-Z0-9]))?(?![0-9])")
 _MODES = {"PerformanceOnly": PERFORMANCE, "AccuracyOnly": ACCURACY}
 _SWITCHES = (SAMPLING_TARGET, ISSUE_SAME, ISSUE_UNIQUE, PROBABILITY)
@@ -89,7 +89,7 @@ def test_directory(directory: str) -> str:
 
 
 def _is_audit(detail: DetailLog, round_: Round, benchmark: str) -> bool:
-    """Say whether a run has settings that only a test has."""
+    """Return whether a run has settings that only a test has."""
     official = round_.official_benchmark(benchmark)
     return any(detail.values.get(f"effective_{key}") for key in _SWITCHES) or any(
         test.is_recognized(detail.values, round_, official)

@@ -25,7 +25,7 @@ class PlacedTree:
     places: Mapping[str, str]
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
         there = self.origin(path)
         names = set() if there is None else {entry.name for entry in self.tree.entries(there)}
         below = f"{path}/" if path else ""
@@ -38,7 +38,7 @@ class PlacedTree:
         return [entry for entry in found if entry is not None]
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
         name, there = path.rpartition("/")[2], self.origin(path)
         if there == "" or any(place.startswith(f"{path}/") for place in self.places):
             return Entry(name, Kind.DIRECTORY)

@@ -26,7 +26,7 @@ class Earlier:
     Attributes
     ----------
     same_system:
-        Whether it is of a system of the same name; otherwise the best of the submitter's stands.
+        Whether it is of a system of the same name; otherwise it is the submitter's best.
     """
 
     round: str

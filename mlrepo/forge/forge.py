@@ -80,7 +80,7 @@ class ForgeRepository:
     Attributes
     ----------
     address:
-        Where it lives, by the forge's own word where it has one.
+        Where it is, according to the forge if it can say.
     public:
         Whether anybody may read it; None where the forge cannot be asked.
     """
@@ -127,7 +127,7 @@ class Proposal:
     title, body:
         One line, and Markdown.
     draft:
-        Whether it shall be marked as not ready.
+        Whether to mark it as not ready.
     """
 
     branch: str
@@ -156,7 +156,7 @@ class Forge(Protocol):
 
     @property
     def access(self) -> Access:
-        """How git proves who asks, at the official repository and the fork."""
+        """How git authenticates to the official repository and the fork."""
 
     def official(self) -> ForgeRepository:
         """Return the official repository; raise when it cannot be seen."""
@@ -211,7 +211,7 @@ class GitForge:
         return ForgeRepository(self._official)
 
     def fork(self) -> ForgeRepository | None:
-        """Return it as it was named; whether it is there, the push tells."""
+        """Return it as it was named; only the push shows whether it exists."""
         return ForgeRepository(self._fork)
 
     def fork_name(self) -> str:
@@ -254,7 +254,7 @@ class GitForge:
 
 
 class GitLab(GitForge):
-    """GitLab opens the merge request itself, told by push options (GitLab 11.10, draft 15.0)."""
+    """GitLab opens the merge request itself on push options (GitLab 11.10, draft 15.0)."""
 
     name = "GitLab"
 

@@ -59,7 +59,7 @@ class GitHub:
         return self._repository(self._official)
 
     def fork(self) -> ForgeRepository | None:
-        """Return the fork; a repository of that name that is none is an error."""
+        """Return the fork; raise if the repository of that name is not a fork."""
         full_name = self.fork_name()
         if full_name.lower() == self._official["full_name"].lower():
             return self._repository(self._official)
@@ -127,7 +127,7 @@ class GitHub:
         return _pull_request(own[0]) if own else None
 
     def open_pull_request(self, proposal: Proposal) -> None:
-        """Open the request; that one exists already is as good."""
+        """Open the request; an existing one is as good."""
         owner, _, name = self.fork_name().partition("/")
         body = {
             "title": proposal.title,

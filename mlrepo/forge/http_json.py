@@ -27,7 +27,7 @@ _LONGEST_ANSWER = 16 << 20
 
 
 class RateLimited(RemoteUnavailable):
-    """The server wants no more requests for a while; nothing took effect."""
+    """The server limits the rate of requests; nothing took effect."""
 
 
 class Refused(RemoteUnavailable):
@@ -176,7 +176,7 @@ def api_root(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host name is this machine: nobody listens on the way."""
+    """Return whether a host name is this machine, so that nobody can listen on the way."""
     return host in ("127.0.0.1", "::1", "localhost")
 
 

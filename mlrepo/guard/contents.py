@@ -46,8 +46,8 @@ def secrets_in(root: Path, objects: Sequence[OutgoingBlob]) -> list[str]:
 def first_result(root: Path, leaving: Outgoing) -> str:
     """Return path and kind of a result among what leaves, or an empty string.
 
-    A result is known by its path and by its content, whatever it is called: in commits and tags
-    too, whose messages tell it.
+    A result is recognised by its path or by its content, whatever it is called, even in the
+    messages of commits and tags.
     """
     path = next((path for path in leaving.paths if is_result_path(path)), "")
     if path:
@@ -128,7 +128,7 @@ def settings_for_hooks(root: Path, environ: Mapping[str, str]) -> Resolver:
 
 
 def _shown(name: str) -> str:
-    """Return a path or name without a secret in it, as messages tell it."""
+    """Return a path or name as messages show it, without any secret in it."""
     return without_secrets(name.encode(errors="surrogateescape"))[0].decode(errors="replace")
 
 

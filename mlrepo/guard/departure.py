@@ -24,7 +24,7 @@ _SHOWN = 10
 
 
 def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], text: str) -> None:
-    """Raise if an object lies elsewhere, holds a secret or is too large, or the text tells one.
+    """Raise if an object is elsewhere, holds a secret or is too large, or the text has a secret.
 
     Parameters
     ----------
@@ -118,5 +118,5 @@ def refuse_early(
 
 
 def _related(path: str, directory: str) -> bool:
-    """Say whether a path is the directory, lies in it, or is a directory above it."""
+    """Return whether a path is the directory, lies in it, or is a directory above it."""
     return f"{path}/".startswith(f"{directory}/") or directory.startswith(f"{path}/")

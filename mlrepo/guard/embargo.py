@@ -2,7 +2,7 @@
 
 What is committed decides, so that everybody who works on the repository is held to the same. The
 working tree's ``mlrepo.toml`` can only make it stricter until it is committed; an environment
-variable that lifts it is told.
+variable that lifts it is reported.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Embargo(NamedTuple):
     lifted: tuple[str, ...] = ()
 
     def holds(self, url: str, today: datetime.date) -> bool:
-        """Say whether results must not go to ``url`` today."""
+        """Return whether results must not go to ``url`` today."""
         if not self.until or today >= datetime.date.fromisoformat(self.until):
             return False
         return place_of(url) not in {place_of(private) for private in self.private}
@@ -73,7 +73,7 @@ def embargo_in_force(
     Raises
     ------
     UserError
-        A file is no ``mlrepo.toml``, or a value is none.
+        A file is not a valid ``mlrepo.toml``, or a value is not valid.
     """
     committed = committed_settings(root, remote, tips)
     working = (f"{FILE_NAME} of the working tree", read_settings(root / FILE_NAME))
@@ -99,7 +99,7 @@ def embargo_in_force(
 
 
 def is_result_path(path: str) -> bool:
-    """Say whether a path of a repository is one of a submission's results or of the notebook."""
+    """Return whether a path of a repository is one of a submission's results or of the notebook."""
     return bool(_RESULT_PATH.search(f"{path}/"))
 
 

@@ -1,4 +1,4 @@
-"""Where the full accuracy logs are kept whose truncated forms a submission holds."""
+"""Where the full logs behind a submission's truncated accuracy logs are kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FullLogs:
         return Path(tempfile.gettempdir()) / f"mlrepo-truncate-{place[:16]}.lock"
 
     def refuse_taken_backup(self, log: Path) -> None:
-        """Raise UserError if the backup of this log is that of another one."""
+        """Raise UserError if the backup file is already that of another log."""
         taken = self.backup is not None and self.backup.exists()
         if taken and self.backup and sha256_file(self.backup) != sha256_file(log):
             raise UserError(
@@ -67,7 +67,7 @@ class FullLogs:
         raw.pin(sha256, origin)
 
     def holds(self, sha256: str) -> bool:
-        """Say whether the log of this SHA-256 is kept, undamaged."""
+        """Return whether the log of this SHA-256 is kept, undamaged."""
         return any(sha256_file(file) == sha256 for file, name in self._files() if name == sha256)
 
     def cut_to(self, short: bytes) -> list[str]:

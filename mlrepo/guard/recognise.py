@@ -1,4 +1,4 @@
-"""What is a result, by its content: LoadGen's logs and what is made of them, wherever they are."""
+"""Recognising results by content: LoadGen's logs and what is made of them, wherever they are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from mlrepo.secret_anchors import views
 
-# Kind, a pattern that files of the kind have at the begin of a line or as no code has it, and bytes
+# Kind, a pattern that such files have at the start of a line or in a form no code has, and bytes
 # without which a file need not be searched.
 _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ("LoadGen's summary", r"^[ \t]{0,40}Result is[ \t]{0,9}: *(?:IN)?VALID\b", b"Result is"),
@@ -39,7 +39,7 @@ _SIGNS: tuple[tuple[str, str, bytes], ...] = (
 )
 # What quotes a line: mail, Markdown, a patch. A log that is quoted is one all the same.
 _QUOTES = re.compile(rb"^[ \t]{0,40}[>+\-][ \t>+\-]{0,40}", re.MULTILINE)
-_MARKS = b"\xef\xbb\xbf\xff\xfe"  # of an encoding, at the begin of a file
+_MARKS = b"\xef\xbb\xbf\xff\xfe"  # of an encoding, at the start of a file
 _PATTERNS = tuple(
     (kind, re.compile(pattern.encode(), re.MULTILINE), anchor) for kind, pattern, anchor in _SIGNS
 )

@@ -1,4 +1,4 @@
-"""Why a run may not stand in a result of its round."""
+"""Why a run may not be part of a result of its round."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def why_not_eligible(record: RunRecord, round_: Round) -> str:
-    """Return why a run may not stand in a result at all, or an empty string."""
+    """Return why a run may not be part of any result, or an empty string."""
     if record.validity != VALID:
         return f"the run is {record.validity}"
     if PROBE_TAG in record.tags:
@@ -58,7 +58,7 @@ def not_compared(record: RunRecord) -> str:
 def why_no_result(record: RunRecord, round_: Round) -> str:
     """Return which setting of LoadGen makes a run no result of its round at all, or ''.
 
-    Nobody can place such a run, not even by asking for it: its number is that of another load. The
+    Such a run cannot be placed, even by asking for it: its number is that of another load. The
     record has LoadGen's effective settings; what these do not show, its ``user.conf`` does.
     """
     ran = (one for one in _ran_with(record, round_) if one.key not in (*TOO_SHORT, SAMPLES))
@@ -128,7 +128,7 @@ def difference(first: RunRecord, second: RunRecord) -> str:
 
 
 def _wrong_loadgen(record: RunRecord, round_: Round) -> str:
-    """A LoadGen belongs to a round if it runs with the round's seeds (the checkers' condition)."""
+    """Require the round's seeds, by which the checkers tell which round a LoadGen is for."""
     own = compliance_test(record.test).seeds(round_)
     wanted = round_.seeds() if own is None else own
     seeds = record.loadgen.seeds
@@ -154,7 +154,7 @@ def _too_short(record: RunRecord, round_: Round) -> str:
 
 
 def _too_small(record: RunRecord, round_: Round) -> str:
-    """Too few queries or samples: the official checkers reject such a run."""
+    """Report too few queries or samples: the official checkers reject such a run."""
     ran = (one for one in _ran_with(record, round_) if one.key in (*TOO_SHORT, SAMPLES))
     return _words(next(ran, None), round_)
 

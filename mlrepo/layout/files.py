@@ -1,4 +1,4 @@
-"""Which files of a run stand where in the layout of its round."""
+"""Where the files of a run go in the layout of its round."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def logs_of(record: RunRecord, place: Place, round_: Round) -> dict[RepoPath, st
 
 
 def user_conf_path(place: Place, round_: Round) -> RepoPath:
-    """Return where the LoadGen settings of a result stand."""
+    """Return the path of a result's LoadGen settings."""
     return round_.layout.measurements_directory(place) / USER_CONF_FILE

@@ -1,4 +1,4 @@
-"""The command that repeats a recorded run, and with what it was made."""
+"""The command that repeats a recorded run, and what the run was made with."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ class Candidate:
 
 
 def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
-    """Return one submitter's part of a selection, and the submitter: the only one if '' is asked.
+    """Return one submitter's part of a selection, and the submitter; '' means the only one.
 
     Raises
     ------
     UserError
-        The selection holds nothing of the submitter, or several and none was asked for.
+        The selection has nothing of the submitter, or several submitters and none was given.
     """
     held = ", ".join(selection.submitters)
     if not submitter and len(selection.submitters) > 1:

@@ -40,7 +40,7 @@ class OfficialVerdict:
     results:
         Paths of the results for which its summary has a row.
     summary:
-        Its last word, such as ``submission looks OK``, or the exception that it died of.
+        Its last message, such as ``submission looks OK``, or the exception that ended it.
     log:
         Everything it printed.
     """

@@ -6,8 +6,8 @@ The message of a selection's commit ends in one paragraph of trailers::
     MLRepo-Submitter: Acme
     MLRepo-Selected: 20261123T203716Z-30c3b3 open/Acme/results/…/Offline/performance/run_1
 
-``MLRepo-Submitter`` stands once for each submitter, ``MLRepo-Selected`` once for each run, with the
-directory in which the run's logs stand.
+``MLRepo-Submitter`` appears once for each submitter, ``MLRepo-Selected`` once for each run, with
+the directory of the run's logs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SelectedRun:
 
 @dataclass(frozen=True)
 class Selection:
-    """What stands on the submission branch of a round.
+    """The content of a round's submission branch.
 
     Attributes
     ----------

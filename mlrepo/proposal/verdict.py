@@ -27,7 +27,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class SubmissionVerdict:
-    """What is said of a selection.
+    """The verdicts on a selection.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class SubmissionVerdict:
 
     @property
     def valid(self) -> bool:
-        """Say whether all that were asked find the submission valid."""
+        """Return whether all that were asked find the submission valid."""
         ours = self.report.valid("strict") and self.report.valid("official")
         return ours and (self.official is None or self.official.accepted)
 

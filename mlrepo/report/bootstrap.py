@@ -21,7 +21,7 @@ class Interval:
 
     @property
     def holds_one(self) -> bool:
-        """Say whether the two sets may be equal: their difference is within the noise."""
+        """Return whether the two sets may be equal: their difference is within the noise."""
         return self.low <= 1.0 <= self.high
 
 

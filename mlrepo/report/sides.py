@@ -1,4 +1,4 @@
-"""What stands on one side of a comparison: a run, a result, a branch, or all runs with a tag."""
+"""One side of a comparison: a run, a result, a branch, or all runs with a tag."""
 
 from __future__ import annotations
 

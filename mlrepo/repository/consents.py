@@ -31,7 +31,7 @@ class Consents:
         return cls(repository.store / "consent")
 
     def holds(self, what: str, words: Iterable[str]) -> bool:
-        """Say whether exactly these words were typed or agreed to."""
+        """Return whether exactly these words were typed or agreed to."""
         return self._file(what, tuple(words)).is_file()
 
     def remember(self, what: str, words: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""New objects of one commit: out of the reach of any ``git gc`` until a branch holds them.
+"""The new objects of one commit, kept out of reach of any ``git gc`` until a branch holds them.
 
 Git decides which objects are garbage before it deletes them. With ``--prune=now`` a commit that a
 branch got in between is deleted, and so is one whose branch has not moved yet. What is new is
@@ -64,13 +64,13 @@ class Quarantine:
     def published(self, oids: Sequence[pygit2.Oid]) -> Iterator[None]:
         """Put the objects into the repository; while the block runs, no gc takes them away.
 
-        They are copied also where the repository has them already: unreachable ones may be
+        They are copied even if the repository already has them: unreachable ones may be
         collected. A branch must hold them when the block ends.
         """
         packs = self.repository.common_dir / "objects" / "pack"
         with tempfile.TemporaryDirectory(dir=self.directory) as made:
             index = self._pack(oids, Path(made))
-            # A name of its own each time: a gc may be about to delete a pack of the same content.
+            # A unique name each time: a gc may be about to delete a pack with the same content.
             name = f"pack-{secrets.token_hex(20)}"
             keep = packs / f"{name}.keep"
             try:
@@ -122,7 +122,7 @@ def _running_gc(repository: ResultsRepository) -> bytes:
 
 
 def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> list[pygit2.Oid]:
-    """Return the objects that the repository, opened anew, does not give back whole.
+    """Return the objects that cannot be read whole from the repository, opened anew.
 
     libgit2 compares each object's content with its id as it reads it.
     """
@@ -193,7 +193,7 @@ def new_objects(
 ) -> Iterator[pygit2.Oid]:
     """Yield the trees and blobs of ``tree`` that differ from ``base`` at the same path.
 
-    Not looked into is what ``known`` names by its id: objects that other branches hold.
+    Objects whose ids are in ``known``, because other branches hold them, are skipped.
     """
     if tree == base or str(tree) in known:
         return
@@ -215,7 +215,7 @@ def _claim(root: Path) -> tuple[io.FileIO, Path]:
     while True:
         directory = root / f"{os.getpid()}-{secrets.token_hex(4)}"
         lock = hold_if_free(_lock_of(directory))
-        if lock is None:  # somebody who sweeps was faster: another name
+        if lock is None:  # a concurrent sweep was faster: try another name
             continue
         try:
             directory.mkdir()

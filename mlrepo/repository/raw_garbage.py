@@ -1,7 +1,7 @@
-"""Which full logs nobody needs, and deleting those.
+"""Finding and deleting full logs that nobody needs.
 
-What is needed is read after the list of what is kept, while neither a run nor a truncation can get
-between: the locks of both are held, and a run that is not recorded yet stops everything.
+The list of kept logs is read before the needed ones, while the locks of recording and truncation
+are held, so that neither can interfere; any run that is not recorded yet stops the deletion.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Garbage:
     old:
         SHA-256 and bytes of those that may go.
     young:
-        How many are younger than the limit, as what an unfinished work of somebody else may need.
+        How many are younger than the limit, and may be needed by someone's unfinished work.
     """
 
     old: tuple[tuple[str, int], ...]

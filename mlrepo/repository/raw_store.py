@@ -1,4 +1,4 @@
-"""Full accuracy logs by SHA-256: what truncation takes out of the commit is kept here."""
+"""Full accuracy logs by SHA-256: truncation keeps here what it removes from the commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RawStore:
     def add(self, path: Path) -> str:
         """Keep the file at ``path`` and return its SHA-256; a hard link where the disk allows.
 
-        One that is kept already is replaced: it might have been damaged since.
+        An already kept log is replaced: it might have been damaged since.
 
         Raises
         ------
@@ -55,7 +55,7 @@ class RawStore:
         return sha256
 
     def export(self, sha256: str, target: Path) -> None:
-        """Copy a kept log to ``target``, verified; a file that exists is not touched."""
+        """Copy a kept log to ``target`` and verify it; an existing file is not touched."""
         kept = self.root / sha256
         if not kept.is_file():
             raise UserError(

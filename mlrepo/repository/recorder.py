@@ -63,7 +63,7 @@ class Tip:
 
 @contextlib.contextmanager
 def _reading() -> Iterator[None]:
-    """Tell an object that a gc moved, or that is lost, from mistakes of whoever reads."""
+    """Raise :class:`MovedError` for an object that a gc moved or that is lost."""
     try:
         yield
     except KeyError as error:
@@ -103,7 +103,7 @@ class Recorded(Generic[C]):
 
 @dataclass(frozen=True)
 class Recorder:
-    """Records runs of one user in one repository; safe among processes and with foreign git."""
+    """Records runs in one repository; safe for concurrent processes and external git commands."""
 
     repository: ResultsRepository
     identity: Identity
@@ -122,7 +122,7 @@ class Recorder:
         experiment:
             The branch, made when it does not exist.
         run_id:
-            The directory below ``runs/`` that tells whether the run is recorded already.
+            The directory below ``runs/`` that shows whether the run is already recorded.
         files:
             Content known before the tip is: written as blobs outside of the lock.
         compose:
@@ -134,7 +134,7 @@ class Recorder:
         UserError
             The branch is checked out, a file is too large, or the disk is full.
         Busy
-            A lock was not to be had; nothing was recorded, and trying again is right.
+            A lock could not be taken; nothing was recorded, and the user can try again.
         """
         return until_made(
             self.repository,
@@ -198,7 +198,7 @@ class Recorder:
     def _restore(
         self, quarantine: Quarantine, run: pygit2.Oid, blobs: Mapping[RepoPath, pygit2.Oid]
     ) -> None:
-        """Write files of a recorded run once more if they were lost, from those that we have."""
+        """Write lost files of a recorded run again, from the copies at hand."""
         there = {entry.id for entry in self.repository.git[run]}  # type: ignore[attr-defined]
         lost = unreadable(self.repository, [oid for oid in blobs.values() if oid in there])
         if lost:
@@ -209,7 +209,7 @@ class Recorder:
 def find_commit_of(
     repo: pygit2.Repository, tip: pygit2.Oid | None, run_id: str
 ) -> pygit2.Oid | None:
-    """Return the commit among the ancestors of ``tip`` that brought ``runs/<run_id>``."""
+    """Return the ancestor of ``tip`` that added ``runs/<run_id>``."""
     path = RepoPath((RUNS, run_id))
     current = tip
     while current is not None:

@@ -23,7 +23,7 @@ from mlrepo.repository.process import NO_FETCH, GitError, git, git_output
 
 
 class BaseMissing(UserError):
-    """No branch of the remote reaches the commit that a pushed one stands on."""
+    """No branch of the remote contains the parent of the pushed commit."""
 
 
 # What the messages of git and of the Git hosts begin or hold, most telling first; the way out.
@@ -77,7 +77,7 @@ _TRY_AGAIN = "Check the network and run the command again: it goes on where it s
 
 @dataclass(frozen=True)
 class Access:
-    """How git proves to one server who asks; without, git's own helpers and SSH keys are used.
+    """How git authenticates to one server; without a token it uses its own helpers and SSH keys.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Access:
     token: str = field(default="", repr=False)
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that hand the token to git and to none of its arguments."""
+        """Return the environment variables that pass the token to git outside its arguments."""
         if not self.token or not self.origin:
             return {}
         basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
@@ -140,7 +140,7 @@ class Remote:
         return {name.removeprefix("refs/heads/"): oid for oid, name in pairs}
 
     def is_public(self) -> bool:
-        """Say whether anybody may read the remote: asked without any credentials."""
+        """Return whether anybody may read the remote: asked without any credentials."""
         if not self.url.startswith(("http://", "https://")):
             return False
         nobody = (
@@ -158,7 +158,7 @@ class Remote:
         return True
 
     def has(self, commit: str) -> bool:
-        """Say whether the remote has a commit of this repository, at or behind a branch.
+        """Return whether the remote has a commit of this repository, at or behind a branch.
 
         Asked by the negotiation of git's protocol (git 2.32), which transfers nothing.
         """
@@ -194,15 +194,15 @@ class Remote:
         self._git("fetch from", "fetch", "--quiet", "--no-tags", *options, name, *refs)
 
     def push(self, commit: str, branch: str, *, expected: str, options: Sequence[str] = ()) -> str:
-        """Move a branch of the remote to ``commit`` if it still stands at ``expected``.
+        """Move a branch of the remote to ``commit`` if it still points to ``expected``.
 
-        Only what the remote lacks is sent, and only what is here: a partial clone must not fetch
-        what others wrote to send it on.
+        Only objects that the remote lacks and that are present locally are sent: a partial clone
+        must not fetch other people's files in order to push them.
 
         Parameters
         ----------
         expected:
-            The commit the branch stands at; empty when it must not exist.
+            The commit that the branch points to; empty if the branch must not exist.
         options:
             Push options, one ``key`` or ``key=value`` each.
 
@@ -262,7 +262,7 @@ def refuse_credentials(url: str) -> str:
 
 
 def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
-    """Return what a repository's own configuration says of how remotes are reached.
+    """Return the settings in a repository's configuration for reaching remotes.
 
     Proxies, certificates, credential helpers, rewritten URLs: for git in another repository that
     acts for this one.
@@ -313,7 +313,7 @@ def url_that_stands_for(name: str, directory: Path) -> str:
 
 
 def is_branch_name(name: str) -> bool:
-    """Say whether git takes the name for a branch."""
+    """Return whether git takes the name for a branch."""
     try:
         git("check-ref-format", "--branch", name, cwd=Path("/"))
     except GitError:
@@ -342,7 +342,7 @@ def credential_of(url: str, directory: Path) -> str:
 
 
 def remote_error(error: GitError, url: str, doing: str) -> MlrepoError:
-    """Return what a failed conversation with a remote means, with git's words and a way out."""
+    """Return the error for a failed exchange with a remote, with git's message and a remedy."""
     said = "\n".join(
         line for line in error.stderr.splitlines() if not line.startswith(("To ", "hint:"))
     )
@@ -356,11 +356,11 @@ def remote_error(error: GitError, url: str, doing: str) -> MlrepoError:
 
 
 def printable(text: str) -> str:
-    """Return what a server said without what would steer a terminal."""
+    """Return a server's message without terminal control sequences."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text.expandtabs())
 
 
-# A server that says nothing for a minute is given up; the user's own values win.
+# Give up on a server that is silent for a minute; the user's own values take precedence.
 _PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 
 

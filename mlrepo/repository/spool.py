@@ -1,4 +1,4 @@
-"""The spool: a run lies here from its first moment until the branch holds it.
+"""The spool: it holds a run from its start until the run is on its branch.
 
 ``<git-common-dir>/mlrepo/spool/<run-id>/`` is the working directory of the run's child process.
 A lock beside it is held by the living ``mlrepo`` that owns it; a directory whose lock is free was

@@ -91,14 +91,14 @@ def write_submission(
     content: Mapping[RepoPath, bytes | Existing],
     message: str,
 ) -> SubmissionCommit:
-    """Put a tree on top of the branch; content and message that stand there change nothing.
+    """Put a tree on top of the branch; do nothing if content and message are the same.
 
     Raises
     ------
     UserError
         The branch is checked out, or the disk is full.
     Busy
-        A lock was not to be had.
+        A lock could not be taken.
     """
     ref = ref_of(round_name)
 
@@ -125,7 +125,7 @@ def _put(
     repo, ref = quarantine.repository.git, ref_of(round_name)
     tree = pygit2.Oid(hex=write_tree(quarantine, content))
     local, parent = read_tip(quarantine.repository, ref), _tip(quarantine.repository, round_name)
-    # What the records brought is held by their branches.
+    # The objects of the records are held by their branches.
     held = {item.oid for item in content.values() if isinstance(item, Existing)}
     objects = [*new_objects(quarantine.git, tree, None, held)]
     before = None if parent is None else _commit(repo, parent)

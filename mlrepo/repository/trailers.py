@@ -76,8 +76,8 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
 def parse_trailers(message: str) -> Mapping[str, str] | None:
     """Return the run trailers of the last paragraph, or None when it is no run's commit.
 
-    A message in which a trailer stands twice, or whose run has no run's id, is rejected: somebody
-    forged or mangled it.
+    A message that repeats a trailer, or whose run id is not valid, is rejected: someone forged or
+    mangled it.
     """
     last = message.rstrip("\n").rpartition("\n\n")[2]
     # No regular expression and no loop of statements: ten thousand messages are read at a time.
@@ -91,7 +91,7 @@ def parse_trailers(message: str) -> Mapping[str, str] | None:
 
 
 def parse_result(text: str) -> Metric:
-    """Return the metric of a trailer ``MLRepo-Result``; what is no finite number has no value."""
+    """Return the metric of a trailer ``MLRepo-Result``; its value is None if it is not finite."""
     number, _, unit = text.partition(" ")
     try:
         value = float(number)
@@ -109,6 +109,6 @@ def _shorten(subject: str) -> str:
 
 
 def _harmless(body: str) -> str:
-    # A body line that looks like a trailer would be one, were the last paragraph ever lost.
+    # A body line that looks like a trailer would become one if the last paragraph were lost.
     lines = (_UNFIT.sub("?", line.rstrip()) for line in plain_text(body).splitlines())
     return "\n".join(re.sub(r"^(MLRepo-)", r"> \1", line) for line in lines)

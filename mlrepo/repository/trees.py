@@ -54,11 +54,11 @@ class DirectoryTree:
         self._states: dict[str, _State] = {}
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory, sorted by name; none if it is no directory."""
+        """Return the entries of a directory, sorted by name; none if it is not a directory."""
         return self._listing(path).entries
 
     def entry(self, path: str) -> Entry | None:
-        """Return what stands at the path, or None."""
+        """Return the entry at the path, or None."""
         if not path:
             return Entry("", Kind.DIRECTORY)
         parent, _, name = path.rpartition("/")
@@ -145,9 +145,9 @@ class DirectoryTree:
     def _scan(self, descriptor: int, path: str) -> _Listing:
         """List an open directory, and close it.
 
-        From the fourth level (the results of one system) on, all below is listed too: one who
-        looks there looks everywhere, and relative to an open directory no call walks the whole
-        path again.
+        From the fourth level (the results of one system) on, everything below is listed too: a
+        reader of one part reads all of it, and calls relative to an open directory need not walk
+        the whole path again.
         """
         goes_on = 2 < path.count("/") < _DEEPEST_AT_ONCE
         found: list[Entry] = []
@@ -266,7 +266,7 @@ def _note_states(
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells one state of a file from another."""
+    """Return what distinguishes one state of a file from another."""
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return (status.st_mode, status.st_size, status.st_ino, *times)
 

@@ -40,7 +40,7 @@ class SelectableRun:
 class ChosenResult:
     """One result: a performance run, an accuracy run and compliance tests that belong together.
 
-    ``scenario`` is the one that it is submitted for; its runs are of another where it is inferred.
+    ``scenario`` is the one that it is submitted for; an inferred result has runs of another one.
     """
 
     path: RepoPath
@@ -56,7 +56,7 @@ class ChosenResult:
 
     @property
     def is_inferred(self) -> bool:
-        """Say whether its runs are of another scenario."""
+        """Return whether its runs are of another scenario."""
         return self.scenario != self.performance.record.scenario
 
     @property
@@ -98,7 +98,7 @@ class Chooser:
     quick:
         Whether runs shorter than the round asks are taken: for a rehearsal.
     named:
-        Ids of runs that must be taken; where a result has such runs of one kind, no other will do.
+        Ids of runs that must be taken; where a result has such runs of a kind, no others are used.
     """
 
     round: Round
@@ -165,7 +165,7 @@ class Chooser:
         return by_path, refused
 
     def _read(self, run: RecordedRun) -> RunRecord | str:
-        """Return the record of a run, or why it cannot be read: one of many stops no selection."""
+        """Return the record of a run, or why it cannot be read; a selection goes on without it."""
         try:
             return self.load(run)
         except UserError as error:
@@ -254,7 +254,7 @@ class Chooser:
     def _tests(
         self, variant: _Variant, performance: SelectableRun, accuracy: SelectableRun
     ) -> tuple[SelectableRun, ...] | str:
-        """Return the compliance tests that were verified against the two runs, or what lacks."""
+        """Return the compliance tests verified against the two runs, or what is missing."""
         record = performance.record
         if record.division == "open":
             return ()

@@ -119,10 +119,10 @@ class Composer:
         return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
 
     def _description(self, candidate: SelectableRun) -> bytes:
-        """Return the system's description: as it stands today, for what the run could not know.
+        """Return the system's description, as it is today where the run could not know it.
 
-        A description is mended after the runs, too; where it now says otherwise than the run's,
-        the submitter is told.
+        A description is also corrected after the runs; if it now differs from the run's, a note
+        for the submitter is added.
         """
         record = candidate.record
         recorded = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
@@ -194,7 +194,7 @@ class Composer:
                 )
 
     def _add_notes_on_loadgen(self, runs: Iterable[SelectableRun]) -> None:
-        """Say which runs another release of LoadGen made, although with the round's seeds.
+        """Note runs made with another release of LoadGen, although with the round's seeds.
 
         The checkers only look at the seeds, which `mlrepo bench` sets in any release; a reviewer
         of the round may look further.
@@ -215,7 +215,7 @@ class Composer:
             )
 
     def _add_notes_on_scores(self, runs: Iterable[SelectableRun]) -> None:
-        """Say of which runs nobody knows that the backend computed the model."""
+        """Note runs for which it is not known that the backend computed the model."""
         for candidate in runs:
             if why := not_compared(candidate.record):
                 self._note(

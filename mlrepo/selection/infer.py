@@ -16,7 +16,7 @@ def inferable(
     official: Callable[[str], str],
     tests_of: Callable[[str, str], Sequence[str]],
 ) -> Iterator[ChosenResult]:
-    """Yield what can be inferred of the scenarios that the category requires and nobody ran.
+    """Yield results inferred for scenarios that the category requires but that were not run.
 
     ``official`` names the official benchmark that a benchmark follows, ``tests_of`` the compliance
     tests that it needs in a scenario: a source that lacks one of them is none.

@@ -88,7 +88,7 @@ class LastSelection:
         return f"{path.rpartition('/')[0]}/{key[-1]}" if key else path
 
     def is_inferred(self, path: str) -> bool:
-        """Say whether it holds the result, inferred from another one."""
+        """Return whether it holds the result, inferred from another one."""
         return path in self and self.source(path) != path
 
     def result(self, path: str) -> ChosenResult:

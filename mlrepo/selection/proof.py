@@ -1,4 +1,4 @@
-"""Whether a run's record says what its logs say: records come from anybody, logs are submitted."""
+"""Whether a run's record agrees with its logs: records come from anybody, logs are submitted."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class SelectionPlan:
     results:
         Sorted by path.
     dropped:
-        Paths of results that the last selection had and this one has not.
+        Paths of results that the last selection had and this one does not.
     left_out:
         Runs of the results that were decided anew which are not taken.
     """
@@ -148,11 +148,11 @@ class _Wanted:
         return frozenset(map(result_key, self.runs))
 
     def decides(self, path: str) -> bool:
-        """Say whether a result that was chosen is one that was asked for."""
+        """Return whether a result that was chosen is one that was asked for."""
         return not self.named or path in self.paths
 
     def decides_anew(self, path: str, last: LastSelection) -> bool:
-        """Say whether a result of the last selection is decided anew, or what it follows from."""
+        """Return whether a result of the last selection, or its source, is decided anew."""
         return last.source(path) in self.paths if self.named else last.key(path) in self.keys
 
 
@@ -193,7 +193,7 @@ class _Decision:
 def _decide(
     chosen: Iterable[ChosenResult], scope: _Wanted, last: LastSelection, wanted: Wanted
 ) -> _Decision:
-    """Take what was chosen of what was asked for, and keep the rest of the last selection."""
+    """Take the chosen results that were asked for, and keep the rest of the last selection."""
     new = {str(result.path): result for result in chosen if scope.decides(str(result.path))}
     dropped = frozenset(_dropped(wanted.drop, {*new, *last.ids}))
     old = last.ids if wanted.is_partial else ()
@@ -222,7 +222,7 @@ def _infer(decided: _Decision, last: LastSelection, wanted: Wanted, follows: _Fo
 
 
 def write_plan(repository: ResultsRepository, identity: Identity, plan: SelectionPlan) -> Selection:
-    """Put a plan on the branch; one that stands there already changes nothing."""
+    """Write a plan to the branch; do nothing if the branch already holds it."""
     name = plan.round.name
     content = plan.composition.content
     return selection_of(write_submission(repository, identity, name, content, plan.message), name)

@@ -44,7 +44,7 @@ class Wanted:
 
     @property
     def is_partial(self) -> bool:
-        """Say whether results besides those wanted are kept from the last selection."""
+        """Return whether results besides those wanted are kept from the last selection."""
         restricted = (
             self.benchmark,
             self.scenario,
@@ -59,7 +59,7 @@ class Wanted:
 
     @property
     def only_drops(self) -> bool:
-        """Say whether results are only to be dropped, and none decided anew."""
+        """Return whether results are only to be dropped, and none decided anew."""
         return self.is_partial and not any(
             (
                 self.benchmark,
@@ -83,5 +83,5 @@ class Wanted:
         }
 
     def matches(self, run: RecordedRun) -> bool:
-        """Say whether a run belongs to a result that is decided anew."""
+        """Return whether a run belongs to a result that is decided anew."""
         return all(value in ("", run.trailer(name)) for name, value in self.names().items())

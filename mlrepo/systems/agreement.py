@@ -20,7 +20,7 @@ _NOTHING = frozenset({"", "na", "n", "none", "no", "0", "-"})
 
 @dataclass(frozen=True)
 class FieldMismatch:
-    """A field whose written value is not what the machine tells."""
+    """A field whose written value is not what the machine reports."""
 
     field: str
     written: str
@@ -42,7 +42,7 @@ def contradictions(
 
 
 def agrees(field: str, written: object, detected: str) -> bool:
-    """Say whether ``written`` can be another wording of what was detected."""
+    """Return whether ``written`` can be another wording of what was detected."""
     numbers = coerced_count(written), coerced_count(detected)
     if isinstance(numbers[1], int):
         return bool(numbers[0] == numbers[1]) or (numbers[1] == 0 and _empty(str(written)))
@@ -68,7 +68,7 @@ def agrees(field: str, written: object, detected: str) -> bool:
 
 
 def says_as_much(field: str, written: object, detected: str) -> bool:
-    """Say whether a wording that agrees leaves out no number that was detected."""
+    """Return whether a wording that agrees leaves out no number that was detected."""
     if field in _SIZES:
         return True
     return _models(_words(detected)) <= _models(_words(str(written)))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # What a description cannot have detected: the run or the layout says it.
 _FILLED_BY_RUN = frozenset({"framework"})
-# What another machine's description may lend: words about its standing, not about its hardware.
+# What another machine's description may supply: words about its status, not its hardware.
 _WORDING = frozenset({"status", "system_type_detail", "framework", "sw_notes"})
 
 
@@ -40,7 +40,7 @@ class NewDescription:
     Attributes
     ----------
     contradicted:
-        Values of the base that this machine contradicts; the detected ones stand instead.
+        Values of the base that this machine contradicts; the detected ones are used instead.
     not_taken:
         Values of the base about hardware that could not be detected here, by field: they may be
         another machine's, so the fields stay open.
@@ -111,7 +111,7 @@ def new_description(
 
 
 def is_filled(value: object) -> bool:
-    """Say whether a field's value says something; null and blank texts are yet to be filled."""
+    """Return whether a field's value says something; null and blank texts are yet to be filled."""
     return value is not None and bool(str(value).strip())
 
 

@@ -87,7 +87,7 @@ class Machine:
             return None
 
     def has(self, path: str) -> bool:
-        """Say whether there is such a file."""
+        """Return whether there is such a file."""
         try:
             return (self.root / path).exists()
         except OSError:

@@ -2,7 +2,7 @@
 
 Counters are read before and after a run and sampled now and then during it; the readings cost
 milliseconds. What counts as quiet is in :data:`LIMITS`. A process sees neither those
-of another container nor those that came and went, so the machine's own counter is held against
+of another container nor those that came and went, so the machine's own counter is compared with
 what is accounted for.
 """
 

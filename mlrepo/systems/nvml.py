@@ -22,7 +22,7 @@ class Gpu:
     Attributes
     ----------
     memory:
-        Bytes; 0 where the device does not tell.
+        Bytes; 0 if the device does not report it.
     graphics_mhz, memory_mhz:
         The highest clocks.
     pcie:

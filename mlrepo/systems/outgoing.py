@@ -15,7 +15,7 @@ _PLACED = re.compile(r"(closed|open|network)/([^/]+)/systems/[^/]+\.json")
 
 
 def is_description(path: str) -> bool:
-    """Say whether a path of the repository is that of a system description."""
+    """Return whether a path of the repository is that of a system description."""
     return bool(_DRAFT.fullmatch(path) or _PLACED.fullmatch(path))
 
 

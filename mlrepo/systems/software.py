@@ -1,4 +1,4 @@
-"""Operating system, firmware, frameworks, and what stands between a process and the machine."""
+"""Operating system, firmware, frameworks, and virtualisation between a process and the machine."""
 
 from __future__ import annotations
 

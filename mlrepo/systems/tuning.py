@@ -268,7 +268,7 @@ class Tuner:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and its like back: they come late, and the machine is whole when they do."""
+    """Defer Ctrl-C and similar signals until the machine's state is consistent."""
     stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
     try:
