@@ -1,4 +1,4 @@
-"""What the verification scripts of the compliance tests write: ``verify_*.txt``."""
+"""The output of the compliance tests' verification scripts: ``verify_*.txt``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlrepo.logs.metric_pattern import metric_pattern
 
 _PASS, _FAIL = "TEST PASS", "TEST FAIL"
-# What a test that is not deterministic appends to its failed verification.
+# What a non-deterministic test appends to its failed verification.
 _BASELINE = "Verifying accuracy via baseline comparison"
 _SCORE = re.compile(
     r"(reference|test(?:[0-9]{2}(?:-[ab])?)?) score = ([0-9]{1,30}(?:\.([0-9]{1,30}))?)"
@@ -25,15 +25,15 @@ def passed(text: str) -> bool:
 
 
 def passed_on_its_own_line(text: str) -> bool:
-    """Say whether a line is ``TEST PASS`` and nothing else, as wanted since v6.0."""
+    """Say whether a line is ``TEST PASS`` and nothing else, as required since v6.0."""
     return _PASS in (line.strip() for line in text.splitlines())
 
 
 def verdicts(text: str) -> list[tuple[int, bool]]:
-    """Return line number and verdict of each line that is one: ``TEST PASS``, ``TEST FAIL…``.
+    """Return line number and verdict of each verdict line: ``TEST PASS``, ``TEST FAIL…``.
 
-    A failed verification that a comparison with a baseline follows says nothing: that comparison
-    is the verdict on a test that is not deterministic.
+    A verification followed by a comparison with a baseline does not count: that comparison is the
+    verdict on a non-deterministic test.
     """
     found: list[tuple[int, bool]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -75,21 +75,21 @@ class Score:
     value:
         A rate, or a latency in nanoseconds.
     slack:
-        Half of the last digit that is printed.
+        Half a unit of the last printed digit.
     """
 
     value: float
     slack: float = 0.0
 
     def equals(self, number: float, digits: float = 1e-3) -> bool:
-        """Say whether the number would be printed like this, but for a share of ``digits``."""
+        """Say whether the number rounds to this, within a relative error of ``digits``."""
         return abs(self.value - number) <= self.slack + digits * abs(number)
 
 
 def scores(text: str) -> dict[str, Score]:
     """Return the scores by name in lower case: ``reference``, ``test``, or a test as ``test04-a``.
 
-    The last one of a name counts.
+    If a name occurs several times, the last score counts.
     """
     found: dict[str, Score] = {}
     for line in text.splitlines():
@@ -102,7 +102,7 @@ def scores(text: str) -> dict[str, Score]:
 
 
 def metrics_of(text: str, patterns: Mapping[str, str], wanted: Iterable[str]) -> dict[str, float]:
-    """Return the last value of each metric in an accuracy text; 0 where there is none."""
+    """Return the last value of each metric in an accuracy text; 0 if there is none."""
     found = dict.fromkeys(wanted, 0.0)
     for line in text.splitlines(keepends=True):
         for metric in found:
@@ -110,6 +110,6 @@ def metrics_of(text: str, patterns: Mapping[str, str], wanted: Iterable[str]) ->
             if match:
                 try:
                     found[metric] = float(match[1])
-                except ValueError:  # such as 1.2.3
+                except ValueError:  # for example, 1.2.3
                     found[metric] = 0.0
     return found

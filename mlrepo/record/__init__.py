@@ -1,8 +1,8 @@
 """The record of one LoadGen run: ``run.json``, schema ``mlrepo.run/2``.
 
 ``run.json`` is the truth about a run; commit trailers and everything printed are derived from it.
-:mod:`~mlrepo.record.facts` has its parts, :mod:`~mlrepo.record.forms` what their values look like,
-:mod:`~mlrepo.record.codec` makes JSON of them and reads it.
+:mod:`~mlrepo.record.facts` has its parts, :mod:`~mlrepo.record.forms` the form of their values,
+:mod:`~mlrepo.record.codec` converts them to and from JSON.
 """
 
 from importlib import import_module
@@ -35,7 +35,7 @@ from mlrepo.record.values import (
     StoredLog,
 )
 
-# Making their classes takes 20 ms, and most commands read trailers only: see __getattr__.
+# Creating these classes takes 20 ms, and most commands only read trailers: see __getattr__.
 if TYPE_CHECKING:
     from mlrepo.record.facts import (
         AccuracyFacts,
@@ -110,7 +110,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the record and its parts when the first of them is asked for."""
+    """Import the record and its parts on first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = "run" if name in ("RunRecord", "SCHEMA") else "facts"

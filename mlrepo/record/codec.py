@@ -1,7 +1,7 @@
-"""Dataclasses as JSON objects and back, by their fields alone.
+"""Convert dataclasses to JSON objects and back, by their fields alone.
 
 Each part of a record is a frozen dataclass below :class:`Facts`; its fields are its JSON keys.
-There is no second table: reader, writer and the list of uses come from the fields' types.
+There is no second table: the reader, the writer and the list of uses follow from the field types.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import (
 
 from mlrepo.record.forms import Converted, Form, Mark, Use, count, flag, number, text, whole
 
-# How many problems of one object are named.
+# The maximum number of problems reported for one object.
 _MOST_NAMED = 3
 
 _Reader = Callable[[object], object]
@@ -35,14 +35,14 @@ _Writer = Callable[[object], object]
 
 
 class MalformedError(ValueError):
-    """Values that a dataclass cannot hold: pairs of a dotted name ('' for the whole) and why."""
+    """Malformed values, as pairs of a dotted name ('' for the whole) and the reason."""
 
     def __init__(self, *problems: tuple[str, str]) -> None:
         super().__init__("; ".join(f"{name} {why}".strip() for name, why in problems))
         self.problems = problems
 
     def below(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield the problems with their names below ``name``."""
+        """Yield the problems with their names prefixed by ``name``."""
         for own, why in self.problems:
             yield (f"{name}.{own}" if own else name), why
 
@@ -51,9 +51,9 @@ class MalformedError(ValueError):
 class Facts:
     """One JSON object of a record: keys are the names of fields.
 
-    A field of :data:`mlrepo.record.forms.Others` holds the keys that have no field of their own;
-    without it they are ignored, so that what a later minor version writes can be read. A key that
-    is absent has its field's default.
+    A field of type :data:`mlrepo.record.forms.Others` holds the keys that have no field of their
+    own; without it they are ignored, so that records of a later minor version can be read. An
+    absent key means the field's default.
     """
 
     # None is left out of the JSON.
@@ -62,7 +62,7 @@ class Facts:
     lenient: ClassVar[bool] = True
 
     def to_dict(self) -> dict[str, object]:
-        """Return the JSON object; a number that is not finite becomes None, as JSON has none."""
+        """Return the JSON object; a non-finite number becomes None, since JSON has none."""
         codec = _codec(type(self))
         written: dict[str, object] = {}
         for name, field in codec.fields.items():
@@ -78,12 +78,12 @@ class Facts:
 
     @classmethod
     def from_dict(cls, raw: object) -> Self:
-        """Return what a JSON object holds.
+        """Return the dataclass from a JSON object.
 
         Raises
         ------
         MalformedError
-            It is no object, a key without default is absent, or a value has another form.
+            It is not an object, a key without a default is absent, or a value is malformed.
         """
         values, wrong = _read(cls, raw)
         if wrong:
@@ -92,7 +92,7 @@ class Facts:
 
     @classmethod
     def well_formed(cls, raw: Mapping[str, object]) -> Self:
-        """Return what somebody else's object holds, without the values of another form."""
+        """Return the dataclass from a third party's object, without malformed values."""
         return cls(**_read(cls, dict(raw))[0])
 
 
@@ -112,7 +112,7 @@ class _Codec(NamedTuple):
 
 
 def _read(cls: type[Facts], raw: object) -> tuple[dict[str, object], list[tuple[str, str]]]:
-    """Return the values of fields, and what is wrong with others."""
+    """Return the values of well-formed fields, and the problems of others."""
     if not isinstance(raw, dict):
         return {}, [("", "is not an object")]
     values: dict[str, object] = {}
@@ -164,7 +164,7 @@ def _new_codec(cls: type[Facts]) -> _Codec:
 
 
 def _parts(hint: object) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    """Return the marks of a type, also those of its one type besides None, and its options."""
+    """Return the marks of a type, including those of an optional type, and its union members."""
     marks: tuple[object, ...] = ()
     if get_origin(hint) is Annotated:
         hint, *own = get_args(hint)
@@ -177,7 +177,7 @@ def _parts(hint: object) -> tuple[tuple[object, ...], tuple[object, ...]]:
 
 
 def _base(hint: object) -> object:
-    """Return a type without its marks and without None; of a type variable its bound."""
+    """Return a type without its marks and without None; for a type variable its bound."""
     if isinstance(hint, TypeVar):
         return _base(hint.__bound__)
     if _is_facts(get_origin(hint)):
@@ -310,14 +310,14 @@ def _writer(hint: object) -> _Writer:
 
 
 def said_text(value: object) -> str:
-    """Return what somebody says of itself as text: null is '', no text is its JSON."""
+    """Return a third party's value as text: null is '', and other values become their JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def finite(value: object) -> object:
-    """Return a JSON value without numbers that JSON has not."""
+    """Return a JSON value with non-finite numbers replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -328,7 +328,7 @@ def finite(value: object) -> object:
 
 
 def uses(cls: type[Facts], above: str = "") -> Iterator[tuple[str, Use]]:
-    """Yield every field of a dataclass and below by its dotted name, with its use.
+    """Yield every field of a dataclass and its parts by dotted name, with its use.
 
     ``*`` stands for any key.
     """

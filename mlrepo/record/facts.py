@@ -1,7 +1,7 @@
-"""What is known of a run: its model, its data, its backend, its machine.
+"""The facts of a run: its model, its data, its backend, its machine.
 
-Free mappings (``others``) hold only what third parties say of themselves: backends, data sets,
-LoadGen, the descriptions of systems. Times are seconds, sizes bytes, latencies and durations as
+Free mappings (``others``) hold only what third parties report about themselves: backends, data
+sets, LoadGen, system descriptions. Times are in seconds, sizes in bytes, latencies and durations as
 their names say.
 """
 
@@ -38,10 +38,10 @@ class ModelFileFacts(Facts):
 
 @dataclass(frozen=True)
 class ModelFacts(Facts):
-    """The model, and what a measurements file says of it (MLPerf submission rules).
+    """The model, and what a measurements file says about it (MLPerf submission rules).
 
-    ``sha256`` and ``size`` are those of all its ``files`` together; ``file`` is the name of the one
-    that the backend was given.
+    ``sha256`` and ``size`` cover all its ``files`` together; ``file`` is the name of the one given
+    to the backend.
     """
 
     name: Said = ""
@@ -61,7 +61,7 @@ class ModelFacts(Facts):
 
 @dataclass(frozen=True)
 class DatasetFacts(Facts):
-    """What a data set says of itself; ``fingerprint`` is the SHA-256 of its samples."""
+    """A data set's description of itself; ``fingerprint`` is the SHA-256 of its samples."""
 
     name: Said = ""
     samples: object = None
@@ -85,9 +85,9 @@ class NamingFacts(Facts):
 
 @dataclass(frozen=True)
 class AgreementFacts(Facts):
-    """How near a backend's scores are to those of the ``reference``, or ``why`` nobody compared.
+    """The distance of a backend's scores to the ``reference``, or ``why`` there is none.
 
-    ``distance`` and ``bound`` are relative; ``waived``: the user wanted no comparison.
+    ``distance`` and ``bound`` are relative; ``waived``: a possible comparison was skipped.
     """
 
     reference: str = ""
@@ -106,7 +106,7 @@ class AgreementFacts(Facts):
 
 @dataclass(frozen=True)
 class InputFacts(Facts):
-    """The input that the model was fed through; ``cast`` is how samples became its type."""
+    """The model's input; ``cast`` says how samples were converted to its type."""
 
     name: Said = ""
     type: Said = ""
@@ -119,21 +119,21 @@ class InputFacts(Facts):
 
 @dataclass(frozen=True)
 class BackendFacts(Facts):
-    """What executed the model, as it was asked for and as it says itself.
+    """The backend that executed the model, as requested and as it describes itself.
 
     Attributes
     ----------
     framework, framework_name, framework_version, target, options, others:
-        Its own words.
+        Its description of itself.
     device:
-        What it ran on, which was compared with what was asked for: ``cpu``, ``cuda:1``; empty
-        where the backend does not say.
+        What it ran on, checked against the request: ``cpu``, ``cuda:1``; empty if the backend does
+        not say.
     asked_options, precision, threads, max_batch, prefix, naming:
-        What it was asked for; None where it chose.
+        What was requested; None if it chose.
     batch, batch_seconds:
-        The largest batch it used, and how long batches took in the warm-up, by their size.
+        The largest batch it used, and seconds per batch in the warm-up, by batch size.
     max_rss:
-        The most memory that its process held.
+        The peak memory of its process in bytes.
     """
 
     name: Chosen = ""
@@ -157,14 +157,14 @@ class BackendFacts(Facts):
     others: Others = field(default_factory=dict)
 
     def described_by(self, words: object) -> BackendFacts:
-        """Return the facts with what the backend says of itself.
+        """Return the facts with the backend's description of itself.
 
-        It does not overrule what mlrepo knows: what was asked for, and what was measured.
+        It does not override what mlrepo knows: what was requested, and what was measured.
 
         Raises
         ------
         MalformedError
-            It says of itself what no record can hold.
+            A record cannot hold its description.
         """
         if not isinstance(words, Mapping):
             raise MalformedError(("backend", "is not an object"))
@@ -205,7 +205,7 @@ class LoadgenSettings(Facts):
 
 @dataclass(frozen=True)
 class RequestedSettings(Facts):
-    """What LoadGen was asked for, by its own names, without their prefix."""
+    """LoadGen's requested settings by its own names, without their prefix."""
 
     offline_expected_qps: float | None = None
     server_target_qps: float | None = None
@@ -217,7 +217,7 @@ class RequestedSettings(Facts):
 
 @dataclass(frozen=True)
 class LoadgenFacts(Facts):
-    """What LoadGen says of itself and of the run; ``package`` is the version of its wheel."""
+    """What LoadGen reports about itself and the run; ``package`` is the version of its wheel."""
 
     package: Said = ""
     version: Said = ""
@@ -232,7 +232,7 @@ class LoadgenFacts(Facts):
 
 @dataclass(frozen=True)
 class AccuracyFacts(Facts):
-    """How many samples of how many were judged, and what the benchmark says besides."""
+    """How many samples ``of`` how many were judged, and what else the benchmark reports."""
 
     judged: int | None = None
     of: int | None = None
@@ -241,7 +241,7 @@ class AccuracyFacts(Facts):
 
 @dataclass(frozen=True)
 class SourceFacts(Facts):
-    """The commit of the working tree when the run started, or what the run was imported from.
+    """The commit of the working tree when the run started, or the source of an imported run.
 
     ``path`` is the result in the imported tree.
     """
@@ -256,7 +256,7 @@ class SourceFacts(Facts):
 
 @dataclass(frozen=True)
 class KnobFacts(Facts):
-    """One setting of the machine: what it was, what the profile wants, what it was then."""
+    """One setting of the machine: before, as wanted by the profile, and after."""
 
     key: str = ""
     path: str = ""
@@ -279,7 +279,7 @@ class ScriptFacts(Facts):
 
 @dataclass(frozen=True)
 class PlatformFacts(Facts):
-    """What became of the platform profile; ``prefix`` is the part of the command that it gave."""
+    """How the platform profile was applied; ``prefix`` is its part of the command."""
 
     profile: str = ""
     changes: tuple[KnobFacts, ...] = ()
@@ -292,7 +292,7 @@ class PlatformFacts(Facts):
 
 @dataclass(frozen=True)
 class HostFacts(Facts):
-    """What the machine is, in the fields of a system description; ``others`` are further ones."""
+    """The machine, in the fields of a system description; ``others`` are further ones."""
 
     machine: Said = ""
     number_of_nodes: Said = ""
@@ -318,7 +318,7 @@ class HostFacts(Facts):
 
 @dataclass(frozen=True)
 class NoiseFacts(Facts):
-    """What disturbed the run; None where the parent did not live to write it."""
+    """What disturbed the run; None if the parent died before writing it."""
 
     seconds: float | None = None
     disturbances: tuple[str, ...] = ()

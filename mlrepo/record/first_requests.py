@@ -1,7 +1,7 @@
-"""What a person asked for, from any record: mlrepo 0.1 kept only what was typed.
+"""Read a person's request from any record: mlrepo 0.1 only kept the command line.
 
-Here alone is a recorded command line read. An environment variable or ``mlrepo.toml`` may have
-decided what it does not say: settings are in the record, a model's file then is not.
+Only this module reads recorded command lines. An environment variable or ``mlrepo.toml`` may have
+decided what the command line does not say: settings are in the record, a model's file is not.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mlrepo.record.run_request import RunRequest, Where
 from mlrepo.record.values import IMPORTED_TAG
 
 _COMMAND = ("mlrepo", "bench")
-# Options with a value that are no part of a request.
+# Options with a value that are not part of a request.
 _OTHERS = ("--budget", "--since")
-# What the record itself says of a run, better than what was typed.
+# What the record itself says about a run, more reliably than the command line.
 _FACTS = ("benchmark", "backend", "scenario", "mode")
-# The tag of a suite's runs that says when it began, as the id of a run does.
+# The tag of a suite's runs that says when it began, in the form of a run's id.
 BEGAN = re.compile(r"suite-([0-9]{8}T[0-9]{6}Z)")
 
 
 def request_of(record: RunRecord) -> AnyRequest | None:
-    """Return what the person asked for who made a run, as far as its record says.
+    """Return the request that made a run, as far as its record says.
 
-    None where it was imported, or where this mlrepo does not have the command.
+    None if it was imported, or if this mlrepo does not have the command.
     """
     if record.request is not None:
         return record.request if record.request.plan.NAME else None
@@ -41,12 +41,12 @@ def request_of(record: RunRecord) -> AnyRequest | None:
         return None
     try:
         return _typed(PLANS[command], record)
-    except ValueError:  # somebody's words, which no option takes
+    except ValueError:  # words that no option accepts
         return None
 
 
 def command_of(record: RunRecord) -> tuple[str, ...]:
-    """Return the command that asks for what made a run; what was typed where nobody knows more."""
+    """Return the command of a run's request, or the typed one if the request is unknown."""
     request = request_of(record)
     return record.argv if request is None else argv(request)
 
@@ -58,7 +58,7 @@ def own_prefix(record: RunRecord) -> tuple[str, ...]:
 
 
 def repeated_run(record: RunRecord) -> RunRequest:
-    """Return what makes the run of a record again, with what its backend was given in the end.
+    """Return the request that repeats a recorded run, with its backend's effective options.
 
     LoadGen's settings are those of the run's ``user.conf``.
     """
@@ -110,7 +110,7 @@ def _typed(plan: type[CommandPlan], record: RunRecord) -> AnyRequest:
 
 
 def _values(plan: type[CommandPlan], words: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the values that a command line gives to fields."""
+    """Yield the values of fields from a command line."""
     by_flag: dict[str, Field[object]] = {}
     for kind, names in ((RunRequest, plan.RUN), (Where, plan.WHERE), (plan, None)):
         for one in fields(kind):
@@ -136,7 +136,7 @@ def _values(plan: type[CommandPlan], words: Sequence[str]) -> Iterator[tuple[str
 
 
 def _value(declared: Field[object], texts: Sequence[str]) -> object:
-    """Return the value of a field from what was typed for it, the last one of several."""
+    """Return the value of a field from its typed texts; the last one wins."""
     match declared.type:
         case "bool" | "bool | None":
             return not texts[-1].startswith("--no-")

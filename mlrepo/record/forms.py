@@ -1,10 +1,10 @@
-"""What a value of a record looks like, and where mlrepo takes it: the gate for records of others.
+"""The form of recorded values, and how mlrepo uses them: the gate for records of others.
 
-A record arrives with ``git fetch`` from anybody. Each field of its dataclasses has a type, and
-where that is not enough a :class:`Form` beside it; what has another type or form is refused when
-the record is read, so that no later code meets it. :class:`Use` says what a value is used for. A
-value that ends in a process never gets there by itself: the user has typed it on this machine or
-has agreed to it (:mod:`mlrepo.bench.consent`).
+A record may come from anybody through ``git fetch``. Each field of its dataclasses has a type and,
+if that is not enough, a :class:`Form`; a value of another type or form is refused when the record
+is read, so that later code never sees it. :class:`Use` says what a value is used for. A value
+becomes part of a process only if the user has typed it on this machine or has agreed to it
+(:mod:`mlrepo.bench.consent`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlrepo.paths import escape_problem
 
 
 class Use(enum.Enum):
-    """Where a recorded value ends; one without a use is :attr:`SHOWN`."""
+    """What a recorded value is used for; the default is :attr:`SHOWN`."""
 
     SHOWN = "printed, compared, or written into a document as text"
     CHOICE = "chooses among what is installed or stored on this machine"
@@ -37,7 +37,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Converted:
-    """How a value that is none of the record's own dataclasses is read from JSON and written.
+    """How to read and write a value that is not one of the record's own dataclasses.
 
     ``read`` raises :class:`ValueError` for what it cannot read.
     """
@@ -49,9 +49,9 @@ class Converted:
 class Mark(enum.Enum):
     """How a field differs from others of its type."""
 
-    # Anything that somebody else says of itself: no text becomes one, as JSON.
+    # A third party's description of itself: a value that is not a text becomes its JSON.
     SAID = "said"
-    # It is in every record: one that lacks it was not written by mlrepo.
+    # Present in every record: mlrepo never wrote one without it.
     REQUIRED = "required"
     # A whole number that may be negative.
     SIGNED = "signed"
@@ -63,7 +63,7 @@ RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ROUND = re.compile(r"v[0-9]{1,3}\.[0-9]{1,3}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
-# No measured number is larger; one that is cannot be printed, divided or kept in a float.
+# No measurement is larger; a larger number may not be printable or fit into a float.
 _LARGEST = 1e30
 # Records are about six deep.
 _DEEPEST = 32
@@ -95,7 +95,7 @@ def count(value: object) -> str:
 
 
 def flag(value: object) -> str:
-    """Say what is wrong with a yes or no."""
+    """Say what is wrong with a truth value."""
     return "" if isinstance(value, bool) else "is neither true nor false"
 
 
@@ -132,7 +132,7 @@ def _components(value: object) -> str:
     return next((said for said in map(escape_problem, parts) if said), "")
 
 
-# Types with their forms. A path's component, or several of them; '' where that is said.
+# Types with their forms: one component of a path, or several; '' if the name says so.
 Name = Annotated[str, Form(_component), Use.PATH]
 NameOrNone = Annotated[str, Form(lambda value: _component(value) if value else ""), Use.PATH]
 Chosen = Annotated[str, Use.CHOICE]
@@ -147,18 +147,18 @@ Time = Annotated[str, Form(_time)]
 Sha256 = Annotated[str, Form(_matching(_SHA256, "a SHA-256", empty=True))]
 Signed = Annotated[int, Mark.SIGNED]
 Small = Annotated[int, Form(_small), Use.CHOICE]
-# What third parties say of themselves: any text, or another value as its JSON.
+# Third parties' descriptions of themselves: any text, or another value as its JSON.
 Said = Annotated[str, Mark.SAID]
 Others = Annotated[Mapping[str, object], Mark.OTHERS]
 
 
 def plain(value: object, depth: int = _DEEPEST) -> object:
-    """Return a JSON value whose texts are UTF-8: halves of surrogate pairs become escapes.
+    """Return a JSON value whose texts are valid UTF-8: lone surrogates are escaped.
 
     Raises
     ------
     ValueError
-        A number in it is not finite or too large for any measurement, or it is too deep.
+        A number is not finite or too large for any measurement, or the value is nested too deeply.
     """
     if isinstance(value, str):
         return plain_text(value)
@@ -174,5 +174,5 @@ def plain(value: object, depth: int = _DEEPEST) -> object:
 
 
 def plain_text(text: str) -> str:
-    """Return a text as UTF-8 can hold it."""
+    """Return a text with lone surrogates escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

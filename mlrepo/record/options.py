@@ -1,4 +1,4 @@
-"""One value of a request: how it is typed on the command line, and redacted.
+"""The option of one request field: how it is typed on the command line, and redacted.
 
 A field of a request is declared once, by :func:`option`. The command line and the command that a
 record prints are made from that declaration.
@@ -26,20 +26,20 @@ class Option:
     Attributes
     ----------
     flags:
-        The option's name, then its aliases; ``--x/--no-x`` says both of yes and no; empty for an
+        The option's name, then its aliases; ``--x/--no-x`` names both yes and no; empty for an
         argument, which has no name.
     variable:
-        The environment variable that sets it where it is not typed.
+        The environment variable that sets it if it is not typed.
     choices:
-        The texts that it takes; empty for any.
+        The texts that it accepts; empty for any.
     as_one:
         Whether its words are typed as one text, as in a shell.
     always:
-        Whether a command spells it out although it has the default.
+        Whether a command spells it out even if it has the default.
     least:
-        The smallest number that it takes.
+        The smallest number that it accepts.
     usual:
-        What a required one is on the command line where it is not typed; empty for nothing.
+        The value of a required option if it is not typed; empty for none.
     """
 
     flags: tuple[str, ...]
@@ -55,7 +55,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The option's own name; of ``--x/--no-x`` the first."""
+        """The option's own name; for ``--x/--no-x`` the first."""
         return self.flags[0].partition("/")[0] if self.flags else ""
 
     @property
@@ -135,7 +135,7 @@ def redacted_option(
 ) -> object:
     """Return a value without secrets and names.
 
-    ``clean`` returns words so; the word after one that names a secret is a secret, too.
+    ``clean`` redacts words; the word after one that names a secret is a secret, too.
     """
     if isinstance(value, Path):
         return Path(*clean([str(value)]))

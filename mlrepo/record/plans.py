@@ -1,4 +1,4 @@
-"""What each command of ``mlrepo bench`` that makes runs is asked for besides the run."""
+"""The requests of ``mlrepo bench`` commands beyond the run itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrepo.record.run_request import MODEL_FIELDS, WHERE_FIELDS, File, RunReque
 
 @dataclass(frozen=True)
 class CommandPlan(Facts):
-    """What one command of ``mlrepo bench`` is asked for besides the run.
+    """The request of one ``mlrepo bench`` command beyond the run itself.
 
     Attributes
     ----------
@@ -34,12 +34,12 @@ class CommandPlan(Facts):
 
     @classmethod
     def from_dict(cls, raw: object) -> Self:
-        """Return the plan of the ``command`` that a JSON object names; of none that is unknown.
+        """Return the plan for the ``command`` in a JSON object; a plain one if it is unknown.
 
         Raises
         ------
         MalformedError
-            A value has another form.
+            A value is malformed.
         """
         named = raw.get("command") if isinstance(raw, dict) else None
         kind = PLANS.get(named, cls) if cls is CommandPlan and isinstance(named, str) else cls
@@ -70,7 +70,7 @@ class RunPlan(CommandPlan):
 
 @dataclass(frozen=True)
 class CompliancePlan(CommandPlan):
-    """``mlrepo bench compliance``: ``tests`` are empty for all that the round asks for."""
+    """``mlrepo bench compliance``: ``tests`` is empty for all that the round requires."""
 
     NAME = "compliance"
     RUN = ("benchmark", "backend", "scenario", *MODEL_FIELDS, "timeout", "tags")
@@ -87,7 +87,7 @@ class SuitePlan(CommandPlan):
     Attributes
     ----------
     scenarios, compliance:
-        As planned: in a record none is left open.
+        As decided: never left open in a record.
     rerun:
         ``missing``: whatever has no VALID run; ``invalid``: only what was run and is not VALID;
         ``all``.

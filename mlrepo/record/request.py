@@ -1,8 +1,8 @@
-"""What a person asked for, as it is kept in a run's record.
+"""A person's request, as kept in a run's record.
 
 ``mlrepo bench resume`` and ``replay``, the command that ``show`` prints and the one that repeats a
 published result are made from it, by :func:`argv`; the options of ``mlrepo bench`` are made from
-the same declarations. What was typed stands beside it (``RunRecord.argv``) as a remark for people.
+the same declarations. The typed command line is kept beside it (``RunRecord.argv``) for people.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Plan = TypeVar("Plan", bound=CommandPlan, covariant=True)
 
 @dataclass(frozen=True)
 class Request(Facts, Generic[Plan]):
-    """One command of ``mlrepo bench`` with all values that decided its runs, however they came.
+    """One command of ``mlrepo bench`` with all values that decided its runs, from any source.
 
     Attributes
     ----------
     run:
         What the runs have in common; only the fields that the command has options for.
     origins:
-        Where each value is from that is not its default, by its field: an option, an environment
-        variable or ``mlrepo.toml``.
+        The source of each value other than a default, by field: an option, an environment variable
+        or ``mlrepo.toml``.
     """
 
     plan: Plan
@@ -43,20 +43,20 @@ class Request(Facts, Generic[Plan]):
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def decided(self, settings: Mapping[str, str], origins: Mapping[str, str]) -> Request[Plan]:
-        """Return the request with the values of settings, and where they are from."""
+        """Return the request with the values of settings and their sources."""
         where = _filled(self.where, settings)
         return replace(self, where=where, origins={**self.origins, **origins})
 
     def same_as(self, other: AnyRequest | None) -> bool:
-        """Say whether the two ask for the same, wherever their values are from."""
+        """Say whether two requests are equal, whatever the sources of their values."""
         return other is not None and replace(self, origins={}) == replace(other, origins={})
 
     def redacted(
         self, redactor: Redactor, count: Callable[[Mapping[str, int]], None] = lambda found: None
     ) -> Request[Plan]:
-        """Return the request as it is recorded: without secrets and names.
+        """Return the request as recorded: without secrets and names.
 
-        ``count`` gets how often each kind of them was replaced.
+        ``count`` receives how often each kind was replaced.
         """
 
         def clean(words: Sequence[str]) -> list[str]:
@@ -85,9 +85,9 @@ AnyRequest: TypeAlias = Request[CommandPlan]
 
 
 def argv(request: AnyRequest) -> tuple[str, ...]:
-    """Return the command that asks for the same, with every value that decided it.
+    """Return the command for the same request, with every value that decided it.
 
-    None of them is left to an environment variable or to ``mlrepo.toml``.
+    It does not depend on environment variables or ``mlrepo.toml``.
     """
     plan = request.plan
     return ("mlrepo", "bench", plan.NAME, *_all_words(request))
@@ -105,7 +105,7 @@ def _all_words(request: AnyRequest) -> Iterator[str]:
 
 
 def own_fields(plan: CommandPlan | type[CommandPlan]) -> Words:
-    """Return the names of the fields that a plan has of its own."""
+    """Return the names of a plan's own fields."""
     return tuple(one.name for one in fields(plan))
 
 

@@ -38,7 +38,7 @@ from mlrepo.record.request import Request
 from mlrepo.record.values import Metric, Placement, StoredLog
 
 SCHEMA = "mlrepo.run/2"
-# What mlrepo 0.1 wrote: the same keys, without those of later fields. Read for ever.
+# mlrepo 0.1 wrote version 1: the same keys, without later ones. It stays readable.
 _READ = (SCHEMA, "mlrepo.run/1")
 
 
@@ -50,8 +50,8 @@ class RunRecord(Facts):
     settings by name; ``user.conf`` is one of them: LoadGen's settings that the user gave, as JSON.
     ``test`` names a compliance test (``TEST01``), and ``reference`` the ids of the runs it was
     verified against, by mode. ``replays`` is the id of the run that this one repeats. ``request``
-    is what the person asked for who made the run, None in what others published or mlrepo 0.1
-    wrote; ``argv`` is what was typed, a remark for people.
+    is the request that made the run, None for imported runs and records of mlrepo 0.1; ``argv`` is
+    the typed command line, for people.
     """
 
     lenient: ClassVar[bool] = False
@@ -99,19 +99,19 @@ class RunRecord(Facts):
     schema: str = SCHEMA
 
     def setting(self, name: str) -> str:
-        """Return the value of a setting; '' where the record has none of that name."""
+        """Return the value of a setting; '' if the record has none of that name."""
         found = self.settings.get(name)
         return found.value if found else ""
 
     def to_json(self) -> bytes:
         """Return the bytes of ``run.json``: sorted keys, two spaces, a final newline.
 
-        A number that is not finite becomes ``null``: JSON has none, and the log keeps it.
+        A non-finite number becomes ``null``: JSON has none, and the log keeps it.
         """
         text = json.dumps(
             self.to_dict(), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False
         )
-        # An argument that is not UTF-8 holds lone surrogates; their escape is JSON's own.
+        # An argument that is not UTF-8 has lone surrogates; their escape is valid JSON.
         return f"{text}\n".encode("utf-8", "backslashreplace")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What one LoadGen run is asked for, and where it is recorded: each value with its option."""
+"""The request for one LoadGen run, and where it is recorded: each value with its option."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ File = Annotated[Path, Use.PROCESS]
 
 @dataclass(frozen=True)
 class RunRequest(Facts):
-    """What one LoadGen run is asked for.
+    """The request for one LoadGen run.
 
     Attributes
     ----------
     count:
-        Accuracy: how many samples are judged. Performance: how many queries are issued at least.
+        Accuracy: number of samples to judge. Performance: minimum number of queries.
     time:
-        Shortest duration of a performance run, in seconds.
+        Minimum duration of a performance run, in seconds.
     qps:
         Target QPS (Offline, Server).
     max_latency:
@@ -35,18 +35,18 @@ class RunRequest(Facts):
     model_file, user_conf:
         Absolute, or below ``~``.
     model_variant:
-        Which model of the benchmark's, by name; empty for its default.
+        Which model of the benchmark, by name; empty for its default.
     way, layout:
-        How images become the model's input, where that is not what is known of it.
+        How images become the model's input, if that differs from what is known about it.
     device, precision, backend_options:
-        What the backend is asked for; an empty precision is the model's own.
+        What is requested of the backend; an empty precision means the model's own.
     agreement_check:
-        Whether the backend's scores are compared with ONNX Runtime's before LoadGen starts.
+        Whether the backend's scores are compared with the reference before LoadGen starts.
     require_quiet:
         Refuse to start on a busy machine, and do not place a run that was disturbed.
     framework_version, framework_ext, skip_system_ext:
-        What the name of the system under test gets besides framework and target, or only the
-        system's name.
+        What to add to the SUT's name after framework and target, or whether to use the system's
+        name alone.
     """
 
     sparse: ClassVar[bool] = True
@@ -159,9 +159,9 @@ class RunRequest(Facts):
 
 @dataclass(frozen=True)
 class Where(Facts):
-    """Where runs are recorded and by which rules; in a record, what was decided for each.
+    """Where runs are recorded and by which rules; in a record, as decided.
 
-    ``experiment`` is empty where it follows from the system.
+    ``experiment`` is empty if it follows from the system.
     """
 
     system: PathPart = option(

@@ -1,4 +1,4 @@
-"""Names of runs, and numbers and times as records and people have them."""
+"""Run ids, and numbers and times as records and people write them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class AccuracyEntry:
 
 
 def new_run_id(started: datetime.datetime, content: bytes) -> str:
-    """Return ``YYYYMMDDTHHMMSSZ-<6 hex>``: sortable by start, told apart by content."""
+    """Return ``YYYYMMDDTHHMMSSZ-<6 hex>``: sorted by start, distinguished by content."""
     return f"{run_stamp(started)}-{sha256_bytes(content)[:6]}"
 
 
 def run_stamp(started: datetime.datetime) -> str:
-    """Return how the id of a run that starts then begins: ``YYYYMMDDTHHMMSSZ``."""
+    """Return the beginning of the id of a run started then: ``YYYYMMDDTHHMMSSZ``."""
     return started.astimezone(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -35,7 +35,7 @@ def is_run_id(text: str) -> bool:
 
 
 def configuration_digest(configuration: Mapping[str, object]) -> str:
-    """Return the SHA-256 of a configuration: equal for runs that may stand in one result."""
+    """Return the SHA-256 of a configuration: equal for runs that may share one result."""
     text = json.dumps(configuration, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return sha256_bytes(text.encode("utf-8", "backslashreplace"))
 

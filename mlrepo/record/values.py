@@ -1,4 +1,4 @@
-"""Words of a record that its readers share, and the small parts of one."""
+"""Constants of a record that its readers share, and its small parts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ INTERRUPTED = "INTERRUPTED"
 PERFORMANCE = "performance"
 ACCURACY = "accuracy"
 MODES = (PERFORMANCE, ACCURACY)
-# A compliance test is a run of its own mode; which test, the record's ``test`` says.
+# A compliance test is a run of its own mode; the record's ``test`` names the test.
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
-# The tag of a run with a setting that no result has: recorded, but never a result.
+# The tag of a run with a setting that no result may have: recorded, but never a result.
 EXPERIMENT_TAG = "no-result"
 NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG})
-# The tag of a run that was read from published results: it is compared with, never submitted.
+# The tag of a run imported from published results: for comparison, never submitted.
 IMPORTED_TAG = "imported"
 
 
@@ -41,9 +41,9 @@ class Metric(Facts):
 
 @dataclass(frozen=True)
 class StoredLog(Facts):
-    """One log of a run: the bytes in the commit and, when it was truncated, those of the full log.
+    """One log of a run: as committed and, if that is truncated, the full log.
 
-    Sizes are bytes; ``full_sha256`` names the file in the raw store.
+    Sizes are in bytes; ``full_sha256`` names the file in the raw store.
     """
 
     sha256: Sha256
@@ -54,7 +54,7 @@ class StoredLog(Facts):
 
 @dataclass(frozen=True)
 class Placement(Facts):
-    """Whether the run is in the round's layout, where, and if not why not."""
+    """Whether and where the run is in the round's layout, and if not, why."""
 
     lenient: ClassVar[bool] = False
 
