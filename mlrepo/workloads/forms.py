@@ -1,8 +1,8 @@
-"""The form in which a model takes images: where the channels are, and the size.
+"""The form in which a model takes images: the position of the channels, and the size.
 
-Data sets give images with the channels first (NCHW). A model that has them last, as TensorFlow
-does, gets the same numbers in another order; one of another size gets other images, which only the
-data set can make.
+Data sets provide images with the channels first (NCHW). A model with the channels last, as in
+TensorFlow, gets the same numbers in another order; one with another size gets other images, which
+only the data set can make.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 NCHW, NHWC = "NCHW", "NHWC"
 LAYOUTS = (NCHW, NHWC)
-# Channels of an image: what tells its dimension from height and width.
+# Possible numbers of channels, which distinguish their dimension from height and width.
 _CHANNELS = (1, 3, 4)
 
 
 @runtime_checkable
 class Resizable(Protocol):
-    """A data set that can give its images in any size."""
+    """A data set that can provide its images in any size."""
 
     def resized(self, size: tuple[int, int]) -> Dataset:
         """Return the images with another height and width."""
@@ -62,17 +62,17 @@ class ChannelsLast:
         return np.ascontiguousarray(self.images.load(indices).transpose(0, 2, 3, 1))
 
     def describe(self) -> Mapping[str, Any]:
-        """Return the facts of the images, and the layout."""
+        """Return the description of the images, and the layout."""
         return {**self.images.describe(), "layout": NHWC}
 
 
 def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:
-    """Return a data set's samples in the form that a model takes; '' and () are its own form.
+    """Return a data set's samples in the form that a model takes; '' and () mean its own form.
 
     Raises
     ------
     UserError
-        Its samples are no images, or it cannot give them in that size.
+        Its samples are not images, or it cannot provide them in that size.
     """
     if not layout and not size:
         return dataset
@@ -98,8 +98,8 @@ def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:
 def form_of(given: Tensor, layout: str = "") -> tuple[str, tuple[int, ...]]:
     """Return layout and size of the images that a model's input takes.
 
-    The layout is the one that was asked for, else NHWC where only the last dimension can be the
-    channels: there are 1, 3 or 4 of them. The size is () where the model leaves it open.
+    The layout is the requested one, else NHWC if only the last dimension can be the channels: there
+    are 1, 3 or 4 of them. The size is () if the model leaves it open.
     """
     if len(given.shape) != 4:
         return layout, ()

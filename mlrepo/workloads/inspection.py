@@ -1,4 +1,4 @@
-"""Whether a benchmark can feed a model file and judge what it gives, before it is added."""
+"""Check, before a model is added, that the benchmark can feed it and judge its outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FED = tuple(_FLOATS.values())
 
 @dataclass(frozen=True)
 class Inspected:
-    """What is known of a model that fits: names of its tensors, layout, its files."""
+    """A model that fits: the names of its tensors, its layout and its files."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -28,12 +28,12 @@ class Inspected:
 
 
 def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected:
-    """Return what a model file says of itself; refuse one that does not fit the benchmark.
+    """Return the properties of a model file; refuse one that does not fit the benchmark.
 
     Parameters
     ----------
     layout:
-        Where its input has the channels; '' takes what the shape says.
+        The position of the channels in its input; '' to derive it from the shape.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected
 
 
 def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return inputs and outputs as ONNX Runtime finds them: it infers shapes that none wrote."""
+    """Return inputs and outputs as ONNX Runtime sees them: it infers missing shapes."""
     import onnxruntime
 
     try:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ORT's exceptions share no base class of their own
+    except Exception as error:  # ORT's exceptions have no common base class of their own
         raise UserError.caused_by(
             f"ONNX Runtime cannot load {file}",
             error,
@@ -90,9 +90,9 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
 
 def _layout(file: Path, given: tuple[Tensor, ...], asked: str, samples: tuple[int, ...]) -> str:
-    """Return where the model takes the channels, '' where its samples are no images.
+    """Return the position of the model's channels, '' if its samples are not images.
 
-    ``samples`` is the shape of a sample, the channels first; () where nobody knows it.
+    ``samples`` is the shape of a sample, the channels first; () if it is unknown.
     """
     images = len(samples) in (0, 3)
     if len(given) == 1 and given[0].type in _FED:
@@ -126,7 +126,7 @@ def _require_scores(file: Path, made: tuple[Tensor, ...], workload: Workload) ->
     from mlrepo.workloads.classification import class_count
 
     floats = [one for one in made if not one.type.startswith("tensor(")]
-    # A shape that nobody could infer is seen when the model runs.
+    # A shape that could not be inferred is checked when the model runs.
     if any(class_count(one.shape) > 1 or None in one.shape[1:] or not one.shape for one in floats):
         return
     found = ", ".join(_text(one) for one in made)

@@ -1,8 +1,8 @@
-"""The model files of this user: fetched, made on the spot or added, one directory for each.
+"""The models of this user: downloaded, generated or added, each in its own directory.
 
 Layout: ``<home>/models/<benchmark>/<variant>/model.json`` beside the file that it names, or beside
-``files/`` for a model of several; a linked one is elsewhere. A directory without ``model.json``
-holds a download that is not complete.
+``files/`` for a model of several files; a linked model is elsewhere. A directory without
+``model.json`` contains an incomplete download.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mlrepo.workloads.staging import copy_model, whole_directory
 from mlrepo.workloads.stored_model import DESCRIPTION, StoredModel, read_stored
 from mlrepo.workloads.ways import way_of
 
-# Where models are written before they get their names; so deep that no glob takes one for a model.
+# Where models are written before they are renamed; so deep that no glob finds one as a model.
 _STAGING = ".new"
 
 
@@ -41,7 +41,7 @@ class ModelStore:
     home: Path
 
     def known(self) -> list[ReferenceModel]:
-        """Return the reference models of all benchmarks, then what was added."""
+        """Return the reference models of all benchmarks, then the added models."""
         added = [model.about for model in self._stored() if model.added]
         return [*(model for name in plugin_names(WORKLOADS) for model in variants(name)), *added]
 
@@ -67,13 +67,13 @@ class ModelStore:
     def get(self, model: ReferenceModel) -> StoredModel | None:
         """Return the model if its files are here; raise :class:`UserError` if its entry is damaged.
 
-        Whether they are still what they were, :attr:`Model.files` finds out.
+        :attr:`Model.files` checks whether they have changed.
         """
         stored = self.entry(model)
         return None if stored is None or stored.missing() else stored
 
     def entry(self, model: ReferenceModel) -> StoredModel | None:
-        """Return what was kept of the model, even if its files are not here any more."""
+        """Return the model's entry, even if its files are gone."""
         return read_stored(self._directory(model))
 
     def fetch(
@@ -81,12 +81,12 @@ class ModelStore:
         model: ReferenceModel,
         on_progress: Callable[[int, int | None], None] = lambda done, total: None,
     ) -> StoredModel:
-        """Download the model, or make it; nothing is done when it is here.
+        """Download or generate the model; do nothing if it is already here.
 
         Raises
         ------
         RemoteUnavailable, UserError
-            It cannot be had; a partial download is kept and continued by the next call.
+            It cannot be obtained; a partial download is kept, and the next call resumes it.
         """
         stored = self._whole(model)
         if stored is not None:
@@ -103,7 +103,7 @@ class ModelStore:
         return self._register(model, path, checked=checked, added=False)
 
     def require(self, model: ReferenceModel) -> StoredModel:
-        """Return the model; a missing one is made when it can be, else an error says how to get it.
+        """Return the model; generate a missing one if possible, else raise how to get it.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class ModelStore:
         )
 
     def _whole(self, model: ReferenceModel) -> StoredModel | None:
-        """Return the model; refuse one of the user's of which a file is missing."""
+        """Return the model; refuse a user's model with a missing file."""
         stored = self.entry(model)
         missing = stored.missing() if stored else ""
         if stored is None or not missing:
@@ -148,8 +148,8 @@ class ModelStore:
         """Register the user's own model for a benchmark, under a new name.
 
         All its files are copied, or with ``link`` used where they are. ``way`` is how images are
-        prepared for it and ``layout`` where its input has the channels; '' takes what is known of
-        such a file.
+        prepared for it, and ``layout`` the position of the channels in its input; '' means to
+        derive it from the file.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class ModelStore:
         return self.register(about, file, link=link)
 
     def check_new(self, about: ReferenceModel) -> None:
-        """Raise :class:`UserError` when the name of a new model is bad or taken."""
+        """Raise :class:`UserError` if the name of a new model is invalid or taken."""
         problem = name_problem(about.variant)
         if problem:
             raise UserError(f"{about.variant!r} cannot be the name of a model: {problem}.")
@@ -201,7 +201,7 @@ class ModelStore:
     ) -> StoredModel:
         """Register a model under a new name, with a copy of all its files or a link to them.
 
-        ``documents`` are texts about it. All of it is there afterwards, or nothing.
+        ``documents`` are texts about it. Either everything is written, or nothing.
 
         Raises
         ------
@@ -250,9 +250,9 @@ class ModelStore:
 
 
 def _place(about: ReferenceModel, files: ModelFiles) -> Path:
-    """Return where a model's entry is in its directory.
+    """Return the path of a model's entry file in its directory.
 
-    Several files keep their names, which they know each other by.
+    Several files keep their names, by which they refer to each other.
     """
     if len(files.files) == 1 and files.root != files.entry:
         return Path(about.file_name).with_suffix(files.entry.suffix or ".onnx")
@@ -260,13 +260,13 @@ def _place(about: ReferenceModel, files: ModelFiles) -> Path:
 
 
 def _part_of(path: Path) -> Path:
-    """Return where a file is written before it gets its name; each process has its own."""
+    """Return the temporary path of a file before it is renamed; each process has its own."""
     return path.with_name(f"{path.name}.{os.getpid()}.part")
 
 
 @contextlib.contextmanager
 def _written_whole(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into words, and leave nothing half-written."""
+    """Turn a full or read-only disk into a UserError, and leave nothing half-written."""
     try:
         yield
     except OSError as error:
@@ -279,7 +279,7 @@ def _written_whole(path: Path) -> Iterator[None]:
 
 
 def _that_takes_models(benchmark: str) -> Workload:
-    """Return the benchmark of this name; refuse one that has its only model with it."""
+    """Return the benchmark of this name; refuse one whose only model is included."""
     names = plugin_names(WORKLOADS)
     workload: Workload | None = load_plugin(WORKLOADS, benchmark) if benchmark in names else None
     if workload is not None and workload.model is None:
@@ -313,7 +313,7 @@ def _make(path: Path, model: ReferenceModel, workload: Workload) -> None:
 
 
 def _weights(model: ReferenceModel) -> Path:
-    """Return the file with the weights in the installed package; its hash is that of the package.
+    """Return the file with the weights in the installed package, verified by the package's hash.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Post-training static quantization to int8 by ONNX Runtime: QDQ, weights per channel.
 
-Weights become signed, activations unsigned 8-bit integers: what VNNI multiplies. A quantized model
-is an ONNX model with QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and TVM
-read.
+Weights become signed, activations unsigned 8-bit integers, as VNNI multiplies them. A quantized
+model is an ONNX model with QuantizeLinear and DequantizeLinear, which ONNX Runtime, OpenVINO and
+TVM read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from mlrepo.workloads.model_store import ModelStore
     from mlrepo.workloads.stored_model import StoredModel
 
-# Our name of a method of finding the range of an activation: ONNX Runtime's.
+# Methods of finding the range of an activation: our names -> ONNX Runtime's.
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
-# The first opset whose QuantizeLinear knows one scale per channel.
+# The first opset whose QuantizeLinear supports one scale per channel.
 _OPSET = 13
 OnProgress = Callable[[int, int], None]
 
@@ -59,12 +59,12 @@ def quantize(
 ) -> StoredModel:
     """Quantize a model and register the result as variant ``name`` of the same benchmark.
 
-    Beside the model stands the draft of the calibration document that a closed submission owes.
+    A draft of the calibration document that a closed submission requires is written beside it.
 
     Raises
     ------
     UserError
-        The name is taken, the model is no fp32 ONNX model, or ONNX Runtime cannot quantize it.
+        The name is taken, the model is not an fp32 ONNX model, or ONNX Runtime cannot quantize it.
     """
     about = _about(base.about, name, method, calibration)
     store.check_new(about)
@@ -74,7 +74,7 @@ def quantize(
             "fp32 ONNX models are quantized.",
             hint="Name another model: `mlrepo model list`.",
         )
-    _ = base.model_file().files  # refuses files that are not those of the document
+    _ = base.model_file().files  # refuses files that have changed since they were recorded
     with tempfile.TemporaryDirectory(prefix="mlrepo-quantize-") as directory:
         result = Path(directory) / "int8.onnx"
         _quantize(base.path, result, METHODS[method], calibration, on_progress)
@@ -101,7 +101,7 @@ def _quantize(
         ) from error
     prepared = target.with_name("prepared.onnx")
     tried, hint = f"onnx cannot load {source.name}", "Export the model with a newer opset."
-    # It tells how to prepare a model, which has just been done.
+    # It logs advice to preprocess the model, which has just been done.
     logging.getLogger().addFilter(_unprepared)
     try:
         model = onnx.load(str(source), format="protobuf")
@@ -116,7 +116,7 @@ def _quantize(
         quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
         tried = f"ONNX Runtime cannot quantize {source.name}"
         hint = f"Its input is {given.name} {_sizes(given)}; use another --method."
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does to each image
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress for each image
             quantize_static(
                 str(prepared),
                 str(target),
@@ -126,12 +126,12 @@ def _quantize(
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod[method],
-                # One image after the other: the activations of all would not fit into memory.
+                # One image at a time: the activations of all would not fit into memory.
                 extra_options={"CalibStridedMinMax": 1},
             )
     except UserError:
         raise
-    except Exception as error:  # onnx and ONNX Runtime raise what they met, of any kind
+    except Exception as error:  # onnx and ONNX Runtime raise errors of any kind
         raise UserError.caused_by(tried, error, hint=hint) from error
     finally:
         logging.getLogger().removeFilter(_unprepared)
@@ -143,7 +143,7 @@ def _opset_of(model: Any) -> int:
 
 
 def _batch_of(given: Any) -> int:
-    """Return how many samples a model takes at once: its own batch, 1 where any goes."""
+    """Return how many samples a model takes at once: its fixed batch, or 1 if it is open."""
     dims = given.type.tensor_type.shape.dim
     return dims[0].dim_value or 1 if dims else 1
 
@@ -158,11 +158,11 @@ def _unprepared(record: logging.LogRecord) -> bool:
 
 
 def _reader(name: str, batch: int, calibration: Calibration, on_progress: OnProgress) -> Any:
-    """Return what feeds the samples, ``batch`` at a time; the first ones fill the last batch up."""
+    """Return a reader of the samples in batches; the first samples fill up the last batch."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
-        """One batch at a time, as ONNX Runtime asks for them."""
+        """Reads one batch at a time, as ONNX Runtime requests them."""
 
         def __init__(self) -> None:
             self._waiting = range(0)

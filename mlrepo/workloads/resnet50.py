@@ -7,11 +7,11 @@ with ``onnx.helper`` and numpy alone, so no training framework and no download i
 * opset 17, one input ``input``, float32 of shape ``['batch', 3, 224, 224]``;
 * one output ``logits``, float32 of shape ``['batch', 1000]``;
 * v1.5: the stride of a down-sampling bottleneck is in its 3x3 convolution;
-* batch normalisation is folded, as inference runtimes do, so a convolution carries a bias;
+* batch normalization is folded, as inference runtimes do, so each convolution has a bias;
 * 53 Conv, 49 Relu, 16 Add, 1 MaxPool, 1 GlobalAveragePool, 1 Flatten and 1 Gemm.
 
 With ``argmax=True`` the model has a second output ``ArgMax:0``, int64 of shape ``['batch']``: the
-MLCommons reference harness asks its ResNet-50 for an output of that name.
+MLCommons reference harness requests an output of that name from its ResNet-50.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ class _RandomGraph(OnnxGraph):
 
 
 def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
-    """Return a randomly initialised ResNet-50 v1.5.
+    """Return a randomly initialized ResNet-50 v1.5.
 
-    The weights depend on ``seed`` alone.  With ``argmax`` the model also has the output
+    The weights depend only on ``seed``.  With ``argmax`` the model also has the output
     ``ArgMax:0`` (int64, the index of the greatest logit of each row).
     """
     graph = _RandomGraph(rng=np.random.default_rng(seed))

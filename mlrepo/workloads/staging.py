@@ -1,4 +1,4 @@
-"""A directory that appears whole, with all files of a model, or not at all."""
+"""Atomic creation of a directory with all files of a model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 def whole_directory(
     target: Path, staging: Path, refuse_taken: Callable[[], None]
 ) -> Iterator[Path]:
-    """Give a new directory to write into, which becomes ``target`` at the end.
+    """Yield a new directory to write into, which is moved to ``target`` at the end.
 
     Parameters
     ----------
     staging:
-        A directory on the same file system. What a process left there when it was killed is
-        removed: each holds a lock on its own part.
+        A directory on the same file system. Remains of killed processes there are removed: each
+        process holds a lock on its own part.
     refuse_taken:
-        Raises when what stands under ``target`` by then may not be replaced.
+        Raises if what exists at ``target`` by then may not be replaced.
 
     Raises
     ------
@@ -56,18 +56,18 @@ def whole_directory(
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
             with contextlib.suppress(OSError):
-                staging.rmdir()  # unless another process is at work
+                staging.rmdir()  # fails if another process is using it
         if lock >= 0:
             os.close(lock)
 
 
 def copy_model(files: ModelFiles, entry: Path) -> None:
-    """Copy all files of a model so that it is at ``entry``, and read them again from there.
+    """Copy all files of a model, with its entry file at ``entry``, and verify the copy.
 
     Raises
     ------
     UserError
-        The model was changed meanwhile.
+        The model was changed in the meantime.
     OSError
         Something could not be read or written.
     """
@@ -102,7 +102,7 @@ def _move(directory: Path, target: Path, replaced: Path, refuse_taken: Callable[
 
 
 def _lock(directory: Path) -> int:
-    """Return the descriptor of a lock that ends with this process; -1 where there are none."""
+    """Return the descriptor of a lock that ends with this process; -1 if it cannot be taken."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""A model of the user's store: what its ``model.json`` says of it and of its files."""
+"""A model in the user's store, as its ``model.json`` describes it and its files."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ DESCRIPTION = "model.json"
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model that is here.
+    """A model in the store.
 
     Attributes
     ----------
     checked:
         Whether the file was compared with a published hash.
     added:
-        Whether the user added it, instead of mlrepo fetching or making it.
+        Whether the user added it, instead of mlrepo downloading or generating it.
     linked:
-        Whether its files are the user's own, where they were.
+        Whether its files are the user's own, in their original place.
     files:
-        All its files as they were when it came here; the first entries written had no list.
+        All its files as they were when it was stored; the earliest entries have no list.
     directory:
-        Where its description and the documents about it are.
+        The directory of its description and the documents about it.
     """
 
     about: ReferenceModel
@@ -50,17 +50,17 @@ class StoredModel:
         if not self.path.exists():
             return str(self.path)
         root = self.path if self.path.is_dir() else self.path.parent
-        # One file keeps its entry's name, whatever it was called where it came from.
+        # A single file has the name of the entry, whatever its original name was.
         names = [file.name for file in self.files] if len(self.files) > 1 else []
         return next((str(root / name) for name in names if not (root / name).exists()), "")
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """The total size of all files in bytes."""
         return sum(file.size for file in self.listed())
 
     def listed(self) -> tuple[ModelFile, ...]:
-        """Return all files; of an entry without a list, the one that it names."""
+        """Return all files; for an entry without a list, the one that it names."""
         one = ModelFile(self.path.name, self.path.stat().st_size, self.sha256)
         return self.files or (one,)
 
@@ -79,7 +79,7 @@ class StoredModel:
         return json.dumps(values, indent=2) + "\n"
 
     def model_file(self) -> Model:
-        """Return what a run needs to know of it."""
+        """Return the model as a run needs it."""
         about = self.about
         return Model(
             name=f"{about.benchmark}-{about.variant}",
@@ -139,7 +139,7 @@ def read_stored(directory: Path) -> StoredModel | None:
 
 
 def _as_its_files_say(about: ReferenceModel, path: Path) -> ReferenceModel:
-    """Return the description with the types of the files: an older mlrepo took them for fp32."""
+    """Return the description with the types of the files, which old versions assumed as fp32."""
     facts = read_facts(path)
     return replace(
         about,

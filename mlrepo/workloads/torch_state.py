@@ -1,9 +1,9 @@
-"""Reading the weights in a file of ``torch.save`` without PyTorch.
+"""Reading weights from a ``torch.save`` file without PyTorch.
 
 The format is that of PyTorch before 1.6: pickles of a magic number, a version, a description of
 the machine, the object and the keys of its storages, then each storage as a count and raw numbers
-(``_legacy_load`` of torch/serialization.py). Names and tensors are all that is unpickled: a file
-that asks for anything else is refused, so that it cannot run code.
+(``_legacy_load`` in torch/serialization.py). Only names and tensors are unpickled: a file with
+anything else is refused, so that it cannot run code.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _COUNT = struct.Struct("<q")
 
 
 def read_torch_state(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Return the tensors of a module's state by name.
+    """Return the tensors of a module's state dict by name.
 
     Raises
     ------
     UserError
-        The file cannot be read, is cut off, or holds something else.
+        The file cannot be read, is truncated, or contains something else.
     """
     storages: dict[str, _Storage] = {}
     try:

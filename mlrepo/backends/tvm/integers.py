@@ -77,7 +77,7 @@ class _Arithmetic(relax.PyExprMutator):  # type: ignore[misc]
     """Express quantization and dequantization of activations in operators that fit any layout."""
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or the operators that stand for it."""
+        """Return the call, or the operators that replace it."""
         call = self.visit_expr_post_order(call)
         name = operator_name(call)
         if name not in ("relax.quantize", "relax.dequantize") or is_constant(call.args[0]):
@@ -94,14 +94,14 @@ class _Arithmetic(relax.PyExprMutator):  # type: ignore[misc]
             return op.multiply(value, _number(scale))
         limits = np.iinfo(call.attrs.out_dtype)
         value = emit(op.add(emit(op.multiply(call.args[0], _number(1 / scale))), _number(_UNIT)))
-        # Bounded before it is subtracted: TVM would take adding and subtracting for nothing.
+        # Clip before subtracting: TVM would cancel the addition and the subtraction.
         value = emit(op.maximum(value, _number(_UNIT + limits.min - zero)))
         value = emit(op.minimum(value, _number(_UNIT + limits.max - zero)))
         return op.astype(emit(op.subtract(value, _number(_UNIT - zero))), call.attrs.out_dtype)
 
 
 def _fits(call: Any, data: Any, weights: Any) -> bool:
-    """Return whether an instruction of :mod:`vnni` can compute it, or float32 a depthwise one."""
+    """Return whether VNNI can compute the convolution, or float32 if it is a depthwise one."""
     if not is_constant(weights.args[0]):
         return False
     kernel, scales, zeros = (argument.value.numpy() for argument in weights.args)
@@ -113,7 +113,7 @@ def _fits(call: Any, data: Any, weights: Any) -> bool:
     groups, inputs = int(call.attrs.groups), kernel.shape[1]
     if groups != 1:
         return kernel.shape[:2] == (groups, 1) and bool(channel_block(groups, vnni.LANES))
-    # An image's few channels are one step of the instruction; others fill blocks.
+    # The few channels of an image are one step of the instruction; others must fill blocks.
     few = inputs <= vnni.STEP
     return bool(channel_block(len(kernel), vnni.LANES)) and (
         few or bool(channel_block(inputs, vnni.LANES))

@@ -32,7 +32,7 @@ class _Widened(relax.PyExprMutator):  # type: ignore[misc]
         self._vector = vector
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or what computes it in whole vectors."""
+        """Return the call, or a replacement that computes it with full vectors."""
         call = self.visit_expr_post_order(call)
         name = operator_name(call)
         if name not in ("relax.matmul", "relax.nn.conv2d"):

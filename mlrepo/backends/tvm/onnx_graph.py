@@ -34,7 +34,7 @@ def import_onnx(
     Parameters
     ----------
     model:
-        It is changed.
+        The model, which is changed in place.
     name, shape:
         The input that the samples are fed to, and its shape with the batch.
     path:
@@ -43,7 +43,7 @@ def import_onnx(
     Raises
     ------
     UserError
-        TVM cannot read an operator: its name, version and node are in the message.
+        TVM cannot read an operator; the message gives its name, version and node.
     """
     from tvm.relax.frontend.onnx import from_onnx
 
@@ -56,7 +56,7 @@ def import_onnx(
     fold_constants(model)
     said = io.StringIO()
     try:
-        # It prints the node that it cannot read, with all its weights.
+        # The importer prints the node that it cannot read, with all its weights.
         with contextlib.redirect_stdout(said):
             module = from_onnx(model, shape_dict={name: list(shape)}, keep_params_in_input=False)
     except Exception as error:  # TVM's importer raises errors of any kind

@@ -59,7 +59,7 @@ from mlrepo.backends.tvm.winograd import (
 )
 from mlrepo.errors import UserError, telling_line, whole_reason
 
-# The prefix that marks a blocked convolution through fusion: FuseOps joins the names of operators.
+# The prefix that marks a blocked convolution even after FuseOps, which joins operator names.
 _BLOCKED = "blocked_conv2d"
 _DEPTHWISE = "depthwise_conv2d"
 _GROUPED = "grouped_conv2d"
@@ -118,9 +118,9 @@ class Compiled:
     Attributes
     ----------
     unscheduled:
-        The names of functions that have none of our schedules, and TVM's own order of loops.
+        The names of functions without one of our schedules, which keep TVM's own order of loops.
     fallback:
-        Which pipeline compiled it, with the reason; empty for the usual one.
+        The pipeline that compiled it, with the reason; empty for the usual one.
     """
 
     executable: Any
@@ -147,10 +147,10 @@ def compile_module(
 ) -> Compiled:
     """Compile a module for a target; ``tiles`` are those found for its layers, by their keys.
 
-    ``winograd`` allows :mod:`mlrepo.backends.tvm.winograd` where it promises to be faster. What
-    TVM's passes refuse is compiled without them: first with each convolution in blocks by itself,
-    then by TVM's own pipeline, which runs many times slower; for a reason that is given as
-    ``because`` at once by that. ``on_step`` is given how many functions have their schedule.
+    ``winograd`` allows :mod:`mlrepo.backends.tvm.winograd` where it is expected to be faster. If
+    TVM's passes fail, the module is compiled with each convolution blocked by itself, then by TVM's
+    own pipeline, whose code is many times slower; with a reason ``because``, by the latter at once.
+    ``on_step`` is called with the number of scheduled functions and their total.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def _as_tvm_does(module: Any) -> tuple[Any, list[str]]:
 def layers_of(module: Any, target_: Any, *, winograd: bool = True) -> list[Layer]:
     """Return the blocked convolutions of a module, whose tiles can be chosen.
 
-    They are those of the first pipeline that does not fail; TVM's own has none.
+    They are those of the first pipeline that succeeds; TVM's own has none.
     """
     for pipeline in (_JOINED, _SEPARATE):
         with contextlib.suppress(Exception), target_:  # TVM's FFI raises errors of any kind
@@ -206,8 +206,9 @@ def _multiplies_bytes(target_: Any) -> bool:
 def fuse(module: Any, target_: Any, *, winograd: bool = True, joined: bool = True) -> Any:
     """Return a module whose functions are fused and still have TVM's own order of loops.
 
-    ``target_`` must be TVM's current target. ``joined``: blocked layouts go on from convolution to
-    convolution; else each has its own, which costs time, but TVM's pass refuses many operators.
+    ``target_`` must be TVM's current target. If ``joined``, blocked layouts continue from one
+    convolution to the next; otherwise each is converted separately, which is slower, but TVM's pass
+    rejects many operators.
     """
     transform = relax.transform
     vector = lanes(target_)
@@ -236,12 +237,12 @@ def fuse(module: Any, target_: Any, *, winograd: bool = True, joined: bool = Tru
 
 
 def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
-    """Turn a blocked convolution into one of ours or TOPI's; TVM's legaliser refuses its layout."""
+    """Turn a blocked convolution into ours or TOPI's; TVM's legalizer rejects its layout."""
     attributes = call.attrs
     if len(attributes.data_layout) <= len("NCHW"):
         return _nn_conv2d(builder, call)
 
-    # TVM's converter of arguments takes lists of plain numbers only.
+    # TVM's argument conversion accepts only lists of plain numbers.
     geometry = [
         [int(value) for value in values]
         for values in (attributes.strides, attributes.padding, attributes.dilation)
@@ -267,7 +268,7 @@ def _legalize_conv2d(winograd: bool, builder: Any, call: Any) -> Any:
 
 
 def _legalize_winograd(builder: Any, call: Any) -> Any | None:
-    """Return what stands for a blocked convolution that is faster with fewer multiplications."""
+    """Return the Winograd form of a blocked convolution, None if it should not be faster."""
     sizes = {int(size) for size in (*call.attrs.strides, *call.attrs.dilation)}
     outer, inner, high, wide, i, o = tensor_shape(call.args[1])
     kernel = bound_value(call.args[1], builder)
@@ -293,7 +294,7 @@ def _legalize_winograd(builder: Any, call: Any) -> Any | None:
 def _schedule(
     module: Any, vector: int, tiles: Mapping[str, Tile], on_step: Callable[[int, int], None]
 ) -> tuple[Any, list[str]]:
-    """Give every function a schedule; name those that stay as TVM made them."""
+    """Schedule every function; return the names of those left as TVM made them, too."""
     functions = dict(module.functions)
     without: list[str] = []
     plain = [
@@ -324,5 +325,5 @@ def _first_that_fits(schedules: Any, function: Any, vector: int) -> Any:
         try:
             return schedule(function, vector)
         except Exception:  # TVM's FFI raises errors of any kind
-            continue  # a step is refused: the function has another form than this schedule is for
+            continue  # a step is rejected: the schedule is for functions of another form
     return None

@@ -33,7 +33,7 @@ class _Bounds(relax.PyExprMutator):  # type: ignore[misc]
     """
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or what stands for it."""
+        """Return the call, or its replacement."""
         call = self.visit_expr_post_order(call)
         name = operator_name(call)
         if name == "relax.clip" and tensor_type(call).dtype == "float32":
@@ -93,7 +93,7 @@ class _Packed(relax.PyExprMutator):  # type: ignore[misc]
     """
 
     def visit_call_(self, call: Any) -> Any:
-        """Return the call, or the constant that it is."""
+        """Return the call, or its constant result."""
         call = self.visit_expr_post_order(call)
         name = operator_name(call)
         if name not in _FOLDS:
@@ -178,7 +178,7 @@ def called_operators(module: Any) -> set[str]:
 
 
 def bound_value(expression: Any, owner: Any) -> Any:
-    """Return what a variable stands for, else the expression; ``owner`` knows the bindings."""
+    """Return the value bound to a variable, else the expression; ``owner`` has the bindings."""
     return owner.lookup_binding(expression) if isinstance(expression, relax.Var) else expression
 
 

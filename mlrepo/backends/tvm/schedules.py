@@ -33,7 +33,7 @@ class Tile:
     pixels, blocks:
         Pixels of a row, times blocks of output channels: so many accumulators.
     unrolled:
-        Input channels whose multiplications stand one after the other in the code.
+        The number of input channels over which the sum is unrolled.
     """
 
     pixels: int

@@ -1,7 +1,7 @@
-"""ONNX operators in the spelling that TVM's importer reads right; others are refused.
+"""ONNX operators rewritten to the form that TVM's importer reads correctly; others are refused.
 
-The importer knows one spelling of most operators, not always that of the model's operator set, and
-looks at names without their domain. What it reads right is compared with ONNX Runtime in
+The importer knows one form of most operators, not always that of the model's operator set, and
+ignores the domains of their names. What it reads correctly is compared with ONNX Runtime in
 ``tests/backends/test_tvm_operators.py``, operator by operator and set by set.
 """
 
@@ -70,12 +70,12 @@ Spelling = Callable[[NodeProto, dict[str, Any], GraphView], Sequence[NodeProto] 
 
 
 def spell(node: NodeProto, graph: GraphView) -> Sequence[NodeProto]:
-    """Return what the importer is to read for a node: itself, mostly.
+    """Return the nodes that the importer should read instead of a node, mostly the node itself.
 
     Raises
     ------
-    Refused
-        The importer would read something else.
+    RefusedNode
+        The importer would compute something else.
     """
     known = node.domain in _ONNX and node.op_type not in ("Attention", *_FOREIGN)
     if not known and not (node.domain == "com.microsoft" and node.op_type in _MICROSOFT):
@@ -92,14 +92,14 @@ _FOREIGN = _MICROSOFT - {"Attention", "Gelu"}
 def _dropout(
     node: NodeProto, attributes: dict[str, Any], graph: GraphView
 ) -> list[NodeProto] | None:
-    """Nothing is dropped in inference; the mask, where it is read, is all ones."""
+    """Drop nothing in inference; a mask that is used is all ones."""
     training = graph.value(node.input[2]) if len(node.input) > 2 and node.input[2] else False
     if training is None or np.any(training):
         raise RefusedNode("training mode")
     nodes = [helper.make_node("Identity", [node.input[0]], [node.output[0]])]
     if len(node.output) < 2 or not node.output[1]:
         return nodes
-    # Before version 12, ONNX does not say what it is in inference, and runtimes differ.
+    # Before version 12, ONNX does not define the mask for inference, and runtimes differ.
     if graph.opset < 12 or node.input[0] not in graph.shapes:
         raise RefusedNode("the mask as an output")
     mask = graph.add(f"{node.output[1]}/ones", np.ones(graph.shapes[node.input[0]], np.bool_))
@@ -107,7 +107,7 @@ def _dropout(
 
 
 def _slice(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
-    """Before version 10 the bounds were attributes."""
+    """Turn the bounds into inputs: before version 10 they were attributes."""
     if graph.opset >= 10:
         return None
     starts, ends = attributes["starts"], attributes["ends"]

@@ -2,8 +2,8 @@
 
 The space is small: how many pixels and blocks of channels stay in registers, and how far the sum
 over input channels is unrolled. Each layer is compiled by itself with every tile, and all take
-turns. The database is written after each layer, so that a search can be stopped at any moment and
-goes on where it was.
+turns. The database is written after each layer, so that a search can be stopped at any time and
+resumed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from mlrepo.errors import UserError
 _SCHEMA = "mlrepo.tvm-tiles/1"
 _ROUNDS = 5
 _TURN_SECONDS = 0.01
-# What is not faster than the default tile by this much is noise: the default stays.
+# A smaller gain over the default tile is noise: the default is kept.
 _WORTH = 0.97
 
 
 @dataclass(frozen=True)
 class Tiled:
-    """A schedule with a tile that can be chosen.
+    """A schedule with a selectable tile.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Layer:
     Attributes
     ----------
     key:
-        What it is, independent of the process: the hash of its function's text.
+        An identifier that is stable across processes: the hash of its function's text.
     arguments:
         Shape and type of its inputs and, last, its output.
     schedule:
@@ -95,14 +95,14 @@ class Database:
 
     @property
     def adopted(self) -> bool:
-        """Whether a model is compiled with what was found: it was faster as a whole, or is untried.
+        """Whether to compile with the tiles found: they made the model faster, or are untried.
 
-        A tile that is faster where its layer runs by itself need not be so in the model.
+        A tile that is faster when its layer runs alone may not be faster in the model.
         """
         return not self._rejected.is_file()
 
     def adopt(self, better: bool) -> None:
-        """Keep whether the model as a whole is faster with what was found."""
+        """Record whether the model as a whole is faster with the tiles found."""
         try:
             if better:
                 self._rejected.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ class Database:
         return self.path.with_suffix(".rejected")
 
     def add(self, layer: Layer, tile: Tile, seconds: float, default: float) -> None:
-        """Keep the tile of a layer with its time and the default's."""
+        """Record the tile of a layer with its time and the default's."""
         entry = {"name": layer.name, "tile": asdict(tile), "us": round(seconds * 1e6, 1)}
         entry["default_us"] = round(default * 1e6, 1)
         self._write(self.path, {**self._layers(self.path), layer.key: entry})
@@ -166,7 +166,7 @@ class Database:
 
 
 def layer_key(function: Any) -> str:
-    """Return what identifies a function from one process to the next."""
+    """Return an identifier of a function that is stable across processes."""
     return sha256_bytes(function.script(show_meta=False).encode())[:24]
 
 
