@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict
 
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.request import BenchRequest
@@ -38,6 +38,15 @@ _NEAR_CHANCE = 0.05
 _MORE_QUERIES = re.compile(r"at least (\d+) (more )?queries")
 
 
+class RequestChange(TypedDict, total=False):
+    """Fields of the request that would have made a run VALID; times in seconds."""
+
+    qps: float
+    max_latency: float
+    count: int
+    time: float
+
+
 @dataclass(frozen=True)
 class Advice:
     """What failed, and the next attempt.
@@ -51,7 +60,7 @@ class Advice:
     """
 
     words: tuple[str, ...] = ()
-    change: Mapping[str, Any] = field(default_factory=dict)
+    change: RequestChange = field(default_factory=RequestChange)
 
     @property
     def options(self) -> str:
@@ -76,7 +85,7 @@ def advise(record: RunRecord) -> Advice:
         return Advice()
     reasons = " ".join(record.reasons)
     words: list[str] = []
-    change: dict[str, Any] = {}
+    change: RequestChange = {}
     if "Min duration not satisfied" in reasons or "Min queries not satisfied" in reasons:
         _too_short(record, reasons, words, change)
     if "Performance constraints not satisfied" in reasons:
@@ -92,7 +101,7 @@ def explain(record: RunRecord) -> str:
     return advice or " ".join(record.reasons) or f"The run is {record.validity}."
 
 
-def next_request(request: BenchRequest, change: Mapping[str, Any]) -> BenchRequest:
+def next_request(request: BenchRequest, change: RequestChange) -> BenchRequest:
     """Return the request with a change, which overrides ``--set`` for the same setting."""
     settings = {
         "qps": "target_qps",
@@ -161,7 +170,7 @@ def _reference(record: RunRecord) -> ReferenceModel | None:
     return next(own, known[0] if known else None)
 
 
-def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
+def _too_short(record: RunRecord, reasons: str, words: list[str], change: RequestChange) -> None:
     """Advise on a run with too few queries: LoadGen prepares them for the expected load."""
     effective = record.loadgen.effective
     limits = [
@@ -207,7 +216,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: dict[s
     )
 
 
-def _too_slow(record: RunRecord, words: list[str], change: dict[str, Any]) -> None:
+def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> None:
     effective = record.loadgen.effective
     share = effective.target_latency_percentile or 0.99
     latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
@@ -238,7 +247,7 @@ def _too_slow(record: RunRecord, words: list[str], change: dict[str, Any]) -> No
     )
 
 
-def _too_few(record: RunRecord, reasons: str, words: list[str], change: dict[str, Any]) -> None:
+def _too_few(record: RunRecord, reasons: str, words: list[str], change: RequestChange) -> None:
     queries = _metric(record, "query_count")
     match = _MORE_QUERIES.search(reasons)
     if queries is None or match is None:

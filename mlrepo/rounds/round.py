@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlrepo.rounds.layout import RoundLayout
 from mlrepo.rounds.traits import Traits
@@ -14,7 +14,7 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 if TYPE_CHECKING:
     from mlrepo.record import Metric
     from mlrepo.rounds.setting_table import LoadgenSetting
-    from mlrepo.rounds.tables import RoundTables
+    from mlrepo.rounds.tables import LeastAccuracy, RoundTables
 
 # Nanoseconds in each unit of latencies.
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}
@@ -214,7 +214,7 @@ class Round(Traits):
         """Return LoadGen's seeds of the round by name (``qsl_rng_seed``, …)."""
         return dict(self.tables["seeds"])
 
-    def accuracy_targets(self, benchmark: str, scenario: str) -> list[Mapping[str, Any]]:
+    def accuracy_targets(self, benchmark: str, scenario: str) -> list[LeastAccuracy]:
         """Return ``{"metric", "min"}`` per metric that a closed result must reach; may be empty."""
         by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
         return list(by_scenario.get(scenario) or by_scenario.get("*") or [])

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from mlrepo.limits import machine_cpus
 from mlrepo.record import LoadReading
@@ -43,6 +43,37 @@ def load_now(machine: Machine | None = None) -> LoadReading:
         total_ticks=sum(fields),
         steal_ticks=fields[7] if len(fields) >= 8 else 0,
     )
+
+
+class ProcessLoad(TypedDict):
+    """A process and the CPUs that it used on average."""
+
+    name: str
+    cpus: float
+
+
+class NoiseReading(TypedDict):
+    """What was seen beside the own processes; shares are of one, clocks in MHz, heat in Celsius.
+
+    None where the machine has no such sensor.
+    """
+
+    seconds: float
+    loadavg: list[float]
+    steal_share: float
+    throttle_events: int | None
+    mhz: Mapping[str, object] | None
+    celsius: Mapping[str, object] | None
+    others: list[ProcessLoad]
+    others_cpus: float
+    unseen_cpus: float
+    benchmarks: list[str]
+
+
+class NoiseReport(NoiseReading):
+    """The same, with one sentence per thing that was not quiet."""
+
+    disturbances: list[str]
 
 
 @dataclass(frozen=True)
@@ -110,7 +141,7 @@ class NoiseMeter:
         self._seen |= _process_seconds()
         self._benchmarks |= dict.fromkeys(other_benchmarks())
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> NoiseReport:
         """Return what was seen until now, and under ``disturbances`` what was not quiet."""
         seconds = max(time.monotonic() - self._begin, 1e-3)
         self._read()
@@ -129,7 +160,7 @@ class NoiseMeter:
         )
         clocks = [reading.mhz for reading in self._readings if reading.mhz]
         heat = [reading.celsius for reading in self._readings if reading.celsius is not None]
-        found = {
+        found: NoiseReading = {
             "seconds": round(seconds, 2),
             "loadavg": list(load.loadavg),
             "steal_share": round(stolen / ticks, 4) if ticks > 0 else 0.0,
@@ -153,7 +184,7 @@ class NoiseMeter:
         return {**found, "disturbances": disturbances(found)}
 
 
-def disturbances(report: Mapping[str, Any]) -> list[str]:
+def disturbances(report: NoiseReading) -> list[str]:
     """Return one sentence per thing that was beyond :data:`LIMITS`."""
     found = [f"another benchmark of mlrepo ran: {name}" for name in report["benchmarks"]]
     cpus = machine_cpus()

@@ -46,7 +46,7 @@ def test_an_offline_run_that_was_too_short() -> None:
         "LoadGen ran out of samples. It lasted 440 s, and 600 s are needed. It prepared them for "
         "100 per second, and the system did 150: raise --qps to 165.",
     )
-    assert advice.change == {"qps": pytest.approx(165.0)}
+    assert dict(advice.change) == {"qps": pytest.approx(165.0)}
 
 
 @pytest.mark.parametrize("mean", ["mean_latency", "mean_query_latency"])
@@ -63,7 +63,7 @@ def test_a_stream_that_ran_out_of_queries(mean: str) -> None:
     advice = advise(record)
     assert "It lasted 300 s, and 600 s are needed" in advice.words[0]
     assert "for 4 ms per query, and the system took 2 ms" in advice.words[0]
-    assert advice.change == {"max_latency": pytest.approx(0.0016)}
+    assert dict(advice.change) == {"max_latency": pytest.approx(0.0016)}
     assert advice.options == "--max-latency 0.0016"
 
 
@@ -80,10 +80,10 @@ def test_a_server_that_was_too_slow() -> None:
     assert len(advice.words) == 1
     assert "24.5 ms at the 99th percentile, 15 ms allowed" in advice.words[0]
     assert "4 % of the queries took longer, 1 % may" in advice.words[0]
-    assert advice.change == {"qps": pytest.approx(85.0)}
+    assert dict(advice.change) == {"qps": pytest.approx(85.0)}
     metrics["scheduled_samples_per_sec"] = 400.0
     record = _invalid("Server", SLOW, result=100.0, metrics=metrics, target_qps=400, **allowed)
-    assert advise(record).change == {"qps": pytest.approx(85.0)}
+    assert dict(advise(record).change) == {"qps": pytest.approx(85.0)}
     assert "did 100 of the 400 queries per second" in advise(record).words[0]
 
 

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
 
 from mlrepo.systems.machine import Machine
-from mlrepo.systems.noise import NoiseMeter, disturbances, load_now, read_sensors
+from mlrepo.systems.noise import NoiseMeter, NoiseReading, disturbances, load_now, read_sensors
 from tests import machines
 
 _BUSY = "import time; print(1, flush=True); end = time.time() + 20\nwhile time.time() < end: pass"
@@ -136,4 +137,4 @@ def test_each_limit_has_its_sentence(changes: dict[str, object], number: int) ->
         "throttle_events": 0,
         "benchmarks": [],
     }
-    assert len(disturbances({**quiet, **changes})) == number
+    assert len(disturbances(cast("NoiseReading", {**quiet, **changes}))) == number
