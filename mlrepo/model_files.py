@@ -57,7 +57,7 @@ class ModelFile:
     sha256: str
     state: FileState = field(default=(), compare=False)
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self) -> dict[str, object]:
         """Return name, size and SHA-256 as plain values."""
         return {"name": self.name, "size": self.size, "sha256": self.sha256}
 
@@ -106,7 +106,7 @@ class ModelFiles:
         """The state of each file by its name, to be compared with :func:`file_states`."""
         return {file.name: file.state for file in self.files}
 
-    def listed(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, object]]:
         """Return the files as plain values, one object for each."""
         return [file.listed() for file in self.files]
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mlrepo.bench.execute import execute
 from mlrepo.bench.request import BenchRequest
@@ -82,7 +81,7 @@ def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
         The backend failed; its reason is in the message.
     """
     _, inputs, _ = bench.prepare(replace(request, scenario="Offline", mode=SPEED))
-    spec: dict[str, Any] = {"run": inputs.spec.to_dict()}
+    spec: dict[str, object] = {"run": inputs.spec.to_dict()}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mlrepo-speed-") as name:
         directory = Path(name)

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlrepo.bench.console import shortened
 from mlrepo.bench.pending import ReferenceFacts
@@ -123,7 +122,7 @@ def judge(
 
 def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[str, ...]] | None:
     """Return validity and reasons if the child did not end well, else None."""
-    last: Mapping[str, Any] = {"event": "nothing"}
+    last: Mapping[str, object] = {"event": "nothing"}
     for event in read_events(directory):
         last = event
     if last["event"] == "finished" and (outcome is None or not outcome.stopped):
@@ -149,7 +148,7 @@ def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[
     return FAILED, tuple(reason for reason in reasons if reason)
 
 
-def _out_of_memory(last: Mapping[str, Any]) -> tuple[str, str]:
+def _out_of_memory(last: Mapping[str, object]) -> tuple[str, str]:
     queries = last.get("queries")
     listed = f" LoadGen's list was {queries}." if queries else ""
     advice = "Run it where more memory is available, or with a smaller --max-batchsize."
@@ -178,7 +177,7 @@ def _last_words(directory: Path) -> str:
     return f"The last line it printed: {last}" if last else ""
 
 
-def _phase(last: Mapping[str, Any]) -> str:
+def _phase(last: Mapping[str, object]) -> str:
     return {
         "nothing": "starting",
         "loading": "loading model and data",

@@ -129,7 +129,7 @@ class _Load:
     """The requested load, and how the machine was used."""
 
     record: RunRecord
-    environment: Mapping[str, Any]
+    environment: Mapping[str, object]
     round: Round
 
     def arguments(self, backend: str, remarks: list[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlrepo.backends.devices import CPU
 from mlrepo.errors import UserError
@@ -84,7 +83,7 @@ def _checked(entry: Tuned) -> Tuned:
 def remember(path: Path, entry: Tuned) -> None:
     """Save an entry in place of an earlier one with the same key."""
     kept = [known for known in read_tuned(path) if _key(known) != _key(entry)]
-    values: Mapping[str, Any] = {
+    values: Mapping[str, object] = {
         "schema": _SCHEMA,
         "tuned": [dataclasses.asdict(known) for known in (*kept, entry)],
     }

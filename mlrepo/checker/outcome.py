@@ -44,7 +44,7 @@ _RESULT_FIELDS = [
 _FINDING_FIELDS = [field.name for field in fields(Finding)]
 
 
-def to_values(outcome: Outcome) -> dict[str, Any]:
+def to_values(outcome: Outcome) -> dict[str, object]:
     """Return the outcome as JSON values; the columns of all rows are written once."""
     columns = next((list(row) for result in outcome.results for row in result.rows), [])
     return {

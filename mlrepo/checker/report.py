@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from mlrepo.findings import CRASH, Finding, without_crashes
 
@@ -47,7 +46,7 @@ class Result:
     value: float | None = None
     unit: str = ""
     accuracy: str = ""
-    rows: tuple[dict[str, Any], ...] = ()
+    rows: tuple[dict[str, object], ...] = ()
     findings: tuple[Finding, ...] = ()
     prints: tuple[tuple[str, str], ...] = ()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlrepo.checker.rules import RULES
 from mlrepo.findings import Finding
@@ -50,7 +49,7 @@ class Scope:
     model: str = ""
     scenario: str = ""
     category: str = ""
-    system: Mapping[str, Any] = field(default_factory=dict)
+    system: Mapping[str, object] = field(default_factory=dict)
     system_print: str = ""
     findings: list[Finding] = field(default_factory=list)
     prints: list[tuple[str, str]] = field(init=False, default_factory=list)

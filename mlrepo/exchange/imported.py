@@ -7,7 +7,6 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlrepo.checker.check import check
 from mlrepo.checker.endpoints.performance import scenario_of_endpoints
@@ -78,7 +77,7 @@ class ImportedRun:
 
     record: RunRecord
     files: Mapping[str, bytes]
-    workflow: Mapping[str, Any]
+    workflow: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ class Importer:
             return None
         return ImportedRun(record, files, facts.workflow)
 
-    def _measurements(self, directory: str, place: Place) -> dict[str, Any]:
+    def _measurements(self, directory: str, place: Place) -> dict[str, object]:
         name = self.round.layout.measurements_file(place).name
         if "*" not in str(self.round.tables["layout"]["measurements_json"]):
             return self._json(f"{directory}/{name}")
@@ -322,7 +321,7 @@ class Importer:
         except Missing:
             return b""
 
-    def _json(self, path: str) -> dict[str, Any]:
+    def _json(self, path: str) -> dict[str, object]:
         try:
             value = json.loads(self._bytes(path))
         except (ValueError, RecursionError, InvalidResult):

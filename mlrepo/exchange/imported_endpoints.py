@@ -98,7 +98,7 @@ def reasons(findings: Iterable[Finding], path: str, mode: str) -> tuple[str, ...
     )
 
 
-def _plain(values: Values) -> dict[str, Any]:
+def _plain(values: Values) -> dict[str, object]:
     found = {key: each.value for key, each in values.items()}
     began = found.get(_BEGAN)
     if isinstance(began, int | float) and 0 < began < 1 << 33:

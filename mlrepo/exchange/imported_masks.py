@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.exchange.imported_record import ResultFacts
@@ -62,7 +61,7 @@ def refuse_secret_names(record: RunRecord) -> None:
         )
 
 
-def _masked(values: Mapping[str, Any]) -> Mapping[str, Any]:
+def _masked(values: Mapping[str, object]) -> Mapping[str, object]:
     # As text: what is around a secret says what it is.
     text, counts = without_secrets(json.dumps(values).encode())
     if not counts:

@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.exchange.imported_endpoints import FILES
@@ -70,9 +70,9 @@ class ResultFacts:
 
     place: Place
     category: str
-    system: Mapping[str, Any]
-    measurements: Mapping[str, Any]
-    workflow: Mapping[str, Any]
+    system: Mapping[str, object]
+    measurements: Mapping[str, object]
+    workflow: Mapping[str, object]
     files: Mapping[str, bytes]
     path: str = ""
 

@@ -153,7 +153,7 @@ def _plain_name(path: Path) -> str:
     return path.name.removesuffix(_ENCRYPTED)
 
 
-def _listed(tree: CommitTree) -> Iterator[dict[str, Any]]:
+def _listed(tree: CommitTree) -> Iterator[dict[str, object]]:
     """Yield path, size and SHA-256 of each file; refuse one that holds a secret."""
     for path, entry in walk(tree):
         names = secrets_in_names("the path", [path])

@@ -85,7 +85,7 @@ class GitHub:
     def make_fork(self) -> None:
         """Ask GitHub to make the fork; it works on it in the background."""
         owner, _, name = self.fork_name().partition("/")
-        body: dict[str, Any] = {"name": name}
+        body: dict[str, object] = {"name": name}
         if owner.lower() != self._login.lower():
             body["organization"] = owner
         self._api.post(f"/repos/{self._official['full_name']}/forks", body)

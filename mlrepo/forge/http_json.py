@@ -78,16 +78,16 @@ class JsonApi:
                 time.sleep(min(attempt, self.timeout / 10 * attempt))
         return self._send("GET", path, None, question)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
         """Make something; sent once."""
         return self._send("POST", path, body)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+    def patch(self, path: str, body: Mapping[str, object]) -> Any:
         """Change something; sent once."""
         return self._send("PATCH", path, body)
 
     def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, question: str = ""
+        self, method: str, path: str, body: Mapping[str, object] | None, question: str = ""
     ) -> Any:
         url = self.root + urllib.parse.quote(path)
         what = f"{method} {url}"

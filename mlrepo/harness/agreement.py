@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class AgreementCheck:
     samples: Sequence[int]
     kind: str
 
-    def run(self, expected: Expected, batches: Sequence[int]) -> Mapping[str, Any]:
+    def run(self, expected: Expected, batches: Sequence[int]) -> Mapping[str, object]:
         """Compare batches of some sizes; return what the record says about the comparison.
 
         Raises

@@ -55,7 +55,7 @@ class Feed:
             )
         return cast
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the input and how samples are cast, for the record."""
         kept = self.dtype.itemsize >= np.dtype(FLOAT32).itemsize
         return {

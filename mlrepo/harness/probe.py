@@ -94,7 +94,7 @@ class Probe:
                 position = 0
         return {"rate": done / (time.perf_counter() - begin), "samples": done}
 
-    def classes(self) -> dict[str, Any]:
+    def classes(self) -> dict[str, object]:
         """Return the class of each input."""
         batch = self._batch(self._spec.batch)
         found: list[npt.NDArray[Any]] = []
@@ -103,7 +103,7 @@ class Probe:
             found.append(self._workload.postprocess(outputs))
         return {"classes": [int(value) for value in np.concatenate(found)]}
 
-    def check(self) -> dict[str, Any]:
+    def check(self) -> dict[str, object]:
         """Compare the backend's scores with the reference, as a run does.
 
         Raises
@@ -132,11 +132,11 @@ class Probe:
         check = agreement.AgreementCheck(spec.backend, predict, compared, kind)
         return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the backend's description."""
         return {"backend": dict(self._backend.describe())}
 
-    def tune(self, seconds: float, database: str, out: TextIO) -> dict[str, Any]:
+    def tune(self, seconds: float, database: str, out: TextIO) -> dict[str, object]:
         """Let the backend search for better code and load the result; progress goes to ``out``.
 
         Raises
@@ -152,7 +152,7 @@ class Probe:
         self._load()
         return {"summary": summary}
 
-    def adopt(self, better: bool) -> dict[str, Any]:
+    def adopt(self, better: bool) -> dict[str, object]:
         """Tell the backend, if it wants to know, whether what it found is faster as a whole."""
         keep = getattr(self._backend, "adopt", None)
         if keep is not None:
@@ -188,6 +188,6 @@ def spec_line(spec: ProbeSpec) -> str:
     return json.dumps(dataclasses.asdict(spec)) + "\n"
 
 
-def _say(out: TextIO, values: Mapping[str, Any]) -> None:
+def _say(out: TextIO, values: Mapping[str, object]) -> None:
     out.write(json.dumps(values) + "\n")
     out.flush()

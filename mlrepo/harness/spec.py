@@ -88,7 +88,7 @@ class RunSpec:
         raw = json.loads((directory / SPEC_FILE).read_text(encoding="utf-8"))
         return cls(**raw["run"])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the fields as plain values."""
         return asdict(self)
 

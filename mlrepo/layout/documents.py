@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.markdown import code, plain
@@ -34,7 +34,7 @@ def measurements(record: RunRecord) -> bytes:
 
 def system_description(record: RunRecord, system_json: bytes) -> bytes:
     """Return the description of the system under test: the system's, and what the run adds."""
-    description: dict[str, Any] = json.loads(system_json)
+    description: dict[str, object] = json.loads(system_json)
     description |= {
         "division": record.division,
         "submitter": record.submitter,
@@ -142,7 +142,7 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
 
 
 def model_mapping(
-    own: Mapping[str, Any], benchmarks: Mapping[str, str], round_: Round
+    own: Mapping[str, object], benchmarks: Mapping[str, str], round_: Round
 ) -> bytes | None:
     """Return ``model_mapping.json`` of the open division, or None where none is needed.
 
@@ -163,7 +163,7 @@ def model_mapping(
     return to_json({**found, **own})
 
 
-def to_json(value: Mapping[str, Any]) -> bytes:
+def to_json(value: Mapping[str, object]) -> bytes:
     """Return a JSON file as the layout's files are written: four spaces, a final newline."""
     return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode(
         "utf-8", "backslashreplace"

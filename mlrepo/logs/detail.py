@@ -24,7 +24,7 @@ class DetailLog:
         """LoadGen's version and commit, as it writes them."""
         return str(self.values.get("loadgen_version", ""))
 
-    def group(self, prefix: str) -> dict[str, Any]:
+    def group(self, prefix: str) -> dict[str, object]:
         """Return all keys that begin with ``prefix``, without it."""
         return {
             key.removeprefix(prefix): value

@@ -56,7 +56,7 @@ def parse_config(data: bytes) -> Any:
     return parse_yaml(data) or {}
 
 
-def performance_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
+def performance_values(tables: Mapping[str, object], results: Any, config: Any) -> Values:
     """Return the values of a performance run by their keys in a detail log.
 
     Parameters
@@ -76,7 +76,7 @@ def performance_values(tables: Mapping[str, Any], results: Any, config: Any) -> 
     return values
 
 
-def accuracy_values(tables: Mapping[str, Any], results: Any, config: Any) -> Values:
+def accuracy_values(tables: Mapping[str, object], results: Any, config: Any) -> Values:
     """Return the values of an accuracy run; see :func:`performance_values`."""
     values = _mapped(tables, results, config)
     if not isinstance(results, dict):
@@ -89,7 +89,7 @@ def accuracy_values(tables: Mapping[str, Any], results: Any, config: Any) -> Val
     return values
 
 
-def scores(results: Mapping[str, Any]) -> list[Any]:
+def scores(results: Mapping[str, object]) -> list[Any]:
     """Return the scores of an accuracy run, one per data set; raise :class:`ValueError`."""
     listed = results.get("accuracy_scores", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):

@@ -118,7 +118,7 @@ def _load(data: bytes) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _is_own(repo: Mapping[str, Any], hook: Mapping[str, Any]) -> bool:
+def _is_own(repo: Mapping[str, object], hook: Mapping[str, object]) -> bool:
     return (
         repo["repo"] == "local"
         and hook.get("language") == "system"

@@ -178,19 +178,19 @@ class _Importer:
             for name in [*names, *lists]
         ]
 
-    def inherited_settings(self) -> Mapping[str, Any]:
+    def inherited_settings(self) -> Mapping[str, object]:
         """Return the previous round's classes, for a checkout without mlperf.conf."""
         self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
         return SHIPPED.newest_up_to(self._name).tables["settings"]
 
-    def inherited_traits(self) -> Mapping[str, Any]:
+    def inherited_traits(self) -> Mapping[str, object]:
         """Return the traits of the newest round up to this one: they are in code, not in tables."""
         before = SHIPPED.newest_up_to(self._name)
         if before.name != self._name:
             self.missing.append(
                 f"{KEY}: no table of the checker says them; they are those of {before.name}"
             )
-        traits: Mapping[str, Any] = before.tables[KEY]
+        traits: Mapping[str, object] = before.tables[KEY]
         return traits
 
     def _own(self, key: str, source: str) -> Any:
@@ -215,7 +215,7 @@ class _Importer:
         if key not in import_map.OPTIONAL and held and held != import_map.ABSENT.get(key):
             self.missing.append(f"{key}: {why}")
 
-    def _scenarios(self, category: str) -> dict[str, Any] | None:
+    def _scenarios(self, category: str) -> dict[str, object] | None:
         sources = [f"{word}-scenarios-{category}" for word in ("required", "optional")]
         self._used_keys.update(sources)
         if not any(source in self._base for source in sources):
@@ -241,7 +241,7 @@ class _Importer:
                     fields = [*fields, *self._known[name]]
         return fields
 
-    def _results(self) -> dict[str, Any]:
+    def _results(self) -> dict[str, object]:
         self._used.add("RESULT_FIELD_NEW")
         by_round = self._known.get("RESULT_FIELD_NEW")
         # The first checkers with a detail log have one table, not one per round.
@@ -266,7 +266,7 @@ class _Importer:
             result["endpoints"] = self._endpoints() if of_round else None
         return result
 
-    def _endpoints(self) -> dict[str, Any]:
+    def _endpoints(self) -> dict[str, object]:
         result = {
             key: self._constant(f"endpoints.{key}", source)
             for key, source in import_map.ENDPOINTS.items()
@@ -274,7 +274,7 @@ class _Importer:
         bounds = [self._constant("endpoints", name) for name in ("TEST09_LOW", "TEST09_HIGH")]
         return result | {"test09_mean_output_tokens": bounds}
 
-    def _from_functions(self, models: list[str]) -> dict[str, Any]:
+    def _from_functions(self, models: list[str]) -> dict[str, object]:
         trees, name, divisions = self._trees, self._name, ("closed", "open", "network")
         optional = self._read("required_files", lambda: functions.always_optional_files(trees))
         return {
@@ -326,8 +326,8 @@ class _Importer:
             self._lacks(key, str(error))
             return import_map.ABSENT.get(key)
 
-    def _paths(self) -> dict[str, Any] | None:
-        result: dict[str, Any] = {}
+    def _paths(self) -> dict[str, object] | None:
+        result: dict[str, object] = {}
         for name, table in self._known.items():
             if name.endswith(("_PATH", "_DIR")) and isinstance(table, dict):
                 self._used.add(name)
@@ -342,12 +342,12 @@ def _of_round(table: Any, name: str) -> Any:
     return table.get(name) if any(_ROUND.fullmatch(str(key)) for key in table) else table
 
 
-def _targets(value: Any) -> dict[str, Any]:
+def _targets(value: Any) -> dict[str, object]:
     by_scenario = value if isinstance(value, dict) else {"*": value}
     return {scenario: _pairs(pairs, "min") for scenario, pairs in by_scenario.items()}
 
 
-def _pairs(values: list[Any], bound: str) -> list[dict[str, Any]]:
+def _pairs(values: list[Any], bound: str) -> list[dict[str, object]]:
     """Return the checker's ``(metric, number, metric, number, …)`` as one mapping per metric."""
     return [
         {"metric": metric, bound: number}

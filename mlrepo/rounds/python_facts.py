@@ -25,7 +25,7 @@ class NotAFact(ValueError):
     """An expression is more than literals, known names, arithmetic and comparisons."""
 
 
-def fact(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def fact(node: ast.expr, names: Mapping[str, object]) -> Any:
     """Return the value of an expression.
 
     ``names`` has the values of names and of dotted names (``self.version``). Only numbers can be
@@ -42,7 +42,7 @@ def fact(node: ast.expr, names: Mapping[str, Any]) -> Any:
         raise NotAFact(str(error)) from error
 
 
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def _value(node: ast.expr, names: Mapping[str, object]) -> Any:
     match node:
         case ast.Constant():
             return node.value
@@ -72,7 +72,7 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     raise NotAFact(f"{type(node).__name__} is not data")
 
 
-def _mapping(node: ast.Dict, names: Mapping[str, Any]) -> dict[Any, Any]:
+def _mapping(node: ast.Dict, names: Mapping[str, object]) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if key is None:

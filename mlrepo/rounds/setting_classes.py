@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from mlrepo.errors import UserError
 from mlrepo.rounds.round import NUMBER_OF_STREAMS
@@ -21,13 +20,13 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS, Scenario
 _PLACES = ("loadgen/mlperf.conf", "mlperf.conf")  # up to v4.1 it was not part of LoadGen
 _LARGEST_SOURCE = 1 << 20
 _CLOSED = {"divisions": ["closed", "network"]}
-_FREE: Mapping[str, Any] = {"class": FREE}
+_FREE: Mapping[str, object] = {"class": FREE}
 _NS_PER_MS = 1_000_000
 
 
 def classes_in(
     checkout: Path, early_stopping: Sequence[str], result_fields: Mapping[str, str]
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return the table ``settings`` of a round; None if the checkout has no ``mlperf.conf``.
 
     Parameters
@@ -79,12 +78,12 @@ def _lines(text: str) -> dict[tuple[str, str, str], float]:
 
 def _classes(
     conf: Mapping[tuple[str, str, str], float], early: Sequence[str], results: Mapping[str, str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     def models(key: str) -> dict[str, int]:
         """Return the models for which the file sets ``key`` to 1, in any scenario."""
         return {model: 1 for (model, _, name), value in conf.items() if (name, value) == (key, 1)}
 
-    def percentile(scenario: str) -> dict[str, Any]:
+    def percentile(scenario: str) -> dict[str, object]:
         key = "target_latency_percentile"
         per_model = {
             model: round(value / 100, 9)
@@ -95,9 +94,9 @@ def _classes(
         return {"class": MINIMUM, "value": least, "per_model": per_model} | {"below": 1}
 
     timed = (name for name, each in LOADGEN_SCENARIOS.items() if not each.at_once)
-    seed = {"*": {"class": PRESCRIBED, "table": "seeds"}}
+    seed: Mapping[str, object] = {"*": {"class": PRESCRIBED, "table": "seeds"}}
     off = {"*": {"class": FORBIDDEN, "value": 0}}
-    found: dict[str, Any] = {
+    found: dict[str, Mapping[str, object]] = {
         "scenario": {"logged": "effective_scenario", "*": _FREE},
         "mode": {"logged": "effective_test_mode", "*": {"class": FORBIDDEN}},
         "target_latency_percentile": {
@@ -196,14 +195,14 @@ def _classes(
     return {key: {"logged": f"effective_{key}", **found[key]} for key in sorted(found)}
 
 
-def _where(holds: Callable[[Scenario], bool], entry: Mapping[str, Any]) -> dict[str, Any]:
+def _where(holds: Callable[[Scenario], bool], entry: Mapping[str, object]) -> dict[str, object]:
     """Return the entry for each of LoadGen's scenarios that meets a condition."""
     return {name: entry for name, each in LOADGEN_SCENARIOS.items() if holds(each)}
 
 
 def _samples_per_query(
     conf: Mapping[tuple[str, str, str], float], scenario: str, result: str
-) -> Mapping[str, Any]:
+) -> Mapping[str, object]:
     """Return the class of a query's sample count, which is the result in the oldest rounds.
 
     ``result`` is LoadGen's key of the scenario's result.

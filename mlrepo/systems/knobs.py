@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Knob:
     problem: str = ""
 
 
-def knobs(machine: Machine, state: Mapping[str, Any]) -> list[Knob]:
+def knobs(machine: Machine, state: Mapping[str, object]) -> list[Knob]:
     """Return the knobs for a wanted state, in the order to write them."""
     found: list[Knob] = []
     for key, expand in _EXPAND.items():
@@ -122,7 +122,7 @@ def _swappiness(machine: Machine, key: str, value: int) -> Iterator[Knob]:
 
 
 # CPUs first: only those online have frequency files. Turbo moves the frequency limits.
-_EXPAND: Mapping[str, Any] = {
+_EXPAND: Mapping[str, Callable[[Machine, str, Any], Iterator[Knob]]] = {
     "smt": _smt,
     "online": _online,
     "turbo": _turbo,

@@ -40,7 +40,7 @@ class Dataset(Protocol):
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the preprocessed samples, contiguous, shape [len(indices), *sample_shape]."""
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return name, sample count and fingerprint (SHA-256) for the record."""
 
 
@@ -124,7 +124,7 @@ class Accuracy:
     unit: str
     judged: int
     text: str
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 class RegisteredDataset(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
@@ -61,7 +61,7 @@ class ChannelsLast:
 
         return np.ascontiguousarray(self.images.load(indices).transpose(0, 2, 3, 1))
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the description of the images, and the layout."""
         return {**self.images.describe(), "layout": NHWC}
 

@@ -173,7 +173,7 @@ def _reader(name: str, batch: int, calibration: Calibration, on_progress: OnProg
         def set_range(self, start_index: int, end_index: int) -> None:
             self._waiting = range(start_index, end_index)
 
-        def get_next(self) -> dict[str, Any] | None:
+        def get_next(self) -> dict[str, object] | None:
             if not self._waiting:
                 return None
             row, self._waiting = self._waiting[0], self._waiting[1:]

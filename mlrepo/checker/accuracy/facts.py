@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs.run_facts import ACCURACY_KEYS, judge_accuracy_facts
@@ -149,7 +148,7 @@ def is_possible(metric: str, value: float, least: float) -> bool:
 
 
 def judge_accuracy_run(
-    scope: Scope, directory: str, text: str, values: Mapping[str, Any], errors: int
+    scope: Scope, directory: str, text: str, values: Mapping[str, object], errors: int
 ) -> Breaches:
     """Yield where the logs in ``accuracy/`` contradict the accuracy stated in ``text``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from mlrepo.checker.accuracy.facts import (
     KEYS,
@@ -51,7 +51,7 @@ class AccuracyJudgement:
     official: bool
     text: str = ""
     stops: bool = False
-    logged: Mapping[str, Any] = field(default_factory=dict)
+    logged: Mapping[str, object] = field(default_factory=dict)
     counts: bool = True
     metrics: Mapping[str, MetricReading] = field(default_factory=dict)
 
@@ -159,7 +159,7 @@ class _Detail:
     """Whether the official checker accepts a detail log, and what the log says."""
 
     is_accepted: bool
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 def _judge_detail(docket: Docket, directory: str, text: str) -> _Detail:
@@ -216,7 +216,7 @@ def _judge_errors(scope: Scope, path: str, scan: DetailScan) -> Breaches:
         )
 
 
-def judge_sample_count(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+def judge_sample_count(scope: Scope, path: str, values: Mapping[str, object]) -> Breaches:
     """Yield an accuracy run that does not cover the data set, or the part the round asks for."""
     by_directory = scope.round.counts_samples_by_directory
     scenario = scope.place.scenario if by_directory else scope.scenario

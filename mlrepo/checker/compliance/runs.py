@@ -31,7 +31,7 @@ from mlrepo.logs.verify import Score, scores
 from mlrepo.scenarios import SCENARIOS, Scenario, named
 from mlrepo.tree import Missing
 
-Values = Mapping[str, Any]
+Values = Mapping[str, object]
 
 _RUN = "performance/run_1"
 _LATENCIES = tuple(f"result_{name}_latency_ns" for name in ("min", "mean", "max"))

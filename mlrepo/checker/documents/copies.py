@@ -13,7 +13,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mlrepo.checker.report import Result
 from mlrepo.checker.rules import RULES
@@ -25,7 +24,7 @@ SYSTEM = "system"
 """The name of the fingerprint of a system description."""
 
 
-def description_print(description: Mapping[str, Any]) -> str:
+def description_print(description: Mapping[str, object]) -> str:
     """Return the fingerprint of a system description."""
     text = json.dumps(description, sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()

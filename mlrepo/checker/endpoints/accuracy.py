@@ -58,7 +58,7 @@ def _judge_targets(scope: Scope, path: str, results: Any) -> Breaches:
         return
     official = scope.model == _HELD_TO_TARGET
     entries = accuracy_entries(results)
-    entry: Mapping[str, Any] = entries[0] if len(entries) == 1 else {}
+    entry: Mapping[str, object] = entries[0] if len(entries) == 1 else {}
     targets = scope.round.accuracy_targets(scope.model, scope.scenario)
     for at, target in enumerate(targets):
         metric, least = target["metric"], target["min"]
@@ -81,7 +81,7 @@ def _judge_targets(scope: Scope, path: str, results: Any) -> Breaches:
         yield from _compare(scope, path, metric, number, least, held=official)
 
 
-def _said(entries: Sequence[Mapping[str, Any]]) -> object:
+def _said(entries: Sequence[Mapping[str, object]]) -> object:
     return entries[0]["score"] if len(entries) == 1 else f"{len(entries)} scores of accuracy"
 
 
@@ -124,7 +124,7 @@ def _compare(
         )
 
 
-def _measured(entry: Mapping[str, Any], metric: str, *, is_own: bool) -> float | None:
+def _measured(entry: Mapping[str, object], metric: str, *, is_own: bool) -> float | None:
     """Return an entry's value of a metric; a single score is of the benchmark's own metric."""
     score = entry.get("score")
     if isinstance(score, dict):

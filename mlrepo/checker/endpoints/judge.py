@@ -89,7 +89,7 @@ def judge_endpoints(scope: Scope) -> Judging[EndpointsRun]:
     return run
 
 
-def _judge_completeness(scope: Scope, data: Mapping[str, Any]) -> Breaches:
+def _judge_completeness(scope: Scope, data: Mapping[str, object]) -> Breaches:
     """Strict: each file says whether the harness completed all requested work."""
     for name, results in data.items():
         entries = value_at(results, "accuracy_scores") if name == SCORES else [results]
@@ -113,7 +113,7 @@ class _Files:
 
     scope: Scope
     config_path: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, object] = field(default_factory=dict)
 
     def config(self) -> Judging[Any]:
         """Return the configuration; the official parser takes the first one that it can read."""

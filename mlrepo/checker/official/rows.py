@@ -40,7 +40,7 @@ class Figures:
     scenario: str = ""
 
 
-def rows(scope: Scope, figures: Figures) -> tuple[dict[str, Any], ...]:
+def rows(scope: Scope, figures: Figures) -> tuple[dict[str, object], ...]:
     """Return the result's rows: its performance, its power, or both."""
     # The checker of v5.0 looks up units by directory name.
     model = scope.place.benchmark if scope.round.version == (5, 0) else scope.model
@@ -66,7 +66,7 @@ def describes_power_supplies(round: Round) -> bool:
     return bool((round.tables.get("paths") or {}).get("NAMEPLATE_POWER_PATH"))
 
 
-def _row(scope: Scope, figures: Figures, value: object, unit: str) -> dict[str, Any]:
+def _row(scope: Scope, figures: Figures, value: object, unit: str) -> dict[str, object]:
     system, place, modern = scope.system, scope.place, scope.round.version >= (6, 0)
     status = str(system.get("status")).lower()
     availability = "rdi" if status.startswith("research,") else status

@@ -30,7 +30,7 @@ _PRINTED = (
 _NO_TEXT = "the field {} is no text"
 
 
-def of_description(round: Round, description: Mapping[str, Any]) -> str:
+def of_description(round: Round, description: Mapping[str, object]) -> str:
     """Return why the checker crashes on a system description; '' also if it rejects it first."""
     if not (1, 0) <= round.version < (6, 0):
         return ""
@@ -48,7 +48,7 @@ def of_description(round: Round, description: Mapping[str, Any]) -> str:
     return "" if isinstance(description.get("submitter"), str) else _NO_TEXT.format("submitter")
 
 
-def of_row(round: Round, system: Mapping[str, Any], weights: Any, *, has_power: bool) -> str:
+def of_row(round: Round, system: Mapping[str, object], weights: Any, *, has_power: bool) -> str:
     """Return why the checker crashes when it writes the row of a valid result.
 
     ``weights`` are the ``weight_data_types`` of the measurements.
@@ -64,7 +64,7 @@ def of_row(round: Round, system: Mapping[str, Any], weights: Any, *, has_power: 
     )
 
 
-def _of_texts(round: Round, system: Mapping[str, Any]) -> str:
+def _of_texts(round: Round, system: Mapping[str, object]) -> str:
     for field in ("system_name", "host_processor_model_name", "accelerator_model_name"):
         if not isinstance(system.get(field), str):
             return _NO_TEXT.format(field)
@@ -83,7 +83,7 @@ def _of_counts(system: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_notes(round: Round, system: Mapping[str, Any]) -> str:
+def _of_notes(round: Round, system: Mapping[str, object]) -> str:
     hardware, software = system.get("hw_notes", ""), system.get("sw_notes")
     if software and not isinstance(software, str):
         return _NO_TEXT.format("sw_notes")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope
@@ -57,7 +56,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
         )
 
 
-def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Breaches:
+def judge_window(scope: Scope, seconds: float, detail: Mapping[str, object]) -> Breaches:
     """Compare the window from power_begin to power_end with the duration of the run."""
     path = f"{scope.path}/performance/run_1/mlperf_log_detail.txt"
     duration = _duration(detail)
@@ -79,7 +78,7 @@ def judge_window(scope: Scope, seconds: float, detail: Mapping[str, Any]) -> Bre
     )
 
 
-def _duration(detail: Mapping[str, Any]) -> float:
+def _duration(detail: Mapping[str, object]) -> float:
     """Return the run's duration in seconds by its own figures; 0 if they do not say."""
     scenario = named(detail.get("effective_scenario"))
     queries = _number(detail, "result_query_count")
@@ -92,7 +91,7 @@ def _duration(detail: Mapping[str, Any]) -> float:
     return queries * (per_query or _number(detail, "result_mean_latency_ns")) / 1e9
 
 
-def _number(detail: Mapping[str, Any], key: str) -> float:
+def _number(detail: Mapping[str, object], key: str) -> float:
     value = detail.get(key)
     try:
         return float(value) if isinstance(value, int | float) else 0.0

@@ -90,7 +90,9 @@ def _record(scope: Scope, end: str) -> Judging[Mapping[str, Any] | None]:
     return record
 
 
-def _judge_sums(scope: Scope, client: Mapping[str, Any], server: Mapping[str, Any]) -> Breaches:
+def _judge_sums(
+    scope: Scope, client: Mapping[str, object], server: Mapping[str, object]
+) -> Breaches:
     for name in _FILES:
         path = _path(scope, name)
         said = [sums[name] for sums in (client, server) if name in sums]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from mlrepo.checker.runs.statements import Statements
 from mlrepo.scenarios import SCENARIOS, Scenario, named
@@ -96,7 +95,7 @@ KEYS = frozenset(
 )
 
 
-def absent_lines(values: Mapping[str, Any], *, has_result: bool) -> list[str]:
+def absent_lines(values: Mapping[str, object], *, has_result: bool) -> list[str]:
     """Return the keys that LoadGen writes into each log but that lack a value of their type here.
 
     Parameters
@@ -118,7 +117,7 @@ def absent_lines(values: Mapping[str, Any], *, has_result: bool) -> list[str]:
     ]
 
 
-def _run_numbers(values: Mapping[str, Any]) -> Iterator[str]:
+def _run_numbers(values: Mapping[str, object]) -> Iterator[str]:
     scenario = named(values.get("effective_scenario"))
     yield from _RUN_NUMBERS
     yield from _LATENCIES

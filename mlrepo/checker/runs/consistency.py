@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from mlrepo.checker.runs.scenario_consistency import offline, server, stream
 from mlrepo.checker.runs.statements import EARLY_STOPPING_TEXTS, Contradiction, Statements
@@ -108,7 +107,7 @@ KEYS = frozenset(
 )
 
 
-def contradictions(values: Mapping[str, Any]) -> Iterator[Contradiction]:
+def contradictions(values: Mapping[str, object]) -> Iterator[Contradiction]:
     """Yield what cannot be true of a run that LoadGen calls VALID, from its detail log's values."""
     if values.get("result_validity") != "VALID":
         return

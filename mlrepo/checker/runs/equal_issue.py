@@ -8,7 +8,6 @@ believes a log only if it has the text ``"true"``, which no LoadGen writes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.scope import Scope

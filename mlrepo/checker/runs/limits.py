@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs.numbers import Unjudgeable, compared, out_of_bounds
@@ -29,7 +28,7 @@ def line_of_key(scope: Scope, path: str, key: str) -> int:
 
 
 def judge_limits(
-    scope: Scope, path: str, scenario: str, values: Mapping[str, Any], test: str
+    scope: Scope, path: str, scenario: str, values: Mapping[str, object], test: str
 ) -> Breaches:
     """Yield limits that a run of ``scenario`` misses; ``values`` are those of its log.
 
@@ -48,7 +47,7 @@ def _hold(
     rule: str,
     path: str,
     message: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     key: str,
     *,
     least: float | None = None,
@@ -70,7 +69,7 @@ def _hold(
         )
 
 
-def _judge_settings(scope: Scope, path: str, values: Mapping[str, Any], test: str) -> Breaches:
+def _judge_settings(scope: Scope, path: str, values: Mapping[str, object], test: str) -> Breaches:
     least = scope.round.tables["performance_sample_count_min"].get(scope.model)
     if least is None:
         raise Unjudgeable(f"The round does not know the benchmark {scope.model}.")
@@ -96,7 +95,7 @@ def _judge_settings(scope: Scope, path: str, values: Mapping[str, Any], test: st
     yield from _judge_tokens(scope, path, values)
 
 
-def _judge_tokens(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+def _judge_tokens(scope: Scope, path: str, values: Mapping[str, object]) -> Breaches:
     if not has_token_latencies(scope.round, scope.model):
         return
     if not values.get("requested_use_token_latencies"):
@@ -117,7 +116,7 @@ def _judge_tokens(scope: Scope, path: str, values: Mapping[str, Any]) -> Breache
 
 
 def _hold_to_token_limits(
-    scope: Scope, path: str, values: Mapping[str, Any], scenario: str, part: str = ""
+    scope: Scope, path: str, values: Mapping[str, object], scenario: str, part: str = ""
 ) -> Breaches:
     if not has_token_limits(scope.round, scenario):
         return
@@ -140,7 +139,9 @@ def stops_early(round: Round, scenario: str) -> bool:
     return scenario in (round.tables.get("early_stopping_scenarios") or ())
 
 
-def _judge_latency(scope: Scope, path: str, scenario: str, values: Mapping[str, Any]) -> Breaches:
+def _judge_latency(
+    scope: Scope, path: str, scenario: str, values: Mapping[str, object]
+) -> Breaches:
     limit = (scope.round.tables["latency_limit_ns"].get(scope.model) or {}).get(scenario)
     if stops_early(scope.round, scenario):
         if not values.get("early_stopping_met"):
@@ -189,7 +190,7 @@ def _judge_latency(scope: Scope, path: str, scenario: str, values: Mapping[str, 
         )
 
 
-def _judge_amount(scope: Scope, path: str, scenario: str, values: Mapping[str, Any]) -> Breaches:
+def _judge_amount(scope: Scope, path: str, scenario: str, values: Mapping[str, object]) -> Breaches:
     tables = scope.round.tables
     if not tables["min_queries"]:
         return  # v0.5 sets none

@@ -24,7 +24,7 @@ def computed(values: Mapping[str, Any], key: str) -> float:
         raise Unjudgeable(f"The log holds no number {key}.") from error
 
 
-def compared(values: Mapping[str, Any], key: str) -> float:
+def compared(values: Mapping[str, object], key: str) -> float:
     """Return a value that the official checkers compare or compute with as it is.
 
     Raises

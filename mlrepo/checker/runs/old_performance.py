@@ -67,9 +67,9 @@ def scan_summary(text: str, round: Round) -> DetailScan:
     return DetailScan(_values(text, round), head=head)
 
 
-def _values(text: str, round: Round) -> dict[str, Any]:
+def _values(text: str, round: Round) -> dict[str, object]:
     """Return a summary's values, by their names in detail logs; results by the round's names."""
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     fields: dict[str, str] = {}
     for line in text.splitlines():
         if _VALID.match(line):

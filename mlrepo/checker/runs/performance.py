@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlrepo.checker.breach import Breach, Breaches, Judging
 from mlrepo.checker.docket import Docket
@@ -202,7 +201,7 @@ def _of_other_scenario(scope: Scope, path: str, message: str, run: Run) -> Breac
     )
 
 
-def _judge_network(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+def _judge_network(scope: Scope, path: str, values: Mapping[str, object]) -> Breaches:
     if "network" not in scope.round.tables["divisions"]:
         return
     over_network = str(scope.system.get("is_network")).lower() == "true"

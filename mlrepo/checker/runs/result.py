@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.checker.compliance.runs import KEYS as OF_TESTS
 from mlrepo.checker.official.rows import units
@@ -77,7 +76,7 @@ def _result_keys(round: Round) -> frozenset[str]:
 
 
 def result_of(
-    round: Round, model: str, scenario: str, values: Mapping[str, Any]
+    round: Round, model: str, scenario: str, values: Mapping[str, object]
 ) -> tuple[str, float]:
     """Return the key of the result, and its value.
 
@@ -107,7 +106,7 @@ def in_unit_of_summary(round: Round, model: str, scenario: str, key: str, result
     return result / 1e3 if units(round, model, scenario) == "Latency (s)" else result
 
 
-def inferred(wanted: str, source: str, values: Mapping[str, Any]) -> float:
+def inferred(wanted: str, source: str, values: Mapping[str, object]) -> float:
     """Return the result of a scenario, inferred from a run of another one.
 
     Raises

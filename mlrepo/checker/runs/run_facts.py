@@ -102,7 +102,7 @@ ACCURACY_KEYS = frozenset(
 
 
 def judge_performance_facts(
-    scope: Scope, path: str, values: Mapping[str, Any], test: str
+    scope: Scope, path: str, values: Mapping[str, object], test: str
 ) -> Breaches:
     """Yield a log that is not of a performance run, has other settings or contradicts itself.
 
@@ -176,7 +176,7 @@ def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str
             yield _breach(scope, rule, path, broken.logged, message, broken.expected, actual)
 
 
-def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, object]) -> Breaches:
     """Yield a detail log in ``accuracy/`` that is not of an accuracy run."""
     yield from _judge_lines(scope, path, values, has_result=False)
     yield from _judge_mode(scope, path, values, "accuracy-mode", "AccuracyOnly")
@@ -194,7 +194,7 @@ def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, Any]) -> 
 
 
 def _judge_lines(
-    scope: Scope, path: str, values: Mapping[str, Any], *, has_result: bool
+    scope: Scope, path: str, values: Mapping[str, object], *, has_result: bool
 ) -> Breaches:
     absent = completeness.absent_lines(values, has_result=has_result)
     if absent:
@@ -211,7 +211,7 @@ def _judge_lines(
 
 
 def _judge_mode(
-    scope: Scope, path: str, values: Mapping[str, Any], rule: str, wanted: str
+    scope: Scope, path: str, values: Mapping[str, object], rule: str, wanted: str
 ) -> Breaches:
     mode = values.get("effective_test_mode")
     if mode not in (None, wanted, _BOTH):
@@ -226,7 +226,7 @@ def _judge_mode(
         )
 
 
-def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> Breaches:
+def judge_run_dates(scope: Scope, path: str, values: Mapping[str, object]) -> Breaches:
     """Yield impossible dates, and a LoadGen that was built from changed sources."""
     if "test_datetime" not in values:
         return
@@ -291,7 +291,7 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, Any]) -> Breac
 
 
 def judge_pair(
-    scope: Scope, performance: Mapping[str, Any], accuracy: Mapping[str, Any]
+    scope: Scope, performance: Mapping[str, object], accuracy: Mapping[str, object]
 ) -> Breaches:
     """Yield an accuracy run that is of another LoadGen or scenario than the performance run."""
     path = f"{scope.path}/accuracy/mlperf_log_detail.txt"

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlrepo.scenarios import named
 
@@ -53,7 +52,7 @@ class Statements:
         The first value of each key.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
     def number(self, key: str) -> float:
         """Return a number of the log, or NaN, for which no comparison is true."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlrepo.checker.breach import Breach, Breaches
 from mlrepo.checker.runs.performance import Run
 from mlrepo.checker.scope import Scope
@@ -38,7 +36,7 @@ def judge_summary(scope: Scope, directory: str, run: Run) -> Breaches:
     yield from judge_error_count(scope, path, text, run.scan.error_count(trusts_count=False))
 
 
-def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, Any]) -> Breaches:
+def _judge_estimates(scope: Scope, path: str, text: str, values: dict[str, object]) -> Breaches:
     for key in _EARLY_STOPPING:
         logged = estimates(str(values.get(key, "")))
         if not logged:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
@@ -32,7 +31,7 @@ def has_token_limits(round: Round, scenario: str) -> bool:
 
 
 def token_limits_exceeded(
-    round: Round, model: str, scenario: str, values: Mapping[str, Any]
+    round: Round, model: str, scenario: str, values: Mapping[str, object]
 ) -> tuple[str, str, str] | None:
     """Return the key of a latency that exceeds its limit, the expected and the actual value.
 

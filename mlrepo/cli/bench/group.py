@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -76,7 +76,7 @@ def run(ctx: click.Context, /, request: Request[RunPlan], trust_prefix: bool, as
     before_runs(bench)
     code, done = _run_all(bench, asked, plan, as_json=as_json)
     last = done[-1]
-    tests: list[dict[str, Any]] = []
+    tests: list[dict[str, object]] = []
     if plan.compliance and last.record.validity == VALID:
         asked = replace(asked, scenario=last.record.scenario)
         failed, tested = run_tests(bench, asked, (), quiet=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -109,7 +109,7 @@ def command(
     return 0 if peak.confirmed else 1
 
 
-def _values(peak: Peak, path: Path | None) -> dict[str, Any]:
+def _values(peak: Peak, path: Path | None) -> dict[str, object]:
     points = [
         {
             "label": point.label,

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -186,7 +186,7 @@ def print_run(done: ConcludedRun) -> None:
         click.echo(f"  not set by the platform profile {record.platform}: {problem}", err=True)
 
 
-def run_values(done: ConcludedRun) -> dict[str, Any]:
+def run_values(done: ConcludedRun) -> dict[str, object]:
     """Return a run for JSON output: its commit and record."""
     return {"commit": done.commit, "record": done.record.to_dict()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -152,7 +152,7 @@ def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
 
     number = len(planned.wanted)
     codes: dict[int, int] = {}
-    done: list[dict[str, Any]] = []
+    done: list[dict[str, object]] = []
     lines: list[ProgressLine] = []
 
     def on_step(index: int, step: PlannedRun, left: float) -> Callable[[Progress], None]:
@@ -222,7 +222,7 @@ def _print_plan(planned: Suite) -> None:
     click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
 
 
-def _plan_values(planned: Suite) -> list[dict[str, Any]]:
+def _plan_values(planned: Suite) -> list[dict[str, object]]:
     return [
         {**asdict(step.cell), "wanted": step.wanted, "seconds": step.seconds}
         for step in planned.steps

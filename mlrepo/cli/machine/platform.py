@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -186,7 +186,7 @@ def restore(as_json: bool) -> int:
     changes = _tuner(current_repository().store).restore()
     failed = [change for change in changes or () if change.problem]
     if as_json:
-        rows: list[dict[str, Any]] = [vars(change) for change in changes or ()]
+        rows: list[dict[str, object]] = [vars(change) for change in changes or ()]
         print_json("mlrepo.platform.restore/1", {"changes": rows, "restored": not failed})
     elif changes is None:
         click.echo("Nothing to put back.")

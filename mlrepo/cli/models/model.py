@@ -160,7 +160,7 @@ def add(
 command.add_command(quantize)
 
 
-def _here(values: Mapping[str, Any]) -> str:
+def _here(values: Mapping[str, object]) -> str:
     if not values["path"]:
         return "lost" if values["missing"] else "no"
     return "link" if values["linked"] else "yes"

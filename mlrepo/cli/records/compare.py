@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -60,7 +60,7 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
         print_comparison(one)
 
 
-def comparison_values(one: Comparison) -> dict[str, Any]:
+def comparison_values(one: Comparison) -> dict[str, object]:
     """Return a comparison for JSON output."""
     benchmark, scenario, mode, test = one.kind
     return {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
@@ -72,7 +72,7 @@ class DigitsDataset:
         images = self._arrays[0][np.asarray(indices, dtype=np.int64)]
         return np.ascontiguousarray(images[:, None].astype(np.float32) / np.float32(_WHITE))
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return name, sample count and the SHA-256 of the data file."""
         return {
             "name": "scikit-learn digits, held-out split",

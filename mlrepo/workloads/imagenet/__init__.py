@@ -63,7 +63,7 @@ class RandomImages:
             out[row] = values.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
         return out
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Say that these are no photographs."""
         return {
             "name": "generated images, random labels",

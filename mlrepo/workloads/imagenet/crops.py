@@ -169,7 +169,7 @@ class Crops:
     def _map(self, path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
         return np.memmap(path, kind, "r+" if self.writable else "r", shape=shape)
 
-    def _identity(self) -> Mapping[str, Any]:
+    def _identity(self) -> Mapping[str, object]:
         return {
             "samples": self.total,
             "fingerprint": self.fingerprint,

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -276,7 +275,7 @@ class PreparedImages:
             scale(crops.pixels[index], out[row])
         return out
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return name, sample count, completeness, way and size, and fingerprint.
 
         ``resized`` is the short side before the crop to ``size``.
