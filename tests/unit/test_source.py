@@ -24,6 +24,7 @@ _USED = {
         *("log_output", "enable_trace", "mtime", "create_system", "compress_type", "file_size"),
     },
     "people, who read them where they are": {"licence", "max_rss"},
+    "the texts that name a TypedDict's keys": {"throttle_events", "unseen_cpus"},
     "the base class, which calls it by its name": {
         *("visit_call_", "forward", "find_class", "persistent_load", "readable", "readinto"),
         *("set_range", "get_next"),

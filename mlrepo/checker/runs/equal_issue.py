@@ -24,7 +24,9 @@ def is_asked(scope: Scope, model: str) -> bool:
     return model in (required.get(scope.place.division) or ())
 
 
-def judge_equal_issue(scope: Scope, path: str, values: Mapping[str, Any], *, test: str) -> Breaches:
+def judge_equal_issue(
+    scope: Scope, path: str, values: Mapping[str, object], *, test: str
+) -> Breaches:
     """Yield a run whose log does not show equal issue, or is not believed officially.
 
     ``test`` is its compliance test, if any; the checker of v4.1 does not check tests.
