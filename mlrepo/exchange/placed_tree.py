@@ -54,11 +54,11 @@ class PlacedTree:
         return self.tree.open(self._there(path))
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
-        """Return nothing to go by: no verdict on a view is remembered."""
+        """Return empty strings: verdicts on a view are never remembered."""
         return ["" for _ in paths]
 
     def origin(self, path: str) -> str | None:
-        """Return where a path is in the tree; None where it is at no place."""
+        """Return where a path is in the tree; None if it is in none of the places."""
         shown = [place for place in self.places if f"{path}/".startswith(f"{place}/")]
         if not shown:
             return None

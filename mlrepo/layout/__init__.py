@@ -1,1 +1,1 @@
-"""What a result is made of: which runs may stand in it, and which files they give it."""
+"""What a result is made of: which runs may be part of it, and which files it gets from them."""

@@ -46,7 +46,7 @@ def system_description(record: RunRecord, system_json: bytes) -> bytes:
 def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
     """Return the README.md of one result: its runs, with what they were made, how to repeat them.
 
-    ``records`` are of one configuration, at least one; of another scenario than the result's
+    ``records`` (at least one) are of one configuration, and of another scenario than the result's
     ``scenario`` where the round infers it.
     """
     first = records[0]
@@ -149,7 +149,7 @@ def model_mapping(
     Parameters
     ----------
     own:
-        What the submitter wrote; it stands.
+        What the submitter wrote; it is kept.
     benchmarks:
         Each selected benchmark with the official one whose rules it follows ('' if unknown).
     """

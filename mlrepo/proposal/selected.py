@@ -97,7 +97,7 @@ def selection_of(found: SubmissionCommit, round_name: str) -> Selection:
 
 
 def selected_runs(message: str, round_name: str) -> tuple[SelectedRun, ...] | None:
-    """Return the runs that the message of a selection's commit lists, or None if it is none."""
+    """Return the runs listed in a selection's commit message, or None if it is not one."""
     last = message.rstrip("\n").rpartition("\n\n")[2]
     found: list[SelectedRun] = []
     rounds: list[str] = []

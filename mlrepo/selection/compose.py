@@ -119,7 +119,7 @@ class Composer:
         return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
 
     def _description(self, candidate: SelectableRun) -> bytes:
-        """Return the system's description, as it is today where the run could not know it.
+        """Return the system's description as it is today, with what the run adds.
 
         A description is also corrected after the runs; if it now differs from the run's, a note
         for the submitter is added.

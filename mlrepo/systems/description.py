@@ -45,7 +45,7 @@ class NewDescription:
         Values of the base about hardware that could not be detected here, by field: they may be
         another machine's, so the fields stay open.
     overruled:
-        Values that the user set although detection says otherwise; they stand.
+        Values that the user set although detection says otherwise; they are kept.
     """
 
     values: dict[str, object]
@@ -70,8 +70,8 @@ def new_description(
 
     Those of the network division and of power results (``power``) are added where they apply.
 
-    ``base`` gives wording: where it agrees with what was detected its words stand, where not the
-    detected value. ``chosen`` are values the user sets; they win and may be further fields.
+    ``base`` gives wording: its words are kept where they agree with detection, otherwise the
+    detected value is used. ``chosen`` are values the user sets; they win and may be further fields.
     """
     chosen = chosen or {}
     given = {

@@ -14,7 +14,7 @@ from mlrepo.systems.memory import memory_facts
 from mlrepo.systems.processors import processor_facts
 from mlrepo.systems.software import software_facts
 
-# What people decide or write stands in no file of the machine.
+# What people decide or write is not in any file of the machine.
 _NEVER_READ = {
     "status": "only you know whether it can be bought: available, preview or rdi",
     "hw_notes": "for what the other fields have no place for",

@@ -72,7 +72,7 @@ class Journal:
         write_atomically(self.path, (json.dumps(vars(entry), indent=1) + "\n").encode())
 
     def remove(self) -> None:
-        """Everything is as it was."""
+        """Remove the journal, once everything is as it was."""
         self.path.unlink(missing_ok=True)
         if self.path.parent.is_dir():
             sync_directory(self.path.parent)

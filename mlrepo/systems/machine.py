@@ -108,7 +108,7 @@ class Machine:
         return _run(command)
 
     def nvidia(self) -> nvml.Gpus:
-        """Return the NVIDIA devices as NVML tells them, or why it cannot."""
+        """Return the NVIDIA devices as NVML reports them, or why it cannot."""
         if not self.tools:
             return nvml.Gpus(problem="NVML was not asked")
         if self.is_this:

@@ -15,7 +15,7 @@ from importlib import resources
 
 from mlrepo.errors import UserError
 
-# What says who submitted where and for what; it stands first in a description's full name.
+# What says who submitted where and for what; it comes first in a description's full name.
 _PLACE = ("round", "division", "submitter", "id")
 
 

@@ -72,7 +72,7 @@ def _topology(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str])
     for topology in machine.glob(f"{_CPU}/cpu[0-9]*/topology"):
         package = machine.text(f"{topology}/physical_package_id")
         core = machine.text(f"{topology}/core_id")
-        # Dies and clusters number their cores anew; the siblings tell them apart.
+        # Dies and clusters restart the numbering of cores; the siblings distinguish them.
         siblings = machine.text(f"{topology}/thread_siblings_list")
         if package and core:
             # An Arm kernel without firmware tables calls its only package -1, or calls each

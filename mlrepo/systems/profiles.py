@@ -1,6 +1,6 @@
 """Platform profiles: the state that a machine is wanted in, as declarative TOML.
 
-Files of the repository (``platforms/<name>.toml``) go before those of the package.
+Files of the repository (``platforms/<name>.toml``) take precedence over those of the package.
 """
 
 from __future__ import annotations

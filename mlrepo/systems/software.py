@@ -1,4 +1,4 @@
-"""Operating system, firmware, frameworks, and virtualisation between a process and the machine."""
+"""Operating system, firmware, frameworks, and any virtual machine or container."""
 
 from __future__ import annotations
 
