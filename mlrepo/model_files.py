@@ -82,7 +82,7 @@ class ModelFiles:
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """The total size of all files in bytes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -155,7 +155,7 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
 
 
 def file_states(entry: Path) -> dict[str, FileState]:
-    """Return for each file of a model, by name, what every change of it changes.
+    """Return the state of each file of a model by name; every change of a file changes it.
 
     Nothing is hashed. Raises :class:`UserError` as :func:`find_model_files` does.
     """
@@ -168,7 +168,7 @@ def file_states(entry: Path) -> dict[str, FileState]:
 
 
 def refuse_changed(entry: Path, states: Mapping[str, FileState]) -> None:
-    """Raise :class:`UserError` if the files of a model are not in these states any more."""
+    """Raise :class:`UserError` if the files of a model are no longer in these states."""
     if file_states(entry) != states:
         raise UserError(
             f"The model {entry} was changed while it was read.",
@@ -347,7 +347,7 @@ def _inside(path: Path, tensor: str, location: str, end: int) -> str:
 
 
 def _check_file(root: Path, path: Path, what: str, beside: Path | None = None) -> None:
-    """Raise UserError if the path is no regular file inside of the root, links followed.
+    """Raise UserError if the path, links followed, is not a regular file inside the root.
 
     Where the model's own file is a link, too (``beside``), both may lead into one other directory.
     """
