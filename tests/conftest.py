@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the tests a home and an identity of their own, before libgit2 reads the real ones."""
     # A shell starts its background jobs deaf to Ctrl-C, and so are all whom they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup(1) makes them deaf to that
     home = tempfile.mkdtemp(prefix="mlrepo-home-")
     config.stash[_HOME] = home
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:

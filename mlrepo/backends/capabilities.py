@@ -140,10 +140,12 @@ def said_by(backend: object) -> Capabilities:
     found = getattr(backend, "capabilities", None)
     if not isinstance(found, Capabilities):
         found = Capabilities(declared=False, computes=bool(getattr(backend, "computes", True)))
+    kind = backend if isinstance(backend, type) else type(backend)
     return replace(
         found,
         tunes=callable(getattr(backend, "tune", None)),
-        reference=callable(getattr(backend, "is_reference", None)),
+        # Its own method: a class that inherits from the reference computes in its own way.
+        reference="is_reference" in vars(kind),
     )
 
 

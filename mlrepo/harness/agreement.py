@@ -72,8 +72,7 @@ def expectation(
 
     The process has ended once the outputs are available, and in any case after the block.
     """
-    is_reference = getattr(backend, "is_reference", None)
-    if is_reference is not None and is_reference(options):
+    if said_by(backend).reference and backend.is_reference(options):  # type: ignore[attr-defined]
         yield Expected
         return
     computes = said_by(backend).computes

@@ -47,7 +47,7 @@ def test_wrong_scores_fail_a_performance_run(
     assert any(word in " ".join(done.out.split()) for word in words)
     shown = mlrepo(root, "show", "latest", "--json").json["record"]
     assert (shown["validity"], shown["placement"]["placed"]) == ("FAILED", False)
-    assert shown["loadgen"].get("effective") is None
+    assert shown["loadgen"]["effective"] == {}
 
 
 @pytest.mark.parametrize("scenario", ["Offline", "SingleStream", "MultiStream", "Server"])

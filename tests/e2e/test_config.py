@@ -136,4 +136,4 @@ def test_the_name_of_somebody_elses_benchmark_is_refused_before_its_run(root: Pa
     run = ("bench", "run", "--scenario", "Offline", "--mode", "accuracy", "--model")
     mlrepo(root, *run, "two words", code=2).says("refuses every submission with the benchmark")
     mlrepo(root, *run, "two words", "--round", "v2.1")
-    mlrepo(root, *run, "a:b", "--round", "v2.1", code=2).says("cannot be a directory")
+    mlrepo(root, *run, "a:b", "--round", "v2.1", code=2).says("There is no benchmark 'a:b'")

@@ -57,7 +57,8 @@ def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path)
     shown = mlrepo(root, "show", "latest").out
     assert "operator schemas and or other functionality may change" in shown
     command = next(line for line in shown.splitlines() if line.startswith("  command"))
-    assert shlex.split(command.removeprefix("  command"))[-2] == str(file)
+    words = shlex.split(command.removeprefix("  command"))
+    assert words[words.index("--model-file") + 1] == str(file)
 
 
 @pytest.mark.parametrize(

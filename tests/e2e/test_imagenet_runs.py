@@ -220,7 +220,10 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
         (("--backend-opt", "streams=none"), ("positive number",)),
         (("--backend-opt", "streams=99"), ("more than there are threads",)),
         (("--backend-opt", "provider=warp"), ("no such provider",)),
-        (("--backend-opt", "provider=tensorrt"), ("has no provider tensorrt",)),
+        (
+            ("--backend-opt", "provider=tensorrt"),
+            ("does not run on cpu", "Add --device cuda"),
+        ),
     ],
 )
 def test_what_a_backend_cannot_do_is_a_failed_run_with_the_reason(

@@ -22,7 +22,7 @@ def test_octoml_s_submission_of_2021_is_read_with_its_command_of_today(root: Pat
     done = mlrepo(root, "import", str(OCTOML), "--round", "v1.1", "--submitter", "OctoML")
     done.says("885.05 samples/s", "75.844 %")
     command = next(line.strip() for line in done.out.splitlines() if "--qps 900" in line)
-    assert command.startswith("mlrepo bench run --model resnet50 --backend pytorch")
+    assert command.startswith("mlrepo bench run --benchmark resnet50 --backend pytorch")
     for words in (
         "--scenario Offline --mode performance",
         "--model-variant v1.5-pytorch-int8",

@@ -191,7 +191,7 @@ def test_an_adopted_directory_can_record_before_its_first_commit(tmp_path: Path)
     mlrepo(tmp_path, "init", ".", *GIVEN, "--system", "box", "--adopt")
     assert git(tmp_path, "status", "--porcelain", ok=False).count("??") == 6
     record = bench(tmp_path)
-    assert record["source"] == {"commit": "", "branch": "", "dirty": True}
+    assert {key: value for key, value in record["source"].items() if value} == {"dirty": True}
     assert f"runs/{record['run']}/run.json" in branch_files(tmp_path)
 
 

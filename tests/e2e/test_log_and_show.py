@@ -70,7 +70,7 @@ def test_filters_choose_runs(measured: Path, arguments: tuple[str, ...], expecte
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--scenario", "Interactive"), ("'Interactive' is not a scenario", "Offline")),
+        (("--scenario", "Interactiv"), ("'Interactiv' is not a scenario", "Offline")),
         (("--mode", "fast"), ("'fast' is not a mode", "accuracy")),
         (("-n", "0"), ("-n", "0")),
         (("-n", "all"), ("-n", "all")),
@@ -189,7 +189,7 @@ def test_show_tells_everything_about_a_run(measured: Path) -> None:
         "6.",
         "CPUs usable",
         "load",
-        "mlrepo bench run --model digits",
+        "mlrepo bench run --benchmark digits",
         "mlperf_log_summary.txt",
         "99.00_percentile_latency",
         "first",

@@ -369,9 +369,10 @@ def test_the_readme_says_how_to_repeat_every_run(
     for run in ids.values():
         assert run in text
     for command in (
-        "mlrepo bench run --model resnet50 --backend onnx --scenario Offline --mode performance "
-        "--user-conf user.conf",
-        "mlrepo bench compliance --model resnet50 --backend onnx --scenario Offline --test TEST01",
+        "mlrepo bench run --benchmark resnet50 --backend onnx --scenario Offline "
+        "--mode performance",
+        "mlrepo bench compliance --benchmark resnet50 --backend onnx --scenario Offline "
+        "--test TEST01",
         "mlrepo init results --submitter Acme --division closed",
     ):
         assert command in text

@@ -25,8 +25,17 @@ _USED = {
     },
     "people, who read them where they are": {"licence", "max_rss"},
     "the texts that name a TypedDict's keys": {"throttle_events", "unseen_cpus"},
+    "Python, for a name that a module does not have yet": {"__getattr__"},
     "the base class, which calls it by its name": {
-        *("visit_call_", "forward", "find_class", "persistent_load", "readable", "readinto"),
+        *(
+            "__getattr__",
+            "visit_call_",
+            "forward",
+            "find_class",
+            "persistent_load",
+            "readable",
+            "readinto",
+        ),
         *("set_range", "get_next"),
         *("_normalize_coerce_count", "_normalize_coerce_lower"),
         *("_check_with_filled", "_check_with_text", "_check_with_count"),
