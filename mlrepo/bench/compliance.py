@@ -30,7 +30,7 @@ from mlrepo.repository.history import (
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
-from mlrepo.settings import Resolved
+from mlrepo.settings import FILE_NAME, Resolved, setting_named
 from mlrepo.shell import quoted, shell_command
 from mlrepo.workloads import Workload
 
@@ -104,13 +104,14 @@ def prepare_test(
     runs = list(recorded_runs(repository))
     if against is not None:
         runs = [run for run in runs if run.run in against.values()]
-    performance = _needed(runs, identity, PERFORMANCE, test)
+    where = _given_here(bench.settings)
+    performance = _needed(runs, identity, PERFORMANCE, test, where)
     record = load_record(repository, performance)
     asked = compliance_test(test)
     reference = {PERFORMANCE: performance.run}
     log = b""
     if asked.needs_accuracy_log:
-        accuracy = _needed(runs, identity, ACCURACY, test)
+        accuracy = _needed(runs, identity, ACCURACY, test, where)
         judged = load_record(repository, accuracy)
         if judged.configuration != record.configuration:
             raise UserError(
@@ -122,7 +123,7 @@ def prepare_test(
         log = _full_log(repository, test, accuracy, judged)
     compared: RecordedRun | None = performance
     if asked.compared_with:
-        compared = _needed(runs, identity, COMPLIANCE, test, asked.compared_with)
+        compared = _needed(runs, identity, COMPLIANCE, test, where, asked.compared_with)
         reference[asked.compared_with] = compared.run
     elif asked.compared_with is None:
         compared = None
@@ -166,8 +167,23 @@ def prepare_test(
     )
 
 
+def _given_here(settings: Mapping[str, Resolved]) -> tuple[str, ...]:
+    """Return options for the settings that the repository itself does not decide."""
+    return tuple(
+        word
+        for key, setting in settings.items()
+        if setting.origin not in (FILE_NAME, "default") and setting_named(key).flag
+        for word in (setting_named(key).flag, setting.value)
+    )
+
+
 def _needed(
-    runs: list[RecordedRun], identity: Mapping[str, str], mode: str, test: str, other: str = ""
+    runs: list[RecordedRun],
+    identity: Mapping[str, str],
+    mode: str,
+    test: str,
+    where: Sequence[str],
+    other: str = "",
 ) -> RecordedRun:
     run = newest_valid(runs, identity, mode, other)
     if run is None:
@@ -183,10 +199,12 @@ def _needed(
                 "--scenario",
                 identity["Scenario"],
                 *label_options(identity["Backend"]),
+                *where,
             )
         )
         raise UserError(
-            f"{test} needs a VALID run of {what} to be verified against, and none is recorded.",
+            f"{test} needs a VALID run of {what} to be verified against, and none is recorded "
+            f"for {identity['Round']}.",
             hint=f"Run first: {command}",
         )
     return run

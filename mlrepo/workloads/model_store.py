@@ -284,6 +284,11 @@ def _that_takes_models(benchmark: str) -> Workload:
     workload: Workload | None = load_plugin(WORKLOADS, benchmark) if benchmark in names else None
     if workload is not None and workload.model is None:
         return workload
+    if workload is not None:
+        raise UserError(
+            f"The benchmark {benchmark!r} brings its own model; none can be added to it.",
+            hint="Run a model of yours with `mlrepo bench run --model-file FILE`.",
+        )
     raise UserError(
         f"There is no benchmark {benchmark!r} to add a model to.",
         hint=f"Use one of: {', '.join(_takers(names))}.",

@@ -200,6 +200,16 @@ def test_a_model_with_another_size_or_other_classes_is_added(tmp_path: Path) -> 
     assert ModelStore(tmp_path).add("resnet50", "mine", path).about.layout == "NCHW"
 
 
+def test_a_benchmark_with_its_own_model_takes_no_other(tmp_path: Path) -> None:
+    """It exists, and the message says how to run another model all the same."""
+    path = tiny_classifier(tmp_path / "m.onnx")
+    with pytest.raises(UserError, match="'digits' brings its own model") as caught:
+        ModelStore(tmp_path).add("digits", "mine", path)
+    assert "--model-file" in caught.value.hint
+    with pytest.raises(UserError, match="There is no benchmark 'digit'"):
+        ModelStore(tmp_path).add("digit", "mine", path)
+
+
 def test_a_model_with_other_channels_is_refused(tmp_path: Path) -> None:
     """It says what the model takes, also when the layout that was named does not fit."""
     path = tiny_classifier(tmp_path / "m.onnx", size=32)
