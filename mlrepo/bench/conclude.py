@@ -51,11 +51,6 @@ from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
 from mlrepo.rounds import Round
 
-NOISE_FILE = "noise.json"
-
-# The names in a measurements file of input types other than float32.
-_INPUT_DATA_TYPES = {"float16": "fp16", "float64": "fp64"}
-
 # What malformed content raises; a lock, a full disk or a concurrent gc raise others.
 _UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
