@@ -199,7 +199,8 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     buffer = getattr(sys.stderr, "buffer", None)
     raw = getattr(buffer, "raw", buffer)  # with PYTHONUNBUFFERED the buffer is the raw stream
-    if type(raw) is io.FileIO:
+    # The one that the process began with: it stays open, whoever lets go of its object.
+    if sys.__stderr__ is not None and type(raw) is io.FileIO and sys.stderr is sys.__stderr__:
         messages = io.BufferedWriter(_Messages(raw.fileno(), "wb", closefd=False))
         sys.stderr = io.TextIOWrapper(
             messages, sys.stderr.encoding, "backslashreplace", line_buffering=True

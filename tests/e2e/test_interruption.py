@@ -250,3 +250,15 @@ def test_mlrepo_works_in_the_background_without_a_terminal(root: Path) -> None:
     )
     assert process.wait(timeout=60) == 0
     assert [validity for validity, _ in _recorded(root)] == ["VALID"]
+
+
+def test_messages_without_a_terminal_are_lost_and_nothing_else(root: Path) -> None:
+    """The exit code is the command's own, and no other file is written to in their place."""
+    command = ("config", "get", "nope")
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *MLREPO, *command],
+        cwd=root,
+        env=environment(),
+        timeout=60,
+    )
+    assert closed.returncode == 2
