@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlrepo.cli.screen import harmless, own, unstyled
+from mlrepo.cli.screen import own
+from mlrepo.cli.table import no_room, output_width, table_lines
 
 if TYPE_CHECKING:
     from mlrepo.bench.execute import Progress
@@ -54,25 +55,28 @@ def _is_long(value: Any) -> bool:
 
 
 def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int] = (),
+    *,
+    drop: Sequence[str] = (),
+    cut: str = "",
+    tail: str = "",
 ) -> None:
-    """Print columns padded to their widest cell; align those in ``right`` (numbers) right."""
-    # Escape before measuring, so that widths are those of what is shown.
-    rows = [[harmless(cell) for cell in row] for row in rows]
-    widths = [max(_width(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    for number, row in enumerate((header, *rows)):
-        cells = [
-            " " * (width - _width(cell)) + cell
-            if i in right
-            else cell + " " * (width - _width(cell))
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line = "  ".join(cells).rstrip()
-        click.echo(style(line, bold=True) if number == 0 else line)
+    """Print columns padded to their widest cell, fitted to the width of the terminal.
 
-
-def _width(cell: str) -> int:
-    return len(unstyled(cell))
+    ``right`` are the columns of numbers; ``drop``, the columns that may be left out on a narrow
+    terminal, the least important first; ``cut`` and ``tail`` as for :func:`table_lines`.
+    """
+    width = output_width()
+    lines, hidden = table_lines(
+        header, rows, right=right, drop=drop, cut=cut, tail=tail, width=width
+    )
+    click.echo(style(lines[0], bold=True))
+    for line in lines[1:]:
+        click.echo(line)
+    if hidden:
+        click.echo(no_room(hidden, width))
 
 
 def style(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:

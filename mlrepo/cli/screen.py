@@ -55,6 +55,14 @@ def unstyled(text: str) -> str:
     return _OWN.sub("", text)
 
 
+def segments(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the text in parts, each with mlrepo's own control sequence that follows it, or ''."""
+    parts = _OWN.split(text)
+    for number in range(0, len(parts) - 1, 2):
+        yield parts[number], own(bytes.fromhex(parts[number + 1]).decode())
+    yield parts[-1], ""
+
+
 class Door:
     """A text stream that keeps untrusted text from controlling the terminal.
 

@@ -147,6 +147,8 @@ def _print(peak: Peak, path: Path | None) -> None:
                 for point in peak.points
             ],
             right=(1, 2),
+            drop=("99TH PERCENTILE",),
+            tail="RUN",
         )
     if peak.value is not None:
         bound = f"; {peak.upper:.6g} failed" if peak.upper is not None else ""

@@ -99,4 +99,5 @@ def _print_table(found: list[Compared]) -> None:
             for line in found
         ],
         right=(2, 3, 4),
+        drop=("SAME CLASS",),
     )

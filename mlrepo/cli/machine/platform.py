@@ -207,4 +207,4 @@ def _tuner(store: Path) -> Tuner:
 def _print_changes(changes: tuple[Change, ...]) -> None:
     rows = [("/" + c.path, c.before, c.wanted, c.after) for c in changes if c.path]
     if rows:
-        print_table(("FILE", "BEFORE", "WANTED", "NOW"), rows)
+        print_table(("FILE", "BEFORE", "WANTED", "NOW"), rows, cut="…FILE")

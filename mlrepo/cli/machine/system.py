@@ -54,6 +54,8 @@ def detect_(as_json: bool) -> None:
     print_table(
         ("FIELD", "VALUE", "SOURCE"),
         [(field, fact.value, fact.source) for field, fact in found.facts.items()],
+        drop=("SOURCE",),
+        cut="VALUE",
     )
     click.echo()
     print_table(("NOT READ", "WHY"), list(found.unknown.items()))

@@ -60,6 +60,7 @@ def list_(as_json: bool) -> None:
             for m in models
         ],
         right=(2, 3, 7),
+        drop=("FILES", "WAY", "FRAMEWORK", "WEIGHTS", "TOP-1 %", "MB"),
     )
 
 

@@ -79,6 +79,8 @@ def command(
         ("RUN", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT", "TAGS"),
         [_row(run) for run in runs],
         right=(6,),
+        drop=("TAGS", "BACKEND", "SYSTEM", "BENCHMARK", "MODE"),
+        tail="RUN",
     )
     return code
 

@@ -76,6 +76,8 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
             for row in rows
             for cell in row.cells
         ],
+        right=(7,),
+        drop=("DIVISION", "SYSTEM", "BACKEND", "RESULT"),
     )
     if any(cell.state == "inferred" for row in rows for cell in row.cells):
         click.echo(

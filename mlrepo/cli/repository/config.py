@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
         value = found[setting.key]
         shown, origin = (value.value, value.origin) if value else ("-", "not set")
         rows.append((setting.key, shown, origin, setting.summary))
-    print_table(("SETTING", "VALUE", "FROM", "MEANING"), rows)
+    print_table(("SETTING", "VALUE", "FROM", "MEANING"), rows, drop=("MEANING", "FROM"))
 
 
 @command.command("get")

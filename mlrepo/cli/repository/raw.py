@@ -48,6 +48,7 @@ def list_(as_json: bool) -> None:
         ("SHA-256", "BYTES", "RUN"),
         [(sha, str(size), runs.get(sha, "none")) for sha, size in entries],
         right=(1,),
+        cut="SHA-256",
     )
 
 

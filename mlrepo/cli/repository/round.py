@@ -85,7 +85,9 @@ def show(name: str, as_json: bool) -> None:
                 )
             )
     print_table(
-        ("BENCHMARK", "CATEGORY", "REQUIRED", "OPTIONAL", "ACCURACY AT LEAST"), sorted(rows)
+        ("BENCHMARK", "CATEGORY", "REQUIRED", "OPTIONAL", "ACCURACY AT LEAST"),
+        sorted(rows),
+        drop=("OPTIONAL", "CATEGORY"),
     )
     click.echo()
     values = {each: json.dumps(trait.value_in(tables)) for each, trait in TRAITS.items()}

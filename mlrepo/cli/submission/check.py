@@ -14,6 +14,7 @@ from mlrepo.cli.context import not_empty, resolver
 from mlrepo.cli.screen import harmless, unstyled, write_bytes
 from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.cli.submission.tree_to_check import tree_to_check
+from mlrepo.cli.table import output_width
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
 
@@ -146,6 +147,7 @@ def _path_in(tree: Tree, path: str) -> str:
 
 def _emit(report: Report, profile: str, format_: str, output: Path | None, *, quiet: bool) -> None:
     from mlrepo.cli.submission.rendering.reading import verdict_line
+    from mlrepo.cli.submission.rendering.text import render
 
     # CSV is not escaped: its rows must be those of the official checker.
     machine = format_ == "csv"
@@ -154,6 +156,8 @@ def _emit(report: Report, profile: str, format_: str, output: Path | None, *, qu
         _write(output, text if machine else harmless(text))
     elif machine and not quiet:
         write_bytes(renderer(format_)(report, profile).encode())
+    elif format_ == "text" and not quiet:
+        click.echo(render(report, profile, output_width()), nl=False)
     elif not quiet:
         click.echo(renderer(format_)(report, profile), nl=False)
     if quiet or (output is not None and sys.stderr.isatty()):

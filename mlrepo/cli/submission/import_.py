@@ -195,6 +195,8 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
         ("RUN", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
         [_row(one.record) for one in done],
         right=(6,),
+        drop=("SUBMITTER", "BENCHMARK", "SUT", "MODE"),
+        tail="RUN",
     )
     measured = [one for one in done if one.record.mode == PERFORMANCE]
     if not commands and len(measured) > _FEW:

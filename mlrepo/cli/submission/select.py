@@ -151,6 +151,7 @@ def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) 
             ("", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
             [_row(planned) for planned in plan.results],
             right=(5, 6),
+            drop=("RUNS", "SUBMITTER", "ACCURACY", "SUT"),
         )
         for path in plan.dropped:
             click.echo(f"No longer selected: {path}")
@@ -193,6 +194,8 @@ def _print_left_out(left_out: tuple[LeftOut, ...], *, show_all: bool) -> None:
     print_table(
         ("LEFT OUT", "SYSTEM", "BENCHMARK", "SCENARIO", "RUN", "BECAUSE"),
         [_left_out_row(out.run, out.reason) for out in shown],
+        drop=("SYSTEM", "RUN", "SCENARIO", "BENCHMARK"),
+        tail="LEFT OUT",
     )
     if len(shown) < len(left_out):
         click.echo(f"… and {len(left_out) - len(shown)} more; --all lists them.")

@@ -12,6 +12,8 @@ from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.cli.submission.rendering import renderer
 from mlrepo.cli.submission.rendering.reading import verdict_line
+from mlrepo.cli.submission.rendering.text import render
+from mlrepo.cli.table import output_width
 from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def _print(verdict: SubmissionVerdict) -> None:
     if report.valid("strict") and report.valid("official"):
         click.echo(verdict_line(report, "strict"))
     else:
-        click.echo(renderer("text")(report, "strict"), nl=False)
+        click.echo(render(report, "strict", output_width()), nl=False)
     click.echo(verdict_line(report, "official"))
     if verdict.official is None:
         return
@@ -65,6 +67,7 @@ def _print(verdict: SubmissionVerdict) -> None:
     print_table(
         ("RESULT", "STRICT", "OFFICIAL", "MLCOMMONS' CHECKER"),
         [_row(result, verdict) for result in report.results],
+        cut="…RESULT",
     )
     click.echo(f"MLCommons' checker: {verdict.official.summary}")
     for disagreement in verdict.disagreements:

@@ -14,15 +14,18 @@ from mlrepo.cli.submission.rendering.reading import (
     printed,
     verdict_line,
 )
+from mlrepo.cli.table import no_room, table_lines
 from mlrepo.findings import Finding, visible
 
 _COLOURS = {"error": "red", "warning": "yellow"}
-_NUMBERS = ("RESULT",)
 
 
-def render(report: Report, profile: str) -> str:
-    """Return the text with colours, which are stripped later where they are not wanted."""
-    parts = [_table(report.results, profile)] if report.results else []
+def render(report: Report, profile: str, width: int | None = None) -> str:
+    """Return the text with colours, which are stripped later where they are not wanted.
+
+    The table of results is fitted to ``width``, in columns of a terminal.
+    """
+    parts = [_table(report.results, profile, width)] if report.results else []
     shown, more = first_of_each_rule(findings_in_order(report, profile))
     by_file = groupby(shown, key=lambda finding: finding.path)
     parts += ["\n".join(_of_file(path, list(found), profile)) for path, found in by_file]
@@ -33,8 +36,8 @@ def render(report: Report, profile: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(results: Sequence[Result], profile: str) -> str:
-    header = (
+def _table(results: Sequence[Result], profile: str, width: int | None) -> str:
+    header: tuple[str, ...] = (
         "SUBMITTER",
         "SUT",
         "BENCHMARK",
@@ -44,25 +47,18 @@ def _table(results: Sequence[Result], profile: str) -> str:
         "ACCURACY",
         "VERDICT",
     )
-    rows = [header, *(_cells(result, profile) for result in results)]
-    # Leave out the SUBMITTER column if it is the same in all rows.
-    if len({row[0] for row in rows[1:]}) == 1:
-        rows = [row[1:] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = {i for i, name in enumerate(rows[0]) if name in _NUMBERS}
-    lines = []
-    for row in rows:
-        padded = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        if row is rows[0]:
-            lines.append(style("  ".join(padded).rstrip(), bold=True))
-        else:
-            colour = "green" if row[-1] == "valid" else "red"
-            verdict = style(row[-1], fg=colour)
-            lines.append("  ".join([*padded[:-1], verdict]))
-    return "\n".join(lines)
+    rows = [_cells(result, profile) for result in results]
+    drop = ["ACCURACY", "UNIT"]
+    if len({row[0] for row in rows}) == 1:  # the submitter of all
+        header, rows = header[1:], [row[1:] for row in rows]
+    else:
+        drop.append("SUBMITTER")
+    lines, hidden = table_lines(
+        header, rows, right=(header.index("RESULT"),), drop=drop, cut="SUT", width=width
+    )
+    if hidden:
+        lines.append(no_room(hidden, width))
+    return "\n".join((style(lines[0], bold=True), *lines[1:]))
 
 
 def _cells(result: Result, profile: str) -> tuple[str, ...]:
@@ -75,7 +71,8 @@ def _cells(result: Result, profile: str) -> tuple[str, ...]:
         result.unit or "-",
         result.accuracy or "-",
     )
-    verdict = "valid" if result.valid(profile) else "INVALID"
+    valid = result.valid(profile)
+    verdict = style("valid" if valid else "INVALID", fg="green" if valid else "red")
     return (*map(visible, cells), verdict)
 
 
