@@ -15,6 +15,7 @@ from mlrepo.bench.matrix import (
 )
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.inferred import inferred_metric
+from mlrepo.layout.never_valid import why_never_valid
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.record.backend_label import label_options
@@ -31,6 +32,11 @@ class StatusRow:
     """One benchmark on one system with one backend, and each of its runs.
 
     Scenarios are those that the category requires and any others that were run.
+
+    Attributes
+    ----------
+    never_valid:
+        Why no run of the benchmark can be a valid result of the round; usually empty.
     """
 
     round: str
@@ -41,6 +47,7 @@ class StatusRow:
     backend: str
     benchmark: str
     cells: tuple[Cell, ...]
+    never_valid: str = ""
 
     @property
     def next_command(self) -> str:
@@ -99,9 +106,9 @@ def round_status(
             _with_inferred_result(repository, journal, cell)
             for cell in with_inferred(cells, round_, category)
         )
-        rows.append(
-            StatusRow(round_.name, category, division_, submitter, system, backend, benchmark, told)
-        )
+        why = why_never_valid(round_, division_, category, benchmark, workload)
+        of_row = division_, submitter, system, backend, benchmark
+        rows.append(StatusRow(round_.name, category, *of_row, told, why))
     return rows
 
 

@@ -64,6 +64,7 @@ def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
     status = mlrepo(root, "status", "--json").json["results"][0]
     assert [cell["state"] for cell in status["cells"]] == ["done", "short", *["missing"] * 4]
     assert "--scenario Offline --scenario SingleStream" in status["next"]
+    assert status["never_valid"].startswith("digits has 500 samples")
     mlrepo(root, *SUITE, "Offline", "--threads", "1", "--rerun", "all").says("2 of 2 to run")
     assert len(_runs(root)) == 4
 

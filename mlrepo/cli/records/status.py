@@ -24,9 +24,10 @@ _COLOURS = {
 def command(round_: str | None, division: str | None, category: str | None, as_json: bool) -> int:
     """Show which runs of the round are done, INVALID, stale, too short or missing.
 
-    All experiment branches are read, local and fetched, without a checkout. Each hole comes with
+    All experiment branches are read, local and fetched, without a checkout. Each gap comes with
     the command that fills it; a scenario without runs whose result the round infers from another's
-    has none. Whether the installed LoadGen is one that the round accepts is told too.
+    has none. A benchmark that can never be valid in the round, and an installed LoadGen that the
+    round does not accept, are noted.
 
     \b
     Example:
@@ -45,7 +46,12 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     if as_json:
         # Not asdict, which deep-copies every value of ten thousand cells.
         values = [
-            {**vars(row), "cells": [vars(cell) for cell in row.cells], "next": row.next_command}
+            {
+                **{name: value for name, value in vars(row).items() if name != "never_valid"},
+                "cells": [vars(cell) for cell in row.cells],
+                "next": row.next_command,
+                "never_valid": row.never_valid,
+            }
             for row in rows
         ]
         print_json(
@@ -84,6 +90,8 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
             "inferred: the round takes it from another scenario's run; `mlrepo select --infer` "
             "puts it into a submission."
         )
+    for why in dict.fromkeys(row.never_valid for row in rows if row.never_valid):
+        click.echo(f"Never valid in {found_round.name}, for practice only: {why}.")
     for row in rows:
         if row.next_command:
             click.echo(f"Next: {row.next_command}")
