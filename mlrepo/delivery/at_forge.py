@@ -49,7 +49,7 @@ class Delivery:
         Busy
             It is not ready after ``wait`` seconds.
         """
-        existed, asked, told = fork is not None, False, False
+        existed, asked, said = fork is not None, False, False
         deadline, pause = time.monotonic() + wait, 0.5
         while True:
             if fork is not None and self._ready(fork, existed=existed):
@@ -57,14 +57,14 @@ class Delivery:
                 return fork
             if fork is None and not asked:
                 asked = _taken(self.forge.make_fork)
-            if not told:
+            if not said:
                 self.say("fork", UNDER_WAY, f"{self.forge.fork_name()} is being made")
-                told = True
+                said = True
             if time.monotonic() > deadline:
                 raise Busy(
                     f"The fork {self.forge.fork_name()} is not ready after {wait:.0f} s.",
                     hint="Forges copy in the background. Run the command again in a minute: it "
-                    "goes on here. --wait SECONDS waits longer.",
+                    "continues here. --wait SECONDS waits longer.",
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -80,7 +80,7 @@ class Delivery:
         """
         remote = self.copy.remote(fork.address.url, self.forge.access)
         branch, said = self.proposal.branch, ""
-        where = f"{branch} stands at {commit[:_SHORT]}"
+        where = f"{branch} is at {commit[:_SHORT]}"
         if commit == tip:
             self.say("push", DONE_BEFORE, where)
             return ""
@@ -122,7 +122,7 @@ class Delivery:
         return request
 
     def _ready(self, fork: ForgeRepository, *, existed: bool) -> bool:
-        """Return whether git can read the fork; a new one must have the branch to stand on."""
+        """Return whether git can read the fork; a new one must have the branch to build on."""
         try:
             there = self.copy.remote(fork.address.url, self.forge.access).branches()
         except NotThere:

@@ -1,16 +1,23 @@
-"""The values of a submission under way: what is asked for, each step, what is about to leave."""
+"""The values of a submission: the request, each step, what is about to leave, what stops it."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from mlrepo.errors import MlrepoError
 from mlrepo.forge.forge import PullRequest
 from mlrepo.repository.official import Changes
 from mlrepo.repository.outgoing import Outgoing
 
 DONE_BEFORE, DONE, UNDER_WAY, TO_DO = "done before", "done", "under way", "to do"
+# A step that would stop the real submission, found by a dry run or a rehearsal.
+STOPS = "stops it"
+CHECK, FORGE, EMBARGO = "check", "forge", "embargo"
+# A rehearsal passes these over: they ask for the verdict, and for the real forge.
+_PASSED_OVER = frozenset({CHECK, FORGE, EMBARGO})
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,14 @@ class Step:
     name: str
     state: str
     detail: str
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why the real submission would stop at a step."""
+
+    step: str
+    error: MlrepoError
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,15 @@ class Departure:
 
 @dataclass(frozen=True)
 class DeliveryPlan:
-    """What is asked for.
+    """What is requested.
 
     Attributes
     ----------
     round, submitter:
         Whose selection; an empty submitter means the only one.
+    official:
+        The URL of the official repository, for the embargo where no forge can be asked; empty when
+        it is not set.
     target:
         The branch of the official repository.
     branch:
@@ -70,7 +88,10 @@ class DeliveryPlan:
     draft:
         Whether the pull request is opened as a draft.
     dry_run:
-        Ask everything, change nothing.
+        Ask everything, change nothing, and continue after what would stop the submission.
+    rehearse_in:
+        A directory for a rehearsal: its repositories stand for those of the real forge, which is
+        not asked, and no verdict stops it. None for a real submission.
     wait:
         Seconds to wait for a fork that is being made.
     settings:
@@ -81,6 +102,7 @@ class DeliveryPlan:
 
     round: str
     submitter: str
+    official: str
     target: str
     branch: str
     profile: str
@@ -89,13 +111,19 @@ class DeliveryPlan:
     wait: float
     settings: Mapping[str, str]
     today: datetime.date
+    rehearse_in: Path | None = None
+
+    def continues_after(self, step: str) -> bool:
+        """Return whether the next steps are tried where this one fails."""
+        return self.dry_run or (self.rehearse_in is not None and step in _PASSED_OVER)
 
 
 @dataclass
 class Submitted:
-    """How far it got: which of branch, commit and request exist."""
+    """How far it got: which of branch, commit and request exist, and what would have stopped it."""
 
     steps: list[Step] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
     fork: str = ""
     branch: str = ""
     commit: str = ""

@@ -3,32 +3,55 @@
 Nothing is written down about how far a submission got: every step asks the repository or the forge
 whether it is done already. So the same command completes what any failure left, and doing it
 twice changes nothing (docs/design/009-submit.md).
+
+A dry run takes every step that it can and names all that would stop the submission. A rehearsal
+takes the steps to the end, at a forge of its own.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
 from mlrepo.delivery.at_forge import Delivery, open_request
 from mlrepo.delivery.proposal_text import body_of, commit_message, describes, title_of
 from mlrepo.delivery.steps import (
+    CHECK,
     DONE,
     DONE_BEFORE,
+    EMBARGO,
+    FORGE,
+    STOPS,
     TO_DO,
     DeliveryPlan,
     Departure,
+    Obstacle,
     Step,
     Submitted,
 )
-from mlrepo.errors import NotThere, UserError
+from mlrepo.errors import MlrepoError, NotThere, UserError
 from mlrepo.forge.forge import Forge, ForgeRepository, Proposal, PullRequest
+from mlrepo.forge.rehearsal import RehearsalForge
 from mlrepo.guard.departure import refuse_early, refuse_unfit
-from mlrepo.proposal.candidate import Candidate, checked, only_of
+from mlrepo.proposal.candidate import Candidate, judged, only_of, refuse_invalid
 from mlrepo.proposal.selected import read_selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import locked
 from mlrepo.repository.official import OfficialCopy
+from mlrepo.repository.outgoing import Outgoing, held_by
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The tip of the official branch, and the copy that holds it."""
+
+    copy: OfficialCopy
+    commit: str
 
 
 @dataclass
@@ -73,32 +96,53 @@ class Submitting:
         """
         with locked(self.repository.store / "submit.lock", timeout=1.0):
             candidate = self._candidate()
-            forge = self.make_forge()
-            official = forge.official()
-            copy = OfficialCopy.of(self.repository, official.address.url)
             proposal = self._proposal(candidate)
-            base = copy.fetch_base(proposal.target, forge.access)
-            self._say("base", DONE, f"{official.address.url} {proposal.target} at {base[:10]}")
-            request = self.done.request = open_request(forge, proposal)
-            roots = candidate.selection.roots
-            if all(copy.resolve(f"{base}:{path}") == tree for path, tree in roots.items()):
-                self._say("commit", DONE_BEFORE, "the official branch holds this submission")
-                return self.done
-            fork = forge.fork()
-            tip = self._tip(forge, copy, fork)
-            commit = self._commit(forge, copy, candidate, base, tip)
-            self._look_over(forge, copy, candidate, proposal, fork, commit, tip)
-            if self.plan.dry_run:
-                self._say_what_is_left(forge, proposal, fork, commit == tip, request)
-                return self.done
-            if commit != tip or (request is None and forge.opens_requests):
-                self._ask_user(forge, copy, fork, commit, tip)
-            delivery = Delivery(forge, copy, proposal, self._say)
-            fork = delivery.fork(fork, wait=self.plan.wait)
-            self.done.fork = fork.address.url
-            self.done.remote_said = delivery.push(fork, commit, tip)
-            self.done.request = delivery.request()
-            return self.done
+            forge = self._forge()
+            try:
+                self._steps(candidate, proposal, forge)
+            finally:
+                if self._copies is not None:
+                    shutil.rmtree(self._copies, ignore_errors=True)
+        return self.done
+
+    def _steps(self, candidate: Candidate, proposal: Proposal, forge: Forge | None) -> None:
+        """Take the steps; those that ask the forge need one, and a base there."""
+        base = None if forge is None else self._try("base", lambda: self._base(forge, proposal))
+        if forge is None or base is None:
+            self._scan(self.repository.root, _all_of(self.repository, candidate), candidate)
+            self._embargo(candidate, {self.plan.official: None} if self.plan.official else {})
+            return
+        request = self._try("pull request", lambda: open_request(forge, proposal))
+        self.done.request = request
+        copy, roots = base.copy, candidate.selection.roots
+        if all(copy.resolve(f"{base.commit}:{path}") == tree for path, tree in roots.items()):
+            self._say("commit", DONE_BEFORE, "the official branch holds this submission")
+            return
+        fork, tip = self._try("fork", lambda: self._fork(forge, copy)) or (None, "")
+        commit = self._try("commit", lambda: self._commit(forge, base, candidate, tip)) or ""
+        self._look_over(forge, copy, candidate, fork, commit, tip)
+        if self.plan.dry_run:
+            self._try_push(forge, copy, fork, commit, tip)
+            self._say_what_is_left(forge, proposal, fork, commit == tip, request)
+            return
+        if commit != tip or (request is None and forge.opens_requests):
+            self._ask_user(forge, copy, fork, commit, tip)
+        delivery = Delivery(forge, copy, proposal, self._say)
+        fork = delivery.fork(fork, wait=self.plan.wait)
+        self.done.fork = fork.address.url
+        self.done.remote_said = delivery.push(fork, commit, tip)
+        self.done.request = delivery.request()
+
+    def _try(self, step: str, act: Callable[[], _Made]) -> _Made | None:
+        """Take a step; return None where it fails and the plan continues after it."""
+        try:
+            return act()
+        except MlrepoError as error:
+            if not self.plan.continues_after(step):
+                raise
+            self.done.obstacles.append(Obstacle(step, error))
+            self._say(step, STOPS, error.message.partition("\n")[0])
+            return None
 
     def _candidate(self) -> Candidate:
         selection, submitter = only_of(
@@ -106,11 +150,39 @@ class Submitting:
         )
         where = ", ".join(sorted(selection.roots))
         self._say("selection", DONE, f"{selection.branch} at {selection.commit[:10]}: {where}")
-        candidate = checked(self.repository, selection, submitter, self.plan.profile)
+        candidate = judged(self.repository, selection, submitter)
+        self._try(CHECK, lambda: self._check(candidate))
+        return candidate
+
+    def _check(self, candidate: Candidate) -> None:
+        selection, profile = candidate.selection, self.plan.profile
+        stopped = "" if self.plan.continues_after(CHECK) else "nothing leaves"
+        refuse_invalid(selection, candidate.report, profile, stopped)
         count = len(candidate.report.results)
         results = f"{count} result{'' if count == 1 else 's'}"
-        self._say("check", DONE, f"{results} valid ({self.plan.profile}, {selection.round})")
-        return candidate
+        self._say(CHECK, DONE, f"{results} valid ({profile}, {selection.round})")
+
+    def _forge(self) -> Forge | None:
+        """Return the forge to submit to; None in a dry run where it cannot be asked."""
+        real = self._try(FORGE, self.make_forge)
+        if self.plan.rehearse_in is None:
+            return real
+        if real is not None:
+            self._say(FORGE, DONE, f"{self.plan.official} ({real.name}) can be asked")
+        return RehearsalForge(self.plan.rehearse_in, self.plan.target)
+
+    @property
+    def _copies(self) -> Path | None:
+        """Where a rehearsal keeps its copy of the official repository."""
+        rehearsed = self.plan.rehearse_in
+        return None if rehearsed is None else rehearsed / "copy"
+
+    def _base(self, forge: Forge, proposal: Proposal) -> _Base:
+        official = forge.official()
+        copy = OfficialCopy.of(self.repository, official.address.url, within=self._copies)
+        base = copy.fetch_base(proposal.target, forge.access)
+        self._say("base", DONE, f"{official.address.url} {proposal.target} at {base[:10]}")
+        return _Base(copy, base)
 
     def _proposal(self, candidate: Candidate) -> Proposal:
         self.done.branch = self.plan.branch or candidate.usual_branch
@@ -122,11 +194,12 @@ class Submitting:
             draft=self.plan.draft,
         )
 
-    def _tip(self, forge: Forge, copy: OfficialCopy, fork: ForgeRepository | None) -> str:
-        """Return the commit that the fork's branch points to, readable here; '' for none."""
+    def _fork(self, forge: Forge, copy: OfficialCopy) -> tuple[ForgeRepository | None, str]:
+        """Return the fork, and the commit that its branch points to, readable here; '' for none."""
+        fork = forge.fork()
         if fork is None:
             self.done.fork = forge.fork_name()
-            return ""
+            return None, ""
         self.done.fork = fork.address.url
         remote = copy.remote(fork.address.url, forge.access)
         try:
@@ -134,32 +207,30 @@ class Submitting:
         except NotThere:
             if not forge.makes_forks:
                 raise
-            return ""  # still being made
+            return fork, ""  # still being made
         if tip:
             copy.fetch_commit(tip, remote)
-        return tip
+        return fork, tip
 
-    def _commit(
-        self, forge: Forge, copy: OfficialCopy, candidate: Candidate, base: str, tip: str
-    ) -> str:
+    def _commit(self, forge: Forge, base: _Base, candidate: Candidate, tip: str) -> str:
         """Return the commit that the branch should point to: the one there, if it is in order.
 
         A commit on an older base is in order: the official branch moves with every submission.
         """
-        selection = candidate.selection
+        selection, copy = candidate.selection, base.copy
         official = copy.remote(copy.url, forge.access)
         if tip and copy.holds_exactly(tip, selection.roots) and official.has(f"{tip}^1"):
             commit, state = tip, DONE_BEFORE
         elif tip and not copy.made_by_mlrepo(tip):
             raise UserError(
-                f"The branch {self.done.branch} of {self.done.fork} stands at {tip[:10]}, which "
+                f"The branch {self.done.branch} of {self.done.fork} is at {tip[:10]}, which "
                 "mlrepo did not make: somebody works on it.",
                 hint="Look at it first; --branch NAME submits on another branch.",
             )
         else:
             date = copy.date_of(selection.commit)
             message = commit_message(selection)
-            commit, state = copy.build(base, selection.roots, message, date=date), DONE
+            commit, state = copy.build(base.commit, selection.roots, message, date=date), DONE
         self.done.commit = commit
         changes = copy.changes(commit)
         self._say(
@@ -175,33 +246,79 @@ class Submitting:
         forge: Forge,
         copy: OfficialCopy,
         candidate: Candidate,
-        proposal: Proposal,
         fork: ForgeRepository | None,
         commit: str,
         tip: str,
     ) -> None:
         """Refuse what may not leave: secrets, sizes, strange places, results under embargo."""
-        roots = sorted(candidate.selection.roots)
+        outgoing = Outgoing((), ())
         if commit != tip:
-            self.done.outgoing = copy.outgoing(commit)
-        blobs = self.done.outgoing.blobs
-        text = "\n".join(
-            (proposal.branch, proposal.title, proposal.body, commit_message(candidate.selection))
-        )
-        refuse_unfit(copy.directory, self.done.outgoing, roots, text)
-        size = sum(blob.size for blob in blobs)
-        where = ", ".join(roots)
-        self._say("scan", DONE, f"{len(blobs)} new contents ({size} bytes) in {where}, no secret")
+            outgoing = copy.outgoing(commit) if commit else _all_of(self.repository, candidate)
+        self._scan(copy.directory, outgoing, candidate)
+        if self.plan.rehearse_in is not None:
+            self._embargo(candidate, {self.plan.official: None} if self.plan.official else {})
+            return
         official = forge.official()
         places = {place.address.url: place.public for place in (official, fork or official)}
         for url, public in places.items():
             if public is None and copy.remote(url).is_public():
                 places[url] = True
-        refuse_early(roots, places, self.plan.settings, self.plan.today)
-        who = {True: "public", False: "private", None: "not known to be public"}
-        told = ", ".join(f"{url} is {who[public]}" for url, public in places.items())
-        self._say("embargo", DONE, f"{self.plan.settings.get('embargo') or 'none'}; {told}")
+        self._embargo(candidate, places)
         self.public = places[(fork or official).address.url]
+
+    def _scan(self, directory: Path, outgoing: Outgoing, candidate: Candidate) -> None:
+        self.done.outgoing = outgoing
+        roots = sorted(candidate.selection.roots)
+        text = "\n".join(
+            (
+                self.done.branch,
+                title_of(candidate.selection),
+                body_of(candidate.selection, candidate.report),
+                commit_message(candidate.selection),
+            )
+        )
+
+        def scan() -> None:
+            refuse_unfit(directory, outgoing, roots, text)
+            size = sum(blob.size for blob in outgoing.blobs)
+            where = ", ".join(roots)
+            what = f"{len(outgoing.blobs)} new contents ({size} bytes) in {where}, no secret"
+            self._say("scan", DONE, what)
+
+        self._try("scan", scan)
+
+    def _embargo(self, candidate: Candidate, places: dict[str, bool | None]) -> None:
+        roots = sorted(candidate.selection.roots)
+
+        def embargo() -> None:
+            refuse_early(roots, places, self.plan.settings, self.plan.today)
+            who = {True: "public", False: "private", None: "not known to be public"}
+            said = [f"{url} is {who[public]}" for url, public in places.items()]
+            self._say(
+                EMBARGO, DONE, "; ".join([self.plan.settings.get("embargo") or "none", *said])
+            )
+
+        self._try(EMBARGO, embargo)
+
+    def _try_push(
+        self,
+        forge: Forge,
+        copy: OfficialCopy,
+        fork: ForgeRepository | None,
+        commit: str,
+        tip: str,
+    ) -> None:
+        """Ask the fork, without sending anything, whether it takes a push of this user."""
+        if fork is None or not commit or commit == tip:
+            return
+        url = fork.address.url
+
+        def rights() -> None:
+            remote = copy.remote(url, forge.access)
+            remote.try_push(commit, self.done.branch, expected=tip)
+            self._say("rights", DONE, f"{url} takes a push of yours")
+
+        self._try("rights", rights)
 
     def _ask_user(
         self, forge: Forge, copy: OfficialCopy, fork: ForgeRepository | None, commit: str, tip: str
@@ -227,16 +344,28 @@ class Submitting:
         request: PullRequest | None,
     ) -> None:
         state = {True: DONE_BEFORE, False: TO_DO}
-        self._say("fork", state[fork is not None], self.done.fork)
-        self._say("push", state[pushed], f"{self.done.commit[:10]} to {proposal.branch}")
+        stopped = {obstacle.step for obstacle in self.done.obstacles}
+        if "fork" not in stopped:
+            self._say("fork", state[fork is not None], self.done.fork)
+        if self.done.commit:
+            self._say("push", state[pushed], f"{self.done.commit[:10]} to {proposal.branch}")
+        if "pull request" in stopped:
+            return
         if request is None:
             kind = "a draft" if proposal.draft else "ready for review"
             self._say("pull request", TO_DO, f"{proposal.title} ({kind}, {forge.name})")
         else:
-            told = describes(request.body, proposal.body)
-            self._say("pull request", state[told], request.url)
+            is_current = describes(request.body, proposal.body)
+            self._say("pull request", state[is_current], request.url)
 
     def _say(self, name: str, state: str, detail: str) -> None:
         step = Step(name, state, detail)
         self.done.steps.append(step)
         self.tell(step)
+
+
+def _all_of(repository: ResultsRepository, candidate: Candidate) -> Outgoing:
+    """Return all that is selected of the submitter, where it is not known what the remote has."""
+    held = held_by(repository.root, {candidate.selection.tree: ""})
+    roots = tuple(f"{root}/" for root in candidate.selection.roots)
+    return Outgoing((), tuple(b for b in held.blobs if b.path.startswith(roots)), held.others)

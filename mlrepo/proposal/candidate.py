@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mlrepo.checker.check import check
@@ -18,7 +19,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Candidate:
-    """One submitter's results, valid by the profile that was asked for.
+    """One submitter's results and the verdict on them.
 
     Attributes
     ----------
@@ -67,34 +68,54 @@ def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
     return replace(selection, roots=roots, runs=runs), submitter
 
 
-def checked(
-    repository: ResultsRepository, selection: Selection, submitter: str, profile: str
-) -> Candidate:
-    """Check a submitter's part of a selection.
-
-    Raises
-    ------
-    InvalidResult
-        It is not valid in the profile; the first findings are in the message.
-    """
+def judged(repository: ResultsRepository, selection: Selection, submitter: str) -> Candidate:
+    """Check a submitter's part of a selection, whatever the verdict is."""
     tree = CommitTree(repository.root, selection.commit)
     try:
         report = check(tree, repository.rounds[selection.round], submitter=submitter)
     finally:
         tree.close()
-    if not report.results or not report.valid(profile):
-        findings = [*report.findings, *(f for r in report.results for f in r.findings)]
-        official = profile == "official"
-        broken = [f for f in findings if (f.breaks_official if official else f.breaks_strict)]
-        shown = "".join(f"\n  {f.path}: {f.message}" for f in broken[:_SHOWN])
-        more = f"\n  … and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-        raise InvalidResult(
-            f"{selection.branch} is not valid ({profile}), so nothing leaves.{shown}{more}",
-            hint=f"`mlrepo check --rev {quoted(selection.branch)}` shows all; mend it and "
-            "`mlrepo select` again.",
-        )
     return Candidate(selection, submitter, report)
+
+
+def refuse_invalid(selection: Selection, report: Report, profile: str, stopped: str) -> None:
+    """Raise unless a selection is valid.
+
+    Parameters
+    ----------
+    profile:
+        ``strict`` or ``official``: by which verdict.
+    stopped:
+        What does not happen, for the message: "nothing leaves"; empty in a rehearsal.
+
+    Raises
+    ------
+    InvalidResult
+        It is not valid in the profile; the message has a finding of each rule that is broken.
+    """
+    if report.results and report.valid(profile):
+        return
+    by_rule: dict[str, dict[tuple[str, str], None]] = {}
+    for finding in report.all_findings():
+        if finding.breaks(profile):
+            by_rule.setdefault(finding.rule, {})[finding.path, finding.message] = None
+    shown = "".join(_first_of(breaches) for breaches in [*by_rule.values()][:_SHOWN])
+    left = len(by_rule) - _SHOWN
+    more = f"\n  … and {left} more rule{'' if left == 1 else 's'}" if left > 0 else ""
+    so = f", so {stopped}" if stopped else ""
+    raise InvalidResult(
+        f"{selection.branch} is not valid ({profile}){so}.{shown}{more}",
+        hint=f"`mlrepo check --rev {quoted(selection.branch)}` shows all findings; fix them and "
+        "run `mlrepo select` again.",
+    )
 
 
 def _owner(path: str) -> str:
     return path.split("/")[1]
+
+
+def _first_of(breaches: Mapping[tuple[str, str], None]) -> str:
+    """Return a line with the first finding of a rule and the number of the others."""
+    path, message = next(iter(breaches))
+    others = f" (and {len(breaches) - 1} more)" if len(breaches) > 1 else ""
+    return f"\n  {path}: {message}{others}"

@@ -54,14 +54,20 @@ class OfficialCopy:
     home: Path
 
     @classmethod
-    def of(cls, repository: ResultsRepository, url: str) -> OfficialCopy:
+    def of(cls, repository: ResultsRepository, url: str, *, within: Path | None) -> OfficialCopy:
         """Return the copy for ``url``; create an empty one if there is none.
 
         The caller holds the submission lock, so a lock file in the copy was left by a dead or
         orphaned git and would stop every later one: the copy is then created anew.
+
+        Parameters
+        ----------
+        within:
+            The directory of the copies; None for the usual one.
         """
         name = sha256_bytes(url.encode())[:16]
-        copy = cls(repository.store / "official" / f"{name}.git", url, repository.root)
+        copies = within or repository.store / "official"
+        copy = cls(copies / f"{name}.git", url, repository.root)
         if next(copy.directory.rglob("*.lock"), None) is not None:
             doomed = copy.directory.with_name(f"{name}.{os.getpid()}.old")
             copy.directory.rename(doomed)

@@ -230,6 +230,18 @@ class Remote:
         lines = (line for line in said.splitlines() if line.startswith("remote:"))
         return printable("\n".join(line.removeprefix("remote:").strip() for line in lines)).strip()
 
+    def try_push(self, commit: str, branch: str, *, expected: str) -> None:
+        """Ask whether the remote lets this user push; no object is sent and no branch moves.
+
+        The parameters are those of :meth:`push`. Rules that the remote applies to what it gets,
+        such as its own hooks, are not asked.
+        """
+        ref = f"refs/heads/{branch}"
+        lease = f"--force-with-lease={ref}:{expected}"
+        self._git(
+            "push to", "push", "--dry-run", "--no-verify", lease, "--", self.url, f"{commit}:{ref}"
+        )
+
     def _git(self, doing: str, *arguments: str) -> tuple[str, str]:
         try:
             out, said = git_output(*arguments, cwd=self.directory, environ=self._environ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import sys
@@ -13,9 +14,10 @@ import click
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
-    from mlrepo.delivery.steps import Departure, Step, Submitted
+    from mlrepo.delivery.steps import DeliveryPlan, Departure, Step, Submitted
 
 
 @click.command("submit")
@@ -33,6 +35,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="With --official-checker: keep what that checker prints.",
 )
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Take every step, but at a repository made for it, and whatever the verdict is.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --rehearse: keep that repository and the pull request's text in a new directory.",
+)
 @click.option("--submitter", metavar="NAME", help="Whose results, if several are selected.")
 @click.option("--fork", metavar="REPO", help="Where to push: OWNER, OWNER/NAME or a URL.")
 @click.option("--branch", metavar="NAME", help="The branch of the fork.")
@@ -44,7 +57,11 @@ if TYPE_CHECKING:
     help="By which verdict of `mlrepo check` the submission must be valid.",
 )
 @click.option("--ready", is_flag=True, help="Open the pull request for review, not as a draft.")
-@click.option("--dry-run", is_flag=True, help="Show each step; nothing leaves.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show each step and all that would stop it; nothing leaves.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before something leaves.")
 @click.option(
     "--wait",
@@ -68,6 +85,8 @@ def command(
     only_check: bool,
     official_checker: Path | None,
     log: Path | None,
+    rehearse: bool,
+    keep: Path | None,
     submitter: str | None,
     fork: str | None,
     branch: str | None,
@@ -86,10 +105,18 @@ def command(
     searched for secrets and held against the embargo, and you are asked. Each step first asks
     whether it is done: after any failure, run the same command again.
 
+    --dry-run asks the real forge and changes nothing there; it names everything that would stop the
+    submission, not only the first. --rehearse needs no forge: it makes a Git repository, pushes
+    there, writes the pull request, and says what would have stopped the real submission. It works
+    for short runs, too (`mlrepo select --quick`), and for benchmarks that no round accepts.
+
     The token comes from GH_TOKEN or GITHUB_TOKEN, `gh auth token`, or Git's credential helper.
+
+    Exit code: 0 done or rehearsed; 1 not valid; for --dry-run that of the first obstacle.
 
     \b
     Example:
+      mlrepo submit --rehearse
       mlrepo config set official.repository https://github.com/mlcommons/submissions_inference_6_1
       mlrepo submit --check
       mlrepo submit --dry-run
@@ -97,10 +124,15 @@ def command(
     """
     if (official_checker and not only_check) or (log and not official_checker):
         raise click.UsageError("--official-checker needs --check, and --log both of them.")
+    if only_check + rehearse + dry_run > 1:
+        raise click.UsageError("--check, --dry-run and --rehearse exclude each other.")
+    if keep and not rehearse:
+        raise click.UsageError("--keep belongs to --rehearse.")
     if only_check:
         from mlrepo.cli.submission.verdicts import check_selection
 
         return check_selection(round_, official_checker, log, as_json=as_json)
+    from mlrepo.delivery.rehearsal import rehearsal_directory
     from mlrepo.delivery.steps import DeliveryPlan
     from mlrepo.delivery.submit import Submitting
     from mlrepo.forge.choice import forge_for
@@ -108,45 +140,99 @@ def command(
 
     repository = current_repository()
     settings = resolver(repository)
-    settings.require("official.repository")
+    official = settings.find("official.repository")
+    if not (dry_run or rehearse):
+        official = settings.require("official.repository")
     embargo = embargo_in_force(repository.root, os.environ)
     for line in embargo.lifted:
         click.echo(f"Note: {line}.", err=True)
-    plan = DeliveryPlan(
-        round=settings.require("round", round_).value,
-        submitter=submitter or "",
-        target=settings.require("official.branch").value,
-        branch=_branch(branch),
-        profile=profile,
-        draft=not ready,
-        dry_run=dry_run,
-        wait=wait,
-        settings={"embargo": embargo.until, "private_remotes": ",".join(sorted(embargo.private))},
-        today=datetime.datetime.now(datetime.UTC).date(),
-    )
-    if not (yes or dry_run or (sys.stdin.isatty() and sys.stderr.isatty())):
+    if not (yes or dry_run or rehearse or (sys.stdin.isatty() and sys.stderr.isatty())):
         raise UserError(
             "There is no terminal to ask on before results leave.",
-            hint="`mlrepo submit --dry-run` shows what would leave; `mlrepo submit --yes` goes on.",
+            hint="`mlrepo submit --dry-run` shows what would leave; `mlrepo submit --yes` does not "
+            "ask.",
         )
-    done = Submitting(
-        repository,
-        plan,
-        lambda: forge_for(settings, os.environ, repository.root, fork=fork, timeout=timeout),
-        tell=lambda step: _tell(step, to_stderr=as_json),
-        confirm=(lambda departure: None) if yes else _confirm,
-    ).run()
+    with contextlib.ExitStack() as stack:
+        rehearse_in = (
+            stack.enter_context(rehearsal_directory(repository, keep)) if rehearse else None
+        )
+        plan = DeliveryPlan(
+            round=settings.require("round", round_).value,
+            submitter=submitter or "",
+            official=official.value if official else "",
+            target=settings.require("official.branch").value,
+            branch=_branch(branch),
+            profile=profile,
+            draft=not ready,
+            dry_run=dry_run,
+            wait=wait,
+            settings={
+                "embargo": embargo.until,
+                "private_remotes": ",".join(sorted(embargo.private)),
+            },
+            today=datetime.datetime.now(datetime.UTC).date(),
+            rehearse_in=rehearse_in,
+        )
+        done = Submitting(
+            repository,
+            plan,
+            lambda: forge_for(settings, os.environ, repository.root, fork=fork, timeout=timeout),
+            tell=lambda step: _show_step(step, rehearse_in, to_stderr=as_json),
+            confirm=(lambda departure: None) if yes or rehearse else _confirm,
+        ).run()
     if as_json:
-        print_json("mlrepo.submit/1", _as_json(done, dry_run=dry_run))
-        return 0
+        print_json("mlrepo.submit/1", _as_json(done, plan, keep))
+    else:
+        _print_end(done, plan, keep)
+    return done.obstacles[0].error.exit_code if dry_run and done.obstacles else 0
+
+
+def _print_end(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> None:
     for line in done.remote_said.splitlines():
         click.echo(f"  remote: {line}")
-    if dry_run:
+    if plan.rehearse_in is not None:
+        _print_rehearsed(done, plan, keep)
+    elif plan.dry_run:
+        _print_obstacles(done, "What would stop the submission")
         click.echo("Nothing has left.")
     elif done.request is not None:
         kind = "draft pull request" if done.request.draft else "pull request"
         click.echo(f"The {kind} is {done.request.url}")
-    return 0
+
+
+def _print_rehearsed(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> None:
+    """Say that nothing was submitted, and what would have stopped the real submission."""
+    click.echo(
+        style("This was a rehearsal.", bold=True) + " All steps were taken, at a Git repository "
+        "that mlrepo made for it; nothing was submitted, and nothing left this machine."
+    )
+    _print_obstacles(done, "What would have stopped the real submission")
+    if not done.obstacles:
+        click.echo(
+            "Nothing that is known here would have stopped the real submission; `mlrepo submit "
+            "--dry-run` asks the forge, too."
+        )
+    if keep is None:
+        click.echo("The repository was removed; --keep DIR keeps it.")
+    else:
+        review = shell_command(("mlrepo", "review", keep / "fork.git", done.branch))
+        click.echo(
+            f"The repositories and the pull request's text are in {keep}. See it as a "
+            f"reviewer does: {review} --round {plan.round}"
+        )
+
+
+def _print_obstacles(done: Submitted, heading: str) -> None:
+    if not done.obstacles:
+        return
+    click.echo(style(f"{heading}:", bold=True))
+    for obstacle in done.obstacles:
+        error = obstacle.error
+        name = style(f"{obstacle.step:<12}", fg="red")
+        message = error.message.replace("\n", "\n  ")
+        click.echo(f"  {name}  {message}")
+        if error.hint:
+            click.echo(f"    {error.hint}")
 
 
 def _branch(name: str | None) -> str:
@@ -157,17 +243,19 @@ def _branch(name: str | None) -> str:
 
     if not is_branch_name(name):
         raise UserError(
-            f"{name!r} is no name for a branch.", hint="See `git help check-ref-format`."
+            f"{name!r} is not a name that a branch can have.",
+            hint="See `git help check-ref-format`.",
         )
     return name
 
 
-def _tell(step: Step, *, to_stderr: bool) -> None:
-    from mlrepo.delivery.steps import TO_DO, UNDER_WAY
+def _show_step(step: Step, rehearse_in: Path | None, *, to_stderr: bool) -> None:
+    from mlrepo.delivery.steps import STOPS, TO_DO, UNDER_WAY
 
-    colour = "yellow" if step.state in (TO_DO, UNDER_WAY) else "green"
+    colour = {TO_DO: "yellow", UNDER_WAY: "yellow", STOPS: "red"}.get(step.state, "green")
     state = style(f"{step.state:<11}", fg=colour)
-    click.echo(f"{state}  {step.name:<12}  {step.detail}", err=to_stderr)
+    detail = step.detail if rehearse_in is None else step.detail.replace(f"{rehearse_in}/", "")
+    click.echo(f"{state}  {step.name:<12}  {detail}", err=to_stderr)
 
 
 def _confirm(departure: Departure) -> None:
@@ -189,13 +277,15 @@ def _confirm(departure: Departure) -> None:
         )
     lines.append(f"Then {departure.official} is asked to take it.")
     click.echo("\n".join(lines), err=True)
-    click.confirm("Go on?", abort=True, err=True)
+    click.confirm("Submit it?", abort=True, err=True)
 
 
-def _as_json(done: Submitted, *, dry_run: bool) -> dict[str, object]:
-    request = done.request
+def _as_json(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> dict[str, object]:
+    rehearsed = plan.rehearse_in is not None
+    # Nobody may take what was rehearsed for a request.
+    request = None if rehearsed else done.request
     return {
-        "dry_run": dry_run,
+        "dry_run": plan.dry_run,
         "steps": [
             {"name": step.name, "state": step.state, "detail": step.detail} for step in done.steps
         ],
@@ -214,4 +304,15 @@ def _as_json(done: Submitted, *, dry_run: bool) -> dict[str, object]:
             "state": request.state,
             "draft": request.draft,
         },
+        "rehearsed": rehearsed,
+        "kept": str(keep) if keep is not None else None,
+        "obstacles": [
+            {
+                "step": obstacle.step,
+                "message": obstacle.error.message,
+                "hint": obstacle.error.hint,
+                "exit_code": obstacle.error.exit_code,
+            }
+            for obstacle in done.obstacles
+        ],
     }
