@@ -27,7 +27,7 @@ def reference() -> str:
         "Generated from the commands' own help by `make docs`. Every command has `--help`.",
         "Exit codes: 0 done; 1 judged invalid; 2 usage or user error; 69 remote unavailable; "
         "70 a bug (a report was written); 75 busy, try again; 130 interrupted.",
-        *_commands(cli, click.Context(cli, info_name="mlrepo")),
+        *_commands(cli, click.Context(cli, info_name="mlrepo", **cli.context_settings)),
         "## Settings",
         "A setting is looked up in this order: flag, `MLREPO_*`, `CK_MLPERF_INFERENCE_*` (scripts "
         "written for the CK automation keep working), `mlrepo.toml`, default.",

@@ -12,15 +12,20 @@ def meant(name: str, known: Iterable[str]) -> str:
 
     Case is ignored: ``Gateoverflow`` is close to ``GATEOverflow``.
     """
-    import difflib  # takes longer to import than most commands to run
-
     names = sorted(set(known))
-    by_case: dict[str, list[str]] = {}
-    for one in names:
-        by_case.setdefault(one.lower(), []).append(one)
-    near = difflib.get_close_matches(name.lower(), by_case, n=3)
-    found = [one for each in near for one in by_case[each] if one != name]
+    found = nearest(name, names)
     if found:
         return f"Did you mean {' or '.join(found)}?"
     more = f" … ({len(names)} in all)" if len(names) > _MOST else ""
     return f"There are: {', '.join(names[:_MOST])}{more}." if names else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return at most three names like ``name``, whatever its case; the most similar first."""
+    import difflib  # takes longer to import than most commands to run
+
+    by_case: dict[str, list[str]] = {}
+    for one in sorted(set(known)):
+        by_case.setdefault(one.lower(), []).append(one)
+    near = difflib.get_close_matches(name.lower(), by_case, n=3)
+    return [one for each in near for one in by_case[each] if one != name]

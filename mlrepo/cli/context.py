@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.account import data_directory, homes, logins
+from mlrepo.cli.verbosity import verbose
 from mlrepo.repository.discovery import ResultsRepository, find_repository
-from mlrepo.settings import Resolver
+from mlrepo.settings import SETTINGS, Resolver
 
 if TYPE_CHECKING:
     from mlrepo.redaction import Redactor
@@ -58,7 +59,20 @@ def user_directory() -> Path:
 
 def resolver(repository: ResultsRepository | None = None) -> Resolver:
     """Return the resolver of settings from the environment and the repository."""
-    return Resolver(dict(os.environ), repository.file_settings() if repository else {})
+    found = Resolver(dict(os.environ), repository.file_settings() if repository else {})
+    if verbose():
+        _show(found)
+    return found
+
+
+def _show(settings: Resolver) -> None:
+    """Print the settings that have a value, once for each command."""
+    meta = click.get_current_context().meta
+    if not meta.setdefault("mlrepo.settings_shown", False):
+        meta["mlrepo.settings_shown"] = True
+        for setting in SETTINGS:
+            if value := settings.find(setting.key):
+                click.echo(f"mlrepo: {setting.key} is {value.value} ({value.origin})", err=True)
 
 
 def redactor(system: str = "") -> Redactor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import sys
@@ -13,7 +12,9 @@ from typing import Any
 import click
 
 from mlrepo import __version__
+from mlrepo.cli.lazy import LazyGroup
 from mlrepo.cli.screen import doors
+from mlrepo.cli.verbosity import HELP_OPTIONS
 from mlrepo.errors import MlrepoError
 
 # name: (module, one line of help). A module is imported only when its command is used, so that
@@ -82,6 +83,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mlrepo.cli.repository.raw",
         "Handle the full accuracy logs that commits hold truncated.",
     ),
+    "help": ("mlrepo.cli.help", "Show the help of a command."),
 }
 
 # Errors that the operating system may report without naming a file, and what to do about them.
@@ -99,33 +101,19 @@ _MACHINE = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command only when it is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the command names in the order of :data:`COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": HELP_OPTIONS},
+)
 @click.option("-C", "directory", metavar="DIR", help="Run as if started in DIR.")
 @click.version_option(__version__, prog_name="mlrepo")
 @click.pass_context
 def cli(ctx: click.Context, directory: str | None) -> None:
     """An MLPerf Inference results repository that is a Git repository and the tool at once.
+
+    `mlrepo help COMMAND` explains a command; -q, -v and --no-pager may also follow its name.
 
     \b
     Example:

@@ -13,6 +13,7 @@ import click
 
 from mlrepo.cli.screen import own
 from mlrepo.cli.table import no_room, output_width, table_lines
+from mlrepo.cli.verbosity import quiet
 
 if TYPE_CHECKING:
     from mlrepo.bench.execute import Progress
@@ -125,10 +126,13 @@ class ProgressLine:
         self._more = more
         self._phase = ""
         self._terminal = sys.stderr.isatty()
+        self._quiet = quiet()
         self._drawn = 0.0
 
     def update(self, progress: Progress) -> None:
         """Draw the progress, at most five times a second."""
+        if self._quiet:
+            return
         changed = progress.phase != self._phase
         self._phase = progress.phase
         if not self._terminal:
@@ -164,10 +168,10 @@ class StepLine:
 
     def __init__(self, label: str, *, unit: str) -> None:
         self._label, self._unit = label, unit
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty() and not quiet()
         self._begin: tuple[float, int] | None = None
         self._drawn = 0.0
-        if not self._terminal:
+        if not self._terminal and not quiet():
             click.echo(label, err=True)
 
     def update(self, done: int, total: int | None) -> None:
@@ -197,8 +201,8 @@ class TextLine:
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._terminal = sys.stderr.isatty()
-        if not self._terminal:
+        self._terminal = sys.stderr.isatty() and not quiet()
+        if not self._terminal and not quiet():
             click.echo(label, err=True)
 
     def update(self, text: str, left: float) -> None:

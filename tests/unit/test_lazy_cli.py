@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -54,7 +55,7 @@ def test_help_loads_no_command_and_no_library(code: str) -> None:
     loaded = _loaded(code)
     assert not {name for name in _HEAVY if name in loaded - bare}
     ours = {name for name in loaded if name.startswith("mlrepo.cli.")}
-    assert ours <= {"mlrepo.cli.main", "mlrepo.cli.screen"}
+    assert ours <= {f"mlrepo.cli.{name}" for name in ("main", "screen", "lazy", "verbosity")}
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,76 @@ def test_a_mistyped_command_or_option_is_a_usage_error(
     assert said.out == ""
     assert "nonsense" in said.err
     assert "--help" in said.err
+
+
+@pytest.mark.parametrize("path", _ALL)
+def test_every_command_explains_itself_to_h_and_to_help(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``-h``, ``--help`` and ``mlrepo help`` print the same."""
+    from mlrepo.cli.main import main
+
+    words = path.split()[1:]
+    said = []
+    for arguments in ([*words, "--help"], [*words, "-h"], ["help", *words]):
+        assert main(arguments) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0].startswith(f"Usage: {path}")
+    assert said[0] == said[1] == said[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["lgo"], "mlrepo log"),
+        (["statsu"], "mlrepo status"),
+        (["LOG"], "mlrepo log"),
+        (["run"], "mlrepo bench run"),
+        (["suite", "--quick"], "mlrepo bench suite"),
+        (["help", "lgo"], "mlrepo log"),
+        (["bench", "rn"], "run"),
+        (["help", "bench", "rn"], "run"),
+    ],
+)
+def test_a_mistyped_command_gets_the_one_that_was_meant(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the top level as below it, and by the name of a command that is in a group."""
+    from mlrepo.cli.main import main
+
+    assert main(typed) == 2
+    assert f"Did you mean {'`' if 'mlrepo' in meant else chr(39)}{meant}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["help", "log", "x"], ["help", "--nonsense"]])
+def test_help_refuses_what_is_not_a_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2 and one message."""
+    from mlrepo.cli.main import main
+
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("mlrepo: ")
+
+
+@pytest.mark.parametrize("arguments", [["-v", "config", "list"], ["config", "list", "-v"]])
+def test_v_shows_settings_and_programs(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before a command's name or after it; nothing of it is on standard output."""
+    from mlrepo.cli.main import main
+
+    monkeypatch.setenv("MLREPO_ROUND", "v5.0")
+    monkeypatch.chdir(tmp_path)
+    assert main(["-q", "init", ".", "--submitter", "Acme", "--division", "open"]) == 0
+    silent = capsys.readouterr()
+    assert "mlrepo: " not in silent.err
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert "mlrepo: round is v5.0 (MLREPO_ROUND)" in said.err
+    assert "mlrepo: " not in said.out
+    assert main(["-v", "doctor", "--quick"]) == 0
+    assert "mlrepo: runs git " in capsys.readouterr().err

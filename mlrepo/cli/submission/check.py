@@ -53,7 +53,7 @@ _PROFILES = click.Choice(("strict", "official"))
 )
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to a file instead.")
-@click.option("--quiet", is_flag=True, help="Print only the verdict.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the verdict.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
