@@ -21,6 +21,7 @@ def verify(
     run = AuditedRun(
         directory,
         spec.scenario,
+        round_,
         detail,
         score=detail.number(round_.result_key(spec.workload, spec.scenario)),
         reference=against.score,

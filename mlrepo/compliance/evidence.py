@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlrepo.logs.detail import DetailLog
+    from mlrepo.rounds import Round
 
 
 VERIFY_ACCURACY = "verify_accuracy.txt"
@@ -25,7 +26,7 @@ class AuditedRun:
     ----------
     directory:
         Where its logs are.
-    scenario:
+    scenario, round:
         Of the result.
     detail:
         Its detail log.
@@ -39,6 +40,7 @@ class AuditedRun:
 
     directory: Path
     scenario: str
+    round: Round
     detail: DetailLog
     score: float | None
     reference: float | None

@@ -38,13 +38,21 @@ def speed(scenario: str, score: float) -> float:
 
 def near(run: AuditedRun, tolerance: float) -> str:
     """Return how far the score is from the reference, if too far; else ''."""
-    if run.score is None or run.reference is None:
+    if run.reference is None:
         return ""
     limit = allowed(tolerance, run.scenario, run.reference)
-    change = run.score / run.reference - 1
-    if abs(change) < limit:
+    return outside(run, 1 - limit, 1 + limit)
+
+
+def outside(run: AuditedRun, low: float, high: float) -> str:
+    """Return how far the score is from the reference, if outside of these fractions; else ''."""
+    if run.score is None or run.reference is None:
         return ""
-    return f"the result differs by {change:+.1%}, {limit:.0%} are allowed"
+    share = run.score / run.reference
+    if low < share < high:
+        return ""
+    limit = 1 - low if share <= low else high - 1
+    return f"the result differs by {share - 1:+.1%}, {limit:.0%} are allowed"
 
 
 def verification(

@@ -1,4 +1,4 @@
-"""TEST05: other seeds give the same result. LoadGen dropped it in v5.0."""
+"""TEST05: other seeds give the same result. LoadGen and the rounds dropped it in v5.0."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from mlrepo.compliance.protocol import ComplianceTest
 if TYPE_CHECKING:
     from mlrepo.rounds import Round
 
-# The seeds up to v2.0; later rounds have their own in their data.
+# The seeds in the audit.config of v0.7 to v2.0 and of v0.5; later rounds have theirs in their data.
 _OLD_SEEDS: Mapping[str, int] = {
     "qsl_rng_seed": 313588358309856706,
     "sample_index_rng_seed": 471397156132239067,
     "schedule_rng_seed": 413914573387865862,
+}
+_FIRST_SEEDS: Mapping[str, int] = {
+    "qsl_rng_seed": 195,
+    "sample_index_rng_seed": 235,
+    "schedule_rng_seed": 634,
 }
 
 
@@ -28,34 +33,31 @@ class OtherSeeds(ComplianceTest):
     performance_text = VERIFY_PERFORMANCE
     runs_performance = True
 
-    def seeds(self, round_: Round) -> Mapping[str, int]:
-        """Return the seeds of the round's data, which has none up to v2.0."""
-        return round_.test05_seeds()
+    def seeds(self, round_: Round) -> Mapping[str, int] | None:
+        """Return its seeds in the round; None if the round does not have it.
+
+        mlrepo sets them explicitly, so that any LoadGen can run it.
+        """
+        if self.name not in round_.asked_tests():
+            return None
+        return round_.test05_seeds() or (_OLD_SEEDS if round_.version > (0, 5) else _FIRST_SEEDS)
 
     def is_recognized(self, values: Mapping[str, object], round_: Round, benchmark: str) -> bool:
         """Say whether a run has its seeds."""
         seeds = self.seeds(round_) or _OLD_SEEDS
         return all(values.get(f"effective_{name}") == seed for name, seed in seeds.items())
 
-    def refusal(self, round_: Round) -> tuple[str, str] | None:
-        """Return a refusal if the round's data has no seeds for it."""
-        if self.seeds(round_):
-            return None
-        return (
-            f"the seeds that {round_.name} asks for are not in the rules",
-            "Use --test for the other tests. LoadGen has dropped TEST05 since v5.0.",
-        )
-
     def verify(self, run: AuditedRun) -> Verification:
-        """Compare the score."""
+        """Compare the score; since v3.1 a faster run passes."""
         if run.reference is None or run.score is None:
             return Verification()
         pair = (("reference", run.reference), ("test", run.score))
-        return scores.verification(self.name, run, scores.near(run, self.tolerance), pair)
+        low, high = self.score_range(run.scenario, run.reference, run.round)
+        return scores.verification(self.name, run, scores.outside(run, low, high), pair)
 
     def setting_faults(self, values: Mapping[str, object], round_: Round) -> Iterator[TextFault]:
         """Judge the seeds up to v2.0, whose checkers do not; later rounds judge every run's."""
-        if self.seeds(round_):
+        if round_.test05_seeds():
             return
         ours = round_.seeds()
         logged = {name: values.get(f"effective_{name}") for name in _OLD_SEEDS}

@@ -123,7 +123,7 @@ def test_scores_pass_as_the_official_script_lets_them(
         detail = DetailLog({}, ())
         (tmp_path / "reference_accuracy.json").write_text('[{"qsl_idx": 1, "data": "00"}]')
         (tmp_path / "mlperf_log_accuracy.json").write_text('[{"qsl_idx": 1, "data": "00"}]')
-        done = about.verify(AuditedRun(tmp_path, scenario, detail, score, reference, None))
+        done = about.verify(AuditedRun(tmp_path, scenario, _ROUND, detail, score, reference, None))
         assert passed(text) or done.reasons, (scenario, reference, score, text)
         ours = scores(done.files["verify_performance.txt"].decode())
         assert all(each.equals(ours[name].value) for name, each in shown.items())
@@ -155,7 +155,7 @@ def test_responses_are_compared_and_counted_as_by_the_official_script(
         "TEST01/verify_accuracy.py", [["-r", str(files[0]), "-t", str(files[1])]], tmp_path
     )
     test = compliance_test("TEST01")
-    done = test.verify(AuditedRun(tmp_path, "Offline", DetailLog({}, ()), None, None, None))
+    done = test.verify(AuditedRun(tmp_path, "Offline", _ROUND, DetailLog({}, ()), None, None, None))
     ours = done.files["verify_accuracy.txt"].decode()
     assert [line for line in said.splitlines() if line] == ours.splitlines()
     assert passed(said) == test.passes(ours, alone=True) == (not done.reasons)

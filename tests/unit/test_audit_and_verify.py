@@ -11,6 +11,7 @@ import pytest
 from mlrepo.bench.audit import audit_config, audits_of, check_test
 from mlrepo.bench.pending import ReferenceFacts
 from mlrepo.bench.verify import verify
+from mlrepo.compliance import compliance_test
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.logs.detail import DetailLog
@@ -40,16 +41,64 @@ def test_the_tests_are_those_of_the_round(
     assert audits_of(SHIPPED[round_], DIGITS, scenario) == tests
 
 
-def test_test05_without_seeds_says_why() -> None:
-    """Where the rules data have no seeds the test cannot be run."""
-    with pytest.raises(UserError, match="seeds"):
-        check_test(SHIPPED["v1.1"], DIGITS, "Offline", "TEST05")
+@pytest.mark.parametrize(
+    ("round_", "seed"),
+    [
+        ("v0.5", 195),
+        ("v0.7", 313588358309856706),
+        ("v1.1", 313588358309856706),
+        ("v2.0", 313588358309856706),
+        ("v2.1", 313588358309856706),
+        ("v3.0", 14646058500348515648),
+        ("v4.1", 16799458546791641818),
+    ],
+)
+def test_test05_runs_with_the_seeds_of_its_round(round_: str, seed: int) -> None:
+    """Of its audit.config up to v2.0, else of the round's mlperf.conf; with any LoadGen."""
+    check_test(SHIPPED[round_], DIGITS, "Offline", "TEST05")
+    seeds = compliance_test("TEST05").seeds(SHIPPED[round_])
+    assert seeds is not None
+    assert seeds["qsl_rng_seed"] == seed
+    assert not set(seeds.values()) & set(SHIPPED[round_].seeds().values())
+
+
+@pytest.mark.parametrize("round_", ["v5.0", "v6.1"])
+def test_a_round_without_test05_refuses_it(round_: str) -> None:
+    """And names the tests that it has."""
+    assert compliance_test("TEST05").seeds(SHIPPED[round_]) is None
+    with pytest.raises(UserError, match="does not belong") as caught:
+        check_test(SHIPPED[round_], DIGITS, "Offline", "TEST05")
+    assert "TEST01" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("round_", "scenario", "reference", "score", "passes"),
+    [
+        ("v3.0", "Offline", 1000.0, 1049.0, True),
+        ("v3.0", "Offline", 1000.0, 1051.0, False),
+        ("v3.1", "Offline", 1000.0, 1500.0, True),
+        ("v4.1", "Offline", 1000.0, 951.0, True),
+        ("v4.1", "Offline", 1000.0, 949.0, False),
+        ("v4.1", "Server", 1000.0, 1500.0, True),
+        ("v3.0", "SingleStream", 1e6, 0.9e6, False),
+        ("v4.1", "SingleStream", 1e6, 0.5e6, True),
+        ("v4.1", "SingleStream", 1e6, 1.06e6, False),
+        ("v4.1", "SingleStream", 1e5, 1.19e5, True),
+    ],
+)
+def test_test05_may_be_faster_since_v3_1(
+    tmp_path: Path, round_: str, scenario: str, reference: float, score: float, passes: bool
+) -> None:
+    """As MLCommons' verify_performance.py of that round has it: only a slower run fails."""
+    reasons, text = _verify(tmp_path, "TEST05", scenario, reference, score, round_=round_)
+    assert bool(reasons) is not passes
+    assert text.splitlines()[-1].startswith("TEST PASS" if passes else "TEST FAIL: ")
 
 
 def _verify(
     directory: Path, test: str, scenario: str, reference: float, score: float, **changed: Any
 ) -> tuple[tuple[str, ...], str]:
-    round_ = SHIPPED["v6.1"]
+    round_ = SHIPPED[changed.pop("round_", "v6.1")]
     audit = audit_config(round_, DIGITS, scenario, test)
     (directory / "audit.config").write_text(audit)
     spec = RunSpec("digits", "onnx", scenario, "compliance", "m.onnx", test=test)
