@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlrepo.bench.evidence import (
     SYSTEM_FILE,
@@ -18,11 +17,9 @@ from mlrepo.bench.evidence import (
 )
 from mlrepo.bench.judge import Judgement, judge
 from mlrepo.bench.pending import PendingRun
-from mlrepo.bench.place import PlacedFiles, place_run
 from mlrepo.bench.recording import ConcludingRun
 from mlrepo.compliance import compliance_test
 from mlrepo.digest import sha256_bytes, sha256_file
-from mlrepo.errors import UserError
 from mlrepo.harness.spec import (
     ACCURACY_LOG,
     DETAIL_LOG,
@@ -31,14 +28,13 @@ from mlrepo.harness.spec import (
     read_events,
 )
 from mlrepo.layout.files import ACCURACY_TEXT
+from mlrepo.layout.place import UNFIT, followed_benchmark, place_or_say_why
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, truncated, with_hash_line
 from mlrepo.paths import RepoPath
-from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import (
     ACCURACY,
     FAILED,
     Metric,
-    Placement,
     RunRecord,
     StoredLog,
 )
@@ -49,10 +45,6 @@ from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.recorder import MAX_BLOB_SIZE, Composition, Recorder, Tip
 from mlrepo.repository.spool import SpooledRun
 from mlrepo.repository.trailers import commit_message
-from mlrepo.rounds import Round
-
-# What malformed content raises; a lock, a full disk or a concurrent gc raise others.
-_UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -88,10 +80,10 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
     record = _readable_record(ConcludingRun(directory, pending, logs, redactor, counts), judgement)
     run = RepoPath(("runs", record.run))
-    followed = _followed_benchmark(spec.workload)
+    followed = followed_benchmark(spec.workload)
 
     def compose(tip: Tip) -> _Composed:
-        placed = _placed(
+        placed = place_or_say_why(
             record,
             round_,
             tip,
@@ -116,24 +108,6 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     spooled.discard()
     composed = recorded.composition
     return ConcludedRun(composed.record if composed else record, recorded.commit)
-
-
-def _placed(record: RunRecord, round_: Round, tip: Tip, **how: Any) -> PlacedFiles:
-    """Place a run; if its files cannot be laid out, say why and leave it unplaced."""
-    try:
-        return place_run(record, round_, tip, **how)
-    except _UNFIT as error:
-        why = error.message if isinstance(error, UserError) else repr(error)
-        reason = encodable(f"its files cannot be laid out: {why}")
-        return PlacedFiles(Placement(placed=False, reason=reason), {}, {})
-
-
-def _followed_benchmark(workload: str) -> str:
-    """Return the official benchmark that a workload follows; '' if its package is gone."""
-    try:
-        return str(load_plugin(WORKLOADS, workload).follows)
-    except UserError:
-        return ""
 
 
 def _store_logs(
@@ -178,7 +152,7 @@ def _readable_record(run: ConcludingRun, judgement: Judgement) -> RunRecord:
         if len(data) > MAX_BLOB_SIZE:
             raise ValueError(f"run.json would have {len(data)} bytes")
         RunRecord.from_json(data)
-    except _UNFIT as error:
+    except UNFIT as error:
         why = f"What backend or benchmark told of the run cannot be recorded: {error!r}"
         failed = Judgement(FAILED, Metric(None, judgement.result.unit), (encodable(why)[:1000],))
         return run.record(failed, {})

@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("mlrepo.cli.records.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.records.show", "Show everything about one run, or print one of its logs."),
     "compare": ("mlrepo.cli.records.compare", "Compare runs, results or branches side by side."),
+    "run": (
+        "mlrepo.cli.records.run",
+        "Withdraw, restore and annotate recorded runs.",
+    ),
     "select": (
         "mlrepo.cli.submission.select",
         "Take recorded runs into the submission of the round.",

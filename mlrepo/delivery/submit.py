@@ -37,7 +37,7 @@ from mlrepo.forge.forge import Forge, ForgeRepository, Proposal, PullRequest
 from mlrepo.forge.rehearsal import RehearsalForge
 from mlrepo.guard.departure import refuse_early, refuse_unfit
 from mlrepo.proposal.candidate import Candidate, judged, only_of, refuse_invalid
-from mlrepo.proposal.selected import read_selection
+from mlrepo.proposal.selected import read_selection, refuse_withdrawn
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import locked
 from mlrepo.repository.official import OfficialCopy
@@ -156,6 +156,7 @@ class Submitting:
 
     def _check(self, candidate: Candidate) -> None:
         selection, profile = candidate.selection, self.plan.profile
+        refuse_withdrawn(self.repository, selection)
         stopped = "" if self.plan.continues_after(CHECK) else "nothing leaves"
         refuse_invalid(selection, candidate.report, profile, stopped)
         count = len(candidate.report.results)

@@ -18,7 +18,7 @@ from mlrepo.errors import UserError
 from mlrepo.exchange.archive import write_tar_gz, write_zip
 from mlrepo.exchange.encryption import decryption_command, encrypt
 from mlrepo.guard.contents import secret_messages, secrets_in_names
-from mlrepo.proposal.selected import Selection, read_selection
+from mlrepo.proposal.selected import Selection, read_selection, refuse_withdrawn
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import sync_directory, write_atomically
 from mlrepo.repository.git_trees import CommitTree
@@ -87,6 +87,7 @@ def pack(
         file is in the way.
     """
     selection = read_selection(repository, round_name)
+    refuse_withdrawn(repository, selection)
     target = _target(output, selection, encrypted=passphrase is not None)
     tree = CommitTree(repository.root, selection.commit)
     files = list(_listed(tree))

@@ -20,6 +20,7 @@ from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.record import is_run_id
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.submission_branch import SubmissionCommit, branch_of, read_submission
 
 _TRAILER = re.compile(r"MLRepo-(Round|Submitter|Selected): (.*)\Z")
@@ -94,6 +95,17 @@ def selection_of(found: SubmissionCommit, round_name: str) -> Selection:
             "submitter writes belongs into DIVISION/SUBMITTER/ on the main branch.",
         )
     return Selection(round_name, found.commit, found.tree, found.roots, runs)
+
+
+def refuse_withdrawn(repository: ResultsRepository, selection: Selection) -> None:
+    """Raise :class:`UserError` if a selected run was withdrawn after it was selected."""
+    selected = {run.run for run in selection.runs}
+    for run in recorded_runs(repository, hidden=True):
+        if run.run in selected and run.curation.hidden:
+            raise UserError(
+                f"{selection.branch} holds the run {run.run}, which {run.curation.why_hidden}.",
+                hint="`mlrepo select` decides its result anew, without it.",
+            )
 
 
 def selected_runs(message: str, round_name: str) -> tuple[SelectedRun, ...] | None:

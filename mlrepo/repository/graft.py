@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def graft(
-    repo: pygit2.Repository, base: pygit2.Oid | None, blobs: Mapping[RepoPath, pygit2.Oid]
+    repo: pygit2.Repository, base: pygit2.Oid | None, blobs: Mapping[RepoPath, pygit2.Oid | None]
 ) -> pygit2.Oid:
     """Return the tree ``base`` (None: empty) with each path of ``blobs`` set to its blob.
 
-    A file in the place of a directory, or the reverse, is replaced.
+    A file in the place of a directory, or the reverse, is replaced. What is set to None is removed,
+    and with it each directory that has nothing left.
     """
     return _graft(repo, base, {path.parts: oid for path, oid in blobs.items()})
 
@@ -27,7 +28,7 @@ def graft(
 def _graft(
     repo: pygit2.Repository,
     base: pygit2.Oid | None,
-    blobs: Mapping[tuple[str, ...], pygit2.Oid],
+    blobs: Mapping[tuple[str, ...], pygit2.Oid | None],
 ) -> pygit2.Oid:
     import pygit2
     from pygit2.enums import FileMode
@@ -35,17 +36,28 @@ def _graft(
     tree = repo[base] if base is not None else None
     assert tree is None or isinstance(tree, pygit2.Tree)
     builder = repo.TreeBuilder(tree) if tree is not None else repo.TreeBuilder()
-    below: dict[str, dict[tuple[str, ...], pygit2.Oid]] = {}
+    below: dict[str, dict[tuple[str, ...], pygit2.Oid | None]] = {}
     for parts, oid in blobs.items():
-        if len(parts) == 1:
+        if len(parts) == 1 and oid is not None:
             builder.insert(parts[0], oid, FileMode.BLOB)
+        elif len(parts) == 1:
+            _remove(builder, parts[0])
         else:
             below.setdefault(parts[0], {})[parts[1:]] = oid
     for name, children in below.items():
         child = tree[name] if tree is not None and name in tree else None
         subtree = child.id if isinstance(child, pygit2.Tree) else None
-        builder.insert(name, _graft(repo, subtree, children), FileMode.TREE)
+        made = _graft(repo, subtree, children)
+        if len(repo[made]):  # type: ignore[arg-type]
+            builder.insert(name, made, FileMode.TREE)
+        else:
+            _remove(builder, name)
     return builder.write()
+
+
+def _remove(builder: pygit2.TreeBuilder, name: str) -> None:
+    if builder.get(name) is not None:
+        builder.remove(name)
 
 
 def find_blob(

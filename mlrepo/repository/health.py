@@ -10,7 +10,7 @@ from pathlib import Path
 from mlrepo.errors import MlrepoError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_tips
-from mlrepo.repository.history import readable_record, recorded_runs
+from mlrepo.repository.history import committed_record, readable_record, recorded_runs
 from mlrepo.repository.hook_install import kind_of_hooks, missing_hooks, outdated_hooks
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.leftovers import is_stale, leftovers
@@ -181,18 +181,18 @@ def _records(repository: ResultsRepository) -> Check:
     """Check that the trailers, by which runs are found, agree with the records."""
     number = 0
     unreadable: dict[str, str] = {}
-    for run in recorded_runs(repository):
+    for run in recorded_runs(repository, hidden=True):
         number += 1
-        record = readable_record(repository, run, unreadable)
+        record = readable_record(repository, run, unreadable, load=committed_record)
         if record is None:
             continue
-        expected = run_trailers(record)
-        for key, value in expected.items():
-            if run.trailers.get(key, "") != " ".join(value.split()):
+        committed = run.committed_trailers
+        for key, value in run_trailers(record).items():
+            if committed.get(key, "") != " ".join(value.split()):
                 return Check(
                     "records",
                     PROBLEM,
-                    f"The commit {run.commit[:10]} says {key}: {run.trailers.get(key)!r}, but "
+                    f"The commit {run.commit[:10]} says {key}: {committed.get(key)!r}, but "
                     f"run.json says {value!r}.",
                     "Somebody rewrote the commit; run.json is the truth.",
                 )

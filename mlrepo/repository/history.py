@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import heapq
+import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.repository.damage import damaged, problem_of, short_name
+from mlrepo.repository.acts import ACTS, UNTOUCHED, Act, Curation, curated
+from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
 from mlrepo.repository.process import GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
-from mlrepo.repository.trailers import parse_result, parse_trailers, run_trailers
+from mlrepo.repository.run_walk import walk_runs
+from mlrepo.repository.trailers import parse_result, run_trailers
 
 if TYPE_CHECKING:
-    import pygit2
-
     from mlrepo.record import Metric, RunRecord
 
 
@@ -43,16 +42,26 @@ _IDENTITY = tuple(
         "Configuration",
     )
 )
+_SYSTEM = "system.json"
 _SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run as its commit's trailers describe it."""
+    """A run as its commit's trailers and the acts on it describe it.
+
+    Attributes
+    ----------
+    trailers:
+        As they are now: acts have changed tags, system, configuration, experiment and placement.
+    curation:
+        What the acts amount to; it keeps the trailers that they replaced.
+    """
 
     run: str
     commit: str
     trailers: Mapping[str, str]
+    curation: Curation = UNTOUCHED
 
     def trailer(self, name: str) -> str:
         """Return the value of ``MLRepo-<name>``, or an empty string."""
@@ -63,29 +72,81 @@ class RecordedRun:
         """The result with its unit; its value is None if the trailer does not give one."""
         return parse_result(self.trailer("Result"))
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags as they are now."""
+        return tuple(tag for tag in self.trailer("Tags").split(",") if tag)
+
+    @property
+    def withdrawn(self) -> str:
+        """Why it is withdrawn; '' if it counts."""
+        return self.curation.withdrawn
+
+    @property
+    def note(self) -> str:
+        """The last note about it; '' if there is none."""
+        return self.curation.note
+
+    def after(self, act: Act) -> RecordedRun:
+        """Return the run as it is after one more act."""
+        committed = self.committed_trailers
+        trailers, curation = curated(committed, [*self.curation.acts, act])
+        return replace(self, trailers=trailers, curation=curation)
+
+    @property
+    def committed_trailers(self) -> Mapping[str, str]:
+        """The trailers as the commit that recorded the run has them."""
+        return {**self.trailers, **self.curation.recorded}
+
 
 def recorded_runs(
-    repository: ResultsRepository, experiment: Experiment | None = None
+    repository: ResultsRepository, experiment: Experiment | None = None, *, hidden: bool = False
 ) -> Iterator[RecordedRun]:
     """Yield all runs on all experiment branches, local and fetched, newest commit first.
 
-    Each run is yielded once, however many branches hold it. Where several commits claim it with
-    different files, one counts, and another is noted as damage: see :func:`_first_recorded`. A
-    commit without ``runs/`` has no runs in its history, so the history of an adopted repository is
-    not walked.
+    Each run is yielded once, however many branches hold it, and as the acts of all branches have
+    changed it. Where several commits claim it with different files, one counts, and another is
+    noted as damage: see :func:`_first_recorded`.
+
+    Parameters
+    ----------
+    experiment:
+        Only the runs of its branches, without those that were moved away.
+    hidden:
+        Whether runs that were withdrawn or pruned are yielded too: they count no longer.
     """
-    tips = [
-        (tip, ref)
-        for ref, branch, tip in experiment_branches(repository)
-        if experiment is None or branch == experiment
-    ]
+    branches = list(experiment_branches(repository))
+    walk = walk_runs(repository, [(tip, ref) for ref, _, tip in branches])
+    mine = (
+        None
+        if experiment is None
+        else walk.reachable([tip for _, branch, tip in branches if branch == experiment])
+    )
+    renamed = [(walk.reachable([oid]), act) for oid, act in walk.renames]
     claims: dict[str, list[tuple[RecordedRun, str]]] = {}
-    for commit, trailers, branch in _runs_by_date(repository, tips):
-        if trailers is not None:
-            run = RecordedRun(trailers["MLRepo-Run"], commit, trailers)
-            claims.setdefault(run.run, []).append((run, branch))
+    for oid, commit in walk.newest_first():
+        if commit.trailers is None or (mine is not None and oid not in mine):
+            continue
+        acts = [*walk.acts.get(commit.trailers["MLRepo-Run"], ())]
+        if renamed:
+            names = commit.trailers.get("MLRepo-Experiment", "")
+            acts += _renames(names, [act for commits, act in renamed if oid in commits])
+        trailers, curation = curated(commit.trailers, acts)
+        run = RecordedRun(trailers["MLRepo-Run"], str(oid), trailers, curation)
+        claims.setdefault(run.run, []).append((run, commit.branch))
     for claimed in claims.values():
-        yield claimed[0][0] if len(claimed) == 1 else _first_recorded(repository, claimed)
+        run = claimed[0][0] if len(claimed) == 1 else _first_recorded(repository, claimed)
+        gone = experiment is not None and experiment.name in run.curation.left
+        if not gone and (hidden or not run.curation.hidden):
+            yield run
+
+
+def _renames(experiment: str, acts: Iterable[Act]) -> Iterator[Act]:
+    """Yield those of the acts, in their order, that renamed an experiment."""
+    for act in acts:
+        if act.run == experiment:
+            experiment = act.values.get("experiment", experiment)
+            yield act
 
 
 def _first_recorded(
@@ -103,7 +164,7 @@ def _first_recorded(
 
     def rank(claim: tuple[RecordedRun, str]) -> tuple[bool, bool]:
         run, branch = claim
-        home = branch.rpartition("/")[2] == run.trailer("Experiment")
+        home = branch.rpartition("/")[2] == run.committed_trailers.get("MLRepo-Experiment")
         return not branch.startswith("refs/heads/"), not home
 
     kept, _ = min(reversed(claimed), key=rank)
@@ -119,76 +180,33 @@ def _first_recorded(
 
 
 def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
-    """Return the tree id of a run's files; '' if the commit cannot be read."""
+    """Return the ids of a run's files, without the acts on it; '' if they cannot be read."""
     import pygit2
 
     try:
         tree = repository.git[run.commit].tree.id
-        return str(find_blob(repository.git, tree, RepoPath((RUNS, run.run))) or "")
+        oid = find_blob(repository.git, tree, RepoPath((RUNS, run.run)))
+        files = None if oid is None else repository.git[oid]
     except (KeyError, pygit2.GitError, UserError):
         return ""
-
-
-def _runs_by_date(
-    repository: ResultsRepository, tips: Sequence[tuple[pygit2.Oid, str]]
-) -> Iterator[tuple[str, Mapping[str, str] | None, str]]:
-    """Yield commits with their trailers and a branch, newest first, children before parents.
-
-    The order is that of ``git log --date-order``. The date alone is not enough: commits in the
-    same second, and clocks that disagree, are common. A commit with a run's trailers is yielded;
-    another is yielded only if its tree has ``runs/`` (a merge), and ends the walk otherwise. An
-    unreadable commit also ends it, and is noted with the branch from which it was reached.
-    """
-    import pygit2
-
-    repo = repository.git
-    commits: dict[pygit2.Oid, tuple[int, list[pygit2.Oid], Mapping[str, str] | None, str]] = {}
-    children: Counter[pygit2.Oid] = Counter()
-    unread = list(reversed(tips))  # finish one branch before the next
-    while unread:
-        oid, branch = unread.pop()
-        if oid in commits:
-            continue
-        try:
-            commit: pygit2.Commit = repo[oid]  # type: ignore[assignment]
-            trailers = parse_trailers(_message(commit))
-            is_run = trailers is not None or RUNS in commit.tree
-        except (KeyError, AttributeError, pygit2.GitError):
-            damaged(repository, branch, f"in its history, {problem_of(repo, oid)}")
-            continue
-        if is_run:
-            parents = commit.parent_ids
-            commits[oid] = (commit.commit_time, parents, trailers, branch)
-            children.update(parents)
-            unread.extend((parent, branch) for parent in parents)
-    queue = [(-time, str(oid), oid) for oid, (time, *_) in commits.items() if not children[oid]]
-    heapq.heapify(queue)
-    while queue:
-        _, name, oid = heapq.heappop(queue)
-        _, parents, trailers, branch = commits[oid]
-        yield name, trailers, branch
-        for parent in parents:
-            children[parent] -= 1
-            if not children[parent] and parent in commits:
-                heapq.heappush(queue, (-commits[parent][0], str(parent), parent))
-
-
-def _message(commit: pygit2.Commit) -> str:
-    """Return the message as UTF-8, whatever encoding it claims: mlrepo writes only UTF-8."""
-    return commit.raw_message.decode("utf-8", "replace")
+    entries = files if isinstance(files, pygit2.Tree) else ()
+    return " ".join(f"{entry.name} {entry.id}" for entry in entries if entry.name != ACTS)
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
     """Return the run named by its id, a unique part of its id, its commit, or ``latest``.
+
+    A withdrawn run is found by its name; ``latest`` is the newest one that counts.
 
     Raises
     ------
     UserError
         No run or several runs match.
     """
-    runs = list(recorded_runs(repository))
-    if text == "latest" and runs:
-        return runs[0]
+    runs = list(recorded_runs(repository, hidden=True))
+    counting = [run for run in runs if not run.curation.hidden]
+    if text == "latest" and counting:
+        return counting[0]
     wanted = text.lower()
     found = [
         run
@@ -199,12 +217,14 @@ def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
     if len(exact) == 1 or len(found) == 1:
         return (exact or found)[0]
     if not found:
-        raise UserError(
-            f"No recorded run matches {text!r}.",
-            hint="`mlrepo log` lists the runs; `latest` is the newest one."
-            if runs
-            else "Nothing is recorded yet; `mlrepo bench run` makes the first run.",
-        )
+        hint = "`mlrepo log` lists the runs; `latest` is the newest one."
+        if not counting:
+            hint = (
+                "All runs are withdrawn; `mlrepo log --withdrawn` lists them."
+                if runs
+                else "Nothing is recorded yet; `mlrepo bench run` makes the first run."
+            )
+        raise UserError(f"No recorded run matches {text!r}.", hint=hint)
     listed = ", ".join(run.run for run in found[:5])
     raise UserError(
         f"{len(found)} runs match {text!r}: {listed}{' …' if len(found) > 5 else ''}",
@@ -213,13 +233,30 @@ def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
 
 
 def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
-    """Return the run's ``run.json``.
+    """Return the run's ``run.json`` as the acts on the run have changed it.
 
     Raises
     ------
     UserError
         It is missing, is not a record, or disagrees with the commit's trailers.
     """
+    record = committed_record(repository, run)
+    acts = run.curation.acts
+    if not acts:
+        return record
+    sut = [act.values["sut"] for act in acts if act.values.get("sut")]
+    return replace(
+        record,
+        system=run.trailer("System"),
+        sut=sut[-1] if sut else record.sut,
+        experiment=run.trailer("Experiment"),
+        tags=run.tags,
+        configuration=run.trailer("Configuration"),
+    )
+
+
+def committed_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
+    """Return the run's ``run.json`` as it was recorded; see :func:`load_record`."""
     from mlrepo.record import RunRecord  # slow to import, and often the trailers suffice
 
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
@@ -229,11 +266,11 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
             f"{where} is the record of another run, {record.run}.",
             hint="Somebody copied or edited it; it counts for nothing.",
         )
-    said = run_trailers(record)
+    said, committed = run_trailers(record), run.committed_trailers
     for key in _IDENTITY:
-        if key in run.trailers and run.trailers[key] != said.get(key, ""):
+        if key in committed and committed[key] != said.get(key, ""):
             raise UserError(
-                f"The commit {run.commit[:10]} says {key}: {run.trailers[key]!r}, but its run.json "
+                f"The commit {run.commit[:10]} says {key}: {committed[key]!r}, but its run.json "
                 f"says {said.get(key, '')!r}.",
                 hint="Somebody rewrote one of the two; the run counts for nothing.",
             )
@@ -255,14 +292,18 @@ def author_of_file(repository: ResultsRepository, path: Path) -> str:
 
 
 def readable_record(
-    repository: ResultsRepository, run: RecordedRun, unreadable: dict[str, str]
+    repository: ResultsRepository,
+    run: RecordedRun,
+    unreadable: dict[str, str],
+    *,
+    load: Callable[[ResultsRepository, RecordedRun], RunRecord] = load_record,
 ) -> RunRecord | None:
     """Return the run's record, or None for one that cannot be read, noted in ``unreadable``.
 
     For work on many runs, which one bad record must not stop.
     """
     try:
-        return load_record(repository, run)
+        return load(repository, run)
     except UserError as error:
         unreadable[run.run] = error.message
         return None
@@ -287,6 +328,29 @@ def read_file(repository: ResultsRepository, run: RecordedRun, name: str) -> byt
         )
         raise lost from error
     raise UserError(f"The run {run.run} has no {name}.", hint=f"It has: {names}.")
+
+
+def read_system(repository: ResultsRepository, run: RecordedRun) -> bytes:
+    """Return the description of the system that a run counts for; empty if it has none.
+
+    That of a run that was moved to another system is in the act that moved it.
+    """
+    moved = [act for act in run.curation.acts if act.values.get("sut") and act.commit]
+    if not moved:
+        return (
+            read_file(repository, run, _SYSTEM) if _SYSTEM in file_names(repository, run) else b""
+        )
+    act = moved[-1]
+    repo = repository.git
+    oid = find_blob(repo, repo[act.commit].tree.id, act.path)
+    try:
+        said = json.loads(b"{}" if oid is None else read_blob(repo, oid))
+        return json.dumps(said["values"]["description"]).encode()
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"The act {act.path} does not describe the system {run.trailer('System')}.",
+            hint="Somebody edited it; `mlrepo run move` moves the run again.",
+        ) from error
 
 
 def full_logs(repository: ResultsRepository, run: RecordedRun) -> list[str]:

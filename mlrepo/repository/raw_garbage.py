@@ -59,7 +59,8 @@ def needed_logs(repository: ResultsRepository) -> dict[str, str]:
         | _selected(repository)
         | {
             sha256: run.run
-            for run in recorded_runs(repository)
+            for run in recorded_runs(repository, hidden=True)
+            if not run.curation.pruned
             for sha256 in full_logs(repository, run)
         }
     )

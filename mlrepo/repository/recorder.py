@@ -56,9 +56,17 @@ class Tip:
 
     def run_ids(self) -> list[str]:
         """Return the ids of the runs recorded up to here, newest first."""
+        return sorted(self.entries(RepoPath((RUNS,))), reverse=True)
+
+    def entries(self, path: RepoPath) -> dict[str, str]:
+        """Return the object ids of a directory's entries by name; none if there is none."""
+        import pygit2
+
         with _reading():
-            oid = find_blob(self.repo, self.tree, RepoPath((RUNS,)))
-            return [] if oid is None else sorted((e.name for e in self.repo[oid]), reverse=True)  # type: ignore[attr-defined]
+            oid = find_blob(self.repo, self.tree, path)
+            found = None if oid is None else self.repo[oid]
+            entries = found if isinstance(found, pygit2.Tree) else ()
+            return {str(entry.name): str(entry.id) for entry in entries}
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mlrepo.record import ACCURACY, PERFORMANCE, Metric, is_run_id
@@ -37,8 +37,15 @@ def commit_message(record: RunRecord) -> str:
         )
         if line
     )
-    trailers = "\n".join(f"{key}: {value}" for key, value in run_trailers(record).items())
-    return f"{_shorten(_one_line(subject))}\n\n{_harmless(body)}\n\n{trailers}\n"
+    return message_of(
+        subject, body, [f"{key}: {value}" for key, value in run_trailers(record).items()]
+    )
+
+
+def message_of(subject: str, body: str, trailers: Iterable[str]) -> str:
+    """Return a commit message; ``subject`` and ``body`` may hold anything, trailers are lines."""
+    last = "\n".join(trailers)
+    return f"{_shorten(_one_line(subject))}\n\n{_harmless(body)}\n\n{last}\n"
 
 
 def run_trailers(record: RunRecord) -> dict[str, str]:

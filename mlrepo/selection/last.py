@@ -25,12 +25,24 @@ def result_key(run: RecordedRun) -> tuple[str, ...]:
 
 
 class RunsById:
-    """All recorded runs of a repository, and their records, each read once."""
+    """All recorded runs of a repository that count, and their records, each read once.
+
+    Attributes
+    ----------
+    hidden:
+        Those that count no longer.
+    """
 
     def __init__(self, repository: ResultsRepository) -> None:
         self._repository = repository
         self._records: dict[str, RunRecord] = {}
-        self.runs: Mapping[str, RecordedRun] = {run.run: run for run in recorded_runs(repository)}
+        runs = {run.run: run for run in recorded_runs(repository, hidden=True)}
+        self.hidden: Mapping[str, RecordedRun] = {
+            name: run for name, run in runs.items() if run.curation.hidden
+        }
+        self.runs: Mapping[str, RecordedRun] = {
+            name: run for name, run in runs.items() if name not in self.hidden
+        }
 
     def record(self, run: RecordedRun) -> RunRecord:
         """Return the record of a run."""
@@ -102,6 +114,12 @@ class LastSelection:
         found: dict[str, SelectableRun] = {}
         for each in self.ids[path]:
             run = self.recorded.runs.get(each)
+            if run is None and each in self.recorded.hidden:
+                raise UserError(
+                    f"The selected run {each} {self.recorded.hidden[each].curation.why_hidden}.",
+                    hint="Let the result go, or decide it anew: "
+                    f"`mlrepo select --drop {quoted(path)}`.",
+                )
             if run is None:
                 raise UserError(
                     f"The selected run {each} is on no experiment branch any more.",

@@ -160,6 +160,12 @@ def _scope(
     repository: ResultsRepository, round_: Round, wanted: Wanted, recorded: RunsById
 ) -> _Wanted:
     named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
+    for run in named.values():
+        if run.curation.hidden:
+            raise UserError(
+                f"The run {run.run} cannot be selected: it {run.curation.why_hidden}.",
+                hint=f"`mlrepo run restore {run.run[-6:]}` lets it count again.",
+            )
     places = (place_of(recorded.record(run)) for run in named.values())
     paths = frozenset(str(round_.layout.result_directory(place)) for place in places)
     pool = _pool(repository, wanted, recorded.runs.values(), named.values())

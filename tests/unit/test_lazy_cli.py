@@ -158,7 +158,7 @@ def test_every_command_explains_itself_to_h_and_to_help(
         (["lgo"], "mlrepo log"),
         (["statsu"], "mlrepo status"),
         (["LOG"], "mlrepo log"),
-        (["run"], "mlrepo bench run"),
+        (["peak"], "mlrepo bench peak"),
         (["suite", "--quick"], "mlrepo bench suite"),
         (["help", "lgo"], "mlrepo log"),
         (["bench", "rn"], "run"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlrepo.bench.place import PlacedFiles, place_run
+from mlrepo.layout.place import PlacedFiles, place_run
 from mlrepo.paths import RepoPath
 from mlrepo.record import Metric, RunRecord, SettingFacts, configuration_digest
 from mlrepo.rounds import SHIPPED

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--system", help="Only this system.")
 @click.option("--backend", help="Only this backend.")
 @click.option("--valid", is_flag=True, help="Only VALID runs.")
+@click.option("--withdrawn", is_flag=True, help="Only runs that count no longer, with the reason.")
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag (repeatable: all).")
 @click.option("-n", "limit", type=click.IntRange(min=1), help="At most this many runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
@@ -34,6 +35,7 @@ def command(
     system: str | None,
     backend: str | None,
     valid: bool,
+    withdrawn: bool,
     tags: tuple[str, ...],
     limit: int | None,
     as_json: bool,
@@ -64,10 +66,11 @@ def command(
         "Backend": backend,
         "Validity": "VALID" if valid else None,
     }
-    matches = _filter(wanted, set(tags))
+    matches = _filter(wanted, set(tags), hidden=withdrawn)
     branch = Experiment.parse(experiment) if experiment else None
     repository = current_repository()
-    runs = list(islice((run for run in recorded_runs(repository, branch) if matches(run)), limit))
+    recorded = recorded_runs(repository, branch, hidden=withdrawn)
+    runs = list(islice(filter(matches, recorded), limit))
     code = 1 if repository.damage else 0
     if as_json:
         print_json("mlrepo.log/1", {"runs": [_values(run) for run in runs]})
@@ -85,11 +88,17 @@ def command(
     return code
 
 
-def _filter(wanted: dict[str, str | None], tags: set[str]) -> Callable[[RecordedRun], bool]:
+def _filter(
+    wanted: dict[str, str | None], tags: set[str], *, hidden: bool
+) -> Callable[[RecordedRun], bool]:
     def matches(run: RecordedRun) -> bool:
-        return tags <= set(run.trailer("Tags").split(",")) and all(
-            value is None or run.trailer(name).lower() == value.lower()
-            for name, value in wanted.items()
+        return (
+            run.curation.hidden == hidden
+            and tags <= set(run.tags)
+            and all(
+                value is None or run.trailer(name).lower() == value.lower()
+                for name, value in wanted.items()
+            )
         )
 
     return matches
@@ -113,7 +122,10 @@ def _values(run: RecordedRun) -> dict[str, object]:
         "result": {"value": result.value, "unit": result.unit},
         "validity": run.trailer("Validity"),
         "placed": run.trailer("Placed"),
-        "tags": [tag for tag in run.trailer("Tags").split(",") if tag],
+        "tags": list(run.tags),
+        "withdrawn": run.withdrawn,
+        "pruned": run.curation.pruned,
+        "note": run.note,
     }
 
 

@@ -9,12 +9,14 @@ import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.models.words import model_words
-from mlrepo.cli.render import print_headline, print_json
+from mlrepo.cli.render import print_headline, print_json, style
 from mlrepo.cli.screen import write_bytes
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.record import AgreementFacts, InputFacts, ModelFacts, RunRecord
+    from mlrepo.repository.acts import Act
+    from mlrepo.repository.history import RecordedRun
 
 _LOGS = {
     "summary": "mlperf_log_summary.txt",
@@ -46,7 +48,13 @@ def command(run: str, log: str | None, as_json: bool) -> None:
       mlrepo show latest
       mlrepo show 3fa9c1 --log summary
     """
-    from mlrepo.repository.history import file_names, find_run, load_record, read_file
+    from mlrepo.repository.history import (
+        committed_record,
+        file_names,
+        find_run,
+        load_record,
+        read_file,
+    )
 
     repository = current_repository()
     found = find_run(repository, run)
@@ -55,10 +63,17 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         return
     record = load_record(repository, found)
     if as_json:
-        print_json("mlrepo.show/1", {"commit": found.commit, "record": record.to_dict()})
+        print_json(
+            "mlrepo.show/1",
+            {
+                "commit": found.commit,
+                "record": committed_record(repository, found).to_dict(),
+                **curation_values(found),
+            },
+        )
         return
     files = file_names(repository, found)
-    _print_record(record, found.commit, files)
+    _print_record(record, found, files)
     if _LOGS["failure"] in files:
         _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
 
@@ -110,11 +125,49 @@ def _print_failure(failure: bytes, run: str) -> None:
         click.echo(f"    {line}".rstrip())
 
 
-def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
+def curation_values(run: RecordedRun) -> dict[str, object]:
+    """Return what was decided about a run since it was recorded, for JSON output."""
+    return {
+        "withdrawn": run.withdrawn,
+        "pruned": run.curation.pruned,
+        "note": run.note,
+        "tags": list(run.tags),
+        "system": run.trailer("System"),
+        "experiment": run.trailer("Experiment"),
+        "acts": [act_values(act) for act in run.curation.acts],
+    }
+
+
+def act_values(act: Act) -> dict[str, object]:
+    """Return one decision about a run, for JSON output."""
+    return {
+        "id": act.id,
+        "action": act.action,
+        "run": act.run,
+        "when": act.when,
+        "who": act.who,
+        "why": act.why,
+        "values": dict(act.values),
+    }
+
+
+def _print_acts(run: RecordedRun) -> None:
+    """Print what was decided about the run since it was recorded, and whether it still counts."""
+    if run.curation.hidden:
+        hidden = style(f"It {run.curation.why_hidden}.", fg="red", bold=True)
+        click.echo(f"  {hidden} `mlrepo run restore {run.run[-6:]}` lets it count again.")
+    for act in run.curation.acts:
+        values = ", ".join(f"{name} {value}" for name, value in act.values.items() if value)
+        said = ": ".join(text for text in (values, act.why) if text)
+        click.echo(f"  {act.action:<10}{said + ', ' if said else ''}by {act.who}, {act.when}")
+
+
+def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None:
     from mlrepo.bench.advice import advise
     from mlrepo.record.first_requests import command_of
 
     print_headline(record)
+    _print_acts(run)
     for words in advise(record).words:
         click.echo(f"  advice    {words}")
     placement = record.placement
@@ -126,7 +179,7 @@ def _print_record(record: RunRecord, commit: str, files: list[str]) -> None:
     types, images = model_words(model, data, backend.precision)
     details = {
         "run": record.run,
-        "commit": f"{commit} on exp/{record.experiment}",
+        "commit": f"{run.commit} on exp/{record.experiment}",
         "started": f"{record.started}, ended {record.ended}",
         "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
         "system": f"{record.system} (results stand under {record.sut})",

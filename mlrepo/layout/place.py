@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlrepo.errors import MlrepoError
+from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness.spec import DETAIL_LOG, USER_CONF_FILE
 from mlrepo.layout.documents import (
     code_readme,
@@ -20,8 +20,13 @@ from mlrepo.layout.documents import (
 from mlrepo.layout.eligibility import difference, why_no_result, why_not_eligible
 from mlrepo.layout.files import logs_of, place_of, user_conf_path
 from mlrepo.paths import RepoPath
+from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import MODES, PERFORMANCE, VALID, Placement, RunRecord
+from mlrepo.record.forms import plain_text
 from mlrepo.rounds import Place, Round
+
+# What malformed content raises; a lock, a full disk or a concurrent gc raise others.
+UNFIT = (UserError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 class TreeView(Protocol):
@@ -87,6 +92,32 @@ def place_run(
             **_code(record, round_, tip, place),
         },
     )
+
+
+def place_or_say_why(
+    record: RunRecord,
+    round_: Round,
+    tip: TreeView,
+    *,
+    system_json: bytes,
+    force: bool,
+    follows: str = "",
+) -> PlacedFiles:
+    """Place a run as :func:`place_run` does; if its files cannot be laid out, leave it unplaced."""
+    try:
+        return place_run(record, round_, tip, system_json=system_json, force=force, follows=follows)
+    except UNFIT as error:
+        why = error.message if isinstance(error, UserError) else repr(error)
+        reason = plain_text(f"its files cannot be laid out: {why}")
+        return PlacedFiles(Placement(placed=False, reason=reason), {}, {})
+
+
+def followed_benchmark(workload: str) -> str:
+    """Return the official benchmark that a workload follows; '' if its package is gone."""
+    try:
+        return str(load_plugin(WORKLOADS, workload).follows)
+    except UserError:
+        return ""
 
 
 def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> str:

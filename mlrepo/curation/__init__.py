@@ -1,0 +1,1 @@
+"""What is decided about recorded runs afterwards: withdrawn, tagged, moved or pruned."""
