@@ -57,4 +57,4 @@ Judging = Generator[Breach, None, T]
 
 def death(path: str, why: str, *, line: int = 0) -> Breach:
     """Return a breach that says where and why the official checker ends with a traceback."""
-    return Breach(CRASH, path, f"The official checker dies here: {why}.", line)
+    return Breach(CRASH, path, f"The official checker crashes here: {why}.", line)

@@ -136,7 +136,7 @@ def _of_names(
             if depth > 2:
                 docket.record(judge_entry(docket.scope, at, entry))
             elif entry.kind is Kind.FILE:
-                message = "The file belongs to no submitter."
+                message = "The file does not belong to a submitter."
                 docket.record([Breach("tree-division-files", at, message)])
             if docket.findings and entry.kind is Kind.DIRECTORY:
                 earlier = before()

@@ -53,7 +53,7 @@ def round_of(
     if of_repository is not None:
         return _known(of_repository.value, of_repository.origin, rounds)
     raise UserError(
-        f"The round of {label} is not known: there is no {FILE_NAME}, no README.md of a "
+        f"The round of {label} is unknown: there is no {FILE_NAME}, no README.md of a "
         f"published round{_layout(tree)}.",
         hint=f"Use --round or {setting_named('round').variable}; rounds are {', '.join(rounds)}.",
     )

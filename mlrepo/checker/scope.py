@@ -83,7 +83,7 @@ class Scope:
         entry = self.tree.entry(path)
         if entry is None or entry.kind is Kind.LINK:
             return ""
-        return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is no text in UTF-8"
+        return "it is a directory" if entry.kind is Kind.DIRECTORY else "it is not UTF-8 text"
 
     def is_stand_in(self, path: str, data: bytes | None = None) -> bool:
         """Say whether a file is only a pointer to the real one; note the finding once.

@@ -13,7 +13,7 @@ from mlrepo.findings import Finding
 from mlrepo.nearest import meant
 from mlrepo.tree import Kind, Tree
 
-_LAYOUT = "Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO."
+_LAYOUT = "Results are in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO."
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def refuse_unknown(
     if everybody and not selection.submitters(tree, divisions):
         of = f" of {submitter}" if submitter else ""
         raise UserError(
-            f"There is no result{of} at {only} in {label}: it lies in no submitter's directory.",
+            f"There is no result{of} at {only} in {label}: it is not in a submitter's directory.",
             hint=_LAYOUT,
         )
 
@@ -89,7 +89,7 @@ def refuse_nothing(report: Report, profile: str, selection: CheckSelection, labe
     where = f"{selection.only} of {label}" if selection.only else label
     raise UserError(
         f"There is no result{what} to judge in {where}.",
-        hint=f"{_LAYOUT} Recorded runs stand on branches: `mlrepo check --rev exp/NAME`.",
+        hint=f"{_LAYOUT} Recorded runs are on branches: `mlrepo check --rev exp/NAME`.",
     )
 
 

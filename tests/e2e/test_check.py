@@ -121,9 +121,9 @@ def test_only_a_part_is_judged_when_asked(submission: Submission) -> None:
         (("--only", "closed/Acme/results/alpha/resnet"), "Did you mean resnet50?"),
         (("--only", "closed/Acme/results/beta"), "There are: alpha."),
         (("--only", "closed/Acme/systems/alpha.json"), "no result to judge"),
-        (("--only", "README.md"), "in no submitter's directory"),
+        (("--only", "README.md"), "not in a submitter's directory"),
         (("--only", "../elsewhere"), "no such path"),
-        (("--only", "closed/Acme", "--submitter", "Empty"), "no submitter's directory"),
+        (("--only", "closed/Acme", "--submitter", "Empty"), "not in a submitter's directory"),
     ],
 )
 def test_a_selection_that_matches_nothing_is_no_success(

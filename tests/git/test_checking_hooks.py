@@ -235,7 +235,7 @@ def test_odd_names_are_quoted_and_judged(submission: Submission) -> None:
     git(root, "add", ".")
     code_, said = tried(root, "commit", "-m", "spaces")
     assert code_ == 1
-    assert "closed/Acme/src/a b: The name holds a space." in said
+    assert "closed/Acme/src/a b: The name contains a space." in said
     git(root, "commit", "--quiet", "--no-verify", "-m", "spaces")
     (code / "a b" / "more.txt").write_text("x\n")
     git(root, "add", ".")
@@ -244,7 +244,7 @@ def test_odd_names_are_quoted_and_judged(submission: Submission) -> None:
     git(root, "add", ".")
     code_, said = tried(root, "commit", "-m", "escape")
     assert code_ == 1
-    assert "two\\nlines \\x1b[31m.txt: The name holds a space." in said
+    assert "two\\nlines \\x1b[31m.txt: The name contains a space." in said
 
 
 @pytest.mark.parametrize("kind", ["plain", "pre-commit"])

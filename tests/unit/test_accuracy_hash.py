@@ -58,11 +58,11 @@ def _named(submission: Submission, hashes: list[str], log: bytes | None = None) 
         # truncate_accuracy_log.py ran twice.
         (["OWN"], "names the truncated log itself", False),
         (["LINE", "OWN"], "names the truncated log itself", False),
-        (["LINE"], "It names no log", False),
+        (["LINE"], "It does not name a log", False),
         ([_OTHER, "FULL"], "It names 2 logs", True),
         ([_OTHER, "FULL", "FULL"], "It names 2 logs", True),
         (["LINE", _OTHER, "FULL"], "It names 2 logs", True),
-        ([_SHA1], "no SHA-256", True),
+        ([_SHA1], "not a SHA-256", True),
         ([_EMPTY], "an empty file", True),
     ],
 )

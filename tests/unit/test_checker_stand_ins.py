@@ -91,7 +91,7 @@ def test_a_truncated_log_may_have_other_line_ends(submission: Submission, newlin
     ("text", "said"),
     [
         ("hash={other}\nhash={named}\n", "names 2 logs"),
-        ("hash=4d4d\n", "no SHA-256"),
+        ("hash=4d4d\n", "not a SHA-256"),
         ("hash={other}\n", "not that of the log"),
     ],
 )

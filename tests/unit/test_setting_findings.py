@@ -65,7 +65,7 @@ def test_a_fraction_in_the_place_of_a_percentage_is_named(tmp_path: Path) -> Non
     _set(log, "target_latency_percentile", 0.009)
     report = check(DirectoryTree(submission.root), submission.round)
     found = [f for r in report.results for f in r.findings if f.rule == "performance-percentile"]
-    assert ["has a fraction in the place of 90 %" in each.message for each in found] == [True]
+    assert ["has a fraction instead of 90 %" in each.message for each in found] == [True]
 
 
 @pytest.mark.parametrize(

@@ -115,23 +115,27 @@ _BOM = b"\xef\xbb\xbf"
 @pytest.mark.parametrize(
     ("round_name", "change", "why"),
     [
-        ("v5.0", _system(is_network=True), "is_network is no text"),
-        ("v2.1", _system(is_network=0), "is_network is no text"),
-        ("v5.1", _system(status=...), "status is no text"),
-        ("v1.1", _system(submitter=...), "submitter is no text"),
-        ("v5.0", _system(sw_notes=5), "sw_notes is no text"),
-        ("v3.0", _system(hw_notes=["a"]), "hw_notes is no text"),
-        ("v2.0", _system(hw_notes=False, sw_notes="x"), "hw_notes is no text"),
-        ("v2.1", _system(framework=1.5), "framework is no text"),
-        ("v5.1", _system(operating_system=True), "operating_system is no text"),
-        ("v6.1", _system(accelerators_per_node="N/A"), "accelerators_per_node is no whole number"),
-        ("v6.0", _system(number_of_nodes="2.0"), "number_of_nodes is no whole number"),
-        ("v6.1", _system(sw_notes=["a"]), "sw_notes is no text"),
+        ("v5.0", _system(is_network=True), "is_network is not a string"),
+        ("v2.1", _system(is_network=0), "is_network is not a string"),
+        ("v5.1", _system(status=...), "status is not a string"),
+        ("v1.1", _system(submitter=...), "submitter is not a string"),
+        ("v5.0", _system(sw_notes=5), "sw_notes is not a string"),
+        ("v3.0", _system(hw_notes=["a"]), "hw_notes is not a string"),
+        ("v2.0", _system(hw_notes=False, sw_notes="x"), "hw_notes is not a string"),
+        ("v2.1", _system(framework=1.5), "framework is not a string"),
+        ("v5.1", _system(operating_system=True), "operating_system is not a string"),
+        (
+            "v6.1",
+            _system(accelerators_per_node="N/A"),
+            "accelerators_per_node is not a whole number",
+        ),
+        ("v6.0", _system(number_of_nodes="2.0"), "number_of_nodes is not a whole number"),
+        ("v6.1", _system(sw_notes=["a"]), "sw_notes is not a string"),
         ("v5.1", _system(system_name="\ud800"), "half a character"),
         ("v5.0", _directory(_description), "directory"),
         ("v6.1", _directory(_description), "directory"),
         ("v5.0", lambda s: _description(s).write_bytes(_BOM + b"{}"), "BOM"),
-        ("v6.1", lambda s: _description(s).unlink(), "not there"),
+        ("v6.1", lambda s: _description(s).unlink(), "missing"),
         ("v6.1", _directory(_detail), "directory"),
         ("v5.0", _measurements(weight_data_types=["fp32"]), "weight_data_types"),
         ("v5.0", _measurements(weight_data_types=...), "weight_data_types"),
@@ -139,8 +143,8 @@ _BOM = b"\xef\xbb\xbf"
         ("v5.0", _verdict("TEST01", "verify_performance.txt", _UTF16), "UTF-8"),
         ("v2.1", _verdict("TEST01", "verify_accuracy.txt", _UTF16), "UTF-8"),
         ("v6.1", _verdict("TEST01", "verify_accuracy.txt", _UTF16), "UTF-8"),
-        ("v5.1", _put("accuracy/accuracy.txt", b"accuracy=1.2.3%\nhash=a\n"), "for a number"),
-        ("v5.0", _file_for_directory, "what is a file"),
+        ("v5.1", _put("accuracy/accuracy.txt", b"accuracy=1.2.3%\nhash=a\n"), "as a number"),
+        ("v5.0", _file_for_directory, "and this is a file"),
     ],
 )
 def test_a_traceback_is_foreseen_and_explained(
@@ -236,5 +240,5 @@ def test_a_file_in_the_place_of_a_test_s_run(tmp_path: Path, round_name: str) ->
         (run / "performance/run_1").write_text("x")
 
     assert any(
-        "what is a file" in finding.message for finding in _crashes(tmp_path, round_name, change)
+        "this is a file" in finding.message for finding in _crashes(tmp_path, round_name, change)
     )

@@ -95,7 +95,7 @@ def judge_number(
         yield Breach(
             "accuracy-range",
             path,
-            f"{metric} cannot be as great.",
+            f"{metric} cannot be that high.",
             line=number,
             expected="a share of 1 or of 100",
             actual=match[1],
@@ -121,10 +121,10 @@ def missing_metric(
     number, line = next(
         ((at, line) for at, line in enumerate(text.split("\n"), start=1) if name in line), (0, "")
     )
-    message = f"There is no {metric} in it."
+    message = f"It has no {metric}."
     shown = line[line.find(name) :][:_SHOWN] if number else ""
     if number:
-        message = f"{metric} is not written as the round's pattern reads it."
+        message = f"{metric} is not written as the round's checker reads it."
     # The open division has no target, so a value that a person can read is enough.
     needless = scope.is_open and not scope.round.asks_for_a_metric_in_open
     return Breach(
@@ -184,7 +184,7 @@ def judge_answers(scope: Scope, path: str, log: bytes) -> Breaches:
             yield Breach(
                 "accuracy-answers",
                 path,
-                "The log holds answers of another benchmark.",
+                "The log contains answers of another benchmark.",
                 expected=f"qsl_idx below {max(sizes)}" if sizes else "",
                 actual=f"qsl_idx {int(index)} with {length} bytes",
             )
@@ -205,7 +205,7 @@ def _judge_sizes(scope: Scope, log: str, text: str, count: object) -> Breaches:
         return
     for total in (*(total for _, _, total in COUNTS.findall(text)), *_GENERATED.findall(text)):
         if len(total) < 18 and int(total) != count:
-            message = "accuracy.txt counts other samples than the run had."
+            message = "accuracy.txt counts another number of samples than the run had."
             yield _other_size(scope, log, message, total, count)
     if scope.is_open or scope.round.accuracy_samples(scope.model, scope.scenario) is not None:
         return

@@ -31,16 +31,16 @@ _LOG = "mlperf_log_accuracy.json"
 # The part of the rule that no official checker enforces: they only ask for the line.
 _WHICH = "which log"
 _OTHER_LOG = (
-    "Put the log that was judged in its place, or run the accuracy script again; then "
+    "Put the log that was evaluated there, or run the accuracy script again; then "
     "`mlrepo truncate` writes the hash."
 )
 _NO_HASH, _OF_NOTHING, _OF_TRUNCATED, _OF_LINE = (
-    "no SHA-256",
+    "not a SHA-256",
     "of an empty file",
     "of the truncated log",
     "of a line of this text",
 )
-_ITSELF = "names the truncated log itself, so that nothing says which full log was judged"
+_ITSELF = "names the truncated log itself, so nothing says which full log was evaluated"
 
 
 def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> Breaches:
@@ -64,7 +64,7 @@ def judge_hash(scope: Scope, path: str, text: str, log: bytes) -> Breaches:
             expected="one hash",
             actual=", ".join(logs),
             line=scope.line_of(path, f"hash={logs[1]}"),
-            hint="Keep the hash of the log that was judged, and remove the others.",
+            hint="Keep the hash of the log that was evaluated, and remove the others.",
             part=_WHICH,
         )
     elif logs and not cut and logs[0] != own:
@@ -112,7 +112,7 @@ def _judge_no_log(
         yield _wrong(
             scope,
             path,
-            "It names no log: the hash is that of one of its own lines.",
+            "It does not name a log: the hash is that of one of its own lines.",
             by_kind[_OF_LINE],
             is_slight=True,
         )
@@ -123,7 +123,7 @@ def _judge_no_log(
         if log.strip():
             yield _wrong(scope, path, "It is the hash of an empty file.", _EMPTY)
     else:
-        yield _wrong(scope, path, "The hash is no SHA-256.", by_kind[_NO_HASH])
+        yield _wrong(scope, path, "The hash is not a SHA-256.", by_kind[_NO_HASH])
 
 
 def _wrong(
@@ -152,7 +152,7 @@ def _names_itself(scope: Scope, path: str, own: str) -> Breach:
         line=scope.line_of(path, f"hash={own}"),
         part=_WHICH,
         is_slight=True,
-        hint="Put the full log in its place again and run `mlrepo truncate`.",
+        hint="Put the full log back and run `mlrepo truncate`.",
     )
 
 
@@ -161,7 +161,7 @@ def _has_lines(scope: Scope, path: str, values: Sequence[str], kinds: Mapping[st
     return Breach(
         "accuracy-hash",
         path,
-        f"It has {len(values)} lines with a hash, and names one log.",
+        f"It has {len(values)} lines with a hash, but names one log.",
         expected="one line",
         actual=said,
         line=scope.line_of(path, "hash="),

@@ -128,7 +128,7 @@ def _judge_log(scope: Scope, directory: str, text: str) -> Breaches:
             part="followed link" if followed else "",
         )
     elif entry is None or entry.kind is not Kind.FILE:
-        yield Breach("accuracy-log", path, "The log is missing or no plain file.")
+        yield Breach("accuracy-log", path, "The log is missing or not a regular file.")
     if entry is None or entry.kind is not Kind.FILE:
         return
     limit = int(scope.round.tables["limits"]["accuracy_log_max_bytes"])
@@ -182,7 +182,8 @@ def _judge_detail(docket: Docket, directory: str, text: str) -> _Detail:
         return _Detail(False)
     official = docket.record(docket.official.first_line(scope, path))
     if not scan.has_events:
-        docket.record([Breach("unreadable", path, "No line of it is LoadGen's.", part="no line")])
+        message = "None of its lines is LoadGen's."
+        docket.record([Breach("unreadable", path, message, part="no line")])
         if not docket.official.reads_ahead:
             return _Detail(official)
     official &= docket.record(_judge_errors(scope, path, scan))

@@ -30,7 +30,7 @@ class _Bound:
             yield Breach(
                 "accuracy-text",
                 path,
-                f"{self.metric} is no number.",
+                f"{self.metric} is not a number.",
                 line=line,
                 actual=reading.value,
                 part="no number",

@@ -91,7 +91,7 @@ def _judge_performance(
         docket.record([Breach("compliance", path, f"The compliance test {test.name} is missing.")])
         return False, scan
     if isinstance(test, UnknownTest):
-        message = f"mlrepo does not know {test.name}: whether it passed was not judged."
+        message = f"mlrepo does not know {test.name}: whether it passed was not checked."
         docket.record([Breach("compliance", path, message, part="unknown", is_slight=True)])
     if test.runs_performance:
         return judge_test_run(docket, path, test, audits)
@@ -131,7 +131,7 @@ def _invalid(run: TestRun) -> Iterator[TextFault]:
     validity = run.values.get("result_validity")
     if validity != "VALID":
         yield TextFault(
-            "The text passes a run that is not VALID.",
+            "The verification passes a run that is not VALID.",
             "TEST PASS",
             expected="VALID",
             actual=validity or "no verdict",

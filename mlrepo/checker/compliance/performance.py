@@ -82,7 +82,7 @@ def read_form(scope: Scope, path: str) -> Judging[DetailScan]:
         scan = scan_summary(scope.text(path, 1 << 20) or "", scope.round)
         if scan.values["effective_scenario"]:
             return scan
-        yield _unread(path, "No line of it is LoadGen's.")
+        yield _unread(path, "None of its lines is LoadGen's.")
         return DetailScan()
     try:
         with scope.tree.open(path) as stream:
@@ -91,7 +91,7 @@ def read_form(scope: Scope, path: str) -> Judging[DetailScan]:
         yield _unread(path, f"It {missing}.")
         return DetailScan()
     if scan.problem or not scan.has_events:
-        problem = scan.problem or "no line of LoadGen stands in it"
+        problem = scan.problem or "it has no line of LoadGen"
         # Where only the texts decide, one broken line in LoadGen's log is just a warning.
         slight = bool(scan.values) and not scope.round.binding_compliance
         yield _unread(path, problem, scan.problem_line, is_slight=slight)

@@ -186,7 +186,7 @@ def judge_belonging(scope: Scope, run: TestRun, performance: TestRun) -> Breache
         yield Breach(
             "compliance-loadgen",
             run.path,
-            f"Another LoadGen ran {run.test} than the performance run.",
+            f"{run.test} was run with another LoadGen than the performance run.",
             line=_line(scope, run, "loadgen_version"),
             expected=by,
             actual=built,
@@ -205,7 +205,7 @@ def judge_copies(runs: list[TestRun], performance: TestRun) -> Judging[set[str]]
         if other is not None:
             copied.add(run.test)
             name = other.test or "the performance run"
-            yield Breach("compliance-copied", run.path, f"{run.test} holds the log of {name}.")
+            yield Breach("compliance-copied", run.path, f"{run.test} contains the log of {name}.")
         before.append(run)
     return copied
 
@@ -251,7 +251,7 @@ def judge_scores(
         yield Breach(
             "compliance-reference",
             path,
-            "The verification names no scores.",
+            "The verification does not contain the scores.",
             expected=", ".join(f"{name} score" for name in missing),
         )
         return

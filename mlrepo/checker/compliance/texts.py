@@ -60,7 +60,7 @@ def judge_test_log(scope: Scope, path: str, test: ComplianceTest) -> Breaches:
             and other.size == entry.size
             and log == scope.tree.read(own, _LARGEST_COPY)
         ):
-            message = f"{test.name} holds the log of the accuracy run."
+            message = f"{test.name} contains the log of the accuracy run."
             yield Breach(test.copied_log, path, message)
     except Missing:
         return  # reported by other rules
@@ -74,7 +74,7 @@ def judge_extra(scope: Scope, directory: str, wanted: set[str], test: str) -> Ju
         yield Breach(
             "compliance",
             directory,
-            f"{test} holds files that do not belong there.",
+            f"{test} contains files that do not belong there.",
             expected=", ".join(sorted(wanted)),
             actual=", ".join(extra),
         )

@@ -58,7 +58,7 @@ def _copies(
             yield _warning(
                 "run-copied",
                 _path(round, result, names[0]),
-                f"Another result shows the same: {', '.join(names)}.",
+                f"Another result contains the same run: {', '.join(names)}.",
                 other,
             )
 
@@ -99,7 +99,7 @@ def copied_descriptions(round: Round, results: Sequence[Result]) -> Iterator[Fin
             yield _warning(
                 "system-copied",
                 str(round.layout.system_file(place)),
-                "The description is also that of another system.",
+                "Another system has the same description.",
                 first,
             )
 

@@ -106,7 +106,7 @@ def _no_file(scope: Scope, directory: str, others: list[str]) -> Breach:
     return Breach(
         _INCOMPLETE,
         directory,
-        "No measurements file begins with the system's name."
+        "No measurements file is named after the system."
         if is_slight
         else "The measurements file is missing.",
         expected=f"{scope.place.system}*.json",
@@ -136,7 +136,7 @@ def _judge_power_files(scope: Scope, directory: str) -> Breaches:
                 _INCOMPLETE,
                 directory,
                 f"{pattern} is missing.",
-                hint="A power result needs the settings of its analyzer.",
+                hint="A power result needs the settings of its power analyzer.",
             )
         elif fitting[-1][1] == 0:
             yield Breach(_EMPTY, fitting[-1][0], f"{pattern} is empty.")

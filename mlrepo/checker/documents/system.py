@@ -62,7 +62,7 @@ def _no_description(scope: Scope, path: str, error: Exception) -> Breach:
         return Breach(
             "system-description",
             path,
-            "The name of the description differs in case.",
+            "The name of the description differs from the system's in case.",
             expected=path,
             actual=found,
             hint="Rename the file.",

@@ -27,7 +27,7 @@ def judge_endpoints_accuracy(scope: Scope, values: Values, results: Any) -> Judg
     path, printed = f"{scope.path}/{SCORES}", ""
     found = scores(results)
     if not found:
-        yield Breach("accuracy-text", path, "It holds no score.", part="no score")
+        yield Breach("accuracy-text", path, "It contains no score.", part="no score")
     else:
         printed = json.dumps(found[0]).translate(_UNPRINTED).strip()
         yield from _judge_targets(scope, path, results)
@@ -82,7 +82,7 @@ def _judge_targets(scope: Scope, path: str, results: Any) -> Breaches:
 
 
 def _said(entries: Sequence[Mapping[str, object]]) -> object:
-    return entries[0]["score"] if len(entries) == 1 else f"{len(entries)} scores of accuracy"
+    return entries[0]["score"] if len(entries) == 1 else f"{len(entries)} accuracy scores"
 
 
 def _compare(
@@ -117,7 +117,7 @@ def _compare(
         yield Breach(
             "accuracy-range",
             path,
-            "The score cannot be as great.",
+            "The score cannot be that high.",
             line=line,
             expected="a share of 1 or of 100",
             actual=number,

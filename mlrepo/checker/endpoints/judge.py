@@ -73,7 +73,7 @@ def judge_endpoints(scope: Scope) -> Judging[EndpointsRun]:
         yield Breach(
             "endpoints",
             scope.path,
-            "The benchmark is not for endpoints.",
+            "The benchmark cannot be run on endpoints.",
             actual=scope.model,
         )
     if performance is not None:

@@ -88,9 +88,9 @@ class EndpointsPerformance:
         scenario = self._scenario(self._value("effective_scenario"))
         if scenario is None:
             yield self._breach(
-                "endpoints", "effective_scenario", "The configuration has no scenario."
+                "endpoints", "effective_scenario", "The configuration does not name a scenario."
             )
-            yield death(self.config_path, "it compares a scenario that is not there")
+            yield death(self.config_path, "it compares a scenario that is missing")
             return None
         value = yield from self._result(scenario)
         yield from self._judge_scenario(scenario)
@@ -134,7 +134,7 @@ class EndpointsPerformance:
             "effective_scenario",
             "The run is of another scenario."
             if not may_infer
-            else "The summary holds nothing to infer the result from.",
+            else "The summary has nothing to infer the result from.",
             expected=self.scope.scenario,
             actual=scenario,
         )
@@ -159,7 +159,7 @@ class EndpointsPerformance:
             yield Breach(
                 "performance-scenario",
                 self.config_path,
-                f"{wanted} has one request under way at a time.",
+                f"{wanted} has one request in flight at a time.",
                 line=line,
                 expected="target_concurrency: 1",
                 actual=self.concurrency,
@@ -189,7 +189,7 @@ class EndpointsPerformance:
             yield self._breach(
                 "performance-result",
                 key,
-                "The result is no positive number.",
+                "The result is not a positive number.",
                 actual=value,
             )
         if scenario_named(scenario).is_stream:
@@ -247,7 +247,7 @@ class EndpointsPerformance:
                 yield self._breach(
                     "performance-token-latency",
                     key,
-                    "Token latencies exceed the limits, or are not there.",
+                    "Token latencies exceed the limits, or are missing.",
                     expected=expected,
                     actual=actual,
                     part="" if official else "shown scenario",
@@ -261,7 +261,7 @@ class EndpointsPerformance:
             yield Breach(
                 "network-mode",
                 description,
-                "is_network does not agree with the division, or no SUT's name with it.",
+                "is_network contradicts the division, or needs a SUT name that is missing.",
                 line=self.scope.line_of(description, '"is_network"'),
                 expected=expected,
                 actual=self.scope.system.get("is_network", "absent"),
@@ -279,7 +279,7 @@ class EndpointsPerformance:
             yield self._breach(
                 "endpoints",
                 key,
-                f"There is no number for {key}.",
+                f"{key} is not a number.",
                 actual="nothing" if value is None else value,
             )
             return None

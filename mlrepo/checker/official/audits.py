@@ -51,7 +51,7 @@ class OfficialAudits:
         entry = self._docket.scope.tree.entry(path)
         is_file = entry is not None and entry.kind is Kind.FILE
         if is_file and self.binding and not self._is_modular:
-            yield death(path, "it lists the logs in what is a file")
+            yield death(path, "it expects a directory of logs, and this is a file")
 
     def judged(self, directory: str, test: str, *, decides: bool) -> tuple[bool, DetailScan]:
         """Judge a test's run; return the verdict and what its log says.
@@ -66,7 +66,7 @@ class OfficialAudits:
             self._last = run.official
             return run.official, run.scan
         if self._last is None and decides:
-            why = f"it has no verdict on a test before {test}"
+            why = f"there is no test before {test} whose verdict it could use"
             self._docket.record([death(directory, why)])
         if self._last:
             for at, finding in enumerate(findings[before:], start=before):

@@ -42,7 +42,7 @@ class Classic(OfficialChecker):
     def at_configuration(self, damaged: str) -> Breaches:
         """Yield its crash on a settings file with a damaged line."""
         if damaged:
-            yield death(damaged, "a line is no model.scenario.key = value")
+            yield death(damaged, "a line is not model.scenario.key = value")
 
     def at_directories(self, scope: Scope) -> Breaches:
         """Yield its crash on a file in place of a directory, in its search for orphans."""
@@ -51,4 +51,4 @@ class Classic(OfficialChecker):
         for name in ("measurements", "systems"):
             entry = scope.tree.entry(f"{scope.root}/{name}")
             if entry is None or entry.kind is not Kind.DIRECTORY:
-                yield death(f"{scope.root}/{name}", "it lists what is no directory")
+                yield death(f"{scope.root}/{name}", "it lists a directory that does not exist")

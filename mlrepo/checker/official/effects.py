@@ -73,7 +73,7 @@ class Ruling:
     def of(cls, effect: str, rule: str) -> Ruling:
         """Return the ruling that an effect in the table means."""
         if effect == _CRASH:
-            return cls(True, f"it cannot go on from a breach of {rule}", is_of_line=False)
+            return cls(True, f"it cannot continue after a breach of {rule}", is_of_line=False)
         words, is_death, why = effect.partition(f"{_CRASH}: ")
         return cls(rejects(words or _CRASH) if is_death else rejects(effect), why)
 

@@ -60,7 +60,7 @@ def _missing_logs(scope: Scope) -> Breaches:
     missing = [path for path in logs if not scope.exists(path)]
     by_name = scope.place.scenario.lower() in _SCENARIOS_BY_NAME
     if missing and not (missing == logs and by_name):
-        yield death(missing[0], "it reads the scenario of a log that is not there")
+        yield death(missing[0], "it reads the scenario from a log that is missing")
 
 
 def _judge_log(scope: Scope, path: str) -> Breaches:

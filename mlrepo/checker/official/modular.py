@@ -56,14 +56,14 @@ class Modular(OfficialChecker):
     def at_description(self, scope: Scope, path: str) -> Breaches:
         """Yield its crash on a system's description."""
         if not scope.is_open and scope.category not in scope.round.tables["system_types"]:
-            why = "it asks for the scenarios of a system_type that it does not know"
+            why = "it looks up the scenarios of a system_type that it does not know"
             yield death(path, why)
 
     def at_spelling(self, scope: Scope) -> Breaches:
         """Yield its crash on the name of a scenario's directory, when it writes the row."""
         name = scope.place.scenario
         if name not in SPELLINGS and name.lower() in SPELLINGS:
-            yield death(scope.path, "it has no unit for a scenario of this spelling")
+            yield death(scope.path, "it has no unit for a scenario with this spelling")
 
     def benchmark_as_shown(
         self,

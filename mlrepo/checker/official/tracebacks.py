@@ -1,6 +1,6 @@
 """What each round's official checker crashes on: values of a type that its code does not expect.
 
-Each function returns the reason, as the end of a sentence that begins "The official checker dies
+Each function returns the reason, as the end of a sentence that begins "The official checker crashes
 here:", or '' if it does not crash. The checkers up to v5.1 crash on a description before they look
 at a result; all crash on a valid result whose row they cannot write, never on an invalid one.
 """
@@ -27,7 +27,7 @@ _PRINTED = (
     "hw_notes",
     "sw_notes",
 )
-_NO_TEXT = "the field {} is no text"
+_NO_TEXT = "the field {} is not a string"
 
 
 def of_description(round: Round, description: Mapping[str, object]) -> str:
@@ -79,7 +79,7 @@ def _of_counts(system: Mapping[str, Any]) -> str:
         try:
             int(system[field])
         except (KeyError, TypeError, ValueError, OverflowError):
-            return f"the field {field} is no whole number"
+            return f"the field {field} is not a whole number"
     return ""
 
 
@@ -98,7 +98,7 @@ def _of_notes(round: Round, system: Mapping[str, object]) -> str:
 def _of_weights(round: Round, weights: Any, *, has_power: bool) -> str:
     quoted = round.version == (5, 0) or (round.version == (5, 1) and has_power)
     if quoted and not isinstance(weights, str):
-        return "weight_data_types of the measurements is no text"
+        return "weight_data_types of the measurements is not a string"
     return ""
 
 
@@ -108,7 +108,7 @@ def _of_surrogates(system: Mapping[str, Any]) -> str:
             try:
                 system[field].encode("utf-8")
             except UnicodeEncodeError:
-                return f"the field {field} holds half a character, which no file can"
+                return f"the field {field} has half a character, which no file can hold"
     return ""
 
 
@@ -119,11 +119,11 @@ def of_measurements(round: Round, values: Any) -> str:
     if round.version >= (5, 0) and not (
         isinstance(values, Mapping) and "weight_data_types" in values
     ):
-        return "it reads the field weight_data_types, which is not there"
+        return "it reads the field weight_data_types, which is missing"
     try:
         for field in round.tables["measurements_required"]:
             if field in values and round.version >= (3, 1):
                 values[field]
     except TypeError:
-        return "it is no JSON object"
+        return "it is not a JSON object"
     return ""

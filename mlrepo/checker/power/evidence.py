@@ -32,7 +32,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
         yield Breach(
             "power-samples",
             path,
-            "There is not a sample for each second of the run.",
+            "There is not a sample for every second of the run.",
             expected=f">= {least:.0f}",
             actual=samples.times,
         )
@@ -43,7 +43,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
         yield Breach(
             "power-samples",
             path,
-            "Samples of no power or less change the mean.",
+            "Samples of 0 W or less change the mean.",
             expected=f"{samples.mean_positive:.6g} W without them",
             actual=f"{samples.mean_watts:.6g} W with {wrong} of them",
         )
@@ -51,7 +51,7 @@ def judge_samples(scope: Scope, path: str, samples: PowerSamples, seconds: float
         yield Breach(
             "power-not-positive",
             path,
-            "Some samples are of no power or less.",
+            "Some samples are 0 W or less.",
             actual=f"{wrong} of {samples.total}",
         )
 

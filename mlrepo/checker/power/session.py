@@ -75,14 +75,14 @@ def _record(scope: Scope, end: str) -> Judging[Mapping[str, Any] | None]:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        yield Breach("power-session", path, "It is no record of a session: no JSON object.")
+        yield Breach("power-session", path, "It is not a record of a session: not a JSON object.")
         return None
     lacking = [name for name in _FIELDS if name not in record]
     if lacking or not isinstance(record["results"], dict):
         yield Breach(
             "power-session",
             path,
-            "It is no record of a session.",
+            "It is not a record of a session.",
             expected=", ".join(_FIELDS),
             actual=f"without {', '.join(lacking)}",
         )
@@ -97,7 +97,7 @@ def _judge_sums(
         path = _path(scope, name)
         said = [sums[name] for sums in (client, server) if name in sums]
         if not said:
-            yield Breach("power-session", path, "No record of the session has its checksum.")
+            yield Breach("power-session", path, "Neither record of the session has its checksum.")
             continue
         if len(set(map(str, said))) > 1:
             yield Breach(

@@ -129,18 +129,18 @@ def contradictions(values: Mapping[str, object]) -> Iterator[Contradiction]:
 def _verdicts(log: Statements) -> Iterator[Contradiction]:
     for key in _FLAGS:
         if log.values.get(key, True) is not True:
-            yield log.against(key, f"The run is called VALID, and {key} is not true.", True)
+            yield log.against(key, f"The run is called VALID, but {key} is not true.", True)
     if "result_invalid_reason" in log.values:
         yield log.against(
             "result_invalid_reason",
-            "The run is called VALID, and has a reason why it is INVALID.",
+            "The run is called VALID, but has a reason why it is INVALID.",
             "no such line",
         )
     for key in EARLY_STOPPING_TEXTS:
         text = log.values.get(key)
         if isinstance(text, str) and any(phrase in text for phrase in _FAILED[:2]):
             yield log.against(
-                key, "The run is called VALID, and its early stopping failed.", "Run successful"
+                key, "The run is called VALID, but its early stopping failed.", "Run successful"
             )
 
 
@@ -168,7 +168,7 @@ def _amounts(log: Statements) -> Iterator[Contradiction]:
     if count < least:
         yield log.against(
             "result_query_count",
-            "Fewer queries were run than asked for.",
+            "Fewer queries were run than requested.",
             f">= {least:g}",
             "performance-min-queries",
         )
@@ -185,7 +185,7 @@ def _amounts(log: Statements) -> Iterator[Contradiction]:
     if 0 < log.number("effective_max_duration_ms") < log.number("effective_min_duration_ms"):
         yield log.against(
             "effective_max_duration_ms",
-            "The run may not last as long as it must.",
+            "max_duration is shorter than the minimum duration.",
             f"0 or >= {log.values['effective_min_duration_ms']} ms",
             "performance-max-duration",
         )
@@ -197,7 +197,7 @@ def _durations(log: Statements) -> Iterator[Contradiction]:
     if span + 1 < least:
         yield log.against(
             "power_end",
-            "The run was shorter than asked for.",
+            "The run was shorter than requested.",
             f"{least:g} s after power_begin",
             "performance-min-duration",
         )

@@ -53,7 +53,7 @@ def judge_equal_issue(
         yield Breach(
             "performance-equal-issue-configured",
             scope.below("measurements"),
-            "No configuration asks for equal issue.",
+            "No configuration requests equal issue.",
             expected=f"{_SETTING} = 1 in {' or '.join(_FILES)}",
         )
 

@@ -102,7 +102,7 @@ def _judge_tokens(scope: Scope, path: str, values: Mapping[str, object]) -> Brea
         yield Breach(
             "performance-token-latency",
             path,
-            "Token latencies are off.",
+            "Token latencies are not measured.",
             line=line_of_key(scope, path, "requested_use_token_latencies"),
         )
         return
@@ -150,7 +150,7 @@ def _judge_latency(
                 path,
                 "Early stopping is not satisfied.",
                 line=line_of_key(scope, path, "early_stopping_met"),
-                actual=values.get("early_stopping_result", "no word"),
+                actual=values.get("early_stopping_result", "absent"),
             )
         if limit:
             yield from _hold(
@@ -203,7 +203,7 @@ def _judge_amount(scope: Scope, path: str, scenario: str, values: Mapping[str, o
                 scope,
                 "performance-min-queries",
                 path,
-                "Too few queries are asked for.",
+                "Too few queries are requested.",
                 values,
                 "effective_min_query_count",
                 least=least,

@@ -21,7 +21,7 @@ def computed(values: Mapping[str, Any], key: str) -> float:
     try:
         return float(values[key])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Unjudgeable(f"The log holds no number {key}.") from error
+        raise Unjudgeable(f"The log has no number {key}.") from error
 
 
 def compared(values: Mapping[str, object], key: str) -> float:
@@ -34,7 +34,7 @@ def compared(values: Mapping[str, object], key: str) -> float:
     """
     value = values.get(key)
     if not isinstance(value, int | float):
-        raise Unjudgeable(f"The log holds no number {key}.")
+        raise Unjudgeable(f"The log has no number {key}.")
     return value
 
 

@@ -54,7 +54,7 @@ def read_old_run(scope: Scope, directory: str) -> Judging[DetailScan | None]:
     path = f"{directory}/mlperf_log_summary.txt"
     text = scope.text(path, 1 << 20)
     if text is None:
-        yield Breach("performance-log", path, "The summary is missing or no text.")
+        yield Breach("performance-log", path, "The summary is missing or not text.")
         return None
     scan = scan_summary(text, scope.round)
     yield from _find_errors(scope, f"{directory}/mlperf_log_detail.txt", scan)

@@ -106,7 +106,7 @@ def _judge_conflicts(path: str, scan: DetailScan) -> Breaches:
         yield Breach(
             "log-conflict",
             path,
-            f"{key} stands there with two values.",
+            f"{key} has two values.",
             line=line,
             expected=scan.values[key],
         )
@@ -119,7 +119,7 @@ def _judge(docket: Docket, path: str, run: Run, test: str) -> bool:
     run.scenario = str(values.get("effective_scenario"))
     key, value = result_of(scope.round, scope.model, run.scenario, values)
     if not math.isfinite(value) or value <= 0:
-        message, line = "The result is no positive number.", line_of_key(scope, path, key)
+        message, line = "The result is not a positive number.", line_of_key(scope, path, key)
         docket.record([Breach("performance-result", path, message, line=line, actual=value)])
     accepted &= docket.record(judge_limits(scope, path, run.scenario, values, test))
     run.value = in_unit_of_summary(scope.round, scope.model, run.scenario, key, value)
@@ -178,13 +178,13 @@ def _infer(scope: Scope, path: str, run: Run) -> Breaches:
             yield Breach(
                 "performance-early-stopping",
                 path,
-                "There is no estimate.",
+                "There is no early-stopping estimate.",
                 line=line_of_key(scope, path, "early_stopping_latency_ms"),
                 part="no estimate",
             )
         return
     if named(wanted).at_once and scope.round.infers_every_offline:
-        raise Unjudgeable(f"No Offline result follows from a run of {run.scenario}.")
+        raise Unjudgeable(f"No Offline result can be inferred from a run of {run.scenario}.")
     if not as_server:
         yield _of_other_scenario(scope, path, "The log is of another scenario.", run)
 
@@ -221,7 +221,7 @@ def _judge_network(scope: Scope, path: str, values: Mapping[str, object]) -> Bre
         yield Breach(
             "network-mode",
             path,
-            "The SUT's name does not say so.",
+            "is_network is true, but the SUT's name does not say so.",
             line=line_of_key(scope, path, "sut_name"),
             expected="Network SUT",
             actual=name,

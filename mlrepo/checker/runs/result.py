@@ -87,7 +87,7 @@ def result_of(
     """
     fields = round.tables["result_field"]
     if scenario not in fields:
-        raise Unjudgeable(f"The log names no scenario of the round: {scenario}.")
+        raise Unjudgeable(f"The log names a scenario that the round does not have: {scenario}.")
     key = str(fields[scenario])
     # The official checkers require a number there even if the model has a field of its own.
     result = computed(values, key)

@@ -21,11 +21,11 @@ from mlrepo.scenarios import named
 # This mode runs both, one after the other.
 _BOTH = "SubmissionRun"
 _SETTING, _PERCENTILE = "performance-setting", "performance-percentile"
-_DRAWN = "The samples were not drawn as those of a performance run."
+_DRAWN = "The samples were not chosen as in a performance run."
 _OF_TEST01 = "The run was made with the settings of TEST01."
 # The rule and the message for a setting whose class is broken; other rules judge the rest.
 _CLASSES: Mapping[str, tuple[str, str]] = {
-    "target_latency_percentile": (_PERCENTILE, "{scenario} is held to another percentile."),
+    "target_latency_percentile": (_PERCENTILE, "{scenario} uses another percentile."),
     "performance_issue_same": ("performance-mode", _DRAWN),
     "performance_issue_unique": ("performance-mode", _DRAWN),
     "accuracy_log_sampling_target": ("performance-audited", _OF_TEST01),
@@ -37,10 +37,10 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     ),
     "use_token_latencies": (
         _SETTING,
-        "The benchmark is held to its latency, not to those of tokens.",
+        "The run is bound by its latency, not by token latencies.",
     ),
-    "ttft_latency": (_SETTING, "The run aims at a longer latency than the limit."),
-    "tpot_latency": (_SETTING, "The run aims at a longer latency than the limit."),
+    "ttft_latency": (_SETTING, "The run's target latency is longer than the limit."),
+    "tpot_latency": (_SETTING, "The run's target latency is longer than the limit."),
 }
 _SETTINGS = (
     "effective_target_latency_percentile",
@@ -172,7 +172,7 @@ def _judge_classes(scope: Scope, path: str, values: Mapping[str, Any], test: str
             actual = values[broken.logged]
             message = message.format(scenario=logged)
             if rule == _PERCENTILE and broken.bound <= round(actual * 100, 9) < 1:
-                message += f" Its user.conf has a fraction in the place of {actual * 1e4:.10g} %."
+                message += f" Its user.conf has a fraction instead of {actual * 1e4:.10g} %."
             yield _breach(scope, rule, path, broken.logged, message, broken.expected, actual)
 
 
@@ -186,7 +186,7 @@ def judge_accuracy_facts(scope: Scope, path: str, values: Mapping[str, object]) 
             "accuracy-mode",
             path,
             "result_validity",
-            "The log has a result, which an accuracy run has not.",
+            "The log has a result, which an accuracy run does not have.",
             "no such line",
             values["result_validity"],
         )
@@ -220,7 +220,7 @@ def _judge_mode(
             rule,
             path,
             "effective_test_mode",
-            "The log is of a run of another mode.",
+            "The log is of a run in another mode.",
             wanted,
             mode,
         )
@@ -249,7 +249,7 @@ def judge_run_dates(scope: Scope, path: str, values: Mapping[str, object]) -> Br
             "performance-contradiction",
             path,
             "test_datetime",
-            "The run is dated otherwise than it began.",
+            "The date of the run is not when it began.",
             f"about {clock:%Y-%m-%d}",
             text,
         )
@@ -343,9 +343,9 @@ def judge_tokens(scope: Scope, values: Mapping[str, Any], tokens_per_sample: str
                     "performance-tokens",
                     path,
                     tokens,
-                    "The samples have more tokens than they can.",
-                    f"about {known:g} a sample",
-                    f"{rate:g} a sample",
+                    "The samples have more tokens than is possible.",
+                    f"about {known:g} per sample",
+                    f"{rate:g} per sample",
                 )
 
 

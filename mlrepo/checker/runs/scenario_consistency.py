@@ -34,14 +34,14 @@ def offline(log: Statements) -> Iterator[Contradiction]:
     if samples < log.number("effective_min_sample_count") * (1 - _DIGITS):
         yield log.against(
             key,
-            "Fewer samples were run than asked for.",
+            "Fewer samples were run than requested.",
             f">= {log.values['effective_min_sample_count']} samples",
             "performance-min-queries",
         )
     if longest * 1e3 < log.number("effective_min_duration_ms"):
         yield log.against(
             "result_max_latency_ns",
-            "The run was shorter than asked for.",
+            "The run was shorter than requested.",
             f">= {log.values['effective_min_duration_ms']} ms",
             "performance-min-duration",
         )
@@ -54,7 +54,7 @@ def server(log: Statements) -> Iterator[Contradiction]:
     rate = log.number(scheduled)
     if log.number(completed) > rate * 1.001:
         yield log.against(
-            completed, "Samples were completed faster than they came.", f"<= {rate:g}"
+            completed, "Samples were completed faster than they arrived.", f"<= {rate:g}"
         )
     generated = (count - 1) / (log.number("generated_query_duration") or math.nan) * 1e9
     if abs(rate - generated) > max(0.01, 2 / max(count, 1)) * generated:
@@ -64,7 +64,7 @@ def server(log: Statements) -> Iterator[Contradiction]:
     if (count - 1) / (rate or math.nan) * 1e3 < log.number("effective_min_duration_ms") * 0.9999:
         yield log.against(
             scheduled,
-            "The run was shorter than asked for.",
+            "The run was shorter than requested.",
             f">= {log.values['effective_min_duration_ms']} ms",
             "performance-min-duration",
         )
@@ -75,7 +75,7 @@ def server(log: Statements) -> Iterator[Contradiction]:
     following = issued * log.number(completed) / (rate or math.nan)
     if abs(log.number(tokens) - following) > 0.01 * following:
         yield log.against(
-            tokens, "Tokens and samples were not completed in the same time.", f"{following:g}"
+            tokens, "Tokens and samples were not completed at the same rate.", f"{following:g}"
         )
     yield from _server_latency(log, count)
 
@@ -88,7 +88,7 @@ def _server_latency(log: Statements, count: float) -> Iterator[Contradiction]:
     if log.number("result_overlatency_query_count") > allowed * count + 1:
         yield log.against(
             "result_overlatency_query_count",
-            "Too many queries took too long.",
+            "Too many queries exceeded the target latency.",
             f"<= {allowed:.2%} of {count:g}",
         )
 
@@ -104,7 +104,7 @@ def stream(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
         mean = log.number("result_mean_latency_ns") or math.nan
         if abs(log.number(without) - 1e9 / mean) > _DIGITS * 1e9 / mean:
             yield log.against(
-                without, "The rate is not one sample in the mean latency.", f"{1e9 / mean:g}"
+                without, "The rate is not one sample per mean latency.", f"{1e9 / mean:g}"
             )
         if log.number(with_) > log.number(without) * 1.001:
             yield log.against(
@@ -114,7 +114,7 @@ def stream(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
         if lasted < least * 0.9999:
             yield log.against(
                 with_,
-                "The run was shorter than asked for.",
+                "The run was shorter than requested.",
                 f">= {least:g} ms",
                 "performance-min-duration",
             )
@@ -122,7 +122,7 @@ def stream(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
     elif log.queries() * log.number("result_mean_query_latency_ns") / 1e6 < least / 2:
         yield log.against(
             "result_mean_query_latency_ns",
-            "The run was shorter than asked for.",
+            "The run was shorter than requested.",
             f"queries of {least:g} ms together",
             "performance-min-duration",
         )
@@ -133,7 +133,7 @@ def _mean(log: Statements, key: str, query: str) -> Iterator[Contradiction]:
     overflows = log.queries() * most >= _LARGEST_SUM
     if not overflows and (log.number(key) < least or log.number(key) > most):
         yield log.against(
-            key, "The mean is not between the least and the greatest.", f"{least:g} to {most:g}"
+            key, "The mean is not between the minimum and the maximum.", f"{least:g} to {most:g}"
         )
 
 
@@ -165,5 +165,5 @@ def _estimates(log: Statements, scenario: Scenario) -> Iterator[Contradiction]:
             )
         if at < len(printed) and printed[at] != log.values[key]:
             yield log.against(
-                key, "The estimate is not that of early stopping's text.", printed[at]
+                key, "The estimate is not the one in early stopping's text.", printed[at]
             )

@@ -23,7 +23,7 @@ def judge_summary(scope: Scope, directory: str, run: Run) -> Breaches:
     text = scope.text(path, _LARGEST)
     fields = summary_fields(text or "")
     if text is None or not fields.get("Result is"):
-        yield Breach("performance-summary", path, "It holds no verdict.")
+        yield Breach("performance-summary", path, "It contains no verdict.")
         return
     for name in ALWAYS:
         if name not in fields:

@@ -86,7 +86,7 @@ def _unjudged(docket: Docket, only: str) -> Outcome:
         path = below.scope.path
         if within(path, only):
             message, expected = (
-                "It cannot be judged before the description is.",
+                "It cannot be judged until its system's description is correct.",
                 f"a system_type in {description}",
             )
             below.record([Breach("result-unjudged", path, message, expected=expected)])
@@ -102,7 +102,9 @@ def _unknown_benchmark(scope: Scope) -> Breach:
     here = scope.round.tables["scenarios"].get(scope.category.replace(",", "-")) or {}
     if elsewhere:
         message = f"The round has the benchmark for {' and '.join(elsewhere)} systems only."
-        hint = "Correct system_type in the description, if that is wrong; else the result is open."
+        hint = (
+            "Correct system_type in the description if it is wrong; else move the result to open."
+        )
     else:
         message, hint = "The round does not know the benchmark.", ""
     return Breach(
@@ -157,12 +159,13 @@ def _why_missing(scope: Scope, scenario: str, judged: Sequence[Result]) -> str:
     there = [r for r in judged if SPELLINGS.get(r.scenario, r.scenario) == scenario]
     if not there:
         return f"The required scenario {scenario} is missing."
-    return f"The required scenario {scenario} is there, but has no valid run: see {there[0].path}."
+    return f"The required scenario {scenario} has no valid run: see {there[0].path}."
 
 
 def _unknown(docket: Docket) -> Result:
     scope, official = docket.scope, docket.official
-    docket.record([Breach("scenario-unknown", scope.path, "The scenario has no place here.")])
+    message = "The benchmark does not have this scenario here."
+    docket.record([Breach("scenario-unknown", scope.path, message)])
     docket.record(official.loading(scope, (), judged=False))
     docket.record(official.at_spelling(scope))
     return _without_value(docket)

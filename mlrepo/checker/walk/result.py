@@ -52,7 +52,7 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     if is_endpoints(scope):
         return Judged(_judge_endpoints(docket), errors)
     if link := link_on_the_way(scope.tree, scope.path):
-        message = "The result is reached by a link."
+        message = "The result is reached through a link."
         docket.record([Breach("tree-symlink", link, message, part="on the way")])
     measured = judge_measurements(docket, with_power=has_power(scope))
     stops = scope.round.ends_at_an_issue and not measured.is_accepted

@@ -51,15 +51,15 @@ def _judge_entries(tree: Tree, round: Round) -> Breaches:
                         yield Breach(
                             "tree-division-files",
                             f"{entry.name}/{below.name}",
-                            "The file belongs to no submitter.",
+                            "The file does not belong to a submitter.",
                         )
             elif entry.name not in _NO_SUBMISSION:
-                yield Breach("tree-division", entry.name, "It is no division.")
+                yield Breach("tree-division", entry.name, "It is not a division.")
         elif not entry.name.endswith((".md", ".pdf")):
             yield Breach(
                 "tree-root-files",
                 entry.name,
-                "The file belongs to no submitter.",
+                "The file does not belong to a submitter.",
                 part="" if entry.kind is Kind.FILE else "no file",
             )
 

@@ -125,7 +125,7 @@ def judge_entry(scope: Scope, path: str, entry: Entry) -> Breaches:
         if name.endswith("__pycache__"):
             yield Breach("tree-pycache", path, "It is a __pycache__ directory.")
     else:
-        yield Breach("tree-special", path, f"It is no plain file: {kind.value}.")
+        yield Breach("tree-special", path, f"It is not a regular file: {kind.value}.")
 
 
 def judge_name(path: str, name: str) -> Breaches:
@@ -133,12 +133,12 @@ def judge_name(path: str, name: str) -> Breaches:
     if name[0] == ".":
         yield Breach("tree-dot-name", path, "The name begins with a dot.")
     if " " in name:
-        yield Breach("tree-space", path, "The name holds a space.")
+        yield Breach("tree-space", path, "The name contains a space.")
     if "\\" in name or visible(name) != name:
         yield Breach(
             "tree-name",
             path,
-            "The name holds a backslash or no printable character.",
+            "The name contains a backslash or an unprintable character.",
             actual=ascii(name),
         )
 
@@ -177,7 +177,7 @@ def _link(scope: Scope, path: str, entry: Entry) -> Breach:
     else:
         target = followed.entry(posixpath.normpath(entry.target))
         if target is not None and target.kind is not Kind.LINK:
-            part = "target seen from the root"
+            part = "target relative to the root"
     return Breach("tree-symlink", path, "It is a symbolic link.", actual=entry.target, part=part)
 
 

@@ -106,9 +106,9 @@ def _judge_mapping(scope: Scope, mapping: object) -> Breaches:
         if scope.round.official_benchmark(benchmark) or mapping is None:
             continue
         if not isinstance(mapping, dict):
-            yield death(path, f"it looks for {benchmark} in what is no JSON object")
+            yield death(path, f"it looks up {benchmark} in something that is not a JSON object")
         elif mapping.get(benchmark) and not isinstance(mapping[benchmark], str):
-            message = f"The benchmark of {benchmark} is no text."
+            message = f"The mapping of {benchmark} is not a string."
             yield Breach(
                 "unreadable",
                 path,

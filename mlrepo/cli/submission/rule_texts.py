@@ -11,8 +11,8 @@ from mlrepo.rounds import SHIPPED
 EFFECTS = {
     "invalid": "rejects the result",
     "log": "prints an error and accepts the result",
-    "none": "does not look",
-    "crash": "dies with a traceback",
+    "none": "does not check",
+    "crash": "crashes with a traceback",
     "n/a": "the rule does not exist",
 }
 
