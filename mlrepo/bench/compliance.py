@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from mlrepo.backends.devices import Device
 from mlrepo.bench.audit import PreparedTest, audit_config, audits_of, check_test
-from mlrepo.bench.matrix import is_no_result
+from mlrepo.bench.matrix import RunsByResult
+from mlrepo.bench.recorded import CONFIGURING, Typed, completing, configuration_words
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.compliance import compliance_test
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, USER_CONF_FILE
+from mlrepo.layout.eligibility import difference
 from mlrepo.logs.detail import parse_detail
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, VALID, RunRecord
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, RunRecord
 from mlrepo.record.backend_label import backend_label, label_options
+from mlrepo.record.options import typed_words
+from mlrepo.record.run_request import RunRequest
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import (
     RecordedRun,
@@ -48,36 +52,61 @@ def identity_of(
     }
 
 
-def newest_valid(
-    runs: Iterable[RecordedRun], identity: Mapping[str, str], mode: str, test: str = ""
-) -> RecordedRun | None:
-    """Return the newest VALID run of a result in one mode, or None; ``runs`` is newest first."""
-    wanted = {**identity, "Mode": mode, "Test": test, "Validity": VALID}
-    for run in runs:
-        if not is_no_result(run) and all(
-            run.trailer(name) == value for name, value in wanted.items()
-        ):
-            return run
-    return None
-
-
 @dataclass(frozen=True)
 class AuditPlan:
-    """The tests to run for one benchmark in one scenario, in order."""
+    """The tests to run for one benchmark in one scenario, in order.
+
+    ``impossible`` says by test why mlrepo cannot run it, of those that the round requires.
+    """
 
     round: Round
     workload: Workload
     tests: tuple[str, ...]
+    impossible: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_tests(round_: Round, request: BenchRequest, wanted: Sequence[str]) -> AuditPlan:
-    """Return the ``wanted`` tests, or all of the benchmark; refuse those that cannot be run."""
+    """Return the ``wanted`` tests, or all of the benchmark that can be run.
+
+    Raises
+    ------
+    UserError
+        A wanted test does not belong to the benchmark, or cannot be run.
+    """
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     belonging = audits_of(round_, workload, request.scenario)
-    names = [test.upper() for test in wanted] or list(belonging)
+    names = [test.upper() for test in wanted]
     for test in names:
         check_test(round_, workload, request.scenario, test)
-    return AuditPlan(round_, workload, tuple(test for test in belonging if test in names))
+    impossible = {
+        test: refused[0]
+        for test in belonging
+        if not names and (refused := compliance_test(test).refusal(round_)) is not None
+    }
+    tests = (test for test in belonging if test in (names or belonging) and test not in impossible)
+    return AuditPlan(round_, workload, tuple(tests), impossible)
+
+
+def what_tests_lack(bench: Bench, plan: AuditPlan, request: BenchRequest) -> dict[str, str]:
+    """Return why tests of a coming performance run could not be run, by test; usually empty.
+
+    They need an accuracy run that is recorded before them, or its full log on this machine.
+    """
+    journal = RunsByResult(recorded_runs(bench.repository), bench.repository.rounds)
+    identity = identity_of(bench.settings, request, backend_name(request.backend))
+    accuracy = journal.valid(identity, ACCURACY)
+    needing = [test for test in plan.tests if compliance_test(test).needs_accuracy_log]
+    if not needing:
+        return {}
+    if accuracy is None:
+        why = "it needs a VALID accuracy run, and none is recorded"
+        return dict.fromkeys(needing, why)
+    try:
+        record = load_record(bench.repository, accuracy)
+        _full_log(bench.repository, needing[0], accuracy, record)
+    except UserError as error:
+        return dict.fromkeys(needing, error.message.rstrip("."))
+    return {}
 
 
 def prepare_test(
@@ -86,12 +115,15 @@ def prepare_test(
     request: BenchRequest,
     test: str,
     against: Mapping[str, str] | None = None,
+    *,
+    quick: bool = False,
 ) -> BenchRequest:
-    """Return the request for a test, with everything that it is verified against.
+    """Return the request for a test of a performance run, with that run's configuration.
 
-    Batch size, threads, prefix and LoadGen settings are those of the performance run, and so are
-    the backend's options if the request has none. ``against`` names the runs to verify against, by
-    mode; by default they are the newest VALID ones.
+    ``against`` names runs to verify against, by mode; by default they are the performance run that
+    counts for the result (the newest VALID one, preferring a full one to a short one unless
+    ``quick``) among those of the requested configuration, and the newest VALID accuracy run that
+    belongs to it.
 
     Raises
     ------
@@ -99,42 +131,54 @@ def prepare_test(
         A required run is missing, the full accuracy log is not on this machine, or the performance
         run's command prefix or options may not run here.
     """
-    repository, scenario = bench.repository, request.scenario
     identity = identity_of(bench.settings, request, backend_name(request.backend))
-    runs = list(recorded_runs(repository))
-    if against is not None:
-        runs = [run for run in runs if run.run in against.values()]
-    where = _given_here(bench.settings)
-    performance = _needed(runs, identity, PERFORMANCE, test, where)
-    record = load_record(repository, performance)
+    runs = list(recorded_runs(bench.repository))
+    references = _References(bench, identity, runs, test, dict(against or {}))
+    performance = references.performance(request, quick=quick)
+    record = load_record(bench.repository, performance)
+    prepared = _prepared(references, plan, performance, record)
+    same = completing(bench, performance, record, request)
+    return replace(same, mode=COMPLIANCE, test=prepared)
+
+
+def repeat_test(
+    bench: Bench, plan: AuditPlan, request: BenchRequest, test: str, against: Mapping[str, str]
+) -> PreparedTest:
+    """Return a test with everything that it is verified against: exactly the runs ``against``."""
+    identity = identity_of(bench.settings, request, backend_name(request.backend))
+    runs = list(recorded_runs(bench.repository))
+    references = _References(bench, identity, runs, test, dict(against))
+    performance = references.performance(request, quick=True)
+    record = load_record(bench.repository, performance)
+    return _prepared(references, plan, performance, record)
+
+
+def _prepared(
+    references: _References, plan: AuditPlan, performance: RecordedRun, record: RunRecord
+) -> PreparedTest:
+    repository, test = references.bench.repository, references.name
+    scenario, benchmark = performance.trailer("Scenario"), performance.trailer("Benchmark")
     asked = compliance_test(test)
     reference = {PERFORMANCE: performance.run}
     log = b""
     if asked.needs_accuracy_log:
-        accuracy = _needed(runs, identity, ACCURACY, test, where)
-        judged = load_record(repository, accuracy)
-        if judged.configuration != record.configuration:
-            raise UserError(
-                f"{test} cannot be verified: the accuracy run {accuracy.run} has another "
-                f"configuration than the performance run {performance.run}.",
-                hint="Run both again with the same options.",
-            )
+        accuracy = references.accuracy(performance, record)
         reference[ACCURACY] = accuracy.run
-        log = _full_log(repository, test, accuracy, judged)
+        log = _full_log(repository, test, accuracy, load_record(repository, accuracy))
     compared: RecordedRun | None = performance
     if asked.compared_with:
-        compared = _needed(runs, identity, COMPLIANCE, test, where, asked.compared_with)
+        compared = references.test(asked.compared_with, performance)
         reference[asked.compared_with] = compared.run
     elif asked.compared_with is None:
         compared = None
     score = target = None
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
-        score = detail.number(plan.round.result_key(request.benchmark, scenario))
+        score = detail.number(plan.round.result_key(benchmark, scenario))
         if SCENARIOS[scenario].bounded:
             target = detail.number("effective_target_latency_ns")
     conf = read_text(repository, performance, USER_CONF_FILE)
-    prepared = PreparedTest(
+    return PreparedTest(
         name=test,
         audit=audit_config(plan.round, plan.workload, scenario, test),
         seeds=asked.seeds(plan.round) or {},
@@ -145,26 +189,97 @@ def prepare_test(
         conf=parse_user_conf(conf, f"runs/{performance.run}/{USER_CONF_FILE}"),
         model=record.model.sha256,
     )
-    return BenchRequest(
-        benchmark=request.benchmark,
-        backend=request.backend,
-        scenario=scenario,
-        mode=COMPLIANCE,
-        max_batch=record.backend.max_batch,
-        threads=record.backend.threads,
-        model_file=request.model_file,
-        model_variant=request.model_variant,
-        way=request.way or record.model.preprocessing,
-        layout=request.layout or record.model.layout,
-        device=request.device,
-        precision=request.precision,
-        backend_options=request.backend_options or bench.gate.options(record, performance),
-        prefix=bench.gate.prefix(record, performance),
-        timeout=request.timeout,
-        tags=request.tags,
-        test=prepared,
-        agreement_check=request.agreement_check,
-    )
+
+
+@dataclass(frozen=True)
+class _References:
+    """The recorded runs that a test is verified against; ``given`` are run ids by mode or test."""
+
+    bench: Bench
+    identity: Mapping[str, str]
+    runs: Sequence[RecordedRun]
+    name: str
+    given: Mapping[str, str]
+
+    @property
+    def _journal(self) -> RunsByResult:
+        return RunsByResult(self.runs, self.bench.repository.rounds)
+
+    def performance(self, request: BenchRequest, *, quick: bool) -> RecordedRun:
+        if PERFORMANCE in self.given:
+            return self._run(PERFORMANCE)
+        typed = Typed.of(self.bench, request)
+        found = self._journal.performance(self.identity, quick=quick, fits=typed.fits)
+        if found is None:
+            words = (word for option in _typed_words(request) for word in option)
+            raise self._lacking(PERFORMANCE, ("run", "--mode", PERFORMANCE), tuple(words))
+        return found
+
+    def accuracy(self, performance: RecordedRun, record: RunRecord) -> RecordedRun:
+        if ACCURACY in self.given:
+            return self._run(ACCURACY)
+        found = self._journal.valid(self.identity, ACCURACY, of=performance)
+        if found is not None:
+            return found
+        command = ("run", "--mode", ACCURACY)
+        words = configuration_words(record)
+        other = self._journal.valid(self.identity, ACCURACY)
+        if other is None:
+            raise self._lacking(ACCURACY, command, words)
+        differs = difference(record, load_record(self.bench.repository, other))
+        raise UserError(
+            f"{self.name} cannot be verified: the accuracy run {other.run} has another "
+            f"configuration than the performance run {performance.run} ({differs}).",
+            hint=f"Run first: {self._command(command, words)}",
+        )
+
+    def test(self, name: str, performance: RecordedRun) -> RecordedRun:
+        if name in self.given:
+            return self._run(name)
+        found = self._journal.valid(self.identity, COMPLIANCE, name, of=performance)
+        if found is None:
+            raise self._lacking(name, ("compliance", "--test", name), ())
+        return found
+
+    def _run(self, mode: str) -> RecordedRun:
+        wanted = self.given[mode]
+        found = next((run for run in self.runs if run.run == wanted), None)
+        if found is None:
+            raise UserError(
+                f"{self.name} needs the run {wanted} to be verified against, and it is not "
+                "recorded in this repository.",
+                hint="Fetch the branch that has it.",
+            )
+        return found
+
+    def _lacking(self, what: str, command: Sequence[str], words: Sequence[str]) -> UserError:
+        identity = self.identity
+        return UserError(
+            f"{self.name} needs a VALID run of {identity['Benchmark']} {identity['Scenario']} "
+            f"{what} to be verified against, and none is recorded for {identity['Round']}.",
+            hint=f"Run first: {self._command(command, words)}",
+        )
+
+    def _command(self, command: Sequence[str], words: Sequence[str]) -> str:
+        identity = self.identity
+        return shell_command(
+            (
+                *("mlrepo", "bench", *command),
+                *("--benchmark", identity["Benchmark"], "--scenario", identity["Scenario"]),
+                *label_options(identity["Backend"]),
+                *words,
+                *_given_here(self.bench.settings),
+            )
+        )
+
+
+def _typed_words(request: BenchRequest) -> list[tuple[str, ...]]:
+    """Return the options that choose among the configurations of a result."""
+    return [
+        tuple(typed_words(one, getattr(request, one.name)))
+        for one in fields(RunRequest)
+        if one.name in CONFIGURING
+    ]
 
 
 def _given_here(settings: Mapping[str, Resolved]) -> tuple[str, ...]:
@@ -175,39 +290,6 @@ def _given_here(settings: Mapping[str, Resolved]) -> tuple[str, ...]:
         if setting.origin not in (FILE_NAME, "default") and setting_named(key).flag
         for word in (setting_named(key).flag, setting.value)
     )
-
-
-def _needed(
-    runs: list[RecordedRun],
-    identity: Mapping[str, str],
-    mode: str,
-    test: str,
-    where: Sequence[str],
-    other: str = "",
-) -> RecordedRun:
-    run = newest_valid(runs, identity, mode, other)
-    if run is None:
-        what = f"{identity['Benchmark']} {identity['Scenario']} {other or mode}"
-        kind = ("compliance", "--test", other) if other else ("run", "--mode", mode)
-        command = shell_command(
-            (
-                "mlrepo",
-                "bench",
-                *kind,
-                "--benchmark",
-                identity["Benchmark"],
-                "--scenario",
-                identity["Scenario"],
-                *label_options(identity["Backend"]),
-                *where,
-            )
-        )
-        raise UserError(
-            f"{test} needs a VALID run of {what} to be verified against, and none is recorded "
-            f"for {identity['Round']}.",
-            hint=f"Run first: {command}",
-        )
-    return run
 
 
 def _full_log(

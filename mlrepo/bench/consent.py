@@ -143,7 +143,7 @@ class Gate:
 
         Words from others were agreed to before. Words are kept in the form of the record.
         """
-        if not (request.replays or request.test):
+        if not (request.recorded or request.test):
             self.consents.remember(PREFIX, redactor.arguments(request.prefix)[0])
             self.consents.remember(OPTIONS, option_words(request.backend_options or {}))
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlrepo.bench.execute import execute
+from mlrepo.bench.matrix import DONE, STALE, Cell, RunsByResult
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import SPEC_FILE, SPEED, USER_CONF_FILE, read_events
 from mlrepo.record import ACCURACY
+from mlrepo.repository.history import readable_record
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Workload
@@ -23,6 +26,8 @@ from mlrepo.workloads import Workload
 _OFFLINE_MARGIN = 1.1
 # The default rate of a Server, as a share of the sequential rate.
 _SERVER_SHARE = 0.25
+# The duration of a performance run with `--quick`.
+QUICK_SECONDS = 2.0
 # The time to write and commit a run.
 _RECORDING_SECONDS = 0.5
 
@@ -72,6 +77,39 @@ class Speed:
         return min((rate for size, rate in rates.items() if size <= most), default=one)
 
 
+def estimates(
+    bench: Bench,
+    request: BenchRequest,
+    workload: Workload,
+    journal: RunsByResult,
+    planned: Sequence[tuple[Cell, bool]],
+    *,
+    quick: bool,
+    measure: Callable[[Bench, BenchRequest], Speed],
+) -> list[float]:
+    """Estimate the seconds of each wanted run from the last one of its kind, or from a probe.
+
+    Parameters
+    ----------
+    planned:
+        The runs, and whether each is wanted; the others take no time.
+    """
+    round_ = bench.round
+    shortest = QUICK_SECONDS if quick else round_.min_duration_ms() / 1e3
+    speed: Speed | None = None
+    found = []
+    for cell, needed in planned:
+        before = _took(bench, journal, cell) if needed else 0.0
+        if before is None:
+            speed = speed or measure(bench, request)
+            least = 1 if quick else least_offline_samples(round_, workload)
+            before = speed.seconds_of(cell.scenario, cell.mode, shortest, least)
+        elif needed and cell.mode != ACCURACY:
+            before = max(before, shortest)
+        found.append(before)
+    return found
+
+
 def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
     """Load the model, warm up, and return the speed of the system; record nothing.
 
@@ -107,3 +145,18 @@ def least_offline_samples(round_: Round, workload: Workload) -> int:
     """Return the round's minimum number of Offline samples."""
     official = round_.official_benchmark(workload.loadgen_model)
     return round_.min_offline_samples(official) if official else 1
+
+
+def _took(bench: Bench, journal: RunsByResult, cell: Cell) -> float | None:
+    """Return how long the run of a cell took, or None if it has no successful run."""
+    if not cell.run or cell.state not in (DONE, STALE):
+        return None
+    record = readable_record(bench.repository, journal.find(cell.run), {})
+    if record is None:
+        return None
+    # Prefer the monotonic clock, if the record has it.
+    measured = record.load.noise.seconds
+    if measured is not None:
+        return measured
+    begin, end = (datetime.datetime.fromisoformat(t) for t in (record.started, record.ended))
+    return max(0.0, (end - begin).total_seconds())

@@ -59,8 +59,8 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         refuse_absent(backend, device)
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     model = (
-        request.replays.model
-        if request.replays
+        request.recorded.model
+        if request.recorded
         else find_model(
             home,
             workload,
@@ -105,7 +105,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
 
 def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
     """Raise :class:`UserError` if a run repeats or verifies a run of another model."""
-    test, replays = request.test, request.replays
+    test, recorded = request.test, request.recorded
     if test is not None and test.model not in ("", files.digest):
         raise UserError(
             f"{test.name} is verified against the run {test.reference[PERFORMANCE]}, whose model "
@@ -113,10 +113,10 @@ def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
             hint="Run performance and accuracy with this model first, or name the model of that "
             "run.",
         )
-    if replays is not None and replays.digest not in ("", files.digest):
+    if recorded is not None and recorded.digest not in ("", files.digest):
         raise UserError(
-            f"The model {files.entry} was changed: the run {replays.run} was of the SHA-256 "
-            f"{replays.digest}, now it has {files.digest}."
+            f"The model {files.entry} was changed: the run {recorded.run} was of the SHA-256 "
+            f"{recorded.digest}, now it has {files.digest}."
         )
 
 

@@ -7,11 +7,19 @@ local and fetched, and from nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlrepo.bench.audit import audits_of, official_name, run_name
-from mlrepo.record import ACCURACY, COMPLIANCE, NO_RESULT_TAGS, PERFORMANCE, VALID
+from mlrepo.compliance import compliance_test
+from mlrepo.record import (
+    ACCURACY,
+    COMPLIANCE,
+    IMPORTED_TAG,
+    NO_RESULT_TAGS,
+    PERFORMANCE,
+    VALID,
+)
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import Round, Rounds
 from mlrepo.rounds.inference import sources_of
@@ -23,6 +31,9 @@ SHORT = "short"
 STALE = "stale"
 MISSING = "missing"
 INFERRED = "inferred"
+IMPOSSIBLE = "impossible"
+# The states that no run changes.
+SETTLED = frozenset({DONE, INFERRED, IMPOSSIBLE})
 
 _RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
@@ -38,8 +49,9 @@ class Cell:
     state:
         ``done``, ``short`` (VALID, but shorter than the round requires), ``stale`` (VALID, but of
         another configuration or performance run than the current one), ``missing``, ``inferred``
-        (it needs no run: it follows from that of another scenario, which ``run`` names), or the
-        verdict of the newest run if none is VALID.
+        (it needs no run: it follows from that of another scenario, which ``run`` names),
+        ``impossible`` (mlrepo cannot run the test), or the verdict of the newest run if none is
+        VALID.
     run:
         The id of the run that the state refers to, or ''.
     result:
@@ -59,8 +71,22 @@ class Cell:
         return run_name(self.mode, self.test)
 
 
+Fits = Callable[[RecordedRun], bool]
+# Runs by result, then by mode and test.
+Results = dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]]
+
+
+def _any_run(run: RecordedRun) -> bool:
+    """Say that a run is of the requested configuration: none was requested."""
+    return True
+
+
 class RunsByResult:
     """All recorded runs, by result and by kind of run; newest first.
+
+    Imported runs only count for what has no run of its own: nothing here completes their results.
+    Where a method takes ``fits``, runs of which it is false are of another configuration than the
+    requested one.
 
     Parameters
     ----------
@@ -70,13 +96,18 @@ class RunsByResult:
 
     def __init__(self, runs: Iterable[RecordedRun], rounds: Rounds) -> None:
         self._rounds = rounds
-        self._runs: dict[tuple[str, ...], dict[tuple[str, str], list[RecordedRun]]] = {}
+        self._own: Results = {}
+        imported: Results = {}
         for run in runs:
             if is_no_result(run):
                 continue
-            told = run.trailers.get  # for each of ten thousand runs
-            kinds = self._runs.setdefault(tuple([told(name, "") for name in _RESULT_TRAILERS]), {})
-            kinds.setdefault((told("MLRepo-Mode", ""), told("MLRepo-Test", "")), []).append(run)
+            said = run.trailers.get  # for each of ten thousand runs
+            results = imported if is_imported(run) else self._own
+            kinds = results.setdefault(tuple([said(name, "") for name in _RESULT_TRAILERS]), {})
+            kinds.setdefault((said("MLRepo-Mode", ""), said("MLRepo-Test", "")), []).append(run)
+        rows = {key[:-1] for key in self._own}
+        others = {key: kinds for key, kinds in imported.items() if key[:-1] not in rows}
+        self._runs = {**self._own, **others} if others else self._own
 
     def find(self, run_id: str) -> RecordedRun:
         """Return a run of the journal by its id."""
@@ -87,32 +118,89 @@ class RunsByResult:
         """Return the identity of every result that has a run, by trailer name."""
         return [dict(zip(_RESULT, key, strict=True)) for key in self._runs]
 
+    def is_imported(self, identity: Mapping[str, str]) -> bool:
+        """Say whether a result has imported runs only."""
+        return tuple(identity[name] for name in _RESULT) not in self._own
+
     def scenarios(self, identity: Mapping[str, str]) -> set[str]:
         """Return the scenarios of a benchmark that have a run; that of ``identity`` is ignored."""
         wanted = [identity[name] for name in _RESULT[:-1]]
         return {key[-1] for key in self._runs if [*key[:-1]] == wanted}
 
     def cell(
-        self, identity: Mapping[str, str], mode: str, test: str = "", *, quick: bool = False
+        self,
+        identity: Mapping[str, str],
+        mode: str,
+        test: str = "",
+        *,
+        quick: bool = False,
+        fits: Fits = _any_run,
     ) -> Cell:
         """Return the cell of one run; with ``quick``, short runs count as done."""
-        kinds = self._runs.get(tuple(identity[name] for name in _RESULT), {})
-        runs = kinds.get((mode, test), [])
+        runs = self._kinds(identity).get((mode, test), [])
         scenario = identity["Scenario"]
         if not runs:
-            return Cell(scenario, mode, test, MISSING)
-        leading = self._leading(kinds.get((PERFORMANCE, ""), []), quick=quick)
-        run = self._leading(runs, quick=quick)
+            refused = bool(test) and self._refuses(identity["Round"], test)
+            return Cell(scenario, mode, test, IMPOSSIBLE if refused else MISSING)
+        own = _fitting(runs, fits)
+        run = self._leading(own, quick=quick)
         if run is None:
-            return _cell(runs[0], runs[0].trailer("Validity"))
-        if leading is not None and not _belongs(run, leading):
+            another = None if own else self._leading(runs, quick=quick)
+            newest = (own or runs)[0]
+            return _cell(another, STALE) if another else _cell(newest, newest.trailer("Validity"))
+        leading = self.performance(identity, quick=quick, fits=fits)
+        if leading is not None and not belongs(run, leading):
             # An older run may still fit, if a configuration was tried and abandoned.
-            counting = [one for one in runs if self._counts(one, quick=True)]
-            fitting = [one for one in counting if _belongs(one, leading)]
+            counting = [one for one in own if self._counts(one, quick=True)]
+            fitting = [one for one in counting if belongs(one, leading)]
             if not fitting:
                 return _cell(run, STALE)
             run = self._leading(fitting, quick=quick) or fitting[0]
         return _cell(run, DONE if self._counts(run, quick=quick) else SHORT)
+
+    def performance(
+        self, identity: Mapping[str, str], *, quick: bool = False, fits: Fits = _any_run
+    ) -> RecordedRun | None:
+        """Return the performance run of a result, to which all others must belong, or None.
+
+        It is the newest VALID one, preferring a full one to a short one unless ``quick``.
+        """
+        runs = self._kinds(identity).get((PERFORMANCE, ""), [])
+        return self._leading(_fitting(runs, fits), quick=quick)
+
+    def leading(
+        self, identity: Mapping[str, str], *, quick: bool = False, fits: Fits = _any_run
+    ) -> RecordedRun | None:
+        """Return the run whose configuration the missing runs of a result need, or None.
+
+        It is the performance run, or the accuracy run if there is no performance run yet.
+        """
+        found = self.performance(identity, quick=quick, fits=fits)
+        if found is not None:
+            return found
+        runs = self._kinds(identity).get((ACCURACY, ""), [])
+        return self._leading(_fitting(runs, fits), quick=quick)
+
+    def valid(
+        self, identity: Mapping[str, str], mode: str, test: str = "", of: RecordedRun | None = None
+    ) -> RecordedRun | None:
+        """Return the newest VALID run of a kind, or None; with ``of``, one that belongs to it."""
+        runs = self._kinds(identity).get((mode, test), [])
+        return next(
+            (
+                run
+                for run in runs
+                if run.trailer("Validity") == VALID and (of is None or belongs(run, of))
+            ),
+            None,
+        )
+
+    def _refuses(self, name: str, test: str) -> bool:
+        known = name in self._rounds
+        return known and compliance_test(test).refusal(self._rounds[name]) is not None
+
+    def _kinds(self, identity: Mapping[str, str]) -> Mapping[tuple[str, str], list[RecordedRun]]:
+        return self._runs.get(tuple(identity[name] for name in _RESULT), {})
 
     def _leading(self, runs: Sequence[RecordedRun], *, quick: bool) -> RecordedRun | None:
         """Return the newest VALID run, preferring a full one to a short one."""
@@ -142,7 +230,7 @@ def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[
     found = dict(by_kind)
     for scenario in {cell.scenario for cell in cells}:
         own = [cell for cell in cells if cell.scenario == scenario]
-        if any(cell.state != MISSING for cell in own):
+        if any(cell.state not in (MISSING, IMPOSSIBLE) for cell in own):
             continue
         for source in sources_of(round_, scenario, category):
             performance = by_kind.get((source, PERFORMANCE, ""))
@@ -157,6 +245,16 @@ def with_inferred(cells: Sequence[Cell], round_: Round, category: str) -> tuple[
     return tuple(found.values())
 
 
+def _fitting(runs: Sequence[RecordedRun], fits: Fits) -> Sequence[RecordedRun]:
+    return runs if fits is _any_run else [run for run in runs if fits(run)]
+
+
+def is_imported(run: RecordedRun) -> bool:
+    """Say whether a run was imported from published results."""
+    tags = run.trailers.get("MLRepo-Tags", "")
+    return IMPORTED_TAG in tags and IMPORTED_TAG in tags.split(",")
+
+
 def is_no_result(run: RecordedRun) -> bool:
     """Say whether a run is a probe, or has a setting that no result may have."""
     return not NO_RESULT_TAGS.isdisjoint(run.trailer("Tags").split(","))
@@ -167,7 +265,7 @@ def _cell(run: RecordedRun, state: str) -> Cell:
     return Cell(scenario, mode, run.trailer("Test"), state, run.run, run.trailer("Result"))
 
 
-def _belongs(run: RecordedRun, performance: RecordedRun) -> bool:
+def belongs(run: RecordedRun, performance: RecordedRun) -> bool:
     """Say whether a run fits the performance run: its configuration, and a test's reference."""
     if run.run == performance.run:
         return True

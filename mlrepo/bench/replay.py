@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlrepo.bench.compliance import plan_tests, prepare_test
-from mlrepo.bench.device import recorded_device
+from mlrepo.bench.compliance import plan_tests, repeat_test
 from mlrepo.bench.evidence import ENVIRONMENT_FILE
-from mlrepo.bench.inputs import find_dataset, find_same_model
+from mlrepo.bench.inputs import find_dataset
+from mlrepo.bench.recorded import as_recorded, recorded_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
 from mlrepo.bench.run import Bench
 from mlrepo.bench.suite import without_suite_tags
@@ -22,16 +22,13 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import BackendFacts, ModelFacts, RunRecord
-from mlrepo.record.first_requests import repeated_run
+from mlrepo.record import RunRecord
 from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
 from mlrepo.settings import Resolved, setting_named
 from mlrepo.systems.detect import host_facts
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.described import CONVERTED
-from mlrepo.workloads.weights import UNKNOWN
 
 REPLAY_TAG = "replay"
 RECORDED = ("round", "division", "submitter", "category", "system", "platform")
@@ -85,10 +82,7 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
         run here.
     """
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
-    # Early records named the way only with the data set.
-    way = record.model.preprocessing or record.dataset.preprocessing
-    recorded_model = replace(record.model, preprocessing=way)
-    file = find_same_model(bench.home, workload, recorded_model, model)
+    file = recorded_model(bench.home, record, model)
     recorded_data = record.dataset.fingerprint
     dataset = find_dataset(bench.home, workload, file)
     opened = workload.open(str(dataset or ""), file.layout, file.size)
@@ -115,58 +109,23 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
 
 
 def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) -> BenchRequest:
-    again = repeated_run(record)
     conf = read_text(bench.repository, run, USER_CONF_FILE)
     recorded = RecordedInputs(
         record.run,
-        _in_words_of(record.model, model),
+        model,
         record.model.sha256,
         parse_user_conf(conf, f"runs/{run.run}/{USER_CONF_FILE}"),
     )
-    request = BenchRequest(
-        benchmark=again.benchmark,
-        backend=again.backend,
-        scenario=again.scenario,
-        mode=again.mode,
-        max_batch=again.max_batch,
-        threads=again.threads,
-        device=recorded_device(record.backend),
-        precision=_asked_precision(record.backend, model),
-        backend_options=bench.gate.options(record, run),
-        prefix=bench.gate.prefix(record, run),
+    request = replace(
+        as_recorded(bench, run, record, model),
         tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
         replays=recorded,
-        framework_version=again.framework_version,
-        framework_ext=again.framework_ext,
-        skip_system_ext=again.skip_system_ext,
     )
     if not record.test:
         return request
     plan = plan_tests(bench.repository.rounds[record.round], request, (record.test,))
-    tested = prepare_test(bench, plan, request, record.test, against=record.reference)
-    return replace(request, test=tested.test)
-
-
-def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
-    """Return the model with the descriptions of its record.
-
-    The path is that of this machine, and the weights' types are read from the file.
-    """
-    return replace(
-        model,
-        name=recorded.name or model.name,
-        starting_weights_filename=(
-            recorded.starting_weights_filename or model.starting_weights_filename
-        ),
-        retraining=recorded.retraining or model.retraining,
-        weight_transformations=recorded.weight_transformations or model.weight_transformations,
-    )
-
-
-def _asked_precision(backend: BackendFacts, model: Model) -> str:
-    """Return the precision to request; '' if the model's files determine it."""
-    recorded = backend.precision
-    return recorded if recorded in CONVERTED or model.weight_data_types == UNKNOWN else ""
+    test = repeat_test(bench, plan, request, record.test, record.reference)
+    return replace(request, test=test)
 
 
 def _cleaned(bench: Bench, variables: Mapping[str, str]) -> dict[str, str]:

@@ -29,16 +29,27 @@ def most_threads() -> int:
 
 
 @dataclass(frozen=True)
-class RecordedInputs:
-    """A recorded run's id, model, and ``user.conf`` with its estimates, to be used unchanged.
-
-    ``digest`` is the recorded SHA-256 of the model.
-    """
+class RecordedModel:
+    """A recorded run's id and model; ``digest`` is the recorded SHA-256 of the model."""
 
     run: str
     model: Model
     digest: str
+
+
+@dataclass(frozen=True)
+class RecordedInputs(RecordedModel):
+    """With ``user.conf`` and its estimates, to be used unchanged."""
+
     conf: UserConf
+
+
+@dataclass(frozen=True)
+class RecordedConfiguration(RecordedModel):
+    """With the platform profile, and the digest of the whole configuration."""
+
+    platform: str
+    configuration: str
 
 
 @dataclass(frozen=True)
@@ -51,15 +62,23 @@ class BenchRequest(RunRequest):
         The compliance test that the run is, or None.
     replays:
         The recorded run that is repeated, or None.
+    completes:
+        The recorded run of the same result whose configuration this run has, or None.
     """
 
     test: PreparedTest | None = None
     replays: RecordedInputs | None = None
+    completes: RecordedConfiguration | None = None
 
     @classmethod
     def of(cls, run: RunRequest) -> BenchRequest:
         """Return the request of a person."""
         return cls(**{one.name: getattr(run, one.name) for one in fields(run)})
+
+    @property
+    def recorded(self) -> RecordedModel | None:
+        """The recorded run whose model this run has, or None."""
+        return self.replays or self.completes
 
     def checked(self) -> BenchRequest:
         """Return the request with canonical names; raise :class:`UserError` if it is invalid."""

@@ -107,6 +107,7 @@ class Bench:
         MlrepoError
             The run could not be recorded; it waits in the spool.
         """
+        settings = self._settings_for(request)
         request, inputs, tuned = self.prepare(request.checked())
         typed = request
         recorder = Recorder(self.repository, git_identity(self.repository.root))
@@ -122,7 +123,7 @@ class Bench:
             request = dataclasses.replace(request, tags=(*request.tags, EXPERIMENT_TAG))
         audit = request.test.audit if request.test else ""
         refuse_long_list(inputs.spec, inputs.workload, asked.conf, audit)
-        profile = self._profile()
+        profile = self._profile(settings)
         description = read_description(self.repository.systems, system)
         if remark := unlike_description(description, inputs.spec.device):
             self.tell(remark)
@@ -139,7 +140,7 @@ class Bench:
                 asked.source.removeprefix(root),
             )
             facts = starting.facts(
-                self.settings,
+                settings,
                 tuned,
                 experiment=self.experiment.name,
                 argv=self.argv,
@@ -212,10 +213,10 @@ class Bench:
         """Fill what the user left open with tuned values; return them as a setting, too.
 
         Tuned values were measured together, so one value chosen by the user excludes them all. A
-        run that repeats or verifies another one does not use them.
+        run that repeats, completes or verifies another one does not use them.
         """
         path = tuned_file(self.repository.systems, self.settings["system"].value)
-        chosen = request.threads or request.max_batch or request.test or request.replays
+        chosen = request.threads or request.max_batch or request.test or request.recorded
         if chosen or not path.is_file():
             return request, {}
         spec = inputs.spec
@@ -241,8 +242,15 @@ class Bench:
         """The tuner that sets this machine up for a run and restores it."""
         return Tuner(Machine(), self.repository.store / "platform")
 
-    def _profile(self) -> Profile:
-        chosen = self.settings.get("platform")
+    def _settings_for(self, request: BenchRequest) -> Mapping[str, Resolved]:
+        """Return the settings of a run: one that completes a result has its platform profile."""
+        same = request.completes
+        if same is None:
+            return self.settings
+        return {**self.settings, "platform": Resolved(same.platform, f"runs/{same.run}/run.json")}
+
+    def _profile(self, settings: Mapping[str, Resolved]) -> Profile:
+        chosen = settings.get("platform")
         return load_profile(self.repository.platforms, chosen.value if chosen else NONE)
 
     def _measure(

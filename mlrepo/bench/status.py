@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.matrix import (
-    DONE,
     INFERRED,
+    SETTLED,
+    STALE,
     Cell,
     RunsByResult,
     runs_of,
     scenarios_of,
     with_inferred,
 )
+from mlrepo.bench.recorded import configuration_words, differing_settings
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.layout.never_valid import why_never_valid
-from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.record.backend_label import label_options
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import read_file, recorded_runs
+from mlrepo.repository.history import read_file, readable_record, recorded_runs
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.shell import shell_command
@@ -37,6 +39,11 @@ class StatusRow:
     ----------
     never_valid:
         Why no run of the benchmark can be a valid result of the round; usually empty.
+    commands:
+        They make the missing runs, with the configuration of the runs that they complete; one
+        command for each configuration.
+    remarks:
+        How stale runs differ from the performance run of their result.
     """
 
     round: str
@@ -49,22 +56,25 @@ class StatusRow:
     cells: tuple[Cell, ...]
     never_valid: str = ""
 
+    commands: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def identity(self, scenario: str) -> dict[str, str]:
+        """Return the trailers of the runs of one scenario, by short name."""
+        return {
+            "Round": self.round,
+            "Division": self.division,
+            "Submitter": self.submitter,
+            "System": self.system,
+            "Backend": self.backend,
+            "Benchmark": self.benchmark,
+            "Scenario": scenario,
+        }
+
     @property
     def next_command(self) -> str:
-        """The command that makes the missing runs, or '' if there are none."""
-        open_ = [cell for cell in self.cells if cell.state not in (DONE, INFERRED)]
-        if not open_:
-            return ""
-        scenarios = dict.fromkeys(cell.scenario for cell in open_)
-        return shell_command(
-            [
-                *("mlrepo", "bench", "suite", "--benchmark", self.benchmark),
-                *(*label_options(self.backend), "--system", self.system),
-                *("--round", self.round, "--category", self.category),
-                *("--division", self.division, "--submitter", self.submitter),
-                *(word for scenario in scenarios for word in ("--scenario", scenario)),
-            ]
-        )
+        """The first of the commands that make the missing runs, or '' if there are none."""
+        return self.commands[0] if self.commands else ""
 
 
 def round_status(
@@ -82,7 +92,7 @@ def round_status(
         if identity["Round"] == round_.name and division in (None, identity["Division"]):
             key = tuple(identity[name] for name in names)
             by_row.setdefault(key, set()).add(identity["Scenario"])
-    installed = set(plugin_names(WORKLOADS))
+    installed, backends = set(plugin_names(WORKLOADS)), set(plugin_names(BACKENDS))
     # Load each once: finding a plugin reads the metadata of every installed package.
     workloads: dict[str, Workload] = {
         name: load_plugin(WORKLOADS, name) for name in {key[-1] for key in by_row} & installed
@@ -94,10 +104,11 @@ def round_status(
         scenarios = set(run)
         if workload is not None:
             scenarios |= set(scenarios_of(round_, category, workload, run))
-        cells = []
+        cells, imported = [], True
         for scenario in (name for name in SCENARIOS if name in scenarios):
             identity = dict(zip(names, key, strict=True))
             identity |= {"Round": round_.name, "Scenario": scenario}
+            imported = imported and journal.is_imported(identity)
             kinds = [(ACCURACY, ""), (PERFORMANCE, "")]
             if workload is not None:
                 kinds = runs_of(round_, workload, scenario, tests=division_ != "open")
@@ -107,9 +118,46 @@ def round_status(
             for cell in with_inferred(cells, round_, category)
         )
         why = why_never_valid(round_, division_, category, benchmark, workload)
-        of_row = division_, submitter, system, backend, benchmark
-        rows.append(StatusRow(round_.name, category, *of_row, told, why))
+        row = StatusRow(
+            round_.name, category, division_, submitter, system, backend, benchmark, told, why
+        )
+        if workload is not None and not imported and backend.partition(" ")[0] in backends:
+            row = _with_commands(repository, journal, row)
+        rows.append(row)
     return rows
+
+
+def _with_commands(
+    repository: ResultsRepository, journal: RunsByResult, row: StatusRow
+) -> StatusRow:
+    """Return the row with the commands that make its missing runs."""
+    scenarios: dict[tuple[str, ...], dict[str, None]] = {}
+    remarks: list[str] = []
+    for cell in row.cells:
+        if cell.state in SETTLED:
+            continue
+        leading = journal.leading(row.identity(cell.scenario))
+        record = None if leading is None else readable_record(repository, leading, {})
+        words = () if record is None else configuration_words(record)
+        scenarios.setdefault(words, {})[cell.scenario] = None
+        if cell.state == STALE and leading is not None:
+            differs = differing_settings(repository, leading, journal.find(cell.run))
+            if differs:
+                what = f"{row.benchmark} {cell.scenario} {cell.name}"
+                remarks.append(f"{what}: {cell.run} differs from {leading.run} in {differs}")
+    commands = (
+        shell_command(
+            [
+                *("mlrepo", "bench", "suite", "--benchmark", row.benchmark),
+                *(*label_options(row.backend), *words, "--system", row.system),
+                *("--round", row.round, "--category", row.category),
+                *("--division", row.division, "--submitter", row.submitter),
+                *(word for scenario in named for word in ("--scenario", scenario)),
+            ]
+        )
+        for words, named in scenarios.items()
+    )
+    return replace(row, commands=tuple(commands), remarks=tuple(remarks))
 
 
 def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, cell: Cell) -> Cell:

@@ -5,56 +5,67 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlrepo.backends.devices import Device
-from mlrepo.bench.advice import MOST_ATTEMPTS, attempts
 from mlrepo.bench.audit import official_name
-from mlrepo.bench.compliance import identity_of, newest_valid, plan_tests, prepare_test
-from mlrepo.bench.conclude import ConcludedRun
-from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
-from mlrepo.bench.execute import Progress
+from mlrepo.bench.compliance import identity_of
+from mlrepo.bench.estimate import Speed, estimates, measure_speed
 from mlrepo.bench.inputs import find_model
 from mlrepo.bench.matrix import (
     DONE,
     INFERRED,
     MISSING,
+    SETTLED,
     STALE,
     Cell,
     RunsByResult,
     runs_of,
     scenarios_of,
 )
+from mlrepo.bench.recorded import Typed, configuration_words, differing_settings
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
-from mlrepo.errors import Busy, UserError
+from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, run_stamp
+from mlrepo.record import PERFORMANCE, run_stamp
 from mlrepo.record.first_requests import BEGAN, request_of
 from mlrepo.record.plans import SuitePlan
 from mlrepo.record.request import Request
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import RecordedRun, readable_record, recorded_runs
-from mlrepo.repository.locks import hold_if_free
+from mlrepo.repository.history import (
+    RecordedRun,
+    readable_record,
+    recorded_runs,
+)
 from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
+from mlrepo.shell import shell_command
 from mlrepo.workloads import Model, Workload
 
 SUITE_TAG = "suite"
-# The duration of a performance run with `--quick`.
-_QUICK_SECONDS = 2.0
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of the plan: its state in Git, whether to run it, and its estimated duration."""
+    """One run of the plan.
+
+    Attributes
+    ----------
+    cell:
+        Its state in Git.
+    seconds:
+        Its estimated duration; 0 if it is not wanted.
+    completes:
+        The run of the same result whose configuration it takes; None for that of the request.
+    """
 
     cell: Cell
     wanted: bool
     seconds: float
+    completes: RecordedRun | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,8 @@ class Suite:
         The request with nothing left open; a resumed suite keeps the start of its first part.
     choices:
         Sets of scenarios of which the round requires one, and the plan chose one.
+    remarks:
+        What the configurations of the steps are taken from, and how recorded runs differ.
     """
 
     bench: Bench
@@ -80,6 +93,7 @@ class Suite:
     plan: SuitePlan
     steps: tuple[PlannedRun, ...]
     choices: tuple[tuple[str, ...], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def model(self) -> Model | None:
@@ -110,10 +124,18 @@ class Suite:
         return sum(step.seconds for step in self.wanted)
 
 
-def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
+def plan_suite(
+    bench: Bench,
+    request: BenchRequest,
+    plan: SuitePlan,
+    speed: Callable[[Bench, BenchRequest], Speed] = measure_speed,
+) -> Suite:
     """Return the runs that the round requires, and which of them to run.
 
-    With ``all``, runs that the suite has made since it began are not repeated.
+    A run takes the configuration of the run whose result it completes, unless all are repeated.
+    Options that were typed choose among the configurations. With ``all``, runs that the suite has
+    made since it began are not repeated. ``speed`` is asked once if a run of this kind is the
+    first.
 
     Raises
     ------
@@ -137,27 +159,25 @@ def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
     for scenario in wanted:
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if plan.compliance is None else plan.compliance
-    planned: list[tuple[Cell, bool]] = []
+    typed = Typed.of(bench, request)
+    planned: list[PlannedRun] = []
     for scenario in wanted:
         identity = identity_of(bench.settings, replace(request, scenario=scenario), backend)
         sources = sources_of(round_, scenario, category) if plan.infer else ()
         follows = any(one in wanted for one in sources)
+        leading = None
+        if plan.rerun != "all":
+            leading = journal.leading(identity, quick=plan.quick, fits=typed.fits)
         for mode, test in runs_of(round_, workload, scenario, tests=with_tests):
-            cell = journal.cell(identity, mode, test, quick=plan.quick)
+            cell = journal.cell(identity, mode, test, quick=plan.quick, fits=typed.fits)
             if follows and cell.state == MISSING:
                 cell = replace(cell, state=INFERRED)
-            needed = {
-                "missing": cell.state not in (DONE, INFERRED),
-                "invalid": cell.state not in (DONE, MISSING, INFERRED),
-                "all": cell.state != INFERRED
-                and not (plan.since and cell.state == DONE and cell.run >= plan.since),
-            }[plan.rerun]
-            planned.append((cell, needed))
-    seconds = _estimates(bench, request, round_, workload, journal, planned, quick=plan.quick)
-    steps = tuple(
-        PlannedRun(cell, needed, took)
-        for (cell, needed), took in zip(planned, seconds, strict=True)
+            planned.append(PlannedRun(cell, _is_needed(cell, plan), 0.0, leading))
+    wanted_cells = [(step.cell, step.wanted) for step in planned]
+    seconds = estimates(
+        bench, request, workload, journal, wanted_cells, quick=plan.quick, measure=speed
     )
+    steps = tuple(replace(step, seconds=took) for step, took in zip(planned, seconds, strict=True))
     decided = replace(
         plan,
         scenarios=tuple(wanted),
@@ -167,87 +187,42 @@ def plan_suite(bench: Bench, request: BenchRequest, plan: SuitePlan) -> Suite:
     bench = replace(bench, request=replace(bench.request, plan=decided))
     official = official_name(round_, workload)
     choices = () if plan.scenarios else round_.scenario_choices(category, official)
-    return Suite(bench, request, round_, workload, decided, steps, choices)
+    remarks = tuple(_remarks(bench, journal, typed, steps))
+    return Suite(bench, request, round_, workload, decided, steps, choices, remarks)
 
 
-def run_suite(
-    suite: Suite,
-    *,
-    budget: float | None,
-    on_step: Callable[[int, PlannedRun, float], Callable[[Progress], None]],
-) -> Iterator[tuple[PlannedRun, ConcludedRun | UserError]]:
-    """Run the wanted steps in order and yield how each ended.
-
-    A step that cannot be started (a test whose performance run did not become VALID) is yielded
-    with its error, and the suite continues. ``on_step`` gets the number of the step, the step, and
-    the seconds left for the suite including this step. With ``auto``, an INVALID performance run
-    that a setting can fix is retried, and each attempt is yielded.
-
-    Raises
-    ------
-    Busy
-        Another suite runs in this repository.
-    UserError
-        The budget does not suffice for the next run; completed runs are recorded.
-    """
-    suite.bench.repository.store.mkdir(parents=True, exist_ok=True)
-    lock = hold_if_free(suite.bench.repository.store / "suite.lock")
-    if lock is None:
-        raise Busy(
-            "Another suite is running in this repository.", hint="Wait for it, or stop it first."
-        )
-    begin = time.monotonic()
-    left = suite.seconds
-    with lock:
-        for number, step in enumerate(suite.wanted, start=1):
-            spent = time.monotonic() - begin
-            if budget is not None and spent + step.seconds > budget:
-                raise UserError(
-                    f"The budget of {budget:.0f} s does not suffice for {step.cell.scenario} "
-                    f"{step.cell.name}, which takes about {step.seconds:.0f} s; {spent:.0f} s are "
-                    "spent.",
-                    hint="`mlrepo bench resume` goes on from here; give it a larger --budget.",
-                )
-            on_progress = on_step(number, step, left)
-
-            def run(
-                request: BenchRequest, on_progress: Callable[[Progress], None] = on_progress
-            ) -> ConcludedRun:
-                return suite.bench.run(request, on_progress)
-
-            most = MOST_ATTEMPTS if suite.plan.auto and step.cell.mode == PERFORMANCE else 1
-            try:
-                for _, done in attempts(run, _request(suite, step.cell), most):
-                    yield step, done
-            except UserError as error:
-                yield step, error
-            left -= step.seconds
+def _is_needed(cell: Cell, plan: SuitePlan) -> bool:
+    match plan.rerun:
+        case "missing":
+            return cell.state not in SETTLED
+        case "invalid":
+            return cell.state not in SETTLED | {MISSING}
+    made = plan.since and cell.state == DONE and cell.run >= plan.since
+    return cell.state not in SETTLED - {DONE} and not made
 
 
-def agree_to_words(suite: Suite) -> None:
-    """Ask about all words of others that will run, before anything runs.
-
-    These are tuned settings, and the prefixes and options of runs that tests verify.
-
-    Raises
-    ------
-    UserError
-        Some may not run here: see :class:`Gate`.
-    """
-    for cell in (step.cell for step in suite.wanted if step.cell.mode != COMPLIANCE):
-        suite.bench.agree_to_tuned(replace(suite.request, scenario=cell.scenario, mode=cell.mode))
-    rerun = {step.cell.scenario for step in suite.wanted if step.cell.mode == PERFORMANCE}
-    tested = {step.cell.scenario for step in suite.wanted if step.cell.mode == COMPLIANCE}
-    runs = list(recorded_runs(suite.bench.repository)) if tested - rerun else []
-    for scenario in sorted(tested - rerun):
-        request = replace(suite.request, scenario=scenario)
-        identity = identity_of(suite.bench.settings, request, backend_name(request.backend))
-        run = newest_valid(runs, identity, PERFORMANCE)
-        record = readable_record(suite.bench.repository, run, {}) if run is not None else None
-        if run is not None and record is not None:
-            suite.bench.gate.prefix(record, run)
-            if not suite.request.backend_options:
-                suite.bench.gate.options(record, run)
+def _remarks(
+    bench: Bench, journal: RunsByResult, typed: Typed, steps: Sequence[PlannedRun]
+) -> Iterator[str]:
+    said: set[str] = set()
+    for step in steps:
+        cell, same = step.cell, step.completes
+        if not step.wanted:
+            continue
+        if same is not None and cell.scenario not in said:
+            said.add(cell.scenario)
+            record = readable_record(bench.repository, same, {})
+            words = shell_command(configuration_words(record)) if record else ""
+            if words:
+                mode = same.trailer("Mode")
+                yield f"{cell.scenario}: as in the {mode} run {same.run}: {words}."
+        if cell.state == STALE:
+            run = journal.find(cell.run)
+            differs = ", ".join(typed.unlike(run))
+            if not differs and same is not None:
+                differs = differing_settings(bench.repository, same, run)
+            if differs:
+                yield f"{cell.scenario} {cell.name}: the run {cell.run} differs in {differs}."
 
 
 def parse_duration(text: str) -> float:
@@ -279,55 +254,3 @@ def last_suite(
                 plan = request.plan
                 return run, Request(plan, request.run, request.where, request.origins)
     return None
-
-
-def _request(suite: Suite, cell: Cell) -> BenchRequest:
-    tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.plan.since}")
-    request = replace(suite.request, scenario=cell.scenario, mode=cell.mode, tags=tags)
-    if cell.mode == COMPLIANCE:
-        plan = plan_tests(suite.round, request, (cell.test,))
-        return prepare_test(suite.bench, plan, request, cell.test)
-    if cell.mode == PERFORMANCE and suite.plan.quick:
-        return replace(request, time=_QUICK_SECONDS)
-    return request
-
-
-def _estimates(
-    bench: Bench,
-    request: BenchRequest,
-    round_: Round,
-    workload: Workload,
-    journal: RunsByResult,
-    planned: Sequence[tuple[Cell, bool]],
-    *,
-    quick: bool,
-) -> list[float]:
-    """Estimate the seconds of each run from the last one of its kind, or from a short probe."""
-    shortest = _QUICK_SECONDS if quick else round_.min_duration_ms() / 1e3
-    speed: Speed | None = None
-    found = []
-    for cell, needed in planned:
-        before = _took(bench, journal, cell) if needed else 0.0
-        if before is None:
-            speed = speed or measure_speed(bench, request)
-            least = 1 if quick else least_offline_samples(round_, workload)
-            before = speed.seconds_of(cell.scenario, cell.mode, shortest, least)
-        elif needed and cell.mode != ACCURACY:
-            before = max(before, shortest)
-        found.append(before)
-    return found
-
-
-def _took(bench: Bench, journal: RunsByResult, cell: Cell) -> float | None:
-    """Return how long the run of a cell took, or None if it has no successful run."""
-    if not cell.run or cell.state not in (DONE, STALE):
-        return None
-    record = readable_record(bench.repository, journal.find(cell.run), {})
-    if record is None:
-        return None
-    # Prefer the monotonic clock, if the record has it.
-    measured = record.load.noise.seconds
-    if measured is not None:
-        return measured
-    begin, end = (datetime.datetime.fromisoformat(t) for t in (record.started, record.ended))
-    return max(0.0, (end - begin).total_seconds())

@@ -182,9 +182,18 @@ def test_another_configuration_makes_older_runs_stale(measured_copy: Path) -> No
     assert states["SingleStream", "accuracy"] == "done"
     # And a test of both is refused: the two runs do not belong together.
     test = ("bench", "compliance", "--model", "digits", "--scenario", "Offline")
-    mlrepo(measured_copy, *test, "--test", "TEST01", code=2).says(
-        "TEST01 cannot be verified", "another configuration", "Run both again"
+    refused = mlrepo(measured_copy, *test, "--test", "TEST01", code=2)
+    refused.says("TEST01 cannot be verified", "another configuration", "intra_op_num_threads")
+    refused.says("Run first: mlrepo bench run --mode accuracy", "--threads 1")
+    # The proposed command has the configuration of the performance run, and ends the matter.
+    status = mlrepo(measured_copy, "status", "--json").json["results"][0]
+    assert "--threads 1" in status["next"]
+    assert "threads" in status["remarks"][0]
+    mlrepo(measured_copy, *status["next"].split()[1:], "--quick").says(
+        "as in the performance run", "Offline accuracy", "differs in", "1 of 2 to run"
     )
+    after = mlrepo(measured_copy, "status", "--json").json["results"][0]
+    assert {cell["state"] for cell in after["cells"] if cell["mode"] == "accuracy"} == {"done"}
 
 
 def test_a_budget_that_is_too_small_says_so(root: Path) -> None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.execute import Progress
     from mlrepo.bench.run import Bench
-    from mlrepo.bench.suite import PlannedRun, Suite
+    from mlrepo.bench.suite import Suite
+    from mlrepo.bench.suite_run import Turn
     from mlrepo.record.request import Request
 
 _budget_option = click.option(
@@ -82,7 +83,8 @@ def suite(
 def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bool) -> int:
     """Plan the requested suite, show the plan, and run it."""
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import agree_to_words, parse_duration, plan_suite
+    from mlrepo.bench.suite import parse_duration, plan_suite
+    from mlrepo.bench.suite_run import agree_to_words
 
     limit = parse_duration(budget) if budget else None
     before_runs(bench)
@@ -147,30 +149,38 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
 
 
 def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
-    from mlrepo.bench.suite import run_suite
+    from mlrepo.bench.suite_run import Renewal, run_suite
     from mlrepo.errors import UserError as Refused
 
-    number = len(planned.wanted)
     codes: dict[int, int] = {}
     done: list[dict[str, object]] = []
     lines: list[ProgressLine] = []
 
-    def on_step(index: int, step: PlannedRun, left: float) -> Callable[[Progress], None]:
-        label = f"[{index}/{number}] {planned.workload.name} {step.cell.scenario} {step.cell.name}"
+    def on_turn(turn: Turn) -> Callable[[Progress], None]:
+        cell = turn.step.cell
+        name = f"{planned.workload.name} {cell.scenario} {cell.name}"
         begin = time.monotonic()
 
         def suite_left(progress: Progress) -> str:
             spent = time.monotonic() - begin
-            mine = max(0.0, step.seconds - spent) if progress.left is None else progress.left
-            return f"suite {_duration(max(0.0, left - step.seconds + mine))} left"
+            mine = max(0.0, turn.step.seconds - spent) if progress.left is None else progress.left
+            return f"suite {_duration(max(0.0, turn.left - turn.step.seconds + mine))} left"
 
-        lines.append(ProgressLine(label, more=suite_left))
+        lines.append(ProgressLine(f"[{turn.number}/{turn.of}] {name}", more=suite_left))
         return lines[-1].update
 
-    for step, ended in run_suite(planned, budget=budget, on_step=on_step):
+    for step, ended in run_suite(planned, budget=budget, on_turn=on_turn):
         lines[-1].close()
+        name = f"{step.cell.scenario} {step.cell.name}"
+        if isinstance(ended, Renewal):
+            click.echo(
+                f"{name}: another configuration than the run that it completes ({ended.differs}); "
+                f"all runs of {step.cell.scenario} are repeated.",
+                err=True,
+            )
+            continue
         if isinstance(ended, Refused):
-            click.echo(f"{step.cell.scenario} {step.cell.name}: {ended.message}", err=True)
+            click.echo(f"{name}: {ended.message}", err=True)
             codes[len(lines)] = 1
             continue
         done.append(run_values(ended))
@@ -178,7 +188,7 @@ def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
             _print_run(ended)
         codes[len(lines)] = exit_code(ended.record.validity)  # a retry of a step replaces it
         if codes[len(lines)] == 130:
-            click.echo("Stopped; `mlrepo bench resume` goes on.", err=True)
+            click.echo("Stopped; `mlrepo bench resume` continues.", err=True)
             break
     worst = max(codes.values(), default=0)
     if as_json:
@@ -215,6 +225,8 @@ def _print_plan(planned: Suite) -> None:
 
         types, images = model_words(model, DatasetFacts(), model.precision)
         click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
+    for remark in planned.remarks:
+        click.echo(remark)
     for choice in planned.choices:
         asked = " or ".join(choice)
         click.echo(f"{planned.round.name} asks for {asked}: --scenario names the ones to run.")
@@ -224,7 +236,12 @@ def _print_plan(planned: Suite) -> None:
 
 def _plan_values(planned: Suite) -> list[dict[str, object]]:
     return [
-        {**asdict(step.cell), "wanted": step.wanted, "seconds": step.seconds}
+        {
+            **asdict(step.cell),
+            "wanted": step.wanted,
+            "seconds": step.seconds,
+            "completes": step.completes.run if step.wanted and step.completes else "",
+        }
         for step in planned.steps
     ]
 

@@ -16,6 +16,10 @@ _COLOURS = {
 }
 
 
+# The fields of a row that came later than the others.
+_LAST = ("never_valid", "commands", "remarks")
+
+
 @click.command("status")
 @click.option("--round", "round_", help="The round (default: the repository's).")
 @click.option("--division", help="Only this division (default: all).")
@@ -47,10 +51,10 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         # Not asdict, which deep-copies every value of ten thousand cells.
         values = [
             {
-                **{name: value for name, value in vars(row).items() if name != "never_valid"},
+                **{name: value for name, value in vars(row).items() if name not in _LAST},
                 "cells": [vars(cell) for cell in row.cells],
                 "next": row.next_command,
-                "never_valid": row.never_valid,
+                **{name: getattr(row, name) for name in _LAST},
             }
             for row in rows
         ]
@@ -93,8 +97,10 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     for why in dict.fromkeys(row.never_valid for row in rows if row.never_valid):
         click.echo(f"Never valid in {found_round.name}, for practice only: {why}.")
     for row in rows:
-        if row.next_command:
-            click.echo(f"Next: {row.next_command}")
+        for remark in row.remarks:
+            click.echo(f"Stale: {remark}.")
+        for command_ in row.commands:
+            click.echo(f"Next: {command_}")
     return code
 
 
