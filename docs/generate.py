@@ -1,4 +1,4 @@
-"""Write docs/reference.md from the command line itself, and docs/rules.md from the rules.
+"""Write docs/reference.md from the command line itself, rules.md and from-ck.md from their tables.
 
 `make docs` runs it; tests hold both current.
 """
@@ -14,10 +14,12 @@ from mlrepo.checker.differences import LIMITS, PARTLY, WHY, WHY_NOT
 from mlrepo.checker.rules import RULES, Rule
 from mlrepo.cli.main import cli
 from mlrepo.cli.submission.rule_texts import effects_by_round
+from mlrepo.predecessor import table_rows
 from mlrepo.settings import SETTINGS
 
 TARGET = Path(__file__).parent / "reference.md"
 RULES_TARGET = Path(__file__).parent / "rules.md"
+FROM_CK_TARGET = Path(__file__).parent / "from-ck.md"
 
 
 def reference() -> str:
@@ -107,6 +109,36 @@ def _named(difference: differences.ProfileDifference) -> str:
     return f"`{difference.rule.id}` | {', '.join(difference.rounds)}"
 
 
+def from_ck() -> str:
+    """Return the table of what the words of the CK automation are here."""
+    parts = [
+        "# Coming from CK",
+        "What the commands, flags and variables of the CK automation of 2021 (`ck run "
+        "bench.mlperf.inference` and its programs) are in mlrepo. Generated from the table by "
+        "which mlrepo itself understands them.",
+        "`mlrepo bench run` takes CK's flags as they are and says what they became. A flag that "
+        "is *answered* stops the command with the line to type; a variable that is *answered* is "
+        "named with what to use instead, and the command continues. None is ignored without a "
+        "word. `mlrepo from-ck ck run …` translates a whole command, and `mlrepo from-ck WORD` "
+        "prints the rows with a word.",
+    ]
+    for section, rows in table_rows().items():
+        lines = [
+            f"| {_code(there)} | {_code(here)} | {how.replace('|', chr(92) + '|')} |"
+            for there, here, how in rows
+        ]
+        parts += [
+            f"## {section}",
+            "| in CK | here | how |\n|---|---|---|\n" + "\n".join(lines),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text and text != "nothing" else text
+
+
 if __name__ == "__main__":
     TARGET.write_text(reference(), encoding="utf-8")
     RULES_TARGET.write_text(rules(), encoding="utf-8")
+    FROM_CK_TARGET.write_text(from_ck(), encoding="utf-8")

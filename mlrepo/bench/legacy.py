@@ -11,24 +11,11 @@ from typing import Any
 from mlrepo.backends import Capabilities
 from mlrepo.backends.capabilities import backends_that, capabilities_of
 from mlrepo.plugins import WORKLOADS, plugin_names
+from mlrepo.predecessor import REFERENCE_OPTIONS
 from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
 from mlrepo.rounds import Round
 from mlrepo.scenarios import named
 from mlrepo.workloads.catalog import ReferenceModel, variants
-
-# Flags of the reference implementation (EXTRA_OPS of the automation of 2021) that have the same
-# name here.
-_FLAGS = frozenset(
-    {
-        "--qps",
-        "--time",
-        "--count",
-        "--max-latency",
-        "--max-batchsize",
-        "--threads",
-        "--samples-per-query",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -163,8 +150,8 @@ class _Load:
         for word in words:
             flag, equals, value = word.partition("=")
             value = value if equals else next(words, "")
-            if flag in _FLAGS:
-                yield flag, value
+            if here := REFERENCE_OPTIONS.get(flag.removeprefix("--")):
+                yield here, value
             else:
                 remarks.append(f"{flag} {value} has no equivalent".strip())
 

@@ -87,6 +87,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mlrepo.cli.repository.raw",
         "Handle the full accuracy logs that commits hold truncated.",
     ),
+    "from-ck": ("mlrepo.cli.from_ck", "Say what a command of the CK automation of 2021 is here."),
     "help": ("mlrepo.cli.help", "Show the help of a command."),
 }
 

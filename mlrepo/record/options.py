@@ -84,9 +84,9 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-def required(*flags: str, about: str, usual: str = "") -> str:
+def required(*flags: str, about: str, usual: str = "", variable: str = "") -> str:
     """Return a field of a dataclass that is filled by an option without a default."""
-    made: str = field(metadata={_KEY: Option(flags, about, usual=usual)})
+    made: str = field(metadata={_KEY: Option(flags, about, variable, usual=usual)})
     return made
 
 

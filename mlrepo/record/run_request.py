@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from mlrepo.predecessor import variable_of
 from mlrepo.record.codec import Facts
 from mlrepo.record.facts import AskedOptions, PathPart, Prefix
 from mlrepo.record.forms import Chosen, Small, Use
@@ -51,10 +52,27 @@ class RunRequest(Facts):
 
     sparse: ClassVar[bool] = True
 
-    benchmark: Chosen = required("--benchmark", "--model", about="The benchmark, such as digits.")
-    backend: Chosen = required("--backend", "--framework", about="What executes it.", usual="onnx")
-    scenario: Chosen = required("--scenario", about="The scenario, such as Offline (any case).")
-    mode: Chosen = required("--mode", about="accuracy or performance.")
+    benchmark: Chosen = required(
+        "--benchmark",
+        "--model",
+        about="The benchmark, such as digits.",
+        variable=variable_of("--benchmark"),
+    )
+    backend: Chosen = required(
+        "--backend",
+        "--framework",
+        about="What executes it.",
+        usual="onnx",
+        variable=variable_of("--backend"),
+    )
+    scenario: Chosen = required(
+        "--scenario",
+        about="The scenario, such as Offline (any case).",
+        variable=variable_of("--scenario"),
+    )
+    mode: Chosen = required(
+        "--mode", about="accuracy or performance.", variable=variable_of("--mode")
+    )
     count: int | None = option(
         "--count", about="Accuracy: samples to judge. Performance: queries at least.", default=None
     )
@@ -79,7 +97,10 @@ class RunRequest(Facts):
         "--samples-per-query", about="Samples of a MultiStream query.", default=None
     )
     user_conf: File | None = option(
-        "--user-conf", about="LoadGen settings instead of the system's.", default=None
+        "--user-conf",
+        about="LoadGen settings instead of the system's.",
+        default=None,
+        variable=variable_of("--user-conf"),
     )
     extra: Mapping[str, str] = option(
         "--set", about="Any other LoadGen setting (repeatable).", default={}, metavar="KEY=VALUE"
@@ -88,7 +109,7 @@ class RunRequest(Facts):
         "--model-file",
         about="Another model file with the same input (or: ML_MODEL_FILEPATH_EXTERNAL).",
         default=None,
-        variable="ML_MODEL_FILEPATH_EXTERNAL",
+        variable=variable_of("--model-file"),
     )
     model_variant: Chosen = option(
         "--model-variant", about="Which model of the benchmark (mlrepo model list).", default=""
@@ -109,6 +130,7 @@ class RunRequest(Facts):
         about="Where the backend runs: cpu, cuda, gpu, npu, or another one than the first of a "
         "kind, such as cuda:1.",
         default="cpu",
+        variable=variable_of("--device"),
     )
     precision: Chosen = option(
         "--precision",
@@ -131,7 +153,7 @@ class RunRequest(Facts):
         about='A command before the benchmark, such as "numactl -N0 -m0" (or: '
         "CK_MLPERF_CMD_PREFIX).",
         default=(),
-        variable="CK_MLPERF_CMD_PREFIX",
+        variable=variable_of("--prefix"),
         as_one=True,
     )
     timeout: float | None = option(
@@ -146,10 +168,16 @@ class RunRequest(Facts):
         default=False,
     )
     framework_version: PathPart = option(
-        "--framework-version", about="Goes into the name of the results.", default=""
+        "--framework-version",
+        about="Goes into the name of the results.",
+        default="",
+        variable=variable_of("--framework-version"),
     )
     framework_ext: PathPart = option(
-        "--framework-ext", about="Goes into the name of the results.", default=""
+        "--framework-ext",
+        about="Goes into the name of the results.",
+        default="",
+        variable=variable_of("--framework-ext"),
     )
     skip_system_ext: bool = option(
         "--skip-system-ext", about="Results are named after the system alone.", default=False

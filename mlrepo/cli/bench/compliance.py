@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mlrepo.record.request import Request
 
 
-@click.command("compliance")
+@click.command("compliance", cls=BenchCommand)
 @request_options(CompliancePlan)
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")

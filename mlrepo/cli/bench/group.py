@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.available import list_, prereq
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.compliance import command as compliance
 from mlrepo.cli.bench.compliance import run_tests
 from mlrepo.cli.bench.options import request_options
@@ -47,7 +48,7 @@ def command() -> None:
     """
 
 
-@command.command("run")
+@command.command("run", cls=BenchCommand)
 @request_options(RunPlan)
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")

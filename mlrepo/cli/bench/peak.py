@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mlrepo.record.request import Request
 
 
-@click.command("peak")
+@click.command("peak", cls=BenchCommand)
 @request_options(
     PeakPlan,
     about={

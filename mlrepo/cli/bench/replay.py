@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _MOST_TOLD = 12
 
 
-@click.command("replay")
+@click.command("replay", cls=BenchCommand)
 @request_options(ReplayPlan)
 @trust_option
 @click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import parsed, request_options
 from mlrepo.cli.bench.session import (
     asker,
@@ -39,7 +40,7 @@ _budget_option = click.option(
 )
 
 
-@click.command("suite")
+@click.command("suite", cls=BenchCommand)
 @request_options(SuitePlan)
 @click.option("--plan", is_flag=True, help="Print what would be run, and run nothing.")
 @_budget_option

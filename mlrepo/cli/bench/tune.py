@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import open_bench, typed_arguments
 from mlrepo.cli.render import TextLine, print_json, print_table
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mlrepo.record.request import Request
 
 
-@click.command("tune")
+@click.command("tune", cls=BenchCommand)
 @request_options(
     TunePlan,
     usual={"scenario": "Offline"},
