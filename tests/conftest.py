@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if name not in outside.MISSING:
             del os.environ[name]
     os.environ.pop("EMAIL", None)
+    os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would fit it
     os.environ |= {
         "HOME": home,
         "GIT_CONFIG_GLOBAL": str(Path(home) / ".gitconfig"),

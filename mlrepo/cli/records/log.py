@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.context import current_repository
-from mlrepo.cli.render import print_json, print_table, verdict
+from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.repository.history import RecordedRun
+
+_FORMATS = ("table", "json", "csv")
 
 
 @click.command("log")
@@ -23,10 +26,32 @@ if TYPE_CHECKING:
 @click.option("--system", help="Only this system.")
 @click.option("--backend", help="Only this backend.")
 @click.option("--valid", is_flag=True, help="Only VALID runs.")
+@click.option("--invalid", is_flag=True, help="Only runs that are not VALID.")
 @click.option("--withdrawn", is_flag=True, help="Only runs that count no longer, with the reason.")
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag (repeatable: all).")
-@click.option("-n", "limit", type=click.IntRange(min=1), help="At most this many runs.")
-@click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only runs started at or after this time: 2026-11-29, 2026-11-29T14:30 (UTC), yesterday, "
+    "36h, '2 weeks'.",
+)
+@click.option("--until", metavar="TIME", help="Only runs started at or before this time.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), help="At most this many runs.")
+@click.option(
+    "--sort",
+    metavar="COLUMN",
+    default="",
+    help="Sort by a column: result, start, benchmark …; -result (or --sort=-result) descending.",
+)
+@click.option(
+    "--columns",
+    metavar="LIST",
+    default="",
+    help="Show these columns, with commas between them; `--columns help` lists them.",
+)
+@click.option("--tags", "list_tags", is_flag=True, help="List the tags of the runs instead.")
+@click.option("--format", "format_", type=click.Choice(_FORMATS), help="table, json or csv.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
     experiment: str | None,
     benchmark: str | None,
@@ -35,109 +60,112 @@ def command(
     system: str | None,
     backend: str | None,
     valid: bool,
+    invalid: bool,
     withdrawn: bool,
     tags: tuple[str, ...],
+    since: str | None,
+    until: str | None,
     limit: int | None,
+    sort: str,
+    columns: str,
+    list_tags: bool,
+    format_: str | None,
     as_json: bool,
 ) -> int:
     """List the recorded runs, newest first.
 
-    Runs of all experiment branches, local and fetched, are listed; each once.
+    Runs of all experiment branches, local and fetched, are listed; each once. JSON and CSV have
+    more than the table: among others when the run started, its metrics, threads, batch and command.
 
     \b
     Example:
       mlrepo log --scenario offline --valid -n 10
+      mlrepo log --since '2 weeks' --sort -result --columns run,start,result,threads
+      mlrepo log --format csv > runs.csv
     """
     from itertools import islice
 
-    from mlrepo.record import COMPLIANCE, MODES
+    from mlrepo.record import COMPLIANCE, MODES, VALID
+    from mlrepo.report.listing import COLUMNS, column, in_order, listed_runs, tag_uses
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
     from mlrepo.scenarios import scenario as known_scenario
 
+    if columns == "help":
+        click.echo("\n".join([*COLUMNS, "metric:NAME"]))
+        return 0
+    if as_json and format_ not in (None, "json"):
+        raise UserError("--json and --format exclude each other.", hint="Leave one of them out.")
+    if valid and invalid:
+        raise UserError("--valid and --invalid exclude each other.", hint="Leave both out for all.")
     if mode is not None and mode.lower() not in (*MODES, COMPLIANCE):
         known = ", ".join((*MODES, COMPLIANCE))
         raise UserError(f"{mode!r} is not a mode.", hint=f"Use one of: {known}.")
+    format_ = "json" if as_json else format_ or "table"
+    names = dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())
+    chosen = [column(name) for name in names]
+    by = column(sort.removeprefix("-")) if sort.removeprefix("-") else None
     wanted = {
         "Benchmark": benchmark,
         "Scenario": known_scenario(scenario).name if scenario else None,
         "Mode": mode,
         "System": system,
         "Backend": backend,
-        "Validity": "VALID" if valid else None,
     }
-    matches = _filter(wanted, set(tags), hidden=withdrawn)
+    filters = [_has(wanted, set(tags)), _in_time(since, until)]
+    if withdrawn:
+        filters.append(lambda run: run.curation.hidden)
+    if valid or invalid:
+        filters.append(lambda run: (run.trailer("Validity") == VALID) == valid)
     branch = Experiment.parse(experiment) if experiment else None
     repository = current_repository()
-    recorded = recorded_runs(repository, branch, hidden=withdrawn)
-    runs = list(islice(filter(matches, recorded), limit))
-    code = 1 if repository.damage else 0
-    if as_json:
-        print_json("mlrepo.log/1", {"runs": [_values(run) for run in runs]})
-        return code
-    if not runs:
-        click.echo("No run matches. `mlrepo bench run` records one.", err=True)
-        return code
-    print_table(
-        ("RUN", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT", "TAGS"),
-        [_row(run) for run in runs],
-        right=(6,),
-        drop=("TAGS", "BACKEND", "SYSTEM", "BENCHMARK", "MODE"),
-        tail="RUN",
+    runs: Iterable[RecordedRun] = (
+        run
+        for run in recorded_runs(repository, branch, hidden=withdrawn)
+        if all(keeps(run) for keeps in filters)
     )
-    return code
+    if by is None:
+        runs = islice(runs, limit)
+    if list_tags:
+        print_tags(tag_uses(runs), format_)
+        return 1 if repository.damage else 0
+    shown = chosen or default_columns(format_, withdrawn=withdrawn)
+    unreadable: dict[str, str] = {}
+    listed = listed_runs(repository, runs, [*shown, *([by] if by else [])], unreadable)
+    if by is not None:
+        listed = in_order(listed, by, descending=sort.startswith("-"))[:limit]
+    print_runs(listed, shown, format_, drop=None if chosen else LEAST_IMPORTANT)
+    for problem in unreadable.values():
+        click.echo(f"mlrepo: {problem}", err=True)
+    return 1 if repository.damage or unreadable else 0
 
 
-def _filter(
-    wanted: dict[str, str | None], tags: set[str], *, hidden: bool
-) -> Callable[[RecordedRun], bool]:
-    def matches(run: RecordedRun) -> bool:
-        return (
-            run.curation.hidden == hidden
-            and tags <= set(run.tags)
-            and all(
-                value is None or run.trailer(name).lower() == value.lower()
-                for name, value in wanted.items()
-            )
+def _has(wanted: dict[str, str | None], tags: set[str]) -> Callable[[RecordedRun], bool]:
+    def keeps(run: RecordedRun) -> bool:
+        return tags <= set(run.tags) and all(
+            value is None or run.trailer(name).lower() == value.lower()
+            for name, value in wanted.items()
         )
 
-    return matches
+    return keeps
 
 
-def _values(run: RecordedRun) -> dict[str, object]:
-    result = run.result
-    return {
-        "run": run.run,
-        "commit": run.commit,
-        "experiment": run.trailer("Experiment"),
-        "round": run.trailer("Round"),
-        "division": run.trailer("Division"),
-        "submitter": run.trailer("Submitter"),
-        "system": run.trailer("System"),
-        "backend": run.trailer("Backend"),
-        "benchmark": run.trailer("Benchmark"),
-        "scenario": run.trailer("Scenario"),
-        "mode": run.trailer("Mode"),
-        "test": run.trailer("Test"),
-        "result": {"value": result.value, "unit": result.unit},
-        "validity": run.trailer("Validity"),
-        "placed": run.trailer("Placed"),
-        "tags": list(run.tags),
-        "withdrawn": run.withdrawn,
-        "pruned": run.curation.pruned,
-        "note": run.note,
-    }
+def _in_time(since: str | None, until: str | None) -> Callable[[RecordedRun], bool]:
+    from mlrepo.report.listing import start_of
+    from mlrepo.report.moments import moment
 
+    now = datetime.datetime.now(datetime.UTC)
+    first = moment(since, now) if since is not None else None
+    last = moment(until, now, end=True) if until is not None else None
 
-def _row(run: RecordedRun) -> tuple[str, ...]:
-    return (
-        run.run,
-        run.trailer("System"),
-        run.trailer("Backend"),
-        run.trailer("Benchmark"),
-        run.trailer("Scenario"),
-        run.trailer("Test") or run.trailer("Mode"),
-        str(run.result),
-        verdict(run.trailer("Validity")),
-        run.trailer("Tags"),
-    )
+    def keeps(run: RecordedRun) -> bool:
+        if first is None and last is None:
+            return True
+        start = start_of(run)
+        return (
+            start is not None
+            and (first is None or first <= start)
+            and (last is None or start <= last)
+        )
+
+    return keeps

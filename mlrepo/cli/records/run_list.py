@@ -1,0 +1,121 @@
+"""Print recorded runs, or their tags, as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from mlrepo.cli.render import print_json, print_table, verdict
+
+if TYPE_CHECKING:
+    from mlrepo.report.listing import ListColumn, Listed, TagUse
+
+_TABLE = (
+    "run",
+    "system",
+    "backend",
+    "benchmark",
+    "scenario",
+    "mode",
+    "result",
+    "validity",
+    "tags",
+)
+LEAST_IMPORTANT = ("tags", "backend", "system", "benchmark", "mode")
+
+
+def default_columns(format_: str, *, withdrawn: bool = False) -> list[ListColumn]:
+    """Return the columns of a format: those for people, or all."""
+    from mlrepo.report.listing import COLUMNS
+
+    if format_ == "table":
+        return [COLUMNS[name] for name in (*_TABLE, *(("withdrawn",) if withdrawn else ()))]
+    return [column for name, column in COLUMNS.items() if format_ == "json" or name != "metrics"]
+
+
+def print_runs(
+    listed: Sequence[Listed],
+    columns: Sequence[ListColumn],
+    format_: str,
+    *,
+    drop: Sequence[str] | None = None,
+) -> None:
+    """Print runs as a ``table``, ``json`` or ``csv``.
+
+    Parameters
+    ----------
+    drop:
+        The columns of a table that a narrow terminal may go without, the least important first;
+        by default from the last one on.
+    """
+    names = [column.name for column in columns]
+    if format_ == "json":
+        print_json("mlrepo.log/1", {"runs": [_values(one, columns) for one in listed]})
+    elif format_ == "csv":
+        _print_csv([names, *([column.text(one) for column in columns] for one in listed)])
+    elif not listed:
+        click.echo("No run matches. `mlrepo bench run` records one.", err=True)
+    else:
+        print_table(
+            [_heading(name) for name in names],
+            [[_cell(column, one) for column in columns] for one in listed],
+            right=[i for i, column in enumerate(columns) if column.is_number],
+            drop=[_heading(name) for name in (drop or names[:0:-1])],
+            tail=_heading("run") if "run" in names else "",
+        )
+
+
+def print_tags(uses: Sequence[TagUse], format_: str) -> None:
+    """Print the tags of runs in the same formats."""
+    if format_ == "json":
+        print_json("mlrepo.log.tags/1", {"tags": [asdict(use) for use in uses]})
+        return
+    rows = [(use.tag, str(use.runs), use.newest) for use in uses]
+    if format_ == "csv":
+        _print_csv([("tag", "runs", "newest"), *rows])
+    elif not uses:
+        click.echo("No run has a tag. `mlrepo bench run --tag NAME` gives one.", err=True)
+    else:
+        print_table(("TAG", "RUNS", "NEWEST RUN"), rows, right=(1,), cut="TAG", tail="NEWEST RUN")
+
+
+def _print_csv(rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _values(one: Listed, columns: Sequence[ListColumn]) -> dict[str, object]:
+    from mlrepo.report.listing import metric_values
+
+    values = {column.name: column.value(one) for column in columns}
+    if "result" in values:
+        values["result"] = metric_values(one.run.result)
+        values.pop("unit", None)
+    return values
+
+
+def _heading(name: str) -> str:
+    if name.startswith("metric:"):
+        return name.removeprefix("metric:")
+    return "VERDICT" if name == "validity" else name.upper()
+
+
+def _cell(column: ListColumn, one: Listed) -> str:
+    from mlrepo.record import format_number
+
+    if column.name == "result":
+        return str(one.run.result)
+    if column.name == "validity":
+        return verdict(one.run.trailer("Validity"))
+    if column.name == "withdrawn" and one.run.curation.pruned:
+        return f"pruned: {one.run.curation.pruned}"
+    if column.name == "mode":
+        return one.run.trailer("Test") or one.run.trailer("Mode")
+    value = column.value(one)
+    return format_number(value) if isinstance(value, float) else column.text(one)

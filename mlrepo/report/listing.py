@@ -1,0 +1,198 @@
+"""Recorded runs as a list: which columns there are, and in which order the runs come."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlrepo.errors import UserError
+from mlrepo.nearest import meant
+from mlrepo.record import Metric, timestamp
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.history import RecordedRun, readable_record
+from mlrepo.shell import shell_command
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
+
+METRIC_PREFIX = "metric:"
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run with its record, which is None if no column needs it or it cannot be read."""
+
+    run: RecordedRun
+    record: RunRecord | None = None
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """One column of a list of runs.
+
+    ``value`` is what JSON and sorting have; ``needs_record`` says that ``run.json`` is read for it.
+    """
+
+    name: str
+    value: Callable[[Listed], object]
+    is_number: bool = False
+    needs_record: bool = False
+
+    def text(self, listed: Listed) -> str:
+        """Return the value for a table or a CSV file; '' for none."""
+        value = self.value(listed)
+        if value is None:
+            return ""
+        if isinstance(value, float):
+            return repr(value).removesuffix(".0")
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ",".join(map(str, value))
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
+
+
+def start_of(run: RecordedRun) -> datetime.datetime | None:
+    """Return when a run started, as its id says; None for an id that is not a time."""
+    try:
+        stamp = datetime.datetime.strptime(run.run.partition("-")[0], _STAMP)
+    except ValueError:
+        return None
+    return stamp.replace(tzinfo=datetime.UTC)
+
+
+def _trailer(name: str) -> Callable[[Listed], object]:
+    return lambda listed: listed.run.trailer(name)
+
+
+def _start(listed: Listed) -> object:
+    start = start_of(listed.run)
+    return timestamp(start) if start else None
+
+
+def _of_record(value: Callable[[RunRecord], object]) -> Callable[[Listed], object]:
+    return lambda listed: None if listed.record is None else value(listed.record)
+
+
+def metric_values(metric: Metric) -> dict[str, object]:
+    """Return a metric for JSON."""
+    return {"value": metric.value, "unit": metric.unit}
+
+
+def _command(record: RunRecord) -> str:
+    from mlrepo.record.first_requests import command_of
+
+    return shell_command(command_of(record))
+
+
+_COLUMNS = (
+    ListColumn("run", lambda listed: listed.run.run),
+    ListColumn("commit", lambda listed: listed.run.commit),
+    ListColumn("experiment", _trailer("Experiment")),
+    ListColumn("round", _trailer("Round")),
+    ListColumn("division", _trailer("Division")),
+    ListColumn("submitter", _trailer("Submitter")),
+    ListColumn("system", _trailer("System")),
+    ListColumn("backend", _trailer("Backend")),
+    ListColumn("benchmark", _trailer("Benchmark")),
+    ListColumn("scenario", _trailer("Scenario")),
+    ListColumn("mode", _trailer("Mode")),
+    ListColumn("test", _trailer("Test")),
+    ListColumn("result", lambda listed: listed.run.result.value, is_number=True),
+    ListColumn("unit", lambda listed: listed.run.result.unit),
+    ListColumn("validity", _trailer("Validity")),
+    ListColumn("placed", _trailer("Placed")),
+    ListColumn("tags", lambda listed: list(listed.run.tags)),
+    ListColumn("withdrawn", lambda listed: listed.run.withdrawn),
+    ListColumn("pruned", lambda listed: listed.run.curation.pruned),
+    ListColumn("note", lambda listed: listed.run.note),
+    ListColumn("start", _start),
+    ListColumn(
+        "threads", _of_record(lambda r: r.backend.threads), is_number=True, needs_record=True
+    ),
+    ListColumn("batch", _of_record(lambda r: r.backend.batch), is_number=True, needs_record=True),
+    ListColumn("command", _of_record(_command), needs_record=True),
+    ListColumn(
+        "metrics",
+        _of_record(lambda r: {name: metric_values(one) for name, one in r.metrics.items()}),
+        needs_record=True,
+    ),
+)
+COLUMNS: Mapping[str, ListColumn] = {column.name: column for column in _COLUMNS}
+_ALSO_CALLED = {"verdict": "validity", "time": "start", "value": "result"}
+
+
+def column(name: str) -> ListColumn:
+    """Return the column ``name``; ``metric:NAME`` is one of LoadGen's metrics.
+
+    Raises
+    ------
+    UserError
+        There is none of that name.
+    """
+    if name.startswith(METRIC_PREFIX):
+        metric = name.removeprefix(METRIC_PREFIX)
+        value = _of_record(lambda r: r.metrics[metric].value if metric in r.metrics else None)
+        return ListColumn(name, value, is_number=True, needs_record=True)
+    name = _ALSO_CALLED.get(name.lower(), name.lower())
+    if name not in COLUMNS:
+        raise UserError(
+            f"There is no column {name!r}. {meant(name, COLUMNS)}",
+            hint=f"The columns are {', '.join(COLUMNS)}, and {METRIC_PREFIX}NAME for a metric "
+            "that `mlrepo show` lists.",
+        )
+    return COLUMNS[name]
+
+
+def listed_runs(
+    repository: ResultsRepository,
+    runs: Iterable[RecordedRun],
+    columns: Iterable[ListColumn],
+    unreadable: dict[str, str],
+) -> list[Listed]:
+    """Return the runs with what the columns need; note unreadable records in ``unreadable``."""
+    if any(one.needs_record for one in columns):
+        return [Listed(run, readable_record(repository, run, unreadable)) for run in runs]
+    return [Listed(run) for run in runs]
+
+
+def in_order(listed: Sequence[Listed], by: ListColumn, *, descending: bool) -> list[Listed]:
+    """Return the runs sorted by a column; those without a value come last."""
+    keys = [_key(by.value(one)) for one in listed]
+    order = [number for number, key in enumerate(keys) if key is not None]
+    order.sort(key=lambda number: keys[number] or (0.0, ""), reverse=descending)
+    order += [number for number, key in enumerate(keys) if key is None]
+    return [listed[number] for number in order]
+
+
+def _key(value: object) -> tuple[float, str] | None:
+    """Return what a value is sorted by: numbers before texts."""
+    if value in (None, "", [], {}):
+        return None
+    if isinstance(value, int | float):
+        return (value, "") if not math.isnan(value) else None
+    return (math.inf, value if isinstance(value, str) else json.dumps(value))
+
+
+@dataclass(frozen=True)
+class TagUse:
+    """A tag, how many runs have it, and the newest of them."""
+
+    tag: str
+    runs: int
+    newest: str
+
+
+def tag_uses(runs: Iterable[RecordedRun]) -> list[TagUse]:
+    """Return the tags of the runs, which come newest first, by name."""
+    number: Counter[str] = Counter()
+    newest: dict[str, str] = {}
+    for run in runs:
+        for tag in dict.fromkeys(run.tags):
+            number[tag] += 1
+            newest.setdefault(tag, run.run)
+    return [TagUse(tag, number[tag], newest[tag]) for tag in sorted(number)]
