@@ -91,6 +91,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "help": ("mlrepo.cli.help", "Show the help of a command."),
 }
 
+# Commands whose output is to be read; none of them asks anything.
+_PAGED = frozenset({"status", "log", "show", "compare", "check", "review", "round", "help"})
+
 # Errors that the operating system may report without naming a file, and what to do about them.
 _SPACE = "Check permissions and free space."
 _FILES = "Raise the limit of open files (`ulimit -n`) and run the command again."
@@ -134,6 +137,10 @@ def cli(ctx: click.Context, directory: str | None) -> None:
             raise click.UsageError(f"-C {directory}: {error.strerror}.") from error
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif ctx.invoked_subcommand in _PAGED and sys.stdout.isatty():
+        from mlrepo.cli.pager import paged
+
+        ctx.with_resource(paged())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -205,6 +205,7 @@ def test_processes_are_started_in_known_places_only() -> None:
         "bench/available.py",
         "bench/execute.py",  # the benchmark under its prefix: through the gate
         "bench/tune.py",
+        "cli/pager.py",  # the user's own pager
         "harness/agreement.py",  # our own module with the model that the run has
         "lifetime.py",  # binds a child that another place starts to its parent
         "repository/process.py",  # git, never through a shell
