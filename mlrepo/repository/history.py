@@ -18,6 +18,7 @@ from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
 from mlrepo.repository.process import GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
+from mlrepo.repository.run_names import named_run
 from mlrepo.repository.run_walk import walk_runs
 from mlrepo.repository.trailers import parse_result, run_trailers
 
@@ -194,42 +195,8 @@ def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:
-    """Return the run named by its id, a unique part of its id, its commit, or ``latest``.
-
-    A withdrawn run is found by its name; ``latest`` is the newest one that counts.
-
-    Raises
-    ------
-    UserError
-        No run or several runs match.
-    """
-    runs = list(recorded_runs(repository, hidden=True))
-    counting = [run for run in runs if not run.curation.hidden]
-    if text == "latest" and counting:
-        return counting[0]
-    wanted = text.lower()
-    found = [
-        run
-        for run in runs
-        if wanted in run.run.lower() or (len(text) >= 6 and run.commit.startswith(wanted))
-    ]
-    exact = [run for run in found if run.run.lower() == wanted]
-    if len(exact) == 1 or len(found) == 1:
-        return (exact or found)[0]
-    if not found:
-        hint = "`mlrepo log` lists the runs; `latest` is the newest one."
-        if not counting:
-            hint = (
-                "All runs are withdrawn; `mlrepo log --withdrawn` lists them."
-                if runs
-                else "Nothing is recorded yet; `mlrepo bench run` makes the first run."
-            )
-        raise UserError(f"No recorded run matches {text!r}.", hint=hint)
-    listed = ", ".join(run.run for run in found[:5])
-    raise UserError(
-        f"{len(found)} runs match {text!r}: {listed}{' …' if len(found) > 5 else ''}",
-        hint="Give more of the run id.",
-    )
+    """Return the run that ``text`` names; see :func:`~mlrepo.repository.run_names.named_run`."""
+    return named_run(list(recorded_runs(repository, hidden=True)), text)
 
 
 def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:

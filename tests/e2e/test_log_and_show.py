@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from mlrepo.errors import UserError
+from mlrepo.repository.discovery import find_repository
+from mlrepo.repository.history import find_run, recorded_runs
 from tests.e2e.driver import BENCH, MLREPO, bench, blob, environment, mlrepo
 from tests.samples import git
 
@@ -142,6 +145,25 @@ def test_a_run_is_found_by_what_people_have_at_hand(measured: Path, kind: str) -
     assert shown["record"]["run"] == run["run"]
     assert shown["commit"] == run["commit"]
     assert shown["record"]["schema"] == "mlrepo.run/2"
+
+
+def test_latest_counts_back_and_the_short_id_of_a_table_names_its_run(measured: Path) -> None:
+    """As ``HEAD~1`` does; beyond the oldest run it says how many there are."""
+    repository = find_repository(measured)
+    runs = [run.run for run in recorded_runs(repository)]
+    for text, expected in (
+        ("latest", runs[0]),
+        ("latest~", runs[1]),
+        ("latest~0", runs[0]),
+        ("latest~1", runs[1]),
+        ("latest~7", runs[7]),
+        (f"…{runs[3][-6:]}", runs[3]),
+    ):
+        assert find_run(repository, text).run == expected
+    with pytest.raises(UserError) as caught:
+        find_run(repository, "latest~8")
+    assert "only 8 runs" in caught.value.message
+    assert "latest~7" in caught.value.hint
 
 
 def test_latest_is_the_newest_run_and_the_default(measured: Path) -> None:

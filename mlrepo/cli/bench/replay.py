@@ -51,11 +51,12 @@ def command(
 ) -> int:
     """Run again exactly what a record says, and compare the two.
 
-    RUN is a run id, a part of one, a commit, or `latest`. Model and data set must be the recorded
-    ones to the byte; LoadGen's settings are those that the run had, estimates included. What else
-    differs on this machine is told before it starts. A command prefix or backend options that were
-    not typed on this machine are shown, and run only with your consent. Exit code: 0 VALID, 1
-    INVALID or failed.
+    RUN is a run id, a part of one, a commit, `latest` or `latest~1`. Model and data set must be the
+    recorded ones to the byte; LoadGen's settings are those that the run had, estimates included.
+    What else differs on this machine is said before it starts. A command prefix or backend options
+    that were not typed on this machine are shown, and run only with your consent.
+
+    Exit code: 0 VALID, 1 INVALID or failed.
 
     \b
     Example:

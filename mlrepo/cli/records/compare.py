@@ -26,10 +26,10 @@ _MOST_TEXT = 48
 def command(sides: tuple[str, ...], as_json: bool) -> None:
     """Compare runs, results or branches side by side.
 
-    A side is a run (an id, a part of one, a commit, `latest`), a branch (exp/NAME), the path of a
-    result, or all runs with a tag (tag:NAME). Ratios are of each side to the first. With three
-    runs or more a side, a bootstrap interval says whether the difference is more than noise;
-    `mlrepo bench run --repeat 5` makes them. That two systems differ is always told first.
+    A side is a run (an id, a part of one, a commit, `latest`, `latest~1`), a branch (exp/NAME), the
+    path of a result, or all runs with a tag (tag:NAME). Ratios are of each side to the first. With
+    three runs or more a side, a bootstrap interval says whether the difference is more than noise;
+    `mlrepo bench run --repeat 5` makes them. Whether two systems differ is always said first.
 
     \b
     Example:

@@ -41,7 +41,8 @@ _TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Tracebac
 def command(run: str, log: str | None, as_json: bool) -> None:
     """Show everything about one run, or print one of its logs.
 
-    RUN is a run id, a part of one that is unique, a commit, or `latest`.
+    RUN is a run id, a part of one that is unique, a commit, or `latest`; `latest~1` is the one
+    before it.
 
     \b
     Example:
