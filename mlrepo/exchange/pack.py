@@ -8,16 +8,18 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from mlrepo.checker.report import Report
 from mlrepo.digest import sha256_file
-from mlrepo.errors import UserError
+from mlrepo.errors import InvalidResult, UserError
 from mlrepo.exchange.archive import write_tar_gz, write_zip
 from mlrepo.exchange.encryption import decryption_command, encrypt
 from mlrepo.guard.contents import secret_messages, secrets_in_names
+from mlrepo.proposal.candidate import refuse_invalid, report_on
 from mlrepo.proposal.selected import Selection, read_selection, refuse_withdrawn
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import sync_directory, write_atomically
@@ -42,11 +44,14 @@ class Packed:
         Of the file to send; MLCommons asks for the SHA-1.
     files:
         How many files of the submission are in it.
+    report:
+        What the checker says of it.
     open_with:
         The command that decrypts it, or ''.
     """
 
     selection: Selection
+    report: Report
     path: Path
     manifest: Path
     sha1: str
@@ -66,8 +71,11 @@ def pack(
     round_name: str,
     output: Path | None = None,
     *,
-    passphrase: bytes | None = None,
+    passphrase: Callable[[], bytes] | None = None,
     overwrite: bool = False,
+    profile: str = "strict",
+    allow_invalid: bool = False,
+    workers: int = 1,
 ) -> Packed:
     """Write the selection of a round as ``.tar.gz`` or ``.zip``, by the suffix of ``output``.
 
@@ -78,10 +86,16 @@ def pack(
     output:
         The file, or a directory for a file of the usual name; without a passphrase's ``.enc``.
     passphrase:
-        Encrypts the file.
+        Returns what encrypts the file; called when it is known that there will be one.
+    profile:
+        By which verdict the selection must be valid, unless ``allow_invalid``.
+    workers:
+        Processes of the checker.
 
     Raises
     ------
+    InvalidResult
+        The selection is not valid.
     UserError
         Nothing is selected, it holds what looks like a secret, the suffix is unknown, or another
         file is in the way.
@@ -89,6 +103,10 @@ def pack(
     selection = read_selection(repository, round_name)
     refuse_withdrawn(repository, selection)
     target = _target(output, selection, encrypted=passphrase is not None)
+    report = report_on(repository, selection, workers=workers)
+    if not allow_invalid:
+        _refuse_invalid(selection, report, profile)
+    secret = None if passphrase is None else passphrase()
     tree = CommitTree(repository.root, selection.commit)
     files = list(_listed(tree))
     moment = commit_time(repository, selection.commit)
@@ -100,12 +118,12 @@ def pack(
             tar_sha256 = write_tar_gz(tree, plain, moment)
         plain.flush()
         inner = digests = _digests(packed)
-        if passphrase is not None:
+        if secret is not None:
             plain.seek(0)
-            encrypt(plain, sealed, passphrase)
+            encrypt(plain, sealed, secret)
             sealed.flush()
             digests = _digests(encrypted)
-        stream, source = (plain, packed) if passphrase is None else (sealed, encrypted)
+        stream, source = (plain, packed) if secret is None else (sealed, encrypted)
         os.fsync(stream.fileno())
         _put(source, target, str(digests["sha256"]), overwrite=overwrite)
     manifest = target.with_name(f"{target.name}.manifest.json")
@@ -121,18 +139,31 @@ def pack(
         "submitters": list(selection.submitters),
         "runs": [{"run": run.run, "path": run.path} for run in selection.runs],
         "files": files,
+        "verdict": {
+            name: "valid" if report.valid(name) else "invalid" for name in ("strict", "official")
+        },
     }
     write_atomically(manifest, (json.dumps(values, indent=2) + "\n").encode())
     return Packed(
         selection,
+        report,
         target,
         manifest,
         digests["sha1"],
         digests["sha256"],
         digests["size"],
         len(files),
-        decryption_command(target.name) if passphrase is not None else "",
+        decryption_command(target.name) if secret is not None else "",
     )
+
+
+def _refuse_invalid(selection: Selection, report: Report, profile: str) -> None:
+    try:
+        refuse_invalid(selection, report, profile, "nothing was packed")
+    except InvalidResult as error:
+        raise InvalidResult(
+            error.message, hint=f"{error.hint} --allow-invalid packs it as it is."
+        ) from None
 
 
 def _target(output: Path | None, selection: Selection, *, encrypted: bool) -> Path:
@@ -142,11 +173,13 @@ def _target(output: Path | None, selection: Selection, *, encrypted: bool) -> Pa
     name = _plain_name(path)
     if not name.endswith(SUFFIXES):
         raise UserError(
-            f"{path} does not tell which kind of archive is wanted.",
-            hint=f"End its name in {', '.join(SUFFIXES)}.",
+            f"The name {path} does not say which kind of archive is wanted.",
+            hint=f"Use a name that ends in {', '.join(SUFFIXES)}.",
         )
     if not path.absolute().parent.is_dir():
-        raise UserError(f"{path} lies in no directory.", hint="Name a file in an existing one.")
+        raise UserError(
+            f"{path.parent} is not a directory.", hint="Name a file in an existing directory."
+        )
     return path.with_name(name + _ENCRYPTED) if encrypted else path
 
 
@@ -185,7 +218,9 @@ def _put(source: Path, target: Path, sha256: str, *, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         if target.is_file() and sha256_file(target) == sha256:
             return
-        raise UserError(f"{target} exists and is another.", hint="Use --force, or another -o.")
+        raise UserError(
+            f"{target} exists, with other content.", hint="Use --force, or another name: -o FILE."
+        )
     source.chmod(0o644)
     source.replace(target)
     sync_directory(target.absolute().parent)

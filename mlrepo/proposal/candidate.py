@@ -70,12 +70,19 @@ def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
 
 def judged(repository: ResultsRepository, selection: Selection, submitter: str) -> Candidate:
     """Check a submitter's part of a selection, whatever the verdict is."""
+    return Candidate(selection, submitter, report_on(repository, selection, submitter=submitter))
+
+
+def report_on(
+    repository: ResultsRepository, selection: Selection, *, submitter: str = "", workers: int = 1
+) -> Report:
+    """Check a selection, or one submitter's part of it."""
     tree = CommitTree(repository.root, selection.commit)
     try:
-        report = check(tree, repository.rounds[selection.round], submitter=submitter)
+        round_ = repository.rounds[selection.round]
+        return check(tree, round_, submitter=submitter, workers=workers)
     finally:
         tree.close()
-    return Candidate(selection, submitter, report)
 
 
 def refuse_invalid(selection: Selection, report: Report, profile: str, stopped: str) -> None:

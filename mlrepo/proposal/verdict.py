@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
+from mlrepo.proposal.candidate import report_on
 from mlrepo.proposal.official_checker import OfficialVerdict, run_official_checker
 from mlrepo.proposal.selected import Selection, read_selection
 from mlrepo.repository.discovery import ResultsRepository
@@ -83,11 +84,11 @@ def judge_selection(
         Nothing is selected, or the checkout holds no checker that can be run.
     """
     selection = read_selection(repository, round_name)
-    tree = CommitTree(repository.root, selection.commit)
-    report = check(tree, repository.rounds[round_name], workers=workers)
+    report = report_on(repository, selection, workers=workers)
     if official_checker is None:
         return SubmissionVerdict(selection, report)
-    with tempfile.TemporaryDirectory(prefix="mlrepo-check-") as name:
+    tree = CommitTree(repository.root, selection.commit)
+    with contextlib.closing(tree), tempfile.TemporaryDirectory(prefix="mlrepo-check-") as name:
         directory = Path(name) / "submission"
         write_out(tree, directory)
         official = run_official_checker(official_checker, directory, round_name)

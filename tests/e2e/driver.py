@@ -61,6 +61,7 @@ class Done:
 def environment(**changes: str | None) -> dict[str, str]:
     """Return the environment for a command, with the third party's package installed."""
     environ = os.environ | {"PYTHONPATH": str(THIRDPARTY)}
+    environ.pop("COLUMNS", None)  # of the terminal that the tests run in
     for name, value in changes.items():
         if value is None:
             environ.pop(name, None)

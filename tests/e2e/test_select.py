@@ -19,6 +19,8 @@ import pytest
 from tests.e2e.driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
 from tests.samples import git
 
+# What is selected here is short, and of a benchmark that no round has.
+_ANY = ("--allow-invalid",)
 _RESULT = "open/Acme/results/box-onnxruntime-cpu/digits"
 
 
@@ -135,7 +137,7 @@ def test_two_clones_pack_the_same_bytes(selected: Path, tmp_path: Path) -> None:
         for clone, zone, mask in zip(clones, ("UTC", "Asia/Kolkata"), (0o022, 0o077), strict=True):
             before = os.umask(mask)
             try:
-                done = mlrepo(clone, "pack", "-o", name, "--json", TZ=zone).json
+                done = mlrepo(clone, "pack", *_ANY, "-o", name, "--json", TZ=zone).json
             finally:
                 os.umask(before)
             data = (clone / name).read_bytes()
@@ -165,8 +167,8 @@ def test_modes_and_links_are_packed(selected: Path) -> None:
     git(selected, "add", "open")
     git(selected, "commit", "--quiet", "--no-verify", "--message", "Add code")
     mlrepo(selected, "select", "--quick")
-    mlrepo(selected, "pack", "-o", "a.tar.gz")
-    mlrepo(selected, "pack", "-o", "a.zip")
+    mlrepo(selected, "pack", *_ANY, "-o", "a.tar.gz")
+    mlrepo(selected, "pack", *_ANY, "-o", "a.zip")
     with tarfile.open(selected / "a.tar.gz") as tar:
         assert tar.getmember("open/Acme/src/run.sh").mode == 0o755
         assert tar.getmember("open/Acme/src/again.sh").linkname == "run.sh"
@@ -178,18 +180,32 @@ def test_modes_and_links_are_packed(selected: Path) -> None:
         assert archive.read(link) == b"run.sh"
 
 
+def test_an_invalid_selection_is_packed_on_request_only(selected: Path) -> None:
+    """The findings and the option are named; with it, the verdict is printed and in the manifest."""
+    done = mlrepo(selected, "pack", code=1)
+    done.says(
+        "not valid (strict), so nothing was packed", "The run is too short", "--allow-invalid"
+    )
+    mlrepo(selected, "pack", "--encrypt", code=1).says("nothing was packed")
+    assert not list(selected.glob("Acme-*"))
+    mlrepo(selected, "pack", *_ANY).says("INVALID")
+    manifest = json.loads((selected / "Acme-v6.1.tar.gz.manifest.json").read_text())
+    assert manifest["verdict"] == {"strict": "invalid", "official": "invalid"}
+    assert not mlrepo(selected, "pack", *_ANY, "--json").json["valid"]["strict"]
+
+
 def test_an_existing_file_is_not_overwritten(selected: Path) -> None:
     """The same bytes are no conflict; others need --force; nothing half-written stays."""
-    mlrepo(selected, "pack")
+    mlrepo(selected, "pack", *_ANY)
     packed = selected / "Acme-v6.1.tar.gz"
-    mlrepo(selected, "pack")
+    mlrepo(selected, "pack", *_ANY)
     packed.write_bytes(b"mine")
-    mlrepo(selected, "pack", code=2).says("exists and is another", "--force")
+    mlrepo(selected, "pack", *_ANY, code=2).says("exists, with other content", "--force")
     assert packed.read_bytes() == b"mine"
-    mlrepo(selected, "pack", "--force")
+    mlrepo(selected, "pack", *_ANY, "--force")
     assert packed.stat().st_size > 1000
-    mlrepo(selected, "pack", "-o", "a.rar", code=2).says("which kind of archive", ".tar.gz")
-    mlrepo(selected, "pack", "-o", "no/such/a.zip", code=2).says("lies in no directory")
+    mlrepo(selected, "pack", *_ANY, "-o", "a.rar", code=2).says("which kind of archive", ".tar.gz")
+    mlrepo(selected, "pack", *_ANY, "-o", "no/such/a.zip", code=2).says("is not a directory")
     assert not list(selected.glob(".Acme*")) + list(selected.glob(".a.*"))
 
 
@@ -221,7 +237,7 @@ def test_a_secret_is_not_selected_and_not_packed(selected: Path, name: str) -> N
         stdin=git(selected, "log", "-1", "--format=%B", "submission/v6.1"),
     ).strip()
     git(selected, "update-ref", "refs/heads/submission/v6.1", commit)
-    packed = mlrepo(selected, "pack", code=2)
+    packed = mlrepo(selected, "pack", *_ANY, code=2)
     packed.says("looks like a secret", "nothing was packed")
     for said in (done, packed):
         assert secret not in said.out + said.err
@@ -231,8 +247,9 @@ def test_a_secret_is_not_selected_and_not_packed(selected: Path, name: str) -> N
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_an_encrypted_file_is_opened_with_openssl(selected: Path) -> None:
     """The printed command opens it; the passphrase is never an argument."""
-    mlrepo(selected, "pack")
-    done = mlrepo(selected, "pack", "--encrypt", "--json", MLREPO_PASSPHRASE="correct horse").json
+    mlrepo(selected, "pack", *_ANY)
+    environ = {"MLREPO_PASSPHRASE": "correct horse"}
+    done = mlrepo(selected, "pack", *_ANY, "--encrypt", "--json", **environ).json
     sealed = selected / "Acme-v6.1.tar.gz.enc"
     assert Path(done["file"]).name == sealed.name
     assert sealed.read_bytes().startswith(b"Salted__")
@@ -257,17 +274,19 @@ def test_an_encrypted_file_is_opened_with_openssl(selected: Path) -> None:
 
 def test_without_a_terminal_the_passphrase_comes_from_elsewhere(selected: Path) -> None:
     """The message names the ways; an empty passphrase is refused."""
-    mlrepo(selected, "pack", "--encrypt", code=2).says("no terminal", "MLREPO_PASSPHRASE")
-    mlrepo(selected, "pack", "--passphrase-file", "mlrepo.toml", code=2).says("--encrypt")
+    mlrepo(selected, "pack", *_ANY, "--encrypt", code=2).says("no terminal", "MLREPO_PASSPHRASE")
+    mlrepo(selected, "pack", *_ANY, "--passphrase-file", "mlrepo.toml", code=2).says("--encrypt")
     (selected / "empty").write_text("")
-    mlrepo(selected, "pack", "--encrypt", "--passphrase-file", "empty", code=2).says("is empty")
+    mlrepo(selected, "pack", *_ANY, "--encrypt", "--passphrase-file", "empty", code=2).says(
+        "is empty"
+    )
 
 
 def test_the_passphrase_is_asked_for_twice_on_a_terminal(selected: Path) -> None:
     """What is typed is not shown; two that differ are asked for again."""
     terminal = pexpect.spawn(
         MLREPO[0],
-        [*MLREPO[1:], "pack", "--encrypt"],
+        [*MLREPO[1:], "pack", *_ANY, "--encrypt"],
         cwd=str(selected),
         env=environment(),
         timeout=60,

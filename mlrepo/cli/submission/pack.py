@@ -12,6 +12,7 @@ import click
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
+from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
     from mlrepo.exchange.pack import Packed
@@ -35,7 +36,15 @@ _VARIABLE = "MLREPO_PASSPHRASE"
     help="Read the passphrase from the first line of a file.",
 )
 @click.option("--round", "round_", metavar="ROUND", help="The round (default: the repository's).")
-@click.option("--force", is_flag=True, help="Write over another file.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option(
+    "--profile",
+    type=click.Choice(("strict", "official")),
+    default="strict",
+    show_default=True,
+    help="By which verdict of `mlrepo check` the submission must be valid.",
+)
+@click.option("--allow-invalid", is_flag=True, help="Pack the selection even if it is not valid.")
 @click.option("--json", "as_json", is_flag=True, help="Print paths and digests as JSON.")
 def command(
     output: Path | None,
@@ -43,16 +52,20 @@ def command(
     passphrase_file: Path | None,
     round_: str | None,
     force: bool,
+    profile: str,
+    allow_invalid: bool,
     as_json: bool,
 ) -> None:
     """Pack what is selected for a round into one file.
 
-    The same selection gives the same bytes on every machine. A manifest beside the file names the
-    commit, the runs, and every file with its SHA-256. Whether the submission is valid, `mlrepo
-    submit --check` says.
+    The selection is checked first, and packed only if it is valid or with --allow-invalid. The
+    same selection gives the same bytes on every machine. A manifest beside the file names the
+    commit, the runs, both verdicts, and every file with its SHA-256.
 
-    An encrypted file is opened with openssl; its passphrase is asked for, or read from the
-    variable MLREPO_PASSPHRASE or a file, never from the command line.
+    An encrypted file is opened with openssl; its passphrase is read from the variable
+    MLREPO_PASSPHRASE or a file, or you are asked for it; it is never on the command line.
+
+    Exit code: 0 packed; 1 not valid.
 
     \b
     Example:
@@ -60,6 +73,7 @@ def command(
       mlrepo pack -o /mnt/upload/submission.zip
       mlrepo pack --encrypt
     """
+    from mlrepo.cli.submission.rendering.reading import verdict_line
     from mlrepo.exchange.pack import pack
 
     if passphrase_file is not None and not encrypt:
@@ -69,12 +83,17 @@ def command(
         repository,
         resolver(repository).require("round", round_).value,
         output,
-        passphrase=_passphrase(passphrase_file) if encrypt else None,
+        passphrase=(lambda: _passphrase(passphrase_file)) if encrypt else None,
         overwrite=force,
+        profile=profile,
+        allow_invalid=allow_invalid,
+        workers=usable_cpus(),
     )
     if as_json:
         print_json("mlrepo.pack/1", _values(packed))
         return
+    for name in ("strict", "official"):
+        click.echo(verdict_line(packed.report, name))
     click.echo(
         f"{style(str(packed.path), bold=True)}: {packed.files} files of "
         f"{packed.selection.branch}, commit {packed.selection.commit[:10]}, {packed.size} bytes",
@@ -112,4 +131,5 @@ def _values(packed: Packed) -> dict[str, object]:
         "sha256": packed.sha256,
         "files": packed.files,
         "open_with": packed.open_with or None,
+        "valid": {name: packed.report.valid(name) for name in ("strict", "official")},
     }
