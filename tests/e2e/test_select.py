@@ -181,7 +181,7 @@ def test_modes_and_links_are_packed(selected: Path) -> None:
 
 
 def test_an_invalid_selection_is_packed_on_request_only(selected: Path) -> None:
-    """The findings and the option are named; with it, the verdict is printed and in the manifest."""
+    """The findings and the option are named; with it, output and manifest have the verdict."""
     done = mlrepo(selected, "pack", code=1)
     done.says(
         "not valid (strict), so nothing was packed", "The run is too short", "--allow-invalid"
@@ -248,8 +248,8 @@ def test_a_secret_is_not_selected_and_not_packed(selected: Path, name: str) -> N
 def test_an_encrypted_file_is_opened_with_openssl(selected: Path) -> None:
     """The printed command opens it; the passphrase is never an argument."""
     mlrepo(selected, "pack", *_ANY)
-    environ = {"MLREPO_PASSPHRASE": "correct horse"}
-    done = mlrepo(selected, "pack", *_ANY, "--encrypt", "--json", **environ).json
+    pack = ("pack", *_ANY, "--encrypt", "--json")
+    done = mlrepo(selected, *pack, MLREPO_PASSPHRASE="correct horse").json
     sealed = selected / "Acme-v6.1.tar.gz.enc"
     assert Path(done["file"]).name == sealed.name
     assert sealed.read_bytes().startswith(b"Salted__")
