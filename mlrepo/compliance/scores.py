@@ -52,7 +52,7 @@ def outside(run: AuditedRun, low: float, high: float) -> str:
     if low < share < high:
         return ""
     limit = 1 - low if share <= low else high - 1
-    return f"the result differs by {share - 1:+.1%}, {limit:.0%} are allowed"
+    return f"the result differs by {share - 1:+.1%}, {limit:.0%} is allowed"
 
 
 def verification(

@@ -121,7 +121,7 @@ class RepeatedSample(OutputCaching):
 
 def _faster(ratio: float, limit: float) -> str:
     if ratio > 1 + limit:
-        return f"repeating one sample was {ratio - 1:.1%} faster, {limit:.0%} are allowed"
+        return f"repeating one sample was {ratio - 1:.1%} faster, {limit:.0%} is allowed"
     return ""
 
 

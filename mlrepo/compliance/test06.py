@@ -72,7 +72,7 @@ class ConsistentOutput(ComplianceTest):
             other = [value for value in values if value not in good]
             if other:
                 yield TextFault(
-                    f"{self.name} says of one check that it passes and fails: {check}.",
+                    f"{self.name} says that one check both passes and fails: {check}.",
                     f"{check}: {other[0]}",
                     expected=_TRUE,
                     actual=", ".join(values),
@@ -104,7 +104,7 @@ class ConsistentOutput(ComplianceTest):
             )
         elif len(entries) * 2 < _RESPONSES:
             yield TextFault(
-                f"{self.name} logged fewer responses than it asks for.",
+                f"{self.name} logged fewer responses than it requires.",
                 expected=f"about {_RESPONSES}",
                 actual=len(entries),
             )

@@ -41,7 +41,7 @@ class RecommenderAccuracy(ComplianceTest):
         for value in values_of(text.replace(" = ", ":"), "tolerance"):
             if not within(value.removesuffix("%"), 0, _TOLERANCE_PERCENT):
                 yield TextFault(
-                    "The test passes with another tolerance than it has.",
+                    "The test passes with another tolerance than its own.",
                     "tolerance",
                     expected=f"<= {_TOLERANCE_PERCENT} %",
                     actual=value,

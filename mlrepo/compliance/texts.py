@@ -26,7 +26,7 @@ def verdict_faults(text: str) -> Iterator[TextFault]:
         )
     elif not passed_on_its_own_line(text):
         yield TextFault(
-            "TEST PASS is only a part of a line.", "TEST PASS", expected="TEST PASS alone"
+            "TEST PASS is not a line of its own.", "TEST PASS", expected="TEST PASS alone"
         )
 
 
@@ -96,7 +96,7 @@ def range_faults(
     wrong = [value for value in values if not within(value, low, high)]
     if wrong or not values:
         yield TextFault(
-            f"The test passes with another {name.lower()} than it asks for.",
+            f"The test passes with another {name.lower()} than it requires.",
             name,
             expected=f">= {low:g}" if high == float("inf") else f"{low:g} to {high:g}",
             actual=wrong[0] if wrong else "none",

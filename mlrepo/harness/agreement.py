@@ -31,8 +31,8 @@ from mlrepo.workloads.weights import read_facts
 SAMPLES = 4
 WAIVED = "--no-agreement-check"
 _HINT = (
-    "What it computes is not this model: use another backend, and report it to the authors of this "
-    f"one. {WAIVED} runs it all the same, and the record says so."
+    "The backend does not compute this model: use another one, and report this to its authors. "
+    f"{WAIVED} runs it anyway, and the record says so."
 )
 
 
@@ -77,7 +77,7 @@ def expectation(
         return
     computes = said_by(backend).computes
     if not (check and computes and framework_of(model)):
-        why = WAIVED if computes else "this backend computes no model"
+        why = WAIVED if computes else "this backend does not compute a model"
         if check and computes:
             why = f"no other framework here reads {model.name}"
         yield lambda: Expected(why=why, waived=not (check and computes))
@@ -101,15 +101,15 @@ def expectation(
 def _answer(process: subprocess.Popen[bytes], answer: IO[bytes], said: IO[bytes]) -> Expected:
     code = process.wait()
     try:
-        told, outputs = read_answer(answer)
+        report, outputs = read_answer(answer)
     except (ValueError, OSError, EOFError, KeyError):
         said.seek(0, os.SEEK_END)
         said.seek(max(0, said.tell() - 4096))
         last = telling_line(said.read().decode("utf-8", "replace"))
-        why = f"what computes the right scores ended with code {code}: {last}"
+        why = f"the process that computes the right scores ended with code {code}: {last}"
         # Nothing is known about the model then, as without a check: memory may have run out.
         return Expected(why=why, waived=True)
-    return Expected(told.get("framework", ""), told.get("problem", ""), outputs=outputs)
+    return Expected(report.get("framework", ""), report.get("problem", ""), outputs=outputs)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class AgreementCheck:
             worst = farthest(outputs, expected.outputs, rows, self.kind)
         except ValueError as error:
             raise UserError(
-                f"The backend {self.name} gives other outputs than {expected.framework}: {error}.",
+                f"The outputs of {self.name} differ from {expected.framework}'s: {error}.",
                 hint=_HINT,
             ) from error
         if worst.distance <= BOUNDS[self.kind]:

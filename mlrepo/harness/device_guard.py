@@ -23,13 +23,13 @@ def described_on(backend: Backend, name: str, device: str) -> Mapping[str, objec
     described = backend.describe()
     if not said_by(backend).declared:
         return described
-    told = described.get("device")
-    if told is None or Device.parse(str(told)) != Device.parse(device):
-        where = f"runs on {told}" if told else "does not say what it runs on"
+    stated = described.get("device")
+    if stated is None or Device.parse(str(stated)) != Device.parse(device):
+        where = f"runs on {stated}" if stated else "does not say what it runs on"
         raise UserError(
-            f"The backend {name} was asked for {device}, and {where}: its results would be those "
-            "of another device.",
-            hint="A backend refuses in load() what it cannot run on, and describe() returns as "
+            f"The backend {name} was requested on {device}, but {where}: its results would be "
+            "those of another device.",
+            hint="A backend's load() refuses a device it cannot run on; its describe() returns as "
             "device what it runs on (docs/backends.md).",
         )
     return described

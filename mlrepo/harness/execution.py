@@ -182,7 +182,7 @@ def _run_loadgen(
         lg.StartTestWithLogSettings(loadgen_sut, loadgen_qsl, settings, log_settings, audit)
     except MemoryError as error:  # a process limit; otherwise the kernel kills it
         raise UserError(
-            "Memory ran out while LoadGen made the list of its queries, or while they ran.",
+            "Memory ran out while LoadGen generated its queries, or while they ran.",
             hint=query_list.ADVICE,
         ) from error
     sut.close()
@@ -291,8 +291,8 @@ def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
     asked = settings.accuracy_sample_count_override
     if spec.mode == ACCURACY and asked > dataset.total:
         raise UserError(
-            f"{asked} samples are to be judged, but the data set has {dataset.total}.",
-            hint="Leave out --count: all are judged.",
+            f"{asked} samples were requested, but the data set has {dataset.total}.",
+            hint="Leave out --count to use all samples.",
         )
 
 

@@ -105,7 +105,7 @@ def plan_feed(backend: Backend, dataset: Dataset, model: Path) -> Feed:
     if shape[0] == 0:
         raise UserError(
             f"The model {model.name} is for batches of 0 samples.",
-            hint="Export the model with an open batch.",
+            hint="Export the model with a dynamic batch size.",
         )
     return Feed(spec, shape[0])
 
@@ -119,7 +119,7 @@ def _fits(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
 def _hint(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> str:
     if len(wanted) == 3 and _fits(shape[1:], (*wanted[1:], wanted[0])):
         return (
-            "The model takes the channels last (NHWC), the samples have them first (NCHW): give "
+            "The model takes the channels last (NHWC), the samples have them first (NCHW): use "
             "--layout nhwc."
         )
     return "Use a model exported for this benchmark; `batch` may be any size."

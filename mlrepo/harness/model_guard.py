@@ -59,5 +59,5 @@ class ModelGuard:
         return UserError(
             f"The model {self._entry} was changed {when}: it is not the recorded one, whose "
             f"SHA-256 is {self._digest}.{how}",
-            hint="Run again when nothing writes to the model's files.",
+            hint="Run again once nothing writes to the model's files.",
         )

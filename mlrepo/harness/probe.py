@@ -146,7 +146,7 @@ class Probe:
         """
         search = getattr(self._backend, "tune", None)
         if search is None:
-            raise UserError(f"The backend {self._spec.backend} compiles nothing to be tuned.")
+            raise UserError(f"The backend {self._spec.backend} has nothing to tune.")
         file = Path(database) if database else None
         summary = dict(search(seconds, lambda **values: _say(out, {"progress": values}), file))
         self._load()

@@ -42,7 +42,7 @@ _NEARLY, _BELOW = 0.92, 0.998
 
 
 ADVICE = (
-    "Make the run shorter (--time), lower --qps, or raise --max-latency where it is the expected "
+    "Make the run shorter (--time), lower --qps, or raise --max-latency if it is the expected "
     "latency of a stream: that makes the list shorter."
 )
 
@@ -129,7 +129,7 @@ def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded:
         what = f"{rate:.3g} ms expected latency, {_STREAM_FACTOR} × {seconds:g} s"
         longer = f", {rate / part:.2g} at least" if part else ""
         hint = (
-            "Give the latency that the system has, in seconds, with --max-latency (in ms in a "
+            "Give the system's latency, in seconds, with --max-latency (in ms in a "
             f"user.conf: target_latency{longer}), or leave it out: it is estimated. Or make the "
             "run shorter with --time."
         )
@@ -224,7 +224,7 @@ def _period(settings: Any, scenario: Scenario) -> float:
 
 def _too_long(found: QueryList, room: Limit, what: str) -> str:
     return (
-        f"LoadGen makes the list of its queries before the run: {found} ({what}) do not fit into "
+        f"LoadGen generates all its queries before the run: {found} ({what}) do not fit into "
         f"the {_bytes(room.value)} that are available ({room.source})."
     )
 

@@ -64,9 +64,9 @@ def read_answer(stream: IO[bytes]) -> tuple[dict[str, str], list[Array]]:
         It wrote something else, or nothing.
     """
     stream.seek(0)
-    told = json.loads(stream.readline())
-    scores = [] if told.get("problem") else np.load(io.BytesIO(stream.read()), allow_pickle=False)
-    return told, [scores[name] for name in scores]
+    report = json.loads(stream.readline())
+    scores = [] if report.get("problem") else np.load(io.BytesIO(stream.read()), allow_pickle=False)
+    return report, [scores[name] for name in scores]
 
 
 def main() -> None:
@@ -80,13 +80,13 @@ def main() -> None:
     try:
         name, outputs = _scores(task, samples)
         np.savez(arrays, allow_pickle=False, **{f"{i:03}": o for i, o in enumerate(outputs)})
-        told = {"framework": name}
+        report = {"framework": name}
     except MlrepoError as error:
-        told = {"problem": error.message}
+        report = {"problem": error.message}
     except Exception as error:  # frameworks may raise anything; the run continues without
         tried = f"{framework_of(Path(task.model))} cannot run {Path(task.model).name}"
-        told = {"problem": MlrepoError.caused_by(tried, error).message}
-    out.write(json.dumps(told).encode() + b"\n" + arrays.getvalue())
+        report = {"problem": MlrepoError.caused_by(tried, error).message}
+    out.write(json.dumps(report).encode() + b"\n" + arrays.getvalue())
     out.flush()
 
 

@@ -30,7 +30,7 @@ def load_samples(dataset: Dataset, indices: Sequence[int]) -> npt.NDArray[Any]:
     if samples.shape != wanted or samples.dtype != np.float32:
         raise UserError(
             f"The data set gives samples of {samples.dtype} {list(samples.shape)} where "
-            f"float32 {list(wanted)} was asked for.",
+            f"float32 {list(wanted)} was requested.",
             hint="`load` must return each sample once, in the order of the indices.",
         )
     return samples

@@ -80,7 +80,7 @@ def accuracy_values(tables: Mapping[str, object], results: Any, config: Any) -> 
     """Return the values of an accuracy run; see :func:`performance_values`."""
     values = _mapped(tables, results, config)
     if not isinstance(results, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     samples = _samples(results)
     if samples is not None:
         values[_SAMPLES] = Found(samples, "total_samples")
@@ -93,7 +93,7 @@ def scores(results: Mapping[str, object]) -> list[Any]:
     """Return the scores of an accuracy run, one per data set; raise :class:`ValueError`."""
     listed = results.get("accuracy_scores", [])
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise ValueError("accuracy_scores is no list of objects")
+        raise ValueError("accuracy_scores is not a list of objects")
     return [each["score"] for each in listed if each.get("score") is not None]
 
 
@@ -166,7 +166,7 @@ def _add_rate(values: Values) -> None:
         if key not in values:
             values[key] = Found(count / (duration / 1e9))
     except (AttributeError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise ValueError(f"no rate follows from {_COUNT} and {_DURATION}: {error}") from error
+        raise ValueError(f"{_COUNT} and {_DURATION} give no rate: {error}") from error
 
 
 def _samples(results: Mapping[str, Any]) -> int | None:

@@ -49,7 +49,7 @@ def parse_time(text: str, zone_seconds: float = 0) -> datetime:
     try:
         return parse_clock(text) + timedelta(seconds=zone_seconds)
     except (TypeError, OverflowError) as error:
-        raise ValueError(f"{text!r} is no time: {error}") from error
+        raise ValueError(f"{text!r} is not a time: {error}") from error
 
 
 def samples_between(

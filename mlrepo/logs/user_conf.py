@@ -164,7 +164,7 @@ def parse_user_conf(text: str, where: str) -> UserConf:
         if len(words) != 3 or words[1] != "=" or words[0].startswith("#"):
             raise UserError(
                 f"{where}:{number}: {line.strip()!r} is not a LoadGen setting.",
-                hint=_how_to_mend(words),
+                hint=_how_to_fix(words),
             )
         check_setting(words[0], words[2], f"{where}:{number}")
         if words[0] in lines and values[words[0]] != words[2]:
@@ -182,7 +182,7 @@ def _is_skipped_comment(words: list[str]) -> bool:
     )
 
 
-def _how_to_mend(words: list[str]) -> str:
+def _how_to_fix(words: list[str]) -> str:
     if words[0].startswith("#"):
         return "LoadGen needs a space after the # of a comment."
     if len(words) > 3 and words[1] == "=" and words[3].startswith("#"):
@@ -204,7 +204,7 @@ def check_setting(full_key: str, value: str, where: str) -> None:
     _, scenario, key = parts
     if key in EMBEDDED_ONLY:
         raise UserError(
-            f"{where}: LoadGen takes {key} only from its embedded mlperf.conf.",
+            f"{where}: LoadGen reads {key} only from its embedded mlperf.conf.",
             hint="The round's rules fix it; remove the line.",
         )
     if key not in KEYS:

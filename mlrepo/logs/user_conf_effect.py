@@ -92,7 +92,7 @@ def overruled(conf: UserConf, typed: Mapping[str, str], where: str) -> tuple[str
         lines = [one for one in looked_up(*asked.rsplit(".", 2)) if one in conf.lines]
         if lines and conf.values[lines[0]] != value:
             at = f"{where}:{conf.lines[lines[0]]}: {lines[0]}"
-            notes.append(f"{at} has no effect on this run: the command line makes it {value}.")
+            notes.append(f"{at} has no effect on this run: the command line sets it to {value}.")
     return tuple(notes)
 
 
@@ -124,7 +124,7 @@ def _unread(conf: UserConf, names: Names, where: str) -> Iterator[str]:
             continue
         at = f"{where}:{conf.lines.get(full, 0)}: {full}"
         if key == "mode":
-            yield f"{at} has no effect: --mode says what a run does."
+            yield f"{at} has no effect: --mode decides what a run does."
         elif scenario not in (_ANY, *_READ_IN.get(key, (scenario,))):
             yield f"{at} has no effect: LoadGen reads it for {', '.join(_READ_IN[key])} only."
 

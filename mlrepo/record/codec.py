@@ -258,7 +258,7 @@ def _list_reader(item: object) -> _Reader:
         try:
             return tuple(map(read, value))
         except MalformedError as error:
-            raise MalformedError(("", f"holds something that {error}")) from error
+            raise MalformedError(("", f"has something that {error}")) from error
 
     return several
 

@@ -49,7 +49,7 @@ class Converted:
 class Mark(enum.Enum):
     """How a field differs from others of its type."""
 
-    # A third party's description of itself: a value that is not a text becomes its JSON.
+    # A third party's description of itself: a value that is not a string becomes its JSON.
     SAID = "said"
     # Present in every record: mlrepo never wrote one without it.
     REQUIRED = "required"
@@ -71,7 +71,7 @@ _DEEPEST = 32
 
 def text(value: object) -> str:
     """Say what is wrong with a text."""
-    return "" if isinstance(value, str) else "is not a text"
+    return "" if isinstance(value, str) else "is not a string"
 
 
 def number(value: object) -> str:

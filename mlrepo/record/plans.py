@@ -57,7 +57,7 @@ class RunPlan(CommandPlan):
         "--compliance", about="Then run the compliance tests that belong to the run.", default=False
     )
     auto: bool = option(
-        "--auto", about="Make the next attempt while an INVALID run can be fixed.", default=False
+        "--auto", about="Try again while an INVALID run can be fixed.", default=False
     )
     repeat: int = option(
         "--repeat",
@@ -112,14 +112,13 @@ class SuitePlan(CommandPlan):
     scenarios: Words = option("--scenario", about="Only this scenario (repeatable).", default=())
     rerun: str = option(
         "--rerun",
-        about="What is run: all without a VALID run, only those that were run and are not VALID, "
-        "or all.",
+        about="What to run: what has no VALID run, only what ran and is not VALID, or all.",
         default="missing",
         choices=("missing", "invalid", "all"),
     )
     compliance: bool | None = option(
         "--compliance/--no-compliance",
-        about="With or without the compliance tests (default: as the division asks).",
+        about="With or without the compliance tests (default: as the division requires).",
         default=None,
     )
     quick: bool = option("--quick", about="Shorten the runs; not for a submission.", default=False)
@@ -127,7 +126,7 @@ class SuitePlan(CommandPlan):
         "--infer", about="Leave out scenarios that the round infers from others.", default=False
     )
     auto: bool = option(
-        "--auto", about="Make the next attempt while an INVALID run can be fixed.", default=False
+        "--auto", about="Try again while an INVALID run can be fixed.", default=False
     )
     since: str = option(
         "--since", about="When the suite that is resumed began.", default="", hidden=True
@@ -162,7 +161,7 @@ class PeakPlan(CommandPlan):
     )
     auto: bool = option(
         "--auto/--no-auto",
-        about="Go on with the next attempt when a confirming run is INVALID.",
+        about="Try again when a confirming run is INVALID.",
         default=True,
     )
     remember: bool = option(
@@ -186,7 +185,7 @@ class ReplayPlan(CommandPlan):
     )
     model_file: File | None = option(
         "--model-file",
-        about="The recorded model, where it is not in the user's store.",
+        about="The recorded model's file, if it is not in the user's store.",
         default=None,
     )
 
@@ -198,10 +197,12 @@ class TunePlan(CommandPlan):
     NAME = "tune"
     RUN = ("benchmark", "backend", "scenario", "threads", "max_batch", *MODEL_FIELDS)
 
-    budget: str = option("--budget", about="The longest it may take.", default="2m", always=True)
+    budget: str = option(
+        "--budget", about="The longest that tuning may take.", default="2m", always=True
+    )
     database: File | None = option(
         "--database",
-        about="TVM: read what this file holds first, and write the result there too.",
+        about="TVM: read this file first, and write the result to it, too.",
         default=None,
     )
 

@@ -138,7 +138,7 @@ class RunRecord(Facts):
         except (ValueError, KeyError, RecursionError) as error:
             raise UserError(
                 f"{where} is not a run record: {_reason(error)}.",
-                hint="mlrepo did not write it so; `mlrepo doctor` checks the experiment branches.",
+                hint="mlrepo did not write this; `mlrepo doctor` checks the experiment branches.",
             ) from error
 
 

@@ -61,7 +61,7 @@ class RunRequest(Facts):
     backend: Chosen = required(
         "--backend",
         "--framework",
-        about="What executes it.",
+        about="The framework that computes.",
         usual="onnx",
         variable=variable_of("--backend"),
     )
@@ -74,10 +74,10 @@ class RunRequest(Facts):
         "--mode", about="accuracy or performance.", variable=variable_of("--mode")
     )
     count: int | None = option(
-        "--count", about="Accuracy: samples to judge. Performance: queries at least.", default=None
+        "--count", about="Accuracy: number of samples. Performance: minimum queries.", default=None
     )
     time: float | None = option(
-        "--time", about="Seconds that a performance run lasts at least.", default=None
+        "--time", about="Minimum seconds of a performance run.", default=None
     )
     qps: float | None = option(
         "--qps", about="Target queries per second (Offline, Server).", default=None
@@ -94,7 +94,7 @@ class RunRequest(Facts):
         "--threads", about="Threads of one inference (default: all usable CPUs).", default=None
     )
     samples_per_query: int | None = option(
-        "--samples-per-query", about="Samples of a MultiStream query.", default=None
+        "--samples-per-query", about="Samples per MultiStream query.", default=None
     )
     user_conf: File | None = option(
         "--user-conf",
@@ -145,12 +145,12 @@ class RunRequest(Facts):
     )
     agreement_check: bool = option(
         "--no-agreement-check",
-        about="Do not compare the backend's scores with ONNX Runtime's; closed takes no such run.",
+        about="Do not compare the backend's scores with ONNX Runtime's (not allowed in closed).",
         default=True,
     )
     prefix: Prefix = option(
         "--prefix",
-        about='A command before the benchmark, such as "numactl -N0 -m0" (or: '
+        about='A command to run the benchmark with, such as "numactl -N0 -m0" (or: '
         "CK_MLPERF_CMD_PREFIX).",
         default=(),
         variable=variable_of("--prefix"),
@@ -164,18 +164,18 @@ class RunRequest(Facts):
     )
     require_quiet: bool = option(
         "--require-quiet",
-        about="Do not start on a busy machine, nor place a disturbed run.",
+        about="Refuse to start on a busy machine, and do not place a disturbed run.",
         default=False,
     )
     framework_version: PathPart = option(
         "--framework-version",
-        about="Goes into the name of the results.",
+        about="A part of the results' name.",
         default="",
         variable=variable_of("--framework-version"),
     )
     framework_ext: PathPart = option(
         "--framework-ext",
-        about="Goes into the name of the results.",
+        about="A part of the results' name.",
         default="",
         variable=variable_of("--framework-ext"),
     )

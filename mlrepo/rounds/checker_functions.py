@@ -59,7 +59,7 @@ def accuracy_delta_default(trees: Trees) -> dict[str, float]:
         body = function(trees, name)
         if body is not None and (found := _delta_default(body)) is not None:
             return found
-    raise NotAFact("no function has a tolerance by the model's name")
+    raise NotAFact("no function has a tolerance per model")
 
 
 def _delta_default(body: ast.FunctionDef) -> dict[str, float] | None:
@@ -217,7 +217,7 @@ def _returned(body: ast.FunctionDef) -> ast.expr:
 def _only_list(trees: Trees, name: str) -> list[str]:
     lists = list(text_lists(_needed(trees, name)))
     if len(lists) != 1:
-        raise NotAFact(f"{name} holds {len(lists)} lists of text, not one")
+        raise NotAFact(f"{name} has {len(lists)} lists of strings, not one")
     return lists[0]
 
 

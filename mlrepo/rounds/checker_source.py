@@ -59,7 +59,7 @@ def parse_checker(checkout: Path) -> CheckerSource:
             return CheckerSource(program, shape[0], tuple(_parsed(file) for file in files))
     raise UserError(
         f"There is no submission checker in {checkout}.",
-        hint=f"Give the root of a checkout of mlcommons/inference; it holds {_SUBMISSION}/.",
+        hint=f"Give the root of a checkout of mlcommons/inference; it contains {_SUBMISSION}/.",
     )
 
 

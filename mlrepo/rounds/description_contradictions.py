@@ -26,9 +26,9 @@ def contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
                 "system-accelerators",
                 "accelerators_per_node",
                 "The number of accelerators and their model contradict each other.",
-                "a model where there are accelerators, none where there are none",
+                "a model if there are accelerators, otherwise none",
                 f"{number} × {shortened(description.get('accelerator_model_name'))}",
-                "Mend one of the two.",
+                "Correct one of the two.",
                 breaks_strict=False,
             )
         )
@@ -39,7 +39,7 @@ def contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
             FieldProblem(
                 "system-cores",
                 "host_processor_core_count",
-                "The number of cores is not what the processor's name says.",
+                "The number of cores differs from the one in the processor's name.",
                 told[1],
                 str(cores),
                 _what_was_counted(cores, int(told[1]), sockets or 1),
@@ -54,7 +54,7 @@ def contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
                 FieldProblem(
                     "system-vcpus",
                     "host_processor_vcpu_count",
-                    "The logical CPUs are not processors × cores of one × threads of a core.",
+                    "The logical CPUs are not processors × cores × threads per core.",
                     f"{sockets} × {cores} × 1 or 2",
                     str(threads),
                     "host_processor_core_count counts the physical cores of one processor.",

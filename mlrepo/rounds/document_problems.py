@@ -28,7 +28,7 @@ def document_problems(data: bytes) -> tuple[FieldProblem, ...]:
 
     def of_constant(name: str) -> float:
         found.append(
-            FieldProblem("system-json", "", f"{name} is not a number of JSON.", "a number", name)
+            FieldProblem("system-json", "", f"{name} is not a JSON number.", "a number", name)
         )
         return float(name)
 
@@ -46,7 +46,7 @@ def _repeated(key: str, before: object, after: object) -> FieldProblem:
     return FieldProblem(
         "system-repeated" if harmless else "system-json",
         key,
-        f"The field {key} is there twice.",
+        f"The field {key} occurs twice.",
         "one value",
         f"{texts[0]!r}, then {texts[1]!r}",
         f'Remove one of the two "{key}".',

@@ -89,13 +89,13 @@ NOT_MAPPED: Mapping[str, str] = {
     "S_TO_MS": _UNIT,
     "TO_MS": _UNIT,
     "SCENARIO_MAPPING": "the spellings of scenarios are in the code",
-    "EXPECTED_STATE_BY_DIVISION": "network-mode holds it in code",
-    "NETWORK_MODE_REQUIRED_SUBSTRING_IN_SUT_NAME": "network-mode holds it in code",
-    "SYSTEM_DESC_IS_NETWORK_MODE": "network-mode holds it in code",
+    "EXPECTED_STATE_BY_DIVISION": "in the code of network-mode",
+    "NETWORK_MODE_REQUIRED_SUBSTRING_IN_SUT_NAME": "in the code of network-mode",
+    "SYSTEM_DESC_IS_NETWORK_MODE": "in the code of network-mode",
     "SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS_POWER": "empty in every round",
     "SYSTEM_DESC_NUMERIC_RESPONSE_REQUIRED_FIELDS": "only printed; system-count warns of the same",
     "RESULT_FIELD": "the summaries of v0.5 and v0.7 have these names, later rounds none",
-    "TEST_DURATION_MS_PRE_1_0": "of v0.5 and v0.7, which another checker judges",
+    "TEST_DURATION_MS_PRE_1_0": "for v0.5 and v0.7, which another checker judges",
     "ENDPOINTS_INFERRED_FIELDS": "what an endpoints run implies is in the code",
     **dict.fromkeys(
         [*ENDPOINTS.values(), "TEST09_LOW", "TEST09_HIGH"], "the round has no endpoints results"
@@ -103,5 +103,5 @@ NOT_MAPPED: Mapping[str, str] = {
     "LLAMA2_LATENCY_LIMITS": "the round is older than the limits",
     "min_duration_check": "runs of one pass over a data set are in the code",
     "get_llm_models": "those of llm_latency_limit_ns, and llama3.1-8b-edge, which has no limits",
-    "check_performance_dir": "those of llm_latency_limit_ns, and llama3.1-8b-edge without limits",
+    "check_performance_dir": "the benchmarks of llm_latency_limit_ns, and llama3.1-8b-edge",
 }

@@ -103,7 +103,7 @@ def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound
         read[KEY] = {**importer.inherited_traits(), Round.checker.name: source.program}
     except (TypeError, AttributeError, LookupError, ValueError) as error:
         raise UserError(
-            f"The tables of {name} in {path} have a shape that is not known: {error}.",
+            f"The tables of {name} in {path} have an unknown shape: {error}.",
             hint="The checker may be newer than this mlrepo.",
         ) from error
     origin = {"repo": "mlcommons/inference", "ref": ref, "path": path}
@@ -180,7 +180,7 @@ class _Importer:
 
     def inherited_settings(self) -> Mapping[str, object]:
         """Return the previous round's classes, for a checkout without mlperf.conf."""
-        self.missing.append("settings: there is no mlperf.conf; they are those of the round before")
+        self.missing.append("settings: there is no mlperf.conf; the previous round's are used")
         return SHIPPED.newest_up_to(self._name).tables["settings"]
 
     def inherited_traits(self) -> Mapping[str, object]:
@@ -188,7 +188,7 @@ class _Importer:
         before = SHIPPED.newest_up_to(self._name)
         if before.name != self._name:
             self.missing.append(
-                f"{KEY}: no table of the checker says them; they are those of {before.name}"
+                f"{KEY}: they are in no table of the checker; those of {before.name} are used"
             )
         traits: Mapping[str, object] = before.tables[KEY]
         return traits

@@ -82,7 +82,7 @@ class Rounds:
             return ""
         file = f"{self.folder.name}/{name}.json"
         if not self.is_own(name):
-            return f"{file} is ignored: the rules of {name} are those that come with mlrepo."
+            return f"{file} is ignored: mlrepo itself has the rules of {name}."
         return f"The rules of {name} are this repository's own, from {file}."
 
     def newest_up_to(self, name: str) -> Round:

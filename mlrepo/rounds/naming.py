@@ -37,7 +37,7 @@ def check_new_name(round: Round, name: str, what: str) -> None:
     bad = name.startswith(".") or name.endswith("__pycache__") or " " in name
     if bad and round.plain_names:
         raise UserError(
-            f"{round.name} refuses every submission with the {what} {name!r}: a name holds no "
+            f"{round.name} refuses every submission with the {what} {name!r}: a name has no "
             "space, begins with no dot and does not end in __pycache__.",
             hint=f"Write it as {name.strip('.').replace(' ', '_')!r}, for example.",
         )

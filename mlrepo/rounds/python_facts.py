@@ -62,7 +62,7 @@ def _value(node: ast.expr, names: Mapping[str, object]) -> Any:
         case ast.BinOp() if type(node.op) in _ARITHMETIC:
             left, right = _value(node.left, names), _value(node.right, names)
             if isinstance(node.op, ast.Mult) and not _are_numbers(left, right):
-                raise NotAFact("a product of what are not numbers")
+                raise NotAFact("a product of things that are not numbers")
             return _ARITHMETIC[type(node.op)](left, right)
         case ast.BoolOp():
             values = (bool(_value(item, names)) for item in node.values)

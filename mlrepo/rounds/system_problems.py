@@ -25,7 +25,7 @@ from mlrepo.rounds.system_schema import (
 )
 
 # The number 0 counts as empty, and a word makes the checkers since v6.0 end in a traceback.
-_COUNT_HINT = 'Write the number alone, the text "0" where there is none; words go into hw_notes.'
+_COUNT_HINT = 'Write only the number, the string "0" if there is none; words go into hw_notes.'
 # The description's fields in the official summary, and so in the results table.
 _SHOWN = (
     "status",
@@ -59,7 +59,7 @@ def parse_description(data: bytes) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON in UTF-8: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError("is no JSON object")
+        raise ValueError("is not a JSON object")
     return value
 
 
@@ -197,7 +197,7 @@ def _problems_of(
             FieldProblem(
                 f"system-{field.removeprefix('system_')}",
                 field,
-                f"{field} is none that the round knows.",
+                f"{field} is not one that the round knows.",
                 f"one of: {', '.join(rules['allowed'])}",
                 shortened(value),
                 f'Write "{meant}".' if meant in rules["allowed"] else "Write one of them.",
@@ -206,13 +206,13 @@ def _problems_of(
         ]
     found = []
     if "filled" in broken:
-        hint = "Write what it is, or N/A." if field not in COUNT_FIELDS else _COUNT_HINT
+        hint = "Write the value, or N/A." if field not in COUNT_FIELDS else _COUNT_HINT
         found.append(
             FieldProblem(
                 "system-field-empty",
                 field,
                 f"{field} must not be empty.",
-                "a text",
+                "a string",
                 # The official checkers accept blanks as text; the results table shows nothing.
                 shortened(value) if not value else repr(value),
                 hint,
@@ -225,10 +225,10 @@ def _problems_of(
             FieldProblem(
                 "system-text",
                 field,
-                f"{field} is no text and no number.",
-                "a text or a number",
+                f"{field} is neither a string nor a number.",
+                "a string or a number",
                 shortened(value),
-                "Write it as one text.",
+                "Write it as one string.",
                 breaks_strict=field in _SHOWN,
             )
         )
@@ -237,7 +237,7 @@ def _problems_of(
             FieldProblem(
                 "system-count",
                 field,
-                f"{field} is no whole number.",
+                f"{field} is not a whole number.",
                 "a whole number",
                 shortened(value),
                 _COUNT_HINT,
@@ -253,7 +253,7 @@ def _missing(round_: Round, field: str) -> FieldProblem:
             "system-power-field",
             field,
             f"The field {field} is missing.",
-            hint=f'Add "{field}": power results have it, though no official checker has asked yet.',
+            hint=f'Add "{field}": power results have it, although no official checker requires it.',
             breaks_strict=False,
         )
     return FieldProblem(
@@ -262,7 +262,7 @@ def _missing(round_: Round, field: str) -> FieldProblem:
         f"The field {field} is missing.",
         hint=f'Add "{field}". {_COUNT_HINT}'
         if field in COUNT_FIELDS
-        else f'Add "{field}"; N/A where there is none.',
+        else f'Add "{field}"; N/A if there is none.',
         breaks_official=True,
     )
 
@@ -279,7 +279,7 @@ def _place_problems(
             FieldProblem(
                 "system-division",
                 "division",
-                "The division is not that of the path.",
+                "The division differs from the one in the path.",
                 division,
                 shortened(stated),
                 f'Write "{division}".',
@@ -292,7 +292,7 @@ def _place_problems(
             FieldProblem(
                 "system-submitter",
                 "submitter",
-                "The submitter is not that of the path.",
+                "The submitter differs from the one in the path.",
                 submitter,
                 shortened(stated),
                 f'Write "{submitter}".',
@@ -314,10 +314,10 @@ def _network_mode(stated: object, division: str) -> list[FieldProblem]:
         FieldProblem(
             "network-mode",
             "is_network",
-            "is_network is not what the division says.",
-            'the text "true"' if wanted else 'the text "false", or no such field',
+            "is_network does not agree with the division.",
+            'the string "true"' if wanted else 'the string "false", or no such field',
             shortened(stated),
-            "The network division measures over a network, the closed one does not.",
+            "The network division measures over a network, the closed division does not.",
             breaks_official=True,
         )
     ]
@@ -330,7 +330,7 @@ def _unknown(round_: Round, description: Mapping[str, object]) -> list[FieldProb
             "system-unknown-field",
             field,
             f"The field {field!r} is unknown.",
-            hint="Mend the name, or remove the field.",
+            hint="Correct the name, or remove the field.",
             breaks_strict=False,
         )
         for field in description

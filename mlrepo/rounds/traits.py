@@ -73,7 +73,7 @@ def flag(value: object) -> bool:
 def text(value: object) -> str:
     """Read a trait that is a text."""
     if not isinstance(value, str):
-        raise ValueError("a text")
+        raise ValueError("a string")
     return value
 
 
@@ -91,7 +91,7 @@ def word_of(*words: str) -> Callable[[object], str]:
 def texts(value: object) -> tuple[str, ...]:
     """Read a trait that is a list of texts."""
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("a list of texts")
+        raise ValueError("a list of strings")
     return tuple(value)
 
 
@@ -105,7 +105,7 @@ def numbers(value: object) -> tuple[int, ...]:
 def lists_of_texts(value: object) -> tuple[tuple[str, ...], ...]:
     """Read a trait that is a list of lists of texts."""
     if not isinstance(value, list):
-        raise ValueError("a list of lists of texts")
+        raise ValueError("a list of lists of strings")
     return tuple(texts(each) for each in value)
 
 
@@ -113,14 +113,14 @@ def pairs_of_texts(value: object) -> tuple[tuple[str, str], ...]:
     """Read a trait that is a list of pairs of texts."""
     found = lists_of_texts(value)
     if any(len(each) != 2 for each in found):
-        raise ValueError("a list of pairs of texts")
+        raise ValueError("a list of pairs of strings")
     return tuple((first, second) for first, second in found)
 
 
 def texts_by_name(value: object) -> Mapping[str, tuple[str, ...]]:
     """Read a trait that is an object with a list of texts for each name; order matters."""
     if not isinstance(value, dict):
-        raise ValueError("an object with lists of texts")
+        raise ValueError("an object with lists of strings")
     return {name: texts(each) for name, each in value.items()}
 
 
@@ -135,10 +135,10 @@ class Traits:
         "which official program judges: classic (one file) or modular (a package)",
     )
     binding_compliance = Trait(
-        True, flag, "each compliance test decides, and its run is judged as a performance run"
+        True, flag, "every compliance test must pass, and its run is judged as a performance run"
     )
     test05_may_be_faster = Trait(
-        True, flag, "TEST05 fails only where it is slower than the performance run"
+        True, flag, "TEST05 fails only if it is slower than the performance run"
     )
     one_of = Trait(
         [["Server", "Interactive"]],
@@ -162,7 +162,7 @@ class Traits:
             ["bert-99", "bert-99"],
         ],
         pairs_of_texts,
-        "texts in a directory's name, each with the benchmark that the checker takes it for",
+        "text in a directory's name, with the benchmark that the checker infers from it",
     )
     has_model_mapping = Trait(
         True, flag, "the open division names its models' benchmarks in model_mapping.json"
@@ -174,13 +174,13 @@ class Traits:
         "documentation/calibration.md", text, "where a submitter's calibration document is expected"
     )
     is_network_by_truth = Trait(
-        True, flag, 'any text in is_network asks for the network fields, "false" too'
+        True, flag, 'any string in is_network requires the network fields, even "false"'
     )
     division_in_any_case = Trait(
-        True, flag, "the division in a system description may differ from the path's in case"
+        True, flag, "the division in a system description may differ in case from the path's"
     )
     further_availabilities = Trait(
-        [], texts, "values of status that the checker takes besides its table of availabilities"
+        [], texts, "values of status that the checker accepts beyond its table of availabilities"
     )
     truncates_logs = Trait(
         True, flag, "accuracy logs are truncated, and accuracy.txt has the hash of the full one"
@@ -189,20 +189,20 @@ class Traits:
         True, flag, "each line of accuracy.txt with a metric counts, not only the last one"
     )
     asks_for_a_metric_in_open = Trait(
-        True, flag, "an open result must name an accuracy, too, as the metric of its benchmark"
+        True, flag, "an open result, too, must give an accuracy in its benchmark's metric"
     )
     prints_all_metrics = Trait(
-        True, flag, "the summary has all metrics with their names, not the number of the first one"
+        True, flag, "the summary gives all metrics by name, not only the value of the first"
     )
     ends_at_a_bad_accuracy = Trait(
         True, flag, "the checker skips a result whose accuracy run has no accuracy.txt"
     )
     trusts_the_error_count = Trait(
-        True, flag, "the count of errors in a performance log decides, whatever its lines say"
+        True, flag, "num_errors in a performance log decides, whatever its lines say"
     )
-    names_all_files = Trait(False, flag, "it is said which files the directory of a run may hold")
+    names_all_files = Trait(False, flag, "a run's directory may contain only the listed files")
     asks_for_images_in_open = Trait(
-        True, flag, "the images or videos of an accuracy run are asked for in the open division"
+        True, flag, "the images or videos of an accuracy run are required in open, too"
     )
     accuracy_sample_counts = Trait(
         ["effective_accuracy_sample_count", "qsl_reported_total_count"],
@@ -210,22 +210,22 @@ class Traits:
         "the keys of a detail log that count the samples of an accuracy run, the best first",
     )
     counts_samples_by_directory = Trait(
-        True, flag, "how many samples an accuracy run has is asked by the name of its directory"
+        True, flag, "how many samples an accuracy run needs is looked up by its directory's name"
     )
     samples_of_3d_unet = Trait(
         [42, 43], numbers, "how many samples the data set of 3D U-Net may have"
     )
     limits_tokens_by_log = Trait(
-        True, flag, "token latencies are held to the limits of the scenario that the log names"
+        True, flag, "token latencies must meet the limits of the scenario that the log names"
     )
     token_limited_scenarios = Trait(
         ["Server", "Interactive"], texts, "the scenarios in which token latencies are limited"
     )
     offline_samples_by_benchmark = Trait(
-        True, flag, "the samples of an Offline query are asked by benchmark, without a default"
+        True, flag, "the samples of an Offline query are set per benchmark, without a default"
     )
     infers_every_offline = Trait(
-        False, flag, "an Offline result with another log is always computed as from SingleStream"
+        False, flag, "an Offline result with another log is always computed like SingleStream"
     )
     reads_equal_issue_of_configuration = Trait(
         False, flag, "mlperf.conf and user.conf say whether samples are issued equally often"
@@ -233,21 +233,21 @@ class Traits:
     power_of_samples_only = Trait(
         True, flag, "power is the mean of the samples, not of every line with a number of watts"
     )
-    power_is_positive = Trait(True, flag, "samples of no power or less are left out of the mean")
+    power_is_positive = Trait(True, flag, "samples of 0 W or less are left out of the mean")
     power_clocks_have_zones = Trait(
-        False, flag, "the clocks of a power measurement are of the time zones that its files name"
+        False, flag, "the clocks of a power measurement are in the time zones that its files name"
     )
     energy_of_logged_queries = Trait(
-        True, flag, "energy is that of a query by the count in the log, not by its rate"
+        True, flag, "energy per query is computed with the log's query count, not its rate"
     )
     ends_at_an_issue = Trait(
-        True, flag, "the checker skips a result whose measurements have an issue, and counts one"
+        True, flag, "the checker skips a result whose measurements have an issue, as one error"
     )
     describes_power_analyzers = Trait(
         False, flag, "the measurements of a power result describe its analyzer in files"
     )
     takes_any_field = Trait(
-        True, flag, "the checker takes fields of a system description that are not texts"
+        True, flag, "the checker accepts fields of a system description that are not strings"
     )
 
 

@@ -39,7 +39,7 @@ def test_a_list_beyond_memory_is_refused_before_anything_starts(
     before = everything(root)
     done = mlrepo(root, *_RUN, *arguments, code=2)
     option = arguments[2] if arguments[2] != "--set" else "target_latency"
-    done.says("list of its queries", "that are available", option)
+    done.says("all its queries", "that are available", option)
     assert everything(root) == before
     assert not spooled(root)
 
@@ -48,7 +48,7 @@ def test_a_peak_search_from_such_a_rate_is_refused_in_the_same_words(root: Path)
     """Whatever starts a run: the check is the run's."""
     common = ("--model", "digits", "--backend", "null", "--qps", "1e9")
     done = mlrepo(root, "bench", "peak", "--scenario", "Server", *common, code=2)
-    done.says("list of its queries", "--qps")
+    done.says("all its queries", "--qps")
     assert not spooled(root)
 
 

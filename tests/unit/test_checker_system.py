@@ -143,7 +143,7 @@ def test_a_null_field_breaks_strict_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_a_damaged_file_is_a_finding(tmp_path: Path, data: bytes) -> None:
-    """A file that is no JSON object never raises."""
+    """A file that is not a JSON object never raises."""
     scope = scope_of(tmp_path, "v6.1", {})
     (tmp_path / "closed/Acme/systems/alpha.json").write_bytes(data)
     assert not judge_system(Docket(scope))

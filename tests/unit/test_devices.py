@@ -238,7 +238,7 @@ class _Silent(_Elsewhere):
 def test_a_backend_on_another_device_than_asked_is_refused() -> None:
     """Whoever wrote it."""
     assert described_on(_Elsewhere(), "elsewhere", "cpu")["device"] == "cpu"
-    with pytest.raises(UserError, match="was asked for cuda, and runs on cpu"):
+    with pytest.raises(UserError, match="was requested on cuda, but runs on cpu"):
         described_on(_Elsewhere(), "elsewhere", "cuda")
     with pytest.raises(UserError, match="does not say what it runs on"):
         described_on(_Silent(), "silent", "cpu")

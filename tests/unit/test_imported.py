@@ -201,7 +201,7 @@ def test_the_settings_of_a_log_tell_the_test(logs: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("TEST FAIL", "failed"), ("NO TEST PASS", "part of a line"), ("", "failed")],
+    [("TEST FAIL", "failed"), ("NO TEST PASS", "not a line of its own"), ("", "failed")],
 )
 def test_a_test_that_did_not_pass_is_invalid(logs: Path, text: str, said: str) -> None:
     """The checker's finding is the reason."""

@@ -95,7 +95,7 @@ def test_a_rate_whose_queries_memory_does_not_hold_ends_the_search() -> None:
 
     def run(request: BenchRequest, label: str) -> ConcludedRun:
         if (request.qps or 0.0) * (request.time or 0.0) > 1e6:
-            raise QueryListError("LoadGen makes the list of its queries before the run: too long.")
+            raise QueryListError("LoadGen generates all its queries before the run: too long.")
         return small(request, label)
 
     system.run = run  # type: ignore[method-assign]
@@ -103,7 +103,7 @@ def test_a_rate_whose_queries_memory_does_not_hold_ends_the_search() -> None:
     assert peak.confirmed is None
     assert peak.value is not None
     assert 1000.0 < peak.value < 200_000.0
-    assert "list of its queries" in peak.reason
+    assert "all its queries" in peak.reason
     with pytest.raises(QueryListError):
         _search(system, qps=1e9).find()
 

@@ -249,7 +249,7 @@ def test_no_command_line_is_made_for_a_shell() -> None:
         ({"backend": {"threads": 0}}, "backend.threads is out of range"),
         ({"loadgen": {"effective": None}}, "loadgen.effective is missing"),
         ({"placement": {"placed": False, "path": None, "reason": "", "forced": False}}, "path"),
-        ({"argv": ["a", 1]}, "argv holds something that is not a text"),
+        ({"argv": ["a", 1]}, "argv has something that is not a string"),
         ({"started": "2026-13-01T00:00:00Z"}, "started is not a time"),
         ({"placement": {"placed": "no", "path": "", "reason": "", "forced": False}}, "placed"),
         (

@@ -80,7 +80,7 @@ def test_a_zero_that_counts_as_empty_is_explained() -> None:
     """The number 0 is empty to the official checker, the text "0" is not."""
     found = [p for p in _problems(accelerators_per_node=0) if p.rule == "system-field-empty"]
     assert [p.field for p in found] == ["accelerators_per_node"]
-    assert 'the text "0"' in found[0].hint
+    assert 'the string "0"' in found[0].hint
     rules = {p.rule for p in _problems(accelerators_per_node="0", accelerator_model_name="N/A")}
     assert "system-field-empty" not in rules
     assert "system-accelerators" not in rules

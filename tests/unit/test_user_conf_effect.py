@@ -98,7 +98,7 @@ def test_what_the_command_line_overrules_is_noted() -> None:
     typed = {"m.Offline.min_duration": "0", "m.Offline.target_qps": "5"}
     (note,) = overruled(conf, typed, "x.conf")
     assert note.startswith("x.conf:1: *.*.min_duration has no effect")
-    assert note.endswith("the command line makes it 0.")
+    assert note.endswith("the command line sets it to 0.")
 
 
 def test_a_file_for_all_benchmarks_is_judged_without_one() -> None:

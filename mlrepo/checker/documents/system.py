@@ -91,4 +91,4 @@ def _judge_texts(scope: Scope, path: str, reported: Container[str]) -> Breaches:
     for field in _TEXTS:
         value = scope.system.get(field, "")
         if not isinstance(value, str) and field not in reported:
-            yield Breach("system-text", path, f"The field {field!r} is no text.", actual=value)
+            yield Breach("system-text", path, f"The field {field!r} is not a string.", actual=value)
