@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ.pop("EMAIL", None)
     os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would fit it
+    # Without bytecode each of some thousand commands would compile the whole of mlrepo.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ |= {
         "HOME": home,
         "GIT_CONFIG_GLOBAL": str(Path(home) / ".gitconfig"),

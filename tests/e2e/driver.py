@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.samples import git
+from tests.warm import ran
 
 MLREPO = (sys.executable, "-m", "mlrepo.cli.main")
 THIRDPARTY = Path(__file__).parent / "thirdparty"
@@ -72,17 +73,8 @@ def environment(**changes: str | None) -> dict[str, str]:
 
 def mlrepo(cwd: Path, *arguments: str, code: int | None = 0, **environ: str | None) -> Done:
     """Run ``mlrepo`` in ``cwd``, assert its exit code, and that nobody ever sees a traceback."""
-    ran = subprocess.run(
-        [*MLREPO, *arguments],
-        cwd=cwd,
-        env=environment(**environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    done = Done(ran.returncode, ran.stdout, ran.stderr)
+    finished = ran(arguments, cwd, environment(**environ))
+    done = Done(finished.returncode, finished.stdout, finished.stderr)
     assert code is None or done.code == code, f"{done.code}: {done.out[:1500]}{done.err}"
     assert "Traceback" not in done.out + done.err, done.err
     return done

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from mlrepo.repository.history import recorded_runs
 from mlrepo.repository.raw_garbage import find_garbage
 from mlrepo.repository.recorder import Recorder
 from mlrepo.repository.submission_branch import read_submission
+from tests.e2e.driver import mlrepo
 from tests.samples import git, sample_composition, sample_files, sample_run_id
 
 _GOOD, _BAD = Experiment("good"), Experiment("bad")
@@ -105,14 +104,12 @@ def test_the_others_go_on_and_the_way_out_is_one(
     _record(again, _GOOD, 3)
     with pytest.raises(UserError, match="cannot be read"):
         find_garbage(repository, 0.0)
-    told = _mlrepo(results.root, "log")
-    assert told.returncode == 1
-    assert said.message in told.stderr
-    assert sample_run_id(0) in told.stdout
-    assert _mlrepo(results.root, "show", sample_run_id(0)).returncode == 0
-    doctor = _mlrepo(results.root, "doctor")
-    assert doctor.returncode == 1
-    assert said.message in doctor.stdout
+    told = mlrepo(results.root, "log", code=1)
+    assert said.message in told.err
+    assert sample_run_id(0) in told.out
+    mlrepo(results.root, "show", sample_run_id(0))
+    doctor = mlrepo(results.root, "doctor", code=1)
+    assert said.message in doctor.out
     if left:
         return
     with pytest.raises(DamagedBranch):
@@ -123,7 +120,7 @@ def test_the_others_go_on_and_the_way_out_is_one(
         subprocess.run(command, shell=True, cwd=results.root, check=True, capture_output=True)
     assert read_tip(find_repository(results.root), _BAD.ref) is not None
     assert first in git(results.root, "log", "--format=%H", "exp/bad")
-    assert _mlrepo(results.root, "log").returncode == 0
+    mlrepo(results.root, "log")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage\n", b"\0" * 300])
@@ -135,11 +132,10 @@ def test_broken_packed_references_are_no_empty_repository(
     git(results.root, "pack-refs", "--all")
     (results.root / ".git" / "packed-refs").write_bytes(content)
     for command in ("log", "status", "doctor"):
-        told = _mlrepo(results.root, command)
-        assert told.returncode == 1, told.stderr
-        assert "cannot be read" in told.stdout + told.stderr
+        told = mlrepo(results.root, command, code=1)
+        assert "cannot be read" in told.out + told.err
     for words in ("raw", "list"), ("show", "latest"), ("select", "--dry-run"):
-        assert _mlrepo(results.root, *words).returncode in (0, 1, 2)
+        assert mlrepo(results.root, *words, code=None).code in (0, 1, 2)
 
 
 def test_an_object_of_one_run_lost_names_the_run(
@@ -149,13 +145,11 @@ def test_an_object_of_one_run_lost_names_the_run(
     _record(recorder, _GOOD, 0)
     _record(recorder, _BAD, 1)
     _lose(f"exp/bad:runs/{sample_run_id(1)}/run.json")(results.root)
-    lost = _mlrepo(results.root, "show", sample_run_id(1))
-    assert lost.returncode == 2
-    assert "missing or damaged" in lost.stderr
-    assert _mlrepo(results.root, "show", sample_run_id(0)).returncode == 0
-    doctor = _mlrepo(results.root, "doctor")
-    assert doctor.returncode == 1
-    assert sample_run_id(1) in doctor.stdout
+    lost = mlrepo(results.root, "show", sample_run_id(1), code=2)
+    assert "missing or damaged" in lost.err
+    mlrepo(results.root, "show", sample_run_id(0))
+    doctor = mlrepo(results.root, "doctor", code=1)
+    assert sample_run_id(1) in doctor.out
     with pytest.raises(UserError, match="none is deleted"):
         find_garbage(find_repository(results.root), 0.0)
 
@@ -177,18 +171,6 @@ def test_a_branch_in_the_way_is_named_before_measuring(
     assert f"git branch -m {other}" in refused.value.hint
     git(results.root, "branch", "-m", other, "elsewhere")
     _record(recorder, experiment, 0)
-
-
-def _mlrepo(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlrepo.cli.main", *arguments],
-        cwd=root,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_damaged_submission_branch_is_named(results: ResultsRepository) -> None:
