@@ -20,7 +20,7 @@ _PROCESSES = 8
 
 
 @pytest.mark.parametrize("layout", ["one branch", "a branch each"])
-@pytest.mark.parametrize("count", [25, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_no_run_is_lost_among_eight_processes_and_git_gc(
     results: ResultsRepository, layout: str, count: int
 ) -> None:

@@ -83,7 +83,7 @@ def test_bytes_that_are_no_text_are_an_error(data: bytes) -> None:
     [
         "a = " + "[" * 100_000,
         "a = " + "[" * 400 + "]" * 400,
-        pytest.param(".".join("a" * 30_000) + " = 1", marks=pytest.mark.long),
+        ".".join("a" * 3_000) + " = 1",
         "[" + ".".join("a" * 200) + "]",
         "a = {b = " * 2000,
         "x = 'y'\n" * 100_000,
