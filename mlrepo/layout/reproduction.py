@@ -6,11 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlrepo.record.first_requests import repeated_run
-from mlrepo.record.plans import CompliancePlan, RunPlan
-from mlrepo.record.request import Request, argv
-from mlrepo.record.run_request import Where
-
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
@@ -21,6 +16,12 @@ def bench_command(record: RunRecord, user_conf: str = "user.conf") -> tuple[str,
     ``user_conf`` is the file with its LoadGen settings. A compliance test follows its performance
     run and takes that run's settings. Of a model file the name is known, not where it is.
     """
+    # Slow to import, and most users of this room write no command.
+    from mlrepo.record.first_requests import repeated_run
+    from mlrepo.record.plans import CompliancePlan, RunPlan
+    from mlrepo.record.request import Request, argv
+    from mlrepo.record.run_request import Where
+
     run = repeated_run(record)
     where = Where(platform=record.platform if record.platform != "none" else "")
     if run.model_file is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlrepo.compliance import in_order
 from mlrepo.errors import UserError
@@ -17,10 +18,12 @@ from mlrepo.record import (
     PERFORMANCE,
     PROBE_TAG,
     VALID,
-    RunRecord,
 )
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import Place, Round
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 _Kind = tuple[str, str]
 _RESULT = ("Division", "Submitter", "System", "Benchmark", "Scenario")

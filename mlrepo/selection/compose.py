@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
@@ -19,7 +20,6 @@ from mlrepo.layout.documents import (
 from mlrepo.layout.eligibility import not_compared
 from mlrepo.layout.files import logs_of, user_conf_path
 from mlrepo.paths import RepoPath
-from mlrepo.record import RunRecord
 from mlrepo.repository.commit_view import CommitView, Existing
 from mlrepo.repository.recorder import RUNS
 from mlrepo.rounds import Round
@@ -27,6 +27,9 @@ from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 from mlrepo.selection.choose import ChosenResult, SelectableRun
 from mlrepo.systems.description import open_fields
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 # What a submission generates; anything else below DIVISION/SUBMITTER is the submitter's own.
 _GENERATED = frozenset({"results", "measurements", "compliance", "systems"})

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.proposal.selected import selected_runs
-from mlrepo.record import ACCURACY, PERFORMANCE, RunRecord
+from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_record, recorded_runs
 from mlrepo.repository.submission_branch import read_submission
 from mlrepo.rounds import Round
 from mlrepo.selection.choose import ChosenResult, SelectableRun
 from mlrepo.shell import quoted
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 _RESULT = ("Round", "Division", "Submitter", "System", "Backend", "Benchmark", "Scenario")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.logs.detail import parse_detail
-from mlrepo.record import ACCURACY, VALID, Metric, RunRecord
+from mlrepo.record import ACCURACY, VALID, Metric
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, read_file
 from mlrepo.rounds import Round
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 
 def why_not_proved(
