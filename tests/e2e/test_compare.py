@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mlrepo.cli.main import main
 from tests.e2e.driver import as_another_machine, mlrepo
 from tests.samples import git
 
@@ -75,6 +78,27 @@ def test_one_run_a_side_says_nothing_of_noise(measured: Path) -> None:
     assert len(all_) == 8
 
 
+def test_ten_sides_are_readable_at_any_width(
+    measured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No line is too wide, no value is lost, and equal settings are said once."""
+    [run] = _runs(measured, "--scenario", "SingleStream", "--mode", "performance")
+    monkeypatch.chdir(measured)
+    for width in (60, 80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert main(["compare", *[run] * 30]) == 0
+        shown = capsys.readouterr().out
+        assert max(map(len, shown.splitlines())) <= width
+        headers = [line.split() for line in shown.splitlines() if line.startswith("METRIC")]
+        sides = [word for words in headers for word in words if word not in ("METRIC", "UNIT")]
+        assert sides[:10] == list("ABCDEFGHIJ")
+        assert sides[25:] == ["Z", "AA", "AB", "AC", "AD"]
+        assert "AD ÷ A 1.000: equal" in shown
+    monkeypatch.delenv("COLUMNS")
+    assert main(["compare", run, run]) == 0
+    assert "B÷A" in capsys.readouterr().out
+
+
 def test_two_systems_are_never_compared_in_silence(root: Path) -> None:
     """Another processor under the same name is another system, told before any figure."""
     offline = (*RUN, "--scenario", "Offline", "--count", "50")
@@ -97,8 +121,8 @@ def test_two_systems_are_never_compared_in_silence(root: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused(measured: Path) -> None:
     """One side only, nothing recorded under a name, or nothing in common."""
-    mlrepo(measured, "compare", code=2).says("two sides at least")
-    mlrepo(measured, "compare", "latest", code=2).says("two sides at least")
+    mlrepo(measured, "compare", code=2).says("at least two sides")
+    mlrepo(measured, "compare", "latest", code=2).says("at least two sides")
     mlrepo(measured, "compare", "latest", "tag:nothing", code=2).says("No VALID run", "tag:NAME")
     mlrepo(measured, "compare", "latest", "exp/nothing", code=2).says("No VALID run")
     mlrepo(measured, "compare", "latest", "nothing", code=2).says("No recorded run matches")

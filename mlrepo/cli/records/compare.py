@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.context import current_repository
-from mlrepo.cli.render import print_json, print_table, style
+from mlrepo.cli.render import print_json, print_table, style, verdict
+from mlrepo.cli.table import display_width, output_width, table_lines
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
 
     if len(sides) < 2:
         raise UserError(
-            "A comparison needs two sides at least.",
+            "A comparison needs at least two sides.",
             hint="For example: mlrepo compare 3fa9c1 latest",
         )
     repository = current_repository()
@@ -85,49 +88,116 @@ def print_comparison(one: Comparison) -> None:
     benchmark, scenario, mode, test = one.kind
     title = f"{benchmark} {scenario} {test or mode}"
     click.echo(style(title, bold=True))
-    letters = [chr(ord("A") + number % 26) for number in range(len(one.sides))]
-    for letter, name, runs in zip(letters, one.sides, one.runs, strict=True):
-        newest = runs[0]
-        more = f"{len(runs)} runs, the newest " if len(runs) > 1 else ""
-        click.echo(
-            f"  {letter}  {name}: {more}{newest.run} on {newest.system} {newest.validity}"
-            f"{_disturbed(runs)}"
-        )
+    letters = [_letter(number) for number in range(len(one.sides))]
+    _print_sides(one, letters)
     if one.systems:
         click.echo(
             style("  THE SYSTEMS DIFFER", fg="yellow", bold=True)
             + ": the ratio is not that of two settings.",
         )
         _print_differences(one.systems, letters)
-    print_table(
-        ("METRIC", "UNIT", *letters, *(f"{letter}÷A" for letter in letters[1:])),
-        [_row(figure) for figure in (one.result, *one.metrics)],
-        right=tuple(range(2, 1 + 2 * len(letters))),
-    )
-    for letter, verdict, ratio in zip(letters[1:], one.verdicts, one.result.ratios, strict=True):
+    _print_figures((one.result, *one.metrics), letters)
+    for letter, said, ratio in zip(letters[1:], one.verdicts, one.result.ratios, strict=True):
         number = "" if ratio is None else f" {_ratio(ratio)}"
         on = " (on different systems)" if one.systems else ""
-        click.echo(style(f"  {letter} ÷ A{number}: {verdict}{on}", bold=True))
+        click.echo(style(f"  {letter} ÷ A{number}: {said}{on}", bold=True))
     if one.settings:
         click.echo("  settings that differ")
         _print_differences(one.settings, letters)
 
 
+def _letter(number: int) -> str:
+    """Return what a side is called in the tables: A to Z, then AA, AB …"""
+    before, last = divmod(number, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("A") + last)
+
+
+def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
+    rows: list[tuple[str, ...]] = [
+        (
+            letter,
+            name,
+            str(len(runs)),
+            runs[0].run,
+            runs[0].system,
+            verdict(runs[0].validity),
+            _disturbed(runs),
+        )
+        for letter, name, runs in zip(letters, one.sides, one.runs, strict=True)
+    ]
+    header: tuple[str, ...] = ("", "SIDE", "RUNS", "NEWEST RUN", "SYSTEM", "VERDICT", "DISTURBED")
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    print_table(
+        header, rows, right=(2,), drop=("SYSTEM", "NEWEST RUN"), cut="SIDE", tail="NEWEST RUN"
+    )
+
+
 def _disturbed(runs: Sequence[RunRecord]) -> str:
+    """Return how many of the runs other processes disturbed; '' for none."""
     disturbed = sum(bool(run.load.noise.disturbances) for run in runs)
     if not disturbed:
         return ""
-    number = f"{disturbed} of them " if len(runs) > 1 else ""
-    return f", {number}disturbed by other processes"
+    return f"{disturbed} of {len(runs)}" if len(runs) > 1 else "yes"
+
+
+def _print_figures(figures: Sequence[Figure], letters: Sequence[str]) -> None:
+    """Print all values and ratios in one table, or, where it does not fit, values in several."""
+    header = ("METRIC", "UNIT", *letters, *(f"{letter}÷A" for letter in letters[1:]))
+    rows = [_row(figure) for figure in figures]
+    right = range(2, len(header))
+    width = output_width()
+    lines, _ = table_lines(header, rows, right=right)
+    if width is None or max(map(display_width, lines)) <= width:
+        print_table(header, rows, right=right)
+        return
+    for sides in _fitting(rows, letters, width):
+        columns = (0, 1, *(2 + side for side in sides))
+        print_table(
+            [header[i] for i in columns],
+            [[row[i] for i in columns] for row in rows],
+            right=range(2, len(columns)),
+            drop=("UNIT",),
+            cut="METRIC",
+        )
+    click.echo(f"(no room in {width} columns for the ratios of metrics; --json has them)")
+
+
+def _fitting(
+    rows: Sequence[Sequence[str]], letters: Sequence[str], width: int
+) -> Iterator[list[int]]:
+    """Yield the sides in groups whose columns fit below each other into the width."""
+    columns = list(zip(*rows, strict=True))
+    names = [max(map(display_width, column)) for column in columns[:2]]
+    room = width - sum(names) - 2
+    group: list[int] = []
+    used = 0
+    for side, letter in enumerate(letters):
+        wide = 2 + max(map(display_width, (letter, *columns[2 + side])))
+        if group and used + wide > room:
+            yield group
+            group, used = [], 0
+        group.append(side)
+        used += wide
+    yield group
 
 
 def _print_differences(differences: Sequence[Difference], letters: Sequence[str]) -> None:
+    """Print the values of each, with the letters of all sides that have it, in lines that fit."""
     for difference in differences:
-        told = "; ".join(
-            f"{letter} {_shortened(value) or '-'}"
-            for letter, value in zip(letters, difference.values, strict=True)
+        sides: dict[str, list[str]] = {}
+        for letter, value in zip(letters, difference.values, strict=True):
+            sides.setdefault(_shortened(value) or "-", []).append(letter)
+        values = "; ".join(f"{' '.join(having)} {value}" for value, having in sides.items())
+        lines = textwrap.wrap(
+            f"{difference.name}: {values}",
+            width=output_width() or sys.maxsize,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
         )
-        click.echo(f"    {difference.name}: {told}")
+        click.echo("\n".join(lines))
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
