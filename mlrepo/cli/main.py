@@ -75,6 +75,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mlrepo.cli.submission.import_",
         "Read published results, or LoadGen logs, into the records of this repository.",
     ),
+    "export": (
+        "mlrepo.cli.repository.export",
+        "Write results as ordinary files: the layout of the round, or the files of runs.",
+    ),
+    "path": (
+        "mlrepo.cli.repository.path",
+        "Say where files are: print one path, or all with what is there.",
+    ),
     "round": (
         "mlrepo.cli.repository.round",
         "Show the rules of each round, and import those of a new one.",

@@ -84,7 +84,10 @@ def table_lines(
 
 def no_room(hidden: Sequence[str], width: int | None) -> str:
     """Return the line that says which columns were left out."""
-    return f"(no room in {width} columns for {', '.join(hidden)})"
+    import textwrap
+
+    text = f"(no room in {width} columns for {', '.join(hidden)})"
+    return textwrap.fill(text, width or len(text))
 
 
 def _fitted(

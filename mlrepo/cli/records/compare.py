@@ -160,7 +160,7 @@ def _print_figures(figures: Sequence[Figure], letters: Sequence[str]) -> None:
             drop=("UNIT",),
             cut="METRIC",
         )
-    click.echo(f"(no room in {width} columns for the ratios of metrics; --json has them)")
+    click.echo("(the ratios of metrics do not fit; --json has them)")
 
 
 def _fitting(
