@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrepo.cli.context import current_repository, redactor, resolver
+from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import print_json, style
 from mlrepo.settings import SETTINGS
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.health import Check
 
+_LEAST_FREE = 1 << 30
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
@@ -51,6 +52,8 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         mended += _recover(repository)
     mended += _restore_platform(repository) if fix else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
+    if not quick:
+        checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
     if as_json:
         print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
@@ -63,6 +66,25 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
             if check.hint:
                 click.echo(f"{'':<19}{check.hint}")
     return 1 if any(check.status == PROBLEM for check in checks) else 0
+
+
+def _disk(repository: ResultsRepository) -> Check:
+    """Report what takes disk space: in this clone, and of this user for all repositories."""
+    from mlrepo.repository.disk import disk_words, free_space, size_below
+    from mlrepo.repository.health import OK, WARNING, Check
+
+    store = repository.store
+    sizes = {
+        "recorded history": size_below(repository.common_dir / "objects"),
+        "full logs": size_below(store / "raw"),
+        "other files of mlrepo": size_below(store) - size_below(store / "raw"),
+        "models, data sets and caches": size_below(user_directory()),
+    }
+    free = free_space(repository.root)
+    found = disk_words(sizes, free)
+    if free < _LEAST_FREE:
+        return Check("disk", WARNING, found, "Make room: an accuracy log may take gigabytes.")
+    return Check("disk", OK, found)
 
 
 def _restore_platform(repository: ResultsRepository) -> list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
+
+if TYPE_CHECKING:
+    from mlrepo.repository.raw_store import RawStore
 
 
 @click.group("raw")
@@ -42,7 +46,7 @@ def list_(as_json: bool) -> None:
         print_json("mlrepo.raw/1", {"logs": logs})
         return
     if not entries:
-        click.echo("No full log is kept here: no accuracy log had to be truncated.", err=True)
+        click.echo("No full log is kept here: no accuracy log was truncated.", err=True)
         return
     print_table(
         ("SHA-256", "BYTES", "RUN"),
@@ -64,6 +68,7 @@ def export(run: str, output: Path | None) -> None:
     """
     from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
     from mlrepo.repository.history import find_run, load_record
+    from mlrepo.repository.ignored import ignore_here
     from mlrepo.repository.raw_store import RawStore
 
     repository = current_repository()
@@ -82,7 +87,60 @@ def export(run: str, output: Path | None) -> None:
     for name, log in full.items():
         target = output or Path(f"{record.run}-{name}")
         RawStore(repository.store / "raw").export(log.full_sha256, target)
-        click.echo(f"wrote {target} ({log.full_size} bytes)")
+        ignored = ", which Git ignores in this clone" if ignore_here(repository, target) else ""
+        click.echo(f"wrote {target} ({log.full_size} bytes){ignored}")
+
+
+@command.command("backup")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
+def backup(directory: Path, as_json: bool) -> int:
+    """Copy the full logs to a directory, such as one on another disk; each is verified.
+
+    They are on this machine only: pushing and cloning takes the commits, not the full logs. Logs
+    that the directory has are compared and not copied again; nothing in it is deleted. Exit code:
+    1 if a log here is damaged.
+
+    \b
+    Example:
+      mlrepo raw backup /mnt/backup/raw
+    """
+    from mlrepo.repository.raw_store import RawStore
+
+    here = RawStore(current_repository().store / "raw")
+    return _copy(here, RawStore(directory), directory, as_json=as_json)
+
+
+@command.command("restore")
+@click.argument("directory", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
+def restore(directory: Path, as_json: bool) -> int:
+    """Copy back the full logs that are missing or damaged here; each is verified.
+
+    \b
+    Example:
+      mlrepo raw restore /mnt/backup/raw
+    """
+    from mlrepo.repository.raw_store import RawStore
+
+    here = RawStore(current_repository().store / "raw")
+    return _copy(RawStore(directory), here, directory, as_json=as_json)
+
+
+def _copy(source: RawStore, target: RawStore, directory: Path, *, as_json: bool) -> int:
+    from mlrepo.repository.raw_copy import copy_logs
+
+    done = copy_logs(source, target)
+    if as_json:
+        print_json("mlrepo.raw.copy/1", {"directory": str(directory.absolute()), **vars(done)})
+    else:
+        click.echo(
+            f"copied {_logs(len(done.copied))} ({done.size} bytes) to {target.root}; "
+            f"{done.there} there already"
+        )
+    for sha256 in done.damaged:
+        click.echo(f"{source.root / sha256} is damaged: not copied", err=True)
+    return 1 if done.damaged else 0
 
 
 @command.command("gc")

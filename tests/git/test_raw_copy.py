@@ -1,0 +1,97 @@
+"""Full logs are backed up and come back: each verified, only what is missing copied."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from mlrepo.cli.main import main
+from mlrepo.errors import UserError
+from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.disk import disk_words, readable_size, size_below
+from mlrepo.repository.raw_copy import copy_logs
+from mlrepo.repository.raw_store import RawStore
+
+
+def _store(root: Path, tmp_path: Path, *texts: bytes) -> tuple[RawStore, list[str]]:
+    store = RawStore(root)
+    names = []
+    for text in texts:
+        (tmp_path / "log").write_bytes(text)
+        names.append(store.add(tmp_path / "log"))
+        (tmp_path / "log").unlink()
+    return store, names
+
+
+def test_a_backup_has_what_is_missing_and_repairs_what_is_damaged(tmp_path: Path) -> None:
+    """A second one copies nothing; a damaged source is never copied."""
+    store, (one, two) = _store(tmp_path / "raw", tmp_path, b"one" * 1000, b"two" * 1000)
+    store.pin(two, "closed/Acme/accuracy/mlperf_log_accuracy.json")
+    target = RawStore(tmp_path / "backup" / "raw")
+    first = copy_logs(store, target)
+    assert sorted(first.copied) == sorted([one, two])
+    assert (first.size, first.there, first.damaged) == (6000, 0, ())
+    assert (target.root / one).read_bytes() == b"one" * 1000
+    assert target.pinned() == store.pinned()
+    again = copy_logs(store, target)
+    assert (again.copied, again.there) == ((), 2)
+    for kept, text in ((target.root / one, b"x" * 3000), (store.root / two, b"y" * 3000)):
+        kept.chmod(0o644)
+        kept.write_bytes(text)
+    (target.root / two).unlink()
+    third = copy_logs(store, target)
+    assert (third.copied, third.damaged) == ((one,), (two,))
+    assert [path.name for path in target.root.iterdir() if not path.suffix] == [one]
+
+
+def test_a_backup_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """A file in its place; what is there stays."""
+    store, _ = _store(tmp_path / "raw", tmp_path, b"one")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        copy_logs(store, RawStore(tmp_path / "file" / "raw"))
+
+
+def test_what_was_lost_comes_back(
+    results: ResultsRepository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the commands; a damaged log of the backup is named, with exit code 1."""
+    monkeypatch.chdir(results.root)
+    store, (one,) = _store(results.store / "raw", tmp_path, b"one" * 1000)
+    away = tmp_path / "away"
+    assert main(["raw", "backup", str(away)]) == 0
+    assert "copied 1 log (3000 bytes)" in capsys.readouterr().out
+    (store.root / one).unlink()
+    assert main(["raw", "restore", str(away)]) == 0
+    assert hashlib.sha256((store.root / one).read_bytes()).hexdigest() == one
+    (store.root / one).unlink()
+    (away / one).chmod(0o644)
+    (away / one).write_bytes(b"other")
+    assert main(["raw", "restore", str(away)]) == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert store.entries() == []
+    assert main(["path", "raw"]) == 0
+    assert capsys.readouterr().out.strip() == str(store.root)
+
+
+def test_disk_use_counts_files_and_follows_no_link(tmp_path: Path) -> None:
+    """In units that people read."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "one").write_bytes(b"x" * 1500)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    length = len(str(tmp_path))
+    assert size_below(tmp_path / "a") == 1500 + length
+    assert size_below(tmp_path / "absent") == 0
+    assert [readable_size(size) for size in (0, 999, 1000, 1_234_567, 2 * 10**15)] == [
+        "0 bytes",
+        "999 bytes",
+        "1 kB",
+        "1.23 MB",
+        "2e+03 TB",
+    ]
+    assert disk_words({"logs": 0, "history": 2000}, 10**9) == "2 kB of history; 1 GB free"
