@@ -80,7 +80,7 @@ def command(
     \b
     Example:
       mlrepo log --scenario offline --valid -n 10
-      mlrepo log --since '2 weeks' --sort -result --columns run,start,result,threads
+      mlrepo log --since 2w --sort -result --columns run,start,result,threads
       mlrepo log --format csv > runs.csv
     """
     from itertools import islice
