@@ -15,14 +15,13 @@ from mlrepo.bench.inputs import find_dataset
 from mlrepo.bench.recorded import as_recorded, recorded_model
 from mlrepo.bench.request import BenchRequest, RecordedInputs
 from mlrepo.bench.run import Bench
-from mlrepo.bench.suite import without_suite_tags
 from mlrepo.differences import Difference, differing, machine_facts
 from mlrepo.distributions import installed_packages
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import RunRecord
+from mlrepo.record import PROBE_TAG, RunRecord
 from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
@@ -118,7 +117,8 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
     )
     request = replace(
         as_recorded(bench, run, record, model),
-        tags=(*without_suite_tags(t for t in record.tags if t != REPLAY_TAG), REPLAY_TAG),
+        # The tags of the record name other runs; that it is a probe is true of both.
+        tags=(*(tag for tag in record.tags if tag == PROBE_TAG), REPLAY_TAG),
         replays=recorded,
     )
     if not record.test:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlrepo.backends.devices import Device
@@ -30,7 +30,7 @@ from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import PERFORMANCE, run_stamp
-from mlrepo.record.first_requests import BEGAN, request_of
+from mlrepo.record.first_requests import request_of
 from mlrepo.record.plans import SuitePlan
 from mlrepo.record.request import Request
 from mlrepo.repository.discovery import ResultsRepository
@@ -232,11 +232,6 @@ def parse_duration(text: str) -> float:
         raise UserError(f"{text!r} is not a duration.", hint="Write 3h, 90m, or 45s.")
     factor = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
     return float(match[1]) * factor[(match[2] or "").lower()]
-
-
-def without_suite_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return the user's tags, without those of a suite."""
-    return tuple(tag for tag in tags if tag != SUITE_TAG and not BEGAN.fullmatch(tag))
 
 
 def last_suite(

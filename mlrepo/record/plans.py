@@ -174,7 +174,7 @@ class ReplayPlan(CommandPlan):
     """``mlrepo bench replay``: ``run`` is the recorded run's id; as typed, also a commit."""
 
     NAME = "replay"
-    RUN = ("agreement_check",)
+    RUN = ("tags", "agreement_check")
     WHERE = ("system", "experiment")
 
     run: ChosenRun = required(about="")

@@ -54,7 +54,8 @@ def command(
     RUN is a run id, a part of one, a commit, `latest` or `latest~1`. Model and data set must be the
     recorded ones to the byte; LoadGen's settings are those that the run had, estimates included.
     What else differs on this machine is said before it starts. A command prefix or backend options
-    that were not typed on this machine are shown, and run only with your consent.
+    that were not typed on this machine are shown, and run only with your consent. The new run has
+    the tag `replay` and those of --tag, not those of the recorded run.
 
     Exit code: 0 VALID, 1 INVALID or failed.
 
@@ -77,6 +78,8 @@ def command(
     repository = current_repository()
     found = find_run(repository, plan.run)
     record = load_record(repository, found)
+    if found.curation.hidden:
+        click.echo(f"The run {found.run} {found.curation.why_hidden}.", err=True)
     where = Where(**{key: getattr(record, key) for key in RECORDED})
     settings = settings_of(where, record.run)
     if plan.on_this_system:
@@ -99,7 +102,11 @@ def command(
         return 0
     before_runs(bench)
     label = f"{record.benchmark} {record.scenario} {record.test or record.mode}"
-    asked = replace(planned.request, agreement_check=request.run.agreement_check)
+    asked = replace(
+        planned.request,
+        tags=(*request.run.tags, *planned.request.tags),
+        agreement_check=request.run.agreement_check,
+    )
     done = run_one(bench, asked, f"replay {label}")
     [comparison] = compare(
         [find_side(repository, one) for one in (record.run, done.record.run)], repository.rounds
