@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mlrepo.curation.withdraw import Decision, restore, withdraw
+from mlrepo.curation.decide import Decision
+from mlrepo.curation.withdraw import restore, withdraw
 from mlrepo.layout.place import place_or_say_why
 from mlrepo.paths import RepoPath
 from mlrepo.record import RunRecord, configuration_digest

@@ -55,7 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("mlrepo.cli.records.compare", "Compare runs, results or branches side by side."),
     "run": (
         "mlrepo.cli.records.run",
-        "Withdraw, restore and annotate recorded runs.",
+        "Withdraw, restore, annotate and move recorded runs.",
     ),
     "select": (
         "mlrepo.cli.submission.select",

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 from mlrepo.curation.layout import NewLayout, Redecided, Replaced
 from mlrepo.errors import UserError
-from mlrepo.repository.acts import Act, next_id
+from mlrepo.paths import RepoPath
+from mlrepo.repository.acts import ACTS, PRUNE, RESTORE, Act, next_id
 from mlrepo.repository.branch_changes import BranchChange, change_branch
+from mlrepo.repository.commit_view import view_commit
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, find_run, recorded_runs
-from mlrepo.repository.holders import holders_of
+from mlrepo.repository.holders import Holder, holders_of
 from mlrepo.repository.identity import Identity
-from mlrepo.repository.recorder import Tip
+from mlrepo.repository.recorder import RUNS, Tip
 from mlrepo.repository.trailers import message_of
 from mlrepo.secret_scan import find_secrets
 
@@ -44,11 +46,6 @@ class PlannedActs:
     relaid: bool = False
     descriptions: Mapping[str, bytes] = field(default_factory=dict)
 
-    @property
-    def runs_now(self) -> tuple[RecordedRun, ...]:
-        """The runs as they are after the acts."""
-        return tuple(run.after(self.acts[run.run]) for run in self.runs)
-
 
 @dataclass(frozen=True)
 class ActedBranch:
@@ -68,6 +65,24 @@ class ActedBranch:
     commit: str
     published: tuple[str, ...]
     replaced: tuple[Replaced, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was done.
+
+    Attributes
+    ----------
+    runs:
+        Those that got an act, as they are now.
+    unchanged:
+        Those for which there was nothing to do.
+    """
+
+    acts: tuple[Act, ...]
+    runs: tuple[RecordedRun, ...]
+    unchanged: tuple[RecordedRun, ...]
+    branches: tuple[ActedBranch, ...]
 
 
 @dataclass(frozen=True)
@@ -99,38 +114,54 @@ def clean_text(text: str, what: str) -> str:
     return found
 
 
-def plan_acts(
+def decide(
+    repository: ResultsRepository,
     identity: Identity,
     runs: Sequence[RecordedRun],
     action: str,
+    verb: str,
+    values: Mapping[str, Mapping[str, str]],
+    *,
     why: str = "",
-    values: Mapping[str, Mapping[str, str]] | None = None,
-) -> dict[str, Act]:
-    """Return one act on each of the runs, by run; ``values`` are what it sets, by run."""
-    who = f"{identity.author.name} <{identity.author.email}>"
-    return {
-        run.run: Act(
-            next_id(run.curation.acts), action, run.run, why, who, (values or {}).get(run.run, {})
-        )
-        for run in runs
-    }
+    relaid: bool = False,
+    descriptions: Mapping[str, bytes] | None = None,
+) -> Decision:
+    """Commit an act on each of the runs in ``values``, and return what became of them.
 
+    Parameters
+    ----------
+    values:
+        What the act on a run sets, by run; there is nothing to do for a run without an entry.
 
-def commit_acts(
-    repository: ResultsRepository, identity: Identity, planned: PlannedActs
-) -> tuple[ActedBranch, ...]:
-    """Commit acts to all branches that hold the runs: one commit a branch.
+    The others are those of :class:`PlannedActs`.
 
     Raises
     ------
     UserError
         A branch is checked out or damaged; nothing has changed.
     """
+    who = f"{identity.author.name} <{identity.author.email}>"
+    wanted = tuple(run for run in runs if run.run in values)
+    acts = {
+        run.run: Act(next_id(run.curation.acts), action, run.run, why, who, values[run.run])
+        for run in wanted
+    }
+    planned = PlannedActs(verb, wanted, acts, relaid, descriptions or {})
+    branches = _commit_acts(repository, identity, planned) if wanted else ()
+    unchanged = tuple(run for run in runs if run.run not in values)
+    now = tuple(run.after(acts[run.run]) for run in wanted)
+    return Decision(tuple(acts.values()), now, unchanged, branches)
+
+
+def _commit_acts(
+    repository: ResultsRepository, identity: Identity, planned: PlannedActs
+) -> tuple[ActedBranch, ...]:
+    """Commit acts to all branches that hold the runs: one commit a branch."""
     done = []
     for holder in holders_of(repository, planned.runs):
 
-        def compose(tip: Tip, runs: frozenset[str] = holder.runs) -> list[_Change]:
-            return [_compose(repository, planned, runs, tip)]
+        def compose(tip: Tip, holder: Holder = holder) -> list[_Change]:
+            return [_compose(repository, planned, holder, tip)]
 
         commit, changes = change_branch(
             repository, identity, holder.experiment.ref, holder.base, compose
@@ -141,9 +172,11 @@ def commit_acts(
 
 
 def _compose(
-    repository: ResultsRepository, planned: PlannedActs, held: frozenset[str], tip: Tip
+    repository: ResultsRepository, planned: PlannedActs, holder: Holder, tip: Tip
 ) -> _Change:
+    held = holder.runs
     acts = [act for run, act in planned.acts.items() if run in held]
+    files = {act.path: act.to_json(_further(planned, act)) for act in acts}
     layout = _NOTHING_NEW
     if planned.relaid:
         there = set(tip.run_ids())
@@ -153,15 +186,37 @@ def _compose(
         before = runs | {run.run: run for run in planned.runs if run.run in held}
         now = runs | {name: runs[name].after(planned.acts[name]) for name in held if name in runs}
         layout = Redecided(
-            repository, tip, [*before.values()], [*now.values()], planned.descriptions
+            repository,
+            holder.experiment.name,
+            tip,
+            [*before.values()],
+            [*now.values()],
+            files,
+            planned.descriptions,
         ).layout()
-    files = {act.path: act.to_json(_further(planned, act)) for act in acts}
     return _Change(
         _message(planned, acts, layout.replaced),
         {**files, **layout.files},
-        layout.blobs,
+        {**_files_of(repository, planned, acts, tip), **layout.blobs},
         layout.replaced,
     )
+
+
+def _files_of(
+    repository: ResultsRepository, planned: PlannedActs, acts: Sequence[Act], tip: Tip
+) -> dict[RepoPath, str | None]:
+    """Return the files that pruned runs lose, and those that restored ones get from history."""
+    found: dict[RepoPath, str | None] = {}
+    runs = {run.run: run for run in planned.runs}
+    for act in acts:
+        directory = RepoPath((RUNS, act.run))
+        if act.action == PRUNE:
+            names = tip.entries(directory)
+            found |= {directory / name: None for name in names if name != ACTS}
+        elif act.action == RESTORE and runs[act.run].curation.pruned:
+            entries = view_commit(repository, runs[act.run].commit).entries(directory)
+            found |= {directory / name: entry.oid for name, entry in entries.items()}
+    return found
 
 
 def _further(planned: PlannedActs, act: Act) -> dict[str, object]:

@@ -43,6 +43,7 @@ class _Replayed:
 
     tip: Tip
     blobs: dict[RepoPath, str | None]
+    acts: Mapping[RepoPath, bytes]
     files: dict[RepoPath, bytes] = field(default_factory=dict)
     placed: list[str] = field(default_factory=list)
 
@@ -54,13 +55,18 @@ class _Replayed:
 
     def read(self, path: RepoPath) -> bytes | None:
         """Return the content of a file, or None."""
-        if path in self.files:
-            return self.files[path]
+        if path in self.files or path in self.acts:
+            return self.files.get(path) or self.acts.get(path)
         return None if self.blobs.get(path, "") is None else self.tip.read(path)
 
     def run_ids(self) -> Sequence[str]:
         """Return the ids of the runs placed so far, newest first."""
         return self.placed[::-1]
+
+    def entries(self, path: RepoPath) -> set[str]:
+        """Return the names in a directory of acts; none if there is none."""
+        new = {act.name for act in self.acts if act.parts[:-1] == path.parts}
+        return {*self.tip.entries(path), *new}
 
 
 @dataclass(frozen=True)
@@ -69,17 +75,23 @@ class Redecided:
 
     Attributes
     ----------
+    experiment:
+        The name of the branch: runs that were moved away from it have no place on it.
     before, now:
         All runs of the branch, hidden ones too, without and with the acts. Those that are not the
         same in both are touched.
+    acts:
+        The files of the acts, which the tip does not have yet.
     descriptions:
         The descriptions of the systems that runs are moved to, by run.
     """
 
     repository: ResultsRepository
+    experiment: str
     tip: Tip
     before: Sequence[RecordedRun]
     now: Sequence[RecordedRun]
+    acts: Mapping[RepoPath, bytes]
     descriptions: Mapping[str, bytes] = field(default_factory=dict)
 
     def layout(self) -> NewLayout:
@@ -123,9 +135,9 @@ class Redecided:
         tip = self.tip
         was, runs = self._runs_in(path, round_, self.before), self._runs_in(path, round_, self.now)
         paths = {each for _, record in (*was, *runs) for each in _laid_out(record, round_)}
-        view = _Replayed(tip, dict.fromkeys(paths, None))
+        view = _Replayed(tip, dict.fromkeys(paths, None), self.acts)
         for run, record in runs:
-            if not run.curation.hidden:
+            if not run.curation.hidden and self.experiment not in run.curation.left:
                 self._place(run, record, round_, view)
         system = round_.layout.system_file(place)
         if tip.blob_id(system) is not None:

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mlrepo.curation.decide import ActedBranch, PlannedActs, clean_text, commit_acts, plan_acts
-from mlrepo.repository.acts import RESTORE, WITHDRAW, Act
+from mlrepo.curation.decide import Decision, clean_text, decide
+from mlrepo.repository.acts import RESTORE, WITHDRAW
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.identity import Identity
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What was done.
-
-    Attributes
-    ----------
-    runs:
-        Those that got an act, as they are now.
-    unchanged:
-        Those for which there was nothing to do.
-    """
-
-    acts: tuple[Act, ...]
-    runs: tuple[RecordedRun, ...]
-    unchanged: tuple[RecordedRun, ...]
-    branches: tuple[ActedBranch, ...]
 
 
 def withdraw(
@@ -35,30 +16,14 @@ def withdraw(
 ) -> Decision:
     """Withdraw the runs: they stay recorded, and count for nothing until they are restored."""
     why = clean_text(why, "The reason")
-    wanted = [run for run in runs if not run.withdrawn]
-    return _decide(repository, identity, runs, wanted, WITHDRAW, "Withdraw", why)
+    values: dict[str, dict[str, str]] = {run.run: {} for run in runs if not run.withdrawn}
+    return decide(repository, identity, runs, WITHDRAW, "Withdraw", values, why=why, relaid=True)
 
 
 def restore(
     repository: ResultsRepository, identity: Identity, runs: Sequence[RecordedRun], why: str = ""
 ) -> Decision:
-    """Let withdrawn runs count again."""
+    """Let withdrawn or pruned runs count again; the files of pruned ones come from history."""
     why = clean_text(why, "The reason") if why else ""
-    wanted = [run for run in runs if run.withdrawn]
-    return _decide(repository, identity, runs, wanted, RESTORE, "Restore", why)
-
-
-def _decide(
-    repository: ResultsRepository,
-    identity: Identity,
-    runs: Sequence[RecordedRun],
-    wanted: Sequence[RecordedRun],
-    action: str,
-    verb: str,
-    why: str,
-) -> Decision:
-    acts = plan_acts(identity, wanted, action, why)
-    planned = PlannedActs(verb, tuple(wanted), acts, relaid=True)
-    branches = commit_acts(repository, identity, planned) if wanted else ()
-    unchanged = tuple(run for run in runs if run not in wanted)
-    return Decision(tuple(acts.values()), planned.runs_now, unchanged, branches)
+    values: dict[str, dict[str, str]] = {run.run: {} for run in runs if run.curation.hidden}
+    return decide(repository, identity, runs, RESTORE, "Restore", values, why=why, relaid=True)

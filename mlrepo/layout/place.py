@@ -23,6 +23,8 @@ from mlrepo.paths import RepoPath
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import MODES, PERFORMANCE, VALID, Placement, RunRecord
 from mlrepo.record.forms import plain_text
+from mlrepo.repository.acts import ACTS, curated, curated_record, read_act
+from mlrepo.repository.trailers import run_trailers
 from mlrepo.rounds import Place, Round
 
 # What malformed content raises; a lock, a full disk or a concurrent gc raise others.
@@ -40,6 +42,9 @@ class TreeView(Protocol):
 
     def run_ids(self) -> Iterable[str]:
         """Return the ids of the recorded runs, newest first."""
+
+    def entries(self, path: RepoPath) -> Iterable[str]:
+        """Return the names in a directory; none if there is none."""
 
 
 @dataclass(frozen=True)
@@ -143,15 +148,29 @@ def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> s
 
 
 def _run_standing_in(directory: RepoPath, tip: TreeView) -> RunRecord | None:
-    """Return the recorded run whose detail log is in ``directory``: they share the blob."""
+    """Return the recorded run whose detail log is in ``directory``: they share the blob.
+
+    One that was withdrawn stands nowhere: merged branches may still have its log there.
+    """
     placed = tip.blob_id(directory / DETAIL_LOG)
     if placed is None:
         return None
     for run_id in tip.run_ids():
         if tip.blob_id(RepoPath(("runs", run_id, DETAIL_LOG))) == placed:
-            data = tip.read(RepoPath(("runs", run_id, "run.json")))
-            return None if data is None else RunRecord.from_json(data)
+            return _record_of(RepoPath(("runs", run_id)), tip)
     return None
+
+
+def _record_of(directory: RepoPath, tip: TreeView) -> RunRecord | None:
+    """Return the record of a run as the acts on it have changed it; None if it was withdrawn."""
+    data = tip.read(directory / "run.json")
+    if data is None:
+        return None
+    record = RunRecord.from_json(data)
+    files = (directory / ACTS / name for name in tip.entries(directory / ACTS))
+    acts = (read_act(file, tip.read(file) or b"") for file in files)
+    trailers, curation = curated(run_trailers(record), [act for act in acts if act is not None])
+    return None if curation.hidden else curated_record(record, trailers, curation)
 
 
 def _code(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> dict[RepoPath, bytes]:

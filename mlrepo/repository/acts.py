@@ -17,11 +17,15 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mlrepo.paths import RepoPath
 from mlrepo.record import is_run_id
 from mlrepo.record.forms import plain_text
+
+if TYPE_CHECKING:
+    from mlrepo.record import RunRecord
 
 SCHEMA = "mlrepo.act/1"
 ACTS = "acts"
@@ -57,7 +61,7 @@ class Act:
         The reason as the user gave it, and the committer's name and address.
     values:
         What the action sets: ``note``; ``add`` and ``remove``, tags with commas between them;
-        ``system``, ``sut`` and ``configuration``; ``experiment`` and ``from``.
+        ``system``, ``sut``, ``configuration`` and ``placed``; ``experiment`` and ``from``.
     commit:
         Where it was found; '' for one that is not committed yet.
     """
@@ -123,25 +127,47 @@ def acts_in(message: str, commit: str = "") -> Iterator[Act]:
 
 
 def _act(action: str, run: str, text: str, commit: str) -> Act | None:
-    if action != RENAME and not is_run_id(run):
-        return None
     try:
         said = json.loads(text)
-        values = said.get("values") or {}
-        if not _ID.match(said["id"]):
-            return None
-        act = Act(
-            said["id"],
-            action,
-            run,
-            plain_text(str(said.get("why", ""))),
-            plain_text(str(said.get("who", ""))),
-            {str(name): plain_text(str(value)) for name, value in values.items()},
-            commit,
-        )
-        return act if act.when else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _from_json(said["id"], action, run, said, commit)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def read_act(path: RepoPath, data: bytes) -> Act | None:
+    """Return the act in a file of a branch; None for what no mlrepo wrote."""
+    try:
+        said = json.loads(data)
+        action, run, name = said["action"], path.parts[1], path.name.removesuffix(".json")
+        return _from_json(name, action, run, said) if said["schema"] == SCHEMA else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _from_json(name: str, action: str, run: str, said: object, commit: str = "") -> Act | None:
+    """Return an act from the parts of its file or trailer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        These are not the parts of an act.
+    """
+    if not isinstance(said, dict) or not isinstance(said.get("values"), dict):
+        return None
+    if not _ID.match(name):
+        return None
+    if action != RENAME and not is_run_id(run):
+        return None
+    act = Act(
+        name,
+        action,
+        run,
+        plain_text(str(said.get("why", ""))),
+        plain_text(str(said.get("who", ""))),
+        {str(key): plain_text(v) for key, v in said["values"].items() if isinstance(v, str)},
+        commit,
+    )
+    return act if act.when else None
 
 
 @dataclass(frozen=True)
@@ -191,6 +217,7 @@ _REPLACED = {
     "system": "MLRepo-System",
     "configuration": "MLRepo-Configuration",
     "experiment": "MLRepo-Experiment",
+    "placed": "MLRepo-Placed",
 }
 
 
@@ -202,16 +229,21 @@ def curated(trailers: Mapping[str, str], acts: Iterable[Act]) -> tuple[Mapping[s
     trailers:
         As the commit that recorded the run has them.
     acts:
-        All acts on the run, in any order and with repetitions: a rebased commit says them again.
+        All acts on the run and on experiments, in any order and with repetitions: a rebased commit
+        says them again.
     """
-    ordered = tuple(sorted({act.id: act for act in acts}.values(), key=lambda act: act.id))
+    ordered = sorted({act.id: act for act in acts}.values(), key=lambda act: act.id)
     if not ordered:
         return trailers, UNTOUCHED
     now = dict(trailers)
+    mine: list[Act] = []
     withdrawn = pruned = note = ""
     left: set[str] = set()
     tags = [tag for tag in now.get("MLRepo-Tags", "").split(",") if tag]
     for act in ordered:
+        if act.action == RENAME and act.run != now.get("MLRepo-Experiment"):
+            continue  # of an experiment that the run was not in then
+        mine.append(act)
         if act.action == WITHDRAW:
             withdrawn = act.why or "no reason is given"
         elif act.action == PRUNE:
@@ -234,8 +266,26 @@ def curated(trailers: Mapping[str, str], acts: Iterable[Act]) -> tuple[Mapping[s
     if withdrawn or pruned:
         now["MLRepo-Placed"] = ""
     replaced = {key: trailers.get(key, "") for key in now if now[key] != trailers.get(key, "")}
-    curation = Curation(ordered, withdrawn, pruned, note, frozenset(left), replaced)
-    return now, curation
+    return now, Curation(tuple(mine), withdrawn, pruned, note, frozenset(left), replaced)
+
+
+def curated_record(record: RunRecord, trailers: Mapping[str, str], curation: Curation) -> RunRecord:
+    """Return a record as acts have changed it, by what :func:`curated` returns for its run."""
+    if not curation.acts:
+        return record
+    sut = [act.values["sut"] for act in curation.acts if act.values.get("sut")]
+    placement, path = record.placement, trailers.get("MLRepo-Placed", record.placement.path)
+    if path != placement.path:
+        placement = replace(placement, placed=bool(path), path=path, reason=curation.why_hidden)
+    return replace(
+        record,
+        placement=placement,
+        system=trailers.get("MLRepo-System", record.system),
+        sut=sut[-1] if sut else record.sut,
+        experiment=trailers.get("MLRepo-Experiment", record.experiment),
+        tags=tuple(tag for tag in trailers.get("MLRepo-Tags", "").split(",") if tag),
+        configuration=trailers.get("MLRepo-Configuration", record.configuration),
+    )
 
 
 def next_id(acts: Iterable[Act]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.repository.acts import ACTS, UNTOUCHED, Act, Curation, curated
+from mlrepo.repository.acts import ACTS, UNTOUCHED, Act, Curation, curated, curated_record
 from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
@@ -129,9 +129,7 @@ def recorded_runs(
         if commit.trailers is None or (mine is not None and oid not in mine):
             continue
         acts = [*walk.acts.get(commit.trailers["MLRepo-Run"], ())]
-        if renamed:
-            names = commit.trailers.get("MLRepo-Experiment", "")
-            acts += _renames(names, [act for commits, act in renamed if oid in commits])
+        acts += [act for commits, act in renamed if oid in commits]
         trailers, curation = curated(commit.trailers, acts)
         run = RecordedRun(trailers["MLRepo-Run"], str(oid), trailers, curation)
         claims.setdefault(run.run, []).append((run, commit.branch))
@@ -140,14 +138,6 @@ def recorded_runs(
         gone = experiment is not None and experiment.name in run.curation.left
         if not gone and (hidden or not run.curation.hidden):
             yield run
-
-
-def _renames(experiment: str, acts: Iterable[Act]) -> Iterator[Act]:
-    """Yield those of the acts, in their order, that renamed an experiment."""
-    for act in acts:
-        if act.run == experiment:
-            experiment = act.values.get("experiment", experiment)
-            yield act
 
 
 def _first_recorded(
@@ -208,18 +198,7 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
         It is missing, is not a record, or disagrees with the commit's trailers.
     """
     record = committed_record(repository, run)
-    acts = run.curation.acts
-    if not acts:
-        return record
-    sut = [act.values["sut"] for act in acts if act.values.get("sut")]
-    return replace(
-        record,
-        system=run.trailer("System"),
-        sut=sut[-1] if sut else record.sut,
-        experiment=run.trailer("Experiment"),
-        tags=run.tags,
-        configuration=run.trailer("Configuration"),
-    )
+    return curated_record(record, run.trailers, run.curation)
 
 
 def committed_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:

@@ -38,6 +38,10 @@ class MemoryTree:
     def run_ids(self) -> Iterable[str]:
         return sorted({p.split("/")[1] for p in self.files if p.startswith("runs/")}, reverse=True)
 
+    def entries(self, path: RepoPath) -> Iterable[str]:
+        below = f"{path}/"
+        return {p.removeprefix(below).split("/")[0] for p in self.files if p.startswith(below)}
+
     def add(self, record: RunRecord, placed: PlacedFiles) -> None:
         """Record a run as the recorder does."""
         for name in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -12,16 +13,21 @@ from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.curation.withdraw import Decision
+    from mlrepo.curation.decide import Decision
     from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.history import RecordedRun
+    from mlrepo.repository.identity import Identity
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-runs_argument = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+    Act = Callable[[ResultsRepository, Identity, list[RecordedRun]], Decision]
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+_runs = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+_why = click.option("--why", default="", metavar="TEXT", help="The reason; it is recorded.")
 
 
 @click.group("run")
 def command() -> None:
-    """Withdraw, restore and annotate recorded runs.
+    """Withdraw, restore, annotate and move recorded runs.
 
     What is decided about a run is a commit of its own on the run's experiment branch: nothing that
     was recorded is changed or lost, and each decision can be taken back. A new run is made by
@@ -35,86 +41,214 @@ def command() -> None:
 
 
 @command.command("withdraw")
-@runs_argument
-@click.option("--why", metavar="TEXT", help="The reason; it is recorded.")
-@json_option
-def withdraw(runs: tuple[str, ...], why: str | None, as_json: bool) -> None:
-    """Let runs count no longer: `log`, `status`, `select` and `compare` leave them out.
+@_runs
+@_why
+@_json
+def withdraw(runs: tuple[str, ...], why: str, as_json: bool) -> None:
+    """Let runs count no longer, and say why.
 
-    The runs and their logs stay recorded; `mlrepo log --withdrawn` lists them. A result that had
-    one of them in the layout of the round gets the best other run by the usual rules, or none.
+    `log`, `status`, `select` and `compare` leave them out. The runs and their logs stay recorded;
+    `mlrepo log --withdrawn` lists them. Where one of them is in the layout of the round, the newest
+    other run that may be there takes its place, in the same commit.
 
     \b
     Example:
       mlrepo run withdraw 3fa9c1 --why "the fan was broken"
     """
-    from mlrepo.curation.decide import named_runs
     from mlrepo.curation.withdraw import withdraw as withdraw_runs
-    from mlrepo.repository.identity import git_identity
 
-    if why is None:
+    if not why.strip():
         raise UserError(
             "The reason is missing.",
             hint='Say why, for those who look for the run: --why "the fan was broken".',
         )
-    repository = current_repository()
-    found = named_runs(repository, runs)
-    done = withdraw_runs(repository, git_identity(repository.root), found, why)
-    if not as_json:
-        for run in done.unchanged:
-            click.echo(f"{run.run} was withdrawn before: {run.withdrawn}")
-    _print(repository, done, "Withdrew", as_json=as_json)
+    _decide(
+        runs,
+        lambda repository, who, found: withdraw_runs(repository, who, found, why),
+        "Withdrew",
+        lambda run: f"was withdrawn before: {run.withdrawn}",
+        as_json=as_json,
+    )
 
 
 @command.command("restore")
-@runs_argument
-@click.option("--why", default="", metavar="TEXT", help="The reason; it is recorded.")
-@json_option
+@_runs
+@_why
+@_json
 def restore(runs: tuple[str, ...], why: str, as_json: bool) -> None:
-    """Let withdrawn runs count again.
+    """Let withdrawn runs count again, or pruned ones.
 
     \b
     Example:
       mlrepo run restore 3fa9c1
     """
-    from mlrepo.curation.decide import named_runs
     from mlrepo.curation.withdraw import restore as restore_runs
+
+    _decide(
+        runs,
+        lambda repository, who, found: restore_runs(repository, who, found, why),
+        "Restored",
+        lambda run: "is not withdrawn",
+        as_json=as_json,
+    )
+
+
+@command.command("note")
+@_runs
+@click.argument("text")
+@_json
+def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
+    """Put a note on runs: TEXT, in quotes. The last one is shown, and all are kept.
+
+    \b
+    Example:
+      mlrepo run note 3fa9c1 "with the new BIOS"
+    """
+    from mlrepo.curation.annotate import note as note_on
+
+    _decide(
+        runs,
+        lambda repository, who, found: note_on(repository, who, found, text),
+        "Noted on",
+        lambda run: "is unchanged",
+        as_json=as_json,
+    )
+
+
+# "-first" is a tag to remove, not an option, so that -h cannot be one either.
+@command.command(
+    "tag", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
+)
+@click.argument(
+    "words", nargs=-1, required=True, metavar="RUN... +TAG -TAG", type=click.UNPROCESSED
+)
+@_json
+def tag(words: tuple[str, ...], as_json: bool) -> None:
+    """Add tags to runs (+TAG) and remove tags from them (-TAG).
+
+    \b
+    Example:
+      mlrepo run tag 3fa9c1 +tuned -first
+    """
+    from mlrepo.curation.annotate import tag as tag_runs
+
+    runs = tuple(word for word in words if word[:1] not in ("+", "-"))
+    add = [word[1:] for word in words if word.startswith("+")]
+    remove = [word[1:] for word in words if word.startswith("-")]
+    if not runs or not (add or remove):
+        raise UserError(
+            "No tag is given." if runs else "No run is given.",
+            hint="For example: mlrepo run tag 3fa9c1 +tuned -first",
+        )
+    _decide(
+        runs,
+        lambda repository, who, found: tag_runs(repository, who, found, add, remove),
+        "Tagged",
+        lambda run: f"has these tags already: {', '.join(run.tags) or 'none'}",
+        as_json=as_json,
+    )
+
+
+@command.command("move")
+@_runs
+@click.option("--system", metavar="NAME", help="The system that the runs were measured on.")
+@click.option("--experiment", metavar="NAME", help="The experiment that the runs belong to.")
+@click.option(
+    "--any-system",
+    is_flag=True,
+    help="Also if the system's description contradicts what the runs recorded of their machine.",
+)
+@_why
+@_json
+def move(
+    runs: tuple[str, ...],
+    system: str | None,
+    experiment: str | None,
+    any_system: bool,
+    why: str,
+    as_json: bool,
+) -> None:
+    """Move runs to the system that they were measured on, or to another experiment.
+
+    The records stay as they are, and say where the runs were recorded; the layout of the round is
+    decided anew. Move all runs of a result together: runs of two systems never share one.
+
+    \b
+    Example:
+      mlrepo run move 3fa9c1 71b0d2 --system server --why "recorded as laptop by mistake"
+      mlrepo run move latest --experiment tuning
+    """
+    from mlrepo.curation.move import move_to_experiment, move_to_system
+    from mlrepo.repository.experiments import Experiment
+
+    if (system is None) == (experiment is None):
+        raise UserError(
+            "Where the runs are to be moved is missing."
+            if system is None
+            else "A run is moved to a system or to an experiment, one at a time.",
+            hint="Give --system NAME or --experiment NAME.",
+        )
+    if experiment is not None:
+        target = Experiment.parse(experiment)
+        _decide(
+            runs,
+            lambda repository, who, found: move_to_experiment(
+                repository, who, found, target, why=why
+            ),
+            f"Moved to {target.branch}:",
+            lambda run: f"is on {target.branch} already",
+            as_json=as_json,
+        )
+        return
+    name = system or ""
+    _decide(
+        runs,
+        lambda repository, who, found: move_to_system(
+            repository, who, found, name, why=why, any_system=any_system
+        ),
+        f"Moved to {name}:",
+        lambda run: f"counts for {name} already",
+        as_json=as_json,
+    )
+
+
+def _decide(
+    names: tuple[str, ...],
+    act: Act,
+    verb: str,
+    unchanged: Callable[[RecordedRun], str],
+    *,
+    as_json: bool,
+) -> None:
+    """Decide about the named runs, and print what was done."""
+    from mlrepo.curation.decide import described, named_runs, said_replaced
+    from mlrepo.curation.selected import rounds_that_select
     from mlrepo.repository.identity import git_identity
 
     repository = current_repository()
-    found = named_runs(repository, runs)
-    done = restore_runs(repository, git_identity(repository.root), found, why)
-    if not as_json:
-        for run in done.unchanged:
-            click.echo(f"{run.run} is not withdrawn.")
-    _print(repository, done, "Restored", as_json=as_json)
-
-
-def _print(repository: ResultsRepository, done: Decision, verb: str, *, as_json: bool) -> None:
-    from mlrepo.curation.decide import described, said_replaced
-    from mlrepo.curation.selected import rounds_that_select
-
+    done = act(repository, git_identity(repository.root), named_runs(repository, names))
     selected = rounds_that_select(repository, [act.run for act in done.acts])
     if as_json:
-        values = decision_values(done)
-        print_json("mlrepo.acts/1", {**values, "selected": selected})
+        print_json("mlrepo.acts/1", {**_values(done), "selected": selected})
         return
+    for run in done.unchanged:
+        click.echo(f"{run.run} {unchanged(run)}.")
     for run in done.runs:
         click.echo(f"{verb} {run.run}: {described(run)}")
     for branch in done.branches:
         click.echo(f"  recorded as {branch.commit[:10]} on {branch.branch}")
         for replaced in branch.replaced:
             click.echo(f"  {said_replaced(replaced)}")
+    for branch in done.branches:
         for remote in branch.published:
-            click.echo(f"  {remote} does not know it yet: git push {remote} {branch.branch}")
+            click.echo(f"Others see it after: git push {remote} {branch.branch}")
     for round_, ids in selected.items():
         click.echo(
-            f"  selected for {round_}: {', '.join(ids)}; `mlrepo select` decides the result anew"
+            f"Selected for {round_}: {', '.join(ids)}. `mlrepo select` decides the results anew."
         )
 
 
-def decision_values(done: Decision) -> dict[str, object]:
-    """Return what was done, for JSON output."""
+def _values(done: Decision) -> dict[str, object]:
     return {
         "acts": [act_values(act) for act in done.acts],
         "unchanged": [run.run for run in done.unchanged],

@@ -30,6 +30,8 @@ _LOGS = {
     "failure": "failure.txt",
 }
 
+# What an act sets that people want to see; the rest follows from it.
+_SHOWN = ("note", "add", "remove", "system", "experiment", "from", "differs")
 _MOST_LINES = 60
 _TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Traceback")
 
@@ -158,7 +160,11 @@ def _print_acts(run: RecordedRun) -> None:
         hidden = style(f"It {run.curation.why_hidden}.", fg="red", bold=True)
         click.echo(f"  {hidden} `mlrepo run restore {run.run[-6:]}` lets it count again.")
     for act in run.curation.acts:
-        values = ", ".join(f"{name} {value}" for name, value in act.values.items() if value)
+        values = ", ".join(
+            value if name == act.action else f"{name} {value}"
+            for name, value in act.values.items()
+            if value and name in _SHOWN
+        )
         said = ": ".join(text for text in (values, act.why) if text)
         click.echo(f"  {act.action:<10}{said + ', ' if said else ''}by {act.who}, {act.when}")
 
