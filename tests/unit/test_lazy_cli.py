@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def test_every_command_has_an_example_that_can_be_parsed(path: str) -> None:
     assert any(path in line for line in lines), lines
     for line in lines:
         if line.startswith("mlrepo "):
-            _parse(cli, line.split()[1:])
+            _parse(cli, shlex.split(line.partition(" > ")[0])[1:])
 
 
 def _parse(group: click.Group, words: list[str]) -> None:
@@ -110,8 +111,7 @@ def _parse(group: click.Group, words: list[str]) -> None:
     if isinstance(command, click.Group):
         _parse(command, words[1:])
         return
-    words = [word.strip("\"'") for word in words[1:]]
-    command.make_context(words[0] if words else "x", words, resilient_parsing=False)
+    command.make_context(words[1] if words[1:] else "x", words[1:], resilient_parsing=False)
 
 
 @pytest.mark.parametrize("path", _ALL)

@@ -115,7 +115,7 @@ def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
     )
 
 
-# "-first" is a tag to remove, not an option, so that -h cannot be one either.
+# "-hot" is a tag to remove, not the option -h and more.
 @command.command(
     "tag", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
 )
@@ -123,7 +123,8 @@ def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
     "words", nargs=-1, required=True, metavar="RUN... +TAG -TAG", type=click.UNPROCESSED
 )
 @_json
-def tag(words: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def tag(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
     """Add tags to runs (+TAG) and remove tags from them (-TAG).
 
     \b
@@ -132,6 +133,9 @@ def tag(words: tuple[str, ...], as_json: bool) -> None:
     """
     from mlrepo.curation.annotate import tag as tag_runs
 
+    if "-h" in words:
+        click.echo(ctx.get_help())
+        return
     runs = tuple(word for word in words if word[:1] not in ("+", "-"))
     add = [word[1:] for word in words if word.startswith("+")]
     remove = [word[1:] for word in words if word.startswith("-")]
