@@ -114,7 +114,7 @@ def _temporary(name: str) -> Path:
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022:
         return path
     raise UserError(
-        f"This user has no home directory, and {path} belongs to somebody else or others may write "
-        "into it.",
+        f"This user has no home directory, and {path} belongs to somebody else or is writable "
+        "by others.",
         hint="Set MLREPO_HOME to a directory of your own.",
     )

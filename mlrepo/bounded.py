@@ -39,7 +39,7 @@ def parse_yaml(data: bytes) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
-                raise ValueError(f"it is nested more than {_DEEPEST} times")
+                raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
             if number > _MOST_EVENTS:
                 raise ValueError(f"it has more than {_MOST_EVENTS} values")
         root = yaml.compose(text, loader)
@@ -49,7 +49,7 @@ def parse_yaml(data: bytes) -> Any:
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     except (RecursionError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"it is no plain YAML: {error}") from error
+        raise ValueError(f"it is not plain YAML: {error}") from error
 
 
 def _values(node: Any, known: dict[int, int]) -> int:
@@ -86,7 +86,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if _depth(found) > _DEEPEST:
-        raise ValueError(f"it is nested more than {_DEEPEST} times")
+        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
     return found
 
 

@@ -148,7 +148,7 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
         # The list that the digest is made of has a line for each.
         if any(ord(char) < 32 for char in name):
             raise UserError(
-                f"The model {entry} has a file whose name holds a control character: {name!r}.",
+                f"The model {entry} has a file whose name contains a control character: {name!r}.",
                 hint="Rename the file.",
             )
     return tuple(sorted(names))
@@ -172,7 +172,7 @@ def refuse_changed(entry: Path, states: Mapping[str, FileState]) -> None:
     if file_states(entry) != states:
         raise UserError(
             f"The model {entry} was changed while it was read.",
-            hint="Run again when nothing writes to the model's files.",
+            hint="Run again once nothing writes to the model's files.",
         )
 
 
@@ -316,7 +316,7 @@ def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
         return {}  # what it is, its backend says
     except BadExternalData as error:
         raise UserError(
-            f"The model {path} has weights in another file, but not where: {error}.",
+            f"The model {path} has weights in another file, but does not say where: {error}.",
             hint="Save the model again with the package onnx.",
         ) from error
     return needed
@@ -340,7 +340,7 @@ def _inside(path: Path, tensor: str, location: str, end: int) -> str:
     size = data.stat().st_size
     if size < end:
         raise UserError(
-            f"{what} is too short: {size} bytes, needed are {end}.",
+            f"{what} is too short: {size} bytes, but it needs {end}.",
             hint="Copy or export the model again; a file was cut, or belongs to another model.",
         )
     return "/".join(parts)
@@ -355,7 +355,7 @@ def _check_file(root: Path, path: Path, what: str, beside: Path | None = None) -
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        gone = "is a link to nothing" if path.is_symlink() else "does not exist"
+        gone = "is a broken link" if path.is_symlink() else "does not exist"
         if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
             gone = f"cannot be read: {error.strerror}"
         raise UserError(f"{what} {gone}.", hint=hint) from error
@@ -379,7 +379,7 @@ def _blobs(root: Path) -> Iterator[Path]:
 def _absent(entry: Path) -> UserError:
     if entry.is_symlink():
         return UserError(
-            f"The model file {entry} is a link to nothing.", hint="Check where the link leads."
+            f"The model file {entry} is a broken link.", hint="Check where the link leads."
         )
     return UserError(f"The model file {entry} does not exist.", hint="Check the path.")
 

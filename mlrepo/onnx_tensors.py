@@ -145,7 +145,7 @@ def _tensors(data: mmap.mmap) -> Iterator[OnnxTensor]:
             if kind == _BYTES and number in ways:
                 pending.append((ways[number], value))
     if not graphs:
-        raise NotOnnx("it holds no graph")
+        raise NotOnnx("it contains no graph")
 
 
 def read_tensor(data: mmap.mmap, span: Span) -> OnnxTensor:
@@ -185,7 +185,7 @@ def _number(text: str | None) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        raise BadExternalData(f"{text!r} is no number of bytes")
+        raise BadExternalData(f"{text!r} is not a number of bytes")
     return int(text)
 
 
@@ -202,7 +202,7 @@ def fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, int, Span]]:
         tag, at = _varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if not number:
-            raise NotOnnx("it is no protobuf message")
+            raise NotOnnx("it is not a protobuf message")
         value = (at, at)
         if kind == _VARINT:
             found, at = _varint(data, at, end)
@@ -216,13 +216,13 @@ def fields(data: mmap.mmap, span: Span) -> Iterator[tuple[int, int, Span]]:
         elif kind in (_GROUP, _END_GROUP):
             depth += 1 if kind == _GROUP else -1
         else:
-            raise NotOnnx("it is no protobuf message")
+            raise NotOnnx("it is not a protobuf message")
         if at > end or depth < 0:
-            raise NotOnnx("it is cut short")
+            raise NotOnnx("it is truncated")
         if not depth:
             yield number, kind, value
     if depth:
-        raise NotOnnx("it is cut short")
+        raise NotOnnx("it is truncated")
 
 
 def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
@@ -234,4 +234,4 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & 0xFFFF_FFFF_FFFF_FFFF, at
         shift += 7
-    raise NotOnnx("it is cut short")
+    raise NotOnnx("it is truncated")

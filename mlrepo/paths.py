@@ -57,7 +57,7 @@ def _why_refused(part: str, depth: int, *, last: bool) -> str:
     if part in ("", ".", ".."):
         return "empty, '.' and '..' components are not allowed"
     if not _COMPONENT.match(part):
-        return f"the component {part!r} holds characters that are not allowed"
+        return f"the component {part!r} contains characters that are not allowed"
     if part.startswith("-") or part.endswith((".", " ")):
         return f"the component {part!r} begins with '-' or ends with a dot or a space"
     if _WINDOWS_RESERVED.match(part):
@@ -80,7 +80,7 @@ def escape_problem(text: str) -> str:
     Weaker than :func:`name_problem`: published trees contain names that mlrepo would not create.
     """
     if text in ("", ".", ".."):
-        return f"is {text!r}, which names no file"
+        return f"is {text!r}, which does not name a file"
     if text.startswith("-") or any(c in "/\\" or unicodedata.category(c)[0] == "C" for c in text):
-        return "begins with '-' or holds a separator or a control character"
+        return "begins with '-' or contains a separator or a control character"
     return ""

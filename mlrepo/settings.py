@@ -145,8 +145,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "official.forge",
-        "what the official repository lives on: github, gitlab, or git for "
-        "any other server; by default told from its URL",
+        "where the official repository is hosted: github, gitlab, or git for "
+        "any other server; by default from its URL",
         choices=("github", "gitlab", "git"),
         parse=str.lower,
     ),
@@ -162,7 +162,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "profile",
-        "which verdict `mlrepo check` and the hooks go by: strict or official",
+        "which verdict `mlrepo check` and the hooks use: strict or official",
         "--profile",
         default="strict",
         choices=("strict", "official"),
@@ -170,7 +170,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "hooks",
-        "which Git hooks are laid: plain, pre-commit (the framework), or auto",
+        "which Git hooks are installed: plain, pre-commit (the framework), or auto",
         default="auto",
         choices=("auto", "plain", "pre-commit"),
         parse=str.lower,

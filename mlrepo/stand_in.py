@@ -16,7 +16,7 @@ import re
 
 WAY_OUT = (
     "Put the file itself there: `git lfs pull` or `git annex get` fetches what a pointer names, "
-    "and the machine that made it has it."
+    "or copy it from the machine that made it."
 )
 # A pointer is smaller than this, and a link's target is not longer than a path may be.
 HEAD = 4096
@@ -25,7 +25,7 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/"), "a Git LFS pointer"),
     (re.compile(rb"(?:(?:\.\./){0,64}\.git)?/annex/objects/"), "a git-annex pointer"),
     (re.compile(rb"#\$# git-fat "), "a git-fat pointer"),
-    (re.compile(rb"404: Not Found\s*\Z"), "the answer of a server that lacks the file"),
+    (re.compile(rb"404: Not Found\s*\Z"), "a server's answer that the file is missing"),
     (re.compile(rb"\A\.{0,2}/[^\0-\x1f]{1,4094}\n?\Z"), "the text of a symbolic link"),
     (
         re.compile(rb"\A[^\0-\x20\"{}\[\]:=]{1,255}\.(?:json|txt)\n?\Z"),

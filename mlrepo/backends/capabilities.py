@@ -87,8 +87,8 @@ class Capabilities:
         found = ", ".join(str(one) for one in sorted(set(here))) or "none"
         way = self.ways.get(device.kind, "")
         return UserError(
-            f"The device {device} is not here: {what} finds {found}.",
-            hint=f"{way} Or use another one.".strip(),
+            f"The device {device} is not available: {what} finds {found}.",
+            hint=f"{way} Or use another device.".strip(),
         )
 
     def check(self, name: str, options: BackendOptions, also: tuple[str, ...] = ()) -> Device:

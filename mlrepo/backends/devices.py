@@ -32,6 +32,6 @@ class Device:
         if match is None:
             raise UserError(
                 f"{text!r} is not the name of a device.",
-                hint="Use cpu, cuda, gpu or npu, with a number for another than the first: cuda:1.",
+                hint="Use cpu, cuda, gpu or npu, with a number for a further one, such as cuda:1.",
             )
         return cls(match[1], int(match[2] or 0))

@@ -87,8 +87,8 @@ def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
         raise UserError(
             f"The model {model.name} has {len(inputs)} inputs"
             + (f" ({found})" if found else "")
-            + "; one that takes the samples is needed.",
-            hint="Export the model with one input; what is constant belongs into its initializers.",
+            + "; it must have one, which takes the samples.",
+            hint="Export the model with one input; constants belong in its initializers.",
         )
     if inputs[0].dtype not in _FED:
         raise UserError(
@@ -113,8 +113,8 @@ def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]
     sizes = (batch if first is None else first, *(0 if size is None else size for size in rest))
     if not all(sizes):
         raise UserError(
-            f"The model {model.name} leaves sizes of its input open ({spec}).",
-            hint="Only the batch may be open: this backend compiles for one size.",
+            f"The model {model.name} has dynamic input sizes ({spec}).",
+            hint="Only the batch size may be dynamic: this backend compiles for one size.",
         )
     return sizes
 

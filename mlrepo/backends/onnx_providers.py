@@ -78,12 +78,11 @@ WORDS = tuple(provider.word for provider in PROVIDERS)
 
 # How to get each kind of device.
 WAYS = {
-    CUDA: "`pip install onnxruntime-gpu` in place of onnxruntime, and NVIDIA's driver with CUDA "
-    "and cuDNN, get it.",
-    GPU: "`pip install onnxruntime-migraphx` (AMD, with ROCm) or onnxruntime-openvino (Intel, with "
-    "its GPU driver) in place of onnxruntime gets it.",
-    NPU: "`pip install onnxruntime-openvino` in place of onnxruntime, and Intel's NPU driver, get "
-    "it.",
+    CUDA: "Install onnxruntime-gpu with pip instead of onnxruntime, and NVIDIA's driver with CUDA "
+    "and cuDNN.",
+    GPU: "Install onnxruntime-migraphx (AMD, with ROCm) or onnxruntime-openvino (Intel, with "
+    "its GPU driver) with pip instead of onnxruntime.",
+    NPU: "Install onnxruntime-openvino with pip instead of onnxruntime, and Intel's NPU driver.",
 }
 
 
@@ -172,7 +171,7 @@ def refuse_fallback(
         raise UserError(
             f"ONNX Runtime has {provider.name}, but cannot use it here: the model would run on "
             f"{', '.join(session.get_providers())}.",
-            hint=f"{WAYS.get(device.kind, '')} Its own words are in the run's console.".strip(),
+            hint=f"{WAYS.get(device.kind, '')} Its messages are in the run's console.".strip(),
         )
     nodes = assigned(session)
     if nodes is None:

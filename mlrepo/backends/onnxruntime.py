@@ -85,7 +85,7 @@ class OnnxRuntimeBackend:
         self._streams = options.positive("streams", 1)
         if self._streams > self._threads:
             raise UserError(
-                f"--backend-opt streams={self._streams} is more than there are threads "
+                f"--backend-opt streams={self._streams} is more than the number of threads "
                 f"({self._threads}).",
                 hint="Each stream needs a thread of its own.",
             )
@@ -126,8 +126,8 @@ class OnnxRuntimeBackend:
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
             raise UserError(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for {spec.shape[0]}.",
-                hint="Leave out streams, or export the model with an open batch.",
+                f"{model.name} is for a batch of {spec.shape[0]}.",
+                hint="Leave out streams, or export the model with a dynamic batch size.",
             )
         self._input = spec.name
         self._outputs = [output.name for output in self._session.get_outputs()]

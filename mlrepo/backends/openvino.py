@@ -36,9 +36,9 @@ class OpenVinoBackend:
         },
         options=(STREAMS,),
         ways={
-            GPU: "Intel's GPU driver (intel-opencl-icd, libze1) and access to /dev/dri get it.",
+            GPU: "Intel's GPU driver (intel-opencl-icd, libze1) and access to /dev/dri are needed.",
             NPU: "Intel's NPU driver (intel-driver-compiler-npu, intel-level-zero-npu) and access "
-            "to /dev/accel get it.",
+            "to /dev/accel are needed.",
         },
         requirements=("openvino>=2025.0", *requirements.ONNX),
         frameworks=("openvino",),
@@ -66,22 +66,22 @@ class OpenVinoBackend:
             raise UserError.caused_by(
                 f"OpenVINO cannot load {model.name}",
                 error,
-                hint="Check that the file is complete; an operator that is not known to OpenVINO "
+                hint="Check that the file is complete; an operator that OpenVINO does not know "
                 "needs another backend.",
             ) from error
         self._device = _ran_on(self._model)
         if self._device != device:
             raise UserError(
                 f"OpenVINO would run {model.name} on {self._device}, not on {device}.",
-                hint="Name the device that is to be measured.",
+                hint="Name the device to measure.",
             )
         self._inputs = [_spec(value) for value in self._model.inputs]
         spec = only_input(self._inputs, model)
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
             raise UserError(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for {spec.shape[0]}.",
-                hint="Leave out streams, or export the model with an open batch.",
+                f"{model.name} is for a batch of {spec.shape[0]}.",
+                hint="Leave out streams, or export the model with a dynamic batch size.",
             )
         self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
 

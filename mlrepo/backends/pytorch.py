@@ -33,8 +33,8 @@ class PytorchBackend:
         devices={CPU: ("fp32", "bf16"), CUDA: ("fp32", "bf16", "fp16")},
         options=("mode",),
         ways={
-            CUDA: "A build of PyTorch for CUDA (`pip install torch`, not that of a CPU index) and "
-            "NVIDIA's driver get it."
+            CUDA: "PyTorch for CUDA (`pip install torch`, not from the CPU index) and "
+            "NVIDIA's driver are needed."
         },
         requirements=(*requirements.TORCH, *requirements.ONNX),
         frameworks=("pytorch", "torch"),
@@ -166,7 +166,7 @@ class PytorchBackend:
         if output.device != self._device:
             raise UserError(
                 f"PyTorch computed the model on {output.device}, not on {self._asked}.",
-                hint="The model moves its tensors by itself: export it again without that.",
+                hint="The model itself moves its tensors: export it again without that.",
             )
         return output.cpu()
 

@@ -110,7 +110,7 @@ def torch_kind(path: Path) -> str:
                 start = stream.read(2)
             # A pickle begins with its protocol: a state dict that torch.save wrote before 1.6.
             if start[:1] != b"\x80":
-                raise UserError(f"{path.name} is no file of PyTorch.", hint=_WAYS)
+                raise UserError(f"{path.name} is not a PyTorch file.", hint=_WAYS)
             return "state"
     except (OSError, BadZipFile) as error:
         raise UserError.caused_by(f"{path.name} cannot be read", error, hint=_WAYS) from error
@@ -123,7 +123,7 @@ def torch_kind(path: Path) -> str:
         return "script"
     if "data.pkl" in found:
         return "state"
-    raise UserError(f"{path.name} is an archive, but holds no model of PyTorch.", hint=_WAYS)
+    raise UserError(f"{path.name} is an archive, but not of a PyTorch model.", hint=_WAYS)
 
 
 def _program(path: Path, batch: int) -> TorchModel:
@@ -133,8 +133,8 @@ def _program(path: Path, batch: int) -> TorchModel:
         names = [PurePosixPath(name).name for name in archive.namelist()]
     if any(name.startswith(_OBJECTS) for name in names):
         raise UserError(
-            f"{path.name} holds Python's objects, which could only be read by running code of it.",
-            hint="Export the model again with tensors alone as its constants.",
+            f"{path.name} contains Python objects, which could only be read by running its code.",
+            hint="Export the model again with only tensors as its constants.",
         )
     with _reading(path, "an exported program"):
         program = torch.export.load(str(path))
@@ -146,8 +146,8 @@ def _program(path: Path, batch: int) -> TorchModel:
         if limits is not None and not limits.lower <= batch <= limits.upper:
             raise UserError(
                 f"{path.name} was exported for batches of {limits.lower} to {limits.upper}; "
-                f"{batch} were asked for.",
-                hint="Choose --max-batch accordingly, or export the model with an open batch.",
+                f"{batch} were requested.",
+                hint="Choose --max-batchsize accordingly, or export it with a dynamic batch size.",
             )
         if limits is not None and limits.lower > 1:  # the last batches of a run are smaller
             spec = TensorSpec(spec.name, spec.dtype, (batch, *spec.shape[1:]))

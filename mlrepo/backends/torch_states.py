@@ -34,7 +34,7 @@ _INSIDE = (
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 _COUNTERS = ("num_batches_tracked", "n_averaged")
 _ONLY = (
-    "Of weights alone only ResNet-50 is built, under torchvision's names. Export another model "
+    "From weights alone only ResNet-50 is built, under torchvision's names. Export another model "
     "with its code: torch.export.save(torch.export.export(model, (x,)), 'model.pt2'), or as ONNX."
 )
 _SAFETENSORS = {
@@ -62,7 +62,7 @@ def read_state(path: Path, kind: str = "state") -> dict[str, Any]:
         inside = [name for name in _INSIDE if _is_state(found.get(name))]
         if len(inside) > 1:
             raise UserError(
-                f"{path.name} holds several states: {', '.join(inside)}.",
+                f"{path.name} contains several states: {', '.join(inside)}.",
                 hint="Save the one to measure by itself: "
                 f"torch.save(torch.load('{path.name}')['{inside[0]}'], 'model.pth').",
             )
@@ -72,7 +72,7 @@ def read_state(path: Path, kind: str = "state") -> dict[str, Any]:
         if isinstance(found, Mapping):
             holds = f"the keys {_few([str(key) for key in found])}" if found else "nothing"
         raise UserError(
-            f"{path.name} holds no weights by name, but {holds}.",
+            f"{path.name} contains no weights by name, but {holds}.",
             hint="Save the state of the model: torch.save(model.state_dict(), 'model.pth').",
         )
     state = {name: tensor for name, tensor in found.items() if not name.endswith(_COUNTERS)}
@@ -99,9 +99,9 @@ def _unpickled(path: Path) -> Any:
         if named is None:
             raise _unreadable(path, error) from error
         raise UserError(
-            f"{path.name} holds an object of {named[1]}, which could only be read by running code "
-            "that the file names.",
-            hint="Where you trust it, save its weights alone: "
+            f"{path.name} contains an object of {named[1]}, which could only be read by running "
+            "code that the file names.",
+            hint="If you trust it, save only its weights: "
             "torch.save(model.state_dict(), 'model.pth').",
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, AttributeError) as error:
@@ -151,7 +151,7 @@ def resnet50(path: Path, state: Mapping[str, Any]) -> Any:
     wanted = {n: t for n, t in model.state_dict().items() if not n.endswith(_COUNTERS)}
     differences = [
         ("lacks", [name for name in wanted if name not in state]),
-        ("has beside", [name for name in state if name not in wanted]),
+        ("also has", [name for name in state if name not in wanted]),
         (
             "has in another shape",
             [
@@ -163,7 +163,7 @@ def resnet50(path: Path, state: Mapping[str, Any]) -> Any:
     ]
     if any(names for _, names in differences):
         said = "; ".join(f"it {verb} {_few(names)}" for verb, names in differences if names)
-        raise UserError(f"{path.name} is no state of ResNet-50: {said}.", hint=_ONLY)
+        raise UserError(f"{path.name} is not a state of ResNet-50: {said}.", hint=_ONLY)
     model.load_state_dict(state, strict=False)
     return model.eval()
 

@@ -94,7 +94,7 @@ def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
     for entry in entries:
         if not 0 <= entry.sample_index < len(labels):
             raise InvalidResult(
-                f"The accuracy log holds sample {entry.sample_index}, but the data set has "
+                f"The accuracy log has sample {entry.sample_index}, but the data set has "
                 f"{len(labels)} samples.",
                 hint="The log belongs to another data set.",
             )
@@ -108,7 +108,7 @@ def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
         good += found == int(labels[entry.sample_index])
         total += 1
     if total == 0:
-        raise InvalidResult("The accuracy log holds no response.", hint="Run it again.")
+        raise InvalidResult("The accuracy log contains no response.", hint="Run it again.")
     percent = 100.0 * good / total
     return Accuracy(
         value=round(percent, 3),

@@ -106,7 +106,7 @@ def _form(
             raise UserError(
                 f"{model.path.name} takes {list(given.shape[1:])}: with the layout {layout} that "
                 f"would be {channels} channels, and images of {workload.name} have {native[0]}.",
-                hint="Leave out --layout, or give the other one.",
+                hint="Leave out --layout, or use the other one.",
             )
         return "", ()  # the common check of shapes refuses it and names both sides
     return found, () if size == native[1:] else size

@@ -50,15 +50,15 @@ def download(
             part.unlink()
             raise UserError(
                 f"{url} is not the published file: its MD5 is {found}, expected {md5}.",
-                hint="Fetch again; if it stays so, the file on the server was changed.",
+                hint="Fetch it again; if this persists, the file on the server was changed.",
             )
         part.replace(target)
     except (urllib.error.URLError, TimeoutError, http.client.HTTPException, ConnectionError) as e:
         reason = e.reason if isinstance(e, urllib.error.URLError) else e
         raise RemoteUnavailable(
             f"{url} cannot be fetched: {reason}.",
-            hint="What came is kept; the same command continues. Or fetch the file elsewhere and "
-            "give it with --model-file.",
+            hint="What was downloaded is kept; the same command continues. Or download the file "
+            "elsewhere and name it with --model-file.",
         ) from e
     except OSError as error:
         room = " (no space left)" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""

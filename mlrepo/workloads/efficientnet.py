@@ -108,7 +108,7 @@ def build_efficientnet_lite0(state: State) -> onnx.ModelProto:
         x = graph.add("Flatten", (x,), "flatten", axis=1)
         weights = [graph.weight(f"_fc.{part}", state[f"_fc.{part}"]) for part in ("weight", "bias")]
     except KeyError as error:
-        raise UserError(f"The weights are not those of EfficientNet-Lite0: no {error}.") from error
+        raise UserError(f"The weights are not EfficientNet-Lite0's: {error} is missing.") from error
     graph.add("Gemm", (x, *weights), "fc", LOGITS_NAME, alpha=1.0, beta=1.0, transB=1)
     outputs = [(LOGITS_NAME, TensorProto.FLOAT, ("batch", CLASSES))]
     return graph.model("efficientnet-lite0", INPUT_NAME, IMAGE_SHAPE, outputs)

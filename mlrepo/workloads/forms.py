@@ -89,7 +89,7 @@ def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:
             raise UserError(
                 f"The model takes images of {size[0]} by {size[1]}, and the data set has "
                 f"{shape[1]} by {shape[2]}.",
-                hint="Export the model for the size of the data set.",
+                hint="Export the model for the data set's size.",
             )
         dataset = dataset.resized((size[0], size[1]))
     return ChannelsLast(dataset) if layout == NHWC else dataset

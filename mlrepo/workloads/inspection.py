@@ -48,7 +48,7 @@ def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected
         given, made = facts.inputs, facts.outputs
         if not (facts.weights or given):
             raise UserError(
-                f"{file} holds no weights that can be read as those of {kind}.",
+                f"{file} has no weights that can be read as those of {kind}.",
                 hint="Save the model again, or export it to ONNX.",
             )
     asked = layout.upper()
@@ -73,7 +73,7 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         raise UserError.caused_by(
             f"ONNX Runtime cannot load {file}",
             error,
-            hint="Export the model again; models of PyTorch are exported by torch.onnx.export.",
+            hint="Export the model again; PyTorch models are exported with torch.onnx.export.",
         ) from error
     given, made = (
         tuple(

@@ -98,7 +98,7 @@ class ModelStore:
         elif model.url:
             download(model.url, path, md5=model.md5, on_progress=on_progress)
         else:
-            raise UserError(f"{model.name} has no address.", hint="Add its file again.")
+            raise UserError(f"{model.name} has no URL.", hint="Add its file again.")
         checked = bool(model.md5 or model.package)
         return self._register(model, path, checked=checked, added=False)
 
@@ -116,7 +116,7 @@ class ModelStore:
         if model.made_here:
             return self.fetch(model)
         raise UserError(
-            f"The model {model.name} is not here.",
+            f"The model {model.name} is not on this machine.",
             hint=f"`mlrepo model fetch {quoted(model.name)}` gets it, or give a file with "
             "--model-file.",
         )
@@ -189,7 +189,7 @@ class ModelStore:
         known = (model.name for model in variants(about.benchmark))
         here = about.name in known or self.get(about)
         if here:
-            raise UserError(f"There is a model {about.name} already.", hint="Use a new name.")
+            raise UserError(f"The model {about.name} exists already.", hint="Use a new name.")
 
     def register(
         self,
@@ -274,7 +274,7 @@ def _written_whole(path: Path) -> Iterator[None]:
             _part_of(path).unlink(missing_ok=True)
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}.",
-            hint="Make room, or the directory writable, then run the same command.",
+            hint="Make room, or make the directory writable, then run the same command.",
         ) from error
 
 
@@ -286,8 +286,8 @@ def _that_takes_models(benchmark: str) -> Workload:
         return workload
     if workload is not None:
         raise UserError(
-            f"The benchmark {benchmark!r} brings its own model; none can be added to it.",
-            hint="Run a model of yours with `mlrepo bench run --model-file FILE`.",
+            f"The benchmark {benchmark!r} has its own model; none can be added to it.",
+            hint="Run your own model with `mlrepo bench run --model-file FILE`.",
         )
     raise UserError(
         f"There is no benchmark {benchmark!r} to add a model to.",

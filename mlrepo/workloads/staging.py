@@ -50,7 +50,7 @@ def whole_directory(
     except OSError as error:
         raise UserError(
             f"{target} cannot be written: {error.strerror or error}.",
-            hint="Make room, or the directory writable, then run the same command.",
+            hint="Make room, or make the directory writable, then run the same command.",
         ) from error
     finally:
         if own is not None:
@@ -82,7 +82,7 @@ def copy_model(files: ModelFiles, entry: Path) -> None:
     if find_model_files(entry).digest != files.digest:
         raise UserError(
             f"The model {files.entry} was changed while it was copied.",
-            hint="Run the same command when nothing writes to it.",
+            hint="Run the same command once nothing writes to it.",
         )
 
 

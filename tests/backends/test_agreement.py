@@ -415,5 +415,5 @@ def test_tuning_of_tiles_goes_on_where_it_stopped_and_can_be_handed_on(tmp_path:
     with pytest.raises(UserError, match="another model, batch, target"):
         third.tune(0.0, lambda **step: None, handed)
     handed.write_text("{")
-    with pytest.raises(UserError, match="no database of tiles"):
+    with pytest.raises(UserError, match="not a database of tiles"):
         other.tune(0.0, lambda **step: None, handed)

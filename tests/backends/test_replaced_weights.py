@@ -96,7 +96,7 @@ def test_a_model_as_text_is_refused(ending: str, tmp_path: Path) -> None:
     _write(tmp_path / "m.onnx", 1)
     path = tmp_path / f"m.{ending}"
     onnx.save(onnx.load(tmp_path / "m.onnx", load_external_data=False), path)
-    with pytest.raises(UserError, match="is no ONNX model"):
+    with pytest.raises(UserError, match="is not an ONNX model"):
         load_plugin(BACKENDS, "tvm-onnx")().load(
             path, BackendOptions(batch=2, cache=tmp_path / "c")
         )

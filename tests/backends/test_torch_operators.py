@@ -228,7 +228,7 @@ _AXES = numpy_helper.from_array(np.array([1], np.int64), "axes")
         ([_NODE("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], 17, "output number 2"),
         ([_NODE("MaxPool", ["x"], ["y"])], 17, "it has no kernel_shape"),
         ([_NODE("Relu", ["gone"], ["y"])], 17, "nothing computes its input 'gone'"),
-        ([_NODE("Add", ["x", "axes"], ["y"])], 17, "input 2 is int64, another one float"),
+        ([_NODE("Add", ["x", "axes"], ["y"])], 17, "input 2 is int64, and another is float"),
         ([_NODE("Relu", ["x"], ["w"]), _NODE("Relu", ["w"], ["y"])], 17, "'w' a second time"),
         ([_NODE("Relu", ["x"], ["y"])], 99, "knows none in that opset"),
         (

@@ -25,7 +25,7 @@ def test_a_device_that_is_not_here_is_refused_before_anything_starts(root: Path)
     """With what is here; nothing is recorded."""
     pytest.importorskip("openvino")
     mlrepo(root, *RUN, "--backend", "openvino", "--device", "npu", code=2).says(
-        "The device npu is not here", "finds cpu", "NPU driver"
+        "The device npu is not available", "finds cpu", "NPU driver"
     )
     mlrepo(root, *RUN, "--backend", "tvm-onnx", "--device", "gpu", code=2).says("does not run on")
     mlrepo(root, *RUN, "--device", "gpu.1", code=2).says("not the name of a device")

@@ -163,7 +163,10 @@ def test_efficientnet_lite0_classifies_photographs_with_its_own_preprocessing(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--model", "resnet50"), ("not here", "mlrepo model fetch resnet50/v1.5-opset-11")),
+        (
+            ("--model", "resnet50"),
+            ("not on this machine", "mlrepo model fetch resnet50/v1.5-opset-11"),
+        ),
         (("--model", "resnet50", "--model-variant", "none"), ("no model", "resnet50/tiny")),
         (("--model", "digits", "--model-variant", "x"), ("one model only",)),
         (("--model", "mobilenet", "--model-file", "absent.onnx"), ("does not exist",)),
@@ -218,7 +221,7 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
         (("--count", "501"), ("501 samples", "the data set has 500")),
         (("--backend-opt", "nonsense=1"), ("no option 'nonsense'", "streams")),
         (("--backend-opt", "streams=none"), ("positive number",)),
-        (("--backend-opt", "streams=99"), ("more than there are threads",)),
+        (("--backend-opt", "streams=99"), ("more than the number of threads",)),
         (("--backend-opt", "provider=warp"), ("no such provider",)),
         (
             ("--backend-opt", "provider=tensorrt"),

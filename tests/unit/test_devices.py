@@ -86,7 +86,9 @@ def test_an_absent_device_is_refused_with_what_is_here_and_what_gets_it(
         lambda: refuse_absent(backend, asked),
         lambda: plugin().load(_MODEL, options),
     ):
-        with pytest.raises(UserError, match=f"The device {device} is not here: .* finds cpu") as e:
+        with pytest.raises(
+            UserError, match=f"The device {device} is not available: .* finds cpu"
+        ) as e:
             refuse()
         assert way in e.value.hint
 

@@ -111,7 +111,7 @@ def _pickles(*values: object) -> bytes:
         (b"", "Ran out of input"),
         (b"no pickle", "does not hold"),
         (_pickles(5), "another format"),
-        (_pickles(0x1950A86A20F9469CFC6C, 1001, {}, _Evil(), []), "no part of a state"),
+        (_pickles(0x1950A86A20F9469CFC6C, 1001, {}, _Evil(), []), "not part of a state"),
         (_pickles(0x1950A86A20F9469CFC6C, 1001, {}, {"name": 5}, []), "name|int"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_full_set_is_complete(tmp_path: Path) -> None:
         ("ILSVRC2012_val_00000001.JPEG 1\nILSVRC2012_val_00000001.JPEG 1\n", ":2: .* twice"),
         ("ILSVRC2012_val_00000001.JPEG 1000\n", ":1: .* class below 1000"),
         ("ILSVRC2012_val_00000001.JPEG\n", ":1: .* is not NAME CLASS"),
-        ("", "holds no labels"),
+        ("", "contains no labels"),
     ],
 )
 def test_bad_labels_are_named(tmp_path: Path, labels: str, message: str) -> None:

@@ -130,7 +130,7 @@ def test_an_accuracy_run_is_judged_on_the_whole_data_set(tmp_path: Path) -> None
     [
         (_entries(LABELS[:499]), "INVALID", "Only 499 of 500 samples were judged."),
         (_entries([*LABELS, 3]), "FAILED", "sample 500, but the data set has 500"),
-        ("[]", "FAILED", "holds no response"),
+        ("[]", "FAILED", "contains no response"),
         ("[", "FAILED", "is not a LoadGen accuracy log"),
         ('[{"qsl_idx": 1, "data": "00"}]', "FAILED", "has 1 bytes"),
         (None, "FAILED", "mlperf_log_accuracy.json"),

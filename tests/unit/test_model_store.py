@@ -203,7 +203,7 @@ def test_a_model_with_another_size_or_other_classes_is_added(tmp_path: Path) -> 
 def test_a_benchmark_with_its_own_model_takes_no_other(tmp_path: Path) -> None:
     """It exists, and the message says how to run another model all the same."""
     path = tiny_classifier(tmp_path / "m.onnx")
-    with pytest.raises(UserError, match="'digits' brings its own model") as caught:
+    with pytest.raises(UserError, match="'digits' has its own model") as caught:
         ModelStore(tmp_path).add("digits", "mine", path)
     assert "--model-file" in caught.value.hint
     with pytest.raises(UserError, match="There is no benchmark 'digit'"):

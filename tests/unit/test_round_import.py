@@ -283,4 +283,4 @@ def test_import_and_show_say_what_they_lack(
     assert "--output" in capsys.readouterr().err
     assert main(["round", "import", str(checkout), "--output", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "v10.0.json").is_file()
-    assert "read by no rule" in capsys.readouterr().out
+    assert "not used by any rule" in capsys.readouterr().out

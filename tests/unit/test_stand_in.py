@@ -27,7 +27,7 @@ _LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d" * 32 +
         (b"\r\n<!DOCTYPE HTML><html><title>Sign in", "an HTML page"),
         (b"<html lang=en>", "an HTML page"),
         (b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code>', "an XML document"),
-        (b"404: Not Found", "a server that lacks the file"),
+        (b"404: Not Found", "answer that the file is missing"),
         (b"\x1f\x8b\x08\x00\x00", "compressed data"),
         (b"PK\x03\x04\x14\x00", "compressed data"),
         (b"\0" * 4096, "nothing but NUL bytes"),

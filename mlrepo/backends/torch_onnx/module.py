@@ -160,7 +160,7 @@ def _load(path: Path) -> Any:
     if model.graph.sparse_initializer:
         raise UserError(f"{path.name}: PyTorch cannot run it: its weights are sparse tensors.")
     if not model.graph.output:
-        raise UserError(f"{path.name} is no ONNX model: its graph has no output.")
+        raise UserError(f"{path.name} is not an ONNX model: its graph has no output.")
     return model
 
 

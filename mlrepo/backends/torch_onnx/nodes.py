@@ -112,7 +112,7 @@ class TorchNode:
                 name = TYPE_NAMES.get(tensor.dtype, str(tensor.dtype))
                 if bound.setdefault(formal.type_str, tensor.dtype) != tensor.dtype:
                     other = TYPE_NAMES.get(bound[formal.type_str])
-                    raise Unsupported(f"{role} {index + 1} is {name}, another one {other}")
+                    raise Unsupported(f"{role} {index + 1} is {name}, and another is {other}")
                 if f"tensor({name})" not in types:
                     raise Unsupported(f"{role} {index + 1} is {name}, which ONNX does not allow")
 
@@ -153,7 +153,7 @@ def _node(path: Path, proto: Any, opset: int) -> TorchNode:
     label = f"operator {kind} of opset {opset} ({where})"
     if domain:
         label = f"operator {kind} ({where})"
-        raise refused(path, label, "operators of that domain are not known here")
+        raise refused(path, label, "operators of that domain are unknown")
     try:
         schema = onnx.defs.get_schema(proto.op_type, opset, "")
     except onnx.defs.SchemaError:
@@ -161,24 +161,22 @@ def _node(path: Path, proto: Any, opset: int) -> TorchNode:
     if schema is None or opset > onnx.defs.onnx_opset_version():
         raise refused(path, label, f"onnx {onnx.__version__} knows none in that opset")
     if any(attribute.type in _SUBGRAPHS for attribute in proto.attribute):
-        raise refused(path, label, "it holds a graph of its own")
+        raise refused(path, label, "it contains a graph of its own")
     operator = find_operator(proto.op_type, schema.since_version)
     if operator is None:
         versions = proved_versions(proto.op_type)
-        known = f"known are its versions {', '.join(map(str, versions))}"
+        known = f"its known versions are {', '.join(map(str, versions))}"
         reason = (
             f"it is its version {schema.since_version}, and {known}"
             if versions
-            else "it is not known here"
+            else "it is unknown"
         )
         raise refused(path, label, reason)
     attributes = {a.name: _attribute(helper.get_attribute_value(a)) for a in proto.attribute}
     unknown = sorted(set(attributes) - operator.attributes)
     missing = sorted(n for n, a in schema.attributes.items() if a.required and n not in attributes)
     if unknown or missing:
-        reason = (
-            f"its attribute {unknown[0]} is not known" if unknown else f"it has no {missing[0]}"
-        )
+        reason = f"its attribute {unknown[0]} is unknown" if unknown else f"it has no {missing[0]}"
         raise refused(path, label, reason)
     if not schema.min_input <= len(proto.input) <= schema.max_input:
         raise refused(path, label, f"it has {len(proto.input)} inputs")

@@ -35,7 +35,7 @@ def _upsample(x: Any, scales: Sequence[float], *, mode: str = "nearest") -> Any:
 @operator("Resize", 10, known=("scales",))
 def _resize_by_scales(x: Any, scales: Sequence[float], *, mode: str = "nearest") -> Any:
     if mode == "nearest" and min(scales) < 1:
-        raise Unsupported("a smaller result by mode nearest, whose rounding version 10 leaves open")
+        raise Unsupported("a smaller result in mode nearest: version 10 leaves its rounding open")
     return _upsample(x, scales, mode=mode)
 
 
@@ -68,7 +68,7 @@ def _resize(
         exact = [np.float32(n) * np.float32(f) for n, f in zip(sources, factors, strict=True)]
         targets = [math.floor(size) for size in exact]
         if coordinate_transformation_mode == "align_corners" and targets != exact:
-            raise Unsupported("align_corners with sizes that are no whole numbers")
+            raise Unsupported("align_corners with sizes that are not whole numbers")
     for dim, source, target, factor in zip(dims, sources, targets, factors, strict=True):
         if source == target and factor == 1:
             continue

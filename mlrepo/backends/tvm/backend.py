@@ -106,7 +106,7 @@ class _TvmBackend(ABC):
         if self._about["fallback"]:
             warnings.warn(f"TVM's fallback runs the model: {self._about['fallback']}", stacklevel=2)
         for name in self._about["unscheduled"]:
-            warnings.warn(f"TVM runs {name} without a schedule of ours: slow", stacklevel=2)
+            warnings.warn(f"TVM runs {name} without one of mlrepo's schedules: slow", stacklevel=2)
         self._tensor, self._cpu = tvm.runtime.tensor, tvm.cpu()
         self._main = relax.VirtualMachine(library, self._cpu)["main"]
 
@@ -175,7 +175,7 @@ class _TvmBackend(ABC):
 
         own = self._database()
         if own is None:
-            raise UserError("There is no place to keep what tuning finds.")
+            raise UserError("There is no file to save what tuning finds.")
         if database is not None:
             own.take(database)
         own.adopt(True)
@@ -308,7 +308,7 @@ class TvmOnnxBackend(_TvmBackend):
         try:
             proto = onnx.load(str(model), format="protobuf")
         except Exception as error:  # protobuf's errors depend on its implementation
-            raise UserError.caused_by(f"{model.name} is no ONNX model", error) from error
+            raise UserError.caused_by(f"{model.name} is not an ONNX model", error) from error
         spec = only_input(onnx_inputs(proto), model)
         shape = compiled_shape(spec, batch, model)
         module, widened = import_onnx(proto, spec.name, shape, model)

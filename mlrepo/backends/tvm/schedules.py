@@ -164,7 +164,7 @@ def schedule_matmul(function: Any, vector: int) -> Any:
     schedule, names, sum_ = begin_one_sum(function)
     product, last = schedule.get_sblock(sum_), schedule.get_sblock(names[-1])
     if len(schedule.get_loops(product)) != 3:
-        raise ValueError("this is no product of two matrices, but of many, or of a vector")
+        raise ValueError("this is not a product of two matrices, but of many, or of a vector")
     rows, columns = schedule.get_loops(last)[:2]
     count, width = (int(schedule.get(loop).extent) for loop in (rows, columns))
     lanes = next(size for size in (vector, vector // 2, 1) if width % size == 0)

@@ -131,7 +131,7 @@ def _resize(
             "axes" in attributes
             or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch"
         ):
-            raise RefusedNode("axes or an aspect ratio that is kept")
+            raise RefusedNode("axes, or a kept aspect ratio")
         return None
     scales = attributes.get("scales")
     scale = node.input[1] if scales is None else ""

@@ -141,13 +141,13 @@ class Database:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path} is no database of tiles: {error!r}.", hint="Remove it, then tune again."
+                f"{path} is not a database of tiles: {error!r}.", hint="Remove it, then tune again."
             ) from error
         if not known or raw["about"] != self.about:
             raise UserError(
-                f"{path} holds the tiles of another model, batch, target or version: "
+                f"{path} has the tiles of another model, batch, target or version: "
                 f"{raw.get('about')}.",
-                hint=f"Needed are those of {self.about}.",
+                hint=f"It needs those of {self.about}.",
             )
         return layers
 

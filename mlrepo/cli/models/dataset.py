@@ -30,7 +30,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the data sets as JSON.")
 def list_(as_json: bool) -> None:
-    """List the data sets, how many samples are here, and in which ways they are prepared.
+    """List the data sets, how many samples are on this machine, and how they are prepared.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def list_(as_json: bool) -> None:
     "--path",
     required=True,
     type=click.Path(path_type=Path),
-    help="Where the validation images are: flat, in one folder per synset, or as Kaggle has them.",
+    help="Where the validation images are: flat, in one folder per synset, or in Kaggle's layout.",
 )
 @click.option(
     "--labels",
@@ -109,7 +109,7 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
     type=click.Choice(WAY_NAMES),
     default="vgg",
     show_default=True,
-    help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for models of torchvision, "
+    help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for torchvision's models, "
     "efficientnet-lite.",
 )
 @click.option(
@@ -122,7 +122,7 @@ def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def prepare(name: str, way: str, size: int, threads: int | None, as_json: bool) -> None:
-    """Decode, resize and crop every image once into one file; an interrupted one goes on.
+    """Decode, resize and crop every image once into one file; an interrupted run continues.
 
     \b
     Example:
@@ -149,7 +149,7 @@ def prepare(name: str, way: str, size: int, threads: int | None, as_json: bool) 
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(name: str, threads: int | None, as_json: bool) -> None:
-    """Read every image, and what was prepared of it, again and compare. Exit code 1: they differ.
+    """Compare every image, and what was prepared from it, again. Exit code 1: they differ.
 
     \b
     Example:

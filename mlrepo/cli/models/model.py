@@ -32,7 +32,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
 def list_(as_json: bool) -> None:
-    """List the reference models and those you added, and which are here.
+    """List the reference models and your own, and which are on this machine.
 
     \b
     Example:
@@ -68,7 +68,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show all that is known of a model: BENCHMARK/VARIANT, or a benchmark for its default.
+    """Show all that is known about a model: BENCHMARK/VARIANT, or a benchmark for its default.
 
     \b
     Example:
@@ -92,7 +92,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def fetch(name: str, as_json: bool) -> None:
-    """Download a reference model, or make one with random weights; a broken download goes on.
+    """Download a reference model, or make one with random weights; a broken download continues.
 
     \b
     Example:
@@ -109,7 +109,7 @@ def fetch(name: str, as_json: bool) -> None:
         return
     click.echo(str(stored.path))
     if stored.about.url and not stored.checked:
-        click.echo(f"Nobody published a hash of it; its SHA-256 is {stored.sha256}.", err=True)
+        click.echo(f"No hash of it is published; its SHA-256 is {stored.sha256}.", err=True)
 
 
 @command.command("add")
@@ -119,16 +119,16 @@ def fetch(name: str, as_json: bool) -> None:
     "--way",
     type=click.Choice(WAY_NAMES),
     default=None,
-    help="How images are prepared for it (default: pytorch for files of PyTorch, else that of the "
-    "benchmark).",
+    help="How images are prepared for it (default: pytorch for PyTorch files, else the "
+    "benchmark's).",
 )
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS, case_sensitive=False),
     default=None,
-    help="Where its input has the channels (default: as its shape says, else nchw).",
+    help="Its channel order (default: from its input's shape, else nchw).",
 )
-@click.option("--link", is_flag=True, help="Use the files where they are instead of a copy.")
+@click.option("--link", is_flag=True, help="Use the files where they are instead of copying them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def add(
     name: str, file: Path, way: str | None, layout: str | None, link: bool, as_json: bool
@@ -137,7 +137,7 @@ def add(
 
     FILE is an ONNX model, one of PyTorch (.pt2, .pt, .pth) or an OpenVINO IR (.xml).
 
-    All its files are copied, those with its weights too, or with --link used where they are; a
+    All its files are copied, including its weights, or with --link used where they are; a
     model whose files are changed later is refused.
 
     \b

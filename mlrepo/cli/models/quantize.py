@@ -24,7 +24,7 @@ _METHODS = ("minmax", "entropy", "percentile")
     type=click.Choice(_METHODS),
     default="minmax",
     show_default=True,
-    help="How the range of an activation is found.",
+    help="How the ranges of activations are found.",
 )
 @click.option("--count", type=int, help="Use only the first COUNT images of the list.")
 @click.option("--as", "variant", help="Name of the new variant (default: VARIANT-int8).")
@@ -42,7 +42,7 @@ def quantize(
     NAME is BENCHMARK/VARIANT, or a benchmark for its default. The images of the list are taken
     from the registered data set, prepared as the model needs it. A benchmark on generated images
     takes no list: its first images are used. The draft of the calibration document that a closed
-    submission owes is written beside the model.
+    submission needs is written beside the model.
 
     \b
     Example:
@@ -79,4 +79,4 @@ def quantize(
         print_json("mlrepo.model.quantize/1", values)
         return
     click.echo(f"{stored.about.name}  {stored.path}")
-    click.echo(f"Draft of calibration.md, which a closed submission owes: {document}", err=True)
+    click.echo(f"Draft of calibration.md, which a closed submission needs: {document}", err=True)

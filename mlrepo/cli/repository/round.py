@@ -56,9 +56,9 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print all tables of the round as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show which benchmarks and scenarios the round NAME has, what they must reach, and its traits.
+    """Show which benchmarks and scenarios the round NAME has, their targets, and its traits.
 
-    Traits are what the round does differently from others; a round of this repository has them in
+    Traits are what the round does differently from others; the repository's own rounds have them in
     rounds/NAME.json, where you may change them.
 
     \b
@@ -99,12 +99,14 @@ def show(name: str, as_json: bool) -> None:
 
 @command.command("import")
 @click.argument("checkout", type=click.Path(path_type=Path))
-@click.option("--round", "name", default="", help="The round; the newest of the checkout if left.")
-@click.option("--ref", default="", help="Which revision the checkout is; noted in the file.")
+@click.option(
+    "--round", "name", default="", help="The round (default: the newest in the checkout)."
+)
+@click.option("--ref", default="", help="The revision of the checkout, noted in the file.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the file; the repository's rounds/ if left.",
+    help="Directory for the file (default: the repository's rounds/).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: bool) -> None:
@@ -125,13 +127,13 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
     folder = output or _rounds().folder
     if folder is None:
         raise UserError(
-            "This is no results repository, so there is no rounds/ folder to write to.",
+            "This is not a results repository, so there is no rounds/ directory to write to.",
             hint="Use --output DIR.",
         )
     if output is None and imported.name in SHIPPED:
         raise UserError(
             f"mlrepo ships the rules of {imported.name}; a repository cannot replace them.",
-            hint="Use --output DIR to look at what the import makes of this checkout.",
+            hint="Use --output DIR to see what the import gets from this checkout.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{imported.name}.json"
@@ -146,8 +148,8 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
         print_json("mlrepo.round.import/1", values)
         return
     click.echo(f"{imported.name}: {file}")
-    _print_report("Not found in the checker, so no rule here", report["missing"])
-    _print_report("In the checker, read by no rule here", report["unread"])
+    _print_report("Not found in the checker, so without a rule here", report["missing"])
+    _print_report("In the checker, but not used by any rule here", report["unread"])
 
 
 def _print_report(title: str, lines: list[str]) -> None:

@@ -54,7 +54,7 @@ class CalibrationList:
             raise UserError(
                 f"{len(absent)} of the {len(self.files)} images of the calibration list "
                 f"{self.source} are not in the registered data set: {shown}.",
-                hint="Register the full set, or give a list of images that are there.",
+                hint="Register the full set, or give a list of images that are in it.",
             )
         return [rows[name] for name in self.files]
 

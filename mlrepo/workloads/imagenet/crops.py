@@ -148,7 +148,7 @@ class Crops:
             if size != wanted:
                 return f"{path} has {size} bytes instead of {wanted}"
         if about != {"way": self.note.stem, **self._identity()}:
-            return f"{self.note} is about other images or pixels than those in the files beside it"
+            return f"{self.note} describes other images or pixels than those in the files beside it"
         return ""
 
     def require(self) -> None:

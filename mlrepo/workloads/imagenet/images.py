@@ -124,12 +124,12 @@ def _find(directory: Path) -> _ImageFiles:
                 lost.append(relative)
             elif by_name.setdefault(name, relative) != relative:
                 raise UserError(
-                    f"{name} is there twice below {directory}: {by_name[name]} and {relative}.",
+                    f"{name} occurs twice below {directory}: {by_name[name]} and {relative}.",
                     hint="Remove one of them.",
                 )
     if lost:
         raise UserError(
-            f"{len(lost)} images below {directory} are links to nothing: {_some(lost)}.",
+            f"{len(lost)} images below {directory} are broken links: {_some(lost)}.",
             hint="Mount or restore what they point to, then run the same command.",
         )
     return _ImageFiles(by_name, frozenset(synsets))
@@ -215,7 +215,7 @@ def _labelled_by_folder(directory: Path, found: _ImageFiles) -> LabelledImages:
         )
     if all(_TRAINING.fullmatch(name) for name in synset_of):
         raise UserError(
-            f"The images below {directory} are those of the training: {_some(sorted(synset_of))}.",
+            f"The images below {directory} are training images: {_some(sorted(synset_of))}.",
             hint="Give the directory of the validation images.",
         )
     names = sorted(synset_of)

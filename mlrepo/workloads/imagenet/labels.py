@@ -53,14 +53,14 @@ def read_labels(path: Path) -> dict[str, int]:
     lines = [(i, line.strip()) for i, line in enumerate(text, start=1)]
     lines = [(number, line) for number, line in lines if line]
     if not lines:
-        raise UserError(f"{path} holds no labels.", hint="A line is: NAME CLASS")
+        raise UserError(f"{path} contains no labels.", hint="A line is: NAME CLASS")
     kaggle = lines[0][1].replace(" ", "") == _KAGGLE_HEAD
     parsed = list(_kaggle_lines(path, lines[1:]) if kaggle else _lines(path, lines))
     by_name: dict[str, str] = {}
     for line in parsed:
         if line.name in by_name:
             raise UserError(
-                f"{path}:{line.number}: {line.name} is there twice.", hint="Remove one line."
+                f"{path}:{line.number}: {line.name} occurs twice.", hint="Remove one line."
             )
         by_name[line.name] = line.label
     classes = _classes(path, parsed)
@@ -115,7 +115,7 @@ def decoded_lines(path: Path, *, hint: str = "") -> list[str]:
         raise UserError(f"{path} cannot be read: {error.strerror}.", hint=hint) from error
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is not a text in UTF-8: {error.reason} at byte {error.start}.",
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.",
             hint=hint,
         ) from error
 
@@ -127,7 +127,7 @@ def _lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Line]:
         return
     if len(lines) > 1 and all(line.isdecimal() for _, line in lines):
         raise UserError(
-            f"{path} holds numbers without names, like the development kit's ground truth: its "
+            f"{path} has numbers without names, like the development kit's ground truth: its "
             "ids are in another order than the classes of the models.",
             hint=f"Use MLPerf's {VAL_MAP} or Kaggle's {KAGGLE_LABELS}.",
         )
@@ -167,7 +167,7 @@ def _classes(path: Path, lines: Sequence[_Line]) -> Mapping[str, int]:
     if not synsets:
         return {label: int(label) for label in labels}
     if len(synsets) != len(labels):
-        raise UserError(f"{path} holds both classes and synsets.", hint="Use one of the two.")
+        raise UserError(f"{path} has both classes and synsets.", hint="Use one of the two.")
     classes = classes_of_synsets(synsets, [path.parent])
     unknown = [name for name in synsets if name not in classes]
     if unknown:

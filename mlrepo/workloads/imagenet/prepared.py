@@ -80,7 +80,7 @@ class ImageNetStore:
             raise UserError(
                 f"The data set {NAME} is not registered.",
                 hint=f"`mlrepo dataset add {NAME} --path DIR` registers the validation images; "
-                "ImageNet's licence does not let anyone hand them on.",
+                "ImageNet's licence does not allow passing them on.",
             )
         return images
 
@@ -97,7 +97,7 @@ class ImageNetStore:
         crops = self._crops(way, self.require_images())
         if problem := crops.problem():
             raise UserError(
-                f"The data set {NAME} is not prepared in the way {way!r} that the model needs: "
+                f"The data set {NAME} is not prepared as the model needs it, in the way {way!r}: "
                 f"{problem}.",
                 hint=f"{crops.way_out} It takes about a minute for the full set.",
             )
@@ -156,7 +156,7 @@ class ImageNetStore:
         if bad:
             raise UserError(
                 f"{len(bad)} of {total} images cannot be used: {_some(bad)}.",
-                hint="Replace them by intact ones and run the same command: the others are done.",
+                hint="Replace them with intact ones and run the same command: the others are done.",
             )
         crops.finish()
         return crops.note
@@ -206,7 +206,7 @@ class ImageNetStore:
             raise InvalidResult(
                 f"{len(wrong)} of {len(images.files)} images are not those that were prepared: "
                 f"{_some(wrong)}.",
-                hint=f"Damaged pixels are made again by `mlrepo dataset prepare {NAME}`; restore "
+                hint=f"Damaged pixels are remade by `mlrepo dataset prepare {NAME}`; restore "
                 f"changed images, or `mlrepo dataset add {NAME}` and `prepare` again.",
             )
         return finished[0].fingerprint

@@ -97,7 +97,7 @@ def _crop_cv2(data: bytes, size: int, interpolation: str) -> Pixels:
     encoded = np.frombuffer(data, np.uint8)
     image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
     if image is None or _is_cut_off(data):
-        raise UndecodableError("it cannot be decoded whole")
+        raise UndecodableError("it cannot be decoded completely")
     height, width = image.shape[:2]
     short = short_side(size)
     if height > width:
@@ -143,14 +143,14 @@ def _crop_pil(data: bytes, size: int, filter_name: str) -> Pixels:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.mode.startswith(_WIDE_MODES):  # what is over 255 would become white
-                raise UndecodableError(f"its pixels are of the mode {opened.mode}, not of 8 bits")
+                raise UndecodableError(f"its pixels have the mode {opened.mode}, not of 8 bits")
             image = opened.convert("RGB")
     except UnidentifiedImageError as error:  # its text is the address of a buffer
-        raise UndecodableError("it is no image that Pillow knows") from error
+        raise UndecodableError("it is not an image that Pillow knows") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, UndecodableError):
             raise
-        raise UndecodableError(f"it cannot be decoded whole: {error}") from error
+        raise UndecodableError(f"it cannot be decoded completely: {error}") from error
     width, height = image.size
     short = short_side(size)
     if width <= height:
@@ -218,5 +218,5 @@ def _cv2() -> Any:
 def _missing(package: str, error: ImportError) -> UserError:
     return UserError(
         f"Preparing ImageNet needs the package {package}: {error}.",
-        hint="`mlrepo bench prereq --dataset imagenet2012` installs what is needed.",
+        hint="`mlrepo bench prereq --dataset imagenet2012` installs it.",
     )

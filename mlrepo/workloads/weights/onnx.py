@@ -89,7 +89,7 @@ class _OnnxReader:
                 name, body = self._function(span)
                 functions[name] = body
         if found is None:
-            raise NotOnnx("it holds no graph")
+            raise NotOnnx("it contains no graph")
         return OnnxFile(found, functions, inputs, outputs, producer)
 
     def _parts(self, span: Span) -> Iterator[tuple[int, Span]]:

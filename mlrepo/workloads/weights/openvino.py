@@ -87,7 +87,7 @@ def read_openvino(path: Path) -> OpenVinoFile:
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
     if net.tag != "net" or net.find("layers") is None:
-        raise ValueError("it is no OpenVINO IR")
+        raise ValueError("it is not an OpenVINO IR")
     sources: dict[str, list[tuple[int, str]]] = {}
     for edge in net.iterfind("edges/edge"):
         place = int(edge.get("to-port", "0"))

@@ -143,7 +143,7 @@ def _zipped(archive: zipfile.ZipFile) -> TorchFile:
     tensors: list[Tensor] = []
     pickles = [name for name in names if name.rpartition("/")[2] in ("data.pkl", "constants.pkl")]
     if not pickles:
-        raise ValueError("it holds no tensors of PyTorch")
+        raise ValueError("it contains no PyTorch tensors")
     for name in pickles:
         with archive.open(name) as stream:
             tensors += _tensors(stream)
@@ -185,7 +185,7 @@ def _meta(name: str, meta: dict[str, Any]) -> Tensor:
 def _legacy(stream: IO[bytes]) -> list[Tensor]:
     """Read the form before 1.6: a magic number, a version, a machine, then the object."""
     if _TypeReader(stream, []).read() != _MAGIC:
-        raise ValueError("it is no file of torch.save")
+        raise ValueError("it is not a file of torch.save")
     for _ in ("version", "machine"):
         _TypeReader(stream, []).read()
     return _tensors(stream)
@@ -264,7 +264,7 @@ class _TypeReader(pickle.Unpickler):
             RecursionError,
             MemoryError,
         ) as error:
-            raise ValueError(f"it is no pickle of tensors: {error}") from error
+            raise ValueError(f"it is not a pickle of tensors: {error}") from error
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2"):
