@@ -75,6 +75,8 @@ def test_what_was_lost_comes_back(
     assert main(["raw", "restore", str(away)]) == 1
     assert "is damaged" in capsys.readouterr().err
     assert store.entries() == []
+    assert main(["raw", "restore", str(tmp_path / "nowhere")]) == 2
+    assert "is not a directory" in capsys.readouterr().err
     assert main(["path", "raw"]) == 0
     assert capsys.readouterr().out.strip() == str(store.root)
 

@@ -81,7 +81,7 @@ def command(
     Example:
       mlrepo log --scenario offline --valid -n 10
       mlrepo log --since 2w --sort -result --columns run,start,result,threads
-      mlrepo log --format csv > runs.csv
+      mlrepo log --tag nightly --format csv
     """
     from itertools import islice
 

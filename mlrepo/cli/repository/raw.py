@@ -112,7 +112,7 @@ def backup(directory: Path, as_json: bool) -> int:
 
 
 @command.command("restore")
-@click.argument("directory", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
 def restore(directory: Path, as_json: bool) -> int:
     """Copy back the full logs that are missing or damaged here; each is verified.
@@ -123,6 +123,10 @@ def restore(directory: Path, as_json: bool) -> int:
     """
     from mlrepo.repository.raw_store import RawStore
 
+    if not directory.is_dir():
+        raise UserError(
+            f"{directory} is not a directory.", hint="Name the one of `mlrepo raw backup`."
+        )
     here = RawStore(current_repository().store / "raw")
     return _copy(RawStore(directory), here, directory, as_json=as_json)
 
