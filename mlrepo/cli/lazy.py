@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 from mlrepo.cli.verbosity import add_common_options, common_options
 
@@ -34,7 +37,23 @@ class LazyGroup(click.Group):
             command: click.Command = importlib.import_module(self.table[cmd_name][0]).command
             add_common_options(command)
             self.commands[cmd_name] = command
+        if ctx.resilient_parsing:  # only completion parses so
+            from mlrepo.cli.complete import add_sources
+
+            add_sources(self.commands[cmd_name])
         return self.commands[cmd_name]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Offer the commands without importing them; after a dash, the options."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, line) in self.table.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""

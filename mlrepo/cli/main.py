@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -96,6 +97,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Handle the full accuracy logs that commits hold truncated.",
     ),
     "from-ck": ("mlrepo.cli.from_ck", "Say what a command of the CK automation of 2021 is here."),
+    "completion": (
+        "mlrepo.cli.completion",
+        "Print the script that completes commands, options and names in a shell.",
+    ),
     "help": ("mlrepo.cli.help", "Show the help of a command."),
 }
 
@@ -160,8 +165,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        if "_MLREPO_COMPLETE" in os.environ:
-            cli.main(prog_name="mlrepo")
+        if asked := os.environ.get("_MLREPO_COMPLETE"):
+            return _complete(asked)
         # Not cli.main(), which exits with 1 on a closed pipe.
         with cli.make_context("mlrepo", list(arguments), obj=arguments) as context:
             result = cli.invoke(context)
@@ -184,6 +189,15 @@ def _run(arguments: list[str]) -> int:
         return _reader_went_away()
     except Exception as error:
         return _bug(error, arguments)
+
+
+def _complete(asked: str) -> int:
+    """Print candidates for the shell; it shows no message, so without any if something is wrong."""
+    from mlrepo.cli.complete import answer
+
+    with contextlib.suppress(Exception):
+        click.echo(answer(cli, asked))
+    return 0
 
 
 class _Messages(io.FileIO):
