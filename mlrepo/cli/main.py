@@ -58,6 +58,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mlrepo.cli.records.run",
         "Withdraw, restore, annotate and move recorded runs.",
     ),
+    "experiment": (
+        "mlrepo.cli.records.experiment",
+        "Rename experiments, the branches that runs are recorded on.",
+    ),
+    "prune": (
+        "mlrepo.cli.repository.prune",
+        "Remove probes, FAILED runs and full logs that no run needs.",
+    ),
     "select": (
         "mlrepo.cli.submission.select",
         "Take recorded runs into the submission of the round.",

@@ -185,7 +185,7 @@ class Curation:
     note:
         The last note about it; '' if there is none.
     left:
-        Experiments that it was moved away from.
+        Experiments that it was moved away from, and old names of its experiment.
     recorded:
         The trailers that acts replaced, as the run's commit has them.
     """
@@ -259,10 +259,9 @@ def curated(trailers: Mapping[str, str], acts: Iterable[Act]) -> tuple[Mapping[s
             tags += [tag for tag in dict.fromkeys(added) if tag not in tags]
         elif act.action in (MOVE, RENAME):
             now |= {_REPLACED[name]: act.values[name] for name in _REPLACED if act.values.get(name)}
-            if act.action == MOVE and act.values.get("from"):
-                left.add(act.values["from"])
+            left.add(act.run if act.action == RENAME else act.values.get("from", ""))
     now["MLRepo-Tags"] = ",".join(tags)
-    left.discard(now.get("MLRepo-Experiment", ""))
+    left -= {"", now.get("MLRepo-Experiment", "")}
     if withdrawn or pruned:
         now["MLRepo-Placed"] = ""
     replaced = {key: trailers.get(key, "") for key in now if now[key] != trailers.get(key, "")}

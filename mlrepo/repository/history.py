@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
+from mlrepo.record import FAILED, PROBE_TAG
 from mlrepo.repository.acts import ACTS, UNTOUCHED, Act, Curation, curated, curated_record
 from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
@@ -93,6 +94,13 @@ class RecordedRun:
         committed = self.committed_trailers
         trailers, curation = curated(committed, [*self.curation.acts, act])
         return replace(self, trailers=trailers, curation=curation)
+
+    @property
+    def is_prunable(self) -> bool:
+        """Return whether it may be pruned: it failed, or is a probe, and so never was a result."""
+        committed = self.committed_trailers
+        tags = committed.get("MLRepo-Tags", "").split(",")
+        return committed.get("MLRepo-Validity") == FAILED or PROBE_TAG in tags
 
     @property
     def committed_trailers(self) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mlrepo.errors import Busy, UserError
@@ -48,11 +48,12 @@ class Garbage:
         return sum(size for _, size in self.old)
 
 
-def needed_logs(repository: ResultsRepository) -> dict[str, str]:
+def needed_logs(repository: ResultsRepository, leaving_out: Collection[str] = ()) -> dict[str, str]:
     """Return the SHA-256 of every full log that is needed, with its run's id or its file's path.
 
-    Needed is what a recorded run names, what a submission branch names although its runs' branch
-    may be gone, and what was truncated by hand or by the commit hook.
+    Needed is what a recorded run names that was not pruned, what a submission branch names although
+    its runs' branch may be gone, and what was truncated by hand or by the commit hook. Runs whose
+    ids are in ``leaving_out`` need nothing.
     """
     return (
         RawStore(repository.store / "raw").pinned()
@@ -60,7 +61,7 @@ def needed_logs(repository: ResultsRepository) -> dict[str, str]:
         | {
             sha256: run.run
             for run in recorded_runs(repository, hidden=True)
-            if not run.curation.pruned
+            if not (run.curation.pruned and run.is_prunable) and run.run not in leaving_out
             for sha256 in full_logs(repository, run)
         }
     )
@@ -79,8 +80,12 @@ def _selected(repository: ResultsRepository) -> dict[str, str]:
     return found
 
 
-def find_garbage(repository: ResultsRepository, days: float) -> Garbage:
+def find_garbage(
+    repository: ResultsRepository, days: float, leaving_out: Collection[str] = ()
+) -> Garbage:
     """Return the logs that nobody needs and that were kept at least ``days`` ago.
+
+    Runs whose ids are in ``leaving_out`` need nothing: they are about to be pruned.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def find_garbage(repository: ResultsRepository, days: float) -> Garbage:
         A branch or a run cannot be read.
     """
     with _undisturbed(repository):
-        return _find(repository, days)
+        return _find(repository, days, leaving_out)
 
 
 def delete_garbage(repository: ResultsRepository, days: float, agreed: Garbage) -> Garbage:
@@ -114,7 +119,7 @@ def _undisturbed(repository: ResultsRepository) -> Iterator[None]:
         yield
 
 
-def _find(repository: ResultsRepository, days: float) -> Garbage:
+def _find(repository: ResultsRepository, days: float, leaving_out: Collection[str] = ()) -> Garbage:
     store = RawStore(repository.store / "raw")
     kept = store.entries()  # first: a run that is recorded after this needs a log of its own
     waiting = Spool(repository.store / "spool").run_ids()
@@ -123,7 +128,7 @@ def _find(repository: ResultsRepository, days: float) -> Garbage:
             f"Runs are not recorded yet and may need a log: {', '.join(waiting)}.",
             hint="Wait for them to end; `mlrepo doctor --fix` records what a crash left.",
         )
-    needed = needed_logs(repository)
+    needed = needed_logs(repository, leaving_out)
     for damage in repository.damage.values():
         raise UserError(
             f"What cannot be read may need a log, so none is deleted. {damage.message}",
