@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.errors import UserError
 from mlrepo.repository.discovery import find_git_repository, refuse_unsupported_formats
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.process import GitError, git
@@ -40,6 +40,8 @@ def scaffold(
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is not a directory.", hint="Choose another name.")
     refuse_results_repository(directory)
+    if _is_empty_clone(directory):
+        return _begin(directory, files, message)
     if directory.exists() and any(directory.iterdir()):
         return _adopt(directory, files, adopt=adopt)
     return _create(directory, files, message)
@@ -73,10 +75,7 @@ def _create(directory: Path, files: Mapping[str, bytes], message: str) -> Scaffo
         _git_init(temporary)
         for name, data in files.items():
             _write_new(temporary / name, data)
-        git("add", "--all", cwd=temporary)
-        sign = ["-S"] if identity.sign else []
-        git("commit", "--quiet", *sign, f"--message={message}", cwd=temporary)
-        commit = git("rev-parse", "HEAD", cwd=temporary).strip()
+        commit = _commit_all(temporary, message, sign=identity.sign)
         temporary.chmod(0o755)
         if near == directory:
             for entry in temporary.iterdir():
@@ -88,6 +87,42 @@ def _create(directory: Path, files: Mapping[str, bytes], message: str) -> Scaffo
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return Scaffolded(directory, sorted(files), [], commit)
+
+
+def _is_empty_clone(directory: Path) -> bool:
+    """Return whether a directory is a Git repository without files and without any commit."""
+    if not (directory / ".git").is_dir() or len(list(directory.iterdir())) > 1:
+        return False
+    try:
+        return not git("rev-list", "--max-count=1", "--all", cwd=directory).strip()
+    except GitError:
+        return False
+
+
+def _begin(directory: Path, files: Mapping[str, bytes], message: str) -> Scaffolded:
+    """Make the first commit of an empty clone, on the branch that its remote calls the first."""
+    identity = git_identity(directory)
+    repository = find_git_repository(directory)
+    if repository is not None:
+        refuse_unsupported_formats(repository.common_dir)
+    try:
+        for name, data in files.items():
+            _write_new(directory / name, data)
+        commit = _commit_all(directory, message, sign=identity.sign)
+    except BaseException:
+        for name in {Path(name).parts[0] for name in files}:
+            path = directory / name
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        git("read-tree", "--empty", cwd=directory)
+        raise
+    return Scaffolded(directory, sorted(files), [], commit)
+
+
+def _commit_all(root: Path, message: str, *, sign: bool) -> str:
+    git("add", "--all", cwd=root)
+    git("commit", "--quiet", *(["-S"] if sign else []), f"--message={message}", cwd=root)
+    return git("rev-parse", "HEAD", cwd=root).strip()
 
 
 def _adopt(directory: Path, files: Mapping[str, bytes], *, adopt: bool) -> Scaffolded:
@@ -126,39 +161,6 @@ def _adopt(directory: Path, files: Mapping[str, bytes], *, adopt: bool) -> Scaff
         raise
     names = [str(path.relative_to(directory)) for path in written]
     return Scaffolded(directory, sorted(names), sorted(set(files) - set(names)), "")
-
-
-def clone(url: str, directory: Path) -> Path:
-    """Clone a results repository with all experiment branches; return its root.
-
-    Raises
-    ------
-    RemoteUnavailable
-        Git could not get it; git's own words are in the message.
-    """
-    directory = directory.absolute()
-    if directory.exists() and any(directory.iterdir()):
-        raise UserError(f"{directory} exists and is not empty.", hint="Name another directory.")
-    existed = directory.exists()
-    try:
-        git(
-            "clone",
-            "--quiet",
-            "-c",
-            "transfer.fsckObjects=true",
-            "--",
-            url,
-            str(directory),
-            cwd=Path.cwd(),
-        )
-    except GitError as error:
-        if not existed:
-            shutil.rmtree(directory, ignore_errors=True)
-        raise RemoteUnavailable(
-            f"{url} could not be cloned: {error.stderr}",
-            hint="Check the URL, your access and the network.",
-        ) from error
-    return directory
 
 
 def _git_init(directory: Path) -> None:

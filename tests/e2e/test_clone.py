@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import BENCH, bench, mlrepo, refs
+from tests.e2e.driver import BENCH, MLREPO, bench, environment, mlrepo, refs
 from tests.samples import git
 
 
@@ -106,3 +108,71 @@ def test_a_clone_of_another_repository_says_how_to_go_on(tmp_path: Path) -> None
     git(tmp_path / "plain", "add", ".")
     git(tmp_path / "plain", "commit", "--quiet", "--message", "Begin")
     mlrepo(tmp_path, "clone", "plain", "copy").says("no mlrepo.toml", "mlrepo init --adopt")
+
+
+@pytest.mark.parametrize(
+    ("pushed", "branch", "words"),
+    [
+        (("main",), "main", ("nonexistent ref", "The branch main is checked out")),
+        (("main:work", "main:exp/box"), "work", ("The branch work is checked out",)),
+        (("main:exp/box",), "main", ("The remote has no main", "push -u origin main")),
+    ],
+    ids=["main", "another", "experiments only"],
+)
+def test_a_head_that_names_no_branch_still_gives_a_results_repository(
+    root: Path, tmp_path: Path, pushed: tuple[str, ...], branch: str, words: tuple[str, ...]
+) -> None:
+    """As `git init --bare` makes it on a server; what Git warns of is shown."""
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=trunk", "team.git")
+    git(root, "push", "--quiet", str(tmp_path / "team.git"), *pushed)
+    done = mlrepo(tmp_path, "clone", "team.git", "copy")
+    done.says("git: warning: remote HEAD refers to", *words)
+    copy = tmp_path / "copy"
+    assert git(copy, "symbolic-ref", "--short", "HEAD").strip() == branch
+    assert git(copy, "rev-parse", "HEAD") == git(root, "rev-parse", "main")
+    assert git(copy, "status", "--porcelain") == ""
+    mlrepo(copy, "config", "get", "round").says("v6.1")
+
+
+def test_another_branch_that_has_the_settings_is_named(root: Path, tmp_path: Path) -> None:
+    """A HEAD without settings is left alone."""
+    git(root, "switch", "--quiet", "--orphan", "empty")
+    (root / "README.md").write_text("Nothing\n")
+    git(root, "add", "README.md")
+    git(root, "commit", "--quiet", "--no-verify", "--message", "Begin")
+    done = mlrepo(tmp_path, "clone", root.as_uri(), "copy")
+    done.says("no mlrepo.toml on empty", f"git -C {tmp_path / 'copy'} switch main")
+    git(tmp_path / "copy", "switch", "--quiet", "main")
+    assert (tmp_path / "copy" / "mlrepo.toml").is_file()
+
+
+def test_an_empty_fork_gets_a_command_that_works(tmp_path: Path) -> None:
+    """The first commit is made on the branch that the remote will call its first."""
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=trunk", "fork.git")
+    said = mlrepo(tmp_path, "clone", "fork.git", "copy")
+    said.says("git: warning: You appear to have cloned an empty repository", "To begin:")
+    command = said.out.rpartition("mlrepo init")[2].split()
+    assert command == ["--submitter", "NAME", "--division", "open"]
+    copy = tmp_path / "copy"
+    # A mistake leaves it as empty as it was.
+    (copy / "x").mkdir()
+    mlrepo(copy, "init", *command, code=2)
+    (copy / "x").rmdir()
+    mlrepo(copy, "init", *command).says("Results repository for v6.1")
+    assert git(copy, "symbolic-ref", "--short", "HEAD").strip() == "trunk"
+    assert git(copy, "status", "--porcelain") == ""
+    git(copy, "push", "--quiet", "origin", "HEAD")
+    mlrepo(tmp_path, "clone", "fork.git", "second")
+    assert (tmp_path / "second" / "mlrepo.toml").is_file()
+
+
+def test_a_fork_without_readme_gets_a_command_that_works(tmp_path: Path) -> None:
+    """It is run as it is printed, with a name."""
+    git(tmp_path, "init", "--quiet", "plain")
+    (tmp_path / "plain" / "LICENSE").write_text("free\n")
+    git(tmp_path / "plain", "add", ".")
+    git(tmp_path / "plain", "commit", "--quiet", "--message", "Begin")
+    said = mlrepo(tmp_path, "clone", "plain", "copy").out
+    line = said.rpartition("with: ")[2].strip().replace("mlrepo init", f"{shlex.join(MLREPO)} init")
+    subprocess.run(["sh", "-c", line], check=True, capture_output=True, env=environment())
+    assert (tmp_path / "copy" / "mlrepo.toml").is_file()

@@ -37,6 +37,18 @@ def test_the_demo_refuses_what_is_not_its_own(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "mlrepo-demo").iterdir()] == ["thesis.tex"]
 
 
+def test_the_demo_changes_no_repository_that_is_not_its_own(tmp_path: Path) -> None:
+    """Neither somebody's source code nor a results repository that has a demo's names."""
+    git(tmp_path, "init", "--quiet", "code")
+    (tmp_path / "code" / "README.md").write_text("mine\n")
+    mlrepo(tmp_path, "demo", "code", code=2).says("a Git repository", "no demo made it")
+    assert sorted(p.name for p in (tmp_path / "code").iterdir()) == [".git", "README.md"]
+    names = ("--submitter", "Demo", "--division", "open")
+    mlrepo(tmp_path, "init", "real", *names)
+    mlrepo(tmp_path, "demo", "real", code=2).says("results repository of Demo", "no demo")
+    assert mlrepo(tmp_path / "real", "log", "--json").json["runs"] == []
+
+
 def test_the_demo_records_into_no_repository_of_others(root: Path) -> None:
     """Runs of a demonstration beside real ones would be taken for results."""
     before = everything(root)

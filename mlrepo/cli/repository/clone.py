@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from mlrepo.redaction import Redactor
 from mlrepo.settings import FILE_NAME
 from mlrepo.shell import quoted
 
+if TYPE_CHECKING:
+    from mlrepo.repository.cloning import Cloned
+
 
 @click.command("clone")
 @click.argument("url")
@@ -19,33 +23,59 @@ from mlrepo.shell import quoted
 def command(url: str, directory: Path | None) -> None:
     """Get a results repository from a URL.
 
-    All experiment branches come along; `mlrepo log` lists their runs at once. The Git hooks are
-    installed as by `mlrepo init`. What the repository's .pre-commit-config.yaml would run besides
-    mlrepo's own hooks is shown, and laid only with your consent.
+    All experiment branches come along; `mlrepo log` lists their runs at once. If the remote's HEAD
+    names no branch, the one with mlrepo.toml is checked out. The Git hooks are installed as by
+    `mlrepo init`. What the repository's .pre-commit-config.yaml would run besides mlrepo's own
+    hooks is shown, and installed only with your consent.
 
     \b
     Example:
       mlrepo clone git@example.com:team/results.git
     """
-    from mlrepo.repository.scaffold import clone
+    from mlrepo.repository.cloning import clone
 
     name = (
         url.partition("?")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
     )
     try:
-        root = clone(url, directory or Path(name or "results"))
+        done = clone(url, directory or Path(name or "results"))
     except RemoteUnavailable as error:
         # A URL may contain a password, and messages end up in logs that others read.
         message, _ = Redactor().text(error.message)
         raise RemoteUnavailable(message, hint=error.hint) from None
-    click.echo(f"Cloned into {root}")
-    if (root / FILE_NAME).exists():
-        _install_hooks(root)
-    if not (root / FILE_NAME).exists():
+    for line in done.said:
+        click.echo(f"git: {Redactor().text(line)[0]}", err=True)
+    click.echo(f"Cloned into {done.root}")
+    if done.began:
         click.echo(
-            f"It has no {FILE_NAME} yet. Turn it into a results repository with: "
-            f"cd {quoted(root)} && mlrepo init --adopt --submitter NAME --division open"
+            f"The remote has no {done.branch}: it begins here at commit {done.began[:10]}, which "
+            f"added {FILE_NAME}. To share it: git -C {quoted(done.root)} push -u origin "
+            f"{done.branch}"
         )
+    elif done.branch and done.said:
+        click.echo(f"The branch {done.branch} is checked out.")
+    if (done.root / FILE_NAME).exists():
+        _install_hooks(done.root)
+    else:
+        click.echo(_how_to_begin(done))
+
+
+def _how_to_begin(done: Cloned) -> str:
+    """Return what makes a clone without settings a results repository: a command that works."""
+    there = quoted(done.root)
+    init = f"cd {there} && mlrepo init"
+    if done.is_empty:
+        return f"The repository is empty. To begin: {init} --submitter NAME --division open"
+    if done.elsewhere:
+        on = f" on {done.branch}" if done.branch else ""
+        return (
+            f"It has no {FILE_NAME}{on}. There is another branch: git -C {there} switch "
+            f"{quoted(done.elsewhere[0])}"
+        )
+    adopt = f"{init} --adopt --submitter NAME --division open"
+    if not (done.root / "README.md").is_file():
+        adopt = adopt.replace("mlrepo init", "echo Results > README.md && mlrepo init", 1)
+    return f"It has no {FILE_NAME} yet. Turn it into a results repository with: {adopt}"
 
 
 def _install_hooks(root: Path) -> None:

@@ -14,8 +14,9 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS
 from mlrepo.settings import FILE_NAME
 from mlrepo.shell import quoted, shell_command
 
-# These names identify a repository as a demo's.
 _SUBMITTER, _SYSTEM = "Demo", "this-machine"
+# Says in the Git configuration that a demo made the repository; older demos are known by the names.
+_MARK = "mlrepo.demo"
 
 
 @click.command("demo")
@@ -37,7 +38,7 @@ def command(directory: Path, seconds: float) -> int:
     Example:
       mlrepo demo
     """
-    if not (directory / FILE_NAME).exists():
+    if _is_new(directory):
         _ensure_identity()
         made = _run(
             "init",
@@ -53,8 +54,8 @@ def command(directory: Path, seconds: float) -> int:
         )
         if made != 0:
             return made
+        _mark(directory)
     else:
-        _refuse_others(directory)
         click.echo(f"{directory} exists from an earlier demo; its runs are kept.\n")
     inside = ("-C", str(directory))
     worst = 0
@@ -108,18 +109,40 @@ def _run(*arguments: str) -> int:
     return code
 
 
-def _refuse_others(directory: Path) -> None:
-    """Raise :class:`UserError` unless an earlier demo made the repository."""
+def _is_new(directory: Path) -> bool:
+    """Return whether the demo makes its repository; raise :class:`UserError` for one of others."""
     from mlrepo.errors import UserError
-    from mlrepo.repository.discovery import read_settings
+    from mlrepo.repository.discovery import find_git_repository, read_settings
+    from mlrepo.repository.process import GitError, git
 
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return True
+    hint = "Name a new directory: `mlrepo demo DIRECTORY`."
+    if not (directory / FILE_NAME).exists():
+        kind = "a Git repository" if find_git_repository(directory) else "a directory"
+        raise UserError(
+            f"{directory} is {kind} that is not empty, and no demo made it; nothing was changed.",
+            hint=hint,
+        )
     settings = read_settings(directory / FILE_NAME)
-    if (settings.get("submitter"), settings.get("system")) != (_SUBMITTER, _SYSTEM):
+    try:
+        marked = git("config", "--local", "--type=bool", _MARK, cwd=directory).strip() == "true"
+    except GitError:
+        marked = False
+    if not marked and (settings.get("submitter"), settings.get("system")) != (_SUBMITTER, _SYSTEM):
         raise UserError(
             f"{directory} is the results repository of {settings.get('submitter', 'somebody')}, "
             "which no demo made; nothing was recorded.",
-            hint="Name a new directory: `mlrepo demo DIRECTORY`.",
+            hint=hint,
         )
+    return False
+
+
+def _mark(directory: Path) -> None:
+    """Remember in the repository's Git configuration that a demo made it."""
+    from mlrepo.repository.process import git
+
+    git("config", "--local", _MARK, "true", cwd=directory)
 
 
 def _command_name() -> str:
