@@ -63,15 +63,16 @@ def print_table(
     drop: Sequence[str] = (),
     cut: str = "",
     tail: str = "",
+    wrap: str = "",
 ) -> None:
     """Print columns padded to their widest cell, fitted to the width of the terminal.
 
     ``right`` are the columns of numbers; ``drop``, the columns that may be left out on a narrow
-    terminal, the least important first; ``cut`` and ``tail`` as for :func:`table_lines`.
+    terminal, the least important first; ``cut``, ``tail`` and ``wrap`` as for :func:`table_lines`.
     """
     width = output_width()
     lines, hidden = table_lines(
-        header, rows, right=right, drop=drop, cut=cut, tail=tail, width=width
+        header, rows, right=right, drop=drop, cut=cut, tail=tail, wrap=wrap, width=width
     )
     click.echo(style(lines[0], bold=True))
     for line in lines[1:]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from mlrepo.cli.screen import harmless, segments, unstyled
 
@@ -44,6 +44,7 @@ def table_lines(
     drop: Sequence[str] = (),
     cut: str = "",
     tail: str = "",
+    wrap: str = "",
     width: int | None = None,
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the lines of a table, the header first, and the names of columns left out.
@@ -59,6 +60,8 @@ def table_lines(
         "…NAME", its beginning is cut, such as that of a path.
     tail:
         A column of ids of which the last characters are enough; shortened before others go.
+    wrap:
+        A column of text that continues in the next line instead of being cut.
     width:
         What the lines should fit into, in columns of the terminal; None: no limit.
     """
@@ -68,7 +71,7 @@ def table_lines(
         for i, title in enumerate(header)
     ]
     widths = dict(enumerate(natural))
-    start, cut = cut.startswith("…"), cut.removeprefix("…")
+    start, cut = cut.startswith("…"), wrap or cut.removeprefix("…")
     ends = {header.index(name) for name in (tail, cut if start else "") if name}
     if width is not None:
         named = {title: i for i, title in enumerate(header)}
@@ -78,7 +81,10 @@ def table_lines(
         if cut_column is not None and cut_column not in flexible:
             flexible[cut_column] = _LEAST_TEXT
         widths = _fitted(widths, width, [named[name] for name in drop], flexible, text)
-    lines = [_line([*header], widths, right, ends), *(_line(c, widths, right, ends) for c in cells)]
+    lines = [_line([*header], widths, right, ends)]
+    for row in cells:
+        for part in _wrapped(row, widths, header.index(wrap)) if wrap else [row]:
+            lines.append(_line(part, widths, right, ends))
     return lines, tuple(title for i, title in enumerate(header) if i not in widths)
 
 
@@ -119,6 +125,33 @@ def _fitted(
 
 def _total(widths: Mapping[int, int]) -> int:
     return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
+
+
+def _wrapped(row: list[str], widths: Mapping[int, int], column: int) -> Iterator[list[str]]:
+    """Yield the rows that show one cell whole, below each other, with the other cells once."""
+    width = widths.get(column)
+    if width is None or display_width(row[column]) <= width:
+        yield row
+        return
+    parts = list(_parts(unstyled(row[column]), width))
+    yield [*row[:column], parts[0], *row[column + 1 :]]
+    for part in parts[1:]:
+        yield [part if i == column else "" for i in range(len(row))]
+
+
+def _parts(text: str, width: int) -> Iterator[str]:
+    """Yield a text in parts of at most ``width`` columns, cut between words where that is possible.
+
+    A character that is wider than the width has a part of its own.
+    """
+    rest = text
+    while display_width(rest) > width:
+        fits = _first(rest, width) or rest[:1]
+        words = fits.rpartition(" ")[0] if rest[len(fits)] != " " else fits
+        taken = words or fits
+        yield taken.rstrip()
+        rest = rest[len(taken) :].lstrip()
+    yield rest
 
 
 def _line(

@@ -65,6 +65,17 @@ def test_a_table_fits_whatever_others_wrote(rows: list[tuple[str, ...]], width: 
         assert display_width(line) <= width
 
 
+@given(text=st.text(st.characters(), max_size=200), width=st.sampled_from([20, 40, 80]))
+def test_a_text_that_matters_continues_in_the_next_line(text: str, width: int) -> None:
+    """Nothing of it is lost, and no line is too wide."""
+    lines, _ = table_lines(("RUN", "WHY"), [("a", text), ("b", "y")], wrap="WHY", width=width)
+    whole, _ = table_lines(("RUN", "WHY"), [("a", text), ("b", "y")])
+    assert max(map(display_width, lines)) <= width
+    shown = "".join("".join(lines[1:-1]).split())
+    assert shown == "".join(whole[1].split())
+    assert lines[-1].split() == ["b", "y"]
+
+
 def test_columns_stay_below_each_other_in_any_script() -> None:
     """A wide character takes two columns, a combining one none."""
     rows = [

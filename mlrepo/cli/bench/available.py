@@ -39,6 +39,7 @@ def list_(as_json: bool) -> None:
             (e.benchmark, e.model, e.backend, "no" if e.needed else "yes", "; ".join(e.needed))
             for e in found
         ],
+        wrap="WHAT GETS IT",
     )
 
 

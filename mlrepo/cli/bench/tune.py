@@ -101,4 +101,5 @@ def _print_table(found: list[Compared]) -> None:
         ],
         right=(2, 3, 4),
         drop=("SAME CLASS",),
+        wrap="SETTINGS",
     )

@@ -55,10 +55,10 @@ def detect_(as_json: bool) -> None:
         ("FIELD", "VALUE", "SOURCE"),
         [(field, fact.value, fact.source) for field, fact in found.facts.items()],
         drop=("SOURCE",),
-        cut="VALUE",
+        wrap="VALUE",
     )
     click.echo()
-    print_table(("NOT READ", "WHY"), list(found.unknown.items()))
+    print_table(("NOT READ", "WHY"), list(found.unknown.items()), wrap="WHY")
 
 
 @command.command("list")
@@ -136,7 +136,8 @@ def show(name: str, past: bool, as_json: bool) -> None:
     if as_json:
         print_json("mlrepo.system.show/1", {"name": name, "description": description})
         return
-    print_table(("FIELD", "VALUE"), [(field, str(v)) for field, v in description.items()])
+    rows = [(field, str(value)) for field, value in description.items()]
+    print_table(("FIELD", "VALUE"), rows, wrap="VALUE")
 
 
 @command.command("add")

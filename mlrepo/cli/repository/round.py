@@ -94,6 +94,7 @@ def show(name: str, as_json: bool) -> None:
     print_table(
         ("TRAIT", "VALUE", "MEANING"),
         [(each, values[each], trait.meaning) for each, trait in TRAITS.items()],
+        wrap="MEANING",
     )
 
 

@@ -196,6 +196,7 @@ def _print_left_out(left_out: tuple[LeftOut, ...], *, show_all: bool) -> None:
         [_left_out_row(out.run, out.reason) for out in shown],
         drop=("SYSTEM", "RUN", "SCENARIO", "BENCHMARK"),
         tail="LEFT OUT",
+        wrap="BECAUSE",
     )
     if len(shown) < len(left_out):
         click.echo(f"… and {len(left_out) - len(shown)} more; --all lists them.")
