@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 from mlrepo.limits import machine_cpus
 from mlrepo.record import LoadReading
+from mlrepo.systems import neighbours
 from mlrepo.systems.machine import Machine
 
 _CPU = "sys/devices/system/cpu"
@@ -120,6 +121,7 @@ class NoiseMeter:
 
     def __post_init__(self) -> None:
         self._begin = time.monotonic()
+        self._since = neighbours.now()
         self._processes = _process_seconds()
         self._seen = dict(self._processes)  # as last read; some of them have ended since
         self._benchmarks = dict.fromkeys(other_benchmarks())
@@ -139,7 +141,7 @@ class NoiseMeter:
     def _read(self) -> None:
         self._readings.append(read_sensors(self.machine))
         self._seen |= _process_seconds()
-        self._benchmarks |= dict.fromkeys(other_benchmarks())
+        self._benchmarks |= dict.fromkeys(other_benchmarks(self._since))
 
     def report(self) -> NoiseReport:
         """Return what was seen until now, and under ``disturbances`` what was not quiet."""
@@ -195,7 +197,7 @@ def disturbances(report: NoiseReading) -> list[str]:
             found.append(f"the process {other['name']} used {other['cpus']:.2f} of a CPU")
     if report["unseen_cpus"] > LIMITS["unseen"] * cpus:
         found.append(
-            f"{report['unseen_cpus']:.2f} of {cpus} CPUs went to what is no process here: another "
+            f"{report['unseen_cpus']:.2f} of {cpus} CPUs were used by no process here: by another "
             "container, short-lived processes or the kernel"
         )
     if report["steal_share"] > LIMITS["steal"]:
@@ -205,21 +207,32 @@ def disturbances(report: NoiseReading) -> list[str]:
     return found
 
 
-def other_benchmarks() -> list[str]:
-    """Return the benchmarks of mlrepo on this machine that are not ours: process and user."""
+def other_benchmarks(since: float | None = None) -> list[str]:
+    """Return the benchmarks of mlrepo on this machine that are not ours: process and user.
+
+    With ``since`` (:func:`neighbours.now`) also those that ended after it. Versions of mlrepo that
+    announce no benchmark are found by their command line.
+    """
+    announced = neighbours.neighbours(since)
+    return [*map(str, announced), *_unannounced({one.pid for one in announced})]
+
+
+def _unannounced(announced: Collection[int]) -> Iterator[str]:
     import psutil
 
     ours = _own_processes()
-    found = []
     for process in psutil.process_iter():
         if process.pid in ours:
             continue
         try:
-            if process.name().startswith("python") and BENCHMARK in process.cmdline():
-                found.append(f"process {process.pid} of {process.username()}")
+            if (
+                process.name().startswith("python")
+                and BENCHMARK in process.cmdline()
+                and not any(parent.pid in announced for parent in process.parents())
+            ):
+                yield f"process {process.pid} of {process.username()}"
         except psutil.Error:  # ended meanwhile, or hidden from this user
             continue
-    return found
 
 
 def glance(machine: Machine | None = None) -> list[str]:
