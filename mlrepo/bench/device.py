@@ -1,13 +1,11 @@
-"""The device of a run in its record, its configuration and its system's description."""
+"""The device of a run in its record and its configuration."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from mlrepo.backends.devices import CPU, CUDA, Device
+from mlrepo.backends.devices import CPU, CUDA
 from mlrepo.record import BackendFacts
-from mlrepo.rounds.system_schema import coerced_count
 
 # Before records had ``device``, they named the execution provider.
 _TARGETS = {"cuda": CUDA, "tensorrt": CUDA}
@@ -26,19 +24,3 @@ def compared_backend(described: object) -> object:
     if not isinstance(described, Mapping) or described.get("device") != CPU:
         return described
     return {key: value for key, value in described.items() if key != "device"}
-
-
-def unlike_description(description: bytes, device: str) -> str:
-    """Return how a system's description contradicts the device of a run; '' if it does not."""
-    if Device.parse(device).kind == CPU:
-        return ""
-    try:
-        told = json.loads(description).get("accelerators_per_node")
-    except (ValueError, AttributeError):
-        return ""  # the checker reports it
-    if coerced_count(told) != 0:
-        return ""
-    return (
-        f"The run is on {device}, but the system's description says that it has no accelerators "
-        "(accelerators_per_node 0): `mlrepo system detect` says what is here."
-    )

@@ -7,11 +7,12 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
-from mlrepo.bench.device import unlike_description
+from mlrepo.bench.described import DescribedSystem
 from mlrepo.bench.execute import NotStartedError, Progress, execute
 from mlrepo.bench.inputs import Inputs, gather_inputs
 from mlrepo.bench.query_list import refuse_long_list
@@ -38,6 +39,7 @@ from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
 from mlrepo.systems.description import read_description
 from mlrepo.systems.machine import Machine
+from mlrepo.systems.neighbours import Announcement
 from mlrepo.systems.noise import NoiseMeter, glance
 from mlrepo.systems.profiles import NONE, Profile, load_profile
 from mlrepo.systems.tuning import Tuner
@@ -86,6 +88,12 @@ class Bench:
         """The round that the runs are for."""
         return self.repository.rounds[self.settings["round"].value]
 
+    @cached_property
+    def described(self) -> DescribedSystem:
+        """The system that the runs are recorded as."""
+        name = self.settings["system"].value
+        return DescribedSystem(self.repository.systems, name, self.request.run.any_system)
+
     @property
     def gate(self) -> Gate:
         """The gate for other people's words."""
@@ -125,7 +133,8 @@ class Bench:
         refuse_long_list(inputs.spec, inputs.workload, asked.conf, audit)
         profile = self._profile(settings)
         description = read_description(self.repository.systems, system)
-        if remark := unlike_description(description, inputs.spec.device):
+        described = self.described.facts(inputs.spec.device)
+        for remark in described.remarks:
             self.tell(remark)
         _refuse_if_noisy(request)
         with self.tuner.applied(profile) as applied:
@@ -146,6 +155,7 @@ class Bench:
                 argv=self.argv,
                 asked=self.request,
                 applied=applied,
+                described=described,
             )
             spooled = starting.spool(facts, description)
             try:
@@ -257,20 +267,22 @@ class Bench:
         self, spooled: SpooledRun, request: BenchRequest, on_progress: Callable[[Progress], None]
     ) -> None:
         """Execute the run and save what disturbed it beside its logs."""
-        meter = NoiseMeter()
+        with Announcement() as announced:
+            meter = NoiseMeter()
 
-        def watch(progress: Progress) -> None:
-            meter.sample()
-            on_progress(progress)
+            def watch(progress: Progress) -> None:
+                announced.beat()
+                meter.sample()
+                on_progress(progress)
 
-        execute(
-            spooled.directory,
-            self.environ,
-            prefix=request.prefix,
-            timeout=request.timeout,
-            on_progress=watch,
-        )
-        noise = {**meter.report(), "required_quiet": request.require_quiet}
+            execute(
+                spooled.directory,
+                self.environ,
+                prefix=request.prefix,
+                timeout=request.timeout,
+                on_progress=watch,
+            )
+            noise = {**meter.report(), "required_quiet": request.require_quiet}
         # The run is complete without it: a full disk must not lose the record.
         with contextlib.suppress(OSError):
             write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import mlrepo
 from mlrepo.bench.audit import PreparedTest
-from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE
+from mlrepo.bench.evidence import ENVIRONMENT_FILE, SYSTEM_FILE, redacted_facts
 from mlrepo.bench.inputs import Inputs
 from mlrepo.bench.pending import PendingRun, ReferenceFacts, StartFacts
 from mlrepo.bench.request import BenchRequest
@@ -22,6 +22,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import AUDIT_FILE, SPEC_FILE, USER_CONF_FILE, RunSpec
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.record import (
+    DescriptionFacts,
     ModelFacts,
     ModelFileFacts,
     NamingFacts,
@@ -75,6 +76,7 @@ class StartingRun:
         argv: Sequence[str],
         asked: AnyRequest,
         applied: Applied,
+        described: DescriptionFacts,
     ) -> StartFacts:
         """Return what is known about the run before it starts, redacted because it is on disk."""
         request = self.request
@@ -108,7 +110,11 @@ class StartingRun:
             settings={**recorded, **tuned},
             model=_model_facts(self.inputs),
             source=source_state(self.repository),
-            host=dataclasses.replace(host_facts(), platform=self._platform(applied)),
+            host=dataclasses.replace(
+                host_facts(),
+                platform=self._platform(applied),
+                description=redacted_facts(described, self.redactor, self.masked),
+            ),
             load=load_now(),
         )
         facts = dataclasses.replace(facts, redactions=dict(self.masked))

@@ -291,6 +291,37 @@ class PlatformFacts(Facts):
 
 
 @dataclass(frozen=True)
+class ContradictionFacts(Facts):
+    """A field of the system's description that the host contradicted, and how that was detected."""
+
+    field: str = ""
+    written: str = ""
+    detected: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class DescriptionFacts(Facts):
+    """How the system's description fitted the host before the run.
+
+    Attributes
+    ----------
+    compared:
+        False in records of versions that did not compare them.
+    contradictions:
+        What ``--any-system`` overruled.
+    remarks:
+        What is described and could not be seen on the host, one sentence each.
+    """
+
+    compared: bool = False
+    contradictions: tuple[ContradictionFacts, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    sparse: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class HostFacts(Facts):
     """The machine, in the fields of a system description; ``others`` are further ones."""
 
@@ -313,6 +344,7 @@ class HostFacts(Facts):
     other_software_stack: Said = ""
     python: Said = ""
     platform: PlatformFacts = field(default_factory=PlatformFacts)
+    description: DescriptionFacts = field(default_factory=DescriptionFacts)
     others: Others = field(default_factory=dict)
 
 

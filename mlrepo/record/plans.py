@@ -73,7 +73,7 @@ class CompliancePlan(CommandPlan):
     """``mlrepo bench compliance``: ``tests`` is empty for all that the round requires."""
 
     NAME = "compliance"
-    RUN = ("benchmark", "backend", "scenario", *MODEL_FIELDS, "timeout", "tags")
+    RUN = ("benchmark", "backend", "scenario", *MODEL_FIELDS, "timeout", "any_system", "tags")
 
     tests: Words = option(
         "--test", about="Only this test, such as TEST01 (repeatable).", default=()
@@ -106,6 +106,7 @@ class SuitePlan(CommandPlan):
         "user_conf",
         *MODEL_FIELDS,
         "timeout",
+        "any_system",
         "tags",
     )
 
@@ -147,6 +148,7 @@ class PeakPlan(CommandPlan):
         "max_batch",
         "threads",
         *MODEL_FIELDS,
+        "any_system",
         "tags",
     )
 
@@ -174,7 +176,7 @@ class ReplayPlan(CommandPlan):
     """``mlrepo bench replay``: ``run`` is the recorded run's id; as typed, also a commit."""
 
     NAME = "replay"
-    RUN = ("tags", "agreement_check")
+    RUN = ("tags", "agreement_check", "any_system")
     WHERE = ("system", "experiment")
 
     run: ChosenRun = required(about="")
@@ -195,7 +197,7 @@ class TunePlan(CommandPlan):
     """``mlrepo bench tune``, which records no run."""
 
     NAME = "tune"
-    RUN = ("benchmark", "backend", "scenario", "threads", "max_batch", *MODEL_FIELDS)
+    RUN = ("benchmark", "backend", "scenario", "threads", "max_batch", *MODEL_FIELDS, "any_system")
 
     budget: str = option(
         "--budget", about="The longest that tuning may take.", default="2m", always=True

@@ -43,6 +43,8 @@ class RunRequest(Facts):
         What is requested of the backend; an empty precision means the model's own.
     agreement_check:
         Whether the backend's scores are compared with the reference before LoadGen starts.
+    any_system:
+        Run although the system's description contradicts this machine.
     require_quiet:
         Refuse to start on a busy machine, and do not place a run that was disturbed.
     framework_version, framework_ext, skip_system_ext:
@@ -161,6 +163,12 @@ class RunRequest(Facts):
     )
     place: bool = option(
         "--place", about="Place the run in the layout even if it is not eligible.", default=False
+    )
+    any_system: bool = option(
+        "--any-system",
+        about="Run although the system's description contradicts this machine; the record and the "
+        "selection say so.",
+        default=False,
     )
     require_quiet: bool = option(
         "--require-quiet",

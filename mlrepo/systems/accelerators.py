@@ -45,6 +45,7 @@ def accelerator_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]
     for read in (_nvidia, _amd, _intel, _compute_class):
         found = read(machine, problems)
         if found:
+            _count_bus(machine, found)
             reason = f"{found['accelerators_per_node'].source} does not tell"
             return found, {field: reason for field in _FIELDS if field not in found}
     present = _pci_accelerators(machine)
@@ -176,6 +177,13 @@ def _pci_accelerators(machine: Machine) -> dict[str, int]:
         ):
             found[_VENDORS.get(vendor, f"PCI vendor {vendor or 'unknown'}")] += 1
     return dict(found)
+
+
+def _count_bus(machine: Machine, found: dict[str, Fact]) -> None:
+    """Add how many accelerators the bus has if that is more: a container may be given a few."""
+    number = sum(_pci_accelerators(machine).values())
+    if number > int(found["accelerators_per_node"].value):
+        found["accelerators_on_bus"] = Fact(str(number), "/sys/bus/pci/devices")
 
 
 def _json(text: str) -> dict[str, object]:

@@ -45,12 +45,12 @@ def agrees(field: str, written: object, detected: str) -> bool:
     """Return whether ``written`` can be another wording of what was detected."""
     numbers = coerced_count(written), coerced_count(detected)
     if isinstance(numbers[1], int):
-        return bool(numbers[0] == numbers[1]) or (numbers[1] == 0 and _empty(str(written)))
+        return bool(numbers[0] == numbers[1]) or (numbers[1] == 0 and is_nothing(str(written)))
     text = str(written)
     if field in _SIZES:
         return _same_size(text, detected, decimal=field == "host_storage_capacity")
-    if _empty(text) or _empty(detected):
-        return _empty(text) and _empty(detected)
+    if is_nothing(text) or is_nothing(detected):
+        return is_nothing(text) and is_nothing(detected)
     ours, theirs = _words(text), _words(detected)
     if field == "operating_system":  # "Ubuntu 22.04" is what "Ubuntu 22.04.5 LTS" is
         return all(any(word.startswith(own) for word in theirs) for own in ours)
@@ -74,7 +74,8 @@ def says_as_much(field: str, written: object, detected: str) -> bool:
     return _models(_words(detected)) <= _models(_words(str(written)))
 
 
-def _empty(text: str) -> bool:
+def is_nothing(text: str) -> bool:
+    """Return whether a value says that there is nothing, such as N/A or 0."""
     return text.strip().casefold().replace("/", "") in _NOTHING
 
 
@@ -96,7 +97,7 @@ def _same_size(written: str, detected: str, *, decimal: bool) -> bool:
     """Compare sizes: the kernel keeps a part of memory, and makers round."""
     sizes = [_gib(text) for text in (written, detected)]
     if None in sizes:
-        return _empty(written) and _empty(detected)
+        return is_nothing(written) and is_nothing(detected)
     own, found = (size or 0.0 for size in sizes)
     if "usable" in detected:
         return found <= own * 1.005 and found >= own * 0.9

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
+from mlrepo.nearest import meant
 from mlrepo.paths import name_problem
 from mlrepo.rounds import Round
 from mlrepo.rounds.document_problems import document_problems
@@ -164,7 +165,7 @@ def description_file(systems: Path, name: str) -> Path:
         known = sorted(p.parent.name for p in systems.glob("*/system.json"))
         raise UserError(
             f"There is no system {name!r}: {path} does not exist.",
-            hint=f"Known systems: {', '.join(known) or 'none'}. "
+            hint=f"{meant(name, known) or 'No system is described yet.'} "
             f"`mlrepo system add {quoted(name)}` describes this machine.",
         )
     return path

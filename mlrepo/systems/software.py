@@ -38,6 +38,12 @@ _HYPERVISORS = (
     "Firecracker",
 )
 
+# What may show a container's share of the machine, by the fact that says so.
+_VIEWS = {
+    "cpus_shown": ("/proc/cpuinfo", "/sys/devices/system/cpu", "/sys/devices/system/cpu/online"),
+    "memory_shown": ("/proc/meminfo",),
+}
+
 
 def software_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
     """Return facts and reasons for what is unknown, by field."""
@@ -129,6 +135,24 @@ def _container(machine: Machine, facts: dict[str, Fact]) -> None:
         facts["cpu_quota"] = Fact(f"{quota.value:g} CPUs", quota.source)
     if memory is not None:
         facts["memory_limit"] = Fact(f"{memory.value / 1024**3:.1f} GiB", memory.source)
+    _views(machine, facts)
+
+
+def _views(machine: Machine, facts: dict[str, Fact]) -> None:
+    """Name the files that show a share of the machine and not the machine.
+
+    lxcfs mounts files of a container's own; the kernel of WSL runs in a virtual machine that
+    Windows gives a share of the processors and the memory.
+    """
+    lines = (line.split() for line in machine.text("proc/self/mountinfo").splitlines())
+    mounted = {fields[4] for fields in lines if len(fields) > 4}
+    is_wsl = "microsoft" in machine.text("proc/sys/kernel/osrelease").casefold()
+    for field, paths in _VIEWS.items():
+        own = next((path for path in paths if path in mounted), "")
+        if own:
+            facts[field] = Fact("the container's share", f"{own} is a mount of its own")
+        elif is_wsl:
+            facts[field] = Fact("the share of WSL", "/proc/sys/kernel/osrelease")
 
 
 def _python(machine: Machine, facts: dict[str, Fact]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from mlrepo.backends.capabilities import capabilities_of, refuse_absent
 from mlrepo.backends.devices import CPU, CUDA, GPU, NPU, Device
 from mlrepo.backends.onnx_providers import PROVIDERS, Provider, assigned, prepare, refuse_fallback
 from mlrepo.backends.onnxruntime import OnnxRuntimeBackend
-from mlrepo.bench.device import compared_backend, recorded_device, unlike_description
+from mlrepo.bench.device import compared_backend, recorded_device
 from mlrepo.bench.tuned import Tuned, find_tuned, remember
 from mlrepo.errors import UserError
 from mlrepo.harness.device_guard import described_on
@@ -258,18 +257,6 @@ def test_the_cpu_goes_without_saying_in_a_configuration() -> None:
     assert compared_backend({"name": "onnx", "device": "cpu"}) == {"name": "onnx"}
     other = {"name": "onnx", "device": "cuda"}
     assert compared_backend(other) == other
-
-
-@pytest.mark.parametrize(
-    ("device", "number", "remarked"),
-    [("cuda", "0", True), ("cuda", 0, True), ("cuda", 1, False), ("cpu", 0, False)],
-)
-def test_a_system_without_accelerators_is_remarked_on(
-    device: str, number: object, remarked: bool
-) -> None:
-    """The description would be of another machine."""
-    description = json.dumps({"accelerators_per_node": number}).encode()
-    assert bool(unlike_description(description, device)) is remarked
 
 
 def test_what_was_tuned_for_one_device_is_not_used_on_another(tmp_path: Path) -> None:

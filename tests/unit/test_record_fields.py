@@ -126,6 +126,7 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
         "place",
         "require_quiet",
         "agreement_check",
+        "any_system",
     }
     assert from_records | typed == {field.name for field in fields(BenchRequest)}
     assert set(_keywords(_PACKAGE / "bench" / "replay.py", "BenchRequest")) <= from_records

@@ -133,10 +133,16 @@ def before_runs(bench: Bench) -> None:
     """Recover runs that a crash left in the spool, and warn of what impairs the coming ones.
 
     Warnings are for a LoadGen built for another round and for other benchmarks on this machine.
+
+    Raises
+    ------
+    UserError
+        The description of the system is missing, damaged, or of another machine.
     """
     from mlrepo.bench.recover import recover
     from mlrepo.systems.noise import other_benchmarks
 
+    bench.described.facts(bench.request.run.device)
     tell_loadgen(bench)
     for name in other_benchmarks():
         click.echo(

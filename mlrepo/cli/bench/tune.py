@@ -49,6 +49,7 @@ def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) ->
 
     plan = request.plan
     bench = open_bench(request, typed_arguments(ctx))
+    bench.described.facts(request.run.device)
     asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE)).checked()
     budget = parse_duration(plan.budget)
     if asked.backend == ALL:

@@ -1,0 +1,81 @@
+"""Whether the system that a run is recorded as is the machine that it runs on."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrepo.errors import UserError
+from mlrepo.record import ContradictionFacts, DescriptionFacts
+from mlrepo.rounds.system_problems import parse_description
+from mlrepo.shell import quoted
+from mlrepo.systems.description import read_description
+from mlrepo.systems.hardware import HardwareMatch, hardware_facts, match_hardware
+from mlrepo.systems.machine import Fact, Machine
+
+
+@dataclass(frozen=True)
+class DescribedSystem:
+    """A system as its directory describes it.
+
+    Attributes
+    ----------
+    systems, name:
+        The directory of the descriptions, and which one.
+    any_system:
+        Whether a description of another machine may be used.
+    """
+
+    systems: Path
+    name: str
+    any_system: bool = False
+
+    @functools.cached_property
+    def _facts(self) -> dict[str, Fact]:
+        return hardware_facts(Machine())
+
+    def facts(self, device: str) -> DescriptionFacts:
+        """Return for the record how the description fits this machine.
+
+        Raises
+        ------
+        UserError
+            There is no such system, its file is damaged, or it describes another machine.
+        """
+        description = parse_description(read_description(self.systems, self.name))
+        match = match_hardware(description, self._facts, device)
+        if match.contradictions and not self.any_system:
+            raise _another_machine(self.name, match)
+        return DescriptionFacts(
+            True,
+            tuple(
+                ContradictionFacts(one.field, one.written, one.detected, one.source)
+                for one in match.contradictions
+            ),
+            match.remarks,
+        )
+
+
+def _another_machine(name: str, match: HardwareMatch) -> UserError:
+    told = "; ".join(
+        f"{one.field} is {one.written!r} there and {one.detected!r} here"
+        for one in match.contradictions
+    )
+    return UserError(
+        f"systems/{quoted(name)}/system.json does not describe this machine: {told}.",
+        hint="`mlrepo system add NEW_NAME` describes this machine; `mlrepo system use NAME` makes "
+        "this clone use another description. With --any-system it runs anyway, and the record and "
+        "the selection say so.",
+    )
+
+
+def words(facts: DescriptionFacts) -> tuple[str, ...]:
+    """Return what a record says of the description and the host, one sentence each."""
+    return (
+        *(
+            f"The description says {one.field} = {one.written!r}, the host {one.detected!r}."
+            for one in facts.contradictions
+        ),
+        *facts.remarks,
+    )
