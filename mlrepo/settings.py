@@ -1,26 +1,35 @@
 """The settings of a results repository and how they are resolved.
 
 Order: command-line flag, ``MLREPO_*``, ``CK_MLPERF_INFERENCE_*`` (scripts written for the CK
-automation keep working), ``mlrepo.toml``, default. Each resolved value remembers where it came
-from; an unresolved one is an error that names every way to set it.
+automation keep working), the clone's own value, ``mlrepo.toml``, default. Each resolved value
+remembers where it came from; an unresolved one is an error that names every way to set it.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
 
 FILE_NAME = "mlrepo.toml"
+# The section of a clone's Git configuration that holds its own settings.
+CLONE_SECTION = "mlrepo"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A key of ``mlrepo.toml``: its meaning and its valid values."""
+    """A key of ``mlrepo.toml``: its meaning and its valid values.
+
+    Attributes
+    ----------
+    set_with:
+        The command for a setting that each clone has for itself, because clones are on different
+        machines; '' for the settings that all share.
+    """
 
     key: str
     summary: str
@@ -29,6 +38,12 @@ class Setting:
     default: str | None = None
     choices: tuple[str, ...] = ()
     parse: Callable[[str], str] = str
+    set_with: str = ""
+
+    @property
+    def clone_key(self) -> str:
+        """The key of the Git configuration with a clone's own value, or ''."""
+        return f"{CLONE_SECTION}.{self.key}" if self.set_with else ""
 
     @property
     def variable(self) -> str:
@@ -116,10 +131,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "system",
-        "the default system: a directory below systems/",
+        "the system that this clone measures: a directory below systems/",
         "--system",
         "SYSTEM",
         parse=_name,
+        set_with="mlrepo system use NAME",
     ),
     Setting(
         "platform",
@@ -198,9 +214,14 @@ class Resolved:
     origin: str
 
 
+def _no_clone(key: str) -> str:
+    """Return no value: there is no repository."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Resolver:
-    """Look up settings in flags, environment and file.
+    """Look up settings in flags, environment, clone and file.
 
     Attributes
     ----------
@@ -208,10 +229,14 @@ class Resolver:
         The process environment (only the CLI reads the real one).
     file:
         Dotted keys of ``mlrepo.toml`` and their values as text.
+    clone:
+        Returns the clone's own value of a key of the Git configuration, or ''; called only for
+        settings that a clone has for itself.
     """
 
     environ: Mapping[str, str]
     file: Mapping[str, str]
+    clone: Callable[[str], str] = _no_clone
 
     def find(self, key: str, flag: str | None = None) -> Resolved | None:
         """Return the resolved setting, or None when nothing sets it and it has no default."""
@@ -220,13 +245,18 @@ class Resolver:
             (setting.flag, flag),
             (setting.variable, self.environ.get(setting.variable)),
             (setting.legacy_variable, self.environ.get(setting.legacy_variable)),
-            (FILE_NAME, self.file.get(key)),
-            ("default", setting.default),
         )
-        for origin, value in candidates:
+        for origin, value in (*candidates, *self._of_repository(setting)):
             if value is not None and value.strip():
                 return Resolved(setting.check(value, origin), origin)
         return None
+
+    def _of_repository(self, setting: Setting) -> Iterator[tuple[str, str | None]]:
+        """Yield what the clone, the file and mlrepo itself say, in this order."""
+        if setting.clone_key:
+            yield f"git config {setting.clone_key}", self.clone(setting.clone_key)
+        yield FILE_NAME, self.file.get(setting.key)
+        yield "default", setting.default
 
     def require(self, key: str, flag: str | None = None) -> Resolved:
         """Like :meth:`find`, but an unset value is an error that names all ways to set it."""
@@ -236,8 +266,9 @@ class Resolver:
         setting = setting_named(key)
         flag = f"the flag {setting.flag}, " if setting.flag else ""
         legacy = f" (or {setting.legacy_variable})" if setting.legacy else ""
+        command = setting.set_with or f"mlrepo config set {key} VALUE"
         raise UserError(
             f"The {key} is not set ({setting.summary}).",
             hint=f"Use {flag}the environment variable {setting.variable}{legacy}, or, in a results "
-            f"repository, `mlrepo config set {key} VALUE`.",
+            f"repository, `{command}`.",
         )

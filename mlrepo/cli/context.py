@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,9 @@ def user_directory() -> Path:
 
 def resolver(repository: ResultsRepository | None = None) -> Resolver:
     """Return the resolver of settings from the environment and the repository."""
-    found = Resolver(dict(os.environ), repository.file_settings() if repository else {})
+    found = Resolver(dict(os.environ), {})
+    if repository is not None:
+        found = replace(found, file=repository.file_settings(), clone=repository.clone_setting)
     if verbose():
         _show(found)
     return found

@@ -1,12 +1,13 @@
-"""Changing ``mlrepo.toml`` without losing its comments."""
+"""Changing ``mlrepo.toml`` without losing its comments, and the clone's own settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mlrepo.errors import UserError
-from mlrepo.repository.discovery import read_settings
+from mlrepo.repository.discovery import ResultsRepository, read_settings
 from mlrepo.repository.files import write_atomically
+from mlrepo.repository.process import GitError, git
 from mlrepo.settings import setting_named
 
 
@@ -41,3 +42,24 @@ def unset_value(path: Path, key: str) -> None:
         raise UserError(f"{key} is not set in {path}.", hint="`mlrepo config list` shows what is.")
     del table[name]
     write_atomically(path, tomlkit.dumps(document).encode())
+
+
+def set_clone_value(repository: ResultsRepository, key: str, value: str) -> None:
+    """Write a setting into the clone's own Git configuration; an empty value removes it.
+
+    Raises
+    ------
+    UserError
+        Git cannot write its configuration.
+    """
+    name = setting_named(key).clone_key
+    try:
+        if value:
+            git("config", "--local", "--replace-all", name, value, cwd=repository.root)
+        elif repository.clone_setting(name):
+            git("config", "--local", "--unset-all", name, cwd=repository.root)
+    except GitError as error:
+        raise UserError(
+            f"{name} cannot be written into {repository.common_dir / 'config'}: {error.stderr}",
+            hint="Check that you may write there and that no other Git command holds it.",
+        ) from error

@@ -90,6 +90,13 @@ class ResultsRepository:
         """Return ``mlrepo.toml`` as dotted keys with their values as text."""
         return read_settings(self.settings_file)
 
+    def clone_setting(self, key: str) -> str:
+        """Return the value of a key in the clone's own Git configuration, '' if it is not set."""
+        try:
+            return git("config", "--local", "--get", key, cwd=self.root).removesuffix("\n")
+        except GitError:  # also of a configuration that git cannot read, which others report
+            return ""
+
 
 def find_repository(start: Path) -> ResultsRepository:
     """Return the results repository that ``start`` lies in.

@@ -25,6 +25,7 @@ def test_a_clone_sees_the_runs_of_the_remote_and_adds_its_own(root: Path, tmp_pa
     mlrepo(copy, "show", first["run"]).says("99.4 %")
     mlrepo(copy, "raw", "export", first["run"], code=2).says("not kept on this machine")
 
+    mlrepo(copy, "system", "use", "box")
     third = bench(copy)
     tip = git(root, "rev-parse", "exp/box").strip()
     assert git(copy, "rev-parse", "exp/box^").strip() == tip
@@ -37,7 +38,7 @@ def test_machines_that_never_met_record_on_branches_that_merge(root: Path, tmp_p
     """Two clones record on the same new branch: runs never conflict, placed results are chosen."""
     for name in ("one", "two"):
         mlrepo(tmp_path, "clone", root.as_uri(), name)
-        bench(tmp_path / name, "--experiment", "shared", "--tag", name)
+        bench(tmp_path / name, "--system", "box", "--experiment", "shared", "--tag", name)
     git(tmp_path / "two", "fetch", "--quiet", str(tmp_path / "one"), "exp/shared")
     git(tmp_path / "two", "switch", "--quiet", "exp/shared")
     git(tmp_path / "two", "merge", "--quiet", "--strategy-option=ours", "FETCH_HEAD")
@@ -98,7 +99,7 @@ def test_a_clone_goes_into_no_directory_with_content(root: Path, tmp_path: Path)
     mlrepo(tmp_path, "clone", root.as_uri(), "full", code=2).says("full", "not empty")
     (tmp_path / "empty").mkdir()
     mlrepo(tmp_path, "clone", root.as_uri(), "empty")
-    mlrepo(tmp_path / "empty", *BENCH)
+    mlrepo(tmp_path / "empty", *BENCH, "--system", "box")
 
 
 def test_a_clone_of_another_repository_says_how_to_go_on(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_init_makes_a_repository_with_one_commit(tmp_path: Path) -> None:
 
 
 def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
-    """Round, division, submitter, category and system stand in mlrepo.toml and description."""
+    """Round, division, submitter and category are in mlrepo.toml, the system in the clone."""
     mlrepo(
         tmp_path,
         "init",
@@ -72,8 +72,8 @@ def test_what_init_was_told_is_what_the_repository_says(tmp_path: Path) -> None:
         "division": "closed",
         "submitter": "AcmeInc",
         "category": "datacenter,edge",
-        "system": "big-box",
     }
+    assert git(tmp_path / "r", "config", "--local", "mlrepo.system") == "big-box\n"
     description = json.loads((tmp_path / "r" / "systems" / "big-box" / "system.json").read_text())
     assert description["submitter"] == "AcmeInc"
     assert description["system_name"] == "big-box"

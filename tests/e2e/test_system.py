@@ -8,7 +8,8 @@ from typing import Any
 
 import pexpect
 
-from tests.e2e.driver import MLREPO, environment, mlrepo
+from tests.e2e.driver import BENCH, MLREPO, bench, environment, everything, mlrepo
+from tests.samples import git
 
 _PAST = "v1.1/open/OctoML/aws-m5zn.6xlarge-tvm"
 
@@ -77,7 +78,7 @@ def test_check_passes_when_everything_is_filled(root: Path) -> None:
 def test_set_refuses_what_is_no_field(root: Path) -> None:
     """The nearest names are told; nothing is written."""
     refused = mlrepo(root, "system", "add", "x", "--set", "coolin=air", code=2)
-    assert "'coolin' is no field" in refused.err
+    assert "'coolin' is not a field" in refused.err
     assert "cooling" in refused.err
     assert "is not FIELD=VALUE" in mlrepo(root, "system", "add", "x", "--set", "a", code=2).err
     assert not (root / "systems/x").exists()
@@ -162,7 +163,7 @@ def test_ctrl_c_at_a_question_writes_nothing(root: Path) -> None:
 def test_the_name_of_a_system_leads_to_its_directory(root: Path) -> None:
     """And one that is not there lists those that are."""
     assert Path(mlrepo(root, "system", "path", "box").out.strip()) == root / "systems" / "box"
-    mlrepo(root, "system", "path", "no-such", code=2).says("Known systems: box")
+    mlrepo(root, "system", "path", "no-such", code=2).says("There are: box")
 
 
 def test_settings_beside_the_description_are_those_of_every_run(root: Path) -> None:
@@ -211,3 +212,70 @@ def test_a_network_system_has_the_network_fields(root: Path) -> None:
     found = json.loads(mlrepo(root, "system", "check", "box", "--json", code=1).out)
     rules = {f["rule"] for f in found["systems"]["box"]}
     assert {"network-mode", "system-field-missing", "system-division"} <= rules
+
+
+def _describe(root: Path, **changes: str) -> None:
+    """Edit the description of box by hand."""
+    path = root / "systems" / "box" / "system.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes, indent=4))
+
+
+def test_the_system_is_a_setting_of_the_clone(root: Path, tmp_path: Path) -> None:
+    """It is not committed: a clone on another machine measures nothing until it says what it is."""
+    lines = git(root, "show", "HEAD:mlrepo.toml").splitlines()
+    assert not [line for line in lines if line.startswith("system")]
+    assert mlrepo(root, "system", "use").out == "box (git config mlrepo.system)\n"
+    settings = mlrepo(root, "config", "list", "--json").json["settings"]
+    assert settings["system"] == {"value": "box", "origin": "git config mlrepo.system"}
+    git(tmp_path, "clone", "--quiet", str(root), "clone")
+    clone = tmp_path / "clone"
+    mlrepo(clone, *BENCH, code=2).says("system is not set", "mlrepo system use NAME")
+    mlrepo(clone, "system", "use", code=0).says("No system is in use")
+    mlrepo(clone, "system", "use", "bxo", code=2).says("no system 'bxo'", "Did you mean box?")
+    mlrepo(clone, "system", "use", "../box", code=2).says("cannot be the name")
+    mlrepo(clone, "system", "use", "box", "--unset", code=2).says("exclude each other")
+    mlrepo(clone, "system", "use", "box").says("box")
+    assert git(clone, "status", "--porcelain") == ""
+    assert bench(clone)["settings"]["system"]["origin"] == "git config mlrepo.system"
+    done = mlrepo(clone, "system", "use", "box", MLREPO_SYSTEM="other")
+    done.says("MLREPO_SYSTEM sets the system to other and wins")
+    mlrepo(clone, "system", "use", "--unset").says("No system is in use")
+    # An old repository: mlrepo.toml names the system, for every clone.
+    mlrepo(clone, "config", "set", "system", "box").says("default for all clones", "system use")
+    assert mlrepo(clone, "system", "use", "--json").json["origin"] == "mlrepo.toml"
+
+
+def test_the_first_system_of_a_clone_is_the_one_in_use(root: Path) -> None:
+    """Further ones are only described."""
+    mlrepo(root, "system", "use", "--unset")
+    mlrepo(root, "system", "add", "first", "--no-input").says("This clone now measures first")
+    added = mlrepo(root, "system", "add", "second", "--no-input")
+    added.says("This clone measures first", "mlrepo system use second")
+    assert mlrepo(root, "system", "add", "third", "--json").json["in_use"] == "first"
+
+
+def test_a_run_on_another_machine_than_described_is_refused(root: Path) -> None:
+    """With the differences and the ways out; nothing is recorded, whoever wrote the description."""
+    mlrepo(root, "system", "use", "--unset")
+    mlrepo(root, "config", "set", "system", "box")  # as repositories were made before
+    _describe(root, host_processor_model_name="Imaginary 9000", host_memory_capacity="64 TB")
+    before = everything(root)
+    ways = ("system add", "system use", "--any-system")
+    for command in (
+        BENCH,
+        ("bench", "suite", "--benchmark", "digits", "--quick"),
+        ("bench", "peak", "--benchmark", "digits", "--scenario", "Offline"),
+        ("bench", "compliance", "--benchmark", "digits", "--scenario", "Offline"),
+        ("bench", "tune", "--benchmark", "digits"),
+    ):
+        done = mlrepo(root, *command, code=2)
+        done.says("does not describe this machine", "Imaginary 9000", "64 TB", *ways)
+    assert everything(root) == before
+    mlrepo(root, "system", "use", "box").says("warning", "host_memory_capacity", "64 TB")
+    record = bench(root, "--any-system")
+    found = record["host"]["description"]
+    assert [one["field"] for one in found["contradictions"]] == [
+        "host_processor_model_name",
+        "host_memory_capacity",
+    ]
+    assert record["request"]["run"]["any_system"] is True

@@ -87,7 +87,8 @@ def test_an_unset_value_names_every_way_to_set_it(setting: object) -> None:
     with pytest.raises(UserError, match=f"The {found.key} is not set") as unset:
         Resolver({}, {}).require(found.key)
     hint = unset.value.hint
-    for way in (found.flag, found.variable, found.legacy_variable, f"config set {found.key} VALUE"):
+    command = found.set_with or f"config set {found.key} VALUE"
+    for way in (found.flag, found.variable, found.legacy_variable, command):
         assert way in hint
 
 
@@ -109,3 +110,21 @@ def test_each_setting_has_one_variable_and_says_what_it_is() -> None:
         assert setting.summary
         if setting.default is not None:
             assert setting.check(setting.default, "default") == setting.default
+
+
+def test_a_clone_has_its_own_system() -> None:
+    """It wins over the file, which all clones share, and is asked for nothing else."""
+    asked = []
+
+    def clone(key: str) -> str:
+        asked.append(key)
+        return "mine"
+
+    resolver = Resolver({}, {"system": "ours", "submitter": "Acme"}, clone)
+    assert resolver.find("system") == Resolved("mine", "git config mlrepo.system")
+    assert resolver.find("system", "flag") == Resolved("flag", "--system")
+    assert resolver.find("submitter") == Resolved("Acme", "mlrepo.toml")
+    assert set(asked) == {"mlrepo.system"}
+    environ = {"MLREPO_SYSTEM": "env"}
+    assert Resolver(environ, {}, clone).find("system") == Resolved("env", "MLREPO_SYSTEM")
+    assert Resolver({}, {"system": "ours"}).find("system") == Resolved("ours", "mlrepo.toml")

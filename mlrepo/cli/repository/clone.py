@@ -88,3 +88,8 @@ def _install_hooks(root: Path) -> None:
     hooks = install_hooks(repository, resolver(repository).require("hooks").value)
     for line in hooks.lines():
         click.echo(line)
+    if resolver(repository).find("system") is None:
+        click.echo(
+            "To record runs, describe this machine with `mlrepo system add NAME`, or choose a "
+            "description with `mlrepo system use NAME`."
+        )

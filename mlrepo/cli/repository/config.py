@@ -68,7 +68,7 @@ def set_(key: str, value: str) -> None:
 
     \b
     Example:
-      mlrepo config set system laptop
+      mlrepo config set division closed
     """
     from mlrepo.repository.configuration import set_value
 
@@ -79,6 +79,11 @@ def set_(key: str, value: str) -> None:
         _check_names(resolved, key, repository.rounds)
     stored = set_value(repository.settings_file, key, value)
     click.echo(f"{key} = {stored}")
+    if command_of_clone := setting_named(key).set_with:
+        click.echo(
+            f"Note: this is a default for all clones; `{command_of_clone}` sets it for this one.",
+            err=True,
+        )
     now = resolver(repository).find(key)
     if now is not None and now.value != stored:
         click.echo(f"Note: {now.origin} sets {key} to {now.value} and wins.", err=True)

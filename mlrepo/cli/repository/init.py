@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--division", help="closed, open or network.")
 @click.option("--category", help="edge, datacenter or datacenter,edge (default: edge).")
 @click.option("--round", "round_", help="The round, such as v6.1 (the default).")
-@click.option("--system", help="Describe this machine under this name and make it the default.")
+@click.option("--system", help="Describe this machine under this name, and use it here.")
 @click.option("--adopt", is_flag=True, help="Turn an existing directory with a README.md into one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -45,6 +45,7 @@ def command(
       mlrepo init results --submitter MyOrg --division open --system laptop
     """
     from mlrepo.cli.machine.trust import ask_about_hooks
+    from mlrepo.repository.configuration import set_clone_value
     from mlrepo.repository.discovery import find_repository
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.scaffold import refuse_results_repository, scaffold
@@ -72,6 +73,8 @@ def command(
     files, still_open = _files(values, rules, name)
     made = scaffold(directory, files, adopt=adopt, message=_message(values))
     repository = find_repository(made.root)
+    if name:
+        set_clone_value(repository, "system", name)
     ask_about_hooks(repository)
     hooks = install_hooks(repository, settings.require("hooks").value)
     if as_json:
@@ -84,6 +87,7 @@ def command(
                 "commit": made.commit,
                 "open_system_fields": still_open,
                 "hooks": hooks._asdict(),
+                "system": name or None,
             },
         )
         return
@@ -94,6 +98,8 @@ def command(
         click.echo(f"  kept  {path} (it existed)")
     for line in hooks.lines():
         click.echo(f"  {line}")
+    if name:
+        click.echo(f"  this clone measures {name} (mlrepo system use changes that)")
     if not made.commit:
         click.echo(f"Commit the new files: git add {shell_command(made.written)} && git commit")
     if name and still_open:
@@ -106,11 +112,10 @@ def command(
 
 def _files(values: dict[str, str], rules: Round, system: str) -> tuple[dict[str, bytes], list[str]]:
     """Return the scaffold's files by path, and the fields of the description to fill in."""
-    from mlrepo.cli.machine.system import system_files
+    from mlrepo.cli.machine.describe import system_files
     from mlrepo.templates import render
 
-    line = f'system = "{system}"' if system else '# system = "NAME"'
-    keys = {**values, "system_line": line}
+    keys = {**values, "system": system or "NAME"}
     files = {
         "README.md": render("results_repo/README.md", keys),
         "mlrepo.toml": render("results_repo/mlrepo.toml", keys),
