@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mlrepo.proposal.selected import selected_runs
+from mlrepo.proposal.selected import listed_in
 from mlrepo.repository.damage import reference_names
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.submission_branch import read_submission
@@ -24,8 +24,8 @@ def rounds_that_select(repository: ResultsRepository, runs: Iterable[str]) -> di
     selected: dict[str, list[str]] = {}
     for name in sorted(names):
         last = read_submission(repository, name)
-        held = selected_runs(last.message, name) if last is not None else None
-        ids = sorted({one.run for one in held or ()} & wanted)
+        listed = listed_in(last.message, name) if last is not None else None
+        ids = sorted({one.run for one in listed.runs} & wanted) if listed is not None else []
         if ids:
             selected[name] = ids
     return selected

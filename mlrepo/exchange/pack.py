@@ -139,6 +139,7 @@ def pack(
         "submitters": list(selection.submitters),
         "runs": [{"run": run.run, "path": run.path} for run in selection.runs],
         "files": files,
+        "ready_made": [{"path": one.path, "source": one.source} for one in selection.ready],
         "verdict": {
             name: "valid" if report.valid(name) else "invalid" for name in ("strict", "official")
         },

@@ -57,8 +57,8 @@ def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], tex
         )
 
 
-def refuse_secrets(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> None:
-    """Raise if files or names of a selection hold a secret.
+def refuse_unfit_content(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> None:
+    """Raise if files or names of a selection hold a secret, or a file is too large for a forge.
 
     Raises
     ------
@@ -68,6 +68,8 @@ def refuse_secrets(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> 
     held = held_by(
         root, {v.oid: str(path) for path, v in content.items() if isinstance(v, Existing)}
     )
+    if too_large := large_files(held.blobs):
+        raise InvalidResult(f"Nothing was selected: {too_large[0]}")
     messages = secrets_in(root, [*held.blobs, *held.others])
     for path, value in content.items():
         messages += secret_messages(str(path), value) if isinstance(value, bytes) else []
@@ -75,8 +77,8 @@ def refuse_secrets(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> 
     if messages:
         raise InvalidResult(
             f"Nothing was selected: {messages[0]}",
-            hint="Leave the run out that holds it: `mlrepo select --drop PATH`. The commit of the "
-            "run holds the secret too; a run that is made anew does not.",
+            hint="Leave out the result that holds it: `mlrepo select --drop PATH`. The commit of a "
+            "recorded run holds the secret too; a new run does not.",
         )
 
 

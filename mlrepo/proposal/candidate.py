@@ -65,7 +65,8 @@ def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
     [submitter] = [submitter] if submitter else selection.submitters
     roots = {root: tree for root, tree in selection.roots.items() if _owner(root) == submitter}
     runs = tuple(run for run in selection.runs if _owner(run.path) == submitter)
-    return replace(selection, roots=roots, runs=runs), submitter
+    ready = tuple(one for one in selection.ready if _owner(one.path) == submitter)
+    return replace(selection, roots=roots, runs=runs, ready=ready), submitter
 
 
 def judged(repository: ResultsRepository, selection: Selection, submitter: str) -> Candidate:

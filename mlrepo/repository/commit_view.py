@@ -35,18 +35,37 @@ class CommitView:
 
     def entries(self, path: RepoPath) -> dict[str, Existing]:
         """Return the entries of a directory by name; none if there is no such directory."""
-        import pygit2
-
         oid = find_blob(self.repo, self.tree, path)
-        tree = None if oid is None else self.repo.get(oid)
-        if not isinstance(tree, pygit2.Tree):
-            return {}
-        return {str(e.name): Existing(str(e.id), int(e.filemode)) for e in tree}
+        return {} if oid is None else entries_of(self.repo, oid)
 
     def read(self, path: RepoPath) -> bytes | None:
         """Return the content of a file, or None where there is none."""
         oid = find_blob(self.repo, self.tree, path)
         return None if oid is None else read_blob(self.repo, oid)
+
+
+def entries_of(repo: pygit2.Repository, oid: pygit2.Oid | str) -> dict[str, Existing]:
+    """Return the entries of a tree object by name; none if it is not a tree."""
+    import pygit2
+
+    tree = repo.get(oid)
+    if not isinstance(tree, pygit2.Tree):
+        return {}
+    return {str(e.name): Existing(str(e.id), int(e.filemode)) for e in tree}
+
+
+def read_object(view: CommitView, existing: Existing) -> bytes:
+    """Return the bytes of a file of the repository that a view reads."""
+    import pygit2
+
+    return read_blob(view.repo, pygit2.Oid(hex=existing.oid))
+
+
+def view_tree(repository: ResultsRepository, tree: str) -> CommitView:
+    """Return a view of a tree object, given by its full id."""
+    import pygit2
+
+    return CommitView(repository.git, pygit2.Oid(hex=tree))
 
 
 def view_commit(repository: ResultsRepository, commit: str) -> CommitView:

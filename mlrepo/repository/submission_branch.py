@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,15 @@ def write_submission(
     round_name: str,
     content: Mapping[RepoPath, bytes | Existing],
     message: str,
+    *,
+    fresh: Collection[str] = (),
 ) -> SubmissionCommit:
     """Put a tree on top of the branch; do nothing if content and message are the same.
+
+    Parameters
+    ----------
+    fresh:
+        Ids of existing objects that perhaps no branch holds.
 
     Raises
     ------
@@ -107,7 +114,7 @@ def write_submission(
             repository, ref, instead="look at the branch without a checkout: `git ls-tree -r`"
         )
         with quarantined(repository) as quarantine:
-            return _put(quarantine, identity, round_name, content, message)
+            return _put(quarantine, identity, round_name, content, message, fresh)
 
     with locked(repository.store / "submission.lock", timeout=_LOCK_TIMEOUT):
         return until_made(repository, ref, attempt, kept=_KEPT)
@@ -119,6 +126,7 @@ def _put(
     round_name: str,
     content: Mapping[RepoPath, bytes | Existing],
     message: str,
+    fresh: Collection[str],
 ) -> SubmissionCommit:
     import pygit2
 
@@ -126,7 +134,7 @@ def _put(
     tree = pygit2.Oid(hex=write_tree(quarantine, content))
     local, parent = read_tip(quarantine.repository, ref), _tip(quarantine.repository, round_name)
     # The objects of the records are held by their branches.
-    held = {item.oid for item in content.values() if isinstance(item, Existing)}
+    held = {item.oid for item in content.values() if isinstance(item, Existing)} - {*fresh}
     objects = [*new_objects(quarantine.git, tree, None, held)]
     before = None if parent is None else _commit(repo, parent)
     unchanged = before is not None and (before.tree, before.message) == (str(tree), message)

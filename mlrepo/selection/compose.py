@@ -16,23 +16,23 @@ from mlrepo.layout.documents import (
     model_mapping,
     result_readme,
     system_description,
+    to_json,
 )
 from mlrepo.layout.eligibility import not_compared
 from mlrepo.layout.files import logs_of, user_conf_path
 from mlrepo.paths import RepoPath
-from mlrepo.repository.commit_view import CommitView, Existing
+from mlrepo.repository.commit_view import CommitView, Existing, entries_of, read_object
 from mlrepo.repository.recorder import RUNS
 from mlrepo.rounds import Round
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 from mlrepo.selection.choose import ChosenResult, SelectableRun
+from mlrepo.selection.ready_pieces import GENERATED, Overlay
 from mlrepo.systems.description import open_fields
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
-# What a submission generates; anything else below DIVISION/SUBMITTER is the submitter's own.
-_GENERATED = frozenset({"results", "measurements", "compliance", "systems"})
 _SYSTEM_JSON = "system.json"
 _MODEL_MAPPING = "model_mapping.json"
 _CALIBRATION_DOCUMENTS = ("calibration.md", "documentation/calibration.md")
@@ -56,7 +56,7 @@ class Composer:
         Returns the tree of the commit that recorded a run.
     head:
         The commit that holds what the submitter wrote: descriptions of systems, and whatever
-        stands below ``<division>/<submitter>/`` besides results.
+        is below ``<division>/<submitter>/`` besides results.
     follows:
         The official benchmark whose rules a benchmark follows, or ''.
     """
@@ -66,16 +66,26 @@ class Composer:
     head: CommitView
     follows: Callable[[str], str]
     _content: dict[RepoPath, bytes | Existing] = field(default_factory=dict)
+    _ready: Mapping[RepoPath, Existing] = field(default_factory=dict)
     _notes: dict[str, None] = field(default_factory=dict)
 
-    def compose(self, results: Sequence[ChosenResult]) -> ComposedSubmission:
+    def compose(
+        self, results: Sequence[ChosenResult], ready: Mapping[RepoPath, Existing]
+    ) -> ComposedSubmission:
         """Return the content for the results.
+
+        Parameters
+        ----------
+        ready:
+            The objects that came ready-made from another harness.
 
         Raises
         ------
         UserError
-            A recorded run lacks a file, or a JSON file that the submitter wrote is damaged.
+            A recorded run lacks a file, a JSON file that the submitter wrote is damaged, or a
+            system is described in two ways.
         """
+        self._ready = ready
         submitters: dict[tuple[str, str], list[SelectableRun]] = {}
         for result in results:
             self._add_result(result)
@@ -86,16 +96,48 @@ class Composer:
             records = [run.record for run in leads]
             root = RepoPath((division, submitter))
             own = self.head.entries(root)
-            for name, existing in own.items():
-                if name not in _GENERATED:
-                    self._content[root / name] = existing
             self._add_code(root, own, records)
             self._add_calibration(root, leads)
             self._add_mapping(root, records)
+        roots = {RepoPath(key) for key in submitters}
+        self._add_documents(sorted(roots | {RepoPath(path.parts[:2]) for path in ready}))
+        self._add_ready_results()
         runs = [run for result in results for run in result.runs]
         self._add_notes_on_loadgen(runs)
         self._add_notes_on_scores(runs)
         return ComposedSubmission(self._content, tuple(self._notes))
+
+    def _add_documents(self, roots: Iterable[RepoPath]) -> None:
+        """Add what the submitter wrote, and ready-made documents; one's own come before those."""
+        own = {
+            root / name: existing
+            for root in roots
+            for name, existing in self.head.entries(root).items()
+            if name not in GENERATED
+        }
+        overlay = Overlay(self.head)
+        ready = {path: one for path, one in self._ready.items() if path.parts[2] not in GENERATED}
+        laid = overlay.over(own, ready)
+        for path in overlay.covered:
+            if path not in self._content:
+                self._note(f"{path} is that of this repository; the ready-made one is not taken.")
+        self._content = {**laid, **self._content}
+
+    def _add_ready_results(self) -> None:
+        for path, existing in self._ready.items():
+            if path.parts[2] not in GENERATED:
+                continue
+            there = self._content.get(path, existing)
+            if there != existing and self._bytes(there) != self._bytes(existing):
+                raise UserError(
+                    f"The ready-made {path} differs from what this repository generates there.",
+                    hint="Make the two the same (`systems/NAME/system.json` describes the system "
+                    "of recorded runs), or leave out the results of one: --system, --drop.",
+                )
+            self._content[path] = existing
+
+    def _bytes(self, item: bytes | Existing) -> bytes:
+        return item if isinstance(item, bytes) else read_object(self.head, item)
 
     def _add_result(self, result: ChosenResult) -> None:
         place = result.place
@@ -158,8 +200,8 @@ class Composer:
             )
             by_path.setdefault(path, []).append(record)
         for path, used_by in by_path.items():
-            directory = path.parts[2]
-            if directory in own and (len(path.parts) == 3 or self._holds(path)):
+            top = RepoPath(path.parts[:3])
+            if (top in self._ready or top.name in own) and (path == top or self._holds(path)):
                 continue
             self._content[path / "README.md"] = code_readme(used_by)
 
@@ -185,8 +227,12 @@ class Composer:
         path = root / _MODEL_MAPPING
         written = self.head.read(path)
         own = {} if written is None else _object(written, str(path))
+        if path in self._ready:
+            own = _object(self._bytes(self._ready[path]), str(path)) | own
         benchmarks = {record.benchmark: self.follows(record.benchmark) for record in records}
         made = model_mapping(own, benchmarks, self.round)
+        if made is None and written is not None and path in self._ready:
+            made = to_json(own)
         if made is not None:
             self._content[path] = made
         for name in sorted(benchmarks):
@@ -227,7 +273,12 @@ class Composer:
                 )
 
     def _holds(self, path: RepoPath) -> bool:
-        return path.name in self.head.entries(RepoPath(path.parts[:-1]))
+        """Return whether the submitter wrote a document, or it came ready-made."""
+        above = RepoPath(path.parts[:-1])
+        if path.name in self.head.entries(above) or path in self._ready:
+            return True
+        ready = self._ready.get(above)
+        return ready is not None and path.name in entries_of(self.head.repo, ready.oid)
 
     def _note(self, text: str) -> None:
         self._notes.setdefault(text)
@@ -246,7 +297,7 @@ def _object(data: bytes, where: str) -> dict[str, object]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not JSON: {error}.", hint="Mend and commit it.") from error
+        raise UserError(f"{where} is not JSON: {error}.", hint="Fix and commit it.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{where} is no JSON object.", hint="Mend and commit it.")
+        raise UserError(f"{where} is not a JSON object.", hint="Fix and commit it.")
     return value

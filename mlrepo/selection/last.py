@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.proposal.selected import selected_runs
+from mlrepo.proposal.selected import listed_in
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_record, recorded_runs
@@ -65,10 +65,16 @@ class LastSelection:
         The runs of each result, sorted, by the result's path.
     recorded:
         The runs that are still on an experiment branch.
+    commit:
+        The commit that holds it, or ''.
+    ready:
+        The source of each ready-made result and document, by path.
     """
 
     ids: Mapping[str, tuple[str, ...]]
     recorded: RunsById
+    commit: str = ""
+    ready: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -76,16 +82,23 @@ class LastSelection:
     ) -> LastSelection:
         """Read it from the branch of the round; without one it holds nothing."""
         last = read_submission(repository, round_.name)
-        runs = (selected_runs(last.message, round_.name) or ()) if last is not None else ()
+        listed = None if last is None else listed_in(last.message, round_.name)
+        if last is None or listed is None:
+            return cls({}, recorded)
         found: dict[str, list[str]] = {}
-        for selected in runs:
+        for selected in listed.runs:
             # In every layout: DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/…, or compliance
             names = selected.path.split("/")[:6]
             if len(names) < 6:
                 continue  # nothing that `mlrepo select` writes
             path = "/".join((*names[:2], "results", *names[3:]))
             found.setdefault(path, []).append(selected.run)
-        return cls({path: tuple(sorted(ids)) for path, ids in found.items()}, recorded)
+        return cls(
+            {path: tuple(sorted(ids)) for path, ids in found.items()},
+            recorded,
+            last.commit,
+            {one.path: one.source for one in listed.ready},
+        )
 
     def __contains__(self, path: object) -> bool:
         return path in self.ids

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
-from mlrepo.guard.departure import refuse_secrets
+from mlrepo.guard.departure import refuse_unfit_content
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.nearest import meant
-from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 from mlrepo.proposal.selected import (
+    ReadyMade,
     SelectedRun,
     Selection,
     selection_message,
@@ -30,11 +31,15 @@ from mlrepo.rounds import Round
 from mlrepo.rounds.inference import sources_of
 from mlrepo.selection.choose import Chooser, ChosenResult, LeftOut
 from mlrepo.selection.compose import ComposedSubmission, Composer
+from mlrepo.selection.follows import Follows
 from mlrepo.selection.infer import inferable
 from mlrepo.selection.last import LastSelection, RunsById, result_key
 from mlrepo.selection.proof import why_not_proved
-from mlrepo.selection.wanted import Wanted
-from mlrepo.workloads import Workload
+from mlrepo.selection.ready_plan import ReadyPlan, plan_ready, refuse_collision
+from mlrepo.selection.wanted import Wanted, dropped_paths
+
+if TYPE_CHECKING:
+    from mlrepo.selection.ready_made import ReadyChoice
 
 # How a planned result relates to the last selection.
 NEW, KEPT, SAME, CHANGED = "new", "kept", "same", "changed"
@@ -61,6 +66,8 @@ class SelectionPlan:
         Paths of results that the last selection had and this one does not.
     left_out:
         Runs of the results that were decided anew which are not taken.
+    ready:
+        The ready-made part.
     """
 
     round: Round
@@ -69,22 +76,41 @@ class SelectionPlan:
     left_out: tuple[LeftOut, ...]
     composition: ComposedSubmission
     message: str
+    ready: ReadyPlan
+
+    @property
+    def count(self) -> int:
+        """How many results it has."""
+        return len(self.results) + len(self.ready.results)
 
 
-def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted) -> SelectionPlan:
-    """Decide what is selected; nothing is written.
+def plan_selection(
+    repository: ResultsRepository,
+    round_: Round,
+    wanted: Wanted,
+    offered: ReadyChoice | None = None,
+) -> SelectionPlan:
+    """Decide what is selected; no branch moves.
+
+    Parameters
+    ----------
+    offered:
+        What is taken of another harness's tree; then no run is decided anew.
 
     Raises
     ------
     UserError
-        A named run or branch does not exist or cannot be taken; nothing is recorded.
+        A named run or branch does not exist or cannot be taken; nothing is recorded; a result is
+        there twice, ready-made and from recorded runs.
     InvalidResult
         What was selected holds a secret.
     """
     recorded = RunsById(repository)
-    _refuse_nothing(recorded.runs.values(), round_)
-    follows = _Follows(round_)
-    scope = _scope(repository, round_, wanted, recorded)
+    follows = Follows(round_)
+    last = LastSelection.read(repository, round_, recorded)
+    if offered is None and not last.ready:
+        _refuse_nothing(recorded.runs.values(), round_)
+    scope = _scope(repository, round_, wanted, recorded, has_ready=bool(last.ready))
     chooser = Chooser(
         round_,
         follows.tests_of,
@@ -94,9 +120,17 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         scope.named,
     )
     choice = chooser.choose(scope.runs)
-    last = LastSelection.read(repository, round_, recorded)
-    decided = _decide(choice.results, scope, last, wanted)
-    notes = _infer(decided, last, wanted, follows)
+    ready_before = [path for path in last.ready if ReadyMade(path, "").is_result]
+    droppable = {*ready_before, *(() if offered is None else offered.paths)}
+    decided = _decide(choice.results, scope, last, wanted, droppable)
+    # What came ready-made cannot be decided anew: it stays until it is dropped or forgotten.
+    stays = () if wanted.only else set(ready_before) - decided.dropped
+    ready = plan_ready(repository, last, stays, offered)
+    also_recorded = (
+        chooser.choose(_rivals(ready, recorded.runs.values())).results if offered else ()
+    )
+    refuse_collision(ready, {*decided.results, *(str(one.path) for one in also_recorded)})
+    notes = [*_infer(decided, last, wanted, follows, ready.paths), *ready.notes]
     results = [decided.results[path] for path in sorted(decided.results)]
     composer = Composer(
         round_,
@@ -104,8 +138,8 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
         head=view_head(repository),
         follows=follows.official,
     )
-    composition = composer.compose(results)
-    refuse_secrets(repository.root, composition.content)
+    composition = composer.compose(results, ready.pieces)
+    refuse_unfit_content(repository.root, composition.content)
     listed = tuple(
         SelectedRun(str(logs_directory(candidate.record, result.place, round_)), candidate.run.run)
         for result in results
@@ -117,10 +151,11 @@ def plan_selection(repository: ResultsRepository, round_: Round, wanted: Wanted)
             Planned(result, _metric(repository, result), _state(result, last, decided.kept))
             for result in results
         ),
-        tuple(sorted(set(last.ids) - set(decided.results))),
+        tuple(sorted({*last.ids, *ready_before} - set(decided.results) - ready.paths)),
         choice.left_out,
         replace(composition, notes=(*composition.notes, *notes)),
-        selection_message(round_.name, listed, len(results)),
+        selection_message(round_.name, listed, len(results) + len(ready.results), ready.listed),
+        ready,
     )
 
 
@@ -157,7 +192,12 @@ class _Wanted:
 
 
 def _scope(
-    repository: ResultsRepository, round_: Round, wanted: Wanted, recorded: RunsById
+    repository: ResultsRepository,
+    round_: Round,
+    wanted: Wanted,
+    recorded: RunsById,
+    *,
+    has_ready: bool,
 ) -> _Wanted:
     named = {run.run: run for run in (find_run(repository, text) for text in wanted.runs)}
     for run in named.values():
@@ -169,9 +209,12 @@ def _scope(
     places = (place_of(recorded.record(run)) for run in named.values())
     paths = frozenset(str(round_.layout.result_directory(place)) for place in places)
     pool = _pool(repository, wanted, recorded.runs.values(), named.values())
-    if not pool and not wanted.only_drops:
+    may_be_empty = (
+        wanted.only_drops or wanted.ready_made or (has_ready and not wanted.is_restricted)
+    )
+    if not pool and not may_be_empty:
         raise UserError(
-            f"No run of {round_.name} is what was asked for.",
+            f"No run of {round_.name} is one of those requested.",
             hint=_hint(wanted, round_, recorded.runs.values()),
         )
     return _Wanted(tuple(pool), frozenset(named), paths)
@@ -197,11 +240,18 @@ class _Decision:
 
 
 def _decide(
-    chosen: Iterable[ChosenResult], scope: _Wanted, last: LastSelection, wanted: Wanted
+    chosen: Iterable[ChosenResult],
+    scope: _Wanted,
+    last: LastSelection,
+    wanted: Wanted,
+    ready: Collection[str],
 ) -> _Decision:
-    """Take the chosen results that were asked for, and keep the rest of the last selection."""
+    """Take the chosen results that were asked for, and keep the rest of the last selection.
+
+    ``ready`` are the paths of ready-made results, which can be dropped too.
+    """
     new = {str(result.path): result for result in chosen if scope.decides(str(result.path))}
-    dropped = frozenset(_dropped(wanted.drop, {*new, *last.ids}))
+    dropped = frozenset(dropped_paths(wanted.drop, {*new, *last.ids, *ready}))
     old = last.ids if wanted.is_partial else ()
     kept = frozenset(
         path for path in old if path not in dropped and not scope.decides_anew(path, last)
@@ -211,13 +261,22 @@ def _decide(
     return _Decision(remaining, kept, dropped)
 
 
-def _infer(decided: _Decision, last: LastSelection, wanted: Wanted, follows: _Follows) -> list[str]:
-    """Add what the round infers where that is wanted; say what it might infer besides."""
+def _infer(
+    decided: _Decision,
+    last: LastSelection,
+    wanted: Wanted,
+    follows: Follows,
+    ready: Collection[str],
+) -> list[str]:
+    """Add what the round infers where that is wanted; say what it might infer besides.
+
+    Nothing is inferred where there is a ready-made result.
+    """
     notes = []
     known = tuple(decided.results.values())
     for result in inferable(known, follows.round, follows.official, follows.tests_of):
         path = str(result.path)
-        if path in decided.dropped:
+        if path in decided.dropped or path in ready:
             continue
         # A partial selection infers anew what the last one inferred from a result that it decides.
         if wanted.infer or (wanted.is_partial and last.is_inferred(path)):
@@ -231,29 +290,20 @@ def write_plan(repository: ResultsRepository, identity: Identity, plan: Selectio
     """Write a plan to the branch; do nothing if the branch already holds it."""
     name = plan.round.name
     content = plan.composition.content
-    return selection_of(write_submission(repository, identity, name, content, plan.message), name)
+    written = write_submission(
+        repository, identity, name, content, plan.message, fresh=plan.ready.fresh
+    )
+    return selection_of(written, name)
 
 
-class _Follows:
-    """Which official benchmark each benchmark follows; plugins are asked where no table knows."""
-
-    def __init__(self, round_: Round) -> None:
-        self.round = round_
-        self._known: dict[str, str] = {}
-
-    def official(self, benchmark: str) -> str:
-        """Return the official benchmark whose rules it follows, or ''."""
-        if benchmark not in self._known:
-            name = self.round.official_benchmark(benchmark)
-            if not name and benchmark in plugin_names(WORKLOADS):
-                workload: Workload = load_plugin(WORKLOADS, benchmark)
-                name = workload.follows
-            self._known[benchmark] = name
-        return self._known[benchmark]
-
-    def tests_of(self, benchmark: str, scenario: str) -> tuple[str, ...]:
-        """Return the compliance tests that a benchmark needs in a scenario."""
-        return self.round.compliance_tests(self.official(benchmark), scenario)
+def _rivals(ready: ReadyPlan, runs: Iterable[RecordedRun]) -> list[RecordedRun]:
+    """Return the runs that may give the same results as a tree, by their trailers."""
+    names = {tuple(path.split("/")[i] for i in (0, 1, 4)) for path in ready.paths}
+    return [
+        run
+        for run in runs
+        if tuple(run.trailer(name) for name in ("Division", "Submitter", "Benchmark")) in names
+    ]
 
 
 def _refuse_nothing(runs: Iterable[RecordedRun], round_: Round) -> None:
@@ -288,6 +338,8 @@ def _pool(
             for run in recorded_runs(repository, experiment)
         }.values()
     pool = [run for run in runs if wanted.matches(run)]
+    if wanted.ready_made:
+        return []
     if named:
         keys = {result_key(run) for run in named}
         return [run for run in pool if result_key(run) in keys]
@@ -326,19 +378,6 @@ def _inferable_note(result: ChosenResult) -> str:
         f"{record.benchmark} {result.scenario} on {record.sut} has no runs of its own; the round "
         f"infers it from {record.scenario}: `mlrepo select --infer` takes it."
     )
-
-
-def _dropped(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
-    known = sorted(paths)
-    for text in drop:
-        matching = [path for path in known if f"/{path}".endswith(f"/{text.strip('/')}")]
-        if not matching:
-            raise UserError(
-                f"No result {text!r} is selected.",
-                hint=f"Selected are: {', '.join(known[:5]) or 'none'}"
-                f"{' …' if len(known) > 5 else ''}.",
-            )
-        yield from matching
 
 
 def _state(result: ChosenResult, last: LastSelection, kept: Collection[str]) -> str:

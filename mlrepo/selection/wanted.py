@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mlrepo.errors import UserError
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import RecordedRun
 
@@ -22,6 +24,8 @@ class Wanted:
         Only runs of these branches are looked at.
     drop:
         Results that leave the selection, by path or by the end of one.
+    ready_made:
+        Whether the results come from a tree of another harness, and no runs are looked at.
     only:
         Whether the last selection is forgotten; without any restriction it always is.
     quick:
@@ -38,6 +42,7 @@ class Wanted:
     runs: tuple[str, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     drop: tuple[str, ...] = ()
+    ready_made: bool = False
     only: bool = False
     quick: bool = False
     infer: bool = False
@@ -45,32 +50,24 @@ class Wanted:
     @property
     def is_partial(self) -> bool:
         """Return whether results besides those wanted are kept from the last selection."""
-        restricted = (
-            self.benchmark,
-            self.scenario,
-            self.system,
-            self.division,
-            self.submitter,
-            self.runs,
-            self.experiments,
-            self.drop,
+        return bool(self.is_restricted or self.drop) and not self.only
+
+    @property
+    def is_restricted(self) -> bool:
+        """Return whether only some results are decided anew."""
+        return any(
+            (
+                *self.names().values(),
+                self.runs,
+                self.experiments,
+                self.ready_made,
+            )
         )
-        return any(restricted) and not self.only
 
     @property
     def only_drops(self) -> bool:
         """Return whether results are only to be dropped, and none decided anew."""
-        return self.is_partial and not any(
-            (
-                self.benchmark,
-                self.scenario,
-                self.system,
-                self.division,
-                self.submitter,
-                self.runs,
-                self.experiments,
-            )
-        )
+        return self.is_partial and not self.is_restricted
 
     def names(self) -> dict[str, str]:
         """Return what is wanted by the trailers of the runs; '' where anything is."""
@@ -85,3 +82,22 @@ class Wanted:
     def matches(self, run: RecordedRun) -> bool:
         """Return whether a run belongs to a result that is decided anew."""
         return all(value in ("", run.trailer(name)) for name, value in self.names().items())
+
+
+def ends_with(path: str, text: str) -> bool:
+    """Return whether a text names a result by the end of its path."""
+    return f"/{path}".endswith(f"/{text.strip('/')}")
+
+
+def dropped_paths(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of results that texts name by their ends; raise where one names none."""
+    known = sorted(paths)
+    for text in drop:
+        matching = [path for path in known if ends_with(path, text)]
+        if not matching:
+            raise UserError(
+                f"No result {text!r} is selected.",
+                hint=f"Selected are: {', '.join(known[:5]) or 'none'}"
+                f"{' …' if len(known) > 5 else ''}.",
+            )
+        yield from matching

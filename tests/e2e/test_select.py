@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
 from tests.samples import git
+from tests.submissions import write_submission
 
 # What is selected here is short, and of a benchmark that no round has.
 _ANY = ("--allow-invalid",)
@@ -103,7 +104,7 @@ def test_refused_selections_say_what_to_do(measured_copy: Path, tmp_path: Path) 
         (("--round", "v5.1"), ("no run is recorded for v5.1", "runs for v6.1")),
         (
             ("--benchmark", "digit"),
-            ("no run of v6.1 is what was asked for", "mlrepo log", "mean digits"),
+            ("no run of v6.1 is one of those requested", "mlrepo log", "mean digits"),
         ),
         (("--scenario", "offlin"), ("is not a scenario",)),
         (("--nonsense",), ("no such option", "--help")),
@@ -306,6 +307,36 @@ def test_the_passphrase_is_asked_for_twice_on_a_terminal(selected: Path) -> None
     assert terminal.exitstatus == 0
     assert "horse" not in terminal.before
     assert (selected / "Acme-v6.1.tar.gz.enc").is_file()
+
+
+def test_results_of_another_harness_are_selected_packed_and_rehearsed(
+    root: Path, tmp_path: Path
+) -> None:
+    """One command each; what is not valid is named, and nothing is selected by a mistake."""
+    made = write_submission(tmp_path / "harness", "v6.1")
+    (made.result("Offline") / "accuracy" / "accuracy.txt").unlink()
+    before = refs(root)
+    for arguments, words in (
+        (("../nowhere",), ("neither a directory nor a commit",)),
+        (("../harness/closed",), ("no submission in", "has no closed")),
+        (("../harness", "--benchmark", "resnet5"), ("did you mean resnet50",)),
+        (("../harness", "--quick"), ("takes no recorded runs",)),
+        (("../harness", "--round", "v5.1"), ("seeds of v6.1",)),
+    ):
+        mlrepo(root, "select", "--from-tree", *arguments, code=2).says(*words)
+    mlrepo(root, "select", "--from-tree", "../harness", "--profile", "official", code=1)
+    assert refs(root) == before
+    done = mlrepo(root, "select", "--from-tree", "../harness")
+    done.says("Ready-made: 2 from directory harness", "accuracy.txt", "alpha/resnet50/Offline")
+    values = mlrepo(root, "select", "--from-tree", "../harness", "--json").json
+    assert [one["state"] for one in values["ready_made"]] == ["same", "same"]
+    assert values["ready_made"][1]["result"] == {"value": 1.251, "unit": "ms"}
+    [left] = values["not_taken"]
+    assert left["path"].endswith("/Offline")
+    mlrepo(root, "pack", "--allow-invalid")
+    manifest = json.loads((root / "Acme-v6.1.tar.gz.manifest.json").read_text())
+    assert "directory harness" in {one["source"] for one in manifest["ready_made"]}
+    mlrepo(root, "submit", "--rehearse").says("This was a rehearsal", "scenario Offline is missing")
 
 
 def test_packing_needs_a_selection(measured_copy: Path) -> None:

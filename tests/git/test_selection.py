@@ -495,10 +495,10 @@ def test_an_inferred_scenario_by_itself_names_the_one_it_follows_from(
 ) -> None:
     """There is no run of it that could be decided."""
     laboratory.result("SingleStream")
-    with pytest.raises(UserError, match="what was asked for") as caught:
+    with pytest.raises(UserError, match="one of those requested") as caught:
         _plan(results, scenario="Offline", infer=True)
     assert "`mlrepo select --scenario SingleStream --infer`" in (caught.value.hint or "")
-    with pytest.raises(UserError, match="what was asked for") as caught:
+    with pytest.raises(UserError, match="one of those requested") as caught:
         _plan(results, scenario="Offline")
     assert "mlrepo log" in (caught.value.hint or "")
 

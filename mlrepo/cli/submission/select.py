@@ -13,7 +13,7 @@ from mlrepo.errors import UserError
 if TYPE_CHECKING:
     from mlrepo.proposal.selected import Selection
     from mlrepo.repository.history import RecordedRun
-    from mlrepo.selection.choose import LeftOut
+    from mlrepo.selection.ready_plan import PlannedReady
     from mlrepo.selection.select import Planned, SelectionPlan
 
 _COLOURS = {"new": "green", "changed": "yellow"}
@@ -36,6 +36,21 @@ _SHOWN = 20
     multiple=True,
     metavar="BRANCH",
     help="Only runs of this experiment branch (repeatable).",
+)
+@click.option(
+    "--from-tree",
+    "from_tree",
+    metavar="PATH|COMMIT",
+    callback=not_empty,
+    help="Ready-made results of another harness: a directory that holds closed/ or open/, or a "
+    "commit. Their bytes are kept.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(("strict", "official")),
+    default="strict",
+    show_default=True,
+    help="With --from-tree: by which verdict of `mlrepo check` a result must be valid.",
 )
 @click.option(
     "--benchmark",
@@ -73,6 +88,8 @@ def command(
     best: bool,
     runs: tuple[str, ...],
     branches: tuple[str, ...],
+    from_tree: str | None,
+    profile: str,
     benchmark: str | None,
     scenario: str | None,
     system: str | None,
@@ -100,6 +117,11 @@ def command(
     What you write yourself (code, calibration.md, documentation) is taken from the directory
     DIVISION/SUBMITTER of the commit that is checked out, descriptions of systems from its systems/.
 
+    --from-tree takes results that another harness made, in the layout of the round: those that
+    the options name and that are valid, each with its system, measurements and compliance tests,
+    and the code and documents beside them. The selection says where they are from. They stay
+    selected until --drop or --only; a result that recorded runs give, too, is refused.
+
     Exit code: 0 selected; 1 nothing could be selected.
 
     \b
@@ -109,7 +131,9 @@ def command(
       mlrepo select --run 3fa9c1
       mlrepo select --from exp/box --scenario offline
       mlrepo select --drop digits/Server
+      mlrepo select --from-tree ../harness/build/submission --system box
     """
+    from mlrepo.cli.submission.ready_source import chosen_ready
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.identity import git_identity
     from mlrepo.scenarios import scenario as scenario_named
@@ -118,6 +142,12 @@ def command(
 
     if best and runs:
         raise UserError("--best and --run exclude each other.", hint="Leave one of them out.")
+    if from_tree and (best or runs or branches or quick or infer):
+        raise UserError(
+            "--from-tree takes no recorded runs: --best, --run, --from, --quick and --infer do not "
+            "go with it.",
+            hint="Select twice: what the first command selected is kept by the second.",
+        )
     repository = current_repository()
     rules = repository.rounds[resolver(repository).require("round", round_).value]
     identity = None if dry_run else git_identity(repository.root)
@@ -130,40 +160,53 @@ def command(
         runs=runs,
         experiments=tuple(Experiment.parse(branch) for branch in branches),
         drop=drop,
+        ready_made=from_tree is not None,
         only=only,
         quick=quick,
         infer=infer,
     )
-    plan = plan_selection(repository, rules, wanted)
+    with chosen_ready(repository, rules, wanted, from_tree, profile) as ready:
+        plan = plan_selection(repository, rules, wanted, ready)
     selection = None
-    if plan.results and identity is not None:
+    if plan.count and identity is not None:
         selection = write_plan(repository, identity, plan)
     if as_json:
         print_json("mlrepo.select/2", _values(plan, selection))
     else:
         _print(plan, selection, show_all=show_all)
-    return 0 if plan.results else 1
+    return 0 if plan.count else 1
 
 
 def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) -> None:
-    if plan.results:
+    if plan.count:
         print_table(
             ("", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
-            [_row(planned) for planned in plan.results],
+            [*map(_row, plan.results), *map(_ready_row, plan.ready.results)],
             right=(5, 6),
             drop=("RUNS", "SUBMITTER", "ACCURACY", "SUT"),
         )
-        for path in plan.dropped:
-            click.echo(f"No longer selected: {path}")
-    _print_left_out(plan.left_out, show_all=show_all)
+    for source in sorted({one.source for one in plan.ready.results}):
+        number = sum(one.source == source for one in plan.ready.results)
+        click.echo(f"Ready-made: {number} from {source}")
+    for path in plan.dropped:
+        click.echo(f"No longer selected: {path}")
+    left_out = [(_left_out_name(out.run), out.reason) for out in plan.left_out]
+    left_out += [(out.path, out.reason) for out in plan.ready.not_taken]
+    _print_left_out(left_out, show_all=show_all)
     for note in plan.composition.notes:
         click.echo(f"{style('Note:', fg='yellow')} {note}")
     if selection is not None:
         click.echo(
-            f"{len(plan.results)} selected for {plan.round.name}: commit {selection.commit[:10]} "
+            f"{plan.count} selected for {plan.round.name}: commit {selection.commit[:10]} "
             f"on {selection.branch}. Next: mlrepo submit --check"
         )
-    elif not plan.results:
+    elif not plan.count and plan.ready.not_taken:
+        click.echo(
+            "Nothing can be selected: none of these results is valid. `mlrepo check` of the tree "
+            "shows all findings.",
+            err=True,
+        )
+    elif not plan.count:
         click.echo(
             f"Nothing can be selected for {plan.round.name}. `mlrepo status` shows what is missing "
             "and the command that fills it; --quick takes short runs, for a rehearsal.",
@@ -186,32 +229,40 @@ def _row(planned: Planned) -> tuple[str, ...]:
     )
 
 
-def _print_left_out(left_out: tuple[LeftOut, ...], *, show_all: bool) -> None:
+def _ready_row(planned: PlannedReady) -> tuple[str, ...]:
+    division, submitter, _, system, benchmark, scenario = planned.path.split("/")
+    return (
+        style(planned.state, fg=_COLOURS.get(planned.state)),
+        f"{division}/{submitter}",
+        system,
+        benchmark,
+        scenario,
+        "" if planned.metric.value is None else str(planned.metric),
+        planned.accuracy,
+        "ready-made",
+    )
+
+
+def _print_left_out(left_out: list[tuple[str, str]], *, show_all: bool) -> None:
+    """Print what is left out by reason: the reason is what a person looks for, at any width."""
     if not left_out:
         return
     shown = left_out if show_all else left_out[:_SHOWN]
     click.echo()
-    print_table(
-        ("LEFT OUT", "SYSTEM", "BENCHMARK", "SCENARIO", "RUN", "BECAUSE"),
-        [_left_out_row(out.run, out.reason) for out in shown],
-        drop=("SYSTEM", "RUN", "SCENARIO", "BENCHMARK"),
-        tail="LEFT OUT",
-        wrap="BECAUSE",
-    )
+    click.echo(style("Left out:", bold=True))
+    for reason in dict.fromkeys(reason for _, reason in shown):
+        click.echo(f"  {reason}")
+        for name in (name for name, why in shown if why == reason):
+            click.echo(f"    {name}")
     if len(shown) < len(left_out):
         click.echo(f"… and {len(left_out) - len(shown)} more; --all lists them.")
     click.echo()
 
 
-def _left_out_row(run: RecordedRun, reason: str) -> tuple[str, ...]:
-    return (
-        run.run,
-        run.trailer("System"),
-        run.trailer("Benchmark"),
-        run.trailer("Scenario"),
-        run.trailer("Test") or run.trailer("Mode"),
-        reason,
-    )
+def _left_out_name(run: RecordedRun) -> str:
+    names = ("System", "Benchmark", "Scenario")
+    what = " ".join(run.trailer(name) for name in names)
+    return f"{run.run}  {what} {run.trailer('Test') or run.trailer('Mode')}"
 
 
 def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, object]:
@@ -224,6 +275,17 @@ def _values(plan: SelectionPlan, selection: Selection | None) -> dict[str, objec
         "dropped": list(plan.dropped),
         "left_out": [{"run": out.run.run, "reason": out.reason} for out in plan.left_out],
         "notes": list(plan.composition.notes),
+        "ready_made": [
+            {
+                "path": one.path,
+                "state": one.state,
+                "source": one.source,
+                "result": {"value": one.metric.value, "unit": one.metric.unit},
+                "accuracy": one.accuracy,
+            }
+            for one in plan.ready.results
+        ],
+        "not_taken": [{"path": one.path, "reason": one.reason} for one in plan.ready.not_taken],
     }
 
 

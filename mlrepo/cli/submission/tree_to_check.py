@@ -58,7 +58,7 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeTo
         if repository is None:
             raise UserError(
                 f"{'--staged' if staged else '--rev'} needs a Git repository, and {Path.cwd()} "
-                "is in none.",
+                "is not in one.",
                 hint="cd into the repository, or name a directory: `mlrepo check DIR`.",
             )
         if rev is None:
@@ -71,7 +71,7 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeTo
         what = "is not a directory" if start.exists() else "does not exist"
         raise UserError(f"{start} {what}.", hint="Name the directory that holds closed/ or open/.")
     repository = find_git_repository(start)
-    if path is None and repository is not None and not _holds_divisions(DirectoryTree(start)):
+    if path is None and repository is not None and not holds_divisions(DirectoryTree(start)):
         start = repository.root
     try:
         next(start.iterdir(), None)
@@ -83,7 +83,7 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeTo
 
 
 def _judged(source: TreeToCheck) -> TreeToCheck:
-    if _holds_divisions(source.tree):
+    if holds_divisions(source.tree):
         return source
     hint = "Name the directory that holds closed/, open/ or network/."
     above = _root_above(Path(source.label)) if Path(source.label).is_dir() else None
@@ -92,7 +92,7 @@ def _judged(source: TreeToCheck) -> TreeToCheck:
         command = shell_command(("mlrepo", "check", root, "--only", below))
         hint = f"To judge a part of a submission: `{command}`."
     elif source.repository is not None and source.repository.settings_file.exists():
-        hint = "Recorded runs stand on branches: `mlrepo check --rev exp/NAME` judges one."
+        hint = "Recorded runs are on branches: `mlrepo check --rev exp/NAME` judges one."
     raise UserError(
         f"There is no submission in {source.label}: it has no {', '.join(DIVISIONS[:-1])} or "
         f"{DIVISIONS[-1]} directory.",
@@ -100,7 +100,8 @@ def _judged(source: TreeToCheck) -> TreeToCheck:
     )
 
 
-def _holds_divisions(tree: Tree) -> bool:
+def holds_divisions(tree: Tree) -> bool:
+    """Return whether the root of a tree has a division's directory."""
     entries = (tree.entry(division) for division in DIVISIONS)
     return any(entry is not None and entry.kind is Kind.DIRECTORY for entry in entries)
 
