@@ -35,12 +35,13 @@ class Side:
 
     The runs of one kind are of one machine and configuration and were asked for with the same
     LoadGen settings, so that their spread is noise. ``unreadable`` says of which runs the record
-    could not be read: they are left out.
+    could not be read: they are left out. ``hidden`` says why a run given by name counts no longer.
     """
 
     name: str
     runs: dict[Kind, tuple[RunRecord, ...]]
     unreadable: tuple[str, ...] = ()
+    hidden: str = ""
 
 
 def find_side(repository: ResultsRepository, text: str) -> Side:
@@ -69,7 +70,8 @@ def find_side(repository: ResultsRepository, text: str) -> Side:
         if text not in {experiment.name for experiment, _ in experiment_tips(repository)}:
             raise
         return _gather(repository, text, experiment=Experiment(text))
-    return Side(text, {_kind(run): (load_record(repository, run),)})
+    hidden = f"{run.run} {run.curation.why_hidden}" if run.curation.hidden else ""
+    return Side(text, {_kind(run): (load_record(repository, run),)}, hidden=hidden)
 
 
 def _gather(

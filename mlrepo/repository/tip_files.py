@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mlrepo.paths import RepoPath
 from mlrepo.repository.acts import ACTS
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import experiment_branches
+from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.process import git
 from mlrepo.repository.recorder import RUNS, Tip
 
@@ -33,15 +33,19 @@ class TipFiles:
     size: int
 
 
+def local_tips(repository: ResultsRepository) -> Iterator[tuple[Experiment, Tip]]:
+    """Yield each local experiment branch with the tree at its tip."""
+    for ref, experiment, commit in experiment_branches(repository):
+        if ref == experiment.ref:
+            yield experiment, Tip(repository.git, repository.git[commit].tree.id)
+
+
 def files_at_tips(repository: ResultsRepository, runs: Collection[str]) -> TipFiles:
     """Return the files of the runs that local branches hold; acts on them are not counted."""
     held: set[str] = set()
     branches: dict[str, None] = {}
     files: dict[tuple[str, str], str] = {}
-    for ref, experiment, commit in experiment_branches(repository) if runs else ():
-        if ref != experiment.ref:
-            continue
-        tip = Tip(repository.git, repository.git[commit].tree.id)
+    for experiment, tip in local_tips(repository) if runs else ():
         for run in runs:
             entries = tip.entries(RepoPath((RUNS, run)))
             if set(entries) - {ACTS}:

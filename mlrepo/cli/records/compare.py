@@ -52,6 +52,8 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
     found = [find_side(repository, text) for text in sides]
     for problem in dict.fromkeys(problem for side in found for problem in side.unreadable):
         click.echo(f"Left out: {problem}", err=True)
+    for hidden in dict.fromkeys(side.hidden for side in found if side.hidden):
+        click.echo(f"The run {hidden}.", err=True)
     comparisons = compare(found, repository.rounds)
     if as_json:
         values = [comparison_values(one) for one in comparisons]

@@ -50,9 +50,10 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         mended = [f"removed {path}" for path in removed]
         mended += install_hooks(repository, kind).lines()
         mended += _recover(repository)
-    mended += _restore_platform(repository) if fix else []
+    mended += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if not quick:
+        checks.append(_layouts(repository))
         checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
     if as_json:
@@ -66,6 +67,35 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
             if check.hint:
                 click.echo(f"{'':<19}{check.hint}")
     return 1 if any(check.status == PROBLEM for check in checks) else 0
+
+
+def _refresh_layouts(repository: ResultsRepository) -> list[str]:
+    """Decide those layouts anew that show runs which were withdrawn or moved away."""
+    from mlrepo.curation.decide import said_replaced
+    from mlrepo.curation.stale import refresh_layout, stale_layouts
+    from mlrepo.repository.identity import git_identity
+
+    return [
+        said_replaced(replaced)
+        for stale in stale_layouts(repository)
+        for replaced in refresh_layout(repository, git_identity(repository.root), stale)
+    ]
+
+
+def _layouts(repository: ResultsRepository) -> Check:
+    from mlrepo.curation.stale import stale_layouts
+    from mlrepo.repository.health import OK, PROBLEM, Check
+
+    found = stale_layouts(repository)
+    if not found:
+        return Check("layouts", OK, "no result has a run that was withdrawn or moved away")
+    named = "; ".join(f"{one.experiment.branch} has {', '.join(one.runs)}" for one in found)
+    return Check(
+        "layouts",
+        PROBLEM,
+        f"Runs that were withdrawn or moved away are still in the layout: {named}.",
+        "`mlrepo doctor --fix` decides the layout anew.",
+    )
 
 
 def _disk(repository: ResultsRepository) -> Check:

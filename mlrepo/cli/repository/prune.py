@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json
+from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.curation.prune import Prunable
@@ -39,6 +41,7 @@ def command(dry_run: bool, days: float, yes: bool, as_json: bool) -> None:
       mlrepo prune --older-than 30
     """
     from mlrepo.curation.prune import find_prunable, prune
+    from mlrepo.repository.disk import readable_size
     from mlrepo.repository.identity import git_identity
 
     repository = current_repository()
@@ -51,6 +54,11 @@ def command(dry_run: bool, days: float, yes: bool, as_json: bool) -> None:
         return
     if not as_json:
         _print(found, days)
+    if not yes and not sys.stdin.isatty():
+        raise UserError(
+            "Nobody can be asked here, so nothing was pruned.",
+            hint="--yes prunes without a question; --dry-run only says what can go.",
+        )
     if not yes:
         click.confirm("Prune them?", abort=True, err=as_json)
     done = prune(repository, git_identity(repository.root), found, days)
@@ -58,7 +66,7 @@ def command(dry_run: bool, days: float, yes: bool, as_json: bool) -> None:
         print_json("mlrepo.prune/1", {"pruned": True, **_values(found)})
         return
     runs, logs = _count(len(done.decision.runs), "run"), _count(len(done.logs.old), "full log")
-    click.echo(f"Pruned {runs} and {logs}, {_size(done.logs.size)}.")
+    click.echo(f"Pruned {runs} and {logs}, {readable_size(done.logs.size)}.")
     for branch in done.decision.branches:
         click.echo(f"  recorded as {branch.commit[:10]} on {branch.branch}")
     for branch in done.decision.branches:
@@ -67,6 +75,8 @@ def command(dry_run: bool, days: float, yes: bool, as_json: bool) -> None:
 
 
 def _print(found: Prunable, days: float) -> None:
+    from mlrepo.repository.disk import readable_size
+
     if found.is_empty:
         click.echo(
             f"Nothing can go: no probe, no FAILED run and no full log that nothing needs is older "
@@ -75,16 +85,16 @@ def _print(found: Prunable, days: float) -> None:
         return
     if found.runs:
         probes = _count(len(found.runs) - found.failed, "probe")
-        files = found.files
+        files, size = found.files, readable_size(found.files.size)
         click.echo(
             f"{probes} and {_count(found.failed, 'FAILED run')} on {', '.join(files.branches)}: "
-            f"{_count(files.number, 'file')}, {_size(files.size)}, less in each checkout and "
+            f"{_count(files.number, 'file')}, {size}, less in each checkout and "
             "export. Git's history keeps them."
         )
     if found.logs.old:
         click.echo(
             f"{_count(len(found.logs.old), 'full log')} that nothing else needs: "
-            f"{_size(found.logs.size)} of disk. They are deleted for good."
+            f"{readable_size(found.logs.size)} of disk. They are deleted for good."
         )
 
 
@@ -102,7 +112,3 @@ def _values(found: Prunable) -> dict[str, object]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size} bytes"

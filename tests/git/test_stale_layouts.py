@@ -1,0 +1,67 @@
+"""What merges leave: a layout that shows a run which acts of the other side took away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlrepo.curation.stale import refresh_layout, stale_layouts
+from mlrepo.record import Metric
+from mlrepo.repository.discovery import ResultsRepository, find_repository
+from mlrepo.repository.identity import git_identity
+from mlrepo.repository.recorder import Recorder
+from tests.curated import counting, layout, placed_run, standing, withdrawn
+from tests.git.test_recording import clone
+from tests.samples import git
+
+
+def _merged(results: ResultsRepository, tmp_path: Path, theirs: str, ours: str) -> None:
+    """Let a clone withdraw a run and this one another, and merge the two."""
+    here = clone(results.root, tmp_path / "here")
+    git(here, "branch", "--quiet", "exp/tuning", "origin/exp/tuning")
+    withdrawn(find_repository(here), theirs)
+    withdrawn(results, ours)
+    git(results.root, "fetch", "--quiet", str(here), "exp/tuning")
+    git(results.root, "switch", "--quiet", "exp/tuning")
+    git(results.root, "merge", "--quiet", "--no-edit", "FETCH_HEAD")
+    git(results.root, "switch", "--quiet", "main")
+
+
+def test_a_withdrawn_run_that_a_merge_left_in_the_layout_is_found_and_removed(
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path
+) -> None:
+    """Each side decided rightly by what it knew."""
+    first, second, third = (placed_run(recorder, number).run for number in range(3))
+    assert stale_layouts(results) == []
+    _merged(results, tmp_path, second, third)
+    assert counting(results) == [first]
+    assert standing(results) == second
+    (stale,) = stale_layouts(results)
+    assert (stale.experiment.name, stale.runs) == ("tuning", (second,))
+    (replaced,) = refresh_layout(results, git_identity(results.root), stale)
+    assert (replaced.before, replaced.now) == (second, first)
+    assert standing(results) == first
+    assert stale_layouts(results) == []
+
+
+def test_the_next_run_does_not_see_a_withdrawn_one_in_the_layout(
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path
+) -> None:
+    """Its configuration keeps nobody out."""
+    first, second = (placed_run(recorder, number).run for number in range(2))
+    _merged(results, tmp_path, first, second)
+    assert standing(results) == first
+    other = placed_run(recorder, 2, configuration="b" * 64).run
+    assert standing(results) == other
+    assert stale_layouts(results) == []
+
+
+def test_a_layout_without_withdrawn_runs_is_left_as_somebody_merged_it(
+    results: ResultsRepository, recorder: Recorder
+) -> None:
+    """An older run in it is no fault."""
+    first = placed_run(recorder, 0, mode="accuracy", result=Metric(76.5, "%")).run
+    placed_run(recorder, 1)
+    withdrawn(results, first)
+    before = layout(results)
+    assert stale_layouts(results) == []
+    assert layout(results) == before
