@@ -15,7 +15,19 @@ LOG = "/mlperf_log_accuracy.json"
 
 
 def main() -> int:
-    """Judge what is staged in the repository that contains the working directory."""
+    """Judge what is staged; say what to do where mlrepo cannot be imported."""
+    try:
+        return _judge()
+    except ImportError as error:
+        print(
+            f"mlrepo: {error.name} is not installed for {sys.executable}. Install mlrepo again and "
+            "run `mlrepo doctor --fix`, or run git with --no-verify.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _judge() -> int:
     from mlrepo.repository.first_look import nothing_to_judge, staged_changes
 
     changes = staged_changes()

@@ -186,9 +186,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "hooks",
-        "which Git hooks are installed: plain, pre-commit (the framework), or auto",
+        "which Git hooks are installed: plain, pre-commit (the framework), none, or auto",
         default="auto",
-        choices=("auto", "plain", "pre-commit"),
+        choices=("auto", "plain", "pre-commit", "none"),
         parse=str.lower,
     ),
 )

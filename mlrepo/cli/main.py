@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("mlrepo.cli.repository.config", "Read and change the settings of the repository."),
     "doctor": (
         "mlrepo.cli.repository.doctor",
-        "Check the repository and the machine, and mend what can be.",
+        "Check the repository and the machine, and fix what can be fixed.",
     ),
     "demo": ("mlrepo.cli.repository.demo", "Show the whole path on the embedded benchmark."),
     "system": ("mlrepo.cli.machine.system", "Describe the systems that are measured."),

@@ -11,7 +11,13 @@ from mlrepo.errors import MlrepoError
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_tips
 from mlrepo.repository.history import committed_record, readable_record, recorded_runs
-from mlrepo.repository.hook_install import kind_of_hooks, missing_hooks, outdated_hooks
+from mlrepo.repository.hook_install import (
+    NO_HOOKS,
+    NONE,
+    kind_of_hooks,
+    missing_hooks,
+    outdated_hooks,
+)
 from mlrepo.repository.identity import git_identity
 from mlrepo.repository.leftovers import is_stale, leftovers
 from mlrepo.repository.locks import locked
@@ -148,13 +154,14 @@ def _spool(repository: ResultsRepository) -> Check:
 
 def _hooks(repository: ResultsRepository, setting: str) -> Check:
     kind = kind_of_hooks(repository, setting)
+    missing = [] if kind == NONE else missing_hooks(repository)
     for names, what in (
-        (missing_hooks(repository), "not installed"),
+        (missing, "not installed"),
         (outdated_hooks(repository, setting), f"of another installation or kind than {kind}"),
     ):
         if names:
             return Check("hooks", WARNING, f"{what}: {', '.join(names)}", "mlrepo doctor --fix")
-    return Check("hooks", OK, kind)
+    return Check("hooks", OK, NO_HOOKS if kind == NONE else kind)
 
 
 def _systems(repository: ResultsRepository) -> Check:

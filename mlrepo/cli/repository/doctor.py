@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlrepo.repository.health import Check
 
 _LEAST_FREE = 1 << 30
+_KEPT_AWAY = (
+    "`mlrepo doctor --fix` installs hooks again; `mlrepo config set hooks none` keeps them away"
+)
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
@@ -24,10 +27,11 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
     is_flag=True,
     help="Record runs left in the spool, remove what crashes left, install hooks.",
 )
+@click.option("--remove-hooks", is_flag=True, help="Remove mlrepo's Git hooks from this clone.")
 @click.option("--quick", is_flag=True, help="Do not compare every record with its commit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-def command(fix: bool, quick: bool, as_json: bool) -> int:
-    """Check the repository and the machine, and mend what can be.
+def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
+    """Check the repository and the machine, and fix what can be fixed.
 
     Exit code: 0 when nothing is wrong, 1 when a problem remains.
 
@@ -39,6 +43,8 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.leftovers import remove_leftovers
 
+    if fix and remove_hooks:
+        raise click.UsageError("--fix installs hooks: give it or --remove-hooks.")
     repository = current_repository()
     settings = resolver(repository)
     for setting in SETTINGS:
@@ -51,6 +57,9 @@ def command(fix: bool, quick: bool, as_json: bool) -> int:
         mended += install_hooks(repository, kind).lines()
         mended += _recover(repository)
     mended += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
+
+    mended += _restore_platform(repository) if fix else []
+    mended += _without_hooks(repository) if remove_hooks else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if not quick:
         checks.append(_layouts(repository))
@@ -96,6 +105,15 @@ def _layouts(repository: ResultsRepository) -> Check:
         f"Runs that were withdrawn or moved away are still in the layout: {named}.",
         "`mlrepo doctor --fix` decides the layout anew.",
     )
+
+
+def _without_hooks(repository: ResultsRepository) -> list[str]:
+    """Remove mlrepo's hooks and return what was removed, and what only the user can remove."""
+    from mlrepo.repository.hook_install import hooks_that_call_us, remove_hooks
+
+    removed = [f"removed the hook {name}" for name in remove_hooks(repository)]
+    others = [f"{path} runs mlrepo: edit it" for path in hooks_that_call_us(repository)]
+    return [*(removed or ["no hook of mlrepo was installed"]), *others, _KEPT_AWAY]
 
 
 def _disk(repository: ResultsRepository) -> Check:
