@@ -271,6 +271,7 @@ def test_a_test_comes_after_the_one_that_it_is_compared_with(
     assert list(in_order(names)) == ordered
 
 
+@pytest.mark.long
 def test_no_other_module_asks_for_a_test_by_its_name() -> None:
     """Only the registry knows which tests there are."""
     found = [

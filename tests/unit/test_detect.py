@@ -270,6 +270,7 @@ def test_eight_gpus(tmp_path: Path) -> None:
     assert found.unknown["accelerator_on-chip_memories"] == "NVML does not tell"
 
 
+@pytest.mark.long
 def test_gpus_without_nvml_are_named_by_the_bus(tmp_path: Path) -> None:
     """Their number is left to the user, and both what was seen and what is missing are told."""
     machines.eight_gpus(tmp_path)

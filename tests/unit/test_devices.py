@@ -57,6 +57,7 @@ def test_a_kind_that_a_backend_never_runs_on_is_refused_with_those_it_does(
     assert "cpu" in caught.value.hint
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "device", "way"),
     [

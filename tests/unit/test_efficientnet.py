@@ -36,6 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.mark.long
 def test_the_scores_are_those_of_the_original_in_pytorch(home: Path) -> None:
     """Those were computed once by efficientnet_lite_pytorch 0.1.0 with PyTorch 2.13.0."""
     stored = ModelStore(home).require(_MODEL)

@@ -31,6 +31,7 @@ def _accepted(text: str) -> bool:
     return True
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(st.text(_SIMPLE, min_size=1, max_size=8) | st.text("a.lock", min_size=1, max_size=8))
 @example("a.lock")
@@ -46,6 +47,7 @@ def test_of_our_letters_a_name_is_accepted_exactly_when_git_accepts_it(name: str
     assert _accepted(name) == (begins_well and _git_accepts(f"refs/heads/exp/{name}"))
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None)
 @given(st.text(_HOSTILE, max_size=8))
 @example("x\n")

@@ -380,6 +380,7 @@ def test_tensors_are_those_that_onnx_reads(tmp_path: Path) -> None:
     assert {(t.name, t.data_type, t.shape) for t in onnx_tensors(path)} == wanted
 
 
+@pytest.mark.long
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

@@ -312,6 +312,7 @@ def test_every_downloaded_model_of_the_closed_division_has_a_published_hash() ->
     assert without == {"mobilenet"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "framework"),
     [("m.pt2", "pytorch"), ("m.pth", "pytorch"), ("m.pth.tar", "pytorch"), ("m.pt", "torchscript")],

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import mlrepo
 from mlrepo.plugins import BACKENDS, OWN, WORKLOADS
 
@@ -50,6 +52,7 @@ def _modules() -> Iterator[tuple[str, str]]:
             yield name, path.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_backends_are_neither_listed_nor_compared_by_name() -> None:
     """A third party's takes part wherever ours do."""
     names = frozenset({*OWN[BACKENDS], "tvm", "onnxruntime"})
@@ -62,6 +65,7 @@ def test_backends_are_neither_listed_nor_compared_by_name() -> None:
     assert found == []
 
 
+@pytest.mark.long
 def test_benchmarks_are_neither_listed_nor_compared_by_name() -> None:
     """Models and data sets belong to the benchmark; the rounds' own names are the rounds' data."""
     names = frozenset({*OWN[WORKLOADS], "imagenet2012"})

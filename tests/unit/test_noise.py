@@ -28,6 +28,7 @@ def test_load_is_counted_in_ticks_that_only_grow() -> None:
     assert len(first.loadavg) == 3
 
 
+@pytest.mark.long
 def test_our_own_child_is_no_disturbance_and_another_process_is() -> None:
     """The benchmark is meant to be busy; what another one uses is named."""
     own = subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE)

@@ -38,6 +38,7 @@ def test_a_record_survives_json() -> None:
     assert RunRecord.from_json(data).to_json() == data
 
 
+@pytest.mark.long
 @given(_TEXT, st.lists(_TEXT, max_size=3), st.floats(-1e30, 1e30) | st.none())
 def test_any_text_and_finite_number_survives_json(
     text: str, several: list[str], number: float | None

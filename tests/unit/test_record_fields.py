@@ -199,6 +199,7 @@ def test_every_key_of_a_platform_profile_is_classified() -> None:
     }
 
 
+@pytest.mark.long
 def test_processes_are_started_in_known_places_only() -> None:
     """A new place has to say here what it runs, so that no value of others gets there unseen."""
     known = {
@@ -223,6 +224,7 @@ def test_processes_are_started_in_known_places_only() -> None:
     assert found <= known, found - known
 
 
+@pytest.mark.long
 def test_no_command_line_is_made_for_a_shell() -> None:
     """`shell=True` and `os.system` would make any name a command."""
     for path in _PACKAGE.rglob("*.py"):

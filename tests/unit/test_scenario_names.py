@@ -65,6 +65,7 @@ def _modules() -> Iterator[tuple[str, ast.AST]]:
             yield str(path.relative_to(_ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_only_the_table_and_the_replay_know_scenarios_by_name() -> None:
     """Everything else asks the table what a scenario is; the table compares none either."""
     found = [
@@ -76,6 +77,7 @@ def test_only_the_table_and_the_replay_know_scenarios_by_name() -> None:
     assert found == []
 
 
+@pytest.mark.long
 def test_no_module_is_listed_for_nothing() -> None:
     """One that has no name any more leaves the list."""
     by_name = {name for name, tree in _modules() if any(_compared(tree))}

@@ -67,6 +67,7 @@ def _places_of_any() -> Iterator[tuple[Path, bool]]:
                     yield path, True
 
 
+@pytest.mark.long
 def test_each_class_name_means_one_thing() -> None:
     """A class of the tool or of the hooks shares its name with no other."""
     classes: dict[str, list[str]] = defaultdict(list)
@@ -78,6 +79,7 @@ def test_each_class_name_means_one_thing() -> None:
     assert {name: places for name, places in classes.items() if len(places) > 1} == {}
 
 
+@pytest.mark.long
 def test_little_is_left_to_any() -> None:
     """Uses of the name ``Any`` per 1,000 lines (not its imports), and of mappings with such values.
 

@@ -131,6 +131,7 @@ def _half_way(home: Path, model: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
 def test_an_addition_that_was_stopped_leaves_no_model(
     model: Path, tmp_path: Path, sign: signal.Signals

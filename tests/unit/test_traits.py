@@ -95,6 +95,7 @@ def test_the_traits_of_a_round_are_shown_with_their_meaning(
         assert re.search(rf"^{name} .*{re.escape(trait.meaning)}", shown, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_no_module_asks_which_round_it_is() -> None:
     """Only the order of rounds and the replay of official checkers know versions."""
     found = [

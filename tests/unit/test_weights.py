@@ -247,6 +247,7 @@ def test_the_sample_with_one_quantized_matrix_says_so() -> None:
     assert read_facts(_SAMPLE).weight_data_types == "fp32,int8"
 
 
+@pytest.mark.long
 def test_states_and_programs_of_pytorch_are_read_without_it(tmp_path: Path) -> None:
     """Whole and in parts, new and old, and quantized."""
     torch = pytest.importorskip("torch")
@@ -291,6 +292,7 @@ def test_a_pickle_that_would_run_code_is_read_without_running_it(tmp_path: Path)
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.long
 def test_an_openvino_ir_says_what_its_constants_are(tmp_path: Path) -> None:
     """A conversion to fp16 keeps fp32 for computing; the weights are stored as fp16."""
     openvino = pytest.importorskip("openvino")
