@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.backends.devices import CPU, Device
 from mlrepo.errors import UserError
 from mlrepo.record import ContradictionFacts, DescriptionFacts
 from mlrepo.rounds.system_problems import parse_description
@@ -44,7 +45,8 @@ class DescribedSystem:
             There is no such system, its file is damaged, or it describes another machine.
         """
         description = parse_description(read_description(self.systems, self.name))
-        match = match_hardware(description, self._facts, device)
+        on_accelerator = Device.parse(device).kind != CPU
+        match = match_hardware(description, self._facts, on_accelerator=on_accelerator)
         if match.contradictions and not self.any_system:
             raise _another_machine(self.name, match)
         return DescriptionFacts(
@@ -67,15 +69,4 @@ def _another_machine(name: str, match: HardwareMatch) -> UserError:
         hint="`mlrepo system add NEW_NAME` describes this machine; `mlrepo system use NAME` makes "
         "this clone use another description. With --any-system it runs anyway, and the record and "
         "the selection say so.",
-    )
-
-
-def words(facts: DescriptionFacts) -> tuple[str, ...]:
-    """Return what a record says of the description and the host, one sentence each."""
-    return (
-        *(
-            f"The description says {one.field} = {one.written!r}, the host {one.detected!r}."
-            for one in facts.contradictions
-        ),
-        *facts.remarks,
     )

@@ -111,6 +111,10 @@ def print_headline(record: RunRecord) -> None:
         click.echo(f"  because {reason}")
     if why := not_compared(record):
         click.echo(f"  scores  not compared with the model's own: {why}")
+    for words in record.load.noise.disturbances:
+        click.echo(f"  disturbed: {words}")
+    for words in record.host.description.words():
+        click.echo(f"  system  {words}")
     options = record.backend.options
     if isinstance(options, Mapping) and options.get("fallback"):
         click.echo(f"  note: a fallback compiled the model: {options['fallback']}")

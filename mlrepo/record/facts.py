@@ -320,6 +320,15 @@ class DescriptionFacts(Facts):
 
     sparse: ClassVar[bool] = True
 
+    def words(self) -> tuple[str, ...]:
+        """Return what they say, one text each."""
+        told = (
+            f"not as described: {one.field} is {one.written!r} in system.json and "
+            f"{one.detected!r} on the host"
+            for one in self.contradictions
+        )
+        return (*told, *self.remarks)
+
 
 @dataclass(frozen=True)
 class HostFacts(Facts):

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
 METRIC_PREFIX = "metric:"
+MARKS: Mapping[str, str] = {
+    "~": "other work on the machine disturbed the run",
+    "!": "the system's description is not of the machine",
+}
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -83,6 +87,22 @@ def metric_values(metric: Metric) -> dict[str, object]:
     return {"value": metric.value, "unit": metric.unit}
 
 
+def _disturbed(run: RecordedRun) -> int:
+    """Return how much disturbed a run, 0 where its commit does not say."""
+    number = run.trailer("Disturbed")
+    return int(number) if number.isdecimal() else 0
+
+
+def contradicted(run: RecordedRun) -> list[str]:
+    """Return the fields of the system's description that the host of a run contradicted."""
+    return [field for field in run.trailer("Contradicted").split(",") if field]
+
+
+def marks(run: RecordedRun) -> str:
+    """Return what is to be known of a run beside its verdict, as :data:`MARKS` explains it."""
+    return ("~" if _disturbed(run) else "") + ("!" if contradicted(run) else "")
+
+
 def _command(record: RunRecord) -> str:
     from mlrepo.record.first_requests import command_of
 
@@ -121,6 +141,8 @@ _COLUMNS = (
         _of_record(lambda r: {name: metric_values(one) for name, one in r.metrics.items()}),
         needs_record=True,
     ),
+    ListColumn("disturbed", lambda listed: _disturbed(listed.run), is_number=True),
+    ListColumn("contradicted", lambda listed: contradicted(listed.run)),
 )
 COLUMNS: Mapping[str, ListColumn] = {column.name: column for column in _COLUMNS}
 _ALSO_CALLED = {"verdict": "validity", "time": "start", "value": "result"}

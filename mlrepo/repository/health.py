@@ -23,7 +23,7 @@ from mlrepo.repository.leftovers import is_stale, leftovers
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
 from mlrepo.repository.spool import Spool
-from mlrepo.repository.trailers import run_trailers
+from mlrepo.repository.trailers import trailers_then
 
 _OLDEST_GIT = (2, 36)
 
@@ -194,7 +194,7 @@ def _records(repository: ResultsRepository) -> Check:
         if record is None:
             continue
         committed = run.committed_trailers
-        for key, value in run_trailers(record).items():
+        for key, value in trailers_then(record, committed).items():
             if committed.get(key, "") != " ".join(value.split()):
                 return Check(
                     "records",

@@ -18,6 +18,9 @@ SUBJECT_WIDTH = 72
 # A message ends at a NUL for libgit2, and escape sequences are for terminals.
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PREFIX = "MLRepo-"
+# How much disturbed a run, and which fields of the description the host contradicted. Versions
+# before 0.2.0 left them out.
+DISTURBED, CONTRADICTED = "MLRepo-Disturbed", "MLRepo-Contradicted"
 
 
 def commit_message(record: RunRecord) -> str:
@@ -75,9 +78,17 @@ def run_trailers(record: RunRecord) -> dict[str, str]:
         "MLRepo-Configuration": record.configuration,
         "MLRepo-Test": record.test,
         "MLRepo-Reference": record.reference.get(PERFORMANCE, ""),
+        DISTURBED: str(len(record.load.noise.disturbances) or ""),
+        CONTRADICTED: ",".join(one.field for one in record.host.description.contradictions),
     }
     trailers |= {key: value for key, value in optional.items() if value}
     return {key: _one_line(value) for key, value in trailers.items()}
+
+
+def trailers_then(record: RunRecord, committed: Mapping[str, str]) -> dict[str, str]:
+    """Return :func:`run_trailers` without those that the version of the commit did not write."""
+    later = {DISTURBED, CONTRADICTED} - committed.keys()
+    return {key: value for key, value in run_trailers(record).items() if key not in later}
 
 
 def parse_trailers(message: str) -> Mapping[str, str] | None:

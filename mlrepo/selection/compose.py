@@ -28,6 +28,7 @@ from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
 from mlrepo.selection.choose import ChosenResult, SelectableRun
 from mlrepo.selection.ready_pieces import GENERATED, Overlay
 from mlrepo.systems.description import open_fields
+from mlrepo.systems.hardware import unlike_record
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Composer:
         runs = [run for result in results for run in result.runs]
         self._add_notes_on_loadgen(runs)
         self._add_notes_on_scores(runs)
+        self._add_notes_on_machines(runs)
         return ComposedSubmission(self._content, tuple(self._notes))
 
     def _add_documents(self, roots: Iterable[RepoPath]) -> None:
@@ -271,6 +273,26 @@ class Composer:
                     f"The scores of {candidate.run.run} were not compared with the model's own: "
                     f"{why}."
                 )
+
+    def _add_notes_on_machines(self, runs: Iterable[SelectableRun]) -> None:
+        """Note runs of other hardware than the description has, today or when they ran."""
+        unlike: dict[str, list[str]] = {}
+        for candidate in runs:
+            record = candidate.record
+            path = RepoPath(("systems", record.system, _SYSTEM_JSON))
+            today = self.head.read(path)
+            if today is None:
+                today = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
+            for words in unlike_record(_object(today, str(path)), record):
+                told = f"{path} does not describe the machine: {words}"
+                unlike.setdefault(told, []).append(record.run)
+            if then := [one.field for one in record.host.description.contradictions]:
+                self._note(
+                    f"{record.run} was recorded with --any-system: the description was not of the "
+                    f"machine in {', '.join(then)}."
+                )
+        for told, ids in unlike.items():
+            self._note(f"{told} of {', '.join(ids)}.")
 
     def _holds(self, path: RepoPath) -> bool:
         """Return whether the submitter wrote a document, or it came ready-made."""

@@ -14,9 +14,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from mlrepo.backends.devices import CPU, Device
+from mlrepo.backends.devices import CPU
 from mlrepo.limits import usable_cpus
-from mlrepo.record import HostFacts
+from mlrepo.record import HostFacts, RunRecord
 from mlrepo.rounds.system_schema import coerced_count
 from mlrepo.systems.accelerators import accelerator_facts
 from mlrepo.systems.agreement import FieldMismatch, is_nothing
@@ -76,8 +76,23 @@ def recorded_facts(host: HostFacts, source: str) -> dict[str, Fact]:
     }
 
 
+def unlike_record(description: Mapping[str, object], record: RunRecord) -> tuple[str, ...]:
+    """Return how a description contradicts the host of a recorded run, one text each.
+
+    The description may have been edited after the run, or overruled by ``--any-system``.
+    """
+    facts = recorded_facts(record.host, f"the record of {record.run}")
+    device = record.backend.device.lower()
+    on_accelerator = bool(device) and not device.startswith(CPU)
+    match = match_hardware(description, facts, on_accelerator=on_accelerator)
+    return tuple(
+        f"{one.field} is {one.written!r} there and {one.detected!r} in the record"
+        for one in match.contradictions
+    )
+
+
 def match_hardware(
-    description: Mapping[str, object], facts: Mapping[str, Fact], device: str = CPU
+    description: Mapping[str, object], facts: Mapping[str, Fact], *, on_accelerator: bool = False
 ) -> HardwareMatch:
     """Compare a description with what is known of a machine.
 
@@ -85,8 +100,8 @@ def match_hardware(
     ----------
     description:
         As in ``system.json``; empty fields are not compared.
-    device:
-        What the run is on: on an accelerator, it contradicts a description without any.
+    on_accelerator:
+        Whether the run is on one, which contradicts a description without any.
     """
     texts = {name: str(value).strip() for name, value in description.items() if value is not None}
     found = _Comparing(texts, facts)
@@ -94,7 +109,7 @@ def match_hardware(
     found.counts("host_processors_per_node")
     found.counts("host_processor_core_count")
     found.memory()
-    found.accelerators(device)
+    found.accelerators(used=on_accelerator)
     found.limits()
     return HardwareMatch(tuple(found.contradictions), tuple(found.remarks))
 
@@ -168,7 +183,7 @@ class _Comparing:
             f"{view.source})."
         )
 
-    def accelerators(self, device: str) -> None:
+    def accelerators(self, *, used: bool) -> None:
         name = "accelerators_per_node"
         pair = self._pair(name)
         if pair is None:
@@ -182,7 +197,7 @@ class _Comparing:
             self._contradict(name)
         elif own > seen:
             self.remarks.append(f"{own} accelerators are described; this process can use {seen}.")
-        elif own == 0 and seen and Device.parse(device).kind != CPU:
+        elif own == 0 and seen and used:
             self._contradict(name)
         elif own < seen:
             self.remarks.append(f"{own} of this machine's {seen} accelerators are described.")

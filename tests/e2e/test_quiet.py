@@ -7,6 +7,8 @@ The room is a process namespace, in which the other processes of the machine are
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.driver import MLREPO, environment, everything, mlrepo
+from tests.e2e.driver import (
+    LONG,
+    MLREPO,
+    environment,
+    everything,
+    finish,
+    measuring_child,
+    mlrepo,
+    start,
+)
 
 _RUN = (
     "bench",
@@ -148,3 +159,22 @@ def test_what_no_process_here_explains_is_told() -> None:
     assert report["others_cpus"] < 0.1
     assert report["unseen_cpus"] > 0.2
     assert any("no process here" in text for text in report["disturbances"])
+
+
+def test_two_benchmarks_at_once_know_of_each_other(root: Path, tmp_path: Path) -> None:
+    """In different repositories; the record of each names the other, also if one was shorter."""
+    other = tmp_path / "other"
+    shutil.copytree(root, other, symlinks=True)
+    long = start(root, *LONG)
+    measuring_child(root)
+    done = mlrepo(other, *_RUN[:-4], "--count", "70")
+    done.says("Another benchmark of mlrepo runs", "disturbed: another benchmark of mlrepo ran")
+    long.send_signal(signal.SIGINT)
+    finish(long)
+    records = [mlrepo(each, "show", "latest", "--json").json["record"] for each in (root, other)]
+    for record in records:
+        noise = record["load"]["noise"]
+        assert any("another benchmark" in text for text in noise["disturbances"])
+    assert f"process {long.pid} of " in str(records[1]["load"]["noise"]["benchmarks"])
+    listed = mlrepo(other, "log")
+    listed.says("~ other work on the machine disturbed the run")

@@ -279,3 +279,23 @@ def test_a_run_on_another_machine_than_described_is_refused(root: Path) -> None:
         "host_memory_capacity",
     ]
     assert record["request"]["run"]["any_system"] is True
+    words = "host_processor_model_name is 'Imaginary 9000'"
+    mlrepo(root, "show", "latest").says("system not as described", words)
+    listed = mlrepo(root, "log")
+    listed.says("VALID", "!", "the system's description is not of the machine")
+    run = mlrepo(root, "log", "--json").json["runs"][0]
+    assert run["contradicted"] == ["host_processor_model_name", "host_memory_capacity"]
+    mlrepo(root, "doctor")
+    bench(root, "--any-system", "--scenario", "Offline", "--mode", "performance", "--count", "1000")
+    done = mlrepo(root, "select", "--quick", "--dry-run")
+    done.says("was recorded with --any-system", "host_processor_model_name, host_memory_capacity")
+
+
+def test_a_description_that_is_edited_after_the_runs_is_told_by_select(measured_copy: Path) -> None:
+    """Each run's record has the machine, so a later lie is seen, and which runs it is about."""
+    plan = mlrepo(measured_copy, "select", "--quick", "--dry-run").out
+    assert "does not describe the machine" not in plan
+    _describe(measured_copy, host_processor_core_count="4096")
+    git(measured_copy, "commit", "--quiet", "--all", "--no-verify", "--message", "Boast")
+    done = mlrepo(measured_copy, "select", "--quick", "--dry-run")
+    done.says("systems/box/system.json does not describe the machine", "'4096'", "in the record of")

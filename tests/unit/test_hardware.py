@@ -120,25 +120,26 @@ def test_sizes_in_all_spellings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("described", "detected", "device", "contradicted"),
+    ("described", "detected", "used", "contradicted"),
     [
-        ("8", "0", "cpu", ["accelerators_per_node"]),
-        ("8", "4", "cpu", ["accelerators_per_node"]),
-        ("1", "8", "cuda", []),  # a part of the machine, as published rounds have it
-        ("0", "1", "cpu", []),
-        ("0", "1", "cuda", ["accelerators_per_node"]),
-        ("N/A", "1", "cuda:0", ["accelerators_per_node"]),
-        ("N/A", "0", "cpu", []),
-        (0, "0", "cpu", []),
-        ("several", "0", "cpu", []),
+        ("8", "0", False, ["accelerators_per_node"]),
+        ("8", "4", False, ["accelerators_per_node"]),
+        ("1", "8", True, []),  # a part of the machine, as published rounds have it
+        ("0", "1", False, []),
+        ("0", "1", True, ["accelerators_per_node"]),
+        ("N/A", "1", True, ["accelerators_per_node"]),
+        ("N/A", "0", False, []),
+        (0, "0", False, []),
+        ("several", "0", False, []),
     ],
 )
 def test_accelerators(
-    described: object, detected: str, device: str, contradicted: list[str]
+    described: object, detected: str, used: bool, contradicted: list[str]
 ) -> None:
     """More than there are, or none although the run is on one, is another machine."""
     given = {"accelerators_per_node": described}
-    match = match_hardware(given, _facts(accelerators_per_node=detected), device)
+    facts = _facts(accelerators_per_node=detected)
+    match = match_hardware(given, facts, on_accelerator=used)
     assert [one.field for one in match.contradictions] == contradicted
 
 

@@ -6,13 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlrepo.record import ACCURACY, FAILED, Metric, Placement
+from mlrepo.record import (
+    ACCURACY,
+    FAILED,
+    ContradictionFacts,
+    DescriptionFacts,
+    HostFacts,
+    LoadFacts,
+    Metric,
+    NoiseFacts,
+    Placement,
+)
 from mlrepo.repository.trailers import (
+    CONTRADICTED,
+    DISTURBED,
     SUBJECT_WIDTH,
     commit_message,
     parse_result,
     parse_trailers,
     run_trailers,
+    trailers_then,
 )
 from tests.samples import sample_record
 
@@ -158,3 +171,18 @@ def test_lines_that_others_append_do_not_hide_a_run() -> None:
         found = parse_trailers(message)
         assert found is not None
         assert found["MLRepo-Run"] == "20261123T120000Z-0a1b2c"
+
+
+def test_what_is_to_be_known_beside_the_verdict_is_marked() -> None:
+    """Disturbances and an overruled description; commits of before, which lack them, count."""
+    noise = NoiseFacts(disturbances=("a neighbour", "heat"))
+    description = DescriptionFacts(True, (ContradictionFacts("host_memory_capacity", "2", "1"),))
+    record = sample_record(load=LoadFacts(noise=noise), host=HostFacts(description=description))
+    found = parse_trailers(commit_message(record))
+    assert found is not None
+    assert found[DISTURBED] == "2"
+    assert found[CONTRADICTED] == "host_memory_capacity"
+    assert trailers_then(record, found) == found
+    older = {key: value for key, value in found.items() if key not in (DISTURBED, CONTRADICTED)}
+    assert trailers_then(record, older) == older
+    assert DISTURBED not in run_trailers(sample_record(load=LoadFacts()))

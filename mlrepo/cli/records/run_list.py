@@ -68,6 +68,17 @@ def print_runs(
             drop=[_heading(name) for name in (drop or names[:0:-1])],
             tail=_heading("run") if "run" in names else "",
         )
+        if "validity" in names:
+            _explain_marks(listed)
+
+
+def _explain_marks(listed: Sequence[Listed]) -> None:
+    """Say what the marks beside the verdicts mean, those that are there."""
+    from mlrepo.report.listing import MARKS, marks
+
+    used = {mark for one in listed for mark in marks(one.run)}
+    if told := [f"{mark} {words}" for mark, words in MARKS.items() if mark in used]:
+        click.echo(f"{'; '.join(told)} (mlrepo show RUN)", err=True)
 
 
 def print_tags(uses: Sequence[TagUse], format_: str) -> None:
@@ -108,11 +119,12 @@ def _heading(name: str) -> str:
 
 def _cell(column: ListColumn, one: Listed) -> str:
     from mlrepo.record import format_number
+    from mlrepo.report.listing import marks
 
     if column.name == "result":
         return str(one.run.result)
     if column.name == "validity":
-        return verdict(one.run.trailer("Validity"))
+        return f"{verdict(one.run.trailer('Validity'))} {marks(one.run)}".rstrip()
     if column.name == "withdrawn" and one.run.curation.pruned:
         return f"pruned: {one.run.curation.pruned}"
     if column.name == "mode":
