@@ -170,6 +170,10 @@ class UserError(MlrepoError):
     exit_code = 2
 
 
+class Unusable(UserError):
+    """An option, a device or a package that was asked for cannot be used; nothing was measured."""
+
+
 class RemoteUnavailable(MlrepoError):
     """A remote did not answer or refused (exit code 69, EX_UNAVAILABLE)."""
 

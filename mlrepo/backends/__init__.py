@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mlrepo.backends.capabilities import Capabilities
 from mlrepo.backends.devices import CPU
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable
 from mlrepo.limits import usable_cpus
 
 Array = npt.NDArray[Any]
@@ -61,22 +61,22 @@ class BackendOptions:
 
         Raises
         ------
-        UserError
+        Unusable
             It is none of them.
         """
         text = self.extra.get(key, values[0])
         if text not in values:
-            raise UserError(
+            raise Unusable(
                 f"--backend-opt {key}={text}: there is no such {key}.",
                 hint=f"Use one of: {', '.join(values)}.",
             )
         return text
 
     def positive(self, key: str, default: int) -> int:
-        """Return an option that must be a positive number; otherwise raise :class:`UserError`."""
+        """Return an option that must be a positive number; otherwise raise :class:`Unusable`."""
         text = self.extra.get(key, str(default))
         if not text.isdecimal() or int(text) < 1:
-            raise UserError(f"--backend-opt {key}={text}: a positive number is needed.")
+            raise Unusable(f"--backend-opt {key}={text}: a positive number is needed.")
         return int(text)
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlrepo.backends.devices import CPU, Device
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 from mlrepo.plugins import BACKENDS, load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -75,18 +75,18 @@ class Capabilities:
         return self.reads is None or kind in self.reads
 
     def refuse_device(self, name: str, device: Device) -> None:
-        """Raise :class:`UserError` for a kind of device that the backend never runs on."""
+        """Raise :class:`Unusable` for a kind of device that the backend never runs on."""
         if device.kind not in self.devices:
-            raise UserError(
+            raise Unusable(
                 f"The backend {name} does not run on {device.kind}.",
                 hint=f"It runs on: {', '.join(self.devices)}.",
             )
 
-    def absent(self, device: Device, here: Iterable[Device], what: str) -> UserError:
+    def absent(self, device: Device, here: Iterable[Device], what: str) -> Unusable:
         """Return the error for a device that is not among those ``here``, found by ``what``."""
         found = ", ".join(str(one) for one in sorted(set(here))) or "none"
         way = self.ways.get(device.kind, "")
-        return UserError(
+        return Unusable(
             f"The device {device} is not available: {what} finds {found}.",
             hint=f"{way} Or use another device.".strip(),
         )
@@ -99,7 +99,7 @@ class Capabilities:
 
         Raises
         ------
-        UserError
+        Unusable
             There is no such device, precision or option; the hint lists those that there are.
         """
         device = Device.parse(options.device)
@@ -108,17 +108,21 @@ class Capabilities:
         own = options.precision == options.model_precision and options.precision not in _CHOSEN
         if options.precision not in precisions and not own:
             where = "" if device.kind == CPU else f" on {device.kind}"
-            raise UserError(
+            raise Unusable(
                 f"The backend {name} has no precision {options.precision!r}{where}.",
                 hint=f"It has: {', '.join(precisions)}.",
             )
-        unknown = sorted(set(options.extra) - set(self.options))
+        self.refuse_options(name, options.extra)
+        return device
+
+    def refuse_options(self, name: str, options: Iterable[str]) -> None:
+        """Raise :class:`Unusable` for an option that the backend ``name`` does not have."""
+        unknown = sorted(set(options) - set(self.options))
         if unknown:
-            raise UserError(
+            raise Unusable(
                 f"The backend {name} has no option {unknown[0]!r}.",
                 hint=f"It has: {', '.join(self.options) or 'none'}.",
             )
-        return device
 
 
 def capabilities_of(name: str) -> Capabilities:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.backends.devices import CPU, CUDA, GPU, NPU, Device
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -113,7 +113,7 @@ def find_provider(device: Device, word: str) -> tuple[Provider, bool] | None:
     chosen = [provider for provider in fitting if word in ("", provider.word)]
     if not chosen:
         kinds = next(provider.kinds for provider in PROVIDERS if provider.word == word)
-        raise UserError(
+        raise Unusable(
             f"ONNX Runtime's provider {word} does not run on {device.kind}.",
             hint=f"Add --device {kinds[0]}, or leave out --backend-opt provider={word}.",
         )
@@ -122,7 +122,7 @@ def find_provider(device: Device, word: str) -> tuple[Provider, bool] | None:
         return found[0], found[0] is here[0]
     if not here:
         return None
-    raise UserError(
+    raise Unusable(
         f"This ONNX Runtime ({onnxruntime.__version__}) has no provider {word}.",
         hint=f"It has: {', '.join(names)}.",
     )

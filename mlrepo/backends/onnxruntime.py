@@ -25,7 +25,7 @@ from mlrepo.backends.onnx_providers import (
     prepare,
     refuse_fallback,
 )
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 from mlrepo.model_kinds import ONNX
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class OnnxRuntimeBackend:
         self._threads = options.threads or available_threads()
         self._streams = options.positive("streams", 1)
         if self._streams > self._threads:
-            raise UserError(
+            raise Unusable(
                 f"--backend-opt streams={self._streams} is more than the number of threads "
                 f"({self._threads}).",
                 hint="Each stream needs a thread of its own.",
@@ -124,7 +124,7 @@ class OnnxRuntimeBackend:
         self._inputs = [read_input(value, model) for value in self._session.get_inputs()]
         spec = only_input(self._inputs, model)
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
-            raise UserError(
+            raise Unusable(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
                 f"{model.name} is for a batch of {spec.shape[0]}.",
                 hint="Leave out streams, or export the model with a dynamic batch size.",

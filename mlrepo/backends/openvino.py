@@ -13,7 +13,7 @@ from mlrepo.backends import Array, BackendOptions, Capabilities, available_threa
 from mlrepo.backends.capabilities import STREAMS
 from mlrepo.backends.devices import CPU, GPU, NPU, Device
 from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 
 # The parts of an int8 model that are not quantized are computed in float32, on an NPU in float16.
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
@@ -78,7 +78,7 @@ class OpenVinoBackend:
         self._inputs = [_spec(value) for value in self._model.inputs]
         spec = only_input(self._inputs, model)
         if self._streams > 1 and spec.shape and spec.shape[0] is not None:
-            raise UserError(
+            raise Unusable(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
                 f"{model.name} is for a batch of {spec.shape[0]}.",
                 hint="Leave out streams, or export the model with a dynamic batch size.",
@@ -147,7 +147,7 @@ def _openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise UserError(
+        raise Unusable(
             f"OpenVINO cannot be used here: {error}.",
             hint="`mlrepo bench prereq --backend openvino` installs it.",
         ) from error

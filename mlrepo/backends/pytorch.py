@@ -13,7 +13,7 @@ from mlrepo.backends import Array, BackendOptions, Capabilities, available_threa
 from mlrepo.backends.devices import CPU, CUDA, Device
 from mlrepo.backends.inputs import TensorSpec
 from mlrepo.backends.torch_models import load_torch_model, torch_kind
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 
 _MODES = ("script", "eager", "compile")
 # Precisions that float32 weights can be converted to, with PyTorch's names.
@@ -49,7 +49,7 @@ class PytorchBackend:
         device = self.capabilities.check("pytorch", options, quantized)
         self._mode = options.choice("mode", _MODES)
         if scripted and self._mode == "compile":
-            raise UserError(
+            raise Unusable(
                 f"{model.name} is TorchScript, which mode=compile cannot compile.",
                 hint="Leave the option out, or export the model with torch.export.",
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from mlrepo.distributions import installed_version, numbers_of, released
 
@@ -20,6 +21,26 @@ TVM = (
 )
 
 _NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9A-Za-z.]+)")
+
+
+def absent(requirements: Sequence[str]) -> list[str]:
+    """Return the requirements whose package is not here in any version, nor can be imported.
+
+    A package of another version, or one built from source without metadata, may work.
+    """
+    names = {one: match[1] for one in requirements if (match := _NAME.fullmatch(one))}
+    return [
+        requirement
+        for requirement, name in names.items()
+        if installed_version(name) is None and not _importable(name)
+    ]
+
+
+def _importable(distribution: str) -> bool:
+    """Say whether a module is called as a distribution, or as its last words: tvm, tvm_ffi."""
+    words = distribution.lower().replace(".", "-").split("-")
+    modules = ("_".join(words[first:]) for first in range(len(words)))
+    return any(find_spec(module) is not None for module in modules)
 
 
 def missing(

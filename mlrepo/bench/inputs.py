@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mlrepo.backends.capabilities import capabilities_of, refuse_absent
 from mlrepo.backends.devices import CPU, Device
+from mlrepo.backends.requirements import absent
 from mlrepo.bench.request import BenchRequest
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.model_files import ModelFiles, model_file_names
 from mlrepo.model_kinds import DIRECTORY
@@ -50,29 +51,8 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         The benchmark, backend, model or data set is not here, or the round refuses the benchmark's
         name.
     """
-    check_new_name(round_, request.benchmark, "benchmark")
-    backend = backend_name(request.backend)
-    if backend not in plugin_names(BACKENDS):
-        load_plugin(BACKENDS, backend)  # raises, naming the backends
-    device = Device.parse(request.device)
-    if device != Device(CPU):
-        refuse_absent(backend, device)
-    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
-    model = (
-        request.recorded.model
-        if request.recorded
-        else find_model(
-            home,
-            workload,
-            request.model_file,
-            request.model_variant,
-            backend=backend,
-            device=device.kind,
-            precision=request.precision,
-            way=request.way,
-            layout=request.layout,
-        )
-    )
+    workload, model = find_requested(home, round_, request)
+    backend, device = backend_name(request.backend), Device.parse(request.device)
     files = model.files
     _refuse_another_model(request, files)
     if request.mode == ACCURACY:
@@ -97,10 +77,55 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         size=model.size,
         cache=str(home / "compiled"),
         agreement_check=request.agreement_check,
+        min_duration_ms=round_.min_duration_ms(),
         model_digest=files.digest,
         model_states=files.states,
     )
     return Inputs(workload, model, files, spec)
+
+
+def find_requested(home: Path, round_: Round, request: BenchRequest) -> tuple[Workload, Model]:
+    """Return the benchmark and the model that a request names; its files are not read whole.
+
+    Raises
+    ------
+    UserError
+        As :func:`gather_inputs`, except for a data set.
+    """
+    check_new_name(round_, request.benchmark, "benchmark")
+    backend = backend_name(request.backend)
+    if backend not in plugin_names(BACKENDS):
+        load_plugin(BACKENDS, backend)  # raises, naming the backends
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
+    _refuse_unusable(backend, request)
+    device = Device.parse(request.device)
+    if device != Device(CPU):
+        refuse_absent(backend, device)
+    if request.recorded:
+        return workload, request.recorded.model
+    return workload, find_model(
+        home,
+        workload,
+        request.model_file,
+        request.model_variant,
+        backend=backend,
+        device=device.kind,
+        precision=request.precision,
+        way=request.way,
+        layout=request.layout,
+    )
+
+
+def _refuse_unusable(backend: str, request: BenchRequest) -> None:
+    """Raise :class:`Unusable` for a backend without its packages, or without a typed option."""
+    capabilities = capabilities_of(backend)
+    if lacking := absent(capabilities.requirements):
+        raise Unusable(
+            f"The backend {backend} is not installed: it needs {', '.join(lacking)}.",
+            hint=f"`mlrepo bench prereq --backend {backend}` installs what it needs.",
+        )
+    if capabilities.declared:
+        capabilities.refuse_options(backend, request.backend_options or {})
 
 
 def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -168,8 +169,6 @@ class BenchRequest(RunRequest):
                 found["accuracy_sample_count_override"] = str(self.count)
             else:
                 found["min_query_count"] = str(self.count)
-                if self.time is None:
-                    found["min_duration"] = "0"
         if self.time is not None:
             found["min_duration"] = str(round(self.time * 1e3))
         if self.qps is not None:
@@ -190,6 +189,17 @@ class BenchRequest(RunRequest):
         for key, value in settings.items():
             check_setting(key, value, "command line")
         return settings
+
+    def _shortest(
+        self, conf: UserConf, typed: Mapping[str, str], model: str, scenario: str
+    ) -> dict[str, str]:
+        """Return the setting that ends a run after ``--count`` queries, whatever its duration.
+
+        A minimum duration of the user's own, in an option or a file, is left alone.
+        """
+        key = f"{model}.{scenario}.min_duration"
+        own = key in typed or conf.effective(model, scenario, "min_duration") is not None
+        return {} if self.count is None or self.mode == ACCURACY or own else {key: "0"}
 
     def loadgen_names(self, model: str) -> tuple[str, str]:
         """Return LoadGen's names of the benchmark in this scenario, and of the scenario."""
@@ -229,6 +239,7 @@ class BenchRequest(RunRequest):
         if file is not None:
             conf = fitted(read_user_conf(file), names or Names("", called), scenario, str(file))
         typed = self.loadgen_settings(model)
+        typed |= self._shortest(conf, typed, called, scenario)
         notes = [*conf.notes, *overruled(conf, typed, str(file))]
         if self.user_conf and conf.values and not conf.has_lines_for(scenario):
             notes.append(f"{file}: no line of it is for {scenario}.")

@@ -14,16 +14,17 @@ from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
 from mlrepo.bench.described import DescribedSystem
 from mlrepo.bench.execute import NotStartedError, Progress, execute
-from mlrepo.bench.inputs import Inputs, gather_inputs
+from mlrepo.bench.inputs import Inputs, find_requested, gather_inputs
 from mlrepo.bench.query_list import refuse_long_list
 from mlrepo.bench.recording import NOISE_FILE
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.settings import Rules, configure, refuse_without_tokens
+from mlrepo.bench.settings import Configured, Rules, configure, refuse_without_tokens
 from mlrepo.bench.starting import StartingRun
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.errors import Busy, Interrupted, UserError
+from mlrepo.harness.spec import read_events
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import EXPERIMENT_TAG, SettingFacts
+from mlrepo.record import EXPERIMENT_TAG, MODES, DescriptionFacts, SettingFacts
 from mlrepo.record.request import AnyRequest
 from mlrepo.redaction import Redactor
 from mlrepo.repository.commits import refuse_if_immovable
@@ -48,6 +49,33 @@ from mlrepo.workloads import Workload
 
 def _nobody(remark: str) -> None:
     """Drop a remark: nobody reads it."""
+
+
+@dataclass(frozen=True)
+class ReadyRun:
+    """A run that can start: nothing of it is missing, and nothing is written yet.
+
+    Attributes
+    ----------
+    request, typed:
+        With and without the tags that mlrepo adds; tuned values are in both.
+    configured:
+        LoadGen's settings.
+    settings, tuned:
+        Under which it is recorded; and the tuned settings among them.
+    description, described:
+        The content of ``system.json``, and how it fits this machine.
+    """
+
+    request: BenchRequest
+    typed: BenchRequest
+    inputs: Inputs
+    configured: Configured
+    settings: Mapping[str, Resolved]
+    tuned: Mapping[str, SettingFacts]
+    profile: Profile
+    description: bytes
+    described: DescriptionFacts
 
 
 @dataclass(frozen=True)
@@ -115,29 +143,11 @@ class Bench:
         MlrepoError
             The run could not be recorded; it waits in the spool.
         """
-        settings = self._settings_for(request)
-        request, inputs, tuned = self.prepare(request.checked())
-        typed = request
+        ready = self.ready(request)
+        request, inputs, typed = ready.request, ready.inputs, ready.typed
         recorder = Recorder(self.repository, git_identity(self.repository.root))
-        refuse_if_immovable(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
-        _ = self.repository.git  # refuse formats that cannot be written before the benchmark
-
-        system = self.settings["system"].value
-        asked = configure(request, inputs.workload, self._rules())
-        root = f"{self.repository.root}/"
-        for remark in (*asked.notes, *asked.no_result):
-            self.tell(remark.replace(root, ""))
-        if asked.no_result:
-            request = dataclasses.replace(request, tags=(*request.tags, EXPERIMENT_TAG))
-        audit = request.test.audit if request.test else ""
-        refuse_long_list(inputs.spec, inputs.workload, asked.conf, audit)
-        profile = self._profile(settings)
-        description = read_description(self.repository.systems, system)
-        described = self.described.facts(inputs.spec.device)
-        for remark in described.remarks:
-            self.tell(remark)
         _refuse_if_noisy(request)
-        with self.tuner.applied(profile) as applied:
+        with self.tuner.applied(ready.profile) as applied:
             request = dataclasses.replace(request, prefix=(*applied.prefix, *request.prefix))
             starting = StartingRun(
                 self.repository,
@@ -145,19 +155,19 @@ class Bench:
                 self.environ,
                 request,
                 inputs,
-                asked.conf,
-                asked.source.removeprefix(root),
+                ready.configured.conf,
+                ready.configured.source.removeprefix(f"{self.repository.root}/"),
             )
             facts = starting.facts(
-                settings,
-                tuned,
+                ready.settings,
+                ready.tuned,
                 experiment=self.experiment.name,
                 argv=self.argv,
                 asked=self.request,
                 applied=applied,
-                described=described,
+                described=ready.described,
             )
-            spooled = starting.spool(facts, description)
+            spooled = starting.spool(facts, ready.description)
             try:
                 self._measure(spooled, request, on_progress)
             except NotStartedError:
@@ -179,6 +189,37 @@ class Bench:
         collect_garbage(self.repository)
         return concluded
 
+    def ready(self, request: BenchRequest) -> ReadyRun:
+        """Return a run that could start now, after all remarks on its settings.
+
+        Raises
+        ------
+        UserError
+            The request cannot be executed or recorded.
+        """
+        settings = self._settings_for(request)
+        request, inputs, tuned = self.prepare(request.checked())
+        typed = request
+        git_identity(self.repository.root)
+        refuse_if_immovable(self.repository, self.experiment.ref, instead=ANOTHER_EXPERIMENT)
+        _ = self.repository.git  # refuse formats that cannot be written before the benchmark
+        configured = configure(request, inputs.workload, self._rules())
+        root = f"{self.repository.root}/"
+        for remark in (*configured.notes, *configured.no_result):
+            self.tell(remark.replace(root, ""))
+        if configured.no_result:
+            request = dataclasses.replace(request, tags=(*request.tags, EXPERIMENT_TAG))
+        audit = request.test.audit if request.test else ""
+        refuse_long_list(inputs.spec, inputs.workload, configured.conf, audit)
+        profile = self._profile(settings)
+        description = read_description(self.repository.systems, self.settings["system"].value)
+        described = self.described.facts(inputs.spec.device)
+        for remark in described.remarks:
+            self.tell(remark)
+        return ReadyRun(
+            request, typed, inputs, configured, settings, tuned, profile, description, described
+        )
+
     def prepare(
         self, request: BenchRequest
     ) -> tuple[BenchRequest, Inputs, dict[str, SettingFacts]]:
@@ -196,6 +237,16 @@ class Bench:
         if tuned:
             inputs = gather_inputs(self.home, self._round(), request)
         return request, inputs, tuned
+
+    def check(self, request: BenchRequest) -> None:
+        """Raise :class:`UserError` for what a request names and is not here; nothing is run.
+
+        It may leave scenario and mode open, as the request of a suite does.
+        """
+        if request.scenario and request.mode in MODES:
+            request = request.checked()
+            refuse_without_tokens(request, load_plugin(WORKLOADS, request.benchmark), self._round())
+        find_requested(self.home, self._round(), request)
 
     def check_settings(self, request: BenchRequest) -> None:
         """Raise :class:`UserError` if :meth:`run` would for the settings of a run."""
@@ -282,6 +333,7 @@ class Bench:
                 timeout=request.timeout,
                 on_progress=watch,
             )
+            _refuse_unusable(spooled.directory)
             noise = {**meter.report(), "required_quiet": request.require_quiet}
         # The run is complete without it: a full disk must not lose the record.
         with contextlib.suppress(OSError):
@@ -296,6 +348,13 @@ class Bench:
                 hint="Use a round from v1.0 on: --round v6.1, or `mlrepo config set round v6.1`.",
             )
         return round_
+
+
+def _refuse_unusable(directory: Path) -> None:
+    """Raise :class:`NotStartedError` if the child could not use what was asked for."""
+    failed = next((one for one in read_events(directory) if one["event"] == "failed"), {})
+    if failed.get("usage"):
+        raise NotStartedError(str(failed["message"]), hint=str(failed.get("hint", "")))
 
 
 def _refuse_if_noisy(request: BenchRequest) -> None:

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlrepo.errors import MlrepoError, error_line
+from mlrepo.errors import MlrepoError, Unusable, error_line
 from mlrepo.harness.spec import EVENTS_FILE, PROGRESS_FILE
 
 _COUNTER = struct.Struct("<q")
@@ -57,6 +57,7 @@ class Reporter:
                 hint=error.hint if isinstance(error, MlrepoError) else "",
                 detail=error.detail if isinstance(error, MlrepoError) else "",
                 expected=expected,
+                usage=isinstance(error, Unusable),
                 traceback="" if expected else "".join(traceback.format_exception(error)),
             )
         finally:  # also when the disk is full

@@ -14,7 +14,7 @@ from typing import Any
 import mlperf_loadgen as lg
 
 from mlrepo.backends import Array, Backend, BackendOptions
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 from mlrepo.harness import agreement, query_list, warmup
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
@@ -192,7 +192,7 @@ def _run_loadgen(
 
 def _settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
     path = directory / USER_CONF_FILE
-    settings = read_settings(workload.loadgen_model, SCENARIOS[spec.scenario], spec.mode, path)
+    settings = _read(spec, workload, path)
     for name, seed in spec.seeds.items():
         setattr(settings, name, seed)
     return settings
@@ -203,7 +203,17 @@ def _list_settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
     files = [directory / USER_CONF_FILE]
     if spec.test:
         files.append(directory / AUDIT_FILE)
-    return read_settings(workload.loadgen_model, SCENARIOS[spec.scenario], spec.mode, *files)
+    return _read(spec, workload, *files)
+
+
+def _read(spec: RunSpec, workload: Workload, *files: Path) -> Any:
+    return read_settings(
+        workload.loadgen_model,
+        SCENARIOS[spec.scenario],
+        spec.mode,
+        *files,
+        min_duration_ms=spec.min_duration_ms,
+    )
 
 
 def _query_list(
@@ -287,10 +297,10 @@ def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Arra
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
-    """Raise :class:`UserError` if more samples are to be judged than there are."""
+    """Raise :class:`Unusable` if more samples are to be judged than there are."""
     asked = settings.accuracy_sample_count_override
     if spec.mode == ACCURACY and asked > dataset.total:
-        raise UserError(
+        raise Unusable(
             f"{asked} samples were requested, but the data set has {dataset.total}.",
             hint="Leave out --count to use all samples.",
         )

@@ -18,8 +18,12 @@ def installed_release() -> str:
     return installed_version(LOADGEN) or ""
 
 
-def read_settings(model: str, scenario: Scenario, mode: str, *files: Path) -> Any:
+def read_settings(
+    model: str, scenario: Scenario, mode: str, *files: Path, min_duration_ms: int | None = None
+) -> Any:
     """Return LoadGen's ``TestSettings`` from its embedded mlperf.conf and then each user.conf.
+
+    ``min_duration_ms`` replaces the duration in the embedded file.
 
     By default, only the first ``FromConfig`` of a process honours the embedded file, so it is named
     explicitly (0), before the others (2). Scenario and mode are set last: a configuration file may
@@ -37,6 +41,8 @@ def read_settings(model: str, scenario: Scenario, mode: str, *files: Path) -> An
         code = settings.FromConfig(file, scenario.loadgen_model(model), scenario.loadgen, kind)
         if code != 0:
             raise UserError(f"LoadGen cannot read {Path(file).name} (code {code}).")
+        if not file and min_duration_ms is not None:
+            settings.min_duration_ms = min_duration_ms
     settings.scenario = getattr(lg.TestScenario, scenario.loadgen)
     accuracy, performance = lg.TestMode.AccuracyOnly, lg.TestMode.PerformanceOnly
     settings.mode = accuracy if mode == ACCURACY else performance

@@ -58,6 +58,9 @@ class RunSpec:
         Directory in which a backend caches reusable results.
     agreement_check:
         Whether the backend's scores are first compared with the reference.
+    min_duration_ms:
+        The round's shortest performance run, for one whose settings name no duration; None for
+        LoadGen's own, which may be of another round.
     """
 
     workload: str
@@ -79,6 +82,7 @@ class RunSpec:
     model_precision: str = ""
     cache: str = ""
     agreement_check: bool = True
+    min_duration_ms: int | None = None
     model_digest: str = ""
     model_states: Mapping[str, Sequence[int]] = field(default_factory=dict)
 

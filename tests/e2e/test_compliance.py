@@ -93,6 +93,18 @@ def test_a_performance_run_brings_its_tests_into_the_layout(root: Path) -> None:
     assert shown.startswith("digits Offline TEST04: ")
 
 
+def test_what_cannot_run_is_said_before_and_the_rest_runs(root: Path) -> None:
+    """Without an accuracy run there is no TEST01; TEST04 runs, of the run that was just made."""
+    run = ("bench", "run", "--benchmark", "digits", "--scenario", "Offline", "--backend", "patient")
+    more = ("--mode", "performance", "--count", "500", "--max-batchsize", "50", "--compliance")
+    done = mlrepo(root, *run, *more, "--json", code=1)
+    assert [test["record"]["test"] for test in done.json["tests"]] == ["TEST04"]
+    before, _, after = done.err.partition("performance: starting")
+    assert "TEST01 cannot run after this performance run" in before
+    assert "needs a VALID accuracy run" in before
+    assert "Run first: mlrepo bench run --mode accuracy" in after
+
+
 def test_a_test_runs_with_the_options_of_its_performance_run(measured_copy: Path) -> None:
     """Also with those that were tuned: with others it would not belong to the result."""
     run = (

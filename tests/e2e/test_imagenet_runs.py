@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from mlrepo.workloads.imagenet.prepared import PreparedImages
-from tests.e2e.driver import blob, mlrepo
+from tests.e2e.driver import blob, mlrepo, spooled
 from tests.models import tiny_classifier
 from tests.photos import write_photos
 
@@ -229,12 +229,14 @@ def test_a_data_set_that_is_not_prepared_for_the_model_is_refused(
         ),
     ],
 )
-def test_what_a_backend_cannot_do_is_a_failed_run_with_the_reason(
+def test_what_a_backend_cannot_do_is_refused_and_not_recorded(
     root: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    """The backend itself says it, in the run's own process."""
+    """The backend itself says it, in the run's own process, before anything is measured."""
     run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--mode", "accuracy")
-    mlrepo(root, *run, *arguments, code=1).says("FAILED", *words)
+    mlrepo(root, *run, *arguments, code=2).says(*words)
+    assert mlrepo(root, "log", "--json").json["runs"] == []
+    assert not spooled(root)
 
 
 def test_the_list_says_what_can_run_and_what_gets_the_rest(home: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def _request(**changes: Any) -> BenchRequest:
     ("changes", "settings"),
     [
         ({}, {}),
-        ({"count": 5}, {"min_query_count": "5", "min_duration": "0"}),
+        ({"count": 5}, {"min_query_count": "5"}),
         ({"count": 5, "time": 2.0}, {"min_query_count": "5", "min_duration": "2000"}),
         ({"count": 5, "mode": "accuracy"}, {"accuracy_sample_count_override": "5"}),
         ({"time": 0.0014}, {"min_duration": "1"}),
@@ -32,10 +32,7 @@ def _request(**changes: Any) -> BenchRequest:
         ({"extra": {"min_query_count": "7"}}, {"min_query_count": "7"}),
         ({"extra": {"digits.Offline.min_query_count": "7"}}, {"min_query_count": "7"}),
         ({"extra": {"*.*.min_query_count": "7"}}, {"min_query_count": "7"}),
-        (
-            {"count": 7, "extra": {"min_query_count": "7"}},
-            {"min_query_count": "7", "min_duration": "0"},
-        ),
+        ({"count": 7, "extra": {"min_query_count": "7"}}, {"min_query_count": "7"}),
     ],
     ids=str,
 )
@@ -119,6 +116,32 @@ def test_the_user_s_file_wins_over_the_system_s(tmp_path: Path) -> None:
     assert conf.effective("digits", "Offline", "target_qps") == "3"
     assert conf.text.startswith("*.Offline.target_qps = 2\n# set on the command line\n")
     assert _request().compose_user_conf("digits", None) == (conf.__class__("", {}), "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "conf", "duration"),
+    [
+        ({"count": 5}, "", "0"),
+        ({"count": 5}, "*.Server.min_duration = 9", "0"),
+        ({"count": 5}, "*.*.min_duration = 9", "9"),
+        ({"count": 5}, "digits.Offline.min_duration = 9", "9"),
+        ({"count": 5, "time": 2.0}, "*.*.min_duration = 9", "2000"),
+        ({"count": 5, "extra": {"min_duration": "7"}}, "", "7"),
+        ({"count": 5, "mode": "accuracy"}, "", None),
+        ({}, "", None),
+    ],
+    ids=str,
+)
+def test_a_count_leaves_the_users_own_duration_alone(
+    tmp_path: Path, changes: dict[str, Any], conf: str, duration: str | None
+) -> None:
+    """Without one, the run ends after so many queries."""
+    file = tmp_path / "user.conf"
+    file.write_text(conf + "\n")
+    for chosen in (_request(**changes), _request(user_conf=file, **changes)):
+        base = None if chosen.user_conf else file
+        made, _ = chosen.compose_user_conf("digits", base)
+        assert made.effective("digits", "Offline", "min_duration") == duration
 
 
 def test_a_file_of_other_scenarios_is_named(tmp_path: Path) -> None:

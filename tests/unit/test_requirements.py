@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlrepo.backends.capabilities import capabilities_of
-from mlrepo.backends.requirements import missing
+from mlrepo.backends.requirements import absent, missing
 from mlrepo.bench.available import (
     requirements_of_backend,
     requirements_of_dataset,
@@ -95,3 +95,10 @@ def test_an_unknown_name_is_refused(
     with pytest.raises(UserError, match=f"no {kind} 'nonsense'") as caught:
         ask("nonsense")
     assert known in caught.value.hint
+
+
+def test_a_package_of_any_version_is_present() -> None:
+    """A backend runs with another version than the tested one, or one without metadata."""
+    assert absent(("numpy==0.0.1",)) == []
+    assert absent(("apache-json>=1",)) == []
+    assert absent(("no-such-thing>=1", "numpy>=1")) == ["no-such-thing>=1"]

@@ -28,7 +28,7 @@ from mlrepo.backends.tvm.compiling import Died, OutOfTime, Report, work_within
 from mlrepo.backends.tvm.library import keep, kept, not_written, workplace
 from mlrepo.digest import sha256_file
 from mlrepo.distributions import installed_version
-from mlrepo.errors import UserError
+from mlrepo.errors import Unusable, UserError
 from mlrepo.model_files import file_states, find_model_files, refuse_changed
 
 # Part of a compiled model's name: increase it with every change of the pipeline or the schedules.
@@ -82,7 +82,7 @@ class _TvmBackend(ABC):
 
             from mlrepo.backends.tvm import pipeline
         except ImportError as error:
-            raise UserError(
+            raise Unusable(
                 f"Apache TVM cannot be used here: {error}.",
                 hint=f"`mlrepo bench prereq --backend {self.name}` installs it.",
             ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,11 @@ from mlrepo.cli.bench.session import (
     typed_arguments,
 )
 from mlrepo.cli.render import print_json
+from mlrepo.errors import UserError
 from mlrepo.record.plans import CompliancePlan
 
 if TYPE_CHECKING:
+    from mlrepo.bench.compliance import AuditPlan
     from mlrepo.bench.conclude import ConcludedRun
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
@@ -38,12 +40,15 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, request: Request[CompliancePlan], trust_prefix: bool, as_json: bool
 ) -> int:
-    """Run the compliance tests that the round asks of a benchmark, and verify them.
+    """Run the compliance tests that the round requires of a benchmark, and verify them.
 
-    Each test is a run of its own with the settings of the newest VALID performance run, against
-    which it is verified (TEST01 against the accuracy run too). A test of another benchmark is
-    refused. A command prefix or backend options that somebody else recorded are shown, and run only
-    with your consent. Exit code: 0 all passed, 1 one failed.
+    Each test is a run of its own, verified against the performance run of the result (TEST01 also
+    against the accuracy run). All its settings come from that performance run: model, threads,
+    batch size, precision, command prefix, platform profile and LoadGen's settings. That is why it
+    has no options for the load; the options below choose among performance runs of several
+    configurations. A test that cannot run is named, and the others run. A command prefix or
+    backend options that somebody else recorded are shown, and run only with your consent. Exit
+    code: 0 all passed, 1 one failed or could not run.
 
     \b
     Example:
@@ -54,37 +59,75 @@ def command(
 
     plan = request.plan
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
-    before_runs(bench)
     asked = BenchRequest.of(replace(request.run, mode=COMPLIANCE))
+    before_runs(bench, asked)
     code, done = run_tests(bench, asked, plan.tests, quiet=as_json)
     if as_json:
         print_json("mlrepo.compliance/1", {"tests": [run_values(one) for one in done]})
     return code
 
 
+def tell_impossible(bench: Bench, request: BenchRequest) -> None:
+    """Say before a performance run which of its tests could not run after it."""
+    from mlrepo.bench.compliance import plan_tests, what_tests_lack
+
+    plan = plan_tests(bench.round, request, ())
+    _print_impossible(plan)
+    for test, why in what_tests_lack(bench, plan, request).items():
+        click.echo(f"{test} cannot run after this performance run: {why}.", err=True)
+
+
 def run_tests(
-    bench: Bench, request: BenchRequest, tests: Sequence[str], *, quiet: bool
+    bench: Bench,
+    request: BenchRequest,
+    tests: Sequence[str],
+    *,
+    quiet: bool,
+    against: Mapping[str, str] | None = None,
 ) -> tuple[int, list[ConcludedRun]]:
     """Run ``tests``, or all that the round requires if empty; stop when interrupted.
+
+    A test that cannot run is named, and the others run. ``against`` names recorded runs, by mode.
 
     Returns
     -------
     The exit code and the recorded runs.
+
+    Raises
+    ------
+    UserError
+        None of the tests can run.
     """
     from mlrepo.bench.compliance import plan_tests, prepare_test
 
     plan = plan_tests(bench.round, request, tests)
-    if not plan.tests:
-        click.echo(f"{plan.round.name} asks for no test of {request.benchmark}.", err=True)
+    if not tests:
+        _print_impossible(plan)
+    if not plan.tests and not plan.impossible:
+        click.echo(f"{plan.round.name} requires no test of {request.benchmark}.", err=True)
     worst = 0
     done: list[ConcludedRun] = []
+    refused: list[UserError] = []
     for test in plan.tests:
-        prepared = prepare_test(bench, plan, request, test)
+        try:
+            prepared = prepare_test(bench, plan, request, test, against)
+        except UserError as error:
+            refused.append(error)
+            continue
         concluded = run_one(bench, prepared, f"{request.benchmark} {request.scenario} {test}")
         done.append(concluded)
         if not quiet:
             print_run(concluded)
         worst = max(worst, exit_code(concluded.record.validity))
         if worst == 130:
-            break
-    return worst, done
+            return worst, done
+    if refused and not done:
+        raise refused[0]
+    for one in refused:
+        click.echo(f"{one.message}\n  {one.hint}", err=True)
+    return max(worst, int(bool(refused))), done
+
+
+def _print_impossible(plan: AuditPlan) -> None:
+    for test, why in plan.impossible.items():
+        click.echo(f"{test} cannot be run: {why}.", err=True)

@@ -10,7 +10,7 @@ import click
 from mlrepo.cli.bench.available import list_, prereq
 from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.compliance import command as compliance
-from mlrepo.cli.bench.compliance import run_tests
+from mlrepo.cli.bench.compliance import run_tests, tell_impossible
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.peak import command as peak
 from mlrepo.cli.bench.replay import command as replay
@@ -74,13 +74,16 @@ def run(ctx: click.Context, /, request: Request[RunPlan], trust_prefix: bool, as
         raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(request.run)
-    before_runs(bench)
+    before_runs(bench, asked)
+    if plan.compliance:
+        tell_impossible(bench, asked.checked())
     code, done = _run_all(bench, asked, plan, as_json=as_json)
     last = done[-1]
     tests: list[dict[str, object]] = []
     if plan.compliance and last.record.validity == VALID:
         asked = replace(asked, scenario=last.record.scenario)
-        failed, tested = run_tests(bench, asked, (), quiet=as_json)
+        made = {PERFORMANCE: last.record.run}
+        failed, tested = run_tests(bench, asked, (), quiet=as_json, against=made)
         tests = [run_values(test) for test in tested]
         code = max(code, failed)
     if as_json:

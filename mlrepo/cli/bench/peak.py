@@ -73,7 +73,7 @@ def command(
     plan = request.plan
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE))
-    before_runs(bench)
+    before_runs(bench, asked)
     full = plan.full or full_seconds(bench)
     budget = parse_duration(plan.budget)
     probes = 16 if SCENARIOS[asked.scenario].bounded else 1

@@ -129,8 +129,10 @@ def typed_arguments(ctx: click.Context) -> list[str]:
     return arguments[arguments.index("bench") :] if "bench" in arguments else arguments
 
 
-def before_runs(bench: Bench) -> None:
+def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
     """Recover runs that a crash left in the spool, and warn of what impairs the coming ones.
+
+    A ``request`` that names what is not here is refused before.
 
     Warnings are for a LoadGen built for another round and for other benchmarks on this machine.
 
@@ -142,6 +144,8 @@ def before_runs(bench: Bench) -> None:
     from mlrepo.bench.recover import recover
     from mlrepo.systems.noise import other_benchmarks
 
+    if request is not None:
+        bench.check(request)
     bench.described.facts(bench.request.run.device)
     tell_loadgen(bench)
     for name in other_benchmarks():

@@ -88,8 +88,9 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
     from mlrepo.bench.suite_run import agree_to_words
 
     limit = parse_duration(budget) if budget else None
-    before_runs(bench)
-    planned = plan_suite(bench, BenchRequest.of(bench.request.run), plan)
+    asked = BenchRequest.of(bench.request.run)
+    before_runs(bench, asked)
+    planned = plan_suite(bench, asked, plan)
     if not as_json:
         _print_plan(planned)
     bench.gate.remember_suite(planned.bench.request, bench.redactor)
