@@ -158,7 +158,7 @@ class Submitting:
         selection, profile = candidate.selection, self.plan.profile
         refuse_withdrawn(self.repository, selection)
         stopped = "" if self.plan.continues_after(CHECK) else "nothing leaves"
-        refuse_invalid(selection, candidate.report, profile, stopped)
+        refuse_invalid(selection, candidate.report, candidate.practice, profile, stopped)
         count = len(candidate.report.results)
         results = f"{count} result{'' if count == 1 else 's'}"
         self._say(CHECK, DONE, f"{results} valid ({profile}, {selection.round})")

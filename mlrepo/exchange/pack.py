@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +48,8 @@ class Packed:
         What the checker says of it.
     open_with:
         The command that decrypts it, or ''.
+    practice:
+        A sentence for each benchmark that can never be valid in the round.
     """
 
     selection: Selection
@@ -59,6 +61,7 @@ class Packed:
     size: int
     files: int
     open_with: str = ""
+    practice: tuple[str, ...] = ()
 
 
 def usual_name(selection: Selection) -> str:
@@ -103,9 +106,9 @@ def pack(
     selection = read_selection(repository, round_name)
     refuse_withdrawn(repository, selection)
     target = _target(output, selection, encrypted=passphrase is not None)
-    report = report_on(repository, selection, workers=workers)
+    report, practice = report_on(repository, selection, workers=workers)
     if not allow_invalid:
-        _refuse_invalid(selection, report, profile)
+        _refuse_invalid(selection, report, practice, profile)
     secret = None if passphrase is None else passphrase()
     tree = CommitTree(repository.root, selection.commit)
     files = list(_listed(tree))
@@ -155,12 +158,15 @@ def pack(
         digests["size"],
         len(files),
         decryption_command(target.name) if secret is not None else "",
+        practice,
     )
 
 
-def _refuse_invalid(selection: Selection, report: Report, profile: str) -> None:
+def _refuse_invalid(
+    selection: Selection, report: Report, practice: Sequence[str], profile: str
+) -> None:
     try:
-        refuse_invalid(selection, report, profile, "nothing was packed")
+        refuse_invalid(selection, report, practice, profile, "nothing was packed")
     except InvalidResult as error:
         raise InvalidResult(
             error.message, hint=f"{error.hint} --allow-invalid packs it as it is."

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
 
-def why_not_eligible(record: RunRecord, round_: Round) -> str:
-    """Return why a run may not be part of any result, or an empty string."""
+def why_not_eligible(record: RunRecord, round_: Round, *, rehearsed: bool = False) -> str:
+    """Return why a run may not be part of any result, or an empty string.
+
+    ``rehearsed`` lets benchmarks pass that the division of the round does not have.
+    """
     if record.validity != VALID:
         return f"the run is {record.validity}"
     if PROBE_TAG in record.tags:
@@ -39,7 +42,8 @@ def why_not_eligible(record: RunRecord, round_: Round) -> str:
     noise = record.load.noise
     if noise.required_quiet and noise.disturbances:
         return f"the machine was not quiet: {'; '.join(noise.disturbances)}"
-    if not round_.allows(record.division, record.category, record.benchmark, record.scenario):
+    allowed = round_.allows(record.division, record.category, record.benchmark, record.scenario)
+    if not allowed and not rehearsed:
         return (
             f"{record.benchmark} {record.scenario} does not belong to the {record.division} "
             f"division ({record.category}) of {round_.name}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.proposal.practice import practice_only
 from mlrepo.proposal.selected import Selection
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
@@ -29,11 +30,14 @@ class Candidate:
         Whose.
     report:
         What the checker says of them.
+    practice:
+        A sentence for each benchmark that can never be valid in the round.
     """
 
     selection: Selection
     submitter: str
     report: Report
+    practice: tuple[str, ...] = ()
 
     @property
     def usual_branch(self) -> str:
@@ -71,26 +75,38 @@ def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
 
 def judged(repository: ResultsRepository, selection: Selection, submitter: str) -> Candidate:
     """Check a submitter's part of a selection, whatever the verdict is."""
-    return Candidate(selection, submitter, report_on(repository, selection, submitter=submitter))
+    report, practice = report_on(repository, selection, submitter=submitter)
+    return Candidate(selection, submitter, report, practice)
 
 
 def report_on(
     repository: ResultsRepository, selection: Selection, *, submitter: str = "", workers: int = 1
-) -> Report:
-    """Check a selection, or one submitter's part of it."""
+) -> tuple[Report, tuple[str, ...]]:
+    """Check a selection, or one submitter's part of it.
+
+    Returns
+    -------
+    tuple
+        What the checker says, and a sentence for each benchmark that can never be valid.
+    """
     tree = CommitTree(repository.root, selection.commit)
     try:
         round_ = repository.rounds[selection.round]
-        return check(tree, round_, submitter=submitter, workers=workers)
+        report = check(tree, round_, submitter=submitter, workers=workers)
+        return report, practice_only(round_, tree, report)
     finally:
         tree.close()
 
 
-def refuse_invalid(selection: Selection, report: Report, profile: str, stopped: str) -> None:
+def refuse_invalid(
+    selection: Selection, report: Report, practice: Iterable[str], profile: str, stopped: str
+) -> None:
     """Raise unless a selection is valid.
 
     Parameters
     ----------
+    practice:
+        What is said of benchmarks that can never be valid.
     profile:
         ``strict`` or ``official``: by which verdict.
     stopped:
@@ -107,7 +123,8 @@ def refuse_invalid(selection: Selection, report: Report, profile: str, stopped: 
     for finding in report.all_findings():
         if finding.breaks(profile):
             by_rule.setdefault(finding.rule, {})[finding.path, finding.message] = None
-    shown = "".join(_first_of(breaches) for breaches in [*by_rule.values()][:_SHOWN])
+    never = "".join(f"\n  {sentence}" for sentence in practice)
+    shown = never + "".join(_first_of(breaches) for breaches in [*by_rule.values()][:_SHOWN])
     left = len(by_rule) - _SHOWN
     more = f"\n  … and {left} more rule{'' if left == 1 else 's'}" if left > 0 else ""
     so = f", so {stopped}" if stopped else ""

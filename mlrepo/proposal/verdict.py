@@ -36,11 +36,14 @@ class SubmissionVerdict:
         Ours: strict and official in one.
     official:
         What MLCommons' checker said; None if it was not asked.
+    practice:
+        A sentence for each benchmark that can never be valid in the round.
     """
 
     selection: Selection
     report: Report
     official: OfficialVerdict | None = None
+    practice: tuple[str, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -84,15 +87,15 @@ def judge_selection(
         Nothing is selected, or the checkout holds no checker that can be run.
     """
     selection = read_selection(repository, round_name)
-    report = report_on(repository, selection, workers=workers)
+    report, practice = report_on(repository, selection, workers=workers)
     if official_checker is None:
-        return SubmissionVerdict(selection, report)
+        return SubmissionVerdict(selection, report, practice=practice)
     tree = CommitTree(repository.root, selection.commit)
     with contextlib.closing(tree), tempfile.TemporaryDirectory(prefix="mlrepo-check-") as name:
         directory = Path(name) / "submission"
         write_out(tree, directory)
         official = run_official_checker(official_checker, directory, round_name)
-    return SubmissionVerdict(selection, report, official)
+    return SubmissionVerdict(selection, report, official, practice)
 
 
 def write_out(tree: Tree, directory: Path) -> None:

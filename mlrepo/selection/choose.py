@@ -99,7 +99,9 @@ class Chooser:
     prove:
         Says how a run's logs contradict its record, or ''.
     quick:
-        Whether runs shorter than the round asks are taken: for a rehearsal.
+        Whether the choice is for a rehearsal: also runs shorter than the round requires, of
+        benchmarks that the division does not have, and, where none is whole, results that lack
+        compliance tests.
     named:
         Ids of runs that must be taken; where a result has such runs of a kind, no others are used.
     """
@@ -131,7 +133,7 @@ class Chooser:
         for missed in sorted(self.named - taken):
             reasons = [out.reason for out in left_out if out.run.run == missed]
             reason = (
-                reasons[0] if reasons else f"it is none of those asked for in {self.round.name}"
+                reasons[0] if reasons else f"it is none of those requested in {self.round.name}"
             )
             raise UserError(
                 f"The run {missed} cannot be selected: {reason}.",
@@ -198,6 +200,24 @@ class Chooser:
         named_here = any(
             run.run in self.named for variant in variants for run in variant.of(_PERFORMANCE)
         )
+        chosen, home, left_out = self._lead(path, variants, named_here=named_here)
+        if chosen is None and self.quick:
+            chosen, home, left_out = self._lead(
+                path, variants, named_here=named_here, lacks_tests=True
+            )
+        for variant in variants:
+            left_out += _rest(variant, chosen, is_home=variant is home)
+        return chosen, left_out
+
+    def _lead(
+        self,
+        path: RepoPath,
+        variants: Sequence[_Variant],
+        *,
+        named_here: bool,
+        lacks_tests: bool = False,
+    ) -> tuple[ChosenResult | None, _Variant | None, list[LeftOut]]:
+        """Return the result of the best run that leads one, its variant, and the other runs."""
         chosen: ChosenResult | None = None
         home: _Variant | None = None
         left_out: list[LeftOut] = []
@@ -208,14 +228,12 @@ class Chooser:
             if named_here and run.run not in self.named:
                 left_out.append(LeftOut(run, "another run was named"))
                 continue
-            whole = self._whole(path, variant, run)
+            whole = self._whole(path, variant, run, lacks_tests=lacks_tests)
             if isinstance(whole, str):
                 left_out.append(LeftOut(run, whole))
             else:
                 chosen, home = whole, variant
-        for variant in variants:
-            left_out += _rest(variant, chosen, is_home=variant is home)
-        return chosen, left_out
+        return chosen, home, left_out
 
     def _best_first(self, variants: Sequence[_Variant]) -> list[tuple[_Variant, RecordedRun]]:
         runs = [(variant, run) for variant in variants for run in variant.of(_PERFORMANCE)]
@@ -236,7 +254,9 @@ class Chooser:
             return f"{chosen.performance.run.run} was named for the same result"
         return f"{chosen.performance.record.result} of {chosen.performance.run.run} is better"
 
-    def _whole(self, path: RepoPath, variant: _Variant, run: RecordedRun) -> ChosenResult | str:
+    def _whole(
+        self, path: RepoPath, variant: _Variant, run: RecordedRun, *, lacks_tests: bool
+    ) -> ChosenResult | str:
         """Return the result that a performance run leads, or why there is none."""
         performance = self._fit(run)
         if isinstance(performance, str):
@@ -245,9 +265,9 @@ class Chooser:
         for other in self._preferred(variant.of(_ACCURACY)):
             accuracy = self._fit(other)
             if isinstance(accuracy, str):
-                problem = f"the accuracy run {other.run} cannot stand beside it: {accuracy}"
+                problem = f"the accuracy run {other.run} does not go with it: {accuracy}"
                 continue
-            tests = self._tests(variant, performance, accuracy)
+            tests = self._tests(variant, performance, accuracy, some=lacks_tests)
             if isinstance(tests, str):
                 problem = tests
                 continue
@@ -255,13 +275,21 @@ class Chooser:
         return problem
 
     def _tests(
-        self, variant: _Variant, performance: SelectableRun, accuracy: SelectableRun
+        self,
+        variant: _Variant,
+        performance: SelectableRun,
+        accuracy: SelectableRun,
+        *,
+        some: bool,
     ) -> tuple[SelectableRun, ...] | str:
-        """Return the compliance tests verified against the two runs, or what is missing."""
+        """Return the compliance tests verified against the two runs, or what is missing.
+
+        ``some`` returns those that are there.
+        """
         record = performance.record
         if record.division == "open":
             return ()
-        stands = {PERFORMANCE: record.run, ACCURACY: accuracy.record.run}
+        references = {PERFORMANCE: record.run, ACCURACY: accuracy.record.run}
         found: list[SelectableRun] = []
         for test in in_order(self.tests_of(record.benchmark, record.scenario)):
             problem = f"{test} was not passed for it"
@@ -271,12 +299,13 @@ class Chooser:
                     problem = f"its {test}, {run.run}, does not count: {candidate}"
                     continue
                 reference = candidate.record.reference
-                if all(stands.get(mode, wanted) == wanted for mode, wanted in reference.items()):
+                if all(references.get(mode, run_) == run_ for mode, run_ in reference.items()):
                     found.append(candidate)
-                    stands[test] = run.run
+                    references[test] = run.run
                     break
             else:
-                return problem
+                if not some:
+                    return problem
         return tuple(found)
 
     def _fit(self, run: RecordedRun) -> SelectableRun | str:
@@ -284,7 +313,7 @@ class Chooser:
         if isinstance(record, str):
             return record
         reason = (
-            why_not_eligible(record, self.round)
+            why_not_eligible(record, self.round, rehearsed=self.quick)
             or why_not_submitted(record, self.round, quick=self.quick)
             or self.prove(run, record)
         )

@@ -21,6 +21,7 @@ from mlrepo.layout.documents import (
 from mlrepo.layout.eligibility import not_compared
 from mlrepo.layout.files import logs_of, user_conf_path
 from mlrepo.paths import RepoPath
+from mlrepo.proposal.practice import never_valid_text
 from mlrepo.repository.commit_view import CommitView, Existing, entries_of, read_object
 from mlrepo.repository.recorder import RUNS
 from mlrepo.rounds import Round
@@ -104,6 +105,7 @@ class Composer:
         self._add_documents(sorted(roots | {RepoPath(path.parts[:2]) for path in ready}))
         self._add_ready_results()
         runs = [run for result in results for run in result.runs]
+        self._add_notes_on_practice(runs)
         self._add_notes_on_loadgen(runs)
         self._add_notes_on_scores(runs)
         self._add_notes_on_machines(runs)
@@ -243,6 +245,17 @@ class Composer:
                     f"Which official benchmark {name} follows is not known: write it into {path}, "
                     "commit it and select again."
                 )
+
+    def _add_notes_on_practice(self, runs: Iterable[SelectableRun]) -> None:
+        """Note benchmarks of which no result can ever be valid in the round."""
+        for division, submitter, benchmark in dict.fromkeys(
+            (run.record.division, run.record.submitter, run.record.benchmark) for run in runs
+        ):
+            path = RepoPath((division, submitter, _MODEL_MAPPING))
+            written = self.head.read(path)
+            own = {} if written is None else _object(written, str(path))
+            if said := never_valid_text(self.round, division, benchmark, own):
+                self._note(f"{said} `mlrepo submit --rehearse` practises the rest.")
 
     def _add_notes_on_loadgen(self, runs: Iterable[SelectableRun]) -> None:
         """Note runs made with another release of LoadGen, although with the round's seeds.

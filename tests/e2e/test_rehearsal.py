@@ -46,6 +46,22 @@ def test_short_runs_of_a_benchmark_of_no_round_are_rehearsed(measured_copy: Path
         "The run is too short",
     )
     assert f"{measured_copy}" not in done.out
+    never = "Never valid in v6.1, for practice only: digits has 500 samples"
+    for command in (("submit", "--check"), ("pack",), ("submit", "--dry-run")):
+        mlrepo(measured_copy, *command, code=1).says(never)
+
+
+def test_the_closed_division_is_rehearsed_with_what_it_does_not_have(root: Path) -> None:
+    """A benchmark of no round, without compliance tests: taken for a rehearsal, and only then."""
+    run = ("bench", "run", "--model", "digits", "--scenario", "Offline", "--division", "closed")
+    mlrepo(root, *run, "--mode", "accuracy")
+    mlrepo(root, *run, "--mode", "performance", "--count", "2000")
+    mlrepo(root, "select", code=1).says("does not belong to the closed division")
+    done = mlrepo(root, "select", "--quick")
+    done.says("Never valid in v6.1", "has no benchmark digits", "Next: mlrepo submit --rehearse")
+    done = mlrepo(root, "submit", "--rehearse", "--json")
+    assert _taken(done)[-1] == "pull request"
+    assert "Never valid in v6.1" in done.json["obstacles"][0]["message"]
 
 
 def test_a_kept_rehearsal_shows_what_a_reviewer_would_see(world: World, tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def command(
         return
     for name in ("strict", "official"):
         click.echo(verdict_line(packed.report, name))
+    for sentence in packed.practice:
+        click.echo(sentence)
     click.echo(
         f"{style(str(packed.path), bold=True)}: {packed.files} files of "
         f"{packed.selection.branch}, commit {packed.selection.commit[:10]}, {packed.size} bytes",

@@ -73,7 +73,10 @@ _SHOWN = 20
     "--only", is_flag=True, help="Forget what was selected before; else other results are kept."
 )
 @click.option(
-    "--quick", is_flag=True, help="Take runs that are shorter than the round asks, for a rehearsal."
+    "--quick",
+    is_flag=True,
+    help="For a rehearsal: take runs that are shorter than the round requires, benchmarks that it "
+    "does not have, and results that lack compliance tests.",
 )
 @click.option(
     "--infer",
@@ -173,11 +176,13 @@ def command(
     if as_json:
         print_json("mlrepo.select/2", _values(plan, selection))
     else:
-        _print(plan, selection, show_all=show_all)
+        _print(plan, selection, quick=quick, show_all=show_all)
     return 0 if plan.count else 1
 
 
-def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) -> None:
+def _print(
+    plan: SelectionPlan, selection: Selection | None, *, quick: bool, show_all: bool
+) -> None:
     if plan.count:
         print_table(
             ("", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "RESULT", "ACCURACY", "RUNS"),
@@ -196,9 +201,10 @@ def _print(plan: SelectionPlan, selection: Selection | None, *, show_all: bool) 
     for note in plan.composition.notes:
         click.echo(f"{style('Note:', fg='yellow')} {note}")
     if selection is not None:
+        following = "--rehearse" if quick else "--check"
         click.echo(
             f"{plan.count} selected for {plan.round.name}: commit {selection.commit[:10]} "
-            f"on {selection.branch}. Next: mlrepo submit --check"
+            f"on {selection.branch}. Next: mlrepo submit {following}"
         )
     elif not plan.count and plan.ready.not_taken:
         click.echo(

@@ -61,6 +61,8 @@ def _print(verdict: SubmissionVerdict) -> None:
     else:
         click.echo(render(report, "strict", output_width()), nl=False)
     click.echo(verdict_line(report, "official"))
+    for sentence in verdict.practice:
+        click.echo(sentence)
     if verdict.official is None:
         return
     click.echo()
@@ -111,4 +113,5 @@ def _values(verdict: SubmissionVerdict) -> dict[str, object]:
             {"path": one.path, "ours": one.ours, "theirs": one.theirs}
             for one in verdict.disagreements
         ],
+        "practice_only": list(verdict.practice),
     }
