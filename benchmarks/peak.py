@@ -131,8 +131,8 @@ def grid(root: Path, asked: argparse.Namespace, found: float) -> float:
             valid[rate] += record["validity"] == "VALID"
             p99 = record["metrics"]["99.00_percentile_latency"]["value"]
             others = record["load"]["noise"]["others_cpus"]
-            told = f"{record['validity']}, p99 {p99:.3g} ms, others used {others:.2f} CPUs"
-            print(f"grid {number + 1}: {rate:.6g} {told}", flush=True)
+            outcome = f"{record['validity']}, p99 {p99:.3g} ms, others used {others:.2f} CPUs"
+            print(f"grid {number + 1}: {rate:.6g} {outcome}", flush=True)
     for rate in sorted(rates):
         print(f"grid: {rate:.6g} queries/s VALID {valid[rate]} of {asked.rounds}")
     return max((rate for rate in rates if 2 * valid[rate] > asked.rounds), default=0.0)

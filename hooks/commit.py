@@ -34,7 +34,7 @@ def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
     if not logs:
         return []
     from mlrepo.guard.truncate import is_target
-    from mlrepo.hooks.truncate_accuracy_log import mend
+    from mlrepo.hooks.truncate_accuracy_log import fix
     from mlrepo.logs.accuracy import TRUNCATED_SIZE
 
     messages = []
@@ -43,7 +43,7 @@ def _truncate(root: Path, blobs: tuple[OutgoingBlob, ...]) -> list[str]:
             continue
         file = root / blob.path
         if file.is_file() and file.stat().st_size > TRUNCATED_SIZE:
-            messages += mend(root, [blob.path])
+            messages += fix(root, [blob.path])
         else:
             messages.append(
                 f"{blob.path}: what is staged is the full log; add the truncated one: git add it "

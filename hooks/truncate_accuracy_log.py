@@ -13,10 +13,10 @@ from mlrepo.hooks import verdict
 
 def main() -> int:
     """Truncate the files named on the command line."""
-    return verdict(lambda: mend(Path.cwd(), sys.argv[1:]), name="truncate", way_out="")
+    return verdict(lambda: fix(Path.cwd(), sys.argv[1:]), name="truncate", way_out="")
 
 
-def mend(root: Path, names: Sequence[str]) -> list[str]:
+def fix(root: Path, names: Sequence[str]) -> list[str]:
     """Truncate the named logs below ``root``; return a message per file changed or refused."""
     from mlrepo.guard.truncate import Treatment, is_target, truncate
     from mlrepo.logs.accuracy import TRUNCATED_SIZE

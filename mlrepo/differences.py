@@ -128,12 +128,12 @@ def differing(
 
     A side is one or more runs; several values of one side are joined into one text.
     """
-    told = [list(side) for side in sides]
-    names = dict.fromkeys(name for side in told for values in side for name in values)
+    rows = [list(side) for side in sides]
+    names = dict.fromkeys(name for side in rows for values in side for name in values)
     found = []
     for name in names:
         texts = tuple(
-            " or ".join(dict.fromkeys(values.get(name, "") for values in side)) for side in told
+            " or ".join(dict.fromkeys(values.get(name, "") for values in side)) for side in rows
         )
         if len(set(texts)) > 1 and name not in ignored:
             found.append(Difference(name, texts))

@@ -153,7 +153,7 @@ def _readable_record(run: ConcludingRun, judgement: Judgement) -> RunRecord:
             raise ValueError(f"run.json would have {len(data)} bytes")
         RunRecord.from_json(data)
     except UNFIT as error:
-        why = f"What backend or benchmark told of the run cannot be recorded: {error!r}"
+        why = f"What backend or benchmark reported cannot be recorded: {error!r}"
         failed = Judgement(FAILED, Metric(None, judgement.result.unit), (encodable(why)[:1000],))
         return run.record(failed, {})
     return record

@@ -119,8 +119,8 @@ class StartingRun:
         )
         facts = dataclasses.replace(facts, redactions=dict(self.masked))
         # Two runs in the same second with the same configuration get different ids.
-        told = {"run": self.inputs.spec.to_dict(), "record": facts.to_dict()}
-        content = json.dumps({**told, "nonce": secrets.token_hex(8)}, sort_keys=True)
+        written = {"run": self.inputs.spec.to_dict(), "record": facts.to_dict()}
+        content = json.dumps({**written, "nonce": secrets.token_hex(8)}, sort_keys=True)
         run = new_run_id(datetime.datetime.fromisoformat(started), content.encode())
         return dataclasses.replace(facts, run=run)
 

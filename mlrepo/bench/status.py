@@ -113,13 +113,13 @@ def round_status(
             if workload is not None:
                 kinds = runs_of(round_, workload, scenario, tests=division_ != "open")
             cells += [journal.cell(identity, mode, test) for mode, test in kinds]
-        told = tuple(
+        shown = tuple(
             _with_inferred_result(repository, journal, cell)
             for cell in with_inferred(cells, round_, category)
         )
         why = why_never_valid(round_, division_, category, benchmark, workload)
         row = StatusRow(
-            round_.name, category, division_, submitter, system, backend, benchmark, told, why
+            round_.name, category, division_, submitter, system, backend, benchmark, shown, why
         )
         if workload is not None and not imported and backend.partition(" ")[0] in backends:
             row = _with_commands(repository, journal, row)

@@ -38,11 +38,11 @@ def current_repository() -> ResultsRepository:
     repository = find_repository(Path.cwd())
     context = click.get_current_context(silent=True)
     if context is not None:
-        context.call_on_close(lambda: _tell_damage(repository))
+        context.call_on_close(lambda: _report_damage(repository))
     return repository
 
 
-def _tell_damage(repository: ResultsRepository) -> None:
+def _report_damage(repository: ResultsRepository) -> None:
     for damage in repository.damage.values():
         click.echo(f"mlrepo: {damage.message}\n  {damage.hint}", err=True)
 

@@ -77,9 +77,9 @@ def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
     if found:
         return
     if importer.left_out:
-        told = "; ".join(f"{one.path}: {one.why}" for one in importer.left_out[:3])
+        reasons = "; ".join(f"{one.path}: {one.why}" for one in importer.left_out[:3])
         raise UserError(
-            f"No log in {importer.label} is of a performance or accuracy run or a test: {told}.",
+            f"No log in {importer.label} is of a performance or accuracy run or a test: {reasons}.",
             hint="Name the directory that holds the runs of a result.",
         )
     raise UserError(

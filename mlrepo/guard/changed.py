@@ -86,12 +86,12 @@ def _verdicts(root: Path) -> VerdictFiles | None:
 
 def _messages(report: Report, profile: str) -> list[str]:
     found = [f for f in dict.fromkeys(report.all_findings()) if f.breaks(profile)]
-    told = {finding.path for finding in found}
+    paths = {finding.path for finding in found}
     lines = [finding.line_of_text() for finding in found]
     lines += [
         f"{result.path}: the result is not valid in {report.round}."
         for result in report.results
-        if not result.valid(profile) and not any(path.startswith(result.path) for path in told)
+        if not result.valid(profile) and not any(path.startswith(result.path) for path in paths)
     ]
     more = len(lines) - _LONGEST_LIST
     if more > 0:

@@ -84,11 +84,11 @@ def compare(sides: Sequence[Side], rounds: Rounds) -> tuple[Comparison, ...]:
     """
     kinds = [kind for kind in sides[0].runs if all(kind in side.runs for side in sides[1:])]
     if not kinds:
-        told = "; ".join(
+        reasons = "; ".join(
             f"{side.name} is {' and '.join(_named(kind) for kind in side.runs)}" for side in sides
         )
         raise UserError(
-            f"There is nothing to compare: {told}.",
+            f"There is nothing to compare: {reasons}.",
             hint="Compare runs of the same benchmark, scenario and mode.",
         )
     return tuple(_compare(kind, sides, rounds) for kind in sorted(kinds))

@@ -33,16 +33,16 @@ def contradictions(description: Mapping[str, object]) -> list[FieldProblem]:
             )
         )
     sockets, cores = counts["host_processors_per_node"], counts["host_processor_core_count"]
-    told = _CORES_IN_NAME.search(str(description.get("host_processor_model_name") or ""))
-    if told and cores and cores != int(told[1]):
+    in_name = _CORES_IN_NAME.search(str(description.get("host_processor_model_name") or ""))
+    if in_name and cores and cores != int(in_name[1]):
         found.append(
             FieldProblem(
                 "system-cores",
                 "host_processor_core_count",
                 "The number of cores differs from the one in the processor's name.",
-                told[1],
+                in_name[1],
                 str(cores),
-                _what_was_counted(cores, int(told[1]), sockets or 1),
+                _what_was_counted(cores, int(in_name[1]), sockets or 1),
                 breaks_strict=False,
             )
         )

@@ -137,7 +137,7 @@ class Chooser:
             )
             raise UserError(
                 f"The run {missed} cannot be selected: {reason}.",
-                hint="`mlrepo show` tells more of the run; `mlrepo status` shows what is missing.",
+                hint="`mlrepo show` shows more of the run; `mlrepo status` shows what is missing.",
             )
         return Choice(tuple(results), tuple(left_out))
 

@@ -46,7 +46,7 @@ def accelerator_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]
         found = read(machine, problems)
         if found:
             _count_bus(machine, found)
-            reason = f"{found['accelerators_per_node'].source} does not tell"
+            reason = f"{found['accelerators_per_node'].source} does not say"
             return found, {field: reason for field in _FIELDS if field not in found}
     present = _pci_accelerators(machine)
     nodes = [path for pattern in _DEVICE_NODES for path in machine.glob(f"dev/{pattern}")]

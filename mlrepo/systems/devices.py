@@ -28,8 +28,8 @@ def device_facts(machine: Machine) -> tuple[dict[str, Fact], dict[str, str]]:
     _network(machine, facts, unknown)
     _controllers(machine, facts, unknown)
     _power_supplies(machine, facts, unknown)
-    unknown["host_networking_topology"] = "how the machine is wired stands in no file"
-    unknown["cooling"] = "no file tells how the machine is cooled"
+    unknown["host_networking_topology"] = "no file says how the machine is wired"
+    unknown["cooling"] = "no file says how the machine is cooled"
     return facts, unknown
 
 
@@ -63,8 +63,8 @@ def _storage(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) 
         unknown["host_storage_capacity"] = "/sys/block shows no disk"
     if disks and not virtual:
         texts = (f"{number} × {kind}" if number > 1 else kind for kind, number in disks.items())
-        told = Fact(" + ".join(texts), "/sys/block/*/queue/rotational")
-        facts |= {"host_storage_type": told, "disk_drives": told}
+        storage = Fact(" + ".join(texts), "/sys/block/*/queue/rotational")
+        facts |= {"host_storage_type": storage, "disk_drives": storage}
     else:
         unknown["host_storage_type"] = unknown["disk_drives"] = (
             "the disk is virtual: what lies below it only the host knows"
@@ -115,11 +115,11 @@ def _network(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) 
     facts["number_of_type_nics_installed"] = facts["host_network_card_count"]
     facts["nics_enabled_os"] = Fact(str(enabled), "/sys/class/net/*/flags")
     facts["nics_enabled_connected"] = Fact(str(connected), "/sys/class/net/*/carrier")
-    unknown["nics_enabled_firmware"] = "only the firmware's own menu tells"
+    unknown["nics_enabled_firmware"] = "only the firmware's own menu shows it"
     if fastest:
         facts["network_speed_mbit"] = Fact(str(fastest), source)
     else:
-        unknown["network_speed_mbit"] = "no card tells its speed (virtual, or the link is down)"
+        unknown["network_speed_mbit"] = "no card reports its speed (virtual, or the link is down)"
 
 
 def _controllers(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) -> None:

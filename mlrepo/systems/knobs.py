@@ -100,7 +100,7 @@ def _frequency(machine: Machine, key: str, value: str | int) -> Iterator[Knob]:
     for directory, path in _policies(machine, f"scaling_{bound}_freq"):
         limit = machine.text(f"{directory}/cpuinfo_{value}_freq")
         text = limit if isinstance(value, str) else str(value * 1000)  # in kHz
-        yield Knob(key, path, text, "" if text else "the frequency limits are not told")
+        yield Knob(key, path, text, "" if text else "the frequency limits are unknown")
 
 
 def _turbo(machine: Machine, key: str, value: bool) -> Iterator[Knob]:

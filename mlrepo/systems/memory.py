@@ -72,4 +72,4 @@ def _error_correction(machine: Machine, facts: dict[str, Fact], unknown: dict[st
     if found and found[1].strip() not in ("Unknown", "Other"):
         facts["memory_ecc"] = Fact(found[1].strip(), "dmidecode -t 16")
     else:
-        unknown["memory_ecc"] = answer.problem or "dmidecode -t 16 does not tell"
+        unknown["memory_ecc"] = answer.problem or "dmidecode -t 16 does not say"

@@ -95,7 +95,7 @@ def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
     try:
         raw = parse_toml(text)
     except ValueError as error:
-        raise UserError(f"{where} is not valid TOML: {error}.", hint="Mend the line.") from error
+        raise UserError(f"{where} is not valid TOML: {error}.", hint="Correct the line.") from error
     _refuse_unknown(raw, _TOP, where)
     state, pin = raw.get("state", {}), raw.get("pin", {})
     for table, allowed, label in ((state, _STATE, "state"), (pin, _PIN, "pin")):
@@ -107,7 +107,7 @@ def parse_profile(name: str, text: str, where: str, own: Path) -> Profile:
     if len(pin) > 1:
         raise UserError(f"{where}: cpus and numa_node exclude each other.", hint="Keep one.")
     if not isinstance(raw.get("required", False), bool):
-        raise UserError(f"{where}: required must be true or false.", hint="Mend the line.")
+        raise UserError(f"{where}: required must be true or false.", hint="Correct the line.")
     return Profile(
         name,
         str(raw.get("summary", "")),
@@ -172,4 +172,4 @@ def _check_value(key: str, value: object, kinds: tuple[str, ...], where: str) ->
     if not problem and value not in _CHOICES.get(key, (value,)):
         problem = f"must be one of: {', '.join(_CHOICES[key])}"
     if problem:
-        raise UserError(f"{where}: {key} = {value!r} {problem}.", hint="Mend the line.")
+        raise UserError(f"{where}: {key} = {value!r} {problem}.", hint="Correct the line.")

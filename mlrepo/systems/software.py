@@ -105,8 +105,8 @@ def _virtualisation(machine: Machine, facts: dict[str, Fact]) -> None:
             facts["virtualisation"] = Fact(kind, source)
     elif "hypervisor" in flags[1].split():
         if not kind:  # a VM without firmware tables; lscpu asks the processor
-            told = lscpu_values(machine.ask("lscpu", "-J").text, "Hypervisor vendor:")
-            kind, source = (told[0], "lscpu -J") if told else ("", "nothing names it")
+            vendor = lscpu_values(machine.ask("lscpu", "-J").text, "Hypervisor vendor:")
+            kind, source = (vendor[0], "lscpu -J") if vendor else ("", "nothing names it")
         name = kind or "a hypervisor that does not name itself"
         facts["virtualisation"] = Fact(name, f"/proc/cpuinfo flags, {source}")
     else:  # a cloud's bare metal has the vendor's name, but not the flag

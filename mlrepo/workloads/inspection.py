@@ -134,7 +134,7 @@ def _require_scores(file: Path, made: tuple[Tensor, ...], workload: Workload) ->
     judged = f", for its accuracy scores of {wanted}" if wanted else ""
     raise UserError(
         f"{file} gives {found}; scores of its classes are needed{judged}.",
-        hint="Export the model with its scores as an output; a class alone does not tell whether "
+        hint="Export the model with its scores as an output; a class alone does not say whether "
         "it is counted from 0 or, with a background class, from 1.",
     )
 

@@ -1,4 +1,4 @@
-"""``mlrepo doctor``: what is wrong, and what of it is mended."""
+"""``mlrepo doctor``: what is wrong, and what of it is fixed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def test_a_sound_repository_is_ok_and_left_alone(measured_copy: Path) -> None:
     assert {line.split()[0] for line in done.out.splitlines()} == {"ok"}
     done.says("8 runs, records and commits agree", "SHA-1 objects")
     checks = mlrepo(measured_copy, "doctor", "--json").json
-    assert checks["schema"] == "mlrepo.doctor/1"
+    assert checks["schema"] == "mlrepo.doctor/2"
     assert {check["status"] for check in checks["checks"]} == {"ok"}
-    assert checks["mended"] == []
+    assert checks["fixed"] == []
     quick = mlrepo(measured_copy, "doctor", "--quick", "--json").json["checks"]
     assert len(quick) == len(checks["checks"]) - 2  # records and disk
     assert everything(measured_copy) == before

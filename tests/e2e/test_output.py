@@ -80,7 +80,7 @@ def test_a_full_output_device_is_an_error(measured: Path) -> None:
     [
         (("log",), "mlrepo.log/1"),
         (("show",), "mlrepo.show/1"),
-        (("doctor",), "mlrepo.doctor/1"),
+        (("doctor",), "mlrepo.doctor/2"),
         (("config", "list"), "mlrepo.config/1"),
         (("raw", "list"), "mlrepo.raw/1"),
         (("system", "list"), "mlrepo.system.list/1"),

@@ -148,7 +148,7 @@ def test_the_time_left_is_told_for_run_and_suite(root: Path) -> None:
     )
 
 
-def test_an_invalid_run_of_a_suite_is_mended_with_auto(root: Path) -> None:
+def test_an_invalid_run_of_a_suite_is_fixed_with_auto(root: Path) -> None:
     """The system's user.conf expects too little of the system; the next attempt fits."""
     conf = root / "systems" / "box" / "user.v6.1.conf"
     conf.write_text("digits.Offline.target_qps = 100\n")

@@ -153,7 +153,7 @@ def test_settings_are_read_flat(tmp_path: Path) -> None:
     }
 
 
-def test_health_finds_and_mends_a_stale_lock(results: ResultsRepository) -> None:
+def test_health_finds_and_removes_a_stale_lock(results: ResultsRepository) -> None:
     """An old lock of an experiment branch is removed; a young one may belong to a living git."""
     record(open_recorder(results.root), sample_run_id(0))
     directory = results.common_dir / "refs" / "heads" / "exp"

@@ -23,7 +23,7 @@ def _full_log(submission: Submission) -> Path:
     return put_full_log(submission, "Offline", FULL)
 
 
-def test_a_full_log_is_refused_mended_and_accepted(submission: Submission) -> None:
+def test_a_full_log_is_refused_fixed_and_accepted(submission: Submission) -> None:
     """The log is cut in the working tree, never added; after ``git add`` the commit passes."""
     root, log = submission.root, _full_log(submission)
     git(root, "add", ".")

@@ -67,7 +67,7 @@ def test_adding_again_changes_nothing_and_leaves_no_other_file(store: RawStore, 
     assert [path.name for path in store.root.iterdir()] == [_SHA256]
 
 
-def test_adding_again_mends_a_damaged_log(store: RawStore, log: Path, tmp_path: Path) -> None:
+def test_adding_again_repairs_a_damaged_log(store: RawStore, log: Path, tmp_path: Path) -> None:
     """A kept log that was damaged, size unchanged, is replaced when its content comes again."""
     copy = tmp_path / "copy.json"
     copy.write_bytes(_LOG)

@@ -267,7 +267,7 @@ def test_eight_gpus(tmp_path: Path) -> None:
     assert values["accelerator_frequency"] == "1980 MHz maximum"
     assert values["accelerator_memory_configuration"] == "2619 MHz, ECC enabled"
     assert values["accelerator_firmware"] == "96.00.5E.00.01"
-    assert found.unknown["accelerator_on-chip_memories"] == "NVML does not tell"
+    assert found.unknown["accelerator_on-chip_memories"] == "NVML does not say"
 
 
 @pytest.mark.long

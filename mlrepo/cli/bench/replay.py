@@ -89,7 +89,7 @@ def command(
     if check:
         bench = replace(bench, ask=_show)
     planned = plan_replay(bench, found, record, plan.model_file)
-    _tell(planned)
+    _report(planned)
     if planned.machine and not plan.on_this_system and not check:
         raise UserError(
             f"This machine is not the one of {record.run} ({record.system}).",
@@ -132,7 +132,7 @@ def _show(recorded: RecordedWords) -> bool:
     return True
 
 
-def _tell(plan: Replay) -> None:
+def _report(plan: Replay) -> None:
     """Print to standard error how this machine differs from the recorded run."""
     for what, differences in (("machine", plan.machine), ("software", plan.software)):
         if not differences:

@@ -107,20 +107,20 @@ def open_bench(
         ),
         user_directory(),
         asker(repository, trusted=trusted),
-        _teller(),
+        _reporter(),
     )
 
 
-def _teller() -> Callable[[str], None]:
+def _reporter() -> Callable[[str], None]:
     """Return a function that prints each remark once, however many runs it concerns."""
-    told: set[str] = set()
+    seen: set[str] = set()
 
-    def tell(remark: str) -> None:
-        if remark not in told:
-            told.add(remark)
+    def report(remark: str) -> None:
+        if remark not in seen:
+            seen.add(remark)
             click.echo(remark, err=True)
 
-    return tell
+    return report
 
 
 def typed_arguments(ctx: click.Context) -> list[str]:
@@ -147,7 +147,7 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
     if request is not None:
         bench.check(request)
     bench.described.facts(bench.request.run.device)
-    tell_loadgen(bench)
+    report_loadgen(bench)
     for name in other_benchmarks():
         click.echo(
             f"Another benchmark of mlrepo runs on this machine ({name}): both will be slower, and "
@@ -162,7 +162,7 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
         click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
 
 
-def tell_loadgen(bench: Bench) -> None:
+def report_loadgen(bench: Bench) -> None:
     """Warn on standard error if the installed LoadGen was made for another round."""
     from mlrepo.bench.loadgen import loadgen_fit
 

@@ -16,8 +16,8 @@ from mlrepo.cli.bench.session import (
     before_runs,
     exit_code,
     open_bench,
+    report_loadgen,
     run_values,
-    tell_loadgen,
     trust_option,
     typed_arguments,
 )
@@ -71,7 +71,7 @@ def suite(
 
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     if plan:
-        tell_loadgen(bench)
+        report_loadgen(bench)
         planned = plan_suite(bench, BenchRequest.of(request.run), request.plan)
         if as_json:
             print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": []})

@@ -66,8 +66,8 @@ def show(name: str, as_json: bool) -> None:
     profile = load_profile(repository.platforms, name)
     if as_json:
         script = profile.script
-        told = {"name": script.name, "sha256": script.sha256} if script else None
-        print_json("mlrepo.platform.show/1", {**vars(profile), "script": told})
+        named = {"name": script.name, "sha256": script.sha256} if script else None
+        print_json("mlrepo.platform.show/1", {**vars(profile), "script": named})
         return
     text = profile_files(repository.platforms)[name].read_text(encoding="utf-8")
     click.echo(text, nl=False)

@@ -50,25 +50,24 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
     for setting in SETTINGS:
         settings.find(setting.key)  # raises if a value is malformed
     kind = settings.require("hooks").value
-    mended: list[str] = []
+    fixed: list[str] = []
     if fix:
         removed = [*remove_stale_locks(repository), *remove_leftovers(repository)]
-        mended = [f"removed {path}" for path in removed]
-        mended += install_hooks(repository, kind).lines()
-        mended += _recover(repository)
-    mended += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
+        fixed = [f"removed {path}" for path in removed]
+        fixed += install_hooks(repository, kind).lines()
+        fixed += _recover(repository)
+    fixed += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
 
-    mended += _restore_platform(repository) if fix else []
-    mended += _without_hooks(repository) if remove_hooks else []
+    fixed += _without_hooks(repository) if remove_hooks else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if not quick:
         checks.append(_layouts(repository))
         checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
     if as_json:
-        print_json("mlrepo.doctor/1", {"mended": mended, "checks": [vars(c) for c in checks]})
+        print_json("mlrepo.doctor/2", {"fixed": fixed, "checks": [vars(c) for c in checks]})
     else:
-        for line in mended:
+        for line in fixed:
             click.echo(line)
         for check in checks:
             word = style(f"{check.status:<8}", fg=_COLOURS[check.status])

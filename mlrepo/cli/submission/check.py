@@ -61,7 +61,7 @@ _PROFILES = click.Choice(("strict", "official"))
     help="Processes that read; by default one for each core.",
 )
 @click.option("--no-cache", is_flag=True, help="Judge everything anew.")
-@click.option("--explain", metavar="RULE", help="Say what a rule is and how to mend a breach.")
+@click.option("--explain", metavar="RULE", help="Explain a rule, and how to fix a breach.")
 @click.option("--list-rules", is_flag=True, help="List all rules.")
 def command(
     path: Path | None,

@@ -172,7 +172,7 @@ def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
         except shutil.Error as error:
             source, _, reason = error.args[0][0]
             raise UserError(
-                f"{source} cannot be copied: {reason}.", hint="Mend or remove it first."
+                f"{source} cannot be copied: {reason}.", hint="Fix or remove it first."
             ) from error
         yield copy
         copy.rename(output)
