@@ -22,7 +22,7 @@ def test_a_sound_repository_is_ok_and_left_alone(measured_copy: Path) -> None:
     assert {check["status"] for check in checks["checks"]} == {"ok"}
     assert checks["fixed"] == []
     quick = mlrepo(measured_copy, "doctor", "--quick", "--json").json["checks"]
-    assert len(quick) == len(checks["checks"]) - 2  # records and disk
+    assert len(quick) == len(checks["checks"]) - 3  # records, layouts, disk
     assert everything(measured_copy) == before
 
 
