@@ -36,7 +36,7 @@ def reference() -> str:
         "| key | meaning | variables | default |\n|---|---|---|---|\n"
         + "\n".join(
             f"| `{s.key}` | {s.summary} | `{s.variable}`"
-            + (f", `{s.legacy_variable}`" if s.legacy else "")
+            + "".join(f", `{name}`" for name in s.legacy_variables)
             + f" | {s.default or ''} |"
             for s in SETTINGS
         ),

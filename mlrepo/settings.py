@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mlrepo.errors import UserError
 from mlrepo.paths import name_problem
+from mlrepo.predecessor import KERNEL_VARIABLES, SETTING_VARIABLES
 
 FILE_NAME = "mlrepo.toml"
 # The section of a clone's Git configuration that holds its own settings.
@@ -34,7 +35,6 @@ class Setting:
     key: str
     summary: str
     flag: str = ""
-    legacy: str = ""
     default: str | None = None
     choices: tuple[str, ...] = ()
     parse: Callable[[str], str] = str
@@ -51,9 +51,9 @@ class Setting:
         return "MLREPO_" + self.key.upper().replace(".", "_")
 
     @property
-    def legacy_variable(self) -> str:
-        """The variable of the 2021 CK automation that sets it, or an empty string."""
-        return f"CK_MLPERF_INFERENCE_{self.legacy}" if self.legacy else ""
+    def legacy_variables(self) -> tuple[str, ...]:
+        """The variables of the CK automation of 2021 that set it."""
+        return SETTING_VARIABLES.get(self.key, ())
 
     def check(self, value: str, origin: str) -> str:
         """Return the value in its canonical spelling; raise :class:`UserError` if it is invalid."""
@@ -100,40 +100,34 @@ SETTINGS: tuple[Setting, ...] = (
         "round",
         "the MLPerf Inference round, such as v6.1",
         "--round",
-        "VERSION",
-        "v6.1",
+        default="v6.1",
         parse=_round,
     ),
     Setting(
         "division",
         "closed, open or network",
         "--division",
-        "DIVISION",
-        None,
-        ("closed", "open", "network"),
+        choices=("closed", "open", "network"),
         parse=str.lower,
     ),
     Setting(
         "submitter",
         "your organisation, as MLCommons spells it",
         "--submitter",
-        "SUBMITTER",
         parse=_name,
     ),
     Setting(
         "category",
         "edge, datacenter or datacenter,edge",
         "--category",
-        "CATEGORY",
-        "edge",
-        ("edge", "datacenter", "datacenter,edge"),
+        default="edge",
+        choices=("edge", "datacenter", "datacenter,edge"),
         parse=_category,
     ),
     Setting(
         "system",
         "the system that this clone measures: a directory below systems/",
         "--system",
-        "SYSTEM",
         parse=_name,
         set_with="mlrepo system use NAME",
     ),
@@ -201,9 +195,16 @@ def setting_named(key: str) -> Setting:
     if key not in _BY_KEY:
         raise UserError(
             f"There is no setting {key!r}.",
-            hint=f"Settings are: {', '.join(_BY_KEY)}. `mlrepo config list` explains each.",
+            hint=f"{which_settings(key)} `mlrepo config list` explains each.",
         )
     return _BY_KEY[key]
+
+
+def which_settings(key: str) -> str:
+    """Return a sentence for an unknown key: which setting was meant, else all of them."""
+    if here := KERNEL_VARIABLES.get(key):
+        return f"{key} of CK's kernel is {here} here: `mlrepo config set {here} VALUE`."
+    return f"Settings are: {', '.join(_BY_KEY)}."
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class Resolver:
         candidates: tuple[tuple[str, str | None], ...] = (
             (setting.flag, flag),
             (setting.variable, self.environ.get(setting.variable)),
-            (setting.legacy_variable, self.environ.get(setting.legacy_variable)),
+            *((name, self.environ.get(name)) for name in setting.legacy_variables),
         )
         for origin, value in (*candidates, *self._of_repository(setting)):
             if value is not None and value.strip():
@@ -265,7 +266,9 @@ class Resolver:
             return found
         setting = setting_named(key)
         flag = f"the flag {setting.flag}, " if setting.flag else ""
-        legacy = f" (or {setting.legacy_variable})" if setting.legacy else ""
+        legacy = (
+            f" (or {' or '.join(setting.legacy_variables)})" if setting.legacy_variables else ""
+        )
         command = setting.set_with or f"mlrepo config set {key} VALUE"
         raise UserError(
             f"The {key} is not set ({setting.summary}).",

@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlrepo.errors import UserError
-from mlrepo.repository.discovery import ResultsRepository, read_settings
+from mlrepo.repository.discovery import ResultsRepository, parse_settings, read_settings
 from mlrepo.repository.files import write_atomically
 from mlrepo.repository.process import GitError, git
 from mlrepo.settings import setting_named
 
 
 def set_value(path: Path, key: str, value: str) -> str:
-    """Write ``key = value`` into the file and return the value as stored."""
-    import tomlkit
+    """Write ``key = value`` into the file and return the value as stored.
 
+    A commented line with the key becomes the setting, so that nobody sets it twice by uncommenting.
+    """
     checked = setting_named(key).check(value, "config set")
-    read_settings(path)  # raises a clear error if the file is not valid TOML
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    table_name, _, name = key.rpartition(".")
-    if table_name:
-        if table_name not in document:
-            document[table_name] = tomlkit.table()
-        document[table_name][name] = checked
+    settings = read_settings(path)  # raises a clear error if the file is not valid TOML
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    at = _line(lines, f"# {key}")
+    if key not in settings and at is not None:
+        lines[at] = _with(lines[at].removeprefix("# "), key, checked)
+        text = "".join(lines)
     else:
-        document[name] = checked
-    write_atomically(path, tomlkit.dumps(document).encode())
+        text = _with(text, key, checked)
+    parse_settings(text, str(path))
+    write_atomically(path, text.encode())
     return checked
 
 
+def _line(lines: Sequence[str], key: str) -> int | None:
+    """Return the number of the first line ``key = value`` before any table."""
+    for number, line in enumerate(lines):
+        if line.startswith("["):
+            return None
+        if "=" in line and line.partition("=")[0].strip() == key:
+            return number
+    return None
+
+
+def _with(text: str, key: str, value: str) -> str:
+    """Return TOML with a value changed, or added at the end; comments stay."""
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    table, _, name = key.rpartition(".")
+    if table and table in document:
+        document[table][name] = value
+    elif table:
+        document.append(tomlkit.key([table, name]), tomlkit.item(value))
+    else:
+        document[name] = value
+    return tomlkit.dumps(document)
+
+
 def unset_value(path: Path, key: str) -> None:
-    """Remove ``key`` from the file; an absent key is an error."""
+    """Make the line of ``key`` a comment, or remove it from a table; an absent key is an error."""
     import tomlkit
 
     setting_named(key)
-    read_settings(path)  # raises a clear error if the file is not valid TOML
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    table_name, _, name = key.rpartition(".")
-    table = document.get(table_name, {}) if table_name else document
-    if name not in table:
+    if key not in read_settings(path):
         raise UserError(f"{key} is not set in {path}.", hint="`mlrepo config list` shows what is.")
-    del table[name]
-    write_atomically(path, tomlkit.dumps(document).encode())
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    at = _line(lines, key)
+    if at is not None:
+        lines[at] = f"# {lines[at]}"
+        text = "".join(lines)
+    else:
+        document = tomlkit.parse(text)
+        table, _, name = key.rpartition(".")
+        del (document[table] if table else document)[name]
+        text = tomlkit.dumps(document)
+    parse_settings(text, str(path))
+    write_atomically(path, text.encode())
 
 
 def set_clone_value(repository: ResultsRepository, key: str, value: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mlrepo.bounded import parse_toml
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.repository.process import GitError, git
-from mlrepo.settings import FILE_NAME, SETTINGS
+from mlrepo.settings import FILE_NAME, SETTINGS, which_settings
 
 if TYPE_CHECKING:
     import pygit2
@@ -169,7 +169,7 @@ def parse_settings(text: str, path: str) -> dict[str, str]:
         if key not in known:
             raise UserError(
                 f"{path} has an unknown setting {key!r}.",
-                hint=f"Settings are: {', '.join(sorted(known))}.",
+                hint=which_settings(key),
             )
         if isinstance(value, (list, dict)):
             raise UserError(f"{path}: {key} must be one plain value.")

@@ -88,7 +88,7 @@ def test_an_unset_value_names_every_way_to_set_it(setting: object) -> None:
         Resolver({}, {}).require(found.key)
     hint = unset.value.hint
     command = found.set_with or f"config set {found.key} VALUE"
-    for way in (found.flag, found.variable, found.legacy_variable, command):
+    for way in (found.flag, found.variable, *found.legacy_variables, command):
         assert way in hint
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_key_names_the_known_ones() -> None:
 def test_each_setting_has_one_variable_and_says_what_it_is() -> None:
     """Variables are not shared, and defaults are valid values."""
     variables = [setting.variable for setting in SETTINGS]
-    variables += [setting.legacy_variable for setting in SETTINGS if setting.legacy]
+    variables += [name for setting in SETTINGS for name in setting.legacy_variables]
     assert len(set(variables)) == len(variables)
     assert setting_named("official.branch").variable == "MLREPO_OFFICIAL_BRANCH"
     for setting in SETTINGS:
@@ -128,3 +128,20 @@ def test_a_clone_has_its_own_system() -> None:
     environ = {"MLREPO_SYSTEM": "env"}
     assert Resolver(environ, {}, clone).find("system") == Resolved("env", "MLREPO_SYSTEM")
     assert Resolver({}, {"system": "ours"}).find("system") == Resolved("ours", "mlrepo.toml")
+
+
+@pytest.mark.parametrize("key", ["mlperf_inference_version", "mlperf_submitter"])
+def test_a_variable_of_ck_s_kernel_is_answered_with_the_setting(key: str) -> None:
+    """And the command that sets it."""
+    with pytest.raises(UserError) as unknown:
+        setting_named(key)
+    here = "round" if key.endswith("version") else "submitter"
+    assert f"`mlrepo config set {here} VALUE`" in unknown.value.hint
+
+
+def test_ck_s_submission_program_s_variable_sets_the_submitter() -> None:
+    """CK has two names for it; the one of the benchmark wins, as it is the more specific."""
+    both = {"CK_MLPERF_SUBMITTER": "Two", "CK_MLPERF_INFERENCE_SUBMITTER": "One"}
+    assert Resolver(both, {}).find("submitter") == Resolved("One", "CK_MLPERF_INFERENCE_SUBMITTER")
+    both.pop("CK_MLPERF_INFERENCE_SUBMITTER")
+    assert Resolver(both, {}).find("submitter") == Resolved("Two", "CK_MLPERF_SUBMITTER")

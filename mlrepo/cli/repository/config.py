@@ -102,7 +102,7 @@ def _check_names(resolved: Resolver, key: str, rounds: Rounds) -> None:
 @command.command("unset")
 @click.argument("key")
 def unset(key: str) -> None:
-    """Remove one setting from mlrepo.toml.
+    """Take one setting out of mlrepo.toml: its line becomes a comment.
 
     \b
     Example:
