@@ -106,7 +106,7 @@ def test_a_name_that_the_round_refuses_is_refused_when_it_is_given(tmp_path: Pat
 def test_every_line_of_the_template_can_be_used_as_it_is(root: Path) -> None:
     """A key below the wrong table would be a setting that nobody asked for, or none."""
     path = root / "mlrepo.toml"
-    used = re.sub(r"^# (?=\[|\w+ = )", "", path.read_text(), flags=re.MULTILINE)
+    used = re.sub(r"^# (?=[\w.]+ = )", "", path.read_text(), flags=re.MULTILINE)
     path.write_text(used)
     settings = mlrepo(root, "config", "list", "--json").json["settings"]
     from_file = {key for key, found in settings.items() if found and found["origin"] == path.name}
