@@ -149,6 +149,8 @@ RULES: Mapping[str, Rule] = _table(
          _CHECKER, "Correct the name, or remove the field.", _WARN),
     Rule("system-copied", "Each system has a description of its own.", _RULES,
          "Describe the system, or show its results under one name.", _WARN),
+    Rule("system-not-this-machine", "A description is of the machine that was measured.", _RULES,
+         "Correct systems/NAME/system.json and select again, or measure on that machine.", _WARN),
     Rule("network-mode", "is_network agrees with the division, the SUT's name with both.", _CHECKER,
          "Set is_network and name the SUT `Network SUT`.", enforcement="NET-MODE", since="v2.1"),
     Rule("result-unjudged", "A result is judged by the category of its system.", _CHECKER,

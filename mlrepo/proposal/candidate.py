@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from mlrepo.checker.check import check
 from mlrepo.checker.report import Report
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.proposal.measured import with_machines
 from mlrepo.proposal.practice import practice_only
 from mlrepo.proposal.selected import Selection
 from mlrepo.repository.discovery import ResultsRepository
@@ -93,6 +94,7 @@ def report_on(
     try:
         round_ = repository.rounds[selection.round]
         report = check(tree, round_, submitter=submitter, workers=workers)
+        report = with_machines(report, repository, tree, round_)
         return report, practice_only(round_, tree, report)
     finally:
         tree.close()

@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from mlrepo.backends.devices import CPU
 from mlrepo.limits import usable_cpus
 from mlrepo.record import HostFacts, RunRecord
 from mlrepo.rounds.system_schema import coerced_count
@@ -82,8 +81,8 @@ def unlike_record(description: Mapping[str, object], record: RunRecord) -> tuple
     The description may have been edited after the run, or overruled by ``--any-system``.
     """
     facts = recorded_facts(record.host, f"the record of {record.run}")
-    device = record.backend.device.lower()
-    on_accelerator = bool(device) and not device.startswith(CPU)
+    # The name of a device, which mlrepo.backends parses: it imports numpy.
+    on_accelerator = record.backend.device.partition(":")[0] not in ("", "cpu")
     match = match_hardware(description, facts, on_accelerator=on_accelerator)
     return tuple(
         f"{one.field} is {one.written!r} there and {one.detected!r} in the record"

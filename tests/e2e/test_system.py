@@ -299,3 +299,16 @@ def test_a_description_that_is_edited_after_the_runs_is_told_by_select(measured_
     git(measured_copy, "commit", "--quiet", "--all", "--no-verify", "--message", "Boast")
     done = mlrepo(measured_copy, "select", "--quick", "--dry-run")
     done.says("systems/box/system.json does not describe the machine", "'4096'", "in the record of")
+    mlrepo(measured_copy, "select", "--quick")
+    words = ("system-not-this-machine", "'4096'", "in the record of")
+    for command in (
+        ("check", "--rev", "submission/v6.1"),
+        ("check", "--rev", "exp/box"),
+        ("review", ".", "submission/v6.1"),
+        ("submit", "--check"),
+    ):
+        done = mlrepo(measured_copy, *command, code=1)
+        if command[-1] == "exp/box":  # with the description of before
+            assert words[0] not in done.out
+        else:
+            done.says(*words)

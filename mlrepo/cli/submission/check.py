@@ -105,6 +105,7 @@ def command(
     from mlrepo.checker.check import check
     from mlrepo.checker.round_of_tree import round_of
     from mlrepo.checker.selection import CheckSelection, refuse_nothing, refuse_unknown, restricted
+    from mlrepo.proposal.measured import with_machines
     from mlrepo.rounds import SHIPPED
 
     source = tree_to_check(path, rev=rev, staged=staged)
@@ -127,6 +128,7 @@ def command(
         workers=workers or usable_cpus(),
         store=None if no_cache else source.verdicts,
     )
+    report = with_machines(report, source.repository, source.tree, rules)
     report = restricted(report, selection.only, chosen)
     refuse_nothing(report, chosen, selection, source.label)
     _emit(report, chosen, "json" if as_json else format_, output, quiet=quiet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ def command(
     from mlrepo.cli.context import resolver
     from mlrepo.cli.submission.rendering.review_text import render
     from mlrepo.exchange.review import review
+    from mlrepo.proposal.measured import with_machines
     from mlrepo.repository.discovery import find_git_repository
     from mlrepo.repository.files import write_atomically
     from mlrepo.rounds import SHIPPED
@@ -75,15 +77,10 @@ def command(
     settings = resolver(here)
     with _opened(source, branch) as (tree, label, changed):
         name = _submitter(tree, changed, label, submitter)
-        done = review(
-            tree,
-            round_of(tree, settings, rounds, label=label, flag=round_),
-            name,
-            label,
-            _recorded(here),
-            rounds,
-            workers=usable_cpus(),
-        )
+        rules = round_of(tree, settings, rounds, label=label, flag=round_)
+        runs = _recorded(here)
+        done = review(tree, rules, name, label, runs, rounds, workers=usable_cpus())
+        done = replace(done, report=with_machines(done.report, here, tree, rules))
     if as_json:
         print_json("mlrepo.review/1", _values(done))
     elif output is not None:
