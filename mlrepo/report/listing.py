@@ -51,11 +51,13 @@ class ListColumn:
     def text(self, listed: Listed) -> str:
         """Return the value for a table or a CSV file; '' for none."""
         value = self.value(listed)
+        if isinstance(value, str):  # nearly all are, and the next questions are slow
+            return value
         if value is None:
             return ""
         if isinstance(value, float):
             return repr(value).removesuffix(".0")
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if isinstance(value, Sequence):
             return ",".join(map(str, value))
         return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ def print_runs(
     else:
         print_table(
             [_heading(name) for name in names],
-            [[_cell(column, one) for column in columns] for one in listed],
+            list(zip(*(map(_cells(column), listed) for column in columns), strict=True)),
             right=[i for i, column in enumerate(columns) if column.is_number],
             drop=[_heading(name) for name in (drop or names[:0:-1])],
             tail=_heading("run") if "run" in names else "",
@@ -117,17 +117,24 @@ def _heading(name: str) -> str:
     return "VERDICT" if name == "validity" else name.upper()
 
 
-def _cell(column: ListColumn, one: Listed) -> str:
+def _cells(column: ListColumn) -> Callable[[Listed], str]:
+    """Return the function that gives a run's cell in a table for people."""
     from mlrepo.record import format_number
     from mlrepo.report.listing import marks
 
-    if column.name == "result":
-        return str(one.run.result)
-    if column.name == "validity":
-        return f"{verdict(one.run.trailer('Validity'))} {marks(one.run)}".rstrip()
-    if column.name == "withdrawn" and one.run.curation.pruned:
-        return f"pruned: {one.run.curation.pruned}"
-    if column.name == "mode":
-        return one.run.trailer("Test") or one.run.trailer("Mode")
-    value = column.value(one)
-    return format_number(value) if isinstance(value, float) else column.text(one)
+    def withdrawn(one: Listed) -> str:
+        pruned = one.run.curation.pruned
+        return f"pruned: {pruned}" if pruned else one.run.withdrawn
+
+    def number(one: Listed) -> str:
+        value = column.value(one)
+        return format_number(value) if isinstance(value, float) else column.text(one)
+
+    special: dict[str, Callable[[Listed], str]] = {
+        "withdrawn": withdrawn,
+        "mode": lambda one: one.run.trailer("Test") or one.run.trailer("Mode"),
+        "result": lambda one: str(one.run.result),
+        "validity": lambda one: f"{verdict(one.run.trailer('Validity'))} {marks(one.run)}".rstrip(),
+        "tags": lambda one: one.run.trailer("Tags"),
+    }
+    return special.get(column.name) or (number if column.is_number else column.text)
