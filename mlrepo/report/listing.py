@@ -14,7 +14,7 @@ from mlrepo.errors import UserError
 from mlrepo.nearest import meant
 from mlrepo.record import Metric, timestamp
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import RecordedRun, readable_record
+from mlrepo.repository.history import RecordedRun, load_records
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
@@ -177,11 +177,20 @@ def listed_runs(
     runs: Iterable[RecordedRun],
     columns: Iterable[ListColumn],
     unreadable: dict[str, str],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Listed]:
-    """Return the runs with what the columns need; note unreadable records in ``unreadable``."""
-    if any(one.needs_record for one in columns):
-        return [Listed(run, readable_record(repository, run, unreadable)) for run in runs]
-    return [Listed(run) for run in runs]
+    """Return the runs with what the columns need; note unreadable records in ``unreadable``.
+
+    ``on_progress`` is told how many records are read, and of how many.
+    """
+    if not any(one.needs_record for one in columns):
+        return [Listed(run) for run in runs]
+    wanted = list(runs)
+    listed = []
+    for run, record in zip(wanted, load_records(repository, wanted, unreadable), strict=True):
+        listed.append(Listed(run, record))
+        on_progress(len(listed), len(wanted))
+    return listed
 
 
 def in_order(listed: Sequence[Listed], by: ListColumn, *, descending: bool) -> list[Listed]:

@@ -17,7 +17,7 @@ from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
-from mlrepo.repository.process import GitError, git
+from mlrepo.repository.process import BlobReader, GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
 from mlrepo.repository.run_names import named_run
 from mlrepo.repository.run_walk import walk_runs
@@ -209,12 +209,37 @@ def load_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
     return curated_record(record, run.trailers, run.curation)
 
 
-def committed_record(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
-    """Return the run's ``run.json`` as it was recorded; see :func:`load_record`."""
+def load_records(
+    repository: ResultsRepository, runs: Sequence[RecordedRun], unreadable: dict[str, str]
+) -> Iterator[RunRecord | None]:
+    """Yield what :func:`readable_record` returns for each run, in half of its time."""
+    blobs = BlobReader(repository.root)
+
+    def load(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
+        # Empty for what cannot be read: then the slower way says why.
+        data = blobs.content(f"{run.commit}:{RUNS}/{run.run}/run.json")
+        record = committed_record(repository, run, data or None)
+        return curated_record(record, run.trailers, run.curation)
+
+    try:
+        for run in runs:
+            yield readable_record(repository, run, unreadable, load=load)
+    finally:
+        blobs.close()
+
+
+def committed_record(
+    repository: ResultsRepository, run: RecordedRun, data: bytes | None = None
+) -> RunRecord:
+    """Return the run's ``run.json``, which may be read already, as it was recorded.
+
+    See :func:`load_record`.
+    """
     from mlrepo.record import RunRecord  # slow to import, and often the trailers suffice
 
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
-    record = RunRecord.from_json(read_file(repository, run, "run.json"), where)
+    data = read_file(repository, run, "run.json") if data is None else data
+    record = RunRecord.from_json(data, where)
     if record.run != run.run:
         raise UserError(
             f"{where} is the record of another run, {record.run}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
+from mlrepo.cli.render import StepLine
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -131,7 +133,14 @@ def command(
         return 1 if repository.damage else 0
     shown = chosen or default_columns(format_, withdrawn=withdrawn)
     unreadable: dict[str, str] = {}
-    listed = listed_runs(repository, runs, [*shown, *([by] if by else [])], unreadable)
+    line = StepLine("reading records", unit="runs") if sys.stderr.isatty() else None
+    try:
+        needed = [*shown, *([by] if by else [])]
+        update = line.update if line else lambda done, total: None
+        listed = listed_runs(repository, runs, needed, unreadable, update)
+    finally:
+        if line:
+            line.close()
     if by is not None:
         listed = in_order(listed, by, descending=sort.startswith("-"))[:limit]
     print_runs(listed, shown, format_, drop=None if chosen else LEAST_IMPORTANT)
