@@ -33,7 +33,7 @@ Kind = tuple[str, str, str, str]
 class Side:
     """One side: its name as the user gave it, and its runs by kind, newest first.
 
-    The runs of one kind are of one machine and configuration and were asked for with the same
+    The runs of one kind are of one machine and configuration and were requested with the same
     LoadGen settings, so that their spread is noise. ``unreadable`` says of which runs the record
     could not be read: they are left out. ``hidden`` says why a run given by name counts no longer.
     """
@@ -48,7 +48,7 @@ def find_side(repository: ResultsRepository, text: str) -> Side:
     """Return the runs that ``text`` names.
 
     ``tag:NAME``, ``exp/NAME``, the path of a result, or one run as :func:`find_run` knows it; the
-    name of an experiment stands for its branch where no run has it. All but a run given by name
+    name of an experiment means its branch where no run has it. All but a run given by name
     mean the VALID runs, probes left out.
 
     Raises

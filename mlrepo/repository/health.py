@@ -134,7 +134,7 @@ def _leftovers(repository: ResultsRepository) -> Check:
         return Check(
             "leftovers",
             WARNING,
-            f"Processes that died left {named}{more}.",
+            f"Processes that crashed left {named}{more}.",
             "`mlrepo doctor --fix` removes them.",
         )
     return Check("leftovers", OK, "no temporary file")
@@ -146,7 +146,7 @@ def _spool(repository: ResultsRepository) -> Check:
         return Check(
             "spool",
             PROBLEM,
-            f"{number} runs are not recorded yet: the mlrepo that ran them died.",
+            f"{number} runs are not recorded yet: the mlrepo that ran them crashed.",
             "`mlrepo doctor --fix` or the next `mlrepo bench run` records them.",
         )
     return Check("spool", OK, "empty")
@@ -201,7 +201,7 @@ def _records(repository: ResultsRepository) -> Check:
                     PROBLEM,
                     f"The commit {run.commit[:10]} says {key}: {committed.get(key)!r}, but "
                     f"run.json says {value!r}.",
-                    "Somebody rewrote the commit; run.json is the truth.",
+                    "Somebody rewrote the commit; trust run.json.",
                 )
     if unreadable:
         listed = " ".join(list(unreadable.values())[:_MOST_TOLD])
@@ -209,7 +209,7 @@ def _records(repository: ResultsRepository) -> Check:
             "records",
             PROBLEM,
             f"{len(unreadable)} of {number} runs do not count. {listed}",
-            "The other runs count. Where a commit and its run.json differ, run.json is the truth.",
+            "The other runs count. Where a commit and its run.json differ, trust run.json.",
         )
     if repository.damage:
         return Check("records", WARNING, f"{number} runs agree, of the branches that can be read")

@@ -34,9 +34,7 @@ def test_a_commit_whose_message_was_rewritten_is_found(root: Path) -> None:
     git(root, "commit", "--quiet", "--amend", "--message", message)
     git(root, "switch", "--quiet", "main")
     done = mlrepo(root, "doctor", code=1)
-    done.says(
-        "problem", "records", "MLRepo-Validity", "'BETTER'", "'VALID'", "run.json is the truth"
-    )
+    done.says("problem", "records", "MLRepo-Validity", "'BETTER'", "'VALID'", "trust run.json")
 
 
 def test_a_run_json_that_cannot_be_read_is_found(root: Path) -> None:

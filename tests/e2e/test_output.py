@@ -152,7 +152,7 @@ def test_a_question_without_a_terminal_is_answered_with_no(root: Path) -> None:
     log.parent.mkdir(parents=True)
     log.write_text("log")
     os.utime(log, (0, 0))  # a young one is not asked about
-    mlrepo(root, "raw", "gc", code=130).says("Delete for ever?")
+    mlrepo(root, "raw", "gc", code=130).says("Delete them permanently?")
     assert log.exists()
 
 

@@ -136,7 +136,7 @@ def test_gc_keeps_what_a_run_needs_that_was_recorded_during_the_question(root: P
     again = bench(root)
     out, _ = asking.communicate("y\n", timeout=60)
     assert asking.returncode == 0
-    assert "1 log stays: needed since the question." in out
+    assert "1 log is kept: needed since the question was asked." in out
     assert _kept(root) == {again["logs"]["mlperf_log_accuracy.json"]["full_sha256"]}
 
 

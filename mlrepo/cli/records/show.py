@@ -189,7 +189,7 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         "commit": f"{run.commit} on exp/{record.experiment}",
         "started": f"{record.started}, ended {record.ended}",
         "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
-        "system": f"{record.system} (results stand under {record.sut})",
+        "system": f"{record.system} (results are under {record.sut})",
         "backend": f"{backend.framework or backend.name}, "
         f"batch {backend.batch}, options {json.dumps(backend.options or {})}",
         "scores": _agreement(backend.agreement),

@@ -135,7 +135,7 @@ def _disk(repository: ResultsRepository) -> Check:
 
 
 def _restore_platform(repository: ResultsRepository) -> list[str]:
-    """Restore what a run that died left changed on this machine."""
+    """Restore what a run that crashed left changed on this machine."""
     from mlrepo.systems.machine import Machine
     from mlrepo.systems.tuning import Tuner
 
@@ -154,7 +154,7 @@ def _platform(repository: ResultsRepository) -> Check:
         return Check(
             "platform",
             PROBLEM,
-            f"A run that died left the profile {left} applied.",
+            f"A run that crashed left the profile {left} applied.",
             "`mlrepo doctor --fix` restores the machine.",
         )
     applied = tuner.applied_by_user()

@@ -172,13 +172,13 @@ def gc(yes: bool, days: float) -> None:
     if garbage.young:
         click.echo(
             f"{_logs(garbage.young)} that no recorded run names, but added less than {days:g} days "
-            "ago, stay: --older-than 0 deletes young ones, too."
+            "ago, are kept; --older-than 0 deletes them too."
         )
     if not garbage.old:
         click.echo(
-            "Every other full log belongs to a recorded run; nothing to delete."
+            "Every other full log belongs to a recorded run; there is nothing to delete."
             if garbage.young
-            else "Every full log belongs to a recorded run; nothing to delete."
+            else "Every full log belongs to a recorded run; there is nothing to delete."
         )
         return
     click.echo(
@@ -186,13 +186,14 @@ def gc(yes: bool, days: float) -> None:
         "names."
     )
     if not yes:
-        click.confirm("Delete for ever?", abort=True)
+        click.confirm("Delete them permanently?", abort=True)
     # Check again: while the user answered, a new run or truncated log may have come to need one.
     gone = delete_garbage(repository, days, garbage)
     click.echo(f"Deleted {_logs(len(gone.old))}.")
     kept = len(garbage.old) - len(gone.old)
     if kept:
-        click.echo(f"{_logs(kept)} {'stays' if kept == 1 else 'stay'}: needed since the question.")
+        are = "is" if kept == 1 else "are"
+        click.echo(f"{_logs(kept)} {are} kept: needed since the question was asked.")
 
 
 def _logs(number: int) -> str:
