@@ -57,7 +57,6 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
         fixed += install_hooks(repository, kind).lines()
         fixed += _recover(repository)
     fixed += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
-
     fixed += _without_hooks(repository) if remove_hooks else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if not quick:
