@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -77,8 +78,9 @@ def _explain_marks(listed: Sequence[Listed]) -> None:
     from mlrepo.report.listing import MARKS, marks
 
     used = {mark for one in listed for mark in marks(one.run)}
-    if told := [f"{mark} {words}" for mark, words in MARKS.items() if mark in used]:
-        click.echo(f"{'; '.join(told)} (mlrepo show RUN)", err=True)
+    if said := [f"{mark} {words}" for mark, words in MARKS.items() if mark in used]:
+        # With the table for people, who may read it in a pager; never into a pipe.
+        click.echo(f"{'; '.join(said)} (mlrepo show RUN)", err=not sys.stdout.isatty())
 
 
 def print_tags(uses: Sequence[TagUse], format_: str) -> None:
