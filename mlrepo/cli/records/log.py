@@ -146,7 +146,7 @@ def command(
     print_runs(listed, shown, format_, drop=None if chosen else LEAST_IMPORTANT)
     for problem in unreadable.values():
         click.echo(f"mlrepo: {problem}", err=True)
-    return 1 if repository.damage or unreadable else 0
+    return 1 if repository.damage else 0
 
 
 def _has(wanted: dict[str, str | None], tags: set[str]) -> Callable[[RecordedRun], bool]:
