@@ -65,7 +65,8 @@ def _by_age(repository: ResultsRepository) -> Iterator[Path]:
         *((system, "*") for system in repository.systems.glob("*/")),
         (repository.common_dir / "hooks", "*"),
         (store, "*"),
-        (store / "raw", "*.origin"),
+        (repository.common_dir / "info", "exclude"),
+        (store / "raw", "*"),
         (store / "platform", "*"),
     ):
         yield from directory.glob(f".{name}.{_RANDOM}")

@@ -110,6 +110,8 @@ def test_what_kills_left_is_told_and_removed(root: Path) -> None:
         store / "spool" / "20261123T000000Z-000000.lock",
         store / "refs%2Fheads%2Fexp%2Fgone.moving",
         store / "tree-abcdefgh",
+        store / "raw" / f".{'c' * 64}.abcdefgh",
+        root / ".git" / "info" / ".exclude.abcdefgh",
         store / "quarantine" / "1-abcdef01.lock",
         root / ".git" / "objects" / "pack" / "pack-1.keep",
     ]
@@ -124,8 +126,8 @@ def test_what_kills_left_is_told_and_removed(root: Path) -> None:
         path.write_text("mlrepo 1-abcdef01\n" if path.name == "pack-1.keep" else "")
         if path != stay[0]:
             os.utime(path, (0, 0))
-    mlrepo(root, "doctor", "--quick").says("leftovers", "died left", "doctor --fix")
-    mlrepo(root, "doctor", "--fix", "--quick").says(*(f"removed {path}" for path in left[:7]))
+    mlrepo(root, "doctor", "--quick").says("leftovers", "crashed left", "doctor --fix")
+    mlrepo(root, "doctor", "--fix", "--quick").says(*(f"removed {path}" for path in left[:9]))
     assert [path for path in left if path.exists()] == []
     assert [path for path in stay if not path.exists()] == []
     mlrepo(root, "doctor").says("no temporary file", "1 runs, records and commits agree")
