@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo quick test test-backends check lint prove fuzz docs clean
+.PHONY: demo quick test test-backends check lint prove fuzz docs install-man clean
 
 demo: $(VENV)/installed
 	$(BIN)/mlrepo demo
@@ -39,6 +39,12 @@ fuzz: $(VENV)/tested
 
 docs: $(VENV)/tested
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.man build/man/man1
+
+# Man pages of all commands; PREFIX/share/man is where `man` looks for them.
+PREFIX ?= $(HOME)/.local
+install-man: $(VENV)/tested
+	$(BIN)/python -m docs.man $(PREFIX)/share/man/man1
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -12,6 +12,7 @@ import click
 from mlrepo.checker import differences
 from mlrepo.checker.differences import LIMITS, PARTLY, WHY, WHY_NOT
 from mlrepo.checker.rules import RULES, Rule
+from mlrepo.cli.environment import VARIABLES
 from mlrepo.cli.main import cli
 from mlrepo.cli.submission.rule_texts import effects_by_round
 from mlrepo.predecessor import table_rows
@@ -30,9 +31,15 @@ def reference() -> str:
         "Exit codes: 0 done; 1 judged invalid; 2 usage or user error; 69 remote unavailable; "
         "70 a bug (a report was written); 75 busy, try again; 130 interrupted.",
         *_commands(cli, click.Context(cli, info_name="mlrepo", **cli.context_settings)),
+        "## Environment variables",
+        "Besides those of the settings below and of [CK](from-ck.md); `mlrepo help environment` "
+        "prints all.",
+        "| variable | what it does |\n|---|---|\n"
+        + "\n".join(f"| {_codes(name)} | {about} |" for name, about in VARIABLES),
         "## Settings",
-        "A setting is looked up in this order: flag, `MLREPO_*`, `CK_MLPERF_INFERENCE_*` (scripts "
-        "written for the CK automation keep working), `mlrepo.toml`, default.",
+        "A setting is looked up in this order: flag, `MLREPO_*`, the variables of CK (scripts "
+        "written for it keep working), the clone's own value (`mlrepo system use`), "
+        "`mlrepo.toml`, default.",
         "| key | meaning | variables | default |\n|---|---|---|---|\n"
         + "\n".join(
             f"| `{s.key}` | {s.summary} | `{s.variable}`"
@@ -132,6 +139,10 @@ def from_ck() -> str:
             "| in CK | here | how |\n|---|---|---|\n" + "\n".join(lines),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _codes(text: str) -> str:
+    return ", ".join(map(_code, text.split(", ")))
 
 
 def _code(text: str) -> str:

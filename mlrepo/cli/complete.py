@@ -171,10 +171,18 @@ def _rules(ctx: click.Context) -> Iterable[str]:
 
 def _commands(ctx: click.Context) -> Iterable[str]:
     """Yield the commands after those that were typed."""
+    from mlrepo.cli.help import ENVIRONMENT
+
     command: click.Command | None = ctx.find_root().command
+    if not ctx.params.get("words"):
+        return [*_names_in(command, ctx), ENVIRONMENT]
     for word in ctx.params.get("words") or ():
         command = command.get_command(ctx, word) if isinstance(command, click.Group) else None
-    return command.list_commands(ctx) if isinstance(command, click.Group) else ()
+    return _names_in(command, ctx)
+
+
+def _names_in(command: click.Command | None, ctx: click.Context) -> list[str]:
+    return command.list_commands(ctx) if isinstance(command, click.Group) else []
 
 
 def _refs(prefix: str) -> Iterator[str]:

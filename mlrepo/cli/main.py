@@ -109,7 +109,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mlrepo.cli.completion",
         "Print the script that completes commands, options and names in a shell.",
     ),
-    "help": ("mlrepo.cli.help", "Show the help of a command."),
+    "help": (
+        "mlrepo.cli.help",
+        "Show the help of a command, or `environment`: the variables that are read.",
+    ),
 }
 
 # Commands whose output is to be read; none of them asks anything.

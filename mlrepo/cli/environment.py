@@ -1,0 +1,36 @@
+"""The environment variables that mlrepo reads, besides those of settings and of CK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+VARIABLES: tuple[tuple[str, str], ...] = (
+    ("MLREPO_HOME", "the directory of models, data sets and compiled models of this user"),
+    ("XDG_DATA_HOME", "without MLREPO_HOME: its parent directory; else ~/.local/share"),
+    ("MLREPO_PASSPHRASE", "`mlrepo pack --encrypt`: the passphrase, if there is no terminal"),
+    ("GH_TOKEN, GITHUB_TOKEN", "`mlrepo submit`: the token for GitHub"),
+    ("GH_ENTERPRISE_TOKEN, GITHUB_ENTERPRISE_TOKEN", "the same, for a GitHub Enterprise server"),
+    ("GH_HOST", "`mlrepo submit`: the GitHub Enterprise server to which those tokens belong"),
+    ("GIT_PAGER, PAGER", "the pager of long output, after Git's setting core.pager"),
+    ("NO_COLOR", "if set, nothing is coloured"),
+    ("COLUMNS", "the width of tables, instead of the terminal's"),
+    ("SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE", "in a Slurm job: the CPUs and memory that it has"),
+    ("GIT_*, SSH_*", "as Git and SSH read them: identity, configuration, authentication"),
+    ("OMP_*, MKL_*, CUDA_VISIBLE_DEVICES, …", "read by frameworks; recorded with each run"),
+    ("_MLREPO_COMPLETE", "set by the scripts of `mlrepo completion`"),
+)
+
+
+def all_variables() -> Iterator[tuple[str, str]]:
+    """Yield every variable that does anything, or a group of them, with what it does."""
+    from mlrepo.predecessor import VARIABLES as OF_CK
+    from mlrepo.predecessor import Treatment
+    from mlrepo.settings import SETTINGS
+
+    for setting in SETTINGS:
+        for name in (setting.variable, *setting.legacy_variables):
+            yield name, f"the setting {setting.key}: {setting.summary}"
+    for word in OF_CK:
+        if word.treatment is Treatment.TAKEN:
+            yield word.there, f"`mlrepo bench`: as {word.here}"
+    yield from VARIABLES
