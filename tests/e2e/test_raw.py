@@ -56,6 +56,7 @@ def test_export_in_the_current_directory(measured_copy: Path) -> None:
     mlrepo(measured_copy, "raw", "export", run)
     file = measured_copy / f"{run}-mlperf_log_accuracy.json"
     assert hashlib.sha256(file.read_bytes()).hexdigest() in _kept(measured_copy)
+    assert git(measured_copy, "status", "--porcelain") == ""
 
 
 def test_a_run_whose_log_is_whole_in_git_has_nothing_to_export(measured: Path) -> None:

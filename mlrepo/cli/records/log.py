@@ -106,7 +106,7 @@ def command(
     format_ = "json" if as_json else format_ or "table"
     names = dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())
     chosen = [column(name) for name in names]
-    by = column(sort.removeprefix("-")) if sort.removeprefix("-") else None
+    by = column(sort.removeprefix("-")) if sort else None
     wanted = {
         "Benchmark": benchmark,
         "Scenario": known_scenario(scenario).name if scenario else None,
@@ -143,6 +143,8 @@ def command(
             line.close()
     if by is not None:
         listed = in_order(listed, by, descending=sort.startswith("-"))[:limit]
+    if not chosen and format_ == "table" and any(one.run.note for one in listed):
+        shown.append(column("note"))
     print_runs(listed, shown, format_, drop=None if chosen else LEAST_IMPORTANT)
     for problem in unreadable.values():
         click.echo(f"mlrepo: {problem}", err=True)

@@ -27,7 +27,7 @@ _TABLE = (
     "validity",
     "tags",
 )
-LEAST_IMPORTANT = ("tags", "backend", "system", "benchmark", "mode")
+LEAST_IMPORTANT = ("note", "tags", "backend", "system", "benchmark", "mode")
 
 
 def default_columns(format_: str, *, withdrawn: bool = False) -> list[ListColumn]:
@@ -66,7 +66,7 @@ def print_runs(
             [_heading(name) for name in names],
             list(zip(*(map(_cells(column), listed) for column in columns), strict=True)),
             right=[i for i, column in enumerate(columns) if column.is_number],
-            drop=[_heading(name) for name in (drop or names[:0:-1])],
+            drop=[_heading(name) for name in (drop or names[:0:-1]) if name in names],
             tail=_heading("run") if "run" in names else "",
         )
         if "validity" in names:
