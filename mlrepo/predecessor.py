@@ -75,7 +75,7 @@ _ANSWERED_OPTIONS: Mapping[str, str] = {
     "cache": "mlrepo dataset prepare NAME",
     "data-format": "--layout nchw or --layout nhwc",
     "mlperf_conf": "--round ROUND (mlrepo writes the round's own)",
-    "output": "mlrepo show RUN --log NAME",
+    "output": "mlrepo export DIR",
 }
 
 FLAGS: tuple[Word, ...] = (
@@ -215,7 +215,7 @@ COMMANDS: tuple[Line, ...] = (
     Line("ck install package --tags=model", "mlrepo model fetch NAME", "`mlrepo model list`"),
     Line("ck install package [--tags=TAGS]", "mlrepo bench prereq --backend NAME"),
     Line("ck detect soft --full_path=FILE", "mlrepo init DIR --adopt"),
-    Line("ck locate env [--tags=TAGS]", "git rev-parse --show-toplevel"),
+    Line("ck locate env [--tags=TAGS]", "mlrepo path"),
     Line("ck show env [--tags=TAGS]", "mlrepo bench list"),
     Line("ck detect platform.os --platform_init_uoa=PROFILE", "mlrepo platform use PROFILE"),
     Line("ck detect platform", "mlrepo system detect"),
@@ -251,6 +251,8 @@ COMMANDS: tuple[Line, ...] = (
     Line("ck replay experiment", "mlrepo bench replay RUN"),
     Line("ck ls experiment", "mlrepo log"),
     Line("ck find experiment:NAME", "mlrepo log --experiment NAME"),
+    Line("ck rm experiment:NAME", "mlrepo run withdraw RUN --why TEXT", "nothing is deleted"),
+    Line("ck ren experiment:NAME :NEW", "mlrepo experiment rename NAME NEW"),
     Line("ck help", "mlrepo help"),
     Line("ck version", "mlrepo --version"),
 )

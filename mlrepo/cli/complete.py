@@ -163,6 +163,24 @@ def _values(ctx: click.Context) -> Iterable[str]:
     return next((setting.choices for setting in SETTINGS if setting.key == key), ())
 
 
+def _columns(ctx: click.Context) -> Iterable[str]:
+    from mlrepo.report.listing import COLUMNS
+
+    return COLUMNS
+
+
+def _loadgen_settings(ctx: click.Context) -> Iterable[str]:
+    from mlrepo.logs.user_conf import KEYS
+
+    return (f"{key}=" for key in KEYS)
+
+
+def _backend_options(ctx: click.Context) -> Iterable[str]:
+    from mlrepo.backends.capabilities import capabilities_of
+
+    return (f"{name}=" for name in capabilities_of(ctx.params["backend"]).options)
+
+
 def _rules(ctx: click.Context) -> Iterable[str]:
     from mlrepo.checker.rules import RULES
 
@@ -267,6 +285,13 @@ _SOURCES: dict[str, Source] = {
     "dataset verify name": _datasets,
     "--device": _words("cpu", "cuda", "gpu", "npu"),
     "--precision": _words("fp32", "bf16", "fp16", "int8"),
+    "--backend-opt": _backend_options,
+    "bench run --set": _loadgen_settings,
+    "--columns": _columns,
+    "--sort": _columns,
+    "--from": _experiments,
+    "--from-tree": _files,
+    "old": _experiments,
     "key": _settings,
     "value": _values,
     "--explain": _rules,

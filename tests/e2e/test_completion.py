@@ -65,6 +65,11 @@ def offered(
         ("check --explain performance-v", ["performance-validity"]),
         ("help bench su", ["suite"]),
         ("show ", ["latest"]),
+        ("run withdraw lat", ["latest"]),
+        ("experiment rename ", ["box"]),
+        ("log --sort res", ["result"]),
+        ("bench run --backend tvm-onnx --backend-opt mc", ["mcpu="]),
+        ("bench run --set min_d", ["min_duration="]),
     ],
 )
 def test_names_are_offered(offered: object, words: str, some: list[str]) -> None:

@@ -52,7 +52,7 @@ def test_the_page_is_made_of_the_table() -> None:
             "mlrepo init there --submitter NAME --division open",
         ),
         ("ck install package --tags=lib,python-package,onnx", "mlrepo bench prereq --backend NAME"),
-        ("ck locate env --tags=mlperf,inference,results", "git rev-parse --show-toplevel"),
+        ("ck locate env --tags=mlperf,inference,results", "mlrepo path"),
         ("ck detect soft --tags=a --full_path=/x/README.md", "mlrepo init DIR --adopt"),
         ("ck detect platform.os --platform_init_uoa=rpi4", "mlrepo platform use rpi4"),
         ("ck ls platform.init", "mlrepo platform list"),
