@@ -18,8 +18,8 @@ _LEAST_OF_COMMIT = 6
 def named_run(runs: Sequence[RecordedRun], text: str) -> RecordedRun:
     """Return the run that ``text`` names.
 
-    ``latest`` is the newest run that counts, ``latest~2`` the second before it. The "…" with which
-    tables shorten an id is ignored.
+    ``latest`` is the newest run that counts, ``latest~2`` the second before it. After the "…" with
+    which tables shorten ids comes the end of one.
 
     Parameters
     ----------
@@ -35,12 +35,15 @@ def named_run(runs: Sequence[RecordedRun], text: str) -> RecordedRun:
     if latest := _LATEST.match(text):
         return _before_latest(counting, text, int(latest[1] or "~" in text), any_run=bool(runs))
     wanted = text.lower().removeprefix("…")
-    found = [
-        run
-        for run in runs
-        if wanted in run.run.lower()
-        or (len(wanted) >= _LEAST_OF_COMMIT and run.commit.startswith(wanted))
-    ]
+    if wanted != text.lower():
+        found = [run for run in runs if run.run.endswith(wanted)]
+    else:
+        found = [
+            run
+            for run in runs
+            if wanted in run.run.lower()
+            or (len(wanted) >= _LEAST_OF_COMMIT and run.commit.startswith(wanted))
+        ]
     exact = [run for run in found if run.run.lower() == wanted]
     if len(exact) == 1 or len(found) == 1:
         return (exact or found)[0]
@@ -65,9 +68,13 @@ def _before_latest(
             f"No recorded run matches {text!r}.", hint=_no_run(counting, any_run=any_run)
         )
     raise UserError(
-        f"There is no run {text!r}: only {len(counting)} runs are recorded.",
+        f"There is no run {text!r}: only {_number(len(counting))} recorded.",
         hint=f"The oldest one is latest~{len(counting) - 1}; `mlrepo log` lists the runs.",
     )
+
+
+def _number(runs: int) -> str:
+    return "1 run is" if runs == 1 else f"{runs} runs are"
 
 
 def _no_run(counting: Sequence[RecordedRun], *, any_run: bool) -> str:

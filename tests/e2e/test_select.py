@@ -146,6 +146,7 @@ def test_two_clones_pack_the_same_bytes(selected: Path, tmp_path: Path) -> None:
             assert done["sha256"] == hashlib.sha256(data).hexdigest()
             packed.append((data, (clone / f"{name}.manifest.json").read_bytes()))
         assert packed[0] == packed[1]
+    assert git(clones[0], "status", "--porcelain") == ""  # Git ignores what is packed here
     files = branch_files(selected, "submission/v6.1")
     manifest = json.loads((clones[0] / "a.zip.manifest.json").read_text())
     assert {file["path"] for file in manifest["files"]} == set(files)

@@ -158,6 +158,16 @@ def test_links_within_and_modes_are_kept(results: ResultsRepository, tmp_path: P
     assert os.access(tmp_path / "out/open/run.sh", os.X_OK)
 
 
+def test_a_full_disk_leaves_nothing(recorder: Recorder, small_mount: Path) -> None:
+    """Neither the directory nor a part of it, and the message says what to do."""
+    run = _record(recorder, 1)
+    (small_mount / "filling").write_bytes(b"x" * ((4 << 20) - 8192))
+    with pytest.raises(UserError, match="No space left") as caught:
+        export(recorder.repository, [run_source(recorder.repository, run)], small_mount / "out")
+    assert "Make room" in caught.value.hint
+    assert [path.name for path in small_mount.iterdir()] == ["filling"]
+
+
 def test_git_ignores_what_is_written_into_the_working_tree(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.disk import disk_words, readable_size, size_below
 from mlrepo.repository.raw_copy import copy_logs
 from mlrepo.repository.raw_store import RawStore
+from tests.samples import git
 
 
 def _store(root: Path, tmp_path: Path, *texts: bytes) -> tuple[RawStore, list[str]]:
@@ -66,6 +67,8 @@ def test_what_was_lost_comes_back(
     away = tmp_path / "away"
     assert main(["raw", "backup", str(away)]) == 0
     assert "copied 1 log (3000 bytes)" in capsys.readouterr().out
+    assert main(["raw", "backup", "inside"]) == 0
+    assert git(results.root, "status", "--porcelain") == ""
     (store.root / one).unlink()
     assert main(["raw", "restore", str(away)]) == 0
     assert hashlib.sha256((store.root / one).read_bytes()).hexdigest() == one

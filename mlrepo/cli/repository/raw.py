@@ -105,10 +105,15 @@ def backup(directory: Path, as_json: bool) -> int:
     Example:
       mlrepo raw backup /mnt/backup/raw
     """
+    from mlrepo.repository.ignored import ignore_here
     from mlrepo.repository.raw_store import RawStore
 
-    here = RawStore(current_repository().store / "raw")
-    return _copy(here, RawStore(directory), directory, as_json=as_json)
+    repository = current_repository()
+    code = _copy(
+        RawStore(repository.store / "raw"), RawStore(directory), directory, as_json=as_json
+    )
+    ignore_here(repository, directory)
+    return code
 
 
 @command.command("restore")

@@ -75,6 +75,7 @@ def command(
     """
     from mlrepo.cli.submission.rendering.reading import verdict_line
     from mlrepo.exchange.pack import pack
+    from mlrepo.repository.ignored import ignore_here
 
     if passphrase_file is not None and not encrypt:
         raise UserError("--passphrase-file belongs to --encrypt.", hint="Add --encrypt.")
@@ -89,6 +90,8 @@ def command(
         allow_invalid=allow_invalid,
         workers=usable_cpus(),
     )
+    for path in (packed.path, packed.manifest):
+        ignore_here(repository, path)
     if as_json:
         print_json("mlrepo.pack/1", _values(packed))
         return
