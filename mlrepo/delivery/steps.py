@@ -85,6 +85,8 @@ class DeliveryPlan:
         The branch of the fork; empty for the usual name.
     profile:
         ``strict`` or ``official``: by which verdict the submission must be valid.
+    replace:
+        Whether a submission is replaced on whose selection this one does not build.
     draft:
         Whether the pull request is opened as a draft.
     dry_run:
@@ -106,6 +108,7 @@ class DeliveryPlan:
     target: str
     branch: str
     profile: str
+    replace: bool
     draft: bool
     dry_run: bool
     wait: float

@@ -42,6 +42,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import locked
 from mlrepo.repository.official import OfficialCopy
 from mlrepo.repository.outgoing import Outgoing, held_by
+from mlrepo.repository.submission_branch import builds_on
 
 _Made = TypeVar("_Made")
 
@@ -222,11 +223,23 @@ class Submitting:
         official = copy.remote(copy.url, forge.access)
         if tip and copy.holds_exactly(tip, selection.roots) and official.has(f"{tip}^1"):
             commit, state = tip, DONE_BEFORE
-        elif tip and not copy.made_by_mlrepo(tip):
+        elif tip and not (before := copy.selection_of(tip)):
             raise UserError(
                 f"The branch {self.done.branch} of {self.done.fork} is at {tip[:10]}, which "
                 "mlrepo did not make: somebody works on it.",
                 hint="Look at it first; --branch NAME submits on another branch.",
+            )
+        elif (
+            tip
+            and not self.plan.replace
+            and not builds_on(self.repository, selection.commit, before)
+        ):
+            raise UserError(
+                f"The branch {self.done.branch} of {self.done.fork} holds the selection "
+                f"{before[:10]}, on which yours ({selection.commit[:10]}) does not build: somebody "
+                "submitted another one, perhaps a newer one.",
+                hint="`git fetch` what your colleagues selected, then `mlrepo select` again; or "
+                "replace theirs by yours: --replace.",
             )
         else:
             date = copy.date_of(selection.commit)

@@ -170,12 +170,12 @@ class OfficialCopy:
             for path, _ in self._changed(commit)
         )
 
-    def made_by_mlrepo(self, commit: str) -> bool:
-        """Return whether mlrepo made the commit as a submission, rather than someone on top."""
+    def selection_of(self, commit: str) -> str:
+        """Return the selection that mlrepo made a commit from; '' for anybody else's commit."""
         trailers = self._git(
             "show", "--no-patch", f"--format=%(trailers:key={SELECTION_TRAILER},valueonly)", commit
         )
-        return bool(trailers.strip()) and len(self.parents(commit)) == 1
+        return trailers.strip() if len(self.parents(commit)) == 1 else ""
 
     def changes(self, commit: str) -> Changes:
         """Return how many files the commit adds, changes and deletes."""

@@ -70,7 +70,11 @@ def ref_of(round_name: str) -> str:
 
 
 def read_submission(repository: ResultsRepository, round_name: str) -> SubmissionCommit | None:
-    """Return the tip of the branch: the local one, else the only one fetched; None without any."""
+    """Return the newest selection of the round; None without any.
+
+    It is the tip of the local branch, or a fetched one that builds on it: whoever fetched what a
+    colleague selected continues from there. Without a local branch it is the only one fetched.
+    """
     repo = repository.git
     tip = _tip(repository, round_name)
     return None if tip is None else _commit(repo, tip)
@@ -157,13 +161,48 @@ def _put(
     return _commit(repo, commit)
 
 
+def gone_apart(repository: ResultsRepository, round_name: str) -> str:
+    """Return the name of a fetched branch that the selection here does not hold, or ''.
+
+    Somebody else selected meanwhile, and neither of the two selections builds on the other.
+    """
+    tip = _tip(repository, round_name)
+    for name, oid in _fetched(repository, round_name).items():
+        if tip is not None and oid != tip and not repository.git.descendant_of(tip, oid):
+            return name.removeprefix("refs/remotes/")
+    return ""
+
+
+def builds_on(repository: ResultsRepository, commit: str, earlier: str) -> bool:
+    """Return whether a commit is another one, or has it in its history here."""
+    import pygit2
+
+    if commit == earlier:
+        return True
+    try:
+        return repository.git.descendant_of(commit, earlier)
+    except (ValueError, pygit2.GitError):  # it is not in this repository
+        return False
+
+
 def _tip(repository: ResultsRepository, round_name: str) -> pygit2.Oid | None:
-    local = read_tip(repository, ref_of(round_name))
-    if local is not None:
-        return local
+    """Return the newest selection: the local one, or a fetched one that builds on it."""
+    tip = read_tip(repository, ref_of(round_name))
+    fetched = _fetched(repository, round_name)
+    if tip is None:
+        return next(iter(fetched.values())) if len(fetched) == 1 else None
+    for oid in fetched.values():
+        if repository.git.descendant_of(oid, tip):
+            tip = oid
+    return tip
+
+
+def _fetched(repository: ResultsRepository, round_name: str) -> dict[str, pygit2.Oid]:
+    """Return the fetched branches of the round's selection, by full name."""
     pattern = re.compile(rf"refs/remotes/[^/]+/{re.escape(branch_of(round_name))}")
-    fetched = [name for name in reference_names(repository) if pattern.fullmatch(name)]
-    return read_tip(repository, fetched[0]) if len(fetched) == 1 else None
+    names = (name for name in reference_names(repository) if pattern.fullmatch(name))
+    tips = {name: read_tip(repository, name) for name in names}
+    return {name: oid for name, oid in tips.items() if oid is not None}
 
 
 def _commit(repo: pygit2.Repository, oid: pygit2.Oid) -> SubmissionCommit:

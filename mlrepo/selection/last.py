@@ -12,7 +12,7 @@ from mlrepo.proposal.selected import listed_in
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_record, recorded_runs
-from mlrepo.repository.submission_branch import read_submission
+from mlrepo.repository.submission_branch import branch_of, gone_apart, read_submission
 from mlrepo.rounds import Round
 from mlrepo.selection.choose import ChosenResult, SelectableRun
 from mlrepo.shell import quoted
@@ -154,3 +154,16 @@ class LastSelection:
         performance, accuracy = found.pop(PERFORMANCE), found.pop(ACCURACY)
         place = RepoPath.parse(path)
         return ChosenResult(place, place.name, performance, accuracy, tuple(found.values()))
+
+
+def notes_on_others(repository: ResultsRepository, round_: Round) -> list[str]:
+    """Return a note where a colleague's fetched selection and the one here went apart."""
+    other = gone_apart(repository, round_.name)
+    if not other:
+        return []
+    branch = branch_of(round_.name)
+    return [
+        f"{other} holds a selection on which {branch} here does not build: a colleague selected "
+        f"meanwhile. To continue from theirs: `git branch --force {branch} {other}`, and select "
+        "again."
+    ]

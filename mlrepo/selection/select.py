@@ -33,7 +33,7 @@ from mlrepo.selection.choose import Chooser, ChosenResult, LeftOut
 from mlrepo.selection.compose import ComposedSubmission, Composer
 from mlrepo.selection.follows import Follows
 from mlrepo.selection.infer import inferable
-from mlrepo.selection.last import LastSelection, RunsById, result_key
+from mlrepo.selection.last import LastSelection, RunsById, notes_on_others, result_key
 from mlrepo.selection.proof import why_not_proved
 from mlrepo.selection.ready_plan import ReadyPlan, plan_ready, refuse_collision
 from mlrepo.selection.wanted import Wanted, dropped_paths
@@ -131,6 +131,7 @@ def plan_selection(
     )
     refuse_collision(ready, {*decided.results, *(str(one.path) for one in also_recorded)})
     notes = [*_infer(decided, last, wanted, follows, ready.paths), *ready.notes]
+    notes += notes_on_others(repository, round_)
     results = [decided.results[path] for path in sorted(decided.results)]
     composer = Composer(
         round_,

@@ -216,6 +216,20 @@ def test_work_of_others_on_the_branch_is_never_overwritten(world: World, tmp_pat
     assert tip(world.fork, BRANCH) == theirs
 
 
+def test_an_old_clone_does_not_replace_a_newer_submission(world: World, tmp_path: Path) -> None:
+    """What is submitted must build on what was; --replace is for those who know better."""
+    old = tip(world.root / ".git", f"submission/{ROUND}")
+    select(world.root, tmp_path / "tree", text="Calibrated again.\n")
+    world.submit()
+    newer = tip(world.fork, BRANCH)
+    git(world.root, "update-ref", f"refs/heads/submission/{ROUND}", old)
+    world.submit(code=2).says("does not build", "git fetch", "--replace")
+    assert tip(world.fork, BRANCH) == newer
+    world.submit("--replace")
+    assert tip(world.fork, BRANCH) != newer
+    one_of_each(world)
+
+
 def test_whoever_may_push_to_the_official_repository_needs_no_fork(world: World) -> None:
     """The branch goes into the official repository itself."""
     world.server.may_push = lambda login, full_name: True

@@ -12,7 +12,14 @@ from mlrepo.proposal.selected import SelectedRun, read_selection, selection_mess
 from mlrepo.repository.commit_view import DIRECTORY, Existing, view_head
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
-from mlrepo.repository.submission_branch import SubmissionCommit, write_submission
+from mlrepo.repository.submission_branch import (
+    SubmissionCommit,
+    builds_on,
+    gone_apart,
+    write_submission,
+)
+from mlrepo.rounds import SHIPPED
+from mlrepo.selection.last import notes_on_others
 from tests.git.test_recording import clone
 from tests.samples import git, sample_run_id
 
@@ -71,6 +78,41 @@ def test_a_colleague_goes_on_from_what_was_fetched(
     second = _select(other, _content(one="1"), 2)
     assert git(other.root, "rev-parse", "submission/v6.1^").strip() == first.commit
     assert read_selection(other, "v6.1").commit == second.commit
+
+
+def test_a_clone_that_is_weeks_old_continues_from_what_it_fetches(
+    results: ResultsRepository, tmp_path: Path
+) -> None:
+    """Its own branch is behind: the fetched one counts, and the next selection builds on it."""
+    _select(results, _content(one="1"), 1)
+    other = find_repository(clone(results.root, tmp_path / "other"))
+    git(other.root, "branch", "submission/v6.1", "origin/submission/v6.1")
+    newer = _select(results, _content(one="2"), 1)
+    git(other.root, "fetch", "--quiet")
+    assert read_selection(other, "v6.1").commit == newer.commit
+    assert gone_apart(other, "v6.1") == ""
+    own = _select(other, _content(one="3"), 1)
+    assert git(other.root, "rev-parse", "submission/v6.1^").strip() == newer.commit
+    assert builds_on(other, own.commit, newer.commit)
+    assert not builds_on(other, newer.commit, own.commit)
+    assert not builds_on(results, newer.commit, own.commit)
+
+
+def test_two_who_select_at_once_learn_of_each_other(
+    results: ResultsRepository, tmp_path: Path
+) -> None:
+    """Neither selection is lost or taken for the other; the way out is a command of Git."""
+    _select(results, _content(one="1"), 1)
+    other = find_repository(clone(results.root, tmp_path / "other"))
+    own = _select(other, _content(one="mine"), 1)
+    _select(results, _content(one="theirs"), 1)
+    git(other.root, "fetch", "--quiet")
+    assert read_selection(other, "v6.1").commit == own.commit
+    assert gone_apart(other, "v6.1") == "origin/submission/v6.1"
+    [note] = notes_on_others(other, SHIPPED["v6.1"])
+    command = note.partition("`git ")[2].partition("`")[0].split()
+    git(other.root, *command)
+    assert gone_apart(other, "v6.1") == ""
 
 
 def test_what_is_no_selection_is_refused(results: ResultsRepository) -> None:

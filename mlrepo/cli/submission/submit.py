@@ -56,6 +56,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="By which verdict of `mlrepo check` the submission must be valid.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Replace a submission on whose selection yours does not build.",
+)
 @click.option("--ready", is_flag=True, help="Open the pull request for review, not as a draft.")
 @click.option(
     "--dry-run",
@@ -91,6 +96,7 @@ def command(
     fork: str | None,
     branch: str | None,
     profile: str,
+    replace: bool,
     ready: bool,
     dry_run: bool,
     yes: bool,
@@ -163,6 +169,7 @@ def command(
             target=settings.require("official.branch").value,
             branch=_branch(branch),
             profile=profile,
+            replace=replace,
             draft=not ready,
             dry_run=dry_run,
             wait=wait,
