@@ -191,7 +191,6 @@ def _compose(
             tip,
             [*before.values()],
             [*now.values()],
-            files,
             planned.descriptions,
         ).layout()
     return _Change(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, logs_of, place_of, user_conf_path
-from mlrepo.layout.place import followed_benchmark, place_or_say_why
+from mlrepo.layout.place import UNFIT, decide_placement, followed_benchmark, lay_out
 from mlrepo.paths import RepoPath
-from mlrepo.record import RunRecord
+from mlrepo.record import IMPORTED_TAG, NO_RESULT_TAGS, VALID, Placement, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_record, read_system, readable_record
 from mlrepo.repository.recorder import RUNS, Tip
@@ -39,13 +39,11 @@ class NewLayout:
 
 @dataclass
 class _Replayed:
-    """The tip as it is while the runs of one result are placed again, one after the other."""
+    """The tip as it is while the runs that get a place are laid out in it."""
 
     tip: Tip
     blobs: dict[RepoPath, str | None]
-    acts: Mapping[RepoPath, bytes]
     files: dict[RepoPath, bytes] = field(default_factory=dict)
-    placed: list[str] = field(default_factory=list)
 
     def blob_id(self, path: RepoPath) -> str | None:
         """Return the object id of a file, or None; the path itself for a generated file."""
@@ -55,18 +53,17 @@ class _Replayed:
 
     def read(self, path: RepoPath) -> bytes | None:
         """Return the content of a file, or None."""
-        if path in self.files or path in self.acts:
-            return self.files.get(path) or self.acts.get(path)
+        if path in self.files:
+            return self.files[path]
         return None if self.blobs.get(path, "") is None else self.tip.read(path)
 
     def run_ids(self) -> Sequence[str]:
-        """Return the ids of the runs placed so far, newest first."""
-        return self.placed[::-1]
+        """Return the ids of all runs, newest first."""
+        return self.tip.run_ids()
 
-    def entries(self, path: RepoPath) -> set[str]:
-        """Return the names in a directory of acts; none if there is none."""
-        new = {act.name for act in self.acts if act.parts[:-1] == path.parts}
-        return {*self.tip.entries(path), *new}
+    def entries(self, path: RepoPath) -> Mapping[str, str]:
+        """Return the names in a directory; none if there is none."""
+        return self.tip.entries(path)
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,6 @@ class Redecided:
     before, now:
         All runs of the branch, hidden ones too, without and with the acts. Those that are not the
         same in both are touched.
-    acts:
-        The files of the acts, which the tip does not have yet.
     descriptions:
         The descriptions of the systems that runs are moved to, by run.
     """
@@ -91,8 +86,8 @@ class Redecided:
     tip: Tip
     before: Sequence[RecordedRun]
     now: Sequence[RecordedRun]
-    acts: Mapping[RepoPath, bytes]
     descriptions: Mapping[str, bytes] = field(default_factory=dict)
+    _records: dict[tuple[object, ...], RunRecord | None] = field(default_factory=dict, repr=False)
 
     def layout(self) -> NewLayout:
         """Place the runs of each result again, oldest first, by the usual rules.
@@ -134,15 +129,15 @@ class Redecided:
     def _decide(self, path: RepoPath, round_: Round, place: Place) -> NewLayout:
         tip = self.tip
         was, runs = self._runs_in(path, round_, self.before), self._runs_in(path, round_, self.now)
+        placed = self._placed(runs, round_)
         paths = {each for _, record in (*was, *runs) for each in _laid_out(record, round_)}
-        view = _Replayed(tip, dict.fromkeys(paths, None), self.acts)
-        for run, record in runs:
-            if not run.curation.hidden and self.experiment not in run.curation.left:
-                self._place(run, record, round_, view)
+        view = _Replayed(tip, dict.fromkeys(paths, None))
+        for run, record, placement in placed:
+            self._lay_out(run, record, placement, round_, view)
         system = round_.layout.system_file(place)
         if tip.blob_id(system) is not None:
             view.files.pop(system, None)  # the newest run of any result of the system wrote it
-            if not view.placed and not _others(tip, path):
+            if not placed and not _others(tip, path):
                 view.blobs[system] = None
         files = {to: data for to, data in view.files.items() if tip.read(to) != data}
         blobs = {
@@ -152,37 +147,83 @@ class Redecided:
         }
         return NewLayout(blobs, files, tuple(_replaced(tip, view, [*was, *runs], round_)))
 
-    def _place(self, run: RecordedRun, record: RunRecord, round_: Round, view: _Replayed) -> None:
-        placed = place_or_say_why(
-            record,
-            round_,
-            view,
-            system_json=self.descriptions.get(run.run) or read_system(self.repository, run),
-            force=record.placement.forced,
-            follows=followed_benchmark(record.benchmark),
-        )
-        if placed.placement.placed:
-            view.blobs |= {to: self.tip.blob_id(source) for to, source in placed.links.items()}
-            view.files |= placed.files
-            view.placed.append(record.run)
+    def _placed(
+        self, runs: Iterable[tuple[RecordedRun, RunRecord]], round_: Round
+    ) -> list[tuple[RecordedRun, RunRecord, Placement]]:
+        """Return the runs that have a place when all were placed one after the other."""
+        standing: dict[RepoPath, tuple[RecordedRun, RunRecord, Placement]] = {}
+
+        def in_place(directory: RepoPath) -> RunRecord | None:
+            found = standing.get(directory)
+            return None if found is None else found[1]
+
+        for run, record in runs:
+            if run.curation.hidden or self.experiment in run.curation.left:
+                continue
+            try:
+                placement = decide_placement(
+                    record, round_, in_place, force=record.placement.forced
+                )
+                directory = logs_directory(record, place_of(record), round_)
+            except UNFIT:  # it could not be laid out when it was recorded either
+                continue
+            if placement.placed:
+                standing.pop(directory, None)  # to come last
+                standing[directory] = run, record, placement
+        return list(standing.values())
+
+    def _lay_out(
+        self,
+        run: RecordedRun,
+        record: RunRecord,
+        placement: Placement,
+        round_: Round,
+        view: _Replayed,
+    ) -> None:
+        system = self.descriptions.get(run.run) or read_system(self.repository, run)
+        follows = followed_benchmark(record.benchmark)
+        try:
+            placed = lay_out(record, round_, view, placement, system_json=system, follows=follows)
+        except UNFIT:
+            return
+        view.blobs |= {to: self.tip.blob_id(source) for to, source in placed.links.items()}
+        view.files |= placed.files
 
     def _runs_in(
         self, path: RepoPath, round_: Round, runs: Iterable[RecordedRun]
     ) -> list[tuple[RecordedRun, RunRecord]]:
-        """Return the runs that belong to a result, oldest first, with their records."""
+        """Return the runs that may have a place in a result, oldest first, with their records."""
         found = []
         for run in sorted(runs, key=lambda run: run.run):
             # The trailers rule out most of ten thousand runs without their records.
             names = [run.trailer(name) for name in _RESULT]
             if names[0] != round_.name or not set(names[1:]) <= set(path.parts):
                 continue
-            record = readable_record(self.repository, run, {})
+            if not _may_have_place(run):
+                continue
+            record = self._record(run)
             try:
                 if record is not None and round_.layout.result_directory(place_of(record)) == path:
                     found.append((run, record))
             except UserError:  # names that no path can have
                 continue
         return found
+
+    def _record(self, run: RecordedRun) -> RunRecord | None:
+        """Return the record of a run, read once however often it is asked for."""
+        key = (run.run, tuple(act.id for act in run.curation.acts))
+        if key not in self._records:
+            self._records[key] = readable_record(self.repository, run, {})
+        return self._records[key]
+
+
+def _may_have_place(run: RecordedRun) -> bool:
+    """Return whether a run was placed, or could be: it is VALID and not a probe or import."""
+    committed = run.committed_trailers
+    if committed.get("MLRepo-Placed"):
+        return True
+    tags = {*NO_RESULT_TAGS, IMPORTED_TAG}
+    return committed.get("MLRepo-Validity") == VALID and tags.isdisjoint(run.tags)
 
 
 def _laid_out(record: RunRecord, round_: Round) -> Iterable[RepoPath]:

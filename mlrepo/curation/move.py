@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from mlrepo.backends.devices import CPU, Device
 from mlrepo.curation.decide import Decision, clean_text, decide
 from mlrepo.errors import UserError
 from mlrepo.record import configuration_digest
@@ -20,23 +22,13 @@ from mlrepo.repository.holders import holders_of
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.takeover import take_over
 from mlrepo.shell import quoted
-from mlrepo.systems.agreement import contradictions
+from mlrepo.systems.agreement import FieldMismatch
 from mlrepo.systems.description import read_description, sut_name
-from mlrepo.systems.machine import Fact
+from mlrepo.systems.hardware import match_hardware, recorded_facts
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
-# What a description and the facts of a run's host must agree on: which machine it is.
-_HARDWARE = (
-    "host_processor_model_name",
-    "host_processors_per_node",
-    "host_processor_core_count",
-    "host_memory_capacity",
-    "accelerators_per_node",
-    "accelerator_model_name",
-    "accelerator_memory_capacity",
-)
 # How a backend describes itself, as far as the configuration of a run has it.
 _WORDS = (
     "name",
@@ -83,13 +75,17 @@ def move_to_system(
         if run.trailer("System") == system:
             continue
         record = committed_record(repository, run)
-        differs = _differences(record, description)
+        differs = _contradictions(record, description)
         if differs and not any_system:
+            said = "; ".join(
+                f"{one.field} is {one.written!r} there and {one.detected!r} in the record"
+                for one in differs
+            )
             raise UserError(
-                f"The run {run.run} was not measured on {system}: {'; '.join(differs)}.",
-                hint=f"Correct systems/{system}/system.json if it is wrong (`mlrepo system detect` "
-                "says what is here), or name the right system; --any-system moves the run all "
-                "the same, and records what differs.",
+                f"systems/{quoted(system)}/system.json does not describe the machine that the run "
+                f"{run.run} was measured on: {said}.",
+                hint="Correct the description if it is wrong, or name the right system. With "
+                "--any-system the run is moved anyway, and the record and the selection say so.",
             )
         sut = sut_name(system, record.backend)
         values[run.run] = {
@@ -97,7 +93,8 @@ def move_to_system(
             "sut": sut,
             "configuration": configuration_on(record, sut),
             "placed": record.placement.path.replace(f"/{record.sut}/", f"/{sut}/", 1),
-            **({"differs": "; ".join(differs)} if differs else {}),
+            "fields": ",".join(one.field for one in differs),
+            "contradictions": json.dumps([asdict(one) for one in differs]) if differs else "",
         }
     return decide(
         repository,
@@ -201,15 +198,10 @@ def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield from combinations(names, size)
 
 
-def _differences(record: RunRecord, description: Mapping[str, object]) -> list[str]:
-    """Return how the machine of a record contradicts a system's description, for people."""
-    host = record.host.to_dict()
-    facts = {
-        name: Fact(str(host[name]), "the record")
-        for name in _HARDWARE
-        if str(host.get(name) or "").strip()
-    }
-    return [
-        f"{one.field} is {one.detected!r}, and {quoted(str(one.written))} in the description"
-        for one in contradictions(description, facts)
-    ]
+def _contradictions(
+    record: RunRecord, description: Mapping[str, object]
+) -> tuple[FieldMismatch, ...]:
+    """Return where the machine of a record contradicts a system's description."""
+    facts = recorded_facts(record.host, "the record")
+    on_accelerator = Device.parse(record.backend.device or CPU).kind != CPU
+    return match_hardware(description, facts, on_accelerator=on_accelerator).contradictions

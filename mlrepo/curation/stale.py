@@ -58,7 +58,7 @@ def refresh_layout(
         now = {r.run: r for r in recorded_runs(repository, hidden=True) if r.run in there}
         before = now | {run: _untouched(now[run]) for run in stale.runs if run in now}
         name = stale.experiment.name
-        layout = Redecided(repository, name, tip, [*before.values()], [*now.values()], {}).layout()
+        layout = Redecided(repository, name, tip, [*before.values()], [*now.values()]).layout()
         body = "\n".join(map(said_replaced, layout.replaced))
         message = message_of(f"Decide the layout of exp/{name} anew", body, [])
         return [_Refreshed(message, layout.files, layout.blobs, layout.replaced)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,25 +64,60 @@ def place_run(
     force: bool,
     follows: str = "",
 ) -> PlacedFiles:
-    """Decide on a run and lay out its files.
+    """Decide on a run as :func:`decide_placement` does, and lay out its files.
+
+    ``follows`` is the official benchmark whose rules a benchmark of another name follows.
+    """
+    placement = decide_placement(
+        record, round_, lambda directory: _run_standing_in(directory, tip), force=force
+    )
+    if not placement.placed:
+        return PlacedFiles(placement, {}, {})
+    return lay_out(record, round_, tip, placement, system_json=system_json, follows=follows)
+
+
+def decide_placement(
+    record: RunRecord,
+    round_: Round,
+    standing: Callable[[RepoPath], RunRecord | None],
+    *,
+    force: bool,
+) -> Placement:
+    """Decide whether a run gets a place.
 
     A run is eligible if it is VALID, belongs to the division, and has the configuration of the runs
     already placed in the same result. A newer eligible run replaces an older one of the same mode;
-    the older one stays in ``runs/`` and in history. ``follows`` is the official benchmark whose
-    rules a benchmark of another name follows.
+    the older one stays in ``runs/`` and in history. ``standing`` returns the run whose logs are in
+    a directory of the layout.
     """
     place = place_of(record)
-    directory = round_.layout.result_directory(place)
     no_result = why_no_result(record, round_)
-    refusal = no_result or _refusal(record, round_, tip, place)
+    refusal = no_result or _refusal(record, round_, standing, place)
     impossible = no_result or record.validity not in (VALID, "INVALID")
     if impossible or (refusal and not force):
-        return PlacedFiles(Placement(placed=False, reason=refusal), {}, {})
-    placement = Placement(placed=True, path=str(directory), reason=refusal, forced=bool(refusal))
+        return Placement(placed=False, reason=refusal)
+    directory = (
+        round_.layout.test_directory(place, record.test)
+        if record.test
+        else round_.layout.result_directory(place)
+    )
+    return Placement(placed=True, path=str(directory), reason=refusal, forced=bool(refusal))
+
+
+def lay_out(
+    record: RunRecord,
+    round_: Round,
+    tip: TreeView,
+    placement: Placement,
+    *,
+    system_json: bytes,
+    follows: str = "",
+) -> PlacedFiles:
+    """Return the files of a run that has a place."""
+    place = place_of(record)
     links = _links(record, round_, tip)
     if record.test:
-        target = round_.layout.test_directory(place, record.test)
-        return PlacedFiles(dataclasses.replace(placement, path=str(target)), links, {})
+        return PlacedFiles(placement, links, {})
     return PlacedFiles(
         placement,
         links,
@@ -125,13 +159,18 @@ def followed_benchmark(workload: str) -> str:
         return ""
 
 
-def _refusal(record: RunRecord, round_: Round, tip: TreeView, place: Place) -> str:
+def _refusal(
+    record: RunRecord,
+    round_: Round,
+    standing: Callable[[RepoPath], RunRecord | None],
+    place: Place,
+) -> str:
     refusal = why_not_eligible(record, round_)
     if refusal:
         return refusal
     for mode in MODES:
         try:
-            other = _run_standing_in(round_.layout.run_directory(place, mode), tip)
+            other = standing(round_.layout.run_directory(place, mode))
         except MlrepoError as error:  # for example, recorded by a newer mlrepo
             return f"the {mode} run in the same result cannot be compared: {error.message}"
         if other is not None and other.configuration != record.configuration:

@@ -25,7 +25,7 @@ from mlrepo.record import is_run_id
 from mlrepo.record.forms import plain_text
 
 if TYPE_CHECKING:
-    from mlrepo.record import RunRecord
+    from mlrepo.record import HostFacts, RunRecord
 
 SCHEMA = "mlrepo.act/1"
 ACTS = "acts"
@@ -61,7 +61,8 @@ class Act:
         The reason as the user gave it, and the committer's name and address.
     values:
         What the action sets: ``note``; ``add`` and ``remove``, tags with commas between them;
-        ``system``, ``sut``, ``configuration`` and ``placed``; ``experiment`` and ``from``.
+        ``system``, ``sut``, ``configuration``, ``placed``, ``fields`` and ``contradictions`` (of
+        the description by the host); ``experiment`` and ``from``.
     commit:
         Where it was found; '' for one that is not committed yet.
     """
@@ -212,6 +213,8 @@ class Curation:
 
 UNTOUCHED = Curation()
 
+# What the description of a run's system contradicts, of trailers that a move replaces or removes.
+_CONTRADICTED = "MLRepo-Contradicted"
 # The trailer that each value of a move replaces.
 _REPLACED = {
     "system": "MLRepo-System",
@@ -259,12 +262,16 @@ def curated(trailers: Mapping[str, str], acts: Iterable[Act]) -> tuple[Mapping[s
             tags += [tag for tag in dict.fromkeys(added) if tag not in tags]
         elif act.action in (MOVE, RENAME):
             now |= {_REPLACED[name]: act.values[name] for name in _REPLACED if act.values.get(name)}
+            if act.values.get("sut"):
+                now.pop(_CONTRADICTED, None)
+                now |= {_CONTRADICTED: act.values["fields"]} if act.values.get("fields") else {}
             left.add(act.run if act.action == RENAME else act.values.get("from", ""))
     now["MLRepo-Tags"] = ",".join(tags)
     left -= {"", now.get("MLRepo-Experiment", "")}
     if withdrawn or pruned:
         now["MLRepo-Placed"] = ""
-    replaced = {key: trailers.get(key, "") for key in now if now[key] != trailers.get(key, "")}
+    keys = {**trailers, **now}
+    replaced = {k: trailers.get(k, "") for k in keys if now.get(k, "") != trailers.get(k, "")}
     return now, Curation(tuple(mine), withdrawn, pruned, note, frozenset(left), replaced)
 
 
@@ -272,7 +279,7 @@ def curated_record(record: RunRecord, trailers: Mapping[str, str], curation: Cur
     """Return a record as acts have changed it, by what :func:`curated` returns for its run."""
     if not curation.acts:
         return record
-    sut = [act.values["sut"] for act in curation.acts if act.values.get("sut")]
+    moves = [act for act in curation.acts if act.values.get("sut")]
     placement, path = record.placement, trailers.get("MLRepo-Placed", record.placement.path)
     if path != placement.path:
         placement = replace(placement, placed=bool(path), path=path, reason=curation.why_hidden)
@@ -280,11 +287,24 @@ def curated_record(record: RunRecord, trailers: Mapping[str, str], curation: Cur
         record,
         placement=placement,
         system=trailers.get("MLRepo-System", record.system),
-        sut=sut[-1] if sut else record.sut,
+        sut=moves[-1].values["sut"] if moves else record.sut,
+        host=_moved_host(record.host, moves[-1]) if moves else record.host,
         experiment=trailers.get("MLRepo-Experiment", record.experiment),
         tags=tuple(tag for tag in trailers.get("MLRepo-Tags", "").split(",") if tag),
         configuration=trailers.get("MLRepo-Configuration", record.configuration),
     )
+
+
+def _moved_host(host: HostFacts, move: Act) -> HostFacts:
+    """Return the host with what the description that the run was moved to contradicts."""
+    from mlrepo.record import DescriptionFacts
+
+    try:
+        said = json.loads(move.values.get("contradictions") or "[]")
+        description = DescriptionFacts.from_dict({"compared": True, "contradictions": said})
+    except (ValueError, RecursionError):  # no mlrepo wrote it
+        description = DescriptionFacts()
+    return replace(host, description=description)
 
 
 def next_id(acts: Iterable[Act]) -> str:

@@ -130,14 +130,22 @@ def test_a_run_of_another_machine_is_not_moved(
     """Its number would be another machine's; an override is recorded with what differs."""
     _describe(results, "beta", host_processor_model_name=_EPYC)
     run = placed_run(recorder, 0, host=HostFacts(host_processor_model_name=_XEON)).run
-    with pytest.raises(UserError, match="was not measured on beta") as refused:
+    with pytest.raises(UserError, match="does not describe the machine") as refused:
         _move(results, run, system="beta")
     assert _EPYC in refused.value.message
     assert find_run(results, run).trailer("System") == "alpha"
     done = move_to_system(
         results, git_identity(results.root), [find_run(results, run)], "beta", any_system=True
     )
-    assert _XEON in done.acts[0].values["differs"]
+    assert _XEON in done.acts[0].values["contradictions"]
+    (said,) = load_record(results, find_run(results, run)).host.description.contradictions
+    assert (said.field, said.written) == ("host_processor_model_name", _EPYC)
+    assert find_run(results, run).trailer("Contradicted") == said.field
+    _describe(results, "gamma", host_processor_model_name=_XEON)
+    _move(results, run, system="gamma")
+    assert find_run(results, run).trailer("Contradicted") == ""
+    assert not load_record(results, find_run(results, run)).host.description.contradictions
+    assert _sound(results)
 
 
 def test_the_configuration_on_another_system_is_that_of_a_run_recorded_there() -> None:

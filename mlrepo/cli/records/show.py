@@ -31,7 +31,7 @@ _LOGS = {
 }
 
 # What an act sets that people want to see; the rest follows from it.
-_SHOWN = ("note", "add", "remove", "system", "experiment", "from", "differs")
+_SHOWN = ("note", "add", "remove", "system", "experiment", "from")
 _MOST_LINES = 60
 _TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Traceback")
 
