@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,25 +46,41 @@ class Tip:
     def blob_id(self, path: RepoPath) -> str | None:
         """Return the object id of the file at ``path``, or None."""
         with _reading():
-            oid = find_blob(self.repo, self.tree, path)
+            oid = self._find(path)
         return None if oid is None else str(oid)
 
     def read(self, path: RepoPath) -> bytes | None:
         """Return the content of the file at ``path``, or None."""
         with _reading():
-            oid = find_blob(self.repo, self.tree, path)
+            oid = self._find(path)
             return None if oid is None else read_blob(self.repo, oid)
 
     def run_ids(self) -> list[str]:
         """Return the ids of the runs recorded up to here, newest first."""
-        return sorted(self.entries(RepoPath((RUNS,))), reverse=True)
+        with _reading():
+            return sorted(self._runs, reverse=True)
+
+    def _find(self, path: RepoPath) -> pygit2.Oid | None:
+        if path.parts[0] != RUNS or len(path.parts) == 1:
+            return find_blob(self.repo, self.tree, path)
+        run = self._runs.get(path.parts[1])
+        return run if len(path.parts) == 2 else find_blob(self.repo, run, RepoPath(path.parts[2:]))
+
+    @functools.cached_property
+    def _runs(self) -> dict[str, pygit2.Oid]:
+        """The trees of all runs: libgit2 keeps no large tree, and parses it at each look-up."""
+        import pygit2
+
+        oid = find_blob(self.repo, self.tree, RepoPath((RUNS,)))
+        found = None if oid is None else self.repo[oid]
+        return {str(e.name): e.id for e in found} if isinstance(found, pygit2.Tree) else {}
 
     def entries(self, path: RepoPath) -> dict[str, str]:
         """Return the object ids of a directory's entries by name; none if there is none."""
         import pygit2
 
         with _reading():
-            oid = find_blob(self.repo, self.tree, path)
+            oid = self._find(path)
             found = None if oid is None else self.repo[oid]
             entries = found if isinstance(found, pygit2.Tree) else ()
             return {str(entry.name): str(entry.id) for entry in entries}
