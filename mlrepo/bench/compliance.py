@@ -9,7 +9,12 @@ from pathlib import Path
 from mlrepo.backends.devices import Device
 from mlrepo.bench.audit import PreparedTest, audit_config, audits_of, check_test
 from mlrepo.bench.matrix import RunsByResult
-from mlrepo.bench.recorded import CONFIGURING, Typed, completing, configuration_words
+from mlrepo.bench.recorded import (
+    CONFIGURING,
+    RequestedConfiguration,
+    completing,
+    configuration_words,
+)
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.compliance import compliance_test
@@ -208,7 +213,7 @@ class _References:
     def performance(self, request: BenchRequest, *, quick: bool) -> RecordedRun:
         if PERFORMANCE in self.given:
             return self._run(PERFORMANCE)
-        typed = Typed.of(self.bench, request)
+        typed = RequestedConfiguration.of(self.bench, request)
         found = self._journal.performance(self.identity, quick=quick, fits=typed.fits)
         if found is None:
             words = (word for option in _typed_words(request) for word in option)

@@ -27,11 +27,45 @@ from mlrepo.systems.noise import load_now
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 5.0
+# How long the rate of the warm-up is better known than that of the run.
+_FIRST_SECONDS = 2.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotStartedError(UserError):
     """The benchmark process could not be started, so there is nothing to record."""
+
+
+@dataclass(frozen=True)
+class RunLength:
+    """What decides how long LoadGen runs: a duration, or a number of samples at a rate.
+
+    Both are minimums: a run ends when it has had both. ``rate`` is the expected samples per second.
+    """
+
+    duration: float
+    samples: float
+    rate: float
+
+    @property
+    def seconds(self) -> float:
+        """The expected seconds."""
+        return max(self.duration, self.samples / self.rate if self.rate > 0 else 0.0)
+
+    @property
+    def why(self) -> str:
+        """What decides, in words."""
+        if self.seconds > self.duration:
+            rate = f"{self.rate:,.0f}" if self.rate >= 100 else f"{self.rate:.3g}"
+            return f"{self.samples:,.0f} samples at {rate}/s"
+        return f"it lasts at least {self.duration:,.6g} s"
+
+    def left(self, elapsed: float, samples: int) -> float:
+        """Return the expected seconds left: of the duration or of the samples, the larger."""
+        measured = samples > 0 and elapsed > _FIRST_SECONDS
+        rate = samples / elapsed if measured else self.rate
+        rest = max(0.0, self.samples - samples)
+        return max(0.0, self.duration - elapsed, rest / rate if rate > 0 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +87,8 @@ class Progress:
         Samples completed.
     steps:
         How much of the phase is done, in words: ``12 of 48 functions``.
+    length:
+        How long the run is expected to take, once that is known.
     """
 
     phase: str
@@ -61,6 +97,7 @@ class Progress:
     fraction: float | None = None
     left: float | None = None
     steps: str = ""
+    length: RunLength | None = None
 
 
 def execute(
@@ -168,19 +205,21 @@ def _progress(directory: Path) -> Progress:
     elapsed = max(0.0, time.time() - float(str(begin["time"])))
     samples = read_progress(directory)
     if phase == "compiling":
-        steps = f"{last['done']} of {last['total']} functions"
+        known = "total" in last
+        steps = f"{last['done']} of {last['total']} functions" if known else ""
         return Progress(phase, elapsed, samples, steps=steps)
-    if phase != "started":
-        return Progress(phase, elapsed, samples)
-    total, duration = last.get("total"), float(str(last.get("min_duration") or 0.0))
-    if isinstance(total, int) and total:
-        fraction = min(1.0, samples / total)
-        left = elapsed * (1 - fraction) / fraction if samples else None
-        return Progress(phase, elapsed, samples, fraction, left)
-    if duration > 0:
-        fraction = min(1.0, elapsed / duration)
-        return Progress(phase, elapsed, samples, fraction, max(0.0, duration - elapsed))
-    return Progress(phase, elapsed, samples)
+    length = _length_of(last)
+    if phase != "started" or length is None:
+        return Progress(phase, elapsed, samples, length=length)
+    left = length.left(elapsed, samples)
+    fraction = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
+    return Progress(phase, elapsed, samples, fraction, left, length=length)
+
+
+def _length_of(event: Mapping[str, object]) -> RunLength | None:
+    values = [event.get(name) for name in ("min_duration", "least_samples", "rate")]
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return RunLength(*numbers) if len(numbers) == len(values) else None
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -164,7 +164,7 @@ def differing_settings(
 
 
 @dataclass
-class Typed:
+class RequestedConfiguration:
     """What the user typed of a configuration: runs of another one are not those that are meant.
 
     A request that leaves the configuration open fits every run.
@@ -177,7 +177,7 @@ class Typed:
     _known: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, bench: Bench, request: BenchRequest) -> Typed:
+    def of(cls, bench: Bench, request: BenchRequest) -> RequestedConfiguration:
         """Return what was typed; the model's digest is computed only if a model was named."""
         digest = ""
         if request.model_file or request.model_variant:

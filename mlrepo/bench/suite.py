@@ -24,7 +24,7 @@ from mlrepo.bench.matrix import (
     runs_of,
     scenarios_of,
 )
-from mlrepo.bench.recorded import Typed, configuration_words, differing_settings
+from mlrepo.bench.recorded import RequestedConfiguration, configuration_words, differing_settings
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
 from mlrepo.errors import UserError
@@ -159,7 +159,7 @@ def plan_suite(
     for scenario in wanted:
         bench.check_settings(replace(request, scenario=scenario, mode=PERFORMANCE))
     with_tests = division != "open" if plan.compliance is None else plan.compliance
-    typed = Typed.of(bench, request)
+    typed = RequestedConfiguration.of(bench, request)
     planned: list[PlannedRun] = []
     for scenario in wanted:
         identity = identity_of(bench.settings, replace(request, scenario=scenario), backend)
@@ -202,7 +202,7 @@ def _is_needed(cell: Cell, plan: SuitePlan) -> bool:
 
 
 def _remarks(
-    bench: Bench, journal: RunsByResult, typed: Typed, steps: Sequence[PlannedRun]
+    bench: Bench, journal: RunsByResult, typed: RequestedConfiguration, steps: Sequence[PlannedRun]
 ) -> Iterator[str]:
     said: set[str] = set()
     for step in steps:

@@ -1,37 +1,21 @@
-"""Tables, JSON and progress for people and machines."""
+"""Tables, JSON and verdicts for people and machines."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.cli.screen import own
 from mlrepo.cli.table import no_room, output_width, table_lines
-from mlrepo.cli.verbosity import quiet
 
 if TYPE_CHECKING:
-    from mlrepo.bench.execute import Progress
     from mlrepo.record import RunRecord
 
-_PHASES = {
-    "starting": "starting",
-    "loading": "loading model and data",
-    "compiling": "compiling",
-    "warming": "warming up",
-    "comparing": "comparing scores",
-    "generating": "generating queries",
-    "started": "measuring",
-    "finished": "ending",
-    "failed": "ending",
-}
-# Return to the beginning of the line and clear it.
-_REDRAW = own("\r\033[K")
 # Longer lists are printed one entry per line.
 _MOST_INDENTED = 100
 
@@ -118,105 +102,3 @@ def print_headline(record: RunRecord) -> None:
     options = record.backend.options
     if isinstance(options, Mapping) and options.get("fallback"):
         click.echo(f"  note: a fallback compiled the model: {options['fallback']}")
-
-
-class ProgressLine:
-    """A progress line on stderr: redrawn on a terminal, otherwise one line per phase.
-
-    ``more`` returns text to append, such as the time left for all of the work.
-    """
-
-    def __init__(self, label: str, more: Callable[[Progress], str] | None = None) -> None:
-        self._label = label
-        self._more = more
-        self._phase = ""
-        self._terminal = sys.stderr.isatty()
-        self._quiet = quiet()
-        self._drawn = 0.0
-
-    def update(self, progress: Progress) -> None:
-        """Draw the progress, at most five times a second."""
-        if self._quiet:
-            return
-        changed = progress.phase != self._phase
-        self._phase = progress.phase
-        if not self._terminal:
-            if changed:
-                text = f"{self._label}: {_PHASES[progress.phase]}"
-                click.echo(text + self._rest(progress), err=True)
-            return
-        if not changed and time.monotonic() - self._drawn < 0.2:
-            return
-        self._drawn = time.monotonic()
-        text = f"{self._label}: {_PHASES[progress.phase]}  {progress.elapsed:.0f} s"
-        if progress.fraction is not None:
-            text += f"  {progress.fraction:4.0%}"
-        if progress.left is not None:
-            text += f"  {progress.left:.0f} s left"
-        if progress.samples:
-            text += f"  {progress.samples} samples"
-        text += self._rest(progress)
-        click.echo(f"{_REDRAW}{text}", err=True, nl=False)
-
-    def _rest(self, progress: Progress) -> str:
-        more = (progress.steps, self._more(progress) if self._more else "")
-        return "".join(f"  ({words})" for words in more if words)
-
-    def close(self) -> None:
-        """Remove the line."""
-        if self._terminal and self._phase:
-            click.echo(_REDRAW, err=True, nl=False)
-
-
-class StepLine:
-    """Progress on stderr of work of known size, with the time left; redrawn on a terminal only."""
-
-    def __init__(self, label: str, *, unit: str) -> None:
-        self._label, self._unit = label, unit
-        self._terminal = sys.stderr.isatty() and not quiet()
-        self._begin: tuple[float, int] | None = None
-        self._drawn = 0.0
-        if not self._terminal and not quiet():
-            click.echo(label, err=True)
-
-    def update(self, done: int, total: int | None) -> None:
-        """Draw how much is done, at most five times a second."""
-        now = time.monotonic()
-        if self._begin is None:
-            self._begin = (now, done)
-        if not self._terminal or (now - self._drawn < 0.2 and done != total):
-            return
-        self._drawn = now
-        text = f"{self._label}: {done:,} {self._unit}"
-        if total:
-            text += f" of {total:,} ({done / total:.0%})"
-            began, before = self._begin
-            if done > before:
-                text += f"  {(total - done) * (now - began) / (done - before):.0f} s left"
-        click.echo(f"{_REDRAW}{text}", err=True, nl=False)
-
-    def close(self) -> None:
-        """Remove the line."""
-        if self._terminal and self._begin is not None:
-            click.echo(_REDRAW, err=True, nl=False)
-
-
-class TextLine:
-    """A changing text on stderr, with the time left; redrawn on a terminal only."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._terminal = sys.stderr.isatty() and not quiet()
-        if not self._terminal and not quiet():
-            click.echo(label, err=True)
-
-    def update(self, text: str, left: float) -> None:
-        """Draw a text, and the estimated seconds left."""
-        if self._terminal:
-            shown = f"{self._label}: {text}  {max(0.0, left):.0f} s left"
-            click.echo(f"{_REDRAW}{shown}", err=True, nl=False)
-
-    def close(self) -> None:
-        """Remove the line."""
-        if self._terminal:
-            click.echo(_REDRAW, err=True, nl=False)

@@ -101,8 +101,7 @@ def execute(
     about = {
         "batch": pipeline.max_batch,
         "batch_seconds": {str(size): seconds for size, seconds in times.items()},
-        "total": _samples_to_judge(spec, settings, dataset),
-        "min_duration": settings.min_duration_ms / 1e3,
+        **_length(spec, workload, directory, queries, times),
         "agreement": agreed,
         "loadgen": installed_release(),
         "queries": str(queries),
@@ -278,10 +277,33 @@ def _batches(scenario: Scenario, most: int, query: int) -> list[int]:
     return sorted({1, min(most, query) if scenario.is_stream else most})
 
 
-def _samples_to_judge(spec: RunSpec, settings: Any, dataset: Dataset) -> int | None:
-    if spec.mode != ACCURACY:
-        return None
-    return settings.accuracy_sample_count_override or dataset.total
+def _length(
+    spec: RunSpec,
+    workload: Workload,
+    directory: Path,
+    queries: query_list.QueryList,
+    times: dict[int, float],
+) -> dict[str, float]:
+    """Return what decides how long a run takes, for people.
+
+    These are seconds and samples that it takes at least, and the expected samples per second. The
+    one query of Offline ends with its last sample, whatever the duration.
+    """
+    settings, scenario = _list_settings(spec, workload, directory), SCENARIOS[spec.scenario]
+    whole = spec.mode == ACCURACY or settings.performance_issue_unique or scenario.at_once
+    query = query_list.samples_per_query(settings, scenario)
+    least = queries.queries * queries.samples if whole else settings.min_query_count * query
+    rate = max(size / seconds for size, seconds in times.items())
+    if scenario.is_stream:
+        nearest = max((size for size in times if size <= query), default=min(times))
+        rate = nearest / times[nearest]
+    elif scenario.at_random:
+        rate = float(settings.server_target_qps)
+    return {
+        "min_duration": 0.0 if whole else settings.min_duration_ms / 1e3,
+        "least_samples": least,
+        "rate": rate,
+    }
 
 
 def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Array]) -> None:

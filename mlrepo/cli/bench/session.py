@@ -12,7 +12,8 @@ import click
 
 from mlrepo import account
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
-from mlrepo.cli.render import ProgressLine, print_headline
+from mlrepo.cli.progress import ProgressLine
+from mlrepo.cli.render import print_headline
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
@@ -172,11 +173,21 @@ def report_loadgen(bench: Bench) -> None:
 
 def run_one(bench: Bench, request: BenchRequest, label: str) -> ConcludedRun:
     """Execute and record a run, showing a progress line."""
-    line = ProgressLine(label)
+    line = ProgressLine(label, shorter=_shorter(request))
     try:
         return bench.run(request, line.update)
     finally:
         line.close()
+
+
+def _shorter(request: BenchRequest) -> str:
+    """Say how a run can be made shorter; '' if its length was typed, or is that of another run."""
+    from mlrepo.record import ACCURACY
+
+    if request.count or request.time or request.test or request.replays:
+        return ""
+    how = "--count N" if request.mode == ACCURACY else "--count N or --time SECONDS"
+    return f"{how} shortens it, and the result is then not valid for the round"
 
 
 def print_run(done: ConcludedRun) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,12 @@ from mlrepo.cli.bench.session import (
     typed_arguments,
 )
 from mlrepo.cli.models.words import model_words
-from mlrepo.cli.render import ProgressLine, print_headline, print_json, print_table
+from mlrepo.cli.progress import ProgressLine, duration_words
+from mlrepo.cli.render import print_headline, print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.record.plans import SuitePlan
 from mlrepo.record.request import argv
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.bench.conclude import ConcludedRun
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from mlrepo.bench.suite_run import Turn
     from mlrepo.record.request import Request
 
+# How a run of the suite ended that never began.
+_NOT_STARTED = "not started"
 _budget_option = click.option(
     "--budget", help="Start no run that would end later than this, such as 3h."
 )
@@ -56,10 +60,10 @@ def suite(
     trust_prefix: bool,
     as_json: bool,
 ) -> int:
-    """Run everything that the round asks of a benchmark, and record each run.
+    """Run everything that the round requires of a benchmark, and record each run.
 
-    Runs that Git has already are not repeated. Stopped in any way, `mlrepo bench resume` goes on
-    with the first run that has no VALID commit. Exit code: 0 all VALID, 1 otherwise.
+    Runs that Git has already are not repeated. Stopped in any way, `mlrepo bench resume`
+    continues with the first run that has no VALID commit. Exit code: 0 all VALID, 1 otherwise.
 
     \b
     Example:
@@ -154,19 +158,22 @@ def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
     from mlrepo.bench.suite_run import Renewal, run_suite
     from mlrepo.errors import UserError as Refused
 
-    codes: dict[int, int] = {}
+    begin = time.monotonic()
+    ended_as: dict[str, str] = {}
     done: list[dict[str, object]] = []
     lines: list[ProgressLine] = []
+    worst = 0
 
     def on_turn(turn: Turn) -> Callable[[Progress], None]:
         cell = turn.step.cell
         name = f"{planned.workload.name} {cell.scenario} {cell.name}"
-        begin = time.monotonic()
+        began = time.monotonic()
 
         def suite_left(progress: Progress) -> str:
-            spent = time.monotonic() - begin
+            spent = time.monotonic() - began
             mine = max(0.0, turn.step.seconds - spent) if progress.left is None else progress.left
-            return f"suite {_duration(max(0.0, turn.left - turn.step.seconds + mine))} left"
+            left = max(0.0, turn.left - turn.step.seconds + mine)
+            return f"suite {duration_words(left)} left"
 
         lines.append(ProgressLine(f"[{turn.number}/{turn.of}] {name}", more=suite_left))
         return lines[-1].update
@@ -183,19 +190,43 @@ def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:
             continue
         if isinstance(ended, Refused):
             click.echo(f"{name}: {ended.message}", err=True)
-            codes[len(lines)] = 1
+            ended_as[name] = _NOT_STARTED
             continue
         done.append(run_values(ended))
         if not as_json:
             _print_run(ended)
-        codes[len(lines)] = exit_code(ended.record.validity)  # a retry of a step replaces it
-        if codes[len(lines)] == 130:
+        ended_as[name] = ended.record.validity  # a retry of a step replaces it
+        worst = exit_code(ended.record.validity)
+        if worst == 130:
             click.echo("Stopped; `mlrepo bench resume` continues.", err=True)
             break
-    worst = max(codes.values(), default=0)
+    if worst != 130:
+        worst = int(any(how != "VALID" for how in ended_as.values()))
     if as_json:
         print_json("mlrepo.suite/1", {"plan": _plan_values(planned), "runs": done})
+    elif ended_as:
+        _print_summary(planned, ended_as, time.monotonic() - begin)
     return worst
+
+
+def _print_summary(planned: Suite, ended_as: Mapping[str, str], seconds: float) -> None:
+    """Print how many runs are VALID, which are not, and what to do next."""
+    names = [f"{step.cell.scenario} {step.cell.name}" for step in planned.wanted]
+    ended = {name: ended_as.get(name, "not run") for name in dict.fromkeys((*names, *ended_as))}
+    valid = sum(how == "VALID" for how in ended.values())
+    click.echo(f"{valid} of {len(ended)} VALID in {duration_words(seconds)}.")
+    for how in dict.fromkeys(how for how in ended.values() if how != "VALID"):
+        which = ", ".join(name for name, one in ended.items() if one == how)
+        click.echo(f"  {how}: {which}")
+    request = planned.bench.request
+    again = replace(planned.plan, rerun="invalid", auto=True, since="")
+    if valid == len(ended):
+        following = "mlrepo status"
+    elif "INVALID" in ended.values():
+        following = shell_command(argv(replace(request, plan=again)))
+    else:
+        following = "mlrepo bench resume"
+    click.echo(f"Next: {following}")
 
 
 def _print_run(done: ConcludedRun) -> None:
@@ -216,7 +247,7 @@ def _print_plan(planned: Suite) -> None:
                 step.cell.scenario,
                 step.cell.name,
                 step.cell.state if not step.wanted else f"{step.cell.state}, to run",
-                _duration(step.seconds) if step.wanted else "",
+                duration_words(step.seconds) if step.wanted else "",
             )
             for step in planned.steps
         ],
@@ -231,9 +262,9 @@ def _print_plan(planned: Suite) -> None:
         click.echo(remark)
     for choice in planned.choices:
         asked = " or ".join(choice)
-        click.echo(f"{planned.round.name} asks for {asked}: --scenario names the ones to run.")
+        click.echo(f"{planned.round.name} requires {asked}: --scenario names the ones to run.")
     wanted = len(planned.wanted)
-    click.echo(f"{wanted} of {len(planned.steps)} to run, about {_duration(planned.seconds)}.")
+    click.echo(f"{wanted} of {len(planned.steps)} to run, about {duration_words(planned.seconds)}.")
 
 
 def _plan_values(planned: Suite) -> list[dict[str, object]]:
@@ -246,9 +277,3 @@ def _plan_values(planned: Suite) -> list[dict[str, object]]:
         }
         for step in planned.steps
     ]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

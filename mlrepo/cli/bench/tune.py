@@ -10,7 +10,8 @@ import click
 from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import open_bench, typed_arguments
-from mlrepo.cli.render import TextLine, print_json, print_table
+from mlrepo.cli.progress import TextLine
+from mlrepo.cli.render import print_json, print_table
 from mlrepo.record.plans import TunePlan
 
 if TYPE_CHECKING:

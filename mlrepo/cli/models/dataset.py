@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.context import user_directory
-from mlrepo.cli.render import StepLine, print_json, print_table
+from mlrepo.cli.progress import StepLine
+from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.workloads.ways import WAY_NAMES
 

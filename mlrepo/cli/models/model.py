@@ -10,7 +10,8 @@ import click
 
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.models.quantize import quantize
-from mlrepo.cli.render import StepLine, print_json, print_table
+from mlrepo.cli.progress import StepLine
+from mlrepo.cli.render import print_json, print_table
 from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
 
 if TYPE_CHECKING:

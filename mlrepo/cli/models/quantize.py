@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from mlrepo.cli.context import user_directory
-from mlrepo.cli.render import StepLine, print_json
+from mlrepo.cli.progress import StepLine
+from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 
 # The names of mlrepo.workloads.quantize.METHODS, which is not imported just to print help.
@@ -60,9 +61,16 @@ def quantize(
     base = store.require(store.find(name))
     found = find_calibration(home, base, calibration, count)
     line = StepLine(f"calibrating {base.about.name}", unit="images")
+
+    def calibrated(done: int, total: int | None) -> None:
+        line.update(done, total)
+        if done == total:
+            line.begin(f"quantizing {base.about.name}")
+            line.update(0, None)
+
     try:
         stored = run(
-            store, base, variant or f"{base.about.variant}-int8", method, found, line.update
+            store, base, variant or f"{base.about.variant}-int8", method, found, calibrated
         )
     finally:
         line.close()

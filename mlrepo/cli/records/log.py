@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.context import current_repository
+from mlrepo.cli.progress import StepLine
 from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
-from mlrepo.cli.render import StepLine
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:

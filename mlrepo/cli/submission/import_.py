@@ -12,7 +12,8 @@ import click
 
 from mlrepo import __version__
 from mlrepo.cli.context import current_repository, not_empty, resolver
-from mlrepo.cli.render import StepLine, print_json, print_table, verdict
+from mlrepo.cli.progress import StepLine
+from mlrepo.cli.render import print_json, print_table, verdict
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
 from mlrepo.shell import shell_command
