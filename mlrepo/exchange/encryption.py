@@ -6,7 +6,7 @@ OpenSSL since 1.1.1::
 
     openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -md sha256 -in FILE.enc
 
-The format has no authentication: the manifest's SHA-256 tells whether a file arrived unchanged.
+The format has no authentication: the manifest's SHA-256 shows whether a file arrived unchanged.
 """
 
 from __future__ import annotations

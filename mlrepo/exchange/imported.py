@@ -72,7 +72,7 @@ class ImportedRun:
     files:
         What goes beside ``run.json``, by name.
     workflow:
-        What the automation of 2021 (CK) was asked for, where that was published with the result.
+        What the automation of 2021 (CK) was given, where that was published with the result.
     """
 
     record: RunRecord
@@ -126,7 +126,7 @@ class Importer:
             of = f" of {submitter}" if submitter else ""
             raise UserError(
                 f"There is no result{of} of {self.round.name} in {self.label}.",
-                hint="Results stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
+                hint="Results are in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO; "
                 "--round says by which layout they are read.",
             )
         if mistaken := next((f for f in report.findings if f.rule == ROUND_SEEDS), None):

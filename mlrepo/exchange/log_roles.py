@@ -1,7 +1,7 @@
 """What a directory of LoadGen's logs is: a performance or accuracy run, or which compliance test.
 
 The log itself says it: the mode, and the settings that the ``audit.config`` of a test adds. The
-names of directories only decide what logs cannot tell: that a run found the range of a power
+names of directories only decide what logs cannot show: that a run found the range of a power
 analyzer, and which of several tests with the same settings it was.
 """
 

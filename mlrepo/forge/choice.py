@@ -80,5 +80,8 @@ def _full_name(fork: str) -> str:
     if "://" in fork or ":" in fork:
         return Address.parse(fork).full_name
     if fork.count("/") > 1:
-        raise UserError(f"{fork!r} is no fork on GitHub.", hint="Use OWNER, OWNER/NAME or its URL.")
+        raise UserError(
+            f"{fork!r} is not the name of a fork on GitHub.",
+            hint="Use OWNER, OWNER/NAME or its URL.",
+        )
     return fork

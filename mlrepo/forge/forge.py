@@ -199,8 +199,8 @@ class GitForge:
     def __init__(self, official: Address, fork: Address | None) -> None:
         if fork is None:
             raise UserError(
-                f"There is no fork to push to: {official.host or official.url} is no forge that "
-                "makes one here.",
+                f"There is no fork to push to: {official.host or official.url} is not a forge that "
+                "mlrepo can ask for one.",
                 hint="Name a repository that you may push to: --fork URL, or `mlrepo config set "
                 "official.fork URL`.",
             )
@@ -225,7 +225,7 @@ class GitForge:
         """Say that it must be done by hand."""
         raise UserError(
             f"The fork {self._fork.url} lacks the commit of the official {branch} that the "
-            "submission stands on.",
+            "submission is based on.",
             hint=f"Bring its {branch} up to date: `git fetch {quoted(self._official.url)} "
             f"{quoted(branch)} && git push {quoted(self._fork.url)} FETCH_HEAD:{quoted(branch)}`; "
             "then run the command again.",

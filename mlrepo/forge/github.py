@@ -72,13 +72,13 @@ class GitHub:
         ancestors = [found.get(key) or {} for key in ("parent", "source")]
         if self._official["id"] not in [ancestor.get("id") for ancestor in ancestors]:
             raise UserError(
-                f"{found['full_name']} exists and is no fork of {self._official['full_name']}.",
+                f"{found['full_name']} exists and is not a fork of {self._official['full_name']}.",
                 hint="Name the fork, or a free name for it: --fork OWNER/NAME.",
             )
         return self._repository(found)
 
     def fork_name(self) -> str:
-        """Return ``owner/name`` as asked for, else the user's own of the same name."""
+        """Return ``owner/name`` as requested, else the user's own of the same name."""
         owner, _, name = self._wanted.partition("/")
         return f"{owner or self._login}/{name or self._official['name']}"
 
@@ -189,7 +189,7 @@ def _expected(found: Any, keys: frozenset[str]) -> Mapping[str, Any]:
     """Return an object of an answer that has the keys that are used; raise for another answer."""
     if not isinstance(found, dict) or not keys <= found.keys():
         raise RemoteUnavailable(
-            "The forge's answer is none of GitHub's.",
+            "The forge's answer is not one of GitHub's.",
             hint="Is official.api_url the root of the API? GitHub Enterprise: https://HOST/api/v3.",
         )
     return found

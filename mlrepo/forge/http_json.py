@@ -126,7 +126,7 @@ class JsonApi:
             until = "" if wait is None else f" until {_clock(wait)} UTC"
             return RateLimited(
                 f"{what}: the forge takes no more requests{until}: {said}",
-                hint="Run the command again then: it goes on where it stopped.",
+                hint="Run the command again then: it continues where it stopped.",
             )
         return Refused(
             f"{what}: HTTP {error.code}: {said}",
@@ -149,7 +149,7 @@ class JsonApi:
         return Unanswered(
             f"{what}: {why}.",
             hint="Check the network and the forge's status page, and run the command again: it "
-            "goes on where it stopped.",
+            "continues where it stopped.",
         )
 
 
@@ -159,7 +159,7 @@ def api_root(url: str) -> str:
     Raises
     ------
     UserError
-        The URL would send a token in clear text, or is no such URL.
+        The URL would send a token in clear text, or is not such a URL.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -207,7 +207,7 @@ def _parsed(answer: Any, what: str) -> Any:
         return json.loads(data)
     except ValueError as error:
         raise Unanswered(
-            f"{what}: the answer is no JSON.",
+            f"{what}: the answer is not JSON.",
             hint="Is official.api_url the root of the API? GitHub Enterprise: https://HOST/api/v3.",
         ) from error
 

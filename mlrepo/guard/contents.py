@@ -78,7 +78,7 @@ def secret_messages(path: str, data: bytes, among: Collection[str] = KINDS) -> l
     """Return one message for each credential in the content of one file, without its text."""
     return [
         f"{_shown(path)}:{secret.line}: this looks like a secret ({secret.kind}). Remove it and "
-        f"revoke it at its issuer; if it is none, write {ALLOW_MARK.decode()} into the line."
+        f"revoke it at its issuer; if it is not one, write {ALLOW_MARK.decode()} into the line."
         for secret in find_secrets(data, among)
     ]
 
@@ -118,7 +118,7 @@ def settings_for_hooks(root: Path, environ: Mapping[str, str]) -> Resolver:
     Raises
     ------
     UserError
-        The file is no ``mlrepo.toml``.
+        The file is not a valid ``mlrepo.toml``.
     """
     file = root / FILE_NAME
     if file.is_file():

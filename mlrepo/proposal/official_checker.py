@@ -90,7 +90,7 @@ def run_official_checker(checkout: Path, submission: Path, round_name: str) -> O
     if missing:
         raise UserError(
             f"MLCommons' checker cannot start: the Python package {missing[1]} is missing.",
-            hint=f"Install it beside mlrepo: "
+            hint=f"Install it where mlrepo is: "
             f"{shell_command((sys.executable, '-m', 'pip', 'install', missing[1]))}",
         )
     if done.returncode == 2 and "--version" in log:
@@ -130,5 +130,5 @@ def _last_word(log: str) -> str:
     found = _SUMMARY.findall(log)
     if found:
         return str(found[-1]).strip()
-    died = _EXCEPTION.findall(log)
-    return f"it died: {died[-1]}" if died else "it said nothing"
+    raised = _EXCEPTION.findall(log)
+    return f"it crashed: {raised[-1]}" if raised else "it said nothing"

@@ -72,7 +72,7 @@ _REFUSALS: tuple[tuple[str, type[MlrepoError], str], ...] = (
         "see it.",
     ),
 )
-_TRY_AGAIN = "Check the network and run the command again: it goes on where it stopped."
+_TRY_AGAIN = "Check the network and run the command again: it continues where it stopped."
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def refuse_credentials(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         # Python's own words would repeat the part of the URL that it does not like.
-        raise UserError(f"{clean!r} is no URL.", hint="Check the URL.") from None
+        raise UserError(f"{clean!r} is not a URL.", hint="Check the URL.") from None
     named = parts.password or (parts.username and parts.scheme in ("http", "https"))
     if named or "<redacted>" in clean:
         raise UserError(

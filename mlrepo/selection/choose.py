@@ -170,7 +170,7 @@ class Chooser:
         return by_path, refused
 
     def _read(self, run: RecordedRun) -> RunRecord | str:
-        """Return the record of a run, or why it cannot be read; a selection goes on without it."""
+        """Return the record of a run, or why it cannot be read; others are still chosen."""
         try:
             return self.load(run)
         except UserError as error:
@@ -343,7 +343,7 @@ class _Variant:
 
 
 def _rest(variant: _Variant, chosen: ChosenResult | None, *, is_home: bool) -> Iterator[LeftOut]:
-    """Say why the runs of a configuration that are no performance runs are not taken."""
+    """Say why the runs of a configuration other than performance runs are not taken."""
     taken = {candidate.run.run for candidate in chosen.runs} if chosen is not None else set()
     for kind, runs in variant.kinds.items():
         if kind == _PERFORMANCE:

@@ -297,15 +297,15 @@ class Composer:
             if today is None:
                 today = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
             for words in unlike_record(_object(today, str(path)), record):
-                told = f"{path} does not describe the machine: {words}"
-                unlike.setdefault(told, []).append(record.run)
+                said = f"{path} does not describe the machine: {words}"
+                unlike.setdefault(said, []).append(record.run)
             if then := [one.field for one in record.host.description.contradictions]:
                 self._note(
                     f"{record.run} was recorded with --any-system: the description was not of the "
                     f"machine in {', '.join(then)}."
                 )
-        for told, ids in unlike.items():
-            self._note(f"{told} of {', '.join(ids)}.")
+        for said, ids in unlike.items():
+            self._note(f"{said} of {', '.join(ids)}.")
 
     def _holds(self, path: RepoPath) -> bool:
         """Return whether the submitter wrote a document, or it came ready-made."""

@@ -1,4 +1,4 @@
-"""Results that a round infers: the logs of one scenario's runs stand for another scenario, too."""
+"""Results that a round infers: one scenario's logs are used for another scenario, too."""
 
 from __future__ import annotations
 

@@ -89,9 +89,9 @@ class ReadyChoice:
     results:
         As they were judged without the others.
     not_taken:
-        The other results that were asked for.
+        The other results that were requested.
     notes:
-        What is wrong besides results.
+        What is wrong with the submission, not with a result.
     """
 
     source: ReadySource
@@ -101,7 +101,7 @@ class ReadyChoice:
 
     @property
     def paths(self) -> frozenset[str]:
-        """The paths of all results that were asked for, taken or not."""
+        """The paths of all requested results, taken or not."""
         return frozenset(
             [*(one.path for one in self.results), *(one.path for one in self.not_taken)]
         )
@@ -117,7 +117,7 @@ def choose_ready(
 ) -> ReadyChoice:
     """Return the valid results of a tree.
 
-    What is valid beside a result that is not taken may need that one: so the chosen ones are judged
+    A result may be valid only together with one that is not taken: so the chosen ones are judged
     again without the others, until all of them are valid.
 
     Parameters
@@ -195,7 +195,7 @@ def _scenario(place: Place) -> str:
 def _why(report: Report, result: Result | None, profile: str) -> str:
     """Return why a result is not taken: the first finding and how many others; '' for a valid one.
 
-    A result that the checker does not list is none to it.
+    A directory that the checker does not list is not a result to it.
     """
     if result is None:
         return f"the checker finds no result of {report.round} there"

@@ -50,7 +50,7 @@ class ReadyPlan:
     results:
         Sorted by path.
     not_taken:
-        Results of the tree that were asked for and are not taken.
+        Requested results of the tree that are not taken.
     notes:
         What the submitter should know.
     pieces:

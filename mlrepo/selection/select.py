@@ -184,7 +184,7 @@ class _Wanted:
         return frozenset(map(result_key, self.runs))
 
     def decides(self, path: str) -> bool:
-        """Return whether a result that was chosen is one that was asked for."""
+        """Return whether a result that was chosen is one of those requested."""
         return not self.named or path in self.paths
 
     def decides_anew(self, path: str, last: LastSelection) -> bool:
@@ -247,7 +247,7 @@ def _decide(
     wanted: Wanted,
     ready: Collection[str],
 ) -> _Decision:
-    """Take the chosen results that were asked for, and keep the rest of the last selection.
+    """Take the chosen results that are requested, and keep the rest of the last selection.
 
     ``ready`` are the paths of ready-made results, which can be dropped too.
     """
@@ -313,7 +313,7 @@ def _refuse_nothing(runs: Iterable[RecordedRun], round_: Round) -> None:
         others = f" (there are runs for {', '.join(rounds)})" if rounds else ""
         raise UserError(
             f"No run is recorded for {round_.name}{others}.",
-            hint="`mlrepo bench suite` records what a round asks; --round selects for another.",
+            hint="`mlrepo bench suite` records what a round requires; --round selects for another.",
         )
 
 
@@ -349,7 +349,7 @@ def _pool(
 
 
 def _hint(wanted: Wanted, round_: Round, runs: Collection[RecordedRun]) -> str:
-    """Return what to do where no run is what was asked for."""
+    """Return what to do where no run is one of those requested."""
     for source in sources_of(round_, wanted.scenario, "edge") if wanted.infer else ():
         other = replace(wanted, scenario=source)
         if any(other.matches(run) for run in runs):

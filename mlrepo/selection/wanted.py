@@ -29,7 +29,7 @@ class Wanted:
     only:
         Whether the last selection is forgotten; without any restriction it always is.
     quick:
-        Whether runs shorter than the round asks are taken.
+        Whether the selection is for a rehearsal, see :class:`Chooser`.
     infer:
         Whether results that the round infers from others are taken.
     """

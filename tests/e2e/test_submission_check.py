@@ -130,7 +130,7 @@ def test_a_checker_that_dies_is_no_acceptance(selected: ResultsRepository, tmp_p
     checkout = _checkout(tmp_path, "raise ZeroDivisionError('division by zero')\n")
     verdict = judge_selection(selected, "v6.1", official_checker=checkout)
     assert verdict.official is not None
-    assert verdict.official.summary == "it died: ZeroDivisionError: division by zero"
+    assert verdict.official.summary == "it crashed: ZeroDivisionError: division by zero"
     assert not verdict.valid
     assert "Traceback" in verdict.official.log
 

@@ -251,7 +251,7 @@ def test_a_repository_that_is_no_fork_is_left_alone(world: World) -> None:
     """One's own repository of the same name is not pushed to."""
     shutil.copytree(world.official, world.fork)
     world.github.add(FORK)
-    world.submit(code=2).says("is no fork of", "--fork")
+    world.submit(code=2).says("is not a fork of", "--fork")
     assert tip(world.fork, BRANCH) == ""
 
 

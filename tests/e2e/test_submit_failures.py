@@ -406,9 +406,9 @@ def test_a_renamed_official_repository_is_followed_on_its_own_server(world: Worl
 def test_an_answer_that_is_no_api_is_told(world: World) -> None:
     """A wrong api_url leads to a web page, or to another API."""
     world.server.faults = [Fault(STEPS["official"], status(200, b"<html>Hello</html>"), times=9)]
-    world.submit(code=69).says("is no JSON", "official.api_url")
+    world.submit(code=69).says("is not JSON", "official.api_url")
     world.server.faults = [Fault(STEPS["official"], status(200, b'{"name": "x"}'), times=9)]
-    world.submit(code=69).says("none of GitHub's", "official.api_url")
+    world.submit(code=69).says("not one of GitHub's", "official.api_url")
 
 
 def test_a_missing_official_branch_is_told(world: World) -> None:

@@ -171,7 +171,7 @@ def _write(output: Path, text: str) -> None:
     from mlrepo.repository.files import write_atomically
 
     if output.is_dir() or not output.absolute().parent.is_dir():
-        what = "is a directory" if output.is_dir() else "lies in no directory"
+        what = "is a directory" if output.is_dir() else "is in a directory that does not exist"
         raise UserError(f"--output {output} {what}.", hint="Name a file in an existing directory.")
     data = text.encode("utf-8", "backslashreplace")
     if output.exists() and not output.is_file():

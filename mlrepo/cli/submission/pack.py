@@ -118,7 +118,7 @@ def _passphrase(file: Path | None) -> bytes:
         return os.environ[_VARIABLE].encode("utf-8", "surrogateescape")
     if not sys.stdin.isatty():
         raise UserError(
-            "There is no terminal to ask for the passphrase on.",
+            "There is no terminal on which to ask for the passphrase.",
             hint=f"Set {_VARIABLE}, or use --passphrase-file FILE.",
         )
     text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)

@@ -108,7 +108,7 @@ def command(
 
     The selection becomes one commit with exactly DIVISION/SUBMITTER/ on top of the official
     repository (settings official.*), pushed to your fork. Before anything leaves, it is checked,
-    searched for secrets and held against the embargo, and you are asked. Each step first asks
+    searched for secrets and compared with the embargo, and you are asked. Each step first asks
     whether it is done: after any failure, run the same command again.
 
     --dry-run asks the real forge and changes nothing there; it names everything that would stop the
@@ -154,7 +154,7 @@ def command(
         click.echo(f"Note: {line}.", err=True)
     if not (yes or dry_run or rehearse or (sys.stdin.isatty() and sys.stderr.isatty())):
         raise UserError(
-            "There is no terminal to ask on before results leave.",
+            "There is no terminal on which to ask before results leave.",
             hint="`mlrepo submit --dry-run` shows what would leave; `mlrepo submit --yes` does not "
             "ask.",
         )

@@ -70,7 +70,7 @@ def command(
         backup.resolve().is_relative_to(path.resolve() / division) for division in DIVISIONS
     ):
         raise UserError(
-            f"{backup} lies inside the submission, and full logs would be part of it.",
+            f"{backup} is inside the submission, and the full logs would be part of it.",
             hint="Choose a place outside of it.",
         )
     if clean and backup and store:
@@ -108,7 +108,7 @@ def _refuse_nothing(path: Path, submitter: str) -> None:
 
     if next(accuracy_logs(path, submitter), None) is not None:
         return
-    hint = "They stand in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/accuracy."
+    hint = "They are in DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/accuracy."
     if submitter:
         others = [one for division in DIVISIONS for one in (path / division).glob("*/results")]
         hint = meant(submitter, {one.parent.name for one in others}) or hint
@@ -154,7 +154,7 @@ def _copy_of(path: Path, output: Path, submitter: str) -> Iterator[Path]:
     if output.exists():
         raise UserError(f"{output} exists and is not overwritten.", hint="Choose another name.")
     if output.resolve().is_relative_to(path.resolve()):
-        raise UserError(f"{output} lies inside {path}.", hint="Choose a place outside of it.")
+        raise UserError(f"{output} is inside {path}.", hint="Choose a place outside of it.")
     parts = [Path(division) / submitter for division in DIVISIONS] if submitter else [Path()]
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
