@@ -60,7 +60,11 @@ def print_runs(
     elif format_ == "csv":
         _print_csv([names, *([column.text(one) for column in columns] for one in listed)])
     elif not listed:
-        click.echo("No run matches. `mlrepo bench run` records one.", err=True)
+        click.echo(
+            "No run matches. `mlrepo log` lists all runs that count, `mlrepo log --tags` their "
+            "tags; `mlrepo bench run` records one.",
+            err=True,
+        )
     else:
         print_table(
             [_heading(name) for name in names],
