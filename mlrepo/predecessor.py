@@ -234,6 +234,10 @@ COMMANDS: tuple[Line, ...] = (
     Line("ck find bench.mlperf.system:SYSTEM", "mlrepo system path SYSTEM"),
     Line("ck load bench.mlperf.system:SYSTEM", "mlrepo system show SYSTEM"),
     Line("ck ls program", "mlrepo bench list"),
+    Line(
+        "ck run bench.mlperf.inference --mode=prereq [--framework=BACKEND]",
+        "mlrepo bench prereq --backend BACKEND",
+    ),
     Line("ck run bench.mlperf.inference --help", "mlrepo help bench run"),
     Line("ck run bench.mlperf.inference", "mlrepo bench run"),
     Line(f"{_SUBMISSION} --cmd_key=truncate_accuracy_log", "mlrepo truncate"),

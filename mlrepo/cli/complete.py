@@ -6,6 +6,7 @@ arguments, found by the names of these. Each source reads as little as it can.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -51,6 +52,8 @@ class _Offer:
     def __call__(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
+        if directory := ctx.find_root().params.get("directory"):
+            os.chdir(directory)  # -C; the process ends with its answer
         if self._source is _files:
             return [CompletionItem(incomplete, type="file")]
         if self._source is _runs:

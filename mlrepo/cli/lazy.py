@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [
-            CompletionItem(name, help=line)
+            CompletionItem(name, help=line.replace(",", ";"))  # fish's script splits at commas
             for name, (_, line) in self.table.items()
             if name.startswith(incomplete)
         ]
@@ -69,8 +69,10 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         from mlrepo.nearest import nearest
 
-        below = [f"{path}" for path in self._paths_below(ctx) if path.endswith(f" {name}")]
-        found = below or nearest(name, self.table)
+        below = [path for path in self._paths_below(ctx) if path.endswith(f" {name}")]
+        # Of the CK automation: `mlrepo from-ck ck run …` translates its commands.
+        found = [f"from-{name}"] if f"from-{name}" in self.table else []
+        found = found or below or nearest(name, self.table)
         meant = f" Did you mean `mlrepo {'` or `mlrepo '.join(found)}`?" if found else ""
         raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -189,7 +190,7 @@ def _run(arguments: list[str]) -> int:
         click.echo(error.format_message())
         return 2
     except click.ClickException as error:
-        return _usage(error)
+        return _usage(error, arguments)
     except MlrepoError as error:
         _say(error.message, error.hint, error.detail)
         return error.exit_code
@@ -246,10 +247,13 @@ def _reader_went_away() -> int:
     return 0
 
 
-def _usage(error: click.ClickException) -> int:
+def _usage(error: click.ClickException, arguments: list[str]) -> int:
     hint = ""
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f"`{error.ctx.command_path} --help` shows the options with an example."
+    if isinstance(error, click.UsageError):
+        # Click's parser does not say of which command an option is.
+        typed = itertools.takewhile(lambda word: not word.startswith("-"), arguments)
+        path = error.ctx.command_path if error.ctx else " ".join(["mlrepo", *typed])
+        hint = f"`{path} --help` shows the options with an example."
     _say(error.format_message(), hint)
     return 2
 

@@ -114,6 +114,14 @@ def test_outside_of_a_repository_nothing_is_said(
     assert (said.out.strip(), said.err) == ("", "")
 
 
+def test_names_are_those_of_the_directory_that_c_names(
+    offered: object, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``mlrepo -C DIR show TAB``."""
+    monkeypatch.chdir(tmp_path)
+    assert "box" in offered(f"-C {measured} system show ")  # type: ignore[operator]
+
+
 def test_bash_completes_with_the_script(measured: Path) -> None:
     """The script that is printed, in a real shell."""
     lines = (
@@ -131,6 +139,20 @@ def test_bash_completes_with_the_script(measured: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["run"], done.stderr
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_with_the_script(measured: Path) -> None:
+    """And shows what a command does."""
+    done = subprocess.run(
+        ["fish", "-c", 'mlrepo completion fish | source; complete -C "mlrepo lo"'],
+        cwd=measured,
+        env=environment(PATH=f"{_BIN}:/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "log\tList the recorded runs; newest first.\n"
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

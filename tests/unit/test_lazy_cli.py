@@ -158,6 +158,7 @@ def test_every_command_explains_itself_to_h_and_to_help(
         (["lgo"], "mlrepo log"),
         (["statsu"], "mlrepo status"),
         (["LOG"], "mlrepo log"),
+        (["ck", "run", "bench.mlperf.inference"], "mlrepo from-ck"),
         (["peak"], "mlrepo bench peak"),
         (["suite", "--quick"], "mlrepo bench suite"),
         (["help", "lgo"], "mlrepo log"),
@@ -207,3 +208,13 @@ def test_v_shows_settings_and_programs(
     assert "mlrepo: " not in said.out
     assert main(["-v", "doctor", "--quick"]) == 0
     assert "mlrepo: runs git " in capsys.readouterr().err
+
+
+def test_an_option_without_its_value_says_where_the_help_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Click's parser does not know the command."""
+    from mlrepo.cli.main import main
+
+    assert main(["bench", "run", "--model"]) == 2
+    assert "`mlrepo bench run --help`" in capsys.readouterr().err

@@ -65,6 +65,10 @@ def test_the_page_is_made_of_the_table() -> None:
         ("ck add local:bench.mlperf.system:box --base=old", "mlrepo system add box --base old"),
         ("ck find bench.mlperf.system:box", "mlrepo system path box"),
         ("ck run bench.mlperf.inference --help", "mlrepo help bench run"),
+        (
+            "ck run bench.mlperf.inference --framework=tvm-onnx --mode=prereq --quiet",
+            "mlrepo bench prereq --backend tvm-onnx",
+        ),
         ("ck run program:mlperf-inference-submission --cmd_key=check", "mlrepo check"),
         (
             "ck run program:mlperf-inference-submission --cmd_key=clean_truncate_accuracy_log",
