@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo.errors import UserError
-from mlrepo.rounds import SCHEMA, SHIPPED, Round, import_map
+from mlrepo.rounds import SCHEMA, SHIPPED, Round, Rounds, import_map
 from mlrepo.rounds import checker_functions as functions
 from mlrepo.rounds.checker_source import parse_checker
+from mlrepo.rounds.known import BASE
 from mlrepo.rounds.python_facts import NotAFact, constants
 from mlrepo.rounds.setting_classes import classes_in
 from mlrepo.rounds.traits import KEY
@@ -60,6 +61,21 @@ class ImportedRound:
     def name(self) -> str:
         """Return the round's name, such as ``v6.1``."""
         return str(self.tables["version"])
+
+
+def begin_round(rounds: Rounds, base: str, name: str) -> ImportedRound:
+    """Return a round ``name`` that is the older round ``base`` so far.
+
+    Raises
+    ------
+    UserError
+        There is no such base, or ``name`` is not that of a later round.
+    """
+    if not _ROUND.fullmatch(name) or rounds[base].version >= Round(name, {}).version:
+        raise UserError(
+            f"--round {name!r} does not name a round after {base}.", hint="Write it like v6.2."
+        )
+    return ImportedRound({"schema": SCHEMA, "version": name, BASE: base}, (), ())
 
 
 def import_round(checkout: Path, name: str = "", ref: str = "") -> ImportedRound:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SCHEMA = "mlrepo-rules/1"
 # Where a results repository keeps the rules of its own rounds.
 FOLDER = "rounds"
+# The key of a data file of a repository's own that names the round it changes.
+BASE = "base"
 # Not by importlib.resources: a commit hook would spend more time on its import than on the file.
 _SHIPPED = Path(__file__).parent / "data"
 _FILE_NAME = re.compile(r"v[0-9]+\.[0-9]+\.json")
@@ -60,8 +62,27 @@ class Rounds:
                     f"There are no rules for the round {name!r}.",
                     hint=f"Known rounds: {', '.join(self)}.",
                 )
-            self._read[name] = Round(name, _read(self._files[name]))
+            self._read[name] = Round(name, self._tables(name))
         return self._read[name]
+
+    def _tables(self, name: str) -> RoundTables:
+        """Return the tables of a round; a file with a ``base`` has only what is different."""
+        file = self._files[name]
+        tables = _read(file, own=self.is_own(name))
+        base = tables.pop(BASE, None)
+        if base is not None:
+            if not isinstance(base, str) or base not in self or _numbers(base) >= _numbers(name):
+                raise UserError(
+                    f"The rules in {file} cannot be read: {BASE} is not an older round.",
+                    hint=f"Known rounds: {', '.join(self)}.",
+                )
+            tables = _changed(file, self[base].tables, tables)
+        if wrong := misread_trait(tables.get(KEY, {})):
+            raise UserError(
+                f"The rules in {file} cannot be read: {wrong}.",
+                hint="`mlrepo round show v6.1` shows the traits of a round and what each means.",
+            )
+        return cast("RoundTables", tables)
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -112,22 +133,64 @@ def _numbers(name: str) -> tuple[int, ...]:
     return tuple(map(int, name[1:].split(".")))
 
 
-def _read(file: Path) -> RoundTables:
+def _read(file: Path, *, own: bool) -> dict[str, object]:
     try:
-        tables = json.loads(file.read_text(encoding="utf-8"))
+        # The shipped files are read by every hook; that their keys are unique is tested.
+        pairs = unique_keys if own else None
+        tables = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=pairs)
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"The rules in {file} cannot be read: {error}.") from error
-    if not isinstance(tables, dict) or tables.get("schema") != SCHEMA:
+    if not isinstance(tables, dict) or tables.get("schema", BASE in tables and SCHEMA) != SCHEMA:
         raise UserError(
             f"{file} is not a round's data file of schema {SCHEMA}.",
             hint="`mlrepo round import` writes such files.",
         )
-    if wrong := misread_trait(tables.get(KEY, {})):
-        raise UserError(
-            f"The rules in {file} cannot be read: {wrong}.",
-            hint="`mlrepo round show v6.1` shows the traits of a round and what each means.",
-        )
-    return cast("RoundTables", tables)
+    return tables
+
+
+def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object; raise :class:`ValueError` if one of its keys is there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return found
+
+
+def _changed(
+    file: Path, base: Mapping[str, object], changes: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the tables of the base with the changes of a file.
+
+    Objects are merged key by key, and null removes a key (JSON Merge Patch, RFC 7396), except that
+    a whole table that is null is empty, as in the shipped files.
+    """
+    from mlrepo.rounds.tables import RoundTables
+
+    for name, value in changes.items():
+        if name not in RoundTables.__annotations__:
+            raise UserError(
+                f"The rules in {file} cannot be read: there is no table {name!r}.",
+                hint=f"The tables are {', '.join(RoundTables.__annotations__)}.",
+            )
+        if isinstance(base.get(name), dict) and not isinstance(value, dict | None):
+            raise UserError(
+                f"The rules in {file} cannot be read: {name} is not an object.",
+                hint="`mlrepo round show v6.1 --json` shows the tables of a round.",
+            )
+    merged = {name: _merged(base.get(name), value) for name, value in changes.items()}
+    return {**base, **merged}
+
+
+def _merged(base: object, change: object) -> object:
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return change
+    kept = {name: value for name, value in base.items() if name not in change}
+    new = {
+        name: _merged(base.get(name), value) for name, value in change.items() if value is not None
+    }
+    return {**kept, **new}
 
 
 # The rounds that come with mlrepo, for uses without a repository.

@@ -1,13 +1,14 @@
 """Traits: what a round does differently from others, if no table of its checker says it.
 
 A trait is a named value in the ``traits`` of a round's data file. Each is one line of
-:class:`Traits`: its type, the newest behaviour and its meaning; it is an attribute of
-:class:`~mlrepo.rounds.Round`. A round whose file lacks the key has the newest behaviour.
+:class:`Traits`: its default, its type and its meaning; it is an attribute of
+:class:`~mlrepo.rounds.Round`. A round whose file lacks the key has the default: what most rounds
+do, or what the newest does.
 
-To add one: a line here, and its value in ``data/vX.json`` of each round. ``mlrepo round import``
-writes the traits of the previous round; ``mlrepo round show`` prints them with their meaning.
-No other code asks which round it is: modules outside of the classes that replay an official checker
-compare no versions (``tests/unit/test_traits.py``).
+To add one: a line here, and its value in ``data/vX.json`` of the rounds that differ from its
+default. ``mlrepo round import`` writes the traits of the previous round; ``mlrepo round show``
+prints them with their meaning. No other code asks which round it is: modules outside of the classes
+that replay an official checker compare no versions (``tests/unit/test_traits.py``).
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Trait(Generic[T]):
     ----------
     name:
         The key in the data file, and the attribute.
-    newest:
-        The value of the newest round, as in the data file: the default for a missing key.
+    default:
+        The value of a round whose data file lacks the key, as in a data file.
     read:
         Converts from JSON; raises :class:`ValueError` with what was expected instead.
     meaning:
@@ -41,8 +42,8 @@ class Trait(Generic[T]):
 
     name: str
 
-    def __init__(self, newest: object, read: Callable[[object], T], meaning: str) -> None:
-        self.newest, self.read, self.meaning = newest, read, meaning
+    def __init__(self, default: object, read: Callable[[object], T], meaning: str) -> None:
+        self.default, self.read, self.meaning = default, read, meaning
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -59,8 +60,8 @@ class Trait(Generic[T]):
         return value
 
     def value_in(self, tables: RoundTables) -> object:
-        """Return the value in a data file, as JSON; the newest if it has none."""
-        return tables.get(KEY, {}).get(self.name, self.newest)
+        """Return the value in a data file, as JSON; the default if it has none."""
+        return tables.get(KEY, {}).get(self.name, self.default)
 
 
 def flag(value: object) -> bool:

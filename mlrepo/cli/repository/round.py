@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,11 @@ from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.rounds import SHIPPED, Rounds
 from mlrepo.rounds.traits import TRAITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlrepo.rounds import Round
 
 _NO_RULE = "-"
 
@@ -56,7 +62,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print all tables of the round as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show which benchmarks and scenarios the round NAME has, their targets, and its traits.
+    """Show the benchmarks of the round NAME: scenarios, targets and compliance tests; and traits.
 
     Traits are what the round does differently from others; the repository's own rounds have them in
     rounds/NAME.json, where you may change them.
@@ -90,6 +96,8 @@ def show(name: str, as_json: bool) -> None:
         drop=("OPTIONAL", "CATEGORY"),
     )
     click.echo()
+    print_table(("BENCHMARK", "COMPLIANCE TESTS"), sorted(_compliance_tests(round_)))
+    click.echo()
     values = {each: json.dumps(trait.value_in(tables)) for each, trait in TRAITS.items()}
     print_table(
         ("TRAIT", "VALUE", "MEANING"),
@@ -98,10 +106,28 @@ def show(name: str, as_json: bool) -> None:
     )
 
 
+def _compliance_tests(round_: Round) -> Iterator[tuple[str, str]]:
+    """Yield each benchmark with its tests, and their scenarios where those have different ones."""
+    for benchmark, tests in round_.tables["compliance_tests"].items():
+        if not isinstance(tests, dict):
+            yield benchmark, ", ".join(tests) or _NO_RULE
+            continue
+        scenarios: dict[str, list[str]] = {}
+        for scenario, each in tests.items():
+            scenarios.setdefault(", ".join(each) or _NO_RULE, []).append(scenario)
+        yield benchmark, "; ".join(f"{each} ({', '.join(of)})" for each, of in scenarios.items())
+
+
 @command.command("import")
-@click.argument("checkout", type=click.Path(path_type=Path))
+@click.argument("checkout", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--round", "name", default="", help="The round (default: the newest in the checkout)."
+)
+@click.option(
+    "--from",
+    "base",
+    metavar="ROUND",
+    help="Instead of a checkout, begin with the rules of an older round.",
 )
 @click.option("--ref", default="", help="The revision of the checkout, noted in the file.")
 @click.option(
@@ -110,21 +136,36 @@ def show(name: str, as_json: bool) -> None:
     help="Directory for the file (default: the repository's rounds/).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: bool) -> None:
+def import_(
+    checkout: Path | None,
+    name: str,
+    base: str | None,
+    ref: str,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Make a round's rules from CHECKOUT, a checkout of mlcommons/inference.
 
-    The official checker in it is parsed, never executed. What could not be mapped is listed.
+    The official checker in it is parsed, never executed. What could not be mapped is listed. With
+    --from there is no checkout: the new file names an older round, and you write into it what the
+    new round changes.
 
     \b
     Example:
       mlrepo round import ../inference --round v6.1 --ref master
+      mlrepo round import --from v6.1 --round v6.2
     """
     from mlrepo.compliance import UnknownTest, compliance_test
     from mlrepo.repository.files import write_atomically
-    from mlrepo.rounds.importing import import_round
+    from mlrepo.rounds.importing import begin_round, import_round
     from mlrepo.rounds.round import tests_in
 
-    imported = import_round(checkout, name, ref)
+    if (checkout is None) == (base is None):
+        raise click.UsageError("Name a checkout of mlcommons/inference, or a round with --from.")
+    if checkout is None:
+        imported = begin_round(_rounds(), str(base), name)
+    else:
+        imported = import_round(checkout, name, ref)
     folder = output or _rounds().folder
     if folder is None:
         raise UserError(
@@ -138,9 +179,11 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
         )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{imported.name}.json"
+    if checkout is None and file.exists():
+        raise UserError(f"{file} exists.", hint="Change that file, or remove it first.")
     text = json.dumps(dict(imported.tables), indent=1, ensure_ascii=False) + "\n"
     write_atomically(file, text.encode())
-    asked = tests_in(imported.tables["compliance_tests"] or {})
+    asked = tests_in(imported.tables.get("compliance_tests") or {})
     unknown = [test for test in sorted(asked) if isinstance(compliance_test(test), UnknownTest)]
     unread = [f"compliance_tests: mlrepo does not have {test}" for test in unknown]
     report = {"missing": list(imported.missing), "unread": [*imported.unread, *unread]}
@@ -149,6 +192,11 @@ def import_(checkout: Path, name: str, ref: str, output: Path | None, as_json: b
         print_json("mlrepo.round.import/1", values)
         return
     click.echo(f"{imported.name}: {file}")
+    if base is not None:
+        click.echo(
+            f"It has the rules of {base}. Add to it only what differs: tables, keys in them, traits. "
+            f"`mlrepo round show {imported.name} --json` prints the result."
+        )
     _print_report("Not found in the checker, so without a rule here", report["missing"])
     _print_report("In the checker, but not used by any rule here", report["unread"])
 
