@@ -31,6 +31,8 @@ from typing import NoReturn
 # Variables that mlrepo reads when a command runs. Others are read when an interpreter starts or a
 # library is loaded, so that a command for which they differ needs a process of its own.
 _READ_LATE = ("MLREPO_", "CK_MLPERF_", "ML_MODEL_", "PYTEST_", "COLUMNS", "NO_COLOR")
+# Read by the tests' own sitecustomize.
+_READ_FIRST = "MLREPO_TEST_"
 _HANDED = 1 << 20
 # Commands in one environment before it gets a warm interpreter, which costs as much as four.
 _WORTH_IT = 4
@@ -102,7 +104,7 @@ def ran(
     subprocess.TimeoutExpired
         It took longer than ``timeout`` seconds and was killed.
     """
-    key = frozenset(pair for pair in environ.items() if not pair[0].startswith(_READ_LATE))
+    key = frozenset(pair for pair in environ.items() if not _is_read_late(pair[0]))
     _seen[key] += 1
     if _seen[key] > _WORTH_IT:
         if key not in _warm:
@@ -120,6 +122,10 @@ def ran(
         timeout=timeout,
         check=False,
     )
+
+
+def _is_read_late(name: str) -> bool:
+    return name.startswith(_READ_LATE) and not name.startswith(_READ_FIRST)
 
 
 def _read(pipes: list[int], pid: int, timeout: float, arguments: tuple[str, ...]) -> list[str]:
