@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import shutil
@@ -31,6 +32,7 @@ system = "alpha"
 
 
 _MANY_FILES = 200
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +83,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     for line in outside.skipped(reasons):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> MadeOnce:
+    """Return a function that makes a directory, once for all processes of a test run.
+
+    It takes a name and what makes the directory; the result is to be read only.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                shutil.rmtree(path.with_suffix(".new"), ignore_errors=True)  # of one that failed
+                make(path.with_suffix(".new"))
+                path.with_suffix(".new").rename(path)
+        return path
+
+    return made
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import MadeOnce
 from tests.e2e.driver import mlrepo
 from tests.e2e.forge_world import World, make_world, open_world
 from tests.samples import git
@@ -45,31 +45,15 @@ def root(scaffold: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def measured(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A repository with an accuracy and a short performance run in all scenarios; to be read only.
-
-    All processes of one test run share it: the first one that needs it makes it.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "measured"
-    with (shared.with_suffix(".lock")).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not shared.exists():
-            _measure(shared.with_suffix(".new"))
-            shared.with_suffix(".new").rename(shared)
-    return shared
+def measured(made_once: MadeOnce) -> Path:
+    """An accuracy and a short performance run in each scenario, in a repository to be read only."""
+    return made_once("measured", _measure)
 
 
 @pytest.fixture
 def measured_copy(measured: Path, tmp_path: Path) -> Path:
     """A copy of :func:`measured` that a test may change."""
     return Path(shutil.copytree(measured, tmp_path / "results", symlinks=True))
-
-
-@pytest.fixture(scope="session")
-def worker_id(request: pytest.FixtureRequest) -> str:
-    """The name of the pytest-xdist worker, ``master`` without it."""
-    return str(getattr(request.config, "workerinput", {}).get("workerid", "master"))
 
 
 def _measure(root: Path) -> None:
