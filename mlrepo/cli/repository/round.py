@@ -194,7 +194,7 @@ def import_(
     click.echo(f"{imported.name}: {file}")
     if base is not None:
         click.echo(
-            f"It has the rules of {base}. Add to it only what differs: tables, keys in them, traits. "
+            f"It has the rules of {base}. Add only what differs: tables, keys in them, traits. "
             f"`mlrepo round show {imported.name} --json` prints the result."
         )
     _print_report("Not found in the checker, so without a rule here", report["missing"])
