@@ -8,12 +8,10 @@ from pathlib import Path
 
 from mlrepo.errors import RemoteUnavailable, UserError
 from mlrepo.repository.process import GitError, git, git_output
+from mlrepo.repository.settings_branches import OWN, USUAL, branches, having_settings
 from mlrepo.settings import FILE_NAME
 
 _REMOTE = "refs/remotes/origin/"
-_USUAL = ("main", "master")
-# Branches that mlrepo moves itself; nobody works on them.
-_OWN = ("exp/", "submission/")
 
 
 @dataclass(frozen=True)
@@ -79,32 +77,21 @@ def clone(url: str, directory: Path) -> Cloned:
 
 
 def _checked_out(root: Path, said: tuple[str, ...]) -> Cloned:
-    branches = _remote_branches(root)
-    if (root / FILE_NAME).exists() or not branches:
-        return Cloned(root, said, _head(root), is_empty=not branches)
-    having = [name for name in branches if _has_settings(root, name)]
+    known = branches(root, _REMOTE)
+    if (root / FILE_NAME).exists() or not known:
+        return Cloned(root, said, _head(root), is_empty=not known)
+    having = having_settings(root, _REMOTE, known)
     branch = _head(root)
     if branch:
         return Cloned(root, said, branch, elsewhere=tuple(having))
-    if having and not having[0].startswith(_OWN):
+    if having and not having[0].startswith(OWN):
         git("switch", "--quiet", having[0], cwd=root)
         return Cloned(root, said, having[0])
     began = _added(root, having[0]) if having else ""
     if not began:
-        return Cloned(root, said, "", elsewhere=tuple(branches))
-    git("switch", "--quiet", "--create", _USUAL[0], began, cwd=root)
-    return Cloned(root, said, _USUAL[0], began)
-
-
-def _remote_branches(root: Path) -> list[str]:
-    """Return the names of origin's branches: the usual ones first, mlrepo's own last."""
-    listed = git("for-each-ref", "--format=%(refname)%09%(symref)", _REMOTE, cwd=root)
-    names = [
-        name.removeprefix(_REMOTE)
-        for name, _, symbolic in (line.partition("\t") for line in listed.splitlines())
-        if not symbolic
-    ]
-    return sorted(names, key=lambda name: (name not in _USUAL, name.startswith(_OWN), name))
+        return Cloned(root, said, "", elsewhere=tuple(known))
+    git("switch", "--quiet", "--create", USUAL[0], began, cwd=root)
+    return Cloned(root, said, USUAL[0], began)
 
 
 def _head(root: Path) -> str:
@@ -114,14 +101,6 @@ def _head(root: Path) -> str:
     except GitError:
         return ""
     return git("rev-parse", "--abbrev-ref", "HEAD", cwd=root).strip()
-
-
-def _has_settings(root: Path, branch: str) -> bool:
-    try:
-        git("cat-file", "-e", f"{_REMOTE}{branch}:{FILE_NAME}", cwd=root)
-    except GitError:
-        return False
-    return True
 
 
 def _added(root: Path, branch: str) -> str:

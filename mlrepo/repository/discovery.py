@@ -11,6 +11,7 @@ from mlrepo.bounded import parse_toml
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.repository.process import GitError, git
 from mlrepo.settings import FILE_NAME, SETTINGS, which_settings
+from mlrepo.shell import quoted
 
 if TYPE_CHECKING:
     import pygit2
@@ -113,10 +114,14 @@ def find_repository(start: Path) -> ResultsRepository:
             hint="Make one with `mlrepo init DIR`, get one with `mlrepo clone URL`, or cd into it.",
         )
     if not repository.settings_file.exists():
+        from mlrepo.repository.settings_branches import branch_to_switch_to
+
+        branch = branch_to_switch_to(repository.root)
+        hint = "Turn it into one with `mlrepo init --adopt` (nothing that exists is changed)."
         raise UserError(
             f"{repository.root} is a Git repository, but not a results repository: it has no "
             f"{FILE_NAME}.",
-            hint="Turn it into one with `mlrepo init --adopt` (nothing that exists is changed).",
+            hint=f"The branch {branch} has one: `git switch {quoted(branch)}`." if branch else hint,
         )
     return repository
 

@@ -76,6 +76,24 @@ def test_a_directory_outside_is_no_repository(tmp_path: Path) -> None:
     assert "--adopt" in plain.value.hint
 
 
+def test_a_clone_on_a_branch_without_settings_names_the_branch_that_has_them(
+    results: ResultsRepository, tmp_path: Path
+) -> None:
+    """Adopting it again would be wrong: also where plain ``git clone`` checked nothing out."""
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=trunk", "team.git")
+    git(results.root, "push", "--quiet", str(tmp_path / "team.git"), "main", "main:exp/box")
+    git(tmp_path, "clone", "--quiet", "team.git", "copy")
+    with pytest.raises(UserError, match="not a results repository") as unborn:
+        find_repository(tmp_path / "copy")
+    assert "`git switch main`" in unborn.value.hint
+    git(tmp_path / "copy", "switch", "--quiet", "main")
+    git(tmp_path / "copy", "switch", "--quiet", "--orphan", "other")
+    git(tmp_path / "copy", "branch", "--quiet", "--move", "main", "a-b")
+    with pytest.raises(UserError) as orphan:
+        find_repository(tmp_path / "copy")
+    assert "`git switch a-b`" in orphan.value.hint
+
+
 def test_a_bare_repository_and_the_git_directory_have_no_working_tree(
     results: ResultsRepository, tmp_path: Path
 ) -> None:
