@@ -11,6 +11,7 @@ from mlrepo.cli.bench.available import list_, prereq
 from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.compliance import command as compliance
 from mlrepo.cli.bench.compliance import run_tests, tell_impossible
+from mlrepo.cli.bench.dry_run import print_dry_run
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.peak import command as peak
 from mlrepo.cli.bench.replay import command as replay
@@ -51,9 +52,17 @@ def command() -> None:
 @command.command("run", cls=BenchCommand)
 @request_options(RunPlan)
 @trust_option
+@click.option("--dry-run", is_flag=True, help="Say what would be run and recorded; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.pass_context
-def run(ctx: click.Context, /, request: Request[RunPlan], trust_prefix: bool, as_json: bool) -> int:
+def run(
+    ctx: click.Context,
+    /,
+    request: Request[RunPlan],
+    trust_prefix: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Execute one LoadGen run and record it as a commit on an experiment branch.
 
     The run is recorded whether it is VALID, INVALID, failed or interrupted; only an eligible one
@@ -74,6 +83,11 @@ def run(ctx: click.Context, /, request: Request[RunPlan], trust_prefix: bool, as
         raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(request.run)
+    if dry_run:
+        print_dry_run(bench, asked, as_json=as_json)
+        if plan.compliance:
+            tell_impossible(bench, asked.checked())
+        return 0
     before_runs(bench, asked)
     if plan.compliance:
         tell_impossible(bench, asked.checked())

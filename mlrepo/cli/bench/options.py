@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from mlrepo.account import expanded
+from mlrepo.cli.bench.questions import Question, RequiredOption, answers
 from mlrepo.errors import UserError
 from mlrepo.record.options import Option, default_of, is_required, option_of
 from mlrepo.record.plans import CommandPlan, SuitePlan
@@ -79,6 +80,7 @@ def request_options(
         def command(**values: object) -> int:
             context = click.get_current_context()
             given = {one.name: values.pop(one.name) for one in declared}
+            given |= _answered(declared, given)
             return function(request=_request(plan, given, context), **values)
 
         # Click keeps parameters in the order in which decorators apply, from the last to the first.
@@ -152,7 +154,7 @@ def _parameter(
             if option.choices:
                 more["type"] = click.Choice(option.choices)
             more["default"] = default or None
-    return click.Option(
+    return RequiredOption(
         [name, *option.flags],
         help=about.get(name, option.about),
         envvar=option.variable or None,
@@ -162,6 +164,30 @@ def _parameter(
         show_default=_shows_default(option, default) or name in usual,
         **more,
     )
+
+
+def _answered(declared: Sequence[Field[object]], given: Mapping[str, object]) -> dict[str, str]:
+    """Return the required values that were not given, as answered on the terminal."""
+    lacking = {
+        one.name: option_of(one)
+        for one in declared
+        if is_required(one) and option_of(one).flags and given[one.name] is None
+    }
+    asked = answers(
+        [Question(one.flag, one.about, one.flag, _choices(name)) for name, one in lacking.items()]
+    )
+    return {name: asked[one.flag] for name, one in lacking.items()}
+
+
+def _choices(name: str) -> Sequence[str]:
+    """Return the values that a required option can have."""
+    from mlrepo.plugins import WORKLOADS, plugin_names
+    from mlrepo.record.values import MODES
+    from mlrepo.scenarios import SCENARIOS
+
+    if name == "benchmark":
+        return plugin_names(WORKLOADS)
+    return {"mode": MODES, "scenario": tuple(SCENARIOS)}.get(name, ())
 
 
 def _shows_default(option: Option, default: object) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo import account
+from mlrepo.cli.bench.questions import find_settings
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.progress import ProgressLine
 from mlrepo.cli.render import print_headline
@@ -82,9 +83,10 @@ def open_bench(
 
     repository = current_repository()
     found, given = resolver(repository), recorded or {}
-    settings = {
-        key: given.get(key) or found.require(key, getattr(request.where, key)) for key in _SETTINGS
-    }
+    open_ = [key for key in _SETTINGS if key not in given]
+    typed = {key: getattr(request.where, key) for key in open_}
+    settings = {**given, **find_settings(found, open_, typed)}
+    settings = {key: settings[key] for key in _SETTINGS}
     round_ = repository.rounds[settings["round"].value]
     for key in ("submitter", "system"):
         check_new_name(round_, settings[key].value, key)

@@ -1,0 +1,55 @@
+"""What `bench run` requires and nobody gave is asked on a terminal, or named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pexpect
+
+from tests.e2e.driver import MLREPO, environment, mlrepo, spooled
+
+
+def test_everything_that_is_missing_is_named_at_once(root: Path) -> None:
+    """Without a terminal: the options first, then the settings, each with its values."""
+    refused = mlrepo(root, "bench", "run", "--backend", "null", code=2)
+    refused.says("--benchmark, --scenario, --mode", "One of: performance, accuracy", "digits")
+    (root / "mlrepo.toml").write_text('round = "v6.1"\n')
+    run = ("bench", "run", "--benchmark", "digits", "--scenario", "offline", "--mode", "accuracy")
+    mlrepo(root, *run, code=2).says("division, submitter", "mlrepo config set submitter")
+    assert mlrepo(root, "log", "--json").json["runs"] == []
+
+
+def test_a_terminal_is_asked(root: Path) -> None:
+    """One question for each; what is answered is as if it had been typed."""
+    child = pexpect.spawn(
+        MLREPO[0],
+        [*MLREPO[1:], "bench", "run", "--benchmark", "digits", "--dry-run", "--json"],
+        cwd=str(root),
+        env=environment(),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect("--scenario.*: ")
+    child.sendline("no such")
+    child.expect("--scenario.*: ")
+    child.sendline("server")
+    child.expect("--mode.*: ")
+    child.sendline("accuracy")
+    said = child.read()
+    assert '"scenario": "Server"' in said
+    assert '"mode": "accuracy"' in said
+
+
+def test_a_dry_run_says_everything_and_runs_nothing(root: Path) -> None:
+    """With the values that were decided and their origins; what would be refused is refused."""
+    run = ("bench", "run", "--benchmark", "digits", "--scenario", "offline", "--mode")
+    dry = mlrepo(root, *run, "performance", "--dry-run", "--threads", "1", "--qps", "500")
+    dry.says("digits Offline performance", "target_qps = 500", "open (mlrepo.toml)", "exp/box")
+    dry.says("never valid in v6.1", "--threads 1", "Nothing was run")
+    told = mlrepo(root, *run, "accuracy", "--dry-run", "--json").json
+    assert told["schema"] == "mlrepo.dry-run/1"
+    assert told["settings"]["submitter"] == {"value": "Acme", "origin": "mlrepo.toml"}
+    mlrepo(root, *run, "accuracy", "--dry-run", "--time", "3", code=2).says("--time does not apply")
+    mlrepo(root, *run, "accuracy", "--dry-run", "--model-variant", "x", code=2)
+    assert mlrepo(root, "log", "--json").json["runs"] == []
+    assert not spooled(root)
