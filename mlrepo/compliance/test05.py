@@ -12,18 +12,6 @@ from mlrepo.compliance.protocol import ComplianceTest
 if TYPE_CHECKING:
     from mlrepo.rounds import Round
 
-# The seeds in the audit.config of v0.7 to v2.0 and of v0.5; later rounds have theirs in their data.
-_OLD_SEEDS: Mapping[str, int] = {
-    "qsl_rng_seed": 313588358309856706,
-    "sample_index_rng_seed": 471397156132239067,
-    "schedule_rng_seed": 413914573387865862,
-}
-_FIRST_SEEDS: Mapping[str, int] = {
-    "qsl_rng_seed": 195,
-    "sample_index_rng_seed": 235,
-    "schedule_rng_seed": 634,
-}
-
 
 class OtherSeeds(ComplianceTest):
     """A run like the performance run with other seeds."""
@@ -40,11 +28,11 @@ class OtherSeeds(ComplianceTest):
         """
         if self.name not in round_.asked_tests():
             return None
-        return round_.test05_seeds() or (_OLD_SEEDS if round_.version > (0, 5) else _FIRST_SEEDS)
+        return round_.test05_seeds() or round_.test05_config_seeds
 
     def is_recognized(self, values: Mapping[str, object], round_: Round, benchmark: str) -> bool:
         """Say whether a run has its seeds."""
-        seeds = self.seeds(round_) or _OLD_SEEDS
+        seeds = self.seeds(round_) or round_.test05_config_seeds
         return all(values.get(f"effective_{name}") == seed for name, seed in seeds.items())
 
     def verify(self, run: AuditedRun) -> Verification:
@@ -59,22 +47,22 @@ class OtherSeeds(ComplianceTest):
         """Judge the seeds up to v2.0, whose checkers do not; later rounds judge every run's."""
         if round_.test05_seeds():
             return
-        ours = round_.seeds()
-        logged = {name: values.get(f"effective_{name}") for name in _OLD_SEEDS}
+        ours, own = round_.seeds(), round_.test05_config_seeds
+        logged = {name: values.get(f"effective_{name}") for name in own}
         same = [name for name, seed in logged.items() if seed == ours.get(name)]
         if same or None in logged.values():
             yield TextFault(
                 f"The run is not {self.name}.",
-                same[0] if same else next(iter(_OLD_SEEDS)),
+                same[0] if same else next(iter(own)),
                 expected="other seeds than the round's",
                 actual=", ".join(same) or "no seeds",
                 rule="compliance-settings",
             )
-        elif logged != _OLD_SEEDS:
+        elif logged != own:
             yield TextFault(
                 f"{self.name} ran with seeds of its own.",
                 "qsl_rng_seed",
-                expected=", ".join(f"{name} = {seed}" for name, seed in _OLD_SEEDS.items()),
+                expected=", ".join(f"{name} = {seed}" for name, seed in own.items()),
                 rule="compliance-older-audit",
             )
 

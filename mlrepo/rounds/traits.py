@@ -103,6 +103,13 @@ def numbers(value: object) -> tuple[int, ...]:
     return tuple(value)
 
 
+def numbers_by_name(value: object) -> Mapping[str, int]:
+    """Read a trait that is an object with a whole number for each name."""
+    if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
+        raise ValueError("an object with whole numbers")
+    return dict(value)
+
+
 def lists_of_texts(value: object) -> tuple[tuple[str, ...], ...]:
     """Read a trait that is a list of lists of texts."""
     if not isinstance(value, list):
@@ -140,6 +147,15 @@ class Traits:
     )
     test05_may_be_faster = Trait(
         True, flag, "TEST05 fails only if it is slower than the performance run"
+    )
+    test05_config_seeds = Trait(
+        {
+            "qsl_rng_seed": 313588358309856706,
+            "sample_index_rng_seed": 471397156132239067,
+            "schedule_rng_seed": 413914573387865862,
+        },
+        numbers_by_name,
+        "the seeds in TEST05's audit.config, if the checker has no table of them",
     )
     one_of = Trait(
         [["Server", "Interactive"]],
