@@ -1,7 +1,7 @@
-"""A model is a set of files: which files belong to it, and one digest over all of them.
+"""The files that belong to a model, and one digest over all of them.
 
-An ONNX file names the files that hold its weights; OpenVINO's IR, sharded GGUF and safetensors
-have theirs by the convention of their names; a directory is all that it holds.
+An ONNX file names the files that hold its weights; for OpenVINO IR, sharded GGUF and safetensors,
+naming conventions tell; a model that is a directory consists of all files in it.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from mlrepo.onnx_tensors import BadExternalData, NotOnnx, onnx_tensors
 
 TORCH_SUFFIXES = (".pt", ".pt2", ".pth", ".safetensors")
 """How the names of PyTorch's own files end, in lower case."""
-# A file beside the named one that holds its weights: OpenVINO's IR, PaddlePaddle.
+# Formats whose weights are in a second file beside the named one: OpenVINO IR, PaddlePaddle.
 _IR = ".xml"
 _COMPANIONS = {_IR: ".bin", ".pdmodel": ".pdiparams"}
-# Without these letters an IR has no constants, and needs no weights.
+# An IR without these bytes has no constants and needs no weights.
 _IR_CONSTANT = b'type="Const"'
-# OpenVINO knows its IR by the first bytes, whatever the file is called.
+# OpenVINO recognizes its IR by the first bytes, whatever the file is called.
 _IR_HEADS = (b"<?xml", b"<net")
 _INDEX = ".index.json"
-# TensorFlow's graph of a checkpoint, and the files beside it that hold its variables.
+# The graph of a TensorFlow checkpoint; the files beside it hold its variables.
 _CHECKPOINT = ".meta"
 _VARIABLES = re.compile(r"\.index|\.data-[0-9]{5}-of-[0-9]{5}")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<total>[0-9]{5})(?P<suffix>\.\w+)\Z")
-# What Git and the Hugging Face downloader keep for themselves inside a model's directory.
+# Internal directories of Git and of the Hugging Face downloader in a model's directory.
 _BOOKKEEPING = (".git", ".cache")
-# A file that was written to so shortly ago can change again without another time stamp.
+# A file modified more recently than this can change again without a new timestamp.
 _SETTLED_NS = 2_000_000_000
 
 FileState = tuple[int, ...]
@@ -48,8 +48,8 @@ FileState = tuple[int, ...]
 class ModelFile:
     """One file of a model: its POSIX name relative to the model's directory, bytes, SHA-256.
 
-    ``state`` is what :func:`file_states` returned before it was read; empty where it had been
-    changed so shortly before that it could change again without another time stamp.
+    ``state`` is what :func:`file_states` returned before it was read; empty if the file had been
+    modified so recently that it could change again without a new timestamp.
     """
 
     name: str
@@ -69,11 +69,11 @@ class ModelFiles:
     Attributes
     ----------
     entry:
-        The file or directory that backends are given.
+        The file or directory passed to backends.
     root:
         The directory that the names of the files are relative to.
     files:
-        In the order of their names.
+        Sorted by name.
     """
 
     entry: Path
@@ -87,7 +87,7 @@ class ModelFiles:
 
     @property
     def digest(self) -> str:
-        """The identity of the model: of one file its SHA-256, of several that of their list.
+        """The identity of the model: the SHA-256 of its only file, or of the list of its files.
 
         The list has a line ``<sha256>  <name>`` for each file, as ``sha256sum`` prints it, sorted
         by name. The files of a directory are listed even if there is only one.
@@ -98,12 +98,12 @@ class ModelFiles:
         return sha256_bytes(text.encode("utf-8", "surrogateescape"))
 
     def paths(self) -> list[Path]:
-        """Return where the files are, in their order."""
+        """Return the paths of the files, in the same order."""
         return [self.root / file.name for file in self.files]
 
     @property
     def states(self) -> dict[str, FileState]:
-        """The state of each file by its name, to be compared with :func:`file_states`."""
+        """The state of each file by name, to compare with :func:`file_states`."""
         return {file.name: file.state for file in self.files}
 
     def listed(self) -> list[dict[str, object]]:
@@ -112,10 +112,10 @@ class ModelFiles:
 
 
 def find_model_files(entry: Path) -> ModelFiles:
-    """Return all files of a model and read each for its SHA-256.
+    """Return all files of a model with their SHA-256.
 
-    ``entry`` is a file or a directory. A file that is hashed again and has not been changed since
-    is not read again.
+    ``entry`` is a file or a directory. A file that was hashed before and has not changed since is
+    not read again.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
     except OSError as error:
         raise _unreadable(entry, error) from error
     for name in names:
-        # The list that the digest is made of has a line for each.
+        # The list from which the digest is made has one line per file.
         if any(ord(char) < 32 for char in name):
             raise UserError(
                 f"The model {entry} has a file whose name contains a control character: {name!r}.",
@@ -155,7 +155,7 @@ def model_file_names(entry: Path) -> tuple[str, ...]:
 
 
 def file_states(entry: Path) -> dict[str, FileState]:
-    """Return the state of each file of a model by name; every change of a file changes it.
+    """Return the state of each file of a model by name; any change to a file changes its state.
 
     Nothing is hashed. Raises :class:`UserError` as :func:`find_model_files` does.
     """
@@ -276,7 +276,7 @@ def _companion(path: Path, suffix: str) -> Iterator[str]:
 
 
 def _indexed(path: Path) -> Iterator[str]:
-    """Yield the files that an index of Hugging Face names (``weight_map``: tensor to file)."""
+    """Yield the files that a Hugging Face index names (``weight_map``: tensor to file)."""
     try:
         weights: Any = json.loads(path.read_bytes())["weight_map"]
         named = {str(file): str(tensor) for tensor, file in weights.items()}
@@ -296,7 +296,7 @@ def _shards(path: Path, shard: re.Match[str]) -> Iterator[str]:
 
 
 def _external(path: Path) -> Iterator[str]:
-    """Yield the files that an ONNX file names; none for a file of another kind."""
+    """Yield the files that an ONNX file names; nothing for other kinds of files."""
     state = _state(path)
     needed = _needed(path, state) if _settled(state) else _needed.__wrapped__(path, state)
     for location, (end, tensor) in sorted(needed.items()):
@@ -305,7 +305,7 @@ def _external(path: Path) -> Iterator[str]:
 
 @lru_cache(maxsize=256)
 def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
-    """Return for each file of weights how many bytes are needed, and the tensor at the end."""
+    """Return the bytes needed of each weights file, and the tensor that ends there."""
     needed: dict[str, tuple[int, str]] = {}
     try:
         for tensor in onnx_tensors(path):
@@ -313,7 +313,7 @@ def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
             if tensor.external and end > needed.get(tensor.location, (-1, ""))[0]:
                 needed[tensor.location] = (end, tensor.name)
     except NotOnnx:
-        return {}  # what it is, its backend says
+        return {}  # not ONNX: the backend says what it is
     except BadExternalData as error:
         raise UserError(
             f"The model {path} has weights in another file, but does not say where: {error}.",
@@ -323,7 +323,7 @@ def _needed(path: Path, state: FileState) -> Mapping[str, tuple[int, str]]:
 
 
 def _inside(path: Path, tensor: str, location: str, end: int) -> str:
-    """Return the name of a file of weights relative to the model's directory.
+    """Return the name of a weights file relative to the model's directory.
 
     ONNX (docs/ExternalData.md) allows relative POSIX paths without ``..`` only.
     """
@@ -349,7 +349,7 @@ def _inside(path: Path, tensor: str, location: str, end: int) -> str:
 def _check_file(root: Path, path: Path, what: str, beside: Path | None = None) -> None:
     """Raise UserError if the path, links followed, is not a regular file inside the root.
 
-    Where the model's own file is a link, too (``beside``), both may lead into one other directory.
+    If the model's own file (``beside``) is a link too, both may lead into another directory.
     """
     hint = "Copy all files of the model into its directory."
     try:
@@ -367,9 +367,9 @@ def _check_file(root: Path, path: Path, what: str, beside: Path | None = None) -
 
 
 def _blobs(root: Path) -> Iterator[Path]:
-    """Yield where the files are that a snapshot in the cache of Hugging Face links to.
+    """Yield the directory to whose files a snapshot in the Hugging Face cache links.
 
-    It is built as ``<model>/snapshots/<revision>/…`` and ``<model>/blobs/<hash>``.
+    The cache has ``<model>/snapshots/<revision>/…`` and ``<model>/blobs/<hash>``.
     """
     for above in root.resolve().parents:
         if above.name == "snapshots":

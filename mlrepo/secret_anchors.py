@@ -6,7 +6,7 @@ commit) does not need the regular expressions and their start-up time.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing is not loaded for a commit that touches nothing
+TYPE_CHECKING = False  # a commit without these bytes need not import typing
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -14,9 +14,9 @@ _LETTERS = "A-Za-z0-9"
 _WORD = _LETTERS + r"_\-"
 _HEX_DIGITS = "a-fA-F0-9"
 
-# Credentials that begin as no other word does, as their issuers document them: the kind, what the
-# token may begin with, the characters that follow, and how many at least. How long a token may be
-# is not asked: issuers lengthen them.
+# Credentials with a unique prefix, as documented by their issuers: the kind, the possible prefix,
+# the characters that follow, and the least number of them. There is no upper limit: issuers make
+# their tokens longer over time.
 TOKENS: tuple[tuple[str, str, str, int], ...] = (
     ("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", _LETTERS, 36),
     ("GitHub token", "github_pat_", _LETTERS + "_", 22),
@@ -68,8 +68,8 @@ TOKENS: tuple[tuple[str, str, str, int], ...] = (
     ("ReadMe key", "rdme_", _LETTERS, 70),
 )
 
-# The same of those that begin as a longer word may end (disk-…, task_…): only where such a word
-# cannot be, see :mod:`mlrepo.redaction`.
+# Prefixes that could also be the end of a longer word (disk-…, task_…): they only count where no
+# such word can be, see :mod:`mlrepo.secret_patterns`.
 WORDLIKE_TOKENS: tuple[tuple[str, str, str, int], ...] = (
     ("AWS access key", "AKIA ASIA ABIA ACCA", "A-Z0-9", 16),
     ("Amazon Bedrock key", "ABSK", _LETTERS + "+/=", 100),
@@ -100,7 +100,7 @@ WORDLIKE_TOKENS: tuple[tuple[str, str, str, int], ...] = (
 
 _URL = "credentials in a URL"
 
-# Credentials known by their context: by bytes that are part of a long word, and by other bytes.
+# Credentials recognized by context: by bytes that are part of a long word, and by other bytes.
 _CONTEXT_WORDS: dict[str, tuple[bytes, ...]] = {
     "JSON web token": (b"eyJ",),
     "private key": (b"PuTTY-User-Key-File",),
@@ -134,10 +134,10 @@ def _anchors_in_words() -> dict[str, tuple[tuple[bytes, bool], ...]]:
 
 
 _IN_WORDS = _anchors_in_words()
-# The keys of :data:`mlrepo.redaction.SECRET_PATTERNS`.
+# The keys of :data:`mlrepo.secret_patterns.SECRET_PATTERNS`.
 KINDS = tuple(dict.fromkeys((*_IN_WORDS, *_CONTEXTS)))
 
-# Every token is part of a run of these characters, and the shortest has this length.
+# Every token is part of a run of these characters, at least as long as the shortest token.
 _RUN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.~"
 _SHORTEST_RUN = b"a" * 15
 _RUNS = bytes(ord("a") if byte in _RUN else ord(" ") for byte in range(256))
@@ -185,8 +185,8 @@ def _possible(data: bytes, among: Collection[str]) -> list[str]:
     kinds = []
     in_words = [kind for kind in among if kind in _IN_WORDS]
     if in_words:
-        # A hundred searches of the whole would take long. Of its long words, once each and without
-        # the digests and answers in hexadecimal, they take no time.
+        # A hundred searches of all the data would be slow. Searching its distinct long words,
+        # without digests and hexadecimal answers, takes hardly any time.
         words = [word for word in _long_words(data) if word.strip(_HEX)]
         every = b"\n".join(words)
         compound = b"\n".join([w for w in words if b"_" in w or b"-" in w or b"." in w])

@@ -9,8 +9,8 @@ from mlrepo.secret_anchors import TOKENS, WORDLIKE_TOKENS
 
 MASK = "<redacted>"
 
-# Where a token may begin whose first letters could also end a longer word: behind what is no letter
-# or digit, an escape (JSON, percent, quoted-printable), or a terminal's colour.
+# Where a token may begin if its prefix could also end a longer word: after anything but a letter or
+# digit, after an escape (JSON, percent, quoted-printable), or after a terminal's colour code.
 ESCAPED = (
     r"(?<=\\[abefnrtv0])|(?<=[%=][0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\0[0-7]{2})"
     r"|(?<=\\u[0-9A-Fa-f]{4})"
@@ -18,9 +18,9 @@ ESCAPED = (
 )
 _AFTER_ANY_WORD = rf"(?:(?<![A-Za-z0-9])|{ESCAPED})"
 
-# What is around a credential says what it is. What is masked is the group "secret" where a pattern
-# has one, else the whole match. Nothing may repeat in front of what may be missing, unless it is
-# bounded or cannot begin twice in one run of characters: the time is linear in the text.
+# Credentials recognized by context. The group "secret" is masked if a pattern has one, else the
+# whole match. To keep matching linear in the text, no repetition may precede a part that may be
+# missing, unless it is bounded or cannot begin twice in one run of characters.
 _CONTEXTS: Mapping[str, re.Pattern[str]] = {
     "JSON web token": re.compile(
         rf"{_AFTER_ANY_WORD}eyJ[\w\-]{{8,2048}}+\.eyJ[\w\-]{{8,}}+\.[\w\-]+", re.ASCII
@@ -83,7 +83,7 @@ def _token_patterns() -> dict[str, str]:
             words = "|".join(re.escape(prefix) for prefix in prefixes.split())
             begin, end = _AFTER_ANY_WORD if wordlike else "", ",}+"
             if wordlike and characters in ("A-Z0-9", "a-f0-9"):
-                # Of the length that it always has, in text that is full of such characters.
+                # Texts are full of such characters: require the exact length and a boundary.
                 begin = rf"(?:(?<![A-Z0-9])|{ESCAPED})" if characters == "A-Z0-9" else begin
                 end = f"}}(?![{characters}])"
             found.setdefault(kind, []).append(f"{begin}(?:{words})[{characters}]{{{shortest}{end}")

@@ -1,8 +1,8 @@
-"""ONNX operators rewritten to the form that TVM's importer reads correctly; others are refused.
+"""Rewrite ONNX operators to the form that TVM's importer reads correctly; refuse all others.
 
-The importer knows one form of most operators, not always that of the model's operator set, and
-ignores the domains of their names. What it reads correctly is compared with ONNX Runtime in
-``tests/backends/test_tvm_operators.py``, operator by operator and set by set.
+The importer supports one form of most operators, which may not be that of the model's opset, and
+ignores the domains of operators. ``tests/backends/test_tvm_operators.py`` compares what it imports
+with ONNX Runtime, for each operator and opset.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from mlrepo.backends.tvm.constants import constant
 
-# ONNX Runtime's own operators that the importer knows. "Attention" is one of these for the
-# importer, but another operator where it has ONNX's own domain.
+# ONNX Runtime's own operators that the importer supports. The importer reads any "Attention" as one
+# of these, but in ONNX's own domain it is a different operator.
 _MICROSOFT = frozenset(
     {
         "Attention",
@@ -29,25 +29,25 @@ _MICROSOFT = frozenset(
     }
 )
 _ONNX = ("", "ai.onnx")
-# ONNX says now that these do their arithmetic on each element where nothing is reduced; older
-# texts, ONNX Runtime and TVM differ.
+# ONNX now says that these still apply their arithmetic to each element if no axis is reduced. Older
+# versions of its specification, ONNX Runtime and TVM differ.
 _ARITHMETIC = ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare")
 
 
 class RefusedNode(Exception):
-    """TVM would compute something else than the operator of this node."""
+    """TVM would not compute what this node's operator means."""
 
 
 @dataclass
 class GraphView:
-    """What a spelling may ask about the graph around a node.
+    """The facts about the graph that rewriting a node may need.
 
     Attributes
     ----------
     opset:
-        The version of ONNX's operators.
+        The version of ONNX's operator set.
     values, shapes:
-        Constants, and the shapes that are known, by name. New constants are added to the first.
+        Constants, and known shapes, by name. New constants are added to ``values``.
     """
 
     opset: int
@@ -55,11 +55,11 @@ class GraphView:
     shapes: Mapping[str, tuple[int, ...]]
 
     def value(self, name: str) -> Any:
-        """Return a constant, None where the name has none."""
+        """Return a constant by name, or None."""
         return numpy_helper.to_array(self.values[name]) if name in self.values else None
 
     def add(self, name: str, value: Any) -> str:
-        """Add a constant; return its name, which is new."""
+        """Add a constant and return its unique name."""
         while name in self.values:
             name += "_"
         self.values[name] = constant(name, np.asarray(value))
@@ -70,12 +70,12 @@ Spelling = Callable[[NodeProto, dict[str, Any], GraphView], Sequence[NodeProto] 
 
 
 def spell(node: NodeProto, graph: GraphView) -> Sequence[NodeProto]:
-    """Return the nodes that the importer should read instead of a node, mostly the node itself.
+    """Return the nodes that the importer should read in place of a node; usually the node itself.
 
     Raises
     ------
     RefusedNode
-        The importer would compute something else.
+        The importer would compute something different.
     """
     known = node.domain in _ONNX and node.op_type not in ("Attention", *_FOREIGN)
     if not known and not (node.domain == "com.microsoft" and node.op_type in _MICROSOFT):
@@ -92,7 +92,7 @@ _FOREIGN = _MICROSOFT - {"Attention", "Gelu"}
 def _dropout(
     node: NodeProto, attributes: dict[str, Any], graph: GraphView
 ) -> list[NodeProto] | None:
-    """Drop nothing in inference; a mask that is used is all ones."""
+    """Replace Dropout by its inference behaviour: it drops nothing, and its mask is all ones."""
     training = graph.value(node.input[2]) if len(node.input) > 2 and node.input[2] else False
     if training is None or np.any(training):
         raise RefusedNode("training mode")
@@ -107,7 +107,7 @@ def _dropout(
 
 
 def _slice(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
-    """Turn the bounds into inputs: before version 10 they were attributes."""
+    """Turn the bounds into inputs: before opset 10 they were attributes."""
     if graph.opset >= 10:
         return None
     starts, ends = attributes["starts"], attributes["ends"]
@@ -122,7 +122,7 @@ def _slice(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> lis
 def _resize(
     node: NodeProto, attributes: dict[str, Any], graph: GraphView
 ) -> list[NodeProto] | None:
-    """Upsample, and Resize before version 11: coordinates are multiplied, nearest is below."""
+    """Rewrite Upsample, and Resize before opset 11: asymmetric coordinates, nearest rounds down."""
     if node.op_type == "Resize" and graph.opset >= 11:
         for name in ("antialias", "exclude_outside"):
             if attributes.get(name):
@@ -152,7 +152,7 @@ def _resize(
 def _transposed(
     node: NodeProto, attributes: dict[str, Any], graph: GraphView
 ) -> list[NodeProto] | None:
-    """The importer ignores the shape that is asked for: it becomes padding, as ONNX says."""
+    """Turn ``output_shape``, which the importer ignores, into padding as ONNX defines it."""
     asked = attributes.pop("output_shape", None)
     if asked is None:
         return None
@@ -177,7 +177,7 @@ def _transposed(
 
 
 def _power(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
-    """An exponent of another type becomes one of the base's, which it is raised in."""
+    """Cast an exponent of another type to the type of the base, in which Pow computes."""
     exponent = graph.value(node.input[1])
     if exponent is None or exponent.dtype == np.float32:
         return None
@@ -194,7 +194,7 @@ def _reduction(node: NodeProto, attributes: dict[str, Any], graph: GraphView) ->
 
 
 def _sum(node: NodeProto, attributes: dict[str, Any], graph: GraphView) -> list[NodeProto] | None:
-    """The importer stacks the terms, which costs memory and no layout survives."""
+    """Rewrite Sum as Adds: the importer would stack the terms, losing memory and any layout."""
     if len(node.input) == 1:
         return [helper.make_node("Identity", node.input, node.output, node.name)]
     return list(_chain("Add", node))

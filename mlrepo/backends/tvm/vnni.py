@@ -1,8 +1,8 @@
 """The VNNI instructions of AVX-512 for TVM's tensorize: four bytes of an input, 16 or 8 channels.
 
-TVM brings the wider one for older releases of LLVM, whose intrinsic took its bytes as int32 (since
-LLVM 21 it takes bytes), in a package that compiles the intrinsics of all targets when it is
-imported: half a minute.
+TVM has the wider one only for older releases of LLVM, whose intrinsic took its bytes as int32
+(since LLVM 21 it takes bytes). Importing TVM's package also compiles the intrinsics of all targets,
+which takes half a minute.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ STEP = 4
 
 
 def name(lanes: int) -> str:
-    """Return the name of the instruction for so many channels: ``LANES`` or half of them."""
+    """Return the name of the instruction for ``lanes`` channels: ``LANES`` or half of it."""
     return f"mlrepo.vnni_{lanes}x{STEP}"
 
 
 def _functions(lanes: int) -> tuple[Any, Any]:
-    """Return what the instruction computes, and how it is called."""
+    """Return the description of what the instruction computes, and its implementation."""
     intrinsic = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
     sums, data = f"int32x{lanes}", f"int8x{STEP * lanes}"
 

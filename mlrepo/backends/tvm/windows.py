@@ -1,4 +1,4 @@
-"""Blocked layout: how many channels make a block, and where a convolution looks."""
+"""Blocked layout: the number of channels per block, and the input windows of a convolution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tvm import topi
 
 
 def channel_block(channels: int, vector: int) -> int:
-    """Return how many channels make a block: as many as a vector holds, or half; 0 for none."""
+    """Return the channels per block: as many as a vector holds, or half of them; 0 if neither."""
     return next((size for size in (vector, vector // 2) if channels % size == 0), 0)
 
 
@@ -23,8 +23,8 @@ def windows(
 ) -> tuple[Any, Any, Any]:
     """Return [n, c/v, h, w, v] padded with zeros, and the rows and columns of the output.
 
-    ``kernel`` is height and width, ``padding`` is top, left, bottom, right; ``more`` channels are
-    added to the block.
+    ``kernel`` is height and width; ``padding`` is top, left, bottom, right; ``more`` is the number
+    of channels added to each block.
     """
     top, left, bottom, right = padding
     _, _, height, width, _ = data.shape

@@ -22,12 +22,12 @@ from mlrepo.backends.tvm.schedules import Tile, begin_with_zeros, child_blocks, 
 
 KERNEL = 3
 _LANES = 16
-# Multiplications that the cores do in the time in which one transformed weight comes from memory:
-# some layers have so many weights that this takes longer than what they save.
+# Multiplications that the cores do while one transformed weight is read from memory: in layers with
+# many weights, reading takes longer than the saved multiplications would.
 _PER_WEIGHT = 32
-# The same for transforming the inputs or outputs of one channel's tile, there and back in memory.
+# The same for transforming one channel's tile of inputs or outputs, including memory traffic.
 _PER_TILE = 400
-# The blocks of a convolution that are computed for themselves, besides the last one.
+# The blocks of a convolution that are scheduled on their own, besides the last one.
 _STEPS = ("data_pad", "half_transformed", "transformed", "products", "half_back")
 # Bytes of weights that stay in a core's own cache while it goes through a row of tiles.
 _CACHE = 2**20
@@ -93,7 +93,7 @@ MATRICES = {
 def best_matrices(
     batch: int, rows: int, columns: int, inputs: int, outputs: int
 ) -> Matrices | None:
-    """Return the transforms that promise the least time for a convolution; None for the plain one.
+    """Return the transforms expected to be fastest for a convolution; None if it is the plain one.
 
     ``rows`` and ``columns`` are those of the result, ``inputs`` and ``outputs`` count channels.
     """
@@ -111,7 +111,7 @@ def best_matrices(
 def runs_by_rows(
     matrices: Matrices, batch: int, rows: int, inputs: int, outputs: int, threads: int
 ) -> bool:
-    """Return whether :func:`schedule_rows` suits a convolution, else :func:`schedule_stages`."""
+    """Return whether :func:`schedule_rows` suits a convolution better than ``schedule_stages``."""
     weights = matrices.positions**2 * inputs * outputs * 4
     return weights <= _CACHE and batch * -(-rows // matrices.outputs) >= threads
 
@@ -174,7 +174,7 @@ def winograd_conv2d(matrices: Matrices, data: Any, kernel: Any, padding: Sequenc
 
 
 def _dot(matrix: npt.NDArray[np.float64], row: Any, value: Callable[[int], Any]) -> Any:
-    """Return a row of a matrix times values; zeros vanish where loops are unrolled."""
+    """Return the product of a matrix row and values; unrolled loops drop the zeros."""
     return sum(
         (_choose(column, row) * value(number) for number, column in enumerate(matrix.T)),
         tirx.const(0, "float32"),
@@ -191,13 +191,13 @@ def _choose(values: npt.NDArray[np.float64], index: Any) -> Any:
 def product_tiles(function: Any, vector: int) -> list[Tile]:
     """Return the tiles worth measuring for the multiplication, the default first.
 
-    What a tile of :func:`mlrepo.backends.tvm.schedules.tiles` calls pixels are tiles here.
+    The pixels of a tile of :func:`mlrepo.backends.tvm.schedules.tiles` are tiles here.
     """
     schedule = s_tir.Schedule(function)
     loops = schedule.get_loops(schedule.get_sblock("products"))
     blocks, count = (int(schedule.get(loops[index]).extent) for index in (2, 5))
     found = tiles(count, blocks, vector)
-    # As many registers as others, but fewer loads; a target with 8 lanes has too few of them.
+    # It needs as many registers as others, but fewer loads. Targets with 8 lanes lack registers.
     square = Tile(4, 4)
     return sorted(found, key=lambda tile: tile != square) if vector == _LANES else found
 
@@ -205,8 +205,8 @@ def product_tiles(function: Any, vector: int) -> list[Tile]:
 def schedule_rows(function: Any, vector: int, tile: Tile | None = None) -> Any:
     """Schedule a fused convolution of :func:`winograd_conv2d`, a row of tiles in each task.
 
-    All of its channels go from input to output in the cache. What was fused behind the convolution
-    is done where a tile is transformed back.
+    All of its channels stay in the cache from input to output. Operators fused behind the
+    convolution are computed where a tile is transformed back.
     """
     schedule, last = _begin(function)
     tile = tile or product_tiles(function, vector)[0]
@@ -219,8 +219,8 @@ def schedule_rows(function: Any, vector: int, tile: Tile | None = None) -> Any:
 def schedule_stages(function: Any, vector: int, tile: Tile | None = None) -> Any:
     """Schedule a fused convolution of :func:`winograd_conv2d` in three parallel stages.
 
-    In the second each task has one position and some blocks of output channels: it reads its
-    weights once for the whole batch.
+    In the second stage, each task has one position and some blocks of output channels, and reads
+    its weights once for the whole batch.
     """
     schedule, last = _begin(function)
     _schedule_inputs(schedule, None)
@@ -230,7 +230,7 @@ def schedule_stages(function: Any, vector: int, tile: Tile | None = None) -> Any
 
 
 def _begin(function: Any) -> tuple[Any, Any]:
-    """Inline what prepares operands and what follows; return the schedule and the last block."""
+    """Inline the blocks before and after the convolution; return the schedule and last block."""
     schedule = s_tir.Schedule(function)
     names = child_blocks(schedule)
     for name in names[:-1]:
@@ -240,7 +240,7 @@ def _begin(function: Any) -> tuple[Any, Any]:
 
 
 def _schedule_inputs(schedule: Any, task: Any | None) -> None:
-    """Pad and transform at a task, or a row of tiles of some channels in tasks of their own."""
+    """Pad and transform in ``task``, or in separate tasks: a row of tiles of some channels each."""
     half, whole = schedule.get_sblock("half_transformed"), schedule.get_sblock("transformed")
     if task is not None:
         schedule.compute_at(whole, task, preserve_unit_loops=True)
@@ -258,7 +258,7 @@ def _schedule_inputs(schedule: Any, task: Any | None) -> None:
 
 
 def _schedule_products(schedule: Any, tile: Tile, task: Any | None) -> None:
-    """Multiply at a task, or one position and some blocks of channels in tasks of their own."""
+    """Multiply in ``task``, or in separate tasks: one position and some blocks of channels each."""
     products = schedule.get_sblock("products")
     kept = schedule.cache_write(products, 0, "global")
     if task is not None:
@@ -282,7 +282,7 @@ def _schedule_products(schedule: Any, tile: Tile, task: Any | None) -> None:
 
 
 def _schedule_outputs(schedule: Any, last: Any, *, by_rows: bool) -> Any:
-    """Transform back and do what follows; return the loop of the tasks, rows of tiles."""
+    """Transform back and compute what follows; return the loop over tasks, which are tile rows."""
     back = schedule.get_sblock("half_back")
     m = int(schedule.get(schedule.get_loops(back)[4]).extent)
     batch, blocks, rows, columns, lanes = schedule.get_loops(last)

@@ -1,7 +1,7 @@
-"""The embedded benchmark ``digits``: real handwritten digits, a really trained small ResNet.
+"""The built-in benchmark ``digits``: real handwritten digits and a small trained ResNet.
 
-It runs without a download, so that a newcomer sees the whole path on real input. Data, model and
-their sources are described in the README.md beside this file.
+It needs no download, so that newcomers can try the whole workflow on real input. The README.md
+beside this file describes the data, the model and their sources.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def build_network() -> Network:
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return images [n, 1, 8, 8] each rotated, scaled and shifted a little, at random.
 
-    Up to 10 degrees, 10 per cent and one pixel: small enough that no digit turns into another.
+    Up to 10 degrees, 10 percent and one pixel: small enough that no digit turns into another.
     """
     import torch
 
@@ -211,8 +211,8 @@ def train_network(images: F32, labels: U8, seed: int = SEED, epochs: int = EPOCH
     generator = torch.Generator().manual_seed(seed)
     network = build_network()
     x, y = torch.from_numpy(images), torch.from_numpy(labels).long()
-    # The last, partial batch of an epoch is dropped: the order is new each epoch, and BatchNorm
-    # is unsteady on a handful of images.
+    # The last, partial batch of an epoch is dropped: BatchNorm is unstable on a few images, and
+    # the order changes each epoch.
     steps_per_epoch = len(x) // BATCH_SIZE
     optimizer = torch.optim.SGD(
         network.parameters(), PEAK_LEARNING_RATE, 0.9, weight_decay=WEIGHT_DECAY, nesterov=True
@@ -327,7 +327,7 @@ def onnx_logits(path: Path, images: F32) -> F32:
 
 
 def count_good(logits: F32, labels: U8) -> int:
-    """Return how many of logits [n, 10] have their largest value at the label."""
+    """Return how many rows of logits [n, 10] have their largest value at the label."""
     return int((logits.argmax(axis=1) == labels).sum())
 
 
@@ -353,7 +353,7 @@ def cross_validate(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the two files, or with ``--cross-validate`` only score the recipe; return 0."""
+    """Write the two files, or with ``--cross-validate`` only score the training; return 0."""
     import numpy as np
 
     parser = argparse.ArgumentParser(description="Build digits.npz and resnet8.onnx.")

@@ -1,5 +1,5 @@
-"""Image classification on ImageNet: ResNet-50 and MobileNet of MLPerf, EfficientNet-Lite0 of the
-open division, and one for speed only.
+"""Image classification on ImageNet: MLPerf's ResNet-50 and MobileNet, EfficientNet-Lite0 for the
+open division, and a benchmark on generated images for speed only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mlrepo.workloads.imagenet.registered import ImageNet
 
 # The number of samples that mlperf.conf has LoadGen load for resnet50.
 _PERFORMANCE_SAMPLES = 1024
-# Scores that the labels fit: with a class of the background before them, or without.
+# Numbers of scores that fit the labels: without and with a background class before them.
 IMAGENET_CLASSES = (CLASSES, CLASSES + 1)
 
 
@@ -31,15 +31,15 @@ IMAGENET_CLASSES = (CLASSES, CLASSES + 1)
 class RandomImages:
     """Generated images with random labels: for measuring speed, never accuracy.
 
-    Image ``i`` depends on ``i`` alone; it is smooth noise of the range that real images have after
-    the mean is subtracted.
+    Image ``i`` depends on ``i`` alone. It is smooth noise in the range of real images after the
+    mean is subtracted.
     """
 
     total: int = _PERFORMANCE_SAMPLES
     size: tuple[int, int] = (SIZE, SIZE)
 
     def resized(self, size: tuple[int, int]) -> RandomImages:
-        """Return as many images of another height and width."""
+        """Return the same number of images with another height and width."""
         return replace(self, size=size)
 
     @property
@@ -64,7 +64,7 @@ class RandomImages:
         return out
 
     def describe(self) -> Mapping[str, object]:
-        """Say that these are no photographs."""
+        """Return facts that say that the images are generated."""
         return {
             "name": "generated images, random labels",
             "samples": self.total,
@@ -76,8 +76,8 @@ class RandomImages:
 def imagenet_top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Return the class of each sample, as int32 [n].
 
-    Of 1001 scores the first is the background, as in models that come from TensorFlow: it becomes
-    -1, the others 0 to 999. An ArgMax inside of the model (an output of integers [n]) is used.
+    The first of 1001 scores is the background, as in models from TensorFlow: it becomes -1, the
+    others 0 to 999. If the model has its own ArgMax (an output of integers [n]), that is used.
 
     Raises
     ------
@@ -108,12 +108,12 @@ RESNET50 = Workload(
     models=models.models_of(models.RESNET50),
 )
 
-# mlperf.conf knows no mobilenet; the rules treat it as resnet (the checker's model mapping), so
-# that LoadGen runs it under the settings of resnet50.
+# mlperf.conf has no mobilenet. The rules treat it as resnet (the checker's model mapping), so
+# LoadGen runs it with the settings of resnet50.
 MOBILENET = replace(RESNET50, name=models.MOBILENET, models=models.models_of(models.MOBILENET))
 
-# In the open division: its weights come in a Python package, so that nothing has to be fetched from
-# a server that may be gone.
+# For the open division: its weights come in a Python package, so that nothing has to be downloaded
+# from a server that may disappear.
 EFFICIENTNET_LITE0 = replace(
     RESNET50,
     name=models.EFFICIENTNET_LITE0,

@@ -1,7 +1,7 @@
-"""The images that a quantization may look at: MLPerf's two lists for ImageNet, or one's own.
+"""The images that a quantization may use: one of MLPerf's two lists for ImageNet, or the user's.
 
-The numbers of the lists are those of calibration/ImageNet of mlcommons/inference; its README allows
-one of the two to be used.
+The image numbers are from calibration/ImageNet in mlcommons/inference, whose README allows either
+list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.workloads.imagenet.labels import decoded_lines, name_of
 
-# Name: the file of its numbers.
+# Name of a list: the file with its image numbers.
 _LISTS = {"mlperf-1": "calibration_1.txt", "mlperf-2": "calibration_2.txt"}
 _SHOWN = 5
 
@@ -27,7 +27,7 @@ class CalibrationList:
     Attributes
     ----------
     source:
-        What it is called in documents: ``mlperf-1``, or the name of a file.
+        The name used in documents: ``mlperf-1``, or the name of a file.
     """
 
     source: str
@@ -39,12 +39,12 @@ class CalibrationList:
         return sha256_bytes("".join(f"{name}\n" for name in self.files).encode())
 
     def indices(self, files: Sequence[str]) -> list[int]:
-        """Return where the images stand in the sample order ``files`` of a data set.
+        """Return the sample indices of the images in ``files``, the order of a data set.
 
         Raises
         ------
         UserError
-            Some are not there; they are named.
+            Some images are missing; the message names them.
         """
         stems = {PurePosixPath(file).stem: row for row, file in enumerate(files)}
         rows = {name: stems.get(PurePosixPath(name).stem, -1) for name in self.files}
@@ -62,7 +62,7 @@ class CalibrationList:
 def calibration_list(text: str) -> CalibrationList:
     """Return MLPerf's list ``mlperf-1`` or ``mlperf-2``, or the one in the file ``text``.
 
-    Each line of a file begins with the name of an image; folders before it are dropped.
+    Each line of the file begins with the name of an image, whose folders are dropped.
 
     Raises
     ------

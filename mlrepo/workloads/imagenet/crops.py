@@ -1,10 +1,9 @@
-"""The files that hold a data set prepared in one way, and how it is known that they are whole.
+"""The files of a data set prepared with one preprocessing (a "way"), and the check of them.
 
 ``<way>.u8`` holds the images, [n, 224, 224, 3]; ``<way>.sha256`` two SHA-256 for each: of the image
-file and of its pixels; ``<way>.json`` is written last and names both lists by their digests. Images
+file and of its pixels; ``<way>.json`` is written last and identifies the images and labels. Images
 of another size are ``<way>-<size>`` (:func:`~mlrepo.workloads.imagenet.preprocess.prepared_name`).
-What the
-pixels are is never believed because a file says so: a row is done if its digest says so.
+No file's claim that rows are done is trusted: a row is done if its pixels match their digest.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ _ROW = np.dtype([("image", np.uint8, _SHA256), ("pixels", np.uint8, _SHA256)])
 
 @dataclass(frozen=True)
 class Crops:
-    """One way's files of a registered set.
+    """The files of one preparation of a registered set.
 
     Attributes
     ----------
     note:
         ``<way>.json``; the other files are beside it.
     images:
-        The registered images, whose order is that of the rows.
+        The registered images, in the order of the rows.
     writable:
         Whether rows can be written.
     """
@@ -50,12 +49,12 @@ class Crops:
 
     @property
     def pixels_path(self) -> Path:
-        """Where the pixels are."""
+        """The file with the pixels."""
         return self.note.with_suffix(".u8")
 
     @property
     def digests_path(self) -> Path:
-        """Where the digests of images and pixels are."""
+        """The file with the digests of images and pixels."""
         return self.note.with_suffix(".sha256")
 
     @property
@@ -85,7 +84,7 @@ class Crops:
         return self._map(self.digests_path, _ROW, (self.total,))
 
     def make(self) -> None:
-        """Make the files unless both are there; one alone says nothing of the other.
+        """Create both files unless both exist; one without the other is useless.
 
         Raises
         ------
@@ -102,22 +101,22 @@ class Crops:
                 os.posix_fallocate(stream.fileno(), 0, self._size_of(path))
 
     def write(self, row: int, data: bytes, pixels: npt.NDArray[np.uint8]) -> None:
-        """Keep the pixels that were made of the image file ``data``."""
+        """Store the pixels made from the image file ``data``."""
         self.pixels[row] = pixels
         self.digests[row] = (_sha256(data), _sha256(self.pixels[row].data))
 
     def has(self, row: int) -> bool:
-        """Say whether the row holds the pixels that were prepared."""
+        """Return whether the row holds the pixels that were prepared."""
         known = bytes(self.digests["pixels"][row])
-        # A row that was never written is not worth the tenth of a millisecond.
+        # Do not spend a tenth of a millisecond on hashing a row that was never written.
         return any(known) and known == hashlib.sha256(self.pixels[row].data).digest()
 
     def is_of(self, row: int, data: bytes) -> bool:
-        """Say whether the row was made of the image file ``data``."""
+        """Return whether the row was made from the image file ``data``."""
         return bytes(self.digests["image"][row]) == hashlib.sha256(data).digest()
 
     def finish(self) -> None:
-        """Say that every row is done."""
+        """Write the file that marks every row as done."""
         self.pixels.flush()
         self.digests.flush()
         part = self.note.with_name(f"{self.note.name}.{os.getpid()}")
@@ -131,9 +130,9 @@ class Crops:
         return sha256_bytes(np.hstack([self.digests["image"], labels]).tobytes())
 
     def problem(self) -> str:
-        """Return why this is not a whole preparation of the images; empty if it is one.
+        """Return why this is not a complete preparation of the images; empty if it is one.
 
-        What each row holds is not looked at: see :meth:`has`.
+        The content of the rows is not checked: see :meth:`has`.
         """
         try:
             about = json.loads(self.note.read_text(encoding="utf-8"))
@@ -152,13 +151,13 @@ class Crops:
         return ""
 
     def require(self) -> None:
-        """Raise :class:`UserError` unless this is a whole preparation."""
+        """Raise :class:`UserError` unless this is a complete preparation."""
         if problem := self.problem():
             raise UserError(f"{problem}.", hint=self.way_out)
 
     @property
     def way_out(self) -> str:
-        """What makes the files whole again."""
+        """The hint that says how to make the files complete again."""
         way, size = way_and_size(self.note.stem)
         other = "" if size == SIZE else f" --size {size}"
         return (

@@ -1,4 +1,4 @@
-"""Finding the images of the ImageNet 2012 validation set and their labels."""
+"""Find the images of the ImageNet 2012 validation set and their labels."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from mlrepo.workloads.imagenet.labels import (
 
 _SUFFIXES = (".jpeg", ".jpg", ".png")
 _TRAINING = re.compile(r"n\d{8}_\d+\.\w+")
-# Where archives have the validation images, below the directory that they are unpacked in.
+# Where the archives have the validation images, below the directory they are unpacked in.
 _VALIDATION = ("ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val", "CLS-LOC/val")
-# What a Mac puts into archives beside each file, and everything hidden, is no image.
+# Hidden files, and those that macOS adds to archives, are not images.
 _NOT_OURS = (".", "__MACOSX")
 _SHOWN = 5
 
@@ -37,7 +37,7 @@ class LabelledImages:
     Attributes
     ----------
     directory:
-        Where the files lie.
+        Where the files are.
     files:
         Names relative to ``directory``.
     labels:
@@ -50,11 +50,11 @@ class LabelledImages:
 
     @property
     def missing(self) -> int:
-        """How many images the full set has more than this one."""
+        """How many images of the full set are missing here."""
         return max(0, FULL_SET - len(self.files))
 
     def missing_names(self) -> str:
-        """Return the first images of the full set that are not here; '' for names of others."""
+        """Return the first missing images of the full set; '' if the names here are different."""
         stems = {PurePosixPath(file).stem for file in self.files}
         absent = [name for n in range(1, FULL_SET + 1) if (name := official_name(n)) not in stems]
         return _some(absent) if len(absent) == self.missing else ""
@@ -62,7 +62,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class _ImageFiles:
-    """Image files by name, relative to the directory, and the synset folders that are there."""
+    """Image files by name, relative to the directory, and the synset folders found."""
 
     by_name: Mapping[str, str]
     synsets: frozenset[str]
@@ -73,13 +73,13 @@ def find_images(directory: Path, label_file: Path | None = None) -> LabelledImag
 
     The directory may be the one that Kaggle's archive was unpacked in. Links to folders and to
     files are followed. Labels come from ``label_file``, else from a ``val_map.txt`` in the
-    directory or beside it, else from Kaggle's file, else from the folders, if there is one for each
-    of the 1000 synsets: in sorted order they are the classes.
+    directory or beside it, else from Kaggle's file, else from the folders if there is one for each
+    of the 1000 synsets: the classes are their sorted order.
 
     Raises
     ------
     UserError
-        There are no images, no labels, or the two do not belong together; it says what is wrong.
+        There are no images or no labels, or the two do not match; the message says which.
     """
     if not directory.is_dir():
         raise UserError(f"{directory} is not a directory.", hint="Check --path.")
@@ -99,7 +99,7 @@ def find_images(directory: Path, label_file: Path | None = None) -> LabelledImag
 
 
 def _validation_directory(directory: Path) -> Path:
-    """Return where the validation images are below a directory that holds more than these."""
+    """Return where the validation images are, below a directory that may hold more."""
     for below in _VALIDATION:
         if (directory / below).is_dir():
             return directory / below
@@ -136,14 +136,14 @@ def _find(directory: Path) -> _ImageFiles:
 
 
 def _walk(directory: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder once, in sorted order, with its files; links are followed, circles not."""
+    """Yield each folder once, sorted, with its files; links are followed, but not in a loop."""
 
     def unreadable(error: OSError) -> None:
         raise UserError(
             f"{error.filename} cannot be read: {error.strerror}.", hint="Check its permissions."
         ) from error
 
-    # A link to a folder above leads out of what was given.
+    # A link to a parent folder would lead out of the given directory.
     seen = {(about.st_dev, about.st_ino) for about in map(Path.stat, directory.resolve().parents)}
     for name, folders, files in os.walk(directory, onerror=unreadable, followlinks=True):
         about = Path(name).stat()
@@ -161,7 +161,7 @@ def _archive_hint(directory: Path) -> str:
 
 
 def _labelled_by_file(directory: Path, found: _ImageFiles, label_file: Path) -> LabelledImages:
-    """Label by names; where a file's suffix is another than the label's, by what precedes it."""
+    """Label images by name; the suffix of a file may differ from that in the label file."""
     labels = read_labels(label_file)
     by_stem = {PurePosixPath(name).stem: name for name in found.by_name}
     names = {
@@ -175,7 +175,7 @@ def _labelled_by_file(directory: Path, found: _ImageFiles, label_file: Path) -> 
             f"{_some(unlabelled)}.",
             hint="Give the label file of this set with --labels.",
         )
-    # The label file may name the full set where only a part of the images is there.
+    # The label file may name the full set although only some of the images are present.
     present = [label for label in labels if names[label]]
     if len(present) > len(found.by_name):
         twice = sorted(label for label in present if names[label] != label)

@@ -1,8 +1,8 @@
-"""Label files of ImageNet's validation set: which class an image is of.
+"""Label files of ImageNet's validation set: the class of each image.
 
-Read are MLPerf's ``val_map.txt`` and others of lines NAME CLASS or NAME SYNSET, Kaggle's
-``LOC_val_solution.csv``, and a list of 50,000 synsets in the order of the images. Files that look
-like these and hold something else are refused by what they are.
+Supported are MLPerf's ``val_map.txt`` and other files with lines NAME CLASS or NAME SYNSET,
+Kaggle's ``LOC_val_solution.csv``, and a list of 50,000 synsets in the order of the images. Files
+that look like these but hold something else are refused, with a message that says what they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 
-# ILSVRC2012: so many validation images and classes.
+# The numbers of validation images and classes in ILSVRC2012.
 FULL_SET = 50_000
 CLASSES = 1000
 VAL_MAP = "val_map.txt"
@@ -23,7 +23,7 @@ KAGGLE_LABELS = "LOC_val_solution.csv"
 KAGGLE_SYNSETS = "LOC_synset_mapping.txt"
 SYNSET = re.compile(r"n\d{8}")
 _KAGGLE_HEAD = "ImageId,PredictionString"
-# So many images whose class is their own number are no chance.
+# If this many images have their own number as class, it is not a coincidence.
 _NUMBERED = 10
 
 
@@ -35,19 +35,20 @@ class _Line:
 
 
 def official_name(number: int) -> str:
-    """Return the name of a validation image, from 1, without its suffix."""
+    """Return the name of a validation image by its number, from 1, without suffix."""
     return f"ILSVRC2012_val_{number:08}"
 
 
 def read_labels(path: Path) -> dict[str, int]:
-    """Return the class of each name, in the order of the samples; folders before it are dropped.
+    """Return the class of each image by name, without folders, in the order of the samples.
 
-    That is the order of the lines; of Kaggle's file, whose lines have none, that of the names.
+    That is the order of the lines, or of the names in Kaggle's file, whose lines are unordered.
 
     Raises
     ------
     UserError
-        The file cannot be read, a line is bad or named twice, or its numbers are not classes.
+        The file cannot be read, a line is malformed, a name occurs twice, or its numbers are not
+        classes.
     """
     text = decoded_lines(path, hint="Check --labels.")
     lines = [(i, line.strip()) for i, line in enumerate(text, start=1)]
@@ -70,7 +71,7 @@ def read_labels(path: Path) -> dict[str, int]:
 
 
 def label_file_near(directory: Path) -> Path | None:
-    """Return the label file in a directory, beside it, or where Kaggle's archive has it."""
+    """Return the label file in a directory, beside it, or at its place in Kaggle's archive."""
     parents = list(directory.absolute().parents)
     for name, places in ((VAL_MAP, parents[:1]), (KAGGLE_LABELS, parents[:4])):
         for place in (directory, *places):
@@ -80,10 +81,10 @@ def label_file_near(directory: Path) -> Path | None:
 
 
 def classes_of_synsets(synsets: Sequence[str], near: Sequence[Path] = ()) -> dict[str, int]:
-    """Return the class of each synset: its place among all thousand in sorted order.
+    """Return the class of each synset: its position among all 1000 in sorted order.
 
-    All are ``synsets`` themselves, or those of a ``LOC_synset_mapping.txt`` in the directories
-    ``near``; empty where neither tells all.
+    The 1000 are ``synsets`` themselves, or those in a ``LOC_synset_mapping.txt`` in one of the
+    directories ``near``. The result is empty if neither has all of them.
     """
     known = sorted(set(synsets))
     if len(known) != CLASSES:
@@ -100,12 +101,12 @@ def _mapped_synsets(directory: Path) -> list[str]:
 
 
 def decoded_lines(path: Path, *, hint: str = "") -> list[str]:
-    """Return the lines of a text in UTF-8 or UTF-16, without its byte order mark.
+    """Return the lines of a text file in UTF-8 or UTF-16, without its byte order mark.
 
     Raises
     ------
     UserError
-        It cannot be read, or is in neither; ``hint`` says what to do.
+        The file cannot be read, or is in neither encoding; ``hint`` says what to do.
     """
     try:
         data = path.read_bytes()
@@ -143,7 +144,7 @@ def _lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Line]:
 
 
 def _kaggle_lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Line]:
-    """Yield the first synset of each image; the numbers behind it are its box."""
+    """Yield the first synset of each image; the numbers after it are its bounding box."""
     for number, line in lines:
         name, _, boxes = line.partition(",")
         synset = boxes.split()[0] if boxes.split() else ""
@@ -156,12 +157,12 @@ def _kaggle_lines(path: Path, lines: Sequence[tuple[int, str]]) -> Iterator[_Lin
 
 
 def name_of(path: str) -> str:
-    """Return the last name of a path of any system."""
+    """Return the last component of a path of any operating system."""
     return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _classes(path: Path, lines: Sequence[_Line]) -> Mapping[str, int]:
-    """Return the class of each label of the file, which are numbers, or synsets."""
+    """Return the class of each label in the file; labels are numbers or synsets."""
     labels = {line.label for line in lines}
     synsets = sorted(label for label in labels if SYNSET.fullmatch(label))
     if not synsets:

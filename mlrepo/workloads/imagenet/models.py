@@ -133,7 +133,7 @@ def models_of(benchmark: str) -> tuple[ReferenceModel, ...]:
 
 
 def make_random(path: Path, model: ReferenceModel, weights: Path | None) -> None:
-    """Write ResNet-50 with random weights of the model's seed."""
+    """Write ResNet-50 with random weights from the model's seed."""
     from mlrepo.workloads.resnet50 import write_resnet50
 
     write_resnet50(path, model.seed or 0)

@@ -1,7 +1,7 @@
-"""ImageNet prepared for runs: one memory-mapped file of cropped uint8 images for each way.
+"""ImageNet prepared for runs: a memory-mapped file of cropped uint8 images per preprocessing.
 
-``<home>/datasets/imagenet2012`` holds ``images.json`` (directory, files, labels) and, for each way,
-the files of :class:`Crops`. An interrupted preparation continues where it stopped.
+``<home>/datasets/imagenet2012`` holds ``images.json`` (directory, files, labels) and, for each
+preprocessing, the files of :class:`Crops`. An interrupted preparation continues where it stopped.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImageNetStore:
-    """The registered set below ``<home>/datasets``."""
+    """The registered data set below ``<home>/datasets``."""
 
     home: Path
 
     @property
     def directory(self) -> Path:
-        """Where everything of the set is kept; the images themselves stay where they are."""
+        """Where the files of the set are kept; the images themselves stay where they are."""
         return self.home / "datasets" / NAME
 
     def add(self, images: LabelledImages) -> None:
-        """Register images; what was prepared of another set is removed."""
+        """Register images; remove what was prepared from other images."""
         directory = self.directory
         directory.mkdir(parents=True, exist_ok=True)
         values = asdict(images) | {"directory": str(images.directory.absolute())}
@@ -85,7 +85,7 @@ class ImageNetStore:
         return images
 
     def prepared(self, way: str) -> Path | None:
-        """Return the note of a whole preparation, None if there is none."""
+        """Return the description file of a complete preparation, None if there is none."""
         images = self.images()
         if images is None:
             return None
@@ -107,19 +107,19 @@ class ImageNetStore:
         return Crops(self.directory / f"{way}.json", images)
 
     def prepare(self, way: str, workers: int, on_progress: OnProgress) -> Path:
-        """Prepare what is not yet prepared, with ``workers`` threads; return the description.
+        """Prepare the missing images in ``workers`` threads; return the description file.
 
-        ``way`` is the name of a preparation: a way, with the size where that is another than 224.
+        ``way`` is the name of a preparation: a preprocessing, with the size if that is not 224.
 
         Raises
         ------
         UserError
-            Images are missing or cannot be decoded (they are named), or the disk is full. What
-            was done is kept.
+            Images are missing or cannot be decoded (the message names them), or the disk is full.
+            Finished images are kept.
         """
         images = self.require_images()
         crops = self._crops(way, images)
-        # A note that contradicts the files beside it: they may be another preparation's.
+        # The description contradicts the files beside it, which may be another preparation's.
         doubted = crops.note.exists() and bool(crops.problem())
         crops = replace(crops, writable=True)
         try:
@@ -169,7 +169,7 @@ class ImageNetStore:
         UserError
             Nothing is prepared.
         InvalidResult
-            Images or pixels changed or are gone since; they are named.
+            Images or pixels have changed or disappeared since; the message names them.
         """
         images = self.require_images()
         finished = [self._crops(path.stem, images) for path in self._notes()]
@@ -212,7 +212,7 @@ class ImageNetStore:
         return finished[0].fingerprint
 
     def all_prepared(self) -> list[str]:
-        """Return the names of all whole preparations."""
+        """Return the names of all complete preparations."""
         return [path.stem for path in self._notes() if self.prepared(path.stem) is not None]
 
     def _notes(self) -> list[Path]:
@@ -221,12 +221,12 @@ class ImageNetStore:
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """The prepared images as LoadGen's data set: float32 [3, size, size] made when loaded.
+    """The prepared images as a data set for LoadGen: float32 [3, size, size], scaled on load.
 
     Attributes
     ----------
     description:
-        ``<way>.json``; the other files lie beside it.
+        ``<way>.json``; the other files are beside it.
     """
 
     description: Path
@@ -239,7 +239,7 @@ class PreparedImages:
 
     @property
     def total(self) -> int:
-        """The number of images that are registered."""
+        """The number of registered images."""
         return self._crops.total
 
     @property
@@ -259,7 +259,7 @@ class PreparedImages:
         Raises
         ------
         UserError
-            The pixels are not those that were prepared.
+            The pixels are no longer those that were prepared.
         """
         crops = self._crops
         way, _ = way_and_size(self.description.stem)
@@ -276,7 +276,7 @@ class PreparedImages:
         return out
 
     def describe(self) -> Mapping[str, object]:
-        """Return name, sample count, completeness, way and size, and fingerprint.
+        """Return name, sample count, completeness, preprocessing, size and fingerprint.
 
         ``resized`` is the short side before the crop to ``size``.
         """
@@ -293,7 +293,7 @@ class PreparedImages:
 
 
 def _is_still_of(crops: Crops, row: int, file: Path, doubted: bool) -> bool:
-    """Say whether a row that is done was made of the image; of one that is gone, unless doubted."""
+    """Return whether a finished row is of the image; if the image is gone, unless ``doubted``."""
     try:
         return crops.is_of(row, file.read_bytes())
     except OSError:
@@ -313,7 +313,7 @@ def _write(path: Path, data: bytes) -> None:
 def _in_parallel(
     work: Callable[[npt.NDArray[np.int64]], list[str]], rows: npt.NDArray[np.int64], workers: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """Run ``work`` on chunks in threads (decoding and hashing leave the interpreter's lock)."""
+    """Run ``work`` on chunks in threads (decoding and hashing release the interpreter's lock)."""
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(work, chunk): len(chunk) for chunk in chunks}

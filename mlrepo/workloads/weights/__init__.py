@@ -1,8 +1,8 @@
-"""What a model's files say of it: the types of its weights, what it takes and what it gives.
+"""Facts read from a model's files: the types of its weights, and its inputs and outputs.
 
-Types are the words of measurements files. They are read from the files each time: what is written
-beside a model, in an entry of an older mlrepo, may be wrong. The rule of what counts as a weight
-is that of :mod:`mlrepo.workloads.weights.graph`.
+Types have the names that measurements files use. They are read from the files each time, because
+the metadata that an older mlrepo stored beside a model may be wrong.
+:mod:`mlrepo.workloads.weights.graph` defines what counts as a weight.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from mlrepo.workloads.weights.onnx import read_onnx
 from mlrepo.workloads.weights.openvino import read_openvino
 from mlrepo.workloads.weights.torch import read_safetensors, read_torch
 
-# What stands in a record where the files do not say it.
+# The value in a record if the files do not say.
 UNKNOWN = "unknown"
 MIXED = "mixed"
-# Precisions that a run may have in its name: how a number is signed does not matter there.
+# Precisions in the name of a run do not distinguish signed from unsigned.
 _UNSIGNED = {"uint8": "int8", "uint4": "int4", "uint2": "int2", "uint16": "int16"}
 _TORCH = (".pt2", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
 class WeightFacts:
-    """What is read from a model's files; what they do not say is empty.
+    """Facts read from a model's files; empty where the files do not say.
 
     Attributes
     ----------
     weights:
-        Types of the weights, that of the most numbers first.
+        Types of the weights, the one with the most numbers first.
     inputs, outputs:
         Names, types and shapes; the batch comes first.
     producer:
@@ -46,7 +46,7 @@ class WeightFacts:
 
     @property
     def weight_data_types(self) -> str:
-        """The types of the weights as measurements files say them: ``int8``, ``int8,fp32``."""
+        """The types of the weights in the form of measurements files: ``int8``, ``int8,fp32``."""
         return ",".join(self.weights) or UNKNOWN
 
     @property
@@ -56,23 +56,23 @@ class WeightFacts:
 
 
 def read_facts(model: Path) -> WeightFacts:
-    """Return what the files of a model say; nothing for a kind of file that is not known.
+    """Read the facts from a model's files; empty for an unknown kind of file.
 
-    ``model`` is its entry: a file, or a directory whose ONNX file, IR or safetensors are read.
+    ``model`` is a file, or a directory whose ONNX file, OpenVINO IR or safetensors are read.
     """
     try:
         if model.is_dir():
             return _directory(model)
         return _file(model)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return WeightFacts()  # damaged, or of another kind: its backend will say so
+        return WeightFacts()  # damaged, or another kind of file: the backend reports it
 
 
 def precision_of(weight_data_types: str) -> str:
-    """Return one word for what a model computes in: ``mixed`` where its weights have several.
+    """Return one word for the precision of a model: ``mixed`` if its weights have several types.
 
-    A model whose weights nobody can read counts as fp32, which is what backends compute in unless
-    a model says otherwise.
+    A model whose weights cannot be read counts as fp32, in which backends compute unless the model
+    says otherwise.
     """
     words = [_UNSIGNED.get(word, word) for word in weight_data_types.split(",") if word]
     kinds = dict.fromkeys(words)
@@ -94,13 +94,13 @@ def _file(model: Path) -> WeightFacts:
     try:
         found = read_onnx(model)
     except NotOnnx:
-        return WeightFacts(*read_torch(model))  # whatever it is called: ``model.pth.tar``
+        return WeightFacts(*read_torch(model))  # any name, such as ``model.pth.tar``
     weights = weight_types(found.graph, found.functions)
     return WeightFacts(weights, found.inputs, found.outputs, found.producer)
 
 
 def _directory(model: Path) -> WeightFacts:
-    """Return the facts of a directory's only model; several parts of one have them together."""
+    """Return the facts of the only model in a directory, or of all its safetensors together."""
     for pattern in ("*.onnx", "*.xml"):
         files = sorted(model.rglob(pattern))
         if len(files) == 1:

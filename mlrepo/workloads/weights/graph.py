@@ -1,14 +1,13 @@
-"""What type the weights of a graph have: those of its layers, followed back to their constants.
+"""The types of a graph's weights: inputs of layers are followed back to constants.
 
-The rule, for ONNX and OpenVINO's IR alike:
+The rules, for both ONNX and OpenVINO IR:
 
 * A weight is a constant that a layer multiplies its input by: the kernel of a convolution, the
   matrix of a product or of a recurrent layer, the table of an embedding. Biases, normalizations,
-  scales, zero points, shapes and indices are none, so that an int8 model with float biases is int8.
-* Its type is the narrowest one on its way from the constant to the layer. A matrix of int8 that is
-  dequantized is int8, a matrix of fp32 that is quantized or cast on the way has the type that it
-  is rounded to.
-* All types that weights have count, however few have them.
+  scales, zero points, shapes and indices do not count: an int8 model with float biases is int8.
+* Its type is the narrowest one between the constant and the layer. An int8 matrix that is
+  dequantized is int8; an fp32 matrix that is quantized or cast has the type it is rounded to.
+* Every type that a weight has counts, however few weights have it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Bits of a number by the words of measurements files; what is not here is no weight.
+# Bits per number, by the names in measurements files; a tensor of any other type is not a weight.
 BITS = {
     "fp64": 64,
     "fp32": 32,
@@ -68,14 +67,14 @@ _LAYERS: Mapping[str, tuple[int, ...]] = {
     "EmbedLayerNormalization": (2, 3, 4),
     "QEmbedLayerNormalization": (2, 3, 4),
 }
-# Weights of a few bits each, packed into bytes: the input, and the attribute with the bits.
+# Weights of a few bits, packed into bytes: the inputs, and the attribute with the number of bits.
 _PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
     "MatMulNBits": ((1,), "bits"),
     "GatherBlockQuantized": ((0,), "bits"),
     "QMoE": ((2, 5, 8), "expert_weight_bits"),
 }
 _ZERO_POINTS = {"MatMulNBits": 3, "GatherBlockQuantized": 3}
-# What passes on its first input, whatever the others are.
+# Operators that pass on their first input, whatever the others are.
 _PASSING = frozenset(
     {
         "Identity",
@@ -96,17 +95,17 @@ _PASSING = frozenset(
         "Abs",
     }
 )
-# What makes one constant of several.
+# Operators that combine several constants into one.
 _JOINING = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Concat", "Where", "Max", "Min"})
-# Operator sets whose operators are known: of others, each matrix is taken for a weight.
-# Integers that were folded into a kernel; elsewhere these types are indices and shapes.
+# Types of integers folded into a kernel; elsewhere these types are indices and shapes.
 _FOLDED = ("int32", "int64")
+# Operator sets whose operators are known; in others, every constant matrix counts as a weight.
 _KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc"})
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant, or an input or output: its type as a word, its shape (None: any size)."""
+    """A constant, an input or an output: its name, type and shape (None: any size)."""
 
     name: str
     type: str
@@ -114,7 +113,7 @@ class Tensor:
 
     @property
     def count(self) -> int:
-        """The numbers in it; an open size counts as one."""
+        """How many numbers it holds; an unknown size counts as 1."""
         total = 1
         for size in self.shape:
             total *= 1 if size is None else size
@@ -128,9 +127,9 @@ class Node:
     Attributes
     ----------
     numbers:
-        Its attributes that are whole numbers.
+        Its integer attributes.
     to:
-        The type that it casts or quantizes to, where it says one.
+        The type that it casts or quantizes to, if it names one.
     constant:
         The value of a ``Constant``.
     """
@@ -147,7 +146,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Operators and constants, and the names of what comes in; also the body of a function."""
+    """Operators, constants and the names of the inputs; also the body of a function."""
 
     nodes: Sequence[Node]
     constants: Mapping[str, Tensor] = field(default_factory=dict)
@@ -158,7 +157,10 @@ Functions = Mapping[tuple[str, str], Graph]
 
 
 def weight_types(graph: Graph, functions: Functions | None = None) -> tuple[str, ...]:
-    """Return the types of a graph's weights, that of the most numbers first; none is unknown."""
+    """Return the types of a graph's weights, the one with the most numbers first.
+
+    An empty result means that they are unknown.
+    """
     counts: dict[str, int] = {}
     seen: set[int] = set()
     for found in _Scope(graph, functions or {}).weights():
@@ -170,13 +172,13 @@ def weight_types(graph: Graph, functions: Functions | None = None) -> tuple[str,
 
 
 def narrower(one: str, other: str) -> str:
-    """Return the type of fewer bits, the first of two of the same."""
+    """Return the type with fewer bits; the first if both have the same."""
     return other if BITS.get(other, 64) < BITS.get(one, 64) else one
 
 
 @dataclass(frozen=True)
 class _Constant:
-    """A constant as it reaches a layer; ``identity`` is that of the tensor it was made of."""
+    """A constant as it reaches a layer; ``identity`` is that of the tensor it comes from."""
 
     type: str
     count: int
@@ -185,7 +187,7 @@ class _Constant:
 
 
 class _Scope:
-    """A graph, and where the names come from that it does not define itself."""
+    """A graph, and the scope of the names that it does not define itself."""
 
     def __init__(
         self,
@@ -196,15 +198,15 @@ class _Scope:
         depth: int = 0,
     ) -> None:
         self._graph, self._functions, self._above = graph, functions, above
-        # Of a function: its own name of an input to the caller's. A sub-graph sees all names.
+        # In a function: its own name of an input to the caller's. A subgraph sees all outer names.
         self._arguments = arguments
         self._depth = depth
         self._makers = {name: node for node in graph.nodes for name in node.outputs if name}
         self._known: dict[str, _Constant | None] = {}
 
     def weights(self) -> Iterator[_Constant]:
-        """Yield the weights of all layers, those of sub-graphs and functions included."""
-        if self._depth > 32:  # functions that call each other in a circle
+        """Yield the weights of all layers, including those of subgraphs and functions."""
+        if self._depth > 32:  # functions that call each other recursively
             return
         for node in self._graph.nodes:
             for graph in node.graphs:
@@ -236,19 +238,19 @@ class _Scope:
             if found is None:
                 continue
             bits = node.numbers.get(attribute, 4)
-            if BITS.get(found.type, 8) < 8:  # a type of its own, nothing packed
+            if BITS.get(found.type, 8) < 8:  # already a type of a few bits, not packed
                 yield found
                 continue
-            # Without zero points the middle of the range is zero: signed numbers.
+            # Without zero points, zero is the middle of the range: the numbers are signed.
             zeros = _ZERO_POINTS.get(node.op, len(node.inputs))
             signed = zeros >= len(node.inputs) or not node.inputs[zeros]
             word = f"{'' if signed else 'u'}int{bits}"
             yield _Constant(word, found.count * 8 // max(1, bits), found.identity, found.rank)
 
     def _constant(self, name: str) -> _Constant | None:
-        """Return what a name is if it is made of constants alone, else None."""
+        """Return the constant behind a name; None if not everything in it is constant."""
         if name not in self._known:
-            self._known[name] = None  # while it is looked for: a circle has no constant
+            self._known[name] = None  # during the lookup, so that a cycle ends
             self._known[name] = self._look_up(name)
         return self._known[name]
 

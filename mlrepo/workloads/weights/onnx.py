@@ -1,4 +1,4 @@
-"""An ONNX file as a graph of plain values, read without its weights and without the package onnx.
+"""Read an ONNX file as a graph, without its weights and without the package onnx.
 
 Field numbers are those of ``onnx.proto``.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mlrepo.onnx_tensors import NotOnnx, Span, fields, mapped, read_tensor, read_text
 from mlrepo.workloads.weights.graph import Functions, Graph, Node, Tensor
 
-# TensorProto.DataType by the words of measurements files; all kinds of fp8 are one word there.
+# TensorProto.DataType to the names in measurements files, where all kinds of fp8 have one name.
 TYPES = {
     1: "fp32",
     2: "uint8",
@@ -43,7 +43,7 @@ _VARINT, _BYTES = 0, 2
 
 
 class OnnxFile(NamedTuple):
-    """What an ONNX file says without its weights."""
+    """The content of an ONNX file, without the values of its weights."""
 
     graph: Graph
     functions: Functions
@@ -58,9 +58,9 @@ def read_onnx(path: Path) -> OnnxFile:
     Raises
     ------
     NotOnnx
-        It is no ONNX file.
+        The file is not an ONNX file.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     with mapped(path) as data:
         return _OnnxReader(data).model()
@@ -93,7 +93,7 @@ class _OnnxReader:
         return OnnxFile(found, functions, inputs, outputs, producer)
 
     def _parts(self, span: Span) -> Iterator[tuple[int, Span]]:
-        """Yield number and span of the fields that are messages or texts."""
+        """Yield the number and span of each field that is a message or a string."""
         return ((n, value) for n, kind, value in fields(self._data, span) if kind == _BYTES)
 
     def _text(self, span: Span) -> str:
@@ -189,7 +189,7 @@ class _OnnxReader:
         return (self._value(part) for number, part in self._parts(graph) if number == field)
 
     def _value(self, span: Span) -> Tensor:
-        """Read a ValueInfoProto: name, and in its tensor type the element type and the shape."""
+        """Read a ValueInfoProto: its name, and the element type and shape of its tensor type."""
         name, kind = "", ""
         shape: list[int | None] = []
         for number, part in self._parts(span):

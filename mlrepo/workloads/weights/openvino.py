@@ -1,4 +1,4 @@
-"""An OpenVINO IR as the same kind of graph: the file ``.xml`` says all but the numbers."""
+"""Read an OpenVINO IR as a graph; its ``.xml`` holds everything but the values of the weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TYPES = {
     "i64": "int64",
     "boolean": "bool",
 }
-# Layers by the names of ONNX, with the inputs that are weights in ONNX's places.
+# Layers by their ONNX names; their weights are at the same input positions as in ONNX.
 _LAYERS = {
     "Convolution": "Conv",
     "GroupConvolution": "Conv",
@@ -53,7 +53,7 @@ _LAYERS = {
     "Squeeze": "Squeeze",
     "Unsqueeze": "Unsqueeze",
 }
-# Where the two matrices of a recurrent layer are: X, states, (lengths,) W, R.
+# Input positions of the two matrices of a recurrent layer: X, states, (lengths,) W, R.
 _RECURRENT = {
     "LSTMSequence": (4, 5),
     "GRUSequence": (3, 4),
@@ -65,7 +65,7 @@ _RECURRENT = {
 
 
 class OpenVinoFile(NamedTuple):
-    """What an IR says without its weights."""
+    """The content of an IR, without the values of its weights."""
 
     graph: Graph
     inputs: tuple[Tensor, ...]
@@ -78,9 +78,9 @@ def read_openvino(path: Path) -> OpenVinoFile:
     Raises
     ------
     ValueError
-        It is no IR.
+        The file is not an OpenVINO IR.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         net = ElementTree.parse(path).getroot()
@@ -122,7 +122,7 @@ def read_openvino(path: Path) -> OpenVinoFile:
 
 
 def _to(kind: str, values: dict[str, str]) -> str:
-    """Return the type that a layer rounds to; quantization-aware training leaves its levels."""
+    """Return the type that a layer rounds to; for FakeQuantize, the one that fits its levels."""
     if kind == "Convert":
         return _TYPES.get(values.get("destination_type", ""), "")
     if kind == "FakeQuantize":

@@ -1,8 +1,8 @@
-"""What PyTorch's files hold, without PyTorch: types and shapes of the tensors, never their numbers.
+"""Read types and shapes of the tensors in PyTorch's files, without PyTorch and without the values.
 
-States of ``torch.save`` (zipped, and as before 1.6), TorchScript, programs of ``torch.export`` and
-safetensors. Nothing that a pickle names is imported or called: it is read for its tensors alone.
-Here a weight is a tensor of two dimensions or more; biases and normalizations have one.
+It reads ``torch.save`` files (zipped, and the format before 1.6), TorchScript, ``torch.export``
+programs and safetensors. Nothing that a pickle names is imported or called.
+A weight is a tensor of at least two dimensions: biases and normalizations have one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STORAGES = {
     "QUInt4x2Storage": "uint4",
     "QUInt2x4Storage": "uint2",
 }
-# ``torch.dtype`` by its name: what newer types are saved with.
+# Names of ``torch.dtype``, which newer types are saved with.
 _DTYPES = {
     "float64": "fp64",
     "float32": "fp32",
@@ -78,14 +78,14 @@ _SAFETENSORS = {
     "I16": "int16",
     "U16": "uint16",
 }
-# Where an exported program is in its archive; the second is that before PyTorch 2.8.
+# Path of an exported program in its archive; the second is the one before PyTorch 2.8.
 _PROGRAM = re.compile(r"(?:/models/[^/]+\.json|serialized_exported_program\.json)\Z")
 _LARGEST_HEADER = 100_000_000
 _MAGIC = 0x1950A86A20F9469CFC6C
 
 
 class TorchFile(NamedTuple):
-    """What a file of PyTorch says; inputs and outputs are those of an exported program."""
+    """The content of a PyTorch file; only exported programs have inputs and outputs."""
 
     weights: tuple[str, ...]
     inputs: tuple[Tensor, ...] = ()
@@ -93,14 +93,14 @@ class TorchFile(NamedTuple):
 
 
 def read_torch(path: Path) -> TorchFile:
-    """Read a file of PyTorch.
+    """Read a PyTorch file.
 
     Raises
     ------
     ValueError
-        It is none.
+        The file is not a PyTorch file.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     if zipfile.is_zipfile(path):
         try:
@@ -113,7 +113,7 @@ def read_torch(path: Path) -> TorchFile:
 
 
 def read_safetensors(path: Path) -> TorchFile:
-    """Read a safetensors file: the length of a JSON header, and the header; see read_torch."""
+    """Read the JSON header of a safetensors file; raises what :func:`read_torch` raises."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if length > _LARGEST_HEADER:
@@ -183,7 +183,7 @@ def _meta(name: str, meta: dict[str, Any]) -> Tensor:
 
 
 def _legacy(stream: IO[bytes]) -> list[Tensor]:
-    """Read the form before 1.6: a magic number, a version, a machine, then the object."""
+    """Read the format before 1.6: a magic number, a version, a machine, then the object."""
     if _TypeReader(stream, []).read() != _MAGIC:
         raise ValueError("it is not a file of torch.save")
     for _ in ("version", "machine"):
@@ -198,7 +198,7 @@ def _tensors(stream: IO[bytes]) -> list[Tensor]:
 
 
 class _Thing:
-    """Whatever a pickle makes that is no tensor; takes every way in which pickle fills objects."""
+    """Stand-in for any object other than a tensor; accepts every way pickle fills an object."""
 
     def __new__(cls, *arguments: object, **named: object) -> _Thing:
         return super().__new__(cls)
@@ -219,14 +219,14 @@ class _Thing:
         return id(self)
 
     def append(self, value: object) -> None:
-        """Forget what is appended."""
+        """Ignore the value."""
 
     def extend(self, values: object) -> None:
-        """Forget what is appended."""
+        """Ignore the values."""
 
 
 class _Named(str):
-    """A class of PyTorch that tells a type, by its name."""
+    """The name of a PyTorch class that stands for a type of number."""
 
     __slots__ = ()
 
@@ -235,7 +235,7 @@ class _Named(str):
 
 
 class _TypeReader(pickle.Unpickler):
-    """Unpickles numbers, texts and containers; tensors leave type and shape, all else nothing."""
+    """Unpickle numbers, strings and containers; note type and shape of tensors, ignore the rest."""
 
     def __init__(self, stream: IO[bytes], found: list[Tensor]) -> None:
         super().__init__(stream)
@@ -247,7 +247,7 @@ class _TypeReader(pickle.Unpickler):
         Raises
         ------
         ValueError
-            It is no pickle.
+            It is not a pickle that can be read.
         """
         try:
             return self.load()
