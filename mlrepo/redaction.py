@@ -18,8 +18,8 @@ from urllib.parse import quote, quote_plus
 from mlrepo.secret_anchors import possible_kinds
 from mlrepo.secret_patterns import ESCAPED, MASK, SECRET_PATTERNS
 
-# Only variables that steer threads, kernels, devices and frameworks; never "everything but". A name
-# that ends in "_" stands for all names that begin with it ("LANG" must not let LANGCHAIN_… pass).
+# Only variables that control threads, kernels, devices and frameworks; never "everything but". A
+# name that ends in "_" matches all names with that prefix ("LANG" must not let LANGCHAIN_… pass).
 RECORDED_VARIABLES: tuple[str, ...] = (
     "OMP_",
     "MKL_",
@@ -44,7 +44,7 @@ RECORDED_VARIABLES: tuple[str, ...] = (
     "TZ",
 )
 _RECORDED_PREFIXES = tuple(name for name in RECORDED_VARIABLES if name.endswith("_"))
-# Frameworks log in to hubs and registries too. Of theirs only names with a word of steering count.
+# Frameworks also log in to hubs and registries: record only names with a word that marks a setting.
 _FRAMEWORKS = ("ORT_", "ONNXRUNTIME_", "TVM_", "TORCH_", "PYTORCH_", "ATEN_", "OPENVINO_", "OV_")
 _STEERING = frozenset(
     {

@@ -84,7 +84,7 @@ def _found(view: bytes, kinds: list[str]) -> Iterator[tuple[str, int, int, int]]
     text = view.decode("latin-1")
     for kind in kinds:
         judge = _JUDGES.get(kind)
-        number, begin, end, allowed = 0, 0, -1, False  # of the line last looked at
+        number, begin, end, allowed = 0, 0, -1, False  # of the last line examined
         for match in SECRET_PATTERNS[kind].finditer(text):
             group = "secret" if match.groupdict().get("secret") else 0
             if judge is not None and not judge(match[group]):

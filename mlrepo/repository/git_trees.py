@@ -20,7 +20,7 @@ from mlrepo.repository.process import BlobReader, GitError, git_bytes, open_blob
 from mlrepo.tree import Entry, Kind, Missing
 
 _KINDS = {b"120000": Kind.LINK, b"160000": Kind.SUBMODULE}
-# Up to this size a blob is held in memory rather than streamed from a process of its own.
+# Up to this size, a blob is read into memory rather than streamed from a separate process.
 _IN_MEMORY = 16 << 20
 _LONGEST_TARGET = 4096
 
@@ -173,7 +173,7 @@ class _ListedTree:
 
 
 class IndexTree(_ListedTree):
-    """What a commit made now would hold.
+    """The tree that a commit made now would have.
 
     Parameters
     ----------

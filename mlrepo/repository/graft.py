@@ -19,8 +19,8 @@ def graft(
 ) -> pygit2.Oid:
     """Return the tree ``base`` (None: empty) with each path of ``blobs`` set to its blob.
 
-    A file in the place of a directory, or the reverse, is replaced. What is set to None is removed,
-    and with it each directory that has nothing left.
+    A file in the place of a directory, or the reverse, is replaced. Paths set to None are removed,
+    along with directories that become empty.
     """
     return _graft(repo, base, {path.parts: oid for path, oid in blobs.items()})
 

@@ -36,7 +36,7 @@ def git_identity(root: Path) -> Identity:
     Raises
     ------
     UserError
-        Git knows no identity.
+        Git has no identity configured.
     """
     try:
         author, committer = (
@@ -55,7 +55,7 @@ def git_identity(root: Path) -> Identity:
 
 
 def _how_to_say() -> str:
-    """Return what to do; a user's Git settings need a home directory, which may not exist."""
+    """Return how to set the identity; the user's Git settings need a home directory."""
     if has_home():
         return (
             'Run `git config --global user.name "Your Name"` and '

@@ -1,4 +1,4 @@
-"""What a commit or a push is about to add, read with Git plumbing for the hooks.
+"""The objects that a commit or a push is about to add, read with Git plumbing for the hooks.
 
 Imported on every ``git commit``, so it loads neither libgit2 nor modules that only others need.
 """
@@ -22,7 +22,7 @@ class OutgoingBlob(NamedTuple):
     """An object that is about to be committed or pushed: path, object id, size in bytes.
 
     For a blob that a tag names, ``path`` says so. Objects that are not blobs have another ``kind``,
-    and their ``path`` is what messages call them.
+    and their ``path`` is their name in messages.
     """
 
     path: str
@@ -102,7 +102,7 @@ def pushed(root: Path, url: str, updates: Sequence[tuple[str, str]]) -> Outgoing
 
     Only the remote itself knows what it has: ``refs/remotes`` may have been fetched from another
     place. For branches that exist there, Git passes its answer to the hook; otherwise the remote is
-    asked again, and if it does not answer, all history counts as new.
+    queried, and if it does not answer, all history counts as new.
 
     Parameters
     ----------

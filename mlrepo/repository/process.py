@@ -1,4 +1,4 @@
-"""The module that runs ``git``: plumbing, no user hooks, no influence from the environment."""
+"""Run ``git``: plumbing only, without user hooks or influence from the environment."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The new objects of one commit, kept out of reach of any ``git gc`` until a branch holds them.
+"""Protect the new objects of a commit from ``git gc`` until a branch points to the commit.
 
-Git decides which objects are garbage before it deletes them. With ``--prune=now`` a commit that a
-branch got in between is deleted, and so is one whose branch has not moved yet. What is new is
-therefore written into a directory of its own, which borrows the repository's objects and which
-nothing prunes; Git's own receive-pack does the same. It enters the repository as one pack with a
-``.keep`` file, which ``git repack`` and ``git prune`` leave alone. The ``.keep`` goes when the
-branch has moved: whoever lists packs afterwards reads the branch after that.
+Git decides which objects are garbage before it deletes them. With ``--prune=now`` it deletes a
+commit that a branch received in the meantime, and one whose branch has not moved yet. New objects
+are therefore written into a separate object directory, which borrows the repository's objects and
+is never pruned; Git's own receive-pack does the same. They enter the repository as one pack with a
+``.keep`` file, which ``git repack`` and ``git prune`` leave alone. The ``.keep`` is removed when
+the branch has moved: a gc that lists the packs afterwards reads the branch later still.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GC_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Quarantine:
-    """A bare repository without references that borrows the objects of another one."""
+    """A bare repository without refs that borrows the objects of another one."""
 
     repository: ResultsRepository
     directory: Path
@@ -57,15 +57,15 @@ class Quarantine:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What lets a git process in the repository write its objects here."""
+        """The environment with which a git process in the repository writes its objects here."""
         return {"GIT_OBJECT_DIRECTORY": str(self.objects)}
 
     @contextlib.contextmanager
     def published(self, oids: Sequence[pygit2.Oid]) -> Iterator[None]:
-        """Put the objects into the repository; while the block runs, no gc takes them away.
+        """Put the objects into the repository, safe from gc while the block runs.
 
         They are copied even if the repository already has them: unreachable ones may be
-        collected. A branch must hold them when the block ends.
+        collected. A branch must contain them when the block ends.
         """
         packs = self.repository.common_dir / "objects" / "pack"
         with tempfile.TemporaryDirectory(dir=self.directory) as made:
@@ -95,11 +95,11 @@ class Quarantine:
 
 
 def wait_for_gc(repository: ResultsRepository) -> None:
-    """Wait until the ``git gc`` that runs now has ended, for half a minute at most.
+    """Wait for a running ``git gc`` to end, for half a minute at most.
 
-    At its end it deletes each ``.idx`` that it saw without its ``.pack``. A directory that changes
-    while it is listed shows one of two new files and not the other: what was put there while a gc
-    ran is whole only when that gc is over.
+    At its end it deletes each ``.idx`` that it saw without its ``.pack``. Listing a directory that
+    changes may show only one of two new files: a pack added during a gc is safe only when that gc
+    has ended.
     """
     running = _running_gc(repository)
     deadline = time.monotonic() + _GC_SECONDS
@@ -108,12 +108,12 @@ def wait_for_gc(repository: ResultsRepository) -> None:
 
 
 def _running_gc(repository: ResultsRepository) -> bytes:
-    """Return what the living gc of this machine wrote into its lock (process and host), or b''."""
+    """Return the lock's content (process and host) if a gc runs on this machine, else b''."""
     try:
         said = (repository.common_dir / "gc.pid").read_bytes()
         process, host = said.split()
         if host.decode(errors="replace") == os.uname().nodename:
-            with contextlib.suppress(PermissionError):  # another user's, which lives
+            with contextlib.suppress(PermissionError):  # another user's process, so it is alive
                 os.kill(int(process), 0)
             return said
     except (OSError, ValueError):
@@ -122,9 +122,9 @@ def _running_gc(repository: ResultsRepository) -> bytes:
 
 
 def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> list[pygit2.Oid]:
-    """Return the objects that cannot be read whole from the repository, opened anew.
+    """Reopen the repository and return the objects that cannot be read completely.
 
-    libgit2 compares each object's content with its id as it reads it.
+    libgit2 verifies each object's content against its id as it reads it.
     """
     import pygit2
 
@@ -140,7 +140,7 @@ def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> lis
 
 @contextlib.contextmanager
 def quarantined(repository: ResultsRepository) -> Iterator[Quarantine]:
-    """Yield a new quarantine, and remove it afterwards; one that a kill left is removed, too."""
+    """Yield a new quarantine and remove it afterwards; remove those that killed processes left."""
     root = repository.store / "quarantine"
     root.mkdir(parents=True, exist_ok=True)
     # Before the repository is opened: libgit2 does not look for packs where there was no directory.
@@ -165,7 +165,7 @@ def quarantined(repository: ResultsRepository) -> Iterator[Quarantine]:
 
 
 def sweep_quarantines(repository: ResultsRepository) -> list[Path]:
-    """Remove the quarantines of dead processes and their ``.keep`` files; return what went."""
+    """Remove the quarantines and ``.keep`` files of dead processes; return what was removed."""
     root = repository.store / "quarantine"
     removed: list[Path] = []
     for path in root.glob("*.lock"):
@@ -193,7 +193,7 @@ def new_objects(
 ) -> Iterator[pygit2.Oid]:
     """Yield the trees and blobs of ``tree`` that differ from ``base`` at the same path.
 
-    Objects whose ids are in ``known``, because other branches hold them, are skipped.
+    Objects whose ids are in ``known``, because other branches contain them, are skipped.
     """
     if tree == base or str(tree) in known:
         return
@@ -211,11 +211,11 @@ def new_objects(
 
 
 def _claim(root: Path) -> tuple[io.FileIO, Path]:
-    """Make a directory that this process holds by the lock beside it."""
+    """Create a directory and hold the lock beside it."""
     while True:
         directory = root / f"{os.getpid()}-{secrets.token_hex(4)}"
         lock = hold_if_free(_lock_of(directory))
-        if lock is None:  # a concurrent sweep was faster: try another name
+        if lock is None:  # a concurrent sweep holds it: try another name
             continue
         try:
             directory.mkdir()
@@ -230,10 +230,10 @@ def _lock_of(directory: Path) -> Path:
 
 
 def _alternates(repository: ResultsRepository, objects: Path) -> bytes:
-    """Return the object directories to borrow from, relative: libgit2 reads a path to its line.
+    """Return the object directories to borrow from, as relative paths, one per line.
 
-    Those that the repository borrows from itself are named too: libgit2 does not resolve relative
-    paths in the second place.
+    It includes those that the repository itself borrows from: libgit2 does not resolve relative
+    paths in alternates of alternates.
     """
     common = repository.common_dir / "objects"
     lines = [os.fsencode(os.path.relpath(common, objects))]

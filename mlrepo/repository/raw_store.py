@@ -1,4 +1,4 @@
-"""Full accuracy logs by SHA-256: truncation keeps here what it removes from the commit."""
+"""The store of full accuracy logs by SHA-256; commits contain only the truncated logs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RawStore:
             ) from error
         finally:
             with contextlib.suppress(OSError):
-                temporary.unlink()  # also there when source and kept log were one file before
+                temporary.unlink()  # left by the rename if both were already links to one file
         return sha256
 
     def export(self, sha256: str, target: Path) -> None:
@@ -92,7 +92,7 @@ class RawStore:
         return data
 
     def pin(self, sha256: str, origin: str) -> None:
-        """Remember that a log was truncated by hand at ``origin``: no run names it, yet it stays.
+        """Mark a log truncated by hand at ``origin`` as needed, although no run names it.
 
         A pin is a file beside the logs, named after the log it keeps.
         """
@@ -112,7 +112,7 @@ class RawStore:
         return sorted((p.name, p.stat().st_size) for p in self.root.iterdir() if len(p.name) == 64)
 
     def kept_since(self, sha256: str) -> float:
-        """Return when a kept log was added last, in seconds since the epoch."""
+        """Return when a kept log was last added, in seconds since the epoch."""
         return (self.root / sha256).stat().st_mtime
 
     def remove(self, sha256: str) -> None:

@@ -1,4 +1,4 @@
-"""Asking a Git remote and pushing to it: with credentials that no command line or file shows."""
+"""Query a Git remote and push to it, with credentials that appear on no command line or disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BaseMissing(UserError):
     """No branch of the remote contains the parent of the pushed commit."""
 
 
-# What the messages of git and of the Git hosts begin or hold, most telling first; the way out.
+# Parts of the messages of git and Git hosts, the most specific first, with the error and the hint.
 _REFUSALS: tuple[tuple[str, type[MlrepoError], str], ...] = (
     (
         r"stale info|non-fast-forward|fetch first|cannot lock ref|failed to update ref",
@@ -77,12 +77,12 @@ _TRY_AGAIN = "Check the network and run the command again: it continues where it
 
 @dataclass(frozen=True)
 class Access:
-    """How git authenticates to one server; without a token it uses its own helpers and SSH keys.
+    """Authentication to one server; without a token git uses its own helpers and SSH keys.
 
     Attributes
     ----------
     origin:
-        ``scheme://host[:port]`` that may see the token; other servers never do.
+        ``scheme://host[:port]`` that may receive the token; other servers never do.
     token:
         The token, sent as the password of HTTP's Basic scheme.
     """
@@ -113,13 +113,13 @@ class Remote:
     Attributes
     ----------
     url:
-        Without credentials in it.
+        The URL, without credentials.
     directory:
         The Git repository that git runs in.
     access:
-        Who asks.
+        How to authenticate.
     settings:
-        Further settings of git, see :func:`transport_settings`.
+        Further Git settings, see :func:`transport_settings`.
     """
 
     url: str
@@ -133,14 +133,14 @@ class Remote:
         Raises
         ------
         MlrepoError
-            The remote cannot be read; git's own words are in the message.
+            The remote cannot be read; the message includes git's own.
         """
         listed, _ = self._git("read", "ls-remote", "--heads", "--", self.url)
         pairs = (line.split("\t") for line in listed.splitlines())
         return {name.removeprefix("refs/heads/"): oid for oid, name in pairs}
 
     def is_public(self) -> bool:
-        """Return whether anybody may read the remote: asked without any credentials."""
+        """Return whether anybody may read the remote, by trying without any credentials."""
         if not self.url.startswith(("http://", "https://")):
             return False
         nobody = (
@@ -158,9 +158,9 @@ class Remote:
         return True
 
     def has(self, commit: str) -> bool:
-        """Return whether the remote has a commit of this repository, at or behind a branch.
+        """Return whether a commit of this repository is on a branch of the remote.
 
-        Asked by the negotiation of git's protocol (git 2.32), which transfers nothing.
+        It uses the negotiation of git's protocol (git 2.32), which transfers no objects.
         """
         commit = git("rev-parse", "--verify", commit, cwd=self.directory).strip()
         if commit in self.branches().values():
@@ -179,15 +179,15 @@ class Remote:
             if "acknowledgments" in error.stderr:
                 return False  # git 2.39 says so when nothing is common
             if re.search("wait-for-done|negotiate-only|protocol v2", error.stderr):
-                return True  # one of the two is older than git 2.32: the push will tell
+                return True  # client or server is older than git 2.32: the push will show
             raise remote_error(error, self.url, "read") from error
         return commit in common.split()
 
     def fetch(self, name: str, *options: str, into: Mapping[str, str]) -> None:
         """Fetch each key of ``into`` (a branch or a commit) to the local ref that is its value.
 
-        The repository's configuration gets the remote under ``name``: what is left out by a
-        filter counts as promised only by a remote that has one.
+        The remote is added to the repository's configuration as ``name``: Git treats objects that
+        a filter leaves out as promised only if the remote has a name.
         """
         git("config", f"remote.{name}.url", self.url, cwd=self.directory)
         refs = [f"+{there}:{here}" for there, here in into.items()]
@@ -209,7 +209,7 @@ class Remote:
         Returns
         -------
         str
-            What the remote said: links, hints.
+            The messages of the remote, such as links and hints.
         """
         ref = f"refs/heads/{branch}"
         _, said = self._git(
@@ -233,8 +233,8 @@ class Remote:
     def try_push(self, commit: str, branch: str, *, expected: str) -> None:
         """Ask whether the remote lets this user push; no object is sent and no branch moves.
 
-        The parameters are those of :meth:`push`. Rules that the remote applies to what it gets,
-        such as its own hooks, are not asked.
+        The parameters are those of :meth:`push`. Rules that the remote applies to received
+        objects, such as its own hooks, are not tested.
         """
         ref = f"refs/heads/{branch}"
         lease = f"--force-with-lease={ref}:{expected}"
@@ -261,7 +261,7 @@ def refuse_credentials(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        # Python's own words would repeat the part of the URL that it does not like.
+        # Python's own message would repeat the offending part of the URL.
         raise UserError(f"{clean!r} is not a URL.", hint="Check the URL.") from None
     named = parts.password or (parts.username and parts.scheme in ("http", "https"))
     if named or "<redacted>" in clean:
@@ -274,10 +274,10 @@ def refuse_credentials(url: str) -> str:
 
 
 def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
-    """Return the settings in a repository's configuration for reaching remotes.
+    """Return the settings for reaching remotes from a repository's configuration.
 
-    Proxies, certificates, credential helpers, rewritten URLs: for git in another repository that
-    acts for this one.
+    Proxies, certificates, credential helpers and rewritten URLs, for running git in another
+    repository on behalf of this one.
     """
     try:
         listed = git(
@@ -290,16 +290,16 @@ def transport_settings(home: Path) -> tuple[tuple[str, str], ...]:
             cwd=home,
         )
     except GitError:
-        return ()  # none is set
+        return ()  # nothing is set
     pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
     return tuple((key, value) for key, _, value in pairs)
 
 
 def place_of(url: str) -> str:
-    """Return host and path of a URL or path: what is left when it is written in another way.
+    """Return host and path of a URL or path, to compare different spellings of one repository.
 
-    Without scheme, login, port, ``.git`` and query: a repository is read by one and pushed to by
-    another of them. Host names do not differ by case.
+    Scheme, login, port, ``.git`` and query are dropped, since a repository may be read by one URL
+    and pushed to by another. The host is in lower case.
     """
     if "://" in url:
         try:
@@ -317,7 +317,7 @@ def place_of(url: str) -> str:
 
 
 def url_that_stands_for(name: str, directory: Path) -> str:
-    """Return the URL by which git reads a remote, by its name or in short; else the text itself."""
+    """Return the URL that git uses for a remote's name or a shortened URL; else the text itself."""
     try:
         return git("ls-remote", "--get-url", "--", name, cwd=directory, in_hook=True).strip()
     except GitError:
@@ -325,7 +325,7 @@ def url_that_stands_for(name: str, directory: Path) -> str:
 
 
 def is_branch_name(name: str) -> bool:
-    """Return whether git takes the name for a branch."""
+    """Return whether git accepts the name for a branch."""
     try:
         git("check-ref-format", "--branch", name, cwd=Path("/"))
     except GitError:
@@ -334,7 +334,7 @@ def is_branch_name(name: str) -> bool:
 
 
 def credential_of(url: str, directory: Path) -> str:
-    """Return the password that Git's credential helpers know for ``url``; never asks anybody."""
+    """Return the password that Git's credential helpers have for ``url``; never prompts."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         return ""
@@ -379,7 +379,7 @@ _PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 def _configuration(
     environ: Mapping[str, str], settings: Sequence[tuple[str, str]]
 ) -> dict[str, str]:
-    """Return the variables that add settings to those that the environment sets already."""
+    """Return the variables that add settings to those already in the environment."""
     count = environ.get("GIT_CONFIG_COUNT", "")
     first = int(count) if count.isdigit() else 0
     variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}

@@ -1,4 +1,4 @@
-"""The state of the user's working tree when a run started: which commit, and is it clean."""
+"""The state of the user's working tree when a run started: its commit, and whether it is clean."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mlrepo.repository.process import GitError, git
 
 
 def source_state(repository: ResultsRepository) -> SourceFacts:
-    """Return commit, branch and whether it is dirty: then with the SHA-256 of the difference.
+    """Return the commit, the branch and, if the tree is dirty, the SHA-256 of its diff.
 
-    The difference itself is not kept: it may hold anything.
+    The diff itself is not kept: it may contain anything.
     """
     root = repository.root
     try:
@@ -24,7 +24,7 @@ def source_state(repository: ResultsRepository) -> SourceFacts:
     changed = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules", cwd=root)
     state = SourceFacts(commit, branch, dirty=bool(changed.strip()))
     if state.dirty:
-        # Without the option `git diff` writes the user's index, also where optional locks are off.
+        # Without this option `git diff` writes the user's index, even if optional locks are off.
         diff = git(
             "-c",
             "diff.autoRefreshIndex=false",
@@ -41,10 +41,10 @@ def source_state(repository: ResultsRepository) -> SourceFacts:
 
 
 def collect_garbage(repository: ResultsRepository) -> None:
-    """Let git put packs and loose objects together when there are many; it detaches itself."""
+    """Let git combine packs and loose objects if there are many; it runs in the background."""
     try:
-        # Each record is a pack: with Git's limit of 50 packs the next benchmarks would run beside a
-        # gc too often.
+        # Each recorded run is a pack: with Git's limit of 50 packs, a gc would too often run beside
+        # the next benchmark.
         git(
             "-c",
             "gc.pruneExpire=2.weeks.ago",
@@ -56,4 +56,4 @@ def collect_garbage(repository: ResultsRepository) -> None:
             cwd=repository.root,
         )
     except GitError:
-        return  # another gc runs, or it failed: nothing that a recorded run depends on
+        return  # another gc is running, or it failed; recorded runs do not depend on it

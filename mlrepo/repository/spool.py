@@ -1,8 +1,8 @@
 """The spool: it holds a run from its start until the run is on its branch.
 
 ``<git-common-dir>/mlrepo/spool/<run-id>/`` is the working directory of the run's child process.
-A lock beside it is held by the living ``mlrepo`` that owns it; a directory whose lock is free was
-left by a crash, and whoever finds it records it.
+The ``mlrepo`` process that owns it holds the lock beside it; a directory whose lock is free was
+left by a crash, and the next process that finds it records the run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Spool:
     root: Path
 
     def create(self, run_id: str) -> SpooledRun:
-        """Make the directory of a new run, owned by this process."""
+        """Create the directory of a new run, owned by this process."""
         directory = self.root / run_id
         lock = None
         try:
@@ -69,7 +69,7 @@ class Spool:
         return SpooledRun(directory, lock)
 
     def orphans(self) -> Iterator[SpooledRun]:
-        """Yield the runs that dead processes left behind, each owned by this one from now on."""
+        """Take over the runs that dead processes left behind, and yield them."""
         for directory in self._directories():
             lock = hold_if_free(_lock_of(directory))
             if lock is None:
@@ -81,7 +81,7 @@ class Spool:
                 lock.close()
 
     def count_orphans(self) -> int:
-        """Return how many runs a dead process left behind, and leave them alone."""
+        """Return how many runs dead processes left behind, without taking them over."""
         number = 0
         for directory in self._directories():
             lock = hold_if_free(_lock_of(directory))
@@ -91,11 +91,11 @@ class Spool:
         return number
 
     def run_ids(self) -> list[str]:
-        """Return the runs that are not in Git yet: executed right now, or left by a crash."""
+        """Return the runs that are not in Git yet: still running, or left by a crash."""
         return [directory.name for directory in self._directories()]
 
     def sweep(self) -> None:
-        """Remove what a crash left of directories that were being discarded."""
+        """Remove directories whose removal was interrupted by a crash."""
         if self.root.is_dir():
             for doomed in self.root.glob(".[0-9]*"):
                 if doomed.is_dir():

@@ -1,7 +1,7 @@
-"""The branch ``submission/<round>``: reading its tip, and putting a new tree on top of it.
+"""The branch ``submission/<round>``: read its tip, and commit a new tree on top of it.
 
-Its first commit has no parent: nothing that was not selected is anywhere in its history. Each
-commit holds the whole submission, so the older ones are the history of what was selected.
+Its first commit has no parent, so its history contains nothing that was not selected. Each commit
+contains the whole submission, so the older ones are the history of the selection.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def ref_of(round_name: str) -> str:
 def read_submission(repository: ResultsRepository, round_name: str) -> SubmissionCommit | None:
     """Return the newest selection of the round; None without any.
 
-    It is the tip of the local branch, or a fetched one that builds on it: whoever fetched what a
-    colleague selected continues from there. Without a local branch it is the only one fetched.
+    It is the tip of the local branch, or of a fetched one that builds on it, so that work continues
+    from a colleague's selection. Without a local branch it is the only fetched one.
     """
     repo = repository.git
     tip = _tip(repository, round_name)
@@ -97,12 +97,12 @@ def write_submission(
     *,
     fresh: Collection[str] = (),
 ) -> SubmissionCommit:
-    """Put a tree on top of the branch; do nothing if content and message are the same.
+    """Commit a tree on top of the branch; do nothing if content and message are the same.
 
     Parameters
     ----------
     fresh:
-        Ids of existing objects that perhaps no branch holds.
+        Ids of existing objects that may be on no branch.
 
     Raises
     ------
@@ -162,9 +162,9 @@ def _put(
 
 
 def gone_apart(repository: ResultsRepository, round_name: str) -> str:
-    """Return the name of a fetched branch that the selection here does not hold, or ''.
+    """Return the name of a fetched branch that diverged from the local selection, or ''.
 
-    Somebody else selected meanwhile, and neither of the two selections builds on the other.
+    Somebody else made a selection meanwhile, and neither of the two builds on the other.
     """
     tip = _tip(repository, round_name)
     for name, oid in _fetched(repository, round_name).items():
@@ -174,7 +174,7 @@ def gone_apart(repository: ResultsRepository, round_name: str) -> str:
 
 
 def builds_on(repository: ResultsRepository, commit: str, earlier: str) -> bool:
-    """Return whether a commit is another one, or has it in its history here."""
+    """Return whether a commit is ``earlier`` or has it in its local history."""
     import pygit2
 
     if commit == earlier:

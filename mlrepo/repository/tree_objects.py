@@ -1,4 +1,4 @@
-"""The files of a directory as objects of the repository, byte for byte, and their origin."""
+"""Write the files of a directory as Git objects, byte for byte, and describe their origin."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LINK, _EXECUTABLE = 0o120000, 0o100755
 
 
 def write_files(repository: ResultsRepository, root: Path, paths: Iterable[str]) -> str:
-    """Write files and links below ``root`` as objects and return the id of a tree that holds them.
+    """Write files and links below ``root`` as objects and return the id of their tree.
 
-    Git's filters and line ends do not apply. No branch holds the objects yet: what is never
-    selected is garbage for ``git gc``.
+    Git's filters and line-ending conversion do not apply. The objects are on no branch yet: those
+    that are never selected are garbage for ``git gc``.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def write_files(repository: ResultsRepository, root: Path, paths: Iterable[str])
     Raises
     ------
     UserError
-        A file cannot be read, or its name is one that no Git tree may hold.
+        A file cannot be read, or its name is not allowed in a Git tree.
     """
     modes = {path: _mode(root / path) for path in paths}
     oids = _hashed(repository, root, [path for path in modes if modes[path] != _LINK])
@@ -62,7 +62,7 @@ def write_files(repository: ResultsRepository, root: Path, paths: Iterable[str])
 
 
 def resolved_commit(repository: ResultsRepository, revision: str) -> str:
-    """Return the full id of the commit that a text names; empty where it names none."""
+    """Return the full id of the commit that ``revision`` names; empty if it names none."""
     name = f"{revision}^{{commit}}"
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
     try:
@@ -72,10 +72,10 @@ def resolved_commit(repository: ResultsRepository, revision: str) -> str:
 
 
 def origin_of(root: Path) -> str:
-    """Return what a directory is called in the provenance of its files.
+    """Return the origin that provenance gives for the files of a directory.
 
-    Its name, and the commit that it is checked out from; no absolute path, which is the user's own
-    business.
+    It is the directory's name and the commit checked out in it; not the absolute path, which is
+    private.
     """
     name = root.resolve().name or "/"
     try:
@@ -87,8 +87,8 @@ def origin_of(root: Path) -> str:
 
 
 def _hashed(repository: ResultsRepository, root: Path, paths: list[str]) -> dict[str, str]:
-    """Write files as blobs by one process; return their ids."""
-    # "./" keeps Git from taking a name that begins with a quote for a quoted one.
+    """Write files as blobs with one process; return their ids."""
+    # "./" keeps Git from unquoting a name that begins with a quote.
     lines = b"".join(b"./" + os.fsencode(path) + b"\n" for path in paths)
     try:
         said = git_bytes(

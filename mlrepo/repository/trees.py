@@ -1,4 +1,4 @@
-"""A directory of the file system as a read-only :class:`mlrepo.tree.Tree`; knows nothing of Git."""
+"""A file system directory as a read-only :class:`mlrepo.tree.Tree`, independent of Git."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-# A text that changes with what stands at a path, and its latest change in ns.
+# A text that changes with the content of a path, and the time of its latest change in ns.
 _State = tuple[str, int]
 
 
@@ -35,7 +35,7 @@ _NOTHING = _Listing((), {})
 
 
 class DirectoryTree:
-    """A working directory, as it was when each directory was first looked at.
+    """A working directory, each directory as it was when first read.
 
     Links are never followed, neither at the end of a path nor on the way; only regular files are
     opened. Git's own directory in the root is left out.
@@ -81,19 +81,19 @@ class DirectoryTree:
     def open(self, path: str) -> BinaryIO:
         """Open a file for streaming; raise :class:`Missing`."""
         descriptor, _ = self._open(path)
-        # Readers ask for large pieces: a buffer between would only be one more copy.
+        # Readers request large pieces: a buffer would only add a copy.
         return cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=0))
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
         """Return a text for each path that changes when a name, size, time or inode does.
 
-        It is empty where something changed in the last two seconds: a second change within one
-        tick of the file system's clock would leave sizes and times as they are.
+        It is empty if something changed in the last two seconds: a second change within one tick of
+        the file system's clock could leave sizes and times as they are.
         """
         missing = [path for path in paths if path not in self._states]
         if workers > 1 and len(missing) > workers:
-            # Submitters differ in size by a factor of a hundred: what lies two levels below is
-            # shared out, and the upper levels are made of it.
+            # Submitters differ in size by a factor of a hundred: workers share the directories two
+            # levels below, and the upper levels are computed from those.
             small = [below for path in missing for below in self._two_levels_below(path)]
             with worker_pool(workers) as pool:
                 for states in pool.map(partial(_states_now, self.root, {}), small, chunksize=8):
@@ -145,8 +145,8 @@ class DirectoryTree:
     def _scan(self, descriptor: int, path: str) -> _Listing:
         """List an open directory, and close it.
 
-        From the fourth level (the results of one system) on, everything below is listed too: a
-        reader of one part reads all of it, and calls relative to an open directory need not walk
+        From the fourth level (the results of one system) on, everything below is listed too:
+        readers of one part read all of it, and calls relative to an open directory do not resolve
         the whole path again.
         """
         goes_on = 2 < path.count("/") < _DEEPEST_AT_ONCE
@@ -169,7 +169,7 @@ class DirectoryTree:
         return listing
 
     def _directory(self, name: str, parent: int, path: str) -> Entry:
-        """Return the entry of a directory; list it too where a path is given."""
+        """Return the entry of a directory; also list it if ``path`` is not empty."""
         try:
             descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
         except OSError:
@@ -202,7 +202,7 @@ def _entry(name: os.DirEntry[str], directory: int) -> Entry:
 
 
 def _readable(name: os.DirEntry[str], directory: int, status: os.stat_result) -> bool:
-    # The system call is spared where the mode of one's own file says enough.
+    # No system call is needed if the mode of the user's own file suffices.
     if status.st_uid == _USER and status.st_mode & stat.S_IRUSR:
         return True
     return os.access(name.name, os.R_OK, dir_fd=directory)
@@ -228,10 +228,10 @@ def _states_now(root: str, known: Mapping[str, _State], path: str) -> dict[str, 
 def _note_states(
     descriptor: int, path: str, known: Mapping[str, _State], states: dict[str, _State]
 ) -> _State:
-    """Note the states of an open directory and of those below, and close it.
+    """Add the states of an open directory and of those below to ``states``, and close it.
 
-    Known ones are taken as they are. (A listing for judging holds more than this needs and takes
-    twice the time.)
+    Known ones are reused. (A listing for the checker holds more than needed here and takes twice
+    as long.)
     """
     said: list[tuple[str | int, ...]] = []
     latest = 0
@@ -277,7 +277,7 @@ def _hash(value: Any) -> str:
 
 
 _USER = os.geteuid()
-# Each level of a listing made at once holds one descriptor open.
+# A recursive listing keeps one file descriptor open per level.
 _DEEPEST_AT_ONCE = 40
-# <division>/<submitter>/results/<system>/<benchmark>: what verdicts are kept for.
+# <division>/<submitter>/results/<system>/<benchmark>: the units whose verdicts are kept.
 _DEEPEST_NOTED = 4

@@ -1,4 +1,4 @@
-"""The checker's remembered verdicts: one small file for each unit, overwritten by the next."""
+"""The checker's cached verdicts: one small file per unit, overwritten by the next verdict."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from pathlib import Path
 class VerdictFiles:
     """The directory ``<git-common-dir>/mlrepo/verdicts/<view>``.
 
-    What is kept can be judged again at any time: nothing is synced, a disk that is full or cannot
-    be written is no error, and the whole directory may be deleted.
+    Verdicts can be computed again at any time: nothing is synced, a full or read-only disk is not
+    an error, and the whole directory may be deleted.
 
     Attributes
     ----------
     root:
-        The directory; made when the first verdict is kept.
+        The directory; created with the first verdict.
     """
 
     root: Path
 
     def get(self, name: str) -> bytes | None:
-        """Return what is kept under the name; None where nothing is, or it cannot be read."""
+        """Return the value stored under the name; None if there is none or it cannot be read."""
         try:
             return (self.root / name).read_bytes()
         except OSError:
             return None
 
     def put(self, name: str, value: bytes) -> None:
-        """Keep the value under the name."""
+        """Store the value under the name."""
         temporary = self.root / f".{name}.{os.getpid()}"
         try:
             if not self.root.is_dir():
