@@ -1,4 +1,4 @@
-"""Which recorded runs make up a submission: whole results, the best eligible one of each."""
+"""Choose the recorded runs that make up a submission: the best eligible complete results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SelectableRun:
 class ChosenResult:
     """One result: a performance run, an accuracy run and compliance tests that belong together.
 
-    ``scenario`` is the one that it is submitted for; an inferred result has runs of another one.
+    ``scenario`` is the one it is submitted for; an inferred result has runs of another scenario.
     """
 
     path: RepoPath
@@ -78,7 +78,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is taken, by path, and what is not."""
+    """The chosen results by path, and the runs left out."""
 
     results: tuple[ChosenResult, ...]
     left_out: tuple[LeftOut, ...]
@@ -91,19 +91,20 @@ class Chooser:
     Attributes
     ----------
     round:
-        Whose results are wanted; runs recorded for another round are not looked at.
+        The round of the submission; runs recorded for other rounds are ignored.
     tests_of:
         The compliance tests that a benchmark needs in a scenario, outside the open division.
     load:
         Reads the record of a run.
     prove:
-        Says how a run's logs contradict its record, or ''.
+        Returns how a run's logs contradict its record, or ''.
     quick:
-        Whether the choice is for a rehearsal: also runs shorter than the round requires, of
-        benchmarks that the division does not have, and, where none is whole, results that lack
-        compliance tests.
+        Whether the choice is for a rehearsal. Then runs that are shorter than the round requires,
+        runs of benchmarks that the division does not have and, if none is complete, results that
+        lack compliance tests are eligible.
     named:
-        Ids of runs that must be taken; where a result has such runs of a kind, no others are used.
+        Ids of runs that must be taken; if a result has named runs of a kind, no others of it are
+        used.
     """
 
     round: Round
@@ -114,7 +115,7 @@ class Chooser:
     named: frozenset[str] = frozenset()
 
     def choose(self, runs: Iterable[RecordedRun]) -> Choice:
-        """Choose among the runs.
+        """Choose from the runs.
 
         Raises
         ------
@@ -181,7 +182,7 @@ class Chooser:
         return "" if isinstance(record, str) else record.configuration
 
     def _place(self, variant: _Variant) -> RepoPath | list[LeftOut]:
-        """Return the result that a configuration gives, by the first of its records that says."""
+        """Return the result of a configuration, from the first of its records that names one."""
         refused = []
         for run in variant.runs:
             record = self._read(run)
@@ -217,7 +218,7 @@ class Chooser:
         named_here: bool,
         lacks_tests: bool = False,
     ) -> tuple[ChosenResult | None, _Variant | None, list[LeftOut]]:
-        """Return the result of the best run that leads one, its variant, and the other runs."""
+        """Return the result of the best performance run that has one, its variant, and the rest."""
         chosen: ChosenResult | None = None
         home: _Variant | None = None
         left_out: list[LeftOut] = []
@@ -257,7 +258,7 @@ class Chooser:
     def _whole(
         self, path: RepoPath, variant: _Variant, run: RecordedRun, *, lacks_tests: bool
     ) -> ChosenResult | str:
-        """Return the result that a performance run leads, or why there is none."""
+        """Return the complete result of a performance run, or why there is none."""
         performance = self._fit(run)
         if isinstance(performance, str):
             return performance
@@ -284,7 +285,7 @@ class Chooser:
     ) -> tuple[SelectableRun, ...] | str:
         """Return the compliance tests verified against the two runs, or what is missing.
 
-        ``some`` returns those that are there.
+        With ``some``, it returns those that exist.
         """
         record = performance.record
         if record.division == "open":
@@ -320,7 +321,7 @@ class Chooser:
         return reason or SelectableRun(run, record)
 
     def _preferred(self, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
-        """Return the newest first; only the named ones where there are such."""
+        """Return the runs, newest first; only the named ones if there are any."""
         named = [run for run in runs if run.run in self.named]
         return sorted(named or runs, key=lambda run: run.run, reverse=True)
 

@@ -1,4 +1,4 @@
-"""The content of a submission: logs of the chosen runs, and what is generated around them."""
+"""Compose a submission: the logs of the chosen runs and the files generated around them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _CALIBRATION_DOCUMENTS = ("calibration.md", "documentation/calibration.md")
 
 @dataclass(frozen=True)
 class ComposedSubmission:
-    """The files of a submission, and what the submitter should know of them."""
+    """The files of a submission, and notes for the submitter."""
 
     content: Mapping[RepoPath, bytes | Existing]
     notes: tuple[str, ...]
@@ -79,7 +79,7 @@ class Composer:
         Parameters
         ----------
         ready:
-            The objects that came ready-made from another harness.
+            The ready-made objects from another harness.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Composer:
         return ComposedSubmission(self._content, tuple(self._notes))
 
     def _add_documents(self, roots: Iterable[RepoPath]) -> None:
-        """Add what the submitter wrote, and ready-made documents; one's own come before those."""
+        """Add the submitter's own documents, which take precedence, and ready-made ones."""
         own = {
             root / name: existing
             for root in roots
@@ -168,10 +168,10 @@ class Composer:
         return self.view(candidate).read(RepoPath((RUNS, candidate.run.run, name)))
 
     def _description(self, candidate: SelectableRun) -> bytes:
-        """Return the system's description as it is today, with what the run adds.
+        """Return the system's current description, with what the run adds.
 
-        A description is also corrected after the runs; if it now differs from the run's, a note
-        for the submitter is added.
+        A description may be corrected after the runs; if it now differs from the run's, a note for
+        the submitter is added.
         """
         record = candidate.record
         recorded = self._read_own(candidate, _SYSTEM_JSON) or b"{}"
@@ -210,7 +210,7 @@ class Composer:
             self._content[path / "README.md"] = code_readme(used_by)
 
     def _add_calibration(self, root: RepoPath, runs: Iterable[SelectableRun]) -> None:
-        """Closed and network submissions have a calibration document (MLPerf submission rules)."""
+        """Add the calibration document of closed and network submissions (MLPerf's rules)."""
         if root.parts[0] == "open":
             return
         if any(self._holds(root / each) for each in _CALIBRATION_DOCUMENTS):
@@ -247,7 +247,7 @@ class Composer:
                 )
 
     def _add_notes_on_practice(self, runs: Iterable[SelectableRun]) -> None:
-        """Note benchmarks of which no result can ever be valid in the round."""
+        """Note benchmarks whose results can never be valid in the round."""
         for division, submitter, benchmark in dict.fromkeys(
             (run.record.division, run.record.submitter, run.record.benchmark) for run in runs
         ):
@@ -279,7 +279,7 @@ class Composer:
             )
 
     def _add_notes_on_scores(self, runs: Iterable[SelectableRun]) -> None:
-        """Note runs for which it is not known that the backend computed the model."""
+        """Note runs for which nothing shows that the backend computed the model."""
         for candidate in runs:
             if why := not_compared(candidate.record):
                 self._note(
@@ -288,7 +288,7 @@ class Composer:
                 )
 
     def _add_notes_on_machines(self, runs: Iterable[SelectableRun]) -> None:
-        """Note runs of other hardware than the description has, today or when they ran."""
+        """Note runs on hardware that differs from the description, current or then."""
         unlike: dict[str, list[str]] = {}
         for candidate in runs:
             record = candidate.record
@@ -308,7 +308,7 @@ class Composer:
             self._note(f"{said} of {', '.join(ids)}.")
 
     def _holds(self, path: RepoPath) -> bool:
-        """Return whether the submitter wrote a document, or it came ready-made."""
+        """Return whether the submitter wrote a document, or there is a ready-made one."""
         above = RepoPath(path.parts[:-1])
         if path.name in self.head.entries(above) or path in self._ready:
             return True

@@ -8,7 +8,7 @@ from mlrepo.workloads import Workload
 
 
 class Follows:
-    """Which official benchmark each benchmark follows; plugins are asked where no table knows."""
+    """Which official benchmark each benchmark follows, by the round's tables or its plugin."""
 
     def __init__(self, round_: Round) -> None:
         self.round = round_

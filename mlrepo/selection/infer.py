@@ -19,7 +19,7 @@ def inferable(
     """Yield results inferred for scenarios that the category requires but that were not run.
 
     ``official`` names the official benchmark that a benchmark follows, ``tests_of`` the compliance
-    tests that it needs in a scenario: a source that lacks one of them is none.
+    tests that it needs in a scenario: nothing is inferred from a result that lacks one of them.
     """
     systems: dict[tuple[str, ...], dict[str, ChosenResult]] = {}
     for result in results:

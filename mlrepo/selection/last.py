@@ -29,12 +29,12 @@ def result_key(run: RecordedRun) -> tuple[str, ...]:
 
 
 class RunsById:
-    """All recorded runs of a repository that count, and their records, each read once.
+    """A repository's recorded runs, with hidden ones apart, and their records, each read once.
 
     Attributes
     ----------
     hidden:
-        Those that count no longer.
+        Runs that no longer count.
     """
 
     def __init__(self, repository: ResultsRepository) -> None:
@@ -57,7 +57,7 @@ class RunsById:
 
 @dataclass(frozen=True)
 class LastSelection:
-    """What ``mlrepo select`` took last.
+    """The last selection by ``mlrepo select``.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class LastSelection:
     recorded:
         The runs that are still on an experiment branch.
     commit:
-        The commit that holds it, or ''.
+        The commit of the selection, or ''.
     ready:
         The source of each ready-made result and document, by path.
     """
@@ -80,7 +80,7 @@ class LastSelection:
     def read(
         cls, repository: ResultsRepository, round_: Round, recorded: RunsById
     ) -> LastSelection:
-        """Read it from the branch of the round; without one it holds nothing."""
+        """Read it from the branch of the round; it is empty if there is no branch."""
         last = read_submission(repository, round_.name)
         listed = None if last is None else listed_in(last.message, round_.name)
         if last is None or listed is None:
@@ -90,7 +90,7 @@ class LastSelection:
             # In every layout: DIVISION/SUBMITTER/results/SYSTEM/BENCHMARK/SCENARIO/…, or compliance
             names = selected.path.split("/")[:6]
             if len(names) < 6:
-                continue  # nothing that `mlrepo select` writes
+                continue  # not written by `mlrepo select`
             path = "/".join((*names[:2], "results", *names[3:]))
             found.setdefault(path, []).append(selected.run)
         return cls(
@@ -104,12 +104,12 @@ class LastSelection:
         return path in self.ids
 
     def key(self, path: str) -> tuple[str, ...]:
-        """Return the :func:`result_key` of a result's runs; empty where none is recorded now."""
+        """Return the :func:`result_key` of a result's runs; empty if none is recorded now."""
         runs = self.recorded.runs
         return next((result_key(runs[each]) for each in self.ids[path] if each in runs), ())
 
     def source(self, path: str) -> str:
-        """Return the path of the result from which one was inferred, or its own.
+        """Return the path of the result from which ``path`` was inferred, or ``path`` itself.
 
         In every layout the last name of the path is the scenario.
         """
@@ -117,16 +117,16 @@ class LastSelection:
         return f"{path.rpartition('/')[0]}/{key[-1]}" if key else path
 
     def is_inferred(self, path: str) -> bool:
-        """Return whether it holds the result, inferred from another one."""
+        """Return whether the selection has the result, inferred from another one."""
         return path in self and self.source(path) != path
 
     def result(self, path: str) -> ChosenResult:
-        """Return one of its results, made of the same runs.
+        """Return one of the selection's results, made of the same runs.
 
         Raises
         ------
         UserError
-            One of the runs is gone, or there is no performance or accuracy run.
+            One of the runs no longer exists, or there is no performance or accuracy run.
         """
         found: dict[str, SelectableRun] = {}
         for each in self.ids[path]:
@@ -157,7 +157,7 @@ class LastSelection:
 
 
 def notes_on_others(repository: ResultsRepository, round_: Round) -> list[str]:
-    """Return a note where a colleague's fetched selection and the one here went apart."""
+    """Return a note if a colleague's fetched selection and the local one have diverged."""
     other = gone_apart(repository, round_.name)
     if not other:
         return []

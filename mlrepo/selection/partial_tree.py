@@ -1,4 +1,4 @@
-"""A part of a tree, seen as a tree of its own."""
+"""A view of part of a tree as a separate tree."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class PartialTree:
     Attributes
     ----------
     tree:
-        Where the files are.
+        The tree with the files.
     paths:
-        What is shown.
+        The paths to show.
     """
 
     def __init__(self, tree: Tree, paths: Iterable[str]) -> None:
@@ -47,7 +47,7 @@ class PartialTree:
         return self.tree.open(self._shown(path))
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
-        """Return empty strings: verdicts on a part are never remembered."""
+        """Return empty strings: verdicts on a part are never cached."""
         return ["" for _ in paths]
 
     def _shows(self, path: str, entry: Entry) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a run's record agrees with its logs: records come from anybody, logs are submitted."""
+"""Compare a run's record with its logs: anybody may write a record, but logs are submitted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def why_not_proved(
 ) -> str:
     """Return how the logs contradict the record of a VALID run, or an empty string.
 
-    The value of an accuracy is not compared: only its benchmark knows how its text spells it.
+    The accuracy value is not compared: only the benchmark can read it from its text.
     """
     try:
         for name, log in record.logs.items():

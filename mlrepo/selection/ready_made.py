@@ -1,4 +1,4 @@
-"""Results that another harness made: which of a tree are taken, as they are."""
+"""Choose results that another harness made, to be taken from a tree unchanged."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class ReadySource:
     label:
         Its name in messages.
     origin:
-        What the selection says of where its files are from.
+        The origin of its files as recorded in the selection.
     directory:
         Where the files are; None for a commit.
     commit:
-        The full id of the commit that holds it; '' for a directory.
+        The full id of its commit; '' for a directory.
     """
 
     tree: Tree
@@ -50,7 +50,7 @@ class ReadySource:
     commit: str = ""
 
     def view(self, repository: ResultsRepository, part: ChosenPart) -> CommitView:
-        """Return a view of at least the part, whose files become objects of the repository."""
+        """Write the files of at least the part as Git objects; return a view of them."""
         if self.directory is None:
             return view_commit(repository, self.commit)
         return view_tree(repository, write_files(repository, self.directory, self.files(part)))
@@ -80,18 +80,18 @@ class NotTaken:
 
 @dataclass(frozen=True)
 class ReadyChoice:
-    """What is taken of a tree.
+    """The results taken from a tree.
 
     Attributes
     ----------
     source:
         The tree.
     results:
-        As they were judged without the others.
+        The chosen results, as judged without the others.
     not_taken:
         The other results that were requested.
     notes:
-        What is wrong with the submission, not with a result.
+        Problems of the submission that are not about a result.
     """
 
     source: ReadySource
@@ -123,12 +123,12 @@ def choose_ready(
     Parameters
     ----------
     profile:
-        ``strict`` or ``official``: by which verdict.
+        ``strict`` or ``official``: the verdict that decides.
 
     Raises
     ------
     UserError
-        The tree is of another round, or holds no result of those that are wanted.
+        The tree is of another round, or has none of the requested results.
     """
     asked = [place for place in _places(source, round_, wanted) if _is_wanted(place, wanted)]
     if not asked:
@@ -160,7 +160,7 @@ def choose_ready(
 
 
 def _places(source: ReadySource, round_: Round, wanted: Wanted) -> Iterator[Place]:
-    """Yield the places at which a tree has a result of the wanted submitter."""
+    """Yield the places of the requested submitter's results in a tree."""
     tree = source.tree
     asked = CheckSelection(wanted.submitter)
     for root in asked.submitters(tree, round_.tables["divisions"]):
@@ -193,7 +193,7 @@ def _scenario(place: Place) -> str:
 
 
 def _why(report: Report, result: Result | None, profile: str) -> str:
-    """Return why a result is not taken: the first finding and how many others; '' for a valid one.
+    """Return why a result is not taken: the first finding, and how many others; '' if it is valid.
 
     A directory that the checker does not list is not a result to it.
     """
@@ -214,7 +214,7 @@ def _why(report: Report, result: Result | None, profile: str) -> str:
 
 
 def _notes(report: Report, profile: str) -> tuple[str, ...]:
-    """Name the first breach that is of no single result."""
+    """Return a note on the first breach that does not belong to a single result."""
     broken = [finding for finding in report.findings if finding.breaks(profile)]
     if not broken:
         return ()

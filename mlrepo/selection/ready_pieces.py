@@ -1,4 +1,4 @@
-"""Which files of a tree belong to chosen results, and how ready-made files meet one's own."""
+"""The files of a tree that belong to chosen results, and their overlay with the user's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlrepo.repository.commit_view import DIRECTORY, CommitView, Existing, entri
 # In every layout <division>/<submitter>/<one of these>/<system>/<benchmark>/<scenario>.
 _BY_RESULT = frozenset({"results", "measurements", "compliance"})
 _SYSTEMS = "systems"
-# What a submission holds besides documents.
+# Directories of a submission that do not contain documents.
 GENERATED = _BY_RESULT | {_SYSTEMS}
 
 Pieces = dict[RepoPath, Existing]
@@ -31,7 +31,7 @@ class ChosenPart:
 
     @classmethod
     def of(cls, results: Iterable[str]) -> ChosenPart:
-        """Return the part that belongs to results, given by their paths."""
+        """Return the part that belongs to the results at these paths."""
         tails: dict[str, set[tuple[str, ...]]] = {}
         for path in results:
             division, submitter, _, *tail = path.split("/")
@@ -58,12 +58,12 @@ class ChosenPart:
         return True
 
     def pieces(self, view: CommitView, documents: Iterable[str] | None = None) -> Pieces:
-        """Return the largest objects of a tree that make up the part.
+        """Return the part as few, large objects: whole directories where possible.
 
         Parameters
         ----------
         documents:
-            What is taken beside results, by path; None for all.
+            Paths of the files taken besides results; None for all.
         """
         found: Pieces = {}
         for root in self.tails:
@@ -92,14 +92,14 @@ class ChosenPart:
 
 @dataclass
 class Overlay:
-    """Lays one set of pieces over another; where two files differ, the upper one counts.
+    """Lays one set of pieces over another; where two files differ, the upper one wins.
 
     Attributes
     ----------
     view:
         Reads the objects of both.
     covered:
-        The paths at which a file was covered by another one.
+        The paths at which an upper file replaced a lower one.
     """
 
     view: CommitView
@@ -108,7 +108,7 @@ class Overlay:
     def over(
         self, upper: Mapping[RepoPath, Existing], lower: Mapping[RepoPath, Existing]
     ) -> Pieces:
-        """Return the pieces of both."""
+        """Return the combined pieces."""
         found = dict(lower)
         for path, entry in upper.items():
             below = found.get(path)

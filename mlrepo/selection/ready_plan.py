@@ -1,4 +1,4 @@
-"""The ready-made part of a selection: what a tree gives, and what stays of the last selection."""
+"""The ready-made part of a selection: what a tree provides, and what the last selection keeps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PlannedReady:
     source:
         Where it comes from.
     metric, accuracy:
-        As the checker reads them; empty for one that is kept.
+        As the checker reads them; empty for a kept result.
     state:
         How it relates to the last selection, as for :class:`Planned`.
     """
@@ -52,13 +52,13 @@ class ReadyPlan:
     not_taken:
         Requested results of the tree that are not taken.
     notes:
-        What the submitter should know.
+        Notes for the submitter.
     pieces:
         The objects, by path.
     fresh:
-        The ids of those that perhaps no branch holds yet.
+        The ids of objects that may not be on a branch yet.
     listed:
-        What the selection lists of it.
+        The entries for the selection's commit message.
     """
 
     results: tuple[PlannedReady, ...] = ()
@@ -87,7 +87,7 @@ def plan_ready(
     kept:
         Paths of the last selection's ready-made results that stay.
     choice:
-        What is taken of a tree, if the selection takes ready-made results.
+        The results taken from a tree, if the selection takes ready-made results.
     """
     taken = () if choice is None else choice.results
     new = {result.path for result in taken}
@@ -137,12 +137,12 @@ def plan_ready(
 
 
 def refuse_collision(ready: ReadyPlan, recorded: Collection[str]) -> None:
-    """Raise :class:`UserError` where a result is there twice: ready-made, and from recorded runs.
+    """Raise :class:`UserError` if a result is both ready-made and from recorded runs.
 
     Parameters
     ----------
     recorded:
-        Paths of results that recorded runs give.
+        Paths of results from recorded runs.
     """
     both = sorted(ready.paths & set(recorded))
     if not both:

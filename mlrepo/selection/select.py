@@ -1,4 +1,4 @@
-"""From recorded runs to the branch ``submission/<round>``: plan a selection, then write it."""
+"""Plan a selection of recorded runs, and write it to the branch ``submission/<round>``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class SelectionPlan:
-    """A selection that is not written yet.
+    """A selection that has not been written yet.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SelectionPlan:
     dropped:
         Paths of results that the last selection had and this one does not.
     left_out:
-        Runs of the results that were decided anew which are not taken.
+        Runs that are not taken, of the results that are decided anew.
     ready:
         The ready-made part.
     """
@@ -90,20 +90,20 @@ def plan_selection(
     wanted: Wanted,
     offered: ReadyChoice | None = None,
 ) -> SelectionPlan:
-    """Decide what is selected; no branch moves.
+    """Plan a selection without moving a branch.
 
     Parameters
     ----------
     offered:
-        What is taken of another harness's tree; then no run is decided anew.
+        Results from another harness's tree; if given, no recorded run is decided anew.
 
     Raises
     ------
     UserError
         A named run or branch does not exist or cannot be taken; nothing is recorded; a result is
-        there twice, ready-made and from recorded runs.
+        both ready-made and from recorded runs.
     InvalidResult
-        What was selected holds a secret.
+        The selection contains a secret.
     """
     recorded = RunsById(repository)
     follows = Follows(round_)
@@ -123,7 +123,7 @@ def plan_selection(
     ready_before = [path for path in last.ready if ReadyMade(path, "").is_result]
     droppable = {*ready_before, *(() if offered is None else offered.paths)}
     decided = _decide(choice.results, scope, last, wanted, droppable)
-    # What came ready-made cannot be decided anew: it stays until it is dropped or forgotten.
+    # Ready-made results cannot be decided anew: they stay until they are dropped or forgotten.
     stays = () if wanted.only else set(ready_before) - decided.dropped
     ready = plan_ready(repository, last, stays, offered)
     also_recorded = (
@@ -162,14 +162,14 @@ def plan_selection(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a selection decides anew.
+    """The scope of a selection: what it decides anew.
 
     Attributes
     ----------
     runs:
-        The runs that it chooses among.
+        The runs that it chooses from.
     named:
-        The ids of those that the user named.
+        The ids of the runs that the user named.
     paths:
         The results that the named runs belong to.
     """
@@ -180,11 +180,11 @@ class _Wanted:
 
     @functools.cached_property
     def keys(self) -> frozenset[tuple[str, ...]]:
-        """The results of the runs, as :func:`result_key` names them."""
+        """The :func:`result_key` of each run's result."""
         return frozenset(map(result_key, self.runs))
 
     def decides(self, path: str) -> bool:
-        """Return whether a result that was chosen is one of those requested."""
+        """Return whether a chosen result was requested."""
         return not self.named or path in self.paths
 
     def decides_anew(self, path: str, last: LastSelection) -> bool:
@@ -223,16 +223,16 @@ def _scope(
 
 @dataclass(frozen=True)
 class _Decision:
-    """What is selected.
+    """The selected results.
 
     Attributes
     ----------
     results:
         By path.
     kept:
-        The paths of those that stay as the last selection had them.
+        The paths of results kept from the last selection.
     dropped:
-        The paths of those that the user dropped.
+        The paths of results that the user dropped.
     """
 
     results: dict[str, ChosenResult]
@@ -269,9 +269,9 @@ def _infer(
     follows: Follows,
     ready: Collection[str],
 ) -> list[str]:
-    """Add what the round infers where that is wanted; say what it might infer besides.
+    """Add inferred results if requested; return notes on others that could be inferred.
 
-    Nothing is inferred where there is a ready-made result.
+    Nothing is inferred where a ready-made result exists.
     """
     notes = []
     known = tuple(decided.results.values())
@@ -298,7 +298,7 @@ def write_plan(repository: ResultsRepository, identity: Identity, plan: Selectio
 
 
 def _rivals(ready: ReadyPlan, runs: Iterable[RecordedRun]) -> list[RecordedRun]:
-    """Return the runs that may give the same results as a tree, by their trailers."""
+    """Return the runs that may yield the same results as a tree, by their trailers."""
     names = {tuple(path.split("/")[i] for i in (0, 1, 4)) for path in ready.paths}
     return [
         run
@@ -344,12 +344,12 @@ def _pool(
     if named:
         keys = {result_key(run) for run in named}
         return [run for run in pool if result_key(run) in keys]
-    # To drop a result is no reason to decide the others anew.
+    # Dropping a result is not a reason to decide the others anew.
     return [] if wanted.only_drops else pool
 
 
 def _hint(wanted: Wanted, round_: Round, runs: Collection[RecordedRun]) -> str:
-    """Return what to do where no run is one of those requested."""
+    """Return what to do if no run matches the request."""
     for source in sources_of(round_, wanted.scenario, "edge") if wanted.infer else ():
         other = replace(wanted, scenario=source)
         if any(other.matches(run) for run in runs):

@@ -17,15 +17,16 @@ class Wanted:
     Attributes
     ----------
     benchmark, scenario, system, division, submitter:
-        As the trailers of the runs have them; ``scenario`` in LoadGen's spelling.
+        As in the trailers of the runs; ``scenario`` in LoadGen's spelling.
     runs:
-        Runs that must be taken, as :func:`find_run` takes them; only their results are decided.
+        Runs that must be taken, in any form that :func:`find_run` accepts; only their results are
+        decided.
     experiments:
-        Only runs of these branches are looked at.
+        Only runs of these branches are considered.
     drop:
-        Results that leave the selection, by path or by the end of one.
+        Results to remove from the selection, by path or by the end of one.
     ready_made:
-        Whether the results come from a tree of another harness, and no runs are looked at.
+        Whether the results come from a tree of another harness, and no runs are considered.
     only:
         Whether the last selection is forgotten; without any restriction it always is.
     quick:
@@ -49,7 +50,7 @@ class Wanted:
 
     @property
     def is_partial(self) -> bool:
-        """Return whether results besides those wanted are kept from the last selection."""
+        """Return whether other results are kept from the last selection."""
         return bool(self.is_restricted or self.drop) and not self.only
 
     @property
@@ -70,7 +71,7 @@ class Wanted:
         return self.is_partial and not self.is_restricted
 
     def names(self) -> dict[str, str]:
-        """Return what is wanted by the trailers of the runs; '' where anything is."""
+        """Return the requested value of each trailer; '' where any value matches."""
         return {
             "Benchmark": self.benchmark,
             "Scenario": self.scenario,
@@ -85,12 +86,12 @@ class Wanted:
 
 
 def ends_with(path: str, text: str) -> bool:
-    """Return whether a text names a result by the end of its path."""
+    """Return whether ``text`` names a result by the end of its path."""
     return f"/{path}".endswith(f"/{text.strip('/')}")
 
 
 def dropped_paths(drop: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
-    """Yield the paths of results that texts name by their ends; raise where one names none."""
+    """Yield the paths whose ends are named in ``drop``; raise if one names no result."""
     known = sorted(paths)
     for text in drop:
         matching = [path for path in known if ends_with(path, text)]
