@@ -21,10 +21,11 @@ from mlrepo.systems.accelerators import accelerator_facts
 from mlrepo.systems.agreement import FieldMismatch, is_nothing
 from mlrepo.systems.machine import Fact, Machine
 from mlrepo.systems.memory import memory_facts
-from mlrepo.systems.processor_names import can_be_one, hides_model
+from mlrepo.systems.processor_names import can_be_one, hides_model, too_new_for
 from mlrepo.systems.processors import processor_facts
 from mlrepo.systems.software import software_facts
 
+_PROCESSOR = "host_processor_model_name"
 # The smallest share of installed memory that is usable: firmware, integrated graphics and a crash
 # kernel take the rest.
 _USABLE = 0.85
@@ -104,7 +105,7 @@ def match_hardware(
     """
     texts = {name: str(value).strip() for name, value in description.items() if value is not None}
     found = _Comparing(texts, facts)
-    found.names("host_processor_model_name")
+    found.names(_PROCESSOR)
     found.counts("host_processors_per_node")
     found.counts("host_processor_core_count")
     found.memory()
@@ -135,8 +136,13 @@ class _Comparing:
         pair = self._pair(name)
         if pair is None or any(map(is_nothing, pair)):
             return
+        sets = self.facts.get("instruction_sets")
+        newer = too_new_for(pair[0], sets.value.split()) if sets and name == _PROCESSOR else ""
         if not can_be_one(*pair):
             self._contradict(name)
+        elif newer and sets:
+            seen = f"{pair[1]} with {newer}"
+            self.contradictions.append(FieldMismatch(name, pair[0], seen, sets.source))
         elif hides_model(*pair):
             self.remarks.append(
                 f"Whether the processor is the described {pair[0]!r} cannot be checked: the "

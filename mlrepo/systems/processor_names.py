@@ -3,12 +3,14 @@
 A name says a maker (also through a product line, such as Xeon), an architecture, and model numbers.
 Two names contradict each other if any of these do; words that one of them leaves out prove nothing.
 A hypervisor may hide the model ("Intel Xeon Processor"), and an Arm kernel knows only the design of
-the cores ("Neoverse-N1"), not the product ("Ampere Altra Q80-30").
+the cores ("Neoverse-N1"), not the product ("Ampere Altra Q80-30"). Where the model is hidden, the
+instruction sets may still show that the processor is newer than the named one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 X86, ARM = "x86", "Arm"
@@ -47,8 +49,24 @@ _NO_MODEL = re.compile(
     r"\d{1,2}x|\d+(?:\.\d+)?(?:[gm]hz|w|g|gb|gib|t|tb|st|nd|rd|th|core|cores)"
     r"|x86|x64|amd64|aarch64|arm64|armv\d|v\d\.\d|mp\d+|hbm\d?\w?|gddr\w+|sxm\d?|64"
 )
+# What came with a later generation, as Linux calls it; a hypervisor can hide it, but not invent it.
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_vbmi2", "amx_tile", "avx_vnni")
+# Model numbers (Intel's Xeon E5 and E7 and Scalable, AMD's EPYC) and the sets of later ones.
+_BEFORE = (
+    ("xeon", re.compile(r"\be[57]-\d{4}(?! ?v[34])"), ("avx2", "avx512f")),
+    ("xeon", re.compile(r"\be[57]-\d{4} ?v[34]"), ("avx512f",)),
+    (
+        "xeon",
+        re.compile(r"\b[3-8]1\d\d[a-z]{0,3}\b"),
+        ("avx512_vnni", "avx512_vbmi2", "amx_tile"),
+    ),
+    ("xeon", re.compile(r"\b[3-9]2\d\d[a-z]{0,3}\b"), ("avx512_vbmi2", "amx_tile")),
+    ("xeon", re.compile(r"\b[3-8]3\d\d[a-z]{0,3}\b"), ("amx_tile",)),
+    ("epyc", re.compile(r"\b7[\da-z]\d[123][a-z]{0,2}\b"), ("avx512f", "avx_vnni")),
+    ("epyc", re.compile(r"\b[89]\d\d4[a-z]{0,2}\b"), ("avx_vnni",)),
+)
 _CLOCK = re.compile(r"@.*")
-_COUNT = re.compile(r"(?<![a-z0-9])\d+ ?x ?(?=[a-z])|\d+-cores?(?![a-z])")
+_COUNT = re.compile(r"(?<![a-z0-9])\d{1,3} ?x ?(?=[a-z])|(?<!\d)\d{1,4}-cores?(?![a-z])")
 _WORD = re.compile(r"[a-z0-9]+(?:\.\d+)?")
 
 
@@ -109,6 +127,18 @@ def can_be_one(written: str, detected: str) -> bool:
     if not ours.models and not theirs.models:
         return bool(ours.words & theirs.words) and _agree(ours, theirs, _TIERS)
     return theirs.makers <= ours.makers and _agree(ours, theirs, _TIERS)
+
+
+def too_new_for(written: str, sets: Collection[str]) -> str:
+    """Return an instruction set that the named processor is too old for; '' for none."""
+    name = written.casefold()
+    later = (
+        each
+        for line, pattern, newer in _BEFORE
+        if line in name and pattern.search(name)
+        for each in newer
+    )
+    return next((each for each in later if each in sets), "")
 
 
 def hides_model(written: str, detected: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from mlrepo.systems.machine import Fact, Machine
+from mlrepo.systems.processor_names import INSTRUCTION_SETS
 
 _CPU = "sys/devices/system/cpu"
 
@@ -37,6 +38,10 @@ def _model(machine: Machine, facts: dict[str, Fact], unknown: dict[str, str]) ->
     found = re.search(r"^model name[ \t]*:[ \t]*(\S.*)$", cpuinfo, re.MULTILINE)
     if found:
         facts["host_processor_model_name"] = Fact(found[1].strip(), "/proc/cpuinfo")
+        flags = re.search(r"^flags[ \t]*:(.*)$", cpuinfo, re.MULTILINE)
+        has = [name for name in INSTRUCTION_SETS if flags and name in flags[1].split()]
+        if has:
+            facts["instruction_sets"] = Fact(" ".join(has), "/proc/cpuinfo flags")
         return
     # Arm kernels give numbers only; lscpu knows the names. big.LITTLE has several models.
     answer = machine.ask("lscpu", "-J")

@@ -87,6 +87,38 @@ def test_a_hidden_model_is_remarked_on() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "sets", "older"),
+    [
+        ("Intel(R) Xeon(R) CPU E5-2680 0 @ 2.70GHz", "avx2", True),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", "avx2", False),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", "avx2 avx512f", True),
+        ("Intel Xeon Platinum 8168", "avx2 avx512f", False),
+        ("Intel Xeon Platinum 8168", "avx2 avx512f avx512_vnni", True),
+        ("Intel Xeon Gold 6248R", "avx2 avx512f avx512_vnni", False),
+        ("Intel Xeon Platinum 8380", "avx2 avx512f avx512_vnni avx512_vbmi2", False),
+        ("Intel Xeon Platinum 8380", "avx2 amx_tile", True),
+        ("Intel Xeon Platinum 8480+", "avx2 avx512f amx_tile avx_vnni", False),
+        ("AMD EPYC 7763", "avx2 avx512f", True),
+        ("AMD EPYC 7H12", "avx2", False),
+        ("AMD EPYC 9654", "avx2 avx512f avx512_vnni", False),
+        ("AMD EPYC 9654", "avx2 avx512f avx_vnni", True),
+        ("AMD EPYC 9655", "avx2 avx512f avx_vnni", False),
+        ("Xeon", "avx2 amx_tile", False),
+    ],
+)
+def test_a_hidden_model_may_be_known_to_be_newer(written: str, sets: str, older: bool) -> None:
+    """A hypervisor hides what a processor has, and cannot give it what it has not."""
+    hidden = {"Intel": "Intel(R) Xeon(R) Processor", "AMD": "AMD EPYC Processor"}
+    shown = hidden["AMD" if "AMD" in written else "Intel"]
+    found = _contradicted(
+        {"host_processor_model_name": written},
+        host_processor_model_name=shown,
+        instruction_sets=sets,
+    )
+    assert bool(found) is older
+
+
+@pytest.mark.parametrize(
     ("written", "detected", "agrees"),
     [
         ("512 GB", "512 GiB", True),
