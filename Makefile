@@ -40,6 +40,7 @@ fuzz: $(VENV)/tested
 docs: $(VENV)/tested
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.man build/man/man1
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
 
 # Man pages of all commands; PREFIX/share/man is where `man` looks for them.
 PREFIX ?= $(HOME)/.local

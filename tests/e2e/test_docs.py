@@ -89,3 +89,16 @@ def test_the_tutorial_uses_only_options_that_exist() -> None:
         for option in re.findall(r"--[a-z-]+", line)
     }
     assert used <= known
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """Every link within the documentation leads somewhere, every page is in the contents."""
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", "docs", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "site" / "guides" / "engineer.html").is_file()
