@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Treatment(Enum):
+class Handling(Enum):
     """How mlrepo treats a word of the predecessor."""
 
     TAKEN = "accepted"
@@ -38,7 +38,7 @@ class Word(NamedTuple):
     """
 
     there: str
-    treatment: Treatment
+    treatment: Handling
     here: str
     note: str = ""
 
@@ -51,7 +51,7 @@ class Line(NamedTuple):
     note: str = ""
 
 
-_T = Treatment
+_T = Handling
 
 # Options of the reference implementation, which CK passed on, and what they are here.
 REFERENCE_OPTIONS: Mapping[str, str] = {
@@ -271,7 +271,7 @@ FILES: tuple[Line, ...] = (
 
 def variable_of(option: str) -> str:
     """Return the environment variable of CK that sets an option of ``mlrepo bench``; '' if none."""
-    taken = (word for word in VARIABLES if word.treatment is Treatment.TAKEN)
+    taken = (word for word in VARIABLES if word.treatment is Handling.TAKEN)
     return next((word.there for word in taken if word.here == option), "")
 
 

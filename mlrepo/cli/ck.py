@@ -13,8 +13,8 @@ from mlrepo.predecessor import (
     FLAGS,
     REFERENCE_OPTIONS,
     VARIABLES,
+    Handling,
     Line,
-    Treatment,
     Word,
 )
 from mlrepo.shell import shell_command
@@ -57,9 +57,9 @@ def translated(words: Sequence[str], own: Collection[str]) -> Translated:
         word = _word_of(flag, value)
         if flag in _BENCHMARK and (equals or left):
             _benchmark(done, flag, value if equals else left.pop(0), typed=equals)
-        elif word is None or (word.treatment is Treatment.TAKEN and flag in own):
+        elif word is None or (word.treatment is Handling.TAKEN and flag in own):
             done.words.append(typed)
-        elif word.treatment is Treatment.SWITCH and word.here in own and not equals:
+        elif word.treatment is Handling.SWITCH and word.here in own and not equals:
             done.words.append(word.here)
         else:
             if not equals and _takes_value(word, left):
@@ -83,7 +83,7 @@ def _word_of(flag: str, value: str) -> Word | None:
         name = flag.removeprefix(_ENV)
         known = next((word for word in VARIABLES if word.there == name), None)
         instead = f"{name}={value or 'VALUE'} mlrepo bench …"
-        return known or Word(flag, Treatment.ANSWERED, instead, "set it for the command")
+        return known or Word(flag, Handling.ANSWERED, instead, "set it for the command")
     exact = [word for word in FLAGS if word.there in (flag, f"{flag}={value}")]
     begins = [w for w in FLAGS if w.there.endswith(".") and flag.startswith(w.there)]
     return next(iter(sorted(exact, key=_length, reverse=True)), next(iter(begins), None))
@@ -94,7 +94,7 @@ def _length(word: Word) -> int:
 
 
 def _takes_value(word: Word, left: Sequence[str]) -> bool:
-    takes = word.treatment not in (Treatment.SWITCH, Treatment.NEEDLESS)
+    takes = word.treatment not in (Handling.SWITCH, Handling.NEEDLESS)
     return takes and bool(left) and not left[0].startswith("-")
 
 
@@ -126,20 +126,20 @@ def _shown(text: str) -> str:
 def _options(typed: Typed, word: Word) -> Iterator[str]:
     value = typed.value
     match word.treatment:
-        case Treatment.TAKEN if value:
+        case Handling.TAKEN if value:
             yield from (word.here, value) if " " not in word.here else word.here.split()
-        case Treatment.SWITCH if value.lower() in ("", "yes", "no", "true", "false", "1", "0"):
+        case Handling.SWITCH if value.lower() in ("", "yes", "no", "true", "false", "1", "0"):
             if value.lower() not in ("no", "false", "0"):
                 yield word.here
-        case Treatment.LIST:
+        case Handling.LIST:
             for one in filter(None, value.split(",")):
                 yield from (word.here, one)
-        case Treatment.PAIRS:
+        case Handling.PAIRS:
             for one in filter(None, value.split(";")):
                 yield from (word.here, one)
-        case Treatment.OPTIONS:
+        case Handling.OPTIONS:
             yield from _reference_options(value)
-        case Treatment.NEEDLESS:
+        case Handling.NEEDLESS:
             return
         case _:
             raise _answer(typed, word)
@@ -147,7 +147,7 @@ def _options(typed: Typed, word: Word) -> Iterator[str]:
 
 def _answer(typed: Typed, word: Word) -> UserError:
     why = f" ({word.note})" if word.note else ""
-    if word.treatment is not Treatment.ANSWERED:
+    if word.treatment is not Handling.ANSWERED:
         return UserError(f"{_shown(typed.text)} needs a value.", hint=_SEE)
     here = word.here.replace("BACKEND", _backend(typed.words))
     return UserError(f"{_shown(typed.text)} is CK's; here: {here}{why}.", hint=_SEE)

@@ -24,13 +24,13 @@ VARIABLES: tuple[tuple[str, str], ...] = (
 def all_variables() -> Iterator[tuple[str, str]]:
     """Yield every variable that does anything, or a group of them, with what it does."""
     from mlrepo.predecessor import VARIABLES as OF_CK
-    from mlrepo.predecessor import Treatment
+    from mlrepo.predecessor import Handling
     from mlrepo.settings import SETTINGS
 
     for setting in SETTINGS:
         for name in (setting.variable, *setting.legacy_variables):
             yield name, f"the setting {setting.key}: {setting.summary}"
     for word in OF_CK:
-        if word.treatment is Treatment.TAKEN:
+        if word.treatment is Handling.TAKEN:
             yield word.there, f"`mlrepo bench`: as {word.here}"
     yield from VARIABLES

@@ -29,7 +29,7 @@ _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedRun:
     """A run with its record, which is None if no column needs it or it cannot be read."""
 
     run: RecordedRun
@@ -44,11 +44,11 @@ class ListColumn:
     """
 
     name: str
-    value: Callable[[Listed], object]
+    value: Callable[[ListedRun], object]
     is_number: bool = False
     needs_record: bool = False
 
-    def text(self, listed: Listed) -> str:
+    def text(self, listed: ListedRun) -> str:
         """Return the value for a table or a CSV file; '' for none."""
         value = self.value(listed)
         if isinstance(value, str):  # nearly all are, and the next questions are slow
@@ -71,16 +71,16 @@ def start_of(run: RecordedRun) -> datetime.datetime | None:
     return stamp.replace(tzinfo=datetime.UTC)
 
 
-def _trailer(name: str) -> Callable[[Listed], object]:
+def _trailer(name: str) -> Callable[[ListedRun], object]:
     return lambda listed: listed.run.trailer(name)
 
 
-def _start(listed: Listed) -> object:
+def _start(listed: ListedRun) -> object:
     start = start_of(listed.run)
     return timestamp(start) if start else None
 
 
-def _of_record(value: Callable[[RunRecord], object]) -> Callable[[Listed], object]:
+def _of_record(value: Callable[[RunRecord], object]) -> Callable[[ListedRun], object]:
     return lambda listed: None if listed.record is None else value(listed.record)
 
 
@@ -178,22 +178,22 @@ def listed_runs(
     columns: Iterable[ListColumn],
     unreadable: dict[str, str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Listed]:
+) -> list[ListedRun]:
     """Return the runs with what the columns need; note unreadable records in ``unreadable``.
 
     ``on_progress`` is told how many records are read, and of how many.
     """
     if not any(one.needs_record for one in columns):
-        return [Listed(run) for run in runs]
+        return [ListedRun(run) for run in runs]
     wanted = list(runs)
     listed = []
     for run, record in zip(wanted, load_records(repository, wanted, unreadable), strict=True):
-        listed.append(Listed(run, record))
+        listed.append(ListedRun(run, record))
         on_progress(len(listed), len(wanted))
     return listed
 
 
-def in_order(listed: Sequence[Listed], by: ListColumn, *, descending: bool) -> list[Listed]:
+def in_order(listed: Sequence[ListedRun], by: ListColumn, *, descending: bool) -> list[ListedRun]:
     """Return the runs sorted by a column; those without a value come last."""
     keys = [_key(by.value(one)) for one in listed]
     order = [number for number, key in enumerate(keys) if key is not None]

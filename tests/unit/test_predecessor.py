@@ -19,7 +19,7 @@ from mlrepo.predecessor import (
     FLAGS,
     REFERENCE_OPTIONS,
     VARIABLES,
-    Treatment,
+    Handling,
     Word,
     table_rows,
 )
@@ -123,15 +123,15 @@ def test_what_the_table_answers_exists(line: str) -> None:
 @pytest.mark.parametrize("word", FLAGS, ids=lambda word: word.there)
 def test_no_flag_is_ignored(word: Word) -> None:
     """It becomes an option, is said to be needless, or stops the command with what to type."""
-    flag = word.there if "=" in word.there or word.treatment is Treatment.SWITCH else None
+    flag = word.there if "=" in word.there or word.treatment is Handling.SWITCH else None
     typed = flag or f"{word.there}{'x' if word.there.endswith('.') else ''}=value"
-    if word.treatment is Treatment.ANSWERED:
+    if word.treatment is Handling.ANSWERED:
         with pytest.raises(UserError) as caught:
             translated([typed], _OWN)
         assert word.here.replace("BACKEND", "onnx") in caught.value.message
         return
     found = translated([typed], _OWN)
-    if word.treatment is Treatment.NEEDLESS:
+    if word.treatment is Handling.NEEDLESS:
         assert (found.words, len(found.remarks)) == ([], 1)
     else:
         assert found.words
@@ -208,7 +208,7 @@ def test_variables_of_ck_that_are_not_read_are_named(
 def test_the_options_read_the_variables_of_the_table() -> None:
     """No other ones, and all that it calls accepted."""
     read = {option_of(each).variable: option_of(each).flag for each in fields(RunRequest)}
-    taken = {word.there: word.here for word in VARIABLES if word.treatment is Treatment.TAKEN}
+    taken = {word.there: word.here for word in VARIABLES if word.treatment is Handling.TAKEN}
     assert {name: flag for name, flag in read.items() if name} == taken
 
 

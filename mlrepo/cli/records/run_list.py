@@ -14,7 +14,7 @@ import click
 from mlrepo.cli.render import print_json, print_table, verdict
 
 if TYPE_CHECKING:
-    from mlrepo.report.listing import ListColumn, Listed, TagUse
+    from mlrepo.report.listing import ListColumn, ListedRun, TagUse
 
 _TABLE = (
     "run",
@@ -40,7 +40,7 @@ def default_columns(format_: str, *, withdrawn: bool = False) -> list[ListColumn
 
 
 def print_runs(
-    listed: Sequence[Listed],
+    listed: Sequence[ListedRun],
     columns: Sequence[ListColumn],
     format_: str,
     *,
@@ -77,7 +77,7 @@ def print_runs(
             _explain_marks(listed)
 
 
-def _explain_marks(listed: Sequence[Listed]) -> None:
+def _explain_marks(listed: Sequence[ListedRun]) -> None:
     """Say what the marks beside the verdicts mean, those that are there."""
     from mlrepo.report.listing import MARKS, marks
 
@@ -107,7 +107,7 @@ def _print_csv(rows: Iterable[Sequence[str]]) -> None:
     click.echo(text.getvalue(), nl=False)
 
 
-def _values(one: Listed, columns: Sequence[ListColumn]) -> dict[str, object]:
+def _values(one: ListedRun, columns: Sequence[ListColumn]) -> dict[str, object]:
     from mlrepo.report.listing import metric_values
 
     values = {column.name: column.value(one) for column in columns}
@@ -123,20 +123,20 @@ def _heading(name: str) -> str:
     return "VERDICT" if name == "validity" else name.upper()
 
 
-def _cells(column: ListColumn) -> Callable[[Listed], str]:
+def _cells(column: ListColumn) -> Callable[[ListedRun], str]:
     """Return the function that gives a run's cell in a table for people."""
     from mlrepo.record import format_number
     from mlrepo.report.listing import marks
 
-    def withdrawn(one: Listed) -> str:
+    def withdrawn(one: ListedRun) -> str:
         pruned = one.run.curation.pruned
         return f"pruned: {pruned}" if pruned else one.run.withdrawn
 
-    def number(one: Listed) -> str:
+    def number(one: ListedRun) -> str:
         value = column.value(one)
         return format_number(value) if isinstance(value, float) else column.text(one)
 
-    special: dict[str, Callable[[Listed], str]] = {
+    special: dict[str, Callable[[ListedRun], str]] = {
         "withdrawn": withdrawn,
         "mode": lambda one: one.run.trailer("Test") or one.run.trailer("Mode"),
         "result": lambda one: str(one.run.result),
