@@ -27,11 +27,11 @@ class Delivery:
     Attributes
     ----------
     forge:
-        Where to.
+        The destination.
     copy:
-        Holds the commit and its base.
+        Contains the commit and its base.
     proposal:
-        The branch, and what the pull request says.
+        The branch, and the text of the pull request.
     say:
         Called with name, state and details of each step.
     """
@@ -42,7 +42,7 @@ class Delivery:
     say: Callable[[str, str, str], None]
 
     def fork(self, fork: ForgeRepository | None, *, wait: float) -> ForgeRepository:
-        """Return the fork once git can read it; have it made if there is none.
+        """Return the fork once git can read it; create it if there is none.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Delivery:
         Returns
         -------
         str
-            What the remote said.
+            The messages of the remote.
         """
         remote = self.copy.remote(fork.address.url, self.forge.access)
         branch, said = self.proposal.branch, ""
@@ -99,14 +99,14 @@ class Delivery:
         try:
             _achieve(pushed, push)
         except BaseMissing:
-            # It has the base somewhere, as forks share objects, but behind none of its branches.
+            # Forks share objects, so it has the base, but on none of its branches.
             self._update_fork(remote, base)
             _achieve(pushed, push)
         self.say("push", DONE, where)
         return said
 
     def request(self) -> PullRequest | None:
-        """Return the open request, with a text that describes this selection."""
+        """Return the open request, whose text describes this selection."""
         forge, proposal = self.forge, self.proposal
         if not forge.opens_requests:
             self.say("pull request", TO_DO, forge.link(proposal))
@@ -134,9 +134,9 @@ class Delivery:
         return self.proposal.target in there
 
     def _update_fork(self, remote: Remote, base: str) -> None:
-        """Have the fork get the base from the official repository.
+        """Update the fork with the base from the official repository.
 
-        What it lacks, a push would have to send along: other submitters' results.
+        Otherwise the push would have to include what the fork lacks: other submitters' results.
         """
         target = self.proposal.target
         self.forge.update_fork(target)
@@ -154,7 +154,7 @@ def open_request(forge: Forge, proposal: Proposal) -> PullRequest | None:
     Raises
     ------
     UserError
-        The last one was closed without being merged: people must decide what to do.
+        The last one was closed without being merged: the user must decide what to do.
     """
     request = forge.pull_request(proposal)
     if request is not None and request.state == CLOSED:
@@ -173,7 +173,7 @@ def _achieve(ask: Callable[[], _Found | None], act: Callable[[], None]) -> tuple
     Raises
     ------
     MlrepoError
-        What the last attempt failed with.
+        The error of the last attempt.
     """
     failure: MlrepoError | None = None
     for attempt in range(_ATTEMPTS):
@@ -196,7 +196,7 @@ def _achieve(ask: Callable[[], _Found | None], act: Callable[[], None]) -> tuple
 
 
 def _taken(act: Callable[[], None]) -> bool:
-    """Act, and say whether it was taken; False when nobody knows."""
+    """Act, and return whether it succeeded; False if that is unknown."""
     try:
         act()
     except Unanswered:

@@ -1,4 +1,4 @@
-"""What the commit and the pull request of a submission say: results, and where they come from."""
+"""The text of a submission's commit and pull request: results, and where they come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlrepo.proposal.selected import Selection, origins, ready_trailers
 from mlrepo.repository.official import SELECTION_TRAILER
 
 BEGIN, END = "<!-- mlrepo:begin -->", "<!-- mlrepo:end -->"
-# GitHub takes 65,536 characters; a table that would be longer is cut at a row.
+# GitHub accepts 65,536 characters; a longer table is cut at a row.
 _LONGEST = 60_000
 _SELECTION = "- selection:"
 _HEADER = (
@@ -32,7 +32,7 @@ def title_of(selection: Selection) -> str:
 
 
 def commit_message(selection: Selection) -> str:
-    """Return the message of the one commit; it names every run, and the selection it is from."""
+    """Return the message of the submission's only commit: it names its runs and its selection."""
     directories = "\n".join(f"- {visible(root)}/" for root in sorted(selection.roots))
     trailers = [
         f"MLRepo-Round: {selection.round}",
@@ -52,7 +52,7 @@ def commit_message(selection: Selection) -> str:
 def body_of(selection: Selection, report: Report) -> str:
     """Return the Markdown of the pull request: a row for each result, then the provenance.
 
-    It depends on the selection alone, so opening the request again says the same.
+    It depends on the selection alone, so opening the request again gives the same text.
     """
     results = report.results
     count = f"{len(results)} result{'' if len(results) == 1 else 's'}"
@@ -79,7 +79,7 @@ def body_of(selection: Selection, report: Report) -> str:
 def describes(body: str, wanted: str) -> bool:
     """Return whether a request's text describes the same selection as ``wanted``.
 
-    True also if people removed mlrepo's part: then the text is theirs.
+    Also True if somebody removed mlrepo's part: the text is theirs then.
     """
     line = next(line for line in wanted.splitlines() if line.startswith(_SELECTION))
     return BEGIN not in body or END not in body or line in body
@@ -102,7 +102,7 @@ def _table(rows: Sequence[str], room: int) -> str:
 
 
 def _origins(selection: Selection) -> str:
-    """Return a line on the runs, and one for each place that ready-made results came from."""
+    """Return a line about the runs, and one for each source of ready-made results."""
     ids = {run.run for run in selection.runs}
     runs = f"- runs: {len(ids)}, named in the commit message with the directory of each\n"
     counts = Counter(one.source for one in selection.ready if one.is_result)

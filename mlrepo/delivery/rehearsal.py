@@ -1,4 +1,4 @@
-"""Where a submission is rehearsed."""
+"""The directory in which a submission is rehearsed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mlrepo.repository.locks import hold_if_free
 def rehearsal_directory(repository: ResultsRepository, keep: Path | None) -> Iterator[Path]:
     """Yield a new directory for the repositories of a rehearsal, removed afterwards.
 
-    It is below the repository's own store, where there is room for as much as is selected; what a
-    killed rehearsal left there is removed.
+    It is below the repository's own store, where there is room for as much as is selected. The
+    leftovers of a killed rehearsal are removed.
 
     Parameters
     ----------
     keep:
-        A directory, empty or yet to be made, that is used instead, and stays.
+        An empty or new directory to use instead, which is not removed.
 
     Raises
     ------
     UserError
-        ``keep`` holds something, or cannot be made.
+        ``keep`` is not empty, or cannot be created.
     """
     if keep is not None:
         yield _made(keep).absolute()
@@ -52,7 +52,7 @@ def rehearsal_directory(repository: ResultsRepository, keep: Path | None) -> Ite
 
 
 def _remove_if_left(lock: Path) -> None:
-    """Remove the directory of a rehearsal whose process is gone."""
+    """Remove the directory of a rehearsal whose process has ended."""
     held = hold_if_free(lock)
     if held is not None:
         shutil.rmtree(lock.with_suffix(""), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The values of a submission: the request, each step, what is about to leave, what stops it."""
+"""Values of a submission: its plan, its steps, what is about to leave, and what stops it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DONE_BEFORE, DONE, UNDER_WAY, TO_DO = "done before", "done", "under way", "to do
 # A step that would stop the real submission, found by a dry run or a rehearsal.
 STOPS = "stops it"
 CHECK, FORGE, EMBARGO = "check", "forge", "embargo"
-# A rehearsal passes these over: they ask for the verdict, and for the real forge.
+# A rehearsal continues after these: they depend on the verdict and on the real forge.
 _PASSED_OVER = frozenset({CHECK, FORGE, EMBARGO})
 
 
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why the real submission would stop at a step."""
+    """The reason why the real submission would stop at a step."""
 
     step: str
     error: MlrepoError
@@ -44,17 +44,17 @@ class Departure:
     Attributes
     ----------
     fork:
-        Where the branch is pushed; a fork that is yet to be made by its name.
+        Where the branch is pushed; the name of the fork if it does not exist yet.
     official:
-        The URL of the repository that is asked to take it.
+        The URL of the repository that receives the pull request.
     public:
-        Whether anybody may read the fork; None when that is not known.
+        Whether anybody may read the fork; None if unknown.
     branch:
         The branch of the fork.
     replaces:
-        The commit of an older submission there; empty when the branch is new.
+        The commit of an older submission there; empty if the branch is new.
     outgoing:
-        All objects that leave; none when the branch is there and only the request is missing.
+        All objects that leave; none if the branch is pushed and only the request is missing.
     changes:
         What the commit does to the official branch.
     """
@@ -70,34 +70,34 @@ class Departure:
 
 @dataclass(frozen=True)
 class DeliveryPlan:
-    """What is requested.
+    """The request for a submission.
 
     Attributes
     ----------
     round, submitter:
-        Whose selection; an empty submitter means the only one.
+        Whose selection; an empty submitter stands for the only one.
     official:
-        The URL of the official repository, for the embargo where no forge can be asked; empty when
-        it is not set.
+        The URL of the official repository, for the embargo if no forge can be queried; empty if it
+        is not set.
     target:
         The branch of the official repository.
     branch:
-        The branch of the fork; empty for the usual name.
+        The branch of the fork; empty for the default name.
     profile:
-        ``strict`` or ``official``: by which verdict the submission must be valid.
+        ``strict`` or ``official``: the verdict by which the submission must be valid.
     replace:
-        Whether a submission is replaced on whose selection this one does not build.
+        Whether to replace a submission even if this selection does not build on that one's.
     draft:
         Whether the pull request is opened as a draft.
     dry_run:
-        Ask everything, change nothing, and continue after what would stop the submission.
+        Query everything, change nothing, and continue after what would stop the submission.
     rehearse_in:
-        A directory for a rehearsal: its repositories stand for those of the real forge, which is
-        not asked, and no verdict stops it. None for a real submission.
+        A directory for a rehearsal: its repositories replace those of the real forge, which is not
+        contacted, and no verdict stops it. None for a real submission.
     wait:
-        Seconds to wait for a fork that is being made.
+        Seconds to wait for a fork that is being created.
     settings:
-        Those that decide about the embargo.
+        The settings that decide about the embargo.
     today:
         The date, for the embargo.
     """
@@ -117,13 +117,13 @@ class DeliveryPlan:
     rehearse_in: Path | None = None
 
     def continues_after(self, step: str) -> bool:
-        """Return whether the next steps are tried where this one fails."""
+        """Return whether the next steps are tried if this one fails."""
         return self.dry_run or (self.rehearse_in is not None and step in _PASSED_OVER)
 
 
 @dataclass
 class Submitted:
-    """How far it got: which of branch, commit and request exist, and what would have stopped it."""
+    """The outcome: which of branch, commit and request exist, and what would have stopped it."""
 
     steps: list[Step] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)

@@ -1,11 +1,11 @@
-"""From a selection to an open pull request, in steps that each ask first.
+"""Turn a selection into an open pull request, in steps that first check what is already done.
 
-Nothing is written down about how far a submission got: every step asks the repository or the forge
-whether it is done already. So the same command completes what any failure left, and doing it
-twice changes nothing (docs/design/009-submit.md).
+No progress is stored: every step queries the repository or the forge to see whether it is done. So
+the same command completes a submission after any failure, and running it twice changes nothing
+(docs/design/009-submit.md).
 
-A dry run takes every step that it can and names all that would stop the submission. A rehearsal
-takes the steps to the end, at a forge of its own.
+A dry run takes every step that it can and lists everything that would stop the submission. A
+rehearsal takes all steps, at a forge of its own.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class _Base:
-    """The tip of the official branch, and the copy that holds it."""
+    """The tip of the official branch, and the copy that contains it."""
 
     copy: OfficialCopy
     commit: str
@@ -57,7 +57,7 @@ class _Base:
 
 @dataclass
 class Submitting:
-    """One submission under way.
+    """A submission in progress.
 
     Attributes
     ----------
@@ -68,9 +68,9 @@ class Submitting:
     confirm:
         Called once before anything leaves, if anything does; raises to stop.
     done:
-        How far it got.
+        The outcome so far.
     public:
-        Whether anybody may read the fork, once that was asked.
+        Whether anybody may read the fork, once that is known.
     """
 
     repository: ResultsRepository
@@ -82,14 +82,14 @@ class Submitting:
     public: bool | None = None
 
     def run(self) -> Submitted:
-        """Bring the selection to a pull request; return what there is now.
+        """Turn the selection into a pull request; return the outcome.
 
         Raises
         ------
         InvalidResult
-            The submission is not valid, or holds what may not leave.
+            The submission is not valid, or contains something that may not leave.
         UserError
-            Something must be changed first: the selection, a setting, the remote.
+            Something must be changed first: the selection, a setting or the remote.
         RemoteUnavailable
             A remote did not answer or declined.
         Busy
@@ -107,7 +107,7 @@ class Submitting:
         return self.done
 
     def _steps(self, candidate: Candidate, proposal: Proposal, forge: Forge | None) -> None:
-        """Take the steps; those that ask the forge need one, and a base there."""
+        """Take the steps; those at the forge need one, and a base there."""
         base = None if forge is None else self._try("base", lambda: self._base(forge, proposal))
         if forge is None or base is None:
             self._scan(self.repository.root, _all_of(self.repository, candidate), candidate)
@@ -135,7 +135,7 @@ class Submitting:
         self.done.request = delivery.request()
 
     def _try(self, step: str, act: Callable[[], _Made]) -> _Made | None:
-        """Take a step; return None where it fails and the plan continues after it."""
+        """Take a step; return None if it fails and the plan continues after it."""
         try:
             return act()
         except MlrepoError as error:
@@ -165,7 +165,7 @@ class Submitting:
         self._say(CHECK, DONE, f"{results} valid ({profile}, {selection.round})")
 
     def _forge(self) -> Forge | None:
-        """Return the forge to submit to; None in a dry run where it cannot be asked."""
+        """Return the forge to submit to; None in a dry run that cannot query it."""
         real = self._try(FORGE, self.make_forge)
         if self.plan.rehearse_in is None:
             return real
@@ -175,7 +175,7 @@ class Submitting:
 
     @property
     def _copies(self) -> Path | None:
-        """Where a rehearsal keeps its copy of the official repository."""
+        """The directory for a rehearsal's copy of the official repository."""
         rehearsed = self.plan.rehearse_in
         return None if rehearsed is None else rehearsed / "copy"
 
@@ -209,15 +209,15 @@ class Submitting:
         except NotThere:
             if not forge.makes_forks:
                 raise
-            return fork, ""  # still being made
+            return fork, ""  # still being created
         if tip:
             copy.fetch_commit(tip, remote)
         return fork, tip
 
     def _commit(self, forge: Forge, base: _Base, candidate: Candidate, tip: str) -> str:
-        """Return the commit that the branch should point to: the one there, if it is in order.
+        """Return the commit that the branch should point to: the existing one if it is right.
 
-        A commit on an older base is in order: the official branch moves with every submission.
+        A commit on an older base is right too: the official branch moves with every submission.
         """
         selection, copy = candidate.selection, base.copy
         official = copy.remote(copy.url, forge.access)
@@ -264,7 +264,7 @@ class Submitting:
         commit: str,
         tip: str,
     ) -> None:
-        """Refuse what may not leave: secrets, sizes, strange places, results under embargo."""
+        """Refuse what may not leave: secrets, large files, wrong paths, results under embargo."""
         outgoing = Outgoing((), ())
         if commit != tip:
             outgoing = copy.outgoing(commit) if commit else _all_of(self.repository, candidate)
@@ -322,7 +322,7 @@ class Submitting:
         commit: str,
         tip: str,
     ) -> None:
-        """Ask the fork, without sending anything, whether it takes a push of this user."""
+        """Test, without sending anything, whether the fork accepts a push from this user."""
         if fork is None or not commit or commit == tip:
             return
         url = fork.address.url
@@ -379,7 +379,7 @@ class Submitting:
 
 
 def _all_of(repository: ResultsRepository, candidate: Candidate) -> Outgoing:
-    """Return all that is selected of the submitter, where it is not known what the remote has."""
+    """Return everything selected for the submitter, for when the remote's content is unknown."""
     held = held_by(repository.root, {candidate.selection.tree: ""})
     roots = tuple(f"{root}/" for root in candidate.selection.roots)
     return Outgoing((), tuple(b for b in held.blobs if b.path.startswith(roots)), held.others)

@@ -1,1 +1,1 @@
-"""Results of others: imported, reviewed, packed to be sent."""
+"""Exchange of results with others: import, review, export and packing."""

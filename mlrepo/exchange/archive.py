@@ -1,8 +1,7 @@
-"""Archives whose bytes depend on nothing but the tree and a time: no owner, no clock, no order.
+"""Reproducible archives: their bytes depend only on the tree and a given time.
 
-The archive's own format is fixed here. How its content is compressed is up to zlib: two zlibs of
-one kind agree, another implementation (zlib-ng) may not; the digest of the tar inside tells that
-case apart.
+The format of the archive is fixed here, but its compression depends on zlib: another implementation
+(zlib-ng) may give other bytes. The digest of the tar inside distinguishes that case.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from mlrepo.errors import UserError
 from mlrepo.repository.git_trees import CommitTree
 from mlrepo.tree import Entry, Kind, walk
 
-# The largest files compress a tenth better than with zlib's default, at twice its time.
+# Large files become a tenth smaller than with zlib's default, in twice the time.
 _LEVEL = 9
 _LINK = 0o777
 _UNIX = 3
-# MS-DOS time, which is what a zip file holds, begins here.
+# MS-DOS time, which zip files use, begins here.
 _OLDEST_ZIP = datetime.datetime(1980, 1, 1, tzinfo=datetime.UTC)
 
 

@@ -1,8 +1,8 @@
-"""Encrypting a packed submission so that ``openssl enc`` opens it.
+"""Encrypt a packed submission so that ``openssl enc`` can decrypt it.
 
 MLCommons' ``pack_submission.sh`` encrypts with ``openssl enc -aes256``, whose default key
-derivation is one round of a hash. The same format with a derivation of today is opened by every
-OpenSSL since 1.1.1::
+derivation is one round of a hash. Every OpenSSL since 1.1.1 can decrypt the same format with a
+modern key derivation::
 
     openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -md sha256 -in FILE.enc
 
@@ -25,7 +25,7 @@ _BLOCK = 1 << 20
 
 
 def decryption_command(name: str) -> str:
-    """Return the command that opens an encrypted file of this name."""
+    """Return the command that decrypts a file of this name."""
     return (
         f"openssl enc -d -aes-256-cbc -pbkdf2 -iter {ITERATIONS} -md sha256 -in {name} "
         f"-out {name.removesuffix('.enc')}"

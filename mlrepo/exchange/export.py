@@ -1,4 +1,4 @@
-"""Results as ordinary files: a selection, an experiment's layout, or single runs."""
+"""Export a selection, an experiment's results or single runs as ordinary files."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ExportSource:
     Attributes
     ----------
     label:
-        What it is, for people.
+        Its name in messages.
     commit:
-        The commit that holds it.
+        The commit that contains it.
     roots:
         The directories of the commit's tree to write.
     above:
-        The beginning of their paths that is left off.
+        The prefix to remove from their paths.
     """
 
     label: str
@@ -112,15 +112,15 @@ def run_source(repository: ResultsRepository, text: str) -> ExportSource:
 def export(
     repository: ResultsRepository, sources: Sequence[ExportSource], directory: Path
 ) -> Exported:
-    """Write the sources to a directory, all of it or nothing.
+    """Write the sources to a directory, completely or not at all.
 
-    Each file is read back and compared with the id of its Git object. The directory is made beside
-    its place and moved there when it is complete.
+    Each file is read back and compared with the id of its Git object. A temporary directory beside
+    the target is moved into place when it is complete.
 
     Raises
     ------
     UserError
-        The directory holds something, a path or a link leads out of it, an object is missing or
+        The directory is not empty, a path or a link leads out of it, an object is missing or
         damaged, or the disk is full or not writable.
     """
     _refuse_occupied(directory)
@@ -133,7 +133,7 @@ def export(
     try:
         sizes = [size for source in sources for size in _write(repository, source, temporary)]
         temporary.chmod(0o755)
-        _refuse_occupied(directory)  # again: something may have come meanwhile
+        _refuse_occupied(directory)  # again: it may have been filled meanwhile
         temporary.replace(directory)
         sync_directory(directory.parent)
     except OSError as error:
@@ -215,7 +215,7 @@ def _stays_inside(name: str, target: str) -> bool:
 
 
 def _write_file(tree: CommitTree, path: str, place: Path) -> int:
-    """Write one file durably, compare what can be read back with its object, return its size."""
+    """Write and sync one file, compare it with its object, and return its size."""
     [oid] = tree.oids([path])
     try:
         with tree.open(path) as source, place.open("xb") as stream:

@@ -1,4 +1,4 @@
-"""Published results as records of runs: read by the checker, and judged by its findings."""
+"""Import published results as records of runs, read and judged by the checker."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from mlrepo.tree import Missing, Tree
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
 _LARGEST_TEXT = 64 << 20
-# Breaches that mean a run is not what it is called, or not a run at all. Others, such as a
-# target that is missed, are matters of a submission, not of a record.
+# Breaches that mean a run is not what it claims to be, or is not a run at all. Others, such as a
+# missed target, concern a submission, not a record.
 _UNTRUE = (
     "stand-in",
     "unreadable",
@@ -52,8 +52,8 @@ _UNTRUE = (
     "accuracy-mode",
     "accuracy-range",
 )
-# A test is what its verification says, and from v2.1 on also what LoadGen says of its run: before,
-# LoadGen calls many tests INVALID, and the checker does not judge their runs.
+# The verification decides whether a test passes, and since v2.1 also LoadGen's verdict on its run.
+# Before, LoadGen calls many tests INVALID, and the checker does not judge their runs.
 _FAILED = (
     *_UNTRUE,
     "compliance",
@@ -95,11 +95,11 @@ class Importer:
     Attributes
     ----------
     label:
-        Where the tree comes from, for the records.
+        The origin of the tree, for the records.
     tool:
-        Name and version of what imports.
+        Name and version of the importing tool.
     left_out:
-        What was found and not imported, so far.
+        Logs found so far that were not imported.
     """
 
     tree: Tree
@@ -116,7 +116,7 @@ class Importer:
         ------
         UserError
             The round has no detail logs (before v1.0), there is no result, or most results have the
-        seeds of another round.
+            seeds of another round.
         """
         self.refuse_oldest()
         divisions = self.round.tables["divisions"]
@@ -142,12 +142,12 @@ class Importer:
             yield from runs
 
     def holds_divisions(self) -> bool:
-        """Return whether the tree is that of a results repository."""
+        """Return whether the tree has the directories of a results repository."""
         entries = (self.tree.entry(division) for division in DIVISIONS)
         return any(entry is not None and entry.kind is EntryKind.DIRECTORY for entry in entries)
 
     def refuse_oldest(self) -> None:
-        """Raise :class:`UserError` for a round whose logs are of another form."""
+        """Raise :class:`UserError` for a round whose logs have a different format."""
         if not self.round.has_detail_log():
             raise UserError(
                 f"Results of {self.round.name} cannot be imported: its logs are of another form.",
@@ -163,16 +163,16 @@ class Importer:
         result: Metric | None = None,
         called: str = "",
     ) -> ImportedRun | None:
-        """Return the run whose logs lie in ``directory``; None where there is no detail log.
+        """Return the run whose logs are in ``directory``; None if it has no detail log.
 
         Parameters
         ----------
         findings:
-            What the checker found at the result.
+            The checker's findings about the result.
         result:
             The result as the checker reads it; None to read it from the log.
         called:
-            What the directory is called in messages, if not by its path.
+            The directory's name in messages, if not its path.
         """
         if self.tree.entry(f"{directory}/{DETAIL_LOG}") is None:
             return None
@@ -191,7 +191,7 @@ class Importer:
         return self._imported(base, directory, kind, detail, found, called or directory)
 
     def detail(self, directory: str) -> DetailLog:
-        """Return the detail log in a directory; one that is damaged holds an error alone."""
+        """Return the detail log in a directory; a damaged one contains only an error."""
         path = f"{directory}/{DETAIL_LOG}"
         try:
             return parse_detail(self._bytes(path), path)
@@ -235,7 +235,7 @@ class Importer:
     def _endpoints_run(
         self, base: ResultFacts, kind: RunKind, findings: Iterable[Finding], value: Metric | None
     ) -> ImportedRun | None:
-        """Return the run against an endpoint; None where the result holds none of the kind."""
+        """Return the run against an endpoint; None if the result has none of this kind."""
         if kind.test:
             return None
         try:
@@ -268,7 +268,7 @@ class Importer:
         found: FoundResult,
         called: str,
     ) -> ImportedRun | None:
-        """Return the run; None, with the reason in ``left_out``, where no record can hold it."""
+        """Return the run; None, with the reason in ``left_out``, if it cannot be recorded."""
         files = {name: data for name, data in base.files.items() if data}
         try:
             for path in _files_of(directory, kind):
@@ -303,12 +303,12 @@ class Importer:
         return {}
 
     def _bytes(self, path: str, limit: int = -1) -> bytes:
-        """Return a file's bytes, none of a missing one.
+        """Return a file's bytes, empty if it is missing.
 
         Raises
         ------
         InvalidResult
-            It is larger than a commit may hold; nothing of it is read.
+            It is too large for a commit; it is not read.
         """
         entry = self.tree.entry(path)
         if limit < 0 and entry is not None and entry.size > MAX_BLOB_SIZE:
@@ -330,7 +330,7 @@ class Importer:
 
 
 def _logged_scenario(detail: DetailLog, scenario: str) -> str:
-    """Return which scenario a log is of: that of its result, unless LoadGen says another."""
+    """Return the scenario of a log: that of its result, unless LoadGen names another."""
     logged = spelled(str(detail.values.get("effective_scenario") or ""))
     known = SCENARIOS.get(scenario)
     return scenario if logged in ("", known.loadgen if known else scenario) else logged

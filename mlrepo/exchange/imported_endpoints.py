@@ -1,4 +1,4 @@
-"""Reading the files of a run against an endpoint as if they were a LoadGen log."""
+"""Read the files of a run against an endpoint as if they were a LoadGen log."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mlrepo.record import ACCURACY, PERFORMANCE, VALID, Metric
 from mlrepo.rounds import Place, Round
 
 FILES = {PERFORMANCE: SUMMARY, ACCURACY: SCORES}
-"""The file of results by mode, below the directory of the result."""
+"""The results file of each mode, relative to the directory of the result."""
 _CONFIGS = ("config.yaml", "config.yml")
 _BEGAN = "test_datetime"
-# Findings that make such a run INVALID: its files hold no result, or samples failed.
+# Findings that make such a run INVALID: its files contain no result, or samples failed.
 _RULES = ("endpoints", "performance-loadgen-error", "accuracy-loadgen-error")
 
 
@@ -37,7 +37,7 @@ class EndpointsLog:
     Attributes
     ----------
     log:
-        Their values by the keys of a detail log.
+        Their values, under the keys of a detail log.
     files:
         The files by name.
     scores:
@@ -49,7 +49,7 @@ class EndpointsLog:
     scores: tuple[Any, ...] = ()
 
     def accuracy(self, round_: Round, place: Place) -> Metric:
-        """Return the score in the round's metric; its value is None where there are several."""
+        """Return the score in the round's metric; its value is None if there are several."""
         targets = round_.accuracy_targets(place.benchmark, place.scenario)
         metric = str(targets[0]["metric"]) if targets else "score"
         score = self.scores[0] if len(self.scores) == 1 else None
@@ -65,8 +65,8 @@ def read_endpoints(
 ) -> EndpointsLog | None:
     """Return the files of a mode's run; None if it is not a run against an endpoint.
 
-    ``read`` returns a file of the tree, empty for a missing one. The harness itself calls no run
-    VALID or INVALID: :func:`reasons` says why one is no result.
+    ``read`` returns a file of the tree, empty if it is missing. The harness itself does not call
+    runs VALID or INVALID: :func:`reasons` says why a run is not a result.
     """
     tables = round_.tables.get("endpoints")
     if not tables or mode not in FILES:
@@ -89,7 +89,7 @@ def read_endpoints(
 
 
 def reasons(findings: Iterable[Finding], path: str, mode: str) -> tuple[str, ...]:
-    """Return why a run against an endpoint is no result, in the checker's words."""
+    """Return why a run against an endpoint is not a result, in the checker's words."""
     own = (f"{path}/{FILES[mode]}", *(f"{path}/{name}" for name in _CONFIGS))
     return tuple(
         f"{finding.path.removeprefix(path).lstrip('/')}: {finding.message}"

@@ -1,8 +1,8 @@
-"""Bare LoadGen logs of another harness as records of runs.
+"""Import another harness's bare LoadGen logs as records of runs.
 
-Each directory with a detail log is a run, and its log says of what kind. What belongs to one
-result is shown to the checker in the layout of the round, so that a compliance test is judged here
-as it is in a submission.
+Each directory with a detail log is a run, and the log says of which kind. The runs of a result are
+presented to the checker in the layout of the round, so that a compliance test is judged as in a
+submission.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOGS = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
 
 @dataclass(frozen=True)
 class LogOrigin:
-    """What a directory of bare LoadGen logs does not say of itself."""
+    """Facts that bare LoadGen logs do not contain."""
 
     division: str
     submitter: str
@@ -64,8 +64,8 @@ def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
     Raises
     ------
     UserError
-        There is none, a log does not say of which scenario it is, or the benchmark is unknown or
-        another than that of the logs.
+        There is none, a log does not name its scenario, or the benchmark is unknown or not that of
+        the logs.
     """
     importer.refuse_oldest()
     _refuse_unknown(importer.round, identity)
@@ -89,9 +89,9 @@ def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
 
 
 def _refuse_unknown(round_: Round, identity: LogOrigin) -> None:
-    """Raise :class:`UserError` for a benchmark that the round and this machine do not know.
+    """Raise :class:`UserError` for a benchmark unknown to the round and to this machine.
 
-    The open division takes models of any name.
+    The open division accepts models of any name.
     """
     name = identity.benchmark
     own = plugin_names(WORKLOADS)
@@ -105,7 +105,7 @@ def _refuse_unknown(round_: Round, identity: LogOrigin) -> None:
 
 
 def _refuse_tokens(round_: Round, benchmark: str, path: str, detail: DetailLog) -> None:
-    """Raise :class:`UserError` when the logs count tokens and the benchmark has none."""
+    """Raise :class:`UserError` if the logs count tokens and the benchmark has none."""
     model = round_.official_benchmark(benchmark)
     if not model or not detail.values.get("requested_use_token_latencies"):
         return
@@ -179,7 +179,7 @@ def _imported(importer: Importer, identity: LogOrigin, result: _Result) -> Itera
 
 
 def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, str]:
-    """Return where the logs are shown, and beside those of a test all that may verify it."""
+    """Return where the checker sees the logs and, for a test, the files that may verify it."""
     places = {}
     for kind, directory in result.runs.items():
         if kind.test:
@@ -202,7 +202,7 @@ def _directory(importer: Importer, place: Place, kind: RunKind) -> str:
 def _findings(
     importer: Importer, category: str, placed: PlacedTree, place: Place, result: _Result
 ) -> list[Finding]:
-    """Return what the checker finds at the runs, by the paths of the layout."""
+    """Return the checker's findings about the runs, by the paths of the layout."""
     round_ = importer.round
     model = official_model(round_, place.benchmark, {})
     scope = Scope(placed, round_, place, model=model, scenario=place.scenario, category=category)

@@ -1,4 +1,4 @@
-"""Keeping secrets out of the records of what others measured."""
+"""Keep secrets out of the records of imported runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LOGS = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
 def masked_files(
     files: Mapping[str, bytes], directory: str
 ) -> tuple[dict[str, bytes], dict[str, int]]:
-    """Return the files of a run with each secret masked, and how many of each kind were.
+    """Return the files of a run with each secret masked, and the number of each kind.
 
     Raises
     ------
     UserError
-        One of LoadGen's logs holds a secret: they are kept as they are, or not at all.
+        One of LoadGen's logs contains a secret: logs are recorded unchanged or not at all.
     """
     masked: dict[str, bytes] = {}
     counts: dict[str, int] = {}
@@ -41,7 +41,7 @@ def masked_files(
 
 
 def masked_facts(facts: ResultFacts) -> ResultFacts:
-    """Return the facts with each secret in the texts of others masked."""
+    """Return the facts with each secret in texts from others masked."""
     return dataclasses.replace(
         facts,
         system=_masked(facts.system),
@@ -62,11 +62,11 @@ def refuse_secret_names(record: RunRecord) -> None:
 
 
 def _masked(values: Mapping[str, object]) -> Mapping[str, object]:
-    # As text: what is around a secret says what it is.
+    # As text, because secrets are recognized by their context.
     text, counts = without_secrets(json.dumps(values).encode())
     if not counts:
         return values
     try:
         return dict(json.loads(text))
     except ValueError:
-        return {}  # the start of a key without its end takes everything that follows with it
+        return {}  # the mask of a key without an end marker extends to the end of the text

@@ -1,4 +1,4 @@
-"""The record of a run that another harness made, from its logs and the files beside them."""
+"""Make the record of another harness's run from its logs and the files beside them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from mlrepo.record import (
 )
 from mlrepo.rounds import Place, Round
 
-# What a run against an endpoint has for a log.
+# The files that a run against an endpoint has in place of a log.
 _ENDPOINTS = tuple(posixpath.basename(path) for path in FILES.values())
 _ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclass(frozen=True)
 class ImportSource:
-    """Where runs are imported from (``label``), to which branch, and by what."""
+    """Where runs are imported from (``label``), to which branch, and with which tool."""
 
     round: Round
     label: str
@@ -54,16 +54,16 @@ class ImportSource:
 
 @dataclass(frozen=True)
 class ResultFacts:
-    """What the runs of one result share.
+    """Facts that the runs of one result share.
 
     Attributes
     ----------
     system, measurements:
-        The description of the system and the measurements file; empty where there is none.
+        The description of the system and the measurements file; empty if there is none.
     workflow:
-        The input of the automation of 2021 (CK), where it was published.
+        The input of the 2021 automation (CK), if it was published.
     files:
-        Files of the result that each of its runs gets, by name.
+        Files of the result that are recorded with each of its runs, by name.
     path:
         The result in the tree it comes from.
     """
@@ -78,7 +78,7 @@ class ResultFacts:
 
 
 class RunKind(NamedTuple):
-    """Mode of a run, and the compliance test that it is."""
+    """The mode of a run, and its compliance test, if any."""
 
     mode: str
     test: str = ""
@@ -86,16 +86,16 @@ class RunKind(NamedTuple):
 
 @dataclass(frozen=True)
 class FoundResult:
-    """What was read of a run.
+    """The results read from a run's files.
 
     Attributes
     ----------
     result:
-        Its value is None where the logs have none.
+        Its value is None if the logs have none.
     metrics:
-        Everything else that was measured, by name.
+        All other measured values, by name.
     reasons:
-        Why the run is INVALID, besides what LoadGen says of itself.
+        Why the run is INVALID, besides LoadGen's own reasons.
     """
 
     result: Metric
@@ -113,15 +113,15 @@ def record_of(
 ) -> RunRecord:
     """Return the record of a run.
 
-    Its id comes from path, kind and the log of the run alone, so that the same run has the same id
-    from whichever copy it is read.
+    Its id depends only on the path, kind and log of the run, so that all copies of a run have the
+    same id.
     """
     mode, test = kind
     began = str(detail.values.get("test_datetime") or "")
     started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
     own = next((files[name] for name in (DETAIL_LOG, *_ENDPOINTS) if name in files), b"")
     content = f"{facts.path}/{mode}/{test}/{sha256_bytes(own)}"
-    # A test is what its verification says: in old rounds LoadGen calls many of them INVALID.
+    # The verification decides about a test: in old rounds LoadGen calls many of them INVALID.
     reasons = [*found.reasons, *([] if test else _invalid(mode, detail, found.result, files))]
     place, system = facts.place, facts.system
     framework = str(system.get("framework", ""))

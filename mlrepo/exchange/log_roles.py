@@ -18,26 +18,26 @@ from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
 from mlrepo.rounds import Round
 
 _TEST = re.compile(NAME)
-# Such as "offline-test01"; it counts only with a test's settings, else it may mean anything.
+# Such as "offline-test01"; it only counts with a test's settings, or it could mean anything.
 _LIKE_A_TEST = re.compile(r"(?i)(?<![A-Z0-9])TEST[0-9]{2}(?:-[AB](?![A-Z0-9]))?(?![0-9])")
 _MODES = {"PerformanceOnly": PERFORMANCE, "AccuracyOnly": ACCURACY}
 _SWITCHES = (SAMPLING_TARGET, ISSUE_SAME, ISSUE_UNIQUE, PROBABILITY)
-# Directories between those of a result or a test and its logs.
+# Directories between that of a result or test and its logs.
 _RUN_DIRECTORY = re.compile(r"performance|accuracy|run_[0-9]{1,4}|ranging", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Role:
-    """What a run is.
+    """The role of a run in a result.
 
     Attributes
     ----------
     mode:
-        As in a record; empty where the run is no result of any kind.
+        As in a record; empty if the run does not belong to a result.
     test:
         The compliance test.
     why:
-        Why it is no result.
+        Why it does not belong to a result.
     """
 
     mode: str = ""
@@ -46,7 +46,7 @@ class Role:
 
 
 def role_of(directory: str, detail: DetailLog, round_: Round, benchmark: str) -> Role:
-    """Return what the run is whose logs lie in ``directory``; see :class:`Role`."""
+    """Return the role of the run whose logs are in ``directory``."""
     names = directory.split("/")
     if "ranging" in (name.lower() for name in names):
         return Role(why="it finds the range of a power analyzer")
@@ -73,7 +73,7 @@ def role_of(directory: str, detail: DetailLog, round_: Round, benchmark: str) ->
 
 
 def result_directory(directory: str) -> str:
-    """Return the directory that a run's own, its test's and those between them lie in."""
+    """Return the directory of the result, above those of a run, of its test and between them."""
     names = directory.split("/")
     while names and (_RUN_DIRECTORY.fullmatch(names[-1]) or _TEST.fullmatch(names[-1])):
         names.pop()
@@ -81,7 +81,7 @@ def result_directory(directory: str) -> str:
 
 
 def test_directory(directory: str) -> str:
-    """Return the directory in which the verification of a test's run lies."""
+    """Return the directory with the verification of a test's run."""
     names = directory.split("/")
     while names and _RUN_DIRECTORY.fullmatch(names[-1]):
         names.pop()
@@ -89,7 +89,7 @@ def test_directory(directory: str) -> str:
 
 
 def _is_audit(detail: DetailLog, round_: Round, benchmark: str) -> bool:
-    """Return whether a run has settings that only a test has."""
+    """Return whether a run has settings that only compliance tests have."""
     official = round_.official_benchmark(benchmark)
     return any(detail.values.get(f"effective_{key}") for key in _SWITCHES) or any(
         test.is_recognized(detail.values, round_, official)

@@ -1,4 +1,4 @@
-"""Packing what is selected into one file, with its digests and a manifest."""
+"""Pack a selection into one file, with digests and a manifest."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Packed:
     Attributes
     ----------
     path, manifest:
-        The file to send, and the JSON file beside it that says what is in it.
+        The file to send, and the JSON file beside it that lists its content.
     sha1, sha256, size:
-        Of the file to send; MLCommons asks for the SHA-1.
+        Of the file to send; MLCommons requires the SHA-1.
     files:
-        How many files of the submission are in it.
+        The number of the submission's files in it.
     report:
-        What the checker says of it.
+        The checker's report on it.
     open_with:
         The command that decrypts it, or ''.
     practice:
@@ -65,7 +65,7 @@ class Packed:
 
 
 def usual_name(selection: Selection) -> str:
-    """Return the file name of a packed selection where the user gives none."""
+    """Return the default file name of a packed selection."""
     return f"{'-'.join((*selection.submitters, selection.round))}.tar.gz".replace(" ", "_")
 
 
@@ -82,16 +82,16 @@ def pack(
 ) -> Packed:
     """Write the selection of a round as ``.tar.gz`` or ``.zip``, by the suffix of ``output``.
 
-    The same commit gives the same bytes on every machine; encrypted ones differ, by their salt.
+    The same commit gives the same bytes on every machine, unless encrypted: the salt is random.
 
     Parameters
     ----------
     output:
-        The file, or a directory for a file of the usual name; without a passphrase's ``.enc``.
+        The file, or a directory for a file with the default name; ``.enc`` is added if encrypted.
     passphrase:
-        Returns what encrypts the file; called when it is known that there will be one.
+        Returns the passphrase; called once it is certain that a file will be written.
     profile:
-        By which verdict the selection must be valid, unless ``allow_invalid``.
+        The verdict by which the selection must be valid, unless ``allow_invalid``.
     workers:
         Processes of the checker.
 
@@ -100,7 +100,7 @@ def pack(
     InvalidResult
         The selection is not valid.
     UserError
-        Nothing is selected, it holds what looks like a secret, the suffix is unknown, or another
+        Nothing is selected, it contains what looks like a secret, the suffix is unknown, or another
         file is in the way.
     """
     selection = read_selection(repository, round_name)
@@ -195,7 +195,7 @@ def _plain_name(path: Path) -> str:
 
 
 def _listed(tree: CommitTree) -> Iterator[dict[str, object]]:
-    """Yield path, size and SHA-256 of each file; refuse one that holds a secret."""
+    """Yield path, size and SHA-256 of each file; refuse files with a secret."""
     for path, entry in walk(tree):
         names = secrets_in_names("the path", [path])
         if names:
@@ -211,7 +211,7 @@ def _listed(tree: CommitTree) -> Iterator[dict[str, object]]:
 
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """Open a temporary file in the target's directory; whatever is still there afterwards goes."""
+    """Open a temporary file in the target's directory; if it still exists afterwards, delete it."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.absolute().parent)
     temporary = Path(name)
     try:

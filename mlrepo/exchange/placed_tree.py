@@ -1,4 +1,4 @@
-"""Directories of any names, seen as a submission in the layout of its round."""
+"""A view of arbitrary directories as a submission in the layout of its round."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mlrepo.tree import Entry, Kind, Missing, Tree
 
 @dataclass(frozen=True)
 class PlacedTree:
-    """A view of a tree: each of ``places`` shows the file or directory that it maps to.
+    """A view of a tree in which each of ``places`` shows the file or directory it maps to.
 
     Attributes
     ----------
     tree:
-        Where the files are.
+        The tree with the files.
     places:
-        Path here to path there, with all below. A place below another one goes before it.
+        Path in the view to path in the tree, with everything below it. The longest place wins.
     """
 
     tree: Tree
@@ -54,11 +54,11 @@ class PlacedTree:
         return self.tree.open(self._there(path))
 
     def oids(self, paths: Sequence[str], workers: int = 1) -> list[str]:
-        """Return empty strings: verdicts on a view are never remembered."""
+        """Return empty strings: verdicts on a view are never cached."""
         return ["" for _ in paths]
 
     def origin(self, path: str) -> str | None:
-        """Return where a path is in the tree; None if it is in none of the places."""
+        """Return the path in the tree; None if ``path`` is in none of the places."""
         shown = [place for place in self.places if f"{path}/".startswith(f"{place}/")]
         if not shown:
             return None

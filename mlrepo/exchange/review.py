@@ -1,4 +1,4 @@
-"""Somebody else's submission: its verdicts, and its results beside those of their last round."""
+"""Review a submission: its verdicts, and its results beside the submitter's previous ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Earlier:
     Attributes
     ----------
     same_system:
-        Whether it is of a system of the same name; otherwise it is the submitter's best.
+        Whether its system has the same name; otherwise it is the submitter's best result.
     """
 
     round: str
@@ -38,14 +38,14 @@ class Earlier:
 
 @dataclass(frozen=True)
 class ReviewedResult:
-    """A result of the submission, and the one before where there is one."""
+    """A result of the submission, and the previous one, if any."""
 
     result: Result
     earlier: Earlier | None
 
     @property
     def change(self) -> float | None:
-        """How much more work in the same time than before, as a factor; None if not comparable."""
+        """The speedup over the previous result, as a factor; None if not comparable."""
         value, earlier = self.result.value, self.earlier
         if not value or earlier is None or not earlier.value or earlier.unit != self.result.unit:
             return None
@@ -55,7 +55,7 @@ class ReviewedResult:
 
 @dataclass(frozen=True)
 class Review:
-    """What is said of one submitter's submission."""
+    """The review of one submitter's submission."""
 
     submitter: str
     round: str
@@ -65,7 +65,7 @@ class Review:
 
 
 def submitters_in(tree: Tree, changed: Iterable[str] | None) -> tuple[str, ...]:
-    """Return whose submission a tree is: those of the changed paths, or all (None)."""
+    """Return the submitters of the changed paths, or of the whole tree (None)."""
     if changed is None:
         found = {
             entry.name
@@ -94,16 +94,16 @@ def review(
     Parameters
     ----------
     source:
-        What the tree is called in the text.
+        The name of the tree in the text.
     runs:
         Recorded runs; the submitter's VALID results of earlier rounds among them are compared.
     rounds:
-        Their order says which round is the last before.
+        All rounds; their order determines the previous round.
 
     Raises
     ------
     UserError
-        The tree holds no result of the submitter.
+        The tree has no result from the submitter.
     """
     report = check(tree, round_, submitter=submitter, workers=workers)
     mine = tuple(result for result in report.results if result.submitter == submitter)
@@ -126,7 +126,7 @@ def review(
 def _earlier(
     runs: Iterable[RecordedRun], submitter: str, round_: Round, rounds: Rounds
 ) -> Mapping[tuple[str, ...], list[Earlier]]:
-    """Return the submitter's results of the last round before, by benchmark and scenario."""
+    """Return each benchmark and scenario's results from the latest earlier round that has any."""
     order = {name: number for number, name in enumerate(rounds)}
     this = order.get(round_.name, len(order))
     found: dict[tuple[str, ...], list[Earlier]] = {}

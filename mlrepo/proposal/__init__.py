@@ -1,1 +1,1 @@
-"""What is proposed to a round: the selected results of a submitter, and the verdicts on them."""
+"""What is proposed to a round: a submitter's selected results, and the verdicts on them."""

@@ -1,4 +1,4 @@
-"""What would be submitted: one submitter's part of a selection, checked, and what is said of it."""
+"""What would be submitted: one submitter's part of a selection, with the checker's verdict."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Candidate:
     selection:
         Only this submitter's directories and runs.
     submitter:
-        Whose.
+        The submitter.
     report:
-        What the checker says of them.
+        The checker's report on them.
     practice:
         A sentence for each benchmark that can never be valid in the round.
     """
@@ -42,19 +42,19 @@ class Candidate:
 
     @property
     def usual_branch(self) -> str:
-        """The name of the branch of the pull request, unless the user names another."""
+        """The default name of the pull request's branch."""
         return re.sub(
             r"[^A-Za-z0-9._-]+", "-", f"submission-{self.selection.round}-{self.submitter}"
         )
 
 
 def only_of(selection: Selection, submitter: str) -> tuple[Selection, str]:
-    """Return one submitter's part of a selection, and the submitter; '' means the only one.
+    """Return one submitter's part of a selection, and the submitter; '' stands for the only one.
 
     Raises
     ------
     UserError
-        The selection has nothing of the submitter, or several submitters and none was given.
+        The selection has nothing from the submitter, or it has several and none was given.
     """
     held = ", ".join(selection.submitters)
     if not submitter and len(selection.submitters) > 1:
@@ -88,7 +88,7 @@ def report_on(
     Returns
     -------
     tuple
-        What the checker says, and a sentence for each benchmark that can never be valid.
+        The checker's report, and a sentence for each benchmark that can never be valid.
     """
     tree = CommitTree(repository.root, selection.commit)
     try:
@@ -108,16 +108,16 @@ def refuse_invalid(
     Parameters
     ----------
     practice:
-        What is said of benchmarks that can never be valid.
+        The sentences about benchmarks that can never be valid.
     profile:
-        ``strict`` or ``official``: by which verdict.
+        ``strict`` or ``official``: the verdict that decides.
     stopped:
-        What does not happen, for the message: "nothing leaves"; empty in a rehearsal.
+        What the message says does not happen: "nothing leaves"; empty in a rehearsal.
 
     Raises
     ------
     InvalidResult
-        It is not valid in the profile; the message has a finding of each rule that is broken.
+        It is not valid in the profile; the message has a finding for each broken rule.
     """
     if report.results and report.valid(profile):
         return
@@ -142,7 +142,7 @@ def _owner(path: str) -> str:
 
 
 def _first_of(breaches: Mapping[tuple[str, str], None]) -> str:
-    """Return a line with the first finding of a rule and the number of the others."""
+    """Return a line with the first finding in ``breaches`` and the number of the others."""
     path, message = next(iter(breaches))
     others = f" (and {len(breaches) - 1} more)" if len(breaches) > 1 else ""
     return f"\n  {path}: {message}{others}"

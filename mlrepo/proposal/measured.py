@@ -1,7 +1,7 @@
-"""Whether the descriptions of a submission are of the machines that its runs were measured on.
+"""Compare a submission's system descriptions with the machines that its runs were measured on.
 
-The files of a submission do not say it. The records of its runs do, in a repository that has them:
-they are known by their place and the digest of their log.
+The files of a submission do not name those machines, but the records of its runs do, in a
+repository that has them. Records are found by the place of a run and the digest of its log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Running MLCommons' own submission checker, from a checkout that the user has."""
+"""Run MLCommons' own submission checker from the user's checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlrepo.errors import UserError
 from mlrepo.lifetime import bound
 from mlrepo.shell import shell_command
 
-# Newest first; where the rounds before had it.
+# Newest first; the others are where earlier rounds had it.
 _SCRIPTS = (
     "tools/submission/submission_checker/main.py",
     "tools/submission/submission_checker.py",
@@ -31,7 +31,7 @@ _PERFORMANCE = "/performance/run_1"
 
 @dataclass(frozen=True)
 class OfficialVerdict:
-    """What MLCommons' checker said.
+    """The verdict of MLCommons' checker.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class OfficialVerdict:
 def run_official_checker(checkout: Path, submission: Path, round_name: str) -> OfficialVerdict:
     """Run the checker of a checkout of mlcommons/inference on a directory.
 
-    It is code of the checkout and runs as the user does, with the Python that runs mlrepo.
+    It is code of the checkout and runs with the user's rights and the Python that runs mlrepo.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def find_checker(checkout: Path) -> Path:
 
 
 def _rows(table: Path) -> Iterator[str]:
-    """Yield the result of each row; one of 0 has a row, but counts as none."""
+    """Yield the result of each row, except rows whose result is 0."""
     with table.open(encoding="utf-8", errors="replace", newline="") as stream:
         for row in csv.DictReader(stream):
             location = posixpath.normpath(row.get("Location") or ".")

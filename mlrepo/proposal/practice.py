@@ -1,4 +1,4 @@
-"""Which selected benchmarks can never be valid in their round: they are there for practice."""
+"""Selected benchmarks that can never be valid in their round, being only for practice."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def never_valid_text(
     ``mapping`` is the submitter's own, see :func:`why_never_valid`.
     """
     workload = installed_workload(benchmark)
-    # Of which category a system is, its description says, which may be wrong: all count.
+    # A system's description gives its category, but may be wrong: consider all of them.
     reasons = [
         why_never_valid(round_, division, category, benchmark, workload, mapping)
         for category in _CATEGORIES

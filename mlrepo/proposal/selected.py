@@ -1,4 +1,4 @@
-"""What is selected for a round: the branch ``submission/<round>`` and its commit messages.
+"""The selection of a round: the branch ``submission/<round>`` and its commit messages.
 
 The message of a selection's commit ends in one paragraph of trailers::
 
@@ -42,12 +42,12 @@ class SelectedRun:
 
 @dataclass(frozen=True, order=True)
 class ReadyMade:
-    """A result, or a document beside results, that was taken as another harness made it.
+    """A result, or a document beside results, taken unchanged from another harness.
 
     Attributes
     ----------
     path:
-        Of the result's directory, or of the document.
+        The path of the result's directory, or of the document.
     source:
         Where it came from: a directory or a commit.
     """
@@ -77,7 +77,7 @@ class Selection:
     runs:
         The selected runs, sorted by path.
     ready:
-        What was taken ready-made, sorted by path.
+        The ready-made results and documents, sorted by path.
     """
 
     round: str
@@ -198,7 +198,7 @@ def selection_message(
 
 
 def origins(runs: Sequence[SelectedRun], ready: Sequence[ReadyMade]) -> str:
-    """Return from what a selection was made, in words."""
+    """Return a text that says what a selection was made from."""
     words = ["recorded runs"] if runs else []
     if ready:
         words.append("ready-made results of another harness")

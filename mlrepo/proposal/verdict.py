@@ -1,4 +1,4 @@
-"""The verdicts on a selection: ours, and that of MLCommons' own checker where the user has it."""
+"""The verdicts on a selection: mlrepo's, and that of MLCommons' own checker if available."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SubmissionVerdict:
     Attributes
     ----------
     report:
-        Ours: strict and official in one.
+        mlrepo's: strict and official in one.
     official:
-        What MLCommons' checker said; None if it was not asked.
+        The verdict of MLCommons' checker; None if it was not run.
     practice:
         A sentence for each benchmark that can never be valid in the round.
     """
@@ -47,13 +47,13 @@ class SubmissionVerdict:
 
     @property
     def valid(self) -> bool:
-        """Return whether all that were asked find the submission valid."""
+        """Return whether every checker that was run finds the submission valid."""
         ours = self.report.valid("strict") and self.report.valid("official")
         return ours and (self.official is None or self.official.accepted)
 
     @property
     def disagreements(self) -> tuple[Disagreement, ...]:
-        """Where our official verdict is not that of MLCommons' checker; a bug of ours or theirs."""
+        """Differences between our official verdict and MLCommons' checker: a bug in one of them."""
         if self.official is None:
             return ()
         theirs = self.official.results
@@ -72,19 +72,19 @@ def judge_selection(
     official_checker: Path | None = None,
     workers: int = 1,
 ) -> SubmissionVerdict:
-    """Judge what is selected for a round; nothing is written but into a temporary directory.
+    """Judge the selection of a round; nothing is written outside a temporary directory.
 
     Parameters
     ----------
     official_checker:
-        A checkout of mlcommons/inference whose checker is run as well.
+        A checkout of mlcommons/inference whose checker is also run.
     workers:
         Processes of our own checker.
 
     Raises
     ------
     UserError
-        Nothing is selected, or the checkout holds no checker that can be run.
+        Nothing is selected, or the checkout has no checker that can be run.
     """
     selection = read_selection(repository, round_name)
     report, practice = report_on(repository, selection, workers=workers)
