@@ -70,9 +70,9 @@ class ImportedRun:
     Attributes
     ----------
     files:
-        What goes beside ``run.json``, by name.
+        The files beside ``run.json``, by name.
     workflow:
-        What the automation of 2021 (CK) was given, where that was published with the result.
+        The input of the 2021 automation (CK), if it was published with the result.
     """
 
     record: RunRecord

@@ -144,7 +144,7 @@ def _results(importer: Importer, identity: LogOrigin) -> list[_Result]:
 
 
 def _scenario(logged: str, names: Sequence[str]) -> str:
-    """Return the scenario: the name of a directory says what LoadGen cannot, as Interactive."""
+    """Return the scenario; only directory names give those that LoadGen lacks (Interactive)."""
     for name in reversed(names):
         known = SCENARIOS.get(spelled(name))
         if known is not None and known.loadgen == logged:
@@ -160,7 +160,7 @@ def _imported(importer: Importer, identity: LogOrigin, result: _Result) -> Itera
         identity.benchmark,
         spelled(result.scenario),
     )
-    # Tests are required in the closed division; where the logs are recorded is another matter.
+    # Tests are required in the closed division, whatever division the logs are recorded for.
     shown = dataclasses.replace(place, division="closed")
     placed = PlacedTree(importer.tree, _places(importer, shown, result))
     findings = _findings(importer, identity.category, placed, shown, result)
@@ -185,7 +185,7 @@ def _places(importer: Importer, place: Place, result: _Result) -> Mapping[str, s
         if kind.test:
             test = str(importer.round.layout.test_directory(place, kind.test))
             places[test] = test_directory(directory)
-        # Not the directory: in the layout of a submission nothing else may be beside logs.
+        # Not the whole directory: a submission may have nothing else beside the logs.
         for name in (*_LOGS, *((ACCURACY_TEXT,) if kind.mode == ACCURACY else ())):
             file = f"{directory}/{name}".lstrip("/")
             if importer.tree.entry(file) is not None:

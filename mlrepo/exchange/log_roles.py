@@ -1,8 +1,8 @@
-"""What a directory of LoadGen's logs is: a performance or accuracy run, or which compliance test.
+"""Identify LoadGen logs as a performance run, an accuracy run or a compliance test.
 
-The log itself says it: the mode, and the settings that the ``audit.config`` of a test adds. The
-names of directories only decide what logs cannot show: that a run found the range of a power
-analyzer, and which of several tests with the same settings it was.
+The log itself has the mode, and the settings that a test's ``audit.config`` adds. Directory names
+only decide what the log does not contain: whether a run determined the range of a power analyzer,
+and which of several tests with the same settings it was.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The servers that official repositories are on: their API, and the credentials for it."""
+"""The servers that host official repositories: their APIs, and the credentials for them."""

@@ -1,4 +1,4 @@
-"""Which forge an official repository lives on, from the settings."""
+"""Choose the forge of an official repository from the settings."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def forge_for(
     directory:
         The Git repository whose configuration names credential helpers.
     fork:
-        What the command line says of the fork.
+        The fork given on the command line.
     timeout:
-        Seconds to wait for an answer of the forge's API.
+        Seconds to wait for an answer from the forge's API.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def _kind(resolver: Resolver, official: Address) -> str:
 
 
 def _full_name(fork: str) -> str:
-    """Return ``owner/name`` of a fork that may be given as a URL."""
+    """Return ``owner/name`` of a fork, which may be given as a URL."""
     if "://" in fork or ":" in fork:
         return Address.parse(fork).full_name
     if fork.count("/") > 1:

@@ -1,4 +1,4 @@
-"""Where the token for a forge's API comes from, and which server may have it."""
+"""Find the token for a forge's API, and decide which server may receive it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def find_token(
 ) -> Token:
     """Return the token for the API at ``api_url``.
 
-    Asked in this order: the environment, ``gh auth token``, Git's credential helpers; nobody is
-    prompted.
+    It is searched for in the environment, ``gh auth token`` and Git's credential helpers, in this
+    order; nothing prompts.
 
     Parameters
     ----------
     directory:
         The Git repository whose configuration names credential helpers.
     chosen_by_user:
-        Whether the URL came from this user's environment or command line. One that came with a
-        repository gets only tokens that were stored for its very host: whoever wrote that file
-        must not be able to have GH_TOKEN sent to a server of theirs.
+        Whether the URL came from this user's environment or command line. A URL that came with a
+        repository only gets tokens stored for exactly its host: the author of that file must not be
+        able to have GH_TOKEN sent to a server of their own.
 
     Raises
     ------
     UserError
-        There is no token, or it holds characters that no header may.
+        There is no token, or it contains characters that are not allowed in a header.
     """
     token = _find(api_url, environ, directory, chosen_by_user=chosen_by_user)
     if not (token.value.isascii() and token.value.isprintable() and " " not in token.value):
@@ -89,7 +89,7 @@ def _gh_token(host: str, environ: Mapping[str, str]) -> str:
     gh = shutil.which("gh", path=environ.get("PATH"))
     if gh is None:
         return ""
-    # Without the variables gh tells the token that it has stored.
+    # Without these variables, gh prints the token that it has stored.
     hidden = (*_GITHUB_VARIABLES, *_ENTERPRISE_VARIABLES)
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a pull request needs of a forge: the official repository, a fork of it, the request."""
+"""What a pull request needs from a forge: the official repository, a fork, and the request."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SCP = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>(?!//).+)\Z")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a repository lives on a forge.
+    """The location of a repository on a forge.
 
     Attributes
     ----------
     url:
-        As git takes it.
+        As given to git.
     origin:
         ``scheme://host[:port]`` of an HTTP URL; empty for others.
     host:
-        The host, without a port; empty for a path of this machine.
+        The host, without a port; empty for a path on this machine.
     owner, name:
         The last two components of the path, without ``.git``.
     """
@@ -45,7 +45,7 @@ class Address:
         Raises
         ------
         UserError
-            It holds credentials, begins with a dash, or names a transport helper of git.
+            It contains credentials, begins with a dash, or names a transport helper of git.
         """
         url = refuse_credentials(url.strip())
         if not url or url.startswith("-") or "::" in url.partition("/")[0]:
@@ -82,7 +82,7 @@ class ForgeRepository:
     address:
         Where it is, according to the forge if it can say.
     public:
-        Whether anybody may read it; None where the forge cannot be asked.
+        Whether anybody may read it; None if the forge cannot be queried.
     """
 
     address: Address
@@ -96,9 +96,9 @@ class PullRequest:
     Attributes
     ----------
     number:
-        0 where the forge cannot be asked.
+        0 if the forge cannot be queried.
     url:
-        For people.
+        Its web page.
     state:
         :data:`OPEN`, :data:`CLOSED` or :data:`MERGED`.
     draft:
@@ -116,7 +116,7 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a pull request says.
+    """The content of a pull request.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Proposal:
 
 
 class Forge(Protocol):
-    """One kind of forge. Methods that ask change nothing; the others are named after what they do.
+    """One kind of forge. Only methods named after an action change anything.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Forge(Protocol):
     makes_forks:
         Whether :meth:`make_fork` can be used.
     opens_requests:
-        Whether :meth:`open_pull_request` can; otherwise the push does, or people do.
+        Whether :meth:`open_pull_request` can be used; otherwise the push or the user opens them.
     """
 
     name: str
@@ -156,19 +156,19 @@ class Forge(Protocol):
 
     @property
     def access(self) -> Access:
-        """How git authenticates to the official repository and the fork."""
+        """The access of git to the official repository and the fork."""
 
     def official(self) -> ForgeRepository:
-        """Return the official repository; raise when it cannot be seen."""
+        """Return the official repository; raise if it is not visible."""
 
     def fork(self) -> ForgeRepository | None:
         """Return the fork, or None while there is none."""
 
     def fork_name(self) -> str:
-        """Return what the fork is or will be called, for messages."""
+        """Return the current or future name of the fork, for messages."""
 
     def make_fork(self) -> None:
-        """Have the fork made; it may take minutes until it is there."""
+        """Create the fork; it may take minutes until it is available."""
 
     def update_fork(self, branch: str) -> None:
         """Bring a branch of the fork to where the official repository's is."""
@@ -177,7 +177,7 @@ class Forge(Protocol):
         """Return the push options by which the forge opens the request; none for most."""
 
     def pull_request(self, proposal: Proposal) -> PullRequest | None:
-        """Return the request from the branch: an open one, else the last; None when none is."""
+        """Return the request from the branch: an open one, else the last; None if there is none."""
 
     def open_pull_request(self, proposal: Proposal) -> None:
         """Open the request."""
@@ -186,11 +186,11 @@ class Forge(Protocol):
         """Give a request the text of the proposal."""
 
     def link(self, proposal: Proposal) -> str:
-        """Return where people open the request, or find it."""
+        """Return where the user opens the request, or finds it."""
 
 
 class GitForge:
-    """Any Git server: the branch is pushed, people open the request."""
+    """Any Git server: mlrepo pushes the branch, and the user opens the request."""
 
     name = "Git server"
     makes_forks = opens_requests = False
@@ -207,11 +207,11 @@ class GitForge:
         self._official, self._fork = official, fork
 
     def official(self) -> ForgeRepository:
-        """Return it as it was named."""
+        """Return it as it was given."""
         return ForgeRepository(self._official)
 
     def fork(self) -> ForgeRepository | None:
-        """Return it as it was named; only the push shows whether it exists."""
+        """Return it as it was given; only the push shows whether it exists."""
         return ForgeRepository(self._fork)
 
     def fork_name(self) -> str:
@@ -219,10 +219,10 @@ class GitForge:
         return self._fork.url
 
     def make_fork(self) -> None:
-        """Never needed: :meth:`fork` always has one."""
+        """Do nothing: :meth:`fork` always returns one."""
 
     def update_fork(self, branch: str) -> None:
-        """Say that it must be done by hand."""
+        """Raise an error that says that it must be done by hand."""
         raise UserError(
             f"The fork {self._fork.url} lacks the commit of the official {branch} that the "
             "submission is based on.",
@@ -236,7 +236,7 @@ class GitForge:
         return ()
 
     def pull_request(self, proposal: Proposal) -> PullRequest | None:
-        """Return None: there is nobody to ask."""
+        """Return None: there is no API to query."""
         return None
 
     def open_pull_request(self, proposal: Proposal) -> None:

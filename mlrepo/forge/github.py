@@ -1,7 +1,7 @@
-"""GitHub (and GitHub Enterprise Server) through the seven requests of its REST API that it takes.
+"""GitHub and GitHub Enterprise Server, through seven requests of their REST API.
 
-Paths, parameters and answers are those of GitHub's OpenAPI description (docs.github.com/rest,
-version 2022-11-28).
+Paths, parameters and answers are from GitHub's OpenAPI description (docs.github.com/rest, version
+2022-11-28).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class GitHub:
     Parameters
     ----------
     api:
-        With a token.
+        The API, with a token.
     official:
-        Where the official repository lives.
+        The address of the official repository.
     fork:
         ``owner/name`` or ``owner`` of the fork; empty for the user's own.
     """
@@ -55,7 +55,7 @@ class GitHub:
         return Access(self._address.origin, self._api.token)
 
     def official(self) -> ForgeRepository:
-        """Return the official repository as GitHub knows it now, also after it was renamed."""
+        """Return the official repository under its current name, even if it was renamed."""
         return self._repository(self._official)
 
     def fork(self) -> ForgeRepository | None:
@@ -83,7 +83,7 @@ class GitHub:
         return f"{owner or self._login}/{name or self._official['name']}"
 
     def make_fork(self) -> None:
-        """Ask GitHub to make the fork; it works on it in the background."""
+        """Request the fork; GitHub creates it in the background."""
         owner, _, name = self.fork_name().partition("/")
         body: dict[str, object] = {"name": name}
         if owner.lower() != self._login.lower():
@@ -105,7 +105,7 @@ class GitHub:
             ) from error
 
     def push_options(self, proposal: Proposal) -> Sequence[str]:
-        """Return none: the request is opened by the API."""
+        """Return none: the API opens the request."""
         return ()
 
     def pull_request(self, proposal: Proposal) -> PullRequest | None:
@@ -119,7 +119,7 @@ class GitHub:
             sort="created",
             direction="desc",
         )
-        # An unknown head is ignored by some servers, which then list every request.
+        # Some servers ignore an unknown head, and list every request.
         label = f"{owner}:{proposal.branch}".lower()
         listed = [_expected(request, _PULL_REQUEST) for request in found or ()]
         own = [request for request in listed if _label(request).lower() == label]
@@ -127,7 +127,7 @@ class GitHub:
         return _pull_request(own[0]) if own else None
 
     def open_pull_request(self, proposal: Proposal) -> None:
-        """Open the request; an existing one is as good."""
+        """Open the request; succeed if it already exists."""
         owner, _, name = self.fork_name().partition("/")
         body = {
             "title": proposal.title,
@@ -153,7 +153,7 @@ class GitHub:
             raise
 
     def update_pull_request(self, request: PullRequest, proposal: Proposal) -> None:
-        """Give the request the proposal's text; its title may be somebody's by now."""
+        """Give the request the proposal's text; keep its title, which somebody may have edited."""
         self._api.patch(
             f"/repos/{self._official['full_name']}/pulls/{request.number}",
             {"body": proposal.body},
@@ -173,7 +173,7 @@ class GitHub:
         return str(_expected(self._api.get("/user"), _USER)["login"])
 
     def _repository(self, found: Mapping[str, Any]) -> ForgeRepository:
-        """Return a repository with the URL by which git reaches the official one: HTTP or SSH."""
+        """Return a repository with the same kind of URL as the official one: HTTP or SSH."""
         url = found["clone_url"] if self._address.origin else found["ssh_url"]
         address = Address.parse(url)
         if (address.origin, address.host) != (self._address.origin, self._address.host):
@@ -186,7 +186,7 @@ class GitHub:
 
 
 def _expected(found: Any, keys: frozenset[str]) -> Mapping[str, Any]:
-    """Return an object of an answer that has the keys that are used; raise for another answer."""
+    """Return an answer if it is an object with the needed keys; raise otherwise."""
     if not isinstance(found, dict) or not keys <= found.keys():
         raise RemoteUnavailable(
             "The forge's answer is not one of GitHub's.",
@@ -196,7 +196,7 @@ def _expected(found: Any, keys: frozenset[str]) -> Mapping[str, Any]:
 
 
 def _label(request: Mapping[str, Any]) -> str:
-    """Return ``owner:branch``; empty for a head that is gone."""
+    """Return ``owner:branch``; empty if the head no longer exists."""
     return str((request["head"] or {}).get("label") or "")
 
 

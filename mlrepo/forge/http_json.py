@@ -1,7 +1,7 @@
-"""JSON over HTTP by the standard library: what a forge answers, and what a failure means.
+"""JSON over HTTP with the standard library: a forge's answers, and the meaning of failures.
 
-A request that only asks is repeated when the connection or the server fails. One that changes
-something is never repeated blindly: whether it took effect is asked first, by whoever sent it.
+A request that only reads is repeated if the connection or the server fails. One that changes
+something is never repeated blindly: the caller first checks whether it took effect.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Refused(RemoteUnavailable):
     status:
         The HTTP status.
     reasons:
-        What the server says, one reason each.
+        The reasons that the server gives.
     """
 
     def __init__(self, message: str, *, status: int, reasons: tuple[str, ...], hint: str) -> None:
@@ -56,7 +56,7 @@ class JsonApi:
     root:
         As :func:`api_root` returns it.
     token:
-        Sent to this root's server alone, also when it redirects.
+        Only sent to this root's server, even if it redirects.
     token_origin:
         Where the token came from, for messages.
     timeout:
@@ -69,7 +69,7 @@ class JsonApi:
     timeout: float
 
     def get(self, path: str, **query: str) -> Any:
-        """Ask; tried again when the connection or the server fails."""
+        """Send a GET request; repeated if the connection or the server fails."""
         question = f"?{urllib.parse.urlencode(query)}" if query else ""
         for attempt in range(1, _ATTEMPTS):
             try:
@@ -79,11 +79,11 @@ class JsonApi:
         return self._send("GET", path, None, question)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
-        """Make something; sent once."""
+        """Send a POST request, once."""
         return self._send("POST", path, body)
 
     def patch(self, path: str, body: Mapping[str, object]) -> Any:
-        """Change something; sent once."""
+        """Send a PATCH request, once."""
         return self._send("PATCH", path, body)
 
     def _send(
@@ -154,7 +154,7 @@ class JsonApi:
 
 
 def api_root(url: str) -> str:
-    """Return the root of an API without a slash at its end; plain HTTP on this machine only.
+    """Return the root of an API without a trailing slash; plain HTTP only on this machine.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def api_root(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name is this machine, so that nobody can listen on the way."""
+    """Return whether a host name is this machine, so that nobody else can listen."""
     return host in ("127.0.0.1", "::1", "localhost")
 
 
@@ -213,7 +213,7 @@ def _parsed(answer: Any, what: str) -> Any:
 
 
 def _reasons(error: urllib.error.HTTPError) -> tuple[str, ...]:
-    """Return what GitHub says: ``message``, then the messages of ``errors``."""
+    """Return GitHub's reasons: ``message``, then the messages of ``errors``."""
     try:
         body = json.loads(error.read(_LONGEST_ANSWER))
     except (ValueError, OSError, http.client.HTTPException):
@@ -231,7 +231,7 @@ def _reasons(error: urllib.error.HTTPError) -> tuple[str, ...]:
 
 
 def _wait_of(error: urllib.error.HTTPError) -> float | None:
-    """Return the seconds that a limited client shall wait; None when the client is not limited."""
+    """Return the seconds that a rate-limited client has to wait; None if it is not limited."""
     after = error.headers.get("Retry-After", "")
     if after.isdigit():
         return float(after)

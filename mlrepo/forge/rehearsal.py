@@ -1,4 +1,4 @@
-"""A forge of its own for a rehearsal: bare repositories in one directory, and no network."""
+"""A local forge for rehearsals: bare repositories in one directory, and no network."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ submitted.
 
 @dataclass
 class RehearsalForge:
-    """Does what a forge does, in a directory of this machine; nothing leaves it.
+    """A forge in a directory of this machine, which nothing leaves.
 
     Attributes
     ----------
     directory:
-        Gets ``official.git``, ``fork.git`` and :data:`REQUEST_FILE`.
+        Receives ``official.git``, ``fork.git`` and :data:`REQUEST_FILE`.
     target:
-        The branch of the official repository that is asked to take the submission.
+        The target branch in the official repository.
     """
 
     directory: Path
@@ -39,7 +39,7 @@ class RehearsalForge:
     access: Access = field(default=NO_ACCESS)
 
     def official(self) -> ForgeRepository:
-        """Return the stand-in for the official repository, made when there is none."""
+        """Return the stand-in for the official repository; create it if it does not exist."""
         if not self._official.is_dir():
             self.directory.mkdir(parents=True, exist_ok=True)
             make_bare(self._official, self.target, _README)
@@ -69,7 +69,7 @@ class RehearsalForge:
         return ()
 
     def pull_request(self, proposal: Proposal) -> PullRequest | None:
-        """Return the request that was written, or None."""
+        """Return the written request, or None."""
         if not self._request.is_file():
             return None
         body = self._request.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ class RehearsalForge:
         self.open_pull_request(proposal)
 
     def link(self, proposal: Proposal) -> str:
-        """Return where the request is written."""
+        """Return the path of the written request."""
         return str(self._request)
 
     @property

@@ -1,1 +1,1 @@
-"""What may leave the laboratory: truncated logs, no secrets, nothing under embargo."""
+"""Checks of what may leave the laboratory: truncated logs, no secrets, nothing under embargo."""

@@ -27,7 +27,7 @@ _LONGEST_LIST = 40
 def judge_index(
     root: Path, paths: Sequence[str] | None, *, index_file: str, settings: Resolver
 ) -> list[str]:
-    """Return a message for each finding that staged paths answer for.
+    """Return a message for each finding caused by staged paths.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def judge_index(
     index_file:
         The index that Git gave to the hook; empty for the repository's own.
     settings:
-        ``round`` and ``profile`` are asked.
+        The settings; ``round`` and ``profile`` are read.
     """
     tree = IndexTree(root, Path(index_file) if index_file else None)
     return _judge(tree, lambda: _head(root), paths, root, settings)
 
 
 def judge_branch(root: Path, commit: str, change: PushedChange, settings: Resolver) -> list[str]:
-    """Return a message for each finding of the commit that the pushed paths answer for."""
+    """Return a message for each finding of the commit caused by the pushed paths."""
     tree = CommitTree(root, commit)
     if not change.bases:
         return _judge(tree, lambda: None, None, root, settings)
@@ -79,7 +79,7 @@ def _head(root: Path) -> Tree | None:
 
 
 def _verdicts(root: Path) -> VerdictFiles | None:
-    """Return where `mlrepo check` keeps its verdicts on commits and the index."""
+    """Return the verdicts that `mlrepo check` keeps on commits and the index."""
     repository = find_git_repository(root)
     return VerdictFiles(repository.store / "verdicts" / "git") if repository else None
 

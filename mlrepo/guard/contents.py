@@ -18,7 +18,7 @@ from mlrepo.settings import FILE_NAME, Resolver
 
 # docs.github.com, "About large files on GitHub": a push with a file over 100 MiB is blocked.
 MAX_FILE_SIZE = 100 * 1024 * 1024
-# So many bytes are searched for signs of a credential at a time.
+# Bytes searched for signs of a credential at a time.
 _SEARCHED_AT_ONCE = 1 << 20
 
 
@@ -44,10 +44,10 @@ def secrets_in(root: Path, objects: Sequence[OutgoingBlob]) -> list[str]:
 
 
 def first_result(root: Path, leaving: Outgoing) -> str:
-    """Return path and kind of a result among what leaves, or an empty string.
+    """Return the path and kind of a result among the outgoing objects, or an empty string.
 
-    A result is recognised by its path or by its content, whatever it is called, even in the
-    messages of commits and tags.
+    A result is recognized by its path or, under any name, by its content, even in the messages of
+    commits and tags.
     """
     path = next((path for path in leaving.paths if is_result_path(path)), "")
     if path:
@@ -65,7 +65,7 @@ def first_result(root: Path, leaving: Outgoing) -> str:
 
 
 def secrets_in_names(what: str, names: Sequence[str]) -> list[str]:
-    """Return one message for each name with a credential in it, shown without."""
+    """Return one message for each name with a credential in it, which is masked."""
     return [
         f"{what} {_shown(name)}: this looks like a secret ({kinds}). "
         "Give it another name, and revoke the secret at its issuer."
@@ -96,9 +96,9 @@ def refused_by(embargo: Embargo, url: str, result: str) -> str:
 def embargo_broken(
     paths: Sequence[str], *, url: str, settings: Mapping[str, str], today: datetime.date
 ) -> list[str]:
-    """Return why results may not go to this URL today; nothing when they may.
+    """Return why results may not go to this URL today; nothing if they may.
 
-    A place is public unless ``private_remotes`` names it, or it is the official repository and
+    A URL is public unless ``private_remotes`` names it, or it is the official repository and
     ``official.visibility`` says private.
     """
     private = {name.strip() for name in settings.get("private_remotes", "").split(",")} - {""}
@@ -110,10 +110,10 @@ def embargo_broken(
 
 
 def settings_for_hooks(root: Path, environ: Mapping[str, str]) -> Resolver:
-    """Return the settings that hold in a hook, where there are no flags.
+    """Return the settings that apply in a hook, which has no command-line flags.
 
-    ``mlrepo.toml`` is the working tree's, else the one that is committed: an experiment or
-    submission branch may have none, and the settings hold all the same when one is checked out.
+    ``mlrepo.toml`` is the working tree's, else the committed one: an experiment or submission
+    branch may have none, and the settings also apply when such a branch is checked out.
 
     Raises
     ------
@@ -128,14 +128,14 @@ def settings_for_hooks(root: Path, environ: Mapping[str, str]) -> Resolver:
 
 
 def _shown(name: str) -> str:
-    """Return a path or name as messages show it, without any secret in it."""
+    """Return a path or name for messages, with secrets masked."""
     return without_secrets(name.encode(errors="surrogateescape"))[0].decode(errors="replace")
 
 
 def _batches(
     root: Path, objects: Sequence[OutgoingBlob]
 ) -> Iterator[list[tuple[OutgoingBlob, bytes]]]:
-    """Yield the objects that can be read with their texts; of a directory these are the names."""
+    """Yield the readable objects with their content; that of a directory is its names."""
     batch: list[tuple[OutgoingBlob, bytes]] = []
     size = 0
     for found, data in read_blobs(root, [o for o in objects if o.size <= MAX_FILE_SIZE]):

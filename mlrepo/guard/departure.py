@@ -1,4 +1,4 @@
-"""The last look at what is about to leave: its place, secrets, sizes, the embargo."""
+"""The final check of what is about to leave: paths, secrets, sizes and the embargo."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _SHOWN = 10
 
 
 def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], text: str) -> None:
-    """Raise if an object is elsewhere, holds a secret or is too large, or the text has a secret.
+    """Raise if an object is misplaced, too large or has a secret, or if the text has one.
 
     Parameters
     ----------
     root:
-        The repository that holds the objects.
+        The repository with the objects.
     directories:
         The ``<division>/<submitter>`` directories that may leave.
     text:
-        What the commit and the pull request say.
+        The text of the commit and the pull request.
 
     Raises
     ------
     InvalidResult
-        Something of it may not leave; nothing has.
+        Something may not leave; nothing has left.
     """
     messages = [
         f"{path}: this lies outside of {', '.join(directories)}."
@@ -58,12 +58,12 @@ def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], tex
 
 
 def refuse_unfit_content(root: Path, content: Mapping[RepoPath, bytes | Existing]) -> None:
-    """Raise if files or names of a selection hold a secret, or a file is too large for a forge.
+    """Raise if files or names of a selection have a secret, or a file is too large for a forge.
 
     Raises
     ------
     InvalidResult
-        One does; nothing has been written.
+        There is such a file or name; nothing has been written.
     """
     held = held_by(
         root, {v.oid: str(path) for path, v in content.items() if isinstance(v, Existing)}
@@ -88,20 +88,20 @@ def refuse_early(
     settings: Mapping[str, str],
     today: datetime.date,
 ) -> None:
-    """Raise if a place that the public can read would get results before the embargo ends.
+    """Raise if results would reach a public place before the embargo ends.
 
     Parameters
     ----------
     places:
-        URL, and whether anybody may read it; None: nobody could be asked, and the settings
+        URL to whether anybody may read it. None means that this is unknown: the settings
         ``private_remotes`` and ``official.visibility`` decide.
     settings:
-        Those and ``embargo``.
+        These settings and ``embargo``.
 
     Raises
     ------
     UserError
-        A place is public and the embargo lasts; nothing has left.
+        A place is public and the embargo is in force; nothing has left.
     """
     paths = [f"{directory}/results" for directory in directories]
     for url, public in places.items():
@@ -120,5 +120,5 @@ def refuse_early(
 
 
 def _related(path: str, directory: str) -> bool:
-    """Return whether a path is the directory, lies in it, or is a directory above it."""
+    """Return whether a path is the directory, is inside it, or is above it."""
     return f"{path}/".startswith(f"{directory}/") or directory.startswith(f"{path}/")

@@ -1,8 +1,8 @@
-"""The embargo: until which day results may not become public, who says so, and where they may go.
+"""The embargo: until when results may not become public, what sets it, and where they may go.
 
-What is committed decides, so that everybody who works on the repository is held to the same. The
-working tree's ``mlrepo.toml`` can only make it stricter until it is committed; an environment
-variable that lifts it is reported.
+The committed settings decide, so that the same rule binds everybody who works on the repository.
+An uncommitted change of ``mlrepo.toml`` can only make the embargo stricter; an environment variable
+that lifts it is reported.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mlrepo.repository.discovery import read_settings
 from mlrepo.repository.remotes import place_of, url_that_stands_for
 from mlrepo.settings import FILE_NAME, Resolver, setting_named
 
-# What is embargoed by its path: a submission's results and the notebook of runs. By their content
-# they are known everywhere, see mlrepo.guard.recognise.
+# Embargoed paths: a submission's results and the notebook of runs. Elsewhere, results are
+# recognized by content, see mlrepo.guard.recognise.
 _RESULT_PATH = re.compile(
     r"\Aruns/|(?:\A|/)(?:closed|open|network)/[^/]+/(?:results|measurements|compliance)/",
     re.IGNORECASE,
@@ -34,13 +34,13 @@ class Embargo(NamedTuple):
     Attributes
     ----------
     until:
-        The day, as ``YYYY-MM-DD``; empty when there is none.
+        The day, as ``YYYY-MM-DD``; empty if there is no embargo.
     origin:
-        What sets it.
+        The setting it comes from.
     private:
         URLs that the public cannot read.
     lifted:
-        One line for each way in which the environment, and nothing that is committed, allows more.
+        One line for each way in which the environment allows more than the committed settings.
     """
 
     until: str = ""
@@ -58,15 +58,15 @@ class Embargo(NamedTuple):
 def embargo_in_force(
     root: Path, environ: Mapping[str, str], remote: str = "", tips: Sequence[str] = ()
 ) -> Embargo:
-    """Return the embargo that the repository is under.
+    """Return the embargo in force in the repository.
 
-    The latest day counts of those that the commits and the working tree name; private is what any
-    of the commits calls so.
+    Of the days in the commits and the working tree, the latest counts. A URL is private if any of
+    the commits says so.
 
     Parameters
     ----------
     remote:
-        The remote whose default branch is asked.
+        The remote whose default branch is read.
     tips:
         Commits that are about to leave: their settings count too.
 
@@ -99,7 +99,7 @@ def embargo_in_force(
 
 
 def is_result_path(path: str) -> bool:
-    """Return whether a path of a repository is one of a submission's results or of the notebook."""
+    """Return whether a path belongs to a submission's results or to the notebook."""
     return bool(_RESULT_PATH.search(f"{path}/"))
 
 

@@ -1,4 +1,4 @@
-"""Where the full logs behind a submission's truncated accuracy logs are kept."""
+"""The places that keep the full logs of a submission's truncated accuracy logs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class FullLogs:
     Attributes
     ----------
     store:
-        mlrepo's own directory below the Git common directory; the log goes to its ``raw``. None
-        where there is no Git: then ``backup`` keeps it, or the log is a copy of one that stays.
+        mlrepo's directory below the Git common directory; the log goes to its ``raw``. None without
+        a Git repository: then ``backup`` keeps it, or the log is a copy of one that stays.
     backup:
-        The file that gets a copy; None for none.
+        The file that receives a copy, or None.
     """
 
     store: Path | None
@@ -40,7 +40,7 @@ class FullLogs:
         return Path(tempfile.gettempdir()) / f"mlrepo-truncate-{place[:16]}.lock"
 
     def refuse_taken_backup(self, log: Path) -> None:
-        """Raise UserError if the backup file is already that of another log."""
+        """Raise UserError if the backup file already has another log."""
         taken = self.backup is not None and self.backup.exists()
         if taken and self.backup and sha256_file(self.backup) != sha256_file(log):
             raise UserError(
@@ -55,7 +55,7 @@ class FullLogs:
         Raises
         ------
         UserError
-            There is no room, or the log was changed just now.
+            There is no space, or the log is being changed.
         """
         if self.backup is not None:
             _back_up(log, sha256, self.backup)
@@ -67,11 +67,11 @@ class FullLogs:
         raw.pin(sha256, origin)
 
     def holds(self, sha256: str) -> bool:
-        """Return whether the log of this SHA-256 is kept, undamaged."""
+        """Return whether the log with this SHA-256 is kept undamaged."""
         return any(sha256_file(file) == sha256 for file, name in self._files() if name == sha256)
 
     def cut_to(self, short: bytes) -> list[str]:
-        """Return the SHA-256 of each kept log, undamaged, whose truncated form is ``short``."""
+        """Return the SHA-256 of each undamaged kept log whose truncated form is ``short``."""
         found = set()
         for file, name in self._files():
             with file.open("rb") as stream:
@@ -83,7 +83,7 @@ class FullLogs:
         return sorted(found)
 
     def _files(self) -> Iterator[tuple[Path, str]]:
-        """Yield the kept logs with the SHA-256 by which each is kept, '' where by none."""
+        """Yield the kept logs with the SHA-256 under which each is kept, or ''."""
         if self.store is not None:
             raw = RawStore(self.store / "raw")
             for sha256, size in raw.entries():
@@ -94,7 +94,7 @@ class FullLogs:
 
 
 def _back_up(log: Path, sha256: str, target: Path) -> None:
-    if target.exists():  # it is of this log: what is not was refused
+    if target.exists():  # it has this log: refuse_taken_backup refused any other
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")

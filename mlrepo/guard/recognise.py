@@ -1,4 +1,4 @@
-"""Recognising results by content: LoadGen's logs and what is made of them, wherever they are."""
+"""Recognize results by content: LoadGen's logs and files derived from them, in any place."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from mlrepo.secret_anchors import views
 
-# Kind, a pattern that such files have at the start of a line or in a form no code has, and bytes
-# without which a file need not be searched.
+# The kind, a pattern found in such files at the start of a line or in a form that code never has,
+# and bytes that any matching file contains.
 _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ("LoadGen's summary", r"^[ \t]{0,40}Result is[ \t]{0,9}: *(?:IN)?VALID\b", b"Result is"),
     ("LoadGen's summary", r"^(?:No errors|\d{1,9} ERRORS?) encountered", b" encountered"),
@@ -37,16 +37,16 @@ _SIGNS: tuple[tuple[str, str, bytes], ...] = (
     ),
     ("a run's commit", r"^[ \t>]{0,9}MLRepo-Result: \S", b"MLRepo-Result"),
 )
-# What quotes a line: mail, Markdown, a patch. A log that is quoted is one all the same.
+# Prefixes of quoted lines in mail, Markdown and patches. A quoted log is still a log.
 _QUOTES = re.compile(rb"^[ \t]{0,40}[>+\-][ \t>+\-]{0,40}", re.MULTILINE)
-_MARKS = b"\xef\xbb\xbf\xff\xfe"  # of an encoding, at the start of a file
+_MARKS = b"\xef\xbb\xbf\xff\xfe"  # byte order marks at the start of a file
 _PATTERNS = tuple(
     (kind, re.compile(pattern.encode(), re.MULTILINE), anchor) for kind, pattern, anchor in _SIGNS
 )
 
 
 def kind_of_result(data: bytes) -> str:
-    """Return which kind of result a file, or a message, is or quotes; empty when it is none."""
+    """Return the kind of result that a file or a message is or quotes; empty if none."""
     for view in (view.lstrip(_MARKS) for view in views(data)):
         for kind, pattern, anchor in _PATTERNS:
             if anchor in view and (pattern.search(view) or pattern.search(_QUOTES.sub(b"", view))):

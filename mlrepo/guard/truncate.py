@@ -1,11 +1,11 @@
-"""Truncating accuracy logs: the full log is kept first, then named, then replaced.
+"""Truncate accuracy logs: keep the full log, then name its hash, then replace the file.
 
-The order is what makes a kill at any moment harmless: (1) the full log is kept, synced;
-(2) ``accuracy.txt`` names its SHA-256; (3) the file is replaced in one rename. Whoever comes next
-finds either a full log and begins again, or a truncated one whose full log is kept.
+This order makes a kill at any moment harmless: (1) the full log is kept and synced;
+(2) ``accuracy.txt`` names its SHA-256; (3) one rename replaces the file. The next process finds
+either a full log and starts over, or a truncated one whose full log is kept.
 
-A hash that ``accuracy.txt`` names already is evidence of which log was judged: it is compared
-first and never replaced by that of another file.
+A hash already in ``accuracy.txt`` is evidence of which log was judged: it is compared first and
+never replaced by that of another file.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from mlrepo.stand_in import HEAD, WAY_OUT, stand_in
 ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY_TEXT = "accuracy.txt"
 
-# The logs that truncate_accuracy_log.py of the rounds may truncate; those of which test, the test
-# says. Up to v5.1 tests have a tree of their own; since v6.0 they lie beside accuracy/. The log of
-# a test may also lie in the test's own directory, as LoadGen leaves it. The hooks of the pre-commit
-# framework are given the same pattern.
+# The logs that the rounds' truncate_accuracy_log.py may truncate; each compliance test defines
+# which of its logs are. Up to v5.1 tests have a separate tree; since v6.0 they are beside
+# accuracy/. A test's log may also be in the test's own directory, where LoadGen writes it. The
+# hooks of the pre-commit framework use the same pattern.
 TARGET = (
     r"^(closed|open|network)/[^/]+/"
     r"(results|compliance)/([^/]+/){3}(accuracy|TEST[0-9]{2}(/accuracy)?)"
     r"/mlperf_log_accuracy\.json$"
 )
 _TARGET = re.compile(TARGET)
-# The official tool creates accuracy.txt in the directories of compliance tests; in accuracy/ the
-# accuracy script writes it, and its absence means that the run was never judged.
+# The official tool creates accuracy.txt in the directories of compliance tests. In accuracy/ the
+# accuracy script writes it: if it is missing, the run was never judged.
 _TEST_DIRECTORY = re.compile(r"TEST[0-9]{2}\Z")
 _CHANGED = "a truncated log that was changed afterwards"
 _UNDO = (
@@ -69,7 +69,7 @@ class Treatment(Enum):
 
 
 class Truncation(NamedTuple):
-    """One accuracy log: what was done, its size before, the SHA-256 of the full log."""
+    """One accuracy log: what was done, its previous size, and the SHA-256 of the full log."""
 
     path: Path
     outcome: Treatment
@@ -79,7 +79,7 @@ class Truncation(NamedTuple):
 
 def is_target(path: Path) -> bool:
     """Return whether an accuracy log at ``path`` is one that its round truncates."""
-    # Counted from the end: the root of a submission may lie anywhere.
+    # Counted from the end: the root of a submission may be anywhere.
     parts = path.absolute().parts
     return any(_is_truncated("/".join(parts[-depth:])) for depth in (8, 9))
 
@@ -97,14 +97,14 @@ def _is_truncated(path: str) -> bool:
 
 
 def accuracy_logs(root: Path, submitter: str = "", source: Path | None = None) -> Iterator[Path]:
-    """Yield the accuracy logs below ``root`` that are truncated, in order.
+    """Yield the accuracy logs below ``root`` that their round truncates, in order.
 
     Parameters
     ----------
     submitter:
         Only in this submitter's directories; empty for all.
     source:
-        What ``root`` is a copy of: its place, not that of the copy, says which logs they are.
+        The original if ``root`` is a copy; its path decides which logs they are.
     """
     bases = [root / division / submitter for division in DIVISIONS] if submitter else [root]
     for base in bases:
@@ -124,12 +124,12 @@ def truncate(
     store, backup:
         Where the full log is kept; see :class:`~mlrepo.guard.full_logs.FullLogs`.
     origin:
-        Where the kept log is said to come from, if not from ``path``.
+        The origin recorded for the kept log, if not ``path``.
 
     Raises
     ------
     UserError
-        What lies there is not the log that ``accuracy.txt`` names, or no accuracy log, or a
+        The file is not the log that ``accuracy.txt`` names, is not an accuracy log, or is a
         truncated one whose full log is neither named nor kept; or ``accuracy.txt`` is missing
         where the accuracy script should have written it. Nothing was changed.
     """
@@ -157,7 +157,7 @@ def truncate(
         with path.open("rb") as stream:
             short = truncated(stream, size)
         write_atomically(path, short)
-        path.chmod(0o644)  # the store may share the full log's inode, and has it read-only
+        path.chmod(0o644)  # it may share an inode with the store, which is read-only
         return Truncation(path, Treatment.TRUNCATED, size, sha256)
 
 
@@ -197,7 +197,7 @@ def _named(path: Path, text: bytes) -> str:
 
 
 def _compared(path: Path, named: str, what: str) -> str:
-    """Return the SHA-256 of a log, once it is known to be one, and the one that is named."""
+    """Return the SHA-256 of a file, verified to be an accuracy log and the one that is named."""
     sha256 = sha256_file(path)
     if what:
         hint = _UNDO if what == _CHANGED else WAY_OUT
@@ -221,7 +221,7 @@ def _write_hash(path: Path, text: bytes, sha256: str) -> bool:
 
 
 def _full_sha256(path: Path, named: str, full_logs: FullLogs) -> str:
-    """Return which full log a truncated one came from: the one named, else the one kept."""
+    """Return the SHA-256 of a truncated log's full log: the one named, else the one kept."""
     kept = full_logs.cut_to(path.read_bytes())
     own = sha256_file(path)
     if named == own:
@@ -245,7 +245,7 @@ def _full_sha256(path: Path, named: str, full_logs: FullLogs) -> str:
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Remove the temporary files of a truncation that was killed; the lock says none is alive."""
+    """Remove the temporary files of killed truncations; the lock ensures that none is running."""
     for name in (ACCURACY_LOG, ACCURACY_TEXT):
         for leftover in directory.glob(f".{name}.????????"):
             leftover.unlink()
