@@ -40,7 +40,7 @@ from mlrepo.repository.raw_store import RawStore
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import FILE_NAME, Resolved, setting_named
-from mlrepo.shell import quoted, shell_command
+from mlrepo.shell import shell_command
 from mlrepo.workloads import Workload
 
 
@@ -301,16 +301,27 @@ def _full_log(
     repository: ResultsRepository, test: str, run: RecordedRun, record: RunRecord
 ) -> bytes:
     """Return the full accuracy log of a run, from the raw store if the commit has it truncated."""
-    stored = record.logs.get(ACCURACY_LOG)
-    if stored is None or not stored.full_sha256:
-        return read_file(repository, run, ACCURACY_LOG)
-    path: Path = repository.store / "raw" / stored.full_sha256
-    if not path.is_file():
+    if not has_full_log(repository, record):
+        label = backend_label(record.backend.name, record.backend.device)
+        command = (
+            *("mlrepo", "bench", "run", "--mode", ACCURACY, "--benchmark", record.benchmark),
+            *("--scenario", record.scenario, *label_options(label), *configuration_words(record)),
+        )
         raise UserError(
             f"{test} needs the full accuracy log of the run {run.run}, and it is not kept on this "
             "machine.",
             hint="Run the test on the machine of the accuracy run, or repeat that run here: "
-            f"mlrepo bench run --mode accuracy --benchmark {quoted(record.benchmark)} "
-            f"--scenario {quoted(record.scenario)}",
+            f"{shell_command(command)}",
         )
+    stored = record.logs.get(ACCURACY_LOG)
+    if stored is None or not stored.full_sha256:
+        return read_file(repository, run, ACCURACY_LOG)
     return RawStore(repository.store / "raw").read(stored.full_sha256)
+
+
+def has_full_log(repository: ResultsRepository, record: RunRecord) -> bool:
+    """Say whether the full accuracy log of a run is here: in its commit, or in the raw store."""
+    stored = record.logs.get(ACCURACY_LOG)
+    full = stored.full_sha256 if stored is not None else ""
+    path: Path = repository.store / "raw" / full
+    return not full or path.is_file()

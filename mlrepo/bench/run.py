@@ -251,9 +251,13 @@ class Bench:
     def check_settings(self, request: BenchRequest) -> None:
         """Raise :class:`UserError` if :meth:`run` would for the settings of a run."""
         request = request.checked()
+        refuse_without_tokens(request, load_plugin(WORKLOADS, request.benchmark), self._round())
+        self.configured(request)
+
+    def configured(self, request: BenchRequest) -> Configured:
+        """Return LoadGen's settings of a run: see :func:`configure`."""
         workload: Workload = load_plugin(WORKLOADS, request.benchmark)
-        refuse_without_tokens(request, workload, self._round())
-        configure(request, workload, self._rules())
+        return configure(request, workload, self._rules())
 
     def _rules(self) -> Rules:
         return Rules(

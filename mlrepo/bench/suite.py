@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mlrepo.backends.devices import Device
 from mlrepo.bench.audit import official_name
-from mlrepo.bench.compliance import identity_of
+from mlrepo.bench.compliance import has_full_log, identity_of
 from mlrepo.bench.estimate import Speed, estimates, measure_speed
 from mlrepo.bench.inputs import find_model
 from mlrepo.bench.matrix import (
@@ -27,9 +27,10 @@ from mlrepo.bench.matrix import (
 from mlrepo.bench.recorded import RequestedConfiguration, configuration_words, differing_settings
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
+from mlrepo.compliance import compliance_test
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import PERFORMANCE, run_stamp
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, run_stamp
 from mlrepo.record.first_requests import request_of
 from mlrepo.record.plans import SuitePlan
 from mlrepo.record.request import Request
@@ -168,11 +169,13 @@ def plan_suite(
         leading = None
         if plan.rerun != "all":
             leading = journal.leading(identity, quick=plan.quick, fits=typed.fits)
+        steps_of: list[PlannedRun] = []
         for mode, test in runs_of(round_, workload, scenario, tests=with_tests):
             cell = journal.cell(identity, mode, test, quick=plan.quick, fits=typed.fits)
             if follows and cell.state == MISSING:
                 cell = replace(cell, state=INFERRED)
-            planned.append(PlannedRun(cell, _is_needed(cell, plan), 0.0, leading))
+            steps_of.append(PlannedRun(cell, _is_needed(cell, plan), 0.0, leading))
+        planned += _with_accuracy_log(bench, journal, steps_of)
     wanted_cells = [(step.cell, step.wanted) for step in planned]
     seconds = estimates(
         bench, request, workload, journal, wanted_cells, quick=plan.quick, measure=speed
@@ -189,6 +192,23 @@ def plan_suite(
     choices = () if plan.scenarios else round_.scenario_choices(category, official)
     remarks = tuple(_remarks(bench, journal, typed, steps))
     return Suite(bench, request, round_, workload, decided, steps, choices, remarks)
+
+
+def _with_accuracy_log(
+    bench: Bench, journal: RunsByResult, steps: Sequence[PlannedRun]
+) -> list[PlannedRun]:
+    """Return the runs of a result; repeat an accuracy run whose full log a test needs here."""
+    tests = [step.cell.test for step in steps if step.wanted and step.cell.mode == COMPLIANCE]
+    if not any(compliance_test(test).needs_accuracy_log for test in tests):
+        return list(steps)
+    found = []
+    for step in steps:
+        if step.cell.mode == ACCURACY and step.cell.state == DONE:
+            record = readable_record(bench.repository, journal.find(step.cell.run), {})
+            lost = record is not None and not has_full_log(bench.repository, record)
+            step = replace(step, wanted=step.wanted or lost)
+        found.append(step)
+    return found
 
 
 def _is_needed(cell: Cell, plan: SuitePlan) -> bool:
@@ -216,6 +236,11 @@ def _remarks(
             if words:
                 mode = same.trailer("Mode")
                 yield f"{cell.scenario}: as in the {mode} run {same.run}: {words}."
+        if cell.mode == ACCURACY and cell.state == DONE and same is not None:
+            yield (
+                f"{cell.scenario} {cell.name}: a test needs the full log of the run {cell.run}, "
+                "which is not on this machine."
+            )
         if cell.state == STALE:
             run = journal.find(cell.run)
             differs = ", ".join(typed.unlike(run))

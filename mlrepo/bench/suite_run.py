@@ -171,6 +171,19 @@ def _renewing(suite: Suite, made: PlannedRun, waiting: Sequence[PlannedRun]) -> 
     return again + [step for step in waiting if step.cell.scenario != scenario]
 
 
+def _longer_than_asked(suite: Suite, request: BenchRequest) -> float | None:
+    """Return the round's duration, if the system's own user.conf asks for a shorter run.
+
+    Such a run would be short every time. A file that was typed is what the user wants.
+    """
+    if request.user_conf is not None:
+        return None
+    conf = suite.bench.configured(request).conf
+    names = request.loadgen_names(suite.workload.loadgen_model)
+    asked, least = conf.effective(*names, "min_duration"), suite.round.min_duration_ms()
+    return least / 1e3 if asked is not None and int(asked) < least else None
+
+
 def _request(suite: Suite, step: PlannedRun) -> BenchRequest:
     cell, quick = step.cell, suite.plan.quick
     tags = (*suite.request.tags, SUITE_TAG, f"{SUITE_TAG}-{suite.plan.since}")
@@ -178,8 +191,9 @@ def _request(suite: Suite, step: PlannedRun) -> BenchRequest:
     if cell.mode == COMPLIANCE:
         plan = plan_tests(suite.round, request, (cell.test,))
         return prepare_test(suite.bench, plan, request, cell.test, quick=quick)
-    if cell.mode == PERFORMANCE and quick:
-        request = replace(request, time=QUICK_SECONDS)
+    if cell.mode == PERFORMANCE:
+        seconds = QUICK_SECONDS if quick else _longer_than_asked(suite, request)
+        request = replace(request, time=seconds)
     if step.completes is None:
         return request
     record = load_record(suite.bench.repository, step.completes)
