@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mlrepo.backends.capabilities import Capabilities
 from mlrepo.backends.devices import CPU
 from mlrepo.errors import Unusable
 from mlrepo.limits import usable_cpus
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# By name: many who ask what a backend can do compute nothing, and NumPy takes 0.1 s to import.
+Array: TypeAlias = "npt.NDArray[Any]"
 
 __all__ = ["Array", "Backend", "BackendOptions", "Capabilities", "available_threads"]
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlrepo.bench.device import recorded_device
-from mlrepo.bench.inputs import find_model, find_same_model
 from mlrepo.bench.request import BenchRequest, RecordedConfiguration
-from mlrepo.bench.run import Bench
 from mlrepo.layout.eligibility import difference
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import BackendFacts, ModelFacts, RunRecord
@@ -26,6 +24,9 @@ from mlrepo.rounds.setting_rules import TOO_SHORT
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.described import CONVERTED
 from mlrepo.workloads.weights import UNKNOWN
+
+if TYPE_CHECKING:
+    from mlrepo.bench.run import Bench
 
 # The options of a run that its configuration depends on, beside the device.
 CONFIGURING = (
@@ -53,6 +54,8 @@ def recorded_model(home: Path, record: RunRecord, file: Path | None = None) -> M
     UserError
         The model is not here.
     """
+    from mlrepo.bench.inputs import find_same_model  # `status` needs no models
+
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
     # Early records named the way only with the data set.
     way = record.model.preprocessing or record.dataset.preprocessing
@@ -68,6 +71,8 @@ def as_recorded(bench: Bench, run: RecordedRun, record: RunRecord, model: Model)
     UserError
         The record's command prefix or backend options may not run here.
     """
+    from mlrepo.bench.device import recorded_device
+
     again = repeated_run(record)
     return BenchRequest(
         benchmark=again.benchmark,
@@ -179,6 +184,8 @@ class RequestedConfiguration:
     @classmethod
     def of(cls, bench: Bench, request: BenchRequest) -> RequestedConfiguration:
         """Return what was typed; the model's digest is computed only if a model was named."""
+        from mlrepo.bench.inputs import find_model
+
         digest = ""
         if request.model_file or request.model_variant:
             workload: Workload = load_plugin(WORKLOADS, request.benchmark)

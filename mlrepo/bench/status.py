@@ -14,7 +14,6 @@ from mlrepo.bench.matrix import (
     scenarios_of,
     with_inferred,
 )
-from mlrepo.bench.recorded import configuration_words, differing_settings
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.layout.never_valid import why_never_valid
@@ -131,6 +130,9 @@ def _with_commands(
     repository: ResultsRepository, journal: RunsByResult, row: StatusRow
 ) -> StatusRow:
     """Return the row with the commands that make its missing runs."""
+    # With all that a run needs, which a round that is done need not import.
+    from mlrepo.bench.recorded import configuration_words, differing_settings
+
     scenarios: dict[tuple[str, ...], dict[str, None]] = {}
     remarks: list[str] = []
     for cell in row.cells:

@@ -24,11 +24,11 @@ def chosen_ready(
     repository: ResultsRepository, rules: Round, wanted: Wanted, named: str | None, profile: str
 ) -> Iterator[ReadyChoice | None]:
     """Yield what is taken of a tree, given by a directory or a commit; None where none is named."""
-    from mlrepo.selection.ready_made import choose_ready
-
     if named is None:
         yield None
         return
+    from mlrepo.selection.ready_made import choose_ready
+
     source = _source(repository, named)
     try:
         yield choose_ready(source, rules, wanted, profile, workers=usable_cpus())
