@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,8 @@ def withdraw(runs: tuple[str, ...], why: str, as_json: bool) -> None:
     """
     from mlrepo.curation.withdraw import withdraw as withdraw_runs
 
+    if not why.strip() and sys.stdin.isatty() and sys.stderr.isatty():
+        why = click.prompt("Why", err=True)
     if not why.strip():
         raise UserError(
             "The reason is missing.",
