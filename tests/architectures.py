@@ -1,8 +1,8 @@
-"""Ten architectures in the topology that exporters write, few channels wide.
+"""Ten architectures in the topology that exporters write, with few channels.
 
 Each is written as ``torch.onnx.export`` or tf2onnx writes it: sizes computed from the batch by
-chains of Shape, Gather and Concat, attention in reshaped and permuted matrices, windows that are
-rolled by slices, normalization in its parts before opset 17.
+chains of Shape, Gather and Concat, attention with reshaped and permuted matrices, windows rolled by
+slices, and normalization as separate operators before opset 17.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real Git repositories that no configuration of the user reaches."""
+"""Fixtures shared by all tests: real Git repositories, isolated from the user's configuration."""
 
 from __future__ import annotations
 

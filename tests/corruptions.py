@@ -1,4 +1,4 @@
-"""Ways in which a file of a submission can be broken; each must end as a finding, never a crash."""
+"""Ways to break a file of a submission; each must end as a finding, never a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded runs that are placed by the usual rules, for acts on them."""
+"""Recorded runs placed by the usual rules, for tests that curate them."""
 
 from __future__ import annotations
 

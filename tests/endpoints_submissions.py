@@ -1,7 +1,7 @@
 """A small submission of results measured against an endpoint, valid by the rules of v6.1.
 
-The files have the shape that the endpoints harness of MLCommons writes: the configuration that it
-was started with, a summary of the performance run, the scores of the accuracy run, audits.
+The files have the format of MLCommons' endpoints harness: its configuration, a summary of the
+performance run, the scores of the accuracy run, and audits.
 """
 
 from __future__ import annotations

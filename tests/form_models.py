@@ -1,4 +1,4 @@
-"""Classifiers whose files, types, inputs and outputs take each form that exporters give them."""
+"""Classifiers in each form of file, type, input and output that exporters produce."""
 
 from __future__ import annotations
 

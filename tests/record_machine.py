@@ -1,9 +1,10 @@
-"""Record what detection reads of a machine, as one JSON file of paths and texts.
+"""Record the files that detection reads from a machine, as one JSON file of paths and texts.
 
     python tests/record_machine.py tests/recorded/NAME.json            # this machine
     python tests/record_machine.py tests/recorded/NAME.json --root DIR  # a tree of its files
 
-Nothing that identifies the machine is recorded: no serial number, address, name or mount but `/`.
+Nothing that identifies the machine is recorded: no serial number, address or name, and only the
+mount `/`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A small submission that is valid by the rules of its round, written in code.
+"""A small submission that is valid by the rules of its round, generated in code.
 
 One system of the edge category, ResNet-50 in every scenario the round requires there, with
-compliance tests: nothing is copied, so the tests that need a submission need no data of others.
-Layouts of v0.7 to v5.1 and of v6.0 on come from the round's own tables; the logs of v0.7 are texts.
+compliance tests. Nothing is copied, so tests that need a submission need no external data. The
+layouts of v0.7 to v5.1, and since v6.0, come from the round's tables; the logs of v0.7 are text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Commands from a process that has imported mlrepo: all of a process's own but the import.
+"""Run commands in forks of a process that has imported mlrepo; only the import is shared.
 
-Two thirds of the time of a short command are the imports, and the tests start thousands of
-them. :class:`Warm` starts one interpreter, ``python -P tests/warm.py``, which imports the command
-line once and forks for each command: with arguments, directory, environment and streams of its own.
-What this cannot show is whether a command imports all that it needs; the tests of Ctrl-C, pipes,
+Imports take two thirds of the time of a short command, and the tests run thousands of commands.
+:class:`Warm` starts one interpreter, ``python -P tests/warm.py``, which imports the command line
+once and forks for each command, with its own arguments, directory, environment and streams.
+This cannot show whether a command imports everything it needs: the tests of Ctrl-C, pipes,
 terminals, hooks and the demo start interpreters, and so does ``tests/unit/test_lazy_cli.py``.
 """
 

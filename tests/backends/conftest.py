@@ -1,4 +1,4 @@
-"""Fixtures of the tests of backends."""
+"""Fixtures of the backend tests."""
 
 from __future__ import annotations
 

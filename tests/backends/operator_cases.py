@@ -1,7 +1,7 @@
-"""Small inputs for every operator that the PyTorch backend runs, in all its versions and forms.
+"""Small inputs for every operator the PyTorch backend runs, in all its versions and forms.
 
-A case is one node; its first input is the image, the others are constants. It is tried in each
-version that the backend says is proved, within ``since`` and ``until``.
+A case is one node; its first input is the image, the others are constants. It is tested in each
+version that the backend declares as verified, within ``since`` and ``until``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every backend computes what ONNX Runtime computes, and runs in LoadGen in all scenarios.
 
-Where a framework is missing its tests are skipped; `make test` installs all.
+The tests of missing frameworks are skipped; `make test` installs all.
 """
 
 from __future__ import annotations

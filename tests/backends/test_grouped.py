@@ -1,4 +1,4 @@
-"""Grouped convolutions are those of ONNX Runtime, and in blocks where their channels allow."""
+"""Grouped convolutions agree with ONNX Runtime, and are blocked if their channels allow it."""
 
 from __future__ import annotations
 

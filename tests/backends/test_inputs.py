@@ -1,6 +1,6 @@
-"""What a model takes is checked alike for all backends: fed exactly, by a stated cast, or refused.
+"""All backends treat inputs alike: fed exactly, by a recorded cast, or refused.
 
-Where a framework is missing its tests are skipped.
+The tests of missing frameworks are skipped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generated models run right or are refused; `benchmarks/models.py` makes the whole table."""
+"""Generated models run correctly or are refused; `benchmarks/models.py` makes the full table."""
 
 from __future__ import annotations
 

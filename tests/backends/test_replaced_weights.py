@@ -1,4 +1,4 @@
-"""A backend that keeps what it compiled compiles again when weights beside the graph change."""
+"""A backend that caches compiled models recompiles if weights beside the graph change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule changes the order of what is computed, and nothing else."""
+"""A schedule only changes the order of computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores are compared with, how far they may be from it, and that a stale library is found."""
+"""The reference of scores, the allowed distance from it, and detection of a stale library."""
 
 from __future__ import annotations
 

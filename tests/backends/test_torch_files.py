@@ -1,4 +1,4 @@
-"""Files of PyTorch are known by their content, and read without running code of theirs."""
+"""PyTorch files are recognized by content, and read without running their code."""
 
 from __future__ import annotations
 

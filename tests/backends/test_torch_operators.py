@@ -1,6 +1,6 @@
-"""Each operator that PyTorch runs for ONNX: in every version and form what ONNX means.
+"""Each ONNX operator that PyTorch runs means what ONNX says, in every version and form.
 
-ONNX Runtime and ONNX's own reference evaluator are asked; neither shares code with PyTorch.
+The references are ONNX Runtime and ONNX's own evaluator; neither shares code with PyTorch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compiling within a budget, falling back, and keeping only what is whole."""
+"""Compiling within a budget, falling back, and keeping only complete results."""
 
 from __future__ import annotations
 

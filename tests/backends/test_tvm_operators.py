@@ -1,4 +1,4 @@
-"""What TVM makes of ONNX operators is what ONNX Runtime does, or they are refused by name."""
+"""TVM imports ONNX operators as ONNX Runtime runs them, or they are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions with fewer multiplications are those of ONNX Runtime, whatever their shape."""
+"""Convolutions with fewer multiplications agree with ONNX Runtime for every shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One change each to an endpoints result; each gets the directory of its scenario."""
+"""Single changes to an endpoints result; each gets the directory of its scenario."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modular submission checker of mlcommons/inference (v6.0 and later), run on a tree."""
+"""Run the modular submission checker of mlcommons/inference (v6.0 and later) on a tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One change each to a valid submission: the mutations that the official checkers were run on.
+"""Single changes to a valid submission: the mutations that the official checkers were run on.
 
 A mutation is named as in the record of what the official checkers did with it. It gets a
 :class:`Base`, whose files are hard links to a pristine copy: a change replaces the file.

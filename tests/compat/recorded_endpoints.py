@@ -1,4 +1,4 @@
-"""What the modular checker of mlcommons/inference, commit b66003e1, did with each mutation.
+"""The recorded outcome of each mutation in the modular checker, mlcommons/inference b66003e1.
 
 Division, category, model and directory of each base; then each mutation's outcome per base.
 """

@@ -1,7 +1,7 @@
-"""What the official checkers r1.1 and v5.1.1 did with each mutation, as run beside ours.
+"""The recorded outcome of each mutation in the official checkers r1.1 and v5.1.1.
 
-Round, mutation, scenario of the changed result, verdict on the whole tree (``crash``: it ended
-with a traceback and gave none), and how many results it counted as valid.
+Round, mutation, scenario of the changed result, verdict on the whole tree (``crash``: it ended in a
+traceback, without a verdict), and the number of results it counted as valid.
 """
 
 RECORDED: tuple[tuple[str, str, str, str, int], ...] = (

@@ -1,8 +1,8 @@
 """Small submissions, each with one change, that a checker once judged wrongly.
 
-The note beside each tree names the verdict of the round's official checker, which the profile
-``official`` has to give as well, and what ``strict`` should say. The published trees have no such
-lines: what is right about them is stated here.
+The note beside each tree has the verdict of the round's official checker, which the profile
+``official`` must match, and that of ``strict``. The published trees have no such notes: this file
+has their verdicts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Endpoints results of v6.1: strict by the rules, official as the modular checker decides.
 
-What the modular checker of mlcommons/inference (b66003e1) did with each mutation is recorded in
-``recorded_endpoints.py``; where a checkout is at hand it is run again beside ours.
+``recorded_endpoints.py`` has the outcome of each mutation in the modular checker of
+mlcommons/inference (b66003e1); if a checkout is available, it is run again beside ours.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From v6.0 on, the profile `official` is the modular checker of mlcommons/inference, run here.
+"""Since v6.0, the profile `official` matches the modular checker of mlcommons/inference, run here.
 
 Each mutation is made on a submission of v6.1; both checkers judge the same tree.
 """

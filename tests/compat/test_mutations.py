@@ -1,7 +1,7 @@
-"""What the rules forbid is rejected, one change at a time, on real submissions.
+"""Changes that the rules forbid are rejected, one at a time, on real submissions.
 
-The official checkers' verdicts on the same changes stand beside (``recorded_mutations.py``): ours
-in the profile ``official`` are equal wherever they gave one.
+``recorded_mutations.py`` has the official checkers' verdicts on the same changes: ours in the
+profile ``official`` are equal wherever they gave one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The verdicts on compliance tests are those of the official verification scripts, run here.
+"""The verdicts on compliance tests match those of the official verification scripts, run here.
 
-``compliance/`` of mlcommons/inference, master: the scripts of TEST01, TEST04 and TEST06. TEST05 has
-been dropped there; those of TEST07 to TEST09 judge what a model's own script counts.
+The scripts of TEST01, TEST04 and TEST06 are from ``compliance/`` of mlcommons/inference, master.
+TEST05 has been removed there; those of TEST07 to TEST09 judge what a model's own script counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Driving the real command line as a user does, and looking at what it left behind."""
+"""Drive the real command line as a user does, and inspect what it leaves behind."""
 
 from __future__ import annotations
 

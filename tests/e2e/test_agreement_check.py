@@ -1,4 +1,4 @@
-"""A backend that does not compute the model is FAILED before LoadGen starts, whatever its speed."""
+"""A run whose backend does not compute the model is FAILED before LoadGen starts."""
 
 from __future__ import annotations
 

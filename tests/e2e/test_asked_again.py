@@ -1,4 +1,4 @@
-"""The command that is shown for a run asks for the same run, whatever decided it then."""
+"""The command shown for a run requests the same run, however it was configured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one recorded run holds, and when it stands in the layout of the round."""
+"""The content of a recorded run, and when it is placed in the layout of the round."""
 
 from __future__ import annotations
 

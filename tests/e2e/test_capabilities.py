@@ -1,4 +1,4 @@
-"""Backends and benchmarks of a third party, on any device: everything is asked of them."""
+"""Third-party backends and benchmarks on any device work through their capabilities alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that jumps while a run is measured: nothing is lost, and no estimate goes mad."""
+"""A clock that jumps during a run loses nothing and spoils no estimate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shell offers after TAB, asked as the shells ask it."""
+"""What the shell offers after TAB, requested as the shells do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others would run here is shown and refused, until the user agrees."""
+"""Commands that others wrote are shown and refused until the user agrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo demo``: a newcomer types one command and sees the whole idea work."""
+"""``mlrepo demo``: a newcomer types one command and sees the whole workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that fills up in any moment of a run: nothing half-written, nothing lost."""
+"""A disk that fills up at any moment of a run: nothing is half-written or lost."""
 
 from __future__ import annotations
 

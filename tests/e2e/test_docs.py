@@ -1,4 +1,4 @@
-"""The documentation says what the program does: its commands run, each is documented."""
+"""The documentation matches the program: its commands run, and every command is documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo doctor``: what is wrong, and what of it is fixed."""
+"""``mlrepo doctor``: what it finds, and what it fixes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that fails is recorded with the reason, never placed, and nothing of it stays behind."""
+"""A failed run is recorded with the reason, is never placed, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clone lays no hook that somebody else wrote, unless the user agrees to it."""
+"""A clone installs no hook that somebody else wrote unless the user agrees."""
 
 from __future__ import annotations
 

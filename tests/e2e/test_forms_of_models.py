@@ -1,4 +1,4 @@
-"""A model is fed, judged and recorded as its own files say it is, or refused before it runs."""
+"""A model is fed, judged and recorded as its own files say, or refused before it runs."""
 
 from __future__ import annotations
 

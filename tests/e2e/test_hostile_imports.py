@@ -1,4 +1,4 @@
-"""What is imported can be read again, whatever the published logs and descriptions hold."""
+"""Imported records can be read again, whatever the published files contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ImageNet from a folder of photographs to a recorded accuracy, and what is refused before."""
+"""ImageNet from a folder of photographs to a recorded accuracy, and what is refused on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo init``: a new results repository, or one made of what exists, never over it."""
+"""``mlrepo init``: create a results repository, or adopt an existing one, without overwriting."""
 
 from __future__ import annotations
 

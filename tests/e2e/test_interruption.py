@@ -1,4 +1,4 @@
-"""A run that a person, a signal, a time limit or a crash stops is recorded all the same."""
+"""A run stopped by a person, a signal, a time limit or a crash is still recorded."""
 
 from __future__ import annotations
 

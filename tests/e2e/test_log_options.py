@@ -1,4 +1,4 @@
-"""``mlrepo log``: a time, an order, columns and a format; in the process, over one repository."""
+"""``mlrepo log``: time, order, columns and format; in-process, on one repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoadGen's list of queries: refused where it does not fit, shown while it is made."""
+"""LoadGen's query list: refused if it does not fit, with progress while it is made."""
 
 from __future__ import annotations
 

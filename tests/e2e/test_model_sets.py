@@ -1,4 +1,4 @@
-"""Weights beside the graph belong to the model: wherever a run is named by its model."""
+"""Weights beside the graph are part of the model wherever a run names its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user id that no account has, without a home: ``docker run --user 12345``, OpenShift."""
+"""A user id without an account or a home: ``docker run --user 12345``, OpenShift."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mlrepo from its sources on PYTHONPATH, beside packages that have lost their metadata."""
+"""mlrepo from source on PYTHONPATH, beside packages that have lost their metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No process outlives the one that started it, and a run notices another benchmark."""
+"""No process outlives its parent, and a run notices other benchmarks."""
 
 from __future__ import annotations
 

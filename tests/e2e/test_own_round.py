@@ -1,4 +1,4 @@
-"""A round whose rules the repository holds itself works wherever one that mlrepo ships does."""
+"""A round defined in the repository works wherever a shipped round does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo platform`` and runs under a profile, on the machine of the tests."""
+"""``mlrepo platform``, and runs under a profile, on the machine of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `bench run` requires and nobody gave is asked on a terminal, or named at once."""
+"""Missing values that `bench run` requires are prompted for on a terminal, or listed at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``bench run --require-quiet``: on this machine with real load, and in a room without neighbours.
+"""``bench run --require-quiet``: on this machine with real load, and isolated from others.
 
-The room is a process namespace, in which the other processes of the machine are not, under a
-``/proc/stat`` that stands still: what the machine does for others is in that file too.
+The isolation is a process namespace without the machine's other processes, and a constant
+``/proc/stat``, which otherwise includes their load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``mlrepo raw``: the full accuracy logs, kept until nothing refers to them."""
+"""``mlrepo raw``: full accuracy logs are kept until nothing refers to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be done is refused at once: exit code, reason, way out, and nothing is changed."""
+"""Impossible requests are refused at once: exit code, reason and hint, and nothing changes."""
 
 from __future__ import annotations
 

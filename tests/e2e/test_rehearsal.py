@@ -1,4 +1,4 @@
-"""``mlrepo submit --rehearse`` and ``--dry-run``: each step, and all that would stop it."""
+"""``mlrepo submit --rehearse`` and ``--dry-run``: each step, and everything that would stop it."""
 
 from __future__ import annotations
 

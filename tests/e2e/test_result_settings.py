@@ -1,4 +1,4 @@
-"""Settings that decide whether a number is a result, and lines of a user.conf without effect."""
+"""Settings that decide whether a number is a result, and user.conf lines without effect."""
 
 from __future__ import annotations
 

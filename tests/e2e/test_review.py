@@ -1,4 +1,4 @@
-"""A stranger's submission reviewed: from a directory, from a branch, beside their last round."""
+"""Review of a stranger's submission: from a directory or a branch, beside the previous round."""
 
 from __future__ import annotations
 

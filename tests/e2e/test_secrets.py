@@ -1,4 +1,4 @@
-"""A planted secret never reaches a commit, whichever way it takes."""
+"""A planted secret never reaches a commit by any way."""
 
 from __future__ import annotations
 

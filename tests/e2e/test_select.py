@@ -1,4 +1,4 @@
-"""From recorded runs to a packed submission, as a user does it: select, pack."""
+"""From recorded runs to a packed submission as a user does it: select, pack."""
 
 from __future__ import annotations
 

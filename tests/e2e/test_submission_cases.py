@@ -1,4 +1,4 @@
-"""Samples of submissions that commands once took wrongly: each as its note says it should be."""
+"""Sample submissions that commands once handled wrongly, with the outcome in each one's note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever fails on the way to a pull request: a clear message, and the same command completes."""
+"""Any failure on the way to a pull request: a clear message, and the same command completes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A suite runs what the round asks and Git lacks; killed at any moment, it goes on."""
+"""A suite runs what the round requires and Git lacks; killed at any moment, it continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo truncate``: backups, copies, and the promise that no only copy is ever removed."""
+"""``mlrepo truncate``: backups, copies, and never removing the only copy."""
 
 from __future__ import annotations
 

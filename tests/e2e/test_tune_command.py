@@ -1,4 +1,4 @@
-"""`mlrepo bench tune` measures, remembers, and later runs use what it found."""
+"""`mlrepo bench tune` measures and stores settings, and later runs use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No file of a run can make it unrecordable: it is recorded, and says what is wrong."""
+"""No file of a run can prevent its recording; the record says what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repositories with the hooks in them, and a valid submission to break."""
+"""Repositories with the hooks installed, and a valid submission to break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes and tags of recorded runs, and runs that are moved to another system or experiment."""
+"""Notes and tags on runs, and moving runs to another system or experiment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook that judges system descriptions: by the pre-commit framework, and called directly."""
+"""The hook that checks system descriptions: run by the pre-commit framework, and directly."""
 
 from __future__ import annotations
 

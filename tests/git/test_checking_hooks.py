@@ -1,4 +1,4 @@
-"""What the hooks refuse of results, by every verb of Git that brings one in."""
+"""Results that the hooks refuse, with every Git command that brings one in."""
 
 from __future__ import annotations
 

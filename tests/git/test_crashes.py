@@ -1,4 +1,4 @@
-"""Recording processes that die by ``kill -9`` lose nothing that they acknowledged."""
+"""Recording processes killed by ``kill -9`` lose nothing that they acknowledged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One branch that cannot be read is named with the way out; all others go on."""
+"""An unreadable branch is named with a remedy; all others still work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the results repository around a directory, and reading its settings file."""
+"""Finding the results repository above a directory, and reading its settings file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results are written as ordinary files: verified, all or nothing, and never out of their place."""
+"""Export writes verified ordinary files, all or none, and never outside the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is selected is exported, and is as valid as files as it is in Git."""
+"""An exported selection is as valid as the one in Git."""
 
 from __future__ import annotations
 

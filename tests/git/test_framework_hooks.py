@@ -1,4 +1,4 @@
-"""The same hooks under pre-commit and prek, and beside hooks of others."""
+"""The same hooks under pre-commit and prek, and beside other hooks."""
 
 from __future__ import annotations
 

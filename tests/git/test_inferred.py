@@ -1,4 +1,4 @@
-"""Results that follow from runs of another scenario, in the matrix of a round."""
+"""Results inferred from runs of another scenario, in the matrix of a round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interactive results in a repository: read, planned, listed and selected under their own name."""
+"""Interactive results in a repository: read, planned, listed and selected by their own name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plain ``git push`` sends is looked at: every object by its id and kind, and every name."""
+"""A plain ``git push`` is checked: every object by id and kind, and every name."""
 
 from __future__ import annotations
 

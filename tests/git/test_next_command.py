@@ -1,4 +1,4 @@
-"""Following the command that `status` prints always ends, and then everything is done.
+"""Repeating the command that `status` prints always ends, and then everything is done.
 
 Plans, records, commits and matrices are real. Only LoadGen is left out: a run is recorded with the
 requested configuration, and with the framework that is installed at that moment.

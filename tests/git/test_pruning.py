@@ -1,4 +1,4 @@
-"""``git gc --prune=now`` again and again beside a recorder: what is told as recorded exists."""
+"""``git gc --prune=now`` in a loop beside a recorder: acknowledged runs always exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mlrepo prune` removes: probes, failed runs and their full logs; history keeps the runs."""
+"""`mlrepo prune` removes probes, failed runs and their full logs; history keeps the runs."""
 
 from __future__ import annotations
 

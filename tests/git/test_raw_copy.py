@@ -1,4 +1,4 @@
-"""Full logs are backed up and come back: each verified, only what is missing copied."""
+"""Backing up and restoring full logs: each is verified, and only missing ones are copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting full logs that nobody needs, beside those who add some."""
+"""Deleting full logs that are no longer needed, while others are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Full accuracy logs are kept by their SHA-256 and given back verified."""
+"""Full accuracy logs are stored by SHA-256 and verified when read."""
 
 from __future__ import annotations
 

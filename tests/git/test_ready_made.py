@@ -1,4 +1,4 @@
-"""Selecting what another harness made: its bytes, what is valid of it, and where it came from."""
+"""Selecting another harness's results: their bytes, their validity and their origin."""
 
 from __future__ import annotations
 

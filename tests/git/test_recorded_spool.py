@@ -1,4 +1,4 @@
-"""A run that mlrepo 0.1.0 left in its spool is recorded by its successor, or refused in words."""
+"""A run that mlrepo 0.1.0 left in its spool is recorded, or refused with a message."""
 
 from __future__ import annotations
 

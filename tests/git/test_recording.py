@@ -1,4 +1,4 @@
-"""What a record looks like in Git, where branches begin, and how machines share them."""
+"""How a recorded run looks in Git, where branches begin, and how machines share them."""
 
 from __future__ import annotations
 

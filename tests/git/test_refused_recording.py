@@ -1,4 +1,4 @@
-"""What recording refuses, and that nothing is half-written when it fails."""
+"""What recording refuses, and that a failure leaves nothing half-written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment gets another name: its branch, its runs, and what other clones see."""
+"""Renaming an experiment: its branch, its runs, and what other clones see."""
 
 from __future__ import annotations
 

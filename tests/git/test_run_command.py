@@ -1,4 +1,4 @@
-"""`mlrepo run`, `experiment` and `prune` at the command line: what they print and refuse."""
+"""`mlrepo run`, `experiment` and `prune` on the command line: what they print and refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is selected of recorded runs, and that the generated tree is a valid submission."""
+"""Which recorded runs are selected, and that the generated tree is a valid submission."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of the user's work when a run starts, read without touching it."""
+"""The state of the user's working tree when a run starts, read without touching it."""
 
 from __future__ import annotations
 

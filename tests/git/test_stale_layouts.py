@@ -1,4 +1,4 @@
-"""What merges leave: a layout that shows a run which acts of the other side took away."""
+"""After a merge, a layout may still show a run that the other branch withdrew or removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The branch of a submission: its history, its messages, and what is no selection."""
+"""The submission branch: its history, its messages, and commits that are not selections."""
 
 from __future__ import annotations
 

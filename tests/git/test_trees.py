@@ -1,4 +1,4 @@
-"""Working directory, index and commit show the same tree, and nothing leads out of it."""
+"""Working directory, index and commit show the same tree, and no link leads out of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truncating accuracy logs: of any size, in any state, and killed at any step."""
+"""Truncation of accuracy logs of any size, in any state, killed at any step."""
 
 from __future__ import annotations
 

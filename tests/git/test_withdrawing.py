@@ -1,4 +1,4 @@
-"""Withdrawn runs count for nothing, in any clone, until they are restored; nothing is lost."""
+"""Withdrawn runs do not count in any clone until they are restored; nothing is lost."""
 
 from __future__ import annotations
 

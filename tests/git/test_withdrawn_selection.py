@@ -1,4 +1,4 @@
-"""A withdrawn run is never selected, and a selection that holds one does not leave."""
+"""A withdrawn run is never selected, and a selection with one does not leave."""
 
 from __future__ import annotations
 

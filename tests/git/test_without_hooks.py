@@ -1,4 +1,4 @@
-"""No hooks where nobody wants them, and hooks that outlive mlrepo say what to do."""
+"""No hooks where nobody wants them; hooks without mlrepo say what to do."""
 
 from __future__ import annotations
 

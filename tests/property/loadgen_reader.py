@@ -1,4 +1,4 @@
-"""A process that lets the real LoadGen read configurations, for the tests beside this file.
+"""A process in which the real LoadGen reads configurations, for the tests beside this file.
 
 Each line of standard input is JSON ``[text, model, scenario]``; each line of standard output is
 LoadGen's return code and the values of its settings before and after. As in the benchmark

@@ -1,4 +1,4 @@
-"""Batches of any samples are the samples asked for, in the order asked for."""
+"""Batches of any samples contain the requested samples, in the requested order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file of a submission holds, the checker ends with findings, never with a traceback."""
+"""Whatever a submission's file contains, the checker reports findings, never a traceback."""
 
 from __future__ import annotations
 

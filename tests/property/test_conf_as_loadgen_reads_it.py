@@ -1,4 +1,4 @@
-"""What mlrepo accepts as a ``user.conf``, the real LoadGen reads with exactly these values."""
+"""The real LoadGen reads every accepted ``user.conf`` with exactly the same values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time and memory do not grow with a log: gigabytes are streamed through the checker."""
+"""Time and memory do not grow with a log: the checker streams gigabytes."""
 
 from __future__ import annotations
 

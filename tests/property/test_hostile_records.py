@@ -1,4 +1,4 @@
-"""Whatever a stranger's record, trailers or logs hold, every command ends by its own rules."""
+"""Whatever a stranger's record, trailers or logs contain, commands fail by their own rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truncation, the hash line and log parsing hold for any bytes."""
+"""Truncation, the hash line and log parsing work for any bytes."""
 
 from __future__ import annotations
 

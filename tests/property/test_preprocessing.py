@@ -1,4 +1,4 @@
-"""Only what the crop keeps is resized, to the pixels of the whole image resized."""
+"""Resizing only the cropped part gives the same pixels as resizing the whole image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check that remembers gives what a check that does not remember gives, whatever changed."""
+"""Checks with and without remembered verdicts agree, whatever changed."""
 
 from __future__ import annotations
 

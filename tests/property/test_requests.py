@@ -1,4 +1,4 @@
-"""A request, the command that is printed for it, and what the command line makes of that, agree."""
+"""A request and its printed command agree when the command line parses it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a user's files are, with and without a home directory."""
+"""Where the user's files are, with and without a home directory."""
 
 from __future__ import annotations
 

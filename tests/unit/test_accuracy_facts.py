@@ -1,4 +1,4 @@
-"""An accuracy that was not measured on the whole data set, by an accuracy run, is no accuracy."""
+"""An accuracy counts only if an accuracy run measured it on the whole data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""accuracy.txt names one log: what official tools write besides is a warning, two logs are not."""
+"""accuracy.txt names one log: extra output of official tools is a warning, two logs are not."""
 
 from __future__ import annotations
 

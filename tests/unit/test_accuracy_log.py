@@ -1,4 +1,4 @@
-"""The accuracy log: entries, truncation as the rules have it, the hash line."""
+"""The accuracy log: entries, truncation by the rules, and the hash line."""
 
 from __future__ import annotations
 

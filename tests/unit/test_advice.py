@@ -1,4 +1,4 @@
-"""INVALID runs in plain words: the condition, by how much, what to change."""
+"""INVALID runs in plain words: the condition, by how much it failed, and what to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cause of a verdict is what a report says first; what follows from it is said to follow."""
+"""A report names the cause of a verdict first, and says what only follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which findings a changed file answers for."""
+"""Which findings a changed file is responsible for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compliance tests on a real closed result of the corpus, whole and damaged."""
+"""Compliance tests on a real closed result of the corpus, intact and damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in the place of a log or a description is the finding, and the first one."""
+"""A stand-in in place of a log or a description is the first finding."""
 
 from __future__ import annotations
 

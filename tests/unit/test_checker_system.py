@@ -1,4 +1,4 @@
-"""System descriptions: what each round's checker rejects, and what only strict does."""
+"""System descriptions: what each round's checker rejects, and what only strict rejects."""
 
 from __future__ import annotations
 

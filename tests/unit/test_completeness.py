@@ -1,4 +1,4 @@
-"""A detail log has all the lines that LoadGen writes: what is dropped or quoted hides nothing."""
+"""A detail log has all lines that LoadGen writes: missing or quoted lines hide nothing."""
 
 from __future__ import annotations
 

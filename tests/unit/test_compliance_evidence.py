@@ -1,4 +1,4 @@
-"""Strict wants each compliance test to be that test, of this result, with a text that fits it."""
+"""Strict requires that a compliance test is the right one, with this result and its text."""
 
 from __future__ import annotations
 

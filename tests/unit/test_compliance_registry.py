@@ -1,4 +1,4 @@
-"""A compliance test is one module: everything that asks about tests finds it there."""
+"""A compliance test is one module, and everything else finds it there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlrepo.toml`` as it is scaffolded: every comment in it may become a setting."""
+"""The generated ``mlrepo.toml``: every commented line is a valid setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log that LoadGen wrote agrees with itself; one that was edited says so."""
+"""A log that LoadGen wrote is consistent; edits are detected."""
 
 from __future__ import annotations
 

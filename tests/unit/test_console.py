@@ -1,4 +1,4 @@
-"""What a run prints is bounded while it is written: head, tail, and how much there was."""
+"""The output of a run is bounded while it is written: head, tail and total size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run, or a description, that two systems show is warned of at both."""
+"""A run or a description shown by two systems causes a warning at both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System descriptions: the fields of a round, what is open, names of results."""
+"""System descriptions: the fields of a round, open fields, and names of results."""
 
 from __future__ import annotations
 

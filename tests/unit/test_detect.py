@@ -1,4 +1,4 @@
-"""Detecting a machine from the files of another one; what cannot be read is named, not guessed."""
+"""Detecting a machine from recorded files; unreadable facts are named, not guessed."""
 
 from __future__ import annotations
 

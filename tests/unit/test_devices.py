@@ -1,4 +1,4 @@
-"""Where a run was asked to be, and where it really is."""
+"""The device requested for a run, and the one it really used."""
 
 from __future__ import annotations
 

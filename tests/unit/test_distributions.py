@@ -1,4 +1,4 @@
-"""Versions of packages that are installed under another name, in another way, or not at all."""
+"""Versions of packages under another name, installed differently, or not at all."""
 
 from __future__ import annotations
 

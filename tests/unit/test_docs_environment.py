@@ -1,4 +1,4 @@
-"""What the environment can change is documented, and each command has a man page."""
+"""Environment variables are documented, and each command has a man page."""
 
 from __future__ import annotations
 

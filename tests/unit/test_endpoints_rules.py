@@ -1,4 +1,4 @@
-"""Endpoints results as v6.1 published them are valid; what only looks like them is not."""
+"""Endpoints results as published in v6.1 are valid; lookalikes are not."""
 
 from __future__ import annotations
 

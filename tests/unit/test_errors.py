@@ -1,4 +1,4 @@
-"""What mlrepo says of an exception that is somebody else's."""
+"""Messages for exceptions that other code raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long runs take, from what a warm-up measured."""
+"""Estimates of run times from what a warm-up measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of experiments: what is accepted is what Git accepts as a branch."""
+"""Names of experiments: accepted exactly if Git accepts them as a branch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of repositories, which forge one lives on, and what failures of git mean."""
+"""Addresses of repositories, their forges, and the meaning of git's failures."""
 
 from __future__ import annotations
 

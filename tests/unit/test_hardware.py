@@ -1,4 +1,4 @@
-"""Whether a description can be of a machine: hardware, in whatever words, seen in whatever way."""
+"""Whether a description can be of a machine, in different words and views of the hardware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A false number is found where the official checkers stop reading, and where nobody looks."""
+"""False numbers are found where official checkers stop reading, and in unlikely places."""
 
 from __future__ import annotations
 

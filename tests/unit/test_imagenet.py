@@ -1,4 +1,4 @@
-"""ImageNet: images and labels are found or refused by name; pixels are those of the reference."""
+"""ImageNet: images and labels are found or refused by name; pixels equal the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images and labels of ImageNet as they lie on people's disks."""
+"""ImageNet's images and labels in the forms found on people's disks."""
 
 from __future__ import annotations
 

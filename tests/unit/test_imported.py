@@ -1,4 +1,4 @@
-"""What is imported is read as the checker reads it, and never as what it is not."""
+"""Imports are read as the checker reads them, and never as something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Interactive scenario before a run: LoadGen's Server with tighter limits on tokens."""
+"""The Interactive scenario before a run: LoadGen's Server with stricter token latencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on a run, from directories made by hand."""
+"""The verdict on a run, from handmade directories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPUs and memory of this process, from trees of control groups as systems lay them out."""
+"""CPUs and memory of this process, from control-group trees of different systems."""
 
 from __future__ import annotations
 

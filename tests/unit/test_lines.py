@@ -1,4 +1,4 @@
-"""Findings name the line that is wrong, looked up only then."""
+"""Findings name the wrong line, which is only then looked up."""
 
 from __future__ import annotations
 

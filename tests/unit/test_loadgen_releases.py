@@ -1,4 +1,4 @@
-"""Which LoadGen carries the seeds of which round, against the installed one."""
+"""Which LoadGen has the seeds of which round, compared with the installed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stranger's names are text in Markdown, whatever they imitate."""
+"""A stranger's names are plain text in Markdown, whatever they imitate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model is all of its files; its identity changes with each of them."""
+"""A model consists of all its files; its identity changes with each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run loaded is what its record names, or the run fails with the reason."""
+"""A run loads the model that its record names, or fails with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models are fetched whole or not at all, and only models that fit are added."""
+"""Models are downloaded completely or not at all, and only suitable models are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points in time as people give them."""
+"""Points in time in the forms that people write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks of a machine know of each other: other repositories, users, dead ones, liars."""
+"""Benchmarks on a machine detect each other: other repositories and users, dead or lying ones."""
 
 from __future__ import annotations
 

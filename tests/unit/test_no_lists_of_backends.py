@@ -1,4 +1,4 @@
-"""No backend is listed or compared by its name: what it can is asked of it."""
+"""No code lists or compares backends by name: it reads their capabilities."""
 
 from __future__ import annotations
 

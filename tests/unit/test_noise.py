@@ -1,4 +1,4 @@
-"""What disturbs a run: measured on this machine and read from other machines' files."""
+"""Disturbances of a run: measured on this machine and read from other machines' files."""
 
 from __future__ import annotations
 

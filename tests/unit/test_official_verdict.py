@@ -1,6 +1,6 @@
-"""Where the official checkers decide otherwise than one would think: the profile says the same.
+"""The profile ``official`` follows the official checkers where they decide unexpectedly.
 
-Each behaviour was seen on the official checker of the round named; the submissions are our own.
+Each behaviour was observed with the official checker of its round; the submissions are our own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A tree that is judged by the rules of a round that it was not measured for."""
+"""A tree judged by the rules of a different round than it was measured for."""
 
 from __future__ import annotations
 

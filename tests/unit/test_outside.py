@@ -1,4 +1,4 @@
-"""What is said where data that are no part of the project are missing."""
+"""The message if data from outside the project are missing."""
 
 from tests.outside import HOW, MISSING, skipped
 

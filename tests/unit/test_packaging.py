@@ -1,4 +1,4 @@
-"""What `pip install` brings: a room that pyproject.toml forgets works in a checkout alone."""
+"""`pip install` includes every package; a forgotten one would only work in a checkout."""
 
 from __future__ import annotations
 

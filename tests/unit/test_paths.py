@@ -1,4 +1,4 @@
-"""Paths are parsed once; what is accepted is safe in every Git tree and on every system."""
+"""Paths are parsed once; accepted ones are safe in every Git tree and file system."""
 
 from __future__ import annotations
 

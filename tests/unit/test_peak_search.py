@@ -1,4 +1,4 @@
-"""The peak search against systems whose capacity is known."""
+"""The peak search on simulated systems with known capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placement: which runs may stand in the round's layout, and what stands there."""
+"""Placement: which runs are placed in the round's layout, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends and benchmarks of anybody, found through entry points."""
+"""Third-party backends and benchmarks, found through entry points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strict wants the power of the whole run, each second, from files that say something."""
+"""Strict requires power samples of the whole run, each second, with real content."""
 
 from __future__ import annotations
 

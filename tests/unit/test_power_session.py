@@ -1,4 +1,4 @@
-"""The files of a power measurement are held against what its session recorded."""
+"""The files of a power measurement are compared with what its session recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users of the CK automation type is understood, or answered with what to type."""
+"""CK commands are understood, or answered with the command to type."""
 
 from __future__ import annotations
 

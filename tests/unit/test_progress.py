@@ -1,4 +1,4 @@
-"""How long a run takes and why, and the line that shows it."""
+"""How long a run takes and why, and the progress line."""
 
 from __future__ import annotations
 

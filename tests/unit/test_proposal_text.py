@@ -1,4 +1,4 @@
-"""What a pull request says, also of very many results, and how people's words in it are kept."""
+"""The text of a pull request, also with very many results, keeps what people wrote in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A quantized model computes in int8 what the original computes, and says how it was made."""
+"""A quantized model computes in int8 what the original computes, and documents how it was made."""
 
 from __future__ import annotations
 

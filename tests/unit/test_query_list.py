@@ -1,4 +1,4 @@
-"""What LoadGen's list of queries holds and takes, against the installed LoadGen."""
+"""The content and the cost of LoadGen's query list, compared with the installed LoadGen."""
 
 from __future__ import annotations
 

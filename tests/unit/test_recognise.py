@@ -1,4 +1,4 @@
-"""A result is known by its content; what only speaks of results is none."""
+"""Results are recognized by content; texts about results are not results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``run.json`` is the truth about a run: written and read without loss."""
+"""``run.json`` is written and read without loss."""
 
 from __future__ import annotations
 

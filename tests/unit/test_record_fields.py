@@ -1,4 +1,4 @@
-"""Every value that comes from others is named, with where it ends."""
+"""Every value that comes from others is listed, with where it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that mlrepo 0.1.0 wrote are read for ever, with nothing lost."""
+"""Records written by mlrepo 0.1.0 can still be read without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing secret and nobody's name gets into what is recorded."""
+"""No secret and no personal name gets into what is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One report in five formats: each is well formed whatever stands in names and texts."""
+"""One report in five formats, each well-formed whatever names and texts contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that repeat a run, of this mlrepo or of a published result, are commands of ours."""
+"""Commands that repeat a run, recorded here or published, are valid commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user asks of a run, turned into LoadGen's settings."""
+"""A user's request for a run, turned into LoadGen's settings."""
 
 from __future__ import annotations
 

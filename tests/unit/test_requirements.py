@@ -1,4 +1,4 @@
-"""What `bench prereq` installs is what the extras say, and its check is right."""
+"""What `bench prereq` installs matches the extras, and its check is correct."""
 
 from __future__ import annotations
 

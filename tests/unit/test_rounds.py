@@ -1,4 +1,4 @@
-"""Rounds as data: layouts, names, units of all of them."""
+"""Rounds as data: layouts, names and units of all rounds."""
 
 from __future__ import annotations
 

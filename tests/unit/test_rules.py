@@ -1,4 +1,4 @@
-"""The catalogue of rules is complete, and says why strict is stricter."""
+"""The rule catalogue is complete, and explains where strict is stricter."""
 
 from __future__ import annotations
 

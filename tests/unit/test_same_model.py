@@ -1,4 +1,4 @@
-"""The model of a record is found by its digest, whatever mlrepo wrote the record."""
+"""A record's model is found by its digest, whatever version wrote the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The query sample library: views where samples lie together, gathers where they do not."""
+"""The query sample library: views of contiguous samples, gathered copies of others."""
 
 from __future__ import annotations
 

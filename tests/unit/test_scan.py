@@ -1,4 +1,4 @@
-"""Scanning a detail log gives what parsing each of its lines gives, and never raises."""
+"""Scanning a detail log equals parsing each of its lines, and never raises."""
 
 from __future__ import annotations
 

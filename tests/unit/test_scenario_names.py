@@ -1,7 +1,7 @@
-"""No scenario is compared by its name outside of the table of scenarios.
+"""No scenario is compared by name outside the table of scenarios.
 
-What differs between scenarios is asked of :mod:`mlrepo.scenarios`, so that a further one is a row
-there. The checkers' own bugs go by names: the modules that replay them are listed with a reason.
+:mod:`mlrepo.scenarios` has the differences between scenarios, so that a new one is a row there.
+The checkers' own bugs depend on names: the modules that replay them are listed with a reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What others wrote is shown on a terminal and never steers it."""
+"""Texts of others are shown on a terminal but never control it."""
 
 from __future__ import annotations
 

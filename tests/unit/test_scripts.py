@@ -1,4 +1,4 @@
-"""Scripts of profiles: what is trusted runs, what is not does not, and it is undone in any case."""
+"""Profile scripts: trusted ones run, others do not, and their effect is always undone."""
 
 from __future__ import annotations
 

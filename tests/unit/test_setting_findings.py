@@ -1,4 +1,4 @@
-"""Strict finds settings that no result has in the detail log of anybody's run."""
+"""Strict finds settings that a result must not have, in any run's detail log."""
 
 from __future__ import annotations
 

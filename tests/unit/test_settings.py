@@ -1,4 +1,4 @@
-"""Settings resolve in a fixed order, and each value knows where it came from."""
+"""Settings resolve in a fixed order, and each value has its origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that are shown can be pasted, whatever their words hold."""
+"""Printed commands can be pasted, whatever their words contain."""
 
 from __future__ import annotations
 

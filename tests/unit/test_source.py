@@ -1,4 +1,4 @@
-"""What CONTRIBUTING asks of the source as a whole."""
+"""What CONTRIBUTING requires of the source as a whole."""
 
 from __future__ import annotations
 

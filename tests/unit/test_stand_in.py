@@ -1,4 +1,4 @@
-"""What lies in the place of a file is recognised by its first bytes, and a real file never is."""
+"""A stand-in for a file is recognized by its first bytes, and a real file never is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store takes in all files of a model, or none; a linked model stays what it was."""
+"""The store adds all files of a model or none; a linked model stays unchanged."""
 
 from __future__ import annotations
 

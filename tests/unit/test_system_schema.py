@@ -1,4 +1,4 @@
-"""Descriptions judged by their round: what the official checker rejects, and what is only wrong."""
+"""Descriptions judged by their round: what its official checker rejects, and other errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables fit the terminal: what matters least goes first, and no number is ever cut."""
+"""Tables fit the terminal: the least important columns go first, and no number is cut."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where the round's official checker ends with a traceback, ours says so, and of what.
+"""Where the round's official checker ends with a traceback, ours says so, and why.
 
-What each of them does was seen by running it on these very trees: `benchmarks/official_crashes.py`
-breaks thousands of files, fields, lines and names and compares the checker's end with ours. One
-that dies gives no verdict for anybody.
+The official checkers' behaviour was observed on these trees: `benchmarks/official_crashes.py`
+breaks thousands of files, fields, lines and names and compares the outcome with our forecast. A
+checker that crashes gives nobody a verdict.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run's commit message: a line for people, trailers as the search index."""
+"""A run's commit message: a line for people, and trailers as the search index."""
 
 from __future__ import annotations
 

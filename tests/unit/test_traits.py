@@ -1,4 +1,4 @@
-"""A round is data with named traits: they are typed, complete, and the only thing that is asked."""
+"""Rounds are data with named traits, which are typed, complete and the only thing code reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of files and directories: what the round, another file system and other tools forbid."""
+"""File and directory names that the round, other file systems or other tools forbid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tuning tries, chooses and remembers."""
+"""What tuning tries, chooses and stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that tuning found come with a repository, so their form is checked."""
+"""Tuned settings come with a repository, so their form is checked."""
 
 from __future__ import annotations
 

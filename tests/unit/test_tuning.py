@@ -1,4 +1,4 @@
-"""Platform profiles on a tree of the kernel's files: applied, verified, restored, recovered."""
+"""Platform profiles on a tree of kernel files: applied, verified, restored, recovered."""
 
 from __future__ import annotations
 

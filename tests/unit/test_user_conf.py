@@ -1,4 +1,4 @@
-"""``user.conf``: accepted is only what LoadGen reads as it stands."""
+"""``user.conf``: only what LoadGen reads as written is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each line of a ``user.conf`` has an effect, or a note with its number."""
+"""Each line of a ``user.conf`` has an effect, or a note with its line number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The warm-up: batch sizes that pay, and LoadGen settings that the user left open."""
+"""The warm-up: worthwhile batch sizes, and LoadGen settings that the user left open."""
 
 from __future__ import annotations
 

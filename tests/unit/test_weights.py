@@ -1,4 +1,4 @@
-"""What the weights of a model are is read from its layers, in whatever way they are written."""
+"""The types of a model's weights are read from its layers, in all forms in which they occur."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz
     python tests/data/github/cut.py package > tests/data/github/openapi.json
 
-Kept are the operations below and every component they refer to; texts and examples go.
+The operations below and the components they refer to are kept; texts and examples are removed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The journeys of four users, which are their guides: each guide is the script of its journey.
+"""The journeys of four users: each guide in the documentation is the script of a journey.
 
-``python -m tests.e2e.journeys`` prints their transcripts; ``test_journeys.py`` holds how many
-commands lead to the goal, and that no error message is met on the way.
+``python -m tests.e2e.journeys`` prints their transcripts; ``test_journeys.py`` checks how many
+commands lead to the goal, and that none of them ends in an error message.
 """
 
 from __future__ import annotations

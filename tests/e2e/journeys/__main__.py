@@ -1,4 +1,4 @@
-"""Print the transcripts of the four journeys, and what they took."""
+"""Print the transcripts of the four journeys, and their costs."""
 
 from __future__ import annotations
 

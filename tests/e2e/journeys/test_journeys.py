@@ -1,4 +1,4 @@
-"""The guides lead to their goals: every command in them runs, and few are needed."""
+"""The guides reach their goals: every command in them runs, and few are needed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A wall clock that jumps: its offset in seconds stands in the file that MLREPO_TEST_CLOCK names.
+"""A wall clock that jumps by the seconds in the file that MLREPO_TEST_CLOCK names.
 
-Python imports this module at its start. Without the variable it does nothing.
+Python imports this module at startup. Without the variable it does nothing.
 """
 
 from __future__ import annotations

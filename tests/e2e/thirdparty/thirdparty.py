@@ -1,7 +1,7 @@
-"""Backends and workloads of a third party, found through the entry points of its own package.
+"""Third-party backends and workloads, found through the entry points of their own package.
 
-They stand in for what happens on other people's machines: a backend that hangs, raises, dies or
-talks too much, and a data set that is damaged.
+They imitate what happens on other people's machines: a backend that hangs, raises, crashes or
+prints too much, and a damaged data set.
 """
 
 from __future__ import annotations
