@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from mlrepo.limits import usable_cpus
-from mlrepo.record import HostFacts, RunRecord
 from mlrepo.rounds.system_schema import coerced_count
 from mlrepo.systems.accelerators import accelerator_facts
 from mlrepo.systems.agreement import FieldMismatch, is_nothing
@@ -24,6 +24,9 @@ from mlrepo.systems.memory import memory_facts
 from mlrepo.systems.processor_names import can_be_one, hides_model, too_new_for
 from mlrepo.systems.processors import processor_facts
 from mlrepo.systems.software import software_facts
+
+if TYPE_CHECKING:
+    from mlrepo.record import HostFacts, RunRecord
 
 _PROCESSOR = "host_processor_model_name"
 # The smallest share of installed memory that is usable: firmware, integrated graphics and a crash
