@@ -1,17 +1,17 @@
 """Compare our verdicts on a published tree with those of the round's official checker.
 
-The official checker runs here as its authors released it (or its saved log and ``summary.csv`` are
-given); it counts errors in the order in which the file system lists directories, so here it gets
-them sorted, and its ``errors`` column does not depend on the disk. Then, for each result directory,
-in the profile ``official``:
+The official checker runs unchanged (or its saved log and ``summary.csv`` are given). It counts
+errors in the order in which the file system lists directories, so directory listings are sorted
+here, and its ``errors`` column does not depend on the disk. Compared are, for each result
+directory, in the profile ``official``:
 
 * the verdict: valid or not;
 * each row of ``summary.csv``, column by column as printed.
 
-A disagreement is printed with what each of the two says; the last lines count them.
+A disagreement is printed with both verdicts; the last lines count the disagreements.
 
-A checker that dies gives no verdict at all. With ``--each-submitter`` it is run for each one alone,
-and only those that it dies of are left out.
+A checker that crashes gives no verdict at all. With ``--each-submitter`` it is run for each
+submitter alone, and only those on which it crashes are left out.
 
 Usage::
 
@@ -65,7 +65,7 @@ else:
 """
 _DEPTH = 6  # division/submitter/results/system/benchmark/scenario
 
-# A published repository holds files in its root at which the checkers of v3.1 to v5.1 stop.
+# Published repositories have files in their root that make the checkers of v3.1 to v5.1 stop.
 _IGNORE_ROOT = "--skip-extra-files-in-root-check"
 
 Rows = dict[str, list[tuple[str, ...]]]
@@ -122,7 +122,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
 def _run_official(
     options: argparse.Namespace, extra: Sequence[str], log: Path, table: Path
 ) -> set[str]:
-    """Run the official checker; return the submitters that it dies of, each run alone."""
+    """Run the official checker; return the submitters on which it crashes when run alone."""
     if not options.each_submitter:
         _run_once(options, extra, log, table)
         return set()
@@ -163,7 +163,7 @@ def _run_once(options: argparse.Namespace, extra: Sequence[str], log: Path, tabl
 
 
 def _official_verdicts(log: Path) -> dict[str, bool]:
-    """Return what the official checker says of each result directory."""
+    """Return the official checker's verdict on each result directory."""
     verdicts: dict[str, bool] = {}
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         found = _LINE.search(line)
@@ -173,7 +173,7 @@ def _official_verdicts(log: Path) -> dict[str, bool]:
 
 
 def _official_rows(table: Path) -> tuple[list[str], Rows]:
-    """Return the header and the rows by location; a row that its own quoting broke is left out."""
+    """Return the header and the rows by location, without rows that their quoting broke."""
     with table.open(encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -203,7 +203,7 @@ class _WithoutRootFiles:
         return getattr(self._tree, name)
 
     def entries(self, path: str) -> Sequence[Entry]:
-        """Return the entries of a directory; of the root, those that are no files."""
+        """Return the entries of a directory; in the root, all but plain files."""
         found = self._tree.entries(path)
         return found if path else [entry for entry in found if entry.kind is not Kind.FILE]
 
@@ -215,8 +215,8 @@ def _compare_verdicts(report: Report, official: dict[str, bool]) -> int:
         theirs = official.get(path)
         result = ours.get(path)
         if result is None and theirs is False:
-            continue  # an entry for a directory that holds no result
-        # A result whose system or model is refused has no line of its own.
+            continue  # an entry for a directory without a result
+        # A result whose system or model is refused has no separate line.
         if (result.official if result is not None else None) == bool(theirs):
             continue
         wrong += 1

@@ -1,8 +1,8 @@
 """What the backends cost and gain: LoadGen against bare loops, precisions, tuning, preparation.
 
-Each figure is a ratio of things that take turns in one run, and the median over the turns is
-quoted; beside it stands the ratio of the CPU time that was used, which other processes disturb
-less. Everything runs on models made here: ResNet-50 with random weights, EfficientNet-Lite0.
+Each figure is a ratio of measurements that alternate in one run; the median is printed, beside the
+ratio of CPU times, which other processes disturb less. Everything runs on models made here:
+ResNet-50 with random weights, and EfficientNet-Lite0.
 
 Usage::
 
@@ -51,7 +51,7 @@ _WORKLOAD = "resnet50-random"
 
 
 def model_files(home: Path, benchmark: str, *, int8: bool) -> dict[str, Path]:
-    """Return the files of a benchmark's model by precision; they are made where missing."""
+    """Return the files of a benchmark's model by precision; create missing ones."""
     store = ModelStore(home)
     base = store.require(store.find(benchmark))
     files = {"fp32": base.path}
@@ -126,7 +126,7 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
             rows: list[float] = []
 
             def one(spec: ProbeSpec = spec, rows: list[float] = rows) -> str:
-                # A process of its own for each round: only what has ended is known as ours.
+                # A separate process per round: CPU time counts as ours only when it has ended.
                 with probes([spec], os.environ) as (process,):
                     bare = process.ask("measure", batch=spec.batch, seconds=options.seconds)["rate"]
                 conf = {
@@ -154,13 +154,13 @@ def speed(options: argparse.Namespace, home: Path) -> None:
     }
     for name in ("tvm-onnx", "tvm-pytorch"):
         tuned = specs.get(f"{name} fp32")
-        if tuned is not None:  # the database of tiles lies beside the compiled models
+        if tuned is not None:  # the database of tiles is beside the compiled models
             specs[f"{name} fp32 untuned"] = replace(tuned, cache=str(home / "untuned"))
     wall: dict[str, list[float]] = {name: [] for name in specs}
     cpu: dict[str, list[float]] = {name: [] for name in specs}
     for _ in range(options.rounds):
         for name, spec in specs.items():
-            # Each alone: beside others that are loaded, the later ones can be a tenth slower here.
+            # Each alone: beside other loaded ones, later ones can be a tenth slower here.
             with probes([spec], os.environ) as (process,):
                 process.ask("measure", batch=spec.batch, seconds=options.turn / 4)
                 before = cpu_seconds(process.pid)
@@ -181,7 +181,7 @@ def speed(options: argparse.Namespace, home: Path) -> None:
 
 
 def compile_times(options: argparse.Namespace, home: Path) -> None:
-    """Print the time from a model file to something that runs: cold, and from the cache."""
+    """Print the time from a model file to a runnable model: cold, and from the cache."""
     files = model_files(home, options.model, int8=False)
     script = (
         "import json, os, sys, time; from pathlib import Path;"
@@ -208,7 +208,7 @@ def compile_times(options: argparse.Namespace, home: Path) -> None:
 
 
 def prepare(options: argparse.Namespace, home: Path) -> None:
-    """Print the CPU time of preparing an image ÷ the reference's steps, for each way."""
+    """Print the CPU time of preparing an image ÷ the reference's, for each preprocessing."""
     import cv2
     import numpy as np
 
@@ -266,7 +266,7 @@ def _cpu(function: Callable[[], None]) -> float:
 
 
 def ways(backends: str) -> list[tuple[str, str]]:
-    """Return backends, named with commas between them, and precisions, onnx first."""
+    """Return pairs of backend and precision for comma-separated backends, onnx first."""
     names = ["onnx", *(name for name in backends.split(",") if name != "onnx")]
     return [
         (name, precision)
@@ -278,7 +278,7 @@ def ways(backends: str) -> list[tuple[str, str]]:
 def make_spec(
     options: argparse.Namespace, home: Path, name: str, precision: str, files: Mapping[str, Path]
 ) -> ProbeSpec:
-    """Return how a backend runs the model of a precision; other than int8 is that of fp32."""
+    """Return how a backend runs the model; precisions other than int8 use the fp32 file."""
     model = files["int8" if precision == "int8" else "fp32"]
     return ProbeSpec(
         _WORKLOAD,

@@ -1,11 +1,10 @@
 """Measure ``mlrepo check`` beside the round's official checker on a published tree.
 
-The two run in turn on the same files, so that a noisy machine is equally noisy for both: pinned to
-one processor with one worker, then free with one worker for each processor. Neither keeps anything
-from run to run. Then, in a Git repository made of the same files: a check of the directory and one
-of the index when nothing changed, and one of the index after one file of one result changed. All
-times are those of whole processes. Memory is the sum over all processes at once of what each holds
-alone and its share of what several hold.
+The two alternate on the same files, so that noise affects both equally: pinned to one processor
+with one worker, then unpinned with one worker per processor. Neither keeps anything between runs.
+Then, in a Git repository with the same files: a check of the directory and of the index with no
+changes, and of the index after one file of a result changed. All times are of whole processes.
+Memory is the sum of the proportional set sizes (PSS) of all processes at the same moment.
 
 Usage::
 
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-# The byte code is compiled once, as it is for users.
+# Byte code is compiled once, as for users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _MLREPO = str(Path(sys.executable).with_name("mlrepo"))
 
@@ -78,7 +77,7 @@ def _remembering(tree: Path, check: Sequence[str], root: Path, runs: int) -> Non
     git = ["git", "-C", str(root), "-c", "user.name=Bench", "-c", "user.email=bench@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "Add the tree"]):
         subprocess.run([*git, *command], check=True)
-    time.sleep(2.5)  # what changed in the last two seconds is not remembered
+    time.sleep(2.5)  # files changed in the last two seconds are not cached
     directory = [*check, str(root)]
     index = [_MLREPO, "-C", str(root), *check[1:], "--staged"]
     first, staged = _seconds(directory), _seconds(index)

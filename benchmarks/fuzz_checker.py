@@ -1,7 +1,7 @@
 """Break a valid submission in thousands of ways and see that the checker never ends in a traceback.
 
 Each tree is the valid submission of a round with one to three files broken (tests/corruptions.py).
-After each check the broken files are put back. A failure is printed with the seed that repeats it.
+After each check the broken files are restored. A failure is printed with the seed to repeat it.
 
 Usage: ``python -m benchmarks.fuzz_checker [--trees 20000] [--seed 0]`` (`make fuzz`)
 """
@@ -59,7 +59,7 @@ def _written(root: Path, name: str) -> dict[Path, bytes]:
 
 
 def _broken(scratch: Path, files: dict[str, dict[Path, bytes]], rng: random.Random) -> bool:
-    """Break files, check, render in a format, mend; return whether strict rejects the tree."""
+    """Break files, check, render, restore; return whether strict rejects the tree."""
     name = rng.choice(_ROUNDS)
     chosen = rng.sample(sorted(files[name]), rng.randint(1, 3))
     before = {path.parent: {entry.name for entry in path.parent.iterdir()} for path in chosen}

@@ -1,8 +1,8 @@
 """What the harness costs: LoadGen with our system under test against bare loops and a peer.
 
 Each figure is a ratio (or difference) measured in one interleaved run: bare loop, ours and, with
-``--inference CHECKOUT``, MLCommons' Python reference harness take turns, each in a process of its
-own, and the median over the rounds is quoted. A round during which other processes used more than
+``--inference CHECKOUT``, MLCommons' Python reference harness alternate, each in its own process,
+and the median over the rounds is printed. A round during which other processes used more than
 ``--foreign`` of the CPU time (default 5 %) is shown but not counted.
 
 Usage::
@@ -42,7 +42,7 @@ _SHAPE = (3, 224, 224)
 
 @dataclass(frozen=True)
 class RandomImages:
-    """Noise images of ImageNet's shape: enough of them that they do not stay in the cache."""
+    """Noise images of ImageNet's shape, too many to stay in the CPU's cache."""
 
     @property
     def total(self) -> int:
@@ -56,7 +56,7 @@ class RandomImages:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """No image shows anything."""
+        """Dummy labels: the images show nothing."""
         return np.zeros(_IMAGES, np.int64)
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -66,7 +66,7 @@ class RandomImages:
         return np.ascontiguousarray(images[np.asarray(indices)])
 
     def describe(self) -> Mapping[str, Any]:
-        """Say what it is."""
+        """Return facts about the images."""
         return {"name": "noise", "samples": _IMAGES, "fingerprint": ""}
 
 
@@ -165,7 +165,7 @@ def ours(
     options: Mapping[str, str] | None = None,
     backend: str = "onnx",
 ) -> dict[str, Any]:
-    """Return the numeric results of LoadGen's detail log through the harness."""
+    """Run LoadGen through the harness; return the numeric results in its detail log."""
     from mlrepo.logs.detail import parse_detail
 
     with tempfile.TemporaryDirectory() as name:
@@ -185,7 +185,7 @@ def ours(
 
 
 def foreign_cpu(measure: Callable[[], None]) -> float:
-    """Run ``measure`` and return the share of CPU time that other processes used meanwhile."""
+    """Run ``measure`` and return the share of CPU time used by other processes."""
 
     def busy() -> tuple[int, int]:
         fields = [int(x) for x in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
@@ -203,7 +203,7 @@ def foreign_cpu(measure: Callable[[], None]) -> float:
 
 
 def quiet_rounds(options: argparse.Namespace, one: Callable[[], str], rows: list[Any]) -> None:
-    """Run ``one``, which adds a row and returns its text, until enough rounds were quiet."""
+    """Repeat ``one``, which adds a row and returns its text, for the needed quiet rounds."""
     counted = 0
     for number in range(4 * options.rounds):
         shown: list[str] = []
@@ -221,7 +221,7 @@ def quiet_rounds(options: argparse.Namespace, one: Callable[[], str], rows: list
 
 
 def offline(options: argparse.Namespace, model: Path) -> None:
-    """Print Offline throughput of ours ÷ bare, and ÷ the reference when there is one."""
+    """Print our Offline throughput ÷ the bare loop's, and ÷ the reference's if given."""
     rows: list[tuple[float, ...]] = []
     threads = len(os.sched_getaffinity(0))
     pilot = bare(model, options.batch, threads, 5)["rate"]
@@ -231,7 +231,7 @@ def offline(options: argparse.Namespace, model: Path) -> None:
         loop = bare(model, options.batch, threads, options.seconds)["rate"]
         conf = {"min_duration": options.seconds * 1e3, "target_qps": pilot / 1.1}
         conf["min_query_count"] = 1
-        # As `mlrepo bench tune` finds it: with more streams, each has its share of a batch.
+        # As `mlrepo bench tune` does: with several streams, each gets a share of a batch.
         more = {"streams": str(options.streams)} if options.streams > 1 else {}
         batch = options.batch * options.streams
         result = ours(model, "Offline", batch, threads, conf, more, options.backend)
@@ -343,7 +343,7 @@ def main() -> None:
     from mlrepo.workloads.resnet50 import write_resnet50
 
     with tempfile.TemporaryDirectory() as directory:
-        # The reference asks for an ArgMax output; both harnesses get the same file.
+        # The reference needs an ArgMax output; both harnesses get the same file.
         model = write_resnet50(Path(directory) / "resnet50.onnx", argmax=bool(options.inference))
         {"offline": offline, "single-stream": single_stream}[options.figure](options, model)
 

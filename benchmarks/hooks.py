@@ -1,11 +1,11 @@
 """Measure what the commit hooks cost, and truncation beside ``sha256sum``.
 
-A repository of ``--files`` files in the layout of the published results is made, and in it a valid
-submission of v6.1. One file is changed and committed in turn with the hooks and with
-``--no-verify``, so that a noisy machine is equally noisy for both; the difference of each pair is
-taken, and the median and the least of the differences are printed. "result" changes the detail log
-of a result, which is judged whole; "run" a file below runs/; "text" the README of the repository.
-CPU seconds are those of all processes of the commit; starting Python alone is printed beside them.
+The repository has ``--files`` files in the layout of the published results, and a valid submission
+of v6.1. One file is changed and committed, alternately with the hooks and with ``--no-verify``, so
+that noise affects both equally; the median and the minimum of the pairs' differences are printed.
+"result" changes the detail log of a result, all of which is judged; "run" a file below runs/;
+"text" the README of the repository. CPU seconds are those of all processes of the commit; those of
+starting Python alone are printed beside them.
 
 Truncation of a log of ``--size`` MiB is timed beside ``sha256sum`` of the same file, each in a
 process of its own, with its peak memory.
@@ -87,7 +87,7 @@ def _commits(root: Path, files: int, commits: int) -> None:
                 verify = () if hooks else ("--no-verify",)
                 costs[hooks] = _cost(("git", "commit", "--quiet", "-m", "x", *verify), root)
             pairs.append((costs[True], costs[False]))
-        pairs = pairs[1:]  # the first commit of a kind compiles what is not compiled yet
+        pairs = pairs[1:]  # the first commit of a kind compiles byte code
         wall = sorted(1000 * (hooked.wall - bare.wall) for hooked, bare in pairs)
         cpu = sorted(1000 * (hooked.cpu - bare.cpu) for hooked, bare in pairs)
         print(

@@ -1,6 +1,6 @@
-"""What each backend understands: generated models through the harness, against ONNX Runtime.
+"""What each backend supports: generated models through the harness, against ONNX Runtime.
 
-Each cell is an accuracy run of LoadGen over 8 samples in a process of its own, whose log holds all
+Each cell is an accuracy run of LoadGen over 8 samples in a separate process, whose log has all
 scores. The reference is ONNX Runtime without any optimization, batch by batch. A cell is
 
 - *equal*: no score is further away than the bound of the model's precision;
@@ -14,9 +14,9 @@ Usage::
                                 [--agreement-check] [--timeout 300] [--markdown] [--keep DIR]
                                 [--list] [--merge JSON …]
 
-``--only`` takes models whose names hold one of the texts. Without ``--agreement-check``, what the
-backends do by themselves is seen; with it, what a user gets: what differs is refused. The exit code
-is 1 where a cell is wrong, hangs or crashes.
+``--only`` takes models whose names contain one of the texts. Without ``--agreement-check``, the
+table shows what the backends do by themselves; with it, what users get: differing models are
+refused. The exit code is 1 if a cell is wrong, hangs or crashes.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ BACKENDS = ("onnx", "openvino", "pytorch", "tvm-onnx", "tvm-pytorch")
 EQUAL, REFUSED, WRONG, HANG, CRASH = "equal", "refused", "wrong", "hang", "crash"
 _KINDS = (EQUAL, REFUSED, WRONG, HANG, CRASH)
 SAMPLES = 8
-# How much of a reason the table shows.
+# Characters of a reason that the table shows.
 _LONGEST = 220
-# Frameworks that a backend's server imports once, before it makes a process per cell.
+# Frameworks that a backend's server imports once, before it forks a process per cell.
 _FRAMEWORKS = {
     "onnx": ("onnxruntime",),
     "openvino": ("openvino",),
@@ -63,7 +63,7 @@ _FRAMEWORKS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What a backend did with a model, why, and in how many seconds."""
+    """What a backend did with a model, why, and how many seconds it took."""
 
     model: str
     backend: str
@@ -105,14 +105,14 @@ class _Images:
 
 
 def all_scores(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the first output as one response per sample that holds all of its numbers."""
+    """Return the first output as one response per sample with all of its numbers."""
     scores = np.asarray(outputs[0])
     flat = np.ascontiguousarray(scores.reshape(len(scores), -1), np.float32)
     return flat.view([("scores", "<f4", (flat.shape[1],))])[:, 0]
 
 
 def run_cell(backend_name: str, directory: Path) -> None:
-    """In a process of its own: one accuracy run through the harness, logged in ``directory``."""
+    """In a child process: one accuracy run through the harness, logged in ``directory``."""
     from mlrepo.harness.events import Reporter
     from mlrepo.harness.execution import execute
     from mlrepo.harness.spec import RunSpec
@@ -167,7 +167,7 @@ def serve(backend: str) -> None:
 
 
 def _in_process(backend: str, directory: Path, seconds: float) -> int | None:
-    """Return the exit status of a cell's process; None when it was still running at the end."""
+    """Return the exit status of a cell's process; None if it was still running at the end."""
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -201,7 +201,7 @@ class Server:
         )
 
     def run(self, model: GeneratedModel, path: Path, directory: Path) -> Cell:
-        """Run one cell in ``directory`` and judge what it left there."""
+        """Run one cell in ``directory`` and judge its files."""
         assert self._process.stdin and self._process.stdout
         directory.mkdir()
         images = model.images(SAMPLES)
@@ -234,7 +234,7 @@ def judge(
     directory: Path,
     status: int | None,
 ) -> tuple[str, str]:
-    """Return what a cell is, and why, from the files of its run."""
+    """Return the outcome of a cell, and why, from the files of its run."""
     from mlrepo.harness.spec import read_events
 
     if status is None:
@@ -270,7 +270,7 @@ def _compared(
 
 
 def measure(options: argparse.Namespace, home: Path) -> Iterator[Cell]:
-    """Yield the cells that were asked for, model by model."""
+    """Yield the requested cells, model by model."""
     servers = [Server(name, options) for name in options.backend]
     try:
         for number, model in enumerate(chosen_models(options.only)):
@@ -291,7 +291,7 @@ def measure(options: argparse.Namespace, home: Path) -> Iterator[Cell]:
 
 
 def chosen_models(only: Sequence[str]) -> Iterator[GeneratedModel]:
-    """Yield the models whose names hold one of the texts; all where there is none."""
+    """Yield the models whose names contain one of the texts; all if there are no texts."""
     for model in all_models():
         if not only or any(text.lower() in model.name.lower() for text in only):
             yield model
@@ -332,7 +332,7 @@ def _row(first: str, rest: Sequence[str]) -> list[str]:
 
 
 def summary(cells: Iterable[Cell], backends: Sequence[str]) -> str:
-    """Return how many cells of each kind a backend has, one line each."""
+    """Return how many cells of each kind each backend has, one line per backend."""
     counts = Counter((cell.backend, cell.outcome) for cell in cells)
     head = f"{'backend':<12}" + "".join(f"{kind:>9}" for kind in _KINDS)
     rows = (f"{name:<12}" + "".join(f"{counts[name, k]:>9}" for k in _KINDS) for name in backends)
@@ -344,7 +344,7 @@ def _texts(text: str) -> list[str]:
 
 
 def main() -> int:
-    """Print the table; return 1 where a cell is wrong, hangs or crashes."""
+    """Print the table; return 1 if a cell is wrong, hangs or crashes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
     parser.add_argument("--only", type=_texts, default=[])
     parser.add_argument("--backend", type=lambda text: text.split(","), default=list(BACKENDS))
@@ -364,7 +364,7 @@ def main() -> int:
         print("\n".join(model.name for model in chosen_models(options.only)))
         return 0
     if options.merge:
-        # Of a cell that several files hold, the last one counts.
+        # If several files have the same cell, the last one counts.
         read = (Cell(**c) for path in options.merge for c in json.loads(path.read_text()))
         cells = list({(cell.model, cell.backend): cell for cell in read}.values())
         print(markdown(cells, options.backend))

@@ -1,15 +1,15 @@
-"""Break one file of a small submission at a time: does the official checker die where we say so?
+"""Break one file of a small submission at a time: does the official checker crash as we predict?
 
 Each tree is the valid submission of a round (tests/submissions.py) with one file, field, log line,
-name or directory changed. The round's official checker judges it in a process of its own; a
-traceback that the profile ``official`` does not foresee (MISSED), one that it foresees in vain
-(FALSE) and another verdict on the whole tree (VERDICT) are printed by kind, with the changes that
-show them.
+name or directory changed. The round's official checker judges it in a separate process. A
+traceback that the profile ``official`` does not predict (MISSED), one that it predicts wrongly
+(FALSE) and a different verdict on the whole tree (VERDICT) are printed by kind, with the changes
+that cause them.
 
-The checker is the script of its round with its repository around it, as a clone of
-mlcommons/inference has it: ``tools/submission/submission_checker.py`` (``submission-checker.py`` up
-to v4.0), and ``tools/submission/submission_checker/main.py`` from v6.0 on. It needs numpy, and
-from v6.0 on pandas.
+The checker is the round's script inside a clone of mlcommons/inference:
+``tools/submission/submission_checker.py`` (``submission-checker.py`` up to v4.0), and
+``tools/submission/submission_checker/main.py`` since v6.0. It needs numpy, and since v6.0 also
+pandas.
 
 Usage: ``python -m benchmarks.official_crashes v5.1 CHECKER [--every 20] [--only REGEX]``
 
@@ -43,7 +43,7 @@ from tests.submissions import write_submission
 Change = Callable[[Path], None]
 Bytes = Iterator[tuple[str, bytes]]
 _SHOWN = 4  # changes of each kind of difference
-# What the other scenarios and files repeat; --skip '' breaks them too.
+# Files whose cases other scenarios or files already cover; --skip '' breaks them too.
 _REPEATED = (
     r"(MultiStream|SingleStream)/.*|TEST0[45].*/(mlperf_log_detail.txt [a-z_]*[=:]"
     r"|mlperf_log_summary)|mlperf_log_(accuracy|summary)|calibration|code/.*README"
@@ -162,7 +162,7 @@ _NAMES = (
 
 
 class Outcome(NamedTuple):
-    """What an official checker did: how it died, or an empty text; and whether all was valid."""
+    """What an official checker did: how it crashed, or ''; and whether everything was valid."""
 
     death: str
     valid: bool
@@ -206,7 +206,7 @@ def main() -> int:
 
 
 def _difference(tree: Path, round_: Round, theirs: Outcome) -> str:
-    """Return in what our forecast differs from what the official checker did; '' if it does not."""
+    """Return how our prediction differs from what the official checker did; '' if it does not."""
     report = check(DirectoryTree(tree), round_)
     foreseen = next((f for f in report.all_findings() if f.rule == CRASH), None)
     if theirs.death:
@@ -219,7 +219,7 @@ def _difference(tree: Path, round_: Round, theirs: Outcome) -> str:
 
 
 def _official(script: Path) -> Callable[[Path, str, Path], Outcome]:
-    """Return what runs an official checker on a tree, in a fork of this process that loaded it."""
+    """Return a function that runs an official checker on a tree, in a fork that has it loaded."""
     modular = script.name == "main.py"
     sys.path.insert(0, str(script.parent.parent if modular else script.parent))
     if modular:
@@ -276,7 +276,7 @@ def _ending(judge: Callable[[], object], script: Path) -> str:
 
 
 def _changes(root: Path) -> Iterator[tuple[str, Change]]:
-    """Yield each change of a tree with its name; files are hard links, so each is written anew."""
+    """Yield each change of a tree with its name; files are hard links, so they are replaced."""
     yield "nothing", lambda tree: None
     for path in sorted(root.rglob("*")):
         at = path.relative_to(root)
@@ -332,7 +332,7 @@ def _directory(at: Path, tree: Path) -> None:
 
 
 def _contents(path: Path) -> Bytes:
-    """Yield other contents of a file, by its kind."""
+    """Yield different contents for a file, depending on its kind."""
     data = path.read_bytes()
     for name, damage in _DAMAGES.items():
         yield name, damage(data)

@@ -139,7 +139,7 @@ def grid(root: Path, asked: argparse.Namespace, found: float) -> float:
 
 
 def loadgen(root: Path, asked: argparse.Namespace, seconds: float) -> None:
-    """Time LoadGen's FindPeakPerformance from the same start, as long as patience lasts."""
+    """Time LoadGen's FindPeakPerformance from the same start, for ``--patience`` at most."""
     directory = root.parent / "find-peak"
     directory.mkdir()
     given = {

@@ -1,13 +1,12 @@
 """Measure what recording one run costs, and whether it depends on how much is recorded already.
 
-For each size a repository is made whose experiment branch holds that many files, laid out as the
-published results repositories are: ``closed/<submitter>/results/<system>/<benchmark>/<scenario>/…``
-besides the lab notebook ``runs/``. Then runs of 8 files (about 70 KB, with 4 of them placed in the
-round's layout) are recorded in turn in all repositories, so that a noisy machine is equally noisy
-for each, with fsync of every object and of the branch, as ``mlrepo bench`` records.
+For each size, a repository is made whose experiment branch has that many files, in the layout of
+the published results repositories (``closed/<submitter>/results/<system>/<benchmark>/…``) beside
+the lab notebook ``runs/``. Then runs of 8 files (about 70 KB, 4 of them placed in the round's
+layout) are recorded in all repositories alternately, so that noise affects all equally, with fsync
+of every object and of the branch, as in ``mlrepo bench``.
 
-The time is that of ``Recorder.record``: all that happens between the end of a benchmark and the
-moment its result is safe.
+The time is that of ``Recorder.record``: from the end of a benchmark until its result is safe.
 
 Usage: ``python -m benchmarks.record [--files 5000,50000] [--runs 60] [--notebook 200] [--dir DIR]``
 """
@@ -94,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             repository = build(root / str(size), size, asked.notebook)
             subjects.append(Subject(size, Recorder(repository, git_identity(repository.root)), []))
         for number in range(asked.runs + 3):
-            for subject in subjects[:: -1 if number % 2 else 1]:  # no one always comes first
+            for subject in subjects[:: -1 if number % 2 else 1]:  # none is always first
                 seconds = record(subject.recorder, number)
                 if number >= 3:  # the first ones read packs into the cache
                     subject.seconds.append(seconds)
@@ -186,7 +185,7 @@ def record(recorder: Recorder, number: int) -> float:
 
 
 def report(subjects: Sequence[Subject], directory: Path) -> None:
-    """Print a line for each size, the ratio of most files to fewest, and what fsync costs."""
+    """Print a line per size, the ratio of most files to fewest, and the cost of fsync."""
     print(f"{'files at the tip':>17} {'records':>8} {'p50 ms':>8} {'p90 ms':>8} {'min ms':>8}")
     for subject in subjects:
         p50, p90 = _percentiles(subject.seconds)

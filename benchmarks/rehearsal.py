@@ -3,10 +3,10 @@
     python -m benchmarks.rehearsal --work DIR --inference CHECKOUT [--images 50000] [--backend onnx]
 
 Open division, edge, EfficientNet-Lite0 with its ImageNet weights, all scenarios of the round at the
-round's durations, on an ImageNet-shaped set of small JPEGs with labels that is generated: about an
-hour. Every step is a command of mlrepo's that is shown before it runs, and asks first what is done:
-the same command line goes on after a stop. Needs the extras imagenet2012 and efficientnet-lite0,
-and what the checkout's checker imports. Exit code 0: both accept it.
+round's durations, on a generated, ImageNet-shaped set of small labelled JPEGs: about an hour. Every
+step is an mlrepo command that is shown before it runs, and first checks what is already done: the
+same command line continues after an interruption. It needs the extras imagenet2012 and
+efficientnet-lite0, and what the checkout's checker imports. Exit code 0: both accept it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 MODEL = "efficientnet-lite0"
 _MLREPO = (sys.executable, "-m", "mlrepo.cli.main")
 _CLASSES = 1000
-# What no machine tells of itself; a submitter writes it once.
+# Facts that cannot be detected; a submitter writes them once.
 _DESCRIPTION = {
     "status": "available",
     "host_storage_type": "SSD",

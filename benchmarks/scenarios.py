@@ -1,9 +1,8 @@
 """Every backend and precision through LoadGen in every scenario, beside onnx fp32.
 
-Each round runs all, each in a process that is alone; the medians over the rounds are printed, and
-in brackets how many times as fast as onnx fp32 each is: throughput divided by its, or its latency
-divided by the own. Server gets the same load from all, half of what onnx fp32 does by itself with
-single images.
+Each round runs all of them, one process at a time. The medians over the rounds are printed, with
+the speedup over onnx fp32 in brackets: the ratio of throughputs, or the inverse ratio of latencies.
+All get the same Server load: half of the throughput of onnx fp32 with single images.
 
 Usage::
 
@@ -32,7 +31,7 @@ from mlrepo.bench.tune import fixed_batch, probes
 from mlrepo.harness.probe import ProbeSpec
 
 _OFFLINE_BATCH = 4
-# LoadGen's name of the figure, in what it is told, and whether more is better.
+# LoadGen's name of the figure, its unit, and whether more is better.
 _FIGURES = {
     "Offline": ("samples_per_second", "samples/s", True),
     "SingleStream": ("90.00_percentile_latency_ns", "p90 ms", False),

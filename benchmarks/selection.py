@@ -2,11 +2,11 @@
 
     python -m benchmarks.selection [--runs 1000] [--files 49000] [--repeat 7]
 
-The repository holds 49,000 files of others, as an official one does. It is made with ``git
+The repository has 49,000 files of others, like an official one. It is made with ``git
 fast-import``: each run is one commit with records and logs of real size. Every selection is made
-anew, from no branch to a written one. Printed are wall and CPU seconds of the whole command beside
-those of its peer in the same round: ``git checkout-index`` of the selected tree, which is what
-copying the same files by hand costs at the least.
+from scratch, from no branch to a written one. Printed are wall and CPU seconds of the whole command
+beside those of ``git checkout-index`` of the selected tree in the same round, the least that
+copying the same files by hand costs.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def others(files: int) -> Iterator[bytes]:
 
 
 def history(runs: int) -> Iterator[bytes]:
-    """Yield ``runs`` commits spread over the branches: of each result one accuracy run in four."""
+    """Yield ``runs`` commits spread over the branches; one run in four is an accuracy run."""
     started: set[int] = set()
     for number in range(runs):
         result, turn = number % RESULTS, number // RESULTS

@@ -1,12 +1,12 @@
-"""What `mlrepo submit` sends for one result to a large official repository, and what it costs.
+"""What `mlrepo submit` sends to a large official repository for one result, and its cost.
 
     python -m benchmarks.submit [--files 49103] [--repeat 3]
 
 The official repository is generated, served by a real Git server over smart HTTP, and forked. The
 peer is what submitters do today: clone (shallow), check out, copy the directory, `git add`, commit,
-push. Both run in turn, each from nothing; printed are the objects that came into the fork, the
-blobs among them outside of the submitter's directory, the blobs of others fetched by mlrepo, and
-wall and CPU seconds of both (the server's own are not counted).
+push. The two alternate, each from scratch. Printed are the objects that reached the fork, the blobs
+among them outside the submitter's directory, the blobs of others fetched by mlrepo, and wall and
+CPU seconds of both (without the server's).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _select_one_result(root: Path, tree: Path) -> None:
-    """Select one result of the open division, which asks for no more."""
+    """Select one result of the open division, which requires no others."""
     (tree / "closed").rename(tree / "open")
     home = tree / "open" / SUBMITTER
     system = home / "systems" / "alpha.json"
@@ -117,7 +117,7 @@ def _history(tip: str, files: int) -> Iterator[bytes]:
 
 
 def _begin(world: World, kept: Path) -> None:
-    """Give the fork its first state again, and forget mlrepo's copy."""
+    """Reset the fork to its initial state, and remove mlrepo's copy."""
     shutil.rmtree(world.fork, ignore_errors=True)
     shutil.copytree(kept, world.fork)
     shutil.rmtree(world.root / ".git" / "mlrepo" / "official", ignore_errors=True)
@@ -142,7 +142,7 @@ def _by_hand(world: World, work: Path) -> tuple[float, float]:
 
 
 def _measured(command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> tuple[float, float]:
-    """Return wall and CPU seconds of a command and of all it started."""
+    """Return wall and CPU seconds of a command and its child processes."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
@@ -154,7 +154,7 @@ def _measured(command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> 
 
 
 def _sent(world: World, kept: Path) -> dict[str, int]:
-    """Return what came into the fork."""
+    """Return counts of what reached the fork."""
     came = objects(world.fork) - objects(kept)
     new = git(world.fork, "rev-list", "--objects", BRANCH, "^main").splitlines()
     paths = {line.partition(" ")[0]: line.partition(" ")[2] for line in new}

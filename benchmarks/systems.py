@@ -1,9 +1,9 @@
 """Measure what describing, listing and setting up a machine costs.
 
-Whole commands run in turn with ``python -c pass``, so that a noisy machine is equally noisy for
-both, and stand beside ``lscpu -J``, which reads a part of what ``system detect`` reads. The other
-figures are of one process: detection on a composed machine with 224 CPUs and 8 accelerators, and
-applying, verifying and restoring a profile on a tree of the kernel's files. Bounds: ``system
+Whole commands alternate with ``python -c pass``, so that noise affects both equally, and are
+printed beside ``lscpu -J``, which reads part of what ``system detect`` reads. The other figures are
+of one process: detection on a synthetic machine with 224 CPUs and 8 accelerators, and applying,
+verifying and restoring a profile on a tree of kernel files. Bounds: ``system
 detect`` 1 s, ``system list --past`` 0.2 s, apply + verify + restore 0.5 s.
 
 Usage: ``python -m benchmarks.systems [--rounds 15] [--cpus 128]``
