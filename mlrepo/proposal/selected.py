@@ -110,7 +110,8 @@ def read_selection(repository: ResultsRepository, round_name: str) -> Selection:
     if found is None:
         raise UserError(
             f"Nothing is selected for {round_name}: there is no branch {branch_of(round_name)}.",
-            hint="`mlrepo select` makes it from the recorded runs.",
+            hint="`mlrepo select` makes it from the recorded runs; with --quick, for a rehearsal, "
+            "from short ones, too.",
         )
     return selection_of(found, round_name)
 

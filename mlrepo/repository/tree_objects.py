@@ -32,7 +32,7 @@ def write_files(repository: ResultsRepository, root: Path, paths: Iterable[str])
     UserError
         A file cannot be read, or its name is not allowed in a Git tree.
     """
-    modes = {path: _mode(root / path) for path in paths}
+    modes = {path: _mode(root, path) for path in paths}
     oids = _hashed(repository, root, [path for path in modes if modes[path] != _LINK])
     for path in (path for path in modes if modes[path] == _LINK):
         target = os.fsencode((root / path).readlink())
@@ -77,7 +77,8 @@ def origin_of(root: Path) -> str:
     It is the directory's name and the commit checked out in it; not the absolute path, which is
     private.
     """
-    name = root.resolve().name or "/"
+    # One line of a commit message, whatever the directory is called.
+    name = "".join(c if c.isprintable() else "?" for c in root.resolve().name) or "/"
     try:
         commit = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=root).strip()
         changed = git("status", "--porcelain", "--", ".", cwd=root).strip()
@@ -107,11 +108,11 @@ def _hashed(repository: ResultsRepository, root: Path, paths: list[str]) -> dict
     return dict(zip(paths, said.decode().split(), strict=True))
 
 
-def _mode(path: Path) -> int:
-    if any(character in str(path) for character in "\n\r"):
-        raise UserError(f"{str(path)!r} holds a line break.", hint="Rename the file.")
+def _mode(root: Path, path: str) -> int:
+    if "\n" in path or "\r" in path:
+        raise UserError(f"The name {path!r} holds a line break.", hint="Rename the file.")
     try:
-        status = path.lstat()
+        status = (root / path).lstat()
     except OSError as error:
         raise UserError(
             f"{path} cannot be read: {error.strerror}.", hint="Check that nothing changes it."

@@ -119,6 +119,17 @@ def test_the_origin_is_said_wherever_the_selection_goes(
     assert str(made.root) not in message + body
 
 
+def test_the_name_of_a_directory_adds_no_trailer(
+    results: ResultsRepository, made: Submission
+) -> None:
+    """A line break in it, or bytes that are not UTF-8, are shown as such."""
+    odd = made.root.parent / "x\nMLRepo-Selected: \udcff"
+    made.root.rename(odd)
+    selection = _select(results, write_submission(odd, "v6.1"))
+    assert {one.source for one in selection.ready} == {"directory x?MLRepo-Selected: ?"}
+    assert selection.runs == ()
+
+
 def test_a_commit_gives_its_own_objects(results: ResultsRepository, made: Submission) -> None:
     """The results of a branch are taken without a checkout; its commit is the origin."""
     shutil.copytree(made.root / "closed", results.root / "closed")

@@ -84,7 +84,9 @@ _SHOWN = 20
     help="Take results, too, that the round infers from runs of another scenario.",
 )
 @click.option("--round", "round_", metavar="ROUND", help="The round (default: the repository's).")
-@click.option("--dry-run", is_flag=True, help="Show what would be selected; write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be selected; what is selected stays."
+)
 @click.option("--all", "show_all", is_flag=True, help="List every run that is left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the selection as JSON.")
 def command(

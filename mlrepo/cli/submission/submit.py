@@ -236,8 +236,8 @@ def _print_obstacles(done: Submitted, heading: str) -> None:
     for obstacle in done.obstacles:
         error = obstacle.error
         name = style(f"{obstacle.step:<12}", fg="red")
-        message = error.message.replace("\n", "\n  ")
-        click.echo(f"  {name}  {message}")
+        first, *others = filter(None, (line.strip() for line in error.message.splitlines()))
+        click.echo("\n    ".join([f"  {name}  {first}", *others]))
         if error.hint:
             click.echo(f"    {error.hint}")
 
