@@ -1,4 +1,4 @@
-"""Decide anew what stands in a result when one of its runs no longer counts, or counts again."""
+"""Decide anew which runs a result has when one of them no longer counts, or counts again."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def _others(tip: Tip, path: RepoPath) -> bool:
 def _replaced(
     tip: Tip, view: _Replayed, runs: Iterable[tuple[RecordedRun, RunRecord]], round_: Round
 ) -> Iterable[Replaced]:
-    """Yield the directories of logs in which another run stands now, or none."""
+    """Yield the directories of logs that have another run now, or none."""
     ids: dict[str, str] = {}
     directories: dict[RepoPath, None] = {}
     for _, record in runs:

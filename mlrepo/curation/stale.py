@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mlrepo.curation.decide import said_replaced
 from mlrepo.curation.layout import Redecided, Replaced
-from mlrepo.errors import UserError
+from mlrepo.errors import MlrepoError, UserError
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
 from mlrepo.paths import RepoPath
@@ -40,6 +40,17 @@ def stale_layouts(repository: ResultsRepository) -> list[StaleLayout]:
         if runs:
             found.append(StaleLayout(experiment, tuple(runs)))
     return found
+
+
+def refresh_layouts(repository: ResultsRepository, identity: Identity) -> list[str]:
+    """Decide all stale layouts anew; return what changed, and which branch could not move."""
+    lines: list[str] = []
+    for stale in stale_layouts(repository):
+        try:
+            lines += map(said_replaced, refresh_layout(repository, identity, stale))
+        except MlrepoError as error:  # the other branches are not to blame
+            lines.append(f"the layout of {stale.experiment.branch} stays: {error.message}")
+    return lines
 
 
 def refresh_layout(

@@ -272,8 +272,8 @@ def read_blob(repo: pygit2.Repository, oid: pygit2.Oid) -> bytes:
         return text.encode("utf-8", errors="surrogateescape")
     if not isinstance(found, pygit2.Blob):
         raise UserError(
-            f"The object {oid} is a {found.type_str}, and a file is wanted.",
-            hint="mlrepo did not record it so; use another run.",
+            f"The object {oid} is a {found.type_str}, not a file.",
+            hint="mlrepo did not record it; use another run.",
         )
     return found.data
 

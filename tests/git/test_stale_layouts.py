@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlrepo.curation.stale import refresh_layout, stale_layouts
+from mlrepo.curation.stale import refresh_layout, refresh_layouts, stale_layouts
 from mlrepo.record import Metric
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.identity import git_identity
@@ -41,6 +41,21 @@ def test_a_withdrawn_run_that_a_merge_left_in_the_layout_is_found_and_removed(
     assert (replaced.before, replaced.now) == (second, first)
     assert standing(results) == first
     assert stale_layouts(results) == []
+
+
+def test_a_checked_out_branch_keeps_its_layout_and_does_not_stop_the_others(
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path
+) -> None:
+    """It is named with the reason."""
+    first, second, third = (placed_run(recorder, number).run for number in range(3))
+    _merged(results, tmp_path, second, third)
+    git(results.root, "branch", "--quiet", "exp/all", "exp/tuning")
+    git(results.root, "switch", "--quiet", "exp/all")
+    lines = refresh_layouts(results, git_identity(results.root))
+    git(results.root, "switch", "--quiet", "main")
+    assert "the layout of exp/all stays: " in lines[0]
+    assert standing(results) == first
+    assert standing(results, ref="exp/all") == second
 
 
 def test_the_next_run_does_not_see_a_withdrawn_one_in_the_layout(

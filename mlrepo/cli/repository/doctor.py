@@ -78,15 +78,10 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
 
 def _refresh_layouts(repository: ResultsRepository) -> list[str]:
     """Decide those layouts anew that show runs which were withdrawn or moved away."""
-    from mlrepo.curation.decide import said_replaced
-    from mlrepo.curation.stale import refresh_layout, stale_layouts
+    from mlrepo.curation.stale import refresh_layouts
     from mlrepo.repository.identity import git_identity
 
-    return [
-        said_replaced(replaced)
-        for stale in stale_layouts(repository)
-        for replaced in refresh_layout(repository, git_identity(repository.root), stale)
-    ]
+    return refresh_layouts(repository, git_identity(repository.root))
 
 
 def _layouts(repository: ResultsRepository) -> Check:
