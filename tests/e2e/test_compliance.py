@@ -201,13 +201,13 @@ def test_a_test_without_the_run_it_belongs_to_is_refused(root: Path) -> None:
 
 
 def test_a_lost_accuracy_log_is_named(measured_copy: Path) -> None:
-    """TEST01 needs the full log, which only the machine of the accuracy run has."""
+    """TEST01 needs the full log, which only the machine of the accuracy run has; TEST04 runs."""
     for path in (measured_copy / ".git" / "mlrepo" / "raw").iterdir():
         path.unlink()
-    done = mlrepo(
-        measured_copy, "bench", "compliance", "--model", "digits", "--scenario", "Offline", code=2
-    )
+    tests = ("bench", "compliance", "--model", "digits", "--scenario", "Offline")
+    done = mlrepo(measured_copy, *tests, "--test", "TEST01", code=2)
     done.says("full accuracy log", "not kept on this machine", "--mode accuracy")
+    mlrepo(measured_copy, *tests, code=1).says("not kept on this machine", "digits Offline TEST04")
 
 
 def test_a_test_of_other_benchmarks_is_refused(measured_copy: Path) -> None:

@@ -72,8 +72,6 @@ def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path)
         (("--backend", "short-batch"), ("outputs for a batch of", "first dimension")),
         (("--backend", "dying"), ("killed by SIGKILL", "out of memory", "measuring")),
         (("--backend", "leaving"), ("exit code 7", "loading", "license server not found")),
-        (("--backend", "missing-class"), ("NoSuchClass",)),
-        (("--backend", "not-installed"), ("thirdparty_not_installed", "comes with thirdparty 1.0")),
         (("--model", "no-data"), ("/nonexistent/digits.npz is missing or damaged",)),
         (("--model", "unjudgeable"), ("cannot be judged", "division by zero")),
         (("--model", "objects"), ("type object, which has no fixed size",)),
@@ -99,6 +97,23 @@ def test_a_run_that_fails_is_recorded_with_its_reason(
     _one_failed_run(root)
     shown = mlrepo(root, "show", "latest")
     shown.says("FAILED", *words)
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("missing-class", ("NoSuchClass",)),
+        ("not-installed", ("thirdparty_not_installed", "comes with thirdparty 1.0")),
+    ],
+)
+def test_a_backend_that_cannot_be_imported_is_refused(
+    root: Path, backend: str, words: tuple[str, ...]
+) -> None:
+    """It is a usage error: nothing is started or recorded."""
+    done = mlrepo(root, *BENCH, "--backend", backend, code=2)
+    done.says("cannot be used here", *words)
+    assert "starting" not in done.err
+    assert mlrepo(root, "log", "--json").json["runs"] == []
 
 
 def _one_failed_run(root: Path) -> None:
