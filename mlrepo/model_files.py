@@ -1,7 +1,7 @@
 """The files that belong to a model, and one digest over all of them.
 
-An ONNX file names the files that hold its weights; for OpenVINO IR, sharded GGUF and safetensors,
-naming conventions tell; a model that is a directory consists of all files in it.
+An ONNX file names the files with its weights; for OpenVINO IR, sharded GGUF and safetensors, naming
+conventions determine them; a model that is a directory consists of all files in it.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class GitHub:
         return self._repository(found)
 
     def fork_name(self) -> str:
-        """Return ``owner/name`` as requested, else the user's own of the same name."""
+        """Return ``owner/name`` as configured, else the user's own of the same name."""
         owner, _, name = self._wanted.partition("/")
         return f"{owner or self._login}/{name or self._official['name']}"
 

@@ -159,7 +159,7 @@ def api_root(url: str) -> str:
     Raises
     ------
     UserError
-        The URL would send a token in clear text, or is not such a URL.
+        The URL would send a token in clear text, or is not a valid API root.
     """
     try:
         parts = urllib.parse.urlsplit(url)

@@ -91,7 +91,7 @@ def _is_truncated(path: str) -> bool:
     tree, directory = found[2], found[4]
     if directory == "accuracy":
         return tree == "results"
-    from mlrepo.compliance import compliance_test  # most commits hold no log of a test
+    from mlrepo.compliance import compliance_test  # few commits have a test's log
 
     return tree in compliance_test(directory.partition("/")[0]).truncated_in
 

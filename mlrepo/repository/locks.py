@@ -39,7 +39,7 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
 
 
 def hold_if_free(path: Path) -> io.FileIO | None:
-    """Take the lock until the returned file is closed; None if a living process holds it."""
+    """Hold the lock until the returned file is closed; None if another process holds it."""
     file = io.FileIO(path, "a")
     if _try(file.fileno()):
         return file

@@ -212,8 +212,8 @@ def entry_names(tree: bytes) -> bytes:
 def _outgoing(listed: bytes, root: Path) -> Outgoing:
     """Return the objects of a listing of ``git rev-list --objects``.
 
-    A line is an id, followed by a space and a path up to its first newline, or a tag's name. Git is
-    asked for the kind of each object, because a path may be empty.
+    A line is an id, followed by a space and a path up to its first newline, or a tag's name. Git
+    reports the kind of each object separately, because a path may be empty.
     """
     lines = [line.partition(b" ") for line in listed.split(b"\n") if line]
     named = [(oid.decode(), path.decode(errors="surrogateescape")) for oid, _, path in lines]

@@ -148,7 +148,7 @@ class Remote:
             ("core.askPass", ""),
             (f"http.{self.url}.extraHeader", ""),
         )
-        # The home holds .netrc, which git cannot be told to leave alone.
+        # HOME may contain .netrc, which no option makes git ignore.
         environ = _without_askpass() | {"HOME": os.devnull}
         environ |= _configuration(environ, (*self.settings, *nobody))
         try:
@@ -256,7 +256,7 @@ class Remote:
 
 
 def refuse_credentials(url: str) -> str:
-    """Return the URL if it holds no password; raise :class:`UserError` (without it) if it does."""
+    """Return the URL if it has no password; else raise :class:`UserError`, without showing it."""
     clean = shown_url(url)
     try:
         parts = urlsplit(url)

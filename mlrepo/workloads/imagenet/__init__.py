@@ -82,7 +82,7 @@ def imagenet_top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     Raises
     ------
     UserError
-        No output holds scores.
+        No output contains scores.
     """
     scores = scores_of(outputs, IMAGENET_CLASSES)
     classes = next((o for o in outputs if o.dtype.kind == "i" and o.size == len(scores)), None)
