@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +282,7 @@ def test_a_run_on_another_machine_than_described_is_refused(root: Path) -> None:
     assert record["request"]["run"]["any_system"] is True
     words = "host_processor_model_name is 'Imaginary 9000'"
     mlrepo(root, "show", "latest").says("system not as described", words)
-    listed = mlrepo(root, "log")
-    listed.says("VALID", "!", "the system's description is not of the machine")
+    assert re.search(r" VALID ~?! *$", mlrepo(root, "log").out, re.MULTILINE)
     run = mlrepo(root, "log", "--json").json["runs"][0]
     assert run["contradicted"] == ["host_processor_model_name", "host_memory_capacity"]
     mlrepo(root, "doctor")

@@ -78,6 +78,8 @@ def command(
 
     Runs of all experiment branches, local and fetched, are listed; each once. JSON and CSV have
     more than the table: among others when the run started, its metrics, threads, batch and command.
+    Beside a verdict, ~ means that other work on the machine disturbed the run, and ! that the
+    system's description is not of the machine; `mlrepo show RUN` says more.
 
     \b
     Example:

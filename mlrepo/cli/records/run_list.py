@@ -73,7 +73,7 @@ def print_runs(
             drop=[_heading(name) for name in (drop or names[:0:-1]) if name in names],
             tail=_heading("run") if "run" in names else "",
         )
-        if "validity" in names:
+        if "validity" in names and sys.stdout.isatty():
             _explain_marks(listed)
 
 
@@ -83,8 +83,7 @@ def _explain_marks(listed: Sequence[ListedRun]) -> None:
 
     used = {mark for one in listed for mark in marks(one.run)}
     if said := [f"{mark} {words}" for mark, words in MARKS.items() if mark in used]:
-        # With the table for people, who may read it in a pager; never into a pipe.
-        click.echo(f"{'; '.join(said)} (mlrepo show RUN)", err=not sys.stdout.isatty())
+        click.echo(f"{'; '.join(said)} (mlrepo show RUN)")
 
 
 def print_tags(uses: Sequence[TagUse], format_: str) -> None:
