@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import ReferenceModel
 from mlrepo.workloads.described import described
 from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.registered import registered_dataset
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,12 @@ def combinations(home: Path) -> list[Combination]:
         if workload.model is not None:
             kind = kind_of(workload.model.path)
             found += [
-                Combination(name, workload.model.name, backend, _prereq(backend, packages[backend]))
+                Combination(
+                    name,
+                    workload.model.name,
+                    backend,
+                    _prereq(backend, packages[backend]) + _own_packages(workload),
+                )
                 for backend, one in backends.items()
                 if one.declared and one.can_read(kind)
             ]
@@ -80,27 +85,25 @@ def requirements_of_backend(name: str) -> tuple[str, ...]:
 
 def requirements_of_dataset(name: str) -> tuple[str, ...]:
     """Return what preparing a data set needs; raise :class:`UserError` if it does not exist."""
-    found = {one.name: one for _, w in _workloads() if (one := w.dataset) is not None}
-    if name not in found:
-        raise UserError(f"There is no data set {name!r}.", hint=f"Use one of: {', '.join(found)}.")
-    return found[name].requirements
+    return registered_dataset(name).requirements
 
 
-def requirements_of_model(benchmark: str) -> tuple[str, ...]:
-    """Return what building a benchmark's models needs; raise :class:`UserError` if none is."""
-    found = {name: w for name, w in _workloads() if any(model.made_here for model in w.models)}
-    if benchmark not in found:
-        raise UserError(
-            f"There is no model {benchmark!r} that is made here.",
-            hint=f"Use one of: {', '.join(found)}.",
-        )
-    return found[benchmark].model_requirements
+def requirements_of_benchmark(name: str) -> tuple[str, ...]:
+    """Return what a benchmark's runs, models and data set need, each once.
+
+    Raises
+    ------
+    UserError
+        There is no such benchmark.
+    """
+    workload: Workload = load_plugin(WORKLOADS, name)
+    of_models = workload.model_requirements if _made_here(workload) else ()
+    of_data = workload.dataset.requirements if workload.dataset is not None else ()
+    return tuple(dict.fromkeys((*of_models, *of_data, *workload.requirements)))
 
 
-def _workloads() -> Iterator[tuple[str, Workload]]:
-    for name in plugin_names(WORKLOADS):
-        with contextlib.suppress(UserError):
-            yield name, load_plugin(WORKLOADS, name)
+def _made_here(workload: Workload) -> bool:
+    return any(model.made_here for model in workload.models)
 
 
 def install_command(requirements: Sequence[str]) -> list[str]:
@@ -126,19 +129,28 @@ def _prereq(backend: str, lacking: Sequence[str]) -> tuple[str, ...]:
     return (f"mlrepo bench prereq --backend {backend}",) if lacking else ()
 
 
+def _own_packages(workload: Workload) -> tuple[str, ...]:
+    lacking = missing(workload.requirements)
+    return (f"mlrepo bench prereq --model {workload.name}",) if lacking else ()
+
+
 def _inputs(
     home: Path, store: ModelStore, workload: Workload, model: ReferenceModel
 ) -> tuple[str, ...]:
     needed: tuple[str, ...] = ()
+    packages = workload.requirements
     stored = store.get(model)
-    if stored is None:
-        if not model.made_here:
-            needed += (f"mlrepo model fetch {model.name}",)
-        elif missing(workload.model_requirements):
-            needed += (f"mlrepo bench prereq --model {model.benchmark}",)
+    if stored is None and model.made_here:
+        packages += workload.model_requirements
+    elif stored is None:
+        needed += (f"mlrepo model fetch {model.name}",)
     if workload.dataset is not None:
         file = Model(model.name, Path(model.file_name), "", preprocessing=model.preprocessing)
         if stored is not None:
             file = described(stored.model_file(), workload, stored.model_file().layout)
-        needed += workload.dataset.needed(home, file)
+        commands = workload.dataset.needed(home, file)
+        needed += commands
+        packages += workload.dataset.requirements if commands else ()
+    if missing(packages):
+        needed = (f"mlrepo bench prereq --model {model.benchmark}", *needed)
     return needed

@@ -138,9 +138,18 @@ def _models(ctx: click.Context) -> Iterable[str]:
 
 
 def _datasets(ctx: click.Context) -> Iterable[str]:
-    from mlrepo.workloads.imagenet.prepared import NAME
+    from mlrepo.workloads.registered import registered_datasets
 
-    return (NAME,)
+    return registered_datasets()
+
+
+def _ways(ctx: click.Context) -> Iterable[str]:
+    """Yield the ways of the data set that was typed before, else of all."""
+    from mlrepo.workloads.registered import registered_datasets
+
+    found = registered_datasets()
+    asked = found.get(ctx.params.get("name") or "")
+    return sorted({way for one in ([asked] if asked else found.values()) for way in one.ways})
 
 
 def _variants(ctx: click.Context) -> Iterable[str]:
@@ -286,6 +295,7 @@ _SOURCES: dict[str, Source] = {
     "dataset add name": _datasets,
     "dataset prepare name": _datasets,
     "dataset verify name": _datasets,
+    "dataset prepare --way": _ways,
     "--device": _words("cpu", "cuda", "gpu", "npu"),
     "--precision": _words("fp32", "bf16", "fp16", "int8"),
     "--backend-opt": _backend_options,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files
 from mlrepo.workloads.catalog import ReferenceModel
+from mlrepo.workloads.registered import RegisteredDataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,39 +128,6 @@ class Accuracy:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-class RegisteredDataset(Protocol):
-    """A data set that the user must provide and prepare, below the user's directory ``home``."""
-
-    @property
-    def name(self) -> str:
-        """Its name on the command line."""
-
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """The Python packages that preparing it needs, as pip requirements."""
-
-    def find(self, home: Path, model: Model) -> Path:
-        """Return the path of the data prepared for a model, the argument of ``open_dataset``.
-
-        Raises
-        ------
-        UserError
-            It has to be registered or prepared first; the hint says how.
-        """
-
-    def needed(self, home: Path, model: Model) -> tuple[str, ...]:
-        """Return the commands that would make :meth:`find` succeed; none if it already does."""
-
-    def sample_names(self, home: Path) -> Sequence[str]:
-        """Return the names of its samples in calibration lists, in the order of their indices.
-
-        Raises
-        ------
-        UserError
-            It has to be registered first.
-        """
-
-
 @dataclass(frozen=True)
 class Workload:
     """One benchmark.
@@ -198,6 +166,8 @@ class Workload:
         model names a package with them.
     model_requirements:
         The Python packages that making its models needs.
+    requirements:
+        The Python packages that its runs need, such as those that compute its accuracy.
     """
 
     name: str
@@ -215,6 +185,7 @@ class Workload:
     models: tuple[ReferenceModel, ...] = ()
     make_model: Callable[[Path, ReferenceModel, Path | None], None] | None = None
     model_requirements: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
 
     def shape_of_samples(self) -> tuple[int, ...]:
         """Return the shape of a sample; () if the data set cannot be opened here."""

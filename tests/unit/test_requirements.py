@@ -12,8 +12,8 @@ from mlrepo.backends.capabilities import capabilities_of
 from mlrepo.backends.requirements import absent, missing
 from mlrepo.bench.available import (
     requirements_of_backend,
+    requirements_of_benchmark,
     requirements_of_dataset,
-    requirements_of_model,
 )
 from mlrepo.errors import UserError
 from mlrepo.plugins import OWN, WORKLOADS, load_plugin
@@ -36,7 +36,7 @@ def test_the_extras_of_the_package_are_the_same() -> None:
     wanted = {name: requirements_of_backend(name) for name in _entries("mlrepo.backends")}
     for workload in _own_workloads():
         if any(model.made_here for model in workload.models):
-            wanted[workload.name] = requirements_of_model(workload.name)
+            wanted[workload.name] = requirements_of_benchmark(workload.name)
         if workload.dataset is not None:
             wanted[workload.dataset.name] = requirements_of_dataset(workload.dataset.name)
     for name, needed in wanted.items():
@@ -85,7 +85,7 @@ def test_what_a_model_is_made_of_is_listed() -> None:
     [
         ("backend", requirements_of_backend, "onnx"),
         ("data set", requirements_of_dataset, "imagenet2012"),
-        ("model", requirements_of_model, "resnet50-random"),
+        ("benchmark", requirements_of_benchmark, "resnet50-random"),
     ],
 )
 def test_an_unknown_name_is_refused(

@@ -46,13 +46,17 @@ def list_(as_json: bool) -> None:
 @click.command("prereq")
 @click.option("--backend", help="Install what this backend needs.")
 @click.option("--dataset", help="Install what preparing this data set needs.")
-@click.option("--model", help="Install what making this model needs.")
+@click.option(
+    "--model",
+    metavar="BENCHMARK",
+    help="Install what this benchmark's models, data set and accuracy need.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the command instead of running it.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is missing as JSON.")
 def prereq(
     backend: str | None, dataset: str | None, model: str | None, dry_run: bool, as_json: bool
 ) -> None:
-    """Check and install what a backend, data set or model needs, into the current environment.
+    """Check and install what a backend, data set or benchmark needs, into the current environment.
 
     Versions that work together are pinned. With --json nothing is installed.
 
@@ -65,8 +69,8 @@ def prereq(
         install,
         install_command,
         requirements_of_backend,
+        requirements_of_benchmark,
         requirements_of_dataset,
-        requirements_of_model,
     )
 
     asked = [
@@ -74,7 +78,7 @@ def prereq(
         for needs, name in (
             (requirements_of_backend, backend),
             (requirements_of_dataset, dataset),
-            (requirements_of_model, model),
+            (requirements_of_benchmark, model),
         )
         if name is not None
     ]

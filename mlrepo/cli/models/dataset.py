@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,18 @@ import click
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.render import print_json, print_table
-from mlrepo.errors import UserError
-from mlrepo.workloads.ways import WAY_NAMES
 
 if TYPE_CHECKING:
-    from mlrepo.workloads.imagenet.prepared import ImageNetStore
+    from mlrepo.workloads.registered import RegisteredDataset
+
+_LABELS = "labels"
 
 
 @click.group("dataset")
 def command() -> None:
     """Register and prepare the data sets that benchmarks need.
+
+    Each benchmark brings its own: `mlrepo dataset list` shows those of the installed ones.
 
     \b
     Example:
@@ -37,26 +40,38 @@ def list_(as_json: bool) -> None:
     Example:
       mlrepo dataset list
     """
-    from mlrepo.workloads.imagenet.labels import FULL_SET
+    from mlrepo.workloads.registered import registered_datasets
 
-    store = _store("imagenet2012")
-    images = store.images()
-    ways = store.all_prepared()
-    count = len(images.files) if images else 0
+    home = user_directory()
+    found = [(dataset, dataset.status(home)) for dataset in registered_datasets().values()]
     if as_json:
-        values = {
-            "name": "imagenet2012",
-            "samples": count,
-            "of": FULL_SET,
-            "prepared": ways,
-            "path": str(images.directory) if images else "",
-        }
-        print_json("mlrepo.dataset.list/1", {"datasets": [values]})
+        values = [
+            {
+                "name": dataset.name,
+                "about": dataset.about,
+                "samples": here.samples if here else 0,
+                "of": dataset.full_set,
+                "prepared": here.prepared if here else (),
+                "path": str(here.path) if here else "",
+                "files": [part.name for part in dataset.parts],
+                "ways": dataset.ways,
+            }
+            for dataset, here in found
+        ]
+        print_json("mlrepo.dataset.list/1", {"datasets": values})
         return
-    where = str(images.directory) if images else "not registered"
     print_table(
         ("DATA SET", "SAMPLES", "OF", "PREPARED", "WHERE"),
-        [("imagenet2012", str(count), str(FULL_SET), ", ".join(ways) or "no", where)],
+        [
+            (
+                dataset.name,
+                str(here.samples if here else 0),
+                "" if dataset.full_set is None else str(dataset.full_set),
+                ", ".join(here.prepared if here else ()) or "no",
+                str(here.path) if here else "not registered",
+            )
+            for dataset, here in found
+        ],
         right=(1, 2),
     )
 
@@ -67,82 +82,93 @@ def list_(as_json: bool) -> None:
     "--path",
     required=True,
     type=click.Path(path_type=Path),
-    help="Where the validation images are: flat, in one folder per synset, or in Kaggle's layout.",
+    help="Where its files are. ImageNet's validation images: flat, in one folder per synset, or "
+    "in Kaggle's layout.",
+)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="PART=PATH",
+    help="A file of the data set that is elsewhere or has another name; may be given several "
+    "times. `mlrepo dataset list --json` names the parts.",
 )
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
-    help="Lines NAME CLASS, or Kaggle's LOC_val_solution.csv (default: val_map.txt in or beside "
-    "the directory, Kaggle's file, or the folders).",
+    help="The same as --file labels=PATH. Of ImageNet: lines NAME CLASS, or Kaggle's "
+    "LOC_val_solution.csv (default: val_map.txt in or beside the directory, Kaggle's file, or "
+    "the folders).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def add(name: str, path: Path, labels: Path | None, as_json: bool) -> None:
-    """Find the images of a data set and their labels; nothing is copied.
+def add(name: str, path: Path, files: tuple[str, ...], labels: Path | None, as_json: bool) -> None:
+    """Find the files of a data set; nothing is copied.
 
     \b
     Example:
       mlrepo dataset add imagenet2012 --path /data/imagenet/val --labels val_map.txt
     """
-    from mlrepo.workloads.imagenet.images import find_images
-    from mlrepo.workloads.imagenet.labels import FULL_SET
+    from mlrepo.workloads.registered import registered_dataset
 
-    store = _store(name)
-    images = find_images(path, labels)
-    store.add(images)
+    dataset = registered_dataset(name)
+    given = _parts(dataset, (*files, *([f"{_LABELS}={labels}"] if labels else ())))
+    here = dataset.add(user_directory(), path, given)
     if as_json:
-        values = {"samples": len(images.files), "of": FULL_SET, "missing": images.missing}
-        print_json("mlrepo.dataset.add/1", {"name": name, **values})
-        return
-    click.echo(f"{name}: {len(images.files)} of {FULL_SET} images below {images.directory}")
-    if images.missing:
-        names = images.missing_names()
-        click.echo(
-            f"A partial set: {images.missing} images are missing{f' ({names})' if names else ''}. "
-            "Runs on it are for trying things out; a submission needs all.",
-            err=True,
+        missing = max(0, (dataset.full_set or 0) - here.samples)
+        values = {"samples": here.samples, "of": dataset.full_set, "missing": missing}
+        print_json(
+            "mlrepo.dataset.add/1",
+            {"name": name, **values, "path": str(here.path), "warning": here.warning},
         )
+        return
+    click.echo(f"{name}: {_count(dataset, here.samples)} below {here.path}")
+    if here.warning:
+        click.echo(here.warning, err=True)
 
 
 @command.command("prepare")
 @click.argument("name")
 @click.option(
     "--way",
-    type=click.Choice(WAY_NAMES),
-    default="vgg",
-    show_default=True,
-    help="vgg for ResNet-50 in ONNX, mobilenet, pytorch for torchvision's models, "
-    "efficientnet-lite.",
+    metavar="WAY",
+    help="How samples are prepared, if there are several ways (default: the first). ImageNet: vgg "
+    "for ResNet-50 in ONNX, mobilenet, pytorch for torchvision's models, efficientnet-lite.",
 )
 @click.option(
     "--size",
-    type=click.IntRange(16, 2048),
-    default=224,
-    show_default=True,
-    help="Height and width of the images, 87.5 % of the resized short side.",
+    type=click.IntRange(min=1),
+    help="The size of prepared samples, if it can be chosen. ImageNet: height and width of the "
+    "images, 87.5 % of the resized short side (default: 224).",
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def prepare(name: str, way: str, size: int, threads: int | None, as_json: bool) -> None:
-    """Decode, resize and crop every image once into one file; an interrupted run continues.
+def prepare(
+    name: str, way: str | None, size: int | None, threads: int | None, as_json: bool
+) -> None:
+    """Turn a registered data set into what models take; an interrupted run continues.
 
     \b
     Example:
       mlrepo dataset prepare imagenet2012 --way vgg
     """
     from mlrepo.backends import available_threads
-    from mlrepo.workloads.imagenet.preprocess import prepared_name
+    from mlrepo.workloads.registered import registered_dataset
 
-    store = _store(name)
-    line = StepLine(f"preparing {name}", unit="images")
+    dataset = registered_dataset(name)
+    way = _chosen_way(dataset, way)
+    size = _chosen_size(dataset, size)
+    line = StepLine(f"preparing {name}", unit=dataset.unit)
     try:
-        done = store.prepare(prepared_name(way, size), threads or available_threads(), line.update)
+        done = dataset.prepare(
+            user_directory(), way, size, threads or available_threads(), line.update
+        )
     finally:
         line.close()
     if as_json:
-        values = {"name": name, "way": way, "size": size, "path": str(done)}
+        values = {"name": name, "way": done.way, "size": done.size, "path": str(done.path)}
         print_json("mlrepo.dataset.prepare/1", values)
         return
-    click.echo(f"{name} is prepared for {way}, {size} by {size}: {done.with_suffix('.u8')}")
+    click.echo(" ".join(filter(None, (name, "is prepared", done.words))) + f": {done.file}")
 
 
 @command.command("verify")
@@ -150,32 +176,74 @@ def prepare(name: str, way: str, size: int, threads: int | None, as_json: bool) 
 @click.option("--threads", type=click.IntRange(1, 256), help="Threads (default: all usable CPUs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(name: str, threads: int | None, as_json: bool) -> None:
-    """Compare every image, and what was prepared from it, again. Exit code 1: they differ.
+    """Compare every sample, and what was prepared from it, again. Exit code 1: they differ.
 
     \b
     Example:
       mlrepo dataset verify imagenet2012
     """
     from mlrepo.backends import available_threads
-    from mlrepo.workloads.imagenet.labels import FULL_SET
+    from mlrepo.workloads.registered import registered_dataset
 
-    store = _store(name)
-    line = StepLine(f"verifying {name}", unit="images")
+    dataset = registered_dataset(name)
+    home = user_directory()
+    line = StepLine(f"verifying {name}", unit=dataset.unit)
     try:
-        fingerprint = store.verify(threads or available_threads(), line.update)
+        fingerprint = dataset.verify(home, threads or available_threads(), line.update)
     finally:
         line.close()
-    count = len(store.require_images().files)
+    here = dataset.status(home)
+    count = here.samples if here else 0
     if as_json:
-        values = {"samples": count, "of": FULL_SET, "fingerprint": fingerprint}
+        values = {"samples": count, "of": dataset.full_set, "fingerprint": fingerprint}
         print_json("mlrepo.dataset.verify/1", {"name": name, **values})
         return
-    click.echo(f"{name}: {count} of {FULL_SET} images are unchanged, fingerprint {fingerprint}")
+    click.echo(f"{name}: {_count(dataset, count)} are unchanged, fingerprint {fingerprint}")
 
 
-def _store(name: str) -> ImageNetStore:
-    from mlrepo.workloads.imagenet.prepared import NAME, ImageNetStore
+def _count(dataset: RegisteredDataset, samples: int) -> str:
+    of = "" if dataset.full_set is None else f"of {dataset.full_set} "
+    return f"{samples} {of}{dataset.unit}"
 
-    if name != NAME:
-        raise UserError(f"There is no data set {name!r}.", hint=f"Use: {NAME}.")
-    return ImageNetStore(user_directory())
+
+def _parts(dataset: RegisteredDataset, given: Sequence[str]) -> dict[str, Path]:
+    """Return the files given as PART=PATH; raise a usage error if there is no such part."""
+    known = [part.name for part in dataset.parts]
+    parts: dict[str, Path] = {}
+    for text in given:
+        part, equals, path = text.partition("=")
+        if not equals or not path:
+            raise click.UsageError(f"--file {text}: PART=PATH is needed.")
+        if part not in known:
+            names = f"One of: {', '.join(known)}." if known else "All its files are below --path."
+            raise click.UsageError(f"{dataset.name} has no file {part!r}. {names}")
+        parts[part] = Path(path)
+    return parts
+
+
+def _chosen_way(dataset: RegisteredDataset, asked: str | None) -> str:
+    if asked is None:
+        return dataset.ways[0] if dataset.ways else ""
+    if not dataset.ways:
+        raise click.UsageError(
+            f"--way does not apply to {dataset.name}: it is prepared in one way. Leave it out."
+        )
+    if asked not in dataset.ways:
+        raise click.UsageError(f"--way {asked}: one of {', '.join(dataset.ways)} is needed.")
+    return asked
+
+
+def _chosen_size(dataset: RegisteredDataset, asked: int | None) -> int:
+    if asked is None:
+        return dataset.size
+    sizes = dataset.sizes
+    if not sizes:
+        raise click.UsageError(
+            f"--size does not apply to {dataset.name}: it is prepared in one size. Leave it out."
+        )
+    if asked not in sizes:
+        raise click.UsageError(
+            f"--size {asked}: a number from {sizes[0]} to {sizes[-1]} is needed"
+            + (f", in steps of {sizes.step}." if sizes.step != 1 else ".")
+        )
+    return asked
