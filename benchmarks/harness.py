@@ -77,7 +77,7 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
     from mlrepo.harness.spec import RunSpec
     from mlrepo.plugins import BACKENDS, load_plugin
     from mlrepo.workloads import Model, Workload
-    from mlrepo.workloads.classification import judge_top1, top1
+    from mlrepo.workloads.classification import Classification
     from mlrepo.workloads.digits import DIGITS
 
     directory = Path.cwd()
@@ -87,14 +87,12 @@ def run_ours(arguments: Mapping[str, Any]) -> None:
         if null
         else Workload(
             name="resnet50-noise",
-            task="",
+            task=Classification(),
             follows="resnet",
             loadgen_model="noise",
             performance_samples=_IMAGES,
             model=Model("", Path(), ""),
             open_dataset=RandomImages,
-            postprocess=top1,
-            judge=judge_top1,
         )
     )
     spec = RunSpec(

@@ -40,6 +40,10 @@ import numpy.typing as npt
 
 from benchmarks import child
 from mlrepo.markdown import code
+from mlrepo.record import AccuracyEntry
+from mlrepo.workloads import Accuracy, Dataset, VariableResponses
+from mlrepo.workloads.classification import Classification
+from mlrepo.workloads.weights.graph import Tensor
 from tests.architectures import architecture_models
 from tests.form_models import form_models
 from tests.onnx_builder import GeneratedModel, reference_scores
@@ -93,10 +97,6 @@ class _Images:
     def sample_shape(self) -> tuple[int, ...]:
         return self.samples.shape[1:]
 
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        return np.zeros(self.total, np.int64)
-
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
         return np.ascontiguousarray(self.samples[list(indices)])
 
@@ -104,11 +104,26 @@ class _Images:
         return {"name": "generated", "samples": self.total}
 
 
-def all_scores(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the first output as one response per sample with all of its numbers."""
-    scores = np.asarray(outputs[0])
-    flat = np.ascontiguousarray(scores.reshape(len(scores), -1), np.float32)
-    return flat.view([("scores", "<f4", (flat.shape[1],))])[:, 0]
+class AllScores:
+    """Answers with all numbers of the first output; nobody judges them."""
+
+    name = "scores"
+    responses = VariableResponses()
+    unreadable = Classification().unreadable
+
+    def postprocess(
+        self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
+    ) -> list[bytes]:
+        """Return the bytes of each sample's scores, float32."""
+        return [scores.astype("<f4").tobytes() for scores in np.asarray(outputs[0])]
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
+        """Judge nothing: :func:`_compared` reads the log."""
+        raise NotImplementedError
+
+    def misfit(self, outputs: Sequence[Tensor]) -> str:
+        """Take any outputs."""
+        return ""
 
 
 def run_cell(backend_name: str, directory: Path) -> None:
@@ -119,7 +134,6 @@ def run_cell(backend_name: str, directory: Path) -> None:
     from mlrepo.plugins import BACKENDS as GROUP
     from mlrepo.plugins import load_plugin
     from mlrepo.workloads import Workload
-    from mlrepo.workloads.classification import judge_top1
 
     reporter = Reporter(directory)
     try:
@@ -128,14 +142,12 @@ def run_cell(backend_name: str, directory: Path) -> None:
         (directory / "user.conf").write_text("*.Offline.target_qps = 10\n")
         workload = Workload(
             "generated",
-            "",
+            AllScores(),
             "resnet",
             "resnet50",
             images.total,
             None,
             lambda: images,
-            all_scores,
-            judge_top1,
         )
         spec = RunSpec(
             "generated",

@@ -191,7 +191,7 @@ def find_peak(given: dict[str, Any]) -> None:
     assert DIGITS.model is not None
     backend.load(DIGITS.model.path, BackendOptions(threads=given["threads"]))
     library = SampleLibrary(dataset, LARGEST_BATCH)
-    pipeline = Pipeline(library, backend, DIGITS.postprocess, LARGEST_BATCH, reporter)
+    pipeline = Pipeline(library, backend, DIGITS.task, LARGEST_BATCH, reporter)
     loaded = list(range(dataset.total))
     library.load(loaded)
     times = measure_batches(pipeline, loaded, None, 1)

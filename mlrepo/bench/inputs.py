@@ -26,7 +26,7 @@ from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel
-from mlrepo.workloads.described import described, refuse_unlabelled, run_precision
+from mlrepo.workloads.described import described, refuse_unjudged, run_precision
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.ways import way_of
 from mlrepo.workloads.weights import precision_of
@@ -56,7 +56,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     files = model.files
     _refuse_another_model(request, files)
     if request.mode == ACCURACY:
-        refuse_unlabelled(model, workload)
+        refuse_unjudged(model, workload)
     spec = RunSpec(
         workload=workload.name,
         backend=backend,

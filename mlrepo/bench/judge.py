@@ -236,7 +236,7 @@ def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: Detai
     workload: Workload = load_plugin(WORKLOADS, spec.workload)
     dataset = workload.open(spec.dataset)
     entries = parse_accuracy_log((directory / ACCURACY_LOG).read_bytes(), ACCURACY_LOG)
-    accuracy = workload.judge(entries, dataset)
+    accuracy = workload.task.judge(entries, dataset)
     reasons = [f"LoadGen error: {error}" for error in detail.errors]
     if accuracy.judged != dataset.total:
         reasons.append(f"Only {accuracy.judged} of {dataset.total} samples were judged.")
@@ -244,6 +244,7 @@ def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: Detai
         INVALID if reasons else VALID,
         Metric(accuracy.value, accuracy.unit),
         tuple(reasons),
+        accuracy.metrics,
         accuracy=AccuracyFacts(accuracy.judged, dataset.total, accuracy.details),
         accuracy_text=accuracy.text,
         detail=detail,

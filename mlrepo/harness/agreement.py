@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.backends.capabilities import said_by
 from mlrepo.errors import UserError, telling_line
 from mlrepo.harness import child
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
 from mlrepo.harness.feed import Feed
-from mlrepo.harness.reference import Task, framework_of, read_answer, write_task
+from mlrepo.harness.reference import ReferenceRequest, framework_of, read_answer, write_task
+from mlrepo.workloads.task import Task, why_unreadable
 from mlrepo.workloads.weights import read_facts
 
 # The number of samples compared; a batch repeats them, so that every row is checked.
@@ -63,7 +62,7 @@ def expectation(
     model: Path,
     backend: Backend,
     options: BackendOptions,
-    task: Task,
+    task: ReferenceRequest,
     samples: Callable[[], Array],
     *,
     check: bool,
@@ -124,12 +123,15 @@ class AgreementCheck:
         The indices of the samples whose outputs are expected.
     kind:
         The type whose rounding is allowed, a key of :data:`~mlrepo.harness.distance.BOUNDS`.
+    task:
+        What has to read answers from the outputs.
     """
 
     name: str
     predict: Callable[[Sequence[int]], Sequence[Array]]
     samples: Sequence[int]
     kind: str
+    task: Task
 
     def run(self, expected: Expected, batches: Sequence[int]) -> Mapping[str, object]:
         """Compare batches of some sizes; return what the record says about the comparison.
@@ -146,7 +148,7 @@ class AgreementCheck:
                 indices = [self.samples[row] for row in rows]
                 outputs = self.predict(indices)
                 largest = max(largest, self._compare(outputs, expected, rows, size))
-                self._refuse_unusable(outputs, indices)
+                self._refuse_unreadable(outputs, indices)
         about = {"reference": expected.framework, "why": expected.why, "waived": expected.waived}
         if not expected.framework:
             return about
@@ -180,32 +182,13 @@ class AgreementCheck:
             hint=_HINT,
         )
 
-    def _refuse_unusable(self, outputs: Sequence[Array], indices: Sequence[int]) -> None:
-        """Refuse outputs from which no class can be read, whatever computed them."""
-        numbers = [o for o in outputs if o.dtype.kind in "fiub"]
-        if not numbers:
-            found = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs) or "no output"
+    def _refuse_unreadable(self, outputs: Sequence[Array], indices: Sequence[int]) -> None:
+        """Refuse outputs from which the task can read no answer, whatever computed them."""
+        if problem := why_unreadable(self.task, outputs, indices):
             raise UserError(
-                f"The model gives {found}; scores are needed.",
-                hint="Export the model with its scores as an output.",
+                f"{problem} (backend {self.name}).",
+                hint="Check the model's weights, and whether it was made for this benchmark.",
             )
-        for number, output in enumerate(numbers):
-            if output.dtype.kind != "f" or output.shape[:1] != (len(indices),) or not output.size:
-                continue
-            scores = output.reshape(len(indices), -1)
-            # Minus infinity, the logarithm of zero, is a valid score if another class has a better
-            # one.
-            bad = np.isnan(scores).any(axis=1) | ~(scores.max(axis=1, initial=-np.inf) < np.inf)
-            bad |= ~np.isfinite(scores).any(axis=1)
-            if bad.any():
-                row = int(np.argmax(bad))
-                shown = scores[row][~np.isfinite(scores[row])][:1]
-                raise UserError(
-                    f"The model gives {shown[0] if len(shown) else 'no score'} for sample "
-                    f"{indices[row]} (row {row} of a batch of {len(indices)}, output {number}) on "
-                    f"the backend {self.name}: no class can be read from it.",
-                    hint="Check the model's weights, and whether it was made for other samples.",
-                )
 
 
 def _rows(samples: int, size: int) -> list[list[int]]:

@@ -6,7 +6,6 @@ LoadGen reads its embedded mlperf.conf once per process, so each run has its own
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import Feed, plan_feed
 from mlrepo.harness.loadgen import installed_release, read_settings
 from mlrepo.harness.model_guard import ModelGuard
-from mlrepo.harness.reference import Task
+from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.harness.samples import SampleLibrary, load_samples
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
@@ -30,7 +29,8 @@ from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
 from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Dataset, Workload
-from mlrepo.workloads.classification import unlabelled
+from mlrepo.workloads.described import refuse_outputs
+from mlrepo.workloads.weights.graph import Tensor
 
 # The Offline batch of backends that compile for one size: ResNet-50 gains nothing beyond 4.
 _COMPILED_BATCH = 4
@@ -77,11 +77,13 @@ def execute(
     buffer = fixed or warmup.LARGEST_BATCH
     largest = max(buffer, settings.multi_stream_samples_per_query)
     library = SampleLibrary(dataset, largest, feed.cast)
-    pipeline = Pipeline(library, backend, workload.postprocess, buffer, reporter, feed.static_batch)
+    pipeline = Pipeline(library, backend, workload.task, buffer, reporter, feed.static_batch)
 
     library.load(loaded)
     if spec.mode == ACCURACY:
-        _refuse_unlabelled(workload, spec, pipeline.outputs(compared[:1]))
+        # The parent has checked this by the model's file, but not every file says its outputs.
+        outputs = [_described(one) for one in pipeline.outputs(compared[:1])]
+        refuse_outputs(Path(spec.model_file).name, workload, outputs)
     reporter.event("warming")
     times = warmup.measure_batches(pipeline, loaded, fixed, query)
     if spec.mode == SPEED:
@@ -92,7 +94,7 @@ def execute(
     pipeline.max_batch = warmup.choose_batch(times, fixed, bound)
     reporter.event("comparing")
     kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
-    check = agreement.AgreementCheck(spec.backend, pipeline.outputs, compared, kind)
+    check = agreement.AgreementCheck(spec.backend, pipeline.outputs, compared, kind, workload.task)
     agreed = check.run(expected, _batches(scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
     settings = _settings(spec, workload, directory)
@@ -136,7 +138,7 @@ def _load(
         model,
         backend,
         options,
-        Task(spec.model_file, spec.threads, spec.max_batch or agreement.SAMPLES),
+        ReferenceRequest(spec.model_file, spec.threads, spec.max_batch or agreement.SAMPLES),
         lambda: load_samples(dataset, compared),
         check=spec.agreement_check and spec.mode != SPEED,
     ) as wait:
@@ -306,16 +308,10 @@ def _length(
     }
 
 
-def _refuse_unlabelled(workload: Workload, spec: RunSpec, outputs: Sequence[Array]) -> None:
-    """Raise :class:`UserError` if the labels do not apply to such scores.
-
-    The parent has checked this by the model's file, but not every file contains it.
-    """
-    if problem := unlabelled(workload, [output.shape for output in outputs]):
-        raise UserError(
-            f"The accuracy of {Path(spec.model_file).name} cannot be judged: {problem}",
-            hint="Use --mode performance, or a model that was trained for these labels.",
-        )
+def _described(output: Array) -> Tensor:
+    """Return name, type and shape of an output for a batch."""
+    kind = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}.get(str(output.dtype))
+    return Tensor("", kind or str(output.dtype), output.shape)
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:

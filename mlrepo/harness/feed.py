@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mlrepo.backends import Array, Backend
 from mlrepo.backends.inputs import FLOAT32, TensorSpec, only_input, reported_inputs, shape_text
 from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
+from mlrepo.workloads.tensors import tensors_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,12 @@ def outputs_of(backend: Backend, batch: Array, static_batch: int | None) -> list
     """Return copies of the model's outputs for a batch, without those for its padding."""
     whole = filled(batch, static_batch)
     found = [np.array(output) for output in backend.predict(whole)]
-    return [o[: len(batch)] if o.ndim and len(o) == len(whole) else o for o in found]
+    return unfilled(found, len(batch), len(whole))
+
+
+def unfilled(outputs: Sequence[Array], count: int, whole: int) -> list[Array]:
+    """Return the outputs for a batch of ``whole`` samples without those for its padding."""
+    return [o[:count] if o.ndim and len(o) == whole else o for o in outputs]
 
 
 def plan_feed(backend: Backend, dataset: Dataset, model: Path) -> Feed:
@@ -95,7 +101,8 @@ def plan_feed(backend: Backend, dataset: Dataset, model: Path) -> Feed:
     spec = only_input(reported_inputs(backend), model)
     if spec.shape is None:
         return Feed(spec, None)
-    shape, wanted = spec.shape, dataset.sample_shape
+    (tensor,) = tensors_of(dataset)
+    shape, wanted = spec.shape, tensor.shape
     if not _fits(shape[1:], wanted) or not shape:
         raise UserError(
             f"The model {model.name} takes input of shape {shape_text(shape)}, but the samples "

@@ -25,7 +25,7 @@ from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness import agreement
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.feed import outputs_of, plan_feed
-from mlrepo.harness.reference import Task
+from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
@@ -100,7 +100,8 @@ class Probe:
         found: list[npt.NDArray[Any]] = []
         for start in range(0, len(self._samples) - batch + 1, batch):
             outputs = self._backend.predict(self._samples[start : start + batch])
-            found.append(self._workload.postprocess(outputs))
+            indices = range(start, start + batch)
+            found.append(np.asarray(self._workload.task.postprocess(outputs, indices)))
         return {"classes": [int(value) for value in np.concatenate(found)]}
 
     def check(self) -> dict[str, object]:
@@ -114,7 +115,7 @@ class Probe:
         spec, static = self._spec, self._feed.static_batch
         model = Path(spec.model_file)
         compared = agreement.spread(range(len(self._samples)))
-        task = Task(spec.model_file, spec.threads, static or agreement.SAMPLES)
+        task = ReferenceRequest(spec.model_file, spec.threads, static or agreement.SAMPLES)
         with agreement.expectation(
             model,
             self._backend,
@@ -129,7 +130,7 @@ class Probe:
             return outputs_of(self._backend, self._samples[list(indices)], static)
 
         kind = agreement.allowed_type(model, spec.precision, self._feed)
-        check = agreement.AgreementCheck(spec.backend, predict, compared, kind)
+        check = agreement.AgreementCheck(spec.backend, predict, compared, kind, self._workload.task)
         return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
 
     def describe(self) -> dict[str, object]:

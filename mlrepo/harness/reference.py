@@ -32,7 +32,7 @@ Predict = Callable[[Array], Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class Task:
+class ReferenceRequest:
     """The task of the process: a model, and the maximum number of samples in one batch."""
 
     model: str
@@ -48,7 +48,7 @@ def framework_of(model: Path) -> str:
     return PYTORCH if suffix in TORCH_SUFFIXES else ONNX_RUNTIME
 
 
-def write_task(task: Task, samples: Array, stream: IO[bytes]) -> None:
+def write_task(task: ReferenceRequest, samples: Array, stream: IO[bytes]) -> None:
     """Write the input of the process."""
     stream.write(json.dumps(dataclasses.asdict(task)).encode() + b"\n")
     np.save(stream, samples, allow_pickle=False)
@@ -74,7 +74,7 @@ def main() -> None:
     # Frameworks print; what the parent reads must be ours alone.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    task = Task(**json.loads(sys.stdin.buffer.readline()))
+    task = ReferenceRequest(**json.loads(sys.stdin.buffer.readline()))
     samples = np.load(sys.stdin.buffer, allow_pickle=False)
     arrays = io.BytesIO()
     try:
@@ -90,7 +90,7 @@ def main() -> None:
     out.flush()
 
 
-def _scores(task: Task, samples: Array) -> tuple[str, list[Array]]:
+def _scores(task: ReferenceRequest, samples: Array) -> tuple[str, list[Array]]:
     """Return the framework with its version, and the model's outputs for the samples."""
     model = Path(task.model)
     load = _torch if framework_of(model) == PYTORCH else _onnx
@@ -129,7 +129,7 @@ def _of_samples(output: Array, size: int, count: int) -> Array:
     return output[:count]
 
 
-def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
+def _onnx(model: Path, task: ReferenceRequest) -> tuple[str, TensorSpec, Predict]:
     """Load a model without optimisations: each operator as ONNX defines it.
 
     Fused integer kernels saturate on CPUs without VNNI, so they cannot serve as a reference.
@@ -152,7 +152,7 @@ def _onnx(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
     return f"{ONNX_RUNTIME} {onnxruntime.__version__}", spec, predict
 
 
-def _torch(model: Path, task: Task) -> tuple[str, TensorSpec, Predict]:
+def _torch(model: Path, task: ReferenceRequest) -> tuple[str, TensorSpec, Predict]:
     """Load a PyTorch model and run it unchanged: eagerly, in its own types."""
     from mlrepo.backends.torch_models import load_torch_model
 

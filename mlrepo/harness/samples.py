@@ -10,6 +10,12 @@ import numpy.typing as npt
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
+from mlrepo.workloads.tensors import tensors_of
+
+
+def _shape(dataset: Dataset) -> tuple[int, ...]:
+    tensors = tensors_of(dataset)
+    return tensors[0].shape if len(tensors) == 1 else ()
 
 
 def load_samples(dataset: Dataset, indices: Sequence[int]) -> npt.NDArray[Any]:
@@ -21,7 +27,7 @@ def load_samples(dataset: Dataset, indices: Sequence[int]) -> npt.NDArray[Any]:
         The data set gives anything but one float32 array of the samples that were asked for.
     """
     samples: object = dataset.load(indices)
-    wanted = (len(indices), *dataset.sample_shape)
+    wanted = (len(indices), *_shape(dataset))
     if not isinstance(samples, np.ndarray):
         raise UserError(
             f"The data set gives samples as {type(samples).__name__}.",
@@ -52,8 +58,9 @@ class SampleLibrary:
     ) -> None:
         self._dataset, self._cast = dataset, cast
         self._row_of = np.full(dataset.total, -1, dtype=np.int64)
-        self._samples = cast(np.empty((0, *dataset.sample_shape), np.float32))
-        self._scratch = np.empty((max_batch, *dataset.sample_shape), self._samples.dtype)
+        shape = _shape(dataset)
+        self._samples = cast(np.empty((0, *shape), np.float32))
+        self._scratch = np.empty((max_batch, *shape), self._samples.dtype)
 
     def load(self, indices: Sequence[int]) -> None:
         """Load samples; a sample named twice (MultiStream wraps around) is loaded once.

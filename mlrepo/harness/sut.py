@@ -5,37 +5,27 @@ from __future__ import annotations
 import functools
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import mlperf_loadgen as lg
-import numpy as np
 import numpy.typing as npt
 
 from mlrepo.backends import Array, Backend
-from mlrepo.errors import UserError
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.feed import filled, outputs_of
+from mlrepo.harness.feed import filled, outputs_of, unfilled
+from mlrepo.harness.responses import answering
 from mlrepo.harness.samples import SampleLibrary
-
-# The setter of ``QuerySampleResponse.id`` itself: mapped over a batch it costs two thirds of an
-# assignment in a loop, and making a new response costs three times as much.
-_set_id = lg.QuerySampleResponse.id.fset
+from mlrepo.workloads import Task
 
 
 class Pipeline:
-    """Batch, inference, post-processing and completion of samples.
-
-    Responses are kept in one buffer and described by reusable ``QuerySampleResponse`` objects.
-    LoadGen copies the data before ``QuerySamplesComplete`` returns.
-    """
+    """Batch, inference, post-processing and completion of samples."""
 
     def __init__(
         self,
         library: SampleLibrary,
         backend: Backend,
-        postprocess: Callable[[Sequence[Array]], npt.NDArray[Any]],
+        task: Task,
         max_batch: int,
         reporter: Reporter,
         static_batch: int | None = None,
@@ -44,11 +34,9 @@ class Pipeline:
         self.max_batch = max_batch
         self._static_batch = static_batch
         self._backend = backend
-        self._postprocess = postprocess
+        self._postprocess = task.postprocess
+        self._answers = answering(task, max_batch)
         self._reporter = reporter
-        self._results: npt.NDArray[Any] | None = None
-        self._pool: list[Any] = []
-        self._response_type: np.dtype[Any] | None = None
 
     def at_first_query(self, call: Callable[[], None]) -> None:
         """Call ``call`` before the first query is executed; later ones cost nothing more."""
@@ -62,93 +50,49 @@ class Pipeline:
         for name in ("run_one", "run"):
             vars(self)[name] = functools.partial(first, name)
 
-    def infer(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return one response per sample of the batch, shape [len(batch)].
+    def infer(self, batch: npt.NDArray[Any], indices: Sequence[int]) -> Any:
+        """Return the answers for a batch of the samples ``indices``.
 
         For a model with one batch size, a short last batch is padded with zeros.
 
         Raises
         ------
         UserError
-            The answers are not one item of a fixed size per sample.
+            The answers are not what the task declares.
         """
         count = len(batch)
-        if self._static_batch is not None:
-            batch = filled(batch, self._static_batch)
-        responses = self._postprocess(self._backend.predict(batch))
-        self._check(responses, len(batch))
-        return responses[:count]
+        if self._static_batch is None:
+            outputs = self._backend.predict(batch)
+        else:
+            outputs = self._of_filled(batch)
+        return self._answers.checked(self._postprocess(outputs, indices), count)
+
+    def _of_filled(self, batch: npt.NDArray[Any]) -> list[Array]:
+        whole = filled(batch, self._static_batch)
+        return unfilled(self._backend.predict(whole), len(batch), len(whole))
 
     def outputs(self, indices: Sequence[int]) -> list[npt.NDArray[Any]]:
         """Return copies of the model's outputs for loaded samples, as :meth:`infer` gets them."""
         batch = self.library.batch(self.library.rows(indices))
         return outputs_of(self._backend, batch, self._static_batch)
 
-    def complete(self, ids: Sequence[int], responses: npt.NDArray[Any]) -> None:
-        """Pass the responses to the samples ``ids`` to LoadGen."""
-        if self._results is None:
-            self._results = self._make_pool(responses.dtype)
-        count = len(ids)
-        self._results[:count] = responses
-        pool = self._pool if count == self.max_batch else self._pool[:count]
-        deque(map(_set_id, pool, ids), maxlen=0)
-        lg.QuerySamplesComplete(pool)
-        self._reporter.count(count)
+    def complete(self, ids: Sequence[int], answers: Any) -> None:
+        """Pass the answers to the samples ``ids`` to LoadGen."""
+        self._answers.complete(ids, answers)
+        self._reporter.count(len(ids))
 
     def run_one(self, sample_id: int, index: int) -> None:
         """Infer and complete one sample."""
-        self.complete((sample_id,), self.infer(self.library.one(index)))
+        self.complete((sample_id,), self.infer(self.library.one(index), (index,)))
 
     def run(self, ids: Sequence[int], indices: Sequence[int]) -> None:
         """Infer and complete any number of samples in batches."""
         rows = self.library.rows(indices)
         step = self.max_batch
         for start in range(0, len(ids), step):
-            part = rows[start : start + step]
-            self.complete(ids[start : start + step], self.infer(self.library.batch(part)))
-
-    def _check(self, responses: object, samples: int) -> None:
-        """Refuse answers that LoadGen's log could not hold: it copies bytes from an address.
-
-        An array of objects holds pointers at that address, and a text shorter than the longest in
-        its batch is padded; both would be recorded as answers.
-        """
-        if not isinstance(responses, np.ndarray) or responses.ndim != 1:
-            shape = getattr(responses, "shape", None)
-            found = f"shape {list(shape)}" if shape is not None else type(responses).__name__
-            raise UserError(
-                f"The benchmark's postprocess gave {found} for {samples} samples.",
-                hint="It must return one item per sample: an array of shape [samples].",
-            )
-        if len(responses) != samples:
-            raise UserError(
-                f"The model gave {len(responses)} outputs for a batch of {samples} samples.",
-                hint="Its first output must have the batch as first dimension.",
-            )
-        kind = responses.dtype
-        if kind == self._response_type:
-            return
-        if kind.hasobject or kind.kind in "SU" or kind.itemsize == 0:
-            raise UserError(
-                f"The benchmark's answers have the type {kind}, which has no fixed size.",
-                hint="Answers of variable size cannot be recorded; return numbers, or a "
-                "structured type of numbers.",
-            )
-        if self._response_type is not None:
-            raise UserError(
-                f"The benchmark's answers changed their type from {self._response_type} to {kind}.",
-                hint="Every batch must give answers of the same type.",
-            )
-        self._response_type = kind
-
-    def _make_pool(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        results: npt.NDArray[Any] = np.zeros(self.max_batch, dtype)
-        address, size = results.ctypes.data, dtype.itemsize
-        self._pool = [
-            lg.QuerySampleResponse(0, address + number * size, size)
-            for number in range(self.max_batch)
-        ]
-        return results
+            end = start + step
+            batch = self.library.batch(rows[start:end])
+            self.complete(ids[start:end], self.infer(batch, indices[start:end]))
 
 
 class InlineSut:

@@ -30,12 +30,12 @@ def time_batch(pipeline: Pipeline, indices: list[int], *, at_most: float) -> flo
     The first execution is not counted: it allocates and compiles.
     """
     rows = pipeline.library.rows(indices)
-    pipeline.infer(pipeline.library.batch(rows))
+    pipeline.infer(pipeline.library.batch(rows), indices)
     times: list[float] = []
     begin = time.perf_counter()
     while len(times) < _REPEATS or time.perf_counter() - begin < 0.02:
         start = time.perf_counter()
-        pipeline.infer(pipeline.library.batch(rows))
+        pipeline.infer(pipeline.library.batch(rows), indices)
         times.append(time.perf_counter() - start)
         if time.perf_counter() - begin > at_most:
             break
@@ -91,7 +91,8 @@ def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
     while time.perf_counter() - begin < _CLOSE_SECONDS or len(times) < _REPEATS:
         start = time.perf_counter()
         for first in range(0, samples, step):
-            pipeline.infer(pipeline.library.batch(rows[first : first + step]))
+            part = slice(first, first + step)
+            pipeline.infer(pipeline.library.batch(rows[part]), indices[part])
         times.append(time.perf_counter() - start)
     times.sort()
     return times[len(times) // 10] + samples * _COMPLETION_SECONDS

@@ -1,4 +1,4 @@
-"""Benchmark definitions: model, data set, post-processing and accuracy.
+"""Benchmark definitions: model, data set and task.
 
 Workloads are found by name through the entry point group ``mlrepo.workloads``, including the
 embedded ``digits``.
@@ -6,40 +6,50 @@ embedded ``digits``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mlrepo.errors import UserError
 from mlrepo.model_files import ModelFiles, find_model_files
 from mlrepo.workloads.catalog import ReferenceModel
 from mlrepo.workloads.registered import RegisteredDataset
+from mlrepo.workloads.responses import FixedResponses, Response, VariableResponses
+from mlrepo.workloads.task import Accuracy, Task
+from mlrepo.workloads.tensors import SampleTensor, tensors_of
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from mlrepo.record import AccuracyEntry
+__all__ = [
+    "Accuracy",
+    "Dataset",
+    "FixedResponses",
+    "Model",
+    "RegisteredDataset",
+    "Response",
+    "SampleTensor",
+    "Task",
+    "VariableResponses",
+    "Workload",
+]
 
 
 class Dataset(Protocol):
-    """Labeled samples, preprocessed on demand."""
+    """Samples, preprocessed on demand.
+
+    A class also has one of: ``sample_shape``, if a sample is one tensor of float32; ``tensors``, a
+    sequence of :class:`SampleTensor`; ``objects = True``, if samples are Python objects.
+    """
 
     @property
     def total(self) -> int:
         """The number of samples."""
 
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """The shape of one sample, without the batch dimension."""
+    def load(self, indices: Sequence[int]) -> Any:
+        """Return the preprocessed samples, each once, in the order of the indices.
 
-    @property
-    def labels(self) -> npt.NDArray[np.int64]:
-        """The expected class of each sample, shape [total]."""
-
-    def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Return the preprocessed samples, contiguous, shape [len(indices), *sample_shape]."""
+        They are a contiguous array [len(indices), *shape]; for several tensors, a mapping from
+        their names to such arrays; for objects, a sequence of them.
+        """
 
     def describe(self) -> Mapping[str, object]:
         """Return name, sample count and fingerprint (SHA-256) for the record."""
@@ -108,27 +118,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """The outcome of an accuracy run.
-
-    Attributes
-    ----------
-    value:
-        The metric, in ``unit``.
-    judged:
-        How many distinct samples of the data set were judged.
-    text:
-        The content of ``accuracy.txt`` (without the hash line).
-    """
-
-    value: float
-    unit: str
-    judged: int
-    text: str
-    details: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Workload:
     """One benchmark.
 
@@ -137,7 +126,7 @@ class Workload:
     name:
         The directory name of its results.
     task:
-        A short description of its task.
+        What it does with a model's outputs.
     follows:
         The official benchmark whose rules it follows (``resnet``), for the open division.
     loadgen_model:
@@ -151,14 +140,10 @@ class Workload:
         of the prepared data if ``dataset`` is set, else nothing.
     dataset:
         A data set that the user registers and prepares; None for an embedded one.
-    postprocess:
-        Model outputs to one response per sample, shape [n], fixed item size.
-    judge:
-        Accuracy of the logged responses against the data set's labels.
-    classes:
-        The numbers of scores with which a model fits the labels; empty if any number does.
-    sample_shape:
-        The shape of a sample, if the data set cannot be opened before it is prepared.
+    tensors:
+        The tensors of a sample, if the data set cannot be opened before it is prepared.
+    remark:
+        What restricts its use: ``random weights, for speed only``.
     models:
         Its reference models, the default first.
     make_model:
@@ -171,30 +156,33 @@ class Workload:
     """
 
     name: str
-    task: str
+    task: Task
     follows: str
     loadgen_model: str
     performance_samples: int
     model: Model | None
     open_dataset: Callable[..., Dataset]
-    postprocess: Callable[[Sequence[npt.NDArray[Any]]], npt.NDArray[Any]]
-    judge: Callable[[Iterable[AccuracyEntry], Dataset], Accuracy]
     dataset: RegisteredDataset | None = None
-    classes: tuple[int, ...] = ()
-    sample_shape: tuple[int, ...] = ()
+    tensors: tuple[SampleTensor, ...] = ()
     models: tuple[ReferenceModel, ...] = ()
     make_model: Callable[[Path, ReferenceModel, Path | None], None] | None = None
     model_requirements: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    remark: str = ""
 
-    def shape_of_samples(self) -> tuple[int, ...]:
-        """Return the shape of a sample; () if the data set cannot be opened here."""
-        if self.sample_shape:
-            return self.sample_shape
+    def known_tensors(self) -> tuple[SampleTensor, ...]:
+        """Return the tensors of a sample; () if it has none, or they cannot be known yet."""
+        if self.tensors:
+            return self.tensors
         try:
-            return tuple(self.open("").sample_shape)
+            return tensors_of(self.open(""))
         except Exception:  # a third-party data set may raise anything; the run records it
             return ()
+
+    def shape_of_samples(self) -> tuple[int, ...]:
+        """Return the shape of a sample that is one tensor; () if it is not, or is not known."""
+        tensors = self.known_tensors()
+        return tensors[0].shape if len(tensors) == 1 else ()
 
     def open(self, prepared: str, layout: str = "", size: Sequence[int] = ()) -> Dataset:
         """Open the data set; ``prepared`` is the path of a registered one, otherwise empty.

@@ -4,18 +4,118 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import AccuracyEntry
-from mlrepo.workloads import Accuracy, Dataset, Workload
+from mlrepo.workloads.responses import FixedResponses
+from mlrepo.workloads.task import Accuracy
+from mlrepo.workloads.weights.graph import Tensor
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 # The logged type of a class id, for numpy and struct: tools/accuracy-imagenet.py --dtype int32.
 RESPONSE_DTYPE = "<i4"
 _RESPONSE = struct.Struct("<i")
+
+
+class LabelledDataset(Protocol):
+    """Samples of known classes."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """The expected class of each sample, shape [total]."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The class with the largest score; the data set is a :class:`LabelledDataset`.
+
+    Attributes
+    ----------
+    classes:
+        The numbers of scores with which a model fits the labels; empty if any number does.
+    """
+
+    classes: tuple[int, ...] = ()
+    name: str = "image classification"
+
+    @property
+    def responses(self) -> FixedResponses:
+        """An int32 for each sample."""
+        return FixedResponses(RESPONSE_DTYPE)
+
+    def postprocess(
+        self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
+    ) -> npt.NDArray[Any]:
+        """Return the class of each sample, int32 [n]: :func:`top1`."""
+        return top1(outputs)
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
+        """Return the share of correct classes: :func:`judge_top1`."""
+        return judge_top1(entries, dataset)
+
+    def misfit(self, outputs: Sequence[Tensor]) -> str:
+        """Return why no class can be read from such outputs.
+
+        A shape that could not be inferred is checked when the model runs.
+        """
+        if any(
+            class_count(one.shape) > 1 or None in one.shape[1:] or not one.shape for one in outputs
+        ):
+            return ""
+        found = ", ".join(f"{one.name} {one.type} {_sizes(one.shape)}".strip() for one in outputs)
+        wanted = " or ".join(map(str, self.classes))
+        judged = f", for its accuracy scores of {wanted}" if wanted else ""
+        return (
+            f"It gives {found or 'nothing'}; scores of its classes are needed{judged}. A class "
+            "alone does not say whether it is counted from 0 or, with a background class, from 1."
+        )
+
+    def unjudged(self, outputs: Sequence[Tensor]) -> str:
+        """Return why the labels do not fit a model with such outputs; open sizes are no reason."""
+        counts = [count for count in (class_count(one.shape) for one in outputs) if count]
+        if not self.classes or not counts or set(counts) & set(self.classes):
+            return ""
+        if any(None in one.shape[1:] for one in outputs):
+            return ""
+        return (
+            f"It gives scores of {', '.join(map(str, counts))} classes, and the labels are for "
+            f"{' or '.join(map(str, self.classes))}."
+        )
+
+    def unreadable(self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]) -> str:
+        """Return for which sample no class can be read, and why."""
+        import numpy as np
+
+        numbers = [o for o in outputs if o.dtype.kind in "fiub"]
+        if not numbers:
+            found = ", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs) or "no output"
+            return f"The model gives {found}; scores are needed"
+        for number, output in enumerate(numbers):
+            if output.dtype.kind != "f" or output.shape[:1] != (len(indices),) or not output.size:
+                continue
+            scores = output.reshape(len(indices), -1)
+            # Minus infinity, the logarithm of zero, is a valid score if another class has a better
+            # one.
+            bad = np.isnan(scores).any(axis=1) | ~(scores.max(axis=1, initial=-np.inf) < np.inf)
+            bad |= ~np.isfinite(scores).any(axis=1)
+            if bad.any():
+                row = int(np.argmax(bad))
+                shown = scores[row][~np.isfinite(scores[row])][:1]
+                return (
+                    f"The model gives {shown[0] if len(shown) else 'no score'} for sample "
+                    f"{indices[row]} (row {row} of a batch of {len(indices)}, output {number}): no "
+                    "class can be read from it"
+                )
+        return ""
+
+
+def _sizes(shape: Sequence[int | None]) -> str:
+    return f"[{', '.join('n' if size is None else str(size) for size in shape)}]"
 
 
 def top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -63,25 +163,7 @@ def class_count(shape: Sequence[int | None]) -> int:
     return (sizes[0] or 0) if len(sizes) == 1 else 0
 
 
-def unlabelled(workload: Workload, shapes: Iterable[Sequence[int | None]]) -> str:
-    """Return why the labels do not fit a model whose outputs have these shapes; '' if they do.
-
-    Open sizes are not a reason.
-    """
-    shapes = list(shapes)
-    counts = [count for count in map(class_count, shapes) if count]
-    if not workload.classes or not counts or set(counts) & set(workload.classes):
-        return ""
-    if any(None in shape[1:] for shape in shapes):
-        return ""
-    wanted = " or ".join(map(str, workload.classes))
-    return (
-        f"The model gives scores of {', '.join(map(str, counts))} classes, and the labels of "
-        f"{workload.name} are for {wanted}."
-    )
-
-
-def judge_top1(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
+def judge_top1(entries: Iterable[AccuracyEntry], dataset: LabelledDataset) -> Accuracy:
     """Count correct classes, one entry per sample, as MLPerf's tools/accuracy-imagenet.py does.
 
     Raises

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.classification import unlabelled
 from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
+from mlrepo.workloads.task import why_unjudged
 from mlrepo.workloads.weights import MIXED, UNKNOWN, WeightFacts, precision_of, read_facts
+from mlrepo.workloads.weights.graph import Tensor
 
 BF16, FP16 = "bf16", "fp16"
 # The types that a backend may convert the floats of a model to.
@@ -68,13 +70,18 @@ def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cp
     )
 
 
-def refuse_unlabelled(model: Model, workload: Workload) -> None:
-    """Raise :class:`UserError` if an accuracy run could not be judged with the labels."""
-    problem = unlabelled(workload, [output.shape for output in read_facts(model.path).outputs])
-    if problem:
+def refuse_unjudged(model: Model, workload: Workload) -> None:
+    """Raise :class:`UserError` if the file says that an accuracy run could not be judged."""
+    if outputs := read_facts(model.path).outputs:
+        refuse_outputs(model.name, workload, outputs)
+
+
+def refuse_outputs(name: str, workload: Workload, outputs: Sequence[Tensor]) -> None:
+    """Raise :class:`UserError` if answers from such outputs of a model could not be judged."""
+    if problem := why_unjudged(workload.task, outputs):
         raise UserError(
-            f"The accuracy of {model.name} cannot be judged: {problem}",
-            hint="Use --mode performance, or a model that was trained for these labels.",
+            f"The accuracy of {name} in {workload.name} cannot be judged: {problem}",
+            hint="Use --mode performance, or a model that was made for this benchmark.",
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
+from mlrepo.workloads.tensors import tensors_of
 from mlrepo.workloads.weights.graph import Tensor
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class ChannelsLast:
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Height, width, channels."""
-        channels, *size = self.images.sample_shape
+        channels, *size = _shape(self.images)
         return (*size, channels)
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """The expected class of each sample."""
-        return self.images.labels
+        """The expected class of each sample, if the images have classes."""
+        labels: npt.NDArray[np.int64] = self.images.labels  # type: ignore[attr-defined]
+        return labels
 
     def load(self, indices: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return the samples, contiguous, float32 [n, h, w, c]."""
@@ -66,6 +68,12 @@ class ChannelsLast:
         return {**self.images.describe(), "layout": NHWC}
 
 
+def _shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the shape of samples that are one tensor; () for others."""
+    tensors = tensors_of(dataset)
+    return tensors[0].shape if len(tensors) == 1 else ()
+
+
 def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:
     """Return a data set's samples in the form that a model takes; '' and () mean its own form.
 
@@ -76,7 +84,7 @@ def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:
     """
     if not layout and not size:
         return dataset
-    shape = dataset.sample_shape
+    shape = _shape(dataset)
     if len(shape) != 3:
         if layout == NHWC:
             raise UserError(

@@ -58,7 +58,7 @@ def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected
     if given or kind == ONNX:
         found = _layout(file, given, asked, workload.shape_of_samples())
     if made or kind == ONNX:
-        _require_scores(file, made, workload)
+        _refuse_misfit(file, made, workload)
     names = tuple(one.name for one in given), tuple(one.name for one in made)
     return Inspected(*names, found or NCHW, facts)
 
@@ -79,7 +79,7 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         tuple(
             Tensor(
                 value.name,
-                _FLOATS.get(value.type, value.type),
+                _FLOATS.get(value.type, value.type.removeprefix("tensor(").removesuffix(")")),
                 tuple(size if isinstance(size, int) else None for size in value.shape),
             )
             for value in values
@@ -122,21 +122,12 @@ def _wanted(samples: tuple[int, ...], asked: str) -> str:
     return f"[n, height, width, {channels}]" if last else f"[n, {channels}, height, width]"
 
 
-def _require_scores(file: Path, made: tuple[Tensor, ...], workload: Workload) -> None:
-    from mlrepo.workloads.classification import class_count
-
-    floats = [one for one in made if not one.type.startswith("tensor(")]
-    # A shape that could not be inferred is checked when the model runs.
-    if any(class_count(one.shape) > 1 or None in one.shape[1:] or not one.shape for one in floats):
-        return
-    found = ", ".join(_text(one) for one in made)
-    wanted = " or ".join(map(str, workload.classes))
-    judged = f", for its accuracy scores of {wanted}" if wanted else ""
-    raise UserError(
-        f"{file} gives {found}; scores of its classes are needed{judged}.",
-        hint="Export the model with its scores as an output; a class alone does not say whether "
-        "it is counted from 0 or, with a background class, from 1.",
-    )
+def _refuse_misfit(file: Path, made: tuple[Tensor, ...], workload: Workload) -> None:
+    if problem := workload.task.misfit(made):
+        raise UserError(
+            f"{file} does not fit {workload.name}: {problem}",
+            hint="Export the model with the outputs that the benchmark reads.",
+        )
 
 
 def _text(one: Tensor) -> str:

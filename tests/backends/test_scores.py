@@ -21,8 +21,9 @@ from mlrepo.errors import UserError
 from mlrepo.harness import agreement
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
 from mlrepo.harness.feed import outputs_of, plan_feed
-from mlrepo.harness.reference import Task
+from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.plugins import BACKENDS, load_plugin
+from mlrepo.workloads.classification import Classification
 from mlrepo.workloads.digits import DigitsDataset
 
 _SCORES = np.random.default_rng(3).standard_normal((4, 10)).astype(np.float32) * 3
@@ -132,8 +133,9 @@ def _check(backend: Any, name: str, model: Path, batch: int, precision: str = "f
     data = DigitsDataset()
     compared = [0, 16, 32, 48]
     options = BackendOptions(threads=1, batch=batch, cache=model.parent / "cache")
+    request = ReferenceRequest(str(model), 1, 4)
     with agreement.expectation(
-        model, backend, options, Task(str(model), 1, 4), lambda: data.load(compared), check=True
+        model, backend, options, request, lambda: data.load(compared), check=True
     ) as wait:
         backend.load(model, options)
         feed, expected = plan_feed(backend, data, model), wait()
@@ -142,7 +144,7 @@ def _check(backend: Any, name: str, model: Path, batch: int, precision: str = "f
         return outputs_of(backend, feed.cast(data.load(indices)), feed.static_batch)
 
     kind = agreement.allowed_type(model, precision, feed)
-    return agreement.AgreementCheck(name, predict, compared, kind).run(
+    return agreement.AgreementCheck(name, predict, compared, kind, Classification()).run(
         expected, sorted({1, feed.static_batch or batch})
     )
 
@@ -262,7 +264,8 @@ def _nothing() -> np.ndarray:
 def test_a_file_that_only_its_own_framework_reads_is_not_compared(tmp_path: Path) -> None:
     """It is said, and is nobody's choice."""
     (tmp_path / "m.xml").write_text("<net/>")
+    request = ReferenceRequest("", 1, 4)
     with agreement.expectation(
-        tmp_path / "m.xml", _Constant(), BackendOptions(), Task("", 1, 4), _nothing, check=True
+        tmp_path / "m.xml", _Constant(), BackendOptions(), request, _nothing, check=True
     ) as wait:
         assert (wait().why, wait().waived) == ("no other framework here reads m.xml", False)

@@ -56,10 +56,12 @@ def test_the_benchmark_judges_its_samples_and_checks_its_models(tmp_path: Path) 
     """A model for its images is taken, one for others is not."""
     stripes: Workload = _module("mybenchmark").STRIPES
     data = stripes.open("")
-    assert data.load([5]).shape == (1, *data.sample_shape)
-    answers = stripes.postprocess([np.eye(4, dtype=np.float32)[data.labels]])
+    assert data.load([5]).shape == (1, 1, 12, 20)
+    answers = np.asarray(
+        stripes.task.postprocess([np.eye(4, dtype=np.float32)[data.labels]], range(data.total))  # type: ignore[attr-defined]
+    )
     logged = [AccuracyEntry(row, answer.tobytes()) for row, answer in enumerate(answers)]
-    assert stripes.judge(logged, data).value == 100.0
+    assert stripes.task.judge(logged, data).value == 100.0
     assert inspect_model(_model(tmp_path, (1, 12, 20)), stripes).layout == "NCHW"
     with pytest.raises(UserError, match="the benchmark gives float32"):
         inspect_model(_model(tmp_path, (3, 12, 20)), stripes)

@@ -18,6 +18,7 @@ from mlrepo.workloads.imagenet.images import find_images
 from mlrepo.workloads.imagenet.labels import FULL_SET
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import WAYS, prepared_name
+from mlrepo.workloads.tensors import tensors_of
 from mlrepo.workloads.ways import WAY_NAMES
 from mlrepo.workloads.weights.graph import Tensor
 from tests.photos import KINDS, write_photos
@@ -339,7 +340,7 @@ def test_channels_last_are_the_same_numbers() -> None:
     """In another order, contiguous."""
     images = RandomImages(4).resized((32, 48))
     last = in_form(RandomImages(4), "NHWC", (32, 48))
-    assert last.sample_shape == (32, 48, 3)
+    assert tensors_of(last)[0].shape == (32, 48, 3)
     found = last.load([2, 1])
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found.transpose(0, 3, 1, 2), images.load([2, 1]))

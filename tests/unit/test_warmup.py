@@ -16,6 +16,7 @@ from mlrepo.harness.sut import Pipeline
 from mlrepo.harness.warmup import as_text, choose_batch, estimates, measure_batches
 from mlrepo.logs.user_conf import UserConf, check_setting, parse_user_conf
 from mlrepo.scenarios import SCENARIOS
+from mlrepo.workloads.classification import Classification
 from mlrepo.workloads.digits import DigitsDataset
 
 # Seconds per batch of a machine that gains up to batch 16 and nothing beyond.
@@ -115,8 +116,7 @@ class _Sleeper:
 def _pipeline(tmp_path: Path, backend: Any, batch: int, static: int | None = None) -> Pipeline:
     library = SampleLibrary(DigitsDataset(), batch)
     library.load(list(range(64)))
-    responses = lambda outputs: outputs[0].argmax(axis=1).astype("<i4")  # noqa: E731
-    return Pipeline(library, backend, responses, batch, Reporter(tmp_path), static)
+    return Pipeline(library, backend, Classification(), batch, Reporter(tmp_path), static)
 
 
 def test_sizes_are_tried_while_larger_ones_pay(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_model_with_a_fixed_batch_always_gets_it(tmp_path: Path) -> None:
     """A short batch is filled up, and its answers are cut to the samples asked for."""
     backend = _Sleeper(0)
     pipeline = _pipeline(tmp_path, backend, 4, static=4)
-    assert len(pipeline.infer(pipeline.library.one(3))) == 1
+    assert len(pipeline.infer(pipeline.library.one(3), [3])) == 1
     assert backend.sizes == [4]
 
 
@@ -147,4 +147,4 @@ def test_a_model_that_loses_samples_is_refused(tmp_path: Path) -> None:
     """Responses must be as many as samples, or a wrong class would be logged."""
     pipeline = _pipeline(tmp_path, _Sleeper(0, outputs=2), 4)
     with pytest.raises(UserError, match="2 outputs for a batch of 4"):
-        pipeline.infer(pipeline.library.batch(np.arange(4)))
+        pipeline.infer(pipeline.library.batch(np.arange(4)), range(4))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.classification import judge_top1, top1
+from mlrepo.workloads.classification import Classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ class DigitsDataset:
 
 DIGITS = Workload(
     name="digits",
-    task="image classification",
+    task=Classification(),
     follows="resnet",
     loadgen_model="digits",
     performance_samples=500,
@@ -94,6 +94,4 @@ DIGITS = Workload(
         retraining="yes",
     ),
     open_dataset=DigitsDataset,
-    postprocess=top1,
-    judge=judge_top1,
 )

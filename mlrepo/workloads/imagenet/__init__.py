@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlrepo.digest import sha256_bytes
-from mlrepo.workloads import Workload
-from mlrepo.workloads.classification import RESPONSE_DTYPE, judge_top1, scores_of
+from mlrepo.workloads import SampleTensor, Workload
+from mlrepo.workloads.classification import RESPONSE_DTYPE, Classification, scores_of
 from mlrepo.workloads.imagenet import models
 from mlrepo.workloads.imagenet.labels import CLASSES
 from mlrepo.workloads.imagenet.prepared import PreparedImages
@@ -92,19 +92,29 @@ def imagenet_top1(outputs: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return responses
 
 
+@dataclass(frozen=True)
+class ImageNetClassification(Classification):
+    """Classes of ImageNet, by models with and without a background class."""
+
+    classes: tuple[int, ...] = IMAGENET_CLASSES
+
+    def postprocess(
+        self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
+    ) -> npt.NDArray[Any]:
+        """Return the class of each sample: :func:`imagenet_top1`."""
+        return imagenet_top1(outputs)
+
+
 RESNET50 = Workload(
     name=models.RESNET50,
-    task="image classification",
+    task=ImageNetClassification(),
     follows="resnet",
     loadgen_model="resnet50",
     performance_samples=_PERFORMANCE_SAMPLES,
     model=None,
     open_dataset=PreparedImages,
     dataset=ImageNet(),
-    postprocess=imagenet_top1,
-    judge=judge_top1,
-    classes=IMAGENET_CLASSES,
-    sample_shape=(3, SIZE, SIZE),
+    tensors=(SampleTensor("", "float32", (3, SIZE, SIZE)),),
     models=models.models_of(models.RESNET50),
 )
 
@@ -125,7 +135,7 @@ EFFICIENTNET_LITE0 = replace(
 RESNET50_RANDOM = replace(
     RESNET50,
     name=models.RESNET50_RANDOM,
-    task="image classification, random weights, for speed only",
+    remark="random weights, for speed only",
     open_dataset=RandomImages,
     dataset=None,
     models=models.models_of(models.RESNET50_RANDOM),

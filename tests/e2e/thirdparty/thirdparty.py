@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +21,8 @@ import numpy as np
 from mlrepo.backends import Array, BackendOptions, Capabilities
 from mlrepo.model_kinds import ONNX
 from mlrepo.record import AccuracyEntry
-from mlrepo.workloads import Accuracy, Dataset, Workload
+from mlrepo.workloads import Accuracy, FixedResponses, VariableResponses, Workload
+from mlrepo.workloads.classification import Classification
 from mlrepo.workloads.digits import DIGITS, DigitsDataset
 
 
@@ -371,6 +372,32 @@ class _Fewer(DigitsDataset):
         return super().load(indices)[:-1]
 
 
+_INT32 = FixedResponses("<i4")
+
+
+@dataclass(frozen=True)
+class _Answers(Classification):
+    """Answers with whatever a function makes of the outputs."""
+
+    answer: Callable[[Sequence[Array]], Any] = lambda outputs: outputs
+    form: FixedResponses | VariableResponses = _INT32
+
+    @property
+    def responses(self) -> Any:
+        return self.form
+
+    def postprocess(self, outputs: Sequence[Array], indices: Sequence[int]) -> Any:
+        return self.answer(outputs)
+
+
+@dataclass(frozen=True)
+class _Unjudgeable(Classification):
+    """Cannot judge."""
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
+        raise ZeroDivisionError("division by zero")
+
+
 def _objects(outputs: Sequence[Array]) -> Array:
     """Return a text per sample: in the buffer stand pointers."""
     answers = np.empty(len(outputs[0]), object)
@@ -394,10 +421,6 @@ def _growing(outputs: Sequence[Array]) -> Array:
     return np.zeros(count, np.int32 if count < 4 else np.int64)
 
 
-def _unjudgeable(entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
-    raise ZeroDivisionError("division by zero")
-
-
 def _measuring() -> bool:
     return '"started"' in Path("events.jsonl").read_text()
 
@@ -415,12 +438,29 @@ DAMAGED_DATA: Workload = replace(
 OTHER_LABELS: Workload = replace(
     DIGITS, name="other-labels", performance_samples=10, open_dataset=_OtherLabels
 )
-UNJUDGEABLE: Workload = replace(DIGITS, name="unjudgeable", judge=_unjudgeable)
-OBJECTS: Workload = replace(DIGITS, name="objects", postprocess=_objects)
-TEXTS: Workload = replace(DIGITS, name="texts", postprocess=_texts)
-GROWING: Workload = replace(DIGITS, name="growing", postprocess=_growing)
-SEVERAL: Workload = replace(DIGITS, name="several", postprocess=lambda outputs: outputs[0])
-LISTS: Workload = replace(DIGITS, name="lists", postprocess=_list)
+UNJUDGEABLE: Workload = replace(DIGITS, name="unjudgeable", task=_Unjudgeable())
+
+
+def _answering(
+    name: str,
+    answer: Callable[[Sequence[Array]], Any],
+    form: FixedResponses | VariableResponses = _INT32,
+) -> Workload:
+    return replace(DIGITS, name=name, task=_Answers(answer=answer, form=form))
+
+
+OBJECTS = _answering("objects", _objects)
+OBJECTS_DECLARED = _answering("objects-declared", _objects, FixedResponses("O"))
+TEXTS = _answering("texts", _texts)
+GROWING = _answering("growing", _growing)
+SEVERAL = _answering("several", lambda outputs: outputs[0])
+LISTS = _answering("lists", _list)
+NO_BYTES = _answering("no-bytes", _list, VariableResponses())
+FEWER_ANSWERS = _answering("fewer-answers", lambda o: [b"a"] * (len(o[0]) - 1), VariableResponses())
+ONE_ANSWER = _answering("one-answer", lambda o: b"a" * len(o[0]), VariableResponses())
+WITHOUT_TOKENS = _answering(
+    "without-tokens", lambda o: [b"a"] * len(o[0]), VariableResponses(tokens=True)
+)
 TWO_TENSORS: Workload = replace(DIGITS, name="two-tensors", open_dataset=_TwoTensors)
 OTHER_TYPE: Workload = replace(DIGITS, name="other-type", open_dataset=_OtherType)
 FEWER: Workload = replace(DIGITS, name="fewer", open_dataset=_Fewer)
@@ -465,6 +505,6 @@ STRIPES: Workload = replace(
     model=None,
     performance_samples=64,
     open_dataset=Stripes,
-    classes=(4,),
+    task=Classification(classes=(4,)),
 )
 TWO_WORDS: Workload = replace(DIGITS, name="two words")

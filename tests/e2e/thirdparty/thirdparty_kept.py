@@ -13,7 +13,7 @@ import numpy as np
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import InvalidResult, UserError
-from mlrepo.workloads import Model
+from mlrepo.workloads import Model, SampleTensor
 from mlrepo.workloads.digits import DIGITS, DigitsDataset
 from mlrepo.workloads.registered import (
     DatasetPart,
@@ -114,6 +114,6 @@ KEPT = replace(
     name="kept",
     open_dataset=_open,
     dataset=KeptDigits(),
-    sample_shape=(1, 8, 8),
+    tensors=(SampleTensor("", "float32", (1, 8, 8)),),
     requirements=("numpy>=1.26",),
 )

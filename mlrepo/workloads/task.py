@@ -1,0 +1,100 @@
+"""A task: what a benchmark makes of a model's outputs, and how its answers are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlrepo.workloads.responses import FixedResponses, Response, VariableResponses
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from mlrepo.record import AccuracyEntry, Metric
+    from mlrepo.workloads import Dataset
+    from mlrepo.workloads.weights.graph import Tensor
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The outcome of an accuracy run.
+
+    Attributes
+    ----------
+    value:
+        The metric that the round judges, in ``unit``.
+    judged:
+        How many distinct samples of the data set were judged.
+    text:
+        The content of ``accuracy.txt`` (without the hash line).
+    metrics:
+        All metrics, by their names in the round; empty if there is only ``value``.
+    """
+
+    value: float
+    unit: str
+    judged: int
+    text: str
+    details: Mapping[str, object] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """What a benchmark does with the outputs of a model.
+
+    A class may also have: ``collate(samples)``, which makes a batch of tensors by name from a
+    sequence of Python objects; ``preflight(dataset)``, which raises a UserError if the data set
+    cannot be judged; ``unreadable(outputs, indices)`` and ``unjudged(outputs)`` (see
+    :func:`why_unreadable` and :func:`why_unjudged`).
+    """
+
+    @property
+    def name(self) -> str:
+        """A short description: ``image classification``."""
+
+    @property
+    def responses(self) -> FixedResponses | VariableResponses:
+        """The form of its answers."""
+
+    def postprocess(
+        self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
+    ) -> npt.NDArray[Any] | Sequence[Response | bytes]:
+        """Return one answer per sample of a batch, in the form of :attr:`responses`.
+
+        ``outputs`` are those of the model, each with the batch first; ``indices`` are the samples'
+        indices in the data set.
+        """
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
+        """Return the accuracy of the logged answers, which are read one by one.
+
+        Raises
+        ------
+        InvalidResult
+            The log does not belong to the data set, or has no answer.
+        """
+
+    def misfit(self, outputs: Sequence[Tensor]) -> str:
+        """Return why answers cannot come from a model with these outputs; '' if they can.
+
+        Shapes have the batch first; None is an open size, () an unknown shape.
+        """
+
+
+def why_unjudged(task: Task, outputs: Sequence[Tensor]) -> str:
+    """Return why a model with these outputs can be run but not judged; '' if it can be.
+
+    The task says it in ``unjudged(outputs)``; a task without it judges whatever it can use.
+    """
+    unjudged = getattr(task, "unjudged", None)
+    return task.misfit(outputs) or (str(unjudged(outputs)) if unjudged else "")
+
+
+def why_unreadable(task: Task, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]) -> str:
+    """Return why no answer can be read from the outputs for some samples; '' if it can be.
+
+    The task says it in ``unreadable(outputs, indices)``: a score that is not a number.
+    """
+    unreadable = getattr(task, "unreadable", None)
+    return str(unreadable(outputs, indices)) if unreadable else ""
