@@ -12,7 +12,8 @@ from PIL import Image
 from mlrepo.errors import UserError
 from mlrepo.workloads.imagenet.images import find_images
 from mlrepo.workloads.imagenet.labels import FULL_SET, official_name, read_labels
-from mlrepo.workloads.imagenet.preprocess import WAYS, UndecodableError
+from mlrepo.workloads.imagenet.preprocess import WAYS
+from mlrepo.workloads.pixels import UndecodableError
 
 _NAMES = [f"{official_name(number)}.JPEG" for number in range(1, 4)]
 _SYNSETS = [f"n{number:08}" for number in range(1000, 2000)]

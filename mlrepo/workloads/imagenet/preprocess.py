@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlrepo.errors import UserError
+from mlrepo.workloads.pixels import UndecodableError
 
 SIZE = 224
 # Crop as a percentage of the short side (resize_with_aspectratio of the reference).
@@ -28,10 +29,6 @@ _WIDE_MODES = ("I", "F")
 
 Pixels = npt.NDArray[np.uint8]
 Input = npt.NDArray[np.float32]
-
-
-class UndecodableError(ValueError):
-    """The bytes are not an image that can be decoded completely."""
 
 
 @dataclass(frozen=True)
