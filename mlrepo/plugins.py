@@ -24,6 +24,10 @@ OWN = {
         "tvm-pytorch": "mlrepo.backends.tvm:TvmPytorchBackend",
     },
     WORKLOADS: {
+        "bert-99": "mlrepo.workloads.squad:BERT_99",
+        "bert-99.9": "mlrepo.workloads.squad:BERT_99_9",
+        "bert-large-random": "mlrepo.workloads.squad:BERT_LARGE_RANDOM",
+        "bert-small-random": "mlrepo.workloads.squad:BERT_SMALL_RANDOM",
         "digits": "mlrepo.workloads.digits:DIGITS",
         "efficientnet-lite0": "mlrepo.workloads.imagenet:EFFICIENTNET_LITE0",
         "mobilenet": "mlrepo.workloads.imagenet:MOBILENET",

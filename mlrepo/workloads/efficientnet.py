@@ -111,7 +111,8 @@ def build_efficientnet_lite0(state: State) -> onnx.ModelProto:
         raise UserError(f"The weights are not EfficientNet-Lite0's: {error} is missing.") from error
     graph.add("Gemm", (x, *weights), "fc", LOGITS_NAME, alpha=1.0, beta=1.0, transB=1)
     outputs = [(LOGITS_NAME, TensorProto.FLOAT, ("batch", CLASSES))]
-    return graph.model("efficientnet-lite0", INPUT_NAME, IMAGE_SHAPE, outputs)
+    inputs = [(INPUT_NAME, TensorProto.FLOAT, ("batch", *IMAGE_SHAPE))]
+    return graph.model("efficientnet-lite0", inputs, outputs)
 
 
 def write_efficientnet_lite0(path: Path, weights: Path) -> Path:

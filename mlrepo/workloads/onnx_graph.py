@@ -1,4 +1,4 @@
-"""Building ONNX image classifiers from numpy arrays: no training framework is needed."""
+"""Building ONNX models from numpy arrays: no training framework is needed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from onnx import helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8  # the IR version that goes with opset 17
+# An input or output: its name, its type in ``onnx.TensorProto``, its shape (text for an open size).
+Value = tuple[str, int, Sequence[str | int]]
 
 
 @dataclass
@@ -42,28 +44,27 @@ class OnnxGraph:
         return name
 
     def model(
-        self,
-        name: str,
-        input_name: str,
-        input_shape: Sequence[int],
-        outputs: Sequence[tuple[str, int, Sequence[str | int]]],
+        self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]
     ) -> onnx.ModelProto:
-        """Return the checked model, with an open batch before ``input_shape``.
+        """Return the checked model."""
+        model = self.unchecked(name, inputs, outputs)
+        onnx.checker.check_model(model, full_check=True)
+        return model
 
-        Each output has a name, a type of ``onnx.TensorProto`` and a shape.
-        """
-        shape: list[str | int] = ["batch", *input_shape]
-        model = helper.make_model(
-            helper.make_graph(
-                self.nodes,
-                name,
-                [helper.make_tensor_value_info(input_name, onnx.TensorProto.FLOAT, shape)],
-                [helper.make_tensor_value_info(*output) for output in outputs],
-                initializer=self.weights,
-            ),
+    def unchecked(
+        self, name: str, inputs: Sequence[Value], outputs: Sequence[Value]
+    ) -> onnx.ModelProto:
+        """Return the model; ONNX checks one with external weights by its path alone."""
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [helper.make_tensor_value_info(*value) for value in inputs],
+            [helper.make_tensor_value_info(*value) for value in outputs],
+            initializer=self.weights,
+        )
+        return helper.make_model(
+            graph,
             producer_name="mlrepo",
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
-        onnx.checker.check_model(model, full_check=True)
-        return model

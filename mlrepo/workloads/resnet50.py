@@ -26,7 +26,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from mlrepo.workloads.onnx_graph import OnnxGraph
+from mlrepo.workloads.onnx_graph import OnnxGraph, Value
 
 CLASSES = 1000
 IMAGE_SHAPE = (3, 224, 224)
@@ -123,13 +123,12 @@ def build_resnet50(seed: int = 0, *, argmax: bool = False) -> onnx.ModelProto:
     bias = graph.random("fc.bias", (CLASSES,), 0.01)
     graph.add("Gemm", (x, weight, bias), "fc", LOGITS_NAME, alpha=1.0, beta=1.0, transB=1)
 
-    outputs: list[tuple[str, int, Sequence[str | int]]] = [
-        (LOGITS_NAME, TensorProto.FLOAT, ("batch", CLASSES))
-    ]
+    outputs: list[Value] = [(LOGITS_NAME, TensorProto.FLOAT, ("batch", CLASSES))]
     if argmax:
         graph.add("ArgMax", (LOGITS_NAME,), "argmax", ARGMAX_NAME, axis=1, keepdims=0)
         outputs.append((ARGMAX_NAME, TensorProto.INT64, ("batch",)))
-    return graph.model("resnet50-v1.5-random", INPUT_NAME, IMAGE_SHAPE, outputs)
+    inputs = [(INPUT_NAME, TensorProto.FLOAT, ("batch", *IMAGE_SHAPE))]
+    return graph.model("resnet50-v1.5-random", inputs, outputs)
 
 
 def write_resnet50(path: Path, seed: int = 0, *, argmax: bool = False) -> Path:

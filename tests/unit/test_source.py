@@ -22,7 +22,7 @@ _USED = {
         *("intra_op_num_threads", "inter_op_num_threads", "execution_mode", "log_severity_level"),
         *("graph_optimization_level", "allow_tf32", "outdir", "copy_summary_to_stdout"),
         *("log_output", "enable_trace", "mtime", "create_system", "compress_type", "file_size"),
-        *("bar_format", "ncols", "monitor_interval"),
+        *("bar_format", "ncols", "monitor_interval", "normalizer", "pre_tokenizer"),
     },
     "people, who read them where they are": {"licence", "max_rss"},
     "the texts that name a TypedDict's keys": {"throttle_events", "unseen_cpus"},

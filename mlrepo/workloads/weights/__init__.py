@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlrepo.model_files import is_openvino_ir
 from mlrepo.onnx_tensors import NotOnnx
-from mlrepo.workloads.weights.graph import Tensor, weight_types
+from mlrepo.workloads.weights.graph import Tensor, embedding_rows, weight_types
 from mlrepo.workloads.weights.onnx import read_onnx
 from mlrepo.workloads.weights.openvino import read_openvino
 from mlrepo.workloads.weights.torch import read_safetensors, read_torch
@@ -37,12 +37,15 @@ class WeightFacts:
         Names, types and shapes; the batch comes first.
     producer:
         The program that wrote an ONNX file.
+    embeddings:
+        The rows of its largest table of embeddings, in ONNX and OpenVINO IR; 0 without one.
     """
 
     weights: tuple[str, ...] = ()
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     producer: str = ""
+    embeddings: int = 0
 
     @property
     def weight_data_types(self) -> str:
@@ -86,7 +89,7 @@ def _file(model: Path) -> WeightFacts:
     suffix = model.suffix.lower()
     if is_openvino_ir(model):
         graph, inputs, outputs = read_openvino(model)
-        return WeightFacts(weight_types(graph), inputs, outputs)
+        return WeightFacts(weight_types(graph), inputs, outputs, "", embedding_rows(graph))
     if suffix == ".safetensors":
         return WeightFacts(*read_safetensors(model))
     if suffix in _TORCH:
@@ -96,7 +99,8 @@ def _file(model: Path) -> WeightFacts:
     except NotOnnx:
         return WeightFacts(*read_torch(model))  # any name, such as ``model.pth.tar``
     weights = weight_types(found.graph, found.functions)
-    return WeightFacts(weights, found.inputs, found.outputs, found.producer)
+    rows = embedding_rows(found.graph, found.functions)
+    return WeightFacts(weights, found.inputs, found.outputs, found.producer, rows)
 
 
 def _directory(model: Path) -> WeightFacts:

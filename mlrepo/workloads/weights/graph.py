@@ -13,7 +13,7 @@ The rules, for both ONNX and OpenVINO IR:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # Bits per number, by the names in measurements files; a tensor of any other type is not a weight.
 BITS = {
@@ -67,6 +67,11 @@ _LAYERS: Mapping[str, tuple[int, ...]] = {
     "EmbedLayerNormalization": (2, 3, 4),
     "QEmbedLayerNormalization": (2, 3, 4),
 }
+# Operators that look up rows of a table: where the tables are among their inputs.
+_TABLES: Mapping[str, tuple[int, ...]] = {
+    name: _LAYERS[name]
+    for name in ("Gather", "EmbedLayerNormalization", "QEmbedLayerNormalization")
+} | {"GatherBlockQuantized": (0,)}
 # Weights of a few bits, packed into bytes: the inputs, and the attribute with the number of bits.
 _PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
     "MatMulNBits": ((1,), "bits"),
@@ -171,6 +176,11 @@ def weight_types(graph: Graph, functions: Functions | None = None) -> tuple[str,
     return tuple(sorted(counts, key=lambda word: (-counts[word], word)))
 
 
+def embedding_rows(graph: Graph, functions: Functions | None = None) -> int:
+    """Return the rows of the largest table of embeddings in a graph; 0 if it has none."""
+    return max(_Scope(graph, functions or {}).tables(), default=0)
+
+
 def narrower(one: str, other: str) -> str:
     """Return the type with fewer bits; the first if both have the same."""
     return other if BITS.get(other, 64) < BITS.get(one, 64) else one
@@ -178,12 +188,16 @@ def narrower(one: str, other: str) -> str:
 
 @dataclass(frozen=True)
 class _Constant:
-    """A constant as it reaches a layer; ``identity`` is that of the tensor it comes from."""
+    """A constant as it reaches a layer.
+
+    ``identity`` is that of the tensor it comes from, ``rows`` the first size of that.
+    """
 
     type: str
     count: int
     identity: int
     rank: int
+    rows: int
 
 
 class _Scope:
@@ -206,19 +220,30 @@ class _Scope:
 
     def weights(self) -> Iterator[_Constant]:
         """Yield the weights of all layers, including those of subgraphs and functions."""
+        for scope, node in self._all_nodes():
+            yield from scope._packed(node) if node.op in _PACKED else scope._plain(node)
+
+    def tables(self) -> Iterator[int]:
+        """Yield the rows of each matrix that rows are looked up in."""
+        for scope, node in self._all_nodes():
+            for place in _TABLES.get(node.op, ()):
+                found = scope._constant(node.inputs[place]) if place < len(node.inputs) else None
+                if found is not None and found.rank == 2:
+                    yield found.rows
+
+    def _all_nodes(self) -> Iterator[tuple[_Scope, Node]]:
+        """Yield each operator with its scope; a function's operators instead of its call."""
         if self._depth > 32:  # functions that call each other recursively
             return
         for node in self._graph.nodes:
             for graph in node.graphs:
-                yield from _Scope(graph, self._functions, self, None, self._depth + 1).weights()
+                yield from _Scope(graph, self._functions, self, None, self._depth + 1)._all_nodes()
             body = self._functions.get((node.domain, node.op))
-            if body is not None:
-                names = dict(zip(body.inputs, node.inputs, strict=False))
-                yield from _Scope(body, self._functions, self, names, self._depth + 1).weights()
-            elif node.op in _PACKED:
-                yield from self._packed(node)
-            else:
-                yield from self._plain(node)
+            if body is None:
+                yield self, node
+                continue
+            names = dict(zip(body.inputs, node.inputs, strict=False))
+            yield from _Scope(body, self._functions, self, names, self._depth + 1)._all_nodes()
 
     def _plain(self, node: Node) -> Iterator[_Constant]:
         known = node.domain in _KNOWN_DOMAINS
@@ -245,7 +270,7 @@ class _Scope:
             zeros = _ZERO_POINTS.get(node.op, len(node.inputs))
             signed = zeros >= len(node.inputs) or not node.inputs[zeros]
             word = f"{'' if signed else 'u'}int{bits}"
-            yield _Constant(word, found.count * 8 // max(1, bits), found.identity, found.rank)
+            yield replace(found, type=word, count=found.count * 8 // max(1, bits))
 
     def _constant(self, name: str) -> _Constant | None:
         """Return the constant behind a name; None if not everything in it is constant."""
@@ -284,8 +309,9 @@ class _Scope:
             zero = self._constant(node.inputs[2]) if len(node.inputs) > 2 else None
             to = zero.type if zero else "uint8"
         kind = narrower(source.type, to) if to else source.type
-        return _Constant(kind, source.count, source.identity, source.rank)
+        return replace(source, type=kind)
 
 
 def _of(tensor: Tensor) -> _Constant:
-    return _Constant(tensor.type, tensor.count, id(tensor), len(tensor.shape))
+    rows = (tensor.shape[0] if tensor.shape else None) or 0
+    return _Constant(tensor.type, tensor.count, id(tensor), len(tensor.shape), rows)
