@@ -244,3 +244,16 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except (OSError, ValueError):
         return ""
+
+
+def openable_files(wanted: int) -> int:
+    """Return how many files this process may have open, after raising its limit if that is needed.
+
+    A process may raise its soft limit up to the hard one (setrlimit(2)).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed

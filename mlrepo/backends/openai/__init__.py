@@ -1,0 +1,129 @@
+"""The backend ``openai``: a system under test behind HTTP, asked in the protocol of OpenAI's API.
+
+The protocol is that of chat completions and completions with streaming, which vLLM, SGLang,
+TensorRT-LLM, llama.cpp, Ollama and others serve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlrepo.backends import BackendOptions, Capabilities
+from mlrepo.backends.endpoint import Endpoint, is_this_machine
+from mlrepo.backends.requirements import AIOHTTP, TOKENIZERS
+from mlrepo.errors import Unusable, UserError
+
+if TYPE_CHECKING:
+    from mlrepo.backends import Answers, Request
+    from mlrepo.backends.openai.client import Client
+    from mlrepo.backends.openai.prompts import Prompts
+    from mlrepo.backends.openai.server import ServerFacts
+
+# More would rather fill the server's queue; vLLM computes 256 to 1,024 sequences at a time.
+_CONNECTIONS = 1024
+_STALL_SECONDS = 120
+# Servers that return token ids if they are asked to; others may refuse the unknown field.
+_RETURN_IDS = ("vLLM",)
+
+
+class OpenAiBackend:
+    """Asks a server for each sample; the server computes."""
+
+    capabilities = Capabilities(
+        reads=(),
+        devices={},
+        options=("connections", "extra_body", "stall", "token_ids", "tokenizer"),
+        requirements=AIOHTTP,
+        extras=TOKENIZERS,
+        endpoint=True,
+    )
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Reach the endpoint, and ask it about itself and its model.
+
+        Raises
+        ------
+        UserError
+            It cannot be reached, refuses, or does not serve the model.
+        """
+        from mlrepo.backends.openai.address import Address
+        from mlrepo.backends.openai.client import Client
+        from mlrepo.backends.openai.problems import RequestProblem
+        from mlrepo.backends.openai.prompts import Prompts
+        from mlrepo.backends.openai.server import ask_server
+        from mlrepo.backends.openai.tokens import tokenizer_of
+
+        assert options.endpoint is not None
+        self._endpoint: Endpoint = options.endpoint
+        url, authority = self._endpoint.url, self._endpoint.authority
+        file = options.extra.get("tokenizer", "")
+        address = Address.find(url, Path(authority) if authority else None, os.environ)
+        self._proxy = address.proxy is not None
+        self._client: Client = Client(
+            address,
+            connections=options.positive("connections", _CONNECTIONS),
+            stall=options.positive("stall", _STALL_SECONDS),
+            encode=tokenizer_of(Path(file)) if file else None,
+        )
+        ids = options.choice("token_ids", ("auto", "yes", "no"))
+        try:
+            self._server: ServerFacts = ask_server(self._client, address.base, self._endpoint.model)
+        except RequestProblem as problem:
+            raise Unusable(
+                f"The endpoint {address} cannot be used: {problem.reason}.", hint=problem.hint
+            ) from None
+        self._prompts: Prompts = Prompts(
+            self._endpoint.model,
+            self._endpoint.kind,
+            ids == "yes" or (ids == "auto" and self._server.name in _RETURN_IDS),
+            _extra_body(options.extra.get("extra_body", "{}")),
+        )
+
+    def submit(self, requests: Sequence[Request], answers: Answers) -> None:
+        """Send the samples; each answer comes when the server has streamed it."""
+        self._client.submit(requests, self._prompts, answers)
+
+    def close(self) -> None:
+        """Cancel what is in flight and close all connections."""
+        self._client.close()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the server's words about itself; they say nothing of its hardware."""
+        server, endpoint = self._server, self._endpoint
+        return {
+            "name": "openai",
+            "framework": server.title or "OpenAI API",
+            "framework_name": (server.name or "openai").lower(),
+            "framework_version": server.version,
+            "target": "endpoint",
+            "options": {"kind": endpoint.kind, "token_ids": self._prompts.token_ids},
+            "endpoint": {
+                "url": endpoint.url,
+                "model": endpoint.model,
+                "kind": endpoint.kind,
+                "here": is_this_machine(endpoint.url),
+                "proxy": self._proxy,
+                **server.words(),
+            },
+        }
+
+    def traffic(self) -> Mapping[str, Any]:
+        """Return what happened to the requests since the model was loaded."""
+        return self._client.counts.words()
+
+
+def _extra_body(text: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"--backend-opt extra_body={text}: this is not a JSON object.",
+            hint='Give one, such as --backend-opt \'extra_body={"ignore_eos": true}\'.',
+        )
+    return found

@@ -1,0 +1,89 @@
+"""The body of a request: what a benchmark's sample asks, in the words of OpenAI's API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mlrepo.backends.endpoint import CHAT, COMPLETIONS
+from mlrepo.errors import UserError
+
+PATHS = {CHAT: "chat/completions", COMPLETIONS: "completions"}
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Turns samples into the bodies of requests.
+
+    Attributes
+    ----------
+    model, kind:
+        The model's name at the endpoint, and ``chat`` or ``completions``.
+    token_ids:
+        Whether the server is asked for token ids (``return_token_ids``, vLLM).
+    extra:
+        Further fields of each body; they overrule the others.
+    """
+
+    model: str
+    kind: str
+    token_ids: bool = False
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self, sample: object) -> tuple[bytes, int | None]:
+        """Return the body for a sample, and the largest number of tokens that it asks for.
+
+        A sample is an object with ``messages`` (a chat), ``prompt`` (a text) or ``input_ids``, and
+        ``max_new_tokens``, ``min_new_tokens``, ``stop``. Decoding is greedy.
+
+        Raises
+        ------
+        UserError
+            The sample has nothing that the kind of endpoint takes.
+        """
+        if not isinstance(sample, Mapping):
+            raise UserError(
+                f"The backend openai needs samples with messages, prompt or input_ids; the "
+                f"benchmark gives {type(sample).__name__}.",
+                hint="Use a benchmark of a language model.",
+            )
+        body: dict[str, object] = {
+            "model": self.model,
+            **self._asked(sample),
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        for ours, theirs in (
+            ("max_new_tokens", "max_tokens"),
+            ("min_new_tokens", "min_tokens"),
+            ("stop", "stop"),
+        ):
+            if sample.get(ours):
+                body[theirs] = sample[ours]
+        if self.token_ids:
+            body["return_token_ids"] = True
+        body.update(self.extra)
+        most = body.get("max_tokens")
+        return json.dumps(body).encode(), most if isinstance(most, int) else None
+
+    def _asked(self, sample: Mapping[str, object]) -> dict[str, object]:
+        messages, prompt, ids = (sample.get(key) for key in ("messages", "prompt", "input_ids"))
+        if self.kind == CHAT:
+            if messages:
+                return {"messages": messages}
+            if isinstance(prompt, str):
+                return {"messages": [{"role": "user", "content": prompt}]}
+            raise UserError(
+                "The samples of this benchmark are token ids, which a chat cannot take.",
+                hint="Use --endpoint-kind completions.",
+            )
+        if isinstance(ids, Iterable) and not isinstance(ids, str | bytes):
+            return {"prompt": [int(one) for one in ids]}
+        if isinstance(prompt, str):
+            return {"prompt": prompt}
+        raise UserError(
+            "The samples of this benchmark are messages of a chat, without a prompt.",
+            hint="Use --endpoint-kind chat.",
+        )
