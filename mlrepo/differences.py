@@ -14,7 +14,7 @@ from mlrepo.record.codec import said_text
 from mlrepo.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
-    from mlrepo.record import HostFacts, RunRecord
+    from mlrepo.record import EndpointFacts, HostFacts, RunRecord
 
 # Effective settings that repeat other ones.
 _DERIVED = frozenset({"scenario", "test_mode", "min_sample_count", "target_duration_ms"})
@@ -43,6 +43,7 @@ def configuration(record: RunRecord) -> dict[str, str]:
         "data set": record.dataset.fingerprint,
         "preparation": record.dataset.preprocessing,
         "layout": record.model.layout,
+        **_endpoint(backend.endpoint),
         "backend": backend.name,
         "framework": backend.framework,
         "precision": backend.precision,
@@ -52,6 +53,12 @@ def configuration(record: RunRecord) -> dict[str, str]:
         "command prefix": said_text(backend.prefix),
         "platform profile": record.platform,
     }
+
+
+def _endpoint(found: EndpointFacts | None) -> dict[str, str]:
+    if found is None:
+        return {}
+    return {"endpoint": found.url, "endpoint model": found.model, "endpoint kind": found.kind}
 
 
 def machine(record: RunRecord) -> dict[str, str]:

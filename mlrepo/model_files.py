@@ -89,9 +89,13 @@ class ModelFiles:
     def digest(self) -> str:
         """The identity of the model: the SHA-256 of its only file, or of the list of its files.
 
+        It is empty for a model without files, which an endpoint serves.
+
         The list has a line ``<sha256>  <name>`` for each file, as ``sha256sum`` prints it, sorted
         by name. The files of a directory are listed even if there is only one.
         """
+        if not self.files:
+            return ""
         if len(self.files) == 1 and self.root != self.entry:
             return self.files[0].sha256
         text = "".join(f"{file.sha256}  {file.name}\n" for file in self.files)

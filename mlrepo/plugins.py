@@ -18,6 +18,7 @@ OWN = {
     BACKENDS: {
         "onnx": "mlrepo.backends.onnxruntime:OnnxRuntimeBackend",
         "null": "mlrepo.backends.null:NullBackend",
+        "openai": "mlrepo.backends.openai:OpenAiBackend",
         "openvino": "mlrepo.backends.openvino:OpenVinoBackend",
         "pytorch": "mlrepo.backends.pytorch:PytorchBackend",
         "tvm-onnx": "mlrepo.backends.tvm:TvmOnnxBackend",

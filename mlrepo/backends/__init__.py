@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mlrepo.backends.capabilities import Capabilities
 from mlrepo.backends.devices import CPU
+from mlrepo.backends.endpoint import Endpoint
 from mlrepo.errors import Unusable
 from mlrepo.limits import usable_cpus
 
@@ -45,6 +46,8 @@ class BackendOptions:
         A directory for reusable files, such as compiled models; None for none.
     model_precision:
         The model's own precision, ``mixed`` if its weights have several types; '' if unknown.
+    endpoint:
+        The system under test behind HTTP; None for a model on this machine.
     on_step:
         Called by a backend that compiles, with the number of parts compiled and their total.
     """
@@ -56,6 +59,7 @@ class BackendOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     model_precision: str = ""
+    endpoint: Endpoint | None = None
     on_step: Callable[[int, int], None] = lambda done, total: None
 
     def choice(self, key: str, values: Sequence[str]) -> str:

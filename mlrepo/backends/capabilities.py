@@ -46,6 +46,9 @@ class Capabilities:
         needs for more than running models.
     frameworks:
         The names, in lower case, of its framework in the descriptions of published results.
+    endpoint:
+        Whether it asks a system under test behind HTTP, which has the model: it reads no file, and
+        the server decides on devices, threads and precision.
     declared:
         Whether the backend declares its capabilities itself.
     computes:
@@ -66,6 +69,7 @@ class Capabilities:
     requirements: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
+    endpoint: bool = False
     declared: bool = True
     computes: bool = True
     reference: bool = False

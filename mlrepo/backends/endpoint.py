@@ -31,7 +31,7 @@ class Endpoint:
 
     url: str
     model: str
-    kind: str = CHAT
+    kind: str
     authority: str = ""
 
 

@@ -27,6 +27,7 @@ from mlrepo.shell import shell_command
 
 PREFIX = "command prefix"
 OPTIONS = "backend options"
+ENDPOINT = "endpoint"
 COMMAND = "command line"
 TUNED = "tuned settings"
 
@@ -38,7 +39,7 @@ class RecordedWords:
     Attributes
     ----------
     what:
-        :data:`PREFIX`, :data:`OPTIONS`, :data:`COMMAND` or :data:`TUNED`.
+        :data:`PREFIX`, :data:`OPTIONS`, :data:`ENDPOINT`, :data:`COMMAND` or :data:`TUNED`.
     source:
         Where they are and who, by name, committed them; for people.
     """
@@ -101,6 +102,12 @@ class Gate:
         self.taken_over(OPTIONS, option_words(options), run)
         return options
 
+    def endpoint(self, record: RunRecord, run: RecordedRun) -> None:
+        """Accept the endpoint of a run's record, which gets the user's token: see taken_over."""
+        found = record.backend.endpoint
+        if found is not None:
+            self.taken_over(ENDPOINT, endpoint_words(found.url, found.authority), run)
+
     def tuned(self, path: Path, entry: Tuned) -> None:
         """Accept an entry of ``systems/<name>/tuned.json`` that was found or agreed to here.
 
@@ -146,6 +153,8 @@ class Gate:
         if not (request.recorded or request.test):
             self.consents.remember(PREFIX, redactor.arguments(request.prefix)[0])
             self.consents.remember(OPTIONS, option_words(request.backend_options or {}))
+            words = endpoint_words(request.endpoint, str(request.endpoint_ca or ""))
+            self.consents.remember(ENDPOINT, redactor.arguments(words)[0])
 
 
 def suite_words(request: AnyRequest) -> tuple[str, ...]:
@@ -159,6 +168,11 @@ def tuned_words(entry: Tuned) -> tuple[str, ...]:
     """Return tuned settings as words: the backend, and everything that reaches it."""
     numbers = (f"threads={entry.threads}", f"max_batch={entry.max_batch}")
     return (entry.backend, *numbers, *option_words(entry.options))
+
+
+def endpoint_words(url: str, authority: str) -> tuple[str, ...]:
+    """Return where an endpoint is and whom it is trusted by; nothing for none."""
+    return tuple(word for word in (url, authority) if word)
 
 
 def option_words(options: Mapping[str, str]) -> tuple[str, ...]:

@@ -36,6 +36,21 @@ class DescribedSystem:
     def _facts(self) -> dict[str, Fact]:
         return hardware_facts(Machine())
 
+    def facts_elsewhere(self, url: str) -> DescriptionFacts:
+        """Return for the record that the system is behind an endpoint on another machine.
+
+        Raises
+        ------
+        UserError
+            There is no such system, or its file is damaged.
+        """
+        parse_description(read_description(self.systems, self.name))
+        remark = (
+            f"the system {self.name} is behind {url}: nothing here could be compared with its "
+            "description, and the facts about the host are the client's"
+        )
+        return DescriptionFacts(compared=False, remarks=(remark,))
+
     def facts(self, device: str) -> DescriptionFacts:
         """Return for the record how the description fits this machine.
 

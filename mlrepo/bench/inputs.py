@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mlrepo.backends.capabilities import capabilities_of, refuse_absent
 from mlrepo.backends.devices import CPU, Device
 from mlrepo.backends.requirements import absent
+from mlrepo.bench.endpoint import requested_endpoint
 from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import Unusable, UserError
 from mlrepo.harness.spec import RunSpec
@@ -53,16 +54,17 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
     """
     workload, model = find_requested(home, round_, request)
     backend, device = backend_name(request.backend), Device.parse(request.device)
+    endpoint = requested_endpoint(backend, request)
     files = model.files
     _refuse_another_model(request, files)
-    if request.mode == ACCURACY:
+    if request.mode == ACCURACY and not model.served:
         refuse_unjudged(model, workload)
     spec = RunSpec(
         workload=workload.name,
         backend=backend,
         scenario=request.scenario,
         mode=request.mode,
-        model_file=str(model.path),
+        model_file="" if model.served else str(model.path),
         threads=request.threads,
         max_batch=request.max_batch,
         test=request.test.name if request.test else "",
@@ -80,6 +82,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         min_duration_ms=round_.min_duration_ms(),
         model_digest=files.digest,
         model_states=files.states,
+        endpoint=asdict(endpoint) if endpoint else {},
     )
     return Inputs(workload, model, files, spec)
 
@@ -98,6 +101,8 @@ def find_requested(home: Path, round_: Round, request: BenchRequest) -> tuple[Wo
         load_plugin(BACKENDS, backend)  # raises, naming the backends
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     _refuse_unusable(backend, request)
+    if endpoint := requested_endpoint(backend, request):
+        return workload, Model.at_endpoint(endpoint.model)
     device = Device.parse(request.device)
     if device != Device(CPU):
         refuse_absent(backend, device)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from mlrepo.bench.request import BenchRequest, RecordedConfiguration
 from mlrepo.layout.eligibility import difference
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import BackendFacts, ModelFacts, RunRecord
+from mlrepo.record import BackendFacts, EndpointFacts, ModelFacts, RunRecord
 from mlrepo.record.first_requests import repeated_run, request_of
 from mlrepo.record.options import typed_words
-from mlrepo.record.run_request import RunRequest
+from mlrepo.record.run_request import ENDPOINT_FIELDS, RunRequest
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, readable_record
 from mlrepo.rounds.setting_rules import TOO_SHORT
@@ -37,6 +37,7 @@ CONFIGURING = (
     "way",
     "layout",
     "precision",
+    *ENDPOINT_FIELDS,
     "backend_options",
 )
 # What redaction writes in place of a secret or a name.
@@ -56,6 +57,8 @@ def recorded_model(home: Path, record: RunRecord, file: Path | None = None) -> M
     """
     from mlrepo.bench.inputs import find_same_model  # `status` needs no models
 
+    if record.backend.endpoint is not None:
+        return Model.at_endpoint(record.backend.endpoint.model)
     workload: Workload = load_plugin(WORKLOADS, record.benchmark)
     # Early records named the way only with the data set.
     way = record.model.preprocessing or record.dataset.preprocessing
@@ -74,6 +77,7 @@ def as_recorded(bench: Bench, run: RecordedRun, record: RunRecord, model: Model)
     from mlrepo.bench.device import recorded_device
 
     again = repeated_run(record)
+    bench.gate.endpoint(record, run)
     return BenchRequest(
         benchmark=again.benchmark,
         backend=again.backend,
@@ -83,6 +87,10 @@ def as_recorded(bench: Bench, run: RecordedRun, record: RunRecord, model: Model)
         threads=again.threads,
         device=recorded_device(record.backend),
         precision=_asked_precision(record.backend, model),
+        endpoint=again.endpoint,
+        endpoint_model=again.endpoint_model,
+        endpoint_kind=again.endpoint_kind,
+        endpoint_ca=again.endpoint_ca,
         backend_options=bench.gate.options(record, run),
         prefix=bench.gate.prefix(record, run),
         framework_version=again.framework_version,
@@ -229,6 +237,9 @@ class RequestedConfiguration:
             "--layout": request.layout.upper(),
             "--model-file": self.digest,
             "--platform": self.platform,
+            "--endpoint": request.endpoint,
+            "--endpoint-model": request.endpoint_model,
+            "--endpoint-kind": request.endpoint_kind,
             **{
                 f"--backend-opt {key}": value
                 for key, value in (request.backend_options or {}).items()
@@ -239,6 +250,7 @@ class RequestedConfiguration:
 
 def _unlike(record: RunRecord, wanted: Mapping[str, object]) -> tuple[str, ...]:
     backend = record.backend
+    endpoint = backend.endpoint or EndpointFacts()
     has: dict[str, object] = {
         "--threads": backend.threads,
         "--max-batchsize": backend.max_batch,
@@ -247,6 +259,9 @@ def _unlike(record: RunRecord, wanted: Mapping[str, object]) -> tuple[str, ...]:
         "--layout": record.model.layout.upper() or "NCHW",
         "--model-file": record.model.sha256,
         "--platform": record.platform,
+        "--endpoint": endpoint.url,
+        "--endpoint-model": endpoint.model,
+        "--endpoint-kind": endpoint.kind,
         **{f"--backend-opt {key}": value for key, value in backend.asked_options.items()},
     }
     return tuple(name for name, value in wanted.items() if has.get(name) != value)
@@ -267,4 +282,6 @@ def _in_words_of(recorded: ModelFacts, model: Model) -> Model:
 def _asked_precision(backend: BackendFacts, model: Model) -> str:
     """Return the precision to request; '' if the model's files determine it."""
     recorded = backend.precision
+    if model.served:
+        return ""
     return recorded if recorded in CONVERTED or model.weight_data_types == UNKNOWN else ""

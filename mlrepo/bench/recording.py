@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.backends.endpoint import is_this_machine
 from mlrepo.bench.console import shortened_bytes
 from mlrepo.bench.device import compared_backend
 from mlrepo.bench.evidence import read_json, redacted, redacted_facts, redacted_value
@@ -18,6 +19,7 @@ from mlrepo.record import (
     AgreementFacts,
     BackendFacts,
     DatasetFacts,
+    EndpointFacts,
     InputFacts,
     LoadFacts,
     LoadgenFacts,
@@ -27,6 +29,7 @@ from mlrepo.record import (
     NoiseFacts,
     RunRecord,
     StoredLog,
+    TrafficFacts,
     configuration_digest,
 )
 from mlrepo.redaction import Redactor
@@ -102,7 +105,7 @@ class ConcludingRun:
             logs=self.logs,
             source=redacted_facts(start.source, self.redactor, self.counts),
             host=start.host,
-            load=_load(start.load, outcome, self._noise()),
+            load=_load(start.load, outcome, self._noise_of(backend.traffic)),
             platform=start.platform,
             redactions={**start.redactions, **self.counts},
             configuration=configuration_digest(
@@ -119,6 +122,7 @@ class ConcludingRun:
                     "threads": spec.threads,
                     "max_batch": spec.max_batch,
                     "prefix": list(start.prefix),
+                    **({"endpoint": dict(spec.endpoint)} if spec.endpoint else {}),
                     **_own_form(spec, model, dataset),
                 }
             ),
@@ -139,6 +143,7 @@ class ConcludingRun:
                 "batch": finished.get("batch", started.get("batch")),
                 "batch_seconds": started.get("batch_seconds", {}),
                 "max_rss": finished.get("max_rss"),
+                "traffic": finished.get("traffic"),
             }
         )
         known = dataclasses.replace(
@@ -151,8 +156,16 @@ class ConcludingRun:
             precision=spec.precision,
             asked_options=dict(spec.backend_options),
             naming=start.naming,
+            endpoint=self._endpoint(),
         )
         return known.described_by(words or {})
+
+    def _endpoint(self) -> EndpointFacts | None:
+        asked = self.pending.spec.endpoint
+        if not asked:
+            return None
+        here = is_this_machine(asked["url"])
+        return redacted_facts(EndpointFacts(**asked, here=here), self.redactor, self.counts)
 
     def _model(self, fed: InputFacts) -> ModelFacts:
         model = redacted_facts(self.pending.facts.model, self.redactor, self.counts)
@@ -165,12 +178,29 @@ class ConcludingRun:
         found = self._clean(read_json(self.directory / NOISE_FILE))
         return NoiseFacts.well_formed(found) if isinstance(found, dict) else NoiseFacts()
 
+    def _noise_of(self, traffic: TrafficFacts | None) -> NoiseFacts:
+        """Return the disturbances, with those that the endpoint itself caused."""
+        noise = self._noise()
+        caused = _refusals(traffic) if traffic else ()
+        return dataclasses.replace(noise, disturbances=(*noise.disturbances, *caused))
+
     def _clean(self, value: object) -> object:
         return redacted_value(value, self.redactor, self.counts)
 
     def _clean_reason(self, reason: str) -> str:
         data = shortened_bytes(reason.encode("utf-8", "backslashreplace"))
         return redacted(data, self.redactor, self.counts).decode()
+
+
+def _refusals(traffic: TrafficFacts) -> Iterator[str]:
+    """Yield how often an endpoint kept requests waiting that were sent to it."""
+    if traffic.busy:
+        yield (
+            f"the endpoint refused requests for now {traffic.busy} times (HTTP 429 or 503); the "
+            "waiting is part of their latencies"
+        )
+    if traffic.resent:
+        yield f"{traffic.resent} requests were sent again after a lost connection"
 
 
 def _own_form(spec: RunSpec, model: ModelFacts, dataset: DatasetFacts) -> dict[str, object]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from mlrepo.backends.endpoint import is_this_machine
 from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
 from mlrepo.bench.described import DescribedSystem
@@ -213,7 +214,12 @@ class Bench:
         refuse_long_list(inputs.spec, inputs.workload, configured.conf, audit)
         profile = self._profile(settings)
         description = read_description(self.repository.systems, self.settings["system"].value)
-        described = self.described.facts(inputs.spec.device)
+        url = inputs.spec.endpoint.get("url", "")
+        described = (
+            self.described.facts_elsewhere(url)
+            if url and not is_this_machine(url)
+            else self.described.facts(inputs.spec.device)
+        )
         for remark in described.remarks:
             self.tell(remark)
         return ReadyRun(

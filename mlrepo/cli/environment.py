@@ -12,6 +12,14 @@ VARIABLES: tuple[tuple[str, str], ...] = (
     ("GH_ENTERPRISE_TOKEN, GITHUB_ENTERPRISE_TOKEN", "the same, for a GitHub Enterprise server"),
     ("GH_HOST", "`mlrepo submit`: the GitHub Enterprise server to which those tokens belong"),
     ("GIT_PAGER, PAGER", "the pager of long output, after Git's setting core.pager"),
+    (
+        "MLREPO_ENDPOINT_TOKEN",
+        "backend openai: the token for --endpoint, sent nowhere else",
+    ),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "backend openai: the proxy to an endpoint on another machine; also in lower case",
+    ),
     ("NO_COLOR", "if set, nothing is coloured"),
     ("COLUMNS", "the width of tables, instead of the terminal's"),
     ("SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE", "in a Slurm job: the CPUs and memory that it has"),

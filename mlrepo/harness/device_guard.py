@@ -13,7 +13,8 @@ from mlrepo.errors import UserError
 def described_on(backend: Backend, name: str, device: str) -> Mapping[str, object]:
     """Return the description of a loaded backend called ``name``.
 
-    A backend without declared capabilities only runs on the CPU, and its device is not checked.
+    A backend without declared capabilities only runs on the CPU, and its device is not checked;
+    neither is that of an endpoint, whose server decides.
 
     Raises
     ------
@@ -21,7 +22,8 @@ def described_on(backend: Backend, name: str, device: str) -> Mapping[str, objec
         It runs on another device than ``device``, or does not report its device.
     """
     described = backend.describe()
-    if not said_by(backend).declared:
+    capabilities = said_by(backend)
+    if not capabilities.declared or capabilities.endpoint:
         return described
     stated = described.get("device")
     if stated is None or Device.parse(str(stated)) != Device.parse(device):

@@ -58,6 +58,8 @@ class RunSpec:
         Directory in which a backend caches reusable results.
     agreement_check:
         Whether the backend's scores are first compared with the reference.
+    endpoint:
+        The fields of :class:`mlrepo.backends.endpoint.Endpoint`; empty for a model on this machine.
     min_duration_ms:
         The round's shortest performance run, for one whose settings name no duration; None for
         LoadGen's own, which may be of another round.
@@ -85,6 +87,7 @@ class RunSpec:
     min_duration_ms: int | None = None
     model_digest: str = ""
     model_states: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    endpoint: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> RunSpec:

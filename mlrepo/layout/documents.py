@@ -178,7 +178,9 @@ def _made_with(record: RunRecord) -> str:
         "Framework": plain(record.backend.framework),
         "Software": plain(host.other_software_stack),
         "Operating system": plain(host.operating_system),
-        "Model": f"{plain(model.file)}, SHA-256 {code(model.sha256)}",
+        "Model": f"{plain(model.file)}, SHA-256 {code(model.sha256)}"
+        if record.backend.endpoint is None
+        else f"{plain(model.name)}, as the endpoint that serves it calls it",
         "Weights from": plain(model.starting_weights_filename),
         "Data set": f"{plain(data.name)}, {plain(said_text(data.samples))} samples, "
         f"SHA-256 {code(data.fingerprint)}",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ContradictionFacts,
         DatasetFacts,
         DescriptionFacts,
+        EndpointFacts,
         HostFacts,
         InputFacts,
         KnobFacts,
@@ -58,8 +59,10 @@ if TYPE_CHECKING:
         PlatformFacts,
         RequestedSettings,
         ScriptFacts,
+        ServerFacts,
         SettingFacts,
         SourceFacts,
+        TrafficFacts,
     )
     from mlrepo.record.run import SCHEMA, RunRecord
 
@@ -84,6 +87,7 @@ __all__ = [
     "ContradictionFacts",
     "DatasetFacts",
     "DescriptionFacts",
+    "EndpointFacts",
     "HostFacts",
     "InputFacts",
     "KnobFacts",
@@ -101,9 +105,11 @@ __all__ = [
     "RequestedSettings",
     "RunRecord",
     "ScriptFacts",
+    "ServerFacts",
     "SettingFacts",
     "SourceFacts",
     "StoredLog",
+    "TrafficFacts",
     "configuration_digest",
     "format_number",
     "is_run_id",

@@ -118,6 +118,85 @@ class InputFacts(Facts):
 
 
 @dataclass(frozen=True)
+class EndpointFacts(Facts):
+    """A system under test behind HTTP, as requested.
+
+    Attributes
+    ----------
+    url, model, kind:
+        Its base URL, the name of the model there, and the resource that was asked.
+    authority:
+        The file of trusted certificates; empty for the system's.
+    here:
+        Whether it was on this machine; otherwise the facts about the host are the client's.
+    """
+
+    url: Annotated[str, Use.PROCESS] = ""
+    model: Chosen = ""
+    kind: Chosen = ""
+    authority: Annotated[str, Use.PROCESS] = ""
+    here: bool = False
+
+
+@dataclass(frozen=True)
+class ServerFacts(Facts):
+    """A server's words about itself; texts are empty where it said nothing.
+
+    Attributes
+    ----------
+    name, version, header:
+        The program, its version, and the ``Server`` header of its replies.
+    entry:
+        What its list of models said about the requested one.
+    proxy:
+        Whether a proxy was between.
+    """
+
+    name: Said = ""
+    version: Said = ""
+    header: Said = ""
+    entry: object = None
+    proxy: bool = False
+    others: Others = field(default_factory=dict)
+
+    sparse: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class TrafficFacts(Facts):
+    """What happened to the requests of a run, the warm-up included.
+
+    Attributes
+    ----------
+    sent, answered:
+        Requests, and those with a whole answer.
+    busy:
+        How often the server refused a request for now (429, 503) and was asked again when it said.
+    resent:
+        Requests sent again because the server had closed an idle connection.
+    most_in_flight:
+        The largest number of requests that waited for answers at one time.
+    tokens, prompt_tokens, cached_tokens:
+        Generated tokens, those of the prompts, and those of the prompts that the server had cached.
+    counted:
+        How many answers had their tokens counted by ``token ids``, ``usage`` or ``tokenizer``.
+    """
+
+    sent: int = 0
+    answered: int = 0
+    busy: int = 0
+    resent: int = 0
+    most_in_flight: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    counted: Mapping[str, int] = field(default_factory=dict)
+    others: Others = field(default_factory=dict)
+
+    sparse: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
 class BackendFacts(Facts):
     """The backend that executed the model, as requested and as it describes itself.
 
@@ -134,6 +213,9 @@ class BackendFacts(Facts):
         The largest batch it used, and seconds per batch in the warm-up, by batch size.
     max_rss:
         The peak memory of its process in bytes.
+    endpoint, server, traffic:
+        A system under test behind HTTP, its words about itself, and what happened to the requests;
+        None if the model was run on this machine.
     """
 
     name: Chosen = ""
@@ -154,6 +236,9 @@ class BackendFacts(Facts):
     batch: float | None = None
     batch_seconds: Mapping[str, float | None] = field(default_factory=dict)
     max_rss: float | None = None
+    endpoint: EndpointFacts | None = None
+    server: ServerFacts | None = None
+    traffic: TrafficFacts | None = None
     others: Others = field(default_factory=dict)
 
     def described_by(self, words: object) -> BackendFacts:
@@ -173,7 +258,16 @@ class BackendFacts(Facts):
 
 
 _OWN_WORDS = frozenset(
-    {"name", "framework", "framework_name", "framework_version", "target", "device", "options"}
+    {
+        "name",
+        "framework",
+        "framework_name",
+        "framework_version",
+        "target",
+        "device",
+        "options",
+        "server",
+    }
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from mlrepo.record.facts import EndpointFacts
 from mlrepo.record.options import option_of
 from mlrepo.record.plans import PLANS, CommandPlan, ReplayPlan, SuitePlan
 from mlrepo.record.request import AnyRequest, Request, argv
@@ -65,6 +66,7 @@ def repeated_run(record: RunRecord) -> RunRequest:
     asked = request_of(record)
     run = asked.run if asked else RunRequest("", "", "", "")
     backend, naming = record.backend, record.backend.naming
+    endpoint = backend.endpoint or EndpointFacts()
     return RunRequest(
         benchmark=record.benchmark,
         backend=backend.name,
@@ -78,6 +80,10 @@ def repeated_run(record: RunRecord) -> RunRequest:
         layout=run.layout,
         device=backend.device or run.device,
         precision=run.precision or ("" if backend.precision in ("", "fp32") else backend.precision),
+        endpoint=endpoint.url,
+        endpoint_model=endpoint.model,
+        endpoint_kind=endpoint.kind,
+        endpoint_ca=Path(endpoint.authority) if endpoint.authority else None,
         backend_options=backend.asked_options or run.backend_options,
         agreement_check=run.agreement_check,
         prefix=own_prefix(record),

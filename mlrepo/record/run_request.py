@@ -13,6 +13,9 @@ from mlrepo.record.facts import AskedOptions, PathPart, Prefix
 from mlrepo.record.forms import Chosen, Small, Use
 from mlrepo.record.options import Words, option, required
 
+ENDPOINT_KINDS = ("chat", "completions")
+# A host that is sent the user's token, prompts and load.
+Url = Annotated[str, Use.PROCESS]
 # A file that a framework or LoadGen reads.
 File = Annotated[Path, Use.PROCESS]
 
@@ -41,6 +44,9 @@ class RunRequest(Facts):
         How images become the model's input, if that differs from what is known about it.
     device, precision, backend_options:
         What is requested of the backend; an empty precision means the model's own.
+    endpoint, endpoint_model, endpoint_kind, endpoint_ca:
+        The base URL of a system under test behind HTTP, its model's name there, which resource of
+        the API is asked, and a file of certificates to trust; empty for a model on this machine.
     agreement_check:
         Whether the backend's scores are compared with the reference before LoadGen starts.
     any_system:
@@ -139,6 +145,27 @@ class RunRequest(Facts):
         about="fp32, bf16, int8 … (default: the model's own; a backend may convert to bf16).",
         default="",
     )
+    endpoint: Url = option(
+        "--endpoint",
+        about="The base URL of a server to measure, such as http://127.0.0.1:8000/v1 (backend "
+        "openai).",
+        default="",
+        metavar="URL",
+    )
+    endpoint_model: Chosen = option(
+        "--endpoint-model", about="The name of the model at the endpoint.", default=""
+    )
+    endpoint_kind: Chosen = option(
+        "--endpoint-kind",
+        about="Which resource of the endpoint is asked (default: chat).",
+        default="",
+        choices=ENDPOINT_KINDS,
+    )
+    endpoint_ca: File | None = option(
+        "--endpoint-ca",
+        about="Certificates (PEM) to trust at the endpoint instead of the system's.",
+        default=None,
+    )
     backend_options: AskedOptions = option(
         "--backend-opt",
         about="An option of the backend's own (repeatable).",
@@ -224,6 +251,8 @@ class Where(Facts):
 
 
 WHERE_FIELDS = tuple(one.name for one in fields(Where))
+# A system under test behind HTTP.
+ENDPOINT_FIELDS = ("endpoint", "endpoint_model", "endpoint_kind", "endpoint_ca")
 # The model, and how the backend runs it.
 MODEL_FIELDS = (
     "model_file",
@@ -232,6 +261,7 @@ MODEL_FIELDS = (
     "layout",
     "device",
     "precision",
+    *ENDPOINT_FIELDS,
     "backend_options",
     "agreement_check",
 )

@@ -69,6 +69,8 @@ class Model:
         The directory of documents about it; None if they are beside its files.
     sha256:
         The digest that its files must have; empty if any is accepted.
+    served:
+        Whether an endpoint serves it: it has no files here, and its name is the one there.
     layout, size:
         The form of its images if it differs from the data set's: ``NHWC``, height and width.
     """
@@ -85,6 +87,21 @@ class Model:
     sha256: str = ""
     layout: str = ""
     size: tuple[int, ...] = ()
+    served: bool = False
+
+    @classmethod
+    def at_endpoint(cls, name: str) -> Model:
+        """Return the model that an endpoint serves under a name; nobody here knows its weights."""
+        from mlrepo.workloads.weights import UNKNOWN
+
+        return cls(
+            name=name,
+            path=Path(),
+            starting_weights_filename=name,
+            input_data_types=UNKNOWN,
+            weight_data_types=UNKNOWN,
+            served=True,
+        )
 
     @property
     def files(self) -> ModelFiles:
@@ -95,6 +112,8 @@ class Model:
         UserError
             A file is missing or unreadable, or the files have changed.
         """
+        if self.served:
+            return ModelFiles(self.path, self.path, ())
         files = find_model_files(self.path)
         if self.sha256 not in ("", files.digest):
             raise UserError(
@@ -111,7 +130,12 @@ class Model:
 
     @property
     def precision(self) -> str:
-        """The type of its weights in one word: ``fp32``, ``int8``; ``mixed`` if they differ."""
+        """The type of its weights in one word: ``fp32``, ``int8``; ``mixed`` if they differ.
+
+        Empty for a model that an endpoint serves.
+        """
+        if self.served:
+            return ""
         from mlrepo.workloads.weights import precision_of
 
         return precision_of(self.weight_data_types)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.backends import BackendOptions, Capabilities
-from mlrepo.backends.endpoint import Endpoint, is_this_machine
+from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.requirements import AIOHTTP, TOKENIZERS
 from mlrepo.errors import Unusable, UserError
 
@@ -101,14 +101,7 @@ class OpenAiBackend:
             "framework_version": server.version,
             "target": "endpoint",
             "options": {"kind": endpoint.kind, "token_ids": self._prompts.token_ids},
-            "endpoint": {
-                "url": endpoint.url,
-                "model": endpoint.model,
-                "kind": endpoint.kind,
-                "here": is_this_machine(endpoint.url),
-                "proxy": self._proxy,
-                **server.words(),
-            },
+            "server": {**server.words(), "proxy": self._proxy},
         }
 
     def traffic(self) -> Mapping[str, Any]:
@@ -124,6 +117,6 @@ def _extra_body(text: str) -> Mapping[str, object]:
     if not isinstance(found, dict):
         raise UserError(
             f"--backend-opt extra_body={text}: this is not a JSON object.",
-            hint='Give one, such as --backend-opt \'extra_body={"ignore_eos": true}\'.',
+            hint="Give one, such as --backend-opt 'extra_body={\"ignore_eos\": true}'.",
         )
     return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -64,7 +64,7 @@ class Address:
         token = environ.get(TOKEN_VARIABLE, "").strip()
         if not token.isascii() or any(not 32 < ord(char) < 127 for char in token):
             raise Unusable(
-                f"The token in {TOKEN_VARIABLE} has a space or a character that no header may have.",
+                f"The token in {TOKEN_VARIABLE} holds a character that no header may have.",
                 hint="Set it to the token alone.",
             )
         return cls(url.rstrip("/"), token, proxy_for(url), _trusted(authority))
@@ -139,8 +139,8 @@ def proxy_for(url: str) -> str | None:
     ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count, in lower case first. An
     endpoint on this machine is never asked through a proxy: it would be another one there.
     """
-    parts, proxies = urlsplit(url), getproxies_environment()
-    if is_this_machine(url) or proxy_bypass_environment(parts.netloc, proxies):
+    parts, proxies = urlsplit(url), getproxies()
+    if is_this_machine(url) or proxy_bypass(parts.netloc):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
 

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import aiohttp
 
 from mlrepo.backends.openai.address import Address
-from mlrepo.backends.openai.answer import Answer, printable, words_of
+from mlrepo.backends.openai.answer import Answer, printable
 from mlrepo.backends.openai.events import EventReader
 from mlrepo.backends.openai.problems import RequestProblem
 from mlrepo.backends.openai.prompts import PATHS, Prompts
@@ -83,7 +83,7 @@ class Counts:
         The largest number of requests that waited for their answers at one time.
     prompt_tokens, cached_tokens, tokens:
         The sums over all answers, as the server counted them.
-    ways:
+    counted:
         How many answers had their tokens counted in which way.
     """
 
@@ -95,7 +95,7 @@ class Counts:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     tokens: int = 0
-    ways: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
 
     @property
     def in_flight(self) -> int:
@@ -148,7 +148,7 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)
         self._thread.start()
-        self._session = self._call(self._open(min(connections, openable_files(connections + _OTHER_FILES) - _OTHER_FILES)))
+        self._session = self._call(self._open(connections))
         self._watch_timer: asyncio.TimerHandle | None = None
         self._last_byte = 0.0
 
@@ -185,9 +185,10 @@ class Client:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _open(self, connections: int) -> aiohttp.ClientSession:
+        possible = openable_files(connections + _OTHER_FILES) - _OTHER_FILES
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=connections,
+                limit=min(connections, possible),
                 keepalive_timeout=_IDLE_SECONDS,
                 ssl=self._address.tls or True,
             ),
@@ -284,7 +285,7 @@ class Client:
         if not reply.content_type.endswith("event-stream"):
             raise RequestProblem(
                 f"the reply is {printable(reply.content_type, 80)}, not text/event-stream",
-                "The endpoint must stream its answers (\"stream\": true).",
+                'The endpoint must stream its answers ("stream": true).',
             )
         try:
             while piece := await content.readany():
@@ -299,7 +300,7 @@ class Client:
             ) from error
         generated, way = answer.end(self._encode)
         counts = self.counts
-        counts.ways[way] += 1
+        counts.counted[way] += 1
         counts.tokens += generated.tokens
         counts.prompt_tokens += answer.prompt_tokens or 0
         counts.cached_tokens += answer.cached_tokens or 0
@@ -328,7 +329,7 @@ class Client:
             answers.fail(
                 -1,
                 UserError(
-                    f"The endpoint {self._address} has sent no part of an answer for {silent:.0f} s; "
+                    f"{self._address} has sent no part of an answer for {silent:.0f} s; "
                     f"{self.counts.in_flight} of {self.counts.sent} requests wait.",
                     hint="Look into the log of the server; --backend-opt stall=SECONDS waits "
                     "longer.",

@@ -20,7 +20,7 @@ class RequestProblem(Exception):
         self.hint = hint
 
 
-class MalformedStream(RequestProblem):  # noqa: N818 (it is not this program's error)
+class MalformedStream(RequestProblem):
     """The answer is not a stream as the protocol of OpenAI describes it."""
 
     def __init__(self, reason: str) -> None:

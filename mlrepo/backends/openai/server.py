@@ -47,9 +47,9 @@ class ServerFacts:
     def words(self) -> dict[str, object]:
         """Return the facts for a record."""
         return {
-            "server": self.name,
-            "server_version": self.version,
-            "server_header": self.header,
+            "name": self.name,
+            "version": self.version,
+            "header": self.header,
             "entry": dict(self.entry or {}),
         }
 

@@ -13,6 +13,13 @@ from mlrepo.shell import shell_command
 if TYPE_CHECKING:
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.run import Bench
+    from mlrepo.harness.spec import RunSpec
+
+
+def _where(spec: RunSpec) -> str:
+    if spec.endpoint:
+        return f"at {spec.endpoint['url']}, {spec.endpoint['kind']}"
+    return f"on {spec.device}, {spec.precision}"
 
 
 def print_dry_run(bench: Bench, request: BenchRequest, *, as_json: bool) -> None:
@@ -33,6 +40,7 @@ def print_dry_run(bench: Bench, request: BenchRequest, *, as_json: bool) -> None
         "scenario": spec.scenario,
         "mode": spec.mode,
         "model": {"name": model.name, "sha256": ready.inputs.files.digest},
+        "endpoint": dict(spec.endpoint),
         "backend": spec.backend,
         "device": spec.device,
         "precision": spec.precision,
@@ -62,9 +70,9 @@ def print_dry_run(bench: Bench, request: BenchRequest, *, as_json: bool) -> None
     conf_words = ", ".join(f"{key} = {value}" for key, value in conf.values.items())
     lines = {
         "run": f"{spec.workload} {spec.scenario} {spec.mode}",
-        "model": f"{model.name}, SHA-256 {ready.inputs.files.digest[:12]}",
-        "backend": f"{spec.backend} on {spec.device}, {spec.precision}"
-        + (f", {options}" if options else ""),
+        "model": model.name
+        + (f", SHA-256 {ready.inputs.files.digest[:12]}" if not model.served else ""),
+        "backend": f"{spec.backend} {_where(spec)}" + (f", {options}" if options else ""),
         "threads": f"{spec.threads or 'all usable CPUs'}; {batch}{tuned}",
         "prefix": shell_command(ready.request.prefix),
         "loadgen": conf_words or "the round's settings; the rate is estimated in the warm-up",

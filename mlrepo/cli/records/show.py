@@ -14,7 +14,7 @@ from mlrepo.cli.screen import write_bytes
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
-    from mlrepo.record import AgreementFacts, InputFacts, ModelFacts, RunRecord
+    from mlrepo.record import AgreementFacts, BackendFacts, InputFacts, RunRecord
     from mlrepo.repository.acts import Act
     from mlrepo.repository.history import RecordedRun
 
@@ -81,13 +81,43 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
 
 
-def _model(model: ModelFacts) -> str:
+def _endpoint(backend: BackendFacts) -> dict[str, str]:
+    """Return where a served model was asked, what the server says of itself, and the traffic."""
+    endpoint, server, traffic = backend.endpoint, backend.server, backend.traffic
+    if endpoint is None:
+        return {}
+    where = "on this machine" if endpoint.here else "on another machine"
+    lines = {"endpoint": f"{endpoint.url}, {endpoint.kind}, {where}"}
+    if server is not None:
+        said = " ".join(word for word in (server.name, server.version) if word)
+        proxy = ", through a proxy" if server.proxy else ""
+        lines["server"] = f"{said or 'says nothing of itself'}{proxy}; {json.dumps(server.entry)}"
+    if traffic is not None:
+        counted = ", ".join(f"{number} by {way}" for way, number in traffic.counted.items())
+        lines["traffic"] = (
+            f"{traffic.answered} of {traffic.sent} requests answered, at most "
+            f"{traffic.most_in_flight} in flight; {traffic.tokens} tokens (counted: "
+            f"{counted or 'none'}), {traffic.cached_tokens} of {traffic.prompt_tokens} prompt "
+            "tokens from the server's cache"
+        )
+    return lines
+
+
+def _model(record: RunRecord) -> str:
     """Return what identifies a recorded model, with each file if there are several."""
+    model = record.model
+    if record.backend.endpoint is not None:
+        return f"{model.name}, as the endpoint calls it"
     lines = [f"{model.file or '-'}, sha256 {model.sha256 or '-'}"]
     if len(model.files) > 1:
         lines[0] += f" over {len(model.files)} files, {model.size} bytes"
         lines += [f"{'':12}{f.name}, {f.size} bytes, sha256 {f.sha256}" for f in model.files]
     return "\n".join(lines)
+
+
+def _is_client(backend: BackendFacts) -> bool:
+    """Say whether the facts about the host are those of a client of the system under test."""
+    return backend.endpoint is not None and not backend.endpoint.here
 
 
 def _agreement(found: AgreementFacts) -> str:
@@ -194,7 +224,8 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         f"batch {backend.batch}, options {json.dumps(backend.options or {})}",
         "scores": _agreement(backend.agreement),
         "input": _input(backend.input),
-        "model": _model(model),
+        "model": _model(record),
+        **_endpoint(backend),
         "types": types,
         **({"images": images} if images else {}),
         "data set": f"{data.name}, {data.samples} samples, sha256 {data.fingerprint}"
@@ -202,7 +233,9 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         else "-",
         "LoadGen": record.loadgen.version or record.loadgen.package or "-",
         "user.conf": record.setting("user.conf"),
-        "host": f"{host.host_processor_model_name or '?'}, {host.cpus_usable} CPUs usable",
+        (
+            "client" if _is_client(backend) else "host"
+        ): f"{host.host_processor_model_name or '?'}, {host.cpus_usable} CPUs usable",
         "load": f"before {_averages(load.before)}, after {_averages(load.after)}, "
         f"CPU busy {load.busy_share}, stolen {load.steal_share}",
         "source": (record.source.commit or "-") + (" (dirty)" if record.source.dirty else ""),
