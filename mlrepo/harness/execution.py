@@ -13,6 +13,7 @@ from typing import Any
 import mlperf_loadgen as lg
 
 from mlrepo.backends import Array, Backend, BackendOptions
+from mlrepo.backends.endpoint import Endpoint
 from mlrepo.errors import Unusable, UserError
 from mlrepo.harness import agreement, query_list, warmup
 from mlrepo.harness.device_guard import described_on
@@ -242,6 +243,7 @@ def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOp
         batch=spec.max_batch or batch,
         extra=spec.backend_options,
         cache=Path(spec.cache) if spec.cache else None,
+        endpoint=Endpoint(**spec.endpoint) if spec.endpoint else None,
         on_step=lambda done, total: reporter.event("compiling", done=done, total=total),
     )
 

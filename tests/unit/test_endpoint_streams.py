@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlrepo.backends.openai.answer import Answer
+from mlrepo.backends.openai.answer import StreamedAnswer
 from mlrepo.backends.openai.events import LARGEST_EVENT, EventReader
 from mlrepo.backends.openai.problems import MalformedStream, RequestProblem
 from mlrepo.generated import Generated
@@ -20,8 +21,8 @@ _TEXT = "naïve café – 東京 🎉 done"
 
 def _answer(
     *chunks: object, most: int | None = 9, words: bool = False
-) -> tuple[Generated, str, Answer]:
-    answer = Answer(most)
+) -> tuple[Generated, str, StreamedAnswer]:
+    answer = StreamedAnswer(most)
     for one in chunks:
         answer.take(one if isinstance(one, bytes) else json.dumps(one).encode())
     return *answer.end(_words if words else None), answer
@@ -41,7 +42,7 @@ def test_a_stream_may_be_cut_anywhere(cuts: list[int], end: str) -> None:
         stream += b"\n"  # only what follows ends a single carriage return
     reader = EventReader()
     places = sorted({0, *(min(cut, len(stream)) for cut in cuts), len(stream)})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
     found = [one for piece in pieces for one in reader.feed(piece)]
     assert [json.loads(one) for one in found] == [json.loads(one) for one in payloads]
 
@@ -100,16 +101,18 @@ def test_completions_have_text_without_delta() -> None:
     ],
     ids=["text", "nothing but the end", "an id without text", "the role alone"],
 )
-def test_the_first_token_is_the_first_content(chunks: tuple[object, ...], first: list[bool]) -> None:
+def test_the_first_token_is_the_first_content(
+    chunks: tuple[object, ...], first: list[bool]
+) -> None:
     """Not the chunk with the role, which servers send at once."""
-    answer = Answer(9)
+    answer = StreamedAnswer(9)
     assert [answer.take(json.dumps(one).encode()) for one in chunks] == first
 
 
 def test_reasoning_is_generated_too() -> None:
     """The first token of a model that thinks aloud."""
     chunk = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}
-    assert Answer(9).take(json.dumps(chunk).encode())
+    assert StreamedAnswer(9).take(json.dumps(chunk).encode())
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ _PACKAGE = Path(mlrepo.__file__).parent
 # Where a value of a record ends that is not only shown.
 _CHOICES = {
     "backend.device",
+    "backend.endpoint.kind",
+    "backend.endpoint.model",
     "backend.max_batch",
     "backend.name",
     "backend.precision",
@@ -74,9 +76,14 @@ def test_what_becomes_part_of_a_process_is_known() -> None:
         "backend.prefix",
         "backend.asked_options",
         "backend.asked_options.*",
+        # A host that would get the user's token.
+        "backend.endpoint.authority",
+        "backend.endpoint.url",
         # With all words of a suite, as its command, before any of them is used.
         "request.run.backend_options",
         "request.run.backend_options.*",
+        "request.run.endpoint",
+        "request.run.endpoint_ca",
         "request.run.model_file",
         "request.run.prefix",
         "request.run.user_conf",
@@ -106,7 +113,11 @@ def test_every_field_of_a_request_is_decided_where_records_are_repeated() -> Non
         "framework_version",
         "framework_ext",
         "skip_system_ext",
+        "endpoint_kind",
+        "endpoint_model",
         # Through the gate.
+        "endpoint",
+        "endpoint_ca",
         "prefix",
         "backend_options",
     }

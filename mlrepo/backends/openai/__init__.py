@@ -18,10 +18,9 @@ from mlrepo.backends.requirements import AIOHTTP, TOKENIZERS
 from mlrepo.errors import Unusable, UserError
 
 if TYPE_CHECKING:
-    from mlrepo.backends import Answers, Request
-    from mlrepo.backends.openai.client import Client
+    from mlrepo.backends.openai.client import Answers, Client, SampleRequest
     from mlrepo.backends.openai.prompts import Prompts
-    from mlrepo.backends.openai.server import ServerFacts
+    from mlrepo.backends.openai.server import ServerWords
 
 # More would rather fill the server's queue; vLLM computes 256 to 1,024 sequences at a time.
 _CONNECTIONS = 1024
@@ -42,6 +41,8 @@ class OpenAiBackend:
         endpoint=True,
     )
 
+    _client: Client | None = None
+
     def load(self, model: Path, options: BackendOptions) -> None:
         """Reach the endpoint, and ask it about itself and its model.
 
@@ -50,7 +51,7 @@ class OpenAiBackend:
         UserError
             It cannot be reached, refuses, or does not serve the model.
         """
-        from mlrepo.backends.openai.address import Address
+        from mlrepo.backends.openai.address import EndpointAddress
         from mlrepo.backends.openai.client import Client
         from mlrepo.backends.openai.problems import RequestProblem
         from mlrepo.backends.openai.prompts import Prompts
@@ -61,35 +62,40 @@ class OpenAiBackend:
         self._endpoint: Endpoint = options.endpoint
         url, authority = self._endpoint.url, self._endpoint.authority
         file = options.extra.get("tokenizer", "")
-        address = Address.find(url, Path(authority) if authority else None, os.environ)
-        self._proxy = address.proxy is not None
-        self._client: Client = Client(
-            address,
-            connections=options.positive("connections", _CONNECTIONS),
-            stall=options.positive("stall", _STALL_SECONDS),
-            encode=tokenizer_of(Path(file)) if file else None,
-        )
+        encode = tokenizer_of(Path(file)) if file else None
+        body = _extra_body(options.extra.get("extra_body", "{}"))
         ids = options.choice("token_ids", ("auto", "yes", "no"))
+        limits = {
+            "connections": options.positive("connections", _CONNECTIONS),
+            "stall": options.positive("stall", _STALL_SECONDS),
+        }
+        address = EndpointAddress.find(url, Path(authority) if authority else None, os.environ)
+        self._proxy = address.proxy is not None
+        self._client = client = Client(address, **limits, encode=encode)
         try:
-            self._server: ServerFacts = ask_server(self._client, address.base, self._endpoint.model)
+            self._server: ServerWords = ask_server(client, address.base, self._endpoint.model)
         except RequestProblem as problem:
+            client.close()
             raise Unusable(
                 f"The endpoint {address} cannot be used: {problem.reason}.", hint=problem.hint
             ) from None
+        except BaseException:
+            client.close()
+            raise
+        asked_for_ids = ids == "yes" or (ids == "auto" and self._server.name in _RETURN_IDS)
         self._prompts: Prompts = Prompts(
-            self._endpoint.model,
-            self._endpoint.kind,
-            ids == "yes" or (ids == "auto" and self._server.name in _RETURN_IDS),
-            _extra_body(options.extra.get("extra_body", "{}")),
+            self._endpoint.model, self._endpoint.kind, asked_for_ids, body
         )
 
-    def submit(self, requests: Sequence[Request], answers: Answers) -> None:
+    def submit(self, requests: Sequence[SampleRequest], answers: Answers) -> None:
         """Send the samples; each answer comes when the server has streamed it."""
+        assert self._client is not None
         self._client.submit(requests, self._prompts, answers)
 
     def close(self) -> None:
         """Cancel what is in flight and close all connections."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def describe(self) -> Mapping[str, Any]:
         """Return the server's words about itself; they say nothing of its hardware."""
@@ -106,6 +112,7 @@ class OpenAiBackend:
 
     def traffic(self) -> Mapping[str, Any]:
         """Return what happened to the requests since the model was loaded."""
+        assert self._client is not None
         return self._client.counts.words()
 
 

@@ -30,7 +30,7 @@ _HINTS = {
 
 
 @dataclass(frozen=True)
-class Address:
+class EndpointAddress:
     """An endpoint and the way to it.
 
     Attributes
@@ -51,7 +51,7 @@ class Address:
     tls: ssl.SSLContext | None = None
 
     @classmethod
-    def find(cls, url: str, authority: Path | None, environ: Mapping[str, str]) -> Address:
+    def find(cls, url: str, authority: Path | None, environ: Mapping[str, str]) -> EndpointAddress:
         """Return the address of an endpoint, with the token and the proxy of the environment.
 
         ``authority`` is a file of certificates (PEM) that are trusted instead of the system's.
@@ -120,6 +120,10 @@ class Address:
             return RequestProblem(
                 f"the proxy of the environment answered HTTP {error.status}",
                 "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+            )
+        if isinstance(error, aiohttp.ClientResponseError):
+            return RequestProblem(
+                "the reply of the endpoint is not HTTP", "Check the port in --endpoint."
             )
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return RequestProblem(

@@ -28,7 +28,7 @@ IDS, USAGE, TOKENIZER = "token ids", "usage", "tokenizer"
 """The ways to count tokens, the most reliable first."""
 
 
-class Answer:
+class StreamedAnswer:
     """One answer while it arrives; ``most`` is how many tokens were asked for, None for no limit.
 
     Attributes

@@ -10,13 +10,13 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import aiohttp
 
-from mlrepo.backends.openai.address import Address
-from mlrepo.backends.openai.answer import Answer, printable
+from mlrepo.backends.openai.address import EndpointAddress
+from mlrepo.backends.openai.answer import StreamedAnswer, printable
 from mlrepo.backends.openai.events import EventReader
 from mlrepo.backends.openai.problems import RequestProblem
 from mlrepo.backends.openai.prompts import PATHS, Prompts
@@ -55,7 +55,7 @@ class Answers(Protocol):
         """End the run: a request was not answered."""
 
 
-class Request(Protocol):
+class SampleRequest(Protocol):
     """A sample to be answered."""
 
     @property
@@ -104,7 +104,7 @@ class Counts:
 
     def words(self) -> dict[str, object]:
         """Return the counts for a record."""
-        return asdict(self)
+        return {**vars(self), "counted": dict(self.counted)}
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Client:
 
     def __init__(
         self,
-        address: Address,
+        address: EndpointAddress,
         *,
         connections: int,
         stall: float,
@@ -166,7 +166,7 @@ class Client:
         """Return why the endpoint refused a GET."""
         return self._address.refusal(reply.status, reply.headers.get("location", ""), reply.body)
 
-    def submit(self, requests: Iterable[Request], prompts: Prompts, answers: Answers) -> None:
+    def submit(self, requests: Iterable[SampleRequest], prompts: Prompts, answers: Answers) -> None:
         """Send requests, and return at once; answers come from the thread of the client."""
         prepared = [(one.key, *prompts.body(one.sample)) for one in requests]
         url = self._address.url(PATHS[prompts.kind])
@@ -281,7 +281,7 @@ class Client:
     async def _read(
         self, reply: aiohttp.ClientResponse, key: int, most: int | None, answers: Answers
     ) -> Generated:
-        answer, reader, content = Answer(most), EventReader(), reply.content
+        answer, reader, content = StreamedAnswer(most), EventReader(), reply.content
         if not reply.content_type.endswith("event-stream"):
             raise RequestProblem(
                 f"the reply is {printable(reply.content_type, 80)}, not text/event-stream",

@@ -19,7 +19,7 @@ _MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
-class ServerFacts:
+class ServerWords:
     """A server's words about itself; texts are empty where it says nothing.
 
     Attributes
@@ -54,7 +54,7 @@ class ServerFacts:
         }
 
 
-def ask_server(client: Client, base: str, model: str) -> ServerFacts:
+def ask_server(client: Client, base: str, model: str) -> ServerWords:
     """Return what the server at a base URL says about itself and about a model.
 
     A server without a list of models, or without a version, is asked no further.
@@ -76,7 +76,7 @@ def ask_server(client: Client, base: str, model: str) -> ServerFacts:
     entry = _entry(listed, base, model) if isinstance(listed, list) else None
     owner = str((entry or {}).get("owned_by", ""))
     name = _NAMES.get(owner.lower()) or _NAMES.get(header.lower()) or header or owner
-    return ServerFacts(name, _version(client, base), header, entry)
+    return ServerWords(name, _version(client, base), header, entry)
 
 
 def _entry(listed: list[object], base: str, model: str) -> Mapping[str, object]:

@@ -21,7 +21,7 @@ def tokenizer_of(file: Path) -> Callable[[str], Sequence[int]]:
     except ImportError as error:
         raise Unusable(
             "--backend-opt tokenizer needs the package tokenizers.",
-            hint='`pip install "mlrepo[endpoint]"` installs it.',
+            hint="`mlrepo bench prereq --backend openai` installs it.",
         ) from error
     try:
         tokenizer = Tokenizer.from_file(str(file))
