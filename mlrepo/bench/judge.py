@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import traceback
 from collections.abc import Mapping
@@ -232,6 +233,11 @@ def _judge_performance(
     )
 
 
+def _plain(metric: Metric) -> Metric:
+    """Return a metric whose value may be a scalar of NumPy with a float of Python."""
+    return Metric(None if metric.value is None else float(metric.value), metric.unit)
+
+
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
     workload: Workload = load_plugin(WORKLOADS, spec.workload)
     dataset = workload.open(spec.dataset)
@@ -240,11 +246,18 @@ def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: Detai
     reasons = [f"LoadGen error: {error}" for error in detail.errors]
     if accuracy.judged != dataset.total:
         reasons.append(f"Only {accuracy.judged} of {dataset.total} samples were judged.")
+    result = _plain(Metric(accuracy.value, accuracy.unit))
+    metrics = {name: _plain(metric) for name, metric in accuracy.metrics.items()}
+    reasons += [
+        f"Its accuracy is {metric}: a finite number is needed."
+        for metric in dict.fromkeys((result, *metrics.values()))
+        if metric.value is None or not math.isfinite(metric.value)
+    ]
     return Judgement(
         INVALID if reasons else VALID,
-        Metric(accuracy.value, accuracy.unit),
+        result,
         tuple(reasons),
-        accuracy.metrics,
+        metrics,
         accuracy=AccuracyFacts(accuracy.judged, dataset.total, accuracy.details),
         accuracy_text=accuracy.text,
         detail=detail,

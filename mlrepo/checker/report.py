@@ -26,6 +26,8 @@ class Result:
         Such as ``Samples/s``; empty if none is read.
     accuracy:
         As the official checker's summary prints it; empty if none is read.
+    measured:
+        The accuracy for people: every metric that is read with its unit.
     rows:
         This result's rows of the round's ``summary.csv``: column to value.
     findings:
@@ -46,6 +48,7 @@ class Result:
     value: float | None = None
     unit: str = ""
     accuracy: str = ""
+    measured: str = ""
     rows: tuple[dict[str, object], ...] = ()
     findings: tuple[Finding, ...] = ()
     prints: tuple[tuple[str, str], ...] = ()

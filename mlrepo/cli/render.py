@@ -85,6 +85,7 @@ def verdict(validity: str) -> str:
 def print_headline(record: RunRecord) -> None:
     """Print what was run, its result and verdict, and the reasons for the verdict."""
     from mlrepo.layout.eligibility import not_compared
+    from mlrepo.record import metric_words
 
     result = "" if record.result.value is None else f" {record.result}"
     title = style(
@@ -93,6 +94,8 @@ def print_headline(record: RunRecord) -> None:
     click.echo(f"{title} {verdict(record.validity)}")
     for reason in record.reasons:
         click.echo(f"  because {reason}")
+    if further := record.further_metrics:
+        click.echo(f"  also    {metric_words(further)}")
     if why := not_compared(record):
         click.echo(f"  scores  not compared with the model's own: {why}")
     for words in record.load.noise.disturbances:

@@ -123,7 +123,7 @@ def _row(result: Result, selection: Selection) -> str:
         code(result.benchmark),
         plain(result.scenario),
         plain(value),
-        plain(result.accuracy),
+        plain(result.measured or result.accuracy),
         _word(result.strict),
         _word(result.official),
         " ".join(dict.fromkeys(own)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.layout.reproduction import bench_command, init_command
 from mlrepo.markdown import code, plain
+from mlrepo.record import metric_words
 from mlrepo.record.codec import said_text
 from mlrepo.rounds import Round
 from mlrepo.shell import shell_command
@@ -57,7 +58,7 @@ def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
         else ""
     )
     runs = "\n".join(
-        f"| {plain(record.test or record.mode)} | {plain(record.result)} | "
+        f"| {plain(record.test or record.mode)} | {plain(_measured(record))} | "
         f"{plain(record.validity)} | `{record.run}` | {record.started} |"
         for record in records
     )
@@ -75,6 +76,12 @@ def result_readme(records: Sequence[RunRecord], scenario: str) -> bytes:
         f"```\n{chr(10).join(commands)}\n```\n\n"
         f"Recorded by {', '.join(typed)}.\n"
     ).encode()
+
+
+def _measured(record: RunRecord) -> str:
+    """Return the result of a run, with the other metrics of its accuracy."""
+    further = metric_words(record.further_metrics)
+    return f"{record.result}" + (f" ({further})" if further else "")
 
 
 def code_readme(records: Iterable[RunRecord]) -> bytes:

@@ -23,7 +23,7 @@ from mlrepo.rounds.setting_rules import (
 )
 
 if TYPE_CHECKING:
-    from mlrepo.record import RunRecord
+    from mlrepo.record import Metric, RunRecord
 
 
 def why_not_eligible(record: RunRecord, round_: Round, *, rehearsed: bool = False) -> str:
@@ -164,13 +164,30 @@ def _too_small(record: RunRecord, round_: Round) -> str:
 
 
 def _inaccurate(record: RunRecord, round_: Round) -> str:
-    """Compare with the target where the benchmark has one metric; open accepts any accuracy."""
+    """Compare each metric with its target and limit; the open division accepts any accuracy.
+
+    A run of a benchmark with one target may have its result alone.
+    """
+    if record.division == "open" or record.mode != ACCURACY:
+        return ""
     targets = round_.accuracy_targets(record.benchmark, record.scenario)
-    value = record.result.value
-    if record.division == "open" or record.mode != ACCURACY or len(targets) != 1 or value is None:
-        return ""
-    if value >= float(targets[0]["min"]):
-        return ""
-    unit = record.result.unit
-    least = f"{float(targets[0]['min']):g} {unit}".rstrip()
-    return f"its accuracy, {value:g} {unit}".rstrip() + f", is below the target of {least}"
+    metrics = dict(record.metrics)
+    if len(targets) == 1:
+        metrics.setdefault(targets[0]["metric"], record.result)
+    for target in targets:
+        found = metrics.get(target["metric"])
+        least = float(target["min"])
+        if found is not None and found.value is not None and found.value < least:
+            return f"its accuracy, {_exact(found, found.value)}, is below the target of " + _exact(
+                found, least
+            )
+    for limit in round_.accuracy_limits(record.benchmark):
+        found = metrics.get(limit["metric"])
+        most = float(limit["max"])
+        if found is not None and found.value is not None and found.value > most:
+            return f"its {limit['metric']}, {found.value:g}, is above the limit of {most:g}"
+    return ""
+
+
+def _exact(metric: Metric, value: float) -> str:
+    return f"{value:g} {metric.unit}".rstrip()

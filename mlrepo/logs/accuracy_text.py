@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from mlrepo.logs.metric_pattern import metric_pattern
 
+# What the rounds' names of metrics that are shares of right answers have in common: acc, ACCURACY.
+_SHARE = "acc"
+
 
 @dataclass(frozen=True)
 class MetricReading:
@@ -20,8 +23,8 @@ class MetricReading:
     value:
         The digits; not always a number.
     unit:
-        ``%`` if the text prints one after the number, otherwise the metric's name: a mAP of 50 is
-        not a percentage.
+        ``%`` of an accuracy if the text prints one after the number, otherwise the metric's name:
+        a mAP of 50 is not 50 % of anything, although scripts print ``mAP=50%``.
     line:
         Counted from 1.
     """
@@ -42,8 +45,8 @@ class MetricReading:
 
 def reading_of(metric: str, match: re.Match[str], line: int = 0) -> MetricReading:
     """Return the reading of a metric from a match of its pattern."""
-    rest = match.string[match.end(1) :]
-    return MetricReading(metric, match[1], "%" if rest.startswith("%") else metric, line)
+    is_share = _SHARE in metric.lower() and match.string.startswith("%", match.end(1))
+    return MetricReading(metric, match[1], "%" if is_share else metric, line)
 
 
 def read_metrics(text: str, patterns: Mapping[str, str]) -> dict[str, MetricReading]:

@@ -7,7 +7,7 @@ from mlrepo.record import Metric
 
 
 def loadgen_metrics(detail: DetailLog) -> dict[str, Metric]:
-    """Return LoadGen's numeric results: latencies in milliseconds, rates per second."""
+    """Return LoadGen's numeric results: latencies in milliseconds, rates per second or tokens/s."""
     found: dict[str, Metric] = {}
     for key in detail.group("result_"):
         number = detail.number(f"result_{key}")
@@ -15,6 +15,8 @@ def loadgen_metrics(detail: DetailLog) -> dict[str, Metric]:
             continue
         if key.endswith("_ns"):
             found[key.removesuffix("_ns")] = Metric(number / 1e6, "ms")
+        elif "token" in key and ("per_sec" in key or "throughput" in key):
+            found[key] = Metric(number, "tokens/s")
         elif "per_sec" in key or "qps" in key:
             found[key] = Metric(number, "1/s")
         else:

@@ -33,6 +33,7 @@ from mlrepo.record.values import (
     Metric,
     Placement,
     StoredLog,
+    metric_words,
 )
 
 # Creating these classes takes 20 ms, and most commands only read trailers: see __getattr__.
@@ -113,6 +114,7 @@ __all__ = [
     "configuration_digest",
     "format_number",
     "is_run_id",
+    "metric_words",
     "new_run_id",
     "run_stamp",
     "timestamp",

@@ -35,7 +35,7 @@ from mlrepo.record.forms import (
 )
 from mlrepo.record.plans import CommandPlan
 from mlrepo.record.request import Request
-from mlrepo.record.values import Metric, Placement, StoredLog
+from mlrepo.record.values import ACCURACY, Metric, Placement, StoredLog
 
 SCHEMA = "mlrepo.run/2"
 # mlrepo 0.1 wrote version 1: the same keys, without later ones. It stays readable.
@@ -102,6 +102,13 @@ class RunRecord(Facts):
         """Return the value of a setting; '' if the record has none of that name."""
         found = self.settings.get(name)
         return found.value if found else ""
+
+    @property
+    def further_metrics(self) -> Mapping[str, Metric]:
+        """The metrics of an accuracy run beside its result; those of LoadGen are not among them."""
+        if self.mode != ACCURACY:
+            return {}
+        return {name: one for name, one in self.metrics.items() if one != self.result}
 
     def to_json(self) -> bytes:
         """Return the bytes of ``run.json``: sorted keys, two spaces, a final newline.

@@ -53,6 +53,8 @@ class Comparison:
         The runs of each side, newest first.
     result:
         The result; ``metrics`` are all others that LoadGen gave.
+    differing_metrics:
+        The metrics of an accuracy that are not equal on all sides; the result may be one of them.
     verdicts:
         What each further side is against the first, in words.
     systems, settings:
@@ -64,6 +66,7 @@ class Comparison:
     runs: tuple[tuple[RunRecord, ...], ...]
     result: Figure
     metrics: tuple[Figure, ...]
+    differing_metrics: tuple[str, ...]
     verdicts: tuple[str, ...]
     systems: tuple[Difference, ...]
     settings: tuple[Difference, ...]
@@ -111,6 +114,11 @@ def _compare(kind: Kind, sides: Sequence[Side], rounds: Rounds) -> Comparison:
         runs=runs,
         result=result,
         metrics=metrics,
+        differing_metrics=tuple(
+            figure.name
+            for figure in metrics
+            if runs[0][0].mode == ACCURACY and len(set(figure.values)) > 1
+        ),
         verdicts=tuple(_verdict(ratio, runs, lower=lower) for ratio in result.ratios),
         systems=differing([[machine(run) for run in side] for side in runs]),
         settings=differing([[settings(run) for run in side] for side in runs], estimated),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from mlrepo.record import ACCURACY, PERFORMANCE, Metric, is_run_id
+from mlrepo.record import ACCURACY, PERFORMANCE, Metric, is_run_id, metric_words
 from mlrepo.record.backend_label import backend_label
 from mlrepo.record.forms import plain_text
 
@@ -30,10 +30,12 @@ def commit_message(record: RunRecord) -> str:
         f"{record.benchmark} {record.scenario} {record.test or record.mode}:{result}"
         f" {record.validity} ({record.system}, {record.backend.name or '?'})"
     )
+    further = metric_words(record.further_metrics)
     body = "\n".join(
         line
         for line in (
             *record.reasons[:5],
+            f"Also measured: {further}." if further else "",
             f"Placed in {record.placement.path}."
             if record.placement.placed
             else f"Not placed: {record.placement.reason}",

@@ -14,7 +14,7 @@ from mlrepo.scenarios import LOADGEN_SCENARIOS, SCENARIOS
 if TYPE_CHECKING:
     from mlrepo.record import Metric
     from mlrepo.rounds.setting_table import LoadgenSetting
-    from mlrepo.rounds.tables import LeastAccuracy, RoundTables
+    from mlrepo.rounds.tables import LeastAccuracy, MostAccuracy, RoundTables
 
 # Nanoseconds in each unit of latencies.
 _NANOSECONDS = {"ms": 1e6, "s": 1e9}
@@ -219,16 +219,20 @@ class Round(Traits):
         by_scenario = self.tables["accuracy_target"].get(self.official_benchmark(benchmark)) or {}
         return list(by_scenario.get(scenario) or by_scenario.get("*") or [])
 
+    def accuracy_limits(self, benchmark: str) -> list[MostAccuracy]:
+        """Return ``{"metric", "max"}`` per metric that must not be exceeded; may be empty."""
+        limits = self.tables.get("accuracy_upper_limit") or {}
+        return list(limits.get(self.official_benchmark(benchmark)) or [])
+
     def accuracy_patterns(self, benchmark: str, scenario: str) -> dict[str, str]:
         """Return the patterns of the metrics in the benchmark's accuracy text, in order.
 
         They are all patterns of the round if it has no bounds for the benchmark.
         """
         patterns: Mapping[str, str] = self.tables["accuracy_pattern"]
-        limits = self.tables.get("accuracy_upper_limit") or {}
         bounds = [
             *self.accuracy_targets(benchmark, scenario),
-            *(limits.get(self.official_benchmark(benchmark)) or ()),
+            *self.accuracy_limits(benchmark),
         ]
         own = dict.fromkeys(bound["metric"] for bound in bounds)
         return {metric: patterns[metric] for metric in own or patterns}

@@ -30,7 +30,7 @@ def test_a_valid_submission_has_verdicts_and_results(theirs: Submission, tmp_pat
     done = mlrepo(tmp_path, "review", str(theirs.root), "--round", "v6.1")
     assert done.out.startswith("# Review of Acme, v6.1\n")
     done.says("VALID: 3 of 3 results valid", "profile strict", "profile official")
-    done.says("| closed | alpha | resnet50 | Offline | 2600.25 samples/s | acc: 76.456 |")
+    done.says("| closed | alpha | resnet50 | Offline | 2600.25 samples/s | 76.456 % |")
     done.says("Nothing was found", "mlrepo import URL")
 
 

@@ -51,9 +51,7 @@ def test_a_selection_becomes_one_pull_request(world: World) -> None:
     assert done.json["pull_request"]["url"] == f"{world.server.url}/{OFFICIAL}/pull/1"
     [pull] = world.github.pulls[OFFICIAL]
     assert (pull.sha, pull.base, pull.draft) == (commit, "main", True)
-    assert (
-        "| closed | `alpha` | `resnet50` | Offline | 2600.25 samples/s | acc: 76.456" in pull.body
-    )
+    assert "| closed | `alpha` | `resnet50` | Offline | 2600.25 samples/s | 76.456 %" in pull.body
     message = git(world.fork, "show", "--no-patch", "--format=%B", commit)
     selected = git(world.root, "show", "--no-patch", "--format=%B", f"submission/{ROUND}")
     runs = [line for line in selected.splitlines() if line.startswith("MLRepo-Selected:")]

@@ -74,7 +74,7 @@ def logs(tmp_path: Path) -> Path:
             "retinanet",
             "Average Precision  (AP) @[ IoU=0.50:0.95 ] = 0.375\nmAP=37.552%\n",
             37.552,
-            "%",
+            "mAP",
         ),
         ("v5.1", "retinanet", "mAP=37.552\n", 37.552, "mAP"),
         ("v6.1", "yolo-95", "mAP=50.9\n", 50.9, "mAP"),
@@ -102,7 +102,7 @@ def logs(tmp_path: Path) -> Path:
 def test_the_accuracy_is_the_metric_of_the_benchmark(
     logs: Path, round_name: str, benchmark: str, text: str, value: float, unit: str
 ) -> None:
-    """By the round's patterns; neither a year nor the 1 of F1, and no per cent of a mAP."""
+    """By the round's patterns; neither a year nor the 1 of F1; a mAP is no per cent of anything."""
     (logs / "accuracy/accuracy.txt").write_bytes(text.encode())
     record = _by_kind(_bare(logs / "accuracy", round_name, benchmark))["accuracy"]
     assert (record.result.value, record.result.unit) == (value, unit)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import pytest
 
 from mlrepo.bench.judge import Judgement, judge
 from mlrepo.harness.spec import RunSpec, read_events
+from mlrepo.record import AccuracyEntry, Metric
 from mlrepo.rounds import SHIPPED
-from mlrepo.workloads.digits import DigitsDataset
+from mlrepo.workloads import Accuracy
+from mlrepo.workloads.classification import Classification
+from mlrepo.workloads.digits import DIGITS, DigitsDataset
 
 ROUND = SHIPPED["v6.1"]
 LABELS = DigitsDataset().labels
@@ -123,6 +128,42 @@ def test_an_accuracy_run_is_judged_on_the_whole_data_set(tmp_path: Path) -> None
     found = _run(tmp_path, outcome={}, mode="accuracy", files=files)
     assert (found.validity, str(found.result)) == ("VALID", "100 %")
     assert found.accuracy_text == "accuracy=100.000%, good=500, total=500\n"
+
+
+@dataclass(frozen=True)
+class _Measures(Classification):
+    """Gives the metrics that a test asks for."""
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
+        value: Any = np.float32(0.5)
+        return Accuracy(value, "F1", len(list(entries)), "F1=0.5\n", metrics=self.metrics)
+
+
+@pytest.mark.parametrize(
+    ("values", "validity"),
+    [
+        ({"F1": 0.5, "exact_match": np.float32(0.25)}, "VALID"),
+        ({"F1": 0.5, "exact_match": float("nan")}, "INVALID"),
+        ({"F1": 0.5, "exact_match": float("inf")}, "INVALID"),
+    ],
+)
+def test_all_metrics_of_an_accuracy_are_recorded_as_finite_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], validity: str
+) -> None:
+    """Scalars of NumPy become plain numbers; what is none makes the run INVALID."""
+    metrics = {name: Metric(value, name) for name, value in values.items()}
+    benchmark = replace(DIGITS, task=_Measures(metrics=metrics))
+    monkeypatch.setattr("mlrepo.bench.judge.load_plugin", lambda group, name: benchmark)
+    files = {
+        "mlperf_log_detail.txt": _detail(loadgen_version="6"),
+        "mlperf_log_accuracy.json": _entries(LABELS),
+    }
+    found = _run(tmp_path, outcome={}, mode="accuracy", files=files)
+    assert (found.validity, found.result) == (validity, Metric(0.5, "F1"))
+    assert all(type(metric.value) is float for metric in (found.result, *found.metrics.values()))
+    assert bool(found.reasons) == (validity == "INVALID")
 
 
 @pytest.mark.parametrize(

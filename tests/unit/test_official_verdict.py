@@ -97,8 +97,9 @@ def test_an_inferred_rate_is_printed_as_the_log_has_it(round_name: str, tmp_path
 def test_the_accuracy_column_has_names_since_v5_0(
     round_name: str, printed: str, tmp_path: Path
 ) -> None:
-    """Up to v4.1 it is the number of the first metric alone."""
+    """Up to v4.1 it is the number of the first metric alone; people read its unit."""
     report = _judged(write_submission(tmp_path, round_name))
+    assert {result.measured for result in report.results} == {"76.456 %"}
     assert {row["Accuracy"] for result in report.results for row in result.rows} == {printed}
 
 

@@ -105,7 +105,7 @@ def judge_text(scope: Scope, path: str, text: str) -> Judging[dict[str, MetricRe
 def _bounds(scope: Scope) -> tuple[Sequence[_Bound], Sequence[_Bound]]:
     """Return the targets of the benchmark, and the values that some metrics may not exceed."""
     patterns = scope.round.tables["accuracy_pattern"]
-    limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
+    limits = scope.round.accuracy_limits(scope.model)
 
     def bound(metric: str, **bounds: float) -> _Bound:
         return _Bound(metric, metric_pattern(patterns[metric]), **bounds)

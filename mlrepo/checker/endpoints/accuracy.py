@@ -89,7 +89,7 @@ def _compare(
     scope: Scope, path: str, metric: str, number: float, least: float, *, held: bool
 ) -> Breaches:
     is_length = metric in LENGTHS
-    limits = (scope.round.tables.get("accuracy_upper_limit") or {}).get(scope.model) or []
+    limits = scope.round.accuracy_limits(scope.model)
     most = next((limit["max"] for limit in limits if limit["metric"] == metric), math.inf)
     line = scope.line_of(path, '"output_sequence_lengths"' if is_length else '"score"')
     what = "The length of the answers" if is_length else "The score"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlrepo.checker.accuracy.judge import AccuracyJudgement, judge_accuracy
 from mlrepo.checker.breach import Breach
@@ -90,7 +90,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
         design_power=docket.judged(design_power(scope))[1] if performance.has_power else None,
     )
     metric = Metric(run.value, _unit(scope, run.scenario))
-    return Judged(_result(docket, official, figures, metric), errors)
+    result = _result(docket, official, figures, metric)
+    return Judged(replace(result, measured=accuracy.words), errors)
 
 
 def _power_prints(measured: MeasuredPower) -> list[tuple[str, str]]:

@@ -81,6 +81,7 @@ def comparison_values(one: Comparison) -> dict[str, object]:
             for name, runs in zip(one.sides, one.runs, strict=True)
         ],
         "verdicts": list(one.verdicts),
+        "differing_metrics": list(one.differing_metrics),
         "figures": [asdict(figure) for figure in (one.result, *one.metrics)],
     }
 
@@ -103,6 +104,8 @@ def print_comparison(one: Comparison) -> None:
         number = "" if ratio is None else f" {_ratio(ratio)}"
         on = " (on different systems)" if one.systems else ""
         click.echo(style(f"  {letter} ÷ A{number}: {said}{on}", bold=True))
+    if one.differing_metrics:
+        click.echo(f"  metrics that differ: {', '.join(one.differing_metrics)}")
     if one.settings:
         click.echo("  settings that differ")
         _print_differences(one.settings, letters)

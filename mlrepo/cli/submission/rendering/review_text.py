@@ -63,7 +63,7 @@ def _table(results: Sequence[ReviewedResult]) -> Iterator[str]:
             result.benchmark,
             result.scenario,
             f"{printed(result)} {result.unit}".strip(),
-            result.accuracy or "-",
+            result.measured or result.accuracy or "-",
             "valid" if result.strict else "INVALID",
             "valid" if result.official else "INVALID",
             _before(one),

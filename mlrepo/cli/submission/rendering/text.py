@@ -69,7 +69,7 @@ def _cells(result: Result, profile: str) -> tuple[str, ...]:
         result.scenario,
         printed(result),
         result.unit or "-",
-        result.accuracy or "-",
+        result.measured or result.accuracy or "-",
     )
     valid = result.valid(profile)
     verdict = style("valid" if valid else "INVALID", fg="green" if valid else "red")
