@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from mlrepo.harness.spec import (
     read_events,
 )
 from mlrepo.logs.accuracy import parse_accuracy_log
+from mlrepo.logs.accuracy_text import MetricReading, read_metrics
 from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.logs.summary import invalid_reasons
@@ -42,11 +43,14 @@ from mlrepo.record import (
 from mlrepo.record.codec import Facts
 from mlrepo.record.forms import Signed, Time
 from mlrepo.rounds import Round
-from mlrepo.workloads import Workload
+from mlrepo.workloads import Accuracy, Workload
 
 OUTCOME_FILE = "outcome.json"
 # Exit codes of a process killed by the kernel, directly or reported by a shell.
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+# By how much a number in accuracy.txt, written with three digits, may differ from the measured one.
+_ROUNDED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -233,9 +237,21 @@ def _judge_performance(
     )
 
 
-def _plain(metric: Metric) -> Metric:
-    """Return a metric whose value may be a scalar of NumPy with a float of Python."""
-    return Metric(None if metric.value is None else float(metric.value), metric.unit)
+def _plain(value: float | None) -> float | None:
+    """Return a number, which may be a scalar of NumPy, as a float of Python."""
+    return None if value is None else float(value)
+
+
+def _unit_of(accuracy: Accuracy, readings: Iterable[MetricReading]) -> str:
+    """Return the unit of an accuracy as the round reads it in the text, as for imported results.
+
+    If the round does not read the number there, the benchmark's own unit stays.
+    """
+    for reading in readings:
+        number = reading.number
+        if number is not None and math.isclose(number, accuracy.value, rel_tol=_ROUNDED):
+            return reading.unit
+    return accuracy.unit
 
 
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
@@ -246,8 +262,14 @@ def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: Detai
     reasons = [f"LoadGen error: {error}" for error in detail.errors]
     if accuracy.judged != dataset.total:
         reasons.append(f"Only {accuracy.judged} of {dataset.total} samples were judged.")
-    result = _plain(Metric(accuracy.value, accuracy.unit))
-    metrics = {name: _plain(metric) for name, metric in accuracy.metrics.items()}
+    patterns = round_.accuracy_patterns(spec.workload, spec.scenario)
+    readings = read_metrics(accuracy.text, patterns)
+    units = {name: reading.unit for name, reading in readings.items()}
+    metrics = {
+        name: Metric(_plain(metric.value), units.get(name, metric.unit))
+        for name, metric in accuracy.metrics.items()
+    }
+    result = Metric(_plain(accuracy.value), _unit_of(accuracy, readings.values()))
     reasons += [
         f"Its accuracy is {metric}: a finite number is needed."
         for metric in dict.fromkeys((result, *metrics.values()))

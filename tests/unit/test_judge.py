@@ -135,10 +135,12 @@ class _Measures(Classification):
     """Gives the metrics that a test asks for."""
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    said: str = "F1=0.5\n"
+    unit: str = "F1"
 
     def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
         value: Any = np.float32(0.5)
-        return Accuracy(value, "F1", len(list(entries)), "F1=0.5\n", metrics=self.metrics)
+        return Accuracy(value, self.unit, len(list(entries)), self.said, metrics=self.metrics)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,25 @@ def test_all_metrics_of_an_accuracy_are_recorded_as_finite_numbers(
     assert (found.validity, found.result) == (validity, Metric(0.5, "F1"))
     assert all(type(metric.value) is float for metric in (found.result, *found.metrics.values()))
     assert bool(found.reasons) == (validity == "INVALID")
+
+
+@pytest.mark.parametrize(("text", "unit"), [("0.5", "F1"), ("50.0", "of one"), ("", "of one")])
+def test_the_unit_is_the_one_that_the_round_reads_in_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, unit: str
+) -> None:
+    """Whatever the benchmark calls it, as in an imported result; another number is not its."""
+    metrics = {"F1": Metric(0.5, "of one"), "exact_match": Metric(0.25, "of one")}
+    said = f'{{"exact_match": 0.25, "f1": {text}}}\n' if text else "nothing\n"
+    benchmark = replace(DIGITS, task=_Measures(metrics=metrics, said=said, unit="of one"))
+    monkeypatch.setattr("mlrepo.bench.judge.load_plugin", lambda group, name: benchmark)
+    files = {
+        "mlperf_log_detail.txt": _detail(loadgen_version="6"),
+        "mlperf_log_accuracy.json": _entries(LABELS),
+    }
+    found = _run(tmp_path, outcome={}, mode="accuracy", files=files, workload="bert-99")
+    assert found.result == Metric(0.5, unit)
+    assert found.metrics["F1"].unit == ("F1" if text else "of one")
+    assert found.metrics["exact_match"] == Metric(0.25, "of one")
 
 
 @pytest.mark.parametrize(
