@@ -1,6 +1,6 @@
 """Explain a run: which of LoadGen's conditions failed, by how much, and what to change.
 
-For an accuracy run, say when its score is far below the known one: the images may have been
+For an accuracy run, say when its score is far below the known one: the samples may have been
 prepared differently from those the model was trained on.
 
 The conditions are those of ``PerformanceSummary`` in loadgen/results.cc of mlcommons/inference; how
@@ -20,7 +20,7 @@ from mlrepo.bench.request import BenchRequest
 from mlrepo.record import ACCURACY, INVALID, PERFORMANCE, RunRecord, format_number
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.catalog import ReferenceModel, variants
-from mlrepo.workloads.ways import WAY_NAMES
+from mlrepo.workloads.registered import dataset_of
 
 # The maximum number of attempts of --auto, including the first.
 MOST_ATTEMPTS = 6
@@ -140,10 +140,15 @@ def _far_below(record: RunRecord) -> Iterator[str]:
     The bound is lowered by two standard errors, since a few samples say little.
     """
     way, found = record.dataset.preprocessing, record.result.value
-    reference = _reference(record)
     judged = record.accuracy.judged if record.accuracy else None
-    if not way or found is None or not judged:
+    # Only a share of right answers has a standard error that is known without the answers.
+    if not way or found is None or not judged or record.result.unit != "%":
         return
+    dataset = dataset_of(record.benchmark)
+    others = [name for name in (dataset.ways if dataset else ()) if name != way]
+    if dataset is None or not others:
+        return
+    reference = _reference(record)
     known = reference.accuracy if reference else None
     share = _FAR_BELOW * known / 100 if known else _NEAR_CHANCE
     if found / 100 + 2 * math.sqrt(share * (1 - share) / judged) >= share:
@@ -153,18 +158,23 @@ def _far_below(record: RunRecord) -> Iterator[str]:
         if (reference and known)
         else "hardly better than chance"
     )
-    *others, last = (name for name in WAY_NAMES if name != way)
+    ways = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
     yield (
-        f"{_number(found)} % on {judged} images is {score}. The images were prepared in the way "
-        f"{way}. If the model was trained with others, name its way: --way {', '.join(others)} or "
-        f"{last}, with --model-file or `mlrepo model add` (pytorch is that of torchvision; "
-        "`mlrepo dataset prepare imagenet2012 --way WAY` makes the images)."
+        f"{_number(found)} % on {judged} {dataset.unit} is {score}. The {dataset.unit} were "
+        f"prepared in the way {way}. If the model was trained with others, name its way: --way "
+        f"{ways}, with --model-file or `mlrepo model add` (`mlrepo dataset prepare {dataset.name} "
+        f"--way WAY` makes the {dataset.unit})."
     )
 
 
 def _reference(record: RunRecord) -> ReferenceModel | None:
     """Return the run's model in the catalogue, else the benchmark's first with a known score."""
-    known = [model for model in variants(record.benchmark) if model.accuracy is not None]
+    unit = record.result.unit
+    known = [
+        model
+        for model in variants(record.benchmark)
+        if model.accuracy is not None and model.accuracy_unit == unit
+    ]
     name = record.model.name
     own = (model for model in known if f"{model.benchmark}-{model.variant}" == name)
     return next(own, known[0] if known else None)

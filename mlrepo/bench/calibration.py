@@ -11,11 +11,10 @@ from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 from mlrepo.workloads.described import described
-from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.quantize import Calibration
 from mlrepo.workloads.stored_model import StoredModel
 
-# The default number of generated images for calibration.
+# The default number of generated samples for calibration.
 _GENERATED = 32
 
 
@@ -28,31 +27,32 @@ def find_calibration(
     ------
     UserError
         A list is missing although there is a data set, or given although there is none; the data
-        set is not prepared; or there are fewer than ``count`` images.
+        set is not prepared; or there are fewer than ``count`` samples.
     """
     workload: Workload = load_plugin(WORKLOADS, base.about.benchmark)
     model = described(base.model_file(), workload, base.model_file().layout)
     if not workload.dataset:
         if text is not None:
             raise UserError(
-                f"{workload.name} runs on generated images: --calibration does not apply.",
+                f"{workload.name} runs on generated samples: --calibration does not apply.",
                 hint="Leave it out.",
             )
         dataset = workload.open("", model.layout, model.size)
         indices = list(range(min(count or _GENERATED, dataset.total)))
-        name = f"the first {len(indices)} generated images"
+        name = f"the first {len(indices)} generated samples"
         return Calibration(dataset, indices, name, sha256_bytes(name.encode()))
     if text is None:
         raise UserError(
-            "--calibration is missing: which images may the quantization look at?",
-            hint="--calibration mlperf-1 takes MLPerf's first list.",
+            "--calibration is missing: which samples may the quantization look at?",
+            hint="Give a file with their names, or one of MLPerf's lists, such as mlperf-1.",
         )
-    chosen = calibration_list(text)
+    chosen = workload.dataset.calibration(text)
     prepared = find_dataset(home, workload, model)
     if count is not None:
         if count > len(chosen.files):
             raise UserError(
-                f"--count {count} is more than the {len(chosen.files)} images of {chosen.source}.",
+                f"--count {count} is more than the {len(chosen.files)} {workload.dataset.unit} of "
+                f"{chosen.source}.",
                 hint="Leave it out to use all.",
             )
         first = chosen.files[:count]

@@ -33,8 +33,9 @@ from mlrepo.model_files import find_model_files
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
 from mlrepo.record import timestamp
 from mlrepo.scenarios import scenario
-from mlrepo.workloads import Workload
+from mlrepo.workloads import Task, Workload
 from mlrepo.workloads.described import CONVERTED, FLOATS, run_precision
+from mlrepo.workloads.task import agree
 
 ALL = "all"
 _ROUNDS = 3
@@ -67,7 +68,7 @@ class Compared:
     ratio:
         The rate relative to the first line's, measured in turns.
     agreement:
-        The share of inputs that it classifies like the first line.
+        The share of inputs whose answers are those of the first line.
     """
 
     backend: str
@@ -177,7 +178,8 @@ def compare(
             failed.append(Compared(backend, precision, "", 0.0, 0.0, 0.0, error.message))
     specs = [tuning.spec for tuning in tunings]
     rates = _in_turns(specs, bench.environ)
-    classes = [_classes(spec, bench.environ) for spec in specs]
+    answers = [_answers(spec, bench.environ) for spec in specs]
+    workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     found = [
         Compared(
             spec.backend,
@@ -185,7 +187,7 @@ def compare(
             str(TuneSetting(spec.threads, spec.batch, spec.backend_options)),
             median(rates[row]),
             median(own / first for own, first in zip(rates[row], rates[0], strict=True)),
-            _agreement(classes[row], classes[0]),
+            _agreement(workload.task, answers[row], answers[0]),
             tunings[row].note,
         )
         for row, spec in enumerate(specs)
@@ -304,13 +306,13 @@ def _in_turns(specs: Sequence[ProbeSpec], environ: Mapping[str, str]) -> list[li
     return rates
 
 
-def _classes(spec: ProbeSpec, environ: Mapping[str, str]) -> list[int]:
+def _answers(spec: ProbeSpec, environ: Mapping[str, str]) -> list[bytes]:
     with start_probes([spec], environ) as (process,):
-        found: list[int] = process.ask("classes")["classes"]
-    return found
+        found: list[str] = process.ask("answers")["answers"]
+    return [bytes.fromhex(answer) for answer in found]
 
 
-def _agreement(found: Sequence[int], wanted: Sequence[int]) -> float:
-    """Return the share of equal classes; a fixed batch may leave some inputs out."""
+def _agreement(task: Task, found: Sequence[bytes], wanted: Sequence[bytes]) -> float:
+    """Return the share of answers that agree; a fixed batch may leave some inputs out."""
     pairs = list(zip(found, wanted, strict=False))
-    return sum(one == other for one, other in pairs) / len(pairs)
+    return sum(agree(task, one, other) for one, other in pairs) / len(pairs)

@@ -204,7 +204,7 @@ def _refusals(traffic: TrafficFacts) -> Iterator[str]:
 
 
 def _own_form(spec: RunSpec, model: ModelFacts, dataset: DatasetFacts) -> dict[str, object]:
-    """Return how images are prepared, if that differs from the catalogue's entry for the model.
+    """Return how samples are prepared, if that differs from the catalogue's entry for the model.
 
     Defaults are left out, so that the digests of older records stay comparable.
     """

@@ -144,11 +144,12 @@ def _datasets(ctx: click.Context) -> Iterable[str]:
 
 
 def _ways(ctx: click.Context) -> Iterable[str]:
-    """Yield the ways of the data set that was typed before, else of all."""
-    from mlrepo.workloads.registered import registered_datasets
+    """Yield the ways of the data set or the benchmark that was typed before, else of all."""
+    from mlrepo.workloads.registered import dataset_of, registered_datasets
 
     found = registered_datasets()
-    asked = found.get(ctx.params.get("name") or "")
+    name = (ctx.params.get("name") or ctx.params.get("benchmark") or "").partition("/")[0]
+    asked = found.get(name) or dataset_of(name)
     return sorted({way for one in ([asked] if asked else found.values()) for way in one.ways})
 
 
@@ -295,7 +296,7 @@ _SOURCES: dict[str, Source] = {
     "dataset add name": _datasets,
     "dataset prepare name": _datasets,
     "dataset verify name": _datasets,
-    "dataset prepare --way": _ways,
+    "--way": _ways,
     "--device": _words("cpu", "cuda", "gpu", "npu"),
     "--precision": _words("fp32", "bf16", "fp16", "int8"),
     "--backend-opt": _backend_options,

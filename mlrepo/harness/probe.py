@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
@@ -29,6 +28,7 @@ from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
+from mlrepo.workloads.responses import bytes_of
 
 # The number of inputs in the loop; enough that they do not stay in the CPU's cache.
 SAMPLES = 256
@@ -94,15 +94,16 @@ class Probe:
                 position = 0
         return {"rate": done / (time.perf_counter() - begin), "samples": done}
 
-    def classes(self) -> dict[str, object]:
-        """Return the class of each input."""
+    def answers(self) -> dict[str, object]:
+        """Return the answer to each input, as hexadecimal digits of what LoadGen would log."""
         batch = self._batch(self._spec.batch)
-        found: list[npt.NDArray[Any]] = []
+        found: list[str] = []
         for start in range(0, len(self._samples) - batch + 1, batch):
             outputs = self._backend.predict(self._samples[start : start + batch])
             indices = range(start, start + batch)
-            found.append(np.asarray(self._workload.task.postprocess(outputs, indices)))
-        return {"classes": [int(value) for value in np.concatenate(found)]}
+            answers = self._workload.task.postprocess(outputs, indices)
+            found += [bytes_of(answer).hex() for answer in answers]
+        return {"answers": found}
 
     def check(self) -> dict[str, object]:
         """Compare the backend's scores with the reference, as a run does.

@@ -41,7 +41,7 @@ class RunRequest(Facts):
     model_variant:
         Which model of the benchmark, by name; empty for its default.
     way, layout:
-        How images become the model's input, if that differs from what is known about it.
+        How samples become the model's input, if that differs from what is known about it.
     device, precision, backend_options:
         What is requested of the backend; an empty precision means the model's own.
     endpoint, endpoint_model, endpoint_kind, endpoint_ca:
@@ -124,7 +124,7 @@ class RunRequest(Facts):
     )
     way: Chosen = option(
         "--way",
-        about="How images are prepared for the model (default: that of the model, pytorch for "
+        about="How samples are prepared for the model (default: that of the model, pytorch for "
         "files of PyTorch, else that of the benchmark).",
         default="",
     )

@@ -32,7 +32,9 @@ class ReferenceModel:
         Name of the way in which the data set is prepared for it, such as those of
         :mod:`mlrepo.workloads.imagenet.preprocess`; empty if there is only one way.
     accuracy:
-        In percent on the whole data set, as published; None if none was published.
+        On the whole data set, as published; None if none was published.
+    accuracy_unit:
+        Its unit, as the round reads it: ``%``, or the metric's name.
     seed:
         Seed of the weights of a model that is generated locally.
     package, weights:
@@ -52,6 +54,7 @@ class ReferenceModel:
     layout: str = "NCHW"
     preprocessing: str = ""
     accuracy: float | None = None
+    accuracy_unit: str = "%"
     seed: int | None = None
     package: str = ""
     weights: str = ""

@@ -10,9 +10,10 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, load_plugin, plugin_names
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # Called with how many samples are done, and how many there are.
 OnSamples = Callable[[int, int], None]
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,45 @@ class Prepared:
     words: str = ""
     way: str = ""
     size: int | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationList:
+    """Samples by name, in order.
+
+    Attributes
+    ----------
+    source:
+        The name used in documents: ``mlperf-1``, or the name of a file.
+    """
+
+    source: str
+    files: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The hash over the names, one per line."""
+        return sha256_bytes("".join(f"{name}\n" for name in self.files).encode())
+
+    def indices(self, files: Sequence[str]) -> list[int]:
+        """Return the sample indices of the names in ``files``, the order of a data set.
+
+        Raises
+        ------
+        UserError
+            Some samples are missing; the message names them.
+        """
+        stems = {PurePosixPath(file).stem: row for row, file in enumerate(files)}
+        rows = {name: stems.get(PurePosixPath(name).stem, -1) for name in self.files}
+        absent = [name for name, row in rows.items() if row < 0]
+        if absent:
+            shown = ", ".join(absent[:_SHOWN]) + (", …" if len(absent) > _SHOWN else "")
+            raise UserError(
+                f"{len(absent)} of the {len(self.files)} samples of the calibration list "
+                f"{self.source} are not in the registered data set: {shown}.",
+                hint="Register the full set, or give a list of samples that are in it.",
+            )
+        return [rows[name] for name in self.files]
 
 
 class RegisteredDataset(ABC):
@@ -185,7 +226,20 @@ class RegisteredDataset(ABC):
         UserError
             It has to be registered first, or its samples have no names.
         """
-        raise UserError(
+        raise self._without_names()
+
+    def calibration(self, text: str) -> CalibrationList:
+        """Return the calibration list ``text``: the name of one that the data set knows, or a file.
+
+        Raises
+        ------
+        UserError
+            There is no such list, or its samples have no names.
+        """
+        raise self._without_names()
+
+    def _without_names(self) -> UserError:
+        return UserError(
             f"The samples of {self.name} have no names that a calibration list could contain.",
             hint="Quantize the model elsewhere, and register it with `mlrepo model add`.",
         )
@@ -229,6 +283,14 @@ def registered_datasets() -> dict[str, RegisteredDataset]:
             if dataset is not None:
                 found.setdefault(dataset.name, dataset)
     return dict(sorted(found.items()))
+
+
+def dataset_of(benchmark: str) -> RegisteredDataset | None:
+    """Return the data set that a benchmark's users register; None if it has none, or is unknown."""
+    with contextlib.suppress(UserError):
+        dataset: RegisteredDataset | None = load_plugin(WORKLOADS, benchmark).dataset
+        return dataset
+    return None
 
 
 def registered_dataset(name: str) -> RegisteredDataset:

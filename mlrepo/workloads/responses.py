@@ -7,6 +7,11 @@ them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,13 @@ class Response:
 
     data: bytes
     tokens: int = 0
+
+
+def bytes_of(answer: Response | bytes | npt.NDArray[Any] | np.generic) -> bytes:
+    """Return what LoadGen logs of one answer, which may be a row of an array."""
+    if isinstance(answer, Response):
+        return answer.data
+    return answer if isinstance(answer, bytes) else answer.tobytes()
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class Task(Protocol):
 
     A class may also have: ``collate(samples)``, which makes a batch of tensors by name from a
     sequence of Python objects; ``preflight(dataset)``, which raises a UserError if the data set
-    cannot be judged; ``unreadable(outputs, indices)`` and ``unjudged(outputs)`` (see
-    :func:`why_unreadable` and :func:`why_unjudged`).
+    cannot be judged; ``unreadable(outputs, indices)``, ``unjudged(outputs)`` and ``agrees(one,
+    other)`` (see :func:`why_unreadable`, :func:`why_unjudged` and :func:`agree`).
     """
 
     @property
@@ -98,3 +98,12 @@ def why_unreadable(task: Task, outputs: Sequence[npt.NDArray[Any]], indices: Seq
     """
     unreadable = getattr(task, "unreadable", None)
     return str(unreadable(outputs, indices)) if unreadable else ""
+
+
+def agree(task: Task, one: bytes, other: bytes) -> bool:
+    """Return whether two answers to a sample mean the same.
+
+    The task says it in ``agrees(one, other)``; a task without it compares the bytes.
+    """
+    agrees = getattr(task, "agrees", None)
+    return bool(agrees(one, other)) if agrees else one == other

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mlrepo.cli.records.compare import comparison_values, print_comparison
@@ -22,6 +23,10 @@ from mlrepo.report.sides import Side
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.trailers import commit_message, parse_result, run_trailers
 from mlrepo.rounds import SHIPPED
+from mlrepo.workloads.digits import DIGITS
+from mlrepo.workloads.responses import Response, bytes_of
+from mlrepo.workloads.squad import BERT_99
+from mlrepo.workloads.task import agree
 from tests.outside import CORPUS, needs_shared
 from tests.samples import sample_record
 
@@ -182,3 +187,16 @@ def test_a_published_map_is_no_share() -> None:
     [value] = re.findall(r"^mAP=([0-9.]+)%$", _RETINANET.read_text(), re.MULTILINE)
     found = _read("v5.0", "retinanet", _RETINANET.read_text())
     assert found == {"mAP": Metric(float(value), "mAP")}
+
+
+def test_answers_agree_if_they_mean_the_same() -> None:
+    """Scores of two backends are never the same bytes; a class is."""
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((384, 2)).astype("<f4")
+    near = (scores * np.float32(1.001)).tobytes()
+    far = scores[::-1].tobytes()
+    task = BERT_99.task
+    assert [agree(task, scores.tobytes(), other) for other in (near, far)] == [True, False]
+    assert [agree(DIGITS.task, b"\1", other) for other in (b"\1", b"\2")] == [True, False]
+    answers = (np.int32(7), np.zeros(2, "<f4"), b"text", Response(b"tokens", 2))
+    assert [bytes_of(answer) for answer in answers] == [b"\7\0\0\0", bytes(8), b"text", b"tokens"]

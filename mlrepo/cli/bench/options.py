@@ -19,7 +19,7 @@ from mlrepo.record.options import Option, default_of, is_required, option_of
 from mlrepo.record.plans import CommandPlan, SuitePlan
 from mlrepo.record.request import Request, own_fields
 from mlrepo.record.run_request import RunRequest, Where
-from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
+from mlrepo.workloads.ways import LAYOUTS
 
 PlanT = TypeVar("PlanT", bound=CommandPlan)
 # The options that come first in a help text.
@@ -54,7 +54,6 @@ class _ShellWords(click.ParamType[tuple[str, ...]]):
 
 
 _CHOICES = {
-    "way": click.Choice(WAY_NAMES),
     "layout": click.Choice(LAYOUTS, case_sensitive=False),
 }
 

@@ -256,8 +256,8 @@ def _print_plan(planned: Suite) -> None:
     if (model := planned.model) is not None:
         from mlrepo.record import DatasetFacts
 
-        types, images = model_words(model, DatasetFacts(), model.precision)
-        click.echo(f"{model.name}: {types}{f', images {images}' if images else ''}")
+        types, samples = model_words(model, DatasetFacts(), model.precision)
+        click.echo(f"{model.name}: {types}{f', samples {samples}' if samples else ''}")
     for remark in planned.remarks:
         click.echo(remark)
     for choice in planned.choices:

@@ -87,7 +87,7 @@ def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) ->
 
 def _print_table(found: list[Compared]) -> None:
     print_table(
-        ("BACKEND", "PRECISION", "SAMPLES/S", "x ONNX FP32", "SAME CLASS", "SETTINGS"),
+        ("BACKEND", "PRECISION", "SAMPLES/S", "x ONNX FP32", "SAME ANSWER", "SETTINGS"),
         [
             (
                 line.backend,
@@ -102,6 +102,6 @@ def _print_table(found: list[Compared]) -> None:
             for line in found
         ],
         right=(2, 3, 4),
-        drop=("SAME CLASS",),
+        drop=("SAME ANSWER",),
         wrap="SETTINGS",
     )

@@ -12,7 +12,7 @@ from mlrepo.cli.context import user_directory
 from mlrepo.cli.models.quantize import quantize
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.render import print_json, print_table
-from mlrepo.workloads.ways import LAYOUTS, WAY_NAMES
+from mlrepo.workloads.ways import LAYOUTS
 
 if TYPE_CHECKING:
     from mlrepo.workloads.catalog import ReferenceModel
@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
         print_json("mlrepo.model.list/1", {"models": models})
         return
     print_table(
-        ("MODEL", "HERE", "MB", "FILES", "FRAMEWORK", "WEIGHTS", "WAY", "TOP-1 %", "SUMMARY"),
+        ("MODEL", "HERE", "MB", "FILES", "FRAMEWORK", "WEIGHTS", "WAY", "ACCURACY", "SUMMARY"),
         [
             (
                 m["name"],
@@ -55,13 +55,13 @@ def list_(as_json: bool) -> None:
                 m["framework"],
                 m["weight_data_types"],
                 m["preprocessing"],
-                "" if m["accuracy"] is None else f"{m['accuracy']:.3f}",
+                "" if m["accuracy"] is None else f"{m['accuracy']:.3f} {m['accuracy_unit']}",
                 m["summary"],
             )
             for m in models
         ],
         right=(2, 3, 7),
-        drop=("FILES", "WAY", "FRAMEWORK", "WEIGHTS", "TOP-1 %", "MB"),
+        drop=("FILES", "WAY", "FRAMEWORK", "WEIGHTS", "ACCURACY", "MB"),
     )
 
 
@@ -118,9 +118,8 @@ def fetch(name: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--way",
-    type=click.Choice(WAY_NAMES),
-    default=None,
-    help="How images are prepared for it (default: pytorch for PyTorch files, else the "
+    metavar="WAY",
+    help="How samples are prepared for it (default: pytorch for PyTorch files, else the "
     "benchmark's).",
 )
 @click.option(
@@ -155,7 +154,7 @@ def add(
         return
     about = stored.about
     click.echo(f"{about.name}  {stored.path}")
-    way = f", images prepared in the way {about.preprocessing}" if about.preprocessing else ""
+    way = f", samples prepared in the way {about.preprocessing}" if about.preprocessing else ""
     click.echo(f"weights {about.weight_data_types}, {about.layout}{way}")
 
 

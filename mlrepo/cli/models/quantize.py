@@ -18,7 +18,8 @@ _METHODS = ("minmax", "entropy", "percentile")
 @click.option(
     "--calibration",
     metavar="LIST",
-    help="mlperf-1, mlperf-2 (MLPerf's lists of 500 images), or a file of image names.",
+    help="A file of sample names; of ImageNet also mlperf-1 and mlperf-2 (MLPerf's lists of 500 "
+    "images).",
 )
 @click.option(
     "--method",
@@ -27,7 +28,7 @@ _METHODS = ("minmax", "entropy", "percentile")
     show_default=True,
     help="How the ranges of activations are found.",
 )
-@click.option("--count", type=int, help="Use only the first COUNT images of the list.")
+@click.option("--count", type=int, help="Use only the first COUNT samples of the list.")
 @click.option("--as", "variant", help="Name of the new variant (default: VARIANT-int8).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def quantize(
@@ -38,11 +39,11 @@ def quantize(
     variant: str | None,
     as_json: bool,
 ) -> None:
-    """Quantize an ONNX model to int8 with calibration images; --precision int8 then runs it.
+    """Quantize an ONNX model to int8 with calibration samples; --precision int8 then runs it.
 
-    NAME is BENCHMARK/VARIANT, or a benchmark for its default. The images of the list are taken
-    from the registered data set, prepared as the model needs it. A benchmark on generated images
-    takes no list: its first images are used. The draft of the calibration document that a closed
+    NAME is BENCHMARK/VARIANT, or a benchmark for its default. The samples of the list are taken
+    from the registered data set, prepared as the model needs it. A benchmark on generated samples
+    takes no list: its first samples are used. The draft of the calibration document that a closed
     submission needs is written beside the model.
 
     \b
@@ -60,7 +61,7 @@ def quantize(
     store = ModelStore(home)
     base = store.require(store.find(name))
     found = find_calibration(home, base, calibration, count)
-    line = StepLine(f"calibrating {base.about.name}", unit="images")
+    line = StepLine(f"calibrating {base.about.name}", unit="samples")
 
     def calibrated(done: int, total: int | None) -> None:
         line.update(done, total)

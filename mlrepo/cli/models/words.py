@@ -20,7 +20,7 @@ class _DescribedModel(Protocol):
 
 
 def model_words(model: _DescribedModel, data: DatasetFacts, precision: str) -> tuple[str, str]:
-    """Return the types of weights and inputs, and how images are prepared ('' if they are not).
+    """Return the types of weights and inputs, and how samples are prepared ('' if they are not).
 
     Records of mlrepo before 0.2 name the preparation only with the data set.
     """

@@ -213,7 +213,7 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         placed += f" (although {placement.reason})"
     backend, model, data = record.backend, record.model, record.dataset
     host, load = record.host, record.load
-    types, images = model_words(model, data, backend.precision)
+    types, samples = model_words(model, data, backend.precision)
     details = {
         "run": record.run,
         "commit": f"{run.commit} on exp/{record.experiment}",
@@ -227,7 +227,7 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         "model": _model(record),
         **_endpoint(backend),
         "types": types,
-        **({"images": images} if images else {}),
+        **({"samples": samples} if samples else {}),
         "data set": f"{data.name}, {data.samples} samples, sha256 {data.fingerprint}"
         if data.name or data.fingerprint
         else "-",

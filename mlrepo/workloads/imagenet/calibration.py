@@ -6,57 +6,15 @@ list.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.workloads.imagenet.labels import decoded_lines, name_of
+from mlrepo.workloads.registered import CalibrationList
 
 # Name of a list: the file with its image numbers.
 _LISTS = {"mlperf-1": "calibration_1.txt", "mlperf-2": "calibration_2.txt"}
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class CalibrationList:
-    """Images by name, in order.
-
-    Attributes
-    ----------
-    source:
-        The name used in documents: ``mlperf-1``, or the name of a file.
-    """
-
-    source: str
-    files: tuple[str, ...]
-
-    @property
-    def sha256(self) -> str:
-        """The hash over the names, one per line."""
-        return sha256_bytes("".join(f"{name}\n" for name in self.files).encode())
-
-    def indices(self, files: Sequence[str]) -> list[int]:
-        """Return the sample indices of the images in ``files``, the order of a data set.
-
-        Raises
-        ------
-        UserError
-            Some images are missing; the message names them.
-        """
-        stems = {PurePosixPath(file).stem: row for row, file in enumerate(files)}
-        rows = {name: stems.get(PurePosixPath(name).stem, -1) for name in self.files}
-        absent = [name for name, row in rows.items() if row < 0]
-        if absent:
-            shown = ", ".join(absent[:_SHOWN]) + (", …" if len(absent) > _SHOWN else "")
-            raise UserError(
-                f"{len(absent)} of the {len(self.files)} images of the calibration list "
-                f"{self.source} are not in the registered data set: {shown}.",
-                hint="Register the full set, or give a list of images that are in it.",
-            )
-        return [rows[name] for name in self.files]
 
 
 def calibration_list(text: str) -> CalibrationList:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Model
+from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.images import LabelledImages, find_images
 from mlrepo.workloads.imagenet.labels import FULL_SET, KAGGLE_LABELS, VAL_MAP
 from mlrepo.workloads.imagenet.prepared import NAME, ImageNetStore
 from mlrepo.workloads.imagenet.preprocess import SIZE, prepared_name
 from mlrepo.workloads.registered import (
+    CalibrationList,
     DatasetPart,
     OnSamples,
     Prepared,
@@ -100,6 +102,10 @@ class ImageNet(RegisteredDataset):
     def sample_names(self, home: Path) -> Sequence[str]:
         """Return the names of the image files; raise :class:`UserError` if there are none."""
         return ImageNetStore(home).require_images().files
+
+    def calibration(self, text: str) -> CalibrationList:
+        """Return one of MLPerf's two lists, or the one in a file: :func:`calibration_list`."""
+        return calibration_list(text)
 
     @staticmethod
     def _preparation(model: Model) -> str:

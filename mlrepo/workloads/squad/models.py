@@ -37,6 +37,7 @@ def models_of(benchmark: str) -> tuple[ReferenceModel, ...]:
             "819b25b19cd8e59080c10892689750ca",
             layout="",
             accuracy=90.874,
+            accuracy_unit="F1",
             input_data_types="int64",
         ),
         ReferenceModel(
@@ -51,6 +52,7 @@ def models_of(benchmark: str) -> tuple[ReferenceModel, ...]:
             "45f88ffb2915362242703c85c38ec2d4",
             layout="",
             accuracy=90.067,
+            accuracy_unit="F1",
             input_data_types="int64",
             weight_data_types=INT8,
             weight_transformations="quantization, affine fusion",

@@ -73,6 +73,13 @@ class QuestionAnswering:
         row = int(np.argmax(bad))
         return f"The model gives NaN or infinity for sample {indices[row]}: no answer can be read"
 
+    def agrees(self, one: bytes, other: bytes) -> bool:
+        """Return whether two answers have the same most probable beginning and end."""
+        spans = [
+            np.frombuffer(data, "<f4").reshape(LENGTH, 2).argmax(axis=0) for data in (one, other)
+        ]
+        return bool((spans[0] == spans[1]).all())
+
     def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
         """Return F1 and exact match, computed as MLPerf's accuracy-squad.py does.
 
