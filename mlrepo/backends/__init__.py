@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # By name: many who ask what a backend can do compute nothing, and NumPy takes 0.1 s to import.
 Array: TypeAlias = "npt.NDArray[Any]"
+# What a model computes at once: an array for its only input, or one for each input by name.
+Batch: TypeAlias = "Array | dict[str, Array]"
 
-__all__ = ["Array", "Backend", "BackendOptions", "Capabilities", "available_threads"]
+__all__ = ["Array", "Backend", "BackendOptions", "Batch", "Capabilities", "available_threads"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class BackendOptions:
         The model's own precision, ``mixed`` if its weights have several types; '' if unknown.
     endpoint:
         The system under test behind HTTP; None for a model on this machine.
+    samples:
+        The shape of a sample without the batch, by the names that its tensors may have as inputs of
+        a model; '' for the only one. For a backend that compiles a model with open sizes.
     on_step:
         Called by a backend that compiles, with the number of parts compiled and their total.
     """
@@ -60,6 +65,7 @@ class BackendOptions:
     cache: Path | None = None
     model_precision: str = ""
     endpoint: Endpoint | None = None
+    samples: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     on_step: Callable[[int, int], None] = lambda done, total: None
 
     def choice(self, key: str, values: Sequence[str]) -> str:
@@ -101,8 +107,12 @@ class Backend(Protocol):
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of the model's input, None for a dimension of any size; the batch is first."""
 
-    def predict(self, batch: Array) -> Sequence[Array]:
-        """Return the outputs for a batch in the model's order, each with the batch first."""
+    def predict(self, batch: Any) -> Sequence[Array]:
+        """Return the outputs for a batch in the model's order, each with the batch first.
+
+        ``batch`` is a :data:`Batch`: one array if the model has one input, else an array for each
+        input by its name in ``inputs``.
+        """
 
     def describe(self) -> Mapping[str, Any]:
         """Return ``name``, ``framework`` (with version), ``target``, ``options`` and versions.

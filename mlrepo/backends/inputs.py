@@ -6,17 +6,19 @@ that all backends, including third-party ones, refuse the same models with the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.backends import Backend
+    from mlrepo.backends import Backend, Batch
 
 FLOAT32 = "float32"
+NO_SAMPLES: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 # Element types that float32 samples can be converted to: the same number, or the nearest one.
 # Integers would lose the fraction and the sign, and numpy has no bfloat16.
 _FED = (FLOAT32, "float64", "float16")
@@ -83,13 +85,7 @@ def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
         There is none or more than one, or its element type would change the samples.
     """
     if len(inputs) != 1:
-        found = "; ".join(map(str, inputs))
-        raise UserError(
-            f"The model {model.name} has {len(inputs)} inputs"
-            + (f" ({found})" if found else "")
-            + "; it must have one, which takes the samples.",
-            hint="Export the model with one input; constants belong in its initializers.",
-        )
+        raise _not_one(inputs, model, "it must have one, which takes the samples", "")
     if inputs[0].dtype not in _FED:
         raise UserError(
             f"The model {model.name} takes elements of type {inputs[0].dtype} (input "
@@ -97,6 +93,68 @@ def only_input(inputs: Sequence[TensorSpec], model: Path) -> TensorSpec:
             hint="Export the model with a float32 input.",
         )
     return inputs[0]
+
+
+def fed_inputs(inputs: Sequence[TensorSpec], model: Path) -> Sequence[TensorSpec]:
+    """Return the inputs of a model; refuse one without, or with a type that numpy lacks.
+
+    Raises
+    ------
+    UserError
+        No samples can be fed to it.
+    """
+    if len(inputs) < 2:
+        return [only_input(inputs, model)] if not inputs or not _is_known(inputs[0]) else inputs
+    for one in inputs:
+        if not _is_known(one):
+            raise UserError(
+                f"The model {model.name} takes elements of type {one.dtype} ({one}).",
+                hint="Export the model with inputs of floats, integers or booleans.",
+            )
+    return inputs
+
+
+def _is_known(spec: TensorSpec) -> bool:
+    """Return whether numpy and PyTorch have arrays of the type of an input."""
+    return spec.dtype in (*_FED, "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+def single_input(inputs: Sequence[TensorSpec], model: Path, backend: str) -> TensorSpec:
+    """Return the one input of a model, for a backend that runs only such models.
+
+    Raises
+    ------
+    UserError
+        As :func:`only_input`.
+    """
+    if len(inputs) > 1:
+        others = ", or use another backend (`mlrepo bench list`)"
+        raise _not_one(inputs, model, f"{backend} runs models with one", others)
+    return only_input(inputs, model)
+
+
+def _not_one(inputs: Sequence[TensorSpec], model: Path, why: str, others: str) -> UserError:
+    found = "; ".join(map(str, inputs))
+    return UserError(
+        f"The model {model.name} has {len(inputs)} inputs{f' ({found})' if found else ''}; {why}.",
+        hint=f"Export the model with one input{others}; constants belong in its initializers.",
+    )
+
+
+def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:
+    """Return the batch size that a model is for; None if it takes any."""
+    return next((one.shape[0] for one in inputs if one.shape and one.shape[0] is not None), None)
+
+
+def sized(spec: TensorSpec, samples: Mapping[str, tuple[int, ...]]) -> TensorSpec:
+    """Return an input whose open sizes, except the batch, are those of the samples for it."""
+    sample = samples.get(spec.name, samples.get(""))
+    if sample is None or spec.shape is None or len(spec.shape) != 1 + len(sample):
+        return spec
+    sizes = (
+        size if size is not None else own for size, own in zip(spec.shape[1:], sample, strict=True)
+    )
+    return replace(spec, shape=(spec.shape[0], *sizes))
 
 
 def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]:
@@ -113,7 +171,7 @@ def compiled_shape(spec: TensorSpec, batch: int, model: Path) -> tuple[int, ...]
     sizes = (batch if first is None else first, *(0 if size is None else size for size in rest))
     if not all(sizes):
         raise UserError(
-            f"The model {model.name} has dynamic input sizes ({spec}).",
+            f"The model {model.name} leaves sizes of its input open ({spec}).",
             hint="Only the batch size may be dynamic: this backend compiles for one size.",
         )
     return sizes
@@ -143,6 +201,21 @@ def _onnx_spec(value: Any) -> TensorSpec:
             d.dim_value if d.WhichOneof("value") == "dim_value" else None for d in tensor.shape.dim
         )
     return TensorSpec(value.name, numpy_name(element), shape)
+
+
+def samples_in(batch: Batch) -> int:
+    """Return how many samples a batch has."""
+    return len(next(iter(batch.values()))) if isinstance(batch, dict) else len(batch)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Return parts of a batch of nearly the same size."""
+    import numpy as np
+
+    if not isinstance(batch, dict):
+        return list(np.array_split(batch, parts))
+    pieces = {name: np.array_split(array, parts) for name, array in batch.items()}
+    return [{name: arrays[part] for name, arrays in pieces.items()} for part in range(parts)]
 
 
 # Element types for which frameworks and numpy have different names.

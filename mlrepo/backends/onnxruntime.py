@@ -12,10 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends import (
+    Array,
+    BackendOptions,
+    Batch,
+    Capabilities,
+    available_threads,
+    requirements,
+)
 from mlrepo.backends.capabilities import STREAMS
 from mlrepo.backends.devices import CPU, CUDA, GPU, NPU, Device
-from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input, onnx_inputs
+from mlrepo.backends.inputs import (
+    TensorSpec,
+    fixed_batch,
+    numpy_name,
+    onnx_inputs,
+    samples_in,
+    split,
+)
 from mlrepo.backends.onnx_providers import (
     WAYS,
     WORDS,
@@ -122,31 +136,31 @@ class OnnxRuntimeBackend:
             self._nodes = refuse_fallback(self._session, self._provider, device, allowed=fallback)
         self._pool = ThreadPoolExecutor(self._streams) if self._streams > 1 else None
         self._inputs = [read_input(value, model) for value in self._session.get_inputs()]
-        spec = only_input(self._inputs, model)
-        if self._streams > 1 and spec.shape and spec.shape[0] is not None:
+        fixed = fixed_batch(self._inputs)
+        if self._streams > 1 and fixed is not None:
             raise Unusable(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for a batch of {spec.shape[0]}.",
+                f"{model.name} is for a batch of {fixed}.",
                 hint="Leave out streams, or export the model with a dynamic batch size.",
             )
-        self._input = spec.name
+        self._input = self._inputs[0].name if len(self._inputs) == 1 else ""
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the model's input, None for a dimension of any size."""
-        return self._inputs[0].shape or ()
+        """The shape of the model's first input, None for a dimension of any size."""
+        return (self._inputs[0].shape or ()) if self._inputs else ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
         """The inputs of the model."""
         return self._inputs
 
-    def predict(self, batch: Array) -> Sequence[Array]:
+    def predict(self, batch: Batch) -> Sequence[Array]:
         """Run a batch; with streams, each session runs a part of it."""
-        if self._pool is None or len(batch) < self._streams:
+        if self._pool is None or samples_in(batch) < self._streams:
             return self._run(self._session, batch)
-        parts = np.array_split(batch, self._streams)
+        parts = split(batch, self._streams)
         outputs = list(self._pool.map(self._run, self._sessions, parts))
         return [np.concatenate(part) for part in zip(*outputs, strict=True)]
 
@@ -161,8 +175,9 @@ class OnnxRuntimeBackend:
         """Return the kinds of devices that the installed ONNX Runtime has providers for."""
         return devices_here()
 
-    def _run(self, session: onnxruntime.InferenceSession, batch: Array) -> Sequence[Array]:
-        return session.run(self._outputs, {self._input: batch})  # type: ignore[no-any-return]
+    def _run(self, session: onnxruntime.InferenceSession, batch: Batch) -> Sequence[Array]:
+        given = {self._input: batch} if self._input else batch
+        return session.run(self._outputs, given)  # type: ignore[no-any-return]
 
     def describe(self) -> Mapping[str, Any]:
         """Return framework, version, target and session options."""

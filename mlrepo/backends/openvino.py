@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 from mlrepo import model_kinds as kinds
-from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends import (
+    Array,
+    BackendOptions,
+    Batch,
+    Capabilities,
+    available_threads,
+    requirements,
+)
 from mlrepo.backends.capabilities import STREAMS
 from mlrepo.backends.devices import CPU, GPU, NPU, Device
-from mlrepo.backends.inputs import TensorSpec, numpy_name, only_input
+from mlrepo.backends.inputs import TensorSpec, fixed_batch, numpy_name, samples_in, split
 from mlrepo.errors import Unusable, UserError
 
 # The parts of an int8 model that are not quantized are computed in float32, on an NPU in float16.
@@ -59,8 +66,9 @@ class OpenVinoBackend:
         name = _name(device)
         try:
             read = core.read_model(str(model))
-            if device.kind == NPU and read.input().partial_shape[0].is_dynamic:
-                read.reshape([options.batch, *list(read.input().partial_shape)[1:]])
+            if device.kind == NPU and any(one.partial_shape[0].is_dynamic for one in read.inputs):
+                shapes = [list(one.partial_shape) for one in read.inputs]
+                read.reshape({i: [options.batch, *shape[1:]] for i, shape in enumerate(shapes)})
             self._model = core.compile_model(read, name, self._settings(device))
         except RuntimeError as error:
             raise UserError.caused_by(
@@ -76,11 +84,11 @@ class OpenVinoBackend:
                 hint="Name the device to measure.",
             )
         self._inputs = [_spec(value) for value in self._model.inputs]
-        spec = only_input(self._inputs, model)
-        if self._streams > 1 and spec.shape and spec.shape[0] is not None:
+        fixed = fixed_batch(self._inputs)
+        if self._streams > 1 and fixed is not None:
             raise Unusable(
                 f"--backend-opt streams={self._streams} needs a model for any batch; "
-                f"{model.name} is for a batch of {spec.shape[0]}.",
+                f"{model.name} is for a batch of {fixed}.",
                 hint="Leave out streams, or export the model with a dynamic batch size.",
             )
         self._requests = [self._model.create_infer_request() for _ in range(self._streams)]
@@ -105,26 +113,29 @@ class OpenVinoBackend:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the model's input, None for a dimension of any size."""
-        return self._inputs[0].shape or ()
+        """The shape of the model's first input, None for a dimension of any size."""
+        return (self._inputs[0].shape or ()) if self._inputs else ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
         """The inputs of the model."""
         return self._inputs
 
-    def predict(self, batch: Array) -> Sequence[Array]:
+    def predict(self, batch: Batch) -> Sequence[Array]:
         """Run a batch; with streams, each inference runs a part of it."""
-        if len(batch) < self._streams or self._streams == 1:
-            return self._outputs(self._requests[0].infer([batch]))
-        parts = np.array_split(batch, self._streams)
-        for request, part in zip(self._requests, parts, strict=True):
-            request.start_async([part])
+        if self._streams == 1 or samples_in(batch) < self._streams:
+            return self._outputs(self._requests[0].infer(self._given(batch)))
+        for request, part in zip(self._requests, split(batch, self._streams), strict=True):
+            request.start_async(self._given(part))
         found = []
         for request in self._requests:
             request.wait()
             found.append(self._outputs(request.results))
         return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+    def _given(self, batch: Batch) -> list[Array]:
+        """Return the arrays in the order of the inputs, whose ports may have other names."""
+        return [batch[one.name] for one in self._inputs] if isinstance(batch, dict) else [batch]
 
     def _outputs(self, results: Any) -> list[Array]:
         return [results[output] for output in self._model.outputs]

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mlrepo import model_kinds as kinds
-from mlrepo.backends import Array, BackendOptions, Capabilities, available_threads, requirements
+from mlrepo.backends import (
+    Array,
+    BackendOptions,
+    Batch,
+    Capabilities,
+    available_threads,
+    requirements,
+)
 from mlrepo.backends.devices import CPU, CUDA, Device
-from mlrepo.backends.inputs import TensorSpec
+from mlrepo.backends.inputs import TensorSpec, fixed_batch
 from mlrepo.backends.torch_models import load_torch_model, torch_kind
 from mlrepo.errors import Unusable, UserError
 
@@ -53,7 +60,7 @@ class PytorchBackend:
                 f"{model.name} is TorchScript, which mode=compile cannot compile.",
                 hint="Leave the option out, or export the model with torch.export.",
             )
-        loaded = load_torch_model(model, options.batch)
+        loaded = load_torch_model(model, options.batch, options.samples)
         import torch
 
         self._threads = options.threads or available_threads()
@@ -62,19 +69,19 @@ class PytorchBackend:
         converted = options.precision == "fp16" != options.model_precision
         self._autocast = converted or options.precision == "bf16"
         self._place(device, loaded.module)
-        self._spec, self._module = loaded.spec, loaded.module
+        self._specs, self._module = loaded.specs, loaded.module
         if scripted:
             return
         for tensor in (*self._module.parameters(), *self._module.buffers()):
             if tensor.dim() == 4:
                 tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
-        shape = loaded.shape(options.batch, model)
+        shapes = loaded.shapes(options.batch, model)
         if self._mode == "compile":
-            self._spec = replace(self._spec, shape=shape)
+            self._fix(shapes)
             self._module = torch.compile(self._module, options={"freezing": True})
         elif self._mode == "script":
             try:
-                self._trace(shape, check=loaded.kind == "program")
+                self._trace(shapes, check=loaded.kind == "program")
             except Exception as error:  # PyTorch's operators raise errors of any kind
                 raise UserError.caused_by(
                     f"PyTorch cannot run {model.name}",
@@ -104,7 +111,23 @@ class PytorchBackend:
         """Return the CPU and the CUDA devices that PyTorch finds."""
         return _devices()
 
-    def _trace(self, shape: tuple[int, ...], *, check: bool) -> None:
+    def _fix(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Take batches of one size only."""
+        pairs = zip(self._specs, shapes, strict=True)
+        self._specs = tuple(replace(spec, shape=shape) for spec, shape in pairs)
+
+    def _made(self, make: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
+        """Return tensors for the inputs; indices and masks are zeros."""
+        import torch
+
+        found = []
+        for spec, shape in zip(self._specs, shapes, strict=True):
+            dtype = getattr(torch, spec.dtype)
+            made = make if dtype.is_floating_point else torch.zeros
+            found.append(self._on_device(made(shape, dtype=dtype)))
+        return tuple(found)
+
+    def _trace(self, shapes: Sequence[tuple[int, ...]], *, check: bool) -> None:
         """Replace the module by its trace, frozen and fused.
 
         The trace of an exported program may contain values that depend on the batch size. So with
@@ -112,23 +135,23 @@ class PytorchBackend:
         """
         import torch
 
-        module, dtype = self._module, getattr(torch, self._spec.dtype)
+        module = self._module
         with torch.inference_mode(), self._cast(), warnings.catch_warnings(action="ignore"):
-            traced = self._fused(module, self._on_device(torch.zeros(shape, dtype=dtype)))
-            if check and self._spec.shape and self._spec.shape[0] is None:
-                other = self._on_device(torch.rand((shape[0] + 1, *shape[1:]), dtype=dtype))
-                if not _agree(module, traced, other):
-                    self._spec = replace(self._spec, shape=shape)
+            traced = self._fused(module, self._made(torch.zeros, shapes))
+            if check and self._specs[0].shape and fixed_batch(self._specs) is None:
+                others = [(shape[0] + 1, *shape[1:]) for shape in shapes]
+                if not _agree(module, traced, self._made(torch.rand, others)):
+                    self._fix(shapes)
         self._module = traced
 
-    def _fused(self, module: Any, example: Any) -> Any:
+    def _fused(self, module: Any, example: tuple[Any, ...]) -> Any:
         import torch
 
         traced = torch.jit.trace(module, example, check_trace=False).eval()
         if not self._autocast:
             try:
                 fused = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
-                fused(example)
+                fused(*example)
                 return fused
             except RuntimeError:
                 pass  # a fusion that does not support all variants of an operator
@@ -136,30 +159,35 @@ class PytorchBackend:
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
-        """The shape of the input, () for any; the batch is open if the model's is.
+        """The shape of the first input, () for any; the batch is open if the model's is.
 
         With ``mode=compile`` the batch is fixed.
         """
-        return self._spec.shape or ()
+        return self._specs[0].shape or ()
 
     @property
     def inputs(self) -> Sequence[TensorSpec]:
         """The inputs of the model."""
-        return [self._spec]
+        return self._specs
 
-    def predict(self, batch: Array) -> Sequence[Array]:
+    def predict(self, batch: Batch) -> Sequence[Array]:
         """Run a batch."""
         import torch
 
+        arrays = [batch[s.name] for s in self._specs] if isinstance(batch, dict) else [batch]
         with torch.inference_mode(), self._cast():
-            x = self._on_device(torch.from_numpy(batch))
-            if x.dim() == 4:
-                x = x.contiguous(memory_format=torch.channels_last)
-            found = self._module(x)
+            found = self._module(*map(self._given, arrays))
         outputs = _outputs(found)
         if self._device is not None:
             outputs = [self._taken_back(output) for output in outputs]
         return [(o.float() if o.is_floating_point() else o).numpy() for o in outputs]
+
+    def _given(self, array: Array) -> Any:
+        """Return an array as a tensor on the device, images with their channels last."""
+        import torch
+
+        x = self._on_device(torch.from_numpy(array))
+        return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
     def _taken_back(self, output: Any) -> Any:
         """Copy an output to the CPU; refuse one that another device computed."""
@@ -199,11 +227,11 @@ def _devices() -> list[Device]:
     return [Device(CPU), *(Device(CUDA, number) for number in range(torch.cuda.device_count()))]
 
 
-def _agree(module: Any, traced: Any, batch: Any) -> bool:
+def _agree(module: Any, traced: Any, batch: tuple[Any, ...]) -> bool:
     import torch
 
     try:
-        pairs = zip(_outputs(module(batch)), _outputs(traced(batch)), strict=True)
+        pairs = zip(_outputs(module(*batch)), _outputs(traced(*batch)), strict=True)
         return all(
             one.shape == other.shape and torch.allclose(one, other, rtol=1e-2, atol=1e-2)
             for one, other in pairs

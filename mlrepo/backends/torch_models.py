@@ -9,14 +9,22 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
-from mlrepo.backends.inputs import FLOAT32, TensorSpec, compiled_shape, only_input
+from mlrepo.backends.inputs import (
+    FLOAT32,
+    NO_SAMPLES,
+    TensorSpec,
+    compiled_shape,
+    fed_inputs,
+    fixed_batch,
+    sized,
+)
 from mlrepo.errors import UserError
 
 _IMAGE_SHAPE = (3, 224, 224)
@@ -36,30 +44,35 @@ class TorchModel:
     ----------
     module:
         The module.
-    spec:
-        Its input; the batch is None if the module runs any batch size.
+    specs:
+        Its inputs; the batch is None if the module runs any batch size.
     kind:
         ``onnx``, or what :func:`torch_kind` returns. A ``script`` can be run, but neither traced
         nor exported.
     """
 
     module: Any
-    spec: TensorSpec
+    specs: tuple[TensorSpec, ...]
     kind: str
 
-    def shape(self, batch: int, model: Path) -> tuple[int, ...]:
-        """Return the input's shape for ``batch`` samples, or for the model's own fixed batch.
+    def shapes(self, batch: int, model: Path) -> list[tuple[int, ...]]:
+        """Return the inputs' shapes for ``batch`` samples, or for the model's own fixed batch.
 
         Raises
         ------
         UserError
             Another dimension is open.
         """
-        return compiled_shape(self.spec, batch, model)
+        fixed = fixed_batch(self.specs)
+        return [compiled_shape(spec, fixed or batch, model) for spec in self.specs]
 
 
-def load_torch_model(path: Path, batch: int) -> TorchModel:
+def load_torch_model(
+    path: Path, batch: int, samples: Mapping[str, tuple[int, ...]] = NO_SAMPLES
+) -> TorchModel:
     """Return an inference module, made for ``batch`` samples if the model leaves the batch open.
+
+    ``samples`` are the shapes for its other open sizes (``BackendOptions.samples``).
 
     Raises
     ------
@@ -76,19 +89,19 @@ def load_torch_model(path: Path, batch: int) -> TorchModel:
     if path.suffix == ".onnx":
         from mlrepo.backends.torch_onnx import read_onnx
 
-        module = read_onnx(path, batch)
-        return TorchModel(module, module.spec, "onnx")
+        module = read_onnx(path, batch, samples)
+        return TorchModel(module, module.specs, "onnx")
     kind = torch_kind(path)
     if kind == "program":
-        return _program(path, batch)
+        return _program(path, batch, samples)
     if kind == "script":
         with _reading(path, "TorchScript"):
             script = torch.jit.load(str(path), map_location="cpu").eval()
-        return TorchModel(script, TensorSpec("", FLOAT32, None), kind)
+        return TorchModel(script, (TensorSpec("", FLOAT32, None),), kind)
     from mlrepo.backends.torch_states import read_state, resnet50
 
     spec = TensorSpec("", FLOAT32, (None, *_IMAGE_SHAPE))
-    return TorchModel(resnet50(path, read_state(path, kind)), spec, kind)
+    return TorchModel(resnet50(path, read_state(path, kind)), (spec,), kind)
 
 
 def torch_kind(path: Path) -> str:
@@ -126,7 +139,7 @@ def torch_kind(path: Path) -> str:
     raise UserError(f"{path.name} is an archive, but not of a PyTorch model.", hint=_WAYS)
 
 
-def _program(path: Path, batch: int) -> TorchModel:
+def _program(path: Path, batch: int, samples: Mapping[str, tuple[int, ...]]) -> TorchModel:
     import torch
 
     with ZipFile(path) as archive:
@@ -139,9 +152,12 @@ def _program(path: Path, batch: int) -> TorchModel:
     with _reading(path, "an exported program"):
         program = torch.export.load(str(path))
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    values = [nodes[name].meta["val"] for name in program.graph_signature.user_inputs]
-    spec = only_input([_spec(value) for value in values], path)
-    if spec.shape and spec.shape[0] is None:
+    given = list(program.graph_signature.user_inputs)
+    values = [nodes[name].meta["val"] for name in given]
+    several = len(given) > 1
+    found = [_spec(v, name if several else "") for name, v in zip(given, values, strict=True)]
+    specs = [sized(spec, samples) for spec in fed_inputs(found, path)]
+    if fixed_batch(specs) is None and specs[0].shape:
         limits = program.range_constraints.get(values[0].shape[0].node.expr)
         if limits is not None and not limits.lower <= batch <= limits.upper:
             raise UserError(
@@ -150,13 +166,13 @@ def _program(path: Path, batch: int) -> TorchModel:
                 hint="Choose --max-batchsize accordingly, or export it with a dynamic batch size.",
             )
         if limits is not None and limits.lower > 1:  # the last batches of a run are smaller
-            spec = TensorSpec(spec.name, spec.dtype, (batch, *spec.shape[1:]))
-    return TorchModel(program.module(), spec, "program")
+            specs = [replace(one, shape=(batch, *(one.shape or ())[1:])) for one in specs]
+    return TorchModel(program.module(), tuple(specs), "program")
 
 
-def _spec(value: Any) -> TensorSpec:
+def _spec(value: Any, name: str) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
-    return TensorSpec("", str(value.dtype).removeprefix("torch."), shape)
+    return TensorSpec(name, str(value.dtype).removeprefix("torch."), shape)
 
 
 @contextmanager

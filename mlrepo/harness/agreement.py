@@ -21,8 +21,8 @@ from mlrepo.backends.capabilities import said_by
 from mlrepo.errors import UserError, telling_line
 from mlrepo.harness import child
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
-from mlrepo.harness.feed import Feed
-from mlrepo.harness.reference import ReferenceRequest, framework_of, read_answer, write_task
+from mlrepo.harness.feed import Feed, Samples
+from mlrepo.harness.reference import ReferenceRequest, framework_of, read_answer, write_request
 from mlrepo.workloads.task import Task, why_unreadable
 from mlrepo.workloads.weights import read_facts
 
@@ -62,8 +62,8 @@ def expectation(
     model: Path,
     backend: Backend,
     options: BackendOptions,
-    task: ReferenceRequest,
-    samples: Callable[[], Array],
+    request: ReferenceRequest,
+    samples: Callable[[], Samples],
     *,
     check: bool,
 ) -> Iterator[Callable[[], Expected]]:
@@ -86,7 +86,7 @@ def expectation(
         tempfile.TemporaryFile() as answer,
         tempfile.TemporaryFile() as said,
     ):
-        write_task(task, samples(), given)
+        write_request(request, samples(), given)
         process = subprocess.Popen(
             child.command(child.REFERENCE), stdin=given, stdout=answer, stderr=said, process_group=0
         )
@@ -207,4 +207,4 @@ def spread(loaded: Sequence[int]) -> list[int]:
 
 def allowed_type(model: Path, precision: str, feed: Feed) -> str:
     """Return the coarsest of the model's types and the requested one: its rounding is allowed."""
-    return loosest([precision, feed.spec.dtype, *read_facts(model).weights])
+    return loosest([precision, *feed.float_types, *read_facts(model).weights])

@@ -6,6 +6,7 @@ LoadGen reads its embedded mlperf.conf once per process, so each run has its own
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from mlrepo.errors import Unusable, UserError
 from mlrepo.harness import agreement, query_list, warmup
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.feed import Feed, plan_feed
+from mlrepo.harness.feed import Feed, outputs_of, plan_feed, rows_of
 from mlrepo.harness.loadgen import installed_release, read_settings
 from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.reference import ReferenceRequest
-from mlrepo.harness.samples import SampleLibrary, load_samples
+from mlrepo.harness.samples import SampleSource, source_of
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
 from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
@@ -31,6 +32,7 @@ from mlrepo.record import ACCURACY
 from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Dataset, Workload
 from mlrepo.workloads.described import refuse_outputs
+from mlrepo.workloads.tensors import shapes_of
 from mlrepo.workloads.weights.graph import Tensor
 
 # The Offline batch of backends that compile for one size: ResNet-50 gains nothing beyond 4.
@@ -62,6 +64,7 @@ def execute(
         Something the user can fix: model, data set, settings.
     """
     dataset = workload.open(spec.dataset, spec.layout, spec.size)
+    source = source_of(dataset, workload)
     settings = _settings(spec, workload, directory)
     _refuse_too_many(spec, settings, dataset)
     scenario = SCENARIOS[spec.scenario]
@@ -70,14 +73,14 @@ def execute(
     guard.before_loading()
     loaded = list(range(min(dataset.total, max(64, query))))
     compared = agreement.spread(loaded)
-    options = _backend_options(spec, query, reporter)
-    feed, expected = _load(spec, backend, dataset, options, compared)
+    options = _backend_options(spec, query, source, reporter)
+    feed, expected = _load(spec, backend, source, options, compared)
     described_on(backend, spec.backend, spec.device)
     guard.after_loading()
     fixed = feed.static_batch or spec.max_batch
     buffer = fixed or warmup.LARGEST_BATCH
     largest = max(buffer, settings.multi_stream_samples_per_query)
-    library = SampleLibrary(dataset, largest, feed.cast)
+    library = source.library(feed, largest)
     pipeline = Pipeline(library, backend, workload.task, buffer, reporter, feed.static_batch)
 
     library.load(loaded)
@@ -95,7 +98,10 @@ def execute(
     pipeline.max_batch = warmup.choose_batch(times, fixed, bound)
     reporter.event("comparing")
     kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
-    check = agreement.AgreementCheck(spec.backend, pipeline.outputs, compared, kind, workload.task)
+    predict: Callable[[Sequence[int]], Sequence[Array]] = pipeline.outputs
+    if source.collate is not None:
+        predict = _together(source, feed, backend, compared)
+    check = agreement.AgreementCheck(spec.backend, predict, compared, kind, workload.task)
     agreed = check.run(expected, _batches(scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
     settings = _settings(spec, workload, directory)
@@ -129,7 +135,7 @@ def execute(
 def _load(
     spec: RunSpec,
     backend: Backend,
-    dataset: Dataset,
+    source: SampleSource,
     options: BackendOptions,
     compared: list[int],
 ) -> tuple[Feed, agreement.Expected]:
@@ -139,12 +145,30 @@ def _load(
         model,
         backend,
         options,
-        ReferenceRequest(spec.model_file, spec.threads, spec.max_batch or agreement.SAMPLES),
-        lambda: load_samples(dataset, compared),
+        ReferenceRequest(
+            spec.model_file,
+            spec.threads,
+            spec.max_batch or agreement.SAMPLES,
+            {one.name: one.aliases for one in source.tensors},
+        ),
+        lambda: source.load(compared),
         check=spec.agreement_check and spec.mode != SPEED,
     ) as wait:
         backend.load(model, options)
-        return plan_feed(backend, dataset, model), wait()
+        return plan_feed(backend, source.tensors, model), wait()
+
+
+def _together(
+    source: SampleSource, feed: Feed, backend: Backend, compared: Sequence[int]
+) -> Callable[[Sequence[int]], list[Array]]:
+    """Return the outputs for objects as the reference computes them: padded to one batch."""
+    batch = feed.cast(source.load(compared))
+
+    def predict(indices: Sequence[int]) -> list[Array]:
+        rows = [compared.index(index) for index in indices]
+        return outputs_of(backend, rows_of(batch, rows), feed.static_batch)
+
+    return predict
 
 
 def _run_loadgen(
@@ -232,7 +256,9 @@ def _query_list(
     return found
 
 
-def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOptions:
+def _backend_options(
+    spec: RunSpec, query: int, source: SampleSource, reporter: Reporter
+) -> BackendOptions:
     """Return the options of the backend; the batch is for those that compile for one size."""
     batch = _COMPILED_BATCH if SCENARIOS[spec.scenario].at_once else query
     return BackendOptions(
@@ -242,6 +268,7 @@ def _backend_options(spec: RunSpec, query: int, reporter: Reporter) -> BackendOp
         model_precision=spec.model_precision,
         batch=spec.max_batch or batch,
         extra=spec.backend_options,
+        samples={} if source.collate else shapes_of(source.tensors),
         cache=Path(spec.cache) if spec.cache else None,
         endpoint=Endpoint(**spec.endpoint) if spec.endpoint else None,
         on_step=lambda done, total: reporter.event("compiling", done=done, total=total),

@@ -23,12 +23,13 @@ from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness import agreement
 from mlrepo.harness.device_guard import described_on
-from mlrepo.harness.feed import outputs_of, plan_feed
+from mlrepo.harness.feed import outputs_of, plan_feed, rows_of
 from mlrepo.harness.reference import ReferenceRequest
-from mlrepo.harness.samples import load_samples
+from mlrepo.harness.samples import source_of, tensors_in
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads import Workload
 from mlrepo.workloads.responses import bytes_of
+from mlrepo.workloads.tensors import shapes_of
 
 # The number of inputs in the loop; enough that they do not stay in the CPU's cache.
 SAMPLES = 256
@@ -61,11 +62,14 @@ class Probe:
         self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
         self._dataset = self._workload.open(spec.dataset, spec.layout, spec.size)
         self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
+        source = source_of(self._dataset, self._workload)
+        self._count = min(SAMPLES, self._dataset.total)
+        self._given = source.load(range(self._count))
+        self._collates = source.collate is not None
+        self._tensors = tensors_in(self._given, source.tensors)
         self._load()
-        self._feed = plan_feed(self._backend, self._dataset, Path(spec.model_file))
-        self._samples = self._feed.cast(
-            load_samples(self._dataset, range(min(SAMPLES, self._dataset.total)))
-        )
+        self._feed = plan_feed(self._backend, self._tensors, Path(spec.model_file))
+        self._samples = self._feed.cast(self._given)
 
     def _load(self) -> None:
         spec = self._spec
@@ -77,6 +81,7 @@ class Probe:
             batch=spec.batch,
             extra=spec.backend_options,
             cache=Path(spec.cache) if spec.cache else None,
+            samples={} if self._collates else shapes_of(self._tensors),
         )
         self._backend.load(Path(spec.model_file), self._options)
         described_on(self._backend, spec.backend, spec.device)
@@ -87,10 +92,10 @@ class Probe:
         done, position = 0, 0
         begin = time.perf_counter()
         while done == 0 or time.perf_counter() - begin < seconds:
-            self._backend.predict(self._samples[position : position + batch])
+            self._backend.predict(rows_of(self._samples, slice(position, position + batch)))
             done += batch
             position += batch
-            if position + batch > len(self._samples):
+            if position + batch > self._count:
                 position = 0
         return {"rate": done / (time.perf_counter() - begin), "samples": done}
 
@@ -98,8 +103,8 @@ class Probe:
         """Return the answer to each input, as hexadecimal digits of what LoadGen would log."""
         batch = self._batch(self._spec.batch)
         found: list[str] = []
-        for start in range(0, len(self._samples) - batch + 1, batch):
-            outputs = self._backend.predict(self._samples[start : start + batch])
+        for start in range(0, self._count - batch + 1, batch):
+            outputs = self._backend.predict(rows_of(self._samples, slice(start, start + batch)))
             indices = range(start, start + batch)
             answers = self._workload.task.postprocess(outputs, indices)
             found += [bytes_of(answer).hex() for answer in answers]
@@ -115,20 +120,23 @@ class Probe:
         """
         spec, static = self._spec, self._feed.static_batch
         model = Path(spec.model_file)
-        compared = agreement.spread(range(len(self._samples)))
-        task = ReferenceRequest(spec.model_file, spec.threads, static or agreement.SAMPLES)
+        compared = agreement.spread(range(self._count))
+        names = {one.name: one.aliases for one in self._tensors}
+        request = ReferenceRequest(
+            spec.model_file, spec.threads, static or agreement.SAMPLES, names
+        )
         with agreement.expectation(
             model,
             self._backend,
             self._options,
-            task,
-            lambda: load_samples(self._dataset, compared),
+            request,
+            lambda: {name: array[compared] for name, array in self._given.items()},
             check=True,
         ) as wait:
             expected = wait()
 
         def predict(indices: Sequence[int]) -> list[npt.NDArray[Any]]:
-            return outputs_of(self._backend, self._samples[list(indices)], static)
+            return outputs_of(self._backend, rows_of(self._samples, list(indices)), static)
 
         kind = agreement.allowed_type(model, spec.precision, self._feed)
         check = agreement.AgreementCheck(spec.backend, predict, compared, kind, self._workload.task)
@@ -162,7 +170,7 @@ class Probe:
         return {}
 
     def _batch(self, batch: int) -> int:
-        return self._feed.static_batch or min(batch, len(self._samples))
+        return self._feed.static_batch or min(batch, self._count)
 
 
 def main() -> None:

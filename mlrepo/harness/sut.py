@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from mlrepo.backends import Array, Backend
+from mlrepo.backends import Array, Backend, Batch
+from mlrepo.backends.inputs import samples_in
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import filled, outputs_of, unfilled
 from mlrepo.harness.responses import answering
@@ -50,7 +51,7 @@ class Pipeline:
         for name in ("run_one", "run"):
             vars(self)[name] = functools.partial(first, name)
 
-    def infer(self, batch: npt.NDArray[Any], indices: Sequence[int]) -> Any:
+    def infer(self, batch: Batch, indices: Sequence[int]) -> Any:
         """Return the answers for a batch of the samples ``indices``.
 
         For a model with one batch size, a short last batch is padded with zeros.
@@ -60,16 +61,15 @@ class Pipeline:
         UserError
             The answers are not what the task declares.
         """
-        count = len(batch)
         if self._static_batch is None:
             outputs = self._backend.predict(batch)
         else:
-            outputs = self._of_filled(batch)
-        return self._answers.checked(self._postprocess(outputs, indices), count)
+            outputs = self._of_filled(batch, len(indices))
+        return self._answers.checked(self._postprocess(outputs, indices), len(indices))
 
-    def _of_filled(self, batch: npt.NDArray[Any]) -> list[Array]:
+    def _of_filled(self, batch: Batch, count: int) -> list[Array]:
         whole = filled(batch, self._static_batch)
-        return unfilled(self._backend.predict(whole), len(batch), len(whole))
+        return unfilled(self._backend.predict(whole), count, samples_in(whole))
 
     def outputs(self, indices: Sequence[int]) -> list[npt.NDArray[Any]]:
         """Return copies of the model's outputs for loaded samples, as :meth:`infer` gets them."""

@@ -69,6 +69,12 @@ def tensors_of(dataset: Dataset) -> tuple[SampleTensor, ...]:
     return (SampleTensor("", FLOAT32, tuple(shape)),)
 
 
+def shapes_of(tensors: Sequence[SampleTensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor by all its names; '' names the only one, too."""
+    found = {name: one.shape for one in tensors for name in (*one.aliases, one.name)}
+    return {**found, "": tensors[0].shape} if len(tensors) == 1 else found
+
+
 def matched(tensors: Sequence[SampleTensor], inputs: Sequence[str]) -> list[SampleTensor] | None:
     """Return the tensor for each named input of a model; None if one has no tensor.
 

@@ -336,7 +336,7 @@ def test_torchvision_s_resnet50_is_built_from_its_state(tmp_path: Path) -> None:
         load_torch_model(tmp_path / "part.pth", 1)
     torch.save(_torchvision_state(), tmp_path / "whole.pth")
     loaded = load_torch_model(tmp_path / "whole.pth", 2)
-    assert loaded.spec.shape == (None, 3, 224, 224)
+    assert loaded.specs[0].shape == (None, 3, 224, 224)
     with torch.no_grad():
         assert loaded.module(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
 

@@ -18,9 +18,11 @@ from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 from mlrepo.backends import Array, BackendOptions
 from mlrepo.backends.inputs import TensorSpec
 from mlrepo.errors import UserError
-from mlrepo.harness.feed import Feed, plan_feed
+from mlrepo.harness.feed import FedInput, Feed, plan_feed
+from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, load_plugin
 from mlrepo.workloads.digits import DigitsDataset
+from mlrepo.workloads.tensors import tensors_of
 
 _MODULES = {
     "onnx": ("onnxruntime",),
@@ -31,6 +33,7 @@ _MODULES = {
 }
 _IMAGE = ("n", 1, 8, 8)
 _CLASSES = 10
+_TENSORS = tensors_of(DigitsDataset())
 
 
 def _load(backend: str, model: Path) -> tuple[Any, Feed]:
@@ -39,7 +42,7 @@ def _load(backend: str, model: Path) -> tuple[Any, Feed]:
             pytest.skip(f"{module} is not installed")
     loaded = load_plugin(BACKENDS, backend)()
     loaded.load(model, BackendOptions(batch=2, threads=1))
-    return loaded, plan_feed(loaded, DigitsDataset(), model)
+    return loaded, plan_feed(loaded, _TENSORS, model)
 
 
 def _tensor(kind: int = TensorProto.FLOAT, shape: Any = _IMAGE, name: str = "x") -> ValueInfoProto:
@@ -99,7 +102,7 @@ def test_what_float_samples_do_not_fit_is_refused_in_the_same_words(
 def test_weights_listed_as_inputs_are_none(backend: str, tmp_path: Path) -> None:
     """Files of IR version 3 list every initializer."""
     loaded, feed = _load(backend, _write(tmp_path / "m.onnx", [_tensor()], ir=3))
-    assert feed.dtype == np.float32
+    assert feed.float_types == ["float32"]
     assert loaded.predict(DigitsDataset().load([0, 1]))[0].shape == (2, _CLASSES)
 
 
@@ -117,7 +120,8 @@ def test_other_floats_are_fed_by_a_cast_that_is_stated(
 ) -> None:
     """The model gets its own type; the record says what became of the samples."""
     loaded, feed = _load(backend, _write(tmp_path / "m.onnx", [_tensor(kind)]))
-    samples = feed.cast(DigitsDataset().load([0, 1]))
+    samples = feed.cast(load_samples(DigitsDataset(), [0, 1]))
+    assert isinstance(samples, np.ndarray)
     assert samples.dtype == dtype
     assert loaded.predict(samples)[0].shape == (2, _CLASSES)
     assert feed.describe()["cast"] == cast
@@ -127,9 +131,10 @@ def test_other_floats_are_fed_by_a_cast_that_is_stated(
 
 def test_a_value_beyond_float16_is_refused() -> None:
     """Instead of an infinity in the model's input."""
-    feed = Feed(TensorSpec("x", "float16", None), None)
+    (tensor,) = _TENSORS
+    feed = Feed((FedInput(TensorSpec("x", "float16", None), tensor),), None)
     with pytest.raises(UserError, match="70000"):
-        feed.cast(np.array([1.0, 70000.0], np.float32))
+        feed.cast({"": np.array([1.0, 70000.0], np.float32)})
 
 
 @pytest.mark.parametrize("backend", _MODULES)
@@ -192,14 +197,14 @@ class _Theirs:
 def test_a_backend_that_reports_only_a_shape_gets_float32() -> None:
     """``inputs`` is optional, () is any shape, and what is reported otherwise is named."""
     theirs, model = _Theirs(), Path("m.onnx")
-    assert plan_feed(theirs, DigitsDataset(), model).dtype == np.float32
+    assert plan_feed(theirs, _TENSORS, model).float_types == ["float32"]
     theirs.input_shape = ()
-    assert plan_feed(theirs, DigitsDataset(), model).static_batch is None
+    assert plan_feed(theirs, _TENSORS, model).static_batch is None
     theirs.input_shape = (4, 1, 8, 8)
-    assert plan_feed(theirs, DigitsDataset(), model).static_batch == 4
+    assert plan_feed(theirs, _TENSORS, model).static_batch == 4
     theirs.input_shape = (0, 1, 8, 8)
     with pytest.raises(UserError, match="batches of 0 samples"):
-        plan_feed(theirs, DigitsDataset(), model)
+        plan_feed(theirs, _TENSORS, model)
     theirs.inputs = ["x"]  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="reports its model's inputs"):
-        plan_feed(theirs, DigitsDataset(), model)
+        plan_feed(theirs, _TENSORS, model)

@@ -22,9 +22,11 @@ from mlrepo.harness import agreement
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
 from mlrepo.harness.feed import outputs_of, plan_feed
 from mlrepo.harness.reference import ReferenceRequest
+from mlrepo.harness.samples import load_samples
 from mlrepo.plugins import BACKENDS, load_plugin
 from mlrepo.workloads.classification import Classification
 from mlrepo.workloads.digits import DigitsDataset
+from mlrepo.workloads.tensors import tensors_of
 
 _SCORES = np.random.default_rng(3).standard_normal((4, 10)).astype(np.float32) * 3
 _ROWS = [0, 1, 2, 3, 0, 1]
@@ -135,13 +137,13 @@ def _check(backend: Any, name: str, model: Path, batch: int, precision: str = "f
     options = BackendOptions(threads=1, batch=batch, cache=model.parent / "cache")
     request = ReferenceRequest(str(model), 1, 4)
     with agreement.expectation(
-        model, backend, options, request, lambda: data.load(compared), check=True
+        model, backend, options, request, lambda: load_samples(data, compared), check=True
     ) as wait:
         backend.load(model, options)
-        feed, expected = plan_feed(backend, data, model), wait()
+        feed, expected = plan_feed(backend, tensors_of(data), model), wait()
 
     def predict(indices: Sequence[int]) -> list[Array]:
-        return outputs_of(backend, feed.cast(data.load(indices)), feed.static_batch)
+        return outputs_of(backend, feed.cast(load_samples(data, indices)), feed.static_batch)
 
     kind = agreement.allowed_type(model, precision, feed)
     return agreement.AgreementCheck(name, predict, compared, kind, Classification()).run(
@@ -257,7 +259,7 @@ def test_a_file_of_pytorch_is_compared_with_pytorch(tmp_path: Path) -> None:
     assert found["distance"] < 1e-6
 
 
-def _nothing() -> np.ndarray:
+def _nothing() -> dict[str, Any]:
     raise AssertionError("no sample is asked for")
 
 

@@ -85,7 +85,7 @@ def test_a_batch_that_a_program_does_not_take_is_refused(tmp_path: Path) -> None
     with pytest.raises(UserError, match="batches of 2 to 8; 64 were asked for"):
         load_torch_model(path, 64)
     # A run ends with smaller batches: they are filled up to what was asked for.
-    assert load_torch_model(path, 4).spec.shape == (4, 3, 4, 4)
+    assert load_torch_model(path, 4).specs[0].shape == (4, 3, 4, 4)
 
 
 def test_the_content_says_what_a_file_is(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path)
         (("--model", "fewer-answers"), ("gave 0 answers for a batch of 1 samples",)),
         (("--model", "one-answer"), ("postprocess gave bytes for 1 samples",)),
         (("--model", "without-tokens"), ("does not say how many tokens it has",)),
-        (("--model", "two-tensors"), ("gives samples as dict", "several input tensors")),
+        (("--model", "two-tensors"), ("gives the tensors 'image', 'mask' where '' were declared",)),
         (("--model", "other-type"), ("int64 [64, 1, 8, 8] where float32 [64, 1, 8, 8]",)),
         (("--model", "fewer"), ("float32 [63, 1, 8, 8] where float32 [64, 1, 8, 8]",)),
         (("--prefix", "false"), ("exit code 1", "starting")),

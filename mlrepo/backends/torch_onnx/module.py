@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,15 @@ import onnx
 import onnx.inliner
 import torch
 
-from mlrepo.backends.inputs import TensorSpec, compiled_shape, only_input, onnx_inputs
+from mlrepo.backends.inputs import (
+    NO_SAMPLES,
+    TensorSpec,
+    compiled_shape,
+    fed_inputs,
+    fixed_batch,
+    onnx_inputs,
+    sized,
+)
 from mlrepo.backends.torch_onnx import (  # noqa: F401 - they register their operators
     elementwise,
     indexing,
@@ -56,19 +64,19 @@ class OnnxModule(torch.nn.Module):
 
     Attributes
     ----------
-    spec:
-        The input; its batch is None if the module runs every batch size as ONNX specifies.
+    specs:
+        The inputs; their batch is None if the module runs every batch size as ONNX specifies.
     """
 
     def __init__(
         self,
         nodes: Sequence[TorchNode],
         constants: Mapping[str, Any],
-        spec: TensorSpec,
+        specs: Sequence[TensorSpec],
         results: Sequence[str],
     ) -> None:
         super().__init__()
-        self.spec = spec
+        self.specs = tuple(specs)
         self._buffer_of: dict[str, str] = {}
         self._constants = constants
         last: dict[str, int] = {name: i for i, node in enumerate(nodes) for name in node.inputs}
@@ -103,9 +111,11 @@ class OnnxModule(torch.nn.Module):
             self.register_buffer(self._buffer_of[name], self._constants[name].contiguous())
         return self._buffer_of[name]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, *inputs: Any) -> Any:
         """Return the output for a batch, or a tuple if there are several."""
-        values: dict[str, Any] = {self.spec.name: x}
+        values: dict[str, Any] = {
+            spec.name: tensor for spec, tensor in zip(self.specs, inputs, strict=True)
+        }
         for step in self.steps:
             given = [self._read(values, *source) for source in step.sources]
             found = step.run(*given, **step.keywords)
@@ -122,29 +132,37 @@ class OnnxModule(torch.nn.Module):
         return getattr(self, what) if kind == "buffer" else what
 
 
-def read_onnx(path: Path, batch: int) -> OnnxModule:
+def read_onnx(
+    path: Path, batch: int, samples: Mapping[str, tuple[int, ...]] = NO_SAMPLES
+) -> OnnxModule:
     """Return a model as a module, made for ``batch`` samples if the model leaves the batch open.
+
+    ``samples`` are the shapes for its other open sizes (``BackendOptions.samples``).
 
     Raises
     ------
     UserError
-        The file is not an ONNX model, takes anything but one image, or has a node that cannot be
-        run exactly as ONNX specifies: then the message names operator, version and node.
+        The file is not an ONNX model, leaves a size open, or has a node that cannot be run exactly
+        as ONNX specifies: then the message names operator, version and node.
     """
     model = _load(path)
-    spec = only_input(onnx_inputs(model), path)
-    shape = compiled_shape(spec, batch, path)
+    specs = [sized(spec, samples) for spec in fed_inputs(onnx_inputs(model), path)]
+    fixed = fixed_batch(specs)
+    sizes = [compiled_shape(spec, fixed or batch, path) for spec in specs]
     try:
         constants = {one.name: to_tensor(one) for one in model.graph.initializer}
     except Unsupported as error:
         raise UserError(f"{path.name}: PyTorch cannot run it: {error}.") from error
     nodes = read_nodes(path, model)
     results = [value.name for value in model.graph.output]
-    graph = _Graph(path, spec, nodes, constants, results)
-    first = graph.try_batch(shape)
-    is_open = spec.shape is not None and spec.shape[0] is None and graph.takes_any(shape, first)
+    graph = _Graph(path, specs, nodes, constants, results)
+    first = graph.try_batch(sizes)
+    is_open = fixed is None and graph.takes_any(sizes, first)
     rest = [n for n in graph.nodes if not first.shaped.keys() >= set(filter(None, n.outputs))]
-    made = TensorSpec(spec.name, spec.dtype, (None if is_open else shape[0], *shape[1:]))
+    made = [
+        replace(spec, shape=(None if is_open else shape[0], *shape[1:]))
+        for spec, shape in zip(specs, sizes, strict=True)
+    ]
     module = OnnxModule(rest, {**constants, **first.shaped}, made, results)
     module.eval()
     return module
@@ -173,12 +191,12 @@ class _Graph:
     def __init__(
         self,
         path: Path,
-        spec: TensorSpec,
+        specs: Sequence[TensorSpec],
         nodes: Sequence[TorchNode],
         constants: dict[str, Any],
         results: Sequence[str],
     ) -> None:
-        self._path, self._spec, self._constants, self._results = path, spec, constants, results
+        self._path, self._specs, self._constants, self._results = path, specs, constants, results
         self.nodes = []
         for node in nodes:
             if all(name in constants for name in filter(None, node.inputs)):
@@ -186,17 +204,19 @@ class _Graph:
             else:
                 self.nodes.append(node)
 
-    def try_batch(self, shape: tuple[int, ...]) -> _Pass:
-        """Run the nodes with the shape and type of an image, without values.
+    def try_batch(self, sizes: Sequence[tuple[int, ...]]) -> _Pass:
+        """Run the nodes with the shapes and types of the inputs, without values.
 
         Raises
         ------
         UserError
             A node cannot be run.
         """
-        dtype = getattr(torch, self._spec.dtype)
-        image = torch.empty(shape, dtype=dtype, device="meta")
-        values = {**self._constants, self._spec.name: image}
+        given = {
+            spec.name: torch.empty(shape, dtype=getattr(torch, spec.dtype), device="meta")
+            for spec, shape in zip(self._specs, sizes, strict=True)
+        }
+        values = {**self._constants, **given}
         known = dict.fromkeys(self._constants)
         shaped: dict[str, Any] = {}
         with decisions() as taken:
@@ -211,18 +231,18 @@ class _Graph:
                 raise UserError(f"{self._path.name}: nothing computes its output {name!r}.")
         return _Pass(shaped, taken, [tuple(values[name].shape) for name in self._results])
 
-    def takes_any(self, shape: tuple[int, ...], first: _Pass) -> bool:
+    def takes_any(self, sizes: Sequence[tuple[int, ...]], first: _Pass) -> bool:
         """Return whether what was computed for one batch size holds for every other one."""
-        own = shape[0]
+        own = sizes[0][0]
         for batch in sorted({1, own + 1, 2 * own + 17, 1009} - {own}):
             try:
-                other = self.try_batch((batch, *shape[1:]))
+                other = self.try_batch([(batch, *shape[1:]) for shape in sizes])
             except UserError:
                 return False
             same = all(torch.equal(one, other.shaped[name]) for name, one in first.shaped.items())
             if not same or other.decisions != first.decisions:
                 return False
-            if any(sizes[:1] != (batch,) for sizes in other.outputs):
+            if any(shape[:1] != (batch,) for shape in other.outputs):
                 return False
         return True
 

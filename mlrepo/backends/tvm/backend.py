@@ -21,8 +21,8 @@ from mlrepo.backends.devices import CPU
 from mlrepo.backends.inputs import (
     TensorSpec,
     compiled_shape,
-    only_input,
     onnx_inputs,
+    single_input,
 )
 from mlrepo.backends.tvm.compiling import Died, OutOfTime, Report, work_within
 from mlrepo.backends.tvm.library import keep, kept, not_written, workplace
@@ -309,7 +309,7 @@ class TvmOnnxBackend(_TvmBackend):
             proto = onnx.load(str(model), format="protobuf")
         except Exception as error:  # protobuf's errors depend on its implementation
             raise UserError.caused_by(f"{model.name} is not an ONNX model", error) from error
-        spec = only_input(onnx_inputs(proto), model)
+        spec = single_input(onnx_inputs(proto), model, self.name)
         shape = compiled_shape(spec, batch, model)
         module, widened = import_onnx(proto, spec.name, shape, model)
         return ImportedModel(module, shape, spec.dtype, widened)
@@ -349,7 +349,8 @@ class TvmPytorchBackend(_TvmBackend):
                 f"{model.name} is TorchScript, which TVM cannot import.",
                 hint="Export the model with torch.export, or use the backend pytorch.",
             )
-        shape, kind = loaded.shape(batch, model), loaded.spec.dtype
+        spec = single_input(loaded.specs, model, self.name)
+        (shape,), kind = loaded.shapes(batch, model), spec.dtype
         example = torch.zeros(shape, dtype=getattr(torch, kind))
         try:
             with torch.no_grad():
