@@ -6,12 +6,14 @@ import shlex
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.render import style
 from mlrepo.errors import UserError
 
 
 @click.command(
     "from-ck",
+    cls=Command,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ck WORD...]")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from mlrepo.cli.command import Command
+
 ENVIRONMENT = "environment"
 """The topic that is not a command."""
 
 
-@click.command("help")
+@click.command("help", cls=Command)
 @click.argument("words", nargs=-1, metavar="[COMMAND]...")
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:

@@ -11,13 +11,14 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.verbosity import add_common_options, common_options
 
 # Name: module, one line of help.
 CommandTable = Mapping[str, tuple[str, str]]
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command only when it is used, and says what was meant."""
 
     def __init__(self, *, table: CommandTable, **attributes: Any) -> None:
@@ -55,10 +56,9 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+    def summaries(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        """Yield each command's name and line of help without importing it."""
+        yield from ((name, line) for name, (_, line) in self.table.items())
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -83,7 +83,7 @@ def test_setting_what_the_environment_overrides_says_so(root: Path) -> None:
         (("set", "submitter", "a\nb"), ("submitter",)),
         (("unset", "embargo"), ("embargo is not set in", "mlrepo.toml")),
         (("unset", "colour"), ("no setting 'colour'",)),
-        (("set", "round"), ("Missing argument",)),
+        (("set", "round"), ("required: VALUE.",)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

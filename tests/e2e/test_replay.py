@@ -169,4 +169,4 @@ def test_other_data_are_refused(root: Path) -> None:
 def test_a_run_that_is_not_recorded_cannot_be_replayed(root: Path) -> None:
     """The run is named, and nothing is written."""
     mlrepo(root, "bench", "replay", "nothing", code=2).says("No recorded run matches")
-    mlrepo(root, "bench", "replay", code=2).says("Missing argument")
+    mlrepo(root, "bench", "replay", code=2).says("required: RUN.")

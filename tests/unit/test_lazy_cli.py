@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from mlrepo.cli.command import Command, Group
 from mlrepo.cli.main import COMMANDS, cli
 
 _HEAVY = (
@@ -56,7 +57,9 @@ def test_help_loads_no_command_and_no_library(code: str) -> None:
     loaded = _loaded(code)
     assert not {name for name in _HEAVY if name in loaded - bare}
     ours = {name for name in loaded if name.startswith("mlrepo.cli.")}
-    assert ours <= {f"mlrepo.cli.{name}" for name in ("main", "screen", "lazy", "verbosity")}
+    assert ours <= {
+        f"mlrepo.cli.{name}" for name in ("main", "screen", "lazy", "command", "verbosity")
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,6 +115,77 @@ def _parse(group: click.Group, words: list[str]) -> None:
         _parse(command, words[1:])
         return
     command.make_context(words[1] if words[1:] else "x", words[1:], resilient_parsing=False)
+
+
+@pytest.mark.parametrize("path", _ALL)
+def test_every_command_without_arguments_names_all_that_it_requires(
+    path: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In one message, with the values of a choice; a command that requires nothing is parsed."""
+    from mlrepo.cli.main import main
+
+    command = _ALL[path]
+    if isinstance(command, click.Group):
+        return
+    assert isinstance(command, Command)
+    required = [param for param in command.params if param.required]
+    optional = [param for param in command.params if param.name in command.one_of]
+    if not required and not optional and path not in ("mlrepo run tag", "mlrepo compare"):
+        command.make_context(path, [])
+        return
+    monkeypatch.chdir(tmp_path)
+    assert main(path.split()[1:]) == 2
+    first, *more = capsys.readouterr().err.splitlines()
+    assert first.startswith("mlrepo: Not given, and required: ")
+    assert more[-1].strip().startswith(f"`{path} --help`")
+    named = first.partition("required: ")[2].rstrip(".").replace(" or ", ", ").split(", ")
+    if required or optional:
+        assert len(named) == len(required) + len(optional)
+    for param in required:
+        if isinstance(param, click.Option):
+            assert param.opts[0] in named
+        if isinstance(param.type, click.Choice):
+            assert any(f"One of: {', '.join(param.type.choices)}." in line for line in more)
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("experiment rename", "OLD, NEW"),
+        ("experiment rename old", "NEW"),
+        ("run withdraw", "RUN, --why"),
+        ("run move --why x", "RUN, --system or --experiment"),
+        ("run tag", "RUN, +TAG or -TAG"),
+        ("compare latest", "B"),
+        ("completion", "SHELL"),
+        ("import results --submitter x", "--round"),
+        ("bench prereq", "--backend, --dataset or --model"),
+        ("bench run --mode accuracy", "--benchmark, --scenario"),
+    ],
+)
+def test_what_is_given_is_not_asked_for(
+    typed: str, names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names are those of the usage line."""
+    from mlrepo.cli.main import main
+
+    assert main(typed.split()) == 2
+    assert capsys.readouterr().err.startswith(f"mlrepo: Not given, and required: {names}.\n")
+
+
+@pytest.mark.parametrize("path", [path for path in _ALL if isinstance(_ALL[path], click.Group)])
+def test_the_help_of_a_group_has_whole_sentences(path: str) -> None:
+    """No summary of a command is cut with dots."""
+    group = _ALL[path]
+    assert isinstance(group, Group)
+    context = click.Context(group, info_name=path)
+    said = " ".join(group.get_help(context).partition("Commands:")[2].split())
+    for name, line in group.summaries(context):
+        assert f"{name} {line}" in said
+        assert line.endswith(".")
 
 
 @pytest.mark.parametrize("path", _ALL)

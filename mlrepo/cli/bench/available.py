@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.shell import shell_command
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print the combinations as JSON.")
 def list_(as_json: bool) -> None:
     """List what can run here: benchmarks, models, backends; for the rest, what is missing.
@@ -43,7 +44,7 @@ def list_(as_json: bool) -> None:
     )
 
 
-@click.command("prereq")
+@click.command("prereq", cls=Command, one_of=("backend", "dataset", "model"))
 @click.option("--backend", help="Install what this backend needs.")
 @click.option("--dataset", help="Install what preparing this data set needs.")
 @click.option(
@@ -73,7 +74,7 @@ def prereq(
         requirements_of_dataset,
     )
 
-    asked = [
+    needs, name = next(
         (needs, name)
         for needs, name in (
             (requirements_of_backend, backend),
@@ -81,10 +82,7 @@ def prereq(
             (requirements_of_benchmark, model),
         )
         if name is not None
-    ]
-    if len(asked) != 1:
-        raise click.UsageError("Give one of --backend NAME, --dataset NAME, --model NAME.")
-    needs, name = asked[0]
+    )
     wanted = needs(name)
     lacking = missing(wanted)
     command_line = install_command(lacking) if lacking else []

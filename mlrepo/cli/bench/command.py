@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from mlrepo.cli.command import Command
 
-class BenchCommand(click.Command):
+
+class BenchCommand(Command):
     """Translates CK's flags, and names CK's variables that it does not read."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -27,6 +27,7 @@ from mlrepo.cli.bench.session import (
 )
 from mlrepo.cli.bench.suite import resume, suite
 from mlrepo.cli.bench.tune import command as tune
+from mlrepo.cli.command import Group
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
 from mlrepo.record.plans import RunPlan
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from mlrepo.record.request import Request
 
 
-@click.group("bench")
+@click.group("bench", cls=Group)
 def command() -> None:
     """Run LoadGen benchmarks and record each run as a commit.
 

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from mlrepo.account import expanded
-from mlrepo.cli.bench.questions import Question, RequiredOption, answers
+from mlrepo.cli.command import AskedOption
 from mlrepo.errors import UserError
 from mlrepo.record.options import Option, default_of, is_required, option_of
 from mlrepo.record.plans import CommandPlan, SuitePlan
@@ -79,7 +79,6 @@ def request_options(
         def command(**values: object) -> int:
             context = click.get_current_context()
             given = {one.name: values.pop(one.name) for one in declared}
-            given |= _answered(declared, given)
             return function(request=_request(plan, given, context), **values)
 
         # Click keeps parameters in the order in which decorators apply, from the last to the first.
@@ -153,8 +152,9 @@ def _parameter(
             if option.choices:
                 more["type"] = click.Choice(option.choices)
             more["default"] = default or None
-    return RequiredOption(
+    return AskedOption(
         [name, *option.flags],
+        choices=functools.partial(_choices, name),
         help=about.get(name, option.about),
         envvar=option.variable or None,
         metavar=option.metavar or None,
@@ -163,19 +163,6 @@ def _parameter(
         show_default=_shows_default(option, default) or name in usual,
         **more,
     )
-
-
-def _answered(declared: Sequence[Field[object]], given: Mapping[str, object]) -> dict[str, str]:
-    """Return the required values that were not given, as answered on the terminal."""
-    lacking = {
-        one.name: option_of(one)
-        for one in declared
-        if is_required(one) and option_of(one).flags and given[one.name] is None
-    }
-    asked = answers(
-        [Question(one.flag, one.about, one.flag, _choices(name)) for name, one in lacking.items()]
-    )
-    return {name: asked[one.flag] for name, one in lacking.items()}
 
 
 def _choices(name: str) -> Sequence[str]:

@@ -21,6 +21,7 @@ from mlrepo.cli.bench.session import (
     trust_option,
     typed_arguments,
 )
+from mlrepo.cli.command import Command
 from mlrepo.cli.models.words import model_words
 from mlrepo.cli.progress import ProgressLine, duration_words
 from mlrepo.cli.render import print_headline, print_json, print_table
@@ -102,7 +103,7 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
     return _run(planned, limit, as_json=as_json)
 
 
-@click.command("resume")
+@click.command("resume", cls=Command)
 @_budget_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, style
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _USER_CONF = "user-conf"
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.argument("name", required=False)
 @click.option("--here", is_flag=True, help="Also compare with this machine.")
 @click.option("--power", is_flag=True, help="Also require the fields of power results.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlrepo.systems.description import NewDescription
 
 
-@click.command("add")
+@click.command("add", cls=Command)
 @click.argument("name")
 @click.option(
     "--base",

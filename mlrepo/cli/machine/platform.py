@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlrepo.systems.tuning import Tuner
 
 
-@click.group("platform")
+@click.group("platform", cls=Group)
 def command() -> None:
     """Set the machine up for measuring, and put it back.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.machine.check_system import command as check
 from mlrepo.cli.machine.describe import command as add
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mlrepo.systems.hardware import HardwareMatch
 
 
-@click.group("system")
+@click.group("system", cls=Group)
 def command() -> None:
     """Describe the systems that are measured.
 

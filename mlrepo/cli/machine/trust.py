@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.cli.screen import harmless
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _QUESTION = "They run with your rights at each commit. Lay them?"
 
 
-@click.command("trust")
+@click.command("trust", cls=Command)
 @click.argument("profile", required=False)
 @click.option(
     "--hooks", is_flag=True, help="The hooks of .pre-commit-config.yaml instead of a script."

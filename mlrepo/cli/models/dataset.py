@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.render import print_json, print_table
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _LABELS = "labels"
 
 
-@click.group("dataset")
+@click.group("dataset", cls=Group)
 def command() -> None:
     """Register and prepare the data sets that benchmarks need.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.models.quantize import quantize
 from mlrepo.cli.progress import StepLine
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mlrepo.workloads.model_store import ModelStore
 
 
-@click.group("model")
+@click.group("model", cls=Group)
 def command() -> None:
     """Get and register the models that benchmarks run.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import user_directory
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.render import print_json
@@ -13,7 +14,7 @@ from mlrepo.errors import UserError
 _METHODS = ("minmax", "entropy", "percentile")
 
 
-@click.command("quantize")
+@click.command("quantize", cls=Command)
 @click.argument("name")
 @click.option(
     "--calibration",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command, missing_arguments
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json, print_table, style, verdict
 from mlrepo.cli.table import display_width, output_width, table_lines
-from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.differences import Difference
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _MOST_TEXT = 48
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("sides", nargs=-1, metavar="A B [C…]")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
-def command(sides: tuple[str, ...], as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, sides: tuple[str, ...], as_json: bool) -> None:
     """Compare runs, results or branches side by side.
 
     A side is a run (an id, a part of one, a commit, `latest`, `latest~1`), a branch (exp/NAME), the
@@ -44,10 +45,7 @@ def command(sides: tuple[str, ...], as_json: bool) -> None:
     from mlrepo.report.sides import find_side
 
     if len(sides) < 2:
-        raise UserError(
-            "A comparison needs at least two sides.",
-            hint="For example: mlrepo compare 3fa9c1 latest",
-        )
+        raise missing_arguments(ctx, *("A", "B")[len(sides) :])
     repository = current_repository()
     found = [find_side(repository, text) for text in sides]
     for problem in dict.fromkeys(problem for side in found for problem in side.unreadable):

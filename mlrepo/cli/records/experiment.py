@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json
 
 
-@click.group("experiment")
+@click.group("experiment", cls=Group)
 def command() -> None:
     """Rename experiments, the branches that runs are recorded on.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _FORMATS = ("table", "json", "csv")
 
 
-@click.command("log")
+@click.command("log", cls=Command)
 @click.option("--experiment", help="Only runs of this experiment branch.")
 @click.option("--benchmark", help="Only this benchmark.")
 @click.option("--scenario", help="Only this scenario (any case).")

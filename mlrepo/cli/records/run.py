@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import AskedOption, Group, missing_arguments
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.records.show import act_values
 from mlrepo.cli.render import print_json
-from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
     from mlrepo.curation.decide import Decision
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 _runs = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-_why = click.option("--why", default="", metavar="TEXT", help="The reason; it is recorded.")
+_about = "The reason, for those who look for the run; it is recorded."
+_why = click.option("--why", default="", metavar="TEXT", help=_about)
 
 
-@click.group("run")
+@click.group("run", cls=Group)
 def command() -> None:
     """Withdraw, restore, annotate and move recorded runs.
 
@@ -43,7 +43,7 @@ def command() -> None:
 
 @command.command("withdraw")
 @_runs
-@_why
+@click.option("--why", cls=AskedOption, required=True, metavar="TEXT", help=_about)
 @_json
 def withdraw(runs: tuple[str, ...], why: str, as_json: bool) -> None:
     """Let runs count no longer, and say why.
@@ -58,13 +58,6 @@ def withdraw(runs: tuple[str, ...], why: str, as_json: bool) -> None:
     """
     from mlrepo.curation.withdraw import withdraw as withdraw_runs
 
-    if not why.strip() and sys.stdin.isatty() and sys.stderr.isatty():
-        why = click.prompt("Why", err=True)
-    if not why.strip():
-        raise UserError(
-            "The reason is missing.",
-            hint='Say why, for those who look for the run: --why "the fan was broken".',
-        )
     _decide(
         runs,
         lambda repository, who, found: withdraw_runs(repository, who, found, why),
@@ -122,9 +115,7 @@ def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
 @command.command(
     "tag", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
 )
-@click.argument(
-    "words", nargs=-1, required=True, metavar="RUN... +TAG -TAG", type=click.UNPROCESSED
-)
+@click.argument("words", nargs=-1, metavar="RUN... +TAG -TAG", type=click.UNPROCESSED)
 @_json
 @click.pass_context
 def tag(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
@@ -142,11 +133,9 @@ def tag(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
     runs = tuple(word for word in words if word[:1] not in ("+", "-"))
     add = [word[1:] for word in words if word.startswith("+")]
     remove = [word[1:] for word in words if word.startswith("-")]
-    if not runs or not (add or remove):
-        raise UserError(
-            "No tag is given." if runs else "No run is given.",
-            hint="For example: mlrepo run tag 3fa9c1 +tuned -first",
-        )
+    needed = {"RUN": runs, "+TAG or -TAG": add + remove}
+    if missing := [name for name, given in needed.items() if not given]:
+        raise missing_arguments(ctx, *missing)
     _decide(
         runs,
         lambda repository, who, found: tag_runs(repository, who, found, add, remove),
@@ -156,7 +145,7 @@ def tag(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
     )
 
 
-@command.command("move")
+@command.command("move", one_of=("system", "experiment"))
 @_runs
 @click.option("--system", metavar="NAME", help="The system that the runs were measured on.")
 @click.option("--experiment", metavar="NAME", help="The experiment that the runs belong to.")
@@ -188,13 +177,6 @@ def move(
     from mlrepo.curation.move import move_to_experiment, move_to_system
     from mlrepo.repository.experiments import Experiment
 
-    if (system is None) == (experiment is None):
-        raise UserError(
-            "Where the runs are to be moved is missing."
-            if system is None
-            else "A run is moved to a system or to an experiment, one at a time.",
-            hint="Give --system NAME or --experiment NAME.",
-        )
     if experiment is not None:
         target = Experiment.parse(experiment)
         _decide(

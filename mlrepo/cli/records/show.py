@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.models.words import model_words
 from mlrepo.cli.render import print_headline, print_json, style
@@ -36,7 +37,7 @@ _MOST_LINES = 60
 _TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Traceback")
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("run", default="latest")
 @click.option("--log", "log", type=click.Choice(list(_LOGS)), help="Print this file of the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")

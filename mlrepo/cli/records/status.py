@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
 
@@ -20,7 +21,7 @@ _COLOURS = {
 _LAST = ("never_valid", "commands", "remarks")
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @click.option("--round", "round_", help="The round (default: the repository's).")
 @click.option("--division", help="Only this division (default: all).")
 @click.option("--category", help="The category (default: the repository's).")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import resolver
 from mlrepo.errors import RemoteUnavailable
 from mlrepo.redaction import Redactor
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.cloning import Cloned
 
 
-@click.command("clone")
+@click.command("clone", cls=Command)
 @click.argument("url")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def command(url: str, directory: Path | None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.settings import SETTINGS, Resolver, setting_named
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from mlrepo.rounds import Rounds
 
 
-@click.group("config")
+@click.group("config", cls=Group)
 def command() -> None:
     """Read and change the settings of the repository.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.render import style
 from mlrepo.scenarios import LOADGEN_SCENARIOS
 from mlrepo.settings import FILE_NAME
@@ -19,7 +20,7 @@ _SUBMITTER, _SYSTEM = "Demo", "this-machine"
 _MARK = "mlrepo.demo"
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 @click.argument("directory", default="mlrepo-demo", type=click.Path(path_type=Path))
 @click.option(
     "--time",

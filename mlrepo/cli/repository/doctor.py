@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import print_json, style
 from mlrepo.settings import SETTINGS
@@ -21,7 +22,7 @@ _KEPT_AWAY = (
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option(
     "--fix",
     is_flag=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("directory", default="export", type=click.Path(path_type=Path))
 @click.option("--selection", is_flag=True, help="What is selected for the round.")
 @click.option("--experiment", metavar="NAME", help="The layout on this experiment branch.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import resolver
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlrepo.rounds import Round
 
 
-@click.command("init")
+@click.command("init", cls=Command)
 @click.argument("directory", default=".", type=click.Path(path_type=Path))
 @click.option("--submitter", help="Your organisation, as MLCommons spells it.")
 @click.option("--division", help="closed, open or network.")

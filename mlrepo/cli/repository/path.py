@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, user_directory
 from mlrepo.cli.render import print_json, print_table
 
@@ -28,7 +29,7 @@ _WHAT = {
 }
 
 
-@click.command("path")
+@click.command("path", cls=Command)
 @click.argument("what", required=False, type=click.Choice(tuple(_WHAT)))
 @click.option("--json", "as_json", is_flag=True, help="Print all paths as JSON.")
 def command(what: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mlrepo.curation.prune import Prunable
 
 
-@click.command("prune")
+@click.command("prune", cls=Command)
 @click.option("--dry-run", is_flag=True, help="Say what can go and what it frees; change nothing.")
 @click.option(
     "--older-than",

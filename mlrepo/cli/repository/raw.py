@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.raw_store import RawStore
 
 
-@click.group("raw")
+@click.group("raw", cls=Group)
 def command() -> None:
     """Handle the full accuracy logs that commits hold truncated.
 

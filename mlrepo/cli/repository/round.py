@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Group
 from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 from mlrepo.rounds import SHIPPED, Rounds
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _NO_RULE = "-"
 
 
-@click.group("round")
+@click.group("round", cls=Group)
 def command() -> None:
     """Show the rules of each round, and import those of a new one.
 
@@ -118,7 +119,7 @@ def _compliance_tests(round_: Round) -> Iterator[tuple[str, str]]:
         yield benchmark, "; ".join(f"{each} ({', '.join(of)})" for each, of in scenarios.items())
 
 
-@command.command("import")
+@command.command("import", one_of=("checkout", "base"))
 @click.argument("checkout", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--round", "name", default="", help="The round (default: the newest in the checkout)."
@@ -160,8 +161,6 @@ def import_(
     from mlrepo.rounds.importing import begin_round, import_round
     from mlrepo.rounds.round import tests_in
 
-    if (checkout is None) == (base is None):
-        raise click.UsageError("Name a checkout of mlcommons/inference, or a round with --from.")
     if checkout is None:
         imported = begin_round(_rounds(), str(base), name)
     else:

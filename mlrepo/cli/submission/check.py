@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import not_empty, resolver
 from mlrepo.cli.screen import harmless, unstyled, write_bytes
 from mlrepo.cli.submission.rendering import FORMATS, renderer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _PROFILES = click.Choice(("strict", "official"))
 
 
-@click.command("check")
+@click.command("check", cls=Command)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--rev", metavar="REV", help="Judge a commit or branch, such as exp/first.")
 @click.option("--staged", is_flag=True, help="Judge what the next commit would hold.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo import __version__
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.render import print_json, print_table, verdict
@@ -38,7 +39,7 @@ class _Imported:
     command: TodaysCommand
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("source", metavar="PATH|URL")
 @click.option("--round", "round_", required=True, help="The round of the results, such as v1.1.")
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _VARIABLE = "MLREPO_PASSPHRASE"
 
 
-@click.command("pack")
+@click.command("pack", cls=Command)
 @click.option(
     "-o",
     "--output",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
 from mlrepo.errors import UserError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mlrepo.tree import Tree
 
 
-@click.command("review")
+@click.command("review", cls=Command)
 @click.argument("source", metavar="PATH|REMOTE")
 @click.argument("branch", required=False)
 @click.option("--round", "round_", metavar="ROUND", help="The rules, such as v5.1.")

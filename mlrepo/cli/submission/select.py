@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
@@ -21,7 +22,7 @@ _COLOURS = {"new": "green", "changed": "yellow"}
 _SHOWN = 20
 
 
-@click.command("select")
+@click.command("select", cls=Command)
 @click.option("--best", is_flag=True, help="Of each result the best eligible run (the default).")
 @click.option(
     "--run",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, style
 from mlrepo.errors import UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlrepo.delivery.steps import DeliveryPlan, Departure, Step, Submitted
 
 
-@click.command("submit")
+@click.command("submit", cls=Command)
 @click.option("--round", "round_", metavar="ROUND", help="The round, such as v6.1.")
 @click.option("--check", "only_check", is_flag=True, help="Judge what is selected; ask no server.")
 @click.option(

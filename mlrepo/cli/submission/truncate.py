@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.command import Command
 from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
 from mlrepo.errors import MlrepoError, UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlrepo.guard.truncate import Truncation
 
 
-@click.command("truncate")
+@click.command("truncate", cls=Command)
 @click.argument("path", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--submitter", callback=not_empty, help="Only the logs of this submitter.")
 @click.option("--backup", type=click.Path(path_type=Path), help="Also copy the full logs to DIR.")
