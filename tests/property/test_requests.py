@@ -31,6 +31,7 @@ _NUMBER = st.floats(min_value=1e-9, max_value=1e12, allow_nan=False)
 _PATH = st.lists(_TEXT.filter(lambda text: "/" not in text and text not in (".", "..")), min_size=1)
 # Fields that take certain words only.
 _WORDS = {
+    "benchmark": _TEXT.filter(lambda text: "/" not in text),  # after a slash: the model's variant
     "scenario": st.sampled_from(list(SCENARIOS)),
     "scenarios": st.lists(st.sampled_from(list(SCENARIOS)), unique=True).map(tuple),
     "mode": st.sampled_from(["accuracy", "performance"]),
