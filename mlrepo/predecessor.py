@@ -202,7 +202,8 @@ COMMANDS: tuple[Line, ...] = (
     Line(
         "ck pull repo:REPO",
         "mlrepo system list --past",
-        "published systems come with mlrepo; `mlrepo import` reads published results",
+        "published systems come with mlrepo; `mlrepo import PATH --round ROUND` reads published "
+        "results",
     ),
     Line(f"ck install package {_RESULTS} --env.PACKAGE_URL=URL", "mlrepo clone URL"),
     Line(
@@ -249,7 +250,7 @@ COMMANDS: tuple[Line, ...] = (
         "the key named mode and scenario",
     ),
     Line("ck zip bench.mlperf.inference [--tags=TAGS]", "mlrepo pack"),
-    Line("ck import bench.mlperf.inference", "mlrepo import SOURCE"),
+    Line("ck import bench.mlperf.inference", "mlrepo import SOURCE --round ROUND"),
     Line("ck filter bench.mlperf.inference", "mlrepo compare RUN RUN", "or `mlrepo select --best`"),
     Line("ck display dashboard", "mlrepo log"),
     Line("ck replay experiment", "mlrepo bench replay RUN"),

@@ -162,8 +162,8 @@ def _far_below(record: RunRecord) -> Iterator[str]:
     yield (
         f"{_number(found)} % on {judged} {dataset.unit} is {score}. The {dataset.unit} were "
         f"prepared in the way {way}. If the model was trained with others, name its way: --way "
-        f"{ways}, with --model-file or `mlrepo model add` (`mlrepo dataset prepare {dataset.name} "
-        f"--way WAY` makes the {dataset.unit})."
+        f"{ways}, with --model-file or `mlrepo model add NAME FILE` (`mlrepo dataset prepare "
+        f"{dataset.name} --way WAY` makes the {dataset.unit})."
     )
 
 
@@ -252,8 +252,8 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
         change["qps"] = asked * _SERVER_MARGIN
     lower = f" to {_number(change['qps'])}" if change else ""
     words.append(
-        f"The latency bound does not hold{amount}. Lower --qps{lower}, or let `mlrepo bench peak` "
-        "find it."
+        f"The latency bound does not hold{amount}. Lower --qps{lower}, or let `mlrepo bench peak "
+        f"--benchmark {record.benchmark} --scenario {record.scenario}` find it."
     )
 
 

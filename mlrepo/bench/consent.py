@@ -121,7 +121,8 @@ class Gate:
         source = f"{path.relative_to(self.repository.root)}, {committed}"
         self._pass(
             RecordedWords(TUNED, tuned_words(entry), source),
-            otherwise="`mlrepo bench tune` finds your own; --threads leaves them out. ",
+            otherwise="`mlrepo bench tune --benchmark NAME` finds your own; "
+            "--threads leaves them out. ",
         )
 
     def _pass(self, recorded: RecordedWords, otherwise: str = "") -> None:

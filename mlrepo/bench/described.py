@@ -9,11 +9,10 @@ from pathlib import Path
 from mlrepo.backends.devices import CPU, Device
 from mlrepo.errors import UserError
 from mlrepo.record import ContradictionFacts, DescriptionFacts
-from mlrepo.rounds.system_problems import parse_description
 from mlrepo.shell import quoted
 from mlrepo.systems.description import read_description
-from mlrepo.systems.hardware import HardwareMatch, hardware_facts, match_hardware
-from mlrepo.systems.machine import Fact, Machine
+from mlrepo.systems.hardware import HardwareMatch
+from mlrepo.systems.here import Here
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class DescribedSystem:
     any_system: bool = False
 
     @functools.cached_property
-    def _facts(self) -> dict[str, Fact]:
-        return hardware_facts(Machine())
+    def _here(self) -> Here:
+        return Here(self.systems)
 
     def facts_elsewhere(self, url: str) -> DescriptionFacts:
         """Return for the record that the system is behind an endpoint on another machine.
@@ -44,7 +43,7 @@ class DescribedSystem:
         UserError
             There is no such system, or its file is damaged.
         """
-        parse_description(read_description(self.systems, self.name))
+        read_description(self.systems, self.name)
         remark = (
             f"the system {self.name} is behind {url}: nothing here could be compared with its "
             "description, and the facts about the host are the client's"
@@ -59,9 +58,7 @@ class DescribedSystem:
         UserError
             There is no such system, its file is damaged, or it describes another machine.
         """
-        description = parse_description(read_description(self.systems, self.name))
-        on_accelerator = Device.parse(device).kind != CPU
-        match = match_hardware(description, self._facts, on_accelerator=on_accelerator)
+        match = self._here.match(self.name, on_accelerator=Device.parse(device).kind != CPU)
         if match.contradictions and not self.any_system:
             raise _another_machine(self.name, match)
         return DescriptionFacts(

@@ -134,7 +134,8 @@ def measure_speed(bench: Bench, request: BenchRequest) -> Speed:
         why = events.get("failed", {}).get("message", f"exit code {outcome.returncode}")
         raise UserError(
             f"{inputs.workload.name} does not run on {inputs.spec.backend}: {why}",
-            hint="`mlrepo bench prereq` names what a backend needs.",
+            hint=f"`mlrepo bench prereq --backend {inputs.spec.backend} --dry-run` names what it "
+            "needs.",
         )
     times = {int(size): float(took) for size, took in measured["batch_seconds"].items()}
     overhead = time.monotonic() - begin + _RECORDING_SECONDS

@@ -90,7 +90,8 @@ def plan_replay(bench: Bench, run: RecordedRun, record: RunRecord, model: Path |
         raise UserError(
             f"The data set of {record.benchmark} is not that of the record: its fingerprint is "
             f"{data}, recorded is {recorded_data}.",
-            hint="Prepare the same data: `mlrepo dataset prepare`, `mlrepo dataset verify`.",
+            hint="Prepare the same data (`mlrepo dataset prepare NAME`, `mlrepo dataset verify "
+            "NAME`).",
         )
     request = _request(bench, run, record, file)
     here = {

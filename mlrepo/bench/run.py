@@ -183,7 +183,7 @@ class Bench:
         except KeyboardInterrupt as error:
             raise Interrupted(
                 f"Interrupted before the run {spooled.run_id} was recorded.",
-                hint="It is kept; `mlrepo doctor --fix` or the next `mlrepo bench run` records it.",
+                hint="It is kept; `mlrepo doctor --fix` or the next run records it.",
             ) from error
         finally:
             spooled.release()

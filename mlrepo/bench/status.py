@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mlrepo.bench.matrix import (
     INFERRED,
     SETTLED,
+    SHORT,
     STALE,
     Cell,
     RunsByResult,
@@ -69,6 +70,12 @@ class StatusRow:
             "Benchmark": self.benchmark,
             "Scenario": scenario,
         }
+
+    @property
+    def can_be_rehearsed(self) -> bool:
+        """Whether all runs are there and some are short: enough for ``mlrepo select --quick``."""
+        states = {cell.state for cell in self.cells}
+        return SHORT in states and states <= {SHORT, *SETTLED}
 
     @property
     def next_command(self) -> str:

@@ -150,7 +150,7 @@ class ProbeProcess:
             raise UserError(
                 f"The backend {self.spec.backend} ended (exit code {self._process.wait()}): "
                 f"{said[-1] if said else 'it said nothing'}.",
-                hint="`mlrepo bench run` with the same options records what it says.",
+                hint="A run with the same options (bench run) records what it says.",
             )
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:

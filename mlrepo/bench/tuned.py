@@ -62,7 +62,8 @@ def read_tuned(path: Path) -> list[Tuned]:
         return []
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f"{path} is damaged: {error}.", hint="Remove it; `mlrepo bench tune` writes it."
+            f"{path} is damaged: {error}.",
+            hint="Remove it; `mlrepo bench tune --benchmark NAME` writes it.",
         ) from error
 
 
@@ -92,7 +93,7 @@ def remember(path: Path, entry: Tuned) -> None:
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror}.",
-            hint="Add the system with `mlrepo system add`, or check permissions and free space.",
+            hint="Add the system (`mlrepo system add NAME`), or check permissions and space.",
         ) from error
 
 

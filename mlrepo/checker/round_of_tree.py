@@ -64,7 +64,7 @@ def _known(name: str, origin: str, rounds: Rounds) -> Round:
         raise UserError(
             f"There are no rules for the round {name!r} (from {origin}).",
             hint=f"Known rounds: {', '.join(rounds)}. Use --round, or "
-            "`mlrepo round import` for the rules of a new one.",
+            "`mlrepo round import CHECKOUT` for the rules of a new one.",
         )
     return rounds[name]
 

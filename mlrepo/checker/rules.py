@@ -116,7 +116,7 @@ RULES: Mapping[str, Rule] = _table(
     Rule("tree-calibration", "A closed submitter has a calibration.md.", _CHECKER,
          "Write calibration.md.", enforcement="TREE-CALIBRATION", since="v5.1", of_its_rounds=True),
     Rule("system-description", "The system description is there and is JSON.", _CHECKER,
-         "Write it with `mlrepo system add`.", enforcement="SYS-JSON"),
+         "Write it with `mlrepo system add NAME`.", enforcement="SYS-JSON"),
     Rule("system-field-missing", "A system description has every field of the round.", _CHECKER,
          "Add the field; N/A where there is none.", enforcement="SYS-JSON"),
     Rule("system-field-empty", "Fields that the round requires are not empty.", _CHECKER,

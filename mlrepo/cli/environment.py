@@ -25,7 +25,7 @@ VARIABLES: tuple[tuple[str, str], ...] = (
     ("SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE", "in a Slurm job: the CPUs and memory that it has"),
     ("GIT_*, SSH_*", "as Git and SSH read them: identity, configuration, authentication"),
     ("OMP_*, MKL_*, CUDA_VISIBLE_DEVICES, …", "read by frameworks; recorded with each run"),
-    ("_MLREPO_COMPLETE", "set by the scripts of `mlrepo completion`"),
+    ("_MLREPO_COMPLETE", "set by the scripts that complete commands"),
 )
 
 

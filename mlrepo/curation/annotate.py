@@ -60,6 +60,7 @@ def _refuse_tag(text: str) -> None:
         raise UserError(
             f"The tag {text!r} is one that mlrepo itself gives: it says what a run is, and decides "
             "whether it counts.",
-            hint="Use another word; `mlrepo run withdraw` lets a run count no longer.",
+            hint="Use another word; `mlrepo run withdraw RUN --why TEXT` lets a run "
+            "count no longer.",
         )
     clean_text(text, "The tag")

@@ -135,7 +135,7 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
     }
     texts = sorted({draft for draft in found.values() if draft is not None})
     if None not in found.values():
-        todo = "was drafted by `mlrepo model quantize`; read it before you submit."
+        todo = "was drafted by `mlrepo model quantize NAME`; read it before you submit."
         return "\n".join(texts).encode(), todo
     text = (
         "# Calibration\n\nThese models are quantized, or their files do not say what their weights "

@@ -49,7 +49,7 @@ def parse_accuracy_log(
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidResult(
             f"{where} is not a LoadGen accuracy log: {error!r}.",
-            hint="A truncated log cannot be judged; `mlrepo raw export` brings the full one back.",
+            hint="A truncated log cannot be judged; `mlrepo raw export RUN` brings the full one.",
         ) from error
 
 

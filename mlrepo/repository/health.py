@@ -147,7 +147,7 @@ def _spool(repository: ResultsRepository) -> Check:
             "spool",
             PROBLEM,
             f"{number} runs are not recorded yet: the mlrepo that ran them crashed.",
-            "`mlrepo doctor --fix` or the next `mlrepo bench run` records them.",
+            "`mlrepo doctor --fix` or the next run records them.",
         )
     return Check("spool", OK, "empty")
 

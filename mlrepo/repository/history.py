@@ -328,7 +328,7 @@ def read_system(repository: ResultsRepository, run: RecordedRun) -> bytes:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"The act {act.path} does not describe the system {run.trailer('System')}.",
-            hint="Somebody edited it; `mlrepo run move` moves the run again.",
+            hint="Somebody edited it; `mlrepo run move RUN --system NAME` moves the run again.",
         ) from error
 
 

@@ -82,4 +82,4 @@ def _no_run(counting: Sequence[RecordedRun], *, any_run: bool) -> str:
         return "`mlrepo log` lists the runs; `latest` is the newest one."
     if any_run:
         return "All runs are withdrawn; `mlrepo log --withdrawn` lists them."
-    return "Nothing is recorded yet; `mlrepo bench run` makes the first run."
+    return "Nothing is recorded yet; `mlrepo bench suite --benchmark digits --quick` begins."

@@ -143,7 +143,7 @@ def _read(file: Path, *, own: bool) -> dict[str, object]:
     if not isinstance(tables, dict) or tables.get("schema", BASE in tables and SCHEMA) != SCHEMA:
         raise UserError(
             f"{file} is not a round's data file of schema {SCHEMA}.",
-            hint="`mlrepo round import` writes such files.",
+            hint="`mlrepo round import CHECKOUT` writes such files.",
         )
     return tables
 

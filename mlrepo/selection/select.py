@@ -313,7 +313,8 @@ def _refuse_nothing(runs: Iterable[RecordedRun], round_: Round) -> None:
         others = f" (there are runs for {', '.join(rounds)})" if rounds else ""
         raise UserError(
             f"No run is recorded for {round_.name}{others}.",
-            hint="`mlrepo bench suite` records what a round requires; --round selects for another.",
+            hint="`mlrepo bench suite --benchmark NAME` records what a round requires; --round "
+            "selects for another.",
         )
 
 

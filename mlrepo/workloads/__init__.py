@@ -119,7 +119,8 @@ class Model:
             raise UserError(
                 f"The model {self.name} was changed since it was added or fetched: {self.path} had "
                 f"the SHA-256 {self.sha256}, now it has {files.digest}.",
-                hint="Put the old files back, or add these as another model: `mlrepo model add`.",
+                hint="Put the old files back, or add these as another model: `mlrepo model add "
+                "NAME FILE`.",
             )
         return files
 

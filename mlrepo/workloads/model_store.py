@@ -287,7 +287,7 @@ def _that_takes_models(benchmark: str) -> Workload:
     if workload is not None:
         raise UserError(
             f"The benchmark {benchmark!r} has its own model; none can be added to it.",
-            hint="Run your own model with `mlrepo bench run --model-file FILE`.",
+            hint="--model-file FILE of `mlrepo bench` runs your own model.",
         )
     raise UserError(
         f"There is no benchmark {benchmark!r} to add a model to.",

@@ -293,7 +293,7 @@ def verify(
             f"{len(wrong)} of {first.total} images are not those that were prepared: "
             f"{some(wrong)}.",
             hint=f"Damaged pixels are remade by `mlrepo dataset prepare {name}`; restore "
-            f"changed images, or `mlrepo dataset add {name}` and `prepare` again.",
+            f"changed images, or `mlrepo dataset add {name} --path DIR` and `prepare` again.",
         )
     return first.fingerprint
 

@@ -241,7 +241,7 @@ class RegisteredDataset(ABC):
     def _without_names(self) -> UserError:
         return UserError(
             f"The samples of {self.name} have no names that a calibration list could contain.",
-            hint="Quantize the model elsewhere, and register it with `mlrepo model add`.",
+            hint="Quantize the model elsewhere, and register it with `mlrepo model add NAME FILE`.",
         )
 
     def find_parts(self, path: Path, files: Mapping[str, Path]) -> dict[str, Path]:

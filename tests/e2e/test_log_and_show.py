@@ -67,7 +67,7 @@ def test_filters_choose_runs(measured: Path, arguments: tuple[str, ...], expecte
         ]
         assert [line.split()[0] for line in lines[1:]] == [run["run"] for run in runs]
     else:
-        text.says("No run matches", "mlrepo bench run")
+        text.says("No run matches", "mlrepo bench suite --benchmark")
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_a_name_that_fits_no_run_or_several_is_refused(
 
 def test_before_the_first_run_the_next_step_is_named(root: Path) -> None:
     """An empty repository says how to fill it."""
-    mlrepo(root, "show", code=2).says("Nothing is recorded yet", "mlrepo bench run")
-    mlrepo(root, "log").says("No run matches", "mlrepo bench run")
+    mlrepo(root, "show", code=2).says("Nothing is recorded yet", "mlrepo bench suite --benchmark")
+    mlrepo(root, "log").says("No run matches", "mlrepo bench suite --benchmark")
     mlrepo(root, "raw", "list").says("No full log is kept here")
     assert _runs(root) == []
 

@@ -43,7 +43,8 @@ def test_a_plan_names_the_runs_of_the_round_and_runs_nothing(root: Path) -> None
 
 def test_a_suite_runs_what_is_missing_once(root: Path) -> None:
     """A second suite has nothing to do; a full one sees that the runs are too short."""
-    mlrepo(root, *SUITE, "Offline").says("2 of 2 to run", "Offline performance: ", "VALID")
+    done = mlrepo(root, *SUITE, "Offline")
+    done.says("2 of 2 to run", "Offline performance: ", "VALID", "Next: mlrepo select --quick")
     assert [run["mode"] for run in _runs(root)] == ["performance", "accuracy"]
     mlrepo(root, *SUITE, "Offline").says("0 of 2 to run")
     first = mlrepo(root, "show", _runs(root)[-1]["run"], "--json").json["record"]["request"]
@@ -203,14 +204,33 @@ def test_a_budget_that_is_too_small_says_so(root: Path) -> None:
     assert [run["mode"] for run in _runs(root)] == ["accuracy"]
 
 
-def test_without_a_suite_there_is_nothing_to_resume(root: Path) -> None:
-    """The command that begins one is named."""
-    mlrepo(root, "bench", "resume", code=2).says("nothing to resume", "mlrepo bench suite")
+def test_a_new_clone_is_given_a_command_that_runs_as_it_stands(root: Path) -> None:
+    """Nothing is recorded: `status` exits with 0, `resume` with 2, and both say how to begin."""
+    clone = root.parent / "clone"
+    mlrepo(root.parent, "clone", str(root), str(clone))
+    status = mlrepo(clone, "status")
+    status.says("Nothing is recorded for v6.1")
+    resume = mlrepo(clone, "bench", "resume", code=2)
+    resume.says("nothing to resume")
+    (use,) = re.findall("`mlrepo (system use .*?)`", status.err)
+    mlrepo(clone, *use.split()).says("box")
+    for said in (status.err, resume.err):
+        (command,) = re.findall("`mlrepo (bench suite .*?)`", said)
+        mlrepo(clone, *command.split(), "--plan").says("6 of 6 to run")
 
 
-def test_status_of_an_empty_repository(root: Path) -> None:
-    """Nothing is recorded: exit code 0 and the command to begin with."""
-    mlrepo(root, "status").says("Nothing is recorded for v6.1", "mlrepo bench suite")
+def test_status_names_the_commands_that_another_machine_has_to_run(measured_copy: Path) -> None:
+    """Short runs can be rehearsed anywhere; the full ones are refused where nothing fits."""
+    before = mlrepo(measured_copy, "status")
+    assert "Not this machine" not in before.err
+    before.says("Next: mlrepo select --quick", "At full length: mlrepo bench suite")
+    path = measured_copy / "systems" / "box" / "system.json"
+    description = json.loads(path.read_text())
+    path.write_text(json.dumps(description | {"host_processor_model_name": "Imaginary 9000"}))
+    after = mlrepo(measured_copy, "status")
+    after.says("Not this machine", "box: host_processor_model_name is 'Imaginary 9000'")
+    after.says("Next: mlrepo select --quick", "On box: mlrepo bench suite")
+    assert "full length" not in after.out
 
 
 def test_a_loadgen_of_another_round_is_told_before_anything_runs(root: Path) -> None:

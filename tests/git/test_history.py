@@ -149,7 +149,7 @@ def test_no_branch_means_no_run(results: ResultsRepository) -> None:
     assert _ids(results) == []
     with pytest.raises(UserError) as unknown:
         find_run(results, "latest")
-    assert "mlrepo bench run" in unknown.value.hint
+    assert "mlrepo bench suite --benchmark" in unknown.value.hint
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
     if last is None:
         raise UserError(
             "No run of a suite is recorded: there is nothing to resume.",
-            hint="`mlrepo bench suite --benchmark M --backend B` begins one.",
+            hint="`mlrepo bench suite --benchmark digits --quick` begins one; `mlrepo bench list` "
+            "names other benchmarks.",
         )
     run, recorded = last
     Gate(repository, asker(repository, trusted=trust_prefix)).suite(recorded, run)
@@ -142,7 +143,7 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
     if any(mask in word for word in words for mask in ("<redacted>", "<user>")):
         raise UserError(
             "The suite's request holds something that was masked when it was recorded.",
-            hint="Type the `mlrepo bench suite` command again: it goes on where it was stopped.",
+            hint="Type the command of the suite again: it continues where it was stopped.",
         )
     # Parse it as a command line: a record may contain values that no command accepts.
     request = replace(parsed(suite, SuitePlan, words[3:]), origins=recorded.origins)
@@ -221,7 +222,11 @@ def _print_summary(planned: Suite, ended_as: Mapping[str, str], seconds: float) 
         click.echo(f"  {how}: {which}")
     request = planned.bench.request
     again = replace(planned.plan, rerun="invalid", auto=True, since="")
-    if valid == len(ended):
+    if valid == len(ended) and planned.plan.quick:
+        round_ = planned.bench.settings["round"]
+        typed = ("--round", round_.value) if round_.origin == "--round" else ()
+        following = shell_command(("mlrepo", "select", "--quick", *typed))
+    elif valid == len(ended):
         following = "mlrepo status"
     elif "INVALID" in ended.values():
         following = shell_command(argv(replace(request, plan=again)))

@@ -208,15 +208,11 @@ def use(name: str | None, unset: bool, as_json: bool) -> None:
 
 def _match(systems: Path, name: str) -> HardwareMatch | None:
     """Compare a description with this machine; None if there is no such description."""
-    from mlrepo.rounds.system_problems import parse_description
-    from mlrepo.systems.description import read_description
-    from mlrepo.systems.hardware import hardware_facts, match_hardware
-    from mlrepo.systems.machine import Machine
+    from mlrepo.systems.here import Here
 
     if not (systems / name / "system.json").is_file():
         return None
-    description = parse_description(read_description(systems, name))
-    return match_hardware(description, hardware_facts(Machine()))
+    return Here(systems).match(name)
 
 
 def _print_match(name: str, match: HardwareMatch) -> None:

@@ -67,4 +67,4 @@ def rename(old: str, new: str, as_json: bool) -> None:
             f"{remote} has {done.new.branch} already: merge it with `git switch {done.new.branch} "
             f"&& git merge {remote}/{done.new.branch} && git switch -`."
         )
-    click.echo("New runs go to the experiment that `mlrepo bench --experiment` names.")
+    click.echo("New runs go to the experiment that --experiment of `mlrepo bench` names.")

@@ -62,7 +62,7 @@ def print_runs(
     elif not listed:
         click.echo(
             "No run matches. `mlrepo log` lists all runs that count, `mlrepo log --tags` their "
-            "tags; `mlrepo bench run` records one.",
+            "tags; `mlrepo bench suite --benchmark digits --quick` records some.",
             err=True,
         )
     else:
@@ -95,7 +95,7 @@ def print_tags(uses: Sequence[TagUse], format_: str) -> None:
     if format_ == "csv":
         _print_csv([("tag", "runs", "newest"), *rows])
     elif not uses:
-        click.echo("No run has a tag. `mlrepo bench run --tag NAME` gives one.", err=True)
+        click.echo("No run has a tag. `mlrepo run tag latest +NAME` gives one.", err=True)
     else:
         print_table(("TAG", "RUNS", "NEWEST RUN"), rows, right=(1,), cut="TAG", tail="NEWEST RUN")
 

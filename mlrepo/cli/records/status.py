@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
+from mlrepo.shell import quoted, shell_command
+
+if TYPE_CHECKING:
+    from mlrepo.bench.status import StatusRow
+    from mlrepo.repository.discovery import ResultsRepository
 
 _COLOURS = {
     "done": "green",
@@ -68,8 +76,12 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         click.echo(fit.note, err=True)
     if not rows:
         click.echo(
-            f"Nothing is recorded for {found_round.name}. `mlrepo bench suite` begins.", err=True
+            f"Nothing is recorded for {found_round.name}. Begin with the embedded benchmark: "
+            "`mlrepo bench suite --benchmark digits --quick`; `mlrepo bench list` has all.",
+            err=True,
         )
+        if found.find("system") is None:
+            _report_no_system(repository)
         return code
     print_table(
         ("DIVISION", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "RUN", "STATE", "RESULT"),
@@ -100,9 +112,56 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     for row in rows:
         for remark in row.remarks:
             click.echo(f"Stale: {remark}.")
-        for command_ in row.commands:
-            click.echo(f"Next: {command_}")
+    if found.find("system") is None and any(row.commands for row in rows):
+        _report_no_system(repository)
+    _print_next(repository, rows, () if round_ is None else ("--round", found_round.name))
     return code
+
+
+def _report_no_system(repository: ResultsRepository) -> None:
+    """Say how this clone learns which system it measures: without that, runs are refused."""
+    from mlrepo.systems.here import Here
+
+    fitting = [f"`mlrepo system use {quoted(name)}`" for name in Here(repository.systems).fitting()]
+    other = f"{' or '.join(fitting[:3])}; " if fitting else ""
+    click.echo(
+        f"This clone does not say yet which system it measures: {other}`mlrepo system add NAME` "
+        "describes a new one.",
+        err=True,
+    )
+
+
+def _print_next(
+    repository: ResultsRepository, rows: Sequence[StatusRow], of_round: Sequence[str]
+) -> None:
+    """Print the commands that follow: of other machines they are named as such."""
+    from mlrepo.systems.here import Here
+
+    here = Here(repository.systems)
+    # What is behind an endpoint is not compared with the machine of its client.
+    local = (row.system for row in rows if row.commands and not _has_endpoint(row))
+    others = [name for name in dict.fromkeys(local) if here.is_another(name)]
+    if others:
+        first = here.match(others[0]).contradictions[0]
+        click.echo(
+            f"Not this machine, which would refuse to run for them: {', '.join(others)} "
+            f"({others[0]}: {first.field} is {first.written!r}, here it is {first.detected!r}).",
+            err=True,
+        )
+    if any(row.can_be_rehearsed for row in rows):
+        click.echo(f"Next: {shell_command(('mlrepo', 'select', '--quick', *of_round))}")
+    for row in rows:
+        label = "Next"
+        if row.system in others:
+            label = f"On {row.system}"
+        elif row.can_be_rehearsed:
+            label = "At full length"
+        for command_ in row.commands:
+            click.echo(f"{label}: {command_}")
+
+
+def _has_endpoint(row: StatusRow) -> bool:
+    return any("--endpoint" in command for command in row.commands)
 
 
 def _rounded(result: str) -> str:

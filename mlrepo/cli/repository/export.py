@@ -104,5 +104,5 @@ def _sources(
         else "Nothing is recorded yet.",
         hint=f"Name one with --experiment: {', '.join(names)}."
         if names
-        else "`mlrepo bench run` makes the first run.",
+        else "`mlrepo bench suite --benchmark digits --quick` makes the first runs.",
     )

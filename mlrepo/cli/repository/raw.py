@@ -131,7 +131,8 @@ def restore(directory: Path, as_json: bool) -> int:
 
     if not directory.is_dir():
         raise UserError(
-            f"{directory} is not a directory.", hint="Name the one of `mlrepo raw backup`."
+            f"{directory} is not a directory.",
+            hint="Name the one of `mlrepo raw backup DIRECTORY`.",
         )
     here = RawStore(current_repository().store / "raw")
     return _copy(RawStore(directory), here, directory, as_json=as_json)

@@ -67,7 +67,8 @@ class ImageNetStore:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{path} is damaged: {error!r}.", hint=f"`mlrepo dataset add {NAME}` writes it."
+                f"{path} is damaged: {error!r}.",
+                hint=f"`mlrepo dataset add {NAME} --path DIR` writes it.",
             ) from error
 
     def require_images(self) -> LabelledImages:

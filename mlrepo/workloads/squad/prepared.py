@@ -66,7 +66,7 @@ class Files:
         if sha256_bytes(content) != self.sha256[name]:
             raise UserError(
                 f"{self.paths[name]} was changed since it was registered as {name}.",
-                hint=f"Put the old file back, or `mlrepo dataset add {NAME}` again.",
+                hint=f"Put the old file back, or `mlrepo dataset add {NAME} --path DIR` again.",
             )
         return content
 
@@ -126,7 +126,8 @@ class SquadStore:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{path} is damaged: {error!r}.", hint=f"`mlrepo dataset add {NAME}` writes it."
+                f"{path} is damaged: {error!r}.",
+                hint=f"`mlrepo dataset add {NAME} --path DIR` writes it.",
             ) from error
 
     def require_files(self) -> Files:
