@@ -245,6 +245,11 @@ COMMANDS: tuple[Line, ...] = (
     Line(f"{_SUBMISSION} --cmd_key=clean_truncate_accuracy_log", "mlrepo truncate --clean"),
     Line(f"{_SUBMISSION} --cmd_key=check", "mlrepo check"),
     Line(
+        "ck run program:PROGRAM --mode=prereq [--framework=BACKEND] [--cmd_key=KEY]",
+        "mlrepo bench prereq --backend BACKEND",
+        "the program named model and framework",
+    ),
+    Line(
         "ck run program:PROGRAM [--cmd_key=KEY]",
         "mlrepo bench run --benchmark NAME --backend NAME --scenario NAME --mode MODE",
         "the key named mode and scenario",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlrepo.errors import UserError
+from mlrepo.plugins import BACKENDS, plugin_names
 from mlrepo.predecessor import (
     COMMANDS,
     FLAGS,
@@ -154,10 +155,14 @@ def _answer(typed: Typed, word: Word) -> UserError:
 
 
 def _backend(words: Sequence[str]) -> str:
-    """Return the backend that a command names, else the default."""
+    """Return the backend that a command names, perhaps in the program's name, else the default."""
     text = " ".join(words)
     named = re.search(r"--(?:framework|backend)[= ]([^ ]+)", text)
-    return named[1] if named else "onnx"
+    if named:
+        return named[1]
+    # Such as program:mlperf-inference-bench-image-classification-tvm-onnx-cpu.
+    found = (name for name in plugin_names(BACKENDS) if f"-{name}-" in text)
+    return max(found, key=len, default="onnx")
 
 
 def _reference_options(text: str) -> Iterator[str]:
@@ -204,6 +209,8 @@ def todays_lines(words: Sequence[str], own: Collection[str]) -> Iterator[str]:
         )
     places = _places(line.there, words)
     command = _filled(line.here, places)
+    if "BACKEND" in command.split():
+        command = command.replace("BACKEND", _backend(words))
     flags = [word for word in words if word.startswith("--") and not _is_about(line, word)]
     if line.here == "mlrepo bench run":
         found = translated(flags, own)

@@ -69,6 +69,15 @@ def test_the_page_is_made_of_the_table() -> None:
             "ck run bench.mlperf.inference --framework=tvm-onnx --mode=prereq --quiet",
             "mlrepo bench prereq --backend tvm-onnx",
         ),
+        ("ck run bench.mlperf.inference --mode=prereq", "mlrepo bench prereq --backend onnx"),
+        (
+            "ck run program:mlperf-inference-bench-image-classification-pytorch-cpu --mode=prereq",
+            "mlrepo bench prereq --backend pytorch",
+        ),
+        (
+            "ck run program:mlperf-inference-bench --cmd_key=x --mode=prereq --framework=tvm-onnx",
+            "mlrepo bench prereq --backend tvm-onnx",
+        ),
         ("ck run program:mlperf-inference-submission --cmd_key=check", "mlrepo check"),
         (
             "ck run program:mlperf-inference-submission --cmd_key=clean_truncate_accuracy_log",
