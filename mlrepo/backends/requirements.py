@@ -19,7 +19,7 @@ TVM = (
     # 0.1.15.post2, which pip would choose, crashes in ToJSONGraph.
     "apache-tvm-ffi==0.1.14.post1",
 )
-AIOHTTP = ("aiohttp>=3.11",)
+ENDPOINT = ("aiohttp>=3.11", "orjson>=3.10")
 TOKENIZERS = ("tokenizers>=0.20",)
 
 _NAME = re.compile(r"([A-Za-z0-9._-]+)\s*(==|>=)\s*([0-9A-Za-z.]+)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from itertools import pairwise
@@ -154,6 +155,28 @@ def test_what_is_no_whole_answer_is_refused(chunks: list[object], says: str) -> 
     """An endless answer is refused before it ends."""
     with pytest.raises(RequestProblem, match=says):
         _answer(*chunks)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["choices", "delta", "content", "text", "token_ids", "usage", "error"])
+            | st.sampled_from(["index", "finish_reason", "completion_tokens", "tool_calls"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(_JSON | st.builds(lambda one: {"choices": [one]}, _JSON), max_size=3))
+def test_whatever_a_server_sends_is_an_answer_or_a_problem(chunks: list[object]) -> None:
+    """Never another exception: it would say that mlrepo is wrong."""
+    with contextlib.suppress(RequestProblem):
+        _answer(*chunks, words=True)
 
 
 def test_events_of_a_server_are_read_as_written() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlrepo.backends import BackendOptions, Capabilities
 from mlrepo.backends.endpoint import Endpoint
-from mlrepo.backends.requirements import AIOHTTP, TOKENIZERS
+from mlrepo.backends.requirements import ENDPOINT, TOKENIZERS
 from mlrepo.errors import Unusable, UserError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class OpenAiBackend:
         reads=(),
         devices={},
         options=("connections", "extra_body", "stall", "token_ids", "tokenizer"),
-        requirements=AIOHTTP,
+        requirements=ENDPOINT,
         extras=TOKENIZERS,
         endpoint=True,
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
 
 from mlrepo.backends.openai.problems import MalformedStream, RequestProblem
 from mlrepo.generated import Generated
@@ -65,20 +68,22 @@ class StreamedAnswer:
             self._done = True
             return False
         chunk = _chunk_of(payload)
-        if chunk.get("error"):
-            raise RequestProblem(f"the server reports an error: {words_of(chunk)}")
-        usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            self._count(usage)
+        if chunk.get("usage"):
+            self._count(chunk["usage"])
         choices = chunk.get("choices")
-        if not isinstance(choices, list):
-            raise MalformedStream(f"a chunk without choices: {_shown(payload)}")
         if not choices:
+            if chunk.get("error"):
+                raise RequestProblem(f"the server reports an error: {words_of(chunk)}")
+            if choices is None:
+                raise MalformedStream(f"a chunk without choices: {_shown(payload)}")
             return False
-        choice = choices[0]
-        if len(choices) > 1 or not isinstance(choice, dict) or choice.get("index", 0) != 0:
-            raise MalformedStream(f"a choice that was not asked for: {_shown(payload)}")
-        return self._choose(choice, payload)
+        try:
+            [choice] = choices
+            if choice.get("index"):
+                raise MalformedStream(f"a choice that was not asked for: {_shown(payload)}")
+            return self._choose(choice)
+        except (TypeError, ValueError, AttributeError):
+            raise MalformedStream(f"a chunk of an unknown form: {_shown(payload)}") from None
 
     def end(self, encode: Callable[[str], Sequence[int]] | None) -> tuple[Generated, str]:
         """Return the whole answer and how its tokens were counted, after the stream has ended.
@@ -120,33 +125,26 @@ class StreamedAnswer:
         """Return what has arrived so far, for the mark of the first token."""
         return Generated("".join(self._texts), tuple(self._ids), 1)
 
-    def _choose(self, choice: Mapping[str, object], payload: bytes) -> bool:
+    def _choose(self, choice: Mapping[str, Any]) -> bool:
         delta = choice.get("delta")
-        content: object
-        if isinstance(delta, dict):
-            content = delta.get("content")
-            other = any(delta.get(name) for name in _OTHER_CONTENT)
-        else:
-            content, other = choice.get("text"), False
-        ids = choice.get("token_ids")
-        if not isinstance(content, str | None) or not _are_ids(ids):
-            raise MalformedStream(f"a chunk of an unknown form: {_shown(payload)}")
-        arrived = bool(content or other or ids)
-        if arrived and self._finish:
-            raise MalformedStream("text after the finish_reason")
+        content = choice.get("text") if delta is None else delta.get("content")
+        ids, finish = choice.get("token_ids"), choice.get("finish_reason")
         if content:
+            if type(content) is not str:
+                raise TypeError
             self._texts.append(content)
-        if isinstance(ids, list):
-            self._ids += ids
-        finish = choice.get("finish_reason")
-        if finish:
-            if self._finish:
-                raise MalformedStream("a second finish_reason")
-            self._finish = str(finish)
-            # A model that ends at once has generated the end of the sequence.
-            arrived = True
-        if not arrived:
+        elif not (ids or finish or _has_other_content(delta)):
             return False
+        if self._finish:
+            what = "text after the" if content or ids else "a second"
+            raise MalformedStream(f"{what} finish_reason")
+        if ids:
+            if set(map(type, ids)) != {int}:
+                raise TypeError
+            self._ids += ids
+        if finish:
+            # A model that ends at once has generated the end of the sequence.
+            self._finish = str(finish)
         self._chunks += 1
         if self._most is not None and self._chunks > self._most:
             # An endless answer; a few chunks may hold no whole token.
@@ -159,7 +157,9 @@ class StreamedAnswer:
                 f"the answer has {tokens} tokens or more, and at most {self._most} were asked for"
             )
 
-    def _count(self, usage: Mapping[str, object]) -> None:
+    def _count(self, usage: object) -> None:
+        if not isinstance(usage, dict):
+            return
         generated, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
         if type(generated) is int:
             self._completion_tokens = generated
@@ -184,18 +184,18 @@ def printable(text: str, most: int = 300) -> str:
     return "".join(char if char.isprintable() else " " for char in text[:most]).strip()
 
 
-def _chunk_of(payload: bytes) -> Mapping[str, object]:
+def _chunk_of(payload: bytes) -> dict[str, Any]:
     try:
-        chunk = json.loads(payload)
-    except (ValueError, RecursionError):
+        chunk = orjson.loads(payload)
+    except ValueError:
         raise MalformedStream(f"an event that is not JSON: {_shown(payload)}") from None
-    if not isinstance(chunk, dict):
+    if type(chunk) is not dict:
         raise MalformedStream(f"an event that is not an object: {_shown(payload)}")
     return chunk
 
 
-def _are_ids(ids: object) -> bool:
-    return ids is None or (isinstance(ids, list) and all(type(one) is int for one in ids))
+def _has_other_content(delta: Mapping[str, Any] | None) -> bool:
+    return delta is not None and any(delta.get(name) for name in _OTHER_CONTENT)
 
 
 def _shown(payload: bytes) -> str:

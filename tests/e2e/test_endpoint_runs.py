@@ -1,0 +1,237 @@
+"""Runs against a server behind HTTP: recorded with what it is, and never VALID with a failure.
+
+The server is a scripted one (:mod:`tests.endpoint_server`) in the process of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import endpoint_server as scripted
+from tests.e2e.driver import (
+    all_bytes,
+    everything,
+    finish,
+    gone,
+    measuring_child,
+    mlrepo,
+    spooled,
+    start,
+    until,
+)
+from tests.endpoint_server import STREAM, Asked, Server, chunk, delta, event
+
+TOKEN = "tok-77aa31c9e4d0"
+RUN = ("bench", "run", "--benchmark", "questions", "--backend", "openai")
+COUNTS = {"Offline": ("--count", "24"), "SingleStream": ("--count", "64")}
+
+
+async def good(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+    """List one model, and answer with three tokens."""
+    if asked.method == "POST":
+        writer.write(scripted.whole(3))
+    elif asked.target == "/version":
+        writer.write(scripted.reply(200, {"version": "1.2.3"}))
+    else:
+        entry = {"id": "smol", "created": time.time_ns(), "owned_by": "sglang", "max_model_len": 64}
+        writer.write(scripted.reply(200, {"data": [entry]}, server="uvicorn"))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that answers."""
+    with scripted.running(good) as running:
+        yield running
+
+
+def at(server: Server, *more: str) -> tuple[str, ...]:
+    """Return the options that name a server and its model."""
+    return ("--endpoint", server.url, "--endpoint-model", "smol", *more)
+
+
+def test_a_run_is_recorded_with_the_server_and_repeated_by_its_command(
+    root: Path, server: Server
+) -> None:
+    """Accuracy and performance: who answered, how tokens were counted, and no model file."""
+    accuracy = ("--scenario", "Offline", "--mode", "accuracy")
+    done = mlrepo(root, *RUN, *at(server), *accuracy, "--json", MLREPO_ENDPOINT_TOKEN=TOKEN)
+    record = done.json["record"]
+    assert record["validity"] == "VALID" and record["result"]["value"] == 100
+    backend, model = record["backend"], record["model"]
+    assert (model["name"], model["sha256"], model["files"]) == ("smol", "", [])
+    assert backend["endpoint"] == {
+        "url": server.url, "model": "smol", "kind": "chat", "authority": "", "here": True,
+    }  # fmt: skip
+    assert backend["framework"] == "SGLang 1.2.3"
+    assert backend["server"]["entry"] == {"id": "smol", "owned_by": "sglang", "max_model_len": 64}
+    traffic = backend["traffic"]
+    assert traffic["answered"] == traffic["sent"] >= 24
+    assert traffic["counted"] == {"usage": traffic["answered"]}
+    assert record["sut"] == "box-sglang-endpoint"
+    assert record["redactions"] == {} or TOKEN not in json.dumps(record)
+    assert {one.headers.get("authorization") for one in server.asked} == {f"Bearer {TOKEN}"}
+    assert TOKEN.encode() not in all_bytes(root)
+
+    shown = mlrepo(root, "show")
+    shown.says(server.url, "on this machine", "SGLang 1.2.3", "requests answered", "by usage")
+    shown.says("smol, as the endpoint calls it", f"--endpoint {server.url} --endpoint-model smol")
+
+    asked = len(server.asked)
+    again = mlrepo(root, "bench", "replay", record["run"], "--json").json["record"]
+    assert len(server.asked) > asked
+    assert again["configuration"] == record["configuration"]
+    assert again["backend"]["endpoint"] == backend["endpoint"]
+
+
+@pytest.mark.parametrize("scenario", ["Offline", "SingleStream", "Server"])
+def test_every_scenario_is_driven(root: Path, server: Server, scenario: str) -> None:
+    """With the times to the first token and per token that LoadGen computes from the stream."""
+    load = COUNTS.get(scenario, ("--qps", "200", "--count", "100"))
+    run = ("--scenario", scenario, "--mode", "performance", *load, "--json")
+    record = mlrepo(root, *RUN, *at(server), *run, code=None).json["record"]
+    assert record["validity"] in ("VALID", "INVALID"), record["reasons"]
+    assert not [one for one in record["reasons"] if "error" in one.lower()], record["reasons"]
+    traffic = record["backend"]["traffic"]
+    assert traffic["answered"] == traffic["sent"]
+    assert traffic["tokens"] == 3 * traffic["answered"]
+
+
+def test_an_answer_that_fails_is_the_end_of_the_run(root: Path) -> None:
+    """The hundredth request gets a fault: FAILED, with how many and why, and nothing placed."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+        number = server.state["n"] = server.state.get("n", 0) + (asked.method == "POST")
+        if asked.method == "POST" and number >= 100:
+            writer.write(scripted.reply(500, {"error": {"message": f"no memory for {TOKEN}"}}))
+        else:
+            await good(asked, writer, server)
+
+    with scripted.running(script) as server:
+        run = ("--scenario", "SingleStream", "--mode", "performance", "--count", "500", "--json")
+        done = mlrepo(root, *RUN, *at(server), *run, code=None, MLREPO_ENDPOINT_TOKEN=TOKEN)
+    record = done.json["record"]
+    assert record["validity"] == "FAILED" and not record["placement"]["placed"]
+    said = " ".join(record["reasons"])
+    assert "1 of 100 requests" in said and "99 were answered" in said
+    assert "HTTP 500: no memory for <" in said
+    assert TOKEN not in json.dumps(record) and TOKEN.encode() not in all_bytes(root)
+
+
+def test_a_busy_server_stands_beside_the_verdict(root: Path) -> None:
+    """The run waits as the server asks; nobody has to look for it."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+        number = server.state["n"] = server.state.get("n", 0) + (asked.method == "POST")
+        if asked.method == "POST" and number in (20, 21):
+            writer.write(scripted.reply(503, {"error": "later"}, retry_after="0"))
+        else:
+            await good(asked, writer, server)
+
+    with scripted.running(script) as server:
+        run = ("--scenario", "Offline", "--mode", "accuracy")
+        done = mlrepo(root, *RUN, *at(server), *run)
+    done.says("VALID", "refused requests for now 2 times", "part of their latencies")
+    record = mlrepo(root, "show", "--json").json["record"]
+    assert record["backend"]["traffic"]["busy"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--endpoint-model", "smol"), ("--endpoint is missing", "http://127.0.0.1:8000/v1")),
+        (("--endpoint", "http://h/v1"), ("--endpoint-model is missing", "URL/models")),
+        (("--endpoint", "h:80", "--endpoint-model", "m"), ("not a URL of HTTP",)),
+        (("--endpoint", "http://me:pw@h/v1", "--endpoint-model", "m"), ("MLREPO_ENDPOINT_TOKEN",)),
+        (("--endpoint", "http://h/v1?key=1", "--endpoint-model", "m"), ("after ? or #",)),
+        (("--endpoint", "http://h/v1", "--endpoint-model", "m", "--threads", "2"), ("decides",)),
+        (("--endpoint", "http://h/v1", "--endpoint-model", "m", "--device", "cuda"), ("decides",)),
+        (("--backend-opt", "speed=9"), ("no option 'speed'", "stall")),
+    ],
+)  # fmt: skip
+def test_a_request_that_makes_no_sense_changes_nothing(
+    root: Path, options: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    """Refused in words before anything is started."""
+    before = everything(root)
+    run = ("--scenario", "Offline", "--mode", "accuracy")
+    mlrepo(root, *RUN, *run, *options, code=2).says(*says)
+    assert everything(root) == before
+
+
+def test_other_backends_have_no_endpoint(root: Path) -> None:
+    """They run models on this machine."""
+    run = ("bench", "run", "--benchmark", "digits", "--scenario", "Offline", "--mode", "accuracy")
+    done = mlrepo(root, *run, "--endpoint", "http://127.0.0.1:1/v1", code=2)
+    done.says("--endpoint does not apply to the backend onnx", "--backend openai")
+
+
+def test_a_server_that_is_not_there_is_no_run(root: Path) -> None:
+    """Nothing is recorded: it was never measured."""
+    with scripted.running(good) as server:
+        pass
+    run = ("--scenario", "Offline", "--mode", "accuracy")
+    mlrepo(root, *RUN, *at(server), *run, code=2).says(server.url, "cannot be reached")
+    assert mlrepo(root, "log", "--json").json["runs"] == [] and spooled(root) == []
+
+
+def test_on_another_machine_the_host_is_the_client(root: Path, server: Server) -> None:
+    """The description of the system is not compared with the host, and that is said."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, proxy: Server) -> None:
+        asked.target = asked.target.removeprefix("http://gpu.test")
+        await good(asked, writer, proxy)
+
+    server.script = script
+    run = ("--scenario", "Offline", "--mode", "accuracy")
+    there = ("--endpoint", "http://gpu.test/v1", "--endpoint-model", "smol")
+    proxy = server.url.removesuffix("/v1")
+    mlrepo(root, *RUN, *there, *run, http_proxy=proxy, no_proxy=None)
+    shown = mlrepo(root, "show")
+    shown.says("on another machine", "through a proxy", "facts about the host are the client's")
+    assert "  client " in shown.out and "  host  " not in shown.out
+    record = mlrepo(root, "show", "--json").json["record"]
+    assert record["backend"]["endpoint"]["here"] is False
+    assert record["host"]["description"]["compared"] is False
+
+
+async def _never(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+    """Answer the warm-up; then begin answers and never end one."""
+    number = server.state["n"] = server.state.get("n", 0) + (asked.method == "POST")
+    if asked.method != "POST" or number <= server.state.get("warm", 0):
+        await good(asked, writer, server)
+        return
+    server.state["waiting"] = server.state.get("waiting", 0) + 1
+    writer.write(STREAM + chunk(event(delta("In"))))
+    await writer.drain()
+    await asyncio.sleep(600)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_hundreds_in_flight_end_with_the_run(root: Path, number: signal.Signals) -> None:
+    """Ctrl-C, and kill -9 of the benchmark: recorded, and no connection is left open."""
+    with scripted.running(_never) as server:
+        server.state["warm"] = 40
+        run = ("--scenario", "Server", "--mode", "performance", "--qps", "400", "--time", "60")
+        process = start(root, *RUN, *at(server), *run)
+        child = measuring_child(root)
+        until(lambda: server.state.get("waiting", 0) > 200, "hundreds of requests in flight")
+        if number is signal.SIGINT:
+            process.send_signal(number)
+        else:
+            os.kill(child, number)
+        done = finish(process)
+        gone(child)
+        until(lambda: server.connections == 0, "all connections to be closed")
+    assert done.code == (130 if number is signal.SIGINT else 1)
+    done.says("INTERRUPTED" if number is signal.SIGINT else "FAILED", "not placed")
+    record: dict[str, Any] = mlrepo(root, "show", "--json").json["record"]
+    assert record["validity"] in ("INTERRUPTED", "FAILED") and spooled(root) == []
