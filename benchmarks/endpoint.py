@@ -246,10 +246,10 @@ def latency(options: argparse.Namespace) -> None:
     print(f"{options.rate:g} requests/s, {options.tokens} tokens each, best of {options.rounds}:")
     for share in (0.5, 0.99):
         pairs = [tuple(sorted(one)[int(share * len(one))] * 1e3 for one in pair) for pair in rounds]
-        plain, client = min(pairs, key=lambda pair: pair[1])
+        bare_ms, client_ms = min(pairs, key=lambda pair: pair[1])
         print(
-            f"  p{share * 100:g}: bare socket {plain:.2f} ms, client {client:.2f} ms, "
-            f"added {client - plain:.2f} ms"
+            f"  p{share * 100:g}: bare socket {bare_ms:.2f} ms, client {client_ms:.2f} ms, "
+            f"added {client_ms - bare_ms:.2f} ms"
         )
 
 

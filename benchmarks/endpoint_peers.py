@@ -57,7 +57,7 @@ async def httpx(url: str, requests: int, in_flight: int, tokens: int, prompt: st
 
     limits = library.Limits(max_connections=in_flight)
     async with library.AsyncClient(limits=limits, timeout=60) as client:
-        body = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
+        body: dict[str, object] = {"model": "m", "messages": [{"role": "user", "content": prompt}]}
         body |= {"max_tokens": tokens, "stream": True, "stream_options": {"include_usage": True}}
 
         async def ask() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mlrepo.generated import Generated
 from mlrepo.record import AccuracyEntry
 from mlrepo.workloads import Accuracy, Dataset, Response, VariableResponses, Workload
 
@@ -38,9 +38,9 @@ class Questions:
     responses = VariableResponses(tokens=True)
 
     def postprocess(
-        self, outputs: Sequence[Generated], indices: Sequence[int]
-    ) -> Sequence[Response]:
-        """Return the texts with the numbers of their tokens."""
+        self, outputs: Sequence[Any], indices: Sequence[int]
+    ) -> Sequence[Response | bytes]:
+        """Return the texts with the numbers of their tokens; outputs are ``Generated``."""
         return [Response(one.text.encode(), one.tokens) for one in outputs]
 
     def judge(self, entries: Iterable[AccuracyEntry], dataset: Dataset) -> Accuracy:
