@@ -307,6 +307,7 @@ def _make(path: Path, model: ReferenceModel, workload: Workload) -> None:
     weights = _weights(model) if model.package else None
     if workload.make_model is None:
         raise UserError(f"The benchmark {workload.name} does not say how {model.name} is made.")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         workload.make_model(part, model, weights)
     except ImportError as error:

@@ -64,7 +64,7 @@ def tensors_of(dataset: Dataset) -> tuple[SampleTensor, ...]:
     if shape is None:
         raise UserError(
             f"The data set {type(dataset).__name__} does not say what its samples are.",
-            hint="It needs `sample_shape`, `tensors` or `objects = True` (docs/backends.md).",
+            hint="It needs `sample_shape`, `tensors` or `objects = True` (docs/benchmarks.md).",
         )
     return (SampleTensor("", FLOAT32, tuple(shape)),)
 
