@@ -265,6 +265,7 @@ def _matching_runs(incomplete: str) -> Iterator[str]:
 # By the name of an option or argument, or by that with the command's before it.
 _SOURCES: dict[str, Source] = {
     "--benchmark": _plugins("mlrepo.workloads"),
+    "bench list benchmark": _plugins("mlrepo.workloads"),
     "--backend": _plugins("mlrepo.backends"),
     "--scenario": _scenarios,
     "--mode": _words("accuracy", "performance"),

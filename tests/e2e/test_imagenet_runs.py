@@ -255,7 +255,15 @@ def test_the_list_says_what_can_run_and_what_gets_the_rest(home: Path, tmp_path:
         "mlrepo dataset prepare imagenet2012 --way pytorch"
         in (needed["resnet50", "v1.5-pytorch", "pytorch"])
     )
-    mlrepo(tmp_path, "bench", "list", MLREPO_HOME=str(home)).says("resnet50-random")
+    overview = mlrepo(tmp_path, "bench", "list", MLREPO_HOME=str(home), COLUMNS="80").out
+    models = {key[:2] for key in needed}
+    assert len(overview.splitlines()) <= len(models) + 4
+    assert "…" not in overview
+    assert "resnet50-random" in overview
+    mlrepo(tmp_path, "bench", "list", "resnet50", MLREPO_HOME=str(home), COLUMNS="60").says(
+        "resnet50 tiny with ", "mlrepo dataset prepare imagenet2012 --way pytorch"
+    )
+    mlrepo(tmp_path, "bench", "list", "nothing", code=2).says("no benchmark 'nothing'", "digits")
 
 
 def test_models_and_data_sets_are_listed(home: Path, tmp_path: Path) -> None:
