@@ -30,10 +30,15 @@ OWN = {
         "bert-large-random": "mlrepo.workloads.squad:BERT_LARGE_RANDOM",
         "bert-small-random": "mlrepo.workloads.squad:BERT_SMALL_RANDOM",
         "digits": "mlrepo.workloads.digits:DIGITS",
+        "digits-detection": "mlrepo.workloads.digits_detection:DIGITS_DETECTION",
         "efficientnet-lite0": "mlrepo.workloads.imagenet:EFFICIENTNET_LITE0",
         "mobilenet": "mlrepo.workloads.imagenet:MOBILENET",
+        "object-detection": "mlrepo.workloads.detection:OBJECT_DETECTION",
         "resnet50": "mlrepo.workloads.imagenet:RESNET50",
         "resnet50-random": "mlrepo.workloads.imagenet:RESNET50_RANDOM",
+        "retinanet": "mlrepo.workloads.detection:RETINANET",
+        "yolo-95": "mlrepo.workloads.detection:YOLO_95",
+        "yolo-99": "mlrepo.workloads.detection:YOLO_99",
     },
 }
 

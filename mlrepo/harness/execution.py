@@ -32,7 +32,9 @@ from mlrepo.record import ACCURACY
 from mlrepo.scenarios import SCENARIOS, Scenario
 from mlrepo.workloads import Dataset, Workload
 from mlrepo.workloads.described import refuse_outputs
+from mlrepo.workloads.task import task_of_run
 from mlrepo.workloads.tensors import shapes_of
+from mlrepo.workloads.weights import read_facts
 from mlrepo.workloads.weights.graph import Tensor
 
 # The Offline batch of backends that compile for one size: ResNet-50 gains nothing beyond 4.
@@ -81,13 +83,14 @@ def execute(
     buffer = fixed or warmup.LARGEST_BATCH
     largest = max(buffer, settings.multi_stream_samples_per_query)
     library = source.library(feed, largest)
-    pipeline = Pipeline(library, backend, workload.task, buffer, reporter, feed.static_batch)
-
     library.load(loaded)
+    first = library.batch(library.rows(compared[:1]))
+    outputs = _described(outputs_of(backend, first, feed.static_batch), Path(spec.model_file))
     if spec.mode == ACCURACY:
         # The parent has checked this by the model's file, but not every file says its outputs.
-        outputs = [_described(one) for one in pipeline.outputs(compared[:1])]
         refuse_outputs(Path(spec.model_file).name, workload, outputs)
+    task = task_of_run(workload.task, dataset, outputs)
+    pipeline = Pipeline(library, backend, task, buffer, reporter, feed.static_batch)
     reporter.event("warming")
     times = warmup.measure_batches(pipeline, loaded, fixed, query)
     if spec.mode == SPEED:
@@ -101,7 +104,7 @@ def execute(
     predict: Callable[[Sequence[int]], Sequence[Array]] = pipeline.outputs
     if source.collate is not None:
         predict = _together(source, feed, backend, compared)
-    check = agreement.AgreementCheck(spec.backend, predict, compared, kind, workload.task)
+    check = agreement.AgreementCheck(spec.backend, predict, compared, kind, task)
     agreed = check.run(expected, _batches(scenario, pipeline.max_batch, query))
     _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
     settings = _settings(spec, workload, directory)
@@ -337,10 +340,15 @@ def _length(
     }
 
 
-def _described(output: Array) -> Tensor:
-    """Return name, type and shape of an output for a batch."""
-    kind = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}.get(str(output.dtype))
-    return Tensor("", kind or str(output.dtype), output.shape)
+def _described(outputs: Sequence[Array], model: Path) -> list[Tensor]:
+    """Return name, type and shape of outputs for a batch; names if the model's file has them."""
+    named = read_facts(model).outputs
+    names = [one.name for one in named] if len(named) == len(outputs) else [""] * len(outputs)
+    kinds = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}
+    return [
+        Tensor(name, kinds.get(str(one.dtype), str(one.dtype)), one.shape)
+        for name, one in zip(names, outputs, strict=True)
+    ]
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:

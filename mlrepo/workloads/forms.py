@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Dataset
@@ -72,6 +72,11 @@ def _shape(dataset: Dataset) -> tuple[int, ...]:
     """Return the shape of samples that are one tensor; () for others."""
     tensors = tensors_of(dataset)
     return tensors[0].shape if len(tensors) == 1 else ()
+
+
+def images_of(dataset: Any) -> Any:
+    """Return the data set of images that one in another layout is made from."""
+    return dataset.images if isinstance(dataset, ChannelsLast) else dataset
 
 
 def in_form(dataset: Dataset, layout: str, size: Sequence[int]) -> Dataset:

@@ -298,6 +298,43 @@ def verify(
     return first.fingerprint
 
 
+def decoded(data: bytes) -> npt.NDArray[np.uint8]:
+    """Return the pixels of an image file as OpenCV decodes them, uint8 BGR [height, width, 3].
+
+    Raises
+    ------
+    UndecodableError
+        It cannot be decoded completely.
+    """
+    cv2 = opencv()
+    encoded = np.frombuffer(data, np.uint8)
+    image: npt.NDArray[np.uint8] | None = (
+        cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
+    )
+    # OpenCV silently fills what is missing of a JPEG with grey.
+    cut_off = data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
+    if image is None or cut_off:
+        raise UndecodableError("it cannot be decoded completely")
+    return image
+
+
+def opencv() -> Any:
+    """Return the module cv2; raise :class:`UserError` if it is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise not_installed("opencv-python-headless", error) from error
+    return cv2
+
+
+def not_installed(package: str, error: ImportError) -> UserError:
+    """Return that preparing images needs a package."""
+    return UserError(
+        f"Preparing images needs the package {package}: {error}.",
+        hint="`mlrepo bench prereq --dataset NAME` installs what a data set needs.",
+    )
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first of many names for a message."""
     return "; ".join(names[:_SHOWN]) + ("; …" if len(names) > _SHOWN else "")

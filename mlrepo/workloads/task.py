@@ -46,7 +46,8 @@ class Task(Protocol):
     A class may also have: ``collate(samples)``, which makes a batch of tensors by name from a
     sequence of Python objects; ``preflight(dataset)``, which raises a UserError if the data set
     cannot be judged; ``unreadable(outputs, indices)``, ``unjudged(outputs)`` and ``agrees(one,
-    other)`` (see :func:`why_unreadable`, :func:`why_unjudged` and :func:`agree`).
+    other)`` (see :func:`why_unreadable`, :func:`why_unjudged` and :func:`agree`);
+    ``of_run(dataset, outputs)`` (see :func:`task_of_run`).
     """
 
     @property
@@ -80,6 +81,18 @@ class Task(Protocol):
 
         Shapes have the batch first; None is an open size, () an unknown shape.
         """
+
+
+def task_of_run(task: Task, dataset: Dataset, outputs: Sequence[Tensor]) -> Task:
+    """Return the task for one run: how answers are read may depend on the model and the data set.
+
+    The task says it in ``of_run(dataset, outputs)``, which returns a Task; ``outputs`` are those of
+    the loaded model for one sample, with their names if its file has them. It raises a UserError if
+    the model does not fit the data set. A task without it is the same in every run.
+    """
+    of_run = getattr(task, "of_run", None)
+    found: Task = of_run(dataset, outputs) if of_run else task
+    return found
 
 
 def why_unjudged(task: Task, outputs: Sequence[Tensor]) -> str:

@@ -1,7 +1,7 @@
 """The ways in which samples become a model's input, and which one a model needs.
 
-Each data set has its own; those of ImageNet are named here, without numpy. What they do is in
-:mod:`mlrepo.workloads.imagenet.preprocess`.
+Each data set has its own; those of images are named here, without numpy. What they do is in
+:mod:`mlrepo.workloads.imagenet.preprocess` and :mod:`mlrepo.workloads.detection.images`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from mlrepo.workloads.registered import dataset_of
 
 # The layouts of mlrepo.workloads.forms, as they are typed.
 LAYOUTS = ("nchw", "nhwc")
-WAY_NAMES = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
+DETECTION_WAYS = ("letterbox", "stretch")
+IMAGENET_WAYS = ("vgg", "mobilenet", "pytorch", "efficientnet-lite")
 # Endings of PyTorch's files, and the ways of models that come from TensorFlow.
 _TENSORFLOW_WAYS = ("vgg", "mobilenet")
 _TORCH_WAY = "pytorch"

@@ -19,7 +19,7 @@ from mlrepo.workloads.imagenet.labels import FULL_SET
 from mlrepo.workloads.imagenet.prepared import ImageNetStore, PreparedImages
 from mlrepo.workloads.imagenet.preprocess import WAYS, prepared_name
 from mlrepo.workloads.tensors import tensors_of
-from mlrepo.workloads.ways import WAY_NAMES
+from mlrepo.workloads.ways import IMAGENET_WAYS
 from mlrepo.workloads.weights.graph import Tensor
 from tests.photos import KINDS, write_photos
 
@@ -333,7 +333,7 @@ def test_another_size_is_prepared_with_the_same_ratio(tmp_path: Path, way: str, 
 
 def test_the_names_of_ways_are_those_that_there_are() -> None:
     """The command line knows them without numpy."""
-    assert tuple(WAYS) == WAY_NAMES
+    assert tuple(WAYS) == IMAGENET_WAYS
 
 
 def test_channels_last_are_the_same_numbers() -> None:

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlrepo.errors import UserError
-from mlrepo.workloads.pixels import UndecodableError
+from mlrepo.workloads.pixels import UndecodableError, decoded, not_installed, opencv
 
 SIZE = 224
 # Crop as a percentage of the short side (resize_with_aspectratio of the reference).
@@ -89,11 +88,8 @@ def _crop_mobilenet(data: bytes, size: int) -> Pixels:
 
 
 def _crop_cv2(data: bytes, size: int, interpolation: str) -> Pixels:
-    cv2 = _cv2()
-    encoded = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
-    if image is None or _is_cut_off(data):
-        raise UndecodableError("it cannot be decoded completely")
+    cv2 = opencv()
+    image = decoded(data)
     height, width = image.shape[:2]
     short = short_side(size)
     if height > width:
@@ -117,7 +113,7 @@ def _resize_corner(image: Any, new: tuple[int, int], right: int, bottom: int, ho
     height, width = image.shape[:2]
     x, y = new[0] / width, new[1] / height
     part = image[: math.ceil((bottom + 2) / y) + 1, : math.ceil((right + 2) / x) + 1]
-    return _cv2().resize(part, None, fx=x, fy=y, interpolation=how)
+    return opencv().resize(part, None, fx=x, fy=y, interpolation=how)
 
 
 def _crop_pytorch(data: bytes, size: int) -> Pixels:
@@ -135,7 +131,7 @@ def _crop_pil(data: bytes, size: int, filter_name: str) -> Pixels:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        raise _missing("pillow", error) from error
+        raise not_installed("pillow", error) from error
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.mode.startswith(_WIDE_MODES):  # values over 255 would become white
@@ -196,23 +192,3 @@ WAYS = {
         "efficientnet-lite", _crop_efficientnet_lite, _scale_efficientnet_lite
     ),
 }
-
-
-def _is_cut_off(data: bytes) -> bool:
-    """Return whether a JPEG lacks its end: OpenCV silently fills the missing part with grey."""
-    return data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]
-
-
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise _missing("opencv-python-headless", error) from error
-    return cv2
-
-
-def _missing(package: str, error: ImportError) -> UserError:
-    return UserError(
-        f"Preparing ImageNet needs the package {package}: {error}.",
-        hint="`mlrepo bench prereq --dataset imagenet2012` installs it.",
-    )

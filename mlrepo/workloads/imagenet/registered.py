@@ -21,7 +21,7 @@ from mlrepo.workloads.registered import (
     Registered,
     RegisteredDataset,
 )
-from mlrepo.workloads.ways import WAY_NAMES
+from mlrepo.workloads.ways import IMAGENET_WAYS
 
 LABELS = "labels"
 
@@ -43,7 +43,7 @@ class ImageNet(RegisteredDataset):
             optional=True,
         ),
     )
-    ways: tuple[str, ...] = WAY_NAMES
+    ways: tuple[str, ...] = IMAGENET_WAYS
     sizes: range = range(16, 2049)
     size: int = SIZE
 

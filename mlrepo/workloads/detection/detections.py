@@ -1,0 +1,119 @@
+"""Detected objects of a batch, and the removal of those that overlap a better one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+# Boxes compared with each other at once: a matrix of this size fits the processor's cache.
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a decoder found in a batch of n samples.
+
+    Attributes
+    ----------
+    rows:
+        int [k], ascending: the row in the batch of each detection.
+    boxes:
+        float32 [k, 4]: xmin, ymin, xmax, ymax in pixels of the model's input.
+    scores:
+        float32 [k], within a row from the best to the worst.
+    labels:
+        int64 [k], numbered as the model does.
+    """
+
+    rows: npt.NDArray[np.intp]
+    boxes: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+
+def joined(parts: list[Detections]) -> Detections:
+    """Return the detections of several rows in one; the parts are in the order of their rows."""
+    if not parts:
+        empty = np.empty(0, np.float32)
+        nothing = np.empty(0, np.int64)
+        return Detections(nothing.astype(np.intp), empty.reshape(0, 4), empty, nothing)
+    return Detections(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+    )
+
+
+def without_overlaps(found: Detections, most_iou: float, most: int) -> Detections:
+    """Return the detections of each row that overlap no better one of the same class.
+
+    This is greedy non-maximum suppression by class: from the best score down, a box stays if its
+    IoU (intersection over union) with each box of its class that stayed is at most ``most_iou``.
+    Of equal scores the first comes first. At most ``most`` detections of a row stay.
+    """
+    ends = np.searchsorted(found.rows, np.unique(found.rows), side="right")
+    parts = []
+    begin = 0
+    for end in ends:
+        scores, boxes, labels = (
+            found.scores[begin:end],
+            found.boxes[begin:end],
+            found.labels[begin:end],
+        )
+        kept = kept_boxes(boxes, scores, labels, most_iou, most)
+        row = found.rows[begin : begin + 1].repeat(len(kept))
+        parts.append(Detections(row, boxes[kept], scores[kept], labels[kept]))
+        begin = end
+    return joined(parts)
+
+
+def kept_boxes(
+    boxes: Array, scores: Array, labels: Array, most_iou: float, most: int
+) -> npt.NDArray[np.intp]:
+    """Return the indices of the boxes of one image that stay, the best score first.
+
+    The boxes are taken in blocks from the best score down. Within a block, which boxes stay is the
+    fixed point of "no better box that stays hides it": whether a box stays depends on better ones
+    alone, so each round settles at least one more, and a few settle all.
+    """
+    order = np.argsort(-scores, kind="stable")
+    sides = np.ascontiguousarray(boxes.T)
+    kept = order[:0]
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        if len(kept):
+            hidden = _overlapping(sides, labels, kept, block, most_iou).any(axis=0)
+            block = block[~hidden]
+        hides = np.triu(_overlapping(sides, labels, block, block, most_iou), 1)
+        stays = np.ones(len(block), bool)
+        while True:
+            settled: npt.NDArray[np.bool_] = ~np.logical_or.reduce(hides[stays], axis=0)
+            if np.array_equal(settled, stays):
+                break
+            stays = settled
+        kept = np.concatenate([kept, block[stays]])
+        if len(kept) >= most:
+            break
+    return kept[:most]
+
+
+def _overlapping(sides: Array, labels: Array, one: Array, other: Array, most_iou: float) -> Array:
+    """Return for each pair of boxes, [len(one), len(other)], whether one may hide the other."""
+    left, top, right, bottom = sides[:, one][..., None]
+    x0, y0, x1, y1 = sides[:, other][:, None]
+    width = np.minimum(right, x1)
+    width -= np.maximum(left, x0)
+    shared = np.minimum(bottom, y1)
+    shared -= np.maximum(top, y0)
+    shared *= width.clip(min=0, out=width)
+    union = (right - left) * (bottom - top) + (x1 - x0) * (y1 - y0) - shared
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shared /= union
+    found: Array = shared > most_iou
+    found &= labels[one][:, None] == labels[other]
+    return found
