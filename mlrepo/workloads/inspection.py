@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -10,6 +11,7 @@ from mlrepo.errors import UserError
 from mlrepo.model_kinds import ONNX, kind_of
 from mlrepo.workloads import Workload
 from mlrepo.workloads.forms import LAYOUTS, NCHW, NHWC, form_of
+from mlrepo.workloads.tensors import FLOAT32, SampleTensor, matched
 from mlrepo.workloads.weights import WeightFacts, read_facts
 from mlrepo.workloads.weights.graph import Tensor
 
@@ -54,13 +56,25 @@ def inspect_model(file: Path, workload: Workload, layout: str = "") -> Inspected
     asked = layout.upper()
     if asked and asked not in LAYOUTS:
         raise UserError(f"There is no layout {layout!r}.", hint=f"Use: {', '.join(LAYOUTS)}.")
-    found = asked
+    found = asked or NCHW
     if given or kind == ONNX:
-        found = _layout(file, given, asked, workload.shape_of_samples())
+        tensors = workload.known_tensors()
+        if _are_images(tensors):
+            found = _layout(file, given, asked, tensors[0].shape) or NCHW
+        elif tensors:
+            _refuse_other_inputs(file, given, tensors)
+            found = ""
+        else:  # objects, or data that are not here: the run checks the inputs
+            found = asked
     if made or kind == ONNX:
         _refuse_misfit(file, made, workload)
     names = tuple(one.name for one in given), tuple(one.name for one in made)
-    return Inspected(*names, found or NCHW, facts)
+    return Inspected(*names, found, facts)
+
+
+def _are_images(tensors: Sequence[SampleTensor]) -> bool:
+    """Return whether samples are one float32 tensor, which can have a layout."""
+    return len(tensors) == 1 and tensors[0].dtype == FLOAT32
 
 
 def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -87,6 +101,35 @@ def _opened(file: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         for values in (session.get_inputs(), session.get_outputs())
     )
     return given, made
+
+
+def _refuse_other_inputs(
+    file: Path, given: Sequence[Tensor], tensors: Sequence[SampleTensor]
+) -> None:
+    """Raise :class:`UserError` if the inputs do not take the samples' tensors."""
+    found = matched(tensors, [one.name for one in given])
+    wrong = [
+        f"{one.name} {one.type}"
+        for one, tensor in zip(given, found or (), strict=False)
+        if _is_float(one.type) != tensor.dtype.startswith("float")
+        or (one.shape and len(one.shape) != len(tensor.shape) + 1)
+        or any(a not in (None, b) for a, b in zip(one.shape[1:], tensor.shape, strict=False))
+    ]
+    if found is not None and not wrong:
+        return
+    names = "; ".join(
+        f"{one.name} (also {', '.join(one.aliases)})" if one.aliases else one.name
+        for one in tensors
+    )
+    raise UserError(
+        f"{file} takes {', '.join(_text(one) for one in given) or 'nothing'}; the benchmark gives "
+        f"{'; '.join(map(str, tensors))}.",
+        hint=f"Export the model with inputs of these types and shapes, named {names}.",
+    )
+
+
+def _is_float(name: str) -> bool:
+    return name.startswith(("f", "bf", "double"))
 
 
 def _layout(file: Path, given: tuple[Tensor, ...], asked: str, samples: tuple[int, ...]) -> str:

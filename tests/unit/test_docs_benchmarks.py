@@ -85,6 +85,49 @@ def test_the_data_of_the_whole_benchmark_are_checked(answers: tuple[Workload, Pa
             data.add(home, home, {})
 
 
+@pytest.mark.parametrize(
+    ("names", "kind", "length", "words"),
+    [
+        (("ids", "mask"), TensorProto.INT64, 16, ()),
+        (("attention_mask", "input_ids"), TensorProto.INT32, "tokens", ()),
+        (("ids", "segments"), TensorProto.INT64, 16, ("segments int64 ['n', 16]", "mask: int64")),
+        (("ids",), TensorProto.FLOAT, 16, ("ids fp32", "ids: int64 [batch, 16]")),
+        (("ids", "mask"), TensorProto.INT64, 8, ("ids int64 ['n', 8]", "ids: int64 [batch, 16]")),
+    ],
+)
+def test_a_model_for_the_whole_benchmark_is_checked_when_it_is_added(
+    answers: tuple[Workload, Path],
+    names: tuple[str, ...],
+    kind: int,
+    length: int | str,
+    words: tuple[str, ...],
+) -> None:
+    """By names or aliases of the tensors, types and sizes; both sides are named."""
+    workload, home = answers
+    shape: list[str | int | None] = ["n", length]
+    nodes = [
+        helper.make_node("Cast", [names[0]], [out], to=TensorProto.FLOAT)
+        for out in ("begin", "end")
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, shape) for name in names],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 16]) for n in ("begin", "end")],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save_model(
+        helper.make_model(graph, opset_imports=[opset], ir_version=8), home / "theirs.onnx"
+    )
+    if not words:
+        assert inspect_model(home / "theirs.onnx", workload).layout == ""
+        return
+    with pytest.raises(UserError) as caught:
+        inspect_model(home / "theirs.onnx", workload)
+    assert all(word in caught.value.message for word in words), caught.value.message
+    assert "also input_ids" in caught.value.hint
+
+
 def _model(directory: Path, shape: tuple[int, ...]) -> Path:
     size = int(np.prod(shape))
     graph = helper.make_graph(
