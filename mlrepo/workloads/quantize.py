@@ -11,7 +11,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from mlrepo.distributions import installed_version
 from mlrepo.errors import UserError
 from mlrepo.model_kinds import ONNX
 from mlrepo.workloads.catalog import CALIBRATION_DOCUMENT, INT8, ReferenceModel
+from mlrepo.workloads.tensors import matched, tensors_of
 
 if TYPE_CHECKING:
     from mlrepo.workloads import Dataset
@@ -110,23 +111,25 @@ def _quantize(
             tried = f"onnx cannot convert {source.name} from opset {opset} to {_OPSET}"
             model = onnx.version_converter.convert_version(model, _OPSET)
         weights = {weight.name for weight in model.graph.initializer}
-        given = next(value for value in model.graph.input if value.name not in weights)
-        batch = _batch_of(given)
+        given = [value for value in model.graph.input if value.name not in weights]
+        feeds = _feeds([value.name for value in given], calibration.dataset, source)
+        batch = _batch_of(given[0])
         tried = f"ONNX Runtime cannot prepare {source.name} for quantizing"
         quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
         tried = f"ONNX Runtime cannot quantize {source.name}"
-        hint = f"Its input is {given.name} {_sizes(given)}; use another --method."
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress for each image
+        inputs = ", ".join(f"{value.name} {_sizes(value)}" for value in given)
+        hint = f"Its input is {inputs}; use another --method."
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress for each sample
             quantize_static(
                 str(prepared),
                 str(target),
-                _reader(given.name, batch, calibration, on_progress),
+                _reader(feeds, batch, calibration, on_progress),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod[method],
-                # One image at a time: the activations of all would not fit into memory.
+                # One sample at a time: the activations of all would not fit into memory.
                 extra_options={"CalibStridedMinMax": 1},
             )
     except UserError:
@@ -157,7 +160,29 @@ def _unprepared(record: logging.LogRecord) -> bool:
     return "pre-process" not in record.getMessage()
 
 
-def _reader(name: str, batch: int, calibration: Calibration, on_progress: OnProgress) -> Any:
+def _feeds(names: Sequence[str], dataset: Dataset, model: Path) -> dict[str, str]:
+    """Return the name of the data set's tensor for each input of a model.
+
+    Raises
+    ------
+    UserError
+        An input has no tensor, or the samples are objects of any size.
+    """
+    tensors = tensors_of(dataset)
+    found = matched(tensors, names)
+    if found is None:
+        have = "; ".join(map(str, tensors)) or "Python objects"
+        raise UserError(
+            f"{model.name} takes {', '.join(names)}, and the samples for the calibration are "
+            f"{have}.",
+            hint="Quantize the model elsewhere, and register it with `mlrepo model add`.",
+        )
+    return {name: tensor.name for name, tensor in zip(names, found, strict=True)}
+
+
+def _reader(
+    feeds: Mapping[str, str], batch: int, calibration: Calibration, on_progress: OnProgress
+) -> Any:
     """Return a reader of the samples in batches; the first samples fill up the last batch."""
     from onnxruntime.quantization import CalibrationDataReader
 
@@ -181,7 +206,10 @@ def _reader(name: str, batch: int, calibration: Calibration, on_progress: OnProg
             total = len(calibration.indices)
             on_progress(min(rows.stop, total), total)
             indices = [calibration.indices[row % total] for row in rows]
-            return {name: calibration.dataset.load(indices)}
+            samples = calibration.dataset.load(indices)
+            if not isinstance(samples, Mapping):
+                return dict.fromkeys(feeds, samples)
+            return {name: samples[tensor] for name, tensor in feeds.items()}
 
     return Reader()
 
@@ -196,7 +224,7 @@ def _about(
     done = (
         f"int8 by post-training static quantization: ONNX Runtime "
         f"{_onnxruntime()}, QDQ, weights per channel, ranges by {method} from "
-        f"{len(calibration.indices)} images ({calibration.source})"
+        f"{len(calibration.indices)} samples ({calibration.source})"
     )
     before = "" if base.weight_transformations == "no" else f"{base.weight_transformations}; "
     return replace(
@@ -222,7 +250,7 @@ def _document(
 
 - Model: {base.about.name}, starting weights {base.about.starting_weights_filename}.
   SHA-256 `{base.sha256}`.
-- Calibration data: {len(calibration.indices)} images of {data["name"]}, prepared as for
+- Calibration data: {len(calibration.indices)} samples of {data["name"]}, prepared as for
   inference{f" ({about.preprocessing})" if about.preprocessing else ""}: {calibration.source}.
   SHA-256 of the names `{calibration.sha256}`.
 - Tool: ONNX Runtime {_onnxruntime()}, `quantize_static` after `quant_pre_process`

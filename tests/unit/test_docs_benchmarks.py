@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import AccuracyEntry, Metric
 from mlrepo.workloads import Workload
+from mlrepo.workloads.digits import DIGITS
 from mlrepo.workloads.inspection import inspect_model
+from mlrepo.workloads.model_store import ModelStore
+from mlrepo.workloads.quantize import Calibration, quantize
 from tests.pages import shown_module
 
 
@@ -126,6 +130,45 @@ def test_a_model_for_the_whole_benchmark_is_checked_when_it_is_added(
         inspect_model(home / "theirs.onnx", workload)
     assert all(word in caught.value.message for word in words), caught.value.message
     assert "also input_ids" in caught.value.hint
+
+
+@pytest.mark.long
+def test_a_model_of_several_inputs_is_quantized(answers: tuple[Workload, Path]) -> None:
+    """Each input gets the tensor of its name; samples without one are refused."""
+    workload, home = answers
+    assert workload.dataset is not None
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Cast", [name], [f"{name}_f"], to=TensorProto.FLOAT)
+        for name in ("attention_mask", "ids")
+    ]
+    nodes += [
+        helper.make_node("MatMul", ["ids_f", "w"], ["begin"]),
+        helper.make_node("MatMul", ["attention_mask_f", "w"], ["end"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["n", 16])
+            for name in ("attention_mask", "ids")
+        ],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", 16]) for n in ("begin", "end")],
+        [numpy_helper.from_array(rng.standard_normal((16, 16)).astype(np.float32), "w")],
+    )
+    opset = helper.make_opsetid("", 17)
+    path = home / "fp32.onnx"
+    onnx.save_model(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    data = workload.open(str(workload.dataset.find(home, None)))  # type: ignore[arg-type]
+    store = ModelStore(home)
+    about = replace(workload.models[0], variant="fp32", seed=None, weight_data_types="fp32")
+    base = store.register(about, path, {})
+    done = quantize(store, base, "int8", "minmax", Calibration(data, [0, 1, 2], "all", "0" * 64))
+    assert "3 samples (all)" in done.about.weight_transformations
+    assert "int8" in done.about.weight_data_types
+    with pytest.raises(UserError, match="takes attention_mask, ids, and the samples"):
+        calibration = Calibration(DIGITS.open(""), [0], "digits", "0" * 64)
+        quantize(store, base, "wrong", "minmax", calibration)
 
 
 def _model(directory: Path, shape: tuple[int, ...]) -> Path:

@@ -87,7 +87,7 @@ def test_how_it_was_made_is_recorded(home: Path) -> None:
     file = stored.model_file()
     assert (file.weight_data_types, file.precision) == ("int8", "int8")
     assert file.starting_weights_filename == _base(home).about.starting_weights_filename
-    for word in ("post-training", "per channel", "minmax", "3 images", "(list)"):
+    for word in ("post-training", "per channel", "minmax", "3 samples", "(list)"):
         assert word in file.weight_transformations
     document = stored.path.with_name(CALIBRATION_DOCUMENT).read_text()
     names = "".join(f"ILSVRC2012_val_{n:08}.JPEG\n" for n in (2, 4, 5))
@@ -163,6 +163,8 @@ def test_a_failure_names_what_was_tried(home: Path, tmp_path: Path) -> None:
 
 class _Small:
     """Images of another size than the model's."""
+
+    sample_shape = (3, 224, 224)
 
     def load(self, indices: list[int]) -> np.ndarray:
         return np.zeros((len(indices), 3, 8, 8), np.float32)
