@@ -285,4 +285,4 @@ def _filled(here: str, places: Mapping[str, str] | None) -> str:
     def optional(match: re.Match[str]) -> str:
         return fill(match[1]) if set(_PLACE.findall(match[1])) <= known.keys() else ""
 
-    return " ".join(fill(re.sub(r"\[([^]]*)\]", optional, here)).split())
+    return " ".join(fill(re.sub(r"\[([^][]*)\]", optional, here)).split())

@@ -113,8 +113,11 @@ def can_be_one(written: str, detected: str) -> bool:
     ours, theirs = _Name.of(written), _Name.of(detected)
     if theirs.words & _HIDDEN:
         return True
-    for kind in ("architectures", "makers", "lines"):
-        own, found = getattr(ours, kind), getattr(theirs, kind)
+    for own, found in (
+        (ours.architectures, theirs.architectures),
+        (ours.makers, theirs.makers),
+        (ours.lines, theirs.lines),
+    ):
         if own and found and not own & found:
             return False
     if ours.is_design != theirs.is_design:

@@ -99,12 +99,12 @@ def test_an_absent_system_lists_those_that_exist(tmp_path: Path) -> None:
     """The message names the file, the known systems and the next command."""
     with pytest.raises(UserError, match="no system 'laptop'") as caught:
         read_description(tmp_path, "laptop")
-    assert "Known systems: none" in caught.value.hint
+    assert "No system is described yet" in caught.value.hint
     (tmp_path / "box").mkdir()
     (tmp_path / "box" / "system.json").write_text("{}")
     with pytest.raises(UserError) as caught:
         read_description(tmp_path, "laptop")
-    assert "Known systems: box. `mlrepo system add laptop`" in caught.value.hint
+    assert "There are: box. `mlrepo system add laptop`" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["..", "", "a/b", ".git", "-x", "con"])

@@ -17,12 +17,9 @@ _FREE = ("dict", "Mapping", "MutableMapping")
 # What vulture finds unused, by the reason why it stays.
 _USED = {
     "click, by the decorator above": {
-        "path_",
-        "detect_",
-        "import_",
-        "format_commands",
-        "command_class",
+        *("path_", "detect_", "import_", "format_commands", "command_class"),
     },
+    "click, which asks a parameter for it": {"value_is_missing", "_custom_shell_complete"},
     "backends' and models' plug-ins, by their entry points": {"NullBackend", "OpenVinoBackend"},
     "the runtime that the attribute belongs to": {
         *("intra_op_num_threads", "inter_op_num_threads", "execution_mode", "log_severity_level"),
