@@ -31,7 +31,7 @@ lint: $(VENV)/tested
 
 # Proofs that take minutes: 800 concurrent records beside gc, 50 kills.
 prove: $(VENV)/tested
-	$(BIN)/python -m pytest -m slow --override-ini 'addopts=-q --strict-markers'
+	$(BIN)/python -m pytest -m slow --override-ini 'addopts=-q --strict-markers' --override-ini timeout=0
 
 # 20,000 broken submissions: no traceback.
 fuzz: $(VENV)/tested
