@@ -13,11 +13,16 @@ def meant(name: str, known: Iterable[str]) -> str:
     Case is ignored: ``Gateoverflow`` is close to ``GATEOverflow``.
     """
     names = sorted(set(known))
-    found = nearest(name, names)
-    if found:
-        return f"Did you mean {' or '.join(found)}?"
+    if suggestion := suggested(name, names):
+        return suggestion
     more = f" … ({len(names)} in all)" if len(names) > _MOST else ""
     return f"There are: {', '.join(names[:_MOST])}{more}." if names else ""
+
+
+def suggested(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the names nearest to ``name``; '' if none is like it."""
+    found = nearest(name, known)
+    return f"Did you mean {' or '.join(found)}?" if found else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

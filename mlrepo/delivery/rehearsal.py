@@ -31,7 +31,7 @@ def rehearsal_directory(repository: ResultsRepository, keep: Path | None) -> Ite
         ``keep`` is not empty, or cannot be created.
     """
     if keep is not None:
-        yield _made(keep).absolute()
+        yield _made(keep).resolve()
         return
     root = repository.store / "rehearsal"
     root.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ def export(
         damaged, or the disk is full or not writable.
     """
     _refuse_occupied(directory)
-    directory = directory.absolute()
+    directory = directory.parent.resolve() / directory.name
     try:
         made = tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent)
     except OSError as error:
@@ -153,7 +153,7 @@ def _refuse_occupied(directory: Path) -> None:
         )
     if not directory.absolute().parent.is_dir():
         raise UserError(
-            f"{directory} cannot be made: {directory.absolute().parent} does not exist.",
+            f"{directory} cannot be made: {directory.parent.resolve()} does not exist.",
             hint="Name a directory in an existing one.",
         )
 

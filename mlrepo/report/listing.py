@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
-from mlrepo.nearest import meant
+from mlrepo.nearest import suggested
 from mlrepo.record import Metric, timestamp
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_records
@@ -165,7 +165,7 @@ def column(name: str) -> ListColumn:
     name = _ALSO_CALLED.get(name.lower(), name.lower())
     if name not in COLUMNS:
         raise UserError(
-            f"There is no column {name!r}. {meant(name, COLUMNS)}",
+            f"There is no column {name!r}. {suggested(name, COLUMNS)}".rstrip(),
             hint=f"The columns are {', '.join(COLUMNS)}, and {METRIC_PREFIX}NAME for a metric "
             "that `mlrepo show` lists.",
         )

@@ -56,7 +56,7 @@ def clone(url: str, directory: Path) -> Cloned:
     UserError
         The directory is not empty.
     """
-    directory = directory.absolute()
+    directory = directory.resolve()
     if directory.exists() and any(directory.iterdir()):
         raise UserError(f"{directory} exists and is not empty.", hint="Name another directory.")
     existed = directory.exists()

@@ -36,7 +36,7 @@ def scaffold(
     UserError
         It is one already, or holds something and is not to be adopted, or Git lacks an identity.
     """
-    directory = directory.absolute()
+    directory = directory.resolve()
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} is not a directory.", hint="Choose another name.")
     refuse_results_repository(directory)
@@ -51,7 +51,7 @@ def refuse_results_repository(directory: Path) -> None:
     """Raise :class:`UserError` when ``directory`` is a results repository already."""
     if (directory / FILE_NAME).exists():
         raise UserError(
-            f"{directory.absolute()} is a results repository already.",
+            f"{directory.resolve()} is a results repository already.",
             hint="`mlrepo config list` shows its settings, `mlrepo doctor` checks it.",
         )
 

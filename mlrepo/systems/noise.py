@@ -188,13 +188,17 @@ class NoiseMeter:
 
 def disturbances(report: NoiseReading) -> list[str]:
     """Return one sentence per thing that was beyond :data:`LIMITS`."""
-    found = [f"another benchmark of mlrepo ran: {name}" for name in report["benchmarks"]]
+    found = []
+    if names := report["benchmarks"]:
+        what = "another benchmark" if len(names) == 1 else f"{len(names)} other benchmarks"
+        found.append(f"{what} of mlrepo ran: {', '.join(names)}")
     cpus = machine_cpus()
     if report["others_cpus"] > LIMITS["others"] * cpus:
         found.append(f"other processes used {report['others_cpus']:.2f} of {cpus} CPUs")
-    for other in report["others"]:
-        if other["cpus"] > LIMITS["process"]:
-            found.append(f"the process {other['name']} used {other['cpus']:.2f} of a CPU")
+    busy = [other for other in report["others"] if other["cpus"] > LIMITS["process"]]
+    if busy:
+        used = (f"{other['name']} used {other['cpus']:.2f} of a CPU" for other in busy)
+        found.append(f"the process{'es' if len(busy) > 1 else ''} {', '.join(used)}")
     if report["unseen_cpus"] > LIMITS["unseen"] * cpus:
         found.append(
             f"{report['unseen_cpus']:.2f} of {cpus} CPUs were used by no process here: by another "

@@ -175,7 +175,7 @@ def _feeds(names: Sequence[str], dataset: Dataset, model: Path) -> dict[str, str
         raise UserError(
             f"{model.name} takes {', '.join(names)}, and the samples for the calibration are "
             f"{have}.",
-            hint="Quantize the model elsewhere, and register it with `mlrepo model add`.",
+            hint="Quantize the model elsewhere, and register it with `mlrepo model add NAME FILE`.",
         )
     return {name: tensor.name for name, tensor in zip(names, found, strict=True)}
 

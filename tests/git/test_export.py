@@ -177,6 +177,8 @@ def test_git_ignores_what_is_written_into_the_working_tree(
     monkeypatch.chdir(root)
     assert main(["export"]) == 0
     assert "Git ignores" in capsys.readouterr().out
+    assert main(["export", "../out"]) == 0
+    assert f" to {root.parent / 'out'}\n" in capsys.readouterr().out
     assert git(root, "status", "--porcelain") == ""
     exclude = recorder.repository.common_dir / "info" / "exclude"
     before = exclude.read_text()

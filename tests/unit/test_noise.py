@@ -125,6 +125,8 @@ def test_throttling_and_stolen_time_during_a_run_are_told(tmp_path: Path) -> Non
         ({"throttle_events": 1}, 1),
         ({"throttle_events": None}, 0),
         ({"benchmarks": ["process 7 of alice"]}, 1),
+        ({"benchmarks": ["process 7 of alice", "process 8 of bob"]}, 1),
+        ({"others": [{"name": "x", "cpus": 0.9}, {"name": "y", "cpus": 0.8}]}, 1),
     ],
     ids=str,
 )

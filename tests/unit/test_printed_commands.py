@@ -64,7 +64,7 @@ def _problem(line: str) -> str:
     if isinstance(command, click.Group):
         return ""
     try:
-        command.make_context(line, words)
+        command.make_context(line, list(words))
     except (click.NoSuchOption, UserError) as error:
         return error.message
     except click.BadParameter as error:

@@ -38,7 +38,13 @@ _MOST_TOLD = 12
 @click.command("replay", cls=BenchCommand)
 @request_options(ReplayPlan)
 @trust_option
-@click.option("--check", is_flag=True, help="Tell what differs on this machine, and run nothing.")
+@click.option(
+    "--check",
+    "--dry-run",
+    "check",
+    is_flag=True,
+    help="Say what differs on this machine, and run nothing.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print record and comparison as JSON.")
 @click.pass_context
 def command(

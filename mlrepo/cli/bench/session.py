@@ -151,10 +151,11 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
         bench.check(request)
     bench.described.facts(bench.request.run.device)
     report_loadgen(bench)
-    for name in other_benchmarks():
+    if names := other_benchmarks():
+        what = "Another benchmark" if len(names) == 1 else f"{len(names)} other benchmarks"
         click.echo(
-            f"Another benchmark of mlrepo runs on this machine ({name}): both will be slower, and "
-            "the record will say so. With --require-quiet a run refuses to start.",
+            f"{what} of mlrepo on this machine ({', '.join(names)}): all will be slower, and the "
+            "record will say so. With --require-quiet a run refuses to start.",
             err=True,
         )
     done, failed = recover(bench.repository, bench.redactor)

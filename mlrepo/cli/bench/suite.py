@@ -47,7 +47,9 @@ _budget_option = click.option(
 
 @click.command("suite", cls=BenchCommand)
 @request_options(SuitePlan)
-@click.option("--plan", is_flag=True, help="Print what would be run, and run nothing.")
+@click.option(
+    "--plan", "--dry-run", "plan", is_flag=True, help="Print what would be run, and run nothing."
+)
 @_budget_option
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")

@@ -143,7 +143,7 @@ def _copy(source: RawStore, target: RawStore, directory: Path, *, as_json: bool)
 
     done = copy_logs(source, target)
     if as_json:
-        print_json("mlrepo.raw.copy/1", {"directory": str(directory.absolute()), **vars(done)})
+        print_json("mlrepo.raw.copy/1", {"directory": str(directory.resolve()), **vars(done)})
     else:
         click.echo(
             f"copied {_logs(len(done.copied))} ({done.size} bytes) to {target.root}; "

@@ -55,6 +55,8 @@ def command(
     """
     from mlrepo.repository.discovery import find_git_repository
 
+    if ".." in path.parts:
+        path = path.resolve()  # paths of the logs are printed
     if backup and output:
         raise click.UsageError("--backup and --output exclude each other.")
     if clean and not backup:

@@ -96,6 +96,6 @@ def pycocotools() -> tuple[Any, Any]:
     except ImportError as error:
         raise UserError(
             f"Computing mAP needs the package pycocotools: {error}.",
-            hint="`mlrepo bench prereq --benchmark NAME` installs what a benchmark needs.",
+            hint="`mlrepo bench prereq --model NAME` installs what a benchmark needs.",
         ) from error
     return COCO, COCOeval

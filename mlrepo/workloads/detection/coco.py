@@ -68,7 +68,8 @@ class CocoStore:
             return RegisteredImages(Path(raw["directory"]), annotations_of(raw, str(path)))
         except (UserError, KeyError, TypeError) as error:
             raise UserError(
-                f"{path} is damaged: {error}", hint=f"`mlrepo dataset add {self.name}` writes it."
+                f"{path} is damaged: {error}",
+                hint=f"`mlrepo dataset add {self.name} --path DIR` writes it.",
             ) from error
 
     def require_images(self) -> RegisteredImages:
