@@ -30,11 +30,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks import child
+from mlrepo.backends import SampleRequest
 from tests.endpoint_server import reply, whole
 
 _PEERS = Path(__file__).with_name("endpoint_peers.py")
@@ -81,15 +81,6 @@ def serve(tokens: int) -> None:
 
     _on_core(_SERVER_CORE)
     asyncio.run(main())
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One request."""
-
-    key: int
-    sample: object
-    index: int = 0
 
 
 class ClosedLoop:
@@ -150,7 +141,7 @@ class ClosedLoop:
         os._exit(1)
 
     def _send(self, keys: Sequence[int]) -> None:
-        self._backend.submit([Sample(key, self._sample) for key in keys], self)
+        self._backend.submit([SampleRequest(key, self._sample, 0) for key in keys], self)
 
 
 def ours(url: str, requests: int, in_flight: int, tokens: int) -> None:

@@ -24,7 +24,17 @@ Array: TypeAlias = "npt.NDArray[Any]"
 # What a model computes at once: an array for its only input, or one for each input by name.
 Batch: TypeAlias = "Array | dict[str, Array]"
 
-__all__ = ["Array", "Backend", "BackendOptions", "Batch", "Capabilities", "available_threads"]
+__all__ = [
+    "Answers",
+    "Array",
+    "Backend",
+    "BackendOptions",
+    "Batch",
+    "Capabilities",
+    "SampleRequest",
+    "SubmitBackend",
+    "available_threads",
+]
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,58 @@ class Backend(Protocol):
 
         A backend that declares capabilities also returns ``device``, where the loaded model runs.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """A sample that a :class:`SubmitBackend` has to answer.
+
+    Attributes
+    ----------
+    key:
+        What its answer is given under.
+    sample:
+        What the data set gives: an object; or an array without the batch, or several by name.
+    index:
+        The sample's index in the data set.
+    """
+
+    key: int
+    sample: Any
+    index: int
+
+
+class Answers(Protocol):
+    """Takes the answers to requests, from any thread and in any order."""
+
+    def first_token(self, key: int, output: Any) -> None:
+        """Mark that the first token of an answer is there; ``output`` is what there is of it."""
+
+    def complete(self, keys: Sequence[int], outputs: Sequence[Any]) -> None:
+        """Give the whole outputs for some requests, as the benchmark's task takes them."""
+
+    def fail(self, key: int, error: BaseException) -> None:
+        """End the run: a request cannot be answered."""
+
+
+class SubmitBackend(Protocol):
+    """A backend that takes requests and answers them later.
+
+    It has ``load`` and ``describe`` as :class:`Backend`. ``stall_seconds`` may be the longest time
+    without an answer while requests wait, before the run is ended.
+    """
+
+    def load(self, model: Path, options: BackendOptions) -> None:
+        """Make the model ready; raise :class:`~mlrepo.errors.MlrepoError` when it cannot be."""
+
+    def submit(self, requests: Sequence[SampleRequest], answers: Answers) -> None:
+        """Take requests and return at once; each is answered in ``answers`` later."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return what :meth:`Backend.describe` does."""
+
+    def close(self) -> None:
+        """Cancel what is in flight and stop."""
 
 
 def available_threads() -> int:

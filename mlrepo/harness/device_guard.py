@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlrepo.backends import Backend
+from mlrepo.backends import Backend, SubmitBackend
 from mlrepo.backends.capabilities import said_by
 from mlrepo.backends.devices import Device
 from mlrepo.errors import UserError
 
 
-def described_on(backend: Backend, name: str, device: str) -> Mapping[str, object]:
+def described_on(backend: Backend | SubmitBackend, name: str, device: str) -> Mapping[str, object]:
     """Return the description of a loaded backend called ``name``.
 
     A backend without declared capabilities only runs on the CPU, and its device is not checked;

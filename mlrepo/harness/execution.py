@@ -6,36 +6,32 @@ LoadGen reads its embedded mlperf.conf once per process, so each run has its own
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlperf_loadgen as lg
 
-from mlrepo.backends import Array, Backend, BackendOptions
+from mlrepo.backends import Backend, BackendOptions, SubmitBackend
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.errors import Unusable, UserError
-from mlrepo.harness import agreement, query_list, warmup
+from mlrepo.harness import query_list, warmup
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.feed import Feed, outputs_of, plan_feed, rows_of
 from mlrepo.harness.loadgen import installed_release, read_settings
 from mlrepo.harness.model_guard import ModelGuard
-from mlrepo.harness.reference import ReferenceRequest
-from mlrepo.harness.samples import SampleSource, source_of
+from mlrepo.harness.predicting import PredictingSystem
+from mlrepo.harness.requests import SubmittingSystem, takes_requests
+from mlrepo.harness.samples import source_of
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
-from mlrepo.harness.sut import InlineSut, Pipeline, ServerSut
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
-from mlrepo.scenarios import SCENARIOS, Scenario
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads import Dataset, Workload
-from mlrepo.workloads.described import refuse_outputs
 from mlrepo.workloads.task import task_of_run
 from mlrepo.workloads.tensors import shapes_of
-from mlrepo.workloads.weights import read_facts
-from mlrepo.workloads.weights.graph import Tensor
 
 # The Offline batch of backends that compile for one size: ResNet-50 gains nothing beyond 4.
 _COMPILED_BATCH = 4
@@ -56,7 +52,11 @@ def main() -> None:
 
 
 def execute(
-    spec: RunSpec, workload: Workload, backend: Backend, directory: Path, reporter: Reporter
+    spec: RunSpec,
+    workload: Workload,
+    backend: Backend | SubmitBackend,
+    directory: Path,
+    reporter: Reporter,
 ) -> None:
     """Load, warm up, run LoadGen, report; logs are written to ``directory``.
 
@@ -66,7 +66,9 @@ def execute(
         Something the user can fix: model, data set, settings.
     """
     dataset = workload.open(spec.dataset, spec.layout, spec.size)
-    source = source_of(dataset, workload)
+    preflight = getattr(workload.task, "preflight", None)
+    if preflight is not None:
+        preflight(dataset)
     settings = _settings(spec, workload, directory)
     _refuse_too_many(spec, settings, dataset)
     scenario = SCENARIOS[spec.scenario]
@@ -74,44 +76,41 @@ def execute(
     guard = ModelGuard(spec)
     guard.before_loading()
     loaded = list(range(min(dataset.total, max(64, query))))
-    compared = agreement.spread(loaded)
-    options = _backend_options(spec, query, source, reporter)
-    feed, expected = _load(spec, backend, source, options, compared)
+    system: PredictingSystem | SubmittingSystem
+    if takes_requests(backend, spec.backend, dataset, workload.task):
+        options = _backend_options(spec, query, {}, reporter)
+        marks = settings.use_token_latencies and not scenario.at_once
+        taking: SubmitBackend = cast(SubmitBackend, backend)
+        taking.load(Path(spec.model_file), options)
+        task = task_of_run(workload.task, dataset, ())
+        system = SubmittingSystem(task, taking, dataset, reporter, marks=marks)
+    else:
+        source = source_of(dataset, workload)
+        shapes = {} if source.collate else shapes_of(source.tensors)
+        options = _backend_options(spec, query, shapes, reporter)
+        most = settings.multi_stream_samples_per_query
+        system = PredictingSystem(
+            spec, workload, cast(Backend, backend), source, options, loaded, most, reporter
+        )
     described_on(backend, spec.backend, spec.device)
     guard.after_loading()
-    fixed = feed.static_batch or spec.max_batch
-    buffer = fixed or warmup.LARGEST_BATCH
-    largest = max(buffer, settings.multi_stream_samples_per_query)
-    library = source.library(feed, largest)
-    library.load(loaded)
-    first = library.batch(library.rows(compared[:1]))
-    outputs = _described(outputs_of(backend, first, feed.static_batch), Path(spec.model_file))
-    if spec.mode == ACCURACY:
-        # The parent has checked this by the model's file, but not every file says its outputs.
-        refuse_outputs(Path(spec.model_file).name, workload, outputs)
-    task = task_of_run(workload.task, dataset, outputs)
-    pipeline = Pipeline(library, backend, task, buffer, reporter, feed.static_batch)
+    rehearsed = system.prepare(loaded)
     reporter.event("warming")
-    times = warmup.measure_batches(pipeline, loaded, fixed, query)
+    times = warmup.measure_batches(rehearsed, loaded, system.fixed, query)
     if spec.mode == SPEED:
         seconds = {str(size): took for size, took in times.items()}
         reporter.event("measured", batch_seconds=seconds, total=dataset.total)
         return
     bound = settings.server_target_latency_ns / 1e9 if scenario.bounded else None
-    pipeline.max_batch = warmup.choose_batch(times, fixed, bound)
+    rehearsed.max_batch = warmup.choose_batch(times, system.fixed, bound)
     reporter.event("comparing")
-    kind = agreement.allowed_type(Path(spec.model_file), spec.precision, feed)
-    predict: Callable[[Sequence[int]], Sequence[Array]] = pipeline.outputs
-    if source.collate is not None:
-        predict = _together(source, feed, backend, compared)
-    check = agreement.AgreementCheck(spec.backend, predict, compared, kind, task)
-    agreed = check.run(expected, _batches(scenario, pipeline.max_batch, query))
-    _write_estimates(spec, workload, directory, times, query, pipeline, loaded)
+    agreed = system.compare(scenario, query)
+    _write_estimates(spec, workload, directory, times, query, rehearsed, loaded)
     settings = _settings(spec, workload, directory)
 
     queries = _query_list(spec, workload, dataset, directory)
     about = {
-        "batch": pipeline.max_batch,
+        "batch": rehearsed.max_batch,
         "batch_seconds": {str(size): seconds for size, seconds in times.items()},
         **_length(spec, workload, directory, queries, times),
         "agreement": agreed,
@@ -119,84 +118,44 @@ def execute(
         "queries": str(queries),
     }
     reporter.event("generating", **about)
-    pipeline.at_first_query(lambda: reporter.event("started", **about))
+    rehearsed.at_first_query(lambda: reporter.event("started", **about))
     # A garbage collection during a query would show up as latency; nothing here creates cycles.
     gc.collect()
     gc.disable()
-    _run_loadgen(spec, workload, dataset, pipeline, settings, directory, reporter)
+    _run_loadgen(spec, workload, dataset, system, settings, directory, reporter)
     guard.after_run()
     reporter.event(
         "finished",
         backend=dict(described_on(backend, spec.backend, spec.device)),
-        input=dict(feed.describe()),
+        input=system.describe_input(),
         dataset=dict(dataset.describe()),
-        batch=pipeline.max_batch,
+        batch=rehearsed.max_batch,
         max_rss=_peak_memory(),
     )
-
-
-def _load(
-    spec: RunSpec,
-    backend: Backend,
-    source: SampleSource,
-    options: BackendOptions,
-    compared: list[int],
-) -> tuple[Feed, agreement.Expected]:
-    """Load the model while another process computes its expected outputs."""
-    model = Path(spec.model_file)
-    with agreement.expectation(
-        model,
-        backend,
-        options,
-        ReferenceRequest(
-            spec.model_file,
-            spec.threads,
-            spec.max_batch or agreement.SAMPLES,
-            {one.name: one.aliases for one in source.tensors},
-        ),
-        lambda: source.load(compared),
-        check=spec.agreement_check and spec.mode != SPEED,
-    ) as wait:
-        backend.load(model, options)
-        return plan_feed(backend, source.tensors, model), wait()
-
-
-def _together(
-    source: SampleSource, feed: Feed, backend: Backend, compared: Sequence[int]
-) -> Callable[[Sequence[int]], list[Array]]:
-    """Return the outputs for objects as the reference computes them: padded to one batch."""
-    batch = feed.cast(source.load(compared))
-
-    def predict(indices: Sequence[int]) -> list[Array]:
-        rows = [compared.index(index) for index in indices]
-        return outputs_of(backend, rows_of(batch, rows), feed.static_batch)
-
-    return predict
 
 
 def _run_loadgen(
     spec: RunSpec,
     workload: Workload,
     dataset: Dataset,
-    pipeline: Pipeline,
+    system: PredictingSystem | SubmittingSystem,
     settings: Any,
     directory: Path,
     reporter: Reporter,
 ) -> None:
     def load(indices: list[int]) -> None:
         try:
-            pipeline.library.load(indices)
+            system.library.load(indices)
         except BaseException as error:
             reporter.fail(error)
 
-    kind = ServerSut if SCENARIOS[spec.scenario].at_random else InlineSut
-    sut = kind(pipeline, reporter)
+    sut = system.sut(SCENARIOS[spec.scenario])
     loadgen_sut = lg.ConstructFastSUT(sut.issue, _nothing_to_flush)
     loadgen_qsl = lg.ConstructQSL(
         dataset.total,
         min(dataset.total, workload.performance_samples),
         load,
-        pipeline.library.unload,
+        system.library.unload,
     )
     output = lg.LogOutputSettings()
     output.outdir = str(directory)
@@ -260,7 +219,7 @@ def _query_list(
 
 
 def _backend_options(
-    spec: RunSpec, query: int, source: SampleSource, reporter: Reporter
+    spec: RunSpec, query: int, samples: Mapping[str, tuple[int, ...]], reporter: Reporter
 ) -> BackendOptions:
     """Return the options of the backend; the batch is for those that compile for one size."""
     batch = _COMPILED_BATCH if SCENARIOS[spec.scenario].at_once else query
@@ -271,7 +230,7 @@ def _backend_options(
         model_precision=spec.model_precision,
         batch=spec.max_batch or batch,
         extra=spec.backend_options,
-        samples={} if source.collate else shapes_of(source.tensors),
+        samples=samples,
         cache=Path(spec.cache) if spec.cache else None,
         endpoint=Endpoint(**spec.endpoint) if spec.endpoint else None,
         on_step=lambda done, total: reporter.event("compiling", done=done, total=total),
@@ -284,7 +243,7 @@ def _write_estimates(
     directory: Path,
     times: dict[int, float],
     query: int,
-    pipeline: Pipeline,
+    rehearsed: warmup.Rehearsing,
     loaded: list[int],
 ) -> None:
     if not spec.estimate:
@@ -295,7 +254,7 @@ def _write_estimates(
     found = warmup.estimates(conf, workload.loadgen_model, scenario, times, query)
     if spec.mode != ACCURACY:
         settings = _list_settings(spec, workload, directory)
-        fastest = partial(warmup.fastest_query, pipeline, loaded, query)
+        fastest = partial(warmup.fastest_query, rehearsed, loaded, query)
         samples = workload.performance_samples
         found = {
             key: query_list.fitted(value, settings, scenario, samples, fastest)
@@ -304,11 +263,6 @@ def _write_estimates(
     texts = {key: warmup.as_text(value) for key, value in found.items()}
     conf = conf.with_lines("estimated by mlrepo from the warm-up of this run", texts)
     path.write_text(conf.text, encoding="utf-8")
-
-
-def _batches(scenario: Scenario, most: int, query: int) -> list[int]:
-    """Return the smallest and the largest batch size of a run."""
-    return sorted({1, min(most, query) if scenario.is_stream else most})
 
 
 def _length(
@@ -338,17 +292,6 @@ def _length(
         "least_samples": least,
         "rate": rate,
     }
-
-
-def _described(outputs: Sequence[Array], model: Path) -> list[Tensor]:
-    """Return name, type and shape of outputs for a batch; names if the model's file has them."""
-    named = read_facts(model).outputs
-    names = [one.name for one in named] if len(named) == len(outputs) else [""] * len(outputs)
-    kinds = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}
-    return [
-        Tensor(name, kinds.get(str(one.dtype), str(one.dtype)), one.shape)
-        for name, one in zip(names, outputs, strict=True)
-    ]
 
 
 def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:

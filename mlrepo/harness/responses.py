@@ -190,6 +190,13 @@ class VariableAnswers:
         part = slice(start, len(sizes))
         self._complete(ids[part], data[part], sizes[part], tokens[part])
 
+    def first_tokens(
+        self, ids: Sequence[int], answers: tuple[Sequence[bytes], Sequence[int]]
+    ) -> None:
+        """Mark the first tokens of the samples ``ids``."""
+        data, _ = answers
+        self._fill(ids, data, list(map(len, data)), (), lg.FirstTokenComplete)
+
     def _complete(
         self,
         ids: Sequence[int],

@@ -76,6 +76,11 @@ class Pipeline:
         batch = self.library.batch(self.library.rows(indices))
         return outputs_of(self._backend, batch, self._static_batch)
 
+    def rehearsal(self, indices: Sequence[int]) -> Callable[[], object]:
+        """Return a call that computes one batch of loaded samples, without LoadGen."""
+        rows = self.library.rows(indices)
+        return lambda: self.infer(self.library.batch(rows), indices)
+
     def complete(self, ids: Sequence[int], answers: Any) -> None:
         """Pass the answers to the samples ``ids`` to LoadGen."""
         self._answers.complete(ids, answers)

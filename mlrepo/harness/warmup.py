@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Protocol
 
 from mlrepo.harness.query_list import ESTIMATE_OFFLINE, ESTIMATE_STREAM
-from mlrepo.harness.sut import Pipeline
 from mlrepo.logs.user_conf import UserConf
 from mlrepo.scenarios import Scenario
 
@@ -24,18 +24,30 @@ _CLOSE_SECONDS = 1.0
 _WORTH = 1.03
 
 
-def time_batch(pipeline: Pipeline, indices: list[int], *, at_most: float) -> float:
+class Rehearsing(Protocol):
+    """A system under test that computes loaded samples without LoadGen.
+
+    ``max_batch`` is the largest number of samples at a time.
+    """
+
+    max_batch: int
+
+    def rehearsal(self, indices: Sequence[int]) -> Callable[[], object]:
+        """Return a call that computes the samples together."""
+
+
+def time_batch(pipeline: Rehearsing, indices: list[int], *, at_most: float) -> float:
     """Return the median time in seconds of one batch, without LoadGen.
 
     The first execution is not counted: it allocates and compiles.
     """
-    rows = pipeline.library.rows(indices)
-    pipeline.infer(pipeline.library.batch(rows), indices)
+    once = pipeline.rehearsal(indices)
+    once()
     times: list[float] = []
     begin = time.perf_counter()
     while len(times) < _REPEATS or time.perf_counter() - begin < 0.02:
         start = time.perf_counter()
-        pipeline.infer(pipeline.library.batch(rows), indices)
+        once()
         times.append(time.perf_counter() - start)
         if time.perf_counter() - begin > at_most:
             break
@@ -43,7 +55,7 @@ def time_batch(pipeline: Pipeline, indices: list[int], *, at_most: float) -> flo
 
 
 def measure_batches(
-    pipeline: Pipeline, loaded: list[int], fixed: int | None, at_least: int
+    pipeline: Rehearsing, loaded: list[int], fixed: int | None, at_least: int
 ) -> dict[int, float]:
     """Return the seconds per batch for sizes 1, 2, 4, … while larger ones are worth trying.
 
@@ -77,22 +89,21 @@ def as_text(value: float) -> str:
     return f"{value:.6g}" if value < 1000 else f"{value:.0f}"
 
 
-def fastest_query(pipeline: Pipeline, loaded: list[int], samples: int) -> float:
+def fastest_query(pipeline: Rehearsing, loaded: list[int], samples: int) -> float:
     """Return the 10th percentile of the query time in seconds, measured for a second.
 
     This is the time of an undisturbed query: other processes make queries slower, never faster. The
     minimum cost of LoadGen itself is added.
     """
     indices = [loaded[i % len(loaded)] for i in range(samples)]
-    rows = pipeline.library.rows(indices)
     step = pipeline.max_batch
+    parts = [pipeline.rehearsal(indices[at : at + step]) for at in range(0, samples, step)]
     times: list[float] = []
     begin = time.perf_counter()
     while time.perf_counter() - begin < _CLOSE_SECONDS or len(times) < _REPEATS:
         start = time.perf_counter()
-        for first in range(0, samples, step):
-            part = slice(first, first + step)
-            pipeline.infer(pipeline.library.batch(rows[part]), indices[part])
+        for once in parts:
+            once()
         times.append(time.perf_counter() - start)
     times.sort()
     return times[len(times) // 10] + samples * _COMPLETION_SECONDS

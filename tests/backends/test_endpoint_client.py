@@ -14,12 +14,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from mlrepo.backends import BackendOptions
+from mlrepo.backends import BackendOptions, SampleRequest
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.openai import OpenAiBackend
 from mlrepo.errors import MlrepoError, Unusable, UserError
@@ -32,15 +31,10 @@ _LONG = 20.0
 TOKEN = "tok-5f1c9ae27b"
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A request as the harness makes it."""
-
-    key: int
-    sample: Mapping[str, object] = field(
-        default_factory=lambda: {"prompt": "Where is Paris?", "max_new_tokens": 8}
-    )
-    index: int = 0
+def sent(key: int, sample: Mapping[str, object] | None = None) -> SampleRequest:
+    """Return a request for a sample."""
+    asked = {"prompt": "Where is Paris?", "max_new_tokens": 8} if sample is None else sample
+    return SampleRequest(key, asked, 0)
 
 
 class Collected:
@@ -123,7 +117,7 @@ def ask(script: Script, number: int = 1, **extra: str) -> dict[int, Generated]:
     """Return the answers of a server with a script to some requests; raise what ends the run."""
     with scripted.running(script) as server, loaded(server.url, **extra) as backend:
         collected = Collected(number)
-        backend.submit([Sample(key) for key in range(number)], collected)
+        backend.submit([sent(key) for key in range(number)], collected)
         return collected.wait()
 
 
@@ -139,8 +133,8 @@ def test_hundreds_of_requests_are_answered_on_kept_connections() -> None:
     """Each once, in any order, with at most as many connections as allowed."""
     with scripted.running(answering(*GOOD)) as server, loaded(server.url, connections="8") as one:
         collected = Collected(300)
-        one.submit([Sample(key) for key in range(200)], collected)
-        one.submit([Sample(key) for key in range(200, 300)], collected)
+        one.submit([sent(key) for key in range(200)], collected)
+        one.submit([sent(key) for key in range(200, 300)], collected)
         assert collected.wait() == dict.fromkeys(range(300), Generated("In France", [], 3))
         assert server.connections <= 8
         traffic = one.traffic()
@@ -178,7 +172,7 @@ def test_a_sample_is_asked_in_the_words_of_the_api(
     """Greedily, as a stream, with the usage at its end."""
     with scripted.running(answering(*GOOD)) as server, loaded(server.url, kind) as backend:
         collected = Collected(1)
-        backend.submit([Sample(7, sample)], collected)
+        backend.submit([sent(7, sample)], collected)
         collected.wait()
         asked = server.asked[-1]
     assert asked.target == target
@@ -203,7 +197,7 @@ def test_a_sample_of_another_form_is_refused(kind: str, sample: object, hint: st
         loaded(server.url, kind) as backend,
         pytest.raises(UserError) as caught,
     ):
-        backend.submit([Sample(1, sample)], Collected(1))  # type: ignore[arg-type]
+        backend.submit([sent(1, sample)], Collected(1))  # type: ignore[arg-type]
     assert hint in caught.value.hint
 
 
@@ -273,7 +267,7 @@ def test_a_server_that_is_busy_is_asked_again_and_that_is_counted() -> None:
     begin = time.monotonic()
     with scripted.running(script) as server, loaded(server.url) as backend:
         collected = Collected(4)
-        backend.submit([Sample(key) for key in range(4)], collected)
+        backend.submit([sent(key) for key in range(4)], collected)
         assert len(collected.wait()) == 4
         assert time.monotonic() - begin >= 1
         assert backend.traffic()["busy"] == 2 and backend.traffic()["answered"] == 4
@@ -381,7 +375,7 @@ def test_an_idle_connection_that_the_server_closed_is_no_failure() -> None:
     with scripted.running(script) as server, loaded(server.url) as backend:
         for key in (1, 2):
             collected = Collected(1)
-            backend.submit([Sample(key)], collected)
+            backend.submit([sent(key)], collected)
             assert list(collected.wait()) == [key]
         assert backend.traffic()["resent"] == 1
 
@@ -433,7 +427,7 @@ def test_a_self_signed_certificate_has_to_be_named(tmp_path: Path) -> None:
         assert "--endpoint-ca" in caught.value.hint
         with loaded(server.url, authority=str(own)) as backend:
             collected = Collected(1)
-            backend.submit([Sample(1)], collected)
+            backend.submit([sent(1)], collected)
             assert collected.wait()[1].text == "In France"
     with pytest.raises(Unusable, match="no certificate"), loaded("https://x", authority=str(key)):
         pass
@@ -478,7 +472,7 @@ def test_closing_cancels_what_is_in_flight() -> None:
     with scripted.running(script) as server:
         with loaded(server.url) as backend:
             collected = Collected(300)
-            backend.submit([Sample(key) for key in range(300)], collected)
+            backend.submit([sent(key) for key in range(300)], collected)
             deadline = time.monotonic() + _LONG
             while len(collected.firsts) < 300 and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -505,7 +499,7 @@ def test_what_a_server_says_of_itself_is_kept() -> None:
             with loaded(server.url) as backend:
                 descriptions.append(backend.describe())
                 collected = Collected(1)
-                backend.submit([Sample(1)], collected)
+                backend.submit([sent(1)], collected)
                 collected.wait()
     assert descriptions[0] == descriptions[1]
     assert descriptions[0]["framework"] == "vLLM 0.32.1"
@@ -542,7 +536,7 @@ def test_further_fields_of_a_request_can_be_set() -> None:
     with scripted.running(answering(*GOOD)) as server:
         with loaded(server.url, extra_body='{"ignore_eos": true, "temperature": 1}') as backend:
             collected = Collected(1)
-            backend.submit([Sample(1)], collected)
+            backend.submit([sent(1)], collected)
             collected.wait()
         body = server.asked[-1].json
     assert body["ignore_eos"] is True and body["temperature"] == 1

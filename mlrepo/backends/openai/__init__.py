@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlrepo.backends import BackendOptions, Capabilities
+from mlrepo.backends import Answers, BackendOptions, Capabilities, SampleRequest
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.requirements import ENDPOINT, TOKENIZERS
 from mlrepo.errors import Unusable, UserError
 
 if TYPE_CHECKING:
-    from mlrepo.backends.openai.client import Answers, Client, SampleRequest
+    from mlrepo.backends.openai.client import Client
     from mlrepo.backends.openai.prompts import Prompts
     from mlrepo.backends.openai.server import ServerWords
 

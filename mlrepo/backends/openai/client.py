@@ -11,10 +11,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import aiohttp
 
+from mlrepo.backends import Answers, SampleRequest
 from mlrepo.backends.openai.address import EndpointAddress
 from mlrepo.backends.openai.answer import StreamedAnswer, printable
 from mlrepo.backends.openai.events import EventReader
@@ -40,31 +41,6 @@ _LONGEST_WAIT = 60.0
 _BUSY = (429, 503)
 
 Result = TypeVar("Result")
-
-
-class Answers(Protocol):
-    """Where answers go."""
-
-    def first_token(self, key: int, output: object) -> None:
-        """Mark the first token of an answer."""
-
-    def complete(self, keys: Sequence[int], outputs: Sequence[object]) -> None:
-        """Give whole answers."""
-
-    def fail(self, key: int, error: BaseException) -> None:
-        """End the run: a request was not answered."""
-
-
-class SampleRequest(Protocol):
-    """A sample to be answered."""
-
-    @property
-    def key(self) -> int:
-        """The key of its answer."""
-
-    @property
-    def sample(self) -> object:
-        """The sample."""
 
 
 @dataclass
