@@ -271,7 +271,7 @@ class Resolver:
         )
         command = setting.set_with or f"mlrepo config set {key} VALUE"
         raise UserError(
-            f"The {key} is not set ({setting.summary}).",
+            f"{key if '.' in key else f'The {key}'} is not set ({setting.summary}).",
             hint=f"Use {flag}the environment variable {setting.variable}{legacy}, or, in a results "
             f"repository, `{command}`.",
         )

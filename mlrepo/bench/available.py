@@ -121,7 +121,7 @@ def install(requirements: Sequence[str]) -> None:
     if code != 0:
         raise UserError(
             f"pip could not install {', '.join(requirements)} (exit code {code}).",
-            hint="Its messages stand above; `--dry-run` prints the command.",
+            hint="Its messages are above; `--dry-run` prints the command.",
         )
 
 

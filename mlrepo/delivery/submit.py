@@ -170,7 +170,7 @@ class Submitting:
         if self.plan.rehearse_in is None:
             return real
         if real is not None:
-            self._say(FORGE, DONE, f"{self.plan.official} ({real.name}) can be asked")
+            self._say(FORGE, DONE, f"{self.plan.official} ({real.name}) can be reached")
         return RehearsalForge(self.plan.rehearse_in, self.plan.target)
 
     @property
@@ -236,10 +236,10 @@ class Submitting:
         ):
             raise UserError(
                 f"The branch {self.done.branch} of {self.done.fork} holds the selection "
-                f"{before[:10]}, on which yours ({selection.commit[:10]}) does not build: somebody "
+                f"{before[:10]}, and yours ({selection.commit[:10]}) is not based on it: somebody "
                 "submitted another one, perhaps a newer one.",
                 hint="`git fetch` what your colleagues selected, then `mlrepo select` again; or "
-                "replace theirs by yours: --replace.",
+                "replace theirs with yours: --replace.",
             )
         else:
             date = copy.date_of(selection.commit)

@@ -72,7 +72,7 @@ def _files(tree: CommitTree) -> Iterator[tuple[str, Entry]]:
         elif entry.kind is not Kind.DIRECTORY:
             raise UserError(
                 f"{path} cannot be packed: it is not a file but a {entry.kind.value}.",
-                hint="Fetch what is missing, or take it out of your directory on the main branch, "
+                hint="Fetch what is missing, or remove it from your directory on the main branch, "
                 "commit, and run `mlrepo select`.",
             )
 

@@ -185,7 +185,7 @@ def _write(repository: ResultsRepository, source: ExportSource, target: Path) ->
                 raise UserError(
                     f"{path} cannot be exported: it is a {entry.kind.value}"
                     f"{' that leads out of the tree' if entry.kind is Kind.LINK else ''}.",
-                    hint=f"{_NOTHING} Fetch what is missing, or take it out of the branch.",
+                    hint=f"{_NOTHING} Fetch what is missing, or remove it from the branch.",
                 )
         for place, to in links:
             place.parent.mkdir(parents=True, exist_ok=True)

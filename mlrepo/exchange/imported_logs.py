@@ -126,8 +126,8 @@ def _results(importer: Importer, identity: LogOrigin) -> list[_Result]:
         scenario = str(detail.values.get("effective_scenario") or "")
         if not scenario:
             raise UserError(
-                f"{path} does not say of which scenario it is.",
-                hint="The log is damaged: take it out, and import the others.",
+                f"{path} does not name its scenario.",
+                hint="The log is damaged: remove it, and import the others.",
             )
         _refuse_tokens(importer.round, identity.benchmark, path, detail)
         role = role_of(directory, detail, importer.round, identity.benchmark)

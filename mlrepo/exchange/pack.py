@@ -180,7 +180,7 @@ def _target(output: Path | None, selection: Selection, *, encrypted: bool) -> Pa
     name = _plain_name(path)
     if not name.endswith(SUFFIXES):
         raise UserError(
-            f"The name {path} does not say which kind of archive is wanted.",
+            f"The name {path} has no ending that says the kind of archive.",
             hint=f"Use a name that ends in {', '.join(SUFFIXES)}.",
         )
     if not path.absolute().parent.is_dir():

@@ -178,7 +178,7 @@ class GitHub:
         address = Address.parse(url)
         if (address.origin, address.host) != (self._address.origin, self._address.host):
             raise UserError(
-                f"The forge says that {found['full_name']} lives at {address.host}, not at "
+                f"According to the forge, {found['full_name']} is at {address.host}, not at "
                 f"{self._address.host} as official.repository does.",
                 hint="Check official.repository and official.api_url: `mlrepo config list`.",
             )

@@ -41,7 +41,7 @@ def refuse_unfit(root: Path, outgoing: Outgoing, directories: Sequence[str], tex
         Something may not leave; nothing has left.
     """
     messages = [
-        f"{path}: this lies outside of {', '.join(directories)}."
+        f"{path} is outside of {', '.join(directories)}."
         for path in outgoing.paths
         if not any(_related(path, directory) for directory in directories)
     ]

@@ -154,7 +154,9 @@ def _too_short(record: RunRecord, round_: Round) -> str:
     benchmark = round_.official_benchmark(record.benchmark)
     if MIN_DURATION in compliance_test(record.test).further_settings(benchmark, record.scenario):
         return ""  # as its audit.config asks
-    return f"the run was asked to last {int(lasted) / 1e3:g} s, the round asks {asked / 1e3:g} s"
+    return (
+        f"the run was asked to last {int(lasted) / 1e3:g} s, the round requires {asked / 1e3:g} s"
+    )
 
 
 def _too_small(record: RunRecord, round_: Round) -> str:

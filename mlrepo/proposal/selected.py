@@ -124,7 +124,7 @@ def selection_of(found: SubmissionCommit, round_name: str) -> Selection:
             f"The tip of {branch_of(round_name)}, {found.commit[:10]}, was not made by "
             "`mlrepo select`.",
             hint="Run `mlrepo select`: a submission is generated, never edited by hand. What the "
-            "submitter writes belongs into DIVISION/SUBMITTER/ on the main branch.",
+            "submitter writes belongs in DIVISION/SUBMITTER/ on the main branch.",
         )
     return Selection(round_name, found.commit, found.tree, found.roots, listed.runs, listed.ready)
 

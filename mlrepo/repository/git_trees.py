@@ -69,7 +69,7 @@ class _ListedTree:
             raise Missing("does not exist or is a directory")
         kind = _KINDS.get(record[:6], Kind.FILE)
         if kind is not Kind.FILE:
-            raise Missing(f"is no file that can be read ({kind.value})")
+            raise Missing(f"is not a readable file ({kind.value})")
         oid = self._oid(record)
         [size] = self._blobs.sizes([oid])
         if size < 0:

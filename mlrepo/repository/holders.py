@@ -102,10 +102,10 @@ def _home(
     )
     if not found:
         raise UserError(
-            f"The tip of no experiment branch holds the run {run.run} any more: somebody deleted "
-            "its files by hand.",
-            hint=f"`git log {run.commit[:10]}` shows its commit; `git revert` brings back what "
-            "was deleted.",
+            f"No experiment branch has the files of the run {run.run} any longer: somebody deleted "
+            "them by hand.",
+            hint=f"`git log {run.commit[:10]}` shows its commit; `git revert` restores what was "
+            "deleted.",
         )
     return found[0]
 

@@ -140,7 +140,7 @@ def _adopt(directory: Path, files: Mapping[str, bytes], *, adopt: bool) -> Scaff
     around = find_git_repository(directory)
     if around is not None and around.root.resolve() != directory.resolve():
         raise UserError(
-            f"{directory} lies inside the Git repository {around.root}.",
+            f"{directory} is inside the Git repository {around.root}.",
             hint="Adopt the root of that repository, or move the directory out of it.",
         )
     if around is not None:

@@ -112,7 +112,7 @@ class DirectoryTree:
         if entry is None:
             raise Missing("does not exist")
         if entry.kind is not Kind.FILE:
-            raise Missing(f"is no file that can be read ({entry.kind.value})")
+            raise Missing(f"is not a readable file ({entry.kind.value})")
         try:
             descriptor = os.open(f"{self.root}/{path}", _OPEN_FLAGS)
         except OSError as error:
@@ -120,7 +120,7 @@ class DirectoryTree:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
-            raise Missing("is no regular file any more")
+            raise Missing("is no longer a regular file")
         return descriptor, status.st_size
 
     def _two_levels_below(self, path: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ class ReadySource:
                     raise UserError(
                         f"{path} in {self.label} cannot be selected: it is not a file but a "
                         f"{entry.kind.value}.",
-                        hint="Replace it by a file, or take it out of the tree.",
+                        hint="Replace it by a file, or remove it from the tree.",
                     )
                 yield path
 

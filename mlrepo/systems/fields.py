@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXPLANATIONS: Mapping[str, str] = {
-    "division": "closed, open or network: the directory it stands in",
-    "submitter": "your organisation, as MLCommons spells it: the directory it stands in",
+    "division": "closed, open or network: the directory that it is in",
+    "submitter": "your organisation, as MLCommons spells it: the directory that it is in",
     "status": "available (can be bought), preview (within 140 days) or rdi (research)",
     "system_type": "edge, datacenter or datacenter,edge",
     "system_type_detail": "the kind of edge or datacenter system, such as N/A or embedded",

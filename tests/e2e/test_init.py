@@ -248,7 +248,7 @@ def test_init_refuses_a_file_and_a_place_inside_another_repository(tmp_path: Pat
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "README.md").write_text("mine\n")
     done = mlrepo(tmp_path, "init", "sub", *GIVEN, "--adopt", code=2)
-    done.says("lies inside the Git repository", str(tmp_path))
+    done.says("is inside the Git repository", str(tmp_path))
 
 
 def test_init_without_an_identity_makes_nothing(tmp_path: Path) -> None:

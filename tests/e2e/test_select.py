@@ -36,7 +36,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(measured_copy: Path) -> None:
     """Short runs are left out with the reason, or taken for a rehearsal; nothing changes."""
     before = everything(measured_copy)
     done = mlrepo(measured_copy, "select", "--dry-run", code=1)
-    done.says("nothing can be selected", "left out", "the round asks 600 s", "mlrepo status")
+    done.says("nothing can be selected", "left out", "the round requires 600 s", "mlrepo status")
     done = mlrepo(measured_copy, "select", "--dry-run", "--quick")
     for scenario in ("Offline", "SingleStream", "MultiStream", "Server"):
         done.says(f"digits {scenario}")
@@ -206,7 +206,7 @@ def test_an_existing_file_is_not_overwritten(selected: Path) -> None:
     assert packed.read_bytes() == b"mine"
     mlrepo(selected, "pack", *_ANY, "--force")
     assert packed.stat().st_size > 1000
-    mlrepo(selected, "pack", *_ANY, "-o", "a.rar", code=2).says("which kind of archive", ".tar.gz")
+    mlrepo(selected, "pack", *_ANY, "-o", "a.rar", code=2).says("the kind of archive", ".tar.gz")
     mlrepo(selected, "pack", *_ANY, "-o", "no/such/a.zip", code=2).says("is not a directory")
     assert not list(selected.glob(".Acme*")) + list(selected.glob(".a.*"))
 

@@ -221,7 +221,7 @@ def test_an_old_clone_does_not_replace_a_newer_submission(world: World, tmp_path
     world.submit()
     newer = tip(world.fork, BRANCH)
     git(world.root, "update-ref", f"refs/heads/submission/{ROUND}", old)
-    world.submit(code=2).says("does not build", "git fetch", "--replace")
+    world.submit(code=2).says("is not based on it", "git fetch", "--replace")
     assert tip(world.fork, BRANCH) == newer
     world.submit("--replace")
     assert tip(world.fork, BRANCH) != newer

@@ -189,7 +189,7 @@ def test_runs_that_may_not_be_submitted_are_left_out(
         "the run is INVALID": {"validity": INVALID, "reasons": ("too slow",)},
         "probe": {"tags": ("probe",)},
         "imported": {"tags": (IMPORTED_TAG,)},
-        "asked to last 2 s, the round asks 600 s": {
+        "asked to last 2 s, the round requires 600 s": {
             "loadgen": LoadgenFacts(
                 seeds=_V61.seeds(), effective=LoadgenSettings(min_duration_ms=2000)
             )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @trust_option
 @click.option(
-    "--fresh", is_flag=True, help="Do not go on with a search that was stopped: begin anew."
+    "--fresh", is_flag=True, help="Start again instead of continuing a search that was stopped."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
@@ -50,7 +50,7 @@ def command(
     fresh: bool,
     as_json: bool,
 ) -> int:
-    """Find the highest load that a system bears, and remember it.
+    """Find the highest load that a system sustains, and remember it.
 
     Offline and the streams: one short probe tells what LoadGen has to expect. Server: short probes
     enclose the highest rate that holds the latency bound. Then one full run confirms the value;

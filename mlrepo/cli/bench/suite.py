@@ -111,7 +111,7 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
 def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_json: bool) -> int:
-    """Go on with the suite that was stopped, with the first run that has no VALID commit.
+    """Continue the suite that was stopped, with the first run that has no VALID commit.
 
     The newest run of a suite on any experiment branch has its plan; nothing else is kept. A
     plan that was not asked for on this machine is shown as a command, and run only with your

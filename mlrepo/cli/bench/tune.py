@@ -36,7 +36,7 @@ def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) ->
 
     Threads, batch and streams are measured in turns. A backend that has code to search for (TVM:
     the tile of each convolution) does that instead; what was found is kept at once, and the same
-    command goes on where it was stopped. Later runs use the result where you leave the choice
+    command continues where it was stopped. Later runs use the result where you leave the choice
     open, and record it. Whatever is not faster by more than noise changes nothing.
 
     \b

@@ -55,7 +55,7 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Print a profile as it stands in its file.
+    """Print a profile as it is in its file.
 
     \b
     Example:
@@ -178,7 +178,7 @@ def apply(name: str | None, as_json: bool) -> None:
 @command.command("restore")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def restore(as_json: bool) -> int:
-    """Put back what `apply` or a run that died changed. Exit code 1 when something resists.
+    """Restore what `apply` or an aborted run changed. Exit code 1 if something cannot be restored.
 
     \b
     Example:
