@@ -257,8 +257,8 @@ def _unit_of(accuracy: Accuracy, readings: Iterable[MetricReading]) -> str:
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
     workload: Workload = load_plugin(WORKLOADS, spec.workload)
     dataset = workload.open(spec.dataset)
-    entries = parse_accuracy_log((directory / ACCURACY_LOG).read_bytes(), ACCURACY_LOG)
-    accuracy = workload.task.judge(entries, dataset)
+    with (directory / ACCURACY_LOG).open("rb") as log:
+        accuracy = workload.task.judge(parse_accuracy_log(log, ACCURACY_LOG), dataset)
     reasons = [f"LoadGen error: {error}" for error in detail.errors]
     if accuracy.judged != dataset.total:
         reasons.append(f"Only {accuracy.judged} of {dataset.total} samples were judged.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mlrepo.errors import InvalidResult
 from mlrepo.record import AccuracyEntry
@@ -32,16 +34,22 @@ _SPELLED = re.compile(rb"(?im)^[ \t]*+hash[ \t]*+[:=][ \t]*+([0-9a-f]{64})(?=[ \
 _LARGEST_HASHED = 1 << 18
 # A hash by any function; anything shorter or not hexadecimal does not name a log.
 _SOME_HASH = re.compile(r"[0-9a-f]{32}")
+# Bytes of a log that are read at a time.
+_PIECE = 1 << 16
+_DECODE = json.JSONDecoder().raw_decode
 
 
 def parse_accuracy_log(
-    data: bytes, where: str = "mlperf_log_accuracy.json"
+    log: bytes | BinaryIO, where: str = "mlperf_log_accuracy.json"
 ) -> Iterator[AccuracyEntry]:
-    """Yield the first entry of each sample, as MLPerf's accuracy scripts count them."""
+    """Yield the first entry of each sample, as MLPerf's accuracy scripts count them.
+
+    A stream is read piece by piece: only one entry, and the numbers of the samples, are held.
+    """
+    stream = io.BytesIO(log) if isinstance(log, bytes) else log
     try:
-        entries = json.loads(data)
         seen: set[int] = set()
-        for entry in entries:
+        for entry in _entries(stream):
             index = int(entry["qsl_idx"])
             if index not in seen:
                 seen.add(index)
@@ -49,8 +57,77 @@ def parse_accuracy_log(
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidResult(
             f"{where} is not a LoadGen accuracy log: {error!r}.",
-            hint="A truncated log cannot be judged; `mlrepo raw export RUN` brings the full one.",
+            hint="A truncated log cannot be judged; `mlrepo raw export` brings the full one back.",
         ) from error
+
+
+class _JsonText:
+    """The text of a JSON file, of which only the part that is being read is held."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        start = stream.read(4)
+        self._decoder = codecs.getincrementaldecoder(json.detect_encoding(start))()
+        self._text, self._at = self._decoder.decode(start), 0
+
+    def mark(self) -> str:
+        """Return the next character that is not white space; '' at the end."""
+        while True:
+            for place in range(self._at, len(self._text)):
+                if self._text[place] not in " \t\n\r":
+                    self._at = place
+                    return self._text[place]
+            self._at = len(self._text)
+            if not self._more(_PIECE):
+                return ""
+
+    def skip(self) -> None:
+        """Step over a character."""
+        self._at += 1
+
+    def value(self) -> Any:
+        """Return the next value; raise :class:`ValueError` if there is none."""
+        size = _PIECE
+        while True:
+            try:
+                value, self._at = _DECODE(self._text, self._at)
+            except ValueError:
+                # It may go on in the next piece. Each is twice as long as the one before, so that
+                # all attempts together take no longer than a few readings of the value.
+                if not self._more(size):
+                    raise
+                size *= 2
+            else:
+                return value
+
+    def _more(self, size: int) -> bool:
+        """Append a piece and forget what was read; return False at the end of the file."""
+        data = self._stream.read(size)
+        text = self._decoder.decode(data, not data)
+        self._text, self._at = self._text[self._at :] + text, 0
+        return bool(data)
+
+
+def _entries(stream: BinaryIO) -> Iterator[Any]:
+    """Yield the values of a JSON array; raise :class:`ValueError` for anything else."""
+    text = _JsonText(stream)
+    if text.mark() != "[":
+        raise ValueError("it is not a list")
+    text.skip()
+    if text.mark() == "]":
+        text.skip()
+    else:
+        after = ","
+        while after == ",":
+            yield text.value()
+            after = text.mark()
+            text.skip()
+            if after == ",":
+                text.mark()
+        if after != "]":
+            raise ValueError(f"{after!r} follows a value" if after else "the list does not end")
+    if text.mark():
+        raise ValueError("something follows the list")
 
 
 def truncated(stream: BinaryIO, size: int) -> bytes:

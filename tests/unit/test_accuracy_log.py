@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 
 import pytest
 
 from mlrepo.errors import InvalidResult
+from mlrepo.logs import accuracy
 from mlrepo.logs.accuracy import TRUNCATED_SIZE, parse_accuracy_log, truncated, with_hash_line
 from mlrepo.record import AccuracyEntry
 
@@ -55,6 +57,49 @@ def test_what_is_no_accuracy_log_is_invalid_with_a_hint(data: bytes) -> None:
     with pytest.raises(InvalidResult, match=r"acc\.json is not a LoadGen accuracy log") as caught:
         list(parse_accuracy_log(data, "acc.json"))
     assert "mlrepo raw export" in caught.value.hint
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-be"])
+def test_a_log_is_read_in_pieces_of_any_size(
+    piece: int, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a piece ends: within a number, a name, a text with brackets and white space."""
+    monkeypatch.setattr(accuracy, "_PIECE", piece)
+    entries = [{"qsl_idx": i, "data": f"{i:02x}" * i, "note": "}],\n[{é"} for i in range(12)]
+    text = " \n" + json.dumps(entries, indent=1, ensure_ascii=False) + "\r\n"
+    found = list(parse_accuracy_log(io.BytesIO(text.encode(encoding))))
+    assert found == [AccuracyEntry(i, bytes([i]) * i) for i in range(12)]
+    for wrong in (text[:-9], text + "x", text.replace("},", "} x,", 1), text[:-3] + ",]"):
+        with pytest.raises(InvalidResult):
+            list(parse_accuracy_log(io.BytesIO(wrong.encode(encoding))))
+
+
+def test_long_answers_are_not_held() -> None:
+    """Of 16 answers of a MiB, one is in memory at a time."""
+
+    class Log(io.RawIOBase):
+        """The log, made while it is read."""
+
+        entry = b'{ "seq_id" : 0, "qsl_idx" : %d, "data" : "' + b"ab" * (1 << 20) + b'" },\n'
+
+        def __init__(self) -> None:
+            self.left, self.number = b"[\n", 0
+
+        def read(self, size: int = -1) -> bytes:
+            if not self.left and self.number < 17:
+                last = self.number == 16
+                self.left = b'{"qsl_idx": 0, "data": ""}]' if last else self.entry % self.number
+                self.number += 1
+            given, self.left = self.left[:size], self.left[size:]
+            return given
+
+    tracemalloc.start()
+    sizes = [len(entry.data) for entry in parse_accuracy_log(Log())]  # type: ignore[arg-type]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sizes == [1 << 20] * 16
+    assert peak < 24 << 20
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 8192, 8198, TRUNCATED_SIZE])
