@@ -36,7 +36,7 @@ def write_set(directory: Path, count: int = 3) -> dict[str, Any]:
             {"id": 100 + row, "file_name": name, "width": width, "height": height, "license": row}
         )
         for number, category in enumerate(CATEGORIES[: 1 + row % 3]):
-            box = [4.0 + number, 6.0, 20.0, 12.0 + row]
+            box = [4.0 + number, 6.0, 20.0, 12.0 + row % 3]
             annotations.append(
                 {
                     "id": len(annotations) + 1,

@@ -201,6 +201,7 @@ def _model_facts(inputs: Inputs) -> ModelFacts:
         weight_transformations=model.weight_transformations,
         preprocessing=model.preprocessing,
         layout=model.layout,
+        others={"licence": model.licence} if model.licence else {},
     )
     return _with_conversion(facts, inputs.spec)
 

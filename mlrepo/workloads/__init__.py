@@ -73,6 +73,8 @@ class Model:
         Whether an endpoint serves it: it has no files here, and its name is the one there.
     layout, size:
         The form of its images if it differs from the data set's: ``NHWC``, height and width.
+    licence:
+        Its licence, as its publisher or the user says; '' if nobody said.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Model:
     sha256: str = ""
     layout: str = ""
     size: tuple[int, ...] = ()
+    licence: str = ""
     served: bool = False
 
     @classmethod

@@ -144,12 +144,13 @@ class ModelStore:
         link: bool = False,
         way: str = "",
         layout: str = "",
+        licence: str = "",
     ) -> StoredModel:
         """Register the user's own model for a benchmark, under a new name.
 
         All its files are copied, or with ``link`` used where they are. ``way`` is how images are
         prepared for it, and ``layout`` the position of the channels in its input; '' means to
-        derive it from the file.
+        derive it from the file. ``licence`` is recorded with its runs.
 
         Raises
         ------
@@ -162,7 +163,7 @@ class ModelStore:
             benchmark,
             name,
             f"added from {file.name}",
-            "",
+            licence,
             kind_of(file),
             (),
             (),

@@ -93,6 +93,7 @@ class StoredModel:
             layout="" if about.layout == NCHW else about.layout,
             documents=self.directory,
             sha256=self.sha256,
+            licence=about.licence,
         )
 
 

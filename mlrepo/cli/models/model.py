@@ -129,10 +129,17 @@ def fetch(name: str, as_json: bool) -> None:
     default=None,
     help="Its channel order (default: from its input's shape, else nchw).",
 )
+@click.option("--licence", default="", help="Its licence, for the records of its runs: AGPL-3.0.")
 @click.option("--link", is_flag=True, help="Use the files where they are instead of copying them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def add(
-    name: str, file: Path, way: str | None, layout: str | None, link: bool, as_json: bool
+    name: str,
+    file: Path,
+    way: str | None,
+    layout: str | None,
+    licence: str,
+    link: bool,
+    as_json: bool,
 ) -> None:
     """Register your own model as NAME: BENCHMARK/VARIANT. Inputs and outputs are checked.
 
@@ -149,7 +156,9 @@ def add(
     if not slash:
         raise click.UsageError(f"NAME is BENCHMARK/VARIANT, such as resnet50/mine, not {name!r}.")
     store = _store()
-    stored = store.add(benchmark, variant, file, link=link, way=way or "", layout=layout or "")
+    stored = store.add(
+        benchmark, variant, file, link=link, way=way or "", layout=layout or "", licence=licence
+    )
     if as_json:
         print_json("mlrepo.model.add/1", _values(store, stored.about))
         return

@@ -113,6 +113,8 @@ def _model(record: RunRecord) -> str:
     if len(model.files) > 1:
         lines[0] += f" over {len(model.files)} files, {model.size} bytes"
         lines += [f"{'':12}{f.name}, {f.size} bytes, sha256 {f.sha256}" for f in model.files]
+    if licence := model.others.get("licence"):
+        lines.append(f"{'':12}licence: {licence}")
     return "\n".join(lines)
 
 

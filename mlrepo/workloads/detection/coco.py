@@ -208,6 +208,6 @@ class PreparedDetection:
             "name": self.description.parent.name,
             "samples": self.total,
             "preprocessing": way,
-            "size": size,
+            "size": [size, size],
             "fingerprint": self._pixels.fingerprint,
         }
