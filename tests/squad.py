@@ -6,6 +6,12 @@ import json
 import string
 from pathlib import Path
 
+import numpy as np
+import onnx
+
+from mlrepo.workloads.onnx_graph import OnnxGraph
+from tests.squad_definition import tokens_of
+
 _BAKERS = "Adam Berta Cyril Dora Emil Frida Georg Hanna Ivo Jana Karl Lena Max Nora"
 # Each paragraph with its questions, and their answers.
 _TEXTS: list[tuple[str, list[tuple[str, list[str]]]]] = [
@@ -140,3 +146,51 @@ def write_squad(directory: Path) -> Path:
     (directory / "dev-v1.1.json").write_bytes(squad_json())
     (directory / "vocab.txt").write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
     return directory
+
+
+def write_answering_model(path: Path, tokens: int | None = 384) -> Path:
+    """Write a model that answers most of the questions; return its path.
+
+    The more pieces of a question that it knows are in the sample's question, the more it likes the
+    first and the last piece of that question's answer. Pieces that occur twice mislead it.
+    ``tokens`` is the length of a sample, None for any.
+    """
+    pieces = vocabulary()
+    ids = {piece: number for number, piece in enumerate(pieces)}
+    known = [(question, answers[0]) for _, asked in _TEXTS for question, answers in asked]
+    clues = np.zeros((len(pieces), len(known)), np.float32)
+    likes = np.zeros((2, len(pieces), len(known)), np.float32)
+    for number, (question, answer) in enumerate(known):
+        clues[[ids[piece] for piece in set(tokens_of(question, ids))], number] = 1
+        found = tokens_of(answer, ids)
+        likes[0, ids[found[0]], number] = likes[1, ids[found[-1]], number] = 1
+    # A piece of few questions says more.
+    clues /= np.maximum(1, clues.sum(axis=1, keepdims=True))
+    clues /= clues.sum(axis=0)
+    graph = OnnxGraph()
+    for name, values in (("clues", clues), ("start", likes[0]), ("end", likes[1])):
+        graph.weight(name, values)
+    for name, axis in (("tokens", 1), ("last", -1)):
+        graph.weight(name, np.array([axis], np.int64))
+    graph.weight("one", np.array(1, np.float32))
+    seen, inside = (
+        graph.add("Cast", (name,), f"{name}.float", to=onnx.TensorProto.FLOAT)
+        for name in ("input_mask", "segment_ids")
+    )
+    asked = graph.add("Unsqueeze", (graph.add("Sub", (seen, inside), "asked"), "last"), "wide")
+    found = graph.add("Mul", (graph.add("Gather", ("clues", "input_ids"), "found"), asked), "here")
+    found = graph.add("ReduceSum", (found, "tokens"), "question", keepdims=1)
+    outside = graph.add("Sub", (inside, "one"), "outside")
+    for name in ("start", "end"):
+        liked = graph.add("Gather", (name, "input_ids"), f"{name}.rows")
+        liked = graph.add("Mul", (liked, found), f"{name}.liked")
+        liked = graph.add("ReduceSum", (liked, "last"), f"{name}.sum", keepdims=0)
+        graph.add("Add", (liked, outside), f"{name}.inside", f"output_{name}_logits")
+    sizes = ("batch", tokens or "tokens")
+    # In another order than the samples' tensors.
+    inputs = [
+        (x, onnx.TensorProto.INT64, sizes) for x in ("segment_ids", "input_ids", "input_mask")
+    ]
+    outputs = [(f"output_{x}_logits", onnx.TensorProto.FLOAT, sizes) for x in ("start", "end")]
+    onnx.save(graph.model("answers", inputs, outputs), path)
+    return path
