@@ -22,9 +22,10 @@ from mlrepo.plugins import (
     load_plugin,
     plugin_names,
 )
-from mlrepo.record import ACCURACY, PERFORMANCE, ModelFacts
+from mlrepo.record import ACCURACY, BY_LENGTH, PERFORMANCE, ModelFacts
 from mlrepo.rounds import Round
 from mlrepo.rounds.naming import check_new_name
+from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.catalog import INT8, ReferenceModel
 from mlrepo.workloads.described import described, refuse_unjudged, run_precision
@@ -77,6 +78,7 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         dataset=str(find_dataset(home, workload, model) or ""),
         layout=model.layout,
         size=model.size,
+        by_length=_sorts(model, request.scenario),
         cache=str(home / "compiled"),
         agreement_check=request.agreement_check,
         min_duration_ms=round_.min_duration_ms(),
@@ -85,6 +87,18 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         endpoint=asdict(endpoint) if endpoint else {},
     )
     return Inputs(workload, model, files, spec)
+
+
+def _sorts(model: Model, scenario: str) -> bool:
+    """Return whether samples are sorted by length; refuse it where none can be sorted."""
+    if model.preprocessing != BY_LENGTH:
+        return False
+    if not SCENARIOS[scenario].at_once:
+        raise UserError(
+            f"--way {BY_LENGTH} sorts the samples of one query; {scenario} has many queries.",
+            hint="Leave it out, or use --scenario Offline.",
+        )
+    return True
 
 
 def find_requested(home: Path, round_: Round, request: BenchRequest) -> tuple[Workload, Model]:

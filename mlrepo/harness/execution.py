@@ -17,6 +17,7 @@ from mlrepo.backends import Backend, BackendOptions, SubmitBackend
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.errors import Unusable, UserError
 from mlrepo.harness import query_list, warmup
+from mlrepo.harness.by_length import unpadded_form
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.loadgen import installed_release, read_settings
@@ -65,6 +66,8 @@ def execute(
     MlrepoError
         Something the user can fix: model, data set, settings.
     """
+    if spec.by_length:
+        workload = unpadded_form(workload)
     dataset = workload.open(spec.dataset, spec.layout, spec.size)
     preflight = getattr(workload.task, "preflight", None)
     if preflight is not None:

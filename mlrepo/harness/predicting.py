@@ -8,6 +8,7 @@ from typing import Any
 
 from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.harness import agreement, warmup
+from mlrepo.harness.by_length import SortingSut, lengths_of
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import Feed, outputs_of, plan_feed, rows_of
 from mlrepo.harness.reference import ReferenceRequest
@@ -85,6 +86,9 @@ class PredictingSystem:
 
     def sut(self, scenario: Scenario) -> InlineSut | ServerSut:
         """Return what LoadGen's queries go to."""
+        if self._spec.by_length:
+            lengths = lengths_of(self._source.dataset)
+            return SortingSut(self.pipeline, self._reporter, lengths)
         kind = ServerSut if scenario.at_random else InlineSut
         return kind(self.pipeline, self._reporter)
 

@@ -52,6 +52,8 @@ class RunSpec:
         The path of the prepared data set; empty for an embedded one.
     layout, size:
         How the model takes images, if that differs from the data set.
+    by_length:
+        Whether the samples of a query are sorted by length and padded to the longest of a batch.
     model_precision:
         The precision of the model's own weights, if known.
     cache:
@@ -81,6 +83,7 @@ class RunSpec:
     dataset: str = ""
     layout: str = ""
     size: Sequence[int] = ()
+    by_length: bool = False
     model_precision: str = ""
     cache: str = ""
     agreement_check: bool = True

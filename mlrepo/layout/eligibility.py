@@ -10,7 +10,7 @@ from mlrepo.compliance import compliance_test
 from mlrepo.compliance.protocol import MIN_DURATION
 from mlrepo.differences import configuration, differing
 from mlrepo.logs.user_conf import KEYS, UserConf
-from mlrepo.record import ACCURACY, IMPORTED_TAG, PROBE_TAG, VALID
+from mlrepo.record import ACCURACY, BY_LENGTH, IMPORTED_TAG, PROBE_TAG, VALID
 from mlrepo.rounds import Round
 from mlrepo.rounds.setting_rules import (
     SAMPLES,
@@ -39,6 +39,8 @@ def why_not_eligible(record: RunRecord, round_: Round, *, rehearsed: bool = Fals
         return "the run was imported"
     if record.division == "closed" and record.backend.agreement.waived:
         return f"closed takes no scores that nobody compared: {not_compared(record)}"
+    if record.division == "closed" and record.dataset.preprocessing == BY_LENGTH:
+        return "closed pads every sample to the same length, and the run sorted them by length"
     noise = record.load.noise
     if noise.required_quiet and noise.disturbances:
         return f"the machine was not quiet: {'; '.join(noise.disturbances)}"

@@ -19,6 +19,7 @@ from mlrepo.record.texts import (
 )
 from mlrepo.record.values import (
     ACCURACY,
+    BY_LENGTH,
     COMPLIANCE,
     EXPERIMENT_TAG,
     FAILED,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCURACY",
+    "BY_LENGTH",
     "COMPLIANCE",
     "EXPERIMENT_TAG",
     "FAILED",

@@ -125,7 +125,8 @@ class RunRequest(Facts):
     way: Chosen = option(
         "--way",
         about="How samples are prepared for the model (default: that of the model, pytorch for "
-        "files of PyTorch, else that of the benchmark).",
+        "files of PyTorch, else that of the benchmark); by-length: texts sorted by length and "
+        "padded to the longest of a batch (Offline, open division).",
         default="",
     )
     layout: Chosen = option(

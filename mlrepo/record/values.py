@@ -22,6 +22,8 @@ MODES = (PERFORMANCE, ACCURACY)
 COMPLIANCE = "compliance"
 # The tag of a short run of the peak search: recorded, but never a result.
 PROBE_TAG = "probe"
+# The preparation of samples that are sorted by length and padded to the longest of a batch.
+BY_LENGTH = "by-length"
 # The tag of a run with a setting that no result may have: recorded, but never a result.
 EXPERIMENT_TAG = "no-result"
 NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG})

@@ -170,6 +170,9 @@ class Workload:
         A data set that the user registers and prepares; None for an embedded one.
     tensors:
         The tensors of a sample, if the data set cannot be opened before it is prepared.
+    unpadded:
+        The same benchmark with samples of different lengths, for the way ``by-length``; its data
+        set has ``lengths``, shape [total], by which an Offline query is sorted.
     remark:
         What restricts its use: ``random weights, for speed only``.
     models:
@@ -197,6 +200,7 @@ class Workload:
     model_requirements: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     remark: str = ""
+    unpadded: Workload | None = None
 
     def known_tensors(self) -> tuple[SampleTensor, ...]:
         """Return the tensors of a sample; () if it has none, or they cannot be known yet."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlrepo.errors import UserError
+from mlrepo.record import BY_LENGTH
 from mlrepo.workloads import Model, Workload
 from mlrepo.workloads.forms import LAYOUTS, NHWC, form_of
 from mlrepo.workloads.task import why_unjudged
@@ -37,7 +38,9 @@ def described(model: Model, workload: Workload, layout: str = "") -> Model:
         weight_data_types=",".join(facts.weights) or model.weight_data_types or UNKNOWN,
         input_data_types=facts.input_data_types or model.input_data_types,
         # An entry of an older mlrepo names a way for generated images, too.
-        preprocessing=model.preprocessing if workload.dataset else "",
+        preprocessing=model.preprocessing
+        if workload.dataset or model.preprocessing == BY_LENGTH
+        else "",
         layout=layout,
         size=size,
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mlrepo.errors import UserError
 from mlrepo.model_files import TORCH_SUFFIXES
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import BY_LENGTH
 from mlrepo.workloads.catalog import variants
 from mlrepo.workloads.registered import dataset_of
 
@@ -33,6 +35,8 @@ def way_of(benchmark: str, file: Path, asked: str = "") -> str:
     UserError
         There is no such way, or the benchmark has none.
     """
+    if asked == BY_LENGTH:
+        return _by_length(benchmark)
     known = variants(benchmark)
     dataset = dataset_of(benchmark)
     ways = dataset.ways if dataset else ()
@@ -50,3 +54,12 @@ def way_of(benchmark: str, file: Path, asked: str = "") -> str:
     if of_torch and default in _TENSORFLOW_WAYS and _TORCH_WAY in ways:
         return _TORCH_WAY
     return default
+
+
+def _by_length(benchmark: str) -> str:
+    if load_plugin(WORKLOADS, benchmark).unpadded is None:
+        raise UserError(
+            f"--way {BY_LENGTH} does not apply to {benchmark}: all its samples have one size.",
+            hint="Leave it out.",
+        )
+    return BY_LENGTH

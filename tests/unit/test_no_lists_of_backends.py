@@ -66,7 +66,7 @@ def test_backends_are_neither_listed_nor_compared_by_name() -> None:
 
 
 # The folders of benchmarks, which may name what is theirs.
-_OWNERS = ("digits", "imagenet", "squad")
+_OWNERS = ("detection", "digits", "digits_detection", "imagenet", "squad")
 
 
 @pytest.mark.long

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import AccuracyEntry
+from mlrepo.workloads.squad import RandomQuestions
 from mlrepo.workloads.squad.answers import plain_words, projected
 from mlrepo.workloads.squad.features import LENGTH, Features, make_features
 from mlrepo.workloads.squad.questions import AnsweredQuestion, Paragraph, read_questions
 from mlrepo.workloads.squad.scores import f1_of, normalized
 from mlrepo.workloads.squad.task import QuestionAnswering
+from mlrepo.workloads.squad.unpadded import Unpadded
 from mlrepo.workloads.squad.vocabulary import Vocabulary, read_vocabulary
 from mlrepo.workloads.weights.graph import Tensor
 from tests import squad_definition as definition
@@ -239,6 +241,32 @@ def test_start_and_end_are_side_by_side() -> None:
     start, end = np.random.default_rng(0).random((2, 3, LENGTH), np.float32)
     made = QuestionAnswering().postprocess([start, end], range(3))
     assert np.array_equal(made[..., 0], start) and np.array_equal(made[..., 1], end)
+
+
+@cache
+def _generated() -> RandomQuestions:
+    return RandomQuestions(400)
+
+
+@given(st.lists(st.integers(3, LENGTH), min_size=1, max_size=5))
+def test_unpadded_samples_make_a_batch_of_the_longest(lengths: list[int]) -> None:
+    """Padding them further gives what the data set itself gives; scores are filled up."""
+    padded = _generated()
+    known = padded.lengths
+    indices = [int(np.argmax(known >= length)) for length in lengths]
+    whole = padded.load(indices)
+    batch = QuestionAnswering().collate(Unpadded(padded).load(indices))
+    longest = max(int(known[index]) for index in indices)
+    for name, array in batch.items():
+        assert array.shape == (len(indices), longest)
+        missing = ((0, 0), (0, LENGTH - longest))
+        assert np.array_equal(np.pad(array, missing), whole[name])
+    scores = np.random.default_rng(0).random((len(indices), longest, 2), np.float32)
+    task = QuestionAnswering(shortened=True)
+    for outputs in ([scores], [scores[..., 0], scores[..., 1]]):
+        filled = task.postprocess(outputs, indices)
+        assert np.array_equal(filled[:, :longest], scores)
+        assert (filled[:, longest:] == -10000).all()
 
 
 @pytest.mark.parametrize(

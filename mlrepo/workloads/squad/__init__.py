@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from mlrepo.workloads.squad.features import LENGTH
 from mlrepo.workloads.squad.prepared import ALL_SAMPLES, TENSORS, SquadSamples, as_tensors
 from mlrepo.workloads.squad.registered import Squad
 from mlrepo.workloads.squad.task import QuestionAnswering
+from mlrepo.workloads.squad.unpadded import Unpadded
 from mlrepo.workloads.squad.vocabulary import BERT_PIECES
 
 # The first word piece that is a word in BERT's vocabulary, and those that frame a sample.
@@ -38,17 +40,26 @@ class RandomQuestions:
         """Those of SQuAD."""
         return TENSORS
 
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """The number of tokens of each sample before its padding, shape [total]."""
+        return np.array([self._shape(index)[1] for index in range(self.total)], np.int32)
+
     def load(self, indices: Sequence[int]) -> Mapping[str, npt.NDArray[np.int64]]:
         """Return the samples, three int64 arrays [len(indices), 384]."""
         ids = np.zeros((len(indices), LENGTH), np.int32)
         lengths, starts = (np.empty(len(indices), np.int32) for _ in range(2))
         for row, index in enumerate(indices):
-            rng = np.random.default_rng([2, index])
-            starts[row] = rng.integers(8, 24)
-            lengths[row] = min(LENGTH, 40 + int(rng.gamma(2.5, 55)))
+            rng, lengths[row], starts[row] = self._shape(index)
             ids[row, : lengths[row]] = rng.integers(_FIRST_WORD, BERT_PIECES, lengths[row])
             ids[row, 0], ids[row, [starts[row] - 1, lengths[row] - 1]] = _CLS, _SEP
         return as_tensors(ids, lengths, starts)
+
+    @staticmethod
+    def _shape(index: int) -> tuple[np.random.Generator, int, int]:
+        """Return length and start of a sample's second segment, and what its tokens come from."""
+        rng = np.random.default_rng([2, index])
+        return rng, min(LENGTH, 40 + int(rng.gamma(2.5, 55))), int(rng.integers(8, 24))
 
     def describe(self) -> Mapping[str, object]:
         """Return facts that say that the questions are generated."""
@@ -73,6 +84,14 @@ BERT_99 = Workload(
     tensors=TENSORS,
     models=models.models_of(models.BERT_99),
 )
+BERT_99 = replace(
+    BERT_99,
+    unpadded=replace(
+        BERT_99,
+        open_dataset=lambda path: Unpadded(SquadSamples(path)),
+        task=QuestionAnswering(shortened=True),
+    ),
+)
 BERT_99_9 = replace(
     BERT_99,
     name=models.BERT_99_9,
@@ -85,6 +104,12 @@ BERT_LARGE_RANDOM = replace(
     remark="random weights, for speed only",
     open_dataset=RandomQuestions,
     dataset=None,
+    unpadded=replace(
+        BERT_99,
+        open_dataset=lambda: Unpadded(RandomQuestions()),
+        dataset=None,
+        task=QuestionAnswering(shortened=True),
+    ),
     models=models.random_models(models.BERT_LARGE_RANDOM, "BERT-Large (24 layers)"),
     make_model=models.make_random,
     model_requirements=("onnx>=1.17",),

@@ -268,6 +268,11 @@ class SquadSamples:
         return len(self.features.ids)
 
     @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        """The number of tokens of each sample before its padding, shape [total]."""
+        return self.features.lengths
+
+    @property
     def tensors(self) -> Sequence[SampleTensor]:
         """The tokens, whether they are tokens or padding, and the segment they are in."""
         return TENSORS

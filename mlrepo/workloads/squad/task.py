@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,34 @@ from mlrepo.workloads.responses import FixedResponses
 from mlrepo.workloads.squad.answers import Span, answer_texts, best_span
 from mlrepo.workloads.squad.features import LENGTH
 from mlrepo.workloads.squad.scores import exact_and_f1
+from mlrepo.workloads.squad.unpadded import collate
 from mlrepo.workloads.task import Accuracy
 from mlrepo.workloads.weights.graph import Tensor
 
+# The score of a token that a shorter sample does not have.
+_PADDED = -10000.0
+_RESPONSES = FixedResponses("<f4", (LENGTH, 2))
 _HINT = (
     "Export the model with its start and end logits as two outputs [batch, 384], start first, or "
     "as one [batch, 384, 2]."
 )
 
 
+@dataclass(frozen=True)
 class QuestionAnswering:
-    """Answers are spans of a paragraph; the data set is a ``SquadSamples``."""
+    """Answers are spans of a paragraph; the data set is a ``SquadSamples``.
 
-    name = "question answering"
-    # As the reference logs them (language/bert): start and end side by side for each token.
-    responses = FixedResponses("<f4", (LENGTH, 2))
+    Attributes
+    ----------
+    shortened:
+        Whether batches are padded to their longest sample only.
+    responses:
+        As the reference logs them (language/bert): start and end side by side for each token.
+    """
+
+    shortened: bool = False
+    name: str = "question answering"
+    responses: FixedResponses = _RESPONSES
 
     def postprocess(
         self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
@@ -41,12 +55,18 @@ class QuestionAnswering:
         UserError
             The outputs are not such scores.
         """
-        if len(outputs) == 1 and outputs[0].shape[1:] == (LENGTH, 2):
-            return outputs[0].astype(np.float32, copy=False)
-        if len(outputs) == 2 and all(one.shape[1:] == (LENGTH,) for one in outputs):
-            return np.stack([one.astype(np.float32, copy=False) for one in outputs], axis=-1)
+        length = outputs[0].shape[1] if self.shortened and outputs[0].ndim > 1 else LENGTH
+        if len(outputs) == 1 and outputs[0].shape[1:] == (length, 2):
+            return _filled(outputs[0].astype(np.float32, copy=False))
+        if len(outputs) == 2 and all(one.shape[1:] == (length,) for one in outputs):
+            sides = [one.astype(np.float32, copy=False) for one in outputs]
+            return _filled(np.stack(sides, axis=-1))
         found = ", ".join(f"{one.dtype} {list(one.shape)}" for one in outputs) or "nothing"
         raise UserError(f"The model gives {found}; start and end logits are needed.", hint=_HINT)
+
+    def collate(self, samples: Sequence[Any]) -> Mapping[str, npt.NDArray[np.int64]]:
+        """Return unpadded samples as a batch, padded to the longest of them."""
+        return collate(samples)
 
     def misfit(self, outputs: Sequence[Tensor]) -> str:
         """Return why outputs with these names and shapes are not start and end logits."""
@@ -54,8 +74,9 @@ class QuestionAnswering:
         if not shapes or not all(shapes):
             return ""  # checked when the model runs
         text = ", ".join(f"{one.name} {_sizes(one.shape)}".strip() for one in outputs)
-        pair = len(shapes) == 2 and all(_fits(shape, (LENGTH,)) for shape in shapes)
-        if not pair and not (len(shapes) == 1 and _fits(shapes[0], (LENGTH, 2))):
+        length = None if self.shortened else LENGTH
+        pair = len(shapes) == 2 and all(_fits(shape, (length,)) for shape in shapes)
+        if not pair and not (len(shapes) == 1 and _fits(shapes[0], (length, 2))):
             return f"It gives {text}; start and end logits are needed. {_HINT}"
         if pair and "end" in outputs[0].name and "start" in outputs[1].name:
             return f"It gives {text}: the end logits come first. {_HINT}"
@@ -120,12 +141,23 @@ class QuestionAnswering:
         exact, f1 = exact_and_f1(dataset.paragraphs, texts)
         return Accuracy(
             value=f1,
-            unit="%",
+            unit="F1",
             judged=len(spans),
             text=json.dumps({"exact_match": exact, "f1": f1}) + "\n",
             details={"questions": len(texts)},
-            metrics={"F1": Metric(f1, "%"), "exact_match": Metric(exact, "%")},
+            metrics={"F1": Metric(f1, "F1"), "exact_match": Metric(exact, "%")},
         )
+
+
+def _filled(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return scores [n, tokens, 2] of shorter samples as [n, LENGTH, 2].
+
+    What is added is what the reference adds to shorter responses (accuracy-squad.py).
+    """
+    missing = LENGTH - scores.shape[1]
+    if not missing:
+        return scores
+    return np.pad(scores, ((0, 0), (0, missing), (0, 0)), constant_values=_PADDED)
 
 
 def _senseless(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -137,9 +169,9 @@ def _senseless(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return bad
 
 
-def _fits(shape: Sequence[int | None], wanted: Sequence[int]) -> bool:
+def _fits(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
     return len(shape) == len(wanted) + 1 and all(
-        have in (None, want) for have, want in zip(shape[1:], wanted, strict=True)
+        None in (have, want) or have == want for have, want in zip(shape[1:], wanted, strict=True)
     )
 
 
