@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
-from mlrepo.workloads.detection import retinanet
+from mlrepo.workloads.detection import detections, retinanet
 from mlrepo.workloads.detection.boxes import BoxesDecoder
 from mlrepo.workloads.detection.decoders import IDS, POSITIONS, UnreadableError, find_decoder
-from mlrepo.workloads.detection.detections import kept_boxes
+from mlrepo.workloads.detection.detections import Detections, kept_boxes, without_overlaps
 from mlrepo.workloads.detection.retinanet import RetinaNetDecoder
 from mlrepo.workloads.detection.yolo import YoloDecoder
 from mlrepo.workloads.weights.graph import Tensor
@@ -44,14 +45,14 @@ def _slow_nms(found: Found, most_iou: float, most: int) -> Found:
     return kept
 
 
-def _as_found(detections: Any) -> Found:
+def _as_found(decoded: Any) -> Found:
     return [
         (row, box, score, label)
         for row, box, score, label in zip(
-            detections.rows.tolist(),
-            detections.boxes.tolist(),
-            detections.scores.tolist(),
-            detections.labels.tolist(),
+            decoded.rows.tolist(),
+            decoded.boxes.tolist(),
+            decoded.scores.tolist(),
+            decoded.labels.tolist(),
             strict=True,
         )
     ]
@@ -67,23 +68,37 @@ def _assert_same(mine: Found, slow: Found) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10**6), count=st.integers(0, 700), most=st.sampled_from([5, 300]))
-def test_suppression_is_greedy_by_class(seed: int, count: int, most: int) -> None:
-    """Also across the blocks in which boxes are compared."""
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(0, 700),
+    most=st.sampled_from([5, 300]),
+    pairs=st.sampled_from([0, 1 << 19]),
+)
+def test_suppression_is_greedy_by_class(seed: int, count: int, most: int, pairs: int) -> None:
+    """Of one image and of a batch; across the blocks in which boxes are compared, and by pairs."""
     rng = np.random.default_rng(seed)
     low = rng.uniform(0, 60, (count, 2))
     boxes = np.concatenate([low, low + rng.uniform(1, 40, (count, 2))], axis=1).astype(np.float32)
     scores = rng.permutation(count).astype(np.float32) / (count or 1)
     labels = rng.integers(0, 3, count)
     kept = kept_boxes(boxes, scores, labels, 0.5, most)
-    rows = [(0, boxes[i].tolist(), float(scores[i]), i) for i in range(count)]
+    found = [(0, boxes[i].tolist(), float(scores[i]), i) for i in range(count)]
     by_class = {i: int(labels[i]) for i in range(count)}
     slow: list[int] = []
-    for _, box, _, at in sorted(rows, key=lambda one: -one[2]):
+    for _, box, _, at in sorted(found, key=lambda one: -one[2]):
         same = [other for other in slow if by_class[other] == by_class[at]]
         if len(slow) < most and not any(_iou(box, boxes[other].tolist()) > 0.5 for other in same):
             slow.append(at)
     assert kept.tolist() == slow
+    # Two images with the same boxes.
+    rows = np.repeat([0, 1], count)
+    whole = Detections(rows, np.tile(boxes, (2, 1)), np.tile(scores, 2), np.tile(labels, 2))
+    with mock.patch.object(detections, "_PAIRS", pairs):
+        of_batch = without_overlaps(whole, 0.5, most)
+    assert of_batch.rows.tolist() == [0] * len(slow) + [1] * len(slow)
+    assert of_batch.boxes.tolist() == boxes[slow].tolist() * 2
+    assert of_batch.scores.tolist() == scores[slow].tolist() * 2
+    assert of_batch.labels.tolist() == labels[slow].tolist() * 2
 
 
 def test_of_equal_scores_the_first_stays() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,10 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 # Boxes compared with each other at once: a matrix of this size fits the processor's cache.
 _BLOCK = 256
+# The largest number of pairs of boxes of a whole batch that are compared at once.
+_PAIRS = 1 << 19
+# The largest number of pairs of boxes that are compared at once in a whole batch.
+_PAIRS = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -56,20 +61,64 @@ def without_overlaps(found: Detections, most_iou: float, most: int) -> Detection
     IoU (intersection over union) with each box of its class that stayed is at most ``most_iou``.
     Of equal scores the first comes first. At most ``most`` detections of a row stay.
     """
-    ends = np.searchsorted(found.rows, np.unique(found.rows), side="right")
-    parts = []
-    begin = 0
-    for end in ends:
-        scores, boxes, labels = (
-            found.scores[begin:end],
-            found.boxes[begin:end],
-            found.labels[begin:end],
+    # Sorted by row, class and score, only a box before it in its run of one class may hide a box.
+    order = np.lexsort((-found.scores, found.labels, found.rows))
+    rows, labels = found.rows[order], found.labels[order]
+    begins = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(labels, prepend=-1) != 0))
+    lengths = np.diff(begins, append=len(order))
+    later = np.repeat(begins + lengths, lengths) - np.arange(len(order)) - 1
+    if later.sum() <= _PAIRS:
+        kept = np.sort(order[_stay(found.boxes[order], later, most_iou)])
+    else:
+        kept = _of_each_image(found, most_iou, most)
+    kept = kept[np.lexsort((-found.scores[kept], found.rows[kept]))]
+    rank = np.arange(len(kept)) - np.searchsorted(found.rows[kept], found.rows[kept])
+    kept = kept[rank < most]
+    return Detections(found.rows[kept], found.boxes[kept], found.scores[kept], found.labels[kept])
+
+
+def _stay(boxes: Array, later: npt.NDArray[np.intp], most_iou: float) -> npt.NDArray[np.bool_]:
+    """Return which boxes stay, [k]; ``later`` of a box says how many of its run follow it.
+
+    Pairs within a run are compared, of all runs of a batch at once: they are few where there are
+    many classes.
+    """
+    first = np.repeat(np.arange(len(later)), later)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(later) - later, later)
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    width = np.minimum(right[first], right[second]) - np.maximum(left[first], left[second])
+    height = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
+    shared = width.clip(min=0) * height.clip(min=0)
+    areas = (right - left) * (bottom - top)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        hides = shared / (areas[first] + areas[second] - shared) > most_iou
+    first, second = first[hides], second[hides]
+    stays = np.ones(len(later), bool)
+    while True:
+        settled = np.ones(len(later), bool)
+        settled[second[stays[first]]] = False
+        if np.array_equal(settled, stays):
+            return stays
+        stays = settled
+
+
+def _of_each_image(found: Detections, most_iou: float, most: int) -> npt.NDArray[np.intp]:
+    """Return the indices of the boxes that stay, image by image."""
+    edges = [*np.unique(found.rows, return_index=True)[1].tolist(), len(found.rows)]
+    kept = [
+        begin
+        + np.sort(
+            kept_boxes(
+                found.boxes[begin:end],
+                found.scores[begin:end],
+                found.labels[begin:end],
+                most_iou,
+                most,
+            )
         )
-        kept = kept_boxes(boxes, scores, labels, most_iou, most)
-        row = found.rows[begin : begin + 1].repeat(len(kept))
-        parts.append(Detections(row, boxes[kept], scores[kept], labels[kept]))
-        begin = end
-    return joined(parts)
+        for begin, end in itertools.pairwise(edges)
+    ]
+    return np.concatenate(kept)
 
 
 def kept_boxes(
@@ -79,7 +128,8 @@ def kept_boxes(
 
     The boxes are taken in blocks from the best score down. Within a block, which boxes stay is the
     fixed point of "no better box that stays hides it": whether a box stays depends on better ones
-    alone, so each round settles at least one more, and a few settle all.
+    alone, so each round settles at least one more, and a few settle all. Once ``most`` stay, worse
+    ones are not compared.
     """
     order = np.argsort(-scores, kind="stable")
     sides = np.ascontiguousarray(boxes.T)
