@@ -1,7 +1,8 @@
 """Benchmarks of third parties, of three shapes, go all the way without a change of mlrepo.
 
 Boxes: one tensor in, answers of any length out. Answer spans: the whole package that
-docs/benchmarks.md shows, with several tensors in and its own data set.
+docs/benchmarks.md shows, with several tensors in and its own data set. A token stream: texts as
+they are in, tokens out, from a backend that answers requests later.
 """
 
 from __future__ import annotations
@@ -50,11 +51,13 @@ def _texts(directory: Path) -> None:
     (directory / "texts.jsonl").write_text(lines)
 
 
-def _journey(root: Path, benchmark: str, **environ: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _journey(
+    root: Path, benchmark: str, backend: str = "onnx", **environ: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run, list, select, check, replay and compare; return the records of both modes."""
-    run = ("bench", "run", "--model", benchmark, "--scenario", "Offline", "--json")
-    accuracy = mlrepo(root, *run, "--mode", "accuracy", **environ).json["record"]
-    count = ("--mode", "performance", "--count", "1000")
+    run = ("bench", "run", "--model", benchmark, "--backend", backend, "--scenario", "Offline")
+    accuracy = mlrepo(root, *run, "--mode", "accuracy", "--json", **environ).json["record"]
+    count = ("--mode", "performance", "--count", "1000", "--json")
     performance = mlrepo(root, *run, *count, **environ).json["record"]
     assert (accuracy["validity"], performance["validity"]) == ("VALID", "VALID")
     assert accuracy["placement"]["placed"], accuracy["placement"]
@@ -98,3 +101,12 @@ def test_answer_spans_as_the_documentation_shows_them(
     record, _ = _journey(root, _SPANS, **installed)
     assert record["result"] == {"value": 100.0, "unit": "F1"}
     assert record["metrics"]["exact_match"] == {"value": 100.0, "unit": "%"}
+
+
+def test_a_token_stream(root: Path, installed: dict[str, Any]) -> None:
+    """LoadGen counts the tokens, and marks the first ones where the scenario has queries."""
+    record, performance = _journey(root, "token-stream", "delayed", **installed)
+    assert record["result"] == {"value": 100.0, "unit": "ROUGE1"}
+    assert record["metrics"]["ROUGELSUM"] == {"value": 100.0, "unit": "ROUGELSUM"}
+    assert record["metrics"]["GEN_LEN"] == {"value": 240.0, "unit": "GEN_LEN"}
+    assert performance["metrics"]["tokens_per_second"]["unit"] == "tokens/s"

@@ -71,6 +71,7 @@ RETINANET = _benchmark(
             "4544f4e56e0a4684215831cc937ea45c",
             preprocessing=DETECTION_WAYS[1],
             accuracy=37.57,
+            accuracy_unit="mAP",
         ),
     ),
 )

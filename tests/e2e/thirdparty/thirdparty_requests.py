@@ -81,6 +81,32 @@ ECHOES = Workload(
 TOKEN_ECHOES = replace(ECHOES, name="token-echoes", task=Echo(True), loadgen_model="llama3_1-8b")
 
 
+@dataclass(frozen=True)
+class Streamed(Echo):
+    """The text comes back, a word a token; judged under the names of Llama 3.1 8B."""
+
+    tokens: bool = True
+    name: str = "text generation"
+
+    def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
+        """Return the share of texts that came back, under all names, and their length."""
+        judged = super().judge(entries, dataset)
+        words = int(judged.metrics["words"].value or 0)
+        scores = dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), judged.value)
+        return replace(
+            judged,
+            unit="ROUGE1",
+            text=f"{scores | {'gen_len': words, 'gen_num': judged.judged}}\n",
+            metrics={name.upper(): Metric(value, name.upper()) for name, value in scores.items()}
+            | {"GEN_LEN": Metric(float(words), "GEN_LEN")},
+        )
+
+
+TOKEN_STREAM = replace(
+    TOKEN_ECHOES, name="token-stream", task=Streamed(), follows="llama3.1-8b-edge"
+)
+
+
 class Delayed:
     """Answers from a thread of its own after a delay, out of order and in pieces.
 
