@@ -25,8 +25,9 @@ END = b"0\r\n\r\n"
 
 @dataclass
 class Asked:
-    """A request as it arrived; header names in lower case."""
+    """A request as it arrived; header names in lower case. ``rest`` ends with the connection."""
 
+    rest: asyncio.StreamReader
     method: str
     target: str
     headers: Mapping[str, str]
@@ -113,11 +114,11 @@ class Server:
                 pairs = (line.partition(":") for line in lines)
                 headers = {name.lower(): value.strip() for name, _, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
-                asked = Asked(method, target, headers, body)
+                asked = Asked(reader, method, target, headers, body)
                 self.asked.append(asked)
                 await self.script(asked, writer, self)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             self.connections -= 1

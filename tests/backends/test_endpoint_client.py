@@ -467,7 +467,7 @@ def test_closing_cancels_what_is_in_flight() -> None:
             return
         writer.write(_part(delta("In")))
         await writer.drain()
-        await asyncio.sleep(60)
+        await asked.rest.read()
 
     with scripted.running(script) as server:
         with loaded(server.url) as backend:
@@ -477,6 +477,10 @@ def test_closing_cancels_what_is_in_flight() -> None:
             while len(collected.firsts) < 300 and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert len(collected.firsts) == 300
+        deadline = time.monotonic() + _LONG
+        while server.connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not server.connections
         assert not collected.answers and collected.error is None
         assert not [one for one in threading.enumerate() if one.name == "endpoint"]
 
