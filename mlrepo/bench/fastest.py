@@ -27,7 +27,7 @@ from mlrepo.bench.tune import (
 from mlrepo.bench.tune import probes as start_probes
 from mlrepo.bench.tune import search as search_candidates
 from mlrepo.bench.tuned import Tuned, remember, tuned_file
-from mlrepo.errors import MlrepoError, UserError
+from mlrepo.errors import MlrepoError, Unusable, UserError
 from mlrepo.harness.probe import ProbeSpec
 from mlrepo.model_files import find_model_files
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
@@ -218,6 +218,11 @@ def compared_ways(home: Path, request: BenchRequest) -> list[tuple[str, str]]:
 def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str, str]:
     workload: Workload = load_plugin(WORKLOADS, request.benchmark)
     backend = backend_name(request.backend)
+    if capabilities_of(backend).endpoint:
+        raise Unusable(
+            f"There is nothing to tune for the backend {backend}: the server decides.",
+            hint="`mlrepo bench peak` finds the highest load that stays valid.",
+        )
     device = Device.parse(request.device)
     if device != Device(CPU):
         refuse_absent(backend, device)

@@ -122,7 +122,7 @@ class ConcludingRun:
                     "threads": spec.threads,
                     "max_batch": spec.max_batch,
                     "prefix": list(start.prefix),
-                    **({"endpoint": dict(spec.endpoint)} if spec.endpoint else {}),
+                    **_endpoint_part(spec),
                     **_own_form(spec, model, dataset),
                 }
             ),
@@ -201,6 +201,13 @@ def _refusals(traffic: TrafficFacts) -> Iterator[str]:
         )
     if traffic.resent:
         yield f"{traffic.resent} requests were sent again after a lost connection"
+
+
+def _endpoint_part(spec: RunSpec) -> dict[str, object]:
+    """Return what identifies an endpoint; nothing for a model on this machine."""
+    if not spec.endpoint:
+        return {}
+    return {"endpoint": {name: spec.endpoint[name] for name in ("url", "model", "kind")}}
 
 
 def _own_form(spec: RunSpec, model: ModelFacts, dataset: DatasetFacts) -> dict[str, object]:

@@ -100,6 +100,8 @@ class Suite:
     def model(self) -> Model | None:
         """The model; None if it is not on this machine."""
         request = self.request
+        if request.endpoint:
+            return Model.at_endpoint(request.endpoint_model)
         with contextlib.suppress(UserError):
             return find_model(
                 self.bench.home,

@@ -170,7 +170,9 @@ def _parts(record: RunRecord) -> Iterator[dict[str, object]]:
     described = backend.to_dict()
     words = {name: described[name] for name in _WORDS if described.get(name) not in ("", None)}
     words |= backend.others
-    known = {
+    if backend.server is not None:
+        words["server"] = backend.server.to_dict()
+    known: dict[str, object] = {
         "round": record.round,
         "division": record.division,
         "submitter": record.submitter,
@@ -183,6 +185,8 @@ def _parts(record: RunRecord) -> Iterator[dict[str, object]]:
         "max_batch": backend.max_batch,
         "prefix": list(backend.prefix),
     }
+    if (asked := backend.endpoint) is not None:
+        known["endpoint"] = {"url": asked.url, "model": asked.model, "kind": asked.kind}
     further = {"preprocessing": record.dataset.preprocessing, "layout": record.model.layout}
     further = {name: value for name, value in further.items() if value}
     # Which of these the backend said, and which differ from the catalogue, is not recorded.

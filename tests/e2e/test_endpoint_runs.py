@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from mlrepo.curation.move import _parts
+from mlrepo.record import RunRecord, configuration_digest
 from tests import endpoint_server as scripted
 from tests.e2e.driver import (
     all_bytes,
@@ -93,6 +95,9 @@ def test_a_run_is_recorded_with_the_server_and_repeated_by_its_command(
     assert len(server.asked) > asked
     assert again["configuration"] == record["configuration"]
     assert again["backend"]["endpoint"] == backend["endpoint"]
+    # A moved run keeps the digest that a run recorded there would have.
+    made_of = _parts(RunRecord.from_dict(record))
+    assert record["configuration"] in map(configuration_digest, made_of)
 
 
 @pytest.mark.parametrize("scenario", ["Offline", "SingleStream", "Server"])
@@ -175,6 +180,13 @@ def test_other_backends_have_no_endpoint(root: Path) -> None:
     run = ("bench", "run", "--benchmark", "digits", "--scenario", "Offline", "--mode", "accuracy")
     done = mlrepo(root, *run, "--endpoint", "http://127.0.0.1:1/v1", code=2)
     done.says("--endpoint does not apply to the backend onnx", "--backend openai")
+
+
+def test_there_is_nothing_to_tune(root: Path) -> None:
+    """The server decides on threads and batches."""
+    there = ("--endpoint", "http://127.0.0.1:1/v1", "--endpoint-model", "m")
+    tune = ("bench", "tune", "--benchmark", "questions", "--backend", "openai")
+    mlrepo(root, *tune, "--scenario", "Offline", *there, code=2).says("the server decides", "peak")
 
 
 def test_a_server_that_is_not_there_is_no_run(root: Path) -> None:
