@@ -167,7 +167,8 @@ class SubmitBackend(Protocol):
     """A backend that takes requests and answers them later.
 
     It has ``load`` and ``describe`` as :class:`Backend`. ``stall_seconds`` may be the longest time
-    without an answer while requests wait, before the run is ended.
+    without an answer while requests wait, before the run is ended. ``traffic()`` may return what
+    happened to the requests (the fields of :class:`mlrepo.record.TrafficFacts`), for the record.
     """
 
     def load(self, model: Path, options: BackendOptions) -> None:

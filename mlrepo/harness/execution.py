@@ -134,6 +134,7 @@ def execute(
         dataset=dict(dataset.describe()),
         batch=rehearsed.max_batch,
         max_rss=_peak_memory(),
+        **_traffic(backend),
     )
 
 
@@ -309,6 +310,12 @@ def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
 
 def _nothing_to_flush() -> None:
     """Do nothing: LoadGen's flush callback is not needed, since queries are never held back."""
+
+
+def _traffic(backend: Backend | SubmitBackend) -> dict[str, object]:
+    """Return what a backend says about the requests that it sent elsewhere, if it does."""
+    counts = getattr(backend, "traffic", None)
+    return {"traffic": dict(counts())} if counts is not None else {}
 
 
 def _peak_memory() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.backends import BackendOptions, Request
+from mlrepo.backends import BackendOptions, SampleRequest
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.openai import OpenAiBackend
 from mlrepo.errors import RemoteUnavailable, UserError
@@ -78,7 +78,7 @@ def ask(
     backend.load(Path(), BackendOptions(endpoint=Endpoint(url, ALIAS, kind)))
     try:
         collected = Collected(len(samples))
-        requests = [Request(key, one, key) for key, one in enumerate(samples)]
+        requests = [SampleRequest(key, one, key) for key, one in enumerate(samples)]
         backend.submit(requests, collected)
         collected.wait()
         return collected, {**backend.describe(), **backend.traffic()}

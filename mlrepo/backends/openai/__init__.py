@@ -41,6 +41,8 @@ class OpenAiBackend:
         endpoint=True,
     )
 
+    # The client watches by itself whether bytes arrive; one long answer may take hours.
+    stall_seconds = 86_400.0
     _client: Client | None = None
 
     def load(self, model: Path, options: BackendOptions) -> None:
