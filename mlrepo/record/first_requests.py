@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -117,12 +117,7 @@ def _typed(plan: type[CommandPlan], record: RunRecord) -> AnyRequest:
 
 def _values(plan: type[CommandPlan], words: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Yield the values of fields from a command line."""
-    by_flag: dict[str, Field[object]] = {}
-    for kind, names in ((RunRequest, plan.RUN), (Where, plan.WHERE), (plan, None)):
-        for one in fields(kind):
-            if names is None or one.name in names:
-                flags = "/".join(option_of(one).flags).split("/")
-                by_flag |= dict.fromkeys(flags, one)
+    by_flag = _by_flag(plan)
     found: dict[str, list[str]] = {}
     rest = iter(words)
     for word in rest:
@@ -139,6 +134,22 @@ def _values(plan: type[CommandPlan], words: Sequence[str]) -> Iterator[tuple[str
     for one in {one.name: one for one in by_flag.values()}.values():
         if one.name in found:
             yield one.name, _value(one, found[one.name])
+
+
+_BY_FLAG: dict[type[CommandPlan], Mapping[str, Field[object]]] = {}
+
+
+def _by_flag(plan: type[CommandPlan]) -> Mapping[str, Field[object]]:
+    """Return the fields that a command fills by their flags; made once for each command."""
+    if plan in _BY_FLAG:
+        return _BY_FLAG[plan]
+    found: dict[str, Field[object]] = {}
+    for kind, names in ((RunRequest, plan.RUN), (Where, plan.WHERE), (plan, None)):
+        for one in fields(kind):
+            if names is None or one.name in names:
+                found |= dict.fromkeys("/".join(option_of(one).flags).split("/"), one)
+    _BY_FLAG[plan] = found
+    return found
 
 
 def _value(declared: Field[object], texts: Sequence[str]) -> object:

@@ -175,4 +175,4 @@ def plain(value: object, depth: int = _DEEPEST) -> object:
 
 def plain_text(text: str) -> str:
     """Return a text with lone surrogates escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

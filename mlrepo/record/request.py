@@ -106,12 +106,23 @@ def _all_words(request: AnyRequest) -> Iterator[str]:
 
 def own_fields(plan: CommandPlan | type[CommandPlan]) -> Words:
     """Return the names of a plan's own fields."""
-    return tuple(one.name for one in fields(plan))
+    return tuple(_fields_of(plan if isinstance(plan, type) else type(plan)))
 
 
 def _named(whole: RunRequest | Where | CommandPlan, names: Words) -> list[Field[object]]:
-    by_name: dict[str, Field[object]] = {one.name: one for one in fields(whole)}
+    by_name = _fields_of(type(whole))
     return [by_name[name] for name in names]
+
+
+# Asked for each of ten thousand runs of a list.
+_FIELDS: dict[type, Mapping[str, Field[object]]] = {}
+
+
+def _fields_of(kind: type[RunRequest | Where | CommandPlan]) -> Mapping[str, Field[object]]:
+    found = _FIELDS.get(kind)
+    if found is None:
+        found = _FIELDS[kind] = {one.name: one for one in fields(kind)}
+    return found
 
 
 def _filled(part: Part, values: Mapping[str, Any]) -> Part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -214,16 +215,17 @@ def load_records(
 ) -> Iterator[RunRecord | None]:
     """Yield what :func:`readable_record` returns for each run, in half of its time."""
     blobs = BlobReader(repository.root)
+    names = [f"{run.commit}:{RUNS}/{run.run}/run.json" for run in runs]
 
-    def load(repository: ResultsRepository, run: RecordedRun) -> RunRecord:
+    def load(repository: ResultsRepository, run: RecordedRun, *, data: bytes) -> RunRecord:
         # Empty for what cannot be read: then the slower way says why.
-        data = blobs.content(f"{run.commit}:{RUNS}/{run.run}/run.json")
         record = committed_record(repository, run, data or None)
         return curated_record(record, run.trailers, run.curation)
 
     try:
-        for run in runs:
-            yield readable_record(repository, run, unreadable, load=load)
+        for run, data in zip(runs, blobs.contents(names), strict=True):
+            loaded = functools.partial(load, data=data)
+            yield readable_record(repository, run, unreadable, load=loaded)
     finally:
         blobs.close()
 

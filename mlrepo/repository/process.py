@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -31,6 +31,8 @@ _LOCAL_VARIABLES = (
 NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
 # Requests and answers for this many objects fit into the pipe buffers, so neither side deadlocks.
 _ASKED_AT_ONCE = 256
+# Requests of some hundred bytes each that are in the pipe before the first answer is read.
+_READ_AT_ONCE = 32
 
 
 class GitError(MlrepoError):
@@ -142,7 +144,17 @@ class BlobReader:
 
     def content(self, oid: str) -> bytes:
         """Return the content of an object; empty if it is missing."""
-        self._ask(f"contents {oid}\n")
+        return next(self.contents([oid]))
+
+    def contents(self, oids: Sequence[str]) -> Iterator[bytes]:
+        """Yield the content of each object; empty if it is missing."""
+        for start in range(0, len(oids), _READ_AT_ONCE):
+            asked = oids[start : start + _READ_AT_ONCE]
+            self._ask("".join(f"contents {oid}\n" for oid in asked))
+            for _ in asked:
+                yield self._content()
+
+    def _content(self) -> bytes:
         size = self._size()
         if size < 0:
             return b""

@@ -84,7 +84,7 @@ def test_a_wrong_value_is_refused_with_its_origin(key: str, given: str) -> None:
 def test_an_unset_value_names_every_way_to_set_it(setting: object) -> None:
     """Flag, both variables and the command are in the hint."""
     found = setting_named(str(getattr(setting, "key")))  # noqa: B009
-    with pytest.raises(UserError, match=f"The {found.key} is not set") as unset:
+    with pytest.raises(UserError, match=f"{found.key} is not set") as unset:
         Resolver({}, {}).require(found.key)
     hint = unset.value.hint
     command = found.set_with or f"config set {found.key} VALUE"
