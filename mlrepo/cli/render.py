@@ -58,9 +58,7 @@ def print_table(
     lines, hidden = table_lines(
         header, rows, right=right, drop=drop, cut=cut, tail=tail, wrap=wrap, width=width
     )
-    click.echo(style(lines[0], bold=True))
-    for line in lines[1:]:
-        click.echo(line)
+    click.echo("\n".join((style(lines[0], bold=True), *lines[1:])))
     if hidden:
         click.echo(no_room(hidden, width))
 

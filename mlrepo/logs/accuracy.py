@@ -57,7 +57,7 @@ def parse_accuracy_log(
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidResult(
             f"{where} is not a LoadGen accuracy log: {error!r}.",
-            hint="A truncated log cannot be judged; `mlrepo raw export` brings the full one back.",
+            hint="A truncated log cannot be judged; `mlrepo raw export RUN` writes the full one.",
         ) from error
 
 
