@@ -221,7 +221,8 @@ def _specification(bench: Bench, request: BenchRequest) -> tuple[ProbeSpec, str,
     if capabilities_of(backend).endpoint:
         raise Unusable(
             f"There is nothing to tune for the backend {backend}: the server decides.",
-            hint="`mlrepo bench peak` finds the highest load that stays valid.",
+            hint=f"`mlrepo bench peak --benchmark {request.benchmark} --scenario Server` finds the "
+            "highest load that stays valid.",
         )
     device = Device.parse(request.device)
     if device != Device(CPU):
