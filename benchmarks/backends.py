@@ -2,11 +2,13 @@
 
 Each figure is a ratio of measurements that alternate in one run; the median is printed, beside the
 ratio of CPU times, which other processes disturb less. Everything runs on models made here:
-ResNet-50 with random weights, and EfficientNet-Lite0.
+ResNet-50 and BERT with random weights, EfficientNet-Lite0, or what a benchmark brings with it.
 
 Usage::
 
-    python -m benchmarks.backends loadgen [--backends onnx,openvino,…] [--rounds 5] [--seconds 20]
+    python -m benchmarks.backends loadgen [--model bert-large-random] [--backends onnx,openvino,…]
+        [--rounds 5] [--seconds 20]
+    python -m benchmarks.backends single-stream [the same options]
     python -m benchmarks.backends speed [--model resnet50-random] [--batch 4] [--rounds 7]
     python -m benchmarks.backends compile [--model resnet50-random] [--batch 4]
     python -m benchmarks.backends prepare [--images 64] [--rounds 5]
@@ -35,6 +37,7 @@ from benchmarks.harness import quiet_rounds
 from mlrepo.bench.tune import probes
 from mlrepo.errors import MlrepoError
 from mlrepo.harness.probe import ProbeSpec
+from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.workloads.imagenet import RandomImages
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.quantize import Calibration, quantize
@@ -46,12 +49,15 @@ _MORE_PRECISIONS = {
     "pytorch": ("bf16",),
     "tvm-onnx": ("int8",),
 }
-# Whatever the model: this one runs on generated images.
-_WORKLOAD = "resnet50-random"
+# Runs models whose own data set is not here on generated images.
+_IMAGES = "resnet50-random"
 
 
 def model_files(home: Path, benchmark: str, *, int8: bool) -> dict[str, Path]:
     """Return the files of a benchmark's model by precision; create missing ones."""
+    included = load_plugin(WORKLOADS, benchmark).model
+    if included is not None:
+        return {"fp32": included.path}
     store = ModelStore(home)
     base = store.require(store.find(benchmark))
     files = {"fp32": base.path}
@@ -77,7 +83,6 @@ def run_loadgen(arguments: Mapping[str, Any]) -> None:
     from mlrepo.harness.events import Reporter
     from mlrepo.harness.execution import execute
     from mlrepo.harness.spec import RunSpec
-    from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 
     workload = replace(load_plugin(WORKLOADS, arguments["workload"]), loadgen_model="noise")
     spec = RunSpec(**arguments)
@@ -143,6 +148,35 @@ def loadgen(options: argparse.Namespace, home: Path) -> None:
             print(f"{name}: {error.message}")
             continue
         print(f"{name}: LoadGen / bare = {median(rows):.3f}   (bound: >= 0.98)")
+
+
+def single_stream(options: argparse.Namespace, home: Path) -> None:
+    """Print how much longer SingleStream's p90 is than that of each backend's own bare loop."""
+    files = model_files(home, options.model, int8=False)
+    for name in options.backends.split(","):
+        spec = replace(make_spec(options, home, name, "fp32", files), batch=1)
+        try:
+            rows: list[tuple[float, float]] = []
+
+            def one(spec: ProbeSpec = spec, rows: list[tuple[float, float]] = rows) -> str:
+                with probes([spec], os.environ) as (process,):
+                    bare = process.ask("measure", batch=1, seconds=options.seconds)["p90"]
+                conf = {"min_duration": options.seconds * 1e3, "min_query_count": 1}
+                found = loadgen_result(spec, "SingleStream", conf)
+                through = float(found["90.00_percentile_latency_ns"]) / 1e9
+                rows.append((through - bare, bare))
+                return f"{spec.backend}: bare {bare * 1e3:.3f} ms  LoadGen {through * 1e3:.3f} ms"
+
+            quiet_rounds(options, one, rows)
+        except MlrepoError as error:
+            print(f"{name}: {error.message}")
+            continue
+        more = median(difference for difference, _ in rows)
+        share = median(difference / bare for difference, bare in rows)
+        print(
+            f"{name}: LoadGen - bare = {more * 1e6:+.0f} us, {share:+.2%}   "
+            "(bound: <= 1 % or 100 us)"
+        )
 
 
 def speed(options: argparse.Namespace, home: Path) -> None:
@@ -280,13 +314,14 @@ def make_spec(
 ) -> ProbeSpec:
     """Return how a backend runs the model; precisions other than int8 use the fp32 file."""
     model = files["int8" if precision == "int8" else "fp32"]
+    own = load_plugin(WORKLOADS, options.model).dataset is None
     return ProbeSpec(
-        _WORKLOAD,
+        options.model if own else _IMAGES,
         name,
         str(model),
         options.threads,
         options.batch,
-        precision,
+        precision=precision,
         cache=str(home / "compiled"),
     )
 
@@ -296,7 +331,13 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         run_loadgen(json.loads(sys.argv[2]))
         return
-    figures = {"loadgen": loadgen, "speed": speed, "compile": compile_times, "prepare": prepare}
+    figures = {
+        "loadgen": loadgen,
+        "single-stream": single_stream,
+        "speed": speed,
+        "compile": compile_times,
+        "prepare": prepare,
+    }
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("figure", choices=tuple(figures))
     parser.add_argument("--model", default="resnet50-random")

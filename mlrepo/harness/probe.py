@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import numpy.typing as npt
 
 from mlrepo.backends import Backend, BackendOptions
@@ -87,17 +88,25 @@ class Probe:
         described_on(self._backend, spec.backend, spec.device)
 
     def measure(self, batch: int, seconds: float) -> dict[str, float]:
-        """Return the samples per second of a loop of about ``seconds``, without LoadGen."""
+        """Measure a loop of about ``seconds`` without LoadGen.
+
+        ``rate`` is in samples per second, ``samples`` how many it computed, and ``p90`` the 90th
+        percentile of the seconds that a batch took.
+        """
         batch = self._batch(batch)
+        times: list[float] = []
         done, position = 0, 0
-        begin = time.perf_counter()
-        while done == 0 or time.perf_counter() - begin < seconds:
+        begin = now = time.perf_counter()
+        while done == 0 or now - begin < seconds:
             self._backend.predict(rows_of(self._samples, slice(position, position + batch)))
+            before, now = now, time.perf_counter()
+            times.append(now - before)
             done += batch
             position += batch
             if position + batch > self._count:
                 position = 0
-        return {"rate": done / (time.perf_counter() - begin), "samples": done}
+        p90 = float(np.quantile(times, 0.9))
+        return {"rate": done / (now - begin), "samples": done, "p90": p90}
 
     def answers(self) -> dict[str, object]:
         """Return the answer to each input, as hexadecimal digits of what LoadGen would log."""
