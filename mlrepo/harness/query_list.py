@@ -122,7 +122,11 @@ def refuse_too_long(found: QueryList, settings: Any, scenario: Scenario, loaded:
     part = room.value * _SHARE / found.size  # 0 for an endless list
     rate = getattr(settings, scenario.field) / scenario.scale
     seconds = settings.min_duration_ms / 1e3
-    if found == planned_least(settings, scenario, loaded):
+    usual = scenario.samples_per_query
+    if 1 < usual < found.samples and QueryList(found.queries, usual).size <= room.value * _SHARE:
+        what = f"samples_per_query is {found.samples}"
+        hint = f"Lower samples_per_query to {max(usual, int(found.samples * part))} at most."
+    elif found == planned_least(settings, scenario, loaded):
         what = f"min_query_count is {settings.min_query_count}"
         hint = f"Lower --count (min_query_count) to {settings.min_query_count * part:.2g} at most."
     elif scenario.is_stream:

@@ -29,6 +29,8 @@ _RUN = ("bench", "run", "--model", "digits", "--backend", "null", "--mode", "per
         ("--scenario", "Offline", "--count", "100000000000"),
         ("--scenario", "SingleStream", "--max-latency", "1e-9"),
         ("--scenario", "MultiStream", "--set", "target_latency=0.0000001"),
+        ("--scenario", "MultiStream", "--set", "samples_per_query=100000000"),
+        ("--scenario", "Server", "--set", "min_query_count=100000000000"),
     ],
     ids=lambda arguments: " ".join(arguments[1:]),
 )
@@ -38,9 +40,18 @@ def test_a_list_beyond_memory_is_refused_before_anything_starts(
     """With the arithmetic, and the option to change."""
     before = everything(root)
     done = mlrepo(root, *_RUN, *arguments, code=2)
-    option = arguments[2] if arguments[2] != "--set" else "target_latency"
+    option = arguments[2] if arguments[2] != "--set" else arguments[3].partition("=")[0]
     done.says("all its queries", "that are available", option)
     assert everything(root) == before
+    assert not spooled(root)
+
+
+def test_a_file_of_settings_is_judged_like_options(root: Path, tmp_path: Path) -> None:
+    """The list is that of the settings that LoadGen would read, wherever they are from."""
+    conf = tmp_path / "user.conf"
+    conf.write_text("*.MultiStream.samples_per_query = 100000000\n")
+    done = mlrepo(root, *_RUN, "--scenario", "MultiStream", "--user-conf", str(conf), code=2)
+    done.says("all its queries", "samples_per_query is 100000000", "Lower samples_per_query to")
     assert not spooled(root)
 
 
