@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mlrepo.backends import BackendOptions
+from mlrepo.backends import BackendOptions, SampleRequest
 from mlrepo.backends.capabilities import said_by
 from mlrepo.errors import UserError
 from mlrepo.harness.device_guard import described_on
-from mlrepo.workloads.digits import DIGITS
+from mlrepo.harness.requests import takes_requests
+from mlrepo.workloads.digits import DIGITS, DigitsDataset
 from tests.pages import shown_module
 
 
@@ -31,3 +35,26 @@ def test_the_backend_runs_and_says_where() -> None:
     ):
         with pytest.raises(UserError, match="The backend mine"):
             backend.load(DIGITS.model.path, wrong)
+
+
+def test_the_backend_that_takes_requests_answers_them() -> None:
+    """Each under its key, with a mark for the first token, until it is closed."""
+    backend = shown_module("backends.md", "myqueue").MyQueue()
+    backend.load(Path("m"), BackendOptions())
+    done = threading.Event()
+    told: list[tuple[str, int, object]] = []
+
+    class Collected:
+        def first_token(self, key: int, output: object) -> None:
+            told.append(("first", key, output))
+
+        def complete(self, keys: list[int], outputs: list[object]) -> None:
+            told.append(("all", keys[0], outputs[0]))
+            if keys == [1]:
+                done.set()
+
+    backend.submit([SampleRequest(n, f"a  b{n}", n) for n in range(2)], Collected())
+    assert done.wait(10)
+    backend.close()
+    assert told == [("first", 0, "a"), ("all", 0, "a b0"), ("first", 1, "a"), ("all", 1, "a b1")]
+    assert takes_requests(backend, "myqueue", DigitsDataset(), DIGITS.task)
