@@ -23,7 +23,7 @@ from mlrepo.harness import child
 from mlrepo.harness.distance import BOUNDS, farthest, loosest
 from mlrepo.harness.feed import Feed, Samples
 from mlrepo.harness.reference import ReferenceRequest, framework_of, read_answer, write_request
-from mlrepo.workloads.task import Task, why_unreadable
+from mlrepo.workloads.task import Task, comparable, why_unreadable
 from mlrepo.workloads.weights import read_facts
 
 # The number of samples compared; a batch repeats them, so that every row is checked.
@@ -143,11 +143,15 @@ class AgreementCheck:
         """
         begin = time.perf_counter()
         largest = 0.0
+        wanted = comparable(self.task, expected.outputs)
+        if expected.framework and not any(map(len, wanted)):
+            why = "no output of the model has the samples as its first dimension"
+            expected = Expected(why=why)
         for size in batches:
             for rows in _rows(len(self.samples), size):
                 indices = [self.samples[row] for row in rows]
                 outputs = self.predict(indices)
-                largest = max(largest, self._compare(outputs, expected, rows, size))
+                largest = max(largest, self._compare(outputs, wanted, expected, rows, size))
                 self._refuse_unreadable(outputs, indices)
         about = {"reference": expected.framework, "why": expected.why, "waived": expected.waived}
         if not expected.framework:
@@ -163,10 +167,15 @@ class AgreementCheck:
         }
 
     def _compare(
-        self, outputs: Sequence[Array], expected: Expected, rows: Sequence[int], size: int
+        self,
+        outputs: Sequence[Array],
+        wanted: Sequence[Array],
+        expected: Expected,
+        rows: Sequence[int],
+        size: int,
     ) -> float:
         try:
-            worst = farthest(outputs, expected.outputs, rows, self.kind)
+            worst = farthest(comparable(self.task, outputs), wanted, rows, self.kind)
         except ValueError as error:
             raise UserError(
                 f"The outputs of {self.name} differ from {expected.framework}'s: {error}.",

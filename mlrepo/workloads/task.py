@@ -47,7 +47,8 @@ class Task(Protocol):
     sequence of Python objects; ``preflight(dataset)``, which raises a UserError if the data set
     cannot be judged; ``unreadable(outputs, indices)``, ``unjudged(outputs)`` and ``agrees(one,
     other)`` (see :func:`why_unreadable`, :func:`why_unjudged` and :func:`agree`);
-    ``of_run(dataset, outputs)`` (see :func:`task_of_run`).
+    ``of_run(dataset, outputs)`` (see :func:`task_of_run`); ``comparable(outputs)`` (see
+    :func:`comparable`).
     """
 
     @property
@@ -92,6 +93,18 @@ def task_of_run(task: Task, dataset: Dataset, outputs: Sequence[Tensor]) -> Task
     """
     of_run = getattr(task, "of_run", None)
     found: Task = of_run(dataset, outputs) if of_run else task
+    return found
+
+
+def comparable(task: Task, outputs: Sequence[npt.NDArray[Any]]) -> Sequence[npt.NDArray[Any]]:
+    """Return what is compared of a model's outputs with those of another framework.
+
+    The task says it in ``comparable(outputs)``: rounding may change the order of what a model
+    selects. An output without rows could not be computed for each sample. A task without it
+    compares the outputs themselves.
+    """
+    of_task = getattr(task, "comparable", None)
+    found: Sequence[npt.NDArray[Any]] = of_task(outputs) if of_task else outputs
     return found
 
 

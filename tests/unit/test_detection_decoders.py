@@ -273,6 +273,19 @@ def test_boxes_that_the_model_selects(form: str) -> None:
     _assert_same(found, [(0, [1, 2, 3, 4], 0.9, 3), (0, [4, 8, 20, 24], 0.5, 7)])
 
 
+def test_selected_boxes_are_compared_by_their_scores() -> None:
+    """Two boxes with nearly equal scores may change places from one framework to another."""
+    decoder = BoxesDecoder(0, 2, 1, None, IDS)
+    (scores,) = decoder.sorted_scores([_CORNERS, _LABELS, _SCORES])
+    assert scores.tolist() == [[np.float32(0.9), 0.5, 0]]
+    assert decoder.sorted_scores([_CORNERS[0], _LABELS[0], _SCORES[0]]) == []
+    nothing = np.empty(0)
+    assert decoder.sorted_scores([nothing, nothing, nothing]) == []
+    whole = np.concatenate([_CORNERS, _SCORES[..., None], _LABELS[..., None]], 2)
+    (scores,) = BoxesDecoder(0, None, None, None, POSITIONS).sorted_scores([whole])
+    assert scores.tolist() == [[np.float32(0.9), 0.5, 0]]
+
+
 def test_a_score_that_is_not_a_number_is_found() -> None:
     """With the row of its sample, in every form of outputs."""
     head = np.zeros((3, 6, 10), np.float32)

@@ -94,6 +94,20 @@ class BoxesDecoder:
             labels[rows, places][order].astype(np.int64),
         )
 
+    def sorted_scores(self, outputs: Sequence[Array]) -> list[Array]:
+        """Return the scores [n, k] of each sample, the best first; none if they are not by sample.
+
+        Equal frameworks differ in the order of boxes with nearly equal scores, so that boxes at
+        one place cannot be compared.
+        """
+        if self.boxes >= len(outputs):
+            return []
+        boxes = outputs[self.boxes]
+        scores = outputs[self.scores] if self.scores is not None else boxes[..., _BOX : _BOX + 1]
+        if boxes.ndim != 3 or not len(scores):
+            return []
+        return [-np.sort(-scores.reshape(len(scores), -1), axis=1)]
+
 
 def _fitted(outputs: Sequence[Tensor], classes: int) -> BoxesDecoder:
     """Return the decoder, by the last dimension of the boxes and the names of the others."""

@@ -151,6 +151,14 @@ class ObjectDetection:
             return error.message.removesuffix(".")
         return ""
 
+    def comparable(self, outputs: Sequence[npt.NDArray[Any]]) -> Sequence[npt.NDArray[Any]]:
+        """Return what rounding hardly changes: of boxes that the model selects, their scores."""
+        from mlrepo.workloads.detection.boxes import BoxesDecoder
+
+        if self.reader is None or not isinstance(self.reader.decoder, BoxesDecoder):
+            return outputs
+        return self.reader.decoder.sorted_scores(outputs)
+
     def misfit(self, outputs: Sequence[Tensor]) -> str:
         """Return why no decoder reads such outputs; '' if one may.
 
