@@ -21,11 +21,15 @@ from mlrepo.backends.inputs import (
 )
 from mlrepo.errors import UserError
 from mlrepo.workloads.tensors import SampleTensor, matched
+from mlrepo.workloads.weights import read_facts
+from mlrepo.workloads.weights.graph import Tensor
 
 # Tensors by their names, each with the batch first.
 Samples = Mapping[str, Array]
 # numpy's kinds of integers and booleans.
 _WHOLE = "iub"
+
+_TYPES = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}
 
 
 @dataclass(frozen=True)
@@ -249,3 +253,13 @@ def _hint(shape: tuple[int | None, ...], wanted: tuple[int, ...]) -> str:
             "--layout nhwc."
         )
     return "Use a model exported for this benchmark; `batch` may be any size."
+
+
+def described_outputs(outputs: Sequence[Array], model: Path) -> list[Tensor]:
+    """Return name, type and shape of outputs for a batch; names if the model's file has them."""
+    named = read_facts(model).outputs
+    names = [one.name for one in named] if len(named) == len(outputs) else [""] * len(outputs)
+    return [
+        Tensor(name, _TYPES.get(str(one.dtype), str(one.dtype)), one.shape)
+        for name, one in zip(names, outputs, strict=True)
+    ]

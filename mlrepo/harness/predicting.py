@@ -10,7 +10,7 @@ from mlrepo.backends import Array, Backend, BackendOptions
 from mlrepo.harness import agreement, warmup
 from mlrepo.harness.by_length import SortingSut, lengths_of
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.feed import Feed, outputs_of, plan_feed, rows_of
+from mlrepo.harness.feed import Feed, described_outputs, outputs_of, plan_feed, rows_of
 from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.harness.samples import SampleSource
 from mlrepo.harness.spec import SPEED, RunSpec
@@ -20,20 +20,6 @@ from mlrepo.scenarios import Scenario
 from mlrepo.workloads import Workload
 from mlrepo.workloads.described import refuse_outputs
 from mlrepo.workloads.task import task_of_run
-from mlrepo.workloads.weights import read_facts
-from mlrepo.workloads.weights.graph import Tensor
-
-_TYPES = {"float32": "fp32", "float16": "fp16", "float64": "fp64"}
-
-
-def _described(outputs: Sequence[Array], model: Path) -> list[Tensor]:
-    """Return name, type and shape of outputs for a batch; names if the model's file has them."""
-    named = read_facts(model).outputs
-    names = [one.name for one in named] if len(named) == len(outputs) else [""] * len(outputs)
-    return [
-        Tensor(name, _TYPES.get(str(one.dtype), str(one.dtype)), one.shape)
-        for name, one in zip(names, outputs, strict=True)
-    ]
 
 
 class PredictingSystem:
@@ -104,7 +90,7 @@ class PredictingSystem:
         spec, static = self._spec, self._feed.static_batch
         self.library.load(loaded)
         first = self.library.batch(self.library.rows(self._compared[:1]))
-        outputs = _described(outputs_of(self._backend, first, static), Path(spec.model_file))
+        outputs = described_outputs(outputs_of(self._backend, first, static), Path(spec.model_file))
         if spec.mode == ACCURACY:
             refuse_outputs(Path(spec.model_file).name, self._workload, outputs)
         self._task = task_of_run(self._workload.task, self._source.dataset, outputs)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,12 +25,13 @@ from mlrepo.backends import Backend, BackendOptions
 from mlrepo.errors import MlrepoError, UserError, error_line
 from mlrepo.harness import agreement
 from mlrepo.harness.device_guard import described_on
-from mlrepo.harness.feed import outputs_of, plan_feed, rows_of
+from mlrepo.harness.feed import described_outputs, outputs_of, plan_feed, rows_of
 from mlrepo.harness.reference import ReferenceRequest
 from mlrepo.harness.samples import source_of, tensors_in
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
-from mlrepo.workloads import Workload
+from mlrepo.workloads import Task, Workload
 from mlrepo.workloads.responses import bytes_of
+from mlrepo.workloads.task import task_of_run
 from mlrepo.workloads.tensors import shapes_of
 
 # The number of inputs in the loop; enough that they do not stay in the CPU's cache.
@@ -71,6 +73,14 @@ class Probe:
         self._load()
         self._feed = plan_feed(self._backend, self._tensors, Path(spec.model_file))
         self._samples = self._feed.cast(self._given)
+
+    @cached_property
+    def _task(self) -> Task:
+        """The task of a run with this model."""
+        first = rows_of(self._samples, slice(0, self._batch(1)))
+        outputs = outputs_of(self._backend, first, self._feed.static_batch)
+        described = described_outputs(outputs, Path(self._spec.model_file))
+        return task_of_run(self._workload.task, self._dataset, described)
 
     def _load(self) -> None:
         spec = self._spec
@@ -115,7 +125,7 @@ class Probe:
         for start in range(0, self._count - batch + 1, batch):
             outputs = self._backend.predict(rows_of(self._samples, slice(start, start + batch)))
             indices = range(start, start + batch)
-            answers = self._workload.task.postprocess(outputs, indices)
+            answers = self._task.postprocess(outputs, indices)
             found += [bytes_of(answer).hex() for answer in answers]
         return {"answers": found}
 
@@ -148,7 +158,7 @@ class Probe:
             return outputs_of(self._backend, rows_of(self._samples, list(indices)), static)
 
         kind = agreement.allowed_type(model, spec.precision, self._feed)
-        check = agreement.AgreementCheck(spec.backend, predict, compared, kind, self._workload.task)
+        check = agreement.AgreementCheck(spec.backend, predict, compared, kind, self._task)
         return {"agreement": check.run(expected, sorted({1, self._batch(spec.batch)}))}
 
     def describe(self) -> dict[str, object]:

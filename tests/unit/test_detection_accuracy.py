@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mlrepo.errors import InvalidResult, UserError
+from mlrepo.harness.probe import Probe, ProbeSpec
 from mlrepo.record import AccuracyEntry
 from mlrepo.workloads.detection.annotations import Annotations, annotations_of
 from mlrepo.workloads.detection.placement import ImagePlacement, letterboxed, stretched
@@ -226,6 +227,38 @@ def test_a_score_that_is_not_a_number_is_refused_with_its_sample() -> None:
         task.postprocess([head], [5, 4])
     assert "sample 4" in task.unreadable([head], [5, 4])
     assert task.unreadable([head[:1]], [5]) == ""
+
+
+def test_answers_of_two_backends_agree_if_they_have_the_same_objects() -> None:
+    """Rounding changes numbers and what is hardly there, not the objects."""
+    task = ObjectDetection()
+    first = [0, 0.1, 0.1, 0.5, 0.5, 0.9, 1]
+    second = [0, 0.6, 0.6, 0.9, 0.9, 0.51, 2]
+
+    def answer(*rows: list[float]) -> bytes:
+        return np.array(rows, "<f4").tobytes()
+
+    both = answer(first, second)
+    moved = answer([0, 0.12, 0.1, 0.5, 0.51, 0.88, 1], [0, 0.6, 0.6, 0.9, 0.9, 0.49, 2])
+    assert task.agrees(both, moved) and task.agrees(moved, both)
+    assert task.agrees(both, answer(second, first, [0, 0, 0, 1, 1, 0.1, 1]))
+    assert task.agrees(b"", b"") and task.agrees(b"", answer([0, 0, 0, 1, 1, 0.3, 1]))
+    assert not task.agrees(both, answer(first)) and not task.agrees(answer(first), both)
+    assert not task.agrees(answer(first), answer([*first[:6], 2]))
+    assert not task.agrees(answer(first), answer([0, 0.1, 0.5, 0.5, 0.9, 0.9, 1]))
+
+
+@pytest.mark.long
+def test_a_probe_answers_as_a_run_does() -> None:
+    """For `bench tune` and `bench peak`: the answers of the model, and its agreement."""
+    assert DIGITS_DETECTION.model is not None
+    model = str(DIGITS_DETECTION.model.path)
+    probe = Probe(ProbeSpec("digits-detection", "onnx", model, 1, 8))
+    answers = probe.answers()["answers"]
+    assert isinstance(answers, list)
+    entries = [AccuracyEntry(row, bytes.fromhex(text)) for row, text in enumerate(answers[:24])]
+    assert judge_detections(entries, DigitCanvases()).value > 90
+    assert probe.check()["agreement"]
 
 
 def test_a_model_that_does_not_fit_is_refused_by_its_file() -> None:

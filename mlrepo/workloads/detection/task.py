@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 NUMBERS = 7
 BYTES = 4 * NUMBERS
 MAP = "mAP"
+# Scores of an object that another backend must find too, and of what counts as finding it.
+_CLEAR, _LIKELY = 0.5, 0.4
 # Which of COCO's twelve numbers are recorded, by the names that are usual for them.
 _STATS = {
     MAP: 0,
@@ -159,6 +162,20 @@ class ObjectDetection:
             return outputs
         return self.reader.decoder.sorted_scores(outputs)
 
+    def agrees(self, one: bytes, other: bytes) -> bool:
+        """Return whether two answers to a sample have the same objects in them.
+
+        Each object with a score of at least 0.5 has a counterpart in the other answer: of the same
+        category, with an IoU of at least 0.5, and a score of at least 0.4.
+        """
+        return _has_all(one, other) and _has_all(other, one)
+
+    def unjudged(self, outputs: Sequence[Tensor]) -> str:
+        """Return what is missing here to compute mAP."""
+        if importlib.util.find_spec("pycocotools") is None:
+            return "Computing mAP needs the package pycocotools, which is not installed."
+        return ""
+
     def misfit(self, outputs: Sequence[Tensor]) -> str:
         """Return why no decoder reads such outputs; '' if one may.
 
@@ -176,6 +193,21 @@ class ObjectDetection:
     def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
         """Return the mean average precision of logged detections: :func:`judge_detections`."""
         return judge_detections(entries, images_of(dataset))
+
+
+def _has_all(one: bytes, other: bytes) -> bool:
+    """Return whether each clear object of one answer has a counterpart in another."""
+    import numpy as np
+
+    mine = np.frombuffer(one, "<f4").reshape(-1, NUMBERS)
+    theirs = np.frombuffer(other, "<f4").reshape(-1, NUMBERS)
+    mine, theirs = mine[mine[:, 5] >= _CLEAR][:, None], theirs[theirs[:, 5] >= _LIKELY][None]
+    low = np.maximum(mine[..., 1:3], theirs[..., 1:3])
+    high = np.minimum(mine[..., 3:5], theirs[..., 3:5])
+    shared = (high - low).clip(min=0).prod(axis=-1)
+    areas = [(each[..., 3:5] - each[..., 1:3]).prod(axis=-1) for each in (mine, theirs)]
+    same = (shared >= (areas[0] + areas[1] - shared) / 2) & (mine[..., 6] == theirs[..., 6])
+    return bool(same.any(axis=1).all())
 
 
 def judge_detections(entries: Iterable[AccuracyEntry], dataset: DetectionDataset) -> Accuracy:
