@@ -97,8 +97,8 @@ class Probe:
         self._backend.load(Path(spec.model_file), self._options)
         described_on(self._backend, spec.backend, spec.device)
 
-    def measure(self, batch: int, seconds: float) -> dict[str, float]:
-        """Measure a loop of about ``seconds`` without LoadGen.
+    def measure(self, batch: int, seconds: float, answers: bool = False) -> dict[str, float]:
+        """Measure a loop of about ``seconds`` without LoadGen; with ``answers`` it also reads them.
 
         ``rate`` is in samples per second, ``samples`` how many it computed, and ``p90`` the 90th
         percentile of the seconds that a batch took.
@@ -108,7 +108,11 @@ class Probe:
         done, position = 0, 0
         begin = now = time.perf_counter()
         while done == 0 or now - begin < seconds:
-            self._backend.predict(rows_of(self._samples, slice(position, position + batch)))
+            outputs = self._backend.predict(
+                rows_of(self._samples, slice(position, position + batch))
+            )
+            if answers:
+                self._task.postprocess(outputs, range(position, position + batch))
             before, now = now, time.perf_counter()
             times.append(now - before)
             done += batch

@@ -119,5 +119,5 @@ DIGITS_DETECTION = Workload(
         retraining="yes",
     ),
     open_dataset=DigitCanvases,
-    model_requirements=("pycocotools>=2.0.8",),
+    requirements=("pycocotools>=2.0.8",),
 )
