@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.gguf import SUFFIX as GGUF_SUFFIX
+from mlrepo.gguf import read_gguf
 from mlrepo.model_files import is_openvino_ir
+from mlrepo.model_kinds import CTRANSLATE2, OPENVINO_GENAI, kind_of
 from mlrepo.onnx_tensors import NotOnnx
+from mlrepo.workloads.weights.ctranslate2 import read_ctranslate2
 from mlrepo.workloads.weights.graph import Tensor, embedding_rows, weight_types
 from mlrepo.workloads.weights.onnx import read_onnx
 from mlrepo.workloads.weights.openvino import read_openvino
@@ -87,6 +91,8 @@ def precision_of(weight_data_types: str) -> str:
 
 def _file(model: Path) -> WeightFacts:
     suffix = model.suffix.lower()
+    if suffix == GGUF_SUFFIX:
+        return WeightFacts(read_gguf(model).weights)
     if is_openvino_ir(model):
         graph, inputs, outputs = read_openvino(model)
         return WeightFacts(weight_types(graph), inputs, outputs, "", embedding_rows(graph))
@@ -105,6 +111,11 @@ def _file(model: Path) -> WeightFacts:
 
 def _directory(model: Path) -> WeightFacts:
     """Return the facts of the only model in a directory, or of all its safetensors together."""
+    kind = kind_of(model)
+    if kind == CTRANSLATE2:
+        return WeightFacts(read_ctranslate2(model))
+    if kind == OPENVINO_GENAI:
+        return _file(model / "openvino_model.xml")
     for pattern in ("*.onnx", "*.xml"):
         files = sorted(model.rglob(pattern))
         if len(files) == 1:
