@@ -132,9 +132,9 @@ def read_gguf(path: Path) -> Gguf:
             try:
                 return _Reader(data).read()
             except struct.error as error:
-                raise BadGguf(f"it is cut short: its header needs more than {len(data)} bytes") from (
-                    error
-                )
+                raise BadGguf(
+                    f"it is cut short: its header needs more than {len(data)} bytes"
+                ) from error
             except UnicodeDecodeError as error:
                 raise BadGguf("it is damaged: a name is not UTF-8") from error
 
@@ -158,7 +158,9 @@ class _Reader:
         if not isinstance(step, int) or step <= 0:
             raise BadGguf(f"it is damaged: its alignment is {step}")
         begin = -(-self._at // step) * step
-        found = tuple(GgufTensor(name, kind, shape, begin + end) for name, kind, shape, end in table)
+        found = tuple(
+            GgufTensor(name, kind, shape, begin + end) for name, kind, shape, end in table
+        )
         needed = max((tensor.end for tensor in found), default=0)
         if needed > len(self._data):
             raise BadGguf(

@@ -36,11 +36,11 @@ _IN_DIRECTORIES = {
 def kind_of(file: Path) -> str:
     """Return the kind of a model file by its name; any unknown name counts as ONNX.
 
-    A directory is recognized by its files; with any others it counts as ONNX, too.
+    A directory is recognized by its files.
     """
     if file.is_dir():
         names = {entry.name for entry in file.iterdir()}
         kinds = (kind for kind, needed in _IN_DIRECTORIES.items() if names.issuperset(needed))
-        return next(kinds, ONNX)
+        return next(kinds, DIRECTORY)
     found = (_SUFFIXES.get(suffix.lower()) for suffix in file.suffixes)
     return next(filter(None, found), ONNX)

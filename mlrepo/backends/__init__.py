@@ -52,6 +52,8 @@ class BackendOptions:
         should convert the model.
     batch:
         The batch size to compile for, for a backend that compiles for one size.
+    most:
+        How many samples or requests the user lets it compute together; None for its own choice.
     extra:
         The backend's own options (``--backend-opt``), by key.
     cache:
@@ -71,6 +73,7 @@ class BackendOptions:
     device: str = CPU
     precision: str = "fp32"
     batch: int = 1
+    most: int | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     cache: Path | None = None
     model_precision: str = ""

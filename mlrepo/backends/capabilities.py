@@ -33,6 +33,8 @@ class Capabilities:
     devices:
         The kinds of devices it runs on (``cpu``, ``cuda``, ``gpu``, ``npu`` …) and, for each, the
         precisions in which it computes any model, the usual one first.
+    quantizes:
+        The precisions with fewer bits to which it converts the weights of any model by itself.
     options:
         The keys of ``--backend-opt``. ``streams`` is how many inferences run in parallel.
     compiles:
@@ -62,6 +64,7 @@ class Capabilities:
     devices: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: MappingProxyType({CPU: ("fp32",)})
     )
+    quantizes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     compiles: bool = False
     tunes: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mlrepo.backends.capabilities import capabilities_of, refuse_absent
+from mlrepo.backends.capabilities import backends_that, capabilities_of, refuse_absent
 from mlrepo.backends.devices import CPU, Device
 from mlrepo.backends.requirements import absent
 from mlrepo.bench.endpoint import requested_endpoint
@@ -13,7 +13,7 @@ from mlrepo.bench.request import BenchRequest
 from mlrepo.errors import Unusable, UserError
 from mlrepo.harness.spec import RunSpec
 from mlrepo.model_files import ModelFiles, model_file_names
-from mlrepo.model_kinds import DIRECTORY
+from mlrepo.model_kinds import DIRECTORY, kind_of
 from mlrepo.plugins import (
     BACKENDS,
     DEFAULT_BACKEND,
@@ -72,7 +72,12 @@ def gather_inputs(home: Path, round_: Round, request: BenchRequest) -> Inputs:
         # Set explicitly: the installed LoadGen may embed the seeds of another round.
         seeds={**round_.seeds(), **(request.test.seeds if request.test else {})},
         device=str(device),
-        precision=run_precision(model, request.precision, device=device.kind),
+        precision=run_precision(
+            model,
+            request.precision,
+            device=device.kind,
+            quantized=capabilities_of(backend).quantizes,
+        ),
         model_precision=model.precision,
         backend_options=dict(request.backend_options or {}),
         dataset=str(find_dataset(home, workload, model) or ""),
@@ -122,7 +127,7 @@ def find_requested(home: Path, round_: Round, request: BenchRequest) -> tuple[Wo
         refuse_absent(backend, device)
     if request.recorded:
         return workload, request.recorded.model
-    return workload, find_model(
+    model = find_model(
         home,
         workload,
         request.model_file,
@@ -133,6 +138,8 @@ def find_requested(home: Path, round_: Round, request: BenchRequest) -> tuple[Wo
         way=request.way,
         layout=request.layout,
     )
+    _refuse_unreadable(model, backend)
+    return workload, model
 
 
 def _refuse_unusable(backend: str, request: BenchRequest) -> None:
@@ -145,6 +152,18 @@ def _refuse_unusable(backend: str, request: BenchRequest) -> None:
         )
     if capabilities.declared:
         capabilities.refuse_options(backend, request.backend_options or {})
+
+
+def _refuse_unreadable(model: Model, backend: str) -> None:
+    """Raise :class:`Unusable` for a model of a kind that the backend does not read."""
+    kind = kind_of(model.path)
+    if capabilities_of(backend).can_read(kind):
+        return
+    readers = backends_that(lambda one: one.declared and one.computes and one.can_read(kind))
+    raise Unusable(
+        f"The backend {backend} does not read {model.path.name}, a model of the kind {kind}.",
+        hint=f"Use --backend {' or '.join(readers)}." if readers else "",
+    )
 
 
 def _refuse_another_model(request: BenchRequest, files: ModelFiles) -> None:
@@ -195,27 +214,30 @@ def find_model(
         raise UserError(
             f"The benchmark {workload.name} has one model only.", hint="Leave out --model-variant."
         )
+    quantized = capabilities_of(backend).quantizes
     if substitute is not None:
         model = _substitute(workload, substitute, backend)
     elif workload.model is not None:
         model = _embedded(workload.model)
     else:
         store = ModelStore(home)
-        if precision == INT8 and not variant:
+        if precision == INT8 and not variant and INT8 not in quantized:
             variant = _quantized(store, workload.name, backend)
         name = f"{workload.name}/{variant}" if variant else workload.name
         model = store.require(store.find(name)).model_file()
     if way:
         model = replace(model, preprocessing=way_of(workload.name, model.path, way))
     model = described(model, workload, layout or model.layout)
-    run_precision(model, precision, _how_to_quantize(workload), device=device)
+    how = _how_to_quantize(workload)
+    run_precision(model, precision, how, device=device, quantized=quantized)
     return model
 
 
 def _substitute(workload: Workload, file: Path, backend: str) -> Model:
     path = file.absolute()
     model_file_names(path)
-    if path.is_dir() and not capabilities_of(backend).can_read(DIRECTORY):
+    capabilities = capabilities_of(backend)
+    if path.is_dir() and not any(map(capabilities.can_read, (DIRECTORY, kind_of(path)))):
         raise UserError(
             f"--model-file {file} is a directory, and the backend {backend} reads files.",
             hint="Name the model's own file in it, such as its .onnx or .xml.",

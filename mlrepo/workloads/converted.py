@@ -137,11 +137,12 @@ class ConvertedDataset(RegisteredDataset):
         target, staging = self._directory(home), home / "datasets" / _STAGING
         with whole_directory(target, staging, lambda: None) as directory:
             found = self.convert(path, files, directory)
+            sources = () if fetched else found.sources
             raw = {
                 "path": "" if fetched else str(path),
                 "samples": found.samples,
                 "warning": found.warning,
-                "sources": [] if fetched else [[str(one), sha256_file(one)] for one in found.sources],
+                "sources": [[str(one), sha256_file(one)] for one in sources],
                 "files": [
                     [str(one.relative_to(directory)), sha256_file(one)]
                     for one in sorted(directory.rglob("*"))

@@ -46,10 +46,17 @@ def described(model: Model, workload: Workload, layout: str = "") -> Model:
     )
 
 
-def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cpu") -> str:
+def run_precision(
+    model: Model,
+    asked: str,
+    hint: str = "",
+    *,
+    device: str = "cpu",
+    quantized: Sequence[str] = (),
+) -> str:
     """Return the precision of a run: that of the model, or one that the backend converts to.
 
-    That is bf16, and on other devices than the CPU fp16.
+    That is bf16, on other devices than the CPU fp16, and what the backend itself quantizes to.
 
     Raises
     ------
@@ -60,7 +67,8 @@ def run_precision(model: Model, asked: str, hint: str = "", *, device: str = "cp
     if not asked or asked == own:
         return own
     if model.weight_data_types == UNKNOWN or (
-        own in FLOATS and (asked == BF16 or (asked == FP16 and device != "cpu"))
+        own in FLOATS
+        and (asked == BF16 or (asked == FP16 and device != "cpu") or asked in quantized)
     ):
         return asked
     parts = [precision_of(word) for word in model.weight_data_types.split(",")]

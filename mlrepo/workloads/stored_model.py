@@ -113,6 +113,7 @@ def read_stored(directory: Path) -> StoredModel | None:
             ReferenceModel(**fields),
             inputs=tuple(fields["inputs"]),
             outputs=tuple(fields["outputs"]),
+            wheels=tuple(fields.get("wheels") or ()),
         )
         about = _as_its_files_say(about, directory / raw["file"])
         files = tuple(ModelFile(**file) for file in raw.get("files") or ())

@@ -52,7 +52,9 @@ class GgufVocabulary:
     """The vocabulary of a GGUF file: byte-level (GPT-2, Llama 3), or sentencepiece (Llama 2)."""
 
     def __init__(self, file: Gguf) -> None:
-        tokens, types = (file.values.get(f"tokenizer.ggml.{one}") for one in ("tokens", "token_type"))
+        tokens, types = (
+            file.values.get(f"tokenizer.ggml.{one}") for one in ("tokens", "token_type")
+        )
         if not isinstance(tokens, list):
             raise UserError(
                 "The GGUF file has no vocabulary.", hint="Convert the model with its tokenizer."

@@ -77,8 +77,8 @@ def _download(wheels: Sequence[str], target: Path, names: str) -> None:
     )
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.strip()]
-        said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "")
+        errors = [line for line in lines if line.startswith("ERROR")] or lines or [""]
         raise RemoteUnavailable(
-            f"pip cannot download {names}: {said.removeprefix('ERROR: ')}",
+            f"pip cannot download {names}: {errors[0].removeprefix('ERROR: ')}",
             hint="Check the connection to the package index, then run the same command.",
         )

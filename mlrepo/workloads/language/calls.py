@@ -173,7 +173,9 @@ def _right(call: Call, described: Mapping[str, object], possible: object) -> boo
     return all(one in given or _ABSENT in values for one, values in possible.items())
 
 
-def _value_right(value: object, described: Mapping[str, object], possible: Sequence[object]) -> bool:
+def _value_right(
+    value: object, described: Mapping[str, object], possible: Sequence[object]
+) -> bool:
     kind = str(described.get("type"))
     wanted = _TYPES.get(kind)
     if wanted is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 FILE = "model.bin"
 # By the number of the type in the file: its name in measurements files, and its bytes.
@@ -37,8 +38,25 @@ def read_ctranslate2(directory: Path) -> tuple[str, ...]:
         It cannot be read.
     """
     counts: dict[str, int] = {}
-    path = directory / FILE
-    with path.open("rb") as stream:
+    for variable in _variables(directory):
+        if len(variable.shape) > 1:
+            counts[variable.type] = counts.get(variable.type, 0) + math.prod(variable.shape)
+    return tuple(sorted(counts, key=lambda word: -counts[word]))
+
+
+def variable_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's variables by name; raises as :func:`read_ctranslate2`."""
+    return {variable.name: variable.shape for variable in _variables(directory)}
+
+
+class _Variable(NamedTuple):
+    name: str
+    type: str
+    shape: tuple[int, ...]
+
+
+def _variables(directory: Path) -> Iterator[_Variable]:
+    with (directory / FILE).open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         version = _number(stream, "I")
         _text(stream)
@@ -46,7 +64,7 @@ def read_ctranslate2(directory: Path) -> tuple[str, ...]:
             _number(stream, "I")
         for _ in range(_number(stream, "I")):
             name = _text(stream)
-            shape = [_number(stream, "I") for _ in range(_number(stream, "B"))]
+            shape = tuple(_number(stream, "I") for _ in range(_number(stream, "B")))
             kind, width = _TYPES.get(_number(stream, "B"), ("", 0))
             if not kind:
                 raise ValueError(f"the variable {name} has an unknown type")
@@ -54,9 +72,7 @@ def read_ctranslate2(directory: Path) -> tuple[str, ...]:
             stream.seek(length if version >= _FIRST_WITH_BYTES else length * width, os.SEEK_CUR)
             if stream.tell() > size:
                 raise ValueError(f"it is cut short in the variable {name}")
-            if len(shape) > 1:
-                counts[kind] = counts.get(kind, 0) + math.prod(shape)
-    return tuple(sorted(counts, key=lambda word: -counts[word]))
+            yield _Variable(name, kind, shape)
 
 
 def _number(stream: BinaryIO, form: str) -> int:
