@@ -255,7 +255,7 @@ def _unit_of(accuracy: Accuracy, readings: Iterable[MetricReading]) -> str:
 
 
 def _judge_accuracy(directory: Path, spec: RunSpec, round_: Round, detail: DetailLog) -> Judgement:
-    workload: Workload = load_plugin(WORKLOADS, spec.workload)
+    workload: Workload = load_plugin(WORKLOADS, spec.workload).of_model(spec.model_file)
     dataset = workload.open(spec.dataset)
     with (directory / ACCURACY_LOG).open("rb") as log:
         accuracy = workload.task.judge(parse_accuracy_log(log, ACCURACY_LOG), dataset)

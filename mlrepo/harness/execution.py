@@ -45,7 +45,7 @@ def main() -> None:
     try:
         spec = RunSpec.read(directory)
         reporter.event("loading")
-        workload: Workload = load_plugin(WORKLOADS, spec.workload)
+        workload: Workload = load_plugin(WORKLOADS, spec.workload).of_model(spec.model_file)
         backend: Backend = load_plugin(BACKENDS, spec.backend)()
         execute(spec, workload, backend, directory, reporter)
     except BaseException as error:

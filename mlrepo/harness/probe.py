@@ -62,7 +62,7 @@ class Probe:
 
     def __init__(self, spec: ProbeSpec) -> None:
         self._spec = spec
-        self._workload: Workload = load_plugin(WORKLOADS, spec.workload)
+        self._workload: Workload = load_plugin(WORKLOADS, spec.workload).of_model(spec.model_file)
         self._dataset = self._workload.open(spec.dataset, spec.layout, spec.size)
         self._backend: Backend = load_plugin(BACKENDS, spec.backend)()
         source = source_of(self._dataset, self._workload)

@@ -7,7 +7,7 @@ embedded ``digits``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -205,6 +205,15 @@ class Workload:
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     remark: str = ""
     unpadded: Workload | None = None
+
+    def of_model(self, model: str) -> Workload:
+        """Return the benchmark for the answers of a model, whose path is '' if it is not here.
+
+        A task whose answers are token ids needs the vocabulary of the model: it has a method
+        ``of_model(path)``, which returns the task with it; ``path`` is None without a model.
+        """
+        bound = getattr(self.task, "of_model", None)
+        return replace(self, task=bound(Path(model) if model else None)) if bound else self
 
     def known_tensors(self) -> tuple[SampleTensor, ...]:
         """Return the tensors of a sample; () if it has none, or they cannot be known yet."""

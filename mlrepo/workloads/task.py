@@ -48,7 +48,8 @@ class Task(Protocol):
     cannot be judged; ``unreadable(outputs, indices)``, ``unjudged(outputs)`` and ``agrees(one,
     other)`` (see :func:`why_unreadable`, :func:`why_unjudged` and :func:`agree`);
     ``of_run(dataset, outputs)`` (see :func:`task_of_run`); ``comparable(outputs)`` (see
-    :func:`comparable`).
+    :func:`comparable`); ``of_model(path)``, which returns the task for
+    the answers of a model (:meth:`mlrepo.workloads.Workload.of_model`).
     """
 
     @property
