@@ -29,7 +29,7 @@ _STAGING = ".new"
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedSamples:
     """What a conversion found.
 
     Attributes
@@ -60,7 +60,7 @@ class ConvertedDataset(RegisteredDataset):
     wheels: tuple[str, ...] = ()
 
     @abstractmethod
-    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> Converted:
+    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> ConvertedSamples:
         """Write what :meth:`find` leads to into the directory ``target``; see :meth:`add`."""
 
     def fetch(self, target: Path) -> Path:

@@ -20,7 +20,7 @@ _CONTROL, _BYTE = 3, 6
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # sentencepiece writes a space so
 
 
-class Vocabulary(Protocol):
+class TokenVocabulary(Protocol):
     """Turns token ids into text."""
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -30,7 +30,7 @@ class Vocabulary(Protocol):
         """Return the id of a token by its name, such as ``<|endoftext|>``."""
 
 
-def vocabulary_of(model: Path) -> Vocabulary:
+def vocabulary_of(model: Path) -> TokenVocabulary:
     """Return the vocabulary of a model: a GGUF file, or a directory or file with a tokenizer.
 
     Raises
@@ -68,11 +68,11 @@ class GgufVocabulary:
         return {token: number for number, token in enumerate(self._tokens)}
 
     def id_of(self, token: str) -> int | None:
-        """Return the id of a token; see :class:`Vocabulary`."""
+        """Return the id of a token; see :class:`TokenVocabulary`."""
         return self._ids.get(token)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; see :class:`Vocabulary`."""
+        """Return the text of token ids; see :class:`TokenVocabulary`."""
         return b"".join(map(self._bytes, ids)).decode("utf-8", "replace")
 
     def _bytes(self, number: int) -> bytes:
@@ -111,12 +111,12 @@ class TokenizerVocabulary:
             raise UserError.caused_by(f"{file} cannot be read as a tokenizer", error) from error
 
     def id_of(self, token: str) -> int | None:
-        """Return the id of a token; see :class:`Vocabulary`."""
+        """Return the id of a token; see :class:`TokenVocabulary`."""
         found: int | None = self._tokenizer.token_to_id(token)
         return found
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; see :class:`Vocabulary`."""
+        """Return the text of token ids; see :class:`TokenVocabulary`."""
         text: str = self._tokenizer.decode([int(one) for one in ids], skip_special_tokens=True)
         return text
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import Metric
-from mlrepo.workloads.converted import Converted, ConvertedDataset, fingerprint
+from mlrepo.workloads.converted import ConvertedSamples, ConvertedDataset, fingerprint
 from mlrepo.workloads.language.calls import calls_right, parse_calls
 from mlrepo.workloads.task import Accuracy
 
@@ -59,7 +59,7 @@ class Bfcl(ConvertedDataset):
     full_set = FULL_SET
     wheels = (_WHEEL,)
 
-    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> Converted:
+    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> ConvertedSamples:
         """Join the questions of the four files with their possible answers."""
         lines: list[str] = []
         sources: list[Path] = []
@@ -91,7 +91,7 @@ class Bfcl(ConvertedDataset):
         warning = ""
         if len(lines) != FULL_SET:
             warning = f"The whole set has {FULL_SET} questions, this one {len(lines)}."
-        return Converted(len(lines), tuple(sources), warning)
+        return ConvertedSamples(len(lines), tuple(sources), warning)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import Metric
-from mlrepo.workloads.converted import Converted, ConvertedDataset, fingerprint
+from mlrepo.workloads.converted import ConvertedSamples, ConvertedDataset, fingerprint
 from mlrepo.workloads.registered import DatasetPart
 from mlrepo.workloads.task import Accuracy
 
@@ -41,7 +41,7 @@ class CnnDailyMail(ConvertedDataset):
         self.name, self.full_set = name, full_set
         self.parts = (DatasetPart(file, "MLPerf's prepared articles"),)
 
-    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> Converted:
+    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> ConvertedSamples:
         """Write each article on a line of its own; see :class:`ConvertedDataset`."""
         (part,) = self.parts
         given = {**files, part.name: path} if path.is_file() else files
@@ -57,7 +57,7 @@ class CnnDailyMail(ConvertedDataset):
                 f"The whole set has {self.full_set} articles, this file {count}: results of it are "
                 "not those of the benchmark."
             )
-        return Converted(count, (source,), warning)
+        return ConvertedSamples(count, (source,), warning)
 
 
 @dataclass(frozen=True)

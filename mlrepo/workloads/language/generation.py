@@ -15,7 +15,7 @@ from mlrepo.generated import Generated
 from mlrepo.record import AccuracyEntry
 from mlrepo.workloads.responses import Response, VariableResponses
 from mlrepo.workloads.task import Accuracy
-from mlrepo.workloads.vocabulary import Vocabulary, vocabulary_of
+from mlrepo.workloads.vocabulary import TokenVocabulary, vocabulary_of
 
 if TYPE_CHECKING:
     from mlrepo.workloads.weights.graph import Tensor
@@ -78,7 +78,7 @@ class Generation:
         return ""
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary | None:
+    def _vocabulary(self) -> TokenVocabulary | None:
         return vocabulary_of(self.model) if self.model else None
 
     def _response(self, generated: Generated) -> Response:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import RemoteUnavailable, UserError
-from mlrepo.workloads.converted import Converted, ConvertedDataset, fingerprint
+from mlrepo.workloads.converted import ConvertedSamples, ConvertedDataset, fingerprint
 from mlrepo.workloads.registered import DatasetPart
 from mlrepo.workloads.speech.features import SAMPLE_RATE, SECONDS
 from mlrepo.workloads.speech.words import REQUIREMENTS, letters_of, text_of
@@ -91,7 +91,7 @@ class SpeechClips(ConvertedDataset):
             )
         return found[0]
 
-    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> Converted:
+    def convert(self, path: Path, files: Mapping[str, Path], target: Path) -> ConvertedSamples:
         """Join the clips of the package, of its directory, or of a manifest, in one array."""
         if path.suffix == ".deb":
             unpacked = target / ".unpacked"
@@ -100,15 +100,15 @@ class SpeechClips(ConvertedDataset):
                 clips = _write("LibriVox clips", _listed(unpacked), target)
             finally:
                 shutil.rmtree(unpacked, ignore_errors=True)
-            return Converted(clips, (path,))
+            return ConvertedSamples(clips, (path,))
         manifest = self.find_parts(path, files).get(MANIFEST)
         if manifest is None:
             listed = list(_listed(path))
             count = _write("LibriVox clips", listed, target)
-            return Converted(count, tuple(one.file for one in listed))
+            return ConvertedSamples(count, tuple(one.file for one in listed))
         listed = list(_in_manifest(manifest, path))
         count = _write(self._title(), listed, target)
-        return Converted(count, (manifest, *(one.file for one in listed)), self._warning(count))
+        return ConvertedSamples(count, (manifest, *(one.file for one in listed)), self._warning(count))
 
     def _title(self) -> str:
         return "clips of the user"
@@ -140,7 +140,7 @@ class LibriSpeech(SpeechClips):
 
 @dataclass(frozen=True)
 class Speech:
-    """Converted clips; a sample is a sound: float32 [samples] in [-1, 1] at 16 kHz."""
+    """ConvertedSamples clips; a sample is a sound: float32 [samples] in [-1, 1] at 16 kHz."""
 
     directory: Path
     objects: bool = True

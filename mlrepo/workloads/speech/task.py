@@ -17,7 +17,7 @@ from mlrepo.workloads.responses import Response, VariableResponses
 from mlrepo.workloads.speech.features import log_mel
 from mlrepo.workloads.speech.words import WordErrors, letters_of, text_of
 from mlrepo.workloads.task import Accuracy
-from mlrepo.workloads.vocabulary import Vocabulary, vocabulary_of
+from mlrepo.workloads.vocabulary import TokenVocabulary, vocabulary_of
 from mlrepo.workloads.weights.ctranslate2 import variable_shapes
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Transcription:
         return ""
 
     @cached_property
-    def _vocabulary(self) -> Vocabulary:
+    def _vocabulary(self) -> TokenVocabulary:
         if self.model is None:
             raise UserError("Transcripts need the vocabulary of a model that is here.")
         return vocabulary_of(self.model)
