@@ -130,7 +130,7 @@ def read_gguf(path: Path) -> Gguf:
             raise BadGguf("it is not a GGUF file")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
-                return _Reader(data).read()
+                return _HeaderReader(data).read()
             except struct.error as error:
                 raise BadGguf(
                     f"it is cut short: its header needs more than {len(data)} bytes"
@@ -139,7 +139,7 @@ def read_gguf(path: Path) -> Gguf:
                 raise BadGguf("it is damaged: a name is not UTF-8") from error
 
 
-class _Reader:
+class _HeaderReader:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self._at = len(_MAGIC)

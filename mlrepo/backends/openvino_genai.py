@@ -20,7 +20,7 @@ from mlrepo.generated import Generated
 from mlrepo.gguf import BadGguf, Gguf, read_gguf
 
 if TYPE_CHECKING:
-    from mlrepo.backends import Answers, Request
+    from mlrepo.backends import Answers, SampleRequest
 
 _CONFIG = "config.json"
 # What OpenVINO GenAI makes a model of (src/cpp/src/gguf_utils of openvino.genai, 2026.4).
@@ -33,7 +33,7 @@ _AHEAD = 8
 class _Running:
     """A request in the engine, and the tokens that it has so far."""
 
-    request: Request
+    request: SampleRequest
     handle: Any
     tokens: list[int] = field(default_factory=list)
 
@@ -42,10 +42,10 @@ class OpenVinoGenAiBackend:
     """One engine; it computes a token for each request in flight in one step.
 
     Options, with the engine's own names: ``max_num_seqs``, how many requests are computed together
-    (default: its own, 256; also ``--max-batchsize``); ``max_num_batched_tokens``, how many tokens
-    of prompts and answers a step has at most; ``cache_size``, the memory for keys and values in GB
-    (default: it grows). Decoding is greedy. Prefixes are not cached: that a sample is asked twice
-    must not make it faster.
+    (default: 8 for each thread, at least 16; also ``--max-batchsize``); ``max_num_batched_tokens``,
+    how many tokens of prompts and answers a step has at most; ``cache_size``, the memory for keys
+    and values in GB (default: it grows). Decoding is greedy. Prefixes are not cached: that a sample
+    is asked twice must not make it faster.
     """
 
     capabilities = Capabilities(
@@ -74,11 +74,11 @@ class OpenVinoGenAiBackend:
         self._threads = options.threads or available_threads()
         scheduler = genai.SchedulerConfig()
         scheduler.enable_prefix_caching = False
+        # More delay the next token of every answer, and are hardly faster in all.
+        scheduler.max_num_seqs = options.most or max(16, 8 * self._threads)
         for name in self.capabilities.options:
             if name in options.extra:
                 setattr(scheduler, name, options.positive(name, 1))
-        if options.most is not None and "max_num_seqs" not in options.extra:
-            scheduler.max_num_seqs = options.most
         self._scheduler = scheduler
         settings: dict[str, object] = {"INFERENCE_NUM_THREADS": self._threads}
         if options.precision == "bf16":
@@ -98,8 +98,8 @@ class OpenVinoGenAiBackend:
         self._genai = genai
         self._tokenizer = self._pipeline.get_tokenizer()
         self._defaults = self._pipeline.get_config()
-        self._waiting: deque[Request] = deque()
-        self._queue: queue.SimpleQueue[tuple[Sequence[Request], Answers] | None] = (
+        self._waiting: deque[SampleRequest] = deque()
+        self._queue: queue.SimpleQueue[tuple[Sequence[SampleRequest], Answers] | None] = (
             queue.SimpleQueue()
         )
         self._number = 0
@@ -132,7 +132,7 @@ class OpenVinoGenAiBackend:
             )
         return {**sample, "input_ids": ids}
 
-    def submit(self, requests: Sequence[Request], answers: Answers) -> None:
+    def submit(self, requests: Sequence[SampleRequest], answers: Answers) -> None:
         """Queue requests; the engine takes them up at its next step."""
         self._queue.put((requests, answers))
 
@@ -213,7 +213,7 @@ class OpenVinoGenAiBackend:
             self._waiting.popleft()
             room -= 1
 
-    def _add(self, request: Request) -> Any:
+    def _add(self, request: SampleRequest) -> Any:
         import openvino
 
         sample: Any = request.sample
@@ -246,7 +246,7 @@ class OpenVinoGenAiBackend:
             else:
                 raise UserError(
                     f"OpenVINO GenAI dropped a request ({found.name.lower()}): its prompt has "
-                    f"{len(one.request.sample['input_ids'])} tokens.",  # type: ignore[index]
+                    f"{len(one.request.sample['input_ids'])} tokens.",
                     hint="Give the cache more memory: --backend-opt cache_size=GB.",
                 )
         for one in first:

@@ -99,7 +99,9 @@ def execute(
     guard.after_loading()
     rehearsed = system.prepare(loaded)
     reporter.event("warming")
-    times = warmup.measure_batches(rehearsed, loaded, system.fixed, query)
+    at_once = scenario.at_once and _lacks_estimate(spec, workload, directory)
+    estimates = spec.mode == SPEED or at_once
+    times = system.measure(loaded, query, estimates=estimates)
     if spec.mode == SPEED:
         seconds = {str(size): took for size, took in times.items()}
         reporter.event("measured", batch_seconds=seconds, total=dataset.total)
@@ -233,12 +235,22 @@ def _backend_options(
         precision=spec.precision,
         model_precision=spec.model_precision,
         batch=spec.max_batch or batch,
+        most=spec.max_batch,
         extra=spec.backend_options,
         samples=samples,
         cache=Path(spec.cache) if spec.cache else None,
         endpoint=Endpoint(**spec.endpoint) if spec.endpoint else None,
         on_step=lambda done, total: reporter.event("compiling", done=done, total=total),
     )
+
+
+def _lacks_estimate(spec: RunSpec, workload: Workload, directory: Path) -> bool:
+    """Return whether the load of the run is to be estimated: the user left it open."""
+    text = (directory / USER_CONF_FILE).read_text(encoding="utf-8")
+    scenario = SCENARIOS[spec.scenario]
+    names = scenario.loadgen_model(workload.loadgen_model), scenario.loadgen
+    conf = parse_user_conf(text, USER_CONF_FILE)
+    return spec.estimate and conf.effective(*names, scenario.setting) is None
 
 
 def _write_estimates(

@@ -78,6 +78,10 @@ class PredictingSystem:
         kind = ServerSut if scenario.at_random else InlineSut
         return kind(self.pipeline, self._reporter)
 
+    def measure(self, loaded: list[int], query: int, *, estimates: bool) -> dict[int, float]:
+        """Return the seconds by batch size; the batch of a run follows from them."""
+        return warmup.measure_batches(self.pipeline, loaded, self.fixed, query)
+
     def prepare(self, loaded: Sequence[int]) -> Pipeline:
         """Load samples and return what computes them, for the outputs that the model gives.
 

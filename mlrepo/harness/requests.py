@@ -14,6 +14,7 @@ from typing import Any
 
 from mlrepo.backends import SampleRequest, SubmitBackend
 from mlrepo.errors import UserError
+from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.responses import VariableAnswers, answering
 from mlrepo.harness.samples import load_objects, load_samples
@@ -35,8 +36,9 @@ class RequestLibrary:
     Samples that are tensors are rows without the batch: an array, or a dictionary of them by name.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, backend: SubmitBackend) -> None:
         self._dataset = dataset
+        self._prepare: Callable[[Any, str], Any] | None = getattr(backend, "prepare", None)
         self._samples: dict[int, object] = {}
 
     def load(self, indices: Sequence[int]) -> None:
@@ -60,7 +62,14 @@ class RequestLibrary:
 
     def _loaded(self, indices: Sequence[int]) -> list[Any]:
         if has_objects(self._dataset):
-            return load_objects(self._dataset, indices)
+            objects = load_objects(self._dataset, indices)
+            if self._prepare is None:
+                return objects
+            name_of = getattr(self._dataset, "name_of", str)
+            return [
+                self._prepare(one, str(name_of(index)))
+                for one, index in zip(objects, indices, strict=True)
+            ]
         tensors = load_samples(self._dataset, indices)
         if len(tensors) == 1:
             (array,) = tensors.values()
@@ -312,13 +321,17 @@ class SubmittingSystem:
                 "LoadGen measures tokens here, and the answers of this benchmark are none.",
                 hint="Its task must declare VariableResponses(tokens=True).",
             )
-        self.library = RequestLibrary(dataset)
+        self.library = RequestLibrary(dataset, backend)
         self._requests = RequestsInFlight(self.library, backend, task, reporter, marks=marks)
 
     def prepare(self, loaded: Sequence[int]) -> RequestsInFlight:
         """Load samples and return what answers them."""
         self.library.load(loaded)
         return self._requests
+
+    def measure(self, loaded: Sequence[int], query: int, *, estimates: bool) -> dict[int, float]:
+        """Return the seconds by the number of requests sent at once."""
+        return warmup.measure_requests(self._requests, loaded, query, thorough=estimates)
 
     def sut(self, scenario: Scenario) -> RequestsInFlight:
         """Return what LoadGen's queries go to, in every scenario."""

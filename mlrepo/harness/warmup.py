@@ -22,6 +22,9 @@ _COMPLETION_SECONDS = 3e-7
 _CLOSE_SECONDS = 1.0
 # A larger batch must be faster by this factor, else the smaller one is kept.
 _WORTH = 1.03
+# A search for the best rate of requests ends where four times as many bring less than this factor,
+# after so many seconds, or at so many requests.
+_WORTH_REQUESTS, _REQUESTS_SECONDS, _MOST_REQUESTS = 1.2, 20.0, 1024
 
 
 class Rehearsing(Protocol):
@@ -81,6 +84,35 @@ def measure_batches(
         if size >= at_least and (useless >= 2 or spent > _SEARCH_SECONDS):
             break
         size *= 2
+    return times
+
+
+def measure_requests(
+    pipeline: Rehearsing, loaded: Sequence[int], query: int, *, thorough: bool
+) -> dict[int, float]:
+    """Return the seconds for one request, and for as many at once as a query has samples.
+
+    ``thorough`` is whether the best rate is needed, too: then 4, 16, 64, … are timed once, while
+    more of them are answered faster.
+    """
+
+    def indices(size: int) -> list[int]:
+        return [loaded[(7 * i) % len(loaded)] for i in range(size)]
+
+    times = {size: time_batch(pipeline, indices(size), at_most=1.0) for size in sorted({1, query})}
+    begin = time.perf_counter()
+    size = 4
+    while thorough and size <= _MOST_REQUESTS:
+        once = pipeline.rehearsal(indices(size))
+        start = time.perf_counter()
+        once()
+        times[size] = time.perf_counter() - start
+        before = times[size // 4]
+        if size / times[size] < _WORTH_REQUESTS * (size // 4) / before:
+            break
+        if time.perf_counter() - begin > _REQUESTS_SECONDS:
+            break
+        size *= 4
     return times
 
 

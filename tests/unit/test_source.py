@@ -20,11 +20,15 @@ _USED = {
         *("path_", "detect_", "import_", "format_commands", "command_class"),
     },
     "click, which asks a parameter for it": {"value_is_missing", "_custom_shell_complete"},
-    "backends' and models' plug-ins, by their entry points": {"NullBackend", "OpenVinoBackend"},
+    "backends' and models' plug-ins, by their entry points": {
+        *("NullBackend", "OpenVinoBackend", "OpenVinoGenAiBackend", "CTranslate2Backend"),
+        "WHISPER_BASE",
+    },
     "the runtime that the attribute belongs to": {
         *("intra_op_num_threads", "inter_op_num_threads", "execution_mode", "log_severity_level"),
         *("graph_optimization_level", "allow_tf32", "outdir", "copy_summary_to_stdout"),
         *("log_output", "enable_trace", "mtime", "create_system", "compress_type", "file_size"),
+        *("enable_prefix_caching", "max_new_tokens", "min_new_tokens"),
         *("bar_format", "ncols", "monitor_interval", "normalizer", "pre_tokenizer"),
     },
     "people, who read them where they are": {"licence", "max_rss"},

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.record import Metric
-from mlrepo.workloads.converted import ConvertedSamples, ConvertedDataset, fingerprint
+from mlrepo.workloads.converted import ConvertedDataset, ConvertedSamples, fingerprint
 from mlrepo.workloads.language.calls import calls_right, parse_calls
 from mlrepo.workloads.task import Accuracy
 

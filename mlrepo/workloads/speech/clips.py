@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from mlrepo.digest import sha256_file
 from mlrepo.errors import RemoteUnavailable, UserError
-from mlrepo.workloads.converted import ConvertedSamples, ConvertedDataset, fingerprint
+from mlrepo.workloads.converted import ConvertedDataset, ConvertedSamples, fingerprint
 from mlrepo.workloads.registered import DatasetPart
 from mlrepo.workloads.speech.features import SAMPLE_RATE, SECONDS
 from mlrepo.workloads.speech.words import REQUIREMENTS, letters_of, text_of
@@ -108,7 +108,9 @@ class SpeechClips(ConvertedDataset):
             return ConvertedSamples(count, tuple(one.file for one in listed))
         listed = list(_in_manifest(manifest, path))
         count = _write(self._title(), listed, target)
-        return ConvertedSamples(count, (manifest, *(one.file for one in listed)), self._warning(count))
+        return ConvertedSamples(
+            count, (manifest, *(one.file for one in listed)), self._warning(count)
+        )
 
     def _title(self) -> str:
         return "clips of the user"
