@@ -51,6 +51,9 @@ class Capabilities:
     endpoint:
         Whether it asks a system under test behind HTTP, which has the model: it reads no file, and
         the server decides on devices, threads and precision.
+    predicts, takes_requests:
+        Whether it computes batches (a method ``predict``), and whether it answers requests later (a
+        method ``submit``); set from its class.
     declared:
         Whether the backend declares its capabilities itself.
     computes:
@@ -73,6 +76,8 @@ class Capabilities:
     extras: tuple[str, ...] = ()
     frameworks: tuple[str, ...] = ()
     endpoint: bool = False
+    predicts: bool = True
+    takes_requests: bool = False
     declared: bool = True
     computes: bool = True
     reference: bool = False
@@ -155,6 +160,8 @@ def said_by(backend: object) -> Capabilities:
     return replace(
         found,
         tunes=callable(getattr(backend, "tune", None)),
+        predicts=callable(getattr(backend, "predict", None)),
+        takes_requests=callable(getattr(backend, "submit", None)),
         # Its own method: a class that inherits from the reference computes in its own way.
         reference="is_reference" in vars(kind),
     )

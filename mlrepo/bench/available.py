@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.backends.capabilities import backends_that, capabilities_of
+from mlrepo.backends.capabilities import Capabilities, backends_that, capabilities_of
 from mlrepo.backends.requirements import missing
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.model_kinds import kind_of
@@ -18,6 +19,9 @@ from mlrepo.workloads.catalog import ReferenceModel
 from mlrepo.workloads.described import described
 from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.registered import registered_dataset
+from mlrepo.workloads.tensors import has_objects
+
+_NO_BACKEND = "No installed backend reads its models and takes its samples."
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def combinations(home: Path) -> list[Combination]:
     store = ModelStore(home)
     names = sorted(backends_that(lambda one: one.computes))
     backends = {name: capabilities_of(name) for name in names}
-    packages = {name: missing(one.requirements) for name, one in backends.items()}
+    lacking = {name: _prereq(name, missing(one.requirements)) for name, one in backends.items()}
     for name in plugin_names(WORKLOADS):
         try:
             workload: Workload = load_plugin(WORKLOADS, name)
@@ -50,31 +54,71 @@ def combinations(home: Path) -> list[Combination]:
             found.append(Combination(name, "", "", (error.message,)))
             continue
         models = [model for model in store.known() if model.benchmark == name]
-        if workload.model is not None:
-            kind = kind_of(workload.model.path)
-            found += [
-                Combination(
-                    name,
-                    workload.model.name,
-                    backend,
-                    _prereq(backend, packages[backend]) + _own_packages(workload),
-                )
-                for backend, one in backends.items()
-                if one.declared and one.can_read(kind)
-            ]
+        able = {key: one for key, one in backends.items() if _can_run(one, workload)}
+        if workload.model is None and not models:
+            found.append(Combination(name, "", "", _of_a_users_model(home, workload)))
             continue
-        found += [
-            Combination(
-                name,
-                model.variant,
-                backend,
-                _prereq(backend, packages[backend]) + _inputs(home, store, workload, model),
-            )
-            for model in models
-            for backend, one in backends.items()
-            if one.can_read(model.framework)
+        found += _with_backends(home, store, workload, models, able, lacking) or [
+            Combination(name, "", "", (_NO_BACKEND,))
         ]
     return found
+
+
+def _with_backends(
+    home: Path,
+    store: ModelStore,
+    workload: Workload,
+    models: Sequence[ReferenceModel],
+    backends: Mapping[str, Capabilities],
+    lacking: Mapping[str, tuple[str, ...]],
+) -> list[Combination]:
+    """Return the models of a benchmark with each of the backends that reads them."""
+    if workload.model is not None:
+        kind = kind_of(workload.model.path)
+        own = _own_packages(workload)
+        return [
+            Combination(workload.name, workload.model.name, name, lacking[name] + own)
+            for name, one in backends.items()
+            if one.declared and one.can_read(kind)
+        ]
+    return [
+        Combination(
+            workload.name,
+            model.variant,
+            name,
+            lacking[name] + _inputs(home, store, workload, model),
+        )
+        for model in models
+        for name, one in backends.items()
+        if one.can_read(model.framework)
+    ]
+
+
+def _can_run(backend: Capabilities, workload: Workload) -> bool:
+    """Return whether a backend takes what the benchmark gives: batches, or requests."""
+    return backend.takes_requests or (backend.predicts and _gives_batches(workload))
+
+
+def _gives_batches(workload: Workload) -> bool:
+    """Return whether batches can be made of a benchmark's samples."""
+    objects = getattr(workload.open_dataset, "objects", None)
+    if not isinstance(objects, bool):
+        objects = False
+        with contextlib.suppress(Exception):  # a third-party data set may raise anything
+            objects = workload.dataset is None and has_objects(workload.open(""))
+    return not objects or hasattr(workload.task, "collate")
+
+
+def _of_a_users_model(home: Path, workload: Workload) -> tuple[str, ...]:
+    """Return the commands for a benchmark of which no model is known: users bring their own."""
+    data = workload.dataset
+    commands: tuple[str, ...] = (f"mlrepo model add {workload.name}/NAME FILE",)
+    if data is not None:
+        ways = next(iter(data.ways), "")
+        commands += data.needed(home, Model(workload.name, Path(), "", preprocessing=ways))
+    packages = (*workload.requirements, *(data.requirements if data is not None else ()))
+    prereq = (f"mlrepo bench prereq --model {workload.name}",) if missing(packages) else ()
+    return prereq + commands
 
 
 def requirements_of_backend(name: str) -> tuple[str, ...]:

@@ -110,3 +110,18 @@ def test_a_token_stream(root: Path, installed: dict[str, Any]) -> None:
     assert record["metrics"]["ROUGELSUM"] == {"value": 100.0, "unit": "ROUGELSUM"}
     assert record["metrics"]["GEN_LEN"] == {"value": 240.0, "unit": "GEN_LEN"}
     assert performance["metrics"]["tokens_per_second"]["unit"] == "tokens/s"
+
+
+def test_the_list_says_what_a_benchmark_of_any_shape_needs(
+    root: Path, installed: dict[str, Any]
+) -> None:
+    """A model of the user's, a backend that takes requests, the data."""
+    listed = {
+        name: mlrepo(root, "bench", "list", name, **installed).out
+        for name in ("boxes", "object-detection", "token-stream", _SPANS)
+    }
+    assert "onnx" in listed["boxes"].splitlines()[0]
+    assert "mlrepo model add object-detection/NAME FILE" in listed["object-detection"]
+    assert "object-detection: needs" in listed["object-detection"]
+    assert "No installed backend reads its models and takes" in listed["token-stream"]
+    assert f"mlrepo dataset add {_SPANS} --path DIR" in listed[_SPANS]

@@ -111,7 +111,8 @@ def _print_commands(found: Sequence[Combination]) -> None:
     for (benchmark, model, needed), names in backends.items():
         state = "needs" if needed else "ready"
         title = f"{benchmark} {model}".strip()
-        click.echo(style(f"{title} with {', '.join(filter(None, names))}: {state}", bold=True))
+        with_backends = f" with {', '.join(names)}" if any(names) else ""
+        click.echo(style(f"{title}{with_backends}: {state}", bold=True))
         for command in needed:
             click.echo(f"  {command}")
 
