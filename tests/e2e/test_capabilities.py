@@ -50,7 +50,7 @@ def test_the_device_is_in_record_name_and_repetition(root: Path) -> None:
 def test_a_run_that_fell_back_is_no_result_of_the_device(root: Path) -> None:
     """It is recorded as FAILED, without a result."""
     failed = mlrepo(root, *RUN, "--backend", "falling-back", "--device", "npu", code=1)
-    failed.says("FAILED", "was asked for npu, and runs on cpu", "not placed")
+    failed.says("FAILED", "was requested on npu, but runs on cpu", "not placed")
 
 
 def test_a_third_partys_search_is_called_and_what_it_finds_is_kept(
