@@ -45,7 +45,7 @@ def test_show_prints_the_whole_reason_of_a_framework(root: Path, tmp_path: Path)
         [helper.make_node("Relu", ["x"], ["y"])],
         "g",
         [value],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "classes"])],
     )
     opset = [helper.make_opsetid("", 99)]
     onnx.save_model(helper.make_model(graph, opset_imports=opset, ir_version=10), file)
