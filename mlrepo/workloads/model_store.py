@@ -61,9 +61,16 @@ class ModelStore:
         for model in known:
             if model.benchmark == benchmark and variant in ("", model.variant):
                 return model
+        own = [model.name for model in known if model.benchmark == benchmark]
+        if not own and benchmark in plugin_names(WORKLOADS):
+            raise UserError(
+                f"The benchmark {benchmark} has no model of its own, and none of yours is here"
+                + (f": {name!r}." if variant else "."),
+                hint=f"`mlrepo model add {benchmark}/NAME FILE` registers your model.",
+            )
         raise UserError(
             f"There is no model {name!r}.",
-            hint=f"Use one of: {', '.join(model.name for model in known)}. "
+            hint=f"Use one of: {', '.join(own or (model.name for model in known))}. "
             "`mlrepo model add NAME FILE` registers one of your own.",
         )
 

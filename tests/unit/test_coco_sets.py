@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 from mlrepo.errors import InvalidResult, UserError
-from mlrepo.workloads import Model
+from mlrepo.rounds import SHIPPED
+from mlrepo.workloads import Model, Workload
+from mlrepo.workloads.detection import OBJECT_DETECTION, RETINANET, YOLO_95, YOLO_99
 from mlrepo.workloads.detection.annotations import annotations_of
 from mlrepo.workloads.detection.coco import PreparedDetection
 from mlrepo.workloads.detection.registered import COCO, COCO_SAFE, OPEN_IMAGES
+from mlrepo.workloads.digits_detection import DIGITS_DETECTION
 from tests.detection_sets import CATEGORIES, SIZES, pixels, write_set
 
 _MODEL = Model("detector", Path("detector.onnx"), "detector.onnx", size=(96, 96))
@@ -165,6 +168,27 @@ def test_each_benchmark_has_the_preparation_of_its_reference(tmp_path: Path) -> 
     assert OPEN_IMAGES.needed(tmp_path, model)[1].endswith("--way stretch --size 800")
     with pytest.raises(UserError, match="96 by 64, and those of coco are prepared as squares"):
         COCO.find(tmp_path, replace(_MODEL, size=(96, 64)))
+
+
+@pytest.mark.parametrize(
+    ("workload", "round_", "name"),
+    [
+        (YOLO_95, "v6.1", "yolo-95"),
+        (YOLO_99, "v6.0", "yolo-99"),
+        (RETINANET, "v5.1", "retinanet"),
+        (OBJECT_DETECTION, "v6.1", "yolo-95"),
+        (DIGITS_DETECTION, "v6.1", "yolo-95"),
+    ],
+)
+def test_each_benchmark_is_judged_by_what_the_round_asks(
+    workload: Workload, round_: str, name: str
+) -> None:
+    """A round knows what it follows: its mAP, its performance samples, its compliance test."""
+    tables = SHIPPED[round_].tables
+    assert workload.follows == name
+    assert tables["accuracy_target"][name]["*"][0]["metric"] == "mAP"
+    assert tables["performance_sample_count_min"][name] <= workload.performance_samples
+    assert tables["compliance_tests"][name] == ["TEST01"]
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

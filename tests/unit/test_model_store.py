@@ -337,3 +337,12 @@ def test_files_of_pytorch_are_added_with_its_way(tmp_path: Path, name: str, fram
     (tmp_path / "bad.pth").write_bytes(b"no model")
     with pytest.raises(UserError, match="no weights that can be read"):
         ModelStore(tmp_path / "home").add("resnet50", "bad", tmp_path / "bad.pth")
+
+
+def test_a_benchmark_without_a_model_of_its_own_asks_for_the_users(tmp_path: Path) -> None:
+    """Its name alone is not a wrong name of a model."""
+    with pytest.raises(UserError, match="yolo-95 has no model of its own") as raised:
+        ModelStore(tmp_path).find("yolo-95")
+    assert raised.value.hint == "`mlrepo model add yolo-95/NAME FILE` registers your model."
+    with pytest.raises(UserError, match="There is no model 'yolo-77'"):
+        ModelStore(tmp_path).find("yolo-77")

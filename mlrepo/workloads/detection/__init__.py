@@ -12,7 +12,7 @@ from mlrepo.model_kinds import ONNX
 from mlrepo.workloads import Dataset, SampleTensor, Workload
 from mlrepo.workloads.catalog import ReferenceModel
 from mlrepo.workloads.detection.registered import COCO, COCO_SAFE, OPEN_IMAGES, CocoShaped
-from mlrepo.workloads.detection.task import ObjectDetection
+from mlrepo.workloads.detection.task import PYCOCOTOOLS, ObjectDetection
 from mlrepo.workloads.tensors import FLOAT32
 from mlrepo.workloads.ways import DETECTION_WAYS
 
@@ -46,6 +46,7 @@ def _benchmark(
         dataset=dataset,
         tensors=(SampleTensor("", FLOAT32, (3, dataset.size, dataset.size)),),
         models=models,
+        requirements=(PYCOCOTOOLS,),
     )
 
 

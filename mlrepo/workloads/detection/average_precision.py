@@ -13,8 +13,6 @@ import numpy.typing as npt
 from mlrepo.errors import UserError
 from mlrepo.workloads.detection.annotations import Annotations
 
-REQUIREMENT = "pycocotools>=2.0.8"
-
 
 @dataclass(frozen=True)
 class AveragePrecision:

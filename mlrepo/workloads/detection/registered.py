@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlrepo.errors import UserError
 from mlrepo.workloads import Model
+from mlrepo.workloads.detection.task import PYCOCOTOOLS
 from mlrepo.workloads.registered import (
     DatasetPart,
     OnSamples,
@@ -53,7 +54,7 @@ class CocoShaped(RegisteredDataset):
 
     name: str
     about: str
-    requirements: tuple[str, ...] = ("opencv-python-headless>=4.8", "pycocotools>=2.0.8")
+    requirements: tuple[str, ...] = ("opencv-python-headless>=4.8", PYCOCOTOOLS)
     unit: str = "images"
     full_set: int | None = None
     parts: tuple[DatasetPart, ...] = (

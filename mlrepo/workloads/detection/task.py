@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NUMBERS = 7
 BYTES = 4 * NUMBERS
 MAP = "mAP"
+# What computing mAP needs.
+PYCOCOTOOLS = "pycocotools>=2.0.8"
 # Scores of an object that another backend must find too, and of what counts as finding it.
 _CLEAR, _LIKELY = 0.5, 0.4
 # Which of COCO's twelve numbers are recorded, by the names that are usual for them.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mlrepo.digest import sha256_file
 from mlrepo.errors import UserError
 from mlrepo.workloads import Model, Workload
-from mlrepo.workloads.detection.task import ObjectDetection
+from mlrepo.workloads.detection.task import PYCOCOTOOLS, ObjectDetection
 from mlrepo.workloads.digits_detection.canvases import SIDE, WHITE
 
 if TYPE_CHECKING:
@@ -119,5 +119,5 @@ DIGITS_DETECTION = Workload(
         retraining="yes",
     ),
     open_dataset=DigitCanvases,
-    requirements=("pycocotools>=2.0.8",),
+    requirements=(PYCOCOTOOLS,),
 )
