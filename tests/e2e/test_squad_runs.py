@@ -25,15 +25,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("squad")
     environ: dict[str, Any] = {"MLREPO_HOME": str(base / "home")}
     write_squad(base / "given")
-    mlrepo(base, "dataset", "add", "squad", "--path", "given", **environ).says(
-        "squad: 29 of 10570 questions below"
-    )
+    (base / "here").mkdir()
+    added = mlrepo(base / "here", "dataset", "add", "squad", "--path", "../given", **environ)
+    assert added.out == f"squad: 29 of 10570 questions below {base / 'given'}\n"
+    added.says("this file has 29")
     mlrepo(base, "dataset", "prepare", "squad", **environ).says("squad is prepared: ")
     mlrepo(base, "dataset", "verify", "squad", **environ).says(
         "29 of 10570 questions are unchanged"
     )
     model = write_answering_model(base / "tiny.onnx")
-    mlrepo(base, "model", "add", "bert-99/tiny", str(model), **environ)
+    assert mlrepo(base, "model", "add", "bert-99/tiny", str(model), **environ).out.endswith(
+        "\nweights fp32\n"
+    )
     return base / "home"
 
 

@@ -165,7 +165,8 @@ def add(
     about = stored.about
     click.echo(f"{about.name}  {stored.path}")
     way = f", samples prepared in the way {about.preprocessing}" if about.preprocessing else ""
-    click.echo(f"weights {about.weight_data_types}, {about.layout}{way}")
+    layout = f", {about.layout}" if about.layout else ""
+    click.echo(f"weights {about.weight_data_types}{layout}{way}")
 
 
 command.add_command(quantize)

@@ -102,7 +102,7 @@ class SquadStore:
         read_vocabulary(contents[PIECES], str(files[PIECES]))
         found = Files(
             sum(len(paragraph.questions) for paragraph in paragraphs),
-            {name: files[name].absolute() for name in PARTS},
+            {name: files[name].resolve() for name in PARTS},
             {name: sha256_bytes(contents[name]) for name in PARTS},
         )
         paths = {name: str(path) for name, path in found.paths.items()}
