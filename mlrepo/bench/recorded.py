@@ -148,15 +148,16 @@ def with_load_of(record: RunRecord, request: BenchRequest) -> BenchRequest:
     )
 
 
-def configuration_words(record: RunRecord) -> tuple[str, ...]:
+def configuration_words(record: RunRecord, names: tuple[str, ...] = CONFIGURING) -> tuple[str, ...]:
     """Return the options of ``mlrepo bench`` for the configuration of a recorded run.
 
-    Those that hold something that was masked are left out.
+    ``names`` are the fields of the request that are wanted. Options that hold something that was
+    masked are left out.
     """
     run = repeated_run(record)
     words: list[str] = []
     for one in fields(RunRequest):
-        found = tuple(typed_words(one, getattr(run, one.name))) if one.name in CONFIGURING else ()
+        found = tuple(typed_words(one, getattr(run, one.name))) if one.name in names else ()
         if not any(mask in word for word in found for mask in _MASKS):
             words += found
     return tuple(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mlrepo.bench.matrix import (
@@ -21,6 +22,7 @@ from mlrepo.layout.never_valid import why_never_valid
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
 from mlrepo.record import ACCURACY, PERFORMANCE
 from mlrepo.record.backend_label import label_options
+from mlrepo.record.run_request import ENDPOINT_FIELDS
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, readable_record, recorded_runs
 from mlrepo.rounds import Round
@@ -147,7 +149,10 @@ def _with_commands(
             continue
         leading = journal.leading(row.identity(cell.scenario))
         record = None if leading is None else readable_record(repository, leading, {})
-        words = () if record is None else configuration_words(record)
+        if record is not None:
+            words = configuration_words(record)
+        else:  # without its endpoint, the command would be refused
+            words = next(_endpoints(repository, journal, row), ())
         scenarios.setdefault(words, {})[cell.scenario] = None
         if cell.state == STALE and leading is not None:
             differs = differing_settings(repository, leading, journal.find(cell.run))
@@ -167,6 +172,19 @@ def _with_commands(
         for words, named in scenarios.items()
     )
     return replace(row, commands=tuple(commands), remarks=tuple(remarks))
+
+
+def _endpoints(
+    repository: ResultsRepository, journal: RunsByResult, row: StatusRow
+) -> Iterator[tuple[str, ...]]:
+    """Yield the options that name the endpoints of a row's runs."""
+    from mlrepo.bench.recorded import configuration_words
+
+    for scenario in dict.fromkeys(cell.scenario for cell in row.cells):
+        leading = journal.leading(row.identity(scenario))
+        record = None if leading is None else readable_record(repository, leading, {})
+        if record is not None and record.backend.endpoint is not None:
+            yield configuration_words(record, ENDPOINT_FIELDS)
 
 
 def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, cell: Cell) -> Cell:

@@ -64,6 +64,7 @@ def agree_to_words(suite: Suite) -> None:
             if record is not None:
                 bench.gate.prefix(record, step.completes)
                 bench.gate.options(record, step.completes)
+                bench.gate.endpoint(record, step.completes)
         elif step.cell.mode != COMPLIANCE:
             cell = step.cell
             bench.agree_to_tuned(replace(suite.request, scenario=cell.scenario, mode=cell.mode))

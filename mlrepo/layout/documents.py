@@ -115,7 +115,7 @@ def calibration(records: Iterable[RunRecord], drafts: Mapping[str, str]) -> tupl
     records = list(records)
     quantized = sorted(
         {
-            f"- {plain(record.benchmark)}: {plain(record.model.file)} ("
+            f"- {plain(record.benchmark)}: {plain(record.model.file or record.model.name)} ("
             f"{plain(record.model.weight_data_types)}, "
             f"{plain(record.model.weight_transformations)})"
             for record in records

@@ -33,7 +33,7 @@ _RUN = (
 )
 
 
-def _push(root: Path, run: str, branch: str, **changes: Any) -> str:
+def pushed_by_a_stranger(root: Path, run: str, branch: str, **changes: Any) -> str:
     """Record the run again as a stranger may: the parts of its record in ``changes`` replaced."""
     listed = git(root, "ls-tree", "--name-only", f"exp/box:runs/{run}").split()
     files = {name: blob(root, f"runs/{run}/{name}") for name in listed}
@@ -58,7 +58,7 @@ def test_the_prefix_of_a_fetched_record_runs_only_with_consent(root: Path, tmp_p
     mlrepo(root, *_RUN)
     own = mlrepo(root, "show", "--json").json["record"]["run"]
     mark = tmp_path / "ran"
-    run = _push(root, own, "shared", **_prefix(mark))
+    run = pushed_by_a_stranger(root, own, "shared", **_prefix(mark))
     before = git(root, "for-each-ref")
     replay = ("bench", "replay", run, "--on-this-system")
     refused = mlrepo(root, *replay, code=2)
@@ -84,7 +84,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(root: Path, tmp_path: Path) -
     mlrepo(root, *_RUN)
     own = mlrepo(root, "show", "--json").json["record"]["run"]
     mark = tmp_path / "ran"
-    run = _push(root, own, "shared", **_prefix(mark))
+    run = pushed_by_a_stranger(root, own, "shared", **_prefix(mark))
     command = [*MLREPO, "bench", "replay", run, "--on-this-system"]
     for answer, ran in (("", False), ("y", True)):
         child = pexpect.spawn(
@@ -115,7 +115,9 @@ def test_backend_options_of_a_record_need_consent(root: Path) -> None:
     """A third party's backend may take a file or a plugin there."""
     mlrepo(root, *_RUN)
     own = mlrepo(root, "show", "--json").json["record"]["run"]
-    run = _push(root, own, "shared", backend={"asked_options": {"library": "/tmp/evil.so"}})
+    run = pushed_by_a_stranger(
+        root, own, "shared", backend={"asked_options": {"library": "/tmp/evil.so"}}
+    )
     mlrepo(root, "bench", "replay", run, code=2).says(
         "backend options", "library=/tmp/evil.so", "--trust-prefix"
     )
@@ -127,7 +129,7 @@ def test_a_record_names_no_model_file(root: Path, tmp_path: Path) -> None:
     own = mlrepo(root, "show", "--json").json["record"]["run"]
     evil = tmp_path / "evil.onnx"
     evil.write_bytes(b"not a model")
-    run = _push(root, own, "shared", model={"path": str(evil), "name": "harmless"})
+    run = pushed_by_a_stranger(root, own, "shared", model={"path": str(evil), "name": "harmless"})
     done = mlrepo(root, "bench", "replay", run, "--json", code=None)
     assert (
         done.json["record"]["model"]["sha256"]
@@ -146,7 +148,9 @@ def test_a_test_does_not_take_over_words_in_silence(
     own = log.json["runs"][0]["run"]
     mark = tmp_path / "ran"
     options = {"backend": {"asked_options": {"plugin": f"touch {mark}"}}}
-    _push(measured_copy, own, "shared", **(_prefix(mark) if "prefix" in what else options))
+    pushed_by_a_stranger(
+        measured_copy, own, "shared", **(_prefix(mark) if "prefix" in what else options)
+    )
     benchmark = ("--model", "digits", "--scenario", "Offline")
     more = ("--test", "TEST04") if command == "compliance" else ("--compliance", "--quick")
     done = mlrepo(measured_copy, "bench", command, *benchmark, *more, code=None)
@@ -174,7 +178,7 @@ def test_somebody_elses_suite_is_not_resumed_in_silence(root: Path, schema: str)
             }
         },
     }
-    _push(root, own["run"], "shared", **forms[schema], tags=["suite"], schema=schema)
+    pushed_by_a_stranger(root, own["run"], "shared", **forms[schema], tags=["suite"], schema=schema)
     mlrepo(root, "bench", "resume", code=2).says(
         "command line", "--model-file /tmp/evil.onnx", "Mallory", "--trust-prefix"
     )

@@ -31,6 +31,7 @@ from tests.e2e.driver import (
     start,
     until,
 )
+from tests.e2e.test_consent import pushed_by_a_stranger
 from tests.endpoint_server import STREAM, Asked, Server, chunk, delta, event
 
 TOKEN = "tok-77aa31c9e4d0"
@@ -90,6 +91,12 @@ def test_a_run_is_recorded_with_the_server_and_repeated_by_its_command(
     shown = mlrepo(root, "show")
     shown.says(server.url, "on this machine", "SGLang 1.2.3", "requests answered", "by usage")
     shown.says("smol, as the endpoint calls it", f"--endpoint {server.url} --endpoint-model smol")
+
+    # Also for a scenario without any run: a command without the endpoint would be refused.
+    said = mlrepo(root, "status").out.splitlines()
+    commands = [line for line in said if line.startswith("Next: mlrepo bench")]
+    assert "SingleStream" in commands[-1]
+    assert all(f"--endpoint {server.url}" in command for command in commands)
 
     asked = len(server.asked)
     again = mlrepo(root, "bench", "replay", record["run"], "--json").json["record"]
@@ -182,6 +189,23 @@ def test_other_backends_have_no_endpoint(root: Path) -> None:
     run = ("bench", "run", "--benchmark", "digits", "--scenario", "Offline", "--mode", "accuracy")
     done = mlrepo(root, *run, "--endpoint", "http://127.0.0.1:1/v1", code=2)
     done.says("--endpoint does not apply to the backend onnx", "--backend openai")
+
+
+def test_a_recorded_endpoint_of_others_gets_no_request_without_consent(
+    root: Path, server: Server
+) -> None:
+    """It would get the prompts and the token of the person who repeats the run."""
+    run = ("--scenario", "Offline", "--mode", "accuracy", "--json")
+    own = mlrepo(root, *RUN, *at(server), *run).json["record"]
+    with scripted.running(good) as other:
+        endpoint = own["backend"]["endpoint"] | {"url": other.url}
+        theirs = pushed_by_a_stranger(root, own["run"], "shared", backend={"endpoint": endpoint})
+        replay = ("bench", "replay", theirs, "--on-this-system")
+        refused = mlrepo(root, *replay, code=2, MLREPO_ENDPOINT_TOKEN=TOKEN)
+        refused.says("endpoint", other.url, "Mallory <m@example.org>", "--trust-prefix")
+        assert not other.asked
+        mlrepo(root, *replay, "--trust-prefix", MLREPO_ENDPOINT_TOKEN=TOKEN)
+        assert other.asked
 
 
 def test_there_is_nothing_to_tune(root: Path) -> None:
