@@ -16,10 +16,12 @@ _KINDS = {BACKENDS: "backend", WORKLOADS: "benchmark"}
 # What pyproject.toml registers, for mlrepo run from source without being installed.
 OWN = {
     BACKENDS: {
+        "ctranslate2": "mlrepo.backends.ctranslate2:CTranslate2Backend",
         "onnx": "mlrepo.backends.onnxruntime:OnnxRuntimeBackend",
         "null": "mlrepo.backends.null:NullBackend",
         "openai": "mlrepo.backends.openai:OpenAiBackend",
         "openvino": "mlrepo.backends.openvino:OpenVinoBackend",
+        "openvino-genai": "mlrepo.backends.openvino_genai:OpenVinoGenAiBackend",
         "pytorch": "mlrepo.backends.pytorch:PytorchBackend",
         "tvm-onnx": "mlrepo.backends.tvm:TvmOnnxBackend",
         "tvm-pytorch": "mlrepo.backends.tvm:TvmPytorchBackend",
@@ -32,6 +34,8 @@ OWN = {
         "digits": "mlrepo.workloads.digits:DIGITS",
         "digits-detection": "mlrepo.workloads.digits_detection:DIGITS_DETECTION",
         "efficientnet-lite0": "mlrepo.workloads.imagenet:EFFICIENTNET_LITE0",
+        "llama3.1-8b": "mlrepo.workloads.language:LLAMA3_1_8B",
+        "llama3.1-8b-edge": "mlrepo.workloads.language:LLAMA3_1_8B_EDGE",
         "mobilenet": "mlrepo.workloads.imagenet:MOBILENET",
         "object-detection": "mlrepo.workloads.detection:OBJECT_DETECTION",
         "resnet50": "mlrepo.workloads.imagenet:RESNET50",
@@ -39,6 +43,9 @@ OWN = {
         "retinanet": "mlrepo.workloads.detection:RETINANET",
         "yolo-95": "mlrepo.workloads.detection:YOLO_95",
         "yolo-99": "mlrepo.workloads.detection:YOLO_99",
+        "smollm2": "mlrepo.workloads.language:SMOLLM2",
+        "whisper": "mlrepo.workloads.speech:WHISPER",
+        "whisper-base": "mlrepo.workloads.speech:WHISPER_BASE",
     },
 }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from mlrepo.errors import UserError
-from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin, plugin_names
+from mlrepo.plugins import BACKENDS, OWN, WORKLOADS, load_plugin, plugin_names
 from mlrepo.workloads import Workload
 
 
@@ -62,3 +63,10 @@ def test_a_plugin_that_cannot_be_imported_says_what_is_missing(package: Path, na
     assert {"absent": "somebody_absent", "misspelt": "Thiers"}[name] in caught.value.message
     assert "somebody 2.0" in caught.value.hint
     sys.modules.pop("somebody_backend", None)
+
+
+def test_from_source_the_same_plug_ins_are_found_as_installed() -> None:
+    """What pyproject.toml registers, and nothing else."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    registered = project["project"]["entry-points"]
+    assert {group: registered[group] for group in OWN} == OWN
