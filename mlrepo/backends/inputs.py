@@ -34,7 +34,7 @@ class TensorSpec:
         Its name in the model; '' if it has none.
     dtype:
         numpy's name of the element type, or the framework's name for a type that numpy lacks
-        (``bfloat16``, ``string``, ``sequence``).
+        (``bfloat16``, ``string``, ``sequence``); '' if the model does not say it: the samples' own.
     shape:
         The batch first, None for a dimension of any size; None as a whole if the rank is unknown.
     """
@@ -45,7 +45,7 @@ class TensorSpec:
 
     def __str__(self) -> str:
         shape = "of any shape" if self.shape is None else shape_text(self.shape)
-        return f"{self.name or 'input'}: {self.dtype} {shape}"
+        return f"{self.name or 'input'}: {self.dtype or 'elements'} {shape}"
 
 
 def shape_text(shape: Sequence[int | None]) -> str:

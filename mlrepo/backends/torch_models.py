@@ -97,11 +97,20 @@ def load_torch_model(
     if kind == "script":
         with _reading(path, "TorchScript"):
             script = torch.jit.load(str(path), map_location="cpu").eval()
-        return TorchModel(script, (TensorSpec("", FLOAT32, None),), kind)
+        return TorchModel(script, _script_inputs(script), kind)
     from mlrepo.backends.torch_states import read_state, resnet50
 
     spec = TensorSpec("", FLOAT32, (None, *_IMAGE_SHAPE))
     return TorchModel(resnet50(path, read_state(path, kind)), (spec,), kind)
+
+
+def _script_inputs(script: Any) -> tuple[TensorSpec, ...]:
+    """Return the inputs of a TorchScript, which names them but says neither types nor shapes."""
+    own = script.forward.schema.arguments[1:]
+    names = [one.name for one in own if not one.has_default_value()]
+    if len(names) < 2:
+        return (TensorSpec("", FLOAT32, None),)
+    return tuple(TensorSpec(name, "", None) for name in names)
 
 
 def torch_kind(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,10 @@ def fed(specs: Sequence[TensorSpec], tensors: Sequence[SampleTensor], model: Pat
             f"{_listed(tensors)}.",
             hint="Export the model with inputs of these names, each for one tensor of the samples.",
         )
-    inputs = tuple(FedInput(spec, one) for spec, one in zip(specs, found, strict=True))
+    inputs = tuple(
+        FedInput(replace(spec, dtype=spec.dtype or one.dtype), one)
+        for spec, one in zip(specs, found, strict=True)
+    )
     for one in inputs:
         _check(one, model, several=len(inputs) > 1)
     if len({spec.shape[0] for spec in specs if spec.shape} - {None}) > 1:

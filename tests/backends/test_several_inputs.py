@@ -136,6 +136,30 @@ def test_each_input_gets_its_tensor(backend: str, shape: tuple[Any, ...], tmp_pa
     assert all(np.shares_memory(array, library.one(30)[name]) for name, array in view.items())
 
 
+def test_a_torchscript_gets_the_tensors_that_it_names(tmp_path: Path) -> None:
+    """It does not say their types: they are those of the samples."""
+    torch = pytest.importorskip("torch")
+
+    class Sum(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, attention_mask: Any, input_ids: Any) -> Any:
+            rows = torch.nn.functional.embedding(input_ids, torch.from_numpy(_TABLE))
+            return (rows * attention_mask.unsqueeze(-1)).sum(1)
+
+    example = torch.zeros((2, _LENGTH), dtype=torch.int64)
+    torch.jit.save(torch.jit.trace(Sum(), (example, example)), str(tmp_path / "m.pt"))
+    backend, data = _loaded("pytorch", tmp_path / "m.pt"), _Sentences()
+    feed = plan_feed(backend, tensors_of(data), Path("m.pt"))
+    assert [(one.spec.name, one.spec.dtype) for one in feed.inputs] == [
+        ("attention_mask", "int64"),
+        ("input_ids", "int64"),
+    ]
+    batch = feed.cast(load_samples(data, [3, 9]))
+    np.testing.assert_allclose(outputs_of(backend, batch, None)[0], _wanted([3, 9]), atol=1e-5)
+    others = (SampleTensor("tokens", "int64", (_LENGTH,)), *_Sentences.tensors[1:])
+    with pytest.raises(UserError, match="takes attention_mask: elements of any shape"):
+        plan_feed(backend, others, Path("m.pt"))
+
+
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_streams_share_a_batch_of_several_tensors(backend: str, tmp_path: Path) -> None:
     """Each gets the same rows of every tensor."""
