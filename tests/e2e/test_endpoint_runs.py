@@ -20,6 +20,7 @@ import pytest
 from mlrepo.curation.move import _parts
 from mlrepo.record import RunRecord, configuration_digest
 from tests import endpoint_server as scripted
+from tests.conftest import MadeOnce
 from tests.e2e.driver import (
     all_bytes,
     everything,
@@ -33,6 +34,7 @@ from tests.e2e.driver import (
 )
 from tests.e2e.test_consent import pushed_by_a_stranger
 from tests.endpoint_server import STREAM, Asked, Server, chunk, delta, event
+from tests.llama_server import ALIAS, serving, smollm2_file
 
 TOKEN = "tok-77aa31c9e4d0"
 RUN = ("bench", "run", "--benchmark", "questions", "--backend", "openai")
@@ -206,6 +208,22 @@ def test_a_recorded_endpoint_of_others_gets_no_request_without_consent(
         assert not other.asked
         mlrepo(root, *replay, "--trust-prefix", MLREPO_ENDPOINT_TOKEN=TOKEN)
         assert other.asked
+
+
+def test_a_real_server_is_measured(root: Path, made_once: MadeOnce) -> None:
+    """llama.cpp with SmolLM2: LoadGen times its first tokens and each further one."""
+    with serving(smollm2_file(made_once)) as url:
+        there = ("--endpoint", url, "--endpoint-model", ALIAS)
+        run = ("--scenario", "SingleStream", "--mode", "performance", "--count", "4", "--json")
+        record = mlrepo(root, *RUN, *there, *run, code=None).json["record"]
+    # Too few queries for early stopping: what counts is that each was answered and timed.
+    assert record["validity"] == "INVALID", record["reasons"]
+    traffic, metrics = record["backend"]["traffic"], record["metrics"]
+    assert traffic["answered"] == traffic["sent"] and traffic["counted"].keys() == {"usage"}
+    assert record["backend"]["server"]["entry"]["meta"]["n_params"] == 134515008
+    first = metrics["first_token_50.00_percentile_latency"]["value"]
+    token = metrics["time_per_output_token_50.00_percentile"]["value"]
+    assert 0 < token < first, (first, token)
 
 
 def test_there_is_nothing_to_tune(root: Path) -> None:

@@ -97,7 +97,8 @@ def _endpoint(backend: BackendFacts) -> dict[str, str]:
         counted = ", ".join(f"{number} by {way}" for way, number in traffic.counted.items())
         lines["traffic"] = (
             f"{traffic.answered} of {traffic.sent} requests answered, at most "
-            f"{traffic.most_in_flight} in flight; {traffic.tokens} tokens (counted: "
+            f"{traffic.most_in_flight} in flight, {traffic.busy} refused for now, {traffic.resent} "
+            f"sent again; {traffic.tokens} tokens (counted: "
             f"{counted or 'none'}), {traffic.cached_tokens} of {traffic.prompt_tokens} prompt "
             "tokens from the server's cache"
         )
