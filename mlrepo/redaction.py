@@ -106,11 +106,12 @@ _STEERING = frozenset(
 # A shorter value of an environment variable would also match inside ordinary words.
 _SHORTEST = 8
 # name=value, "name": "value" and --name value, where the name says that the value is a secret.
-# Token counts and tokenizers are not secrets, and benchmarks of language models are full of them.
+# Token counts, tokenizers and LoadGen's words about tokens (use_token_latencies, token_data) are no
+# secrets; benchmarks of language models are full of them.
 # No repetition before the keyword: a long line of letters would take quadratic time.
 _KEYWORD = (
-    r"(?:(?<!tik)token(?!s|iz)|secret|passw(?:or)?d|passphrase|api[_\-]?key|access[_\-]?key|credential"
-    r"|private[_\-]?key|cookie(?!s))"
+    r"(?:(?<!tik)token(?!s|iz|_(?:latenc|throughput|count|data))|secret|passw(?:or)?d|passphrase"
+    r"|api[_\-]?key|access[_\-]?key|credential|private[_\-]?key|cookie(?!s))"
 )
 _ASSIGNMENT = re.compile(
     rf"""

@@ -214,7 +214,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: Reques
             f"{_number(change['max_latency'])} (seconds)."
         )
         return
-    rate = record.result.value or 0.0
+    rate = record.rate or 0.0
     if not rate:
         words.append(f"LoadGen ran out of queries.{amount} Raise --qps.")
         return
@@ -238,12 +238,16 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
             "allowed"
         )
     slow, queries = _metric(record, "overlatency_query_count"), _metric(record, "query_count")
-    if slow is not None and queries:
+    limits = list(_token_limits(record))
+    if limits:
+        # LoadGen ignores the latency of the whole query then.
+        amount = f": {', '.join(limits)}"
+    elif slow is not None and queries:
         amount += (
             f"; {_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
         )
     asked = effective.target_qps or 0.0
-    did = record.result.value or 0.0
+    did = record.rate or 0.0
     offered = _metric(record, "scheduled_samples_per_sec") or asked
     if 0 < did < offered * _OVERLOADED:
         change["qps"] = did * _SERVER_MARGIN
@@ -255,6 +259,24 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
         f"The latency bound does not hold{amount}. Lower --qps{lower}, or let `mlrepo bench peak "
         f"--benchmark {record.benchmark} --scenario {record.scenario}` find it."
     )
+
+
+def _token_limits(record: RunRecord) -> Iterator[str]:
+    """Yield how far the time to the first token and per output token are from their limits."""
+    requested = record.loadgen.requested.others
+    if not requested.get("use_token_latencies"):
+        return
+    for name, limit in (("TTFT", "server_ttft_latency"), ("TPOT", "server_tpot_latency")):
+        found, bound = record.further_metrics.get(f"{name} p99"), requested.get(limit)
+        if found is None or found.value is None or not isinstance(bound, int | float) or not bound:
+            continue
+        allowed = bound / 1e6
+        share = abs(found.value / allowed - 1)
+        held = found.value < allowed
+        yield (
+            f"{name} at the 99th percentile {_number(found.value)} ms, {_number(allowed)} ms "
+            f"allowed ({_percent(share)} {'below' if held else 'too long'})"
+        )
 
 
 def _too_few(record: RunRecord, reasons: str, words: list[str], change: RequestChange) -> None:
@@ -277,7 +299,7 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: RequestC
 
 def _seconds(record: RunRecord) -> float | None:
     """Return how many seconds LoadGen issued queries, according to its metrics."""
-    queries, rate = _metric(record, "query_count"), record.result.value
+    queries, rate = _metric(record, "query_count"), record.rate
     if SCENARIOS[record.scenario].is_stream:
         mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
         return None if queries is None or mean is None else queries * mean / 1e3

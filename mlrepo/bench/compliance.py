@@ -42,6 +42,7 @@ from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import FILE_NAME, Resolved, setting_named
 from mlrepo.shell import shell_command
 from mlrepo.workloads import Workload
+from mlrepo.workloads.measured import measured_as
 
 
 def identity_of(
@@ -179,7 +180,8 @@ def _prepared(
     score = target = None
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
-        score = detail.number(plan.round.result_key(benchmark, scenario))
+        measured = measured_as(plan.round, benchmark)
+        score = detail.number(plan.round.result_key(measured, scenario))
         if SCENARIOS[scenario].bounded:
             target = detail.number("effective_target_latency_ns")
     conf = read_text(repository, performance, USER_CONF_FILE)

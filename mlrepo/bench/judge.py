@@ -44,6 +44,7 @@ from mlrepo.record.codec import Facts
 from mlrepo.record.forms import Signed, Time
 from mlrepo.rounds import Round
 from mlrepo.workloads import Accuracy, Workload
+from mlrepo.workloads.measured import measured_as
 
 OUTCOME_FILE = "outcome.json"
 # Exit codes of a process killed by the kernel, directly or reported by a shell.
@@ -106,7 +107,8 @@ def judge(
     ``against`` is what a compliance test is verified against.
     """
     # Only the benchmark knows the unit of an accuracy.
-    unit = "" if spec.mode == ACCURACY else round_.unit(spec.workload, spec.scenario)
+    measured = measured_as(round_, spec.workload)
+    unit = "" if spec.mode == ACCURACY else round_.unit(measured, spec.scenario)
     nothing = Metric(None, unit)
     failure = _why_failed(directory, read_outcome(directory))
     if failure:
@@ -214,8 +216,9 @@ def _judge_performance(
     against: ReferenceFacts | None,
 ) -> Judgement:
     reasons: list[str] = []
-    raw = detail.number(round_.result_key(spec.workload, spec.scenario))
-    result = round_.result(spec.workload, spec.scenario, raw)
+    measured = measured_as(round_, spec.workload)
+    raw = detail.number(round_.result_key(measured, spec.scenario))
+    result = round_.result(measured, spec.scenario, raw)
     if detail.values.get("result_validity") != VALID:
         summary = (directory / SUMMARY_LOG).read_text(encoding="utf-8", errors="replace")
         reasons += invalid_reasons(summary) or ("LoadGen calls the run INVALID.",)

@@ -232,7 +232,7 @@ class Search:
             if SCENARIOS[record.scenario].bounded:
                 upper, value = value, value / (1 + step)
                 if _overloaded(record):
-                    value = min(value, (record.result.value or 0.0) * _NEAR_CAPACITY)
+                    value = min(value, (record.rate or 0.0) * _NEAR_CAPACITY)
                 step *= 2
                 continue
             change = advise(record).change
@@ -307,7 +307,7 @@ def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
     """
     if upper is None:
         return low * _GROWTH
-    guess = (record.result.value or 0.0) * _NEAR_CAPACITY
+    guess = (record.rate or 0.0) * _NEAR_CAPACITY
     if _overloaded(record) and low * (1 + RESOLUTION) < guess < upper:
         return guess
     return math.sqrt(low * upper) if low else upper / _GROWTH
@@ -315,7 +315,7 @@ def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
 
 def _overloaded(record: RunRecord) -> bool:
     """Say whether a Server fell behind the query rate, rather than being a little late."""
-    did = record.result.value or 0.0
+    did = record.rate or 0.0
     offered = record.metrics.get("scheduled_samples_per_sec")
     return bool(offered and offered.value and 0 < did < offered.value * _OVERLOADED)
 
@@ -331,7 +331,7 @@ def expected_setting(record: RunRecord) -> tuple[str, float | None]:
     """Return the LoadGen setting and value that follow from a probe of Offline or a stream."""
     known = SCENARIOS[record.scenario]
     if not known.is_stream:
-        return known.setting, record.result.value
+        return known.setting, record.rate
     mean = record.metrics.get("mean_query_latency") or record.metrics.get("mean_latency")
     value = None if mean is None or mean.value is None else mean.value * _STREAM_MARGIN
     return known.setting, value

@@ -11,6 +11,7 @@ from mlrepo.compliance.evidence import AuditedRun, Verification
 from mlrepo.harness.spec import AUDIT_FILE, RunSpec
 from mlrepo.logs.detail import DetailLog
 from mlrepo.rounds import Round
+from mlrepo.workloads.measured import measured_as
 
 
 def verify(
@@ -23,7 +24,7 @@ def verify(
         spec.scenario,
         round_,
         detail,
-        score=detail.number(round_.result_key(spec.workload, spec.scenario)),
+        score=detail.number(round_.result_key(measured_as(round_, spec.workload), spec.scenario)),
         reference=against.score,
         target_latency=against.target_latency,
     )

@@ -41,6 +41,18 @@ SCHEMA = "mlrepo.run/2"
 # mlrepo 0.1 wrote version 1: the same keys, without later ones. It stays readable.
 _READ = (SCHEMA, "mlrepo.run/1")
 
+# Latencies of tokens among LoadGen's metrics, by the names that people know them by.
+_TOKENS = {
+    f"{name} p{percentile}": f"{key}_{percentile}.00_percentile{end}"
+    for name, key, end in (
+        ("TTFT", "first_token", "_latency"),
+        ("TPOT", "time_per_output_token", ""),
+    )
+    for percentile in (50, 99)
+}
+_TOKEN_RATE = "tokens/s"
+_RATES = ("completed_samples_per_sec", "samples_per_second")
+
 
 @dataclass(frozen=True)
 class RunRecord(Facts):
@@ -105,10 +117,29 @@ class RunRecord(Facts):
 
     @property
     def further_metrics(self) -> Mapping[str, Metric]:
-        """The metrics of an accuracy run beside its result; those of LoadGen are not among them."""
-        if self.mode != ACCURACY:
-            return {}
-        return {name: one for name, one in self.metrics.items() if one != self.result}
+        """What people read beside the result: other metrics of an accuracy, latencies of tokens.
+
+        Of LoadGen's own metrics there are those of a run whose tokens were timed: the times to the
+        first token (TTFT) and per output token (TPOT), and the rate of samples beside that of
+        tokens.
+        """
+        if self.mode == ACCURACY:
+            return {name: one for name, one in self.metrics.items() if one != self.result}
+        found = {name: self.metrics[key] for name, key in _TOKENS.items() if key in self.metrics}
+        if self.result.unit == _TOKEN_RATE and self.rate is not None:
+            found["rate"] = Metric(self.rate, "samples/s")
+        return found
+
+    @property
+    def rate(self) -> float | None:
+        """How many samples, or queries of one sample, were answered per second, if known.
+
+        It is the result of Offline and Server, unless that counts tokens.
+        """
+        if self.result.unit != _TOKEN_RATE:
+            return self.result.value
+        found = (self.metrics.get(name) for name in _RATES)
+        return next((one.value for one in found if one is not None), None)
 
     def to_json(self) -> bytes:
         """Return the bytes of ``run.json``: sorted keys, two spaces, a final newline.

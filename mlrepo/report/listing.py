@@ -147,22 +147,31 @@ _COLUMNS = (
     ListColumn("contradicted", lambda listed: contradicted(listed.run)),
 )
 COLUMNS: Mapping[str, ListColumn] = {column.name: column for column in _COLUMNS}
-_ALSO_CALLED = {"verdict": "validity", "time": "start", "value": "result"}
+_ALSO_CALLED = {
+    "verdict": "validity",
+    "time": "start",
+    "value": "result",
+    "ttft": f"{METRIC_PREFIX}first_token_99.00_percentile_latency",
+    "tpot": f"{METRIC_PREFIX}time_per_output_token_99.00_percentile",
+}
 
 
 def column(name: str) -> ListColumn:
     """Return the column ``name``; ``metric:NAME`` is one of LoadGen's metrics.
+
+    ``ttft`` and ``tpot`` are the 99th percentiles of the times to the first token and per token.
 
     Raises
     ------
     UserError
         There is none of that name.
     """
+    name = _ALSO_CALLED.get(name.lower(), name)
     if name.startswith(METRIC_PREFIX):
         metric = name.removeprefix(METRIC_PREFIX)
         value = _of_record(lambda r: r.metrics[metric].value if metric in r.metrics else None)
         return ListColumn(name, value, is_number=True, needs_record=True)
-    name = _ALSO_CALLED.get(name.lower(), name.lower())
+    name = name.lower()
     if name not in COLUMNS:
         raise UserError(
             f"There is no column {name!r}. {suggested(name, COLUMNS)}".rstrip(),

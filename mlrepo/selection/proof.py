@@ -13,6 +13,7 @@ from mlrepo.record import ACCURACY, VALID, Metric
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, read_file
 from mlrepo.rounds import Round
+from mlrepo.workloads.measured import measured_as
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
@@ -34,8 +35,9 @@ def why_not_proved(
         detail = parse_detail(read_file(repository, run, DETAIL_LOG), DETAIL_LOG)
     except (UserError, ValueError) as error:
         return f"its logs cannot be read: {error}"
-    raw = detail.number(round_.result_key(record.benchmark, record.scenario))
-    logged = round_.result(record.benchmark, record.scenario, raw)
+    measured = measured_as(round_, record.benchmark)
+    raw = detail.number(round_.result_key(measured, record.scenario))
+    logged = round_.result(measured, record.scenario, raw)
     if not _same(record.result, logged):
         return f"its record says {record.result}, its {DETAIL_LOG} says {logged}"
     validity = detail.values.get("result_validity")

@@ -157,6 +157,9 @@ class Workload:
         What it does with a model's outputs.
     follows:
         The official benchmark whose rules it follows (``resnet``), for the open division.
+    measured_as:
+        The official benchmark in whose unit its results are, such as tokens per second; '' if they
+        are those of most benchmarks.
     loadgen_model:
         The model name under which LoadGen's mlperf.conf is read.
     performance_samples:
@@ -204,6 +207,7 @@ class Workload:
     requirements: tuple[str, ...] = ()
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     remark: str = ""
+    measured_as: str = ""
     unpadded: Workload | None = None
 
     def of_model(self, model: str) -> Workload:

@@ -116,6 +116,9 @@ _ASSIGNMENTS = [
 _HARMLESS = [
     '{"tokenizers": "0.15.0", "tiktoken": "0.7"}',
     "max_new_tokens=128",
+    "smollm2.Server.use_token_latencies = 1",
+    '{"qsl_idx": 3, "token_data": "0a000000", "token_count": 12}',
+    "token_latency_scaling_factor = 5, token_throughput: 4.5",
     "completed_tokens_per_second: 885.05",
     "tokenizer: bert-base-uncased",
     "--max-tokens 128 --tokenizer bert",

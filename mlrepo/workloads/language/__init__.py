@@ -41,6 +41,7 @@ SMOLLM2 = Workload(
     models=SMOLLM2_MODELS,
     make_model=take_model,
     settings=_SETTINGS,
+    measured_as="llama3.1-8b",
     remark="few of its calls are right: the model is small",
 )
 

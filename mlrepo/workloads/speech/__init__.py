@@ -27,6 +27,7 @@ WHISPER_BASE = replace(
     dataset=SpeechClips(),
     models=WHISPER_BASE_MODELS,
     make_model=join_model,
+    measured_as="whisper",
     settings={"Offline": {"use_token_latencies": "1"}},
     remark="ten clips of real speech",
 )
