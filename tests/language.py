@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import struct
+import sys
 import wave
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 RATE = 16_000
+# Where pip finds the wheels of the models in tests, and nowhere else.
+WHEELS = Path(sys.prefix) / "wheels"
 QUESTIONS: Mapping[str, Sequence[tuple[str, str]]] = {
     "simple_python": (
         ("How much is two and three?", "add(a=2, b=3)"),
@@ -95,3 +101,11 @@ def write_manifest(root: Path, clips: Sequence[tuple[str, float, str]]) -> Path:
         entries.append({"files": files, "original_duration": seconds, "transcript": transcript})
     (root / "dev-all-repack.json").write_text(json.dumps(entries), encoding="utf-8")
     return root
+
+
+def needs_engine(module: str, *wheels: str) -> pytest.MarkDecorator:
+    """Skip tests where an engine or the wheels of a model are not here: `make test` gets them."""
+    lacking = [name for name in wheels if not list(WHEELS.glob(f"{name}-*.whl"))]
+    if importlib.util.find_spec(module) is None:
+        lacking.append(module)
+    return pytest.mark.skipif(bool(lacking), reason=f"not installed: {', '.join(lacking)}")

@@ -54,9 +54,13 @@ class PreparedTest:
 def audits_of(round_: Round, workload: Workload, scenario: str) -> tuple[str, ...]:
     """Return the tests that the round requires of a benchmark, or of the one it follows.
 
-    A test comes after the one it is compared with.
+    If that one has none, they are those of the benchmark as which it is measured. A test comes
+    after the one it is compared with.
     """
-    return in_order(round_.compliance_tests(official_name(round_, workload), scenario))
+    tests = round_.compliance_tests(official_name(round_, workload), scenario)
+    if not tests and workload.measured_as:
+        tests = round_.compliance_tests(workload.measured_as, scenario)
+    return in_order(tests)
 
 
 def check_test(round_: Round, workload: Workload, scenario: str, test: str) -> None:

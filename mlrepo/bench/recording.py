@@ -14,7 +14,7 @@ from mlrepo.bench.evidence import read_json, redacted, redacted_facts, redacted_
 from mlrepo.bench.judge import ChildExit, Judgement, read_outcome
 from mlrepo.bench.pending import PendingRun
 from mlrepo.harness.spec import DETAIL_LOG, RunSpec
-from mlrepo.logs.detail import parse_detail
+from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.record import (
     AgreementFacts,
     BackendFacts,
@@ -27,6 +27,7 @@ from mlrepo.record import (
     LoadReading,
     ModelFacts,
     NoiseFacts,
+    RequestedSettings,
     RunRecord,
     StoredLog,
     TrafficFacts,
@@ -226,6 +227,18 @@ def _own_form(spec: RunSpec, model: ModelFacts, dataset: DatasetFacts) -> dict[s
     return found
 
 
+# Settings of the limits of token latencies, which LoadGen logs only as requested.
+_OF_TOKENS = ("use_token_latencies", "server_ttft_latency", "server_tpot_latency")
+
+
+def _token_settings(detail: DetailLog) -> dict[str, object]:
+    """Return what the run was to hold token latencies to; nothing if they were not timed."""
+    requested = detail.group("requested_")
+    if not requested.get(_OF_TOKENS[0]):
+        return {}
+    return {name: requested[name] for name in _OF_TOKENS if name in requested}
+
+
 def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, object]) -> LoadgenFacts:
     found = LoadgenFacts.from_dict({"package": started.get("loadgen", "")})
     detail = judgement.detail
@@ -241,6 +254,7 @@ def _loadgen(directory: Path, judgement: Judgement, started: Mapping[str, object
         found,
         version=detail.version,
         effective=effective,
+        requested=RequestedSettings.from_dict(_token_settings(detail)),
         seeds=effective.seeds,
         errors=tuple(detail.errors),
     )

@@ -10,7 +10,9 @@ from mlrepo.compliance import compliance_test
 from mlrepo.compliance.evidence import AuditedRun, Verification
 from mlrepo.harness.spec import AUDIT_FILE, RunSpec
 from mlrepo.logs.detail import DetailLog
+from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.rounds import Round
+from mlrepo.workloads import Workload
 from mlrepo.workloads.measured import measured_as
 
 
@@ -18,6 +20,7 @@ def verify(
     directory: Path, spec: RunSpec, round_: Round, detail: DetailLog, against: ReferenceFacts
 ) -> Verification:
     """Verify the test whose logs are in ``directory``; raise InvalidResult for a damaged log."""
+    workload: Workload = load_plugin(WORKLOADS, spec.workload).of_model(spec.model_file)
     reasons = _disobeyed((directory / AUDIT_FILE).read_text(encoding="utf-8"), detail)
     run = AuditedRun(
         directory,
@@ -27,6 +30,7 @@ def verify(
         score=detail.number(round_.result_key(measured_as(round_, spec.workload), spec.scenario)),
         reference=against.score,
         target_latency=against.target_latency,
+        end_token=getattr(workload.task, "end_token", None),
     )
     verified = compliance_test(spec.test).verify(run)
     return Verification((*reasons, *verified.reasons), verified.files)

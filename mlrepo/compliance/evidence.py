@@ -36,6 +36,8 @@ class AuditedRun:
         The raw result of the run that it is compared with.
     target_latency:
         The latency bound of that run in nanoseconds; None if the scenario has none.
+    end_token:
+        The id of the token that ends an answer of a language model; None if it is not known.
     """
 
     directory: Path
@@ -45,6 +47,7 @@ class AuditedRun:
     score: float | None
     reference: float | None
     target_latency: float | None
+    end_token: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from mlrepo.compliance.evidence import VERIFY_ACCURACY, TextFacts, TextFault
+from mlrepo.compliance.evidence import (
+    VERIFY_ACCURACY,
+    AuditedRun,
+    TextFacts,
+    TextFault,
+    Verification,
+)
 from mlrepo.compliance.protocol import (
     EQUAL_ISSUE,
     MIN_DURATION,
@@ -16,17 +24,24 @@ from mlrepo.compliance.protocol import (
     SAMPLING_TARGET,
     ComplianceTest,
 )
+from mlrepo.errors import InvalidResult
 from mlrepo.logs.verify import values_of
 from mlrepo.scenarios import named
 
 _RESPONSES = 100
-_FIRST = "First token check pass"
+_ID = struct.Struct("<i")
+_LOG = "mlperf_log_accuracy.json"
+_FIRST, _EOS, _LENGTH = (
+    "First token check pass",
+    "EOS check pass",
+    "Sample length check pass",
+)
 _TRUE, _SKIPPED = "True", "Skipped"
 # The values of each check in a pass; Offline has no first token.
 _CHECKS: Mapping[str, tuple[str, ...]] = {
     _FIRST: (_TRUE, _SKIPPED),
-    "EOS check pass": (_TRUE,),
-    "Sample length check pass": (_TRUE,),
+    _EOS: (_TRUE,),
+    _LENGTH: (_TRUE,),
 }
 _FAILED = "TEST06 verification failed"
 
@@ -35,7 +50,6 @@ class ConsistentOutput(ComplianceTest):
     """A run like the performance run that logs some of its answers with their tokens."""
 
     name = "TEST06"
-    judges = "the tokens of a language model"
     accuracy_text = VERIFY_ACCURACY
     logs_responses = True
     compares_log = True
@@ -51,6 +65,36 @@ class ConsistentOutput(ComplianceTest):
     def further_settings(self, benchmark: str, scenario: str) -> Mapping[str, int]:
         """Return settings that log each answer once: the run takes only as long as that."""
         return {MIN_QUERIES: _RESPONSES, MIN_DURATION: 0, EQUAL_ISSUE: 0}
+
+    def verify(self, run: AuditedRun) -> Verification:
+        """Check the tokens of each answer as ``compliance/TEST06/run_verification.py`` does.
+
+        The first token must be the one that was marked, an answer must not end with several tokens
+        that end it, and it must be as long as it was counted.
+        """
+        if run.end_token is None:
+            raise InvalidResult(
+                f"{self.name} needs the id of the token that ends an answer, which is not known.",
+                hint="Run it with a model whose files are here: they say it.",
+            )
+        answers = [_tokens_of(entry) for entry in _logged(run.directory / _LOG)]
+        offline = named(run.scenario).at_once
+        checks = {
+            _FIRST: all(one.first == one.tokens[: len(one.first)] for one in answers),
+            _EOS: not any(_ends_twice(one.tokens, run.end_token) for one in answers),
+            _LENGTH: all(len(one.tokens) == one.number for one in answers),
+        }
+        if offline:
+            del checks[_FIRST]
+        lines = [f"{_FIRST}: {_SKIPPED}"] if offline else []
+        lines += [f"{check}: {passes}" for check, passes in checks.items()]
+        failed = [check for check, passes in checks.items() if not passes]
+        reasons = [f"{self.name} failed: {check}: False." for check in failed]
+        if not answers:
+            reasons.append(f"{self.name} failed: no answer was logged.")
+        lines.append(_FAILED if reasons else "TEST06 verification complete")
+        text = "".join(f"{line}\n" for line in lines)
+        return Verification(tuple(reasons), {VERIFY_ACCURACY: text.encode()})
 
     def passes(self, text: str, *, alone: bool) -> bool:
         """Say whether each check passes: the text has no TEST PASS."""
@@ -118,6 +162,42 @@ class ConsistentOutput(ComplianceTest):
             yield TextFault(
                 f"{self.name} passes, but an answer does not begin with its first token."
             )
+
+
+class _Tokens(NamedTuple):
+    """The tokens of a logged answer, those that were marked as its first, and their number."""
+
+    tokens: tuple[int, ...]
+    first: tuple[int, ...]
+    number: int
+
+
+def _logged(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        found = json.loads(path.read_bytes())
+        return [dict(entry) for entry in found]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidResult(f"{path.name} is not a LoadGen accuracy log: {error!r}.") from error
+
+
+def _tokens_of(entry: Mapping[str, Any]) -> _Tokens:
+    """Return the tokens of an entry: int32, as ``--dtype`` of the script says by default."""
+    try:
+        tokens, first = (
+            [number for (number,) in _ID.iter_unpack(bytes.fromhex(entry.get(key) or ""))]
+            for key in ("data", "token_data")
+        )
+        return _Tokens(tuple(tokens), tuple(first), int(entry["token_count"]))
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise InvalidResult(
+            f"An answer in the accuracy log is not token ids: {error!r}.",
+            hint="Only a system that returns token ids can run the test.",
+        ) from error
+
+
+def _ends_twice(tokens: Sequence[int], end: int) -> bool:
+    """Say whether an answer ends with the end token twice; the first token does not count."""
+    return len(tokens) > 2 and tokens[-1] == tokens[-2] == end
 
 
 def _failed_checks(text: str) -> list[str]:

@@ -6,6 +6,7 @@ them: a GGUF file has it in its header, other models have a ``tokenizer.json`` b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,10 @@ class TokenVocabulary(Protocol):
 
     def id_of(self, token: str) -> int | None:
         """Return the id of a token by its name, such as ``<|endoftext|>``."""
+
+    @property
+    def end(self) -> int | None:
+        """The id of the token that ends an answer; None if the files do not say."""
 
 
 def vocabulary_of(model: Path) -> TokenVocabulary:
@@ -61,6 +66,8 @@ class GgufVocabulary:
             )
         self._tokens: list[str] = tokens
         self._types: list[int] = types if isinstance(types, list) else []
+        end = file.values.get("tokenizer.ggml.eos_token_id")
+        self.end: int | None = end if isinstance(end, int) else None
         self._byte_level = file.values.get("tokenizer.ggml.model") == "gpt2"
 
     @cached_property
@@ -93,6 +100,7 @@ class TokenizerVocabulary:
     """The vocabulary of a ``tokenizer.json``, read by the library tokenizers."""
 
     def __init__(self, file: Path) -> None:
+        self.end = _end_in(file.parent)
         try:
             from tokenizers import Tokenizer
         except ImportError as error:
@@ -119,6 +127,23 @@ class TokenizerVocabulary:
         """Return the text of token ids; see :class:`TokenVocabulary`."""
         text: str = self._tokenizer.decode([int(one) for one in ids], skip_special_tokens=True)
         return text
+
+
+def _end_in(directory: Path) -> int | None:
+    """Return the id of the end token by the files that come with a model of Hugging Face.
+
+    Of several, as of a chat model, the first one is returned.
+    """
+    for name in ("generation_config.json", "config.json"):
+        try:
+            found = json.loads((directory / name).read_text(encoding="utf-8"))["eos_token_id"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+        if isinstance(found, list) and found:
+            found = found[0]
+        if isinstance(found, int):
+            return found
+    return None
 
 
 def _byte_table() -> dict[str, bytes]:

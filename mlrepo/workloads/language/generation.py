@@ -55,6 +55,11 @@ class Generation:
         """Token ids, with their number."""
         return VariableResponses(tokens=True)
 
+    @property
+    def end_token(self) -> int | None:
+        """The id of the token that ends an answer; None if it is not known."""
+        return self._vocabulary.end if self._vocabulary else None
+
     def of_model(self, model: Path | None) -> Self:
         """Return the task for the answers of a model, None if its files are not here."""
         return replace(self, model=model)
