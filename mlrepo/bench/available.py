@@ -21,7 +21,7 @@ from mlrepo.workloads.model_store import ModelStore
 from mlrepo.workloads.registered import registered_dataset
 from mlrepo.workloads.tensors import has_objects
 
-_NO_BACKEND = "No installed backend reads its models and takes its samples."
+_NO_BACKEND = "No installed backend takes it."
 
 
 @dataclass(frozen=True)
