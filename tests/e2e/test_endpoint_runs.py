@@ -187,7 +187,8 @@ def test_a_request_that_makes_no_sense_changes_nothing(
 
 
 def test_other_backends_have_no_endpoint(root: Path) -> None:
-    """They run models on this machine."""
+    """They run models on this machine; the list of what can run names the one that asks servers."""
+    mlrepo(root, "bench", "list").says("on a server: --backend openai --endpoint URL")
     run = ("bench", "run", "--benchmark", "digits", "--scenario", "Offline", "--mode", "accuracy")
     done = mlrepo(root, *run, "--endpoint", "http://127.0.0.1:1/v1", code=2)
     done.says("--endpoint does not apply to the backend onnx", "--backend openai")

@@ -60,6 +60,8 @@ def list_(benchmark: str | None, show_all: bool, as_json: bool) -> None:
 
 def _print_models(found: Sequence[Combination]) -> None:
     """Print a line for each model: with which backends it is ready, and what the others lack."""
+    from mlrepo.backends.capabilities import backends_that
+
     models: dict[tuple[str, str], list[Combination]] = {}
     for one in found:
         models.setdefault((one.benchmark, one.model), []).append(one)
@@ -77,6 +79,9 @@ def _print_models(found: Sequence[Combination]) -> None:
     )
     names = ", ".join(sorted({one.backend for one in found if one.backend}))
     click.echo(click.wrap_text(f"Backends: {names}", width=output_width() or 100))
+    asking = backends_that(lambda one: one.endpoint)
+    if asking:
+        click.echo(f"Language models on a server: --backend {' or '.join(asking)} --endpoint URL")
     incomplete = next((one.benchmark for one in found if one.needed), None)
     if incomplete is not None:
         click.echo(f"`mlrepo bench list {incomplete}` has the commands that get what is missing.")
