@@ -81,6 +81,8 @@ class EndpointAddress:
         found = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream, application/json",
+            # A compressed stream would hold tokens back.
+            "Accept-Encoding": "identity",
             "User-Agent": "mlrepo",
         }
         return {**found, "Authorization": f"Bearer {self.token}"} if self.token else found

@@ -127,6 +127,7 @@ class Client:
         self._session = self._call(self._open(connections))
         self._watch_timer: asyncio.TimerHandle | None = None
         self._last_byte = 0.0
+        self._answers: Answers
 
     def get(self, url: str) -> Reply:
         """Return the reply to a GET.
@@ -211,8 +212,9 @@ class Client:
             task = self._loop.create_task(self._answer(url, key, body, most, answers))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+        self._answers = answers
         if self._watch_timer is None:
-            self._watch_timer = self._loop.call_later(_WATCH_SECONDS, self._watch, answers)
+            self._watch_timer = self._loop.call_later(_WATCH_SECONDS, self._watch)
 
     async def _answer(
         self, url: str, key: int, body: bytes, most: int | None, answers: Answers
@@ -298,11 +300,11 @@ class Client:
         if len(self._problems) == 1:
             self._loop.call_later(_COLLECT_SECONDS, lambda: answers.fail(key, self._summary()))
 
-    def _watch(self, answers: Answers) -> None:
+    def _watch(self) -> None:
         """Fail if requests wait and nothing has arrived for too long."""
         silent = self._loop.time() - self._last_byte
         if self._running and silent > self._stall and not self._problems:
-            answers.fail(
+            self._answers.fail(
                 -1,
                 UserError(
                     f"{self._address} has sent no part of an answer for {silent:.0f} s; "
@@ -311,7 +313,7 @@ class Client:
                     "longer.",
                 ),
             )
-        self._watch_timer = self._loop.call_later(_WATCH_SECONDS, self._watch, answers)
+        self._watch_timer = self._loop.call_later(_WATCH_SECONDS, self._watch)
 
     def _summary(self) -> UserError:
         counts, problems = self.counts, self._problems
