@@ -16,6 +16,7 @@ from mlrepo.repository.trailers import run_trailers
 from tests.e2e.driver import MLREPO, blob, environment, mlrepo
 from tests.hostile_records import Hostile, push
 from tests.samples import git
+from tests.terminal import Terminal
 
 _RUN = (
     "bench",
@@ -87,15 +88,7 @@ def test_a_terminal_is_asked_and_no_is_the_default(root: Path, tmp_path: Path) -
     run = pushed_by_a_stranger(root, own, "shared", **_prefix(mark))
     command = [*MLREPO, "bench", "replay", run, "--on-this-system"]
     for answer, ran in (("", False), ("y", True)):
-        child = pexpect.spawn(
-            command[0],
-            command[1:],
-            cwd=str(root),
-            env=environment(),
-            timeout=60,
-            encoding="utf-8",
-            dimensions=(50, 500),
-        )
+        child = Terminal(command, root, environment(), size=(50, 500))
         child.expect_exact(f"touch {mark}")
         child.expect_exact("with your rights?")
         child.sendline(answer)

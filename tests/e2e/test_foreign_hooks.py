@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.driver import MLREPO, environment, mlrepo
 from tests.samples import git, tried
+from tests.terminal import Terminal
 
 _CONFIGURATION = ".pre-commit-config.yaml"
 _FOREIGN = """\
@@ -66,15 +67,8 @@ def test_a_terminal_is_asked(root: Path, tmp_path: Path) -> None:
     """No is the default."""
     _offer(root, _FOREIGN)
     for answer, kind in (("", "plain"), ("y", "pre-commit")):
-        child = pexpect.spawn(
-            MLREPO[0],
-            [*MLREPO[1:], "clone", str(root), kind],
-            cwd=str(tmp_path),
-            env=environment(),
-            timeout=60,
-            encoding="utf-8",
-            dimensions=(50, 400),
-        )
+        command = [*MLREPO, "clone", str(root), kind]
+        child = Terminal(command, tmp_path, environment(), size=(50, 400))
         child.expect_exact("format: sh -c")
         child.expect_exact("Lay them?")
         child.sendline(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 import time
@@ -30,6 +29,7 @@ from tests.e2e.driver import (
     until,
 )
 from tests.samples import git
+from tests.terminal import Terminal
 
 
 def _recorded(root: Path) -> list[tuple[str, str]]:
@@ -56,35 +56,18 @@ def test_a_stopped_run_is_recorded_as_interrupted(root: Path, number: signal.Sig
 
 def test_ctrl_c_in_a_terminal_reaches_only_mlrepo(root: Path) -> None:
     """In a real terminal Ctrl-C goes to the whole foreground group; the benchmark is not in it."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(root)
-        os.execve(MLREPO[0], [*MLREPO, *LONG], environment(TERM="xterm"))
+    terminal = Terminal([*MLREPO, *LONG], root, environment(TERM="xterm"))
     child = measuring_child(root)
     time.sleep(0.5)  # a few progress lines
-    os.write(terminal, b"\x03")
-    shown = _read_all(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    terminal.sendintr()
+    shown = terminal.read()
+    terminal.close()
+    assert terminal.exitstatus == 130
     gone(child)
     assert "SingleStream performance: measuring" in shown
     assert "s left" in shown
-    assert "\r\x1b[K" in shown
     assert "\x1b[33mINTERRUPTED\x1b[0m" in shown
     assert _recorded(root) == [("INTERRUPTED", "")]
-
-
-def _read_all(descriptor: int) -> str:
-    data = b""
-    while True:
-        try:
-            part = os.read(descriptor, 65536)
-        except OSError:  # how Linux says that the other end of a terminal is closed
-            break
-        if not part:
-            break
-        data += part
-    os.close(descriptor)
-    return data.decode()
 
 
 def test_an_impatient_second_ctrl_c_loses_nothing(root: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import BENCH, MLREPO, environment, mlrepo
+from tests.terminal import seen_on_terminal
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[mK]")
 
@@ -34,22 +34,8 @@ def _terminal(root: Path, *arguments: str, **environ: str) -> tuple[str, int]:
 
     Without a pager: it would wait for a key.
     """
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(root)
-        known = environment(TERM="xterm", GIT_PAGER="cat", **environ)
-        os.execve(MLREPO[0], [*MLREPO, *arguments], known)
-    data = b""
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        data += part
-    os.close(terminal)
-    return data.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    known = environment(TERM="xterm", GIT_PAGER="cat", **environ)
+    return seen_on_terminal([*MLREPO, *arguments], root, known, size=(24, 200))
 
 
 @pytest.mark.parametrize(

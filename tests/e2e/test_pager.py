@@ -10,24 +10,16 @@ import pexpect
 import pytest
 
 from tests.e2e.driver import MLREPO, environment
+from tests.terminal import Terminal, seen_on_terminal
 
 _LONG = ("round", "show", "v6.1")
 
 
-def _on_terminal(cwd: Path, *arguments: str, **environ: str | None) -> tuple[int | None, str]:
+def _on_terminal(cwd: Path, *arguments: str, **environ: str | None) -> tuple[int, str]:
     """Run mlrepo on a terminal of 80 columns; return its exit code and what was seen."""
-    child = pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], *arguments],
-        cwd=str(cwd),
-        env=environment(**{"TERM": "xterm", "GIT_PAGER": None, "PAGER": None, **environ}),
-        encoding="utf-8",
-        timeout=120,
-        dimensions=(10, 80),
-    )
-    seen = child.read()
-    child.close()
-    return child.exitstatus, seen
+    known = environment(**{"TERM": "xterm", "GIT_PAGER": None, "PAGER": None, **environ})
+    seen, code = seen_on_terminal([*MLREPO, *arguments], cwd, known, size=(10, 80))
+    return code, seen
 
 
 @pytest.mark.parametrize(
@@ -97,14 +89,8 @@ def test_ctrl_c_leaves_the_pager_its_terminal(tmp_path: Path) -> None:
         "open('/dev/tty').readline()\nprint('left', flush=True)\n"
     )
     pager.chmod(0o755)
-    child = pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], *_LONG],
-        cwd=str(tmp_path),
-        env=environment(TERM="xterm", GIT_PAGER=str(pager)) | {"PATH": os.environ["PATH"]},
-        encoding="utf-8",
-        timeout=120,
-    )
+    environ = environment(TERM="xterm", GIT_PAGER=str(pager)) | {"PATH": os.environ["PATH"]}
+    child = Terminal([*MLREPO, *_LONG], tmp_path, environ, timeout=120)
     child.expect("shown: True")
     child.sendintr()
     child.sendline("")

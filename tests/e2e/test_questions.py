@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pexpect
-
 from tests.e2e.driver import MLREPO, environment, mlrepo, spooled
+from tests.terminal import Terminal
 
 
 def test_everything_that_is_missing_is_named_at_once(root: Path) -> None:
@@ -21,14 +20,8 @@ def test_everything_that_is_missing_is_named_at_once(root: Path) -> None:
 
 def test_a_terminal_is_asked(root: Path) -> None:
     """One question for each; what is answered is as if it had been typed."""
-    child = pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], "bench", "run", "--benchmark", "digits", "--dry-run", "--json"],
-        cwd=str(root),
-        env=environment(),
-        encoding="utf-8",
-        timeout=60,
-    )
+    command = [*MLREPO, "bench", "run", "--benchmark", "digits", "--dry-run", "--json"]
+    child = Terminal(command, root, environment())
     child.expect("--scenario.*: ")
     child.sendline("no such")
     child.expect("--scenario.*: ")
@@ -36,6 +29,7 @@ def test_a_terminal_is_asked(root: Path) -> None:
     child.expect("--mode.*: ")
     child.sendline("accuracy")
     said = child.read()
+    child.close()
     assert '"scenario": "Server"' in said
     assert '"mode": "accuracy"' in said
 

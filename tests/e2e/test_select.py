@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.driver import MLREPO, branch_files, environment, everything, mlrepo, refs, start
 from tests.samples import git
 from tests.submissions import write_submission
+from tests.terminal import Terminal
 
 # What is selected here is short, and of a benchmark that no round has.
 _ANY = ("--allow-invalid",)
@@ -286,14 +287,7 @@ def test_without_a_terminal_the_passphrase_comes_from_elsewhere(selected: Path) 
 
 def test_the_passphrase_is_asked_for_twice_on_a_terminal(selected: Path) -> None:
     """What is typed is not shown; two that differ are asked for again."""
-    terminal = pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], "pack", *_ANY, "--encrypt"],
-        cwd=str(selected),
-        env=environment(),
-        timeout=60,
-        encoding="utf-8",
-    )
+    terminal = Terminal([*MLREPO, "pack", *_ANY, "--encrypt"], selected, environment())
     for asked, typed in (
         ("Passphrase:", "correct horse"),
         ("Repeat for confirmation:", "correct house"),

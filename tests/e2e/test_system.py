@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pexpect
 
 from tests.e2e.driver import BENCH, MLREPO, bench, environment, everything, mlrepo
 from tests.samples import git
+from tests.terminal import Terminal
 
 _PAST = "v1.1/open/OctoML/aws-m5zn.6xlarge-tvm"
 
@@ -85,16 +85,8 @@ def test_set_refuses_what_is_no_field(root: Path) -> None:
     assert not (root / "systems/x").exists()
 
 
-def _terminal(root: Path, *arguments: str) -> Any:
-    return pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], *arguments],
-        cwd=root,
-        encoding="utf-8",
-        timeout=30,
-        env=environment(TERM="dumb"),
-        dimensions=(50, 200),
-    )
+def _terminal(root: Path, *arguments: str) -> Terminal:
+    return Terminal([*MLREPO, *arguments], root, environment(TERM="dumb"), size=(50, 200))
 
 
 def test_on_a_terminal_each_open_field_is_asked_for(root: Path) -> None:
@@ -112,7 +104,7 @@ def test_on_a_terminal_each_open_field_is_asked_for(root: Path) -> None:
         asked.append(field)
         if field == "cooling":
             assert "air, liquid or passive" in terminal.after
-            assert "no file tells how the machine is cooled" in terminal.after
+            assert "no file says how the machine is cooled" in terminal.after
         if field == "host_memory_configuration":
             assert "not detected" in terminal.after
         terminal.sendline(answers.get(field, ""))

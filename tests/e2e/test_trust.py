@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from tests.e2e.driver import LONG, MLREPO, environment, finish, gone, measuring_child, mlrepo, start
+from tests.terminal import Terminal
 
 _RUN = (
     "bench",
@@ -47,14 +48,8 @@ def test_a_script_runs_after_it_was_read_and_trusted(root: Path, state: Path) ->
     refused = mlrepo(root, *_RUN, "--platform", "lab")
     refused.says("not set by the platform profile lab", "lab.sh: it is not trusted", "mlrepo trust")
     for answer, code in (("n", 130), ("y", 0)):
-        terminal = pexpect.spawn(
-            MLREPO[0],
-            [*MLREPO[1:], "trust", "lab"],
-            cwd=root,
-            encoding="utf-8",
-            timeout=20,
-            env=environment(PAGER="cat", TERM="dumb"),
-        )
+        environ = environment(PAGER="cat", TERM="dumb")
+        terminal = Terminal([*MLREPO, "trust", "lab"], root, environ)
         terminal.expect_exact("#!/bin/sh")
         terminal.expect_exact("SHA-256")
         terminal.expect_exact("Trust it?")
@@ -150,14 +145,8 @@ def test_an_impatient_second_ctrl_c_does_not_cut_the_restoring_in_two(
     script = root / "platforms" / "lab.sh"
     script.write_text(script.read_text().replace("[", "sleep 1\n[", 1))
     mlrepo(root, "trust", "lab", "--yes")
-    terminal = pexpect.spawn(
-        MLREPO[0],
-        [*MLREPO[1:], *LONG, "--platform", "lab"],
-        cwd=root,
-        encoding="utf-8",
-        timeout=60,
-        env=environment(TERM="xterm"),
-    )
+    command = [*MLREPO, *LONG, "--platform", "lab"]
+    terminal = Terminal(command, root, environment(TERM="xterm"))
     child = measuring_child(root)
     terminal.sendintr()
     gone(child)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from pathlib import Path
 
-import pexpect
 import pytest
 
 from mlrepo.bench.execute import RunLength
-from tests.e2e.driver import MLREPO
+from tests.terminal import seen_on_terminal
 
 _SCRIPT = """
 import sys, time
@@ -52,12 +54,10 @@ def test_time_left_is_of_what_is_not_done_yet() -> None:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100])
-def test_one_line_is_redrawn_and_never_wraps(columns: int) -> None:
+def test_one_line_is_redrawn_and_never_wraps(columns: int, tmp_path: Path) -> None:
     """Each drawing fits the terminal; before it stands how long the run takes, and why."""
-    child = pexpect.spawn(
-        MLREPO[0], ["-c", _SCRIPT], dimensions=(24, columns), encoding="utf-8", timeout=30
-    )
-    text = child.read()
+    command = [sys.executable, "-c", _SCRIPT]
+    text, _ = seen_on_terminal(command, tmp_path, os.environ, size=(24, columns))
     before, _, drawn = text.partition("6.1/s\r\n")
     assert re.search(r"about 67 min: 24,576 samples at $", before)
     drawings = [one for one in re.split("[\r\n]", drawn) if one.strip()]
