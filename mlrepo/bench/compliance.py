@@ -217,10 +217,18 @@ class _References:
             return self._run(PERFORMANCE)
         typed = RequestedConfiguration.of(self.bench, request)
         found = self._journal.performance(self.identity, quick=quick, fits=typed.fits)
-        if found is None:
-            words = (word for option in _typed_words(request) for word in option)
-            raise self._lacking(PERFORMANCE, ("run", "--mode", PERFORMANCE), tuple(words))
-        return found
+        if found is not None:
+            return found
+        command = ("run", "--mode", PERFORMANCE)
+        words = tuple(word for option in _typed_words(request) for word in option)
+        other = self._journal.performance(self.identity, quick=quick)
+        if other is None:
+            raise self._lacking(PERFORMANCE, command, words)
+        raise UserError(
+            f"{self.name} cannot be verified: the performance run {other.run} was made with "
+            f"another {', '.join(typed.unlike(other))}.",
+            hint=f"Run first: {self._command(command, words)}",
+        )
 
     def accuracy(self, performance: RecordedRun, record: RunRecord) -> RecordedRun:
         if ACCURACY in self.given:

@@ -169,8 +169,9 @@ def _refusal(
     if refusal:
         return refusal
     for mode in MODES:
+        directory = round_.layout.run_directory(place, mode)
         try:
-            other = standing(round_.layout.run_directory(place, mode))
+            other = standing(directory)
         except MlrepoError as error:  # for example, recorded by a newer mlrepo
             return f"the {mode} run in the same result cannot be compared: {error.message}"
         if other is not None and other.configuration != record.configuration:

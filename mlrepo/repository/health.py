@@ -56,11 +56,16 @@ def check_repository(repository: ResultsRepository, *, records: bool, hooks: str
     checks += [_locks(repository), _leftovers(repository), _spool(repository)]
     checks.append(_hooks(repository, hooks))
     checks.append(_systems(repository))
-    if checks[1].status == OK:
+    if can_be_read(repository):
         checks += _branches(repository)
-    if records and checks[1].status == OK:
-        checks.append(_records(repository))
+        if records:
+            checks.append(_records(repository))
     return checks
+
+
+def can_be_read(repository: ResultsRepository) -> bool:
+    """Return whether mlrepo can read the formats of the repository's objects and references."""
+    return _formats(repository).status == OK
 
 
 def stale_locks(repository: ResultsRepository) -> list[Path]:

@@ -82,7 +82,7 @@ def test_a_program_with_an_open_batch_is_right_for_every_batch_that_it_takes(
 def test_a_batch_that_a_program_does_not_take_is_refused(tmp_path: Path) -> None:
     """With the batches that it was exported for."""
     path = _program(tmp_path / "m.pt2", torch.export.Dim("batch", min=2, max=8))
-    with pytest.raises(UserError, match="batches of 2 to 8; 64 were asked for"):
+    with pytest.raises(UserError, match="batches of 2 to 8; 64 were requested"):
         load_torch_model(path, 64)
     # A run ends with smaller batches: they are filled up to what was asked for.
     assert load_torch_model(path, 4).specs[0].shape == (4, 3, 4, 4)
@@ -212,7 +212,7 @@ def test_another_architecture_is_told_by_a_few_names(tmp_path: Path) -> None:
         load_torch_model(tmp_path / "vit.pth", 1)
     message = caught.value.message
     assert "lacks bn1.weight, bn1.bias, bn1.running_mean and" in message
-    assert "has beside blocks.0.weight, blocks.1.weight, blocks.2.weight and 47 more" in message
+    assert "also has blocks.0.weight, blocks.1.weight, blocks.2.weight and 47 more" in message
     assert "conv1.weight [64, 1, 7, 7] for [64, 3, 7, 7]" in message
     assert len(message) < 500
     assert "torch.export" in caught.value.hint

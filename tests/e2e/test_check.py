@@ -274,7 +274,7 @@ def test_a_repository_never_replaces_the_rules_of_a_shipped_round(
         (["submission", "--staged"], "exclude each other"),
         (["--explain", "performance-validty"], "performance-validity"),
         (["submission", "--round", "v6.1", "--submitter", "Nobody"], "no result"),
-        (["submission", "--round", "v6.1", "--output", "no/such/file"], "no directory"),
+        (["submission", "--round", "v6.1", "--output", "no/such/file"], "does not exist"),
     ],
 )
 def test_what_cannot_be_judged_is_a_usage_error_that_names_the_way_out(

@@ -70,6 +70,18 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "round show": ("v6.1",),
     "import": ("/nonexistent", "--round", "v6.0"),
     "compare": ("latest", "latest"),
+    "system use": ("box",),
+    "run move": ("latest", "--experiment", "other"),
+    "run note": ("latest", "as it was"),
+    "run restore": ("latest",),
+    "run tag": ("latest", "+tried"),
+    "run withdraw": ("latest", "--why", "as a test"),
+    "experiment rename": ("box", "mine"),
+    "export": ("out",),
+    "raw backup": ("backup",),
+    "raw restore": ("backup",),
+    "from-ck": ("--env.CK_MLPERF_SUBMITTER=Acme",),
+    "completion": ("bash",),
 }
 
 

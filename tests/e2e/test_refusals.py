@@ -214,6 +214,7 @@ def test_a_sha256_repository_is_refused_with_the_reason(
     other = tmp_path / "sha256"
     other.mkdir()
     git(other, "init", "--quiet", "--object-format=sha256")
+    git(other, "config", "mlrepo.system", "box")
     for name in ("mlrepo.toml", "systems"):
         (root / name).rename(other / name)
     git(root, "restore", ".")

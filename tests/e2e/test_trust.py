@@ -105,7 +105,7 @@ def test_a_killed_run_is_undone_by_doctor(root: Path, state: Path) -> None:
     process.communicate()
     gone(child)
     assert state.read_text() == "on"
-    mlrepo(root, "doctor", code=1).says("A run that died left the profile lab applied")
+    mlrepo(root, "doctor", code=1).says("A run that crashed left the profile lab applied")
     assert state.read_text() == "on"
     mlrepo(root, "doctor", "--fix").says("restored script lab.sh")
     assert state.read_text() == "off"

@@ -77,7 +77,7 @@ def test_a_scenario_that_is_there_is_not_called_missing(tmp_path: Path) -> None:
         for each in _named(_checked(tmp_path, "v5.1"), "scenario-missing")
         if "Offline" in each.path
     )
-    assert "is there, but has no valid run" in finding.message
+    assert "has no valid run: see closed/" in finding.message
 
 
 def test_thousands_of_findings_of_one_kind_are_counted(tmp_path: Path) -> None:

@@ -107,8 +107,11 @@ def test_a_text_in_is_network_asks_for_the_network_fields_since_v6_0(tmp_path: P
         assert judge_system(Docket(scope)) is accepted
 
 
-# Rules about the file and about the tree around it, not about what a description says.
-_OF_THE_FILE = {"system-description", "system-json", "system-copied", "system-repeated"}
+# Rules about the file, the tree around it and the runs, not about what a description says.
+_OF_THE_FILE = {
+    *("system-description", "system-json", "system-copied", "system-repeated"),
+    "system-not-this-machine",
+}
 
 
 def test_every_rule_about_descriptions_stands_in_the_checkers_table() -> None:

@@ -83,11 +83,18 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         if found.find("system") is None:
             _report_no_system(repository)
         return code
+    # Whose results they are is shown where others' are among them: imported ones.
+    own = found.find("submitter")
+    whose = {row.submitter for row in rows} != {own.value if own else ""}
     print_table(
-        ("DIVISION", "SYSTEM", "BACKEND", "BENCHMARK", "SCENARIO", "RUN", "STATE", "RESULT"),
+        (
+            *("DIVISION", *(("SUBMITTER",) if whose else ()), "SYSTEM", "BACKEND"),
+            *("BENCHMARK", "SCENARIO", "RUN", "STATE", "RESULT"),
+        ),
         [
             (
                 row.division,
+                *((row.submitter,) if whose else ()),
                 row.system,
                 row.backend,
                 row.benchmark,
@@ -99,7 +106,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
             for row in rows
             for cell in row.cells
         ],
-        right=(7,),
+        right=(8 if whose else 7,),
         drop=("DIVISION", "SYSTEM", "BACKEND", "RESULT"),
     )
     if any(cell.state == "inferred" for row in rows for cell in row.cells):

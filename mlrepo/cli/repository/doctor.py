@@ -40,7 +40,12 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
     Example:
       mlrepo doctor --fix
     """
-    from mlrepo.repository.health import PROBLEM, check_repository, remove_stale_locks
+    from mlrepo.repository.health import (
+        PROBLEM,
+        can_be_read,
+        check_repository,
+        remove_stale_locks,
+    )
     from mlrepo.repository.hook_install import install_hooks
     from mlrepo.repository.leftovers import remove_leftovers
 
@@ -57,11 +62,14 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
         fixed = [f"removed {path}" for path in removed]
         fixed += install_hooks(repository, kind).lines()
         fixed += _recover(repository)
-    fixed += [*_refresh_layouts(repository), *_restore_platform(repository)] if fix else []
+    readable = can_be_read(repository)
+    if fix and readable:
+        fixed += _refresh_layouts(repository)
+    fixed += _restore_platform(repository) if fix else []
     fixed += _without_hooks(repository) if remove_hooks else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     if not quick:
-        checks.append(_layouts(repository))
+        checks += [_layouts(repository)] if readable else []
         checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
     if as_json:
