@@ -45,6 +45,8 @@ def test_accuracy_and_performance_are_recorded_with_tokens(root: Path, home: str
     assert first["accuracy"]["judged"] == _QUESTIONS
     assert first["metrics"]["ACCURACY"]["unit"] == "%"
     logs = [one["logs"]["mlperf_log_accuracy.json"]["sha256"] for one in (first, second)]
+    same = mlrepo(root, "compare", first["run"], second["run"])
+    same.says(f"B answers {_QUESTIONS} of {_QUESTIONS} samples as A does")
     assert first["result"] == second["result"]
     assert logs[0] == logs[1]
     offline = bench(

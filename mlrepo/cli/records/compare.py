@@ -41,6 +41,7 @@ def command(ctx: click.Context, sides: tuple[str, ...], as_json: bool) -> None:
       mlrepo compare tag:before tag:after
       mlrepo compare exp/alpha exp/beta
     """
+    from mlrepo.report.answers import same_answers
     from mlrepo.report.comparison import compare
     from mlrepo.report.sides import find_side
 
@@ -53,14 +54,24 @@ def command(ctx: click.Context, sides: tuple[str, ...], as_json: bool) -> None:
     for hidden in dict.fromkeys(side.hidden for side in found if side.hidden):
         click.echo(f"The run {hidden}.", err=True)
     comparisons = compare(found, repository.rounds)
+    answers = [
+        [same_answers(repository, one.runs[0][0], side[0]) for side in one.runs[1:]]
+        for one in comparisons
+    ]
     if as_json:
-        values = [comparison_values(one) for one in comparisons]
+        values = [
+            {**comparison_values(one), "answers": [same and asdict(same) for same in sames]}
+            for one, sames in zip(comparisons, answers, strict=True)
+        ]
         print_json("mlrepo.compare/1", {"comparisons": values})
         return
-    for number, one in enumerate(comparisons):
+    for number, (one, sames) in enumerate(zip(comparisons, answers, strict=True)):
         if number:
             click.echo()
         print_comparison(one)
+        for place, same in enumerate(sames, start=1):
+            if same:
+                click.echo(f"  {_letter(place)} answers {same.same} of {same.of} samples as A does")
 
 
 def comparison_values(one: Comparison) -> dict[str, object]:

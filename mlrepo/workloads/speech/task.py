@@ -65,14 +65,16 @@ class Transcription:
     ) -> list[Response]:
         """Return the letters of each transcript.
 
-        ``outputs`` begin with token ids [n, longest]; shorter answers end with negative ones.
+        ``outputs`` begin with token ids [n, longest], without the token that ends an answer;
+        shorter answers end with negative ones.
         """
         vocabulary = self._vocabulary
         answers = []
         for row in outputs[0].tolist():
             ids = [number for number in row if number >= 0]
             letters = letters_of(vocabulary.decode(ids))
-            answers.append(Response(np.array(letters, _LETTER).tobytes(), len(ids)))
+            # The model also wrote the token that ends the answer, which is not among the ids.
+            answers.append(Response(np.array(letters, _LETTER).tobytes(), len(ids) + 1))
         return answers
 
     def judge(self, entries: Iterable[AccuracyEntry], dataset: Any) -> Accuracy:
