@@ -143,7 +143,8 @@ def add(
 ) -> None:
     """Register your own model as NAME: BENCHMARK/VARIANT. Inputs and outputs are checked.
 
-    FILE is an ONNX model, one of PyTorch (.pt2, .pt, .pth) or an OpenVINO IR (.xml).
+    FILE is an ONNX model, one of PyTorch (.pt2, .pt, .pth), an OpenVINO IR (.xml), a language
+    model in GGUF, or a directory of OpenVINO GenAI or CTranslate2.
 
     All its files are copied, including its weights, or with --link used where they are; a
     model whose files are changed later is refused.
