@@ -26,7 +26,7 @@ from mlrepo.bench.tune import (
 )
 from mlrepo.bench.tune import probes as start_probes
 from mlrepo.bench.tune import search as search_candidates
-from mlrepo.bench.tuned import Tuned, remember, tuned_file
+from mlrepo.bench.tuned import Tuned, refuse_unwritable, remember, tuned_file
 from mlrepo.errors import MlrepoError, Unusable, UserError
 from mlrepo.harness.probe import ProbeSpec
 from mlrepo.model_files import find_model_files
@@ -95,6 +95,8 @@ def tune(
     UserError
         The model, data or backend is not here, or the result cannot be saved.
     """
+    kept_in = tuned_file(bench.repository.systems, bench.settings["system"].value)
+    refuse_unwritable(kept_in)
     spec, model_hash, scenario = _specification(bench, request)
     able = capabilities_of(spec.backend)
     if database is not None and not able.tunes:
@@ -142,7 +144,7 @@ def tune(
         timestamp(datetime.datetime.now(datetime.UTC)),
         spec.device,
     )
-    remember(tuned_file(bench.repository.systems, bench.settings["system"].value), entry)
+    remember(kept_in, entry)
     bench.gate.remember_tuned(entry)
     return Tuning(entry, spec, note)
 

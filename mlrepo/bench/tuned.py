@@ -7,7 +7,9 @@ leaves open.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +83,13 @@ def _checked(entry: Tuned) -> Tuned:
     return entry
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raise :class:`UserError` if entries could not be saved: before minutes of measuring."""
+    if not os.access(path.parent, os.W_OK):
+        reason = os.strerror(errno.EACCES if path.parent.exists() else errno.ENOENT)
+        raise _unwritable(path, reason)
+
+
 def remember(path: Path, entry: Tuned) -> None:
     """Save an entry in place of an earlier one with the same key."""
     kept = [known for known in read_tuned(path) if _key(known) != _key(entry)]
@@ -91,10 +100,14 @@ def remember(path: Path, entry: Tuned) -> None:
     try:
         write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written: {error.strerror}.",
-            hint="Add the system (`mlrepo system add NAME`), or check permissions and space.",
-        ) from error
+        raise _unwritable(path, str(error.strerror)) from error
+
+
+def _unwritable(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"{path} cannot be written: {reason}.",
+        hint="Add the system (`mlrepo system add NAME`), or check permissions and space.",
+    )
 
 
 def find_tuned(

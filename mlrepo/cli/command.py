@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mlrepo.errors import UserError
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.cli.questions import Question
@@ -50,6 +52,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; raise :class:`~mlrepo.errors.UserError` that names all that is missing."""
         typed = list(args)
+        takes_more, ctx.allow_extra_args = ctx.allow_extra_args, True
         try:
             rest = super().parse_args(ctx, args)
         except click.MissingParameter as error:
@@ -58,9 +61,29 @@ class Command(click.Command):
             given, _, _ = self.make_parser(ctx).parse_args(typed)
             missing = [*self._missing(ctx, given), *self._missing_alternatives(ctx, given)]
             raise _not_given(ctx, missing) from error
+        ctx.allow_extra_args = takes_more
+        if rest and not takes_more and not ctx.resilient_parsing:
+            raise self._too_many(ctx, rest)
         if not ctx.resilient_parsing:
             self._complete(ctx)
         return rest
+
+    def _too_many(self, ctx: click.Context, words: Sequence[str]) -> click.UsageError:
+        """Return the error for words that a command does not take; often options were meant."""
+        meant = [self._as_option(word) for word in words]
+        also = f" Did you mean `{' '.join(filter(None, meant))}`?" if all(meant) else ""
+        s = "s" if len(words) > 1 else ""
+        return click.UsageError(f"Got unexpected extra argument{s} ({' '.join(words)}).{also}", ctx)
+
+    def _as_option(self, word: str) -> str:
+        """Return the option, with its value, that a word was meant as; '' if none has the value."""
+        for param in self.params:
+            if isinstance(param, click.Option) and any(
+                word.lower() == value.lower() for value in _choices(param)
+            ):
+                return shell_command((param.opts[0], word))
+        outputs = [param.opts for param in self.params if "--output" in param.opts]
+        return shell_command(("--output", word)) if outputs and Path(word).suffix else ""
 
     def _complete(self, ctx: click.Context) -> None:
         """Ask for options that are missing, and check those of which one is required."""
@@ -107,6 +130,30 @@ class Group(click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; for an unknown name, say where there is one or which are like it."""
+        name = args[0]
+        root = ctx.find_root().command
+        if (
+            ctx.resilient_parsing
+            or name.startswith("-")
+            or self.get_command(ctx, name) is not None
+            or not isinstance(root, Group)
+        ):
+            return super().resolve_command(ctx, args)
+        from mlrepo.nearest import nearest
+
+        like = [f"{self.name} {one}" for one in nearest(name, self.list_commands(ctx))]
+        found = like or root.elsewhere(ctx.find_root(), str(self.name), name)
+        meant = f" Did you mean `mlrepo {'` or `mlrepo '.join(found)}`?" if found else ""
+        raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
+
+    def elsewhere(self, ctx: click.Context, group: str, name: str) -> list[str]:
+        """Return the commands that somebody may mean who typed ``mlrepo GROUP NAME``; here none."""
+        return []
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the whole first sentence of each."""
@@ -155,8 +202,13 @@ def _shown(ctx: click.Context, param: click.Parameter) -> str:
 def _question(ctx: click.Context, param: click.Parameter) -> Question:
     from mlrepo.cli.questions import Question
 
-    choices = param.choices if isinstance(param, AskedOption) else None
-    values = tuple(map(str, param.type.choices)) if isinstance(param.type, click.Choice) else ()
     about = param.help if isinstance(param, click.Option) else ""
     name = _shown(ctx, param).replace("...", "")
-    return Question(name, about or "", name, choices() if choices else values)
+    return Question(name, about or "", name, _choices(param))
+
+
+def _choices(param: click.Parameter) -> Sequence[str]:
+    """Return the values that a parameter can have, as far as they can be listed."""
+    if isinstance(param, AskedOption) and param.choices:
+        return param.choices()
+    return tuple(map(str, param.type.choices)) if isinstance(param.type, click.Choice) else ()

@@ -317,6 +317,7 @@ _SOURCES: dict[str, Source] = {
     "--tag": _tags,
     "run": _runs,
     "runs": _runs,
+    "run note words": _runs,
     "run tag words": _runs,
     "sides": _runs,
     "--run": _runs,

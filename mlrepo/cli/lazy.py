@@ -82,3 +82,13 @@ class LazyGroup(Group):
             command = self.get_command(ctx, name)
             if isinstance(command, click.Group):
                 yield from (f"{name} {below}" for below in command.commands)
+
+    def elsewhere(self, ctx: click.Context, group: str, name: str) -> list[str]:
+        """Return the commands that somebody may mean who typed ``mlrepo GROUP NAME``.
+
+        These are a command NAME of another group or of the top, and, where the words are in the
+        wrong order, a command GROUP of the group NAME.
+        """
+        below = [path for path in self._paths_below(ctx) if path.endswith(f" {name}")]
+        swapped = [f"{name} {group}"] if f"{name} {group}" in self._paths_below(ctx) else []
+        return swapped or ([name] if name in self.table else below)

@@ -14,7 +14,9 @@ from mlrepo.repository.outgoing import Outgoing
 
 DONE_BEFORE, DONE, UNDER_WAY, TO_DO = "done before", "done", "under way", "to do"
 # A step that would stop the real submission, found by a dry run or a rehearsal.
-STOPS = "stops it"
+STOPS = "would stop"
+# Nothing stops, but who submits should know.
+WARNING = "warning"
 CHECK, FORGE, EMBARGO = "check", "forge", "embargo"
 # A rehearsal continues after these: they depend on the verdict and on the real forge.
 _PASSED_OVER = frozenset({CHECK, FORGE, EMBARGO})

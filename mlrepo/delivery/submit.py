@@ -26,6 +26,7 @@ from mlrepo.delivery.steps import (
     FORGE,
     STOPS,
     TO_DO,
+    WARNING,
     DeliveryPlan,
     Departure,
     Obstacle,
@@ -37,6 +38,7 @@ from mlrepo.forge.forge import Forge, ForgeRepository, Proposal, PullRequest
 from mlrepo.forge.rehearsal import RehearsalForge
 from mlrepo.guard.departure import refuse_early, refuse_unfit
 from mlrepo.proposal.candidate import Candidate, judged, only_of, refuse_invalid
+from mlrepo.proposal.measured import MACHINE_RULE
 from mlrepo.proposal.selected import read_selection, refuse_withdrawn
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import locked
@@ -153,6 +155,9 @@ class Submitting:
         self._say("selection", DONE, f"{selection.branch} at {selection.commit[:10]}: {where}")
         candidate = judged(self.repository, selection, submitter)
         self._try(CHECK, lambda: self._check(candidate))
+        for finding in candidate.report.findings:
+            if finding.rule == MACHINE_RULE:
+                self._say("system", WARNING, finding.message)
         return candidate
 
     def _check(self, candidate: Candidate) -> None:

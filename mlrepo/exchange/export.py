@@ -106,7 +106,8 @@ def run_source(repository: ResultsRepository, text: str) -> ExportSource:
                 )
     finally:
         tree.close()
-    return ExportSource(f"the run {run.run}", run.commit, (directory,), f"{RUNS}/")
+    hidden = f", which {run.curation.why_hidden}" if run.curation.hidden else ""
+    return ExportSource(f"the run {run.run}{hidden}", run.commit, (directory,), f"{RUNS}/")
 
 
 def export(

@@ -23,7 +23,8 @@ from mlrepo.rounds.system_problems import parse_description
 from mlrepo.systems.hardware import unlike_record
 from mlrepo.tree import Missing, Tree
 
-_RULE = "system-not-this-machine"
+# The only rule whose findings come from records.
+MACHINE_RULE = "system-not-this-machine"
 _LARGEST = 64 << 20
 
 
@@ -41,10 +42,10 @@ def with_machines(
         path = str(round_.layout.system_file(place_of(record)))
         for words in _unlike(tree, path, record):
             found.setdefault((path, words), []).append(record.run)
-    rule = RULES[_RULE]
+    rule = RULES[MACHINE_RULE]
     warnings = [
         Finding(
-            _RULE,
+            MACHINE_RULE,
             rule.severity,
             path,
             f"{words} of {', '.join(ids)}.",

@@ -254,7 +254,7 @@ def _fail_or_wait(
     """Turn permanent errors into messages; wait a moment after transient ones."""
     if _FULL.search(str(error)):
         raise UserError(
-            f"{repository.common_dir} cannot be written to: {error}.",
+            f"{_unwritable(repository, error)}.",
             hint="Make room, make the directory writable, or raise the limit (`ulimit -a`). "
             f"{kept}",
         ) from error
@@ -269,6 +269,13 @@ def _fail_or_wait(
         ) from error
     repository.__dict__.pop("git", None)  # reopen: its cache may name packs that gc removed
     time.sleep(random.uniform(0.005, 0.05))
+
+
+def _unwritable(repository: ResultsRepository, error: Exception) -> str:
+    """Say what cannot be written: the operating system's file, else what Git says of its own."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be written: {error.strerror}"
+    return f"{repository.common_dir} cannot be written to: {error}"
 
 
 def _lock_note(lock: Path) -> str:

@@ -161,11 +161,14 @@ class Recorder:
         Busy
             A lock could not be taken; nothing was recorded, and the user can try again.
         """
+        spooled = (self.repository.store / "spool" / run_id).is_dir()
         return until_made(
             self.repository,
             experiment.ref,
             lambda: self._attempt(experiment, run_id, files, compose),
-            kept="The run is kept in the spool, and `mlrepo doctor --fix` records it.",
+            kept="The run is kept in the spool, and `mlrepo doctor --fix` records it."
+            if spooled
+            else "The run is not recorded; run the command again.",
         )
 
     def _attempt(

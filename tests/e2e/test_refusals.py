@@ -220,6 +220,7 @@ def test_a_sha256_repository_is_refused_with_the_reason(
     git(root, "restore", ".")
     git(other, "add", ".")
     git(other, "commit", "--quiet", "--message", "Begin")
+    git(other, "config", "mlrepo.system", "box")
     before = everything(other)
     mlrepo(other, *command, code=2).says("SHA-256 objects", "--object-format=sha1")
     assert everything(other) == before
@@ -270,7 +271,11 @@ def test_a_read_only_repository_is_refused_before_the_benchmark(
     done.says(str(root), "must be writable")
     assert everything(root) == before
     mlrepo(root, "log").says("No run matches")
-    mlrepo(root, "doctor", code=None)
+    mlrepo(root, "doctor", code=None).says(
+        "warning rights", f"cannot write to {root}/.git", "mlrepo clone"
+    )
+    tuning = mlrepo(root, "bench", "tune", "--benchmark", "digits", "--backend", "patient", code=2)
+    tuning.says("systems/box/tuned.json cannot be written")
     mlrepo(root, "config", "set", "round", "v6.0", code=2).says("mlrepo.toml", "read-only")
     mlrepo(root, "system", "add", "other", code=2).says("systems", "read-only")
 

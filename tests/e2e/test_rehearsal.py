@@ -117,7 +117,7 @@ def test_a_dry_run_asks_the_forge_though_the_check_fails(world: World, tmp_path:
     assert [obstacle["step"] for obstacle in done.json["obstacles"]] == ["check"]
     assert _taken(done) == ["selection", "base", "commit", "scan", "embargo"]
     assert _taken(done, "to do") == ["fork", "push", "pull request"]
-    world.submit("--dry-run", code=1).says("accuracy.txt", "Nothing has left", "stops it check")
+    world.submit("--dry-run", code=1).says("accuracy.txt", "Nothing has left", "would stop check")
     assert not world.fork.exists()
 
 
@@ -138,7 +138,7 @@ def test_a_dry_run_asks_whether_the_fork_takes_a_push(world: World, allowed: boo
     world.github.add(FORK, parent=OFFICIAL)
     world.server.may_push = lambda login, full_name: allowed
     done = world.submit("--dry-run", "--json", code=0 if allowed else 69)
-    assert _taken(done, "done" if allowed else "stops it")[-1] == "rights"
+    assert _taken(done, "done" if allowed else "would stop")[-1] == "rights"
     assert tip(world.fork, BRANCH) == ""
     assert not [line for line in world.server.lines() if line.startswith("POST /api")]
     assert not [line for line in world.server.lines() if "POST" in line and "receive-pack" in line]

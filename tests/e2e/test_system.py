@@ -277,10 +277,12 @@ def test_a_run_on_another_machine_than_described_is_refused(root: Path) -> None:
     assert re.search(r" VALID ~?! *$", mlrepo(root, "log").out, re.MULTILINE)
     run = mlrepo(root, "log", "--json").json["runs"][0]
     assert run["contradicted"] == ["host_processor_model_name", "host_memory_capacity"]
-    mlrepo(root, "doctor")
+    mlrepo(root, "doctor").says("warning systems", "64 TB", "Runs are refused here")
     bench(root, "--any-system", "--scenario", "Offline", "--mode", "performance", "--count", "1000")
-    done = mlrepo(root, "select", "--quick", "--dry-run")
+    done = mlrepo(root, "select", "--quick")
     done.says("was recorded with --any-system", "host_processor_model_name, host_memory_capacity")
+    done = mlrepo(root, "submit", "--dry-run", code=1)
+    done.says("warning system --any-system overruled host_processor_model_name")
 
 
 def test_a_description_that_is_edited_after_the_runs_is_told_by_select(measured_copy: Path) -> None:

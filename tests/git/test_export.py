@@ -21,6 +21,7 @@ from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.ignored import ignore_here
 from mlrepo.repository.recorder import Composition, Recorder
 from mlrepo.repository.trailers import commit_message
+from tests.curated import withdrawn
 from tests.samples import git, sample_record, sample_run_id
 
 _PLACE = "closed/Acme/results/alpha/resnet50/Offline/performance/run_1"
@@ -91,6 +92,8 @@ def test_an_experiment_and_a_run_become_files(recorder: Recorder, tmp_path: Path
     names = [f"{each}/{name}" for each in (run, other) for name in (_LOG, "run.json")]
     assert _listed(tmp_path / "runs") == names
     assert sorted(path.name for path in tmp_path.iterdir()) == ["layout", "results", "runs"]
+    withdrawn(repository, run)
+    assert run_source(repository, run).label == f"the run {run}, which was withdrawn: the fan broke"
 
 
 def test_what_a_record_does_not_describe_is_not_exported(

@@ -65,7 +65,7 @@ def test_a_withdrawal_says_where_it_is_recorded_and_what_it_changes(
         ("run withdraw latest", "required: --why."),
         ("run withdraw latest --why=", "required: --why."),
         ("run withdraw nothing --why x", "No recorded run matches 'nothing'"),
-        ("run note latest", "required: RUN."),
+        ("run note latest", "required: TEXT."),
         ("run tag latest", "required: +TAG or -TAG."),
         ("run tag +tuned", "required: RUN."),
         ("run tag latest -probe", "mlrepo itself gives"),
@@ -134,3 +134,18 @@ def test_pruning_asks_and_where_nobody_answers_it_says_how(
     assert _mlrepo(results.root, monkeypatch, capsys, *prune, "--yes")[0] == 0
     assert counting(results) == [kept]
     assert standing(results) == kept
+
+
+def test_status_says_that_all_runs_are_withdrawn(
+    results: ResultsRepository,
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not that nothing is recorded."""
+    withdrawn(results, placed_run(recorder, 0).run)
+    code, _, err = _mlrepo(results.root, monkeypatch, capsys, "status")
+    assert code == 0
+    assert "All runs of v6.1 are withdrawn or pruned: `mlrepo log --withdrawn`" in err
+    code, _, err = _mlrepo(results.root, monkeypatch, capsys, "status", "--round", "v6.0")
+    assert "Nothing is recorded for v6.0." in err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mlrepo.curation.stale import refresh_layout, refresh_layouts, stale_layouts
 from mlrepo.record import Metric
 from mlrepo.repository.discovery import ResultsRepository, find_repository
@@ -80,3 +82,32 @@ def test_a_layout_without_withdrawn_runs_is_left_as_somebody_merged_it(
     before = layout(results)
     assert stale_layouts(results) == []
     assert layout(results) == before
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_whichever_side_of_a_conflict_is_taken_the_layout_ends_right(
+    results: ResultsRepository, recorder: Recorder, tmp_path: Path, side: str
+) -> None:
+    """Two clones withdraw the run in the layout, one of them the next one, too (team.md)."""
+    first, second, third = (placed_run(recorder, number).run for number in range(3))
+    there = clone(results.root, tmp_path / "there")
+    git(there, "branch", "--quiet", "exp/tuning", "origin/exp/tuning")
+    withdrawn(find_repository(there), third)
+    withdrawn(find_repository(there), second)
+    withdrawn(results, third)
+    assert (standing(find_repository(there)), standing(results)) == (first, second)
+    root = results.root
+    git(root, "fetch", "--quiet", str(there), "exp/tuning")
+    git(root, "switch", "--quiet", "exp/tuning")
+    git(root, "merge", "--quiet", "FETCH_HEAD", ok=False)
+    conflicts = git(root, "diff", "--name-only", "--diff-filter=U").split()
+    assert conflicts
+    assert all(path.startswith("closed/") for path in conflicts)
+    git(root, "checkout", f"--{side}", "--", "closed")
+    git(root, "add", "closed")
+    git(root, "commit", "--quiet", "--no-verify", "--no-edit")
+    git(root, "switch", "--quiet", "main")
+    assert counting(results) == [first]
+    refresh_layouts(results, git_identity(root))
+    assert standing(results) == first
+    assert stale_layouts(results) == []

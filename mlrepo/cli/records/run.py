@@ -90,10 +90,11 @@ def restore(runs: tuple[str, ...], why: str, as_json: bool) -> None:
 
 
 @command.command("note")
-@_runs
-@click.argument("text")
+# Not RUN... and TEXT: of one word, click would make the text.
+@click.argument("words", nargs=-1, metavar="RUN... TEXT")
 @_json
-def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
+@click.pass_context
+def note(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
     """Put a note on runs: TEXT, in quotes. The last one is shown, and all are kept.
 
     \b
@@ -102,8 +103,11 @@ def note(runs: tuple[str, ...], text: str, as_json: bool) -> None:
     """
     from mlrepo.curation.annotate import note as note_on
 
+    if len(words) < 2:
+        raise missing_arguments(ctx, *("RUN", "TEXT")[len(words) :])
+    *runs, text = words
     _decide(
-        runs,
+        tuple(runs),
         lambda repository, who, found: note_on(repository, who, found, text),
         "Noted on",
         lambda run: "is unchanged",

@@ -75,11 +75,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     if fit.note:
         click.echo(fit.note, err=True)
     if not rows:
-        click.echo(
-            f"Nothing is recorded for {found_round.name}. Begin with the embedded benchmark: "
-            "`mlrepo bench suite --benchmark digits --quick`; `mlrepo bench list` has all.",
-            err=True,
-        )
+        click.echo(_nothing(repository, found_round.name), err=True)
         if found.find("system") is None:
             _report_no_system(repository)
         return code
@@ -123,6 +119,22 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         _report_no_system(repository)
     _print_next(repository, rows, () if round_ is None else ("--round", found_round.name))
     return code
+
+
+def _nothing(repository: ResultsRepository, round_: str) -> str:
+    """Say why the matrix is empty, and what comes next."""
+    from mlrepo.repository.history import recorded_runs
+
+    runs = recorded_runs(repository, hidden=True)
+    if any(run.trailer("Round") == round_ and run.curation.hidden for run in runs):
+        return (
+            f"All runs of {round_} are withdrawn or pruned: `mlrepo log --withdrawn` lists them, "
+            "and `mlrepo run restore RUN` lets one count again."
+        )
+    return (
+        f"Nothing is recorded for {round_}. Begin with the embedded benchmark: `mlrepo bench suite "
+        "--benchmark digits --quick`; `mlrepo bench list` has all."
+    )
 
 
 def _report_no_system(repository: ResultsRepository) -> None:

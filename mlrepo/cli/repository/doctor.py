@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -10,10 +12,12 @@ from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import print_json, style
 from mlrepo.settings import SETTINGS
+from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.health import Check
+    from mlrepo.repository.stray_runs import Divergence
 
 _LEAST_FREE = 1 << 30
 _KEPT_AWAY = (
@@ -68,8 +72,10 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
     fixed += _restore_platform(repository) if fix else []
     fixed += _without_hooks(repository) if remove_hooks else []
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
+    checks += [*_writable(repository), *_description(repository)]
+    if not quick and readable:
+        checks += [*_branches(repository), _layouts(repository)]
     if not quick:
-        checks += [_layouts(repository)] if readable else []
         checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
     if as_json:
@@ -91,6 +97,89 @@ def _refresh_layouts(repository: ResultsRepository) -> list[str]:
     from mlrepo.repository.identity import git_identity
 
     return refresh_layouts(repository, git_identity(repository.root))
+
+
+def _writable(repository: ResultsRepository) -> Iterator[Check]:
+    """Yield a warning if this user can read the repository, but record nothing."""
+    from mlrepo.repository.health import WARNING, Check
+
+    places = [repository.common_dir, repository.store, repository.root]
+    locked = [str(one) for one in places if one.exists() and not os.access(one, os.W_OK)]
+    if locked:
+        clone = shell_command(("mlrepo", "clone", repository.root, "DIRECTORY"))
+        yield Check(
+            "rights",
+            WARNING,
+            f"This user cannot write to {', '.join(locked)}: nothing can be recorded or selected.",
+            f"`{clone}` makes a repository of your own.",
+        )
+
+
+def _description(repository: ResultsRepository) -> Iterator[Check]:
+    """Yield a warning if the clone's system is another machine than this one."""
+    from mlrepo.errors import MlrepoError
+    from mlrepo.repository.health import WARNING, Check
+    from mlrepo.systems.here import Here
+
+    system = resolver(repository).find("system")
+    if system is None or not any(repository.systems.glob("*/system.json")):
+        return  # reported already
+    try:
+        found = Here(repository.systems).match(system.value).contradictions
+    except MlrepoError as error:
+        yield Check("systems", WARNING, error.message, error.hint)
+        return
+    if found:
+        said = "; ".join(
+            f"{one.field} is {one.written!r} there and {one.detected!r} here" for one in found
+        )
+        yield Check(
+            "systems",
+            WARNING,
+            f"systems/{system.value}/system.json does not describe this machine: {said}.",
+            "Runs are refused here, except of an --endpoint. `mlrepo system add NEW_NAME` describes"
+            " this machine; `mlrepo system use NAME` makes this clone use another description.",
+        )
+
+
+def _branches(repository: ResultsRepository) -> Iterator[Check]:
+    """Yield a warning for each branch that waits for a merge, or has one that went astray."""
+    from mlrepo.repository.health import WARNING, Check
+    from mlrepo.repository.stray_runs import branches_with_runs, diverged_experiments
+
+    for one in diverged_experiments(repository):
+        yield Check(
+            "branches",
+            WARNING,
+            f"{one.branch} and {one.fetched} went different ways: {_commits(one.here)} here only, "
+            f"{_commits(one.there)} there only. All runs count, but it cannot be pushed.",
+            _merge_advice(one),
+        )
+    for stray in branches_with_runs(repository):
+        undo = f"git switch {stray.branch} && git reset --keep {stray.before[:10]}"
+        yield Check(
+            "branches",
+            WARNING,
+            f"{stray.branch} holds runs: an experiment was merged into it. They count from the "
+            "experiments' branches.",
+            f"Unless it was pushed, take the merge back: `{undo}`." if stray.before else "",
+        )
+
+
+def _merge_advice(one: Divergence) -> str:
+    """Return the commands that merge a branch; runs never conflict, their layout may."""
+    advice = f"`git switch {one.branch}`, `git merge {one.fetched}`, `git switch -`, and push it."
+    if one.divisions:
+        paths = " ".join(one.divisions)
+        advice += (
+            f" If it conflicts, which only the layout can: `git checkout --ours -- {paths}`, "
+            f"`git add {paths}`, `git commit --no-edit`."
+        )
+    return advice
+
+
+def _commits(number: int) -> str:
+    return "1 commit" if number == 1 else f"{number} commits"
 
 
 def _layouts(repository: ResultsRepository) -> Check:

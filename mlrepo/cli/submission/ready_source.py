@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlrepo.cli.submission.elsewhere import in_words, right_command
 from mlrepo.cli.submission.tree_to_check import holds_divisions
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
@@ -49,17 +50,19 @@ def _source(repository: ResultsRepository, named: str) -> ReadySource:
         tree = DirectoryTree(directory)
         if not holds_divisions(tree):
             raise UserError(
-                f"There is no submission in {named}: it has no {', '.join(DIVISIONS[:-1])} or "
-                f"{DIVISIONS[-1]} directory.",
-                hint="Name the directory that holds them; --system, --benchmark and the like take "
-                "a part of it.",
+                f"There is no submission in {in_words(directory)}: it has no "
+                f"{', '.join(DIVISIONS[:-1])} or {DIVISIONS[-1]} directory.",
+                hint=right_command(directory, "select", "--from-tree")
+                or "Name the directory that holds them; --system, --benchmark and the like take a "
+                "part of it.",
             )
         return ReadySource(tree, named, origin_of(directory), directory.resolve())
     commit = resolved_commit(repository, named)
     if not commit:
         raise UserError(
             f"{named} is neither a directory nor a commit of this repository.",
-            hint="Unpack or clone what you have, and name the directory that holds closed/ or "
+            hint=right_command(directory, "select", "--from-tree")
+            or "Unpack or clone what you have, and name the directory that holds closed/ or "
             "open/; or `git fetch` it, and name the commit: --from-tree FETCH_HEAD.",
         )
     return ReadySource(CommitTree(repository.root, commit), named, f"commit {commit}", None, commit)

@@ -97,6 +97,7 @@ def command(
 @contextlib.contextmanager
 def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[str, ...] | None]]:
     """Yield the tree, its label, and the paths that the submission changes (None: all)."""
+    from mlrepo.cli.submission.elsewhere import in_words, right_command
     from mlrepo.redaction import shown_url
     from mlrepo.repository.foreign import fetched, is_url, url_of
     from mlrepo.repository.trees import DirectoryTree
@@ -105,9 +106,10 @@ def _opened(source: str, branch: str | None) -> Iterator[tuple[Tree, str, tuple[
         if not Path(source).is_dir():
             raise UserError(
                 f"{source} is not a directory.",
-                hint="Name a directory, or a remote and a branch: `mlrepo review REMOTE BRANCH`.",
+                hint=right_command(Path(source), "review")
+                or "Name a directory, or a remote and a branch: `mlrepo review REMOTE BRANCH`.",
             )
-        yield DirectoryTree(Path(source)), source, None
+        yield DirectoryTree(Path(source)), str(in_words(Path(source))), None
         return
     with fetched(url_of(source, Path.cwd()), branch or "") as foreign:
         label = f"{shown_url(source)} {branch or ''}".strip() + f", commit {foreign.commit[:10]}"
@@ -125,10 +127,17 @@ def _submitter(tree: Tree, changed: tuple[str, ...] | None, label: str, wanted: 
     if not found:
         raise UserError(
             f"There is no submission in {label}.",
-            hint="It holds DIVISION/SUBMITTER/results/…; name its root.",
+            hint=_instead(tree, label) or "It holds DIVISION/SUBMITTER/results/…; name its root.",
         )
     listed = ", ".join(found[:8]) + (" …" if len(found) > 8 else "")
     raise UserError(f"{label} holds submissions of {listed}.", hint="Use --submitter NAME.")
+
+
+def _instead(tree: Tree, label: str) -> str:
+    from mlrepo.cli.submission.elsewhere import right_command
+    from mlrepo.repository.trees import DirectoryTree
+
+    return right_command(Path(label), "review") if isinstance(tree, DirectoryTree) else ""
 
 
 def _recorded(repository: ResultsRepository | None) -> list[RecordedRun]:

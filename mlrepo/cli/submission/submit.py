@@ -258,9 +258,10 @@ def _branch(name: str | None) -> str:
 
 
 def _show_step(step: Step, rehearse_in: Path | None, *, to_stderr: bool) -> None:
-    from mlrepo.delivery.steps import STOPS, TO_DO, UNDER_WAY
+    from mlrepo.delivery.steps import STOPS, TO_DO, UNDER_WAY, WARNING
 
-    colour = {TO_DO: "yellow", UNDER_WAY: "yellow", STOPS: "red"}.get(step.state, "green")
+    colours = {TO_DO: "yellow", UNDER_WAY: "yellow", WARNING: "yellow", STOPS: "red"}
+    colour = colours.get(step.state, "green")
     state = style(f"{step.state:<11}", fg=colour)
     detail = step.detail if rehearse_in is None else step.detail.replace(f"{rehearse_in}/", "")
     click.echo(f"{state}  {step.name:<12}  {detail}", err=to_stderr)

@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlrepo.cli.submission.elsewhere import in_words, right_command
 from mlrepo.digest import sha256_bytes
 from mlrepo.errors import UserError
 from mlrepo.paths import DIVISIONS
 from mlrepo.repository.discovery import ResultsRepository, find_git_repository
 from mlrepo.repository.trees import DirectoryTree
 from mlrepo.repository.verdict_files import VerdictFiles
-from mlrepo.shell import shell_command
 from mlrepo.tree import Kind, Tree
 
 
@@ -69,7 +69,10 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeTo
     start = path or Path.cwd()
     if not start.is_dir():
         what = "is not a directory" if start.exists() else "does not exist"
-        raise UserError(f"{start} {what}.", hint="Name the directory that holds closed/ or open/.")
+        raise UserError(
+            f"{start} {what}.",
+            hint=right_command(start, "check") or "Name the directory that holds closed/ or open/.",
+        )
     repository = find_git_repository(start)
     if path is None and repository is not None and not holds_divisions(DirectoryTree(start)):
         start = repository.root
@@ -79,24 +82,20 @@ def tree_to_check(path: Path | None, *, rev: str | None, staged: bool) -> TreeTo
         raise UserError(
             f"{start} cannot be read: {error.strerror}.", hint="Check its permissions."
         ) from error
-    return _judged(TreeToCheck(DirectoryTree(start), str(start), repository))
+    return _judged(TreeToCheck(DirectoryTree(start), str(in_words(start)), repository))
 
 
 def _judged(source: TreeToCheck) -> TreeToCheck:
     if holds_divisions(source.tree):
         return source
-    hint = "Name the directory that holds closed/, open/ or network/."
-    above = _root_above(Path(source.label)) if Path(source.label).is_dir() else None
-    if above is not None:
-        root, below = above
-        command = shell_command(("mlrepo", "check", root, "--only", below))
-        hint = f"To judge a part of a submission: `{command}`."
-    elif source.repository is not None and source.repository.settings_file.exists():
+    of_directory = isinstance(source.tree, DirectoryTree)
+    hint = right_command(Path(source.label), "check") if of_directory else ""
+    if not hint and source.repository is not None and source.repository.settings_file.exists():
         hint = "Recorded runs are on branches: `mlrepo check --rev exp/NAME` judges one."
     raise UserError(
         f"There is no submission in {source.label}: it has no {', '.join(DIVISIONS[:-1])} or "
         f"{DIVISIONS[-1]} directory.",
-        hint=hint,
+        hint=hint or "Name the directory that holds closed/, open/ or network/.",
     )
 
 
@@ -104,12 +103,3 @@ def holds_divisions(tree: Tree) -> bool:
     """Return whether the root of a tree has a division's directory."""
     entries = (tree.entry(division) for division in DIVISIONS)
     return any(entry is not None and entry.kind is Kind.DIRECTORY for entry in entries)
-
-
-def _root_above(start: Path) -> tuple[Path, Path] | None:
-    """Return the submission's root and the path below it, if ``start`` is in a submission."""
-    full = start.absolute()
-    for inner in (full, *full.parents):
-        if inner.name in DIVISIONS:
-            return inner.parent, full.relative_to(inner.parent)
-    return None

@@ -14,6 +14,7 @@ import click
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import not_empty
 from mlrepo.cli.render import print_json
+from mlrepo.cli.submission.elsewhere import in_words
 from mlrepo.errors import MlrepoError, UserError
 from mlrepo.paths import DIVISIONS
 
@@ -65,7 +66,7 @@ def command(
     store = repository.store if repository is not None else None
     if store is None and (clean or not (backup or output)):
         raise UserError(
-            f"{path} is not in a Git working tree.",
+            f"{in_words(path)} is not in a Git working tree.",
             hint="Full logs are kept in the Git directory: use `mlrepo init --adopt` first; or say "
             "where they are kept: --backup DIR, or --output DIR for a truncated copy.",
         )
@@ -116,7 +117,7 @@ def _refuse_nothing(path: Path, submitter: str) -> None:
         others = [one for division in DIVISIONS for one in (path / division).glob("*/results")]
         hint = meant(submitter, {one.parent.name for one in others}) or hint
     of = f" of {submitter}" if submitter else ""
-    raise UserError(f"There is no accuracy log{of} to truncate in {path}.", hint=hint)
+    raise UserError(f"There is no accuracy log{of} to truncate in {in_words(path)}.", hint=hint)
 
 
 def _truncate_all(
