@@ -21,6 +21,7 @@ from mlrepo.proposal.selected import (
     selection_of,
 )
 from mlrepo.record import Metric
+from mlrepo.repository.behind import behind_upstream
 from mlrepo.repository.commit_view import view_commit, view_head
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_tips
@@ -132,6 +133,8 @@ def plan_selection(
     refuse_collision(ready, {*decided.results, *(str(one.path) for one in also_recorded)})
     notes = [*_infer(decided, last, wanted, follows, ready.paths), *ready.notes]
     notes += notes_on_others(repository, round_)
+    if behind := behind_upstream(repository):
+        notes.append(f"{behind}: `git pull`, and select again.")
     results = [decided.results[path] for path in sorted(decided.results)]
     composer = Composer(
         round_,

@@ -144,9 +144,12 @@ def _description(repository: ResultsRepository) -> Iterator[Check]:
 
 def _branches(repository: ResultsRepository) -> Iterator[Check]:
     """Yield a warning for each branch that waits for a merge, or has one that went astray."""
+    from mlrepo.repository.behind import behind_upstream
     from mlrepo.repository.health import WARNING, Check
     from mlrepo.repository.stray_runs import branches_with_runs, diverged_experiments
 
+    if behind := behind_upstream(repository):
+        yield Check("branches", WARNING, f"{behind}.", "`git pull`")
     for one in diverged_experiments(repository):
         yield Check(
             "branches",
