@@ -180,7 +180,7 @@ def _prepared(
     score = target = None
     if compared is not None:
         detail = parse_detail(read_file(repository, compared, DETAIL_LOG), DETAIL_LOG)
-        measured = measured_as(plan.round, benchmark)
+        measured = measured_as(plan.round, benchmark, scenario)
         score = detail.number(plan.round.result_key(measured, scenario))
         if SCENARIOS[scenario].bounded:
             target = detail.number("effective_target_latency_ns")

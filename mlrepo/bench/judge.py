@@ -107,7 +107,7 @@ def judge(
     ``against`` is what a compliance test is verified against.
     """
     # Only the benchmark knows the unit of an accuracy.
-    measured = measured_as(round_, spec.workload)
+    measured = measured_as(round_, spec.workload, spec.scenario)
     unit = "" if spec.mode == ACCURACY else round_.unit(measured, spec.scenario)
     nothing = Metric(None, unit)
     failure = _why_failed(directory, read_outcome(directory))
@@ -216,7 +216,7 @@ def _judge_performance(
     against: ReferenceFacts | None,
 ) -> Judgement:
     reasons: list[str] = []
-    measured = measured_as(round_, spec.workload)
+    measured = measured_as(round_, spec.workload, spec.scenario)
     raw = detail.number(round_.result_key(measured, spec.scenario))
     result = round_.result(measured, spec.scenario, raw)
     if detail.values.get("result_validity") != VALID:

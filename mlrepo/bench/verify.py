@@ -27,7 +27,9 @@ def verify(
         spec.scenario,
         round_,
         detail,
-        score=detail.number(round_.result_key(measured_as(round_, spec.workload), spec.scenario)),
+        score=detail.number(
+            round_.result_key(measured_as(round_, spec.workload, spec.scenario), spec.scenario)
+        ),
         reference=against.score,
         target_latency=against.target_latency,
         end_token=getattr(workload.task, "end_token", None),

@@ -35,7 +35,7 @@ def why_not_proved(
         detail = parse_detail(read_file(repository, run, DETAIL_LOG), DETAIL_LOG)
     except (UserError, ValueError) as error:
         return f"its logs cannot be read: {error}"
-    measured = measured_as(round_, record.benchmark)
+    measured = measured_as(round_, record.benchmark, record.scenario)
     raw = detail.number(round_.result_key(measured, record.scenario))
     logged = round_.result(measured, record.scenario, raw)
     if not _same(record.result, logged):

@@ -229,3 +229,22 @@ def test_a_model_that_is_not_there_leaves_other_tasks_alone() -> None:
 
     assert DIGITS.of_model("model.onnx") is DIGITS
     assert replace(SMOLLM2, task=SMOLLM2.task).of_model("m.gguf").task != SMOLLM2.task
+
+
+def test_results_are_measured_like_those_of_the_official_benchmark() -> None:
+    """In tokens where tokens count; the latency of a stream is that of the whole answer."""
+    from mlrepo.workloads.measured import measured_as
+
+    round_ = SHIPPED["v6.1"]
+
+    def key(benchmark: str, scenario: str) -> tuple[str, str]:
+        name = measured_as(round_, benchmark, scenario)
+        return round_.result_key(name, scenario), round_.unit(name, scenario)
+
+    assert key("smollm2", "Offline") == ("result_tokens_per_second", "tokens/s")
+    for scenario in ("Server", "Interactive"):
+        assert key("smollm2", scenario) == ("result_completed_tokens_per_second", "tokens/s")
+    assert key("smollm2", "SingleStream") == ("result_90.00_percentile_latency_ns", "ms")
+    assert key("whisper-base", "Offline") == ("result_tokens_per_second", "tokens/s")
+    for benchmark in ("whisper-base", "digits", "no-such-benchmark"):
+        assert key(benchmark, "SingleStream") == key("resnet", "SingleStream")

@@ -141,6 +141,9 @@ class BfclQuestions:
 class CallAccuracy:
     """The share of questions whose calls are right by BFCL's comparison of syntax trees."""
 
+    def preflight(self) -> None:
+        """Need nothing: the comparison is mlrepo's own."""
+
     def judge(self, texts: Iterable[tuple[int, str]], dataset: BfclQuestions) -> Accuracy:
         """Return the share; an answer that is not calls is wrong.
 

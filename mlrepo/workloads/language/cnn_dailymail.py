@@ -105,6 +105,10 @@ class Articles:
 class Rouge:
     """ROUGE and the length of the answers, as MLPerf's ``evaluation.py`` prints them."""
 
+    def preflight(self) -> None:
+        """Raise :class:`UserError` if the packages that it needs are not installed."""
+        _scorer()
+
     def judge(self, texts: Iterable[tuple[int, str]], dataset: Articles) -> Accuracy:
         """Return the mean F-measures in percent, and the characters of all answers.
 

@@ -29,6 +29,9 @@ _TEXT = np.array([-1], TOKEN_DTYPE).tobytes()
 class TextJudge(Protocol):
     """Computes an accuracy from texts."""
 
+    def preflight(self) -> None:
+        """Raise :class:`UserError` if something that it needs is not installed."""
+
     def judge(self, texts: Iterable[tuple[int, str]], dataset: Any) -> Accuracy:
         """Return the accuracy of texts, each with the index of its sample."""
 
@@ -63,6 +66,10 @@ class Generation:
     def of_model(self, model: Path | None) -> Self:
         """Return the task for the answers of a model, None if its files are not here."""
         return replace(self, model=model)
+
+    def preflight(self, dataset: Any) -> None:
+        """Raise :class:`UserError` if the accuracy could not be computed afterwards."""
+        self.judges.preflight()
 
     def postprocess(self, outputs: Sequence[Any], indices: Sequence[int]) -> list[Response]:
         """Return the ids of each answer as int32, or its text after -1 if it has no ids."""

@@ -60,6 +60,10 @@ class Transcription:
             "prompt": np.tile(self._prompt, (len(samples), 1)),
         }
 
+    def preflight(self, dataset: Any) -> None:
+        """Raise :class:`UserError` if the word error rate could not be computed afterwards."""
+        WordErrors()
+
     def postprocess(
         self, outputs: Sequence[npt.NDArray[Any]], indices: Sequence[int]
     ) -> list[Response]:

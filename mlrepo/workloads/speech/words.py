@@ -7,7 +7,7 @@ from typing import Any
 
 from mlrepo.errors import UserError
 
-REQUIREMENTS = ("whisper-normalizer==0.1.15",)
+REQUIREMENTS = ("tokenizers>=0.20", "whisper-normalizer==0.1.15")
 # What a transcript may consist of; a letter's place is the number by which it is logged
 # (speech2text/reference_SUT.py).
 LETTERS = " abcdefghijklmnopqrstuvwxyz'0123456789$%+-"
