@@ -64,7 +64,8 @@ def _problem(line: str) -> str:
     if isinstance(command, click.Group):
         return ""
     try:
-        command.make_context(line, list(words))
+        # Within the command line: click keeps the help option that a command is first asked for.
+        command.make_context(line, list(words), parent=click.Context(cli, **cli.context_settings))
     except (click.NoSuchOption, UserError) as error:
         return error.message
     except click.BadParameter as error:
