@@ -56,7 +56,13 @@ def _commands(group: click.Group, context: click.Context) -> list[str]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=96)
+        inner = click.Context(
+            command,
+            info_name=name,
+            parent=context,
+            max_content_width=96,
+            **command.context_settings,
+        )
         parts.append(f"## {inner.command_path}\n\n```\n{command.get_help(inner)}\n```")
         if isinstance(command, click.Group):
             parts += _commands(command, inner)

@@ -41,7 +41,9 @@ def _contexts(context: click.Context) -> Iterator[click.Context]:
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             assert below is not None
-            yield from _contexts(click.Context(below, info_name=name, parent=context))
+            yield from _contexts(
+                click.Context(below, info_name=name, parent=context, **below.context_settings)
+            )
 
 
 def _dashed(context: click.Context) -> str:

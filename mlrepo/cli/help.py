@@ -31,7 +31,7 @@ def command(ctx: click.Context, words: tuple[str, ...]) -> None:
             raise click.UsageError(f"`{context.command_path}` has no command {word!r}.", context)
         _, found, _ = group.resolve_command(context, [word])
         assert found is not None  # an unknown one raises
-        context = click.Context(found, info_name=word, parent=context)
+        context = click.Context(found, info_name=word, parent=context, **found.context_settings)
     click.echo(context.command.get_help(context))
 
 
