@@ -16,33 +16,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
-# Control characters except newline, tab, and a carriage return before a newline; halves of
-# surrogate pairs; line separators; and Unicode's format characters (category Cf), among them those
-# that change the direction of text (Unicode Standard Annex 9) and those that are invisible.
-_STEERING = re.compile(
-    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2"
-    "\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0001\U000e0020-\U000e007f]|\r(?!\n)"
-)
+from mlrepo.harmless import harmless
+
 # Random for each process, so that no untrusted text can contain it.
 _NONCE = os.urandom(8).hex()
 _OWN = re.compile(rf"\ue000{_NONCE}:([0-9a-f]*)\ue001")
-
-
-def harmless(text: str) -> str:
-    """Escape what would control a terminal or change how the rest of the text reads."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _STEERING.sub(_spelt, text)
-
-
-def _spelt(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code > 0xFFFF:
-        code -= 0x10000
-        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
-    return f"\\u{code:04x}"
 
 
 def own(sequence: str) -> str:

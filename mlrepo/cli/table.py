@@ -7,7 +7,8 @@ import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from mlrepo.cli.screen import harmless, segments, unstyled
+from mlrepo.cli.screen import segments, unstyled
+from mlrepo.harmless import harmless
 
 # Columns that are only shortened, never left out, keep this many characters: the unique end of a
 # run id after "…", the beginning of a text.

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import mlrepo.cli
 from mlrepo.cli.render import print_json, print_table, style
-from mlrepo.cli.screen import Door, doors, harmless, own
+from mlrepo.cli.screen import Door, doors, own
+from mlrepo.harmless import harmless
 
 _HOSTILE = (
     "\x1b[2J",

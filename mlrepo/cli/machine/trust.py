@@ -10,8 +10,8 @@ import click
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table
-from mlrepo.cli.screen import harmless
 from mlrepo.errors import UserError
+from mlrepo.harmless import harmless
 from mlrepo.shell import quoted
 
 if TYPE_CHECKING:

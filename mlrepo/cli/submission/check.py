@@ -12,11 +12,12 @@ import click
 
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import not_empty, resolver
-from mlrepo.cli.screen import harmless, unstyled, write_bytes
+from mlrepo.cli.screen import unstyled, write_bytes
 from mlrepo.cli.submission.rendering import FORMATS, renderer
 from mlrepo.cli.submission.tree_to_check import tree_to_check
 from mlrepo.cli.table import output_width
 from mlrepo.errors import UserError
+from mlrepo.harmless import harmless
 from mlrepo.limits import usable_cpus
 
 if TYPE_CHECKING:
