@@ -7,8 +7,12 @@ JOBS ?= 2
 
 .PHONY: demo quick test test-backends check lint prove fuzz docs install-man clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/report
 	$(BIN)/mlrepo demo
+
+$(VENV)/report: pyproject.toml $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[report]'
+	touch $@
 
 test: $(VENV)/backends check
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal

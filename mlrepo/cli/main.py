@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "log": ("mlrepo.cli.records.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.records.show", "Show everything about one run, or print one of its logs."),
+    "report": ("mlrepo.cli.records.report", "Write one HTML file about all recorded runs."),
     "compare": ("mlrepo.cli.records.compare", "Compare runs, results or branches side by side."),
     "run": (
         "mlrepo.cli.records.run",

@@ -58,10 +58,10 @@ def _stretch(runs: int) -> float:
     from statistics import NormalDist
 
     normal = NormalDist().inv_cdf(0.5 + _LEVEL / 2)
-    return math.sqrt(runs / (runs - 1)) * _student(runs - 1) / normal
+    return math.sqrt(runs / (runs - 1)) * student_quantile(runs - 1) / normal
 
 
-def _student(freedom: int) -> float:
+def student_quantile(freedom: int) -> float:
     """Return Student's 97.5 % quantile (expansion of Cornish and Fisher; exact for two)."""
     if freedom == 2:
         return 4.302653

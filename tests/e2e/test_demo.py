@@ -16,6 +16,9 @@ def test_the_demo_makes_a_repository_with_eight_runs_and_works_again(tmp_path: P
     assert done.code in (0, 1), done.err
     done.says("$ mlrepo init", "$ mlrepo log", "cd mlrepo-demo", "mlrepo show latest")
     root = tmp_path / "mlrepo-demo"
+    done.says("$ mlrepo report", f"Open the report in a browser: {root}/mlrepo-report.html")
+    assert (root / "mlrepo-report.html").read_bytes().startswith(b"<!doctype html>")
+    assert git(root, "status", "--porcelain") == ""
     runs = mlrepo(root, "log", "--json").json["runs"]
     assert len({(run["scenario"], run["mode"]) for run in runs}) == len(runs) == 8
     judged = [run for run in runs if run["mode"] == "accuracy"]

@@ -57,16 +57,7 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
     code = 1 if repository.damage else 0
     fit = loadgen_fit(found_round)
     if as_json:
-        # Not asdict, which deep-copies every value of ten thousand cells.
-        values = [
-            {
-                **{name: value for name, value in vars(row).items() if name not in _LAST},
-                "cells": [vars(cell) for cell in row.cells],
-                "next": row.next_command,
-                **{name: getattr(row, name) for name in _LAST},
-            }
-            for row in rows
-        ]
+        values = [row_values(row) for row in rows]
         print_json(
             "mlrepo.status/1",
             {"round": found_round.name, "loadgen": vars(fit), "results": values},
@@ -135,6 +126,17 @@ def _nothing(repository: ResultsRepository, round_: str) -> str:
         f"Nothing is recorded for {round_}. Begin with the embedded benchmark: `mlrepo bench suite "
         "--benchmark digits --quick`; `mlrepo bench list` has all."
     )
+
+
+def row_values(row: StatusRow) -> dict[str, object]:
+    """Return a row of the matrix for JSON."""
+    # Not asdict, which deep-copies every value of ten thousand cells.
+    return {
+        **{name: value for name, value in vars(row).items() if name not in _LAST},
+        "cells": [vars(cell) for cell in row.cells],
+        "next": row.next_command,
+        **{name: getattr(row, name) for name in _LAST},
+    }
 
 
 def _report_no_system(repository: ResultsRepository) -> None:

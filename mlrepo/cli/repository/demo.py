@@ -33,7 +33,8 @@ def command(directory: Path, seconds: float) -> int:
     """Show the whole path on the embedded benchmark.
 
     Makes a results repository in DIRECTORY (or uses the one that an earlier demo made), runs
-    accuracy and performance in all four scenarios with short durations, and lists the runs.
+    accuracy and performance in all four scenarios with short durations, lists the runs, and writes
+    a report of them (with the extra `report`, which `make demo` installs).
 
     \b
     Example:
@@ -83,6 +84,7 @@ def command(directory: Path, seconds: float) -> int:
                 return code
             worst = max(worst, code)
     _run(*inside, "log", "-n", "8")
+    reported = _report(directory)
     where = quoted(directory)
     mlrepo = _command_name()
     click.echo(
@@ -93,7 +95,21 @@ def command(directory: Path, seconds: float) -> int:
         "  git ls-tree -r --name-only exp/this-machine open\n"
         f"Then make your own: {mlrepo} init results --submitter MyOrg --division open --system NAME"
     )
+    if reported is not None:
+        click.echo(f"Open the report in a browser: {quoted(reported)}")
     return worst
+
+
+def _report(directory: Path) -> Path | None:
+    """Write a report of the runs and return where it is; None without the extra `report`."""
+    from importlib.util import find_spec
+
+    if not all(map(find_spec, ("jinja2", "vl_convert"))):
+        click.echo("pip install 'mlrepo[report]' lets `mlrepo report` draw these runs as a page.\n")
+        return None
+    if _run("-C", str(directory), "report") != 0:
+        return None
+    return directory.absolute() / "mlrepo-report.html"
 
 
 def _run(*arguments: str) -> int:

@@ -1,0 +1,198 @@
+"""The report in Chromium, offline: it draws, filters, sorts and compares, also in the dark."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.report import one_run
+from mlrepo.cli.main import main
+from mlrepo.record import Metric, RunRecord
+from mlrepo.report.bootstrap import ratio_interval
+from mlrepo.report.drawing import vega_script
+from tests.conftest import MadeOnce, make_results_repository
+from tests.fast_import import import_runs
+from tests.samples import sample_record, sample_run_id
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="needs Chromium (apt install chromium)")
+_HOSTILE = "</script><img src=x onerror=document.title='owned'>"
+_BEFORE, _AFTER = (100.0, 101.0, 99.5, 100.4), (105.0, 106.2, 104.5, 105.1)
+
+
+def _records() -> Iterator[RunRecord]:
+    noise = random.Random(3)
+    for number in range(120):
+        yield one_run(number, number % 2, number // 2, noise)
+    for number, value in enumerate((*_BEFORE, *_AFTER)):
+        tag = "before" if number < len(_BEFORE) else "after"
+        record = sample_record(sample_run_id(200 + number), result=Metric(value, "samples/s"))
+        yield replace(record, experiment="tuned", tags=(tag,))
+    yield replace(
+        sample_record(sample_run_id(300)), experiment="tuned", tags=(_HOSTILE,), reasons=(_HOSTILE,)
+    )
+
+
+@pytest.fixture(scope="module")
+def page_file(made_once: MadeOnce) -> Path:
+    """The report of 129 runs; the page is no longer than what it is made of."""
+
+    def make(directory: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            root = make_results_repository(directory / "results").root
+            import_runs(root, _records())
+            patch.chdir(root)
+            home = made_once("vega", lambda path: vega_script(path / "charts"))
+            patch.setenv("MLREPO_HOME", str(home))
+            assert main(["report", "--out", str(directory / "page.html")]) == 0
+
+    return made_once("report-in-a-browser", make) / "page.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens the page; it may have said, asked for and raised nothing."""
+    said: list[str] = []
+    contexts = []
+
+    def open_(state: str = "", *, width: int = 1200, dark: bool = False) -> Any:
+        scheme = "dark" if dark else "light"
+        size = {"width": width, "height": 800}
+        context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        address = page_file.as_uri()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda asked: said.append(asked.url) if asked.url != address else None)
+        page.goto(f"{address}#{state}")
+        page.wait_for_selector("body[data-state=ready]")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def _rows(page: Any) -> list[list[str]]:
+    rows: list[list[str]] = page.eval_on_selector_all(
+        "#table tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+    )
+    return rows
+
+
+def test_every_chart_has_marks_and_a_text(opened: Callable[..., Any]) -> None:
+    """One of each kind is drawn at first; its data are there as a table, too."""
+    page = opened()
+    assert page.title() == "Results of Acme"
+    figures = page.eval_on_selector_all(
+        "#drawn figure",
+        """figures => figures.map(figure => [
+            figure.parentElement.id,
+            figure.querySelectorAll('[class*=mark-] path, [class*=mark-] line').length,
+            figure.querySelector('.chart').getAttribute('aria-label').length,
+        ])""",
+    )
+    kinds = ("history", "pareto", "load", "achieved", "latency")
+    assert [name for name, _, _ in figures] == [f"charts-{kind}" for kind in kinds]
+    assert [one for one in figures if one[1] < 2 or one[2] < 40] == []
+    page.click("#charts-load summary")
+    assert page.locator("#charts-load table tbody tr").count() > 10
+    page.select_option("#charts-history select[name=by]", "commit")
+    page.wait_for_selector("body[data-state=ready]")
+    assert "order of commits" in page.text_content("#charts-history svg")
+
+
+def test_the_table_is_filtered_sorted_and_opened(opened: Callable[..., Any]) -> None:
+    """By keyboard; the address remembers it, so that a view can be sent to others."""
+    page = opened()
+    assert "129 runs of 129; the first 50 are shown." in page.inner_text("#shown")
+    page.click("#more")
+    page.click("#more")
+    assert len(_rows(page)) == 129
+    page.fill("#filter [name=q]", "exp/tuned after")
+    assert page.inner_text("#shown") == "4 runs of 129."
+    page.focus("#table button[data-column=result]")
+    page.keyboard.press("Enter")
+    assert [row[7] for row in _rows(page)] == [f"{v:g} samples/s" for v in sorted(_AFTER)]
+    page.keyboard.press("Enter")
+    assert page.get_attribute("#table th:nth-child(8)", "aria-sort") == "descending"
+    again = opened(page.url.partition("#")[2])
+    assert _rows(again) == _rows(page)
+    again.click("#table tbody button")
+    detail = again.inner_text("#table tr.detail")
+    assert "mlrepo bench run" in detail
+    assert "12.5 ms" in detail
+    assert again.get_attribute("#table tbody button", "aria-expanded") == "true"
+
+
+def test_a_link_to_a_run_opens_it(opened: Callable[..., Any]) -> None:
+    """Also one that the table does not show at first."""
+    page = opened(f"run={sample_run_id(3, 1)}")
+    assert sample_run_id(3, 1) in page.inner_text("#table tr.detail")
+
+
+def test_hostile_text_is_shown_and_not_executed(opened: Callable[..., Any]) -> None:
+    """In the table, in the choices and in the details."""
+    page = opened(f"run={sample_run_id(300)}")
+    assert page.inner_text("#table tr.detail").count(_HOSTILE) >= 2
+    assert page.title() == "Results of Acme"
+    assert page.locator("img").count() == 0
+
+
+def test_two_selections_are_compared_as_the_command_does(opened: Callable[..., Any]) -> None:
+    """The ratio with an interval close to that of `mlrepo compare`; different systems first."""
+    page = opened("a=tag:before&b=tag:after")
+    said = page.inner_text("#compared")
+    assert "B is better" in said
+    assert "THE SYSTEMS DIFFER" not in said
+    expected = ratio_interval(_BEFORE, _AFTER)
+    assert expected is not None
+    value, low, high = (
+        float(word)
+        for word in page.inner_text("#compared summary")
+        .partition(": ")[2]
+        .replace("[", "")
+        .replace("]", "")
+        .replace(",", "")
+        .split()[:3]
+    )
+    assert value == pytest.approx(1.0499, abs=1e-3)
+    assert low == pytest.approx(expected.low, abs=0.005)
+    assert high == pytest.approx(expected.high, abs=0.005)
+    other = opened("a=exp/e0&b=exp/e1")
+    assert other.inner_text("#compared .differ").startswith("THE SYSTEMS DIFFER")
+    assert other.locator("#compared figure [class*=mark-] path").count() > 3
+    none = opened("a=tag:before&b=exp/e0")
+    assert "There is nothing to compare" in none.inner_text("#compared")
+
+
+def test_it_is_readable_in_the_dark_at_360_pixels_and_for_screen_readers(
+    opened: Callable[..., Any],
+) -> None:
+    """Nothing is wider than the screen, and axe-core finds nothing to object to."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for width, dark in ((360, True), (1200, False)):
+        page = opened("a=exp/e0&b=exp/e1", width=width, dark=dark)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert back == ("rgb(22, 24, 28)" if dark else "rgb(255, 255, 255)")
+        found = axe.run(page).response["violations"]
+        assert {one["id"]: one["nodes"][0]["html"] for one in found} == {}
