@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _CONFIG = "config.json"
 # What OpenVINO GenAI makes a model of (src/cpp/src/gguf_utils of openvino.genai, 2026.4).
 _ARCHITECTURES = ("llama", "qwen2", "qwen3")
-# Requests that the engine holds beyond those that it computes: each step looks at all of them.
-_AHEAD = 8
 
 
 @dataclass
@@ -206,7 +204,8 @@ class OpenVinoGenAiBackend:
         return True
 
     def _feed(self, running: list[_Running]) -> None:
-        room = self._scheduler.max_num_seqs + _AHEAD - len(running)
+        # The engine itself holds to the limit only if it does not mix prompts and answers.
+        room = self._scheduler.max_num_seqs - len(running)
         while self._waiting and room > 0:
             request = self._waiting[0]
             running.append(_Running(request, self._add(request)))
