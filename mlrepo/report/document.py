@@ -18,7 +18,7 @@ from mlrepo.record import Metric
 from mlrepo.record.first_requests import command_of
 from mlrepo.report.chart import Chart, ChartNames
 from mlrepo.report.drawing import SPECIFICATIONS
-from mlrepo.report.histories import environment_of, histories
+from mlrepo.report.histories import histories
 from mlrepo.report.listing import contradicted
 from mlrepo.report.measures import (
     latencies,
@@ -136,12 +136,15 @@ def report_document(
         "runs": rows,
         "machines": machines,
         "settings": configurations,
-        "charts": [vars(chart) for chart in report_charts(repository, reported.runs)],
-        "specifications": SPECIFICATIONS,
         "unreadable": [{"run": run, "why": why} for run, why in reported.unreadable.items()],
         "damage": [damage.message for damage in repository.damage.values()],
     }
-    return {name: _plain(value) for name, value in document.items()}
+    charts = [vars(chart) for chart in report_charts(repository, reported.runs)]
+    return {
+        **{name: _plain(value) for name, value in document.items()},
+        "charts": charts,
+        "specifications": SPECIFICATIONS,
+    }
 
 
 def _table(
@@ -176,8 +179,8 @@ def _table(
         ("configuration", lambda run: run.run.trailer("Configuration")[:12]),
         ("source", _of_record(lambda record: record.source.commit[:12], "")),
         ("tool", _of_record(lambda record: record.tool, "")),
-        ("framework", _of_record(lambda record: environment_of(record)["framework"], "")),
-        ("loadgen", _of_record(lambda record: environment_of(record)["LoadGen"], "")),
+        ("framework", _of_record(lambda record: record.backend.framework, "")),
+        ("loadgen", _of_record(lambda record: record.loadgen.version, "")),
         ("disturbances", _of_record(lambda record: list(record.load.noise.disturbances), [])),
         ("contradicted", lambda run: contradicted(run.run)),
         ("command", _of_record(lambda record: shell_command(command_of(record)), "")),

@@ -51,6 +51,8 @@ def _fields(*names: str) -> list[_Spec]:
     return [{"field": name} for name in names]
 
 
+# A legend of hundreds of configurations would hide the chart; tooltips and tables have them all.
+_FEW: _Spec = {"columns": 1, "symbolLimit": 12}
 _FROM_ZERO: _Spec = {"zero": True}
 _ANYWHERE: _Spec = {"zero": False, "nice": True}
 _LOG: _Spec = {"type": "log", "nice": False}
@@ -115,7 +117,7 @@ SPECIFICATIONS: Mapping[str, _Spec] = {
             {
                 "mark": {"type": "point", "filled": True, "size": 70},
                 "encoding": {
-                    "color": _of("configuration", "nominal", legend={"columns": 1}),
+                    "color": _of("configuration", "nominal", legend=_FEW),
                     "shape": {
                         "condition": {"test": "datum.front == 1", "value": "circle"},
                         "value": "cross",
@@ -176,7 +178,7 @@ SPECIFICATIONS: Mapping[str, _Spec] = {
             "x": _of("latency", scale=_LOG, title="@x"),
             "y": _of("slower", scale=_LOG, title="@y", axis={"format": "~%"}),
             "order": _of("slower"),
-            "color": _of("run", "nominal", legend={"columns": 1}),
+            "color": _of("run", "nominal", legend=_FEW),
             "strokeDash": _of("run", "nominal"),
             "tooltip": _fields("run", "share", "latency"),
         },
@@ -186,7 +188,7 @@ SPECIFICATIONS: Mapping[str, _Spec] = {
         "encoding": {
             "x": _of("per_user", scale=_ANYWHERE, title="@x"),
             "y": _of("tokens", scale=_FROM_ZERO, title="@y"),
-            "color": _of("configuration", "nominal", legend={"columns": 1}),
+            "color": _of("configuration", "nominal", legend=_FEW),
             "shape": _verdict()["shape"],
             "tooltip": _fields("configuration", "per_user", "tokens", "verdict", "run"),
         },

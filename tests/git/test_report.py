@@ -44,7 +44,7 @@ _HOSTILE = (
 @pytest.fixture(autouse=True)
 def home(made_once: MadeOnce, monkeypatch: pytest.MonkeyPatch) -> None:
     """Join the script of Vega once for all tests."""
-    kept = made_once("vega", lambda path: vega_script(path / "charts"))
+    kept = made_once("vega", lambda path: vega_script(path / "compiled" / "vega"))
     monkeypatch.setenv("MLREPO_HOME", str(kept))
 
 

@@ -48,7 +48,7 @@ def page_file(made_once: MadeOnce) -> Path:
             root = make_results_repository(directory / "results").root
             import_runs(root, _records())
             patch.chdir(root)
-            home = made_once("vega", lambda path: vega_script(path / "charts"))
+            home = made_once("vega", lambda path: vega_script(path / "compiled" / "vega"))
             patch.setenv("MLREPO_HOME", str(home))
             assert main(["report", "--out", str(directory / "page.html")]) == 0
 
@@ -196,3 +196,15 @@ def test_it_is_readable_in_the_dark_at_360_pixels_and_for_screen_readers(
         assert back == ("rgb(22, 24, 28)" if dark else "rgb(255, 255, 255)")
         found = axe.run(page).response["violations"]
         assert {one["id"]: one["nodes"][0]["html"] for one in found} == {}
+
+
+def test_it_prints_without_its_tools_and_on_white(opened: Callable[..., Any]) -> None:
+    """Also from a dark screen: charts are drawn again in the colours of paper."""
+    page = opened(dark=True)
+    label = "() => getComputedStyle(document.querySelector('#drawn svg text')).fill"
+    dark = page.evaluate(label)
+    page.emulate_media(media="print")
+    page.wait_for_function(f"() => ({label})() !== '{dark}'")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.is_visible("#filter")
+    assert page.is_visible("#drawn svg")

@@ -109,7 +109,7 @@ def command(
         else:
             _write(repository, _target(out, "json"), text.encode("utf-8", "backslashreplace"))
         return 1 if repository.damage else 0
-    page = report_page(document, user_directory() / "charts")
+    page = report_page(document, user_directory() / "compiled" / "vega")
     target = _target(out, "html")
     _write(repository, target, page)
     if open_:

@@ -25,7 +25,7 @@ _WHAT = {
     "home": "what you have for all repositories: models, data sets, compiled models",
     "models": "models that were registered or made",
     "datasets": "prepared data sets",
-    "cache": "compiled models; may be deleted at any time",
+    "cache": "compiled models, the script of Vega for reports; may be deleted at any time",
 }
 
 

@@ -641,5 +641,7 @@
     readState();
     showState();
   });
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+    window.matchMedia(query).addEventListener("change", drawAgain);
+  }
 })();
