@@ -80,7 +80,10 @@ def histories(runs: Sequence[ReportedRun], rounds: Rounds, names: ChartNames) ->
         for alike in several.values()
         for run, words in zip(alike, differing_words(alike), strict=True)
     }
-    ordered = sorted(found.items(), key=lambda item: (_title_of(item[1][-1]), item[0]))
+    ordered = sorted(
+        found.items(),
+        key=lambda item: (item[1][-1].is_accuracy, _title_of(item[1][-1]), item[0]),
+    )
     return [
         _chart(history, words[id(history[-1])], lower_is_better(history[-1], rounds), names)
         for _, history in ordered

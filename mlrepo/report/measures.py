@@ -13,8 +13,9 @@ from mlrepo.scenarios import named
 
 # How many runs a chart of latencies begins with: more lines cannot be distinguished.
 MOST_LINES = 6
+# LoadGen logs those of MultiStream a second time, as `_per_query_latency`.
 _PERCENTILE = re.compile(
-    r"(first_token_|time_per_output_token_)?([0-9]{2}\.[0-9]{2})_percentile(?:_[a-z_]{0,30})?"
+    r"(first_token_|time_per_output_token_)?([0-9]{2}\.[0-9]{2})_percentile(?:_latency)?"
 )
 _MEASURED = {
     "first_token_": "time to first token",
@@ -313,7 +314,7 @@ def _about_latencies(
         if row[2] == runs[-1].run.run and isinstance(row[0], float)
     ]
     return (
-        f"The newest {counted(len(runs), 'VALID run')}{left}, by the percentiles that LoadGen "
+        f"{counted(len(runs), 'VALID run')}{left}, the newest, by the percentiles that LoadGen "
         f"logged. {runs[-1].run.run}: {', '.join(last)}."
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -357,3 +359,19 @@ def test_out_is_a_file_or_a_directory(
     assert main(["report", "--out", str(tmp_path / "mine.html")]) == 0
     data: Any = (tmp_path / "mine.html").read_bytes()
     assert (tmp_path / "mlrepo-report.html").read_bytes() == data
+
+
+def test_open_starts_the_browser_with_the_page(results: ResultsRepository, tmp_path: Path) -> None:
+    """The user's own, by BROWSER."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    subprocess.run(
+        [sys.executable, "-m", "mlrepo.cli.main", "report", "--open"],
+        cwd=results.root,
+        env={**os.environ, "BROWSER": f"{browser} %s"},
+        check=True,
+        capture_output=True,
+    )
+    page = results.root / "mlrepo-report.html"
+    assert (tmp_path / "opened").read_text() == page.resolve().as_uri()

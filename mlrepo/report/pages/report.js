@@ -75,15 +75,15 @@
   const mode = (run) => of(run, "test") || of(run, "mode");
   const COLUMNS = [
     ["run", "Run", (run) => of(run, "run")],
-    ["start", "Start (UTC)", (run) => of(run, "start")],
-    ["system", "System", (run) => of(run, "system")],
-    ["backend", "Backend", (run) => of(run, "backend")],
     ["benchmark", "Benchmark", (run) => of(run, "benchmark")],
     ["scenario", "Scenario", (run) => of(run, "scenario")],
     ["mode", "Mode", mode],
     ["result", "Result", (run) => of(run, "result")],
     ["verdict", "Verdict", (run) => of(run, "verdict")],
+    ["system", "System", (run) => of(run, "system")],
+    ["backend", "Backend", (run) => of(run, "backend")],
     ["tags", "Tags", (run) => of(run, "tags").join(", ")],
+    ["start", "Start (UTC)", (run) => of(run, "start")],
   ];
   const CHOICES = ["verdict", "benchmark", "scenario", "system"];
   let shownRuns = [];
@@ -257,7 +257,8 @@
   const counts = (run) => !of(run, "withdrawn") && !of(run, "pruned");
 
   function sideOf(text) {
-    const exact = newestFirst.filter((run) => of(run, "run") === text);
+    const named = text.trim() === "latest" ? newestFirst.filter(counts).slice(0, 1) : [];
+    const exact = [...named, ...newestFirst.filter((run) => of(run, "run") === text.trim())];
     const valid = (run) =>
       of(run, "verdict") === "VALID" && !NO_RESULT.some((tag) => of(run, "tags").includes(tag));
     const wanted = text.trim();
