@@ -16,6 +16,7 @@ from mlrepo.bench.matrix import (
     scenarios_of,
     with_inferred,
 )
+from mlrepo.errors import UserError
 from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.inferred import inferred_metric
 from mlrepo.layout.never_valid import why_never_valid
@@ -192,6 +193,10 @@ def _with_inferred_result(repository: ResultsRepository, journal: RunsByResult, 
     if cell.state != INFERRED or cell.mode != PERFORMANCE:
         return cell
     run = journal.find(cell.run)
-    log = read_file(repository, run, DETAIL_LOG)
+    try:
+        log = read_file(repository, run, DETAIL_LOG)
+    except UserError as lost:
+        repository.damage.setdefault(cell.run, lost)
+        return replace(cell, result="")
     metric = inferred_metric(cell.scenario, run.trailer("Scenario"), log)
     return replace(cell, result="" if metric.value is None else str(metric))

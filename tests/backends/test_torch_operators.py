@@ -127,7 +127,7 @@ def _run(module: Any, image: Any) -> list[Any]:
 def _loaded(path: Path, module: Any, batch: int) -> PytorchBackend:
     """Return the backend with its trace, of another batch where the model takes any."""
     backend = PytorchBackend()
-    made = batch - 1 if module.spec.shape[0] is None and batch > 1 else batch
+    made = batch - 1 if module.specs[0].shape[0] is None and batch > 1 else batch
     backend.load(path, BackendOptions(batch=made, threads=1))
     return backend
 
@@ -368,7 +368,7 @@ def test_shapes_that_hold_the_batch_make_the_module_one_for_that_batch(tmp_path:
     onnx.save_model(model, tmp_path / "m.onnx")
     image = np.random.default_rng(0).standard_normal((4, 6, 8)).astype("f")
     module = read_onnx(tmp_path / "m.onnx", 4)
-    assert module.spec.shape == (4, 6, 8)
+    assert module.specs[0].shape == (4, 6, 8)
     assert _equal(_run(module, image), _by_runtime(model, image) or [])
 
 

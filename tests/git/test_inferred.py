@@ -29,8 +29,10 @@ VALUES = {
 }
 
 
-def _record(recorder: Recorder, number: int, scenario: str, mode: str, **changes: Any) -> str:
-    """Record a full VALID run with a detail log of the values above."""
+def _record(
+    recorder: Recorder, number: int, scenario: str, mode: str, *, log: bool = True, **changes: Any
+) -> str:
+    """Record a full VALID run, with a detail log of the values above unless ``log`` is false."""
     run = sample_run_id(number)
     record = sample_record(
         run,
@@ -46,9 +48,10 @@ def _record(recorder: Recorder, number: int, scenario: str, mode: str, **changes
         f':::MLLOG {{"key": "{key}", "value": {json.dumps(value)}, "metadata": {{}}}}'
         for key, value in VALUES.items()
     )
-    files = sample_files(run) | {
-        RepoPath(("runs", run, "mlperf_log_detail.txt")): "\n".join(lines).encode()
-    }
+    path = RepoPath(("runs", run, "mlperf_log_detail.txt"))
+    files = sample_files(run) | {path: "\n".join(lines).encode()}
+    if not log:
+        del files[path]
     recorder.record(
         Experiment("a"),
         run,
@@ -79,6 +82,17 @@ def test_edge_results_follow_from_single_stream(
     assert rows[0].next_command == ""
     inferred = [cell for cell in rows[0].cells if cell.state == "inferred"]
     assert {cell.run for cell in inferred if cell.mode == "performance"} == {performance}
+
+
+def test_a_run_without_its_log_hides_no_other_row(
+    results: ResultsRepository, recorder: Recorder
+) -> None:
+    """What follows from it has no value; the matrix is there, and the damage is known."""
+    lost = _record(recorder, 0, "SingleStream", "performance", log=False)
+    states = _states(round_status(results, SHIPPED["v6.1"], "edge", None))
+    assert states["SingleStream", "performance"] == ("done", "4.1 ms")
+    assert states["Offline", "performance"] == ("inferred", "")
+    assert lost in results.damage
 
 
 def test_what_was_run_is_never_replaced_by_what_was_inferred(
