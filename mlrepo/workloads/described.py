@@ -91,7 +91,7 @@ def refuse_outputs(name: str, workload: Workload, outputs: Sequence[Tensor]) -> 
     """Raise :class:`UserError` if answers from such outputs of a model could not be judged."""
     if problem := why_unjudged(workload.task, outputs):
         raise UserError(
-            f"The accuracy of {name} in {workload.name} cannot be judged: {problem}",
+            f"The accuracy of {name} on {workload.name} cannot be judged. {problem}",
             hint="Use --mode performance, or a model that was made for this benchmark.",
         )
 

@@ -168,7 +168,7 @@ def _wanted(samples: tuple[int, ...], asked: str) -> str:
 def _refuse_misfit(file: Path, made: tuple[Tensor, ...], workload: Workload) -> None:
     if problem := workload.task.misfit(made):
         raise UserError(
-            f"{file} does not fit {workload.name}: {problem}",
+            f"{file} does not fit {workload.name}. {problem}",
             hint="Export the model with the outputs that the benchmark reads.",
         )
 

@@ -84,7 +84,7 @@ def test_a_third_partys_benchmark_has_models_of_its_own_shape(root: Path, tmp_pa
     )
     fewer = _linear(tmp_path / "fewer.onnx", (1, 12, 20), 3)
     refused = mlrepo(root, *_of_stripes("--model-file", str(fewer)), code=2)
-    refused.says("3 classes", "stripes are for 4")
+    refused.says("3 classes", "the labels are for 4")
 
 
 def _of_stripes(*more: str) -> tuple[str, ...]:
