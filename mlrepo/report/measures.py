@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlrepo.record import FAILED, format_number
 from mlrepo.report.chart import Chart, ChartNames, counted, listed
 from mlrepo.report.reported import ReportedRun, accelerators, cores, differing_words
-from mlrepo.scenarios import named
+from mlrepo.scenarios import SCENARIOS, named
 
 # How many runs a chart of latencies begins with: more lines cannot be distinguished.
 MOST_LINES = 6
@@ -23,6 +23,10 @@ _MEASURED = {
 }
 _QUERY = "query latency"
 _PER_TOKEN = "time_per_output_token_50.00_percentile"
+# The scenario that measures the latency of one sample.
+_ONE_BY_ONE = next(
+    name for name, one in SCENARIOS.items() if one.is_stream and one.samples_per_query == 1
+)
 _TOKEN_RATES = ("completed_tokens_per_second", "tokens_per_second", "token_throughput")
 
 
@@ -69,7 +73,7 @@ def pareto_fronts(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]
     def latency(run: ReportedRun) -> float | None:
         if named(run.run.trailer("Scenario")).bounded:
             return run.metric("99.00_percentile_latency")
-        stream = newest.get((*run.subject, "SingleStream"))
+        stream = newest.get((*run.subject, _ONE_BY_ONE))
         return stream.value if stream else None
 
     def accuracy(run: ReportedRun) -> float | None:

