@@ -176,13 +176,13 @@ def test_a_run_notices_another_on_the_machine(root: Path) -> None:
     """It is said before, and recorded: two that run at once are slower than one."""
     assert child.__name__ == noise.BENCHMARK
     other = start(root, *LONG)
-    running = measuring_child(root)
+    measuring_child(root)
     done = mlrepo(root, *BENCH, "--json")
-    assert f"process {running}" in done.err
+    assert f"process {other.pid}" in done.err
     noted = json.loads(done.out)["record"]["load"]["noise"]
-    assert any(name.startswith(f"process {running} ") for name in noted["benchmarks"])
+    assert any(name.startswith(f"process {other.pid} ") for name in noted["benchmarks"])
     assert any("of mlrepo ran" in text for text in noted["disturbances"])
-    mlrepo(root, *BENCH, "--require-quiet", code=75).says(f"process {running}")
+    mlrepo(root, *BENCH, "--require-quiet", code=75).says(f"process {other.pid}")
     os.kill(other.pid, signal.SIGINT)
     finish(other)
 
