@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -68,3 +69,12 @@ class OnnxGraph:
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
+
+
+def reference_output(path: Path, inputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return the first output of a model file, by the reference evaluator of `onnx`."""
+    from onnx.reference import ReferenceEvaluator
+
+    outputs: Any = ReferenceEvaluator(onnx.load(str(path))).run(None, dict(inputs))
+    first: npt.NDArray[Any] = outputs[0]
+    return first

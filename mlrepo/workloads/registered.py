@@ -299,3 +299,13 @@ def registered_dataset(name: str) -> RegisteredDataset:
     if name not in found:
         raise UserError(f"There is no data set {name!r}.", hint=f"Use one of: {', '.join(found)}.")
     return found[name]
+
+
+def refuse_oblong(model: Model, dataset: str) -> None:
+    """Raise :class:`UserError` if a model takes images that are not square: prepared ones are."""
+    if len(set(model.size)) > 1:
+        raise UserError(
+            f"{model.name} takes images of {model.size[0]} by {model.size[1]}, and those of "
+            f"{dataset} are prepared as squares.",
+            hint="Export the model for square images.",
+        )

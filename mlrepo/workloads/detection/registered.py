@@ -16,6 +16,7 @@ from mlrepo.workloads.registered import (
     Prepared,
     Registered,
     RegisteredDataset,
+    refuse_oblong,
 )
 from mlrepo.workloads.ways import DETECTION_WAYS
 
@@ -134,12 +135,7 @@ class CocoShaped(RegisteredDataset):
         UserError
             It has to be registered or prepared first, or the model's input is not square.
         """
-        if len(set(model.size)) > 1:
-            raise UserError(
-                f"{model.name} takes images of {model.size[0]} by {model.size[1]}, and those of "
-                f"{self.name} are prepared as squares.",
-                hint="Export the model for square images.",
-            )
+        refuse_oblong(model, self.name)
         return self._store(home).require_prepared(self._preparation(model))
 
     def needed(self, home: Path, model: Model) -> tuple[str, ...]:

@@ -41,10 +41,6 @@ LABEL_SMOOTHING = 0.05
 MAX_PIXEL = 16.0
 """Largest pixel value in the data; the model takes pixel / 16."""
 
-OPSET = 17
-IR_VERSION = 8
-"""The ONNX file format that was current with opset 17, so that older runtimes load the file."""
-
 
 @dataclass(frozen=True)
 class ConvSpec:
@@ -255,8 +251,9 @@ def export_onnx(network: Network, path: Path) -> None:
     readable, and no exporter puts source paths of the building machine into the file.
     """
     import numpy as np
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
+
+    from mlrepo.workloads.onnx_graph import OnnxGraph, Value
 
     nodes: list[Any] = []
     weights: list[Any] = []
@@ -303,27 +300,17 @@ def export_onnx(network: Network, path: Path) -> None:
     add("Gemm", [x, head_weight, head_bias], "logits", transB=1)
 
     side = 8
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, side, side])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])
-    graph = helper.make_graph(nodes, "digits_resnet8", [image], [logits], weights)
-    model = helper.make_model(
-        graph,
-        producer_name="mlrepo",
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-    )
-    onnx.checker.check_model(model, full_check=True)
+    image: Value = ("image", TensorProto.FLOAT, ["batch", 1, side, side])
+    logits: Value = ("logits", TensorProto.FLOAT, ["batch", CLASSES])
+    model = OnnxGraph(nodes, weights).model("digits_resnet8", [image], [logits])
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def onnx_logits(path: Path, images: F32) -> F32:
     """Return logits float32 [n, 10] of the ONNX file, by the reference evaluator of `onnx`."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
+    from mlrepo.workloads.onnx_graph import reference_output
 
-    outputs: Any = ReferenceEvaluator(onnx.load(str(path))).run(None, {"image": images})
-    logits: F32 = outputs[0]
-    return logits
+    return reference_output(path, {"image": images})
 
 
 def count_good(logits: F32, labels: U8) -> int:

@@ -56,10 +56,6 @@ WIDTHS = (16, 32)
 BLOCKS = 4
 """Residual blocks of two 3x3 convolutions at the resolution of the cells."""
 
-OPSET = 17
-IR_VERSION = 8
-"""The ONNX file format that was current with opset 17, so that older runtimes load the file."""
-
 
 def conv_names() -> list[str]:
     """Return the names of the convolutions with BatchNorm, in forward order."""
@@ -229,8 +225,9 @@ def export_onnx(layers: Any, path: Path) -> None:
     node, so that no exporter puts source paths of the building machine into the file.
     """
     import numpy as np
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
+
+    from mlrepo.workloads.onnx_graph import OnnxGraph, Value
 
     nodes: list[Any] = []
     weights: list[Any] = []
@@ -284,29 +281,17 @@ def export_onnx(layers: Any, path: Path) -> None:
     count = len(cells) ** 2
     add("Reshape", [joined, constant("shape", np.asarray([0, 4 + CLASSES, count]))], "output0")
 
-    image = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])
-    output = helper.make_tensor_value_info(
-        "output0", TensorProto.FLOAT, ["batch", 4 + CLASSES, count]
-    )
-    graph = helper.make_graph(nodes, "digits_detector", [image], [output], weights)
-    model = helper.make_model(
-        graph,
-        producer_name="mlrepo",
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-    )
-    onnx.checker.check_model(model, full_check=True)
+    image: Value = ("images", TensorProto.FLOAT, ["batch", 1, SIDE, SIDE])
+    output: Value = ("output0", TensorProto.FLOAT, ["batch", 4 + CLASSES, count])
+    model = OnnxGraph(nodes, weights).model("digits_detector", [image], [output])
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def onnx_head(path: Path, images: F32) -> F32:
     """Return the raw head of the ONNX file, by the reference evaluator of `onnx`."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
+    from mlrepo.workloads.onnx_graph import reference_output
 
-    outputs: Any = ReferenceEvaluator(onnx.load(str(path))).run(None, {"images": images})
-    head: F32 = outputs[0]
-    return head
+    return reference_output(path, {"images": images})
 
 
 def main(arguments: list[str] | None = None) -> int:

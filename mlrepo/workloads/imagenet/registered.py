@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrepo.errors import UserError
 from mlrepo.workloads import Model
 from mlrepo.workloads.imagenet.calibration import calibration_list
 from mlrepo.workloads.imagenet.images import LabelledImages, find_images
@@ -20,6 +19,7 @@ from mlrepo.workloads.registered import (
     Prepared,
     Registered,
     RegisteredDataset,
+    refuse_oblong,
 )
 from mlrepo.workloads.ways import IMAGENET_WAYS
 
@@ -81,12 +81,7 @@ class ImageNet(RegisteredDataset):
         UserError
             It has to be registered or prepared first, or the model's input is not square.
         """
-        if len(set(model.size)) > 1:
-            raise UserError(
-                f"{model.name} takes images of {model.size[0]} by {model.size[1]}, and those of "
-                f"{NAME} are prepared as squares.",
-                hint="Export the model for square images.",
-            )
+        refuse_oblong(model, self.name)
         return ImageNetStore(home).require_prepared(self._preparation(model))
 
     def needed(self, home: Path, model: Model) -> tuple[str, ...]:
