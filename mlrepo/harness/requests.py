@@ -148,10 +148,10 @@ class RequestsInFlight:
         try:
             with self._lock:
                 if key in self._begun:
-                    raise self._wrong(key, "marked the first token twice")
+                    raise self._wrong(key, "marked the first token twice for")
                 pending = self._pending.get(key)
                 if pending is None:
-                    raise self._wrong(key, "marked a first token")
+                    raise self._wrong(key, "marked a first token for")
                 self._begun.add(key)
             answers = self._answers.checked(self._postprocess([output], [pending[1]]), 1)
             assert isinstance(self._answers, VariableAnswers)
@@ -228,19 +228,11 @@ class RequestsInFlight:
         self._begun.difference_update(keys)
 
     def _wrong(self, key: int, what: str) -> UserError:
-        if isinstance(key, int) and 0 <= key < self._next:
-            return UserError(
-                f"The backend {what} for request {key}, which it had already answered."
-                if what != "answered"
-                else f"The backend answered request {key} twice.",
-                hint=_AUTHORS,
-            )
-        return UserError(
-            f"The backend {what} for request {key!r}, which was never sent."
-            if what != "answered"
-            else f"The backend answered request {key!r}, which was never sent.",
-            hint=_AUTHORS,
-        )
+        sent = isinstance(key, int) and 0 <= key < self._next
+        when = ", which it had already answered" if sent else ", which was never sent"
+        if sent and what == "answered":
+            when = " twice"
+        return UserError(f"The backend {what} request {key!r}{when}.", hint=_AUTHORS)
 
     def _thread_raised(self, raised: threading.ExceptHookArgs) -> None:
         if raised.exc_value is not None and not isinstance(raised.exc_value, SystemExit):
