@@ -144,9 +144,9 @@ def running(
     try:
         yield server
     finally:
-        listening.close()
 
         async def stop() -> None:
+            listening.close()  # in its own thread: a connection that ends just now closes it too
             others = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
             for task in others:
                 task.cancel()

@@ -197,7 +197,8 @@ def _exit(code: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        if not stream.closed:  # OpenVINO's handler closes standard error at exit
+            stream.flush()
     os._exit(code)
 
 
