@@ -31,9 +31,11 @@ _ENDS = ("", "!", "\n!", "\0")
 # Repetitions of a unit, and the CPU seconds that no linear pattern takes for them on any machine:
 # it takes a millisecond for the longest. Short texts come first, so that a pattern that takes
 # exponential time does not keep the test waiting.
-_SIZES = ((20, 0.01), (64, 0.02), (256, 0.04), (2048, 0.03), (8192, 0.05))
+_SIZES = ((20, 0.01), (64, 0.02), (256, 0.04), (724, 0.03), (2048, 0.03), (8192, 0.05))
 # The time for a text by that for its half: 2 for a linear pattern, 4 for a quadratic one.
 _TOO_STEEP = 3
+# The same by the length, which is 1 for a linear pattern, and 8 for a quadratic one at eight times.
+_LINEAR = 1.5
 _ANCHORED = {"match", "fullmatch"}
 
 
@@ -69,8 +71,12 @@ class Use:
     def slow_text(self) -> str:
         """Return a text, in words, for which the time grows too fast; empty if there is none."""
         for beginning, unit, end in _attacks(self.pattern):
+            taken: list[tuple[int, float]] = []
             for size, limit in _SIZES:
-                if self.seconds(self._text(beginning, unit * size, end)) > limit:
+                if _shows_no_more(taken, size, limit):
+                    continue
+                taken.append((size, self.seconds(self._text(beginning, unit * size, end))))
+                if taken[-1][1] > limit:
                     half = self._text(beginning, unit * (size // 2), end)
                     if self._grows(half, self._text(beginning, unit * size, end)):
                         return f"{beginning!r} + {unit!r} * {size} + {end!r}"
@@ -86,6 +92,17 @@ class Use:
         """
         best = [min(self.seconds(text) for _ in range(3)) for text in (half, whole)]
         return best[1] > _TOO_STEEP * best[0]
+
+
+def _shows_no_more(taken: list[tuple[int, float]], size: int, limit: float) -> bool:
+    """Say whether the time stays below the limit even if it grows with the cube of the length, or
+    whether it has grown with the length so far.
+    """
+    if len(taken) < 3:
+        return False
+    (short, seconds), (long, later) = taken[-2:]
+    grown = later / max(seconds, 1e-9) / (long / short)
+    return later * (size / long) ** 3 <= limit or grown < _LINEAR
 
 
 def all_uses() -> dict[str, Use]:
