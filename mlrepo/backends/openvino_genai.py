@@ -14,6 +14,7 @@ import numpy as np
 
 from mlrepo import model_kinds as kinds
 from mlrepo.backends import BackendOptions, Capabilities, available_threads
+from mlrepo.backends.context import refuse_too_long
 from mlrepo.backends.devices import CPU
 from mlrepo.errors import Unusable, UserError
 from mlrepo.generated import Generated
@@ -122,12 +123,7 @@ class OpenVinoGenAiBackend:
                 hint="Use a benchmark of a language model.",
             )
         ids, most = self._ids(sample), int(sample.get("max_new_tokens") or 1)
-        if self._context and len(ids) + most > self._context:
-            raise UserError(
-                f"The sample {name} does not fit the model: its prompt has {len(ids)} tokens, its "
-                f"answer up to {most}, and the model's context is {self._context} tokens.",
-                hint="Use a model with a longer context.",
-            )
+        refuse_too_long(name, len(ids), most, self._context, "the model")
         return {**sample, "input_ids": ids}
 
     def submit(self, requests: Sequence[SampleRequest], answers: Answers) -> None:

@@ -21,6 +21,7 @@ import pytest
 from mlrepo.backends import BackendOptions, SampleRequest
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.openai import OpenAiBackend
+from mlrepo.backends.openai.prompts import Prompts
 from mlrepo.errors import MlrepoError, Unusable, UserError
 from mlrepo.generated import Generated
 from tests import endpoint_server as scripted
@@ -127,6 +128,40 @@ def refused(script: Script, number: int = 1, **extra: str) -> UserError:
         ask(script, number, **extra)
     assert "Traceback" not in str(caught.value.message)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"max_model_len": 40}, {"context_length": 40}, {"meta": {"n_ctx_train": 40, "n_params": 1}}],
+)
+def test_a_sample_that_the_server_has_no_room_for_is_refused_before_it_is_sent(
+    entry: Mapping[str, object],
+) -> None:
+    """By its name; a server that does not tell its context, or has room, gets the sample."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+        data = [{"id": "smol", **server.state.get("entry", {})}]
+        writer.write(scripted.reply(200, {"data": data}))
+
+    ids = {"input_ids": [7] * 33, "max_new_tokens": 8}
+    with scripted.running(script) as server:
+        with loaded(server.url, "completions") as backend:
+            assert backend.prepare(ids, "question-7") is ids
+        server.state["entry"] = entry
+        with loaded(server.url, "completions") as backend:
+            assert backend.prepare({**ids, "max_new_tokens": 7}, "question-7")
+            with pytest.raises(UserError, match=r"question-7 .*33 tokens.* up to 8.*40 tokens"):
+                backend.prepare(ids, "question-7")
+        assert all(asked.method == "GET" for asked in server.asked)
+
+
+def test_prompts_are_counted_by_the_model_s_tokenizer() -> None:
+    """Texts and the messages of a chat; without one they are not counted."""
+    chat = {"messages": [{"role": "user", "content": "a b c"}], "max_new_tokens": 4}
+    prompts = Prompts("smol", "chat")
+    assert prompts.size(chat, lambda text: [0] * len(text.split())) == (3, 4)
+    assert prompts.size(chat, None) == (0, 4)
+    assert Prompts("smol", "completions").size({"prompt": "a b"}, lambda text: [0, 0]) == (2, 0)
 
 
 def test_hundreds_of_requests_are_answered_on_kept_connections() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrepo.backends import Answers, BackendOptions, Capabilities, SampleRequest
+from mlrepo.backends.context import refuse_too_long
 from mlrepo.backends.endpoint import Endpoint
 from mlrepo.backends.requirements import ENDPOINT, TOKENIZERS
 from mlrepo.errors import Unusable, UserError
@@ -64,7 +65,7 @@ class OpenAiBackend:
         self._endpoint: Endpoint = options.endpoint
         url, authority = self._endpoint.url, self._endpoint.authority
         file = options.extra.get("tokenizer", "")
-        encode = tokenizer_of(Path(file)) if file else None
+        self._encode = encode = tokenizer_of(Path(file)) if file else None
         body = _extra_body(options.extra.get("extra_body", "{}"))
         ids = options.choice("token_ids", ("auto", "yes", "no"))
         limits = {
@@ -88,6 +89,22 @@ class OpenAiBackend:
         self._prompts: Prompts = Prompts(
             self._endpoint.model, self._endpoint.kind, asked_for_ids, body
         )
+
+    def prepare(self, sample: object, name: str) -> object:
+        """Refuse a sample that the server's context is too short for, as far as both are known.
+
+        Token ids are counted, and texts if the model's tokenizer is given. A server puts a chat
+        into the model's template, so that a prompt is a little longer than what is counted here.
+
+        Raises
+        ------
+        UserError
+            Prompt and answer do not fit.
+        """
+        if self._server.context:
+            prompt, answer = self._prompts.size(sample, self._encode)
+            refuse_too_long(name, prompt, answer, self._server.context, "the endpoint's model")
+        return sample
 
     def submit(self, requests: Sequence[SampleRequest], answers: Answers) -> None:
         """Send the samples; each answer comes when the server has streamed it."""

@@ -8,12 +8,13 @@ or a chunk for half a character.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from mlrepo.backends.openai.problems import MalformedStream, RequestProblem
+from mlrepo.backends.openai.tokens import Encode
 from mlrepo.generated import Generated
 
 DONE = b"[DONE]"
@@ -85,7 +86,7 @@ class StreamedAnswer:
         except (TypeError, ValueError, AttributeError):
             raise MalformedStream(f"a chunk of an unknown form: {_shown(payload)}") from None
 
-    def end(self, encode: Callable[[str], Sequence[int]] | None) -> tuple[Generated, str]:
+    def end(self, encode: Encode | None) -> tuple[Generated, str]:
         """Return the whole answer and how its tokens were counted, after the stream has ended.
 
         ``encode`` is the model's tokenizer, a text to ids.

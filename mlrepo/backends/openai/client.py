@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from mlrepo.backends.openai.answer import StreamedAnswer, printable
 from mlrepo.backends.openai.events import EventReader
 from mlrepo.backends.openai.problems import RequestProblem
 from mlrepo.backends.openai.prompts import PATHS, Prompts
+from mlrepo.backends.openai.tokens import Encode
 from mlrepo.errors import UserError
 from mlrepo.generated import Generated
 from mlrepo.limits import openable_files
@@ -113,7 +114,7 @@ class Client:
         *,
         connections: int,
         stall: float,
-        encode: Callable[[str], Sequence[int]] | None = None,
+        encode: Encode | None = None,
     ) -> None:
         self.counts = Counts()
         self._address = address

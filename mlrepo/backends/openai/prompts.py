@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mlrepo.backends.endpoint import CHAT, COMPLETIONS
+from mlrepo.backends.openai.tokens import Encode
 from mlrepo.errors import UserError
 
 PATHS = {CHAT: "chat/completions", COMPLETIONS: "completions"}
@@ -42,6 +43,27 @@ class Prompts:
         UserError
             The sample has nothing that the kind of endpoint takes.
         """
+        body = self._fields(sample)
+        most = body.get("max_tokens")
+        return json.dumps(body).encode(), most if isinstance(most, int) else None
+
+    def size(self, sample: object, encode: Encode | None) -> tuple[int, int]:
+        """Return the tokens of a sample's prompt, and of the longest answer that is asked for.
+
+        0 where they cannot be counted: a text without its model's tokenizer.
+        """
+        body = self._fields(sample)
+        prompt, most = body.get("prompt"), body.get("max_tokens")
+        longest = most if isinstance(most, int) else 0
+        if isinstance(prompt, list):
+            return len(prompt), longest
+        if encode is None:
+            return 0, longest
+        messages = body.get("messages")
+        texts = [one["content"] for one in messages] if isinstance(messages, list) else [prompt]
+        return sum(len(encode(one)) for one in texts if isinstance(one, str)), longest
+
+    def _fields(self, sample: object) -> dict[str, object]:
         if not isinstance(sample, Mapping):
             raise UserError(
                 f"The backend openai needs samples with messages, prompt or input_ids; the "
@@ -65,8 +87,7 @@ class Prompts:
         if self.token_ids:
             body["return_token_ids"] = True
         body.update(self.extra)
-        most = body.get("max_tokens")
-        return json.dumps(body).encode(), most if isinstance(most, int) else None
+        return body
 
     def _asked(self, sample: Mapping[str, object]) -> dict[str, object]:
         messages, prompt, ids = (sample.get(key) for key in ("messages", "prompt", "input_ids"))

@@ -44,6 +44,21 @@ class ServerWords:
         """Name and version."""
         return " ".join(part for part in (self.name, self.version) if part)
 
+    @property
+    def context(self) -> int:
+        """How many tokens prompt and answer may have together; 0 if it does not say.
+
+        vLLM and SGLang call it ``max_model_len``, llama.cpp ``meta.n_ctx`` (and that of the
+        training ``n_ctx_train``), routers ``context_length``.
+        """
+        entry = self.entry or {}
+        meta = entry.get("meta")
+        places = [(entry, "max_model_len"), (entry, "context_length")]
+        if isinstance(meta, dict):
+            places += [(meta, "n_ctx"), (meta, "n_ctx_train")]
+        found = (place.get(key) for place, key in places)
+        return next((one for one in found if type(one) is int and one > 0), 0)
+
     def words(self) -> dict[str, object]:
         """Return the facts for a record."""
         return {

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from mlrepo.errors import Unusable, UserError
 
+# From a text to token ids.
+Encode = Callable[[str], Sequence[int]]
 
-def tokenizer_of(file: Path) -> Callable[[str], Sequence[int]]:
+
+def tokenizer_of(file: Path) -> Encode:
     """Return the function from a generated text to token ids of a ``tokenizer.json``.
 
     Raises
