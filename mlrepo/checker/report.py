@@ -28,6 +28,9 @@ class Result:
         As the official checker's summary prints it; empty if none is read.
     measured:
         The accuracy for people: every metric that is read with its unit.
+    token_latencies:
+        The times to the first token and per output token for people, if the round's checker reads
+        them for the benchmark.
     rows:
         This result's rows of the round's ``summary.csv``: column to value.
     findings:
@@ -49,6 +52,7 @@ class Result:
     unit: str = ""
     accuracy: str = ""
     measured: str = ""
+    token_latencies: str = ""
     rows: tuple[dict[str, object], ...] = ()
     findings: tuple[Finding, ...] = ()
     prints: tuple[tuple[str, str], ...] = ()
@@ -56,6 +60,10 @@ class Result:
     def valid(self, profile: str) -> bool:
         """Say whether the result is valid in the profile."""
         return self.official if profile == "official" else self.strict
+
+    def with_latencies(self, value: str) -> str:
+        """Return the text of its value with the token latencies behind it, if there are any."""
+        return "; ".join(filter(None, (value, self.token_latencies)))
 
     def unprinted(self) -> Result:
         """Return the result without rows, and without a crash at writing one."""

@@ -122,7 +122,7 @@ def _row(result: Result, selection: Selection) -> str:
         code(result.system),
         code(result.benchmark),
         plain(result.scenario),
-        plain(value),
+        plain(result.with_latencies(value)),
         plain(result.measured or result.accuracy),
         _word(result.strict),
         _word(result.official),

@@ -10,6 +10,7 @@ import pytest
 
 from mlrepo.bench.matrix import scenarios_of
 from mlrepo.bench.status import round_status
+from mlrepo.checker.runs.tokens import latencies_in_words
 from mlrepo.exchange.imported import ImportedRun, Importer
 from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
 from mlrepo.paths import RepoPath
@@ -60,6 +61,18 @@ def test_the_directory_tells_what_loadgen_calls_a_server(tmp_path: Path) -> None
         found = {(run.record.scenario, run.record.mode) for run in _imported(tmp_path / name)}
         scenario = "Interactive" if name.lower() == "interactive" else "Server"
         assert found == {(scenario, ACCURACY), (scenario, PERFORMANCE)}
+
+
+def test_latencies_of_tokens_are_told_in_milliseconds() -> None:
+    """As logged in nanoseconds, where the round's checker reads them; what is no number is not."""
+    logged = {
+        "result_first_token_99.00_percentile_latency_ns": 431_000_000,
+        "result_time_per_output_token_99.00_percentile_ns": 21_400_000.0,
+    }
+    words = latencies_in_words(_V61, BENCHMARK, logged)
+    assert words == "TTFT p99 431 ms, TPOT p99 21.4 ms"
+    assert latencies_in_words(_V61, BENCHMARK, dict.fromkeys(logged, "x")) == ""
+    assert latencies_in_words(_V61, "resnet50", logged) == ""
 
 
 def test_tokens_are_the_unit_of_what_is_read(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlrepo.checker.report import Report, Result
 from mlrepo.delivery.proposal_text import (
     BEGIN,
@@ -52,6 +54,11 @@ def test_each_result_has_a_row_with_its_runs_and_both_verdicts() -> None:
         "aaaaaa bbbbbb |" in body
     )
     assert f"`{'c' * 40}` of `submission/v6.1`" in body
+    [result] = _report().results
+    timed = replace(result, token_latencies="TTFT p99 412 ms, TPOT p99 31.2 ms")
+    assert "| 885.051 samples/s; TTFT p99 412 ms, TPOT p99 31.2 ms |" in body_of(
+        _selection(), Report("v6.1", (timed,))
+    )
     assert body.startswith(BEGIN)
     assert body.rstrip().endswith(END)
 

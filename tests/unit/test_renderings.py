@@ -112,6 +112,17 @@ def test_the_table_shows_result_unit_accuracy_and_verdict() -> None:
     assert lines[2].split()[-2:] == ["76.456", "valid"]
 
 
+def test_latencies_of_tokens_are_a_column_where_a_result_has_them() -> None:
+    """And a value in JSON; a table of images stays as narrow as it was."""
+    timed = _result(token_latencies="TTFT p99 412 ms, TPOT p99 31.2 ms")
+    report = Report("v6.1", (timed, _result("Server")))
+    header, first, second = _text(report).splitlines()[:3]
+    assert "LATENCY OF TOKENS" in header and "TTFT p99 412 ms, TPOT p99 31.2 ms" in first
+    assert second.split()[-2:] == ["-", "valid"]
+    written = json.loads(renderer("json")(report, "strict"))
+    assert [one["token_latencies"] for one in written["results"]] == [timed.token_latencies, ""]
+
+
 def test_submitters_are_told_apart_where_there_are_several() -> None:
     """A published repository has a hundred submitters."""
     other = Result("p", "open", "Other", "s", "m", "Offline", official=True, strict=True)

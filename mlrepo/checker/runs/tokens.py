@@ -51,6 +51,17 @@ def token_limits_exceeded(
     return exceeded
 
 
+def latencies_in_words(round: Round, model: str, values: Mapping[str, object]) -> str:
+    """Return TTFT and TPOT at the 99th percentile in milliseconds, as far as they are logged."""
+    if not has_token_latencies(round, model):
+        return ""
+    return ", ".join(
+        f"{name} p99 {value / 1e6:.4g} ms"
+        for name, key in (("TTFT", _FIRST), ("TPOT", _LATER))
+        if isinstance(value := values.get(key), int | float) and not isinstance(value, bool)
+    )
+
+
 def _pairs(round: Round, model: str, scenario: str) -> list[Mapping[str, int]]:
     """Return the pairs of limits that apply: v5.0 has one per model, v5.1 one per scenario."""
     limits = (round.tables.get("llm_latency_limit_ns") or {}).get(model) or {}

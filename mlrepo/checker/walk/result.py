@@ -21,6 +21,7 @@ from mlrepo.checker.report import Result
 from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.run_facts import judge_pair, judge_tokens
 from mlrepo.checker.runs.summary import judge_summary
+from mlrepo.checker.runs.tokens import latencies_in_words
 from mlrepo.checker.scope import Scope
 from mlrepo.checker.walk.links import link_on_the_way
 from mlrepo.logs.scan import HEAD_SIZE, digest_of_head
@@ -91,7 +92,8 @@ def judge_result(scope: Scope, errors: int) -> Judged:
     )
     metric = Metric(run.value, _unit(scope, run.scenario))
     result = _result(docket, official, figures, metric)
-    return Judged(replace(result, measured=accuracy.words), errors)
+    latencies = latencies_in_words(scope.round, scope.model, run.scan.values)
+    return Judged(replace(result, measured=accuracy.words, token_latencies=latencies), errors)
 
 
 def _power_prints(measured: MeasuredPower) -> list[tuple[str, str]]:

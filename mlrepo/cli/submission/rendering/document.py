@@ -49,6 +49,7 @@ def _result(result: Result, round_: str, profile: str) -> dict[str, object]:
         "result": number(result.value),
         "unit": result.unit,
         "accuracy": encodable(result.accuracy),
+        "token_latencies": encodable(result.token_latencies),
         "findings": [_finding(finding, profile) for finding in found],
     }
 

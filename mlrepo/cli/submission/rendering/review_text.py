@@ -62,7 +62,7 @@ def _table(results: Sequence[ReviewedResult]) -> Iterator[str]:
             result.system,
             result.benchmark,
             result.scenario,
-            f"{printed(result)} {result.unit}".strip(),
+            result.with_latencies(f"{printed(result)} {result.unit}".strip()),
             result.measured or result.accuracy or "-",
             "valid" if result.strict else "INVALID",
             "valid" if result.official else "INVALID",

@@ -45,10 +45,14 @@ def _table(results: Sequence[Result], profile: str, width: int | None) -> str:
         "RESULT",
         "UNIT",
         "ACCURACY",
+        "LATENCY OF TOKENS",
         "VERDICT",
     )
     rows = [_cells(result, profile) for result in results]
-    drop = ["ACCURACY", "UNIT"]
+    drop = ["LATENCY OF TOKENS", "ACCURACY", "UNIT"]
+    if not any(result.token_latencies for result in results):
+        place = header.index(drop.pop(0))
+        header, *rows = [(*row[:place], *row[place + 1 :]) for row in (header, *rows)]
     if len({row[0] for row in rows}) == 1:  # the submitter of all
         header, rows = header[1:], [row[1:] for row in rows]
     else:
@@ -70,6 +74,7 @@ def _cells(result: Result, profile: str) -> tuple[str, ...]:
         printed(result),
         result.unit or "-",
         result.measured or result.accuracy or "-",
+        result.token_latencies or "-",
     )
     valid = result.valid(profile)
     verdict = style("valid" if valid else "INVALID", fg="green" if valid else "red")
