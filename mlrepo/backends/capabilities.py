@@ -39,6 +39,8 @@ class Capabilities:
         The keys of ``--backend-opt``. ``streams`` is how many inferences run in parallel.
     compiles:
         Whether a loaded model is for one batch size only.
+    one_input:
+        Whether it runs only models with one input.
     tunes:
         Whether it can search for faster code (a method ``tune``); set from its class.
     ways:
@@ -70,6 +72,7 @@ class Capabilities:
     quantizes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     compiles: bool = False
+    one_input: bool = False
     tunes: bool = False
     ways: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     requirements: tuple[str, ...] = ()

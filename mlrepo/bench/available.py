@@ -96,6 +96,8 @@ def _with_backends(
 
 def _can_run(backend: Capabilities, workload: Workload) -> bool:
     """Return whether a backend takes what the benchmark gives: batches, or requests."""
+    if backend.one_input and len(workload.known_tensors()) > 1:
+        return False
     return backend.takes_requests or (backend.predicts and _gives_batches(workload))
 
 

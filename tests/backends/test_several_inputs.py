@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from mlrepo.backends import Array, BackendOptions
+from mlrepo.bench.available import combinations
 from mlrepo.errors import UserError
 from mlrepo.harness import agreement
 from mlrepo.harness.feed import outputs_of, plan_feed, rows_of
@@ -201,6 +202,13 @@ def test_a_backend_for_one_input_refuses_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has 2 inputs.*tvm-onnx runs models with one") as caught:
         _loaded("tvm-onnx", _model(tmp_path / "m.onnx"))
     assert "mlrepo bench list" in caught.value.hint
+
+
+def test_a_backend_for_one_input_is_not_listed_for_several(tmp_path: Path) -> None:
+    """BERT's samples are three tensors; those of images are one."""
+    able = {(one.benchmark, one.backend) for one in combinations(tmp_path)}
+    assert {("bert-large-random", "onnx"), ("resnet50-random", "tvm-onnx")} <= able
+    assert not able & {("bert-large-random", "tvm-onnx"), ("bert-99", "tvm-pytorch")}
 
 
 @pytest.mark.parametrize("backend", ["openvino", "pytorch"])

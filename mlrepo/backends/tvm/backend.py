@@ -295,6 +295,7 @@ class TvmOnnxBackend(_TvmBackend):
         devices={CPU: ("fp32", "int8")},
         options=_OPTIONS,
         compiles=True,
+        one_input=True,
         requirements=(*requirements.TVM, *requirements.ONNX),
         frameworks=("tvm",),
     )
@@ -324,6 +325,7 @@ class TvmPytorchBackend(_TvmBackend):
         devices={CPU: ("fp32",)},
         options=_OPTIONS,
         compiles=True,
+        one_input=True,
         requirements=(*requirements.TVM, *requirements.TORCH, *requirements.ONNX),
         frameworks=("tvm",),
     )
