@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mlrepo.differences import Difference, differing, estimated_settings, machine, settings
 from mlrepo.errors import UserError
-from mlrepo.record import ACCURACY, Metric
-from mlrepo.report.bootstrap import LEAST_RUNS, Interval, ratio_interval
+from mlrepo.nearest import meant
+from mlrepo.record import ACCURACY, VALID, Metric
+from mlrepo.report.chart import counted
+from mlrepo.report.gate import (
+    NOT_JUDGED,
+    RESULT,
+    GateVerdict,
+    Measure,
+    measure_of,
+    seconds_of,
+    state_of,
+)
+from mlrepo.report.intervals import LEAST_RUNS, Interval, ratio_interval
 from mlrepo.report.sides import Kind, Side
 from mlrepo.rounds import Rounds
+from mlrepo.scenarios import named
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
@@ -55,8 +68,12 @@ class Comparison:
         The result; ``metrics`` are all others that LoadGen gave.
     differing_metrics:
         The metrics of an accuracy that are not equal on all sides; the result may be one of them.
+    parted:
+        The metrics of each further side whose ratio has an interval without 1.
+    left_out:
+        How many runs of each side are not compared, by why.
     verdicts:
-        What each further side is against the first, in words.
+        What the result of each further side is against that of the first, in words.
     systems, settings:
         What differs: of the machines, and of configuration, software and LoadGen's settings.
     """
@@ -67,6 +84,9 @@ class Comparison:
     result: Figure
     metrics: tuple[Figure, ...]
     differing_metrics: tuple[str, ...]
+    parted: tuple[tuple[str, ...], ...]
+    left_out: tuple[Mapping[str, int], ...]
+    lower_is_better: bool
     verdicts: tuple[str, ...]
     systems: tuple[Difference, ...]
     settings: tuple[Difference, ...]
@@ -108,6 +128,7 @@ def _compare(kind: Kind, sides: Sequence[Side], rounds: Rounds) -> Comparison:
     )
     estimated = frozenset.intersection(*(estimated_settings(run) for side in runs for run in side))
     lower = _lower_is_better(runs[0][0], rounds)
+    further = range(len(sides) - 1)
     return Comparison(
         kind=kind,
         sides=tuple(side.name for side in sides),
@@ -119,6 +140,12 @@ def _compare(kind: Kind, sides: Sequence[Side], rounds: Rounds) -> Comparison:
             for figure in metrics
             if runs[0][0].mode == ACCURACY and len(set(figure.values)) > 1
         ),
+        parted=tuple(
+            tuple(figure.name for figure in metrics if _parts(figure.ratios[side]))
+            for side in further
+        ),
+        left_out=tuple(side.left_out.get(kind, {}) for side in sides),
+        lower_is_better=lower,
         verdicts=tuple(_verdict(ratio, runs, lower=lower) for ratio in result.ratios),
         systems=differing([[machine(run) for run in side] for side in runs]),
         settings=differing([[settings(run) for run in side] for side in runs], estimated),
@@ -157,9 +184,83 @@ def _verdict(ratio: Ratio | None, runs: Sequence[Sequence[RunRecord]], *, lower:
     return "better" if (ratio.value < 1) == lower else "worse"
 
 
+def _parts(ratio: Ratio | None) -> bool:
+    return ratio is not None and ratio.interval is not None and not ratio.interval.holds_one
+
+
+def judge(one: Comparison, limit: float, metric: str = RESULT) -> list[GateVerdict]:
+    """Judge each further side of a comparison against the first.
+
+    Parameters
+    ----------
+    limit:
+        The loss from which on a regression counts, as a share.
+    metric:
+        The metric of LoadGen that is judged; by default the result.
+
+    Raises
+    ------
+    UserError
+        No run has the metric.
+    """
+    figure = one.result
+    if metric != RESULT:
+        figures = {figure.name: figure for figure in one.metrics}
+        if metric not in figures:
+            raise UserError(
+                f"The runs of {_named(one.kind)} have no metric {metric!r}. "
+                f"{meant(metric, figures)}".rstrip(),
+                hint="`mlrepo show` lists the metrics of a run.",
+            )
+        figure = figures[metric]
+    measure = measure_of(
+        metric,
+        figure.unit,
+        lower=one.lower_is_better,
+        performance=one.runs[0][0].mode != ACCURACY,
+    )
+    benchmark, scenario, mode, test = one.kind
+    found = []
+    for side, (name, ratio) in enumerate(zip(one.sides[1:], figure.ratios, strict=True), start=1):
+        state, words = _state(one, side, ratio, measure, limit)
+        found.append(
+            GateVerdict(
+                f"{_named(one.kind)}, {measure.name}: {name} against {one.sides[0]}",
+                f"{benchmark}.{scenario}.{test or mode}",
+                state,
+                words,
+                math.fsum(map(seconds_of, one.runs[side])),
+            )
+        )
+    return found
+
+
+def _state(
+    one: Comparison, side: int, ratio: Ratio | None, measure: Measure, limit: float
+) -> tuple[str, str]:
+    """Return what the gate says of one side, and why."""
+    bad = [run for run in (*one.runs[0], *one.runs[side]) if run.validity != VALID]
+    if bad:
+        return NOT_JUDGED, f"the run {bad[0].run} is {bad[0].validity}"
+    if any(len({one.values[0], one.values[side]}) > 1 for one in one.systems):
+        return NOT_JUDGED, "THE SYSTEMS DIFFER: the ratio is not that of two settings"
+    if ratio is None:
+        return NOT_JUDGED, "the sides have no figures of one unit"
+    said = measure.words(ratio.value, ratio.interval)
+    if ratio.interval is None:
+        fewest = min(len(one.runs[0]), len(one.runs[side]))
+        return (
+            NOT_JUDGED,
+            f"{said}; {counted(fewest, 'run')} a side cannot tell whether it is noise",
+        )
+    return state_of(measure, ratio.value, ratio.interval, limit), said
+
+
 def _lower_is_better(record: RunRecord, rounds: Rounds) -> bool:
-    if record.mode == ACCURACY or record.round not in rounds:
+    if record.mode == ACCURACY:
         return False
+    if record.round not in rounds:
+        return named(record.scenario).lower_is_better
     return rounds[record.round].lower_is_better(record.benchmark, record.scenario)
 
 

@@ -7,17 +7,16 @@ management, the platform profile and the machine.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mlrepo.differences import machine_facts
 from mlrepo.record import format_number
 from mlrepo.record.codec import said_text
-from mlrepo.report.bootstrap import LEAST_RUNS, student_quantile
 from mlrepo.report.chart import Chart, ChartNames, counted
+from mlrepo.report.intervals import mean_interval
 from mlrepo.report.reported import ReportedRun, differing_words, lower_is_better
 
 if TYPE_CHECKING:
@@ -72,9 +71,19 @@ def histories(runs: Sequence[ReportedRun], rounds: Rounds, names: ChartNames) ->
             continue
         key = (*run.subject, said("Scenario"), said("Mode"), run.run.result.unit)
         found.setdefault(key, []).append(run)
+    return [
+        _chart(history, words, lower_is_better(history[-1], rounds), names)
+        for history, words in in_words(found)
+    ]
+
+
+def in_words(
+    found: Mapping[tuple[str, ...], list[ReportedRun]],
+) -> list[tuple[list[ReportedRun], str]]:
+    """Return histories in order, each with what its title does not say of its configuration."""
     several: dict[tuple[str, ...], list[ReportedRun]] = {}
     for history in found.values():
-        several.setdefault(_title_of(history[-1]), []).append(history[-1])
+        several.setdefault(_parts_of(history[-1]), []).append(history[-1])
     words = {
         id(run): words
         for alike in several.values()
@@ -82,12 +91,9 @@ def histories(runs: Sequence[ReportedRun], rounds: Rounds, names: ChartNames) ->
     }
     ordered = sorted(
         found.items(),
-        key=lambda item: (item[1][-1].is_accuracy, _title_of(item[1][-1]), item[0]),
+        key=lambda item: (item[1][-1].is_accuracy, _parts_of(item[1][-1]), item[0]),
     )
-    return [
-        _chart(history, words[id(history[-1])], lower_is_better(history[-1], rounds), names)
-        for _, history in ordered
-    ]
+    return [(history, words[id(history[-1])]) for _, history in ordered]
 
 
 def repetitions(runs: Sequence[ReportedRun], *, lower: bool) -> list[Repetition]:
@@ -103,15 +109,13 @@ def repetitions(runs: Sequence[ReportedRun], *, lower: bool) -> list[Repetition]
     last: Repetition | None = None
     for group, environment in _groups(runs):
         values = [run.value for run in group if run.value is not None]
-        mean, half = fmean(values), None
-        if len(values) >= LEAST_RUNS:
-            half = student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+        interval = mean_interval(values)
         new = Repetition(
             tuple(group),
-            mean,
-            None if half is None else mean - half,
-            None if half is None else mean + half,
-            _changed(before, environment) if found else "",
+            fmean(values),
+            interval.low if interval else None,
+            interval.high if interval else None,
+            changed_words(before, environment) if found else "",
         )
         change = _change(last, new, lower=lower)
         new = Repetition(new.runs, new.mean, new.low, new.high, new.environment, change)
@@ -151,7 +155,8 @@ def environment_of(record: RunRecord) -> dict[str, str]:
     }
 
 
-def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+def changed_words(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Say what changed between two environments; '' for nothing."""
     names = [name for name in after if before.get(name, "") != after[name]]
     return "; ".join(f"{name}: {before.get(name) or '-'} → {after[name] or '-'}" for name in names)
 
@@ -164,7 +169,14 @@ def _change(last: Repetition | None, new: Repetition, *, lower: bool) -> str:
     return "better" if (new.mean < last.mean) == lower else "worse"
 
 
-def _title_of(run: ReportedRun) -> tuple[str, ...]:
+def title_of(run: ReportedRun, words: str = "") -> str:
+    """Return the title of the history that ends with a run."""
+    benchmark, scenario, mode, system, backend, precision = _parts_of(run)
+    title = f"{benchmark} {scenario} {mode} on {system}, {backend} {precision}".rstrip()
+    return f"{title} ({words})" if words else title
+
+
+def _parts_of(run: ReportedRun) -> tuple[str, ...]:
     said = run.run.trailer
     precision = run.record.backend.precision if run.record else ""
     names = ("Benchmark", "Scenario", "Mode", "System", "Backend")
@@ -172,7 +184,7 @@ def _title_of(run: ReportedRun) -> tuple[str, ...]:
 
 
 def _chart(runs: Sequence[ReportedRun], words: str, lower: bool, names: ChartNames) -> Chart:
-    benchmark, scenario, mode, system, backend, precision = _title_of(runs[-1])
+    benchmark, scenario, mode, system, backend, _ = _parts_of(runs[-1])
     groups = repetitions(runs, lower=lower)
     ends = {group.runs[-1].run.run: group for group in groups}
     begins = {group.runs[0].run.run: group for group in groups}
@@ -189,11 +201,10 @@ def _chart(runs: Sequence[ReportedRun], words: str, lower: bool, names: ChartNam
                 end.change if end else "",
             )
         )
-    title = f"{benchmark} {scenario} {mode} on {system}, {backend} {precision}".rstrip()
     return Chart(
         names.give("history", benchmark, scenario, mode, system, backend),
         "history",
-        f"{title} ({words})" if words else title,
+        title_of(runs[-1], words),
         _about(runs, groups, unit, lower=lower),
         "",
         f"{'result' if mode == 'performance' else 'accuracy'} ({unit})",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlrepo.differences import asked_settings, machine
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TAG_PREFIX = "tag:"
 _KIND = ("Benchmark", "Scenario", "Mode", "Test")
 
+# Why a VALID run does not repeat the newest one.
+OTHER = "of another configuration, machine or LoadGen setting"
 # Benchmark, scenario, mode and test: runs of one kind can be compared.
 Kind = tuple[str, str, str, str]
 
@@ -35,12 +38,14 @@ class Side:
 
     The runs of one kind are of one machine and configuration and were requested with the same
     LoadGen settings, so that their spread is noise. ``unreadable`` says of which runs the record
-    could not be read: they are left out. ``hidden`` says why a run given by name counts no longer.
+    could not be read: they are left out. ``left_out`` counts the others by kind and by why: their
+    verdict, or :data:`OTHER`. ``hidden`` says why a run given by name counts no longer.
     """
 
     name: str
     runs: dict[Kind, tuple[RunRecord, ...]]
     unreadable: tuple[str, ...] = ()
+    left_out: Mapping[Kind, Mapping[str, int]] = field(default_factory=dict)
     hidden: str = ""
 
 
@@ -82,16 +87,23 @@ def _gather(
 ) -> Side:
     found: dict[Kind, list[RunRecord]] = {}
     unreadable: dict[str, str] = {}
+    left_out: dict[Kind, Counter[str]] = {}
     for run in recorded_runs(repository, experiment):
-        none = not NO_RESULT_TAGS.isdisjoint(run.trailer("Tags").split(","))
-        if none or run.trailer("Validity") != VALID or not matches(run):
+        if not NO_RESULT_TAGS.isdisjoint(run.tags) or not matches(run):
+            continue
+        left = left_out.setdefault(_kind(run), Counter())
+        if run.trailer("Validity") != VALID:
+            left[run.trailer("Validity")] += 1
             continue
         runs = found.setdefault(_kind(run), [])
         if runs and run.trailer("Configuration") != runs[0].configuration:
+            left[OTHER] += 1
             continue
         record = readable_record(repository, run, unreadable)
         if record is not None and (not runs or _alike(record, runs[0])):
             runs.append(record)
+        elif record is not None:
+            left[OTHER] += 1
     found = {kind: runs for kind, runs in found.items() if runs}
     if not found and unreadable:
         raise UserError(
@@ -106,7 +118,10 @@ def _gather(
             "what there is.",
         )
     return Side(
-        text, {kind: tuple(runs) for kind, runs in found.items()}, tuple(unreadable.values())
+        text,
+        {kind: tuple(runs) for kind, runs in found.items()},
+        tuple(unreadable.values()),
+        left_out,
     )
 
 

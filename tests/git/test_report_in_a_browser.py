@@ -14,8 +14,8 @@ import pytest
 from benchmarks.report import one_run
 from mlrepo.cli.main import main
 from mlrepo.record import Metric, RunRecord
-from mlrepo.report.bootstrap import ratio_interval
 from mlrepo.report.drawing import vega_script
+from mlrepo.report.intervals import ratio_interval
 from tests.conftest import MadeOnce, make_results_repository
 from tests.fast_import import import_runs
 from tests.samples import sample_record, sample_run_id

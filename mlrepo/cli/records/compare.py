@@ -6,18 +6,22 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mlrepo.cli.command import Command, missing_arguments
 from mlrepo.cli.context import current_repository
+from mlrepo.cli.github_commands import plain_output
+from mlrepo.cli.records.gate import annotates, announce, check_gate, gate_options, gate_values
 from mlrepo.cli.render import print_json, print_table, style, verdict
 from mlrepo.cli.table import display_width, output_width, table_lines
 
 if TYPE_CHECKING:
     from mlrepo.differences import Difference
     from mlrepo.record import RunRecord
+    from mlrepo.report.answers import SameAnswers
     from mlrepo.report.comparison import Comparison, Figure, Ratio
 
 _MOST_TEXT = 48
@@ -25,28 +29,43 @@ _MOST_TEXT = 48
 
 @click.command("compare", cls=Command)
 @click.argument("sides", nargs=-1, metavar="A B [C…]")
+@gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.pass_context
-def command(ctx: click.Context, sides: tuple[str, ...], as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    sides: tuple[str, ...],
+    limit: float | None,
+    metric: str | None,
+    junit: Path | None,
+    github: bool,
+    as_json: bool,
+) -> int:
     """Compare runs, results or branches side by side.
 
     A side is a run (an id, a part of one, a commit, `latest`, `latest~1`), a branch (exp/NAME), the
     path of a result, or all runs with a tag (tag:NAME). Ratios are of each side to the first. With
-    three runs or more a side, a bootstrap interval says whether the difference is more than noise;
-    `mlrepo bench run --repeat 5` makes them. Whether two systems differ is always said first.
+    three runs or more a side, an interval says whether the difference is more than noise; `mlrepo
+    bench run --repeat 5` makes them. Whether two systems differ is always said first.
+
+    With --gate, the exit code is 1 if the result of a side is worse than that of the first by more
+    than the limit, and its interval excludes that they are equal; 2 if nothing could be judged.
 
     \b
     Example:
       mlrepo compare 3fa9c1 latest
       mlrepo compare tag:before tag:after
       mlrepo compare exp/alpha exp/beta
+      mlrepo compare tag:before tag:after --gate 3% --junit gate.xml
     """
     from mlrepo.report.answers import same_answers
-    from mlrepo.report.comparison import compare
+    from mlrepo.report.comparison import compare, judge
+    from mlrepo.report.gate import RESULT
     from mlrepo.report.sides import find_side
 
     if len(sides) < 2:
         raise missing_arguments(ctx, *("A", "B")[len(sides) :])
+    check_gate(limit, metric, junit, github)
     repository = current_repository()
     found = [find_side(repository, text) for text in sides]
     for problem in dict.fromkeys(problem for side in found for problem in side.unreadable):
@@ -58,13 +77,35 @@ def command(ctx: click.Context, sides: tuple[str, ...], as_json: bool) -> None:
         [same_answers(repository, one.runs[0][0], side[0]) for side in one.runs[1:]]
         for one in comparisons
     ]
+    judged = [] if limit is None else [judge(one, limit, metric or RESULT) for one in comparisons]
+    verdicts = [verdict for verdicts in judged for verdict in verdicts]
+    annotated = annotates(limit, github)
     if as_json:
         values = [
             {**comparison_values(one), "answers": [same and asdict(same) for same in sames]}
             for one, sames in zip(comparisons, answers, strict=True)
         ]
-        print_json("mlrepo.compare/1", {"comparisons": values})
-        return
+        gate = None if limit is None else gate_values(limit, verdicts)
+        print_json("mlrepo.compare/1", {"comparisons": values, "gate": gate})
+    else:
+        with plain_output(annotated):
+            _print_all(comparisons, answers)
+    if limit is None:
+        return 0
+    return announce(
+        "mlrepo compare",
+        repository,
+        verdicts,
+        limit,
+        junit=junit,
+        github=annotated,
+        as_json=as_json,
+    )
+
+
+def _print_all(
+    comparisons: Sequence[Comparison], answers: Sequence[Sequence[SameAnswers | None]]
+) -> None:
     for number, (one, sames) in enumerate(zip(comparisons, answers, strict=True)):
         if number:
             click.echo()
@@ -86,10 +127,11 @@ def comparison_values(one: Comparison) -> dict[str, object]:
         "systems": [asdict(difference) for difference in one.systems],
         "settings": [asdict(difference) for difference in one.settings],
         "sides": [
-            {"name": name, "runs": [run.run for run in runs]}
-            for name, runs in zip(one.sides, one.runs, strict=True)
+            {"name": name, "runs": [run.run for run in runs], "left_out": dict(left)}
+            for name, runs, left in zip(one.sides, one.runs, one.left_out, strict=True)
         ],
         "verdicts": list(one.verdicts),
+        "parted_metrics": [list(names) for names in one.parted],
         "differing_metrics": list(one.differing_metrics),
         "figures": [asdict(figure) for figure in (one.result, *one.metrics)],
     }
@@ -97,6 +139,8 @@ def comparison_values(one: Comparison) -> dict[str, object]:
 
 def print_comparison(one: Comparison) -> None:
     """Print one comparison: first whether the systems differ, then the figures and settings."""
+    from mlrepo.report.chart import counted
+
     benchmark, scenario, mode, test = one.kind
     title = f"{benchmark} {scenario} {test or mode}"
     click.echo(style(title, bold=True))
@@ -112,7 +156,11 @@ def print_comparison(one: Comparison) -> None:
     for letter, said, ratio in zip(letters[1:], one.verdicts, one.result.ratios, strict=True):
         number = "" if ratio is None else f" {_ratio(ratio)}"
         on = " (on different systems)" if one.systems else ""
-        click.echo(style(f"  {letter} ÷ A{number}: {said}{on}", bold=True))
+        click.echo(style(f"  result {letter} ÷ A{number}: {said}{on}", bold=True))
+    for letter, names in zip(letters[1:], one.parted, strict=True):
+        if names:
+            of = f"{len(names)} of {counted(len(one.metrics), 'other metric')}"
+            _print_wrapped(f"{letter}: more than noise in {of}: {', '.join(names)}", "  ")
     if one.differing_metrics:
         click.echo(f"  metrics that differ: {', '.join(one.differing_metrics)}")
     if one.settings:
@@ -127,6 +175,9 @@ def _letter(number: int) -> str:
 
 
 def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
+    from mlrepo.report.chart import counted
+    from mlrepo.report.sides import OTHER
+
     rows: list[tuple[str, ...]] = [
         (
             letter,
@@ -145,6 +196,13 @@ def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
     print_table(
         header, rows, right=(2,), drop=("SYSTEM", "NEWEST RUN"), cut="SIDE", tail="NEWEST RUN"
     )
+    for letter, left in zip(letters, one.left_out, strict=True):
+        if left:
+            counts = "; ".join(
+                f"{counted(number, 'run')} {why if why == OTHER else f'with the verdict {why}'}"
+                for why, number in left.items()
+            )
+            _print_wrapped(f"{letter} is without {counts}", "  ")
 
 
 def _disturbed(runs: Sequence[RunRecord]) -> str:
@@ -203,15 +261,19 @@ def _print_differences(differences: Sequence[Difference], letters: Sequence[str]
         for letter, value in zip(letters, difference.values, strict=True):
             sides.setdefault(_shortened(value) or "-", []).append(letter)
         values = "; ".join(f"{' '.join(having)} {value}" for value, having in sides.items())
-        lines = textwrap.wrap(
-            f"{difference.name}: {values}",
-            width=output_width() or sys.maxsize,
-            initial_indent="    ",
-            subsequent_indent="      ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        click.echo("\n".join(lines))
+        _print_wrapped(f"{difference.name}: {values}", "    ")
+
+
+def _print_wrapped(text: str, indent: str) -> None:
+    lines = textwrap.wrap(
+        text,
+        width=output_width() or sys.maxsize,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    click.echo("\n".join(lines))
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

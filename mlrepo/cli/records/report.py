@@ -13,8 +13,8 @@ import click
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver, user_directory
 from mlrepo.cli.progress import StepLine
+from mlrepo.cli.records.output_file import write_output
 from mlrepo.errors import UserError
-from mlrepo.shell import quoted
 
 if TYPE_CHECKING:
     from mlrepo.report.chart import Chart
@@ -220,22 +220,7 @@ def _target(out: Path | None, suffix: str, name: str = _NAME) -> Path:
 
 
 def _write(repository: ResultsRepository, path: Path, data: bytes) -> None:
-    """Write a file, and keep it out of Git where it is in the working tree."""
-    from mlrepo.repository.files import write_atomically
-    from mlrepo.repository.ignored import ignore_here
-
-    if not path.parent.is_dir():
-        raise UserError(
-            f"The directory {path.parent} does not exist.",
-            hint=f"Make it first: mkdir -p {quoted(path.parent)}",
-        )
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written: {error.strerror}.", hint="Name another file with --out."
-        ) from error
-    ignore_here(repository, path)
+    write_output(repository, path, data, "--out")
     click.echo(
         f"{path} has the report ({len(data) / 1e6:.1f} MB)." if path.suffix == ".html" else path
     )

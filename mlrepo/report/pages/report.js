@@ -217,7 +217,7 @@
 
   // ---- comparison --------------------------------------------------------------------------
 
-  // Student's 97.5 % quantile: the expansion of Cornish and Fisher, as mlrepo.report.bootstrap
+  // Student's 97.5 % quantile: the expansion of Cornish and Fisher, as mlrepo.report.intervals
   // has it, with the exact values where it is coarse.
   function student(freedom) {
     if (freedom < 1.5) return 12.7062;

@@ -1,13 +1,13 @@
 """Annotations that GitHub shows beside the changed lines of a pull request.
 
 GitHub shows ten errors and ten warnings per step; the step's log has the first 50 findings of each
-rule (:func:`.reading.first_of_each_rule`) and counts the others. Syntax and escaping follow the
-workflow commands of GitHub Actions (`::error file=…,line=…::message`).
+rule (:func:`.reading.first_of_each_rule`) and counts the others.
 """
 
 from __future__ import annotations
 
 from mlrepo.checker.report import Report
+from mlrepo.cli.github_commands import workflow_command
 from mlrepo.cli.submission.rendering.reading import (
     encodable,
     findings_in_order,
@@ -29,24 +29,12 @@ def render(report: Report, profile: str) -> str:
 
 
 def _command(finding: Finding, word: str) -> str:
-    properties = {"file": finding.path, "line": str(finding.line or 1), "title": finding.rule}
-    if not finding.path:
-        del properties["file"], properties["line"]
+    line = str(finding.line or 1) if finding.path else ""
+    properties = {"file": encodable(finding.path), "line": line, "title": finding.rule}
     parts = [
         finding.message,
         f"expected: {finding.expected}" if finding.expected else "",
         f"actual: {finding.actual}" if finding.actual else "",
         finding.hint,
     ]
-    written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{word} {written}::{_data(chr(10).join(part for part in parts if part))}"
-
-
-def _data(text: str) -> str:
-    escaped = encodable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    # Any other control character would garble the log that it is printed to.
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in escaped)
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command(word, encodable("\n".join(filter(None, parts))), **properties)

@@ -1,0 +1,54 @@
+"""Records of runs that repeat each other, with noise that is the same in each test run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from mlrepo.record import Metric, RunRecord
+from tests.samples import sample_record, sample_run_id
+
+
+class RepeatedRuns:
+    """Makes records in the order of their commits, one second after the other."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._noise = random.Random(seed)
+        self._made = 0
+
+    def make(
+        self,
+        number: int,
+        rate: float,
+        *,
+        noise: float = 0.01,
+        latency: float = 10.0,
+        **changes: Any,
+    ) -> Iterator[RunRecord]:
+        """Yield records of Offline runs.
+
+        Parameters
+        ----------
+        rate:
+            The mean of the results, in samples/s.
+        noise:
+            The standard deviation of results and latencies, as a share.
+        latency:
+            The mean of the metric ``mean_latency``, in milliseconds.
+        """
+        for _ in range(number):
+            value = rate * self._noise.gauss(1, noise)
+            metrics = {"mean_latency": Metric(latency * self._noise.gauss(1, noise), "ms")}
+            wanted = {
+                "experiment": "e",
+                "benchmark": "digits",
+                "system": "box",
+                "result": Metric(value, "samples/s"),
+                "metrics": metrics,
+                "host": {"host_processor_model_name": "CPU 1", "kernel": "Linux 6.1"},
+                "source": {"commit": "a" * 40},
+                **changes,
+            }
+            yield sample_record(sample_run_id(self._made), **wanted)
+            self._made += 1
