@@ -21,6 +21,7 @@ VARIABLES: tuple[tuple[str, str], ...] = (
         "backend openai: the proxy to an endpoint on another machine; also in lower case",
     ),
     ("NO_COLOR", "if set, nothing is coloured"),
+    ("GITHUB_ACTIONS", "if `true`, --gate annotates the commit in GitHub Actions"),
     ("COLUMNS", "the width of tables, instead of the terminal's"),
     ("SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE", "in a Slurm job: the CPUs and memory that it has"),
     ("GIT_*, SSH_*", "as Git and SSH read them: identity, configuration, authentication"),

@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("mlrepo.cli.records.log", "List the recorded runs, newest first."),
     "show": ("mlrepo.cli.records.show", "Show everything about one run, or print one of its logs."),
     "report": ("mlrepo.cli.records.report", "Write one HTML file about all recorded runs."),
+    "trend": (
+        "mlrepo.cli.records.trend",
+        "Show how the results of each configuration went, and since when they are better or worse.",
+    ),
     "compare": ("mlrepo.cli.records.compare", "Compare runs, results or branches side by side."),
     "run": (
         "mlrepo.cli.records.run",
@@ -118,7 +122,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 # Commands whose output is to be read; none of them asks anything.
-_PAGED = frozenset({"status", "log", "show", "compare", "check", "review", "round", "help"})
+_PAGED = frozenset(
+    {"status", "log", "show", "compare", "trend", "check", "review", "round", "help"}
+)
 
 # Errors that the operating system may report without naming a file, and what to do about them.
 _SPACE = "Check permissions and free space."

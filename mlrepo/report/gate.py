@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
+from mlrepo.report.chart import counted
 from mlrepo.report.intervals import Interval
 
 if TYPE_CHECKING:
@@ -112,6 +114,14 @@ def state_of(measure: Measure, ratio: float, interval: Interval | None, limit: f
     if interval is None:
         return NOT_JUDGED
     return REGRESSED if measure.loss(ratio) > limit and not interval.holds_one else PASSED
+
+
+def left_words(left: Mapping[str, int]) -> str:
+    """Say how many runs are not compared, by why; a verdict is in capitals."""
+    return "; ".join(
+        f"{counted(number, 'run')} {f'with the verdict {why}' if why.isupper() else why}"
+        for why, number in left.items()
+    )
 
 
 def seconds_of(record: RunRecord) -> float:

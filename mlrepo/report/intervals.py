@@ -75,8 +75,19 @@ def student_quantile(freedom: float) -> float:
 
 
 def student_outside(distance: float, freedom: float) -> float:
-    """Return the probability that Student's variable is further from 0 (Abramowitz 26.7.1)."""
-    return _beta(freedom / (freedom + distance**2), freedom / 2, 0.5)
+    """Return the probability that Student's variable is further from 0."""
+    return fisher_above(distance**2, 1, freedom)
+
+
+def fisher_above(ratio: float, upper: float, lower: float) -> float:
+    """Return the probability that Fisher's ratio of variances is larger (Abramowitz 26.6.2).
+
+    Parameters
+    ----------
+    upper, lower:
+        The degrees of freedom of the numerator and of the denominator.
+    """
+    return _beta(lower / (lower + upper * ratio), lower / 2, upper / 2)
 
 
 def _beta(x: float, a: float, b: float) -> float:

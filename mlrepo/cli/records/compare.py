@@ -175,8 +175,7 @@ def _letter(number: int) -> str:
 
 
 def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
-    from mlrepo.report.chart import counted
-    from mlrepo.report.sides import OTHER
+    from mlrepo.report.gate import left_words
 
     rows: list[tuple[str, ...]] = [
         (
@@ -198,11 +197,7 @@ def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
     )
     for letter, left in zip(letters, one.left_out, strict=True):
         if left:
-            counts = "; ".join(
-                f"{counted(number, 'run')} {why if why == OTHER else f'with the verdict {why}'}"
-                for why, number in left.items()
-            )
-            _print_wrapped(f"{letter} is without {counts}", "  ")
+            _print_wrapped(f"{letter} is without {left_words(left)}", "  ")
 
 
 def _disturbed(runs: Sequence[RunRecord]) -> str:

@@ -92,11 +92,17 @@ def announce(
     junit: Path | None,
     github: bool,
     as_json: bool,
+    may_begin: bool = False,
 ) -> int:
     """Print what the gate says and write the report; return the exit code.
 
     It is 1 for a regression, 2 if nothing could be judged, else 0. If standard output is JSON, the
     annotations go to standard error, which GitHub's runner reads as well.
+
+    Parameters
+    ----------
+    may_begin:
+        Whether it is all right that nothing can be judged yet.
     """
     from mlrepo.cli.github_commands import workflow_command
     from mlrepo.report.gate import NOT_JUDGED, REGRESSED
@@ -126,7 +132,7 @@ def announce(
     states = {verdict.state for verdict in verdicts}
     if REGRESSED in states:
         return 1
-    if states == {NOT_JUDGED}:
+    if states == {NOT_JUDGED} and not may_begin:
         click.echo(
             "mlrepo: The gate could judge nothing.\n  It takes three runs or more a side: give "
             "`bench run` the option --repeat 5.",

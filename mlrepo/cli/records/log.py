@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ import click
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository
 from mlrepo.cli.progress import StepLine
+from mlrepo.cli.records.filters import check_mode, has, in_time
 from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
 from mlrepo.errors import UserError
 
@@ -90,7 +90,7 @@ def command(
     """
     from itertools import islice
 
-    from mlrepo.record import COMPLIANCE, MODES, VALID
+    from mlrepo.record import VALID
     from mlrepo.report.listing import COLUMNS, column, in_order, listed_runs, tag_uses
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
@@ -103,9 +103,7 @@ def command(
         raise UserError("--json and --format exclude each other.", hint="Leave one of them out.")
     if valid and invalid:
         raise UserError("--valid and --invalid exclude each other.", hint="Leave both out for all.")
-    if mode is not None and mode.lower() not in (*MODES, COMPLIANCE):
-        known = ", ".join((*MODES, COMPLIANCE))
-        raise UserError(f"{mode!r} is not a mode.", hint=f"Use one of: {known}.")
+    check_mode(mode)
     format_ = "json" if as_json else format_ or "table"
     names = dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())
     chosen = [column(name) for name in names]
@@ -117,7 +115,7 @@ def command(
         "System": system,
         "Backend": backend,
     }
-    filters = [_has(wanted, set(tags)), _in_time(since, until)]
+    filters = [has(wanted, set(tags)), in_time(since, until)]
     if withdrawn:
         filters.append(lambda run: run.curation.hidden)
     if valid or invalid:
@@ -152,34 +150,3 @@ def command(
     for problem in unreadable.values():
         click.echo(f"mlrepo: {problem}", err=True)
     return 1 if repository.damage else 0
-
-
-def _has(wanted: dict[str, str | None], tags: set[str]) -> Callable[[RecordedRun], bool]:
-    def keeps(run: RecordedRun) -> bool:
-        return tags <= set(run.tags) and all(
-            value is None or run.trailer(name).lower() == value.lower()
-            for name, value in wanted.items()
-        )
-
-    return keeps
-
-
-def _in_time(since: str | None, until: str | None) -> Callable[[RecordedRun], bool]:
-    from mlrepo.report.listing import start_of
-    from mlrepo.report.moments import moment
-
-    now = datetime.datetime.now(datetime.UTC)
-    first = moment(since, now) if since is not None else None
-    last = moment(until, now, end=True) if until is not None else None
-
-    def keeps(run: RecordedRun) -> bool:
-        if first is None and last is None:
-            return True
-        start = start_of(run)
-        return (
-            start is not None
-            and (first is None or first <= start)
-            and (last is None or start <= last)
-        )
-
-    return keeps

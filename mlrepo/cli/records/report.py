@@ -129,22 +129,14 @@ def _chosen(
     since: str | None,
     tags: tuple[str, ...],
 ) -> Iterator[RecordedRun]:
-    import datetime
-
-    from mlrepo.report.listing import start_of
-    from mlrepo.report.moments import moment
+    from mlrepo.cli.records.filters import has, in_time
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
 
     branch = Experiment.parse(experiment) if experiment else None
-    first = moment(since, datetime.datetime.now(datetime.UTC)) if since is not None else None
+    filters = (has({"Benchmark": benchmark}, set(tags)), in_time(since))
     for run in recorded_runs(repository, branch, hidden=True):
-        if benchmark and run.trailer("Benchmark").lower() != benchmark.lower():
-            continue
-        if not set(tags) <= set(run.tags):
-            continue
-        start = start_of(run)
-        if first is None or (start is not None and start >= first):
+        if all(keeps(run) for keeps in filters):
             yield run
 
 
