@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from mlrepo.findings import visible
 from mlrepo.hooks import verdict
 from mlrepo.paths import DIVISIONS
-from mlrepo.repository.outgoing import pushed, pushed_change
+from mlrepo.repository.outgoing import pushed_change
+
+if TYPE_CHECKING:
+    from mlrepo.guard.pushed import Update
 
 _DELETED = re.compile(r"0+\Z")
 # Experiment branches keep runs whatever their verdict; submissions come from other branches.
 _EXPERIMENTS = "refs/heads/exp/"
 _WATCHED = tuple(f"{division}/" for division in DIVISIONS)
-
-
-class _Update(NamedTuple):
-    """One line of Git's input to the hook: the local and remote object ids, and the remote ref."""
-
-    local: str
-    ref: str
-    there: str
 
 
 def judge_push() -> int:
@@ -34,47 +28,35 @@ def judge_push() -> int:
 
 
 def _judge() -> list[str]:
-    from mlrepo.guard.contents import (
-        first_result,
-        large_files,
-        refused_by,
-        secrets_in,
-        secrets_in_names,
-    )
-    from mlrepo.guard.embargo import embargo_in_force
-
-    remote, url = sys.argv[1], sys.argv[2]
-    root = Path.cwd()
     updates = [update for update in _updates() if not _DELETED.match(update.local)]
     if not updates:
         return []
-    leaving = pushed(root, url, [(update.local, update.there) for update in updates])
-    embargo = embargo_in_force(root, os.environ, remote, [update.local for update in updates])
-    for line in embargo.lifted:
+    from mlrepo.guard.pushed import judge_content
+
+    remote, url = sys.argv[1], sys.argv[2]
+    root = Path.cwd()
+    judged = judge_content(root, remote, url, updates, os.environ)
+    for line in judged.lifted:
         print(f"mlrepo pre-push: {visible(line)}.", file=sys.stderr)
-    messages = []
-    if embargo.holds(url, datetime.datetime.now(datetime.UTC).date()):
-        result = first_result(root, leaving)
-        messages += [refused_by(embargo, url, result)] if result else []
-    messages += large_files(leaving.blobs)
-    messages += secrets_in(root, [*leaving.blobs, *leaving.others])
-    messages += secrets_in_names("the ref", [update.ref for update in updates])
+    messages = list(judged.messages)
     for update in updates:
         messages += _findings(root, remote, update)
     return messages
 
 
-def _updates() -> list[_Update]:
+def _updates() -> list[Update]:
     """Return the ref updates that Git lists on standard input.
 
     The first field of a line is the local ref as the user typed it, so it may contain spaces.
     Branch names are bytes.
     """
+    from mlrepo.guard.pushed import Update
+
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return [_Update(*line.rsplit(" ", 3)[1:]) for line in text.split("\n") if line]
+    return [Update(*line.rsplit(" ", 3)[1:]) for line in text.split("\n") if line]
 
 
-def _findings(root: Path, remote: str, update: _Update) -> list[str]:
+def _findings(root: Path, remote: str, update: Update) -> list[str]:
     is_branch = update.ref.startswith("refs/heads/") and not update.ref.startswith(_EXPERIMENTS)
     if not is_branch:
         return []

@@ -91,6 +91,12 @@ def _category(text: str) -> str:
     return ",".join(words)
 
 
+def _remote(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", text) or ".." in text:
+        raise ValueError("it is the name of a remote, such as origin, not a URL")
+    return text
+
+
 def _date(text: str) -> str:
     return datetime.date.fromisoformat(text).isoformat()
 
@@ -169,6 +175,13 @@ SETTINGS: tuple[Setting, ...] = (
         "private_remotes",
         "names or URLs of Git remotes that the public cannot read, "
         "separated by commas; results may go there before the embargo ends",
+    ),
+    Setting(
+        "hub",
+        "the Git remote through which everybody exchanges runs (`mlrepo sync`)",
+        "--hub",
+        default="origin",
+        parse=_remote,
     ),
     Setting(
         "profile",

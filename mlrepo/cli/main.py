@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Make a results repository, or turn a directory into one.",
     ),
     "clone": ("mlrepo.cli.repository.clone", "Get a results repository from a URL."),
+    "sync": (
+        "mlrepo.cli.repository.sync",
+        "Exchange runs with the others: fetch their experiment branches, push those of this clone.",
+    ),
     "config": ("mlrepo.cli.repository.config", "Read and change the settings of the repository."),
     "doctor": (
         "mlrepo.cli.repository.doctor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from mlrepo.layout.place import UNFIT, decide_placement, followed_benchmark, lay
 from mlrepo.paths import RepoPath
 from mlrepo.record import IMPORTED_TAG, NO_RESULT_TAGS, VALID, Placement, RunRecord
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.history import RecordedRun, load_record, read_system, readable_record
+from mlrepo.repository.history import RecordedRun, read_system, readable_record
 from mlrepo.repository.recorder import RUNS, Tip
 from mlrepo.rounds import Place, Round
 
@@ -94,10 +95,14 @@ class Redecided:
 
         Nothing else changes: files that no run of the result was laid out in stay as they are.
         """
+        return self.of_results(self._results())
+
+    def of_results(self, results: Mapping[RepoPath, tuple[Round, Place]]) -> NewLayout:
+        """Place the runs of the given results again, as :meth:`layout` does."""
         blobs: dict[RepoPath, str | None] = {}
         files: dict[RepoPath, bytes] = {}
         replaced: list[Replaced] = []
-        for path, (round_, place) in self._results().items():
+        for path, (round_, place) in sorted(results.items()):
             one = self._decide(path, round_, place)
             blobs |= one.blobs
             files |= one.files
@@ -113,17 +118,21 @@ class Redecided:
             for each in (old.get(run.run, run), run)
             if old.get(run.run) != run
         ]
+        return self.results_of(touched)
+
+    def results_of(self, runs: Iterable[RecordedRun]) -> dict[RepoPath, tuple[Round, Place]]:
+        """Return the results that runs belong to, by directory; none of an unknown round."""
         found: dict[RepoPath, tuple[Round, Place]] = {}
-        for run in touched:
+        for run in runs:
             name = run.trailer("Round")
             if name not in self.repository.rounds:
                 continue
             round_ = self.repository.rounds[name]
-            try:
-                place = place_of(load_record(self.repository, run))
-                found.setdefault(round_.layout.result_directory(place), (round_, place))
-            except UserError:  # it was never laid out
-                continue
+            record = self.record(run)
+            if record is not None:
+                with contextlib.suppress(UserError):  # names that no path can have
+                    place = place_of(record)
+                    found.setdefault(round_.layout.result_directory(place), (round_, place))
         return found
 
     def _decide(self, path: RepoPath, round_: Round, place: Place) -> NewLayout:
@@ -199,9 +208,9 @@ class Redecided:
             names = [run.trailer(name) for name in _RESULT]
             if names[0] != round_.name or not set(names[1:]) <= set(path.parts):
                 continue
-            if not _may_have_place(run):
+            if not may_have_place(run):
                 continue
-            record = self._record(run)
+            record = self.record(run)
             try:
                 if record is not None and round_.layout.result_directory(place_of(record)) == path:
                     found.append((run, record))
@@ -209,15 +218,25 @@ class Redecided:
                 continue
         return found
 
-    def _record(self, run: RecordedRun) -> RunRecord | None:
-        """Return the record of a run, read once however often it is asked for."""
+    def paths_of(self, results: Mapping[RepoPath, tuple[Round, Place]]) -> set[RepoPath]:
+        """Return the paths that some run of the results may have been laid out in."""
+        return {
+            each
+            for path, (round_, _) in results.items()
+            for runs in (self.before, self.now)
+            for _, record in self._runs_in(path, round_, runs)
+            for each in _laid_out(record, round_)
+        }
+
+    def record(self, run: RecordedRun) -> RunRecord | None:
+        """Return the record of a run, read once however often it is asked for; None: unreadable."""
         key = (run.run, tuple(act.id for act in run.curation.acts))
         if key not in self._records:
             self._records[key] = readable_record(self.repository, run, {})
         return self._records[key]
 
 
-def _may_have_place(run: RecordedRun) -> bool:
+def may_have_place(run: RecordedRun) -> bool:
     """Return whether a run was placed, or could be: it is VALID and not a probe or import."""
     committed = run.committed_trailers
     if committed.get("MLRepo-Placed"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mlrepo.curation.decide import said_replaced
 from mlrepo.curation.layout import Redecided, Replaced
@@ -12,7 +12,6 @@ from mlrepo.harness.spec import DETAIL_LOG
 from mlrepo.layout.files import logs_directory, place_of
 from mlrepo.paths import RepoPath
 from mlrepo.record import RunRecord
-from mlrepo.repository.acts import UNTOUCHED
 from mlrepo.repository.branch_changes import BranchChange, change_branch
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment
@@ -67,7 +66,7 @@ def refresh_layout(
     def compose(tip: Tip) -> list[_Refreshed]:
         there = set(tip.run_ids())
         now = {r.run: r for r in recorded_runs(repository, hidden=True) if r.run in there}
-        before = now | {run: _untouched(now[run]) for run in stale.runs if run in now}
+        before = now | {run: now[run].as_recorded for run in stale.runs if run in now}
         name = stale.experiment.name
         layout = Redecided(repository, name, tip, [*before.values()], [*now.values()]).layout()
         body = "\n".join(map(said_replaced, layout.replaced))
@@ -105,8 +104,3 @@ def _paths(repository: ResultsRepository, records: list[RunRecord]) -> Iterator[
         if record.round in repository.rounds:
             round_ = repository.rounds[record.round]
             yield logs_directory(record, place_of(record), round_) / DETAIL_LOG
-
-
-def _untouched(run: RecordedRun) -> RecordedRun:
-    committed: Mapping[str, str] = run.committed_trailers
-    return replace(run, trailers=committed, curation=UNTOUCHED)

@@ -105,7 +105,7 @@ def _commit(
     changes = compose(Tip(repo, tree))
     objects: list[pygit2.Oid] = []
     for change in changes:
-        written = _grafted(quarantine, tree, change)
+        written = grafted(quarantine, tree, change)
         objects += new_objects(quarantine.git, written, tree)
         parents = [] if parent is None else [parent]
         parent = write_commit(quarantine, identity, change.message, written, parents)
@@ -125,7 +125,8 @@ def _commit(
     return str(parent), changes
 
 
-def _grafted(quarantine: Quarantine, tree: pygit2.Oid | None, change: BranchChange) -> pygit2.Oid:
+def grafted(quarantine: Quarantine, tree: pygit2.Oid | None, change: BranchChange) -> pygit2.Oid:
+    """Return the tree with a change."""
     import pygit2
 
     repo = quarantine.git

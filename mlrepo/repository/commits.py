@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -87,6 +88,17 @@ def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: s
     to do so (``git branch --force``). The HEAD files are read directly: starting a process would
     double the time that a lock is held. ``instead`` is what the user can do instead.
     """
+    git_dir = checked_out_in(repository, ref)
+    if git_dir is not None:
+        raise UserError(
+            f"The branch {ref.removeprefix('refs/heads/')} is checked out in the working "
+            f"tree of {git_dir}, and it would be moved under that tree.",
+            hint=f"Switch that tree to another branch (`git switch -`), or {instead}.",
+        )
+
+
+def checked_out_in(repository: ResultsRepository, ref: str) -> Path | None:
+    """Return the Git directory of the working tree that has a branch checked out, or None."""
     common = repository.common_dir
     for git_dir in (common, *common.glob("worktrees/*")):
         states = (
@@ -100,11 +112,8 @@ def refuse_if_checked_out(repository: ResultsRepository, ref: str, *, instead: s
             except OSError:
                 continue
             if content == prefix + ref:
-                raise UserError(
-                    f"The branch {ref.removeprefix('refs/heads/')} is checked out in the working "
-                    f"tree of {git_dir}, and it would be moved under that tree.",
-                    hint=f"Switch that tree to another branch (`git switch -`), or {instead}.",
-                )
+                return git_dir
+    return None
 
 
 def refuse_if_immovable(repository: ResultsRepository, ref: str, *, instead: str) -> None:
@@ -160,22 +169,41 @@ def publish_commit(
     UserError
         What was written cannot be read back, even after writing it again.
     """
+    with safely_published(quarantine, [*objects, commit]):
+        move_branch(
+            quarantine.repository,
+            identity,
+            ref,
+            expected=expected,
+            commit=commit,
+            message=message,
+        )
+
+
+@contextlib.contextmanager
+def safely_published(quarantine: Quarantine, objects: Sequence[pygit2.Oid]) -> Iterator[None]:
+    """Put objects into the repository while the block makes them reachable; read all back.
+
+    Raises
+    ------
+    UserError
+        What was written cannot be read back, even after writing it again.
+    """
     repository = quarantine.repository
-    everything = [*objects, commit]
-    with quarantine.published(everything):
-        move_branch(repository, identity, ref, expected=expected, commit=commit, message=message)
+    with quarantine.published(objects):
+        yield
         wait_for_gc(repository)
-        lost = unreadable(repository, everything)
+        lost = unreadable(repository, objects)
     for _ in range(_READ_BACK):
         if not lost:
             return
-        with quarantine.published(everything):
+        with quarantine.published(objects):
             wait_for_gc(repository)
-            lost = unreadable(repository, everything)
+            lost = unreadable(repository, objects)
     if lost:
         raise UserError(
-            f"The commit {commit} was written to {repository.common_dir}, but {len(lost)} of its "
-            f"objects cannot be read back, such as {lost[0]}.",
+            f"The commit {objects[-1]} was written to {repository.common_dir}, but {len(lost)} of "
+            f"its objects cannot be read back, such as {lost[0]}.",
             hint="Check the disk, and the repository with `git fsck`.",
         )
 

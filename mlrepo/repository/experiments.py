@@ -34,7 +34,7 @@ class Experiment:
     def parse(cls, text: str) -> Experiment:
         """Return the experiment named ``text``, with or without ``exp/``; refuse invalid names."""
         name = text.removeprefix("exp/")
-        if not _is_name(name):
+        if not is_experiment_name(name):
             raise UserError(
                 f"{text!r} is not a name for an experiment.",
                 hint="Use 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a "
@@ -92,12 +92,13 @@ def _branches(repository: ResultsRepository) -> list[tuple[str, Experiment]]:
     found = []
     for name in sorted(names, key=lambda ref: (not ref.startswith(_LOCAL), ref)):
         match = re.fullmatch(r"refs/(?:heads|remotes/[^/]+)/exp/([^/]+)", name)
-        if match and _is_name(match[1]):
+        if match and is_experiment_name(match[1]):
             found.append((name, Experiment(match[1])))
     return found
 
 
-def _is_name(name: str) -> bool:
+def is_experiment_name(name: str) -> bool:
+    """Return whether an experiment may have this name, without ``exp/``."""
     return bool(_NAME.match(name)) and ".." not in name and not name.endswith((".", ".lock"))
 
 
@@ -130,3 +131,25 @@ def start_point(repository: ResultsRepository, experiment: Experiment) -> pygit2
     except GitError:
         return None  # HEAD is unborn
     return repo[added[0]].id if added else None
+
+
+def continued_by(
+    repository: ResultsRepository, experiment: Experiment, tip: pygit2.Oid
+) -> pygit2.Oid:
+    """Return the fetched commit that the local branch at ``tip`` only lacks, else ``tip`` itself.
+
+    Of several remotes that continue the branch, the one counts that contains what all others have;
+    if none does, the branch stays where it is.
+    """
+    repo = repository.git
+    found = []
+    for remote in repo.remotes.names():
+        reference = repo.references.get(f"refs/remotes/{remote}/{experiment.branch}")
+        if reference is None or (fetched := reference.resolve().target) == tip:
+            continue
+        if repo.get(fetched) is not None and repo.descendant_of(fetched, tip):
+            found.append(fetched)
+    for one in found:
+        if all(one == other or repo.descendant_of(one, other) for other in found):
+            return one  # type: ignore[return-value]
+    return tip

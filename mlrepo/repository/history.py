@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.record import FAILED, PROBE_TAG
-from mlrepo.repository.acts import ACTS, UNTOUCHED, Act, Curation, curated, curated_record
+from mlrepo.repository.acts import ACTS, PRUNE, UNTOUCHED, Act, Curation, curated, curated_record
 from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
@@ -25,6 +25,8 @@ from mlrepo.repository.run_walk import walk_runs
 from mlrepo.repository.trailers import parse_result, run_trailers
 
 if TYPE_CHECKING:
+    import pygit2
+
     from mlrepo.record import Metric, RunRecord
 
 
@@ -90,6 +92,16 @@ class RecordedRun:
         """The last note about it; '' if there is none."""
         return self.curation.note
 
+    @property
+    def was_pruned(self) -> bool:
+        """Return whether it was ever pruned, even if its files came back."""
+        return any(act.action == PRUNE for act in self.curation.acts)
+
+    @property
+    def as_recorded(self) -> RecordedRun:
+        """The run as it was before any act."""
+        return replace(self, trailers=self.committed_trailers, curation=UNTOUCHED)
+
     def after(self, act: Act) -> RecordedRun:
         """Return the run as it is after one more act."""
         committed = self.committed_trailers
@@ -110,7 +122,11 @@ class RecordedRun:
 
 
 def recorded_runs(
-    repository: ResultsRepository, experiment: Experiment | None = None, *, hidden: bool = False
+    repository: ResultsRepository,
+    experiment: Experiment | None = None,
+    *,
+    hidden: bool = False,
+    among: Sequence[tuple[str, Experiment, pygit2.Oid]] | None = None,
 ) -> Iterator[RecordedRun]:
     """Yield all runs on all experiment branches, local and fetched, newest commit first.
 
@@ -124,8 +140,10 @@ def recorded_runs(
         Only the runs of its branches, without those that were moved away.
     hidden:
         Whether runs that were withdrawn or pruned are yielded too: they count no longer.
+    among:
+        The branches to read instead of all: the full name, the experiment and the tip of each.
     """
-    branches = list(experiment_branches(repository))
+    branches = list(experiment_branches(repository) if among is None else among)
     walk = walk_runs(repository, [(tip, ref) for ref, _, tip in branches])
     mine = (
         None

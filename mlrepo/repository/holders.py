@@ -119,5 +119,5 @@ def _refuse_diverged(
     name, theirs = quoted(experiment.branch), quoted(ref.removeprefix("refs/remotes/"))
     raise UserError(
         f"The run is on {theirs} and not on your {name}, which has other commits of its own.",
-        hint=f"Merge the two first: `git switch {name} && git merge {theirs} && git switch -`.",
+        hint="`mlrepo sync` merges the two; then run the command again.",
     )

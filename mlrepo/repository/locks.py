@@ -23,7 +23,26 @@ def locked(path: Path, *, timeout: float) -> Iterator[None]:
         Another process still holds it after ``timeout`` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with _held(path, os.O_RDWR | os.O_CREAT, timeout):
+        yield
+
+
+@contextlib.contextmanager
+def locked_directory(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold the lock on an existing directory itself, which leaves no file in it.
+
+    Raises
+    ------
+    Busy
+        Another process still holds it after ``timeout`` seconds.
+    """
+    with _held(path, os.O_RDONLY | os.O_DIRECTORY, timeout):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, flags: int, timeout: float) -> Iterator[None]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + timeout
         while not _try(descriptor):

@@ -40,12 +40,15 @@ class GitError(MlrepoError):
 
     exit_code = 2
 
-    def __init__(self, arguments: Sequence[str], returncode: int, stderr: str) -> None:
+    def __init__(
+        self, arguments: Sequence[str], returncode: int, stderr: str, stdout: bytes = b""
+    ) -> None:
         said = stderr.strip() or f"exit code {returncode}"
         words = [_shown(argument) for argument in arguments]
         super().__init__(f"`{shell_command(('git', *words))}` failed: {said}")
         self.returncode = returncode
         self.stderr = stderr.strip()
+        self.stdout = stdout
 
 
 def git(
@@ -113,7 +116,8 @@ def git_output(
             "git is not installed or not in PATH.", hint="Install git 2.36 or later."
         ) from error
     if done.returncode != 0:
-        raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+        said = done.stderr.decode(errors="replace")
+        raise GitError(arguments, done.returncode, said, done.stdout)
     return done.stdout, done.stderr
 
 

@@ -20,7 +20,7 @@ from mlrepo.repository.commits import (
 )
 from mlrepo.repository.damage import read_tip
 from mlrepo.repository.discovery import ResultsRepository
-from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment, start_point
+from mlrepo.repository.experiments import ANOTHER_EXPERIMENT, Experiment, continued_by, start_point
 from mlrepo.repository.graft import find_blob, graft
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
@@ -196,7 +196,10 @@ class Recorder:
         repo = self.repository.git
         refuse_if_checked_out(self.repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
         tip = read_tip(self.repository, experiment.ref)
-        parent = tip if tip is not None else start_point(self.repository, experiment)
+        if tip is None:
+            parent = start_point(self.repository, experiment)
+        else:
+            parent = continued_by(self.repository, experiment, tip)
         tree = repo[parent].tree.id if parent is not None else None
         run = find_blob(repo, tree, RepoPath((RUNS, run_id)))
         if run is not None:

@@ -252,7 +252,7 @@ class Remote:
     def _environ(self) -> dict[str, str]:
         known = dict(os.environ)
         known |= _configuration(known, self.settings)
-        return _PATIENCE | known | self.access.variables(known) | NO_FETCH
+        return PATIENCE | known | self.access.variables(known) | NO_FETCH
 
 
 def refuse_credentials(url: str) -> str:
@@ -373,7 +373,7 @@ def printable(text: str) -> str:
 
 
 # Give up on a server that is silent for a minute; the user's own values take precedence.
-_PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 
 
 def _configuration(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mlrepo.paths import DIVISIONS
 from mlrepo.record.forms import RUN_ID
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_branches
@@ -31,15 +30,17 @@ class Divergence:
         Their short names: ``exp/alpha``, ``origin/exp/alpha``.
     here, there:
         The number of commits that only one of them has.
-    divisions:
-        The directories with the layout, in which a merge may conflict.
     """
 
     branch: str
     fetched: str
     here: int
     there: int
-    divisions: tuple[str, ...] = ()
+
+    @property
+    def remote(self) -> str:
+        """The name of the remote that it was fetched from."""
+        return self.fetched.removesuffix(f"/{self.branch}")
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,6 @@ class Strays:
 
 def diverged_experiments(repository: ResultsRepository) -> Iterator[Divergence]:
     """Yield the local experiment branches that cannot be pushed until they are merged."""
-    import pygit2
-
     found = list(experiment_branches(repository))
     local = {experiment: tip for ref, experiment, tip in found if ref.startswith(_HEADS)}
     for ref, experiment, tip in found:
@@ -62,10 +61,8 @@ def diverged_experiments(repository: ResultsRepository) -> Iterator[Divergence]:
             continue
         here, there = repository.git.ahead_behind(mine, tip)
         if here and there:
-            tree = repository.git[mine].peel(pygit2.Commit).tree
-            divisions = tuple(name for name in DIVISIONS if name in tree)
             fetched = ref.removeprefix("refs/remotes/")
-            yield Divergence(experiment.branch, fetched, here, there, divisions)
+            yield Divergence(experiment.branch, fetched, here, there)
 
 
 def branches_with_runs(repository: ResultsRepository) -> Iterator[Strays]:

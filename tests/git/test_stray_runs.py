@@ -18,9 +18,6 @@ from tests.e2e.driver import mlrepo
 from tests.git.test_recording import clone
 from tests.samples import git
 
-# What `mlrepo init` writes.
-ATTRIBUTES = Path(__file__).parents[2] / "templates/results_repo/gitattributes"
-
 
 def test_the_advice_of_doctor_merges_what_two_clones_recorded(
     results: ResultsRepository, recorder: Recorder, tmp_path: Path
@@ -29,29 +26,22 @@ def test_the_advice_of_doctor_merges_what_two_clones_recorded(
     first = placed_run(recorder, 0).run
     there = find_repository(clone(results.root, tmp_path / "there"))
     git(there.root, "branch", "--quiet", "exp/tuning", "origin/exp/tuning")
-    (there.common_dir / "info/attributes").write_bytes(ATTRIBUTES.read_bytes())
     assert list(diverged_experiments(there)) == []
     second = placed_run(recorder, 1).run
-    git(there.root, "fetch", "--quiet")
-    assert list(diverged_experiments(there)) == []  # behind only: a fast-forward
     third = placed_run(Recorder(there, git_identity(there.root)), 2).run
+    assert list(diverged_experiments(there)) == []  # ahead only
+    git(there.root, "fetch", "--quiet")
     assert list(diverged_experiments(there)) == [
-        Divergence("exp/tuning", "origin/exp/tuning", 1, 1, ("closed",))
+        Divergence("exp/tuning", "origin/exp/tuning", 1, 1)
     ]
     assert sorted(counting(there)) == sorted([first, second, third])
     done = mlrepo(there.root, "doctor", code=None)
     done.says("warning branches exp/tuning and origin/exp/tuning", "1 commit here only")
-    advice = next(line for line in done.out.splitlines() if "git merge" in line)
-    switch, merge, back, *conflict = (line.split()[1:] for line in advice.split("`")[1::2])
-    git(there.root, *switch)
-    git(there.root, *merge, ok=False)
-    for command in conflict:
-        git(there.root, *command)
-    git(there.root, *back)
-    assert git(there.root, "branch", "--show-current").strip() == "main"
+    done.says("`mlrepo sync` merges the two and pushes")
+    git(results.root, "switch", "--quiet", "main")
+    mlrepo(there.root, "sync").says("Merged exp/tuning")
     assert list(diverged_experiments(there)) == []
-    assert standing(there) == third  # whole, of the side that was taken
-    git(there.root, "push", "--quiet", "origin", "exp/tuning")
+    assert standing(there) == third
     assert sorted(counting(results)) == sorted([first, second, third])
 
 

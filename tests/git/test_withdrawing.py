@@ -199,7 +199,7 @@ def test_a_run_that_was_only_fetched_gets_a_branch_of_its_own(
     git(here, "fetch", "--quiet")
     with pytest.raises(UserError, match="has other commits of its own") as refused:
         withdrawn(find_repository(here), second)
-    assert "git merge origin/exp/tuning" in refused.value.hint
+    assert "`mlrepo sync` merges the two" in refused.value.hint
     git(here, "branch", "--quiet", "--force", "exp/tuning", "origin/exp/tuning~1")
     withdrawn(find_repository(here), second)
     assert sorted(counting(find_repository(here))) == [first]

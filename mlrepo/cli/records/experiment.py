@@ -63,8 +63,5 @@ def rename(old: str, new: str, as_json: bool) -> None:
             f"git push {remote} {done.new.branch} && git push {remote} --delete {done.old.branch}"
         )
     for remote in done.new_on:
-        click.echo(
-            f"{remote} has {done.new.branch} already: merge it with `git switch {done.new.branch} "
-            f"&& git merge {remote}/{done.new.branch} && git switch -`."
-        )
+        click.echo(f"{remote} has {done.new.branch} already: `mlrepo sync` merges the two.")
     click.echo("New runs go to the experiment that --experiment of `mlrepo bench` names.")

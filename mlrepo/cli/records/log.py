@@ -10,6 +10,7 @@ import click
 
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository
+from mlrepo.cli.fetched import fetch_values, print_last_fetch
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.records.filters import check_mode, has, in_time
 from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
@@ -146,7 +147,15 @@ def command(
         listed = in_order(listed, by, descending=sort.startswith("-"))[:limit]
     if not chosen and format_ == "table" and any(one.run.note for one in listed):
         shown.append(column("note"))
-    print_runs(listed, shown, format_, drop=None if chosen else LEAST_IMPORTANT)
+    print_runs(
+        listed,
+        shown,
+        format_,
+        drop=None if chosen else LEAST_IMPORTANT,
+        fetched=fetch_values(repository) if format_ == "json" else None,
+    )
+    if format_ == "table":
+        print_last_fetch(repository)
     for problem in unreadable.values():
         click.echo(f"mlrepo: {problem}", err=True)
     return 1 if repository.damage else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def print_runs(
     format_: str,
     *,
     drop: Sequence[str] | None = None,
+    fetched: Mapping[str, str | None] | None = None,
 ) -> None:
     """Print runs as a ``table``, ``json`` or ``csv``.
 
@@ -53,10 +54,13 @@ def print_runs(
     drop:
         The columns of a table that a narrow terminal may go without, the least important first;
         by default from the last one on.
+    fetched:
+        When the hub was last fetched, for JSON.
     """
     names = [column.name for column in columns]
     if format_ == "json":
-        print_json("mlrepo.log/1", {"runs": [_values(one, columns) for one in listed]})
+        runs = [_values(one, columns) for one in listed]
+        print_json("mlrepo.log/1", {"fetched": fetched, "runs": runs})
     elif format_ == "csv":
         _print_csv([names, *([column.text(one) for column in columns] for one in listed)])
     elif not listed:

@@ -9,6 +9,7 @@ import click
 
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
+from mlrepo.cli.fetched import fetch_values, print_last_fetch
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.shell import quoted, shell_command
 
@@ -60,9 +61,15 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
         values = [row_values(row) for row in rows]
         print_json(
             "mlrepo.status/1",
-            {"round": found_round.name, "loadgen": vars(fit), "results": values},
+            {
+                "round": found_round.name,
+                "loadgen": vars(fit),
+                "fetched": fetch_values(repository),
+                "results": values,
+            },
         )
         return code
+    print_last_fetch(repository)
     if fit.note:
         click.echo(fit.note, err=True)
     if not rows:

@@ -12,12 +12,12 @@ from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, redactor, resolver, user_directory
 from mlrepo.cli.render import print_json, style
 from mlrepo.settings import SETTINGS
-from mlrepo.shell import shell_command
+from mlrepo.shell import quoted, shell_command
 
 if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.health import Check
-    from mlrepo.repository.stray_runs import Divergence
+    from mlrepo.settings import Resolver
 
 _LEAST_FREE = 1 << 30
 _KEPT_AWAY = (
@@ -74,7 +74,7 @@ def command(fix: bool, remove_hooks: bool, quick: bool, as_json: bool) -> int:
     checks = [*check_repository(repository, records=not quick, hooks=kind), _platform(repository)]
     checks += [*_writable(repository), *_description(repository)]
     if not quick and readable:
-        checks += [*_branches(repository), _layouts(repository)]
+        checks += [*_branches(repository, settings), _layouts(repository)]
     if not quick:
         checks.append(_disk(repository))
     repository.damage.clear()  # the checks report it
@@ -142,7 +142,7 @@ def _description(repository: ResultsRepository) -> Iterator[Check]:
         )
 
 
-def _branches(repository: ResultsRepository) -> Iterator[Check]:
+def _branches(repository: ResultsRepository, settings: Resolver) -> Iterator[Check]:
     """Yield a warning for each branch that waits for a merge, or has one that went astray."""
     from mlrepo.repository.behind import behind_upstream
     from mlrepo.repository.health import WARNING, Check
@@ -156,7 +156,7 @@ def _branches(repository: ResultsRepository) -> Iterator[Check]:
             WARNING,
             f"{one.branch} and {one.fetched} went different ways: {_commits(one.here)} here only, "
             f"{_commits(one.there)} there only. All runs count, but it cannot be pushed.",
-            _merge_advice(one),
+            f"{_sync_with(one.remote, settings)} merges the two and pushes.",
         )
     for stray in branches_with_runs(repository):
         undo = f"git switch {stray.branch} && git reset --keep {stray.before[:10]}"
@@ -169,16 +169,12 @@ def _branches(repository: ResultsRepository) -> Iterator[Check]:
         )
 
 
-def _merge_advice(one: Divergence) -> str:
-    """Return the commands that merge a branch; runs never conflict, their layout may."""
-    advice = f"`git switch {one.branch}`, `git merge {one.fetched}`, `git switch -`, and push it."
-    if one.divisions:
-        paths = " ".join(one.divisions)
-        advice += (
-            f" If it conflicts, which only the layout can: `git checkout --ours -- {paths}`, "
-            f"`git add {paths}`, `git commit --no-edit`."
-        )
-    return advice
+def _sync_with(remote: str, settings: Resolver) -> str:
+    """Return the command that merges what was fetched from a remote with what is here."""
+    if remote.startswith("bundle-"):
+        return "`mlrepo sync --bundle FILE`"
+    is_hub = remote == settings.require("hub").value
+    return "`mlrepo sync`" if is_hub else f"`mlrepo sync --hub {quoted(remote)}`"
 
 
 def _commits(number: int) -> str:

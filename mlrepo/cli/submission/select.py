@@ -8,6 +8,7 @@ import click
 
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver
+from mlrepo.cli.fetched import fetch_values, print_last_fetch
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.errors import UserError
 
@@ -177,8 +178,10 @@ def command(
     if plan.count and identity is not None:
         selection = write_plan(repository, identity, plan)
     if as_json:
-        print_json("mlrepo.select/2", _values(plan, selection))
+        fetched = fetch_values(repository)
+        print_json("mlrepo.select/2", {**_values(plan, selection), "fetched": fetched})
     else:
+        print_last_fetch(repository)
         _print(plan, selection, quick=quick, show_all=show_all)
     return 0 if plan.count else 1
 

@@ -1,0 +1,1 @@
+"""Exchanging recorded runs with the other clones of a team."""
