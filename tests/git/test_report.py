@@ -19,8 +19,8 @@ import pytest
 from benchmarks.report import one_run
 from mlrepo.cli.main import main
 from mlrepo.record import Metric, RunRecord
-from mlrepo.report.document import LONGEST_TEXT
 from mlrepo.report.drawing import vega_script
+from mlrepo.report.run_table import LONGEST_TEXT
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trailers import commit_message
 from tests.conftest import MadeOnce

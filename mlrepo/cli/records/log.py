@@ -13,7 +13,13 @@ from mlrepo.cli.context import current_repository
 from mlrepo.cli.fetched import fetch_values, print_last_fetch
 from mlrepo.cli.progress import StepLine
 from mlrepo.cli.records.filters import check_mode, has, in_time
-from mlrepo.cli.records.run_list import LEAST_IMPORTANT, default_columns, print_runs, print_tags
+from mlrepo.cli.records.run_list import (
+    LEAST_IMPORTANT,
+    default_columns,
+    print_flat,
+    print_runs,
+    print_tags,
+)
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,7 +85,8 @@ def command(
     """List the recorded runs, newest first.
 
     Runs of all experiment branches, local and fetched, are listed; each once. JSON and CSV have
-    more than the table: among others when the run started, its metrics, threads, batch and command.
+    more than the table: among others when the run started, its metrics, threads, batch and command;
+    CSV also settings and system, as `mlrepo report --format csv` has them for all runs.
     Beside a verdict, ~ means that other work on the machine disturbed the run, and ! that the
     system's description is not of the machine; `mlrepo show RUN` says more.
 
@@ -145,15 +152,18 @@ def command(
             line.close()
     if by is not None:
         listed = in_order(listed, by, descending=sort.startswith("-"))[:limit]
-    if not chosen and format_ == "table" and any(one.run.note for one in listed):
-        shown.append(column("note"))
-    print_runs(
-        listed,
-        shown,
-        format_,
-        drop=None if chosen else LEAST_IMPORTANT,
-        fetched=fetch_values(repository) if format_ == "json" else None,
-    )
+    if not chosen and format_ == "csv":
+        print_flat(repository, listed)
+    else:
+        if not chosen and format_ == "table" and any(one.run.note for one in listed):
+            shown.append(column("note"))
+        print_runs(
+            listed,
+            shown,
+            format_,
+            drop=None if chosen else LEAST_IMPORTANT,
+            fetched=fetch_values(repository) if format_ == "json" else None,
+        )
     if format_ == "table":
         print_last_fetch(repository)
     for problem in unreadable.values():

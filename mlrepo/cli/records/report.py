@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.history import RecordedRun
 
-_FORMATS = ("html", "json", "svg", "png")
+_FORMATS = ("html", "json", "svg", "png", "md", "csv", "parquet")
 _NAME = "mlrepo-report"
 
 
@@ -30,7 +30,8 @@ _NAME = "mlrepo-report"
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The file to write, or the directory to write it into (default: mlrepo-report.html here).",
+    help="The file to write, or the directory to write it into (default: mlrepo-report.html here; "
+    "of json, md and csv, standard output).",
 )
 @click.option("--experiment", callback=not_empty, help="Only runs of this experiment branch.")
 @click.option("--benchmark", callback=not_empty, help="Only this benchmark.")
@@ -42,7 +43,7 @@ _NAME = "mlrepo-report"
     type=click.Choice(_FORMATS),
     default="html",
     show_default=True,
-    help="A page, its data (to standard output), or one chart.",
+    help="A page, its data, one chart (svg, png), or the table of runs (md, csv, parquet).",
 )
 @click.option(
     "--chart",
@@ -66,11 +67,15 @@ def command(
     selections, histories, Pareto fronts, load curves and latencies; it needs no network. Runs of
     all experiment branches, local and fetched, are in it. Withdrawn runs are in the table only.
 
+    csv and parquet have a row for each run, with metrics, settings, system and commits, for pandas,
+    DuckDB and spreadsheets; md is a short table for a README.
+
     \b
     Example:
       mlrepo report --open
       mlrepo report --since 2w --tag nightly --out reports/nightly.html
       mlrepo report --format svg --chart help
+      mlrepo report --format parquet --out runs.parquet
     """
     if open_ and format_ != "html":
         raise UserError("Only a page can be opened.", hint="Leave --format or --open out.")
@@ -91,6 +96,9 @@ def command(
     )
     if chart is not None:
         _write_chart(repository, reported, chart, format_, out)
+        return 1 if repository.damage else 0
+    if format_ in ("md", "csv", "parquet"):
+        _write_table(repository, reported, format_, out)
         return 1 if repository.damage else 0
     from mlrepo.guard.embargo import embargo_in_force
     from mlrepo.report.document import report_document
@@ -192,6 +200,25 @@ def _write_chart(
         )
     image = draw(charts[name], "svg" if format_ == "svg" else "png")
     _write(repository, _target(out, format_, name), image)
+
+
+def _write_table(
+    repository: ResultsRepository, reported: ReportedRuns, format_: str, out: Path | None
+) -> None:
+    from mlrepo.report.flat_files import table_csv, table_markdown, table_parquet
+    from mlrepo.report.run_table import flat_table
+
+    for problem in reported.unreadable.values():
+        click.echo(f"mlrepo: {problem}", err=True)
+    table = flat_table(repository, reported.runs)
+    if format_ == "parquet":
+        _write(repository, _target(out, format_), table_parquet(table))
+        return
+    text = table_csv(table) if format_ == "csv" else table_markdown(table)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        _write(repository, _target(out, format_), text.encode("utf-8", "backslashreplace"))
 
 
 def _list_charts(charts: Mapping[str, Chart]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +13,7 @@ from mlrepo.cli.render import print_json, print_table, verdict
 
 if TYPE_CHECKING:
     from mlrepo.report.listing import ListColumn, ListedRun, TagUse
+    from mlrepo.repository.discovery import ResultsRepository
 
 _TABLE = (
     "run",
@@ -31,12 +30,15 @@ LEAST_IMPORTANT = ("note", "tags", "backend", "system", "benchmark", "mode")
 
 
 def default_columns(format_: str, *, withdrawn: bool = False) -> list[ListColumn]:
-    """Return the columns of a format: those for people, or all."""
+    """Return the columns of a format: those for people, or all.
+
+    CSV without a choice of columns is the flat table of :mod:`mlrepo.report.run_table` instead.
+    """
     from mlrepo.report.listing import COLUMNS
 
     if format_ == "table":
         return [COLUMNS[name] for name in (*_TABLE, *(("withdrawn",) if withdrawn else ()))]
-    return [column for name, column in COLUMNS.items() if format_ == "json" or name != "metrics"]
+    return list(COLUMNS.values())
 
 
 def print_runs(
@@ -62,7 +64,7 @@ def print_runs(
         runs = [_values(one, columns) for one in listed]
         print_json("mlrepo.log/1", {"fetched": fetched, "runs": runs})
     elif format_ == "csv":
-        _print_csv([names, *([column.text(one) for column in columns] for one in listed)])
+        _print_csv([names, *([_csv_value(column, one) for column in columns] for one in listed)])
     elif not listed:
         click.echo(
             "No run matches. `mlrepo log` lists all runs that count, `mlrepo log --tags` their "
@@ -79,6 +81,16 @@ def print_runs(
         )
         if "validity" in names and sys.stdout.isatty():
             _explain_marks(listed)
+
+
+def print_flat(repository: ResultsRepository, listed: Sequence[ListedRun]) -> None:
+    """Print runs as CSV with all that is known of them."""
+    from mlrepo.report.flat_files import table_csv
+    from mlrepo.report.reported import ReportedRun
+    from mlrepo.report.run_table import flat_table
+
+    runs = [ReportedRun(one.run, one.record) for one in listed]
+    click.echo(table_csv(flat_table(repository, runs)), nl=False)
 
 
 def _explain_marks(listed: Sequence[ListedRun]) -> None:
@@ -104,10 +116,16 @@ def print_tags(uses: Sequence[TagUse], format_: str) -> None:
         print_table(("TAG", "RUNS", "NEWEST RUN"), rows, right=(1,), cut="TAG", tail="NEWEST RUN")
 
 
-def _print_csv(rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    click.echo(text.getvalue(), nl=False)
+def _print_csv(rows: Iterable[Sequence[str | float | int | None]]) -> None:
+    """Print rows of texts and numbers as CSV."""
+    from mlrepo.report.flat_files import csv_text
+
+    click.echo(csv_text(rows), nl=False)
+
+
+def _csv_value(column: ListColumn, one: ListedRun) -> str | float | int | None:
+    value = column.value(one) if column.is_number else None
+    return value if isinstance(value, int | float) else column.text(one)
 
 
 def _values(one: ListedRun, columns: Sequence[ListColumn]) -> dict[str, object]:
