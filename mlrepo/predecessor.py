@@ -159,7 +159,7 @@ VARIABLES: tuple[Word, ...] = (
     Word("CK_MLPERF_COMPLIANCE_DIR", _T.ANSWERED, "mlrepo bench compliance"),
     Word("CK_MLPERF_COMPLIANCE_EXTRA", _T.ANSWERED, "mlrepo bench compliance"),
     Word("CK_LOADGEN_SIDELOAD_JSON", _T.ANSWERED, "mlrepo show RUN --json"),
-    Word("CK_LOADGEN_INCLUDE_TRACE", _T.ANSWERED, "mlrepo show RUN --log detail"),
+    Word("CK_LOADGEN_INCLUDE_TRACE", _T.ANSWERED, "mlrepo show RUN --log trace"),
     Word("CK_MLPERF_ACCURACY_IMAGENET_TYPE", _T.NEEDLESS, "", "it follows from the benchmark"),
     Word("CK_ENV_OCTOMIZER_WHEEL", _T.ANSWERED, "mlrepo bench prereq --backend tvm-onnx"),
     Word("CK_ENV_MLPERF_INFERENCE_RESULTS", _T.ANSWERED, "mlrepo -C DIR …"),

@@ -18,6 +18,7 @@ from mlrepo.bench.evidence import (
 from mlrepo.bench.judge import Judgement, judge
 from mlrepo.bench.pending import PendingRun
 from mlrepo.bench.recording import ConcludingRun
+from mlrepo.bench.traces import recorded_traces
 from mlrepo.compliance import compliance_test
 from mlrepo.digest import sha256_bytes, sha256_file
 from mlrepo.harness.spec import (
@@ -77,6 +78,7 @@ def conclude(spooled: SpooledRun, recorder: Recorder, redactor: Redactor) -> Con
     judgement = judge(directory, spec, round_, pending.facts.compliance)
     counts: dict[str, int] = {}
     files = recorded_texts(directory, judgement, redactor, counts)
+    files |= recorded_traces(directory, spec)
     logs = _store_logs(directory, spec, judgement, recorder.repository, files)
     record = _readable_record(ConcludingRun(directory, pending, logs, redactor, counts), judgement)
     run = RepoPath(("runs", record.run))

@@ -21,6 +21,7 @@ from mlrepo.bench.recording import NOISE_FILE
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.settings import Configured, Rules, configure, refuse_without_tokens
 from mlrepo.bench.starting import StartingRun
+from mlrepo.bench.traces import save_machine
 from mlrepo.bench.tuned import find_tuned, tuned_file
 from mlrepo.errors import Busy, Interrupted, UserError
 from mlrepo.harness.spec import read_events
@@ -41,6 +42,7 @@ from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
 from mlrepo.systems.description import read_description
 from mlrepo.systems.machine import Machine
+from mlrepo.systems.machine_trace import MachineTrace
 from mlrepo.systems.neighbours import Announcement
 from mlrepo.systems.noise import NoiseMeter, glance
 from mlrepo.systems.profiles import NONE, Profile, load_profile
@@ -329,11 +331,12 @@ class Bench:
     ) -> None:
         """Execute the run and save what disturbed it beside its logs."""
         with Announcement() as announced:
-            meter = NoiseMeter()
+            meter, machine = NoiseMeter(), MachineTrace()
 
             def watch(progress: Progress) -> None:
                 announced.beat()
                 meter.sample()
+                machine.sample()
                 on_progress(progress)
 
             execute(
@@ -348,6 +351,7 @@ class Bench:
         # The run is complete without it: a full disk must not lose the record.
         with contextlib.suppress(OSError):
             write_atomically(spooled.directory / NOISE_FILE, json.dumps(noise).encode())
+            save_machine(spooled.directory, machine.series())
 
     def _round(self) -> Round:
         """Return the round; refuse those before v1.0."""

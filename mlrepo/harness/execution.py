@@ -26,6 +26,7 @@ from mlrepo.harness.predicting import PredictingSystem
 from mlrepo.harness.requests import SubmittingSystem, takes_requests
 from mlrepo.harness.samples import source_of
 from mlrepo.harness.spec import AUDIT_FILE, SPEED, USER_CONF_FILE, RunSpec
+from mlrepo.harness.timing import Timing
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import BACKENDS, WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY
@@ -123,11 +124,20 @@ def execute(
         "queries": str(queries),
     }
     reporter.event("generating", **about)
-    rehearsed.at_first_query(lambda: reporter.event("started", **about))
+    timing = Timing(scenario) if spec.mode != ACCURACY else None
+    if timing is not None:
+        rehearsed.answer_through(timing.stamped)
+
+    def started(sample: int) -> None:
+        if timing is not None:
+            timing.first_query(sample)
+        reporter.event("started", **about)
+
+    rehearsed.at_first_query(started)
     # A garbage collection during a query would show up as latency; nothing here creates cycles.
     gc.collect()
     gc.disable()
-    _run_loadgen(spec, workload, dataset, system, settings, directory, reporter)
+    _run_loadgen(spec, workload, dataset, system, settings, directory, reporter, timing)
     guard.after_run()
     reporter.event(
         "finished",
@@ -148,6 +158,7 @@ def _run_loadgen(
     settings: Any,
     directory: Path,
     reporter: Reporter,
+    timing: Timing | None,
 ) -> None:
     def load(indices: list[int]) -> None:
         try:
@@ -156,7 +167,9 @@ def _run_loadgen(
             reporter.fail(error)
 
     sut = system.sut(SCENARIOS[spec.scenario])
-    loadgen_sut = lg.ConstructFastSUT(sut.issue, _nothing_to_flush)
+    # Queries are never held back, so that there is nothing to flush.
+    flush = _nothing_to_flush if timing is None else timing.flush
+    loadgen_sut = lg.ConstructFastSUT(sut.issue, flush)
     loadgen_qsl = lg.ConstructQSL(
         dataset.total,
         min(dataset.total, workload.performance_samples),
@@ -182,6 +195,8 @@ def _run_loadgen(
     sut.close()
     lg.DestroyFastSUT(loadgen_sut)
     lg.DestroyQSL(loadgen_qsl)
+    if timing is not None:
+        timing.write(directory)
 
 
 def _settings(spec: RunSpec, workload: Workload, directory: Path) -> Any:
@@ -321,7 +336,7 @@ def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
 
 
 def _nothing_to_flush() -> None:
-    """Do nothing: LoadGen's flush callback is not needed, since queries are never held back."""
+    """Do nothing."""
 
 
 def _traffic(backend: Backend | SubmitBackend) -> dict[str, object]:

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 from mlrepo.backends import SampleRequest, SubmitBackend
 from mlrepo.errors import UserError
 from mlrepo.harness import warmup
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.responses import VariableAnswers, answering
+from mlrepo.harness.responses import Answering, MarkingTokens, answering
 from mlrepo.harness.samples import load_objects, load_samples
 from mlrepo.scenarios import Scenario
 from mlrepo.workloads import Dataset, Task, VariableResponses
@@ -101,7 +101,7 @@ class RequestsInFlight:
         self.max_batch = _TOGETHER
         self._backend, self._reporter = backend, reporter
         self._postprocess: Callable[..., Any] = task.postprocess
-        self._answers = answering(task, _TOGETHER)
+        self._answers: Answering = answering(task, _TOGETHER)
         self._marks = marks
         self._stall = float(getattr(backend, "stall_seconds", _STALL_SECONDS))
         self._lock = threading.Lock()
@@ -109,12 +109,16 @@ class RequestsInFlight:
         self._begun: set[int] = set()
         self._next = 0
         self._moved = time.monotonic()
-        self._before: Callable[[], None] | None = None
+        self._before: Callable[[int], None] | None = None
         threading.excepthook = self._thread_raised
 
-    def at_first_query(self, call: Callable[[], None]) -> None:
-        """Call ``call`` before the first query is sent."""
+    def at_first_query(self, call: Callable[[int], None]) -> None:
+        """Call ``call`` with a sample's id before the first query is sent."""
         self._before = call
+
+    def answer_through(self, wrap: Callable[[Answering], Answering]) -> None:
+        """Pass answers to LoadGen through what ``wrap`` makes of the way they go now."""
+        self._answers = wrap(self._answers)
 
     def watch(self) -> None:
         """End the run if nothing is answered for too long while requests wait."""
@@ -125,7 +129,7 @@ class RequestsInFlight:
         try:
             if (before := self._before) is not None:
                 self._before = None
-                before()
+                before(ids[0])
             self._submit(ids, indices)
         except BaseException as error:
             self._reporter.fail(error)
@@ -154,10 +158,10 @@ class RequestsInFlight:
                     raise self._wrong(key, "marked a first token for")
                 self._begun.add(key)
             answers = self._answers.checked(self._postprocess([output], [pending[1]]), 1)
-            assert isinstance(self._answers, VariableAnswers)
+            marking = cast(MarkingTokens, self._answers)
             with self._lock:
                 self._moved = time.monotonic()
-                self._answers.first_tokens(pending[:1], answers)
+                marking.first_tokens(pending[:1], answers)
         except BaseException as error:
             self._reporter.fail(error)
 

@@ -45,6 +45,15 @@ class Answering(Protocol):
         """Pass checked answers to LoadGen for its samples ``ids``."""
 
 
+class MarkingTokens(Answering, Protocol):
+    """Answers of tokens, of which the first ones are marked."""
+
+    def first_tokens(
+        self, ids: Sequence[int], answers: tuple[Sequence[bytes], Sequence[int]]
+    ) -> None:
+        """Mark the first tokens of LoadGen's samples ``ids``."""
+
+
 def answering(task: Task, most: int) -> Answering:
     """Return what completes samples with the answers of a task, at most ``most`` at a time.
 
@@ -121,9 +130,11 @@ class VariableAnswers:
     """Answers of any length, joined in one piece of memory for LoadGen."""
 
     def __init__(self, declared: VariableResponses) -> None:
-        self._tokens = declared.tokens
+        self.has_tokens = declared.tokens
         self._all: list[Any] = []
         self._pool: list[Any] = []
+        # What first tokens are handed to; who times them puts a clock before it.
+        self.mark: Callable[[list[Any]], None] = lg.FirstTokenComplete
 
     def checked(self, answers: Any, samples: int) -> tuple[Sequence[bytes], Sequence[int]]:
         """Return the bytes of the answers, and the number of tokens of each if they have such."""
@@ -144,12 +155,12 @@ class VariableAnswers:
                 hint="It must return one answer for each sample.",
             )
         kinds = set(map(type, answers))
-        if kinds == {bytes} and not self._tokens:
+        if kinds == {bytes} and not self.has_tokens:
             return answers, ()
         if kinds == {Response}:
             data = [one.data for one in answers]
             if set(map(type, data)) == {bytes}:
-                return data, [one.tokens for one in answers] if self._tokens else ()
+                return data, [one.tokens for one in answers] if self.has_tokens else ()
         return self._each(answers)
 
     def _each(self, answers: Sequence[object]) -> tuple[Sequence[bytes], Sequence[int]]:
@@ -163,7 +174,7 @@ class VariableAnswers:
                     f"{type(content).__name__}, not bytes.",
                     hint="Encode it: LoadGen logs bytes (`text.encode()`, `array.tobytes()`).",
                 )
-            if self._tokens and not isinstance(one, Response):
+            if self.has_tokens and not isinstance(one, Response):
                 raise UserError(
                     f"The benchmark's answer {number} of a batch of {len(answers)} does not say "
                     "how many tokens it has.",
@@ -171,7 +182,7 @@ class VariableAnswers:
                 )
             data.append(content)
             tokens.append(one.tokens if isinstance(one, Response) else 0)
-        return data, tokens if self._tokens else ()
+        return data, tokens if self.has_tokens else ()
 
     def complete(self, ids: Sequence[int], answers: tuple[Sequence[bytes], Sequence[int]]) -> None:
         """Join the answers and complete the samples."""
@@ -195,7 +206,7 @@ class VariableAnswers:
     ) -> None:
         """Mark the first tokens of the samples ``ids``."""
         data, _ = answers
-        self._fill(ids, data, list(map(len, data)), (), lg.FirstTokenComplete)
+        self._fill(ids, data, list(map(len, data)), (), self.mark)
 
     def _complete(
         self,

@@ -14,7 +14,7 @@ from mlrepo.backends import Array, Backend, Batch
 from mlrepo.backends.inputs import samples_in
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import filled, outputs_of, unfilled
-from mlrepo.harness.responses import answering
+from mlrepo.harness.responses import Answering, answering
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.workloads import Task
 
@@ -36,20 +36,27 @@ class Pipeline:
         self._static_batch = static_batch
         self._backend = backend
         self._postprocess = task.postprocess
-        self._answers = answering(task, max_batch)
+        self._answers: Answering = answering(task, max_batch)
         self._reporter = reporter
 
-    def at_first_query(self, call: Callable[[], None]) -> None:
-        """Call ``call`` before the first query is executed; later ones cost nothing more."""
+    def at_first_query(self, call: Callable[[int], None]) -> None:
+        """Call ``call`` with a sample's id before the first query is executed.
 
-        def first(name: str, *arguments: Any) -> None:
+        Later queries cost nothing more.
+        """
+
+        def first(name: str, ids: Any, *arguments: Any) -> None:
             for shadow in ("run_one", "run"):
                 vars(self).pop(shadow, None)
-            call()
-            getattr(self, name)(*arguments)
+            call(ids if isinstance(ids, int) else ids[0])
+            getattr(self, name)(ids, *arguments)
 
         for name in ("run_one", "run"):
             vars(self)[name] = functools.partial(first, name)
+
+    def answer_through(self, wrap: Callable[[Answering], Answering]) -> None:
+        """Pass answers to LoadGen through what ``wrap`` makes of the way they go now."""
+        self._answers = wrap(self._answers)
 
     def infer(self, batch: Batch, indices: Sequence[int]) -> Any:
         """Return the answers for a batch of the samples ``indices``.

@@ -253,7 +253,7 @@ def test_a_log_that_a_run_does_not_have_is_explained(measured: Path) -> None:
     mlrepo(measured, "show", run, "--log", "accuracy.txt", code=2).says(
         f"The run {run} has no accuracy.txt", "mlperf_log_summary.txt"
     )
-    mlrepo(measured, "show", run, "--log", "trace", code=2).says("trace", "summary")
+    mlrepo(measured, "show", run, "--log", "profile", code=2).says("profile", "summary")
 
 
 def test_a_run_on_two_branches_is_told_once(root: Path) -> None:

@@ -29,6 +29,8 @@ _LOGS = {
     "system": "system.json",
     "environment": "environment.json",
     "failure": "failure.txt",
+    "latencies": "latencies.json",
+    "trace": "trace.json",
 }
 
 # What an act sets that people want to see; the rest follows from it.
@@ -40,9 +42,12 @@ _TRACEBACK = ("Traceback (most recent call last)", "  + Exception Group Tracebac
 @click.command("show", cls=Command)
 @click.argument("run", default="latest")
 @click.option("--log", "log", type=click.Choice(list(_LOGS)), help="Print this file of the run.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
-def command(run: str, log: str | None, as_json: bool) -> None:
+def command(run: str, log: str | None, ascii_only: bool, as_json: bool) -> None:
     """Show everything about one run, or print one of its logs.
+
+    On a terminal, the distribution of its latencies and the trace of the run are drawn.
 
     RUN is a run id, a part of one that is unique, a commit, or `latest`; `latest~1` is the one
     before it.
@@ -52,6 +57,7 @@ def command(run: str, log: str | None, as_json: bool) -> None:
       mlrepo show latest
       mlrepo show 3fa9c1 --log summary
     """
+    from mlrepo.cli.records.distribution import print_distribution, read_distribution
     from mlrepo.repository.history import (
         committed_record,
         file_names,
@@ -66,6 +72,8 @@ def command(run: str, log: str | None, as_json: bool) -> None:
         write_bytes(read_file(repository, found, _LOGS[log]))
         return
     record = load_record(repository, found)
+    files = file_names(repository, found)
+    distribution = read_distribution(repository, found, record, files)
     if as_json:
         print_json(
             "mlrepo.show/1",
@@ -73,11 +81,12 @@ def command(run: str, log: str | None, as_json: bool) -> None:
                 "commit": found.commit,
                 "record": committed_record(repository, found).to_dict(),
                 **curation_values(found),
+                **distribution.values(),
             },
         )
         return
-    files = file_names(repository, found)
     _print_record(record, found, files)
+    print_distribution(distribution, ascii_only=ascii_only)
     if _LOGS["failure"] in files:
         _print_failure(read_file(repository, found, _LOGS["failure"]), found.run)
 

@@ -110,15 +110,17 @@ TOKEN_STREAM = replace(
 class Delayed:
     """Answers from a thread of its own after a delay, out of order and in pieces.
 
-    Its options: ``delay`` in milliseconds, and ``fault``, what it does wrong.
+    Its options: ``delay`` in milliseconds, ``pause`` those between the first tokens and the rest,
+    and ``fault``, what it does wrong.
     """
 
-    capabilities = Capabilities(computes=False, options=("delay", "fault"))
+    capabilities = Capabilities(computes=False, options=("delay", "pause", "fault"))
     stall_seconds = 1.0
 
     def load(self, model: Path, options: BackendOptions) -> None:
         """Start the thread."""
         self._delay = float(options.extra.get("delay", "1")) / 1e3
+        self._pause = float(options.extra.get("pause", "0")) / 1e3
         self._fault = options.extra.get("fault", "")
         self._waiting: list[tuple[float, SampleRequest, Answers]] = []
         self._wake = threading.Condition()
@@ -170,6 +172,8 @@ class Delayed:
             return fault(answers, keys, outputs)
         for key, output in zip(keys, outputs, strict=True):
             answers.first_token(key, output.split()[0])
+        if self._pause:
+            time.sleep(self._pause)
         answers.complete(keys, outputs)
         others = [one for one in piece if one[2] is not answers]
         if others:
