@@ -21,7 +21,7 @@ from mlrepo.errors import UserError
 from mlrepo.harness.spec import USER_CONF_FILE
 from mlrepo.logs.user_conf import parse_user_conf
 from mlrepo.plugins import WORKLOADS, load_plugin
-from mlrepo.record import PROBE_TAG, RunRecord
+from mlrepo.record import PROBE_TAG, SWEEP_TAG, RunRecord
 from mlrepo.record.run_request import Where
 from mlrepo.redaction import recorded_environment
 from mlrepo.repository.history import RecordedRun, read_file, read_text
@@ -119,7 +119,7 @@ def _request(bench: Bench, run: RecordedRun, record: RunRecord, model: Model) ->
     request = replace(
         as_recorded(bench, run, record, model),
         # The tags of the record name other runs; that it is a probe is true of both.
-        tags=(*(tag for tag in record.tags if tag == PROBE_TAG), REPLAY_TAG),
+        tags=(*(tag for tag in record.tags if tag in (PROBE_TAG, SWEEP_TAG)), REPLAY_TAG),
         replays=recorded,
     )
     if not record.test:

@@ -30,9 +30,9 @@ from mlrepo.bench.run import Bench
 from mlrepo.compliance import compliance_test
 from mlrepo.errors import UserError
 from mlrepo.plugins import WORKLOADS, backend_name, load_plugin
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, run_stamp
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, SWEEP_TAG, run_stamp
 from mlrepo.record.first_requests import request_of
-from mlrepo.record.plans import SuitePlan
+from mlrepo.record.plans import SuitePlan, SweepPlan
 from mlrepo.record.request import Request
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import (
@@ -263,16 +263,20 @@ def parse_duration(text: str) -> float:
 
 def last_suite(
     repository: ResultsRepository, unreadable: dict[str, str]
-) -> tuple[RecordedRun, Request[SuitePlan]] | None:
-    """Return the newest run of a suite, and the request of that suite; or None.
+) -> tuple[RecordedRun, Request[SuitePlan] | Request[SweepPlan]] | None:
+    """Return the newest run of a suite or a sweep, and the request of that; or None.
 
     Runs whose record cannot be read are skipped and noted in ``unreadable``.
     """
     for run in recorded_runs(repository):
-        if SUITE_TAG in run.trailer("Tags").split(","):
-            record = readable_record(repository, run, unreadable)
-            request = None if record is None else request_of(record)
-            if request is not None and isinstance(request.plan, SuitePlan):
-                plan = request.plan
-                return run, Request(plan, request.run, request.where, request.origins)
+        if {SUITE_TAG, SWEEP_TAG}.isdisjoint(run.tags):
+            continue
+        record = readable_record(repository, run, unreadable)
+        request = None if record is None else request_of(record)
+        if request is None:
+            continue
+        if isinstance(request.plan, SuitePlan):
+            return run, Request(request.plan, request.run, request.where, request.origins)
+        if isinstance(request.plan, SweepPlan):
+            return run, Request(request.plan, request.run, request.where, request.origins)
     return None

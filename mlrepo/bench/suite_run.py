@@ -86,7 +86,7 @@ def run_suite(
     Raises
     ------
     Busy
-        Another suite runs in this repository.
+        Another suite or sweep runs in this repository.
     UserError
         The budget does not suffice for the next run; completed runs are recorded.
     """
@@ -94,7 +94,8 @@ def run_suite(
     lock = hold_if_free(suite.bench.repository.store / "suite.lock")
     if lock is None:
         raise Busy(
-            "Another suite is running in this repository.", hint="Wait for it, or stop it first."
+            "Another suite or sweep is running in this repository.",
+            hint="Wait for it, or stop it first.",
         )
     begin = time.monotonic()
     with lock:

@@ -190,8 +190,10 @@ def _loadgen_settings(ctx: click.Context) -> Iterable[str]:
 
 def _backend_options(ctx: click.Context) -> Iterable[str]:
     from mlrepo.backends.capabilities import capabilities_of
+    from mlrepo.plugins import DEFAULT_BACKEND
 
-    return (f"{name}=" for name in capabilities_of(ctx.params["backend"]).options)
+    backends = ctx.params.get("backends") or [ctx.params.get("backend") or DEFAULT_BACKEND]
+    return (f"{name}=" for one in backends for name in capabilities_of(one).options)
 
 
 def _rules(ctx: click.Context) -> Iterable[str]:
@@ -298,6 +300,9 @@ _SOURCES: dict[str, Source] = {
     "dataset prepare name": _datasets,
     "dataset verify name": _datasets,
     "--way": _ways,
+    "bench sweep plan_file": _files,
+    "bench sweep --set": _loadgen_settings,
+    "bench sweep --limit": _words("latency=", "ttft=", "tpot="),
     "--device": _words("cpu", "cuda", "gpu", "npu"),
     "--precision": _words("fp32", "bf16", "fp16", "int8"),
     "--backend-opt": _backend_options,

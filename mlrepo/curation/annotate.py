@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from mlrepo.curation.decide import Decision, clean_text, decide
 from mlrepo.errors import UserError
-from mlrepo.record import EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG
+from mlrepo.record import EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG
 from mlrepo.repository.acts import NOTE, TAG
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.identity import Identity
 
 # What mlrepo says of a run by a tag, and decides by: nobody else gives or takes it.
-_OWN = frozenset({EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, "replay", "suite"})
+_OWN = frozenset({EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG, "replay", "suite"})
+_OWN_BEGINNINGS = ("suite-", "sweep-", "cell-")
 
 
 def note(
@@ -56,7 +57,7 @@ def _refuse_tag(text: str) -> None:
             f"The tag {text!r} is empty or holds a comma or a control character.",
             hint="A tag is a word: `mlrepo run tag RUN +tuned -first`.",
         )
-    if text in _OWN or text.startswith("suite-"):
+    if text in _OWN or text.startswith(_OWN_BEGINNINGS):
         raise UserError(
             f"The tag {text!r} is one that mlrepo itself gives: it says what a run is, and decides "
             "whether it counts.",

@@ -10,7 +10,7 @@ from mlrepo.compliance import compliance_test
 from mlrepo.compliance.protocol import MIN_DURATION
 from mlrepo.differences import configuration, differing
 from mlrepo.logs.user_conf import KEYS, UserConf
-from mlrepo.record import ACCURACY, BY_LENGTH, IMPORTED_TAG, PROBE_TAG, VALID
+from mlrepo.record import ACCURACY, BY_LENGTH, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG, VALID
 from mlrepo.rounds import Round
 from mlrepo.rounds.setting_rules import (
     SAMPLES,
@@ -35,6 +35,8 @@ def why_not_eligible(record: RunRecord, round_: Round, *, rehearsed: bool = Fals
         return f"the run is {record.validity}"
     if PROBE_TAG in record.tags:
         return "the run is a probe of the peak search"
+    if SWEEP_TAG in record.tags:
+        return "the run is a point of a sweep"
     if IMPORTED_TAG in record.tags:
         return "the run was imported"
     if record.division == "closed" and record.backend.agreement.waived:

@@ -180,6 +180,10 @@ class TrafficFacts(Facts):
         Generated tokens, those of the prompts, and those of the prompts that the server had cached.
     counted:
         How many answers had their tokens counted by ``token ids``, ``usage`` or ``tokenizer``.
+    served:
+        Milliseconds from sending a request: ``latency``, ``ttft`` and ``tpot``, each by percentile
+        (``50``, ``90``, ``99``). LoadGen's own latencies begin with its query, when a request may
+        still wait in the client. The warm-up is not included.
     """
 
     sent: int = 0
@@ -191,6 +195,7 @@ class TrafficFacts(Facts):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     counted: Mapping[str, int] = field(default_factory=dict)
+    served: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     others: Others = field(default_factory=dict)
 
     sparse: ClassVar[bool] = True

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Self, cast
+from typing import Annotated, ClassVar, Self, cast
 
 from mlrepo.record.codec import Facts
-from mlrepo.record.forms import ChosenRun
+from mlrepo.record.forms import ChosenRun, Use
 from mlrepo.record.options import Words, option, required
-from mlrepo.record.run_request import MODEL_FIELDS, WHERE_FIELDS, File, RunRequest
+from mlrepo.record.run_request import (
+    ENDPOINT_FIELDS,
+    MODEL_FIELDS,
+    WHERE_FIELDS,
+    File,
+    RunRequest,
+)
+
+# Options of a backend's own: `KEY=VALUE`.
+AskedWords = Annotated[tuple[str, ...], Use.PROCESS]
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,117 @@ class TunePlan(CommandPlan):
     )
 
 
+@dataclass(frozen=True)
+class SweepPlan(CommandPlan):
+    """``mlrepo bench sweep``: the values of each axis as they are typed.
+
+    A number may be a range (:mod:`mlrepo.bench.sweep.axes`). An axis without a value is left out.
+
+    Attributes
+    ----------
+    AXES:
+        The field of :class:`RunRequest` that each axis is for. ``concurrency`` has none: it is how
+        many requests an endpoint has at one time.
+    settings, options:
+        ``KEY=VALUE``; values of one key are one axis.
+    exclude:
+        Combinations that are left out: ``AXIS=VALUE,AXIS=VALUE``.
+    limits:
+        By ``latency``, ``ttft``, ``tpot``: what the 99th percentile may be, in milliseconds.
+    name:
+        Unique in a repository; empty until it is decided.
+    """
+
+    NAME = "sweep"
+    AXES: ClassVar[Mapping[str, str]] = {
+        "benchmarks": "benchmark",
+        "scenarios": "scenario",
+        "modes": "mode",
+        "backends": "backend",
+        "devices": "device",
+        "precisions": "precision",
+        "variants": "model_variant",
+        "ways": "way",
+        "layouts": "layout",
+        "threads": "threads",
+        "batches": "max_batch",
+        "samples": "samples_per_query",
+        "counts": "count",
+        "times": "time",
+        "latencies": "max_latency",
+        "concurrency": "",
+        "rates": "qps",
+    }
+    RUN = (
+        "model_file",
+        "user_conf",
+        *ENDPOINT_FIELDS,
+        "agreement_check",
+        "prefix",
+        "timeout",
+        "any_system",
+        "require_quiet",
+        "tags",
+    )
+
+    benchmarks: Words = option("--benchmark", "--model", about="A benchmark.", default=())
+    scenarios: Words = option("--scenario", about="A scenario.", default=())
+    modes: Words = option("--mode", about="performance (the default) or accuracy.", default=())
+    backends: Words = option("--backend", "--framework", about="A framework.", default=())
+    devices: Words = option("--device", about="Where the backend runs.", default=())
+    precisions: Words = option("--precision", about="fp32, bf16, int8 …", default=())
+    variants: Words = option("--model-variant", about="Which model of the benchmark.", default=())
+    ways: Words = option("--way", about="How samples are prepared.", default=())
+    layouts: Words = option("--layout", about="Where the model takes the channels.", default=())
+    threads: Words = option("--threads", about="Threads of one inference.", default=())
+    batches: Words = option("--max-batchsize", about="Largest batch.", default=())
+    samples: Words = option("--samples-per-query", about="Samples per query.", default=())
+    counts: Words = option("--count", about="Minimum queries, or samples to judge.", default=())
+    times: Words = option("--time", about="Minimum seconds of a performance run.", default=())
+    latencies: Words = option(
+        "--max-latency", about="Latency bound or expected latency. Seconds.", default=()
+    )
+    concurrency: Words = option(
+        "--concurrency", about="Requests that an endpoint has at one time (Offline).", default=()
+    )
+    rates: Words = option("--qps", about="Target queries per second.", default=())
+    settings: Words = option(
+        "--set", about="Any other LoadGen setting.", default=(), metavar="KEY=VALUE"
+    )
+    options: AskedWords = option(
+        "--backend-opt", about="An option of the backend's own.", default=(), metavar="KEY=VALUE"
+    )
+    exclude: Words = option(
+        "--exclude",
+        about="Leave out what has all of these values (repeatable).",
+        default=(),
+        metavar="AXIS=VALUE,…",
+    )
+    repeat: int = option(
+        "--repeat", about="Run each point N times.", default=1, metavar="N", least=1
+    )
+    adaptive: bool = option(
+        "--adaptive",
+        about="Then place further points where a limit is crossed or the curve bends.",
+        default=False,
+    )
+    resolution: float = option(
+        "--resolution",
+        about="How close points are placed with --adaptive, as a share of the load.",
+        default=0.02,
+    )
+    limits: Words = option(
+        "--limit",
+        about="What the 99th percentile may be: latency, ttft or tpot (default: LoadGen's bound).",
+        default=(),
+        metavar="NAME=MS",
+    )
+    name: str = option(
+        "--name", about="The name of the sweep (default: made from its plan).", default=""
+    )
+
+
 PLANS: Mapping[str, type[CommandPlan]] = {
-    plan.NAME: plan for plan in (RunPlan, CompliancePlan, SuitePlan, PeakPlan, ReplayPlan, TunePlan)
+    plan.NAME: plan
+    for plan in (RunPlan, CompliancePlan, SuitePlan, PeakPlan, ReplayPlan, TunePlan, SweepPlan)
 }

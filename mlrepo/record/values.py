@@ -26,7 +26,9 @@ PROBE_TAG = "probe"
 BY_LENGTH = "by-length"
 # The tag of a run with a setting that no result may have: recorded, but never a result.
 EXPERIMENT_TAG = "no-result"
-NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG})
+# The tag of a point of a sweep: it is compared with the others, and never a result.
+SWEEP_TAG = "sweep"
+NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG, SWEEP_TAG})
 # The tag of a run imported from published results: for comparison, never submitted.
 IMPORTED_TAG = "imported"
 

@@ -50,19 +50,23 @@ def pareto_fronts(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]
     """Return charts of throughput against accuracy and against latency.
 
     A point is the newest VALID performance run of a configuration in a scenario that measures a
-    rate. Its accuracy is that of the newest VALID accuracy run of the same configuration, its
-    latency the 99th percentile of a Server's queries, or for Offline the SingleStream result of the
-    same configuration. Charts of fewer than two points are left out.
+    rate; of a sweep of a Server also at each offered rate. Its accuracy is that of the newest VALID
+    accuracy run of the same configuration, its latency the 99th percentile of a Server's queries,
+    or for Offline the SingleStream result of the same configuration. Charts of fewer than two
+    points are left out.
     """
     newest: dict[tuple[str, ...], ReportedRun] = {}
     accuracies: dict[tuple[str, ...], ReportedRun] = {}
     for run in runs:  # oldest first, so that the newest one stays
-        if run.record is None or not run.is_valid or not run.may_be_result:
+        if run.record is None or not run.is_valid or not (run.may_be_result or run.is_of_sweep):
             continue
         if run.is_accuracy:
             accuracies[run.subject] = run
         elif run.is_performance:
-            newest[(*run.subject, run.run.trailer("Scenario"))] = run
+            scenario = run.run.trailer("Scenario")
+            offered = run.is_of_sweep and named(scenario).at_random
+            key = (*run.subject, scenario, *([str(_offered(run))] if offered else []))
+            newest[key] = run
     groups: dict[tuple[str, str, str], list[ReportedRun]] = {}
     for run in newest.values():
         scenario = run.run.trailer("Scenario")
@@ -157,7 +161,10 @@ def _labels(runs: Sequence[ReportedRun]) -> list[str]:
     for run, words in zip(runs, differing_words(runs), strict=True):
         precision = run.record.backend.precision if run.record else ""
         said = f"{run.run.trailer('System')}, {run.run.trailer('Backend')} {precision}".rstrip()
-        labels.append(f"{said} ({words})" if words else said)
+        said = f"{said} ({words})" if words else said
+        if run.is_of_sweep and named(run.run.trailer("Scenario")).at_random:
+            said = f"{said} at {format_number(_offered(run))} queries/s"
+        labels.append(said)
     return labels
 
 

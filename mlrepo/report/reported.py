@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlrepo.differences import configuration
-from mlrepo.record import ACCURACY, NO_RESULT_TAGS, PERFORMANCE, VALID, timestamp
+from mlrepo.record import ACCURACY, NO_RESULT_TAGS, PERFORMANCE, SWEEP_TAG, VALID, timestamp
 from mlrepo.report.listing import start_of
 from mlrepo.scenarios import named
 
@@ -51,6 +51,11 @@ class ReportedRun:
     def may_be_result(self) -> bool:
         """Whether it may be a result: no probe, and no setting that no result may have."""
         return NO_RESULT_TAGS.isdisjoint(self.run.tags)
+
+    @property
+    def is_of_sweep(self) -> bool:
+        """Whether it is a point of a sweep."""
+        return SWEEP_TAG in self.run.tags
 
     @property
     def is_performance(self) -> bool:

@@ -17,6 +17,7 @@ from mlrepo.record import (
     IMPORTED_TAG,
     PERFORMANCE,
     PROBE_TAG,
+    SWEEP_TAG,
     VALID,
 )
 from mlrepo.repository.history import RecordedRun
@@ -153,7 +154,9 @@ class Chooser:
                 continue
             if run.trailer("Validity") != VALID:
                 refused.append(LeftOut(run, f"the run is {run.trailer('Validity')}"))
-            elif not {PROBE_TAG, IMPORTED_TAG}.isdisjoint(run.trailer("Tags").split(",")):
+            elif not {PROBE_TAG, SWEEP_TAG, IMPORTED_TAG}.isdisjoint(
+                run.trailer("Tags").split(",")
+            ):
                 record = self._read(run)
                 reason = record if isinstance(record, str) else why_not_eligible(record, self.round)
                 refused.append(LeftOut(run, reason))

@@ -252,7 +252,7 @@ def test_two_suites_do_not_disturb_each_other(root: Path) -> None:
     """The second is told to wait (exit code 75)."""
     first = start(root, *SUITE, "SingleStream")
     until(lambda: spooled(root), "the first suite to run")
-    mlrepo(root, *SUITE, "SingleStream", code=75).says("Another suite is running")
+    mlrepo(root, *SUITE, "SingleStream", code=75).says("Another suite or sweep is running")
     assert finish(first).code == 0
 
 

@@ -25,7 +25,7 @@ from mlrepo.shell import shell_command
 
 _TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12
-)
+).filter(lambda text: not text.startswith("--"))  # a flag of the CK automation is translated
 _KEY = _TEXT.filter(lambda text: "=" not in text)
 _NUMBER = st.floats(min_value=1e-9, max_value=1e12, allow_nan=False)
 _PATH = st.lists(_TEXT.filter(lambda text: "/" not in text and text not in (".", "..")), min_size=1)
@@ -56,6 +56,7 @@ def _values(declared: Field[Any]) -> st.SearchStrategy[Any]:
         "float": _NUMBER,
         "float | None": _NUMBER,
         "Words": st.lists(_TEXT, max_size=3).map(tuple),
+        "AskedWords": st.lists(_TEXT, max_size=3).map(tuple),
         "Prefix": st.lists(_TEXT | st.just("two words"), max_size=3).map(tuple),
         "Mapping[str, str]": st.dictionaries(_KEY, _TEXT, max_size=3),
         "AskedOptions": st.dictionaries(_KEY, _TEXT, max_size=3),

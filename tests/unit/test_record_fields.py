@@ -92,6 +92,8 @@ def test_what_becomes_part_of_a_process_is_known() -> None:
     assert {(plan, name) for plan, name, use in of_plans if use is Use.PROCESS} == {
         ("replay", "model_file"),  # printed only
         ("tune", "database"),  # recorded by no run
+        # As those of a suite.
+        ("sweep", "options"),
     }
 
 

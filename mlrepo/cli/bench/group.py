@@ -26,6 +26,7 @@ from mlrepo.cli.bench.session import (
     typed_arguments,
 )
 from mlrepo.cli.bench.suite import resume, suite
+from mlrepo.cli.bench.sweep import command as sweep
 from mlrepo.cli.bench.tune import command as tune
 from mlrepo.cli.command import Group
 from mlrepo.cli.render import print_json
@@ -160,5 +161,5 @@ def _print_spread(records: Sequence[RunRecord]) -> None:
         click.echo(f"{len(values)} VALID runs: {mean} on average, {low} to {high}")
 
 
-for _part in (list_, prereq, compliance, suite, resume, peak, replay, tune):
+for _part in (list_, prereq, compliance, suite, sweep, resume, peak, replay, tune):
     command.add_command(_part)

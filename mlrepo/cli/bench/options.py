@@ -16,7 +16,7 @@ from mlrepo.account import expanded
 from mlrepo.cli.command import AskedOption
 from mlrepo.errors import UserError
 from mlrepo.record.options import Option, default_of, is_required, option_of
-from mlrepo.record.plans import CommandPlan, SuitePlan
+from mlrepo.record.plans import CommandPlan, SuitePlan, SweepPlan
 from mlrepo.record.request import Request, own_fields
 from mlrepo.record.run_request import RunRequest, Where
 from mlrepo.workloads.ways import LAYOUTS
@@ -145,7 +145,7 @@ def _parameter(
             more = {"multiple": True, "callback": key_values}
         case "Prefix":
             more = {"type": _ShellWords()}
-        case "Words":
+        case "Words" | "AskedWords":
             more = {"multiple": True}
         case _:
             more["type"] = _CHOICES.get(name)
@@ -227,4 +227,6 @@ def _canonical_plan(plan: PlanT) -> PlanT:
     if isinstance(plan, SuitePlan):
         names = dict.fromkeys(scenario(text).name for text in plan.scenarios)
         return replace(plan, scenarios=tuple(names))
+    if isinstance(plan, SweepPlan):  # a value that comes twice is refused with the others
+        return replace(plan, scenarios=tuple(scenario(text).name for text in plan.scenarios))
     return plan

@@ -26,7 +26,7 @@ from mlrepo.cli.models.words import model_words
 from mlrepo.cli.progress import ProgressLine, duration_words
 from mlrepo.cli.render import print_headline, print_json, print_table
 from mlrepo.errors import UserError
-from mlrepo.record.plans import SuitePlan
+from mlrepo.record.plans import SuitePlan, SweepPlan
 from mlrepo.record.request import argv
 from mlrepo.shell import shell_command
 
@@ -36,13 +36,16 @@ if TYPE_CHECKING:
     from mlrepo.bench.run import Bench
     from mlrepo.bench.suite import Suite
     from mlrepo.bench.suite_run import Turn
-    from mlrepo.record.request import Request
+    from mlrepo.record.request import AnyRequest, Request
+    from mlrepo.repository.history import RecordedRun
 
 # How a run of the suite ended that never began.
 _NOT_STARTED = "not started"
 _budget_option = click.option(
     "--budget", help="Start no run that would end later than this, such as 3h."
 )
+# How `resume` parses a recorded sweep: whoever allowed so many cells need not do it again.
+_ANY_CELLS = 10_000_000
 
 
 @click.command("suite", cls=BenchCommand)
@@ -111,11 +114,11 @@ def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bo
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
 def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_json: bool) -> int:
-    """Continue the suite that was stopped, with the first run that has no VALID commit.
+    """Continue the suite or sweep that was stopped, with the first run that is missing.
 
-    The newest run of a suite on any experiment branch has its plan; nothing else is kept. A
-    plan that was not asked for on this machine is shown as a command, and run only with your
-    consent.
+    The newest run of a suite or sweep on any experiment branch has its plan; nothing else is
+    kept. A plan that was not asked for on this machine is shown as a command, and run only with
+    your consent.
 
     \b
     Example:
@@ -123,7 +126,6 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
     """
     from mlrepo.bench.consent import Gate
     from mlrepo.bench.recover import recover
-    from mlrepo.bench.replay import settings_of
     from mlrepo.bench.suite import last_suite
     from mlrepo.cli.context import current_repository, redactor
 
@@ -135,7 +137,7 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
         click.echo(f"Passed over: {problem}", err=True)
     if last is None:
         raise UserError(
-            "No run of a suite is recorded: there is nothing to resume.",
+            "No run of a suite or sweep is recorded: there is nothing to resume.",
             hint="`mlrepo bench suite --benchmark digits --quick` begins one; `mlrepo bench list` "
             "names other benchmarks.",
         )
@@ -144,18 +146,33 @@ def resume(ctx: click.Context, /, budget: str | None, trust_prefix: bool, as_jso
     words = argv(recorded)
     if any(mask in word for word in words for mask in ("<redacted>", "<user>")):
         raise UserError(
-            "The suite's request holds something that was masked when it was recorded.",
-            hint="Type the command of the suite again: it continues where it was stopped.",
+            "The request holds something that was masked when it was recorded.",
+            hint="Type its command again: it continues where it was stopped.",
         )
     # Parse it as a command line: a record may contain values that no command accepts.
-    request = replace(parsed(suite, SuitePlan, words[3:]), origins=recorded.origins)
-    bench = open_bench(
+    if isinstance(recorded.plan, SuitePlan):
+        again = replace(parsed(suite, SuitePlan, words[3:]), origins=recorded.origins)
+        return _run_suite(
+            _reopened(ctx, again, run, trust_prefix), again.plan, budget, as_json=as_json
+        )
+    from mlrepo.cli.bench.sweep import Session, parse_budget, run_planned
+    from mlrepo.cli.bench.sweep import command as sweep
+
+    swept = replace(parsed(sweep, SweepPlan, words[3:]), origins=recorded.origins)
+    session = Session(parse_budget(budget), _ANY_CELLS, yes=True, as_json=as_json)
+    return run_planned(_reopened(ctx, swept, run, trust_prefix), swept, session)
+
+
+def _reopened(ctx: click.Context, request: AnyRequest, run: RecordedRun, trusted: bool) -> Bench:
+    """Return the session of a recorded request, with the settings that were decided then."""
+    from mlrepo.bench.replay import settings_of
+
+    return open_bench(
         request,
         typed_arguments(ctx),
-        trusted=trust_prefix,
+        trusted=trusted,
         recorded=settings_of(request.where, run.run),
     )
-    return _run_suite(bench, request.plan, budget, as_json=as_json)
 
 
 def _run(planned: Suite, budget: float | None, *, as_json: bool) -> int:

@@ -1,0 +1,86 @@
+"""The points of a load curve: what a search needs of the runs at one load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from mlrepo.record import VALID, RunRecord
+from mlrepo.record.latencies import latency_ms, loadgen_limits
+from mlrepo.scenarios import SCENARIOS
+
+# A system that does less than this share of what was offered has fallen behind.
+OVERLOADED = 0.97
+_TOO_SLOW = "Performance constraints not satisfied"
+
+
+@dataclass(frozen=True)
+class LoadPoint:
+    """All runs at one load.
+
+    Attributes
+    ----------
+    load:
+        The value of the axis.
+    good:
+        How many of its runs hold the limits and keep up with the load.
+    bad:
+        How many do not.
+    behind:
+        Whether a run did less than 97 % of what was offered: noise does not do that for long.
+    height:
+        The median of what the curve shows, the higher the better: a rate, or the negative of a
+        latency. None if no run has a result.
+    """
+
+    load: float
+    good: int
+    bad: int
+    behind: bool
+    height: float | None
+
+
+def load_point(load: float, records: Sequence[RunRecord], limits: Mapping[str, float]) -> LoadPoint:
+    """Return the point of the runs at one load."""
+    held = [holds(record, limits) for record in records]
+    heights = [height for record in records if (height := _height(record)) is not None]
+    return LoadPoint(
+        load,
+        sum(held),
+        len(held) - sum(held),
+        any(fell_behind(record) for record in records),
+        median(heights) if heights else None,
+    )
+
+
+def holds(record: RunRecord, limits: Mapping[str, float]) -> bool:
+    """Say whether a run kept up with its load within the limits.
+
+    Without typed limits LoadGen's bound with its early stopping says so. A run that had too few
+    queries for early stopping is judged by its percentile alone.
+    """
+    if fell_behind(record):
+        return False
+    if not limits and record.validity == VALID:
+        return True
+    if not limits and any(_TOO_SLOW in reason for reason in record.reasons):
+        return False
+    bounds = limits or loadgen_limits(record)
+    values = {name: latency_ms(record, name) for name in bounds}
+    return bool(bounds) and all(
+        value is not None and value <= bounds[name] for name, value in values.items()
+    )
+
+
+def fell_behind(record: RunRecord) -> bool:
+    """Say whether a system did less than it was offered, rather than being a little late."""
+    offered = record.metrics.get("scheduled_samples_per_sec")
+    did = record.rate or 0.0
+    return bool(offered and offered.value and 0 < did < offered.value * OVERLOADED)
+
+
+def _height(record: RunRecord) -> float | None:
+    value = record.result.value
+    lower = SCENARIOS[record.scenario].lower_is_better
+    return -value if value is not None and lower else value
