@@ -48,13 +48,15 @@ def requested_endpoint(backend: str, request: RunRequest) -> Endpoint | None:
         ("--layout", request.layout),
         ("--precision", request.precision),
         ("--threads", request.threads),
+        ("--max-batchsize", request.max_batch),
         ("--device", request.device if request.device != CPU else ""),
     )
     for flag, chosen in decided:
         if chosen:
             raise Unusable(
                 f"{flag} does not apply to the backend {backend}: the server decides.",
-                hint="Leave it out, and start the server as you want it.",
+                hint="Leave it out, and start the server as you want it. `--backend-opt "
+                "connections=N` bounds the requests in flight.",
             )
     return Endpoint(
         request.endpoint.rstrip("/"),

@@ -152,7 +152,10 @@ class RequestsInFlight:
         try:
             with self._lock:
                 if key in self._begun:
-                    raise self._wrong(key, "marked the first token twice for")
+                    raise UserError(
+                        f"The backend marked the first token of request {key} twice.",
+                        hint=_AUTHORS,
+                    )
                 pending = self._pending.get(key)
                 if pending is None:
                     raise self._wrong(key, "marked a first token for")

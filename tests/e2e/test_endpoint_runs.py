@@ -173,6 +173,10 @@ def test_a_busy_server_stands_beside_the_verdict(root: Path) -> None:
         (("--endpoint", "http://h/v1?key=1", "--endpoint-model", "m"), ("after ? or #",)),
         (("--endpoint", "http://h/v1", "--endpoint-model", "m", "--threads", "2"), ("decides",)),
         (("--endpoint", "http://h/v1", "--endpoint-model", "m", "--device", "cuda"), ("decides",)),
+        (
+            ("--endpoint", "http://h/v1", "--endpoint-model", "m", "--max-batchsize", "2"),
+            ("decides", "connections=N"),
+        ),
         (("--backend-opt", "speed=9"), ("no option 'speed'", "stall")),
     ],
 )  # fmt: skip

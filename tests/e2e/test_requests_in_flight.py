@@ -90,7 +90,7 @@ def test_what_a_backend_does_wrong_ends_the_run(
     ("fault", "words"),
     [
         ("unmarked", "without marking its first token"),
-        ("marking", "marked the first token twice"),
+        ("marking", "marked the first token of request"),
     ],
 )
 def test_first_tokens_are_marked_once(root: Path, fault: str, words: str) -> None:
