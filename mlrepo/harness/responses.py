@@ -184,6 +184,15 @@ class VariableAnswers:
             tokens.append(one.tokens if isinstance(one, Response) else 0)
         return data, tokens if self.has_tokens else ()
 
+    @staticmethod
+    def joined(
+        parts: Sequence[tuple[Sequence[bytes], Sequence[int]]],
+    ) -> tuple[Sequence[bytes], Sequence[int]]:
+        """Return the checked answers of several batches as those of one."""
+        if len(parts) == 1:
+            return parts[0]
+        return [one for data, _ in parts for one in data], [n for _, found in parts for n in found]
+
     def complete(self, ids: Sequence[int], answers: tuple[Sequence[bytes], Sequence[int]]) -> None:
         """Join the answers and complete the samples."""
         data, tokens = answers

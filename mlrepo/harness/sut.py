@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,9 +15,12 @@ from mlrepo.backends import Array, Backend, Batch
 from mlrepo.backends.inputs import samples_in
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.feed import filled, outputs_of, unfilled
-from mlrepo.harness.responses import Answering, answering
+from mlrepo.harness.responses import Answering, VariableAnswers, answering
 from mlrepo.harness.samples import SampleLibrary
 from mlrepo.workloads import Task
+
+# How many answers of any length wait for others of the same query, and how long at most.
+_HELD_SAMPLES, _HELD_SECONDS = 64, 0.01
 
 
 class Pipeline:
@@ -99,12 +103,37 @@ class Pipeline:
 
     def run(self, ids: Sequence[int], indices: Sequence[int]) -> None:
         """Infer and complete any number of samples in batches."""
+        if isinstance(self._answers, VariableAnswers):
+            self._run_holding(self._answers, ids, indices)
+            return
         rows = self.library.rows(indices)
         step = self.max_batch
         for start in range(0, len(ids), step):
             end = start + step
             batch = self.library.batch(rows[start:end])
             self.complete(ids[start:end], self.infer(batch, indices[start:end]))
+
+    def _run_holding(
+        self, answers: VariableAnswers, ids: Sequence[int], indices: Sequence[int]
+    ) -> None:
+        """Complete the samples of small batches together.
+
+        Each call of LoadGen wakes its log writer, which for a batch of a millisecond costs as much
+        as a hundredth of it. Answers are bytes: they stay as they are while others are computed.
+        """
+        rows = self.library.rows(indices)
+        step, count = self.max_batch, len(ids)
+        held: list[tuple[Sequence[bytes], Sequence[int]]] = []
+        first, since = 0, time.perf_counter()
+        for start in range(0, count, step):
+            end = min(start + step, count)
+            batch = self.library.batch(rows[start:end])
+            held.append(self.infer(batch, indices[start:end]))
+            late = time.perf_counter() - since > _HELD_SECONDS
+            if late or end - first >= _HELD_SAMPLES or end == count:
+                self.complete(ids[first:end], answers.joined(held))
+                first, since = end, time.perf_counter()
+                held.clear()
 
 
 class InlineSut:
