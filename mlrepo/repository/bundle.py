@@ -20,7 +20,7 @@ from mlrepo.repository.branch_moves import Relation, commits_of, relation
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import is_experiment_name
 from mlrepo.repository.files import sync_directory
-from mlrepo.repository.hub import EXP, HubBranches, PushOutcome, Pushed, fetch_branches
+from mlrepo.repository.hub import EXP, HubBranches, Pushed, PushOutcome, fetch_branches
 from mlrepo.repository.locks import locked_directory
 from mlrepo.repository.process import GitError, git
 from mlrepo.settings import FILE_NAME
