@@ -171,7 +171,8 @@ class SubmitBackend(Protocol):
 
     It has ``load`` and ``describe`` as :class:`Backend`. ``stall_seconds`` may be the longest time
     without an answer while requests wait, before the run is ended. ``traffic()`` may return what
-    happened to the requests (the fields of :class:`mlrepo.record.TrafficFacts`), for the record.
+    happened to the requests (the fields of :class:`mlrepo.record.TrafficFacts`), for the record;
+    ``begin()`` is called before LoadGen's first query, when the warm-up is over.
     ``prepare(sample, name)`` may return what it takes instead of a sample that is an object:
     LoadGen does not time it, as it does not time preprocessing. It raises a UserError for a sample
     that it cannot answer.

@@ -128,7 +128,11 @@ def execute(
     if timing is not None:
         rehearsed.answer_through(timing.stamped)
 
+    begin = getattr(backend, "begin", None)
+
     def started(sample: int) -> None:
+        if begin is not None:
+            begin()
         if timing is not None:
             timing.first_query(sample)
         reporter.event("started", **about)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo import __version__
 from mlrepo.report.chart import Chart, ChartNames
+from mlrepo.report.concurrency import concurrency_curves
 from mlrepo.report.drawing import SPECIFICATIONS
 from mlrepo.report.histories import histories
 from mlrepo.report.measures import (
@@ -79,6 +80,7 @@ def report_charts(repository: ResultsRepository, runs: Sequence[ReportedRun]) ->
         *histories(runs, repository.rounds, names),
         *pareto_fronts(runs, names),
         *load_curves(runs, names),
+        *concurrency_curves(runs, names),
         *latencies(runs, names),
         *tokens_per_user(runs, names),
     ]

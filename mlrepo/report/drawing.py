@@ -172,6 +172,22 @@ SPECIFICATIONS: Mapping[str, _Spec] = {
             },
         ],
     },
+    "throughput": {
+        "encoding": {
+            "x": _of("concurrency", scale=_ANYWHERE, title="@x"),
+            "y": _of("throughput", scale=_FROM_ZERO, title="@y"),
+        },
+        "layer": [
+            {"mark": {"type": "line", "opacity": 0.5}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 50},
+                "encoding": {
+                    **_verdict(),
+                    "tooltip": _fields("concurrency", "throughput", "verdict", "run"),
+                },
+            },
+        ],
+    },
     "latency": {
         "mark": {"type": "line", "point": True},
         "encoding": {

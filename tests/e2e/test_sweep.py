@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+from tests import endpoint_server as scripted
 from tests.e2e.driver import mlrepo, start, until
+from tests.endpoint_server import Asked, Server
 from tests.samples import git
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sweep.toml"
@@ -144,3 +147,38 @@ def test_further_points_are_placed_within_a_budget_of_runs(root: Path) -> None:
     assert 90 < curve["knee"]["load"] < 1100
     if not done["left"]:
         assert curve["knee"]["above"] <= curve["knee"]["load"] * 1.1001
+
+
+async def _two_slots(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+    """Answer two requests at a time, each in 20 ms; the others wait."""
+    if asked.method == "POST":
+        async with server.state.setdefault("slots", asyncio.Semaphore(2)):
+            await asyncio.sleep(0.02)
+        writer.write(scripted.whole(3))
+    else:
+        writer.write(scripted.reply(200, {"data": [{"id": "smol"}]}))
+
+
+def test_a_concurrency_curve_of_an_endpoint_is_measured_from_sending(root: Path) -> None:
+    """LoadGen's Offline latencies are mostly waiting in the client; these are the server's."""
+    with scripted.running(_two_slots) as server:
+        words = (
+            *("bench", "sweep", "--benchmark", "questions", "--backend", "openai"),
+            *("--endpoint", server.url, "--endpoint-model", "smol", "--scenario", "Offline"),
+            *("--count", "48", "--concurrency", "1,2,8", "--limit", "latency=50"),
+        )
+        done = mlrepo(root, *words, "--json", code=None).json
+    (curve,) = done["curves"]
+    one, two, eight = curve["points"]
+    assert [point["load"] for point in (one, two, eight)] == [1, 2, 8]
+    assert 20 <= one["p50"] < 60 <= eight["p50"]
+    assert one["ttft"] <= one["p99"]
+    assert two["achieved"] > 1.3 * one["achieved"]
+    # Of eight under way two are answered in 20 ms: the median keeps no limit of 50 ms.
+    assert one["goodput"]["rate"] > 0.5 * one["achieved"]
+    assert eight["goodput"]["rate"] <= 0.5 * eight["achieved"]
+    assert not eight["goodput"]["exact"]
+    assert curve["knee"]["load"] in (1, 2)
+    charts = mlrepo(root, "report", "--format", "svg", "--chart", "help").out
+    assert "concurrency-questions-box-openai-throughput" in charts
+    assert "concurrency-questions-box-openai-latency" in charts

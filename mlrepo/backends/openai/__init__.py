@@ -132,7 +132,12 @@ class OpenAiBackend:
     def traffic(self) -> Mapping[str, Any]:
         """Return what happened to the requests since the model was loaded."""
         assert self._client is not None
-        return self._client.counts.words()
+        return {**self._client.counts.words(), "served": self._client.served.words()}
+
+    def begin(self) -> None:
+        """Take the warm-up as over."""
+        assert self._client is not None
+        self._client.begin()
 
 
 def _extra_body(text: str) -> Mapping[str, object]:

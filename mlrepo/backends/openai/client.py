@@ -21,6 +21,7 @@ from mlrepo.backends.openai.answer import StreamedAnswer, printable
 from mlrepo.backends.openai.events import EventReader
 from mlrepo.backends.openai.problems import RequestProblem
 from mlrepo.backends.openai.prompts import PATHS, Prompts
+from mlrepo.backends.openai.served import Served
 from mlrepo.backends.openai.tokens import Encode
 from mlrepo.errors import UserError
 from mlrepo.generated import Generated
@@ -117,6 +118,7 @@ class Client:
         encode: Encode | None = None,
     ) -> None:
         self.counts = Counts()
+        self.served = Served()
         self._address = address
         self._stall = stall
         self._encode = encode
@@ -150,6 +152,10 @@ class Client:
         url = self._address.url(PATHS[prompts.kind])
         self._loop.call_soon_threadsafe(self._start, url, prepared, answers)
 
+    def begin(self) -> None:
+        """Forget the latencies so far: they are of the warm-up."""
+        self.served = Served()
+
     def close(self) -> None:
         """Cancel what is in flight, and close all connections."""
         if self._loop.is_closed():
@@ -164,9 +170,12 @@ class Client:
 
     async def _open(self, connections: int) -> aiohttp.ClientSession:
         possible = openable_files(connections + _OTHER_FILES) - _OTHER_FILES
+        limit = min(connections, possible)
+        # A request is sent when it has a slot: from then on its latency is the server's.
+        self._slots = asyncio.Semaphore(limit)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=min(connections, possible),
+                limit=limit,
                 keepalive_timeout=_IDLE_SECONDS,
                 ssl=self._address.tls or True,
             ),
@@ -221,9 +230,12 @@ class Client:
         self, url: str, key: int, body: bytes, most: int | None, answers: Answers
     ) -> None:
         try:
-            generated = await self._ask(url, key, body, most, answers)
+            async with self._slots:
+                sent = self._loop.time()
+                generated, first = await self._ask(url, key, body, most, answers)
             self.counts.answered += 1
             answers.complete((key,), (generated,))
+            self.served.add(sent, first, self._loop.time(), generated.tokens)
         except RequestProblem as problem:
             self._failed(key, problem, answers)
         except (aiohttp.ClientError, OSError) as error:
@@ -235,8 +247,8 @@ class Client:
 
     async def _ask(
         self, url: str, key: int, body: bytes, most: int | None, answers: Answers
-    ) -> Generated:
-        """Send one request until the server takes it, and return its answer."""
+    ) -> tuple[Generated, float | None]:
+        """Send one request until the server takes it; return the answer, and when it began."""
         resent = False
         while True:
             try:
@@ -259,8 +271,9 @@ class Client:
 
     async def _read(
         self, reply: aiohttp.ClientResponse, key: int, most: int | None, answers: Answers
-    ) -> Generated:
+    ) -> tuple[Generated, float | None]:
         answer, reader, content = StreamedAnswer(most), EventReader(), reply.content
+        first: float | None = None
         if not reply.content_type.endswith("event-stream"):
             raise RequestProblem(
                 f"the reply is {printable(reply.content_type, 80)}, not text/event-stream",
@@ -271,6 +284,7 @@ class Client:
                 self._last_byte = self._loop.time()
                 for payload in reader.feed(piece):
                     if answer.take(payload):
+                        first = self._loop.time()
                         answers.first_token(key, answer.begun())
         except (aiohttp.ClientError, OSError) as error:
             raise RequestProblem(
@@ -283,7 +297,7 @@ class Client:
         counts.tokens += generated.tokens
         counts.prompt_tokens += answer.prompt_tokens or 0
         counts.cached_tokens += answer.cached_tokens or 0
-        return generated
+        return generated, first
 
     async def _refused(self, reply: aiohttp.ClientResponse) -> float:
         """Return after how many seconds to ask again; raise :class:`RequestProblem` if never."""

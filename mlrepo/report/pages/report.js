@@ -448,8 +448,9 @@
   const SECTIONS = [
     ["history", "History", "Results over time; bars are 95 % intervals of repeated runs, dashed lines changes of the environment."],
     ["pareto", "Pareto fronts", "Configurations that no other one beats are on the line."],
-    ["load", "Load curves of Server", "Latencies at the rates that were offered; the dashed line is the limit."],
+    ["load", "Load curves", "Latencies at the rates that were offered, or with so many requests at an endpoint; the dashed line is the limit."],
     ["achieved", "Achieved rates of Server", "On the dashed line, the system keeps up."],
+    ["throughput", "Throughput at each concurrency", "What an endpoint does with so many requests at one time."],
     ["latency", "Latency distributions", "The share of queries that are slower; the tail is to the right."],
     ["tokens", "Tokens per user", "What one user sees against what the system does."],
   ];
