@@ -56,29 +56,33 @@ def rankings(
     cells: Sequence[tuple[Mapping[str, str], Sequence[ReportedRun]]], rounds: Rounds
 ) -> list[Ranking]:
     """Return the points of each benchmark, scenario and mode; those without a result come last."""
+    measured = [(values, tuple(runs)) for values, runs in cells if runs]
+    units = {_task(runs[0]): unit for _, runs in measured if (unit := _unit(runs))}
     groups: dict[tuple[str, str, str, str], list[SweepPoint]] = {}
     lower: dict[tuple[str, str, str, str], bool] = {}
-    for values, runs in cells:
-        if not runs:
-            continue
-        said = runs[-1].run.trailer
-        kind = (said("Benchmark"), said("Scenario"), said("Mode"), runs[-1].run.result.unit)
+    for values, runs in measured:
+        task = _task(runs[0])
+        # A run without a result has no unit.
+        unit = _unit(runs) or units.get(task, "")
         valid = [run.value for run in runs if run.is_valid and run.value is not None]
-        groups.setdefault(kind, []).append(
-            SweepPoint(
-                values,
-                tuple(runs),
-                kind[-1],
-                fmean(valid) if valid else None,
-                min(valid, default=None),
-                max(valid, default=None),
-            )
-        )
+        mean = fmean(valid) if valid else None
+        low, high = min(valid, default=None), max(valid, default=None)
+        kind = (*task, unit)
+        groups.setdefault(kind, []).append(SweepPoint(values, runs, unit, mean, low, high))
         lower[kind] = lower_is_better(runs[-1], rounds)
     return [
         Ranking(kind, lower[kind], tuple(sorted(points, key=lambda one: _rank(one, lower[kind]))))
         for kind, points in sorted(groups.items())
     ]
+
+
+def _task(run: ReportedRun) -> tuple[str, str, str]:
+    said = run.run.trailer
+    return said("Benchmark"), said("Scenario"), said("Mode")
+
+
+def _unit(runs: Sequence[ReportedRun]) -> str:
+    return next((unit for run in runs if (unit := run.run.result.unit)), "")
 
 
 def _rank(point: SweepPoint, lower: bool) -> tuple[bool, float]:

@@ -9,6 +9,7 @@ import pytest
 
 from mlrepo.record import Metric
 from mlrepo.report.chart import Chart, ChartNames
+from mlrepo.report.concurrency import concurrency_curves
 from mlrepo.report.drawing import SPECIFICATIONS, specification
 from mlrepo.report.histories import histories, repetitions
 from mlrepo.report.measures import (
@@ -251,6 +252,35 @@ def test_latencies_are_shares_that_are_slower_and_tokens_are_seen_by_users() -> 
     assert tokens.rows[0][:2] == (20.0, 640.0)
 
 
+def _concurrent(number: int, **changes: Any) -> ReportedRun:
+    """Return a run with so many requests under way at an endpoint that has four slots."""
+    wait = 20.0 * max(1, number / 4)
+    served = {"latency": {"50": wait, "99": wait + 5}, "ttft": {"99": wait / 2}}
+    backend = {
+        "name": "openai",
+        "endpoint": {"url": "http://127.0.0.1:1/v1", "model": "m"},
+        "asked_options": {"connections": str(number)},
+        "traffic": {"served": served},
+    }
+    rate = 50.0 * min(number, 4)
+    return _run(number, rate, unit="tokens/s", backend=backend, **changes)
+
+
+def test_an_endpoint_is_shown_at_each_concurrency() -> None:
+    """From the client's own latencies; a curve of one concurrency is none."""
+    runs = [_concurrent(number) for number in (8, 1, 4)]
+    latency, throughput = concurrency_curves(runs, ChartNames())
+    assert (latency.kind, throughput.kind) == ("load", "throughput")
+    assert _column(throughput, "concurrency") == [1, 4, 8]
+    assert _column(throughput, "throughput") == [50, 200, 200]
+    assert _column(latency, "percentile")[:3] == ["p50", "p99", "TTFT p99"]
+    assert _column(latency, "latency")[-3:] == [40, 45, 20]
+    assert "3 runs at 3 concurrencies; most with 4 requests under way: 200" in latency.about
+    assert concurrency_curves(runs[:1], ChartNames()) == []
+    others = [_concurrent(number, scenario="Server") for number in (1, 2)]
+    assert concurrency_curves(others, ChartNames()) == []
+
+
 def test_every_kind_is_drawn_from_its_columns_only() -> None:
     """A field that no row has would be an empty chart."""
     run = _run(0, 1.0)
@@ -259,6 +289,7 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
     charts = [
         *histories(runs, SHIPPED, names),
         *load_curves(runs, names),
+        *concurrency_curves([_concurrent(number) for number in (1, 2, 8)], names),
         *latencies(runs, names),
         *tokens_per_user(runs, names),
         *pareto_fronts(runs, names),
