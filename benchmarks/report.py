@@ -3,7 +3,8 @@
     python -m benchmarks.report [--branches 100] [--runs 1000] [--repeat 3] [--keep FILE]
 
 A repository is made with ``git fast-import``: each run is one commit with the trailers and the
-record of a real one, with LoadGen's metrics, a request, and peak probes of Server among them.
+record of a real one, with LoadGen's metrics, a request, and peak probes of Server among them;
+performance runs have the distribution of their latencies and a trace.
 Printed are the wall and the CPU seconds of the whole command, best and median; the script of Vega
 is joined before, by a first report that is not counted but printed.
 """
@@ -20,9 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from mlrepo.latencies.documents import (
+    LATENCIES_FILE,
+    QUERY,
+    TRACE_FILE,
+    Latencies,
+    Series,
+)
+from mlrepo.latencies.histogram import Histogram
+from mlrepo.latencies.thinned import thinned
 from mlrepo.record import Metric, Placement, RunRecord, configuration_digest
 from tests.fast_import import import_runs
 from tests.samples import sample_record, sample_run_id
@@ -72,9 +85,28 @@ def make_repository(directory: Path, branches: int, runs: int) -> Path:
     names = ("--submitter", "Acme", "--division", "open", "--system", "box")
     subprocess.run([*mlrepo, *names], check=True, stdout=subprocess.DEVNULL)
     noise = random.Random(6)
-    import_runs(root, (one_run(i, i % branches, i // branches, noise) for i in range(runs)))
+    import_runs(
+        root,
+        (one_run(i, i % branches, i // branches, noise) for i in range(runs)),
+        distribution,
+    )
     subprocess.run(["git", "pack-refs", "--all"], cwd=root, check=True)
     return root
+
+
+def distribution(record: RunRecord) -> Mapping[str, bytes]:
+    """Return the files of a run's latencies, as large as those of a real Server."""
+    if record.mode != "performance":
+        return {}
+    rng = np.random.default_rng(int(record.run[9:15]))
+    due = 10**18 + np.arange(10_000) * 10**8 // 2
+    done = due + rng.lognormal(15, 1, len(due)).astype(np.int64)
+    seconds = tuple(np.linspace(0, 500, 200).tolist())
+    busy = tuple(rng.uniform(0.5, 1.0, 200).tolist())
+    machine = Series(seconds, {"busy": busy, "celsius": tuple(50 + 20 * one for one in busy)})
+    trace = replace(thinned(due, done, queued=True), machine=machine)
+    found = Latencies({QUERY: Histogram.of(done - due)})
+    return {LATENCIES_FILE: found.to_json(), TRACE_FILE: trace.to_json()}
 
 
 def one_run(number: int, branch: int, turn: int, noise: random.Random) -> RunRecord:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlrepo.errors import UserError
-from mlrepo.latencies.histogram import Histogram, finite
+from mlrepo.latencies.histogram import Histogram, finite, numbers
 
 LATENCIES_FILE, TRACE_FILE = "latencies.json", "trace.json"
 LATENCIES_SCHEMA, TRACE_SCHEMA = "mlrepo.latencies/1", "mlrepo.trace/1"
@@ -122,10 +122,7 @@ class Series:
                 raise UserError(f"{name}.{key} is no list")
             if len(values) != len(given.get("seconds", ())):
                 raise UserError(f"the columns of {name} are not of one length")
-        columns = {
-            key: tuple(None if one is None else finite(one, f"{name}.{key}") for one in values)
-            for key, values in given.items()
-        }
+        columns = {key: numbers(values, f"{name}.{key}") for key, values in given.items()}
         seconds = columns.pop("seconds", ())
         if None in seconds:
             raise UserError(f"{name}.seconds lacks a time")

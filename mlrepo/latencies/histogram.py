@@ -101,10 +101,21 @@ class Histogram:
         middle: float = GROWTH ** (self.numbers[bisect_right(self._running, rank)] + 0.5)
         return min(max(middle, self.shortest), self.longest)
 
-    def tail(self) -> Iterator[tuple[float, float]]:
-        """Yield for each bucket its upper end in nanoseconds and the share that is slower."""
-        for number, running in zip(self.numbers, self._running, strict=True):
-            yield min(GROWTH ** (number + 1), self.longest), 1 - running / self.count
+    def tail(self, most: int) -> Iterator[tuple[float, float]]:
+        """Yield latencies in nanoseconds and the share of all that is slower, above 0.
+
+        They are ends of buckets, so many at most and two, equally far from each other on a
+        logarithmic axis of shares as far as there are buckets.
+        """
+        left = [self.count - running for running in self._running[:-1]]
+        if not left:
+            return
+        step = (left[0] / left[-1]) ** (1 / most)
+        wanted = float(left[0])
+        for number, slower in zip(self.numbers, left, strict=False):
+            if slower <= wanted or slower == left[-1]:
+                wanted = slower / step
+                yield min(GROWTH ** (number + 1), self.longest), slower / self.count
 
     def buckets(self) -> Iterator[tuple[float, float, int]]:
         """Yield for each bucket that is not empty its ends in nanoseconds, and its count."""
@@ -168,10 +179,28 @@ def whole_numbers(raw: Mapping[Any, Any], name: str) -> Sequence[int]:
     if (
         not isinstance(found, list)
         or len(found) > _LAST + 1
-        or not all(type(one) is int and abs(one) <= _MOST for one in found)
+        or not {*map(type, found)} <= {int}
+        or (found and not -_MOST <= min(found) <= max(found) <= _MOST)
     ):
         raise UserError(f"{name} is no list of whole numbers")
     return found
+
+
+def numbers(values: Sequence[object], name: str) -> tuple[float | None, ...]:
+    """Return finite numbers that are not negative, some of them None, of a list.
+
+    Raises
+    ------
+    UserError
+        It has anything else.
+    """
+    known: list[Any] = [one for one in values if one is not None]
+    if not {*map(type, known)} <= {int, float}:
+        raise UserError(f"{name} has what is no number")
+    # A sum with NaN is NaN, which `min` and `max` may miss.
+    if known and not (0 <= min(known) <= max(known) <= 2.0**63 and math.isfinite(sum(known))):
+        raise UserError(f"{name} is out of range")
+    return tuple(values)  # type: ignore[arg-type]
 
 
 def finite(value: object, name: str) -> float:

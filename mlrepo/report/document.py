@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from mlrepo import __version__
 from mlrepo.report.chart import Chart, ChartNames
 from mlrepo.report.concurrency import concurrency_curves
+from mlrepo.report.distributions import latencies, read_recorded, traces
 from mlrepo.report.drawing import SPECIFICATIONS
 from mlrepo.report.histories import histories
 from mlrepo.report.measures import (
-    latencies,
     load_curves,
     pareto_fronts,
     tokens_per_user,
@@ -75,13 +75,14 @@ def read_runs(
 
 def report_charts(repository: ResultsRepository, runs: Sequence[ReportedRun]) -> list[Chart]:
     """Return all charts of a report, with the texts of others made harmless."""
-    names = ChartNames()
+    names, recorded = ChartNames(), read_recorded(repository, runs)
     charts = [
         *histories(runs, repository.rounds, names),
         *pareto_fronts(runs, names),
         *load_curves(runs, names),
         *concurrency_curves(runs, names),
-        *latencies(runs, names),
+        *latencies(runs, names, recorded),
+        *traces(runs, names, recorded),
         *tokens_per_user(runs, names),
     ]
     return [

@@ -199,6 +199,16 @@ SPECIFICATIONS: Mapping[str, _Spec] = {
             "tooltip": _fields("run", "share", "latency"),
         },
     },
+    "trace": {
+        "mark": {"type": "line"},
+        "encoding": {
+            "x": _of("seconds", scale=_FROM_ZERO, title="@x"),
+            "y": _of("value", scale=_ANYWHERE, title="@y"),
+            "color": _of("run", "nominal", legend=_FEW),
+            "strokeDash": _of("run", "nominal"),
+            "tooltip": _fields("run", "seconds", "value"),
+        },
+    },
     "tokens": {
         "mark": {"type": "point", "filled": True, "size": 70},
         "encoding": {

@@ -1,4 +1,4 @@
-"""Charts of what runs measured: Pareto fronts, load curves, latencies, tokens per user."""
+"""Charts of what runs measured: Pareto fronts, load curves, tokens per user."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from mlrepo.latencies.documents import FIRST_TOKEN, PER_TOKEN, QUERY, TITLES
 from mlrepo.record import FAILED, format_number
 from mlrepo.report.chart import Chart, ChartNames, counted, listed
 from mlrepo.report.reported import ReportedRun, accelerators, cores, differing_words
 from mlrepo.scenarios import SCENARIOS, named
 
-# How many runs a chart of latencies begins with: more lines cannot be distinguished.
-MOST_LINES = 6
 # LoadGen logs those of MultiStream a second time, as `_per_query_latency`.
 _PERCENTILE = re.compile(
     r"(first_token_|time_per_output_token_)?([0-9]{2}\.[0-9]{2})_percentile(?:_latency)?"
 )
 _MEASURED = {
-    "first_token_": "time to first token",
-    "time_per_output_token_": "time per output token",
+    "": TITLES[QUERY],
+    "first_token_": TITLES[FIRST_TOKEN],
+    "time_per_output_token_": TITLES[PER_TOKEN],
 }
-_QUERY = "query latency"
 _PER_TOKEN = "time_per_output_token_50.00_percentile"
 # The scenario that measures the latency of one sample.
 _ONE_BY_ONE = next(
@@ -43,7 +42,7 @@ def percentile_of(metric: str) -> Percentile | None:
     found = _PERCENTILE.fullmatch(metric)
     if found is None:
         return None
-    return Percentile(_MEASURED.get(found[1] or "", _QUERY), round(float(found[2]) / 100, 6))
+    return Percentile(_MEASURED[found[1] or ""], round(float(found[2]) / 100, 6))
 
 
 def pareto_fronts(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]:
@@ -267,67 +266,6 @@ def _about_load(runs: Sequence[ReportedRun]) -> str:
     if limits:
         words.append(f"latency limit {' or '.join(map(format_number, sorted(limits)))} ms")
     return "; ".join(words) + "."
-
-
-_LATENCY = ("latency", "slower", "run", "share")
-
-
-def latencies(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]:
-    """Return the distributions of latencies of the newest VALID runs of each system and benchmark.
-
-    They are LoadGen's percentiles; with a logarithmic share of slower queries the tail is visible.
-    """
-    groups: dict[tuple[str, ...], list[ReportedRun]] = {}
-    for run in runs:
-        if run.record is not None and run.is_valid and run.is_performance and run.may_be_result:
-            said = run.run.trailer
-            key = tuple(said(name) for name in ("Benchmark", "Scenario", "System"))
-            groups.setdefault(key, []).append(run)
-    charts = []
-    for (benchmark, scenario, system), group in sorted(groups.items()):
-        shown = group[-MOST_LINES:]
-        for what in (_QUERY, *_MEASURED.values()):
-            rows = [row for run in shown for row in _tail(run, what)]
-            if rows:
-                left = f" of {len(group)}" if len(group) > len(shown) else ""
-                charts.append(
-                    Chart(
-                        names.give("latency", benchmark, scenario, system, what),
-                        "latency",
-                        f"{benchmark} {scenario} on {system}: {what}",
-                        _about_latencies(shown, left, rows),
-                        f"{what} (ms)",
-                        "share that is slower",
-                        _LATENCY,
-                        tuple(rows),
-                    )
-                )
-    return charts
-
-
-def _tail(run: ReportedRun, what: str) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    for name, metric in run.record.metrics.items() if run.record else ():
-        found = percentile_of(name)
-        if found is not None and found.of == what and metric.value and metric.value > 0:
-            slower = round(1 - found.share, 6)
-            rows.append((metric.value, slower, run.run.run, f"p{found.share * 100:g}"))
-    # One point is no distribution.
-    return sorted(rows, key=lambda row: str(row[3])) if len(rows) > 1 else []
-
-
-def _about_latencies(
-    runs: Sequence[ReportedRun], left: str, rows: Sequence[tuple[object, ...]]
-) -> str:
-    last = [
-        f"{row[3]} {format_number(row[0])} ms"
-        for row in rows
-        if row[2] == runs[-1].run.run and isinstance(row[0], float)
-    ]
-    return (
-        f"{counted(len(runs), 'VALID run')}{left}, the newest, by the percentiles that LoadGen "
-        f"logged. {runs[-1].run.run}: {', '.join(last)}."
-    )
 
 
 _TOKENS = ("per_user", "tokens", "configuration", "verdict", "run")

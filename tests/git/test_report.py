@@ -16,7 +16,7 @@ import html5lib
 import jsonschema
 import pytest
 
-from benchmarks.report import one_run
+from benchmarks.report import distribution, one_run
 from mlrepo.cli.main import main
 from mlrepo.record import Metric, RunRecord
 from mlrepo.report.drawing import vega_script
@@ -96,7 +96,7 @@ def test_the_data_are_json_of_the_schema_and_have_every_run(
 ) -> None:
     """The page's, and what --format json prints."""
     records = _records(60)
-    import_runs(results.root, records)
+    import_runs(results.root, records, distribution)
     page = report()
     schema = json.loads(_SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -109,10 +109,22 @@ def test_the_data_are_json_of_the_schema_and_have_every_run(
     ):
         assert (value, probe) == (by_run[run].result.value, list(by_run[run].tags))
     kinds = {chart["kind"] for chart in page.document["charts"]}
-    assert kinds == {"history", "pareto", "load", "achieved", "latency"}
+    assert kinds == {"history", "pareto", "load", "achieved", "latency", "trace"}
     capsys.readouterr()
     assert main(["report", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == page.document
+
+
+def test_damaged_distributions_are_said_and_the_percentiles_shown(
+    results: ResultsRepository, report: Callable[..., Page]
+) -> None:
+    """Whatever is in the files, the page is made, and each chart says what it lacks."""
+    bad = {"latencies.json": b'{"schema": "</script>\x1b[2J"}', "trace.json": b"\xff" * 300_000}
+    import_runs(results.root, _records(20), lambda record: bad)
+    charts = report().document["charts"]
+    drawn = [chart for chart in charts if chart["kind"] in ("latency", "trace")]
+    assert {chart["kind"] for chart in drawn} == {"latency"}
+    assert all("recorded of latencies cannot be read" in chart["about"] for chart in drawn)
 
 
 def test_options_choose_the_runs(results: ResultsRepository, report: Callable[..., Page]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report import one_run
+from benchmarks.report import distribution, one_run
 from mlrepo.cli.main import main
 from mlrepo.record import Metric, RunRecord
 from mlrepo.report.drawing import vega_script
@@ -46,7 +46,7 @@ def page_file(made_once: MadeOnce) -> Path:
     def make(directory: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             root = make_results_repository(directory / "results").root
-            import_runs(root, _records())
+            import_runs(root, _records(), distribution)
             patch.chdir(root)
             home = made_once("vega", lambda path: vega_script(path / "compiled" / "vega"))
             patch.setenv("MLREPO_HOME", str(home))
@@ -110,7 +110,7 @@ def test_every_chart_has_marks_and_a_text(opened: Callable[..., Any]) -> None:
             figure.querySelector('.chart').getAttribute('aria-label').length,
         ])""",
     )
-    kinds = ("history", "pareto", "load", "achieved", "latency")
+    kinds = ("history", "pareto", "load", "achieved", "latency", "trace")
     assert [name for name, _, _ in figures] == [f"charts-{kind}" for kind in kinds]
     assert [one for one in figures if one[1] < 2 or one[2] < 40] == []
     page.click("#charts-load summary")

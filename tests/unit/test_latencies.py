@@ -49,13 +49,19 @@ def test_weights_count_as_so_many_latencies() -> None:
     assert Histogram.of(ends, sizes) == Histogram.of(np.repeat(ends, sizes))
 
 
-def test_the_tail_ends_with_none_that_is_slower() -> None:
+def test_the_tail_is_thinned_by_the_share_that_is_slower() -> None:
     """Each point says how many are slower than the end of a bucket."""
     latencies = np.array([100] * 90 + [1000] * 9 + [50_000], np.int64)
-    tail = list(Histogram.of(latencies).tail())
-    assert [round(slower, 6) for _, slower in tail] == [0.1, 0.01, 0.0]
-    assert tail[-1][0] == 50_000
+    tail = list(Histogram.of(latencies).tail(50))
+    assert [round(slower, 6) for _, slower in tail] == [0.1, 0.01]
     assert 1000 <= tail[1][0] <= 1000 * GROWTH
+    assert list(Histogram.of(latencies[:1]).tail(50)) == []
+    many = Histogram.of(np.random.default_rng(0).lognormal(14, 1, 100_000).astype(np.int64))
+    for most in (8, 50):
+        shares = [slower for _, slower in many.tail(most)]
+        assert most // 2 <= len(shares) <= most + 2
+        assert shares == sorted(shares, reverse=True)
+        assert shares[-1] == pytest.approx(1e-5, abs=3e-5)
 
 
 def _file(change: Callable[[dict[str, Any]], object]) -> bytes:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from mlrepo.latencies.documents import Latencies, Series
+from mlrepo.latencies.histogram import Histogram
+from mlrepo.latencies.thinned import thinned
 from mlrepo.record import Metric
 from mlrepo.report.chart import Chart, ChartNames
 from mlrepo.report.concurrency import concurrency_curves
+from mlrepo.report.distributions import RecordedLatencies, latencies, traces
 from mlrepo.report.drawing import SPECIFICATIONS, specification
 from mlrepo.report.histories import histories, repetitions
 from mlrepo.report.measures import (
-    latencies,
     load_curves,
     pareto_fronts,
     percentile_of,
@@ -281,6 +286,70 @@ def test_an_endpoint_is_shown_at_each_concurrency() -> None:
     assert concurrency_curves(others, ChartNames()) == []
 
 
+_TAKEN = np.random.default_rng(0).lognormal(14, 1, 5000).astype(np.int64)
+
+
+def _recorded(runs: Sequence[ReportedRun]) -> RecordedLatencies:
+    times = np.arange(0, 10**9, 200_000)
+    trace = thinned(times, times + _TAKEN, queued=True)
+    machine = Series((0.2, 0.7), {"busy": (0.5, 1.0), "throttle_events": (0.0, 0.0)})
+    found = Latencies({"query": Histogram.of(_TAKEN), "first_token": Histogram.of(_TAKEN // 2)})
+    return RecordedLatencies(
+        {run.run.run: found for run in runs},
+        {run.run.run: replace(trace, machine=machine) for run in runs},
+    )
+
+
+def test_recorded_latencies_are_drawn_whole_and_others_by_their_percentiles() -> None:
+    """On one pair of axes, and the text says which is which."""
+    metrics = {f"{p}_percentile_latency": Metric(2.0, "ms") for p in ("50.00", "99.00")}
+    runs = [_run(number, 10.0, metrics=metrics, scenario="Server") for number in range(3)]
+    recorded = _recorded(runs[:2])
+    charts = latencies(runs, ChartNames(), recorded)
+    assert [chart.title.rpartition(": ")[2] for chart in charts] == [
+        "query latency",
+        "time to first token",
+    ]
+    rows = [row for row in charts[0].rows if row[2] == runs[0].run.run]
+    assert 20 <= len(rows) <= 60
+    shares = [float(str(row[1])) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] == pytest.approx(1 / 5000)
+    for latency, slower, *_ in rows:
+        found = (float(str(latency)) * 1e6 < _TAKEN).mean()
+        assert found == pytest.approx(float(str(slower)), rel=0.01, abs=1.5 / 5000)
+    assert len([row for row in charts[0].rows if row[2] == runs[2].run.run]) == 2
+    assert "2 by all latencies" in charts[0].about
+    assert "the others by its percentiles" in charts[0].about
+    bad = latencies(runs, ChartNames(), RecordedLatencies(unread=frozenset({runs[1].run.run})))
+    assert f"{runs[1].run.run} recorded of latencies cannot be read" in bad[0].about
+
+
+def test_traces_are_drawn_over_the_time_of_a_run() -> None:
+    """Only what was measured, and throttling only where there was some."""
+    runs = [_run(number, 10.0, scenario="Server") for number in range(5)]
+    charts = traces(runs, ChartNames(), _recorded(runs))
+    assert [chart.y for chart in charts] == [
+        "99th percentile (ms)",
+        "most queries in flight",
+        "share of all CPUs that is busy",
+    ]
+    for chart in charts:
+        assert len(set(_column(chart, "run"))) == 3
+        assert max(float(str(second)) for second in _column(chart, "seconds")) < 1.1
+        assert len(chart.rows) <= 150
+    assert _column(charts[2], "value")[:2] == [0.5, 1.0]
+
+
+def test_traces_of_very_many_systems_are_left_out_in_words() -> None:
+    """Those of the runs that are newest are drawn."""
+    runs = [_run(n, 10.0, scenario="Server", system=f"box{(7 * n) % 103}") for n in range(103)]
+    charts = traces(runs, ChartNames(), _recorded(runs))
+    drawn = {run for chart in charts for run in _column(chart, "run")}
+    assert drawn == {run.run.run for run in runs[3:]}
+    assert all("draws those of the other 3" in chart.about for chart in charts)
+
+
 def test_every_kind_is_drawn_from_its_columns_only() -> None:
     """A field that no row has would be an empty chart."""
     run = _run(0, 1.0)
@@ -291,6 +360,7 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
         *load_curves(runs, names),
         *concurrency_curves([_concurrent(number) for number in (1, 2, 8)], names),
         *latencies(runs, names),
+        *traces(runs, names, _recorded(runs)),
         *tokens_per_user(runs, names),
         *pareto_fronts(runs, names),
     ]

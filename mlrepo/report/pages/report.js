@@ -452,6 +452,7 @@
     ["achieved", "Achieved rates of Server", "On the dashed line, the system keeps up."],
     ["throughput", "Throughput at each concurrency", "What an endpoint does with so many requests at one time."],
     ["latency", "Latency distributions", "The share of queries that are slower; the tail is to the right."],
+    ["trace", "Over the time of a run", "What queries and the machine did between the first query and the last."],
     ["tokens", "Tokens per user", "What one user sees against what the system does."],
   ];
   const MOST_ROWS_SHOWN = 500;
