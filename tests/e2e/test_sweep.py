@@ -121,6 +121,9 @@ def test_a_killed_sweep_goes_on_and_failures_end_nothing(root: Path) -> None:
     (curve,) = (one for one in plan["curves"] if one["backend"] == "null")
     assert [point["load"] for point in curve["points"]] == [300, 340]
     assert all(point["p99"] for point in curve["points"])
+    retried = (*words, "--name", "first", "--retry-failed", "--budget", "1runs")
+    once = mlrepo(root, *retried, code=1)
+    once.says("raising, qps 300: FAILED", "The budget does not allow", "bench resume")
     other = mlrepo(root, *words, "--name", "first", "--qps", "400", code=2)
     other.says("recorded with another plan", "--qps 400", "--name")
     # They are no results: nothing is shown as done.

@@ -3,7 +3,7 @@
 With a limit the knee is the largest load that holds it, found by halving the gap between the
 largest load that holds and the smallest one above it that does not. Noise only makes a system
 slower, so a load bounds the knee only after two failures, or one if the system fell behind, and
-ends the search after another one.
+ends the search after two more.
 
 Without a limit the knee is where the curve bends: the point farthest above the line from its first
 to its last point, both axes scaled to 1 (Satopää et al., "Finding a 'Kneedle' in a Haystack", 2011,
@@ -20,7 +20,7 @@ from mlrepo.bench.sweep.points import LoadPoint
 
 # How often a load must fail to bound the knee, and to end the search; once less each if the system
 # fell behind.
-_LIKELY, _SURE = 2, 3
+_LIKELY, _SURE = 2, 4
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ _NAME_DIGITS = 8
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789._-"
 _LONGEST_NAME = 60
 
+# LoadGen's min_query_count where nothing sets it.
+_LOADGEN_QUERIES = 100
+
 # What a speed depends on, among the fields of a request.
 _GROUP = (
     *("benchmark", "backend", "device", "precision", "model_variant", "way", "layout"),
@@ -284,7 +287,7 @@ def _estimates(
                     remarks[f"{error.message} Its cells are tried all the same."] = None
             took = expected_seconds(bench, request, speeds.get(key))
         found.append(took or 0.0)
-    return found, list(remarks)
+    return found, [*remarks, *_too_short(bench, planned)]
 
 
 def _took(journal: SweepJournal, runs: Sequence[RecordedRun]) -> float | None:
@@ -299,15 +302,47 @@ def _needs_probe(request: BenchRequest) -> bool:
     return not (SCENARIOS[known_scenario(request.scenario).name].at_random and request.qps)
 
 
+def _shortest(bench: Bench, request: BenchRequest) -> float:
+    if request.time is not None:
+        return request.time
+    return 0.0 if request.count else bench.round.min_duration_ms() / 1e3
+
+
+def _expected_queries(bench: Bench, request: BenchRequest) -> float:
+    """Return how many queries a run at a rate has."""
+    least = request.extra.get("min_query_count", "")
+    fewest = request.count or (int(least) if least.isdecimal() else _LOADGEN_QUERIES)
+    return max(fewest, _shortest(bench, request) * (request.qps or 0.0))
+
+
+def _too_short(bench: Bench, planned: Sequence[PlannedCell]) -> list[str]:
+    """Say which runs have too few queries for LoadGen's verdict; they can still be compared."""
+    asked = [one.cell.request for one in planned if one.wanted]
+    short = [
+        request
+        for request in asked
+        if request.mode != ACCURACY
+        and request.qps
+        and SCENARIOS[request.scenario].bounded
+        and _expected_queries(bench, request) < SCENARIOS[request.scenario].least_queries
+    ]
+    if not short:
+        return []
+    least = SCENARIOS[short[0].scenario].least_queries
+    fewest = min(_expected_queries(bench, request) for request in short)
+    return [
+        f"{len(short)} of {len(asked)} cells have too few queries ({fewest:.0f} or more) for a "
+        f"VALID verdict, which needs {least}: --count {least + least // 20} makes them longer."
+    ]
+
+
 def expected_seconds(bench: Bench, request: BenchRequest, speed: Speed | None) -> float:
     """Return how long a run of a request takes; without a speed, what the options alone say."""
     known = SCENARIOS[request.scenario]
-    shortest = request.time
-    if shortest is None:
-        shortest = 0.0 if request.count else bench.round.min_duration_ms() / 1e3
-    queries = request.count or known.least_queries
+    shortest = _shortest(bench, request)
     if request.mode != ACCURACY and known.at_random and request.qps:
-        return (speed.overhead if speed else _OVERHEAD) + max(shortest, queries / request.qps)
+        queries = _expected_queries(bench, request)
+        return (speed.overhead if speed else _OVERHEAD) + queries / request.qps
     if speed is None:
         return _OVERHEAD + (shortest if request.mode != ACCURACY else 0.0)
     if request.mode == ACCURACY and request.count:

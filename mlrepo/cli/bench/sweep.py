@@ -165,15 +165,17 @@ def run_planned(bench: Bench, request: Request[SweepPlan], session: Session) -> 
     from mlrepo.cli.bench.sweep_result import plan_values
     from mlrepo.cli.bench.sweep_tables import print_plan
 
-    sweep = plan_sweep(bench, request, most=session.max_cells, retry=session.retry)
     if session.dry_run:
         report_loadgen(bench)
+    else:
+        before_runs(bench)  # a run that a crash left in the spool is one of the sweep's
+    sweep = plan_sweep(bench, request, most=session.max_cells, retry=session.retry)
+    if session.dry_run:
         if session.as_json:
             print_json("mlrepo.sweep/1", plan_values(sweep))
         else:
             print_plan(sweep, whole=True)
         return 0
-    before_runs(bench)
     if not session.as_json:
         print_plan(sweep, whole=False)
     if sweep.wanted and not session.yes and sys.stdin.isatty() and sys.stderr.isatty():

@@ -10,8 +10,10 @@ import click
 from mlrepo.bench.sweep.axes import LOAD
 from mlrepo.cli.progress import duration_words
 from mlrepo.cli.render import print_table, style, verdict
+from mlrepo.cli.table import output_width
 from mlrepo.record import FAILED, format_number
 from mlrepo.record.request import argv
+from mlrepo.report.chart import counted
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
@@ -32,7 +34,12 @@ def print_plan(sweep: Sweep, *, whole: bool) -> None:
     varying = [axis for axis in sweep.axes if axis.varies]
     for axis in sweep.axes:
         values = axis.values() if axis.size <= _MOST_CELLS else axis.words
-        click.echo(f"{axis.name:<14}{', '.join(values)}")
+        text = click.wrap_text(
+            f"{axis.name:<14} {', '.join(values)}",
+            width=output_width() or 10_000,
+            subsequent_indent=" " * 15,
+        )
+        click.echo(text)
     if whole and varying:
         click.echo()
         shown = sweep.cells[:_MOST_CELLS]
@@ -95,7 +102,8 @@ def print_ended(ended: Ended, seconds: float) -> None:
             click.echo(f"  {words}: {reason}" + (f"  ({run})" if run else ""))
     click.echo()
     click.echo(
-        f"Sweep {ended.sweep.name}: {len(ended.runs)} runs in {duration_words(seconds)}; "
+        f"Sweep {ended.sweep.name}: {counted(len(ended.runs), 'run')} in "
+        f"{duration_words(seconds)}; "
         f"{len(ended.measured)} of {len(ended.cells)} cells measured."
     )
     if ended.left:
@@ -126,6 +134,9 @@ def _print_ranking(ended: Ended, ranking: Ranking) -> None:
         style(f"{benchmark} {scenario} {mode}: the best ({unit}, {better} is better)", bold=True)
     )
     best = ranking.points[0].mean
+    if best is None:
+        click.echo("No point is VALID.")
+        return
     print_table(
         (*(name.upper() for name in varying), "RESULT", "RANGE", "÷ BEST", "VALID", "RUN"),
         [
@@ -133,7 +144,7 @@ def _print_ranking(ended: Ended, ranking: Ranking) -> None:
                 *(point.values[name] for name in varying),
                 "-" if point.mean is None else format_number(point.mean),
                 _range(point),
-                f"{point.mean / best:.3f}" if point.mean is not None and best else "",
+                f"{point.mean / best:.3f}" if point.mean is not None else "",
                 f"{point.valid} of {len(point.runs)}",
                 point.runs[-1].run.run,
             )
