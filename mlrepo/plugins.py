@@ -1,4 +1,4 @@
-"""Discovery of workloads and backends through entry points, so that packages can add more.
+"""Discovery of workloads, backends and engines through entry points, so that packages can add more.
 
 A plugin's module is imported only when it is used: a backend's framework may take seconds to load.
 """
@@ -12,7 +12,8 @@ from mlrepo.errors import UserError
 
 BACKENDS = "mlrepo.backends"
 WORKLOADS = "mlrepo.workloads"
-_KINDS = {BACKENDS: "backend", WORKLOADS: "benchmark"}
+ENGINES = "mlrepo.engines"
+_KINDS = {BACKENDS: "backend", WORKLOADS: "benchmark", ENGINES: "engine"}
 # What pyproject.toml registers, for mlrepo run from source without being installed.
 OWN = {
     BACKENDS: {
@@ -25,6 +26,10 @@ OWN = {
         "pytorch": "mlrepo.backends.pytorch:PytorchBackend",
         "tvm-onnx": "mlrepo.backends.tvm:TvmOnnxBackend",
         "tvm-pytorch": "mlrepo.backends.tvm:TvmPytorchBackend",
+    },
+    ENGINES: {
+        "local": "mlrepo.engines.local:LocalEngine",
+        "slurm": "mlrepo.engines.slurm:SlurmEngine",
     },
     WORKLOADS: {
         "bert-99": "mlrepo.workloads.squad:BERT_99",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -46,7 +45,6 @@ from mlrepo.shell import shell_command
 from mlrepo.workloads import Model, Workload
 
 SUITE_TAG = "suite"
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(h|m|min|s)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -250,15 +248,6 @@ def _remarks(
                 differs = differing_settings(bench.repository, same, run)
             if differs:
                 yield f"{cell.scenario} {cell.name}: the run {cell.run} differs in {differs}."
-
-
-def parse_duration(text: str) -> float:
-    """Return seconds from ``3h``, ``90m``, ``45s`` or a plain number of seconds."""
-    match = _DURATION.fullmatch(text.strip())
-    if not match or float(match[1]) <= 0:
-        raise UserError(f"{text!r} is not a duration.", hint="Write 3h, 90m, or 45s.")
-    factor = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0, "": 1.0}
-    return float(match[1]) * factor[(match[2] or "").lower()]
 
 
 def last_suite(

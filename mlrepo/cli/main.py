@@ -52,6 +52,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Register and prepare the data sets that benchmarks need.",
     ),
     "bench": ("mlrepo.cli.bench.group", "Run LoadGen benchmarks and record each run as a commit."),
+    "jobs": (
+        "mlrepo.cli.jobs.group",
+        "Show the jobs that were submitted by --on ENGINE: queued, running, done, lost.",
+    ),
     "status": (
         "mlrepo.cli.records.status",
         "Show which runs of the round are done, INVALID, stale, too short or missing.",

@@ -12,6 +12,7 @@ from mlrepo.cli.bench.command import BenchCommand
 from mlrepo.cli.bench.compliance import command as compliance
 from mlrepo.cli.bench.compliance import run_tests, tell_impossible
 from mlrepo.cli.bench.dry_run import print_dry_run
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.peak import command as peak
 from mlrepo.cli.bench.replay import command as replay
@@ -53,6 +54,7 @@ def command() -> None:
 
 @command.command("run", cls=BenchCommand)
 @request_options(RunPlan)
+@on_options
 @trust_option
 @click.option("--dry-run", is_flag=True, help="Say what would be run and recorded; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
@@ -61,6 +63,7 @@ def run(
     ctx: click.Context,
     /,
     request: Request[RunPlan],
+    on: On | None,
     trust_prefix: bool,
     dry_run: bool,
     as_json: bool,
@@ -83,6 +86,12 @@ def run(
     plan = request.plan
     if plan.compliance and request.run.mode != PERFORMANCE:
         raise UserError("--compliance belongs to performance runs.", hint="Use --mode performance.")
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import run_jobs
+
+        target = target_of(request)
+        jobs = run_jobs(target, plan, trusted=trust_prefix)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json, dry_run=dry_run)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(request.run)
     if dry_run:

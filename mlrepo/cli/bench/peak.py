@@ -66,7 +66,7 @@ def command(
     from mlrepo.bench.peak import Search, full_seconds, remember
     from mlrepo.bench.peak_resume import EarlierRuns, earlier_runs
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import parse_duration
+    from mlrepo.durations import parse_duration
     from mlrepo.record import PERFORMANCE
     from mlrepo.scenarios import SCENARIOS
 

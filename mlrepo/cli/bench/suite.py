@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.command import BenchCommand
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import parsed, request_options
 from mlrepo.cli.bench.session import (
     asker,
@@ -54,6 +55,7 @@ _ANY_CELLS = 10_000_000
     "--plan", "--dry-run", "plan", is_flag=True, help="Print what would be run, and run nothing."
 )
 @_budget_option
+@on_options
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan and records as JSON.")
 @click.pass_context
@@ -61,6 +63,7 @@ def suite(
     ctx: click.Context,
     /,
     request: Request[SuitePlan],
+    on: On | None,
     plan: bool,
     budget: str | None,
     trust_prefix: bool,
@@ -79,6 +82,12 @@ def suite(
     from mlrepo.bench.request import BenchRequest
     from mlrepo.bench.suite import plan_suite
 
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import suite_jobs
+
+        target = target_of(request)
+        jobs = suite_jobs(target, request.plan, budget, trusted=trust_prefix)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json, dry_run=plan)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     if plan:
         report_loadgen(bench)
@@ -94,8 +103,9 @@ def suite(
 def _run_suite(bench: Bench, plan: SuitePlan, budget: str | None, *, as_json: bool) -> int:
     """Plan the requested suite, show the plan, and run it."""
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import parse_duration, plan_suite
+    from mlrepo.bench.suite import plan_suite
     from mlrepo.bench.suite_run import agree_to_words
+    from mlrepo.durations import parse_duration
 
     limit = parse_duration(budget) if budget else None
     asked = BenchRequest.of(bench.request.run)

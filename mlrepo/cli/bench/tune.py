@@ -45,7 +45,7 @@ def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) ->
     """
     from mlrepo.bench.fastest import ALL, compare, tune
     from mlrepo.bench.request import BenchRequest
-    from mlrepo.bench.suite import parse_duration
+    from mlrepo.durations import parse_duration
     from mlrepo.record import PERFORMANCE
 
     plan = request.plan
