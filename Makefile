@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo quick test test-backends check lint prove fuzz docs install-man clean
+.PHONY: demo quick test test-backends test-cluster check lint prove fuzz docs install-man clean
 
 demo: $(VENV)/report
 	$(BIN)/mlrepo demo
@@ -25,6 +25,10 @@ quick: lint
 # The backends alone, with as many inputs as the figures ask.
 test-backends: $(VENV)/backends
 	$(BIN)/python -m pytest tests/backends --override-ini 'addopts=-q --strict-markers'
+
+# On a real Slurm of three nodes on this machine, of Debian's packages slurm-wlm and munge.
+test-cluster: $(VENV)/tested
+	$(BIN)/python -m pytest tests/cluster -m cluster --override-ini 'addopts=-q --strict-markers -rs'
 
 check: lint
 lint: $(VENV)/tested

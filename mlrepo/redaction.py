@@ -42,6 +42,18 @@ RECORDED_VARIABLES: tuple[str, ...] = (
     "LANG",
     "LC_ALL",
     "TZ",
+    # What a job of Slurm has of its node; neither the node's name nor that of the user.
+    "SLURM_JOB_ID",
+    "SLURM_JOB_PARTITION",
+    "SLURM_JOB_NUM_NODES",
+    "SLURM_CPUS_ON_NODE",
+    "SLURM_JOB_CPUS_PER_NODE",
+    "SLURM_MEM_PER_NODE",
+    "SLURM_OVERSUBSCRIBE",
+    "SLURM_JOB_OVERSUBSCRIBE",
+    "SLURM_THREADS_PER_CORE",
+    "SLURM_CPU_FREQ_REQ",
+    "SLURM_HINT",
 )
 _RECORDED_PREFIXES = tuple(name for name in RECORDED_VARIABLES if name.endswith("_"))
 # Frameworks also log in to hubs and registries: record only names with a word that marks a setting.

@@ -24,6 +24,8 @@ VARIABLES: tuple[tuple[str, str], ...] = (
     ("GITHUB_ACTIONS", "if `true`, --gate annotates the commit in GitHub Actions"),
     ("COLUMNS", "the width of tables, instead of the terminal's"),
     ("SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE", "in a Slurm job: the CPUs and memory that it has"),
+    ("SLURMD_NODENAME, SLURM_JOB_ID", "in a job of `--on slurm`: which node and job it is"),
+    ("SLURM_CONF", "as Slurm's programs read it: the configuration of the cluster"),
     ("GIT_*, SSH_*", "as Git and SSH read them: identity, configuration, authentication"),
     ("OMP_*, MKL_*, CUDA_VISIBLE_DEVICES, …", "read by frameworks; recorded with each run"),
     ("_MLREPO_COMPLETE", "set by the scripts that complete commands"),

@@ -14,7 +14,7 @@ from mlrepo.repository.identity import Identity
 
 # What mlrepo says of a run by a tag, and decides by: nobody else gives or takes it.
 _OWN = frozenset({EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG, "replay", "suite"})
-_OWN_BEGINNINGS = ("suite-", "sweep-", "cell-")
+_OWN_BEGINNINGS = ("suite-", "sweep-", "cell-", "job-")
 
 
 def note(

@@ -114,6 +114,7 @@ class SlurmEngine:
         self.python = options.get("python", "")
         self.directory = options.get("directory", "")
         self.exclusive = flag(options, "alone", True)
+        self._whole = flag(options, "exclusive", True)
         self.limit = seconds(options, "limit")
         runtime = options.get("container_with", "pyxis")
         if runtime not in ("pyxis", "apptainer"):
@@ -128,8 +129,8 @@ class SlurmEngine:
             )
 
     def check(self) -> None:
-        """Ask Slurm for the partition."""
-        listed = _slurm("sinfo", "--noheader", "--format=%R|%a") if self.partition else ""
+        """Ask Slurm for the partition; without one, whether Slurm is here at all."""
+        listed = _slurm("sinfo", "--noheader", "--format=%R|%a")
         known = dict(line.strip().partition("|")[::2] for line in listed.splitlines())
         if self.partition and self.partition not in known:
             raise UserError(
@@ -171,7 +172,7 @@ class SlurmEngine:
         yield from (f"--output={job.log}", "--open-mode=append", "--chdir=/", "--export=ALL")
         yield from ("--nodes=1", "--ntasks=1", "--no-requeue")
         yield from (f"--signal=B:TERM@{NOTICE_SECONDS}", f"--time={math.ceil(job.seconds / 60)}")
-        if flag(self.options, "exclusive", True):
+        if self._whole:
             yield "--exclusive"
         if self.partition:
             yield f"--partition={self.partition}"

@@ -48,7 +48,7 @@ def name_of_hardware(facts: Mapping[str, Fact]) -> str:
 
 
 def _short(text: str) -> str:
-    words = re.findall(r"[a-z0-9.]+", _NOISE.sub(" ", text).lower())
+    words = re.findall(r"[a-z0-9.]+", _NOISE.sub(" ", text.replace("N/A", "")).lower())
     name = ""
     for word in words:
         longer = f"{name}-{word}" if name else word

@@ -101,8 +101,9 @@ class JobOnNode:
             try:
                 outcome = self._execute()
             except MlrepoError as error:
-                state = STOPPED if self.stop.received else REFUSED
-                outcome = self._outcome(state, reason=error.message, hint=error.hint)
+                outcome = self._outcome(REFUSED, reason=error.message, hint=error.hint)
+                if self.stop.received:
+                    outcome = self._outcome(STOPPED, reason=self._asked_to_end())
         if self.spec.outcome:
             outcome.write(Path(self.spec.outcome))
         self.tell(f"mlrepo-job {json.dumps(outcome.to_dict())}")
@@ -166,8 +167,7 @@ class JobOnNode:
 
     def _ended(self, code: int | None, runs: tuple[str, ...], offline: str) -> Outcome:
         if self.stop.received:
-            why = f"it was asked to end ({self.stop.received}), by a limit, the site or a user"
-            return self._outcome(STOPPED, code=code, reason=why, runs=runs)
+            return self._outcome(STOPPED, code=code, reason=self._asked_to_end(), runs=runs)
         if code and not runs:
             why = "mlrepo refused the command; the log says why"
             return self._outcome(REFUSED, code=code, reason=self._said or why, runs=runs)
@@ -180,7 +180,10 @@ class JobOnNode:
 
     def _refuse_if_stopped(self) -> None:
         if self.stop.received:
-            raise _Refused(f"It was asked to end ({self.stop.received}) before it began.")
+            raise _Refused(self._asked_to_end())
+
+    def _asked_to_end(self) -> str:
+        return f"it was asked to end ({self.stop.received}), by a limit, the site or a user"
 
     def _refuse_company(self) -> None:
         """Refuse a node that other jobs of Slurm use, if the job is to have it alone."""

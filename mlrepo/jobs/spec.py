@@ -97,7 +97,7 @@ class JobSpec(Facts):
             spec = cls.from_dict(raw)
             if not is_job_id(spec.job):
                 raise ValueError(f"{spec.job!r} is not the id of a job")
-        except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"The standard input does not describe a job: {error}.",
                 hint="Only an engine calls this command: `mlrepo bench run --on ENGINE` submits "

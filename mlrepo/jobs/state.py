@@ -123,7 +123,10 @@ def _state(
         node, name = live.node, live.id
         return state(kind, live.reason)
     if outcome is not None:
-        return state(*_of_outcome(outcome, runs))
+        kind, reason, hint = _of_outcome(outcome, runs)
+        if outcome.state == STOPPED and newest is not None and newest.state == ENDED:
+            reason = f"{newest.reason}; {reason}"
+        return state(kind, reason, hint)
     if job.cancelled:
         return state(CANCELLED)
     if seen is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.command import BenchCommand
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -34,11 +35,17 @@ if TYPE_CHECKING:
 
 @click.command("compliance", cls=BenchCommand)
 @request_options(CompliancePlan)
+@on_options
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, request: Request[CompliancePlan], trust_prefix: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    request: Request[CompliancePlan],
+    on: On | None,
+    trust_prefix: bool,
+    as_json: bool,
 ) -> int:
     """Run the compliance tests that the round requires of a benchmark, and verify them.
 
@@ -58,6 +65,12 @@ def command(
     from mlrepo.record import COMPLIANCE
 
     plan = request.plan
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import compliance_jobs
+
+        target = target_of(request)
+        jobs = compliance_jobs(target, plan, trusted=trust_prefix)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(replace(request.run, mode=COMPLIANCE))
     before_runs(bench, asked)

@@ -160,11 +160,11 @@ def submit_jobs(
     journal = Journal.of(repository)
     options = engine_options(user_directory(), engine_name(on.engine), on.options)
     engine = load_engine(on.engine, options, journal.root)
+    group = _group(ctx, target, on, options, engine, journal.new_id())
     engine.check()
     if dry_run:
         _print_plan(on, jobs, as_json=as_json)
         return 0
-    group = _group(ctx, target, on, options, engine, journal.new_id())
     made = add_group(journal, group, jobs)
     submitted: list[Job] = []
     later = ""

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mlrepo.bench.compliance import plan_tests
+from mlrepo.bench.matrix import runs_of, scenarios_of
+from mlrepo.bench.request import BenchRequest
 from mlrepo.cli.bench.on import Target, job_words
+from mlrepo.durations import parse_duration
 from mlrepo.errors import UserError
 from mlrepo.jobs.estimate import expected_seconds
 from mlrepo.jobs.spec import Kind
 from mlrepo.jobs.submit import NewJob
-from mlrepo.record import ACCURACY, PERFORMANCE
+from mlrepo.plugins import WORKLOADS, load_plugin
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from mlrepo.rounds.inference import sources_of
+from mlrepo.workloads import Workload
 
 if TYPE_CHECKING:
-    from mlrepo.record.plans import RunPlan, SuitePlan
+    from mlrepo.record.plans import CompliancePlan, PeakPlan, RunPlan, SuitePlan, TunePlan
 
 
 def run_jobs(target: Target, plan: RunPlan, *, trusted: bool) -> list[NewJob]:
@@ -24,8 +31,6 @@ def run_jobs(target: Target, plan: RunPlan, *, trusted: bool) -> list[NewJob]:
     UserError
         The request is refused whatever the machine.
     """
-    from mlrepo.bench.request import BenchRequest
-
     asked = BenchRequest.of(target.request.run).checked()
     once = replace(target.request, plan=replace(plan, repeat=1))
     seconds = expected_seconds(target.repository, target.round, asked)
@@ -44,12 +49,6 @@ def suite_jobs(
     UserError
         The round requires no scenario of the benchmark.
     """
-    from mlrepo.bench.matrix import runs_of, scenarios_of
-    from mlrepo.bench.request import BenchRequest
-    from mlrepo.plugins import WORKLOADS, load_plugin
-    from mlrepo.rounds.inference import sources_of
-    from mlrepo.workloads import Workload
-
     asked = BenchRequest.of(target.request.run)
     workload: Workload = load_plugin(WORKLOADS, asked.benchmark)
     where, round_ = target.request.where, target.round
@@ -85,6 +84,44 @@ def suite_jobs(
         words = job_words(target, replace(target.request, plan=part), *more, *_trust(trusted))
         jobs.append(NewJob(words, kinds, seconds))
     return jobs
+
+
+def peak_jobs(target: Target, plan: PeakPlan, *, fresh: bool, trusted: bool) -> list[NewJob]:
+    """Return the job of a search; it takes its budget and the confirming run.
+
+    Raises
+    ------
+    UserError
+        The request is refused whatever the machine.
+    """
+    asked = replace(target.request.run, mode=PERFORMANCE)
+    scenario = BenchRequest.of(asked).checked().scenario
+    full = plan.full or target.round.min_duration_ms() / 1e3
+    more = ("--fresh",) if fresh else ()
+    words = job_words(target, target.request, *more, *_trust(trusted))
+    return [NewJob(words, (Kind(scenario, PERFORMANCE),), parse_duration(plan.budget) + full)]
+
+
+def compliance_jobs(target: Target, plan: CompliancePlan, *, trusted: bool) -> list[NewJob]:
+    """Return the job of the tests of one result: they need the logs on the machine of its runs.
+
+    Raises
+    ------
+    UserError
+        There is no such test, or the request is refused whatever the machine.
+    """
+    asked = BenchRequest.of(replace(target.request.run, mode=PERFORMANCE)).checked()
+    tests = plan_tests(target.round, asked, plan.tests).tests
+    kinds = tuple(Kind(asked.scenario, COMPLIANCE, test) for test in tests)
+    one = expected_seconds(target.repository, target.round, asked)
+    words = job_words(target, target.request, *_trust(trusted))
+    return [NewJob(words, kinds, one * max(1, len(kinds)))]
+
+
+def tune_jobs(target: Target, plan: TunePlan) -> list[NewJob]:
+    """Return the job that tunes a node; what it finds stays on the node, in its clone."""
+    words = job_words(target, target.request)
+    return [NewJob(words, (), parse_duration(plan.budget))]
 
 
 def _trust(trusted: bool) -> tuple[str, ...]:

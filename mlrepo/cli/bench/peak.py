@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.command import BenchCommand
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         "max_latency": "Server: the latency bound. Seconds.",
     },
 )
+@on_options
 @trust_option
 @click.option(
     "--fresh", is_flag=True, help="Start again instead of continuing a search that was stopped."
@@ -46,6 +48,7 @@ def command(
     ctx: click.Context,
     /,
     request: Request[PeakPlan],
+    on: On | None,
     trust_prefix: bool,
     fresh: bool,
     as_json: bool,
@@ -71,6 +74,12 @@ def command(
     from mlrepo.scenarios import SCENARIOS
 
     plan = request.plan
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import peak_jobs
+
+        target = target_of(request)
+        jobs = peak_jobs(target, plan, fresh=fresh, trusted=trust_prefix)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE))
     before_runs(bench, asked)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.command import BenchCommand
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import open_bench, typed_arguments
 from mlrepo.cli.progress import TextLine
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
         "max_batch": "The batch (default: searched).",
     },
 )
+@on_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.pass_context
-def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) -> int:
+def command(ctx: click.Context, /, request: Request[TunePlan], on: On | None, as_json: bool) -> int:
     """Find how a backend is fastest here, and remember it for the system.
 
     Threads, batch and streams are measured in turns. A backend that has code to search for (TVM:
@@ -49,6 +51,11 @@ def command(ctx: click.Context, /, request: Request[TunePlan], as_json: bool) ->
     from mlrepo.record import PERFORMANCE
 
     plan = request.plan
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import tune_jobs
+
+        target = target_of(request)
+        return submit_jobs(ctx, target, on, tune_jobs(target, plan), as_json=as_json)
     bench = open_bench(request, typed_arguments(ctx))
     bench.described.facts(request.run.device)
     asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE)).checked()
