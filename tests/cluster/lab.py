@@ -58,7 +58,8 @@ class Lab:
 
     def until(self, name: str, *states: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until a job is in a state, without submitting it again."""
-        return self.await_(lambda: self.job(name), lambda job: job["state"] in states, seconds)
+        self.await_(lambda: self.job(name), lambda job: job["state"] in states, seconds)
+        return self.job(name)
 
     def measuring(self, name: str) -> dict[str, Any]:
         """Wait until a job's LoadGen runs on its node."""

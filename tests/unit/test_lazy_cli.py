@@ -108,6 +108,8 @@ def test_every_command_has_an_example_that_can_be_parsed(path: str) -> None:
 
 
 def _parse(group: click.Group, words: list[str]) -> None:
+    if not words and group.invoke_without_command:
+        return
     context = click.Context(group, info_name="mlrepo")
     command = group.get_command(context, words[0])
     assert command is not None, words
