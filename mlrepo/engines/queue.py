@@ -31,7 +31,7 @@ _TURN_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueuedJob:
     """A job of the queue; ``seconds`` is its limit."""
 
     number: int
@@ -57,12 +57,12 @@ class Queue:
             write_atomically(self.root / f"{number}.json", json.dumps(entry).encode())
         return number
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[QueuedJob]:
         """Yield the entries in their order."""
         for number in sorted(self._numbers()):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 raw = json.loads((self.root / f"{number}.json").read_text(encoding="utf-8"))
-                yield Entry(number, raw["name"], float(raw["seconds"]), raw["log"])
+                yield QueuedJob(number, raw["name"], float(raw["seconds"]), raw["log"])
 
     def ended(self, number: int) -> str | None:
         """Return how an entry ended, or None."""
@@ -155,7 +155,7 @@ def work(root: Path) -> None:
                 queue.end(entries[0].number, _run(queue, entries[0]))
 
 
-def _run(queue: Queue, entry: Entry) -> str:
+def _run(queue: Queue, entry: QueuedJob) -> str:
     """Run one entry and return how it ended."""
     script = queue.root / f"{entry.number}.sh"
     with Path(entry.log).open("ab") as log:

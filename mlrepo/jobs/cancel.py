@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlrepo.jobs.engines import load_engine
-from mlrepo.jobs.journal import Job, Journal
+from mlrepo.jobs.journal import Job, JobJournal
 from mlrepo.jobs.state import SETTLED, JobState
 from mlrepo.repository.discovery import ResultsRepository
 
@@ -21,7 +21,7 @@ def cancel(repository: ResultsRepository, states: Sequence[JobState]) -> list[Jo
     MlrepoError
         An engine does not answer; typing it again goes on.
     """
-    journal = Journal.of(repository)
+    journal = JobJournal.of(repository)
     wanted = [state for state in states if state.state not in SETTLED]
     done = []
     with journal.lock():

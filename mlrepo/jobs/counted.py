@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlrepo.curation.withdraw import withdraw
-from mlrepo.jobs.spec import TAG, Kind, is_job_id
+from mlrepo.jobs.spec import TAG, JobRun, is_job_id
 from mlrepo.record import PROBE_TAG, VALID
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, recorded_runs
@@ -20,9 +20,9 @@ def job_of(run: RecordedRun) -> str:
     return ""
 
 
-def kind_of(run: RecordedRun) -> Kind:
+def kind_of(run: RecordedRun) -> JobRun:
     """Return which of its job's runs a run is."""
-    return Kind(run.trailer("Scenario"), run.trailer("Mode"), run.trailer("Test"))
+    return JobRun(run.trailer("Scenario"), run.trailer("Mode"), run.trailer("Test"))
 
 
 def runs_of_jobs(repository: ResultsRepository) -> Mapping[str, list[RecordedRun]]:
@@ -34,13 +34,13 @@ def runs_of_jobs(repository: ResultsRepository) -> Mapping[str, list[RecordedRun
     return found
 
 
-def counted(runs: Iterable[RecordedRun]) -> dict[Kind, RecordedRun]:
+def counted(runs: Iterable[RecordedRun]) -> dict[JobRun, RecordedRun]:
     """Return the VALID run of a job that counts for each kind: the one with the smallest id.
 
     A job that was killed and done again may leave two; its run ids decide, which no clock of
     another machine changes afterwards.
     """
-    found: dict[Kind, RecordedRun] = {}
+    found: dict[JobRun, RecordedRun] = {}
     for run in runs:
         if run.trailer("Validity") != VALID or PROBE_TAG in run.tags:
             continue
@@ -50,7 +50,7 @@ def counted(runs: Iterable[RecordedRun]) -> dict[Kind, RecordedRun]:
     return found
 
 
-def counted_kinds(repository: ResultsRepository, tag: str) -> set[Kind]:
+def counted_kinds(repository: ResultsRepository, tag: str) -> set[JobRun]:
     """Return the kinds of a job that are done."""
     return set(counted(run for run in recorded_runs(repository) if tag in run.tags))
 

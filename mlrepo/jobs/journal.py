@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlrepo.errors import UserError
-from mlrepo.jobs.spec import Kind
+from mlrepo.jobs.spec import JobRun
 from mlrepo.record.codec import Facts
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.files import write_atomically
@@ -66,7 +66,7 @@ class Job(Facts):
 
     id: str
     words: tuple[str, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[JobRun, ...]
     seconds: float
     attempts: tuple[Attempt, ...] = ()
     cancelled: bool = False
@@ -117,13 +117,13 @@ class JobGroup(Facts):
 
 
 @dataclass(frozen=True)
-class Journal:
+class JobJournal:
     """The jobs of a clone."""
 
     root: Path
 
     @classmethod
-    def of(cls, repository: ResultsRepository) -> Journal:
+    def of(cls, repository: ResultsRepository) -> JobJournal:
         """Return the journal of a repository."""
         return cls(repository.store / "jobs")
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -22,11 +21,11 @@ from mlrepo import __version__
 from mlrepo.bench.recover import recover
 from mlrepo.engines.slurm import others_on_node
 from mlrepo.errors import MlrepoError, UserError
-from mlrepo.jobs.clone import catch_up, clone_directory, fetch, open_clone, push, unpushed
+from mlrepo.jobs.clone import clone_directory, exchange, fetch, open_clone, unpushed
 from mlrepo.jobs.counted import counted_kinds, withdraw_repeated
 from mlrepo.jobs.naming import name_of_hardware
-from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, Outcome
-from mlrepo.jobs.place import alone_on_node, node_directory, node_name, shared_file_system
+from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, JobOutcome
+from mlrepo.jobs.place import alone_on_node, node_directory, shared_file_system
 from mlrepo.jobs.spec import JobSpec
 from mlrepo.lifetime import bound
 from mlrepo.redaction import Redactor
@@ -80,12 +79,15 @@ class JobOnNode:
         Prints a line into the job's log.
     redactor:
         Masks names and secrets in the runs that are recovered.
+    environ:
+        The environment that the engine gave the job.
     """
 
     spec: JobSpec
     redactor: Redactor
+    environ: Mapping[str, str]
     tell: Callable[[str], None]
-    node: str = field(default_factory=node_name)
+    node: str
     stop: Stop = field(default_factory=Stop)
     _clone: str = ""
     _system: str = ""
@@ -109,7 +111,7 @@ class JobOnNode:
         self.tell(f"mlrepo-job {json.dumps(outcome.to_dict())}")
         return 0 if outcome.state == RECORDED and outcome.code == 0 else 1
 
-    def _execute(self) -> Outcome:
+    def _execute(self) -> JobOutcome:
         spec = self.spec
         if spec.version != __version__:
             raise _Refused(
@@ -124,7 +126,7 @@ class JobOnNode:
                 self._refuse_company()
             return self._in_hub(directory) if spec.hub else self._in_place()
 
-    def _in_place(self) -> Outcome:
+    def _in_place(self) -> JobOutcome:
         """Run in the submitter's own repository."""
         repository = find_repository(Path(self.spec.root))
         self._clone = str(repository.root)
@@ -138,7 +140,7 @@ class JobOnNode:
         code, runs = self._run(repository)
         return self._ended(code, runs, "")
 
-    def _in_hub(self, directory: Path) -> Outcome:
+    def _in_hub(self, directory: Path) -> JobOutcome:
         """Run in the node's clone, and push."""
         spec = self.spec
         root = clone_directory(directory, spec.hub)
@@ -146,8 +148,7 @@ class JobOnNode:
         repository = open_clone(root, spec.hub, spec.author)
         offline = ""
         try:
-            fetch(repository, spec.hub)
-            catch_up(repository)
+            exchange(repository, self.environ)
         except MlrepoError as error:
             offline = error.message
             self.tell(f"The hub cannot be reached; the run will wait here. {error.message}")
@@ -165,7 +166,7 @@ class JobOnNode:
             return self._outcome(RECORDED, code=0, reason="it was done already")
         return self._ended(code, runs, offline)
 
-    def _ended(self, code: int | None, runs: tuple[str, ...], offline: str) -> Outcome:
+    def _ended(self, code: int | None, runs: tuple[str, ...], offline: str) -> JobOutcome:
         if self.stop.received:
             return self._outcome(STOPPED, code=code, reason=self._asked_to_end(), runs=runs)
         if code and not runs:
@@ -173,8 +174,8 @@ class JobOnNode:
             return self._outcome(REFUSED, code=code, reason=self._said or why, runs=runs)
         return self._outcome(RECORDED, code=code, runs=runs)
 
-    def _outcome(self, state: str, **more: object) -> Outcome:
-        outcome = Outcome(self.spec.job, self.spec.attempt, state)
+    def _outcome(self, state: str, **more: object) -> JobOutcome:
+        outcome = JobOutcome(self.spec.job, self.spec.attempt, state)
         known = {"node": self.node, "clone": self._clone, "system": self._system}
         return replace(outcome, **{**known, **more})  # type: ignore[arg-type]
 
@@ -187,7 +188,7 @@ class JobOnNode:
 
     def _refuse_company(self) -> None:
         """Refuse a node that other jobs of Slurm use, if the job is to have it alone."""
-        job = os.environ.get("SLURM_JOB_ID", "")
+        job = self.environ.get("SLURM_JOB_ID", "")
         if not job or self.spec.engine != "slurm":
             return
         others = others_on_node(self.node, job)
@@ -285,10 +286,10 @@ class JobOnNode:
         if not unpushed(repository):
             return ""
         try:
-            fetch(repository, self.spec.hub)
+            fetch(repository)
             for line in withdraw_repeated(repository, tuple(runs)):
                 self.tell(line)
-            push(repository, self.spec.hub)
+            exchange(repository, self.environ)
         except MlrepoError as error:
             self.tell(f"The runs wait in {self._clone} on {self.node}: {error.message}")
             return error.message
@@ -318,7 +319,7 @@ class JobOnNode:
     def _environment(self) -> dict[str, str]:
         kept = {
             name: value
-            for name, value in os.environ.items()
+            for name, value in self.environ.items()
             if name in _KEPT_VARIABLES or not name.startswith(_SETTINGS)
         }
         return kept | {"PYTHONUNBUFFERED": "1"}

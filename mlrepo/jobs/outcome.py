@@ -15,7 +15,7 @@ RECORDED, KEPT, REFUSED, STOPPED = "recorded", "kept", "refused", "stopped"
 
 
 @dataclass(frozen=True)
-class Outcome(Facts):
+class JobOutcome(Facts):
     """How an attempt ended.
 
     Attributes
@@ -51,9 +51,9 @@ class Outcome(Facts):
             write_atomically(path, (json.dumps(self.to_dict(), indent=2) + "\n").encode())
 
 
-def read_outcome(path: Path) -> Outcome | None:
+def read_outcome(path: Path) -> JobOutcome | None:
     """Return the outcome in a file; None if there is none, or none of this version."""
     try:
-        return Outcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return JobOutcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):
         return None

@@ -25,7 +25,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 _POLL_SECONDS = 0.2
 
 
-def node_name(environ: Mapping[str, str] = os.environ) -> str:
+def node_name(environ: Mapping[str, str]) -> str:
     """Return the name of this node: Slurm's, else the machine's."""
     return environ.get("SLURMD_NODENAME") or socket.gethostname().partition(".")[0] or "localhost"
 

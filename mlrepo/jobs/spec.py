@@ -21,7 +21,7 @@ def is_job_id(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Kind(Facts):
+class JobRun(Facts):
     """One run that a job makes; ``test`` is that of a compliance run, else empty."""
 
     scenario: str
@@ -66,7 +66,7 @@ class JobSpec(Facts):
     job: str
     attempt: int
     words: tuple[str, ...]
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[JobRun, ...] = ()
     hub: str = ""
     root: str = ""
     system: str = ""
@@ -100,7 +100,7 @@ class JobSpec(Facts):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"The standard input does not describe a job: {error}.",
-                hint="Only an engine calls this command: `mlrepo bench run --on ENGINE` submits "
-                "jobs.",
+                hint="Only an engine calls this command: `mlrepo bench suite --benchmark digits "
+                "--on slurm` submits jobs.",
             ) from error
         return spec

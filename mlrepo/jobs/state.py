@@ -10,8 +10,8 @@ from mlrepo.engines import ENDED, RUNNING, Engine, Seen
 from mlrepo.errors import MlrepoError
 from mlrepo.jobs.counted import counted, runs_of_jobs
 from mlrepo.jobs.engines import load_engine
-from mlrepo.jobs.journal import Job, JobGroup, Journal
-from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, Outcome, read_outcome
+from mlrepo.jobs.journal import Job, JobGroup, JobJournal
+from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, JobOutcome, read_outcome
 from mlrepo.record import PROBE_TAG
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun
@@ -63,7 +63,7 @@ class JobState:
 
 def job_states(
     repository: ResultsRepository,
-    journal: Journal,
+    journal: JobJournal,
     names: Sequence[str] = (),
     load: Callable[[str, Mapping[str, str], Path], Engine] = load_engine,
 ) -> list[JobState]:
@@ -100,7 +100,7 @@ def _state(
     group: JobGroup,
     job: Job,
     runs: tuple[RecordedRun, ...],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[JobOutcome],
     seen: Sequence[Seen] | None,
     silent: str,
 ) -> JobState:
@@ -148,7 +148,7 @@ def _state(
     )
 
 
-def _of_outcome(outcome: Outcome, runs: Sequence[RecordedRun]) -> tuple[str, str, str]:
+def _of_outcome(outcome: JobOutcome, runs: Sequence[RecordedRun]) -> tuple[str, str, str]:
     """Return the state that a job's own outcome says, why, and what to do next."""
     where = f"{outcome.node}:{outcome.clone}"
     match outcome.state:
@@ -165,7 +165,11 @@ def _of_outcome(outcome: Outcome, runs: Sequence[RecordedRun]) -> tuple[str, str
         case x if x == RECORDED and outcome.code == 0:
             return DONE, outcome.reason, ""
     verdict = _verdict(runs) if runs else f"exit code {outcome.code}"
-    return FAILED, verdict, "`mlrepo show RUN` says why; `mlrepo jobs logs` prints what it said."
+    return (
+        FAILED,
+        verdict,
+        "`mlrepo show RUN` says why; `mlrepo jobs logs JOB` prints what it said.",
+    )
 
 
 def _verdict(runs: Sequence[RecordedRun]) -> str:
@@ -173,7 +177,7 @@ def _verdict(runs: Sequence[RecordedRun]) -> str:
     return f"the run {shown.run} is {shown.trailer('Validity')}"
 
 
-def _bad_nodes(job: Job, outcomes: Sequence[Outcome], seen: Sequence[Seen]) -> Iterator[str]:
+def _bad_nodes(job: Job, outcomes: Sequence[JobOutcome], seen: Sequence[Seen]) -> Iterator[str]:
     """Yield the node of each attempt that did not end with a run of its own accord."""
     said = {one.attempt: one for one in outcomes}
     known = {one.id: one for one in seen}

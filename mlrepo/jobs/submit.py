@@ -16,9 +16,9 @@ from mlrepo.engines.errors import Full
 from mlrepo.engines.script import INTERPRETER
 from mlrepo.errors import Unanswered
 from mlrepo.jobs.engines import engine_name, load_engine
-from mlrepo.jobs.journal import Job, JobGroup, Journal
-from mlrepo.jobs.outcome import REFUSED, Outcome
-from mlrepo.jobs.spec import JobSpec, Kind
+from mlrepo.jobs.journal import Job, JobGroup, JobJournal
+from mlrepo.jobs.outcome import REFUSED, JobOutcome
+from mlrepo.jobs.spec import JobRun, JobSpec
 from mlrepo.jobs.state import HELD, REPEATABLE, JobState
 from mlrepo.repository.discovery import ResultsRepository
 
@@ -35,11 +35,11 @@ class NewJob:
     """A job to be submitted: see :class:`~mlrepo.jobs.spec.JobSpec`; ``seconds`` is estimated."""
 
     words: tuple[str, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[JobRun, ...]
     seconds: float
 
 
-def add_group(journal: Journal, group: JobGroup, jobs: Sequence[NewJob]) -> list[Job]:
+def add_group(journal: JobJournal, group: JobGroup, jobs: Sequence[NewJob]) -> list[Job]:
     """Write a group into the journal; its jobs carry their own tag."""
     made = []
     for number, new in enumerate(jobs, start=1):
@@ -52,7 +52,7 @@ def add_group(journal: Journal, group: JobGroup, jobs: Sequence[NewJob]) -> list
 
 def submit(
     repository: ResultsRepository,
-    journal: Journal,
+    journal: JobJournal,
     group: JobGroup,
     jobs: Sequence[Job],
     engine: Engine,
@@ -102,7 +102,7 @@ def limit_of(engine: Engine, job: Job) -> float:
 
 def submit_again(
     repository: ResultsRepository,
-    journal: Journal,
+    journal: JobJournal,
     states: Sequence[JobState],
     *,
     most: int = MOST_ATTEMPTS,
@@ -143,7 +143,7 @@ def submit_again(
 
 def _engine_job(
     repository: ResultsRepository,
-    journal: Journal,
+    journal: JobJournal,
     group: JobGroup,
     job: Job,
     engine: Engine,
@@ -192,7 +192,7 @@ def _setup(spec: JobSpec, group: JobGroup, engine: Engine) -> Iterator[str]:
     reason = f"there is no mlrepo for {python} on this node"
     if group.setup:
         reason = "the environment of wheels could not be made; the log says why"
-    outcome = Outcome(
+    outcome = JobOutcome(
         spec.job,
         spec.attempt,
         REFUSED,

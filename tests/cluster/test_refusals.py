@@ -19,7 +19,10 @@ def test_what_slurm_refuses(lab: Lab) -> None:
     lab.refused(*run, on="slurm:short").says("time limit", "--on-opt limit=")
     lab.refused(*run, on="slurm:main", options=("constraint=gpu",)).says("feature", "constraint=")
     lab.refused(*run, options=("options=--no-such-option",)).says("Slurm refuses", "sbatch --help")
-    lab.mlrepo(*run, "--on", "slurm", code=69, SLURM_CONF="/nowhere").says("slurm")
+    silent = lab.place.with_name("silent.conf")
+    port = f"SlurmctldPort={lab.cluster.ports['controller']}"
+    silent.write_text(lab.cluster.conf.read_text().replace(port, "SlurmctldPort=1"))
+    lab.mlrepo(*run, "--on", "slurm", code=69, SLURM_CONF=str(silent)).says("does not answer")
     assert not any(job["attempts"] for job in lab.jobs().values())
 
 

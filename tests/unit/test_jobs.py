@@ -23,9 +23,9 @@ from mlrepo.jobs.counted import counted
 from mlrepo.jobs.journal import Attempt, Job, JobGroup
 from mlrepo.jobs.naming import name_of_hardware
 from mlrepo.jobs.node import JobOnNode
-from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, Outcome, read_outcome
+from mlrepo.jobs.outcome import KEPT, RECORDED, REFUSED, STOPPED, JobOutcome, read_outcome
 from mlrepo.jobs.place import node_directory, shared_file_system
-from mlrepo.jobs.spec import JobSpec, Kind
+from mlrepo.jobs.spec import JobRun, JobSpec
 from mlrepo.jobs.state import _state
 from mlrepo.jobs.submit import limit_of
 from mlrepo.redaction import Redactor
@@ -33,7 +33,7 @@ from mlrepo.repository.history import RecordedRun
 from mlrepo.systems.detect import detect
 from mlrepo.systems.machine import Fact
 
-_KIND = Kind("Offline", "performance")
+_KIND = JobRun("Offline", "performance")
 _GROUP = JobGroup("abc123", "slurm:gpu", ("mlrepo",), "2026-01-01T00:00:00+00:00")
 _SPEC = JobSpec("abc123.1", 1, ("bench", "run", "--tag", "it's $HOME `x`"), (_KIND,), "hub")
 
@@ -172,7 +172,7 @@ def test_what_became_of_a_job(
 ) -> None:
     """Git decides first, then the engine, then what the job said itself."""
     recorded = tuple(_run(f"20260101T00000{n}Z-abcdef", said) for n, said in enumerate(runs))
-    said = [Outcome("abc123.1", 1, outcome, 1, "told", "", "n1", "/clone")] if outcome else []
+    said = [JobOutcome("abc123.1", 1, outcome, 1, "told", "", "n1", "/clone")] if outcome else []
     found = _state(_GROUP, job, recorded, said, seen, "silent")
     assert (found.state, reason in found.reason) == (state, True), found.reason
 
@@ -257,7 +257,7 @@ def test_another_version_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """Before anything is written on the node, with a way out."""
     file = tmp_path / "outcome.json"
     spec = replace(_SPEC, version="0.0.1", directory=str(tmp_path / "n"), outcome=str(file))
-    assert JobOnNode(spec, Redactor(), print, node="n1").execute() == 1
+    assert JobOnNode(spec, Redactor(), {}, print, "n1").execute() == 1
     outcome = read_outcome(file)
     assert outcome is not None
     assert outcome.state == REFUSED and __version__ in outcome.reason and "0.0.1" in outcome.reason

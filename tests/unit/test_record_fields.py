@@ -214,6 +214,9 @@ def test_processes_are_started_in_known_places_only() -> None:
         "bench/available.py",
         "bench/execute.py",  # the benchmark under its prefix: through the gate
         "bench/tune.py",
+        "engines/queue.py",  # bash, with a script that the user's own journal holds
+        "engines/slurm.py",  # Slurm's programs, with options of the user's own
+        "jobs/node.py",  # mlrepo itself, with the words that the submitter typed
         "cli/pager.py",  # the user's own pager
         "harness/agreement.py",  # our own module with the model that the run has
         "lifetime.py",  # binds a child that another place starts to its parent

@@ -32,6 +32,7 @@ _USED = {
         *("bar_format", "ncols", "monitor_interval", "normalizer", "pre_tokenizer"),
         "imgIds",
     },
+    "an entry point, which names it": {"LocalEngine"},
     "people, who read them where they are": {"licence", "max_rss"},
     "the texts that name a TypedDict's keys": {"throttle_events", "unseen_cpus"},
     "Python, for a name that a module does not have yet": {"__getattr__"},

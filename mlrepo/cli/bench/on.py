@@ -153,11 +153,11 @@ def submit_jobs(
     from mlrepo.engines.options import engine_options
     from mlrepo.errors import Unanswered
     from mlrepo.jobs.engines import engine_name, load_engine
-    from mlrepo.jobs.journal import Journal
+    from mlrepo.jobs.journal import JobJournal
     from mlrepo.jobs.submit import add_group, submit
 
     repository = target.repository
-    journal = Journal.of(repository)
+    journal = JobJournal.of(repository)
     options = engine_options(user_directory(), engine_name(on.engine), on.options)
     engine = load_engine(on.engine, options, journal.root)
     group = _group(ctx, target, on, options, engine, journal.new_id())
@@ -258,7 +258,7 @@ def _group(
         ("mlrepo", *map(str, ctx.obj)),
         now(),
         options,
-        hub_url(repository) if engine.elsewhere else "",
+        hub_url(repository, resolver(repository).require("hub").value) if engine.elsewhere else "",
         target.request.where.system,
         (author.name, author.email),
         setup,

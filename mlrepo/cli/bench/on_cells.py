@@ -12,7 +12,7 @@ from mlrepo.cli.bench.on import Target, job_words
 from mlrepo.durations import parse_duration
 from mlrepo.errors import UserError
 from mlrepo.jobs.estimate import expected_seconds
-from mlrepo.jobs.spec import Kind
+from mlrepo.jobs.spec import JobRun
 from mlrepo.jobs.submit import NewJob
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
@@ -35,7 +35,7 @@ def run_jobs(target: Target, plan: RunPlan, *, trusted: bool) -> list[NewJob]:
     once = replace(target.request, plan=replace(plan, repeat=1))
     seconds = expected_seconds(target.repository, target.round, asked)
     words = job_words(target, once, *_trust(trusted))
-    kinds = (Kind(asked.scenario, asked.mode),)
+    kinds = (JobRun(asked.scenario, asked.mode),)
     return [NewJob(words, kinds, seconds) for _ in range(plan.repeat)]
 
 
@@ -65,7 +65,7 @@ def suite_jobs(
         if plan.infer and set(sources_of(round_, scenario, where.category)) & set(wanted):
             continue
         kinds = tuple(
-            Kind(scenario, mode, test)
+            JobRun(scenario, mode, test)
             for mode, test in runs_of(round_, workload, scenario, tests=tests)
         )
         part = replace(plan, scenarios=(scenario,), compliance=tests, infer=False)
@@ -99,7 +99,7 @@ def peak_jobs(target: Target, plan: PeakPlan, *, fresh: bool, trusted: bool) -> 
     full = plan.full or target.round.min_duration_ms() / 1e3
     more = ("--fresh",) if fresh else ()
     words = job_words(target, target.request, *more, *_trust(trusted))
-    return [NewJob(words, (Kind(scenario, PERFORMANCE),), parse_duration(plan.budget) + full)]
+    return [NewJob(words, (JobRun(scenario, PERFORMANCE),), parse_duration(plan.budget) + full)]
 
 
 def compliance_jobs(target: Target, plan: CompliancePlan, *, trusted: bool) -> list[NewJob]:
@@ -112,7 +112,7 @@ def compliance_jobs(target: Target, plan: CompliancePlan, *, trusted: bool) -> l
     """
     asked = BenchRequest.of(replace(target.request.run, mode=PERFORMANCE)).checked()
     tests = plan_tests(target.round, asked, plan.tests).tests
-    kinds = tuple(Kind(asked.scenario, COMPLIANCE, test) for test in tests)
+    kinds = tuple(JobRun(asked.scenario, COMPLIANCE, test) for test in tests)
     one = expected_seconds(target.repository, target.round, asked)
     words = job_words(target, target.request, *_trust(trusted))
     return [NewJob(words, kinds, one * max(1, len(kinds)))]

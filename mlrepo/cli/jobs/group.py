@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -115,10 +116,10 @@ def logs(job: str, attempt: int | None) -> None:
     Example:
       mlrepo jobs logs 3fa2b1.1
     """
-    from mlrepo.jobs.journal import Journal
+    from mlrepo.jobs.journal import JobJournal
 
     repository = current_repository()
-    journal = Journal.of(repository)
+    journal = JobJournal.of(repository)
     found = [one for _, jobs in journal.find((job,)) for one in jobs]
     if len(found) != 1:
         raise UserError(
@@ -143,15 +144,16 @@ def execute() -> int:
 
     \b
     Example:
-      mlrepo jobs execute < JOB
+      mlrepo jobs execute
     """
     from mlrepo.jobs.node import JobOnNode
+    from mlrepo.jobs.place import node_name
     from mlrepo.jobs.spec import JobSpec
 
     if sys.stdin.isatty():
         raise UserError(
             "This command reads the description of a job, which only engines write.",
-            hint="`mlrepo bench run --on ENGINE` submits jobs.",
+            hint="`mlrepo bench suite --benchmark digits --on slurm` submits jobs.",
         )
     spec = JobSpec.from_json(sys.stdin.read())
 
@@ -159,15 +161,17 @@ def execute() -> int:
         click.echo(line)
         sys.stdout.flush()
 
-    return JobOnNode(spec, redactor(spec.system), tell).execute()
+    environ = dict(os.environ)
+    job = JobOnNode(spec, redactor(spec.system), environ, tell, node_name(environ))
+    return job.execute()
 
 
 def _states(names: Sequence[str], *, offline: bool) -> list[JobState]:
-    from mlrepo.jobs.journal import Journal
+    from mlrepo.jobs.journal import JobJournal
     from mlrepo.jobs.state import job_states
 
     repository = current_repository()
-    journal = Journal.of(repository)
+    journal = JobJournal.of(repository)
     if not offline:
         refresh(repository, journal)
     return job_states(repository, journal, names)

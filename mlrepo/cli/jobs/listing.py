@@ -31,8 +31,8 @@ def print_states(states: Sequence[JobState]) -> None:
     """Print a line for each job, then how many are in each state, and what to do next."""
     if not states:
         click.echo(
-            "No job was submitted from this clone. `mlrepo bench run --on slurm` or `--on local` "
-            "submits one.",
+            "No job was submitted from this clone. `mlrepo bench suite --benchmark digits --on "
+            "slurm` submits some; --on local queues them on this machine.",
             err=True,
         )
         return

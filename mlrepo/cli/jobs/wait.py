@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mlrepo.cli.context import resolver
 from mlrepo.cli.jobs.listing import job_values, result_of, run_of, summary, what
 from mlrepo.cli.render import print_json
 from mlrepo.errors import MlrepoError, Unanswered
 
 if TYPE_CHECKING:
-    from mlrepo.jobs.journal import Journal
+    from mlrepo.jobs.journal import JobJournal
     from mlrepo.jobs.state import JobState
     from mlrepo.repository.discovery import ResultsRepository
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 2.0, 30.0
 
 
-def refresh(repository: ResultsRepository, journal: Journal) -> None:
+def refresh(repository: ResultsRepository, journal: JobJournal) -> None:
     """Fetch the experiment branches from the hub, if jobs push to it; say so if that fails."""
-    from mlrepo.jobs.clone import fetch_experiments
+    from mlrepo.jobs.clone import fetch
 
     if not any(group.hub for group in journal.groups()):
         return
     try:
-        fetch_experiments(repository)
+        fetch(repository, resolver(repository).require("hub").value)
     except MlrepoError as error:
         click.echo(f"The hub was not fetched: {error.message}", err=True)
 
@@ -51,12 +52,12 @@ def wait_for(
     Unanswered
         They have not ended within ``timeout`` seconds.
     """
-    from mlrepo.jobs.journal import Journal
+    from mlrepo.jobs.journal import JobJournal
     from mlrepo.jobs.state import DONE, REPEATABLE, job_states
     from mlrepo.jobs.submit import MOST_ATTEMPTS, submit_again
     from mlrepo.repository.discovery import find_repository
 
-    journal = Journal.of(repository)
+    journal = JobJournal.of(repository)
     begin, pause = time.monotonic(), every or _FIRST_SECONDS
     said: dict[str, str] = {}
     while True:
