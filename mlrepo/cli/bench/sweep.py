@@ -75,8 +75,8 @@ def parse_budget(text: str | None) -> Budget:
     UserError
         It is neither.
     """
-    from mlrepo.bench.suite import parse_duration
     from mlrepo.bench.sweep.run import Budget
+    from mlrepo.durations import parse_duration
 
     if text is None:
         return Budget()
